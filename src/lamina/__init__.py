@@ -1,0 +1,1 @@
+"""lamina: multilayer perceptrons from scratch, compiled to machine code."""
