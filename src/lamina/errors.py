@@ -1,0 +1,61 @@
+"""Every error that lamina raises on purpose. The command line shows a `LaminaError` as one line."""
+
+from __future__ import annotations
+
+__all__ = [
+    "AutogradError",
+    "ContextError",
+    "DTypeError",
+    "DataError",
+    "DataUnavailableError",
+    "LaminaError",
+    "MissingPackageError",
+    "ParameterError",
+    "ShapeError",
+    "StaleGradientError",
+    "TraceError",
+]
+
+
+class LaminaError(Exception):
+    """Base class: something was used in a way that cannot work; the message says what and what to do."""
+
+
+class DataError(LaminaError, ValueError):
+    """A data file is missing, truncated, corrupt, or not what it was said to be."""
+
+
+class DataUnavailableError(LaminaError, OSError):
+    """A data set is neither on this machine nor on its mirrors; the message says where to put it."""
+
+
+class MissingPackageError(LaminaError, ImportError):
+    """An optional package is needed and not installed; the message says how to install it."""
+
+
+class ShapeError(LaminaError, ValueError):
+    """Shapes that do not fit; the message names the operator and all shapes."""
+
+
+class DTypeError(LaminaError, TypeError):
+    """Element types that do not fit."""
+
+
+class ContextError(LaminaError, ValueError):
+    """A device that does not exist or has no backend, or arrays on different devices."""
+
+
+class AutogradError(LaminaError, RuntimeError):
+    """A gradient was asked for that was never recorded, was freed, or would be wrong."""
+
+
+class StaleGradientError(LaminaError, RuntimeError):
+    """A gradient was read that a compiled step consumed without storing it."""
+
+
+class ParameterError(LaminaError, ValueError):
+    """A parameter is not initialized, or its name, shape or dtype does not fit."""
+
+
+class TraceError(LaminaError, RuntimeError):
+    """Something was done inside `lamina.compile` that needs a value which does not exist yet."""
