@@ -1,0 +1,1 @@
+"""The compiler: a user's training step, captured, fused and turned into machine code."""

@@ -1,0 +1,313 @@
+"""Element operations that are one or a few instructions: arithmetic, comparisons, rounding, logic, casts.
+
+Each means what NumPy means by it: NaN and signed zeros, wrap-around, division of integers by zero included.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lamina.compiler.codegen.emitter import Emitter
+from lamina.compiler.codegen.values import BOOL, INDEX, DType, Operand, Value, type_name
+
+__all__ = ["Arithmetic"]
+
+
+class Arithmetic(Emitter):
+    """Operations on scalars and vectors alike; numbers among the operands become constants."""
+
+    # arithmetic
+
+    def add(self, x: Operand, y: Operand) -> Value:
+        x, y = self.match(x, y)
+        if x.dtype == INDEX:
+            if _known(x) and _known(y):
+                return self.const(_integer(x) + _integer(y), INDEX, x.lanes)
+            if x.constant == 0 and _known(x):
+                return y
+            if y.constant == 0 and _known(y):
+                return x
+        return self._binary("add", x, y)
+
+    def sub(self, x: Operand, y: Operand) -> Value:
+        x, y = self.match(x, y)
+        if x.dtype == INDEX:
+            if _known(x) and _known(y):
+                return self.const(_integer(x) - _integer(y), INDEX, x.lanes)
+            if y.constant == 0 and _known(y):
+                return x
+        return self._binary("sub", x, y)
+
+    def mul(self, x: Operand, y: Operand) -> Value:
+        x, y = self.match(x, y)
+        if x.dtype == INDEX:
+            if _known(x) and _known(y):
+                return self.const(_integer(x) * _integer(y), INDEX, x.lanes)
+            for factor, other in ((x, y), (y, x)):
+                if _known(factor) and _integer(factor) in (0, 1):
+                    return other if factor.constant == 1 else self.const(0, INDEX, x.lanes)
+        return self._binary("mul", x, y)
+
+    def div(self, x: Operand, y: Operand) -> Value:
+        """Division of floats."""
+        x, y = self.match(x, y)
+        if x.dtype.kind != "f":
+            raise TypeError(f"div divides floats, not {x.dtype}: use divide_trunc or divide_floor")
+        return self._binary("div", x, y)
+
+    def divide_trunc(self, x: Operand, y: Operand) -> Value:
+        """Integer division that drops the fraction; division by zero gives 0."""
+        x, y = self.match(x, y)
+        zero, divisor = self._safe_divisor(y)
+        quotient = self.result(f"{_signed(x, 'sdiv', 'udiv')} {x.typed}, {divisor.name}", x.dtype, x.lanes)
+        if x.dtype.kind == "i":  # the smallest integer divided by -1 traps: it wraps instead
+            quotient = self.where(self.equal(y, -1), self.neg(x), quotient)
+        return self.where(zero, 0, quotient)
+
+    def divide_floor(self, x: Operand, y: Operand) -> Value:
+        """NumPy's `//` for integers and floats; integers divided by zero give 0."""
+        x, y = self.match(x, y)
+        if x.dtype.kind == "f":
+            remainder = self.mod(x, y)
+            quotient = self.div(self.sub(x, remainder), y)
+            nearest = self.rint(quotient)
+            return self.where(self.equal(y, 0), self.div(x, y), nearest)
+        quotient = self.divide_trunc(x, y)
+        if x.dtype.kind == "u":
+            return quotient
+        inexact = self.not_equal(self.sub(x, self.mul(quotient, y)), 0)
+        opposite = self.less(self.bit_xor(x, y), 0)
+        rounded_up = self.logical_and(self.logical_and(inexact, opposite), self.not_equal(y, 0))
+        return self.where(rounded_up, self.sub(quotient, 1), quotient)
+
+    def mod(self, x: Operand, y: Operand) -> Value:
+        """NumPy's `remainder`: it has the divisor's sign; integers modulo zero give 0."""
+        x, y = self.match(x, y)
+        if x.dtype.kind == "f":
+            remainder = self.result(f"frem {x.typed}, {y.name}", x.dtype, x.lanes)
+            wrong_sign = self.logical_xor(self.less(y, 0), self.less(remainder, 0))
+            nonzero = self.not_equal(remainder, 0)
+            shifted = self.where(wrong_sign, self.add(remainder, y), remainder)
+            return self.where(nonzero, shifted, self.copysign(remainder, y))
+        zero, divisor = self._safe_divisor(y)
+        remainder = self.result(f"{_signed(x, 'srem', 'urem')} {x.typed}, {divisor.name}", x.dtype, x.lanes)
+        if x.dtype.kind == "i":
+            wrong_sign = self.less(self.bit_xor(remainder, y), 0)
+            wrong_sign = self.logical_and(wrong_sign, self.not_equal(remainder, 0))
+            remainder = self.where(wrong_sign, self.add(remainder, y), remainder)
+        return self.where(zero, 0, remainder)
+
+    def _safe_divisor(self, y: Value) -> tuple[Value, Value]:
+        """Whether a divisor is zero, and the divisor with the values that trap (0, -1) replaced by 1."""
+        zero = self.equal(y, 0)
+        unsafe = zero if y.dtype.kind == "u" else self.logical_or(zero, self.equal(y, -1))
+        return zero, self.where(unsafe, self.const(1, y.dtype, y.lanes), y)
+
+    def fma(self, x: Operand, y: Operand, z: Operand) -> Value:
+        """x · y + z with one rounding."""
+        return self.intrinsic("fma", x, y, z)
+
+    def neg(self, x: Value) -> Value:
+        if x.dtype.kind == "f":
+            return self.result(f"fneg {x.typed}", x.dtype, x.lanes)
+        return self.sub(0, x)
+
+    def abs(self, x: Value) -> Value:
+        if x.dtype.kind == "f":
+            return self.intrinsic("fabs", x)
+        return x if x.dtype.kind in "ub" else self.where(self.less(x, 0), self.neg(x), x)
+
+    def sign(self, x: Value) -> Value:
+        """-1, 0 or 1; NaN stays NaN."""
+        one = self.const(1, x.dtype, x.lanes)
+        zero = self.const(0, x.dtype, x.lanes)
+        if x.dtype.kind == "u":
+            return self.where(self.greater(x, 0), one, zero)
+        result = self.where(self.less(x, 0), self.const(-1, x.dtype, x.lanes), zero)
+        result = self.where(self.greater(x, 0), one, result)
+        return self.where(self.isnan(x), x, result) if x.dtype.kind == "f" else result
+
+    def copysign(self, magnitude: Operand, sign: Operand) -> Value:
+        return self.intrinsic("copysign", magnitude, sign)
+
+    def sqrt(self, x: Value) -> Value:
+        return self.intrinsic("sqrt", x)
+
+    def rsqrt(self, x: Value) -> Value:
+        """1 / sqrt(x), both correctly rounded."""
+        return self.div(1.0, self.sqrt(x))
+
+    def maximum(self, x: Operand, y: Operand) -> Value:
+        """The larger one; NaN if either is NaN."""
+        return self._extreme("greater", x, y)
+
+    def minimum(self, x: Operand, y: Operand) -> Value:
+        """The smaller one; NaN if either is NaN."""
+        return self._extreme("less", x, y)
+
+    def _extreme(self, better: str, x: Operand, y: Operand) -> Value:
+        x, y = self.match(x, y)
+        if x.constant is not None and y.constant is None:
+            x, y = y, x
+        compare = getattr(self, better)
+        if x.dtype.kind != "f":
+            return self.where(compare(x, y), x, y)
+        if y.constant is not None and not math.isnan(y.constant):
+            return self.where(compare(y, x), y, x)  # one instruction: a NaN in x fails the comparison
+        return self.where(self.isnan(x), x, self.where(compare(x, y), x, y))
+
+    # rounding
+
+    def floor(self, x: Value) -> Value:
+        return self._rounded("floor", x)
+
+    def ceil(self, x: Value) -> Value:
+        return self._rounded("ceil", x)
+
+    def trunc(self, x: Value) -> Value:
+        return self._rounded("trunc", x)
+
+    def fix(self, x: Value) -> Value:
+        """The nearest integer towards zero."""
+        return self._rounded("trunc", x)
+
+    def rint(self, x: Value) -> Value:
+        """The nearest integer, halves to even."""
+        return self._rounded("rint", x)
+
+    def round(self, x: Value) -> Value:
+        """The nearest integer, halves away from zero."""
+        return self._rounded("round", x)
+
+    def _rounded(self, name: str, x: Value) -> Value:
+        return self.intrinsic(name, x) if x.dtype.kind == "f" else x
+
+    # comparisons and masks
+
+    def equal(self, x: Operand, y: Operand) -> Value:
+        return self._compare("oeq", "eq", x, y)
+
+    def not_equal(self, x: Operand, y: Operand) -> Value:
+        return self._compare("une", "ne", x, y)
+
+    def less(self, x: Operand, y: Operand) -> Value:
+        return self._compare("olt", "lt", x, y)
+
+    def less_equal(self, x: Operand, y: Operand) -> Value:
+        return self._compare("ole", "le", x, y)
+
+    def greater(self, x: Operand, y: Operand) -> Value:
+        return self._compare("ogt", "gt", x, y)
+
+    def greater_equal(self, x: Operand, y: Operand) -> Value:
+        return self._compare("oge", "ge", x, y)
+
+    def isnan(self, x: Value) -> Value:
+        if x.dtype.kind != "f":
+            return self.const(False, BOOL, x.lanes)
+        return self.result(f"fcmp uno {x.typed}, {x.name}", BOOL, x.lanes)
+
+    def _compare(self, ordered: str, integer: str, x: Operand, y: Operand) -> Value:
+        x, y = self.match(x, y)
+        if x.dtype.kind == "f":
+            return self.result(f"fcmp {ordered} {x.typed}, {y.name}", BOOL, x.lanes)
+        predicate = integer if integer in ("eq", "ne") else _signed(x, "s", "u") + integer
+        return self.result(f"icmp {predicate} {x.typed}, {y.name}", BOOL, x.lanes)
+
+    def truth(self, x: Value) -> Value:
+        """The mask of elements that are not zero."""
+        return x if x.dtype == BOOL else self.not_equal(x, 0)
+
+    def logical_and(self, x: Value, y: Value) -> Value:
+        return self.bit_and(self.truth(x), self.truth(y))
+
+    def logical_or(self, x: Value, y: Value) -> Value:
+        return self.bit_or(self.truth(x), self.truth(y))
+
+    def logical_xor(self, x: Value, y: Value) -> Value:
+        return self.bit_xor(self.truth(x), self.truth(y))
+
+    def logical_not(self, x: Value) -> Value:
+        return self.bit_xor(self.truth(x), True)
+
+    def where(self, mask: Value, x: Operand, y: Operand) -> Value:
+        """x where the mask is true, else y."""
+        x, y = self.match(x, y)
+        lanes = max(mask.lanes, x.lanes)
+        mask, x, y = self.splat(mask, lanes), self.splat(x, lanes), self.splat(y, lanes)
+        return self.result(f"select {mask.typed}, {x.typed}, {y.typed}", x.dtype, lanes)
+
+    # bits of integers
+
+    def bit_and(self, x: Operand, y: Operand) -> Value:
+        return self._bits("and", x, y)
+
+    def bit_or(self, x: Operand, y: Operand) -> Value:
+        return self._bits("or", x, y)
+
+    def bit_xor(self, x: Operand, y: Operand) -> Value:
+        return self._bits("xor", x, y)
+
+    def shift_left(self, x: Operand, y: Operand) -> Value:
+        return self._bits("shl", x, y)
+
+    def shift_right(self, x: Operand, y: Operand) -> Value:
+        """Shift right: signed integers keep their sign."""
+        x, y = self.match(x, y)
+        return self._bits(_signed(x, "ashr", "lshr"), x, y)
+
+    def _bits(self, instruction: str, x: Operand, y: Operand) -> Value:
+        x, y = self.match(x, y)
+        return self.result(f"{instruction} {x.typed}, {y.name}", x.dtype, x.lanes)
+
+    def bitcast(self, x: Value, dtype: DType) -> Value:
+        """The same bits as another dtype of the same size."""
+        return self.result(f"bitcast {x.typed} to {type_name(dtype, x.lanes)}", dtype, x.lanes)
+
+    # conversions
+
+    def cast(self, x: Value, dtype: DType | type) -> Value:
+        """Convert as NumPy's `astype`: floats to integers towards zero, anything nonzero to True."""
+        dtype = np.dtype(dtype)
+        if x.dtype == dtype:
+            return x
+        if dtype == BOOL:
+            return self.truth(x)
+        if x.constant is not None:
+            return self.const(np.asarray(x.constant, x.dtype).astype(dtype).item(), dtype, x.lanes)
+        instruction = _conversion(x.dtype, dtype)
+        if instruction is None:  # signed to unsigned of the same size: the same register
+            return Value(x.builder, x.name, dtype, x.lanes)
+        return self.result(f"{instruction} {x.typed} to {type_name(dtype, x.lanes)}", dtype, x.lanes)
+
+    def _binary(self, operation: str, x: Value, y: Value) -> Value:
+        prefix = "f" if x.dtype.kind == "f" else ""
+        return self.result(f"{prefix}{operation} {x.typed}, {y.name}", x.dtype, x.lanes)
+
+
+def _known(value: Value) -> bool:
+    return value.constant is not None
+
+
+def _integer(value: Value) -> int:
+    assert value.constant is not None
+    return int(value.constant)
+
+
+def _signed(x: Value, signed: str, unsigned: str) -> str:
+    return signed if x.dtype.kind == "i" else unsigned
+
+
+def _conversion(source: DType, target: DType) -> str | None:
+    """LLVM's instruction that converts between two dtypes; None where the bits stay."""
+    if source.kind == "f" and target.kind == "f":
+        return "fpext" if target.itemsize > source.itemsize else "fptrunc"
+    if source.kind == "f":
+        return "fptosi" if target.kind == "i" else "fptoui"
+    if target.kind == "f":
+        return "sitofp" if source.kind == "i" else "uitofp"
+    if source.kind == "b" or target.itemsize > source.itemsize:
+        return "sext" if source.kind == "i" else "zext"
+    return None if target.itemsize == source.itemsize else "trunc"

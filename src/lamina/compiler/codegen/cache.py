@@ -1,0 +1,85 @@
+"""A directory of machine code: whole files only, foreign or damaged ones are ignored, the oldest go first."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+__all__ = ["CodeCache", "default_directory"]
+
+_MAGIC = b"lamina-object-1\n"
+_DIGEST_BYTES = 32
+_LIMIT_BYTES = 256 << 20
+_SUFFIX = ".object"
+
+
+def default_directory() -> Path:
+    """`LAMINA_CACHE_DIR`, else `lamina` in the user's cache directory (XDG base directories)."""
+    chosen = os.environ.get("LAMINA_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "lamina"
+
+
+class CodeCache:
+    """Object code by key. Never raises: a cache that can't be read or written is an empty cache."""
+
+    def __init__(self, directory: Path, limit_bytes: int = _LIMIT_BYTES) -> None:
+        self._directory = directory
+        self._limit_bytes = limit_bytes
+
+    def path(self, key: str) -> Path:
+        return self._directory / (key + _SUFFIX)
+
+    def get(self, key: str) -> bytes | None:
+        """The code stored under a key, or None."""
+        path = self.path(key)
+        try:
+            stored = path.read_bytes()
+            os.utime(path)  # the least recently used go first
+        except OSError:
+            return None
+        head = len(_MAGIC) + _DIGEST_BYTES
+        code = stored[head:]
+        if stored[:head] != _MAGIC + _digest(key, code):
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return None
+        return code
+
+    def put(self, key: str, code: bytes) -> None:
+        """Store code under a key: written aside, then renamed, so that readers see all of it or nothing."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, aside = tempfile.mkstemp(dir=self._directory, suffix=".tmp")
+        except OSError:
+            return
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_MAGIC + _digest(key, code) + code)
+            os.replace(aside, self.path(key))
+            self._shrink()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(aside)
+
+    def _shrink(self) -> None:
+        """Remove the least recently used entries until half of the limit is free."""
+        entries = [(entry.stat(), entry) for entry in self._directory.glob("*" + _SUFFIX)]
+        size = sum(stat.st_size for stat, _ in entries)
+        if size <= self._limit_bytes:
+            return
+        for stat, entry in sorted(entries, key=lambda item: item[0].st_mtime_ns):
+            if size <= self._limit_bytes // 2:
+                break
+            entry.unlink(missing_ok=True)
+            size -= stat.st_size
+
+
+def _digest(key: str, code: bytes) -> bytes:
+    """Ties the code to its key, so that a file under another's name is foreign too."""
+    return hashlib.sha256(key.encode() + b"\0" + code).digest()

@@ -1,0 +1,117 @@
+"""What the compiler has to know of the processor it runs on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lamina.compiler.codegen.values import DType
+
+__all__ = ["Machine", "available_cores", "host_machine"]
+
+_CPU_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
+_DEFAULT_L1, _DEFAULT_L2, _DEFAULT_L3 = 32 << 10, 512 << 10, 8 << 20
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A processor: instruction set, registers and caches (bytes)."""
+
+    architecture: str  # "x86_64" or "aarch64"
+    cpu: str  # LLVM's name
+    features: str  # LLVM's list, "+avx2,+fma,…"
+    vector_bits: int
+    vector_registers: int
+    l1_bytes: int
+    l2_bytes: int
+    l3_bytes: int
+
+    def lanes(self, dtype: DType) -> int:
+        """How many elements of a dtype a vector register holds."""
+        return self.vector_bits // (8 * dtype.itemsize)
+
+    @property
+    def has_masked_moves(self) -> bool:
+        """Whether a load or store of some lanes of a vector of floats is one instruction."""
+        return self.architecture == "x86_64" and self.vector_bits >= 256
+
+
+@cache
+def host_machine() -> Machine:
+    """The processor of this process."""
+    import llvmlite.binding as llvm
+
+    names = {"amd64": "x86_64", "arm64": "aarch64"}
+    architecture = platform.machine().lower()
+    architecture = names.get(architecture, architecture)
+    features = llvm.get_host_cpu_features()
+    bits, registers = _vector_unit(architecture, features)
+    return Machine(
+        architecture=architecture,
+        cpu=llvm.get_host_cpu_name(),
+        features=features.flatten(),
+        vector_bits=bits,
+        vector_registers=registers,
+        l1_bytes=_cache_bytes(1, _DEFAULT_L1),
+        l2_bytes=_cache_bytes(2, _DEFAULT_L2),
+        l3_bytes=_cache_bytes(3, _DEFAULT_L3),
+    )
+
+
+def _vector_unit(architecture: str, features: dict[str, bool]) -> tuple[int, int]:
+    """Bits of a vector register, and how many there are."""
+    if architecture == "x86_64":
+        if features.get("avx512f") and features.get("avx512vl") and features.get("avx512bw"):
+            return 512, 32
+        return (256, 16) if features.get("avx2") and features.get("fma") else (128, 16)
+    return 128, 32
+
+
+def _cache_bytes(level: int, default: int) -> int:
+    """The size of the data cache at a level as the operating system states it."""
+    for index in sorted(_CPU_DIRECTORY.glob("index*")):
+        try:
+            if (
+                int((index / "level").read_text()) != level
+                or (index / "type").read_text().strip() == "Instruction"
+            ):
+                continue
+            size = (index / "size").read_text().strip()
+        except (OSError, ValueError):
+            continue
+        units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+        return int(size[:-1]) * units[size[-1]] if size[-1] in units else int(size)
+    return default
+
+
+@cache
+def available_cores() -> int:
+    """How many cores this process may use: its affinity, and its control group's quota (rounded up)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return max(1, min(cores, quota)) if quota is not None else cores
+
+
+def _cgroup_quota() -> int | None:
+    for read in (_cgroup2_quota, _cgroup1_quota):
+        try:
+            quota, period = read()
+        except (OSError, ValueError):
+            continue
+        return -(-quota // period) if quota > 0 and period > 0 else None
+    return None
+
+
+def _cgroup2_quota() -> tuple[int, int]:
+    quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    return (int(quota) if quota != "max" else -1), int(period)
+
+
+def _cgroup1_quota() -> tuple[int, int]:
+    directory = Path("/sys/fs/cgroup/cpu")
+    return int((directory / "cpu.cfs_quota_us").read_text()), int(
+        (directory / "cpu.cfs_period_us").read_text()
+    )

@@ -1,0 +1,89 @@
+"""Mathematical functions: vector code for those that networks run on, the C library for the rare ones."""
+
+from __future__ import annotations
+
+from lamina.compiler.codegen.arithmetic import Arithmetic
+from lamina.compiler.codegen.values import Operand, Value
+
+__all__ = ["Mathematics"]
+
+
+class Mathematics(Arithmetic):
+    """Functions of float32 and float64 values."""
+
+    def exp(self, x: Value) -> Value:
+        return self.per_lane_call("exp", x)
+
+    def expm1(self, x: Value) -> Value:
+        return self.per_lane_call("expm1", x)
+
+    def log(self, x: Value) -> Value:
+        return self.per_lane_call("log", x)
+
+    def log1p(self, x: Value) -> Value:
+        return self.per_lane_call("log1p", x)
+
+    def log2(self, x: Value) -> Value:
+        return self.per_lane_call("log2", x)
+
+    def log10(self, x: Value) -> Value:
+        return self.per_lane_call("log10", x)
+
+    def sin(self, x: Value) -> Value:
+        return self.per_lane_call("sin", x)
+
+    def cos(self, x: Value) -> Value:
+        return self.per_lane_call("cos", x)
+
+    def tan(self, x: Value) -> Value:
+        return self.per_lane_call("tan", x)
+
+    def arcsin(self, x: Value) -> Value:
+        return self.per_lane_call("asin", x)
+
+    def arccos(self, x: Value) -> Value:
+        return self.per_lane_call("acos", x)
+
+    def arctan(self, x: Value) -> Value:
+        return self.per_lane_call("atan", x)
+
+    def sinh(self, x: Value) -> Value:
+        return self.per_lane_call("sinh", x)
+
+    def cosh(self, x: Value) -> Value:
+        return self.per_lane_call("cosh", x)
+
+    def tanh(self, x: Value) -> Value:
+        return self.per_lane_call("tanh", x)
+
+    def arcsinh(self, x: Value) -> Value:
+        return self.per_lane_call("asinh", x)
+
+    def arccosh(self, x: Value) -> Value:
+        return self.per_lane_call("acosh", x)
+
+    def arctanh(self, x: Value) -> Value:
+        return self.per_lane_call("atanh", x)
+
+    def sigmoid(self, x: Value) -> Value:
+        """1 / (1 + exp(-x))."""
+        return self.div(1.0, self.add(1.0, self.exp(self.neg(x))))
+
+    def cbrt(self, x: Value) -> Value:
+        return self.per_lane_call("cbrt", x)
+
+    def power(self, x: Operand, y: Operand) -> Value:
+        return self.per_lane_call("pow", x, y)
+
+    def arctan2(self, y: Operand, x: Operand) -> Value:
+        return self.per_lane_call("atan2", y, x)
+
+    def hypot(self, x: Operand, y: Operand) -> Value:
+        return self.per_lane_call("hypot", x, y)
+
+    def erf(self, x: Value) -> Value:
+        return self.per_lane_call("erf", x)
+
+    def gammaln(self, x: Value) -> Value:
+        """The logarithm of the absolute value of the gamma function."""
+        return self.per_lane_call("lgamma", x)
