@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lamina.errors import DataError
+from lamina.errors import DataError, DTypeError
 from lamina.io.idx import read_idx, write_idx
 
 MNIST = Path(__file__).parents[2] / "src" / "lamina" / "data" / "mnist"
@@ -78,7 +78,7 @@ def test_mnist_against_gzip_and_frombuffer() -> None:
 
 @pytest.mark.parametrize("dtype", [np.int64, np.bool_, np.float16, np.complex64, np.uint16])
 def test_unsupported_element_types(tmp_path: Path, dtype: type) -> None:
-    with pytest.raises(ValueError, match=np.dtype(dtype).name):
+    with pytest.raises(DTypeError, match=np.dtype(dtype).name):
         write_idx(tmp_path / "a", np.zeros(3, dtype))
     assert os.listdir(tmp_path) == []
 

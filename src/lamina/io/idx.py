@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from lamina.errors import DataError
+from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.io.files import atomic_write
 
 __all__ = ["read_idx", "write_idx"]
@@ -168,7 +168,8 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray, *, compress: bool
         compress: whether to gzip; if None, whether the name ends in ".gz". Equal arrays give equal bytes.
 
     Raises:
-        ValueError: if the format has no such element type, or a dimension is beyond uint32.
+        DTypeError: if the format has no such element type.
+        ShapeError: if a dimension is beyond uint32.
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "steps.idx.gz")
@@ -183,7 +184,7 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray, *, compress: bool
             f"IDX has no element type for {array.dtype}; convert the array to one of: {_KNOWN_TYPES}"
         )
     if array.ndim > 255 or any(size >= 1 << 32 for size in array.shape):
-        raise ValueError(f"IDX cannot hold shape {array.shape}: at most 255 dimensions, each below 2**32")
+        raise ShapeError(f"IDX cannot hold shape {array.shape}: at most 255 dimensions, each below 2**32")
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape)
     data = array.astype(array.dtype.newbyteorder(">"), order="C", copy=False).tobytes()
     if compress is None:
