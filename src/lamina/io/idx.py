@@ -180,7 +180,7 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray, *, compress: bool
     """
     code = _TYPE_CODES.get(array.dtype.newbyteorder("="))
     if code is None:
-        raise ValueError(
+        raise DTypeError(
             f"IDX has no element type for {array.dtype}; convert the array to one of: {_KNOWN_TYPES}"
         )
     if array.ndim > 255 or any(size >= 1 << 32 for size in array.shape):

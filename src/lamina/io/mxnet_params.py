@@ -1,18 +1,18 @@
-"""MXNet's own file of arrays (`.params`, what its `nd.save` writes): read every dense form it ever had, write one.
+"""MXNet's own file of arrays, `.params`: read every dense form it ever had, write the one of 1.x.
 
-All numbers are little-endian. A file is uint64 0x112, uint64 reserved, the arrays as a vector, their names as a
-vector; a vector is a uint64 count and its items; a name is a uint64 length and UTF-8 bytes. An array starts with a
-uint32 that tells its form:
+All numbers are little-endian. A file is uint64 0x112, uint64 reserved, the arrays as a vector, their names
+as a vector. A vector is a uint64 count and its items; a name is a uint64 length and UTF-8 bytes. An array
+starts with a uint32 that tells its form:
 
-| form   | starts with         | then                       | shape                              |
-|--------|---------------------|----------------------------|------------------------------------|
-| legacy | number of dimensions | the sizes                  | uint32 sizes                       |
-| V1     | 0xF993FAC8          | shape                      | uint32 number of dimensions, int64 sizes |
-| V2     | 0xF993FAC9          | int32 storage type, shape  | as V1                              |
-| V3     | 0xF993FACA          | as V2                      | as V1; no dimensions means a scalar |
+| form   | starts with          | then                      | shape                                    |
+|--------|----------------------|---------------------------|------------------------------------------|
+| legacy | number of dimensions | the sizes                 | uint32 sizes                             |
+| V1     | 0xF993FAC8           | shape                     | int32 number of dimensions, int64 sizes  |
+| V2     | 0xF993FAC9           | int32 storage type, shape | as V1                                    |
+| V3     | 0xF993FACA           | int32 storage type, shape | as V1; no dimensions means a scalar      |
 
-and goes on with the device (int32 type, int32 number), an int32 element type and the elements in C order. Before V3,
-no dimensions means an array that was never given a shape, and nothing follows. (Apache MXNet 1.9,
+and goes on with the device (int32 type, int32 number), an int32 element type and the elements in C order.
+Before V3, no dimensions means an array that was never given a shape, and nothing follows. (Apache MXNet 1.9,
 src/ndarray/ndarray.cc, `NDArray::Save` and `NDArray::Load`.)
 """
 
@@ -47,8 +47,8 @@ _TYPE_FLAGS = {_ELEMENT_TYPES[flag].newbyteorder("="): flag for flag in range(8)
 def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np.ndarray]:
     """Read a `.params` file: a dict of arrays if they were saved with names, else a list.
 
-    Names are as in the file; those written by MXNet's `Module` start with "arg:" or "aux:". Arrays saved on a GPU
-    load as any others. bfloat16 becomes float32, which holds its values exactly.
+    Names are as in the file; those written by MXNet's `Module` start with "arg:" or "aux:". Arrays saved on
+    a GPU load as any others. bfloat16 becomes float32, which holds its values exactly.
 
     Args:
         path: the file.
@@ -58,8 +58,8 @@ def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np
 
     Raises:
         FileNotFoundError: if there is no such file.
-        DataError: if the file is not of this format, is truncated or corrupt, or holds a sparse array or one that
-            was never given a shape. No more memory is taken than the file is long.
+        DataError: if the file is not of this format, is truncated or corrupt, or holds a sparse array or one
+            that was never given a shape. Memory stays in proportion to the length of the file.
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "net.params")
@@ -87,7 +87,7 @@ def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np
 
 
 class _Reader:
-    """Reads from a file whose every length is suspect: nothing is allocated before the file is known to hold it."""
+    """Reads a file whose every length is suspect: allocates only what the file is known to hold."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file = file
@@ -180,11 +180,11 @@ def _read_names(reader: _Reader) -> list[str]:
 
 
 def save_params(path: str | os.PathLike[str], data: Sequence[np.ndarray] | Mapping[str, np.ndarray]) -> None:
-    """Write arrays, with names if `data` maps names to arrays, as a `.params` file that MXNet 1.x loads; atomically.
+    """Write arrays as a `.params` file that MXNet 1.x loads, with names if `data` is a mapping; atomically.
 
     Args:
         path: the file to write.
-        data: arrays of float32, float64, float16, uint8, int32, int8, int64 or bool, with at least one dimension.
+        data: arrays of float32, float64, float16, uint8, int32, int8, int64 or bool; of any shape but ().
 
     Raises:
         DTypeError: if MXNet 1.x has no such element type.
