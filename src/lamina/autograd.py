@@ -1,0 +1,238 @@
+"""Automatic differentiation: record computations, then run the tape back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lamina.core.primitive import Primitive
+from lamina.core.state import state
+from lamina.core.tape import Leaf, gradients, is_recorded, record_node, recording_suspended
+from lamina.errors import AutogradError
+from lamina.nd.creation import ones_like, zeros_like
+from lamina.nd.ndarray import NDArray, backward_into_leaves
+
+__all__ = [
+    "Function",
+    "backward",
+    "grad",
+    "is_recording",
+    "is_training",
+    "mark_variables",
+    "pause",
+    "predict_mode",
+    "record",
+    "set_recording",
+    "set_training",
+    "train_mode",
+]
+
+
+class _Mode:
+    """A context manager (and decorator) that sets recording and training inside; None leaves one as it is."""
+
+    def __init__(self, recording: bool | None, training: bool | None) -> None:
+        self._recording, self._training = recording, training
+        self._saved: list[tuple[bool, bool]] = []
+
+    def __enter__(self) -> None:
+        self._saved.append((state.recording, state.training))
+        if self._recording is not None:
+            state.recording = self._recording
+        if self._training is not None:
+            state.training = self._training
+
+    def __exit__(self, *_exception: object) -> None:
+        state.recording, state.training = self._saved.pop()
+
+
+def record(train_mode: bool = True) -> _Mode:
+    """``with autograd.record():`` what is computed inside can be differentiated; layers behave as in training.
+
+    >>> from lamina import autograd, nd
+    >>> x = nd.array([3.0])
+    >>> x.attach_grad()
+    >>> with autograd.record():
+    ...     y = x * x
+    >>> y.backward()
+    >>> x.grad.asscalar().item()
+    6.0
+    """
+    return _Mode(True, train_mode)
+
+
+def pause(train_mode: bool = False) -> _Mode:
+    """Inside, nothing is recorded."""
+    return _Mode(False, train_mode)
+
+
+def train_mode() -> _Mode:
+    """Inside, layers behave as in training (dropout drops), recording or not."""
+    return _Mode(None, True)
+
+
+def predict_mode() -> _Mode:
+    """Inside, layers behave as in prediction, recording or not."""
+    return _Mode(None, False)
+
+
+def is_recording() -> bool:
+    """Whether operations are being recorded."""
+    return state.recording
+
+
+def is_training() -> bool:
+    """Whether layers behave as in training."""
+    return state.training
+
+
+def set_recording(is_recording: bool) -> bool:
+    """Switch recording on or off; returns what it was."""
+    before, state.recording = state.recording, bool(is_recording)
+    return before
+
+
+def set_training(train_mode: bool) -> bool:
+    """Switch training mode on or off; returns what it was."""
+    before, state.training = state.training, bool(train_mode)
+    return before
+
+
+def mark_variables(
+    variables: NDArray | Sequence[NDArray],
+    gradients: NDArray | Sequence[NDArray],
+    grad_reqs: str | Sequence[str] = "write",
+) -> None:
+    """Give `variables` these arrays as their gradients, as `attach_grad` does with new ones."""
+    leaves, grads = _as_list(variables), _as_list(gradients)
+    reqs = [grad_reqs] * len(leaves) if isinstance(grad_reqs, str) else list(grad_reqs)
+    for x, g, req in zip(leaves, grads, reqs, strict=True):
+        x._node = None
+        x._leaf = None if req == "null" else Leaf(g, req)
+
+
+def backward(
+    heads: NDArray | Sequence[NDArray],
+    head_grads: NDArray | Sequence[NDArray | None] | None = None,
+    retain_graph: bool = False,
+    train_mode: bool = True,
+) -> None:
+    """Compute the gradients of all `heads` together (each summed) by the arrays with a gradient attached.
+
+    Raises `AutogradError` if a head was not recorded, or its graph was used before without `retain_graph`.
+    """
+    outputs = _as_list(heads)
+    with _Mode(False, train_mode):
+        backward_into_leaves(outputs, _head_grads(outputs, head_grads), retain_graph)
+
+
+def grad(
+    heads: NDArray | Sequence[NDArray],
+    variables: NDArray | Sequence[NDArray],
+    head_grads: NDArray | Sequence[NDArray | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    train_mode: bool = True,
+) -> Any:
+    """The gradients of `heads` by `variables`, returned and not written into their `grad`.
+
+    With `create_graph` the gradients are recorded themselves, so they can be differentiated again.
+    """
+    outputs, leaves = _as_list(heads), _as_list(variables)
+    keep = create_graph if retain_graph is None else retain_graph
+    for i, x in enumerate(leaves):
+        if x._leaf is None:
+            raise AutogradError(
+                f"grad: variable {i} (shape {x.shape}) has no gradient; call attach_grad() first"
+            )
+    with _Mode(create_graph, train_mode):
+        found = gradients(outputs, _head_grads(outputs, head_grads), retain_graph=keep)
+        result = [found[id(x)] if id(x) in found else zeros_like(x) for x in leaves]
+    return result[0] if isinstance(variables, NDArray) else result
+
+
+def _as_list(arrays: NDArray | Sequence[NDArray]) -> list[NDArray]:
+    return [arrays] if isinstance(arrays, NDArray) else list(arrays)
+
+
+def _head_grads(heads: list[NDArray], given: Any) -> list[NDArray]:
+    """The given head gradients, ones where there is none."""
+    grads: list[Any] = [None] * len(heads) if given is None else _as_list(given)
+    if len(grads) != len(heads):
+        raise AutogradError(f"backward: {len(heads)} heads but {len(grads)} head gradients")
+    for head, g in zip(heads, grads, strict=True):
+        if g is not None and g.shape != head.shape:
+            raise AutogradError(
+                f"backward: a head of shape {head.shape} has a head gradient of shape {g.shape}"
+            )
+    return [ones_like(h) if g is None else g for h, g in zip(heads, grads, strict=True)]
+
+
+class Function:
+    """A differentiable function with a hand-written gradient: override `forward` and `backward`.
+
+    >>> from lamina import autograd, nd
+    >>> class Square(autograd.Function):
+    ...     def forward(self, x):
+    ...         self.save_for_backward(x)
+    ...         return x * x
+    ...     def backward(self, dy):
+    ...         (x,) = self.saved_tensors
+    ...         return 2 * x * dy
+    >>> x = nd.array([3.0])
+    >>> x.attach_grad()
+    >>> with autograd.record():
+    ...     y = Square()(x)
+    >>> y.backward()
+    >>> x.grad.asscalar().item()
+    6.0
+    """
+
+    def __init__(self) -> None:
+        self.saved_tensors: tuple[NDArray, ...] = ()
+
+    def save_for_backward(self, *arrays: NDArray) -> None:
+        """Keep arrays for `backward`, as ``self.saved_tensors``."""
+        self.saved_tensors = arrays
+
+    def forward(self, *inputs: NDArray) -> NDArray | tuple[NDArray, ...]:
+        """The outputs. Not recorded."""
+        raise TypeError(f"{type(self).__name__} must override forward")
+
+    def backward(self, *output_grads: NDArray) -> NDArray | tuple[NDArray, ...]:
+        """The gradients of the inputs, from those of the outputs."""
+        raise TypeError(f"{type(self).__name__} must override backward")
+
+    def __call__(self, *inputs: NDArray) -> Any:
+        with recording_suspended():
+            result = self.forward(*inputs)
+        outputs = result if isinstance(result, tuple) else (result,)
+        if state.recording and any(is_recorded(x) for x in inputs):
+            fresh = tuple(y.detach() for y in outputs)
+            record_node(self._as_primitive(len(inputs), len(fresh)), inputs, {}, fresh)
+            outputs = fresh
+        return outputs if isinstance(result, tuple) else outputs[0]
+
+    def _as_primitive(self, inputs: int, outputs: int) -> Primitive:
+        """This one application as a primitive, so that the tape needs to know nothing of functions."""
+        latest: list[Any] = [None, ()]
+
+        def gradient_of(i: int) -> Any:
+            def vjp(g: Any, _out: Any, *_inputs: NDArray) -> NDArray:
+                if latest[0] is not g:  # one call of backward serves all inputs
+                    grads = self.backward(*(g if outputs > 1 else (g,)))
+                    latest[:] = [g, grads if isinstance(grads, tuple) else (grads,)]
+                    if len(latest[1]) != inputs:
+                        raise AutogradError(
+                            f"{type(self).__name__}.backward returned {len(latest[1])} gradients "
+                            f"for {inputs} inputs"
+                        )
+                return latest[1][i]
+
+            return vjp
+
+        def never(*_inputs: Any) -> Any:
+            raise AutogradError("an autograd.Function is evaluated by its forward")
+
+        vjp = tuple(gradient_of(i) for i in range(inputs))
+        return Primitive(type(self).__name__, never, never, vjp, None, same_dtype=False)

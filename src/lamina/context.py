@@ -1,0 +1,111 @@
+"""Devices: where an array lives. lamina computes on the CPU; `gpu()` names a device that has no backend yet."""
+
+from __future__ import annotations
+
+import threading
+from typing import ClassVar
+
+from lamina.errors import ContextError
+
+__all__ = ["Context", "cpu", "cpu_pinned", "current_context", "gpu", "num_gpus"]
+
+
+class Context:
+    """A device: a type (``"cpu"`` or ``"gpu"``) and a number.
+
+    Contexts are interned, so equal contexts are the same object. Used in a ``with`` statement, a context becomes the
+    default for arrays created inside it.
+
+    >>> import lamina as mx
+    >>> mx.cpu()
+    cpu(0)
+    >>> mx.cpu(0) is mx.Context("cpu", 0)
+    True
+    """
+
+    __slots__ = ("_outer", "device_id", "device_type")
+
+    devtype2str: ClassVar[dict[int, str]] = {1: "cpu", 2: "gpu", 3: "cpu_pinned"}
+    devstr2type: ClassVar[dict[str, int]] = {"cpu": 1, "gpu": 2, "cpu_pinned": 3}
+    _interned: ClassVar[dict[tuple[str, int], Context]] = {}
+
+    device_type: str
+    device_id: int
+    _outer: list[Context]
+
+    def __new__(cls, device_type: str | Context, device_id: int = 0) -> Context:
+        if isinstance(device_type, Context):
+            return device_type
+        if device_type not in cls.devstr2type:
+            known = ", ".join(sorted(cls.devstr2type))
+            raise ContextError(f"unknown device type {device_type!r}; known: {known}")
+        key = (device_type, int(device_id))
+        context = cls._interned.get(key)
+        if context is None:
+            context = super().__new__(cls)
+            context.device_type, context.device_id = key
+            context._outer = []
+            context = cls._interned.setdefault(key, context)
+        return context
+
+    @property
+    def device_typeid(self) -> int:
+        """MXNet's number of the device type: 1 for CPU, 2 for GPU."""
+        return self.devstr2type[self.device_type]
+
+    def __repr__(self) -> str:
+        return f"{self.device_type}({self.device_id})"
+
+    def __reduce__(self) -> tuple[type[Context], tuple[str, int]]:
+        return (Context, (self.device_type, self.device_id))
+
+    def __deepcopy__(self, memo: object) -> Context:
+        return self
+
+    def __enter__(self) -> Context:
+        self._outer.append(current_context())
+        _default.context = self
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        _default.context = self._outer.pop()
+
+    def require_backend(self) -> Context:
+        """Return this context, or raise `ContextError` if no array can live there."""
+        if self.device_type == "gpu":
+            raise ContextError(
+                f"{self} has no backend: lamina computes on the CPU only (num_gpus() is 0). Use mx.cpu() instead."
+            )
+        return self
+
+
+def cpu(device_id: int = 0) -> Context:
+    """The CPU. All numbers mean the same processor; arrays of different numbers still may not be mixed."""
+    return Context("cpu", device_id)
+
+
+def cpu_pinned(device_id: int = 0) -> Context:
+    """MXNet's page-locked host memory; here plain CPU memory under another name."""
+    return Context("cpu_pinned", device_id)
+
+
+def gpu(device_id: int = 0) -> Context:
+    """A GPU's name. Putting an array there raises `ContextError`, since no GPU backend exists."""
+    return Context("gpu", device_id)
+
+
+def num_gpus() -> int:
+    """The number of usable GPUs: 0."""
+    return 0
+
+
+class _Default(threading.local):
+    context: Context = Context("cpu", 0)
+
+
+_default = _Default()
+
+
+def current_context() -> Context:
+    """The context in which new arrays are made: `cpu(0)`, unless inside ``with context:``."""
+    return _default.context

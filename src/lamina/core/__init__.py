@@ -1,0 +1,1 @@
+"""The mechanism: arrays, primitives and the one door `bind`, and the tape."""

@@ -1,0 +1,141 @@
+"""`Array`: what the mechanism needs of an array; `lamina.nd.NDArray` adds everything that users see."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from lamina.core.state import state
+from lamina.errors import StaleGradientError, TraceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.context import Context
+    from lamina.core.tape import Leaf, TapeNode
+
+__all__ = ["Array", "Buffer", "StaleGradient", "Value", "View", "user_location"]
+
+Buffer = np.ndarray
+
+
+class Value(Protocol):
+    """What an array holds: a NumPy buffer, or while tracing a node of the graph."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype: ...
+
+
+class StaleGradient:
+    """Stands in a gradient's place after a compiled step that consumed the gradient without storing it.
+
+    NumPy asks it for its numbers through `__array__`, and gets a clear error instead of old values.
+    """
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        raise StaleGradientError(
+            f"this gradient (shape {self.shape}) was consumed by a compiled step that both computes and uses it, "
+            "so it was never stored. To read gradients after the step, compile with "
+            "@lamina.compile(keep_gradients=True)."
+        )
+
+
+class View:
+    """How a traced array came out of another one whose memory it shares (eager views share memory by themselves)."""
+
+    __slots__ = ("base", "base_value", "read", "write")
+
+    def __init__(
+        self,
+        base: Array,
+        base_value: Value,
+        read: Callable[[Array], Array],
+        write: Callable[[Array, Array], Array],
+    ) -> None:
+        self.base, self.base_value, self.read, self.write = base, base_value, read, write
+
+
+class Array:
+    """A buffer on a device, with its place on the tape.
+
+    ``_data``     what it holds (see `Value`)
+    ``_context``  the device
+    ``_node``     the tape node that computed it, with ``_index`` among that node's outputs; None for a leaf
+    ``_leaf``     its gradient and how to write it, once `attach_grad` was called; else None
+    ``_version``  counts in-place writes, so that `backward` notices a changed input
+    ``_view``     while tracing: what it is a view of
+    """
+
+    __slots__ = ("__weakref__", "_context", "_data", "_index", "_leaf", "_node", "_version", "_view")
+
+    _data: Value
+    _context: Context
+    _node: TapeNode | None
+    _index: int
+    _leaf: Leaf | None
+    _version: int
+    _view: View | None
+
+    def __init__(self, data: Value, context: Context) -> None:
+        self._data = data
+        self._context = context
+        self._node = None
+        self._index = 0
+        self._leaf = None
+        self._version = 0
+        self._view = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """The element type, as a NumPy scalar type (``numpy.float32``), as in MXNet."""
+        return self._data.dtype.type
+
+    def _write(self, value: Array) -> None:
+        """Replace the contents in place by those of `value` (same shape, any dtype)."""
+        self._version += 1
+        if state.trace is not None:
+            state.trace.assign(self, value)
+        elif isinstance(self._data, np.ndarray):
+            np.copyto(self._data, value._data, casting="unsafe")  # pyright: ignore[reportArgumentType]
+        else:
+            self._data = np.array(value._data, dtype=self._data.dtype)
+
+    def _concrete(self) -> np.ndarray:
+        """The buffer, for reading numbers out; an error while tracing, when there are no numbers yet."""
+        if state.trace is not None:
+            raise TraceError(
+                f"{user_location()}: the value of an array (shape {self.shape}) is read inside lamina.compile, "
+                "where no values exist yet. Return the array and read it outside, or choose with nd.where "
+                "instead of `if`."
+            )
+        data = self._data
+        if isinstance(data, np.ndarray):
+            return data
+        if isinstance(data, StaleGradient):
+            return data.__array__()
+        raise TraceError(
+            f"an array of shape {self.shape} was made inside lamina.compile and kept after it returned; "
+            "return it from the compiled function instead"
+        )
+
+
+def user_location() -> str:
+    """The innermost line of the call stack that is not lamina's own, as ``file.py:12``."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lamina":
+        frame = frame.f_back
+    return "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -1,0 +1,166 @@
+"""Primitives and `bind`, the one door through which every operator passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.core.array import Array, Value
+from lamina.core.state import state
+from lamina.core.tape import record
+from lamina.errors import ContextError, DTypeError
+
+if TYPE_CHECKING:
+    from lamina.core.lowering import Lowering
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "REGISTRY",
+    "ForEachInput",
+    "Operand",
+    "Primitive",
+    "bind",
+    "bind_all",
+    "primitive",
+    "set_array_type",
+]
+
+Operand = Any
+"""An input of a primitive: an `Array`, or a Python number that takes the arrays' dtype."""
+
+Type = tuple[tuple[int, ...], np.dtype]
+"""The shape and dtype of one value."""
+
+REGISTRY: dict[str, Primitive] = {}
+"""Every primitive by name. The tests and the compiler iterate over it."""
+
+_array_type: type[Array] = Array
+
+
+def set_array_type(array_type: type[Array]) -> None:
+    """Say which subclass of `Array` `bind` returns: called once, by `lamina.nd`."""
+    global _array_type  # noqa: PLW0603 - the one registration that breaks the import cycle
+    _array_type = array_type
+
+
+class ForEachInput:
+    """The vjps of a primitive with any number of inputs: ``function(i, g, out, *inputs, **params)``."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __getitem__(self, i: int) -> Callable[..., Any]:
+        return lambda g, out, *inputs, **params: self._function(i, g, out, *inputs, **params)
+
+
+class Primitive:
+    """One operator: how to evaluate, type, differentiate and compile it.
+
+    ``eval(*buffers, **params)``
+        the result as a NumPy array (a tuple of them if there are several): the eager path, and the oracle for
+        compiled code.
+    ``infer(*inputs, **params)``
+        ``(shape, dtype)`` of the result from inputs that have `shape` and `dtype` (a list of pairs for several
+        results), or an error that shows the shapes.
+    ``vjp``
+        one function for each input, ``vjp[i](g, out, *inputs, **params)``: the gradient of that input, in lamina
+        operators. None in an input's place, or for all: not differentiable, the gradient stops here. One function
+        an input, so that a gradient nobody needs is never computed.
+    ``lowering``
+        how the compiler emits it (see `lamina.core.lowering`); None: it always runs eagerly.
+    """
+
+    __slots__ = ("eval", "infer", "lowering", "name", "same_dtype", "vjp")
+
+    def __init__(
+        self,
+        name: str,
+        eval: Callable[..., Any],
+        infer: Callable[..., Any],
+        vjp: Sequence[Callable[..., Any] | None] | ForEachInput | None,
+        lowering: Lowering | None,
+        same_dtype: bool,
+    ) -> None:
+        self.name, self.eval, self.infer = name, eval, infer
+        self.vjp, self.lowering, self.same_dtype = vjp, lowering, same_dtype
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def __reduce__(self) -> tuple[Callable[[str], Primitive], tuple[str]]:
+        return (REGISTRY.__getitem__, (self.name,))
+
+
+def primitive(
+    name: str,
+    *,
+    eval: Callable[..., Any],
+    infer: Callable[..., Any],
+    vjp: Sequence[Callable[..., Any] | None] | ForEachInput | None = None,
+    lowering: Lowering | None = None,
+    same_dtype: bool = False,
+) -> Primitive:
+    """Declare a primitive and enter it into the registry. `same_dtype`: its array inputs may not mix dtypes."""
+    if name in REGISTRY:
+        raise ValueError(f"primitive {name!r} is declared twice")
+    declared = Primitive(name, eval, infer, vjp, lowering, same_dtype)
+    REGISTRY[name] = declared
+    return declared
+
+
+def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> NDArray:
+    """Apply a primitive with one result to arrays and numbers: eagerly, or as a node of the current trace."""
+    return bind_all(primitive, inputs, params)[0]
+
+
+def bind_all(
+    primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any]
+) -> tuple[NDArray, ...]:
+    """`bind` for any number of results."""
+    context = _common_context(primitive, inputs)
+    if state.trace is not None:
+        values: tuple[Value, ...] = state.trace.bind(primitive, inputs, params)
+    else:
+        values = _evaluate(primitive, inputs, params)
+    outputs: tuple[NDArray, ...] = tuple([_array_type(value, context) for value in values])  # type: ignore[misc]
+    if state.recording and primitive.vjp is not None:
+        record(primitive, inputs, params, outputs)
+    return outputs
+
+
+def _common_context(primitive: Primitive, inputs: tuple[Operand, ...]) -> Any:
+    """The context of the inputs; raise if they differ, or if dtypes differ where they must not."""
+    context = dtype = None
+    for x in inputs:
+        if not isinstance(x, Array):
+            continue
+        if context is None:
+            context, dtype = x._context, x._data.dtype
+        elif x._context is not context:
+            raise ContextError(
+                f"{primitive.name}: arrays on different devices, {context} and {x._context}; "
+                "move one with as_in_context"
+            )
+        elif primitive.same_dtype and x._data.dtype != dtype:
+            found = " and ".join(str(y._data.dtype) for y in inputs if isinstance(y, Array))
+            raise DTypeError(f"{primitive.name}: mixed dtypes {found}; convert with astype first")
+    if context is None:
+        from lamina.context import current_context
+
+        context = current_context()
+    return context
+
+
+def _evaluate(
+    primitive: Primitive, inputs: tuple[Operand, ...], params: Mapping[str, Any]
+) -> tuple[Value, ...]:
+    buffers = [x._data if isinstance(x, Array) else x for x in inputs]
+    try:
+        result = primitive.eval(*buffers, **params)
+    except (ValueError, TypeError, IndexError):
+        # The check that explains is made only once something went wrong: it costs more than a small operator.
+        primitive.infer(*buffers, **params)
+        raise
+    return result if type(result) is tuple else (result,)

@@ -1,0 +1,74 @@
+"""What the current thread is doing: recording a tape, training, tracing for the compiler."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.core.array import Array, Value
+    from lamina.core.primitive import Operand, Primitive
+
+__all__ = ["Trace", "call_each_step", "concrete", "state"]
+
+
+class Trace(Protocol):
+    """What `bind` and the arrays ask of a trace; `lamina.compiler.capture` provides the one implementation."""
+
+    def bind(
+        self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]
+    ) -> tuple[Value, ...]:
+        """Add a node for this primitive to the graph; return its values."""
+        ...
+
+    def value(self, array: Array) -> Value:
+        """The graph value that this array holds at this point of the trace."""
+        ...
+
+    def assign(self, array: Array, value: Array) -> None:
+        """From here on, `array` holds what `value` holds now."""
+        ...
+
+    def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
+        """A number that Python computes anew before every step."""
+        ...
+
+    def source(self, array: Array, getter: Callable[[], Array]) -> None:
+        """Remember where `array` was found, so that its replacement is noticed."""
+        ...
+
+
+class _State(threading.local):
+    recording: bool = False
+    training: bool = False
+    trace: Trace | None = None
+
+
+state = _State()
+
+
+class concrete:  # noqa: N801 - used as `with concrete():`
+    """Suspend tracing and recording: what runs inside runs now, once, on real buffers.
+
+    For state that is made on the way (a parameter initialized on the first forward, an optimizer's momenta).
+    """
+
+    def __enter__(self) -> None:
+        self._saved = (state.trace, state.recording)
+        state.trace, state.recording = None, False
+
+    def __exit__(self, *_exception: object) -> None:
+        state.trace, state.recording = self._saved
+
+
+def call_each_step(function: Callable[[], float], *, integer: bool = False) -> float:
+    """A number that Python computes anew at each step: a scheduled learning rate, a step count.
+
+    Eagerly this is `function()`. Inside `lamina.compile` the compiled step calls `function` before each of its
+    runs, so the number may change (and the function may count) without a recompilation.
+    """
+    if state.trace is None:
+        return function()
+    return state.trace.call_each_step(function, integer)

@@ -1,0 +1,203 @@
+"""The tape: what was computed under `record()`, and the walk back over it."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lamina.core.array import Array, Value
+from lamina.core.state import state
+from lamina.errors import AutogradError
+
+if TYPE_CHECKING:
+    from lamina.context import Context
+    from lamina.core.primitive import Operand, Primitive
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["Leaf", "TapeNode", "gradients", "is_recorded", "record", "record_node", "recording_suspended"]
+
+_order = itertools.count()
+
+
+class Leaf:
+    """An array's gradient and what `backward` does with it: ``"write"`` or ``"add"``."""
+
+    __slots__ = ("grad", "req")
+
+    def __init__(self, grad: NDArray, req: str) -> None:
+        self.grad, self.req = grad, req
+
+
+class TapeNode:
+    """One recorded application of a primitive.
+
+    The outputs are kept as values and not as arrays: an array points to its node, so the node must not point back.
+    """
+
+    __slots__ = ("context", "inputs", "order", "outputs", "params", "primitive", "versions")
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        inputs: tuple[Operand, ...],
+        params: dict[str, Any],
+        outputs: tuple[Array, ...],
+    ) -> None:
+        self.order = next(_order)
+        self.primitive = primitive
+        self.inputs: tuple[Operand, ...] | None = inputs
+        self.params = params
+        self.versions = [x._version if isinstance(x, Array) else 0 for x in inputs]
+        self.context: Context = outputs[0]._context
+        self.outputs: list[Value] = [y._data for y in outputs]
+
+    def output(self, i: int) -> NDArray:
+        """The i-th output as an array that stands on the tape where the original stood."""
+        from lamina.nd.ndarray import NDArray
+
+        array = NDArray(self.outputs[i], self.context)
+        array._node, array._index = self, i
+        return array
+
+    def release(self) -> None:
+        """Forget inputs and outputs, so that memory is freed and a second walk is noticed."""
+        self.inputs = None
+        self.outputs = []
+
+
+def is_recorded(x: object) -> bool:
+    """Whether gradients flow to or through `x`."""
+    return isinstance(x, Array) and (x._node is not None or x._leaf is not None)
+
+
+def record(
+    primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], outputs: tuple[Array, ...]
+) -> None:
+    """Note an application on the tape, if a gradient could flow through it."""
+    for x in inputs:
+        if isinstance(x, Array) and (x._node is not None or x._leaf is not None):
+            record_node(primitive, inputs, params, outputs)
+            return
+
+
+def record_node(
+    primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], outputs: tuple[Array, ...]
+) -> None:
+    """Put a node on the tape and make it the origin of `outputs`."""
+    node = TapeNode(primitive, inputs, params, outputs)
+    for i, y in enumerate(outputs):
+        y._node, y._index = node, i
+
+
+def gradients(
+    heads: Sequence[NDArray],
+    head_grads: Sequence[NDArray],
+    *,
+    retain_graph: bool,
+    wanted: Callable[[Array], bool] = lambda leaf: True,
+) -> dict[int, NDArray]:
+    """Walk back from `heads` and return, by `id`, the gradient of every leaf that was reached and is `wanted`.
+
+    Nodes are visited in the reverse order of their recording, which is a topological order.
+    """
+    walk = _Walk()
+    for head, grad in zip(heads, head_grads, strict=True):
+        if not is_recorded(head):
+            raise AutogradError(
+                "backward: the array was not computed from arrays with a gradient under autograd.record(). "
+                "Call attach_grad() on the parameters and compute the loss inside `with autograd.record():`."
+            )
+        walk.add(head, grad)
+    visited: list[TapeNode] = []
+    while walk.pending:
+        node = walk.pop_latest()
+        visited.append(node)
+        _propagate(node, walk)
+    if not retain_graph:
+        for node in visited:
+            node.release()
+    return {key: grad for key, (leaf, grad) in walk.leaves.items() if wanted(leaf)}
+
+
+class _Walk:
+    """Cotangents on the way: of nodes still to visit, and of leaves."""
+
+    def __init__(self) -> None:
+        self.pending: dict[int, TapeNode] = {}
+        self.latest: list[int] = []
+        self.cotangents: dict[int, list[NDArray | None]] = {}
+        self.leaves: dict[int, tuple[Array, NDArray]] = {}
+
+    def add(self, x: Array, grad: NDArray) -> None:
+        if x._leaf is not None:
+            known = self.leaves.get(id(x))
+            self.leaves[id(x)] = (x, grad if known is None else known[1] + grad)
+            return
+        node = x._node
+        assert node is not None
+        if node.inputs is None:
+            raise AutogradError(
+                "backward: this part of the graph was already used and freed. "
+                "Pass retain_graph=True to the first backward, or record again."
+            )
+        slots = self.cotangents.get(node.order)
+        if slots is None:
+            slots = self.cotangents[node.order] = [None] * len(node.outputs)
+            self.pending[node.order] = node
+            heapq.heappush(self.latest, -node.order)
+        known = slots[x._index]
+        slots[x._index] = grad if known is None else known + grad
+
+    def pop_latest(self) -> TapeNode:
+        return self.pending.pop(-heapq.heappop(self.latest))
+
+
+def _propagate(node: TapeNode, walk: _Walk) -> None:
+    """Send the cotangents of a node's outputs to those of its inputs that need them."""
+    slots = walk.cotangents.pop(node.order)
+    inputs, primitive = node.inputs, node.primitive
+    assert inputs is not None
+    assert primitive.vjp is not None
+    outputs = [node.output(i) for i in range(len(slots))]
+    if len(slots) == 1:
+        g, out = slots[0], outputs[0]
+    else:
+        g = [zeros_like(y) if s is None else s for s, y in zip(slots, outputs, strict=True)]
+        out = outputs
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Array) or (x._node is None and x._leaf is None):
+            continue
+        if x._version != node.versions[i]:
+            raise AutogradError(
+                f"backward: input {i} of {primitive.name} (shape {x.shape}) was changed in place after it was "
+                "recorded, so its gradient would be wrong. Write to a copy, or call backward first."
+            )
+        vjp = primitive.vjp[i]
+        if vjp is not None:
+            walk.add(x, vjp(g, out, *inputs, **node.params))
+
+
+def zeros_like(x: NDArray) -> NDArray:
+    """Zeros of the shape and dtype of `x`."""
+    from lamina.nd.creation import zeros
+
+    return zeros(x.shape, ctx=x.context, dtype=x.dtype)
+
+
+def recording_suspended() -> Any:
+    """`with recording_suspended():` nothing inside is recorded."""
+    return _Recording(False)
+
+
+class _Recording:
+    def __init__(self, recording: bool) -> None:
+        self._recording = recording
+
+    def __enter__(self) -> None:
+        self._saved = state.recording
+        state.recording = self._recording
+
+    def __exit__(self, *_exception: object) -> None:
+        state.recording = self._saved

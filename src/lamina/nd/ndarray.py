@@ -1,0 +1,393 @@
+"""`NDArray`: the array that users see, with its operators, conversions and its place in autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.context import Context, current_context
+from lamina.core.array import Array
+from lamina.core.primitive import Primitive, bind, set_array_type
+from lamina.core.state import concrete, state
+from lamina.core.tape import Leaf, gradients, is_recorded, recording_suspended
+from lamina.errors import AutogradError, ShapeError
+from lamina.nd import indexing
+from lamina.nd.fluent import Fluent
+from lamina.primitives.contract import matmul
+from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast
+
+__all__ = ["NDArray", "Number", "array", "operand"]
+
+Number = int | float | bool | np.number[Any] | np.bool_
+
+
+class NDArray(Array, Fluent):
+    """A dense array on a device; what MXNet 1.x calls ``mx.nd.NDArray``.
+
+    Made by `nd.array`, `nd.zeros` and their like, not by calling the class. The buffer is a C-contiguous NumPy array.
+
+    >>> from lamina import nd
+    >>> x = nd.array([[1, 2], [3, 4]])
+    >>> x + 1
+    <BLANKLINE>
+    [[2. 3.]
+     [4. 5.]]
+    <NDArray 2x2 @cpu(0)>
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000.0  # NumPy lets our reflected operators answer
+    __hash__ = object.__hash__
+
+    # --- what it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def context(self) -> Context:
+        """The device it lives on."""
+        return self._context
+
+    ctx = context
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._data.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self._data.shape, dtype=np.int64))
+
+    @property
+    def stype(self) -> str:
+        """MXNet's storage type: always ``"default"``, dense."""
+        return "default"
+
+    @property
+    def T(self) -> NDArray:  # noqa: N802 - MXNet's and NumPy's name
+        """All axes reversed; a copy."""
+        return self.transpose()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[NDArray]:
+        return (self[i] for i in range(self.shape[0]))
+
+    def __repr__(self) -> str:
+        sizes = "x".join(map(str, self.shape))
+        return f"\n{self._concrete()}\n<NDArray {sizes} @{self._context}>"
+
+    # --- numbers out ---------------------------------------------------------------------------------------------
+
+    def asnumpy(self) -> np.ndarray:
+        """A copy as a NumPy array."""
+        return self._concrete().copy()
+
+    def asscalar(self) -> Any:
+        """The one element, as a NumPy scalar of the array's dtype."""
+        if self.size != 1:
+            raise ShapeError(f"asscalar: needs exactly one element, the shape is {self.shape}")
+        return self._concrete().reshape(())[()]
+
+    def item(self) -> Any:
+        """The one element, as a Python number."""
+        return self.asscalar().item()
+
+    def tolist(self) -> list[Any]:
+        """Nested Python lists."""
+        return self._concrete().tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self._concrete(), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._concrete().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._concrete().__dlpack_device__()
+
+    def __bool__(self) -> bool:
+        if self.size == 0:
+            return False
+        if self.size > 1:
+            raise ValueError(
+                f"the truth value of an array of shape {self.shape} is ambiguous; "
+                "compare one element, or use .sum() or .max() first"
+            )
+        return bool(self.asscalar())
+
+    def __float__(self) -> float:
+        return float(self.asscalar())
+
+    def __int__(self) -> int:
+        return int(self.asscalar())
+
+    def __index__(self) -> int:
+        if np.dtype(self.dtype).kind not in "iu":
+            raise TypeError(
+                f"only an integer array of one element is an index, this one is {np.dtype(self.dtype)}"
+            )
+        return int(self.asscalar())
+
+    def __reduce__(self) -> tuple[Callable[..., NDArray], tuple[Any, ...]]:
+        return (_rebuild, (self._concrete(), self._context))
+
+    def __deepcopy__(self, memo: Any) -> NDArray:
+        return self.copy()
+
+    # --- operators -----------------------------------------------------------------------------------------------
+
+    def __neg__(self) -> NDArray:
+        return bind(UNARY["negative"], self)
+
+    def __pos__(self) -> NDArray:
+        return self
+
+    def __abs__(self) -> NDArray:
+        return bind(UNARY["abs"], self)
+
+    def __add__(self, other: Any) -> NDArray:
+        return bind(_add, self, operand(self, other))
+
+    def __radd__(self, other: Any) -> NDArray:
+        return bind(_add, self, operand(self, other))
+
+    def __sub__(self, other: Any) -> NDArray:
+        return bind(_subtract, self, operand(self, other))
+
+    def __rsub__(self, other: Any) -> NDArray:
+        return bind(_subtract, operand(self, other), self)
+
+    def __mul__(self, other: Any) -> NDArray:
+        return bind(_multiply, self, operand(self, other))
+
+    def __rmul__(self, other: Any) -> NDArray:
+        return bind(_multiply, self, operand(self, other))
+
+    def __truediv__(self, other: Any) -> NDArray:
+        return bind(_divide, self, operand(self, other))
+
+    def __rtruediv__(self, other: Any) -> NDArray:
+        return bind(_divide, operand(self, other), self)
+
+    def __mod__(self, other: Any) -> NDArray:
+        return bind(BINARY["mod"], self, operand(self, other))
+
+    def __rmod__(self, other: Any) -> NDArray:
+        return bind(BINARY["mod"], operand(self, other), self)
+
+    def __pow__(self, other: Any) -> NDArray:
+        return bind(BINARY["power"], self, operand(self, other))
+
+    def __rpow__(self, other: Any) -> NDArray:
+        return bind(BINARY["power"], operand(self, other), self)
+
+    def __matmul__(self, other: NDArray) -> NDArray:
+        return bind(matmul, self, other, transpose_a=False, transpose_b=False)
+
+    def __eq__(self, other: object) -> Any:
+        return self._compare("equal", other)
+
+    def __ne__(self, other: object) -> Any:
+        return self._compare("not_equal", other)
+
+    def __gt__(self, other: Any) -> NDArray:
+        return bind(COMPARISON["greater"], self, operand(self, other))
+
+    def __ge__(self, other: Any) -> NDArray:
+        return bind(COMPARISON["greater_equal"], self, operand(self, other))
+
+    def __lt__(self, other: Any) -> NDArray:
+        return bind(COMPARISON["less"], self, operand(self, other))
+
+    def __le__(self, other: Any) -> NDArray:
+        return bind(COMPARISON["less_equal"], self, operand(self, other))
+
+    def _compare(self, name: str, other: object) -> Any:
+        try:
+            return bind(COMPARISON[name], self, operand(self, other))
+        except TypeError:
+            if isinstance(other, Array):
+                raise
+            return NotImplemented
+
+    # --- writing in place ----------------------------------------------------------------------------------------
+
+    def __iadd__(self, other: Any) -> NDArray:
+        return self._in_place(_add, other)
+
+    def __isub__(self, other: Any) -> NDArray:
+        return self._in_place(_subtract, other)
+
+    def __imul__(self, other: Any) -> NDArray:
+        return self._in_place(_multiply, other)
+
+    def __itruediv__(self, other: Any) -> NDArray:
+        return self._in_place(_divide, other)
+
+    def __imod__(self, other: Any) -> NDArray:
+        return self._in_place(BINARY["mod"], other)
+
+    def _in_place(self, primitive: Primitive, other: Any) -> NDArray:
+        self._forbid_recorded_write()
+        with recording_suspended():
+            result = bind(primitive, self, operand(self, other))
+        if result.shape != self.shape:
+            raise ShapeError(
+                f"in-place {primitive.name}: {self.shape} cannot hold the result's shape {result.shape}"
+            )
+        self._write(result)
+        return self
+
+    def _forbid_recorded_write(self) -> None:
+        """Inside `record()`, writing over an array that gradients flow through would make them wrong."""
+        if state.recording and is_recorded(self):
+            raise AutogradError(
+                f"an array of shape {self.shape} that has or needs a gradient is written in place inside "
+                "autograd.record(). Compute a new array instead (x = x + y), or write outside record()."
+            )
+
+    def __getitem__(self, key: Any) -> NDArray:
+        return indexing.get(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._forbid_recorded_write()
+        with recording_suspended():
+            indexing.set(self, key, value)
+
+    # --- copies --------------------------------------------------------------------------------------------------
+
+    def astype(self, dtype: Any, copy: bool = True) -> NDArray:
+        """Another element type. ``copy=False``: the array itself if it has that type already."""
+        if not copy and self.dtype == np.dtype(dtype):
+            return self
+        return bind(cast, self, dtype=np.dtype(dtype))
+
+    def copy(self) -> NDArray:
+        """A copy with memory of its own."""
+        return bind(cast, self, dtype=np.dtype(self.dtype))
+
+    def copyto(self, other: NDArray | Context) -> NDArray:
+        """Write the contents into `other` (and return it), or copy to a device."""
+        if isinstance(other, Context):
+            return _on(self.copy(), other)
+        if other.shape != self.shape:
+            raise ShapeError(f"copyto: {self.shape} does not fit into {other.shape}")
+        other[:] = self
+        return other
+
+    def as_in_context(self, context: Context) -> NDArray:
+        """This array on `context`: itself, if it is there already."""
+        return self if context is self._context else _on(self.copy(), context)
+
+    as_in_ctx = as_in_context
+
+    def wait_to_read(self) -> None:
+        """MXNet's synchronisation point; here every result is there already."""
+
+    # --- autograd ------------------------------------------------------------------------------------------------
+
+    @property
+    def grad(self) -> NDArray | None:
+        """The gradient's array, or None without `attach_grad`. It stays the same object from step to step."""
+        return None if self._leaf is None else self._leaf.grad
+
+    def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
+        """Give the array a gradient, which `backward` writes (``"write"``) or adds to (``"add"``); ``"null"``: none.
+
+        The array becomes a leaf: what it was computed from is forgotten.
+        """
+        if grad_req not in ("write", "add", "null"):
+            raise ValueError(f'grad_req {grad_req!r} is unknown; known: "write", "add", "null"')
+        self._node = None
+        with concrete():
+            grad = array(np.zeros(self.shape, self.dtype), ctx=self._context)
+        self._leaf = None if grad_req == "null" else Leaf(grad, grad_req)
+
+    def detach(self) -> NDArray:
+        """The same memory, off the tape: no gradient flows back through the result."""
+        if state.trace is not None:
+            return NDArray(state.trace.value(self), self._context)
+        return NDArray(self._data, self._context)
+
+    def backward(
+        self, out_grad: NDArray | None = None, retain_graph: bool = False, train_mode: bool = True
+    ) -> None:
+        """Compute the gradients of this array (summed, if it has several elements) by the arrays with `attach_grad`.
+
+        `out_grad`: the gradient of the final objective by this array; ones if None.
+        """
+        from lamina.autograd import backward
+
+        backward([self], None if out_grad is None else [out_grad], retain_graph, train_mode)
+
+
+_add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "multiply", "divide"))
+
+
+def operand(x: Array, other: Any) -> Any:
+    """`other` as a partner of `x`: an array as it is, a number in the dtype of `x`, anything array-like converted."""
+    if isinstance(other, Array):
+        return other
+    if isinstance(other, int | float | np.number | np.bool_):
+        dtype = x._data.dtype
+        if dtype.kind == "f":
+            return float(other)
+        return int(other) if dtype.kind != "b" else bool(other)
+    if isinstance(other, np.ndarray | list | tuple):
+        return array(other, ctx=x._context, dtype=x.dtype)
+    if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
+        return other.as_operand(x._data.dtype)
+    raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
+
+
+def array(source: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:
+    """A new array with a copy of `source` (nested lists, a number, a NumPy array, an NDArray …).
+
+    Without `dtype` it is float32, unless `source` is an NDArray, whose dtype it keeps, as in MXNet. A single number
+    gives shape (1,).
+
+    >>> from lamina import nd
+    >>> nd.array([1, 2, 3]).dtype
+    <class 'numpy.float32'>
+    """
+    context = (ctx or current_context()).require_backend()
+    if isinstance(source, NDArray):
+        if state.trace is not None:
+            return source.astype(dtype or source.dtype)
+        source, dtype = source._concrete(), dtype or source.dtype
+    elif dtype is None:
+        dtype = np.float32
+    data = np.array(source, dtype=dtype, order="C")
+    return NDArray(data if data.ndim else data.reshape(1), context)
+
+
+def _on(x: NDArray, context: Context) -> NDArray:
+    x._context = context.require_backend()
+    return x
+
+
+def _rebuild(data: np.ndarray, context: Context) -> NDArray:
+    return array(data, ctx=context, dtype=data.dtype)
+
+
+def backward_into_leaves(heads: Sequence[NDArray], head_grads: Sequence[NDArray], retain_graph: bool) -> None:
+    """Run the tape back and write or add each reached leaf's gradient as its `grad_req` says."""
+    leaves: dict[int, Array] = {}
+
+    def wanted(leaf: Array) -> bool:
+        leaves[id(leaf)] = leaf
+        return True
+
+    found = gradients(heads, head_grads, retain_graph=retain_graph, wanted=wanted)
+    for key, gradient in found.items():
+        leaf = leaves[key]._leaf
+        assert leaf is not None
+        with recording_suspended():
+            leaf.grad._write(leaf.grad + gradient if leaf.req == "add" else gradient)
+
+
+set_array_type(NDArray)

@@ -1,0 +1,67 @@
+"""The matrix product, the one contraction that everything dense is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.core.lowering import Contraction
+from lamina.core.primitive import bind, primitive
+from lamina.errors import ShapeError
+from lamina.primitives.typing import Type, dtype_of
+
+__all__ = ["matmul"]
+
+
+def _matmul(a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool) -> np.ndarray:
+    left = a.swapaxes(-1, -2) if transpose_a else a
+    right = b.swapaxes(-1, -2) if transpose_b else b
+    return np.matmul(left, right)
+
+
+def _matmul_type(a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Type:
+    shapes = tuple(a.shape), tuple(b.shape)
+    if len(shapes[0]) != len(shapes[1]) or len(shapes[0]) not in (2, 3):
+        raise ShapeError(
+            f"dot: needs two matrices or two batches of matrices, got shapes {shapes[0]} and {shapes[1]}"
+        )
+    (m, k), (k2, n) = shapes[0][-2:], shapes[1][-2:]
+    if transpose_a:
+        m, k = k, m
+    if transpose_b:
+        k2, n = n, k2
+    if k != k2 or shapes[0][:-2] != shapes[1][:-2]:
+        flags = "".join(
+            f", {name}=True"
+            for name, on in (("transpose_a", transpose_a), ("transpose_b", transpose_b))
+            if on
+        )
+        raise ShapeError(
+            f"dot: shapes {shapes[0]} and {shapes[1]}{flags} do not fit: "
+            f"the first gives {k} columns, the second {k2} rows"
+        )
+    return (*shapes[0][:-2], m, n), dtype_of(a, b)
+
+
+def _matmul_vjp_a(g: Any, out: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Any:
+    if transpose_a:
+        return bind(matmul, b, g, transpose_a=transpose_b, transpose_b=True)
+    return bind(matmul, g, b, transpose_a=False, transpose_b=not transpose_b)
+
+
+def _matmul_vjp_b(g: Any, out: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Any:
+    if transpose_b:
+        return bind(matmul, g, a, transpose_a=True, transpose_b=transpose_a)
+    return bind(matmul, a, g, transpose_a=not transpose_a, transpose_b=False)
+
+
+matmul = primitive(
+    "matmul",
+    eval=_matmul,
+    infer=_matmul_type,
+    vjp=(_matmul_vjp_a, _matmul_vjp_b),
+    lowering=Contraction(),
+    same_dtype=True,
+)
+"""``matmul(a, b, transpose_a=, transpose_b=)`` of two matrices (m,k)·(k,n), or of batches of them along axis 0."""

@@ -1,0 +1,308 @@
+"""Elementwise primitives: arithmetic, comparison, and the functions of one number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lamina.core.lowering import Elementwise
+from lamina.core.primitive import Primitive, bind, primitive
+from lamina.primitives.reduce import sum_to
+from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array
+from lamina.primitives.typing import Type, broadcast_shapes, dtype_of, like_first
+
+__all__ = ["BINARY", "COMPARISON", "UNARY", "cast", "power", "where"]
+
+Function = Callable[..., Any]
+
+
+# --- one input ---------------------------------------------------------------------------------------------------
+
+
+def _unary(
+    name: str, function: Function, derivative: Function | None, emit: Function | None = None
+) -> Primitive:
+    """A function of one number; `derivative(x, out)` in lamina operators, None where it is 0 or does not exist."""
+    vjp = None if derivative is None else (lambda g, out, x: g * derivative(x, out),)
+
+    def lower(b: Any, x: Any) -> Any:
+        return getattr(b, name)(x)
+
+    return primitive(
+        name, eval=_keeping_dtype(function), infer=like_first, vjp=vjp, lowering=Elementwise(emit or lower)
+    )
+
+
+def _keeping_dtype(function: Function) -> Function:
+    """Integers in, integers out, as in MXNet: NumPy would answer with float64."""
+
+    def eval(x: np.ndarray) -> np.ndarray:
+        out = function(x)
+        return out if out.dtype == x.dtype else out.astype(x.dtype)
+
+    return eval
+
+
+def _silent(function: Function) -> Function:
+    """Poles and overflow give inf and NaN without NumPy's warning, as on any accelerator."""
+
+    def eval(*inputs: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*inputs)
+
+    return eval
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.reciprocal(1 + np.exp(-x))
+
+
+def _round_half_away(x: np.ndarray) -> np.ndarray:
+    return np.copysign(np.floor(np.abs(x) + 0.5), x) if x.dtype.kind == "f" else x
+
+
+def _erf_slope(x: Any, _out: Any) -> Any:
+    return (2 / math.sqrt(math.pi)) * bind(UNARY["exp"], -(x * x))
+
+
+def _erfinv_slope(_x: Any, out: Any) -> Any:
+    return (math.sqrt(math.pi) / 2) * bind(UNARY["exp"], out * out)
+
+
+def _call(name: str, x: Any) -> Any:
+    return bind(UNARY[name], x)
+
+
+UNARY: dict[str, Primitive] = {
+    p.name: p
+    for p in (
+        _unary("negative", np.negative, lambda x, y: -1.0, lambda b, x: b.neg(x)),
+        _unary("abs", np.abs, lambda x, y: _call("sign", x)),
+        _unary("sign", np.sign, None),
+        _unary("floor", np.floor, None),
+        _unary("ceil", np.ceil, None),
+        _unary("trunc", np.trunc, None),
+        _unary("rint", np.rint, None),
+        _unary("round", _round_half_away, None),
+        _unary("exp", _silent(np.exp), lambda x, y: y),
+        _unary("expm1", _silent(np.expm1), lambda x, y: y + 1.0),
+        _unary("log", _silent(np.log), lambda x, y: 1.0 / x),
+        _unary("log2", _silent(np.log2), lambda x, y: (1 / math.log(2)) / x),
+        _unary("log10", _silent(np.log10), lambda x, y: (1 / math.log(10)) / x),
+        _unary("log1p", _silent(np.log1p), lambda x, y: 1.0 / (1.0 + x)),
+        _unary("sqrt", _silent(np.sqrt), lambda x, y: 0.5 / y),
+        _unary("rsqrt", _silent(lambda x: 1 / np.sqrt(x)), lambda x, y: -0.5 * (y / x)),
+        _unary("cbrt", np.cbrt, lambda x, y: 1.0 / (3.0 * (y * y))),
+        _unary("sin", _silent(np.sin), lambda x, y: _call("cos", x)),
+        _unary("cos", _silent(np.cos), lambda x, y: -_call("sin", x)),
+        _unary("tan", _silent(np.tan), lambda x, y: 1.0 + y * y),
+        _unary("arcsin", _silent(np.arcsin), lambda x, y: _call("rsqrt", 1.0 - x * x)),
+        _unary("arccos", _silent(np.arccos), lambda x, y: -_call("rsqrt", 1.0 - x * x)),
+        _unary("arctan", np.arctan, lambda x, y: 1.0 / (1.0 + x * x)),
+        _unary("sinh", _silent(np.sinh), lambda x, y: _call("cosh", x)),
+        _unary("cosh", _silent(np.cosh), lambda x, y: _call("sinh", x)),
+        _unary("tanh", np.tanh, lambda x, y: 1.0 - y * y),
+        _unary("arcsinh", np.arcsinh, lambda x, y: _call("rsqrt", x * x + 1.0)),
+        _unary("arccosh", _silent(np.arccosh), lambda x, y: _call("rsqrt", x * x - 1.0)),
+        _unary("arctanh", _silent(np.arctanh), lambda x, y: 1.0 / (1.0 - x * x)),
+        _unary("erf", erf_array, _erf_slope),
+        _unary("erfinv", _silent(erfinv_array), _erfinv_slope),
+        _unary("gammaln", _silent(gammaln_array), lambda x, y: _call("digamma", x)),
+        _unary("digamma", _silent(digamma_array), None),
+        _unary("sigmoid", _silent(_sigmoid), lambda x, y: y * (1.0 - y)),
+        _unary(
+            "relu",
+            lambda x: np.maximum(x, x.dtype.type(0)),
+            lambda x, y: y > 0.0,
+            lambda b, x: b.maximum(x, b.const(0, x.dtype, x.lanes)),
+        ),
+    )
+}
+
+
+# --- two inputs --------------------------------------------------------------------------------------------------
+
+
+def _binary(
+    name: str, function: Function, vjp: tuple[Function, Function] | None, emit: Function
+) -> Primitive:
+    """`vjp`: for each operand ``(g, out, x, y)`` in the broadcast shape; summed back to the operand's own shape."""
+    return primitive(
+        name,
+        eval=function,
+        infer=lambda x, y: (broadcast_shapes(name, x, y), dtype_of(x, y)),
+        vjp=None if vjp is None else (_first(vjp[0]), _second(vjp[1])),
+        lowering=Elementwise(emit),
+        same_dtype=True,
+    )
+
+
+def _first(derivative: Function) -> Function:
+    return lambda g, out, x, y: sum_to(derivative(g, out, x, y), x.shape)
+
+
+def _second(derivative: Function) -> Function:
+    return lambda g, out, x, y: sum_to(derivative(g, out, x, y), y.shape)
+
+
+def _divide(x: Any, y: Any) -> np.ndarray:
+    """True division; integers stay integers and truncate, as in MXNet (division by zero gives 0)."""
+    dtype = dtype_of(x, y)
+    with np.errstate(all="ignore"):
+        out = np.true_divide(x, y)
+        if dtype.kind == "f":
+            return out
+        return np.nan_to_num(np.trunc(out), posinf=0, neginf=0).astype(dtype)
+
+
+def _power(x: Any, y: Any) -> np.ndarray:
+    """Powers; integers through float64, so that a negative exponent gives 0 and no error."""
+    dtype = dtype_of(x, y)
+    with np.errstate(all="ignore"):
+        if dtype.kind == "f":
+            return np.power(x, y)
+        return np.nan_to_num(np.power(np.asarray(x, np.float64), y), posinf=0, neginf=0).astype(dtype)
+
+
+def _power_base_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
+    if isinstance(y, int | float):
+        return g * (float(y) * bind(power, x, y - 1))
+    return g * (y * bind(power, x, y - 1.0))
+
+
+def _power_exponent_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
+    """out·log x, and 0 where x = 0: the limit from the right."""
+    log = math.log(x) if isinstance(x, int | float) else bind(UNARY["log"], bind(where, x > 0.0, x, 1.0))
+    return g * (out * log)
+
+
+def _mod_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
+    return -(g * bind(UNARY["floor"], x / y))
+
+
+BINARY: dict[str, Primitive] = {
+    p.name: p
+    for p in (
+        _binary("add", np.add, (lambda g, o, x, y: g, lambda g, o, x, y: g), lambda b, x, y: b.add(x, y)),
+        _binary(
+            "subtract",
+            np.subtract,
+            (lambda g, o, x, y: g, lambda g, o, x, y: -g),
+            lambda b, x, y: b.sub(x, y),
+        ),
+        _binary(
+            "multiply",
+            _silent(np.multiply),
+            (lambda g, o, x, y: g * y, lambda g, o, x, y: g * x),
+            lambda b, x, y: b.mul(x, y),
+        ),
+        _binary(
+            "divide",
+            _divide,
+            (lambda g, o, x, y: g / y, lambda g, o, x, y: -(g * (o / y))),
+            lambda b, x, y: b.div(x, y),
+        ),
+        _binary("power", _power, (_power_base_vjp, _power_exponent_vjp), lambda b, x, y: b.power(x, y)),
+        _binary("mod", _silent(np.mod), (lambda g, o, x, y: g, _mod_vjp), lambda b, x, y: b.mod(x, y)),
+        _binary(
+            "maximum",
+            np.maximum,
+            (lambda g, o, x, y: g * (x >= y), lambda g, o, x, y: g * (y > x)),
+            lambda b, x, y: b.maximum(x, y),
+        ),
+        _binary(
+            "minimum",
+            np.minimum,
+            (lambda g, o, x, y: g * (x <= y), lambda g, o, x, y: g * (y < x)),
+            lambda b, x, y: b.minimum(x, y),
+        ),
+        _binary(
+            "arctan2",
+            np.arctan2,
+            (lambda g, o, x, y: g * (y / (x * x + y * y)), lambda g, o, x, y: -(g * (x / (x * x + y * y)))),
+            lambda b, x, y: b.arctan2(x, y),
+        ),
+        _binary(
+            "hypot",
+            _silent(np.hypot),
+            (lambda g, o, x, y: g * (x / o), lambda g, o, x, y: g * (y / o)),
+            lambda b, x, y: b.hypot(x, y),
+        ),
+    )
+}
+power = BINARY["power"]
+
+
+def _comparison(name: str, function: Function) -> Primitive:
+    """A comparison answers 0 or 1 in the dtype of its operands, as MXNet's do."""
+
+    def eval(x: Any, y: Any) -> np.ndarray:
+        return function(x, y).astype(dtype_of(x, y))
+
+    def emit(b: Any, x: Any, y: Any) -> Any:
+        return b.cast(getattr(b, name)(x, y), x.dtype)
+
+    return _binary(name, eval, None, emit)
+
+
+COMPARISON: dict[str, Primitive] = {
+    name: _comparison(name, function)
+    for name, function in {
+        "equal": np.equal,
+        "not_equal": np.not_equal,
+        "greater": np.greater,
+        "greater_equal": np.greater_equal,
+        "less": np.less,
+        "less_equal": np.less_equal,
+        "logical_and": np.logical_and,
+        "logical_or": np.logical_or,
+        "logical_xor": np.logical_xor,
+    }.items()
+}
+
+
+# --- choice and conversion ---------------------------------------------------------------------------------------
+
+
+def _where_type(condition: Any, x: Any, y: Any) -> Type:
+    return broadcast_shapes("where", condition, x, y), dtype_of(x, y)
+
+
+def _where(condition: Any, x: Any, y: Any) -> np.ndarray:
+    return np.where(condition != 0, x, y).astype(dtype_of(x, y), copy=False)
+
+
+where = primitive(
+    "where",
+    eval=_where,
+    infer=_where_type,
+    vjp=(
+        None,
+        lambda g, out, c, x, y: sum_to(bind(where, c, g, 0.0), x.shape),
+        lambda g, out, c, x, y: sum_to(bind(where, c, 0.0, g), y.shape),
+    ),
+    lowering=Elementwise(lambda b, c, x, y: b.where(b.not_equal(c, b.const(0, c.dtype, c.lanes)), x, y)),
+)
+"""``where(condition, x, y)``: x where the condition is not 0, else y; all three broadcast."""
+
+
+def _cast_vjp(g: Any, out: Any, x: Any, dtype: Any) -> Any:
+    return bind(cast, g, dtype=np.dtype(x.dtype))
+
+
+def _cast(x: np.ndarray, dtype: Any) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return x.astype(dtype)
+
+
+cast = primitive(
+    "cast",
+    eval=_cast,
+    infer=lambda x, dtype: (tuple(x.shape), np.dtype(dtype)),
+    vjp=(_cast_vjp,),
+    lowering=Elementwise(lambda b, x, dtype: b.cast(x, dtype)),
+)
+"""``cast(x, dtype=)``: another element type; floats truncate toward zero when they become integers."""

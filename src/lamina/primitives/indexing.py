@@ -1,0 +1,218 @@
+"""Primitives whose addresses are data: take and scatter, gather_nd, iota; and the sorting ones, which stay eager."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.core.lowering import Pull, Scatter
+from lamina.core.primitive import bind, primitive
+from lamina.errors import ShapeError
+from lamina.primitives.typing import Type
+
+__all__ = ["argsort", "full", "gather_nd", "iota", "scatter_nd_add", "sort", "take", "take_add"]
+
+Ints = tuple[int, ...]
+
+
+# --- take along an axis ------------------------------------------------------------------------------------------
+
+
+def _positions(indices: np.ndarray, size: int, mode: str) -> np.ndarray:
+    """Integer positions in [0, size): clipped (MXNet's default) or wrapped."""
+    whole = indices.astype(np.int64)
+    return whole % size if mode == "wrap" else np.clip(whole, 0, size - 1)
+
+
+def _take(x: np.ndarray, indices: np.ndarray, axis: int, mode: str) -> np.ndarray:
+    return np.ascontiguousarray(np.take(x, _positions(indices, x.shape[axis], mode), axis=axis))
+
+
+def _take_type(x: Any, indices: Any, axis: int, mode: str) -> Type:
+    if x.shape[axis] == 0:
+        raise ShapeError(f"take: axis {axis} of shape {tuple(x.shape)} is empty")
+    return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), np.dtype(x.dtype)
+
+
+def _take_element(b: Any, index: list[Any], inputs: Any, axis: int, mode: str) -> Any:
+    x, indices = inputs
+    rank = len(indices.shape)
+    position = b.table_position(indices(index[axis : axis + rank]), x.shape[axis], mode)
+    return x([*index[:axis], position, *index[axis + rank :]])
+
+
+take = primitive(
+    "take",
+    eval=_take,
+    infer=_take_type,
+    vjp=(
+        lambda g, out, x, i, axis, mode: bind(take_add, g, i, size=x.shape[axis], axis=axis, mode=mode),
+        None,
+    ),
+    lowering=Pull(_take_element),
+)
+"""``take(x, indices, axis=, mode=)``: slices of `x` at `indices` (any number type), whose shape replaces the axis."""
+
+
+def _take_add(g: np.ndarray, indices: np.ndarray, size: int, axis: int, mode: str) -> np.ndarray:
+    rank = indices.ndim
+    shape = (*g.shape[:axis], size, *g.shape[axis + rank :])
+    out = np.zeros(shape, g.dtype)
+    rows = np.moveaxis(out, axis, 0)
+    flat = g.reshape(*g.shape[:axis], -1, *g.shape[axis + rank :])
+    np.add.at(rows, _positions(indices, size, mode).ravel(), np.moveaxis(flat, axis, 0))
+    return out
+
+
+def _take_add_type(g: Any, indices: Any, size: int, axis: int, mode: str) -> Type:
+    return (*g.shape[:axis], size, *g.shape[axis + len(indices.shape) :]), np.dtype(g.dtype)
+
+
+def _take_add_index(b: Any, index: list[Any], inputs: Any, size: int, axis: int, mode: str) -> list[Any]:
+    rank = len(inputs[1].shape)
+    position = b.table_position(inputs[1](index[axis : axis + rank]), size, mode)
+    return [*index[:axis], position, *index[axis + rank :]]
+
+
+take_add = primitive(
+    "take_add",
+    eval=_take_add,
+    infer=_take_add_type,
+    vjp=(lambda d, out, g, i, size, axis, mode: bind(take, d, i, axis=axis, mode=mode), None),
+    lowering=Scatter(_take_add_index),
+)
+"""``take_add(g, indices, size=, axis=, mode=)``: zeros with `g` added at `indices`: the vjp of `take`."""
+
+
+# --- gather by tuples of indices ---------------------------------------------------------------------------------
+
+
+def _nd_key(indices: np.ndarray, shape: Ints) -> tuple[np.ndarray, ...]:
+    return tuple(np.clip(i, 0, n - 1) for i, n in zip(indices.astype(np.int64), shape, strict=False))
+
+
+def _gather_nd_type(x: Any, indices: Any) -> Type:
+    depth = indices.shape[0]
+    if depth > len(x.shape):
+        raise ShapeError(
+            f"gather_nd: indices of shape {tuple(indices.shape)} address {depth} axes, "
+            f"but the data has shape {tuple(x.shape)}"
+        )
+    return (*indices.shape[1:], *x.shape[depth:]), np.dtype(x.dtype)
+
+
+def _nd_position(b: Any, inner: list[Any], indices: Any, shape: Ints) -> list[Any]:
+    depth = indices.shape[0]
+    return [b.table_position(indices([b.axis(d), *inner]), shape[d], "clip") for d in range(depth)]
+
+
+def _gather_nd_element(b: Any, index: list[Any], inputs: Any) -> Any:
+    x, indices = inputs
+    rank = len(indices.shape) - 1
+    return x([*_nd_position(b, index[:rank], indices, x.shape), *index[rank:]])
+
+
+gather_nd = primitive(
+    "gather_nd",
+    eval=lambda x, indices: np.ascontiguousarray(x[_nd_key(indices, x.shape)]),
+    infer=_gather_nd_type,
+    vjp=(lambda g, out, x, i: bind(scatter_nd_add, g, i, shape=x.shape), None),
+    lowering=Pull(_gather_nd_element),
+)
+"""``gather_nd(x, indices)``: ``indices[:, j…]`` addresses the leading axes of `x`."""
+
+
+def _scatter_nd_add(g: np.ndarray, indices: np.ndarray, shape: Ints) -> np.ndarray:
+    out = np.zeros(shape, g.dtype)
+    np.add.at(out, _nd_key(indices, shape), g)
+    return out
+
+
+def _scatter_nd_index(b: Any, index: list[Any], inputs: Any, shape: Ints) -> list[Any]:
+    rank = len(inputs[1].shape) - 1
+    return [*_nd_position(b, index[:rank], inputs[1], shape), *index[rank:]]
+
+
+scatter_nd_add = primitive(
+    "scatter_nd_add",
+    eval=_scatter_nd_add,
+    infer=lambda g, indices, shape: (tuple(shape), np.dtype(g.dtype)),
+    vjp=(lambda d, out, g, i, shape: bind(gather_nd, d, i), None),
+    lowering=Scatter(_scatter_nd_index),
+)
+"""``scatter_nd_add(g, indices, shape=)``: zeros with `g` added where `gather_nd` would read."""
+
+
+# --- constants -----------------------------------------------------------------------------------------------------
+
+iota = primitive(
+    "iota",
+    eval=lambda size, start, step, dtype: (np.arange(size) * step + start).astype(dtype),
+    infer=lambda size, start, step, dtype: ((size,), np.dtype(dtype)),
+    lowering=Pull(
+        lambda b, index, inputs, size, start, step, dtype: b.cast(
+            b.affine(index[0], step, start, size), dtype
+        )
+    ),
+)
+"""``iota(size=, start=, step=, dtype=)``: start + i·step for i < size."""
+
+full = primitive(
+    "full",
+    eval=lambda value, shape, dtype: np.full(shape, value, dtype),
+    infer=lambda value, shape, dtype: (tuple(shape), np.dtype(dtype)),
+    lowering=Pull(lambda b, index, inputs, shape, dtype: b.cast(inputs[0]([]), dtype)),
+)
+"""``full(value, shape=, dtype=)``: one number everywhere."""
+
+
+# --- sorting -----------------------------------------------------------------------------------------------------
+
+
+def _stable_order(x: np.ndarray, axis: int, ascending: bool) -> np.ndarray:
+    """Positions in sorted order; equal elements keep their order, NaN comes last."""
+    return np.argsort(x if ascending else _descending_key(x), axis=axis, kind="stable")
+
+
+def _descending_key(x: np.ndarray) -> np.ndarray:
+    return -x if x.dtype.kind == "f" else ~x if x.dtype.kind in "iu" else ~x.astype(bool)
+
+
+def _sort(x: np.ndarray, axis: int, ascending: bool) -> np.ndarray:
+    return np.take_along_axis(x, _stable_order(x, axis, ascending), axis)
+
+
+def _sort_vjp(g: Any, out: Any, x: Any, axis: int, ascending: bool) -> Any:
+    order = bind(argsort, x, axis=axis, ascending=ascending)
+    back = bind(argsort, order, axis=axis, ascending=True)
+    return _along_axis(g, back, axis)
+
+
+def _along_axis(x: Any, order: Any, axis: int) -> Any:
+    """Reorder `x` along an axis, each line by its own order: `gather_nd` with the other axes counted up."""
+    from lamina.nd import stack
+
+    shape = x.shape
+    keys: list[Any] = []
+    for a, n in enumerate(shape):
+        if a == axis:
+            keys.append(order)
+            continue
+        count = bind(iota, size=n, start=0, step=1, dtype=np.float32)
+        keys.append(count.reshape(tuple(n if i == a else 1 for i in range(len(shape)))).broadcast_to(shape))
+    return bind(gather_nd, x, stack(*keys, axis=0))
+
+
+sort = primitive(
+    "sort",
+    eval=_sort,
+    infer=lambda x, axis, ascending: (tuple(x.shape), np.dtype(x.dtype)),
+    vjp=(_sort_vjp,),
+)
+argsort = primitive(
+    "argsort",
+    eval=lambda x, axis, ascending: _stable_order(x, axis, ascending).astype(np.float32),
+    infer=lambda x, axis, ascending: (tuple(x.shape), np.dtype(np.float32)),
+)
+"""``argsort(x, axis=, ascending=)``: positions as float32 (MXNet's choice)."""

@@ -1,0 +1,253 @@
+"""Primitives that move elements without computing: reshape, transpose, broadcast, slice, place, concat."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lamina.core.lowering import Movement, Pull, Reshape
+from lamina.core.primitive import ForEachInput, bind, primitive
+from lamina.errors import ShapeError
+from lamina.primitives.reduce import sum_to
+from lamina.primitives.typing import Type, dtype_of
+
+__all__ = [
+    "broadcast_to",
+    "concat",
+    "place",
+    "reshape",
+    "slice_",
+    "slice_assign",
+    "slice_length",
+    "transpose",
+]
+
+Ints = tuple[int, ...]
+
+
+# --- reshape -----------------------------------------------------------------------------------------------------
+
+
+def _reshape_type(x: Any, shape: Ints) -> Type:
+    if math.prod(shape) != math.prod(x.shape):
+        raise ShapeError(
+            f"reshape: {tuple(x.shape)} has {math.prod(x.shape)} elements, {shape} would have {math.prod(shape)}"
+        )
+    return shape, np.dtype(x.dtype)
+
+
+reshape = primitive(
+    "reshape",
+    eval=lambda x, shape: x.reshape(shape),
+    infer=_reshape_type,
+    vjp=(lambda g, out, x, shape: g.reshape(x.shape),),
+    lowering=Reshape(),
+)
+"""``reshape(x, shape=)``, all sizes known. Eagerly it shares memory with `x`."""
+
+
+# --- transpose ---------------------------------------------------------------------------------------------------
+
+
+def _transpose_type(x: Any, axes: Ints) -> Type:
+    if sorted(axes) != list(range(len(x.shape))):
+        raise ShapeError(
+            f"transpose: axes {axes} are not a permutation of the axes of shape {tuple(x.shape)}"
+        )
+    return tuple(x.shape[a] for a in axes), np.dtype(x.dtype)
+
+
+def _inverse(axes: Ints) -> Ints:
+    return tuple(axes.index(i) for i in range(len(axes)))
+
+
+def _transpose_index(index: list[Any], in_shape: Ints, axes: Ints) -> list[Any]:
+    return [index[axes.index(i)] for i in range(len(in_shape))]
+
+
+transpose = primitive(
+    "transpose",
+    eval=lambda x, axes: np.array(x.transpose(axes), order="C"),
+    infer=_transpose_type,
+    vjp=(lambda g, out, x, axes: bind(transpose, g, axes=_inverse(axes)),),
+    lowering=Movement(_transpose_index),
+)
+"""``transpose(x, axes=)``: axis i of the result is axis ``axes[i]`` of `x`."""
+
+
+# --- broadcast ---------------------------------------------------------------------------------------------------
+
+
+def _broadcast_type(x: Any, shape: Ints) -> Type:
+    own = tuple(x.shape)
+    fits = len(own) <= len(shape) and all(
+        n in (1, m) for n, m in zip(own, shape[len(shape) - len(own) :], strict=True)
+    )
+    if not fits:
+        raise ShapeError(f"broadcast_to: shape {own} does not broadcast to {shape}")
+    return shape, np.dtype(x.dtype)
+
+
+def _broadcast_index(index: list[Any], in_shape: Ints, shape: Ints) -> list[Any]:
+    own = index[len(shape) - len(in_shape) :]
+    return [i * 0 if n == 1 else i for i, n in zip(own, in_shape, strict=True)]
+
+
+broadcast_to = primitive(
+    "broadcast_to",
+    eval=lambda x, shape: np.array(np.broadcast_to(x, shape), order="C"),
+    infer=_broadcast_type,
+    vjp=(lambda g, out, x, shape: sum_to(g, x.shape),),
+    lowering=Movement(_broadcast_index),
+)
+"""``broadcast_to(x, shape=)``: repeat along new axes in front and along axes of size 1."""
+
+
+# --- slice and its opposite --------------------------------------------------------------------------------------
+
+
+def slice_length(begin: int, end: int, step: int) -> int:
+    """The number of elements of ``range(begin, end, step)``."""
+    return len(range(begin, end, step))
+
+
+def _slices(begin: Ints, end: Ints, step: Ints) -> tuple[slice, ...]:
+    """Python slices; an end before the first element is written None."""
+    return tuple(slice(b, None if e < 0 else e, s) for b, e, s in zip(begin, end, step, strict=True))
+
+
+def _slice_type(x: Any, begin: Ints, end: Ints, step: Ints) -> Type:
+    shape = tuple(slice_length(b, e, s) for b, e, s in zip(begin, end, step, strict=True))
+    return shape, np.dtype(x.dtype)
+
+
+def _slice_index(index: list[Any], in_shape: Ints, begin: Ints, end: Ints, step: Ints) -> list[Any]:
+    return [i * s + b for i, b, s in zip(index, begin, step, strict=True)]
+
+
+slice_ = primitive(
+    "slice",
+    eval=lambda x, begin, end, step: np.ascontiguousarray(x[_slices(begin, end, step)]),
+    infer=_slice_type,
+    vjp=(lambda g, out, x, begin, end, step: bind(place, g, shape=x.shape, begin=begin, end=end, step=step),),
+    lowering=Movement(_slice_index),
+)
+"""``slice(x, begin=, end=, step=)``, all normalized: 0 <= begin, end = -1 for a backward slice that takes element 0.
+
+Eagerly it shares memory where the part is contiguous (rows of axis 0), else it copies, as in MXNet.
+"""
+
+
+def _inside(b: Any, index: list[Any], begin: Ints, end: Ints, step: Ints) -> tuple[Any, list[Any]]:
+    """Whether an index lies in the slice (None: it surely does), and its position there."""
+    mask: Any = None
+    position: list[Any] = []
+    for i, start, stop, s in zip(index, begin, end, step, strict=True):
+        offset, hit = b.slice_position(i, start, slice_length(start, stop, s), s)
+        position.append(offset)
+        if hit is not None:
+            mask = hit if mask is None else b.logical_and(mask, hit)
+    return mask, position
+
+
+def _place(g: np.ndarray, shape: Ints, begin: Ints, end: Ints, step: Ints) -> np.ndarray:
+    out = np.zeros(shape, g.dtype)
+    out[_slices(begin, end, step)] = g
+    return out
+
+
+def _place_element(
+    b: Any, index: list[Any], inputs: Any, shape: Ints, begin: Ints, end: Ints, step: Ints
+) -> Any:
+    mask, position = _inside(b, index, begin, end, step)
+    value = inputs[0](position)
+    return value if mask is None else b.where(mask, value, b.const(0, value.dtype, value.lanes))
+
+
+place = primitive(
+    "place",
+    eval=_place,
+    infer=lambda g, shape, begin, end, step: (shape, np.dtype(g.dtype)),
+    vjp=(lambda d, out, g, shape, begin, end, step: bind(slice_, d, begin=begin, end=end, step=step),),
+    lowering=Pull(_place_element),
+)
+"""``place(g, shape=, begin=, end=, step=)``: zeros of `shape` with `g` in the slice: the vjp of `slice_`."""
+
+
+def _slice_assign(x: np.ndarray, v: np.ndarray, begin: Ints, end: Ints, step: Ints) -> np.ndarray:
+    out = x.copy()
+    out[_slices(begin, end, step)] = v
+    return out
+
+
+def _slice_assign_element(b: Any, index: list[Any], inputs: Any, begin: Ints, end: Ints, step: Ints) -> Any:
+    mask, position = _inside(b, index, begin, end, step)
+    value = inputs[1](position)
+    return value if mask is None else b.where(mask, value, inputs[0](index))
+
+
+def _outside_slice(g: Any, v_shape: Ints, **where: Ints) -> Any:
+    from lamina.nd import zeros
+
+    return bind(slice_assign, g, zeros(v_shape, ctx=g.context, dtype=g.dtype), **where)
+
+
+slice_assign = primitive(
+    "slice_assign",
+    eval=_slice_assign,
+    infer=lambda x, v, begin, end, step: (tuple(x.shape), np.dtype(x.dtype)),
+    vjp=(
+        lambda g, out, x, v, begin, end, step: _outside_slice(g, v.shape, begin=begin, end=end, step=step),
+        lambda g, out, x, v, begin, end, step: bind(slice_, g, begin=begin, end=end, step=step),
+    ),
+    lowering=Pull(_slice_assign_element),
+    same_dtype=True,
+)
+"""``slice_assign(x, v, begin=, end=, step=)``: `x` with `v` (of the slice's shape) in the slice."""
+
+
+# --- concat ------------------------------------------------------------------------------------------------------
+
+
+def _concat_type(*xs: Any, axis: int) -> Type:
+    first = tuple(xs[0].shape)
+    for x in xs[1:]:
+        shape = tuple(x.shape)
+        if len(shape) != len(first) or any(
+            n != m for i, (n, m) in enumerate(zip(shape, first, strict=True)) if i != axis
+        ):
+            shown = ", ".join(str(tuple(y.shape)) for y in xs)
+            raise ShapeError(f"concat: shapes {shown} differ outside axis {axis}")
+    total = sum(x.shape[axis] for x in xs)
+    return (*first[:axis], total, *first[axis + 1 :]), dtype_of(*xs)
+
+
+def _concat_vjp(i: int, g: Any, out: Any, *xs: Any, axis: int) -> Any:
+    start = sum(x.shape[axis] for x in xs[:i])
+    begin = tuple(start if a == axis else 0 for a in range(len(g.shape)))
+    end = tuple(start + xs[i].shape[axis] if a == axis else n for a, n in enumerate(g.shape))
+    return bind(slice_, g, begin=begin, end=end, step=(1,) * len(g.shape))
+
+
+def _concat_element(b: Any, index: list[Any], inputs: Any, axis: int) -> Any:
+    result: Any = None
+    start = 0
+    for x in inputs:
+        offset, hit = b.slice_position(index[axis], start, x.shape[axis], 1)
+        start += x.shape[axis]
+        value = x([*index[:axis], offset, *index[axis + 1 :]])
+        result = value if result is None or hit is None else b.where(hit, value, result)
+    return result
+
+
+concat = primitive(
+    "concat",
+    eval=lambda *xs, axis: np.concatenate(xs, axis=axis),
+    infer=_concat_type,
+    vjp=ForEachInput(_concat_vjp),
+    lowering=Pull(_concat_element),
+    same_dtype=True,
+)
+"""``concat(*xs, axis=)``: joined along an existing axis."""

@@ -1,0 +1,49 @@
+"""Counter-based randomness: the numbers depend on (seed, stream) alone, eagerly and compiled alike.
+
+The generator is Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), as NumPy has it.
+Every random operator takes a stream of its own, so no state passes from one to the next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.core.lowering import Fill
+from lamina.core.primitive import primitive
+
+__all__ = ["generator", "philox", "random_uniform"]
+
+Ints = tuple[int, ...]
+
+
+def philox(seed: int, stream: int) -> np.random.Philox:
+    """NumPy's bit generator at the start of a stream: key (seed, 0), counter (0, 0, stream, 0)."""
+    mask = (1 << 64) - 1
+    return np.random.Philox(key=[seed & mask, 0], counter=[0, 0, stream & mask, 0])
+
+
+def generator(seed: int, stream: int) -> np.random.Generator:
+    """NumPy's distributions over a stream, for what is never compiled (gamma, Poisson, shuffling)."""
+    return np.random.Generator(philox(seed, stream))
+
+
+def _random_uniform(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
+    """float32: the upper 24 bits of each half of the 64-bit words, low half first; float64: their upper 53 bits."""
+    size = int(np.prod(shape))
+    bits = philox(int(seed), int(stream))
+    if np.dtype(dtype) == np.float64:
+        words = bits.random_raw(size)
+        return ((words >> np.uint64(11)) * 2.0**-53).reshape(shape)
+    words = np.asarray(bits.random_raw((size + 1) // 2), "<u8").view(np.uint32)[:size]
+    return ((words >> np.uint32(8)) * np.float32(2.0**-24)).astype(dtype, copy=False).reshape(shape)
+
+
+random_uniform = primitive(
+    "random_uniform",
+    eval=_random_uniform,
+    infer=lambda seed, stream, shape, dtype: (tuple(shape), np.dtype(dtype)),
+    lowering=Fill(),
+)
+"""``random_uniform(seed, stream, shape=, dtype=)``: uniform on [0, 1)."""

@@ -1,0 +1,110 @@
+"""Reductions over axes, and `sum_to`, which undoes broadcasting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.core.lowering import ArgReduction, Reduction
+from lamina.core.primitive import Primitive, bind, primitive
+from lamina.errors import ShapeError
+from lamina.primitives.typing import Type
+
+__all__ = ["argmax", "argmin", "reduce_max", "reduce_min", "reduce_prod", "reduce_sum", "sum_to"]
+
+Axes = tuple[int, ...]
+
+
+def reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
+    """The shape after reducing the axes `axis`; a full reduction has shape (1,), as in MXNet."""
+    if keepdims:
+        return tuple(1 if i in axis else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axis) or (1,)
+
+
+def _reduction_type(x: Any, axis: Axes, keepdims: bool) -> Type:
+    return reduced_shape(tuple(x.shape), axis, keepdims), np.dtype(x.dtype)
+
+
+def _expand(x: Any, shape: tuple[int, ...], axis: Axes) -> Any:
+    """Give a reduced array its axes back and broadcast it to `shape`."""
+    kept = x.reshape(reduced_shape(shape, axis, True))
+    return kept.broadcast_to(shape)
+
+
+def _sum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    return _expand(g, x.shape, axis)
+
+
+def _prod_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    return _expand(g * out, x.shape, axis) / x
+
+
+def _extremum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    """Every element equal to the extremum gets the gradient, as in MXNet."""
+    return _expand(g, x.shape, axis) * (x == _expand(out, x.shape, axis))
+
+
+def _reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float | None) -> Primitive:
+    """A fold over axes. `empty`: the result over no elements, None if there is none."""
+
+    def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
+        out = ufunc.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+        return out if isinstance(out, np.ndarray) and out.ndim else np.reshape(out, (1,))
+
+    def infer(x: Any, axis: Axes, keepdims: bool) -> Type:
+        if empty is None and any(x.shape[a] == 0 for a in axis):
+            raise ShapeError(f"{name}: axis {axis} of shape {tuple(x.shape)} is empty, so there is no {name}")
+        return _reduction_type(x, axis, keepdims)
+
+    return primitive(name, eval=eval, infer=infer, vjp=(vjp,), lowering=lowering)
+
+
+def _lowest(dtype: Any) -> float:
+    return -np.inf if np.dtype(dtype).kind == "f" else int(np.iinfo(dtype).min)
+
+
+def _highest(dtype: Any) -> float:
+    return np.inf if np.dtype(dtype).kind == "f" else int(np.iinfo(dtype).max)
+
+
+reduce_sum = _reduction(
+    "sum", np.add, _sum_vjp, Reduction(lambda dtype: 0, lambda b, acc, x: b.add(acc, x)), empty=0
+)
+reduce_prod = _reduction(
+    "prod", np.multiply, _prod_vjp, Reduction(lambda dtype: 1, lambda b, acc, x: b.mul(acc, x)), empty=1
+)
+reduce_max = _reduction(
+    "max", np.maximum, _extremum_vjp, Reduction(_lowest, lambda b, acc, x: b.maximum(acc, x)), empty=None
+)
+reduce_min = _reduction(
+    "min", np.minimum, _extremum_vjp, Reduction(_highest, lambda b, acc, x: b.minimum(acc, x)), empty=None
+)
+
+
+def _arg_reduction(name: str, function: Any, lowering: ArgReduction) -> Primitive:
+    def eval(x: np.ndarray, axis: int, keepdims: bool) -> np.ndarray:
+        out = function(x, axis=axis, keepdims=keepdims)
+        return np.asarray(out, np.float32).reshape(reduced_shape(x.shape, (axis,), keepdims))
+
+    def infer(x: Any, axis: int, keepdims: bool) -> Type:
+        if x.shape[axis] == 0:
+            raise ShapeError(f"{name}: axis {axis} of shape {tuple(x.shape)} is empty")
+        return reduced_shape(tuple(x.shape), (axis,), keepdims), np.dtype(np.float32)
+
+    return primitive(name, eval=eval, infer=infer, lowering=lowering)
+
+
+argmax = _arg_reduction("argmax", np.argmax, ArgReduction(lambda b, x, best: b.greater(x, best)))
+argmin = _arg_reduction("argmin", np.argmin, ArgReduction(lambda b, x, best: b.less(x, best)))
+"""Positions along one axis, as float32 (MXNet's choice); the first of several, and the first NaN if there is one."""
+
+
+def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """Sum the axes along which `shape` was broadcast to `x.shape`: the vjp of broadcasting."""
+    if x.shape == tuple(shape):
+        return x
+    missing = len(x.shape) - len(shape)
+    axis = tuple(i for i, n in enumerate(x.shape) if i < missing or (shape[i - missing] == 1 and n != 1))
+    return bind(reduce_sum, x, axis=axis, keepdims=False).reshape(shape) if axis else x.reshape(shape)

@@ -1,0 +1,69 @@
+"""softmax and log-softmax: compositions when compiled, single NumPy functions eagerly, where a composition is slow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.core.lowering import Decompose
+from lamina.core.primitive import bind, primitive
+from lamina.primitives.elementwise import UNARY
+from lamina.primitives.reduce import reduce_max, reduce_sum
+from lamina.primitives.typing import like_first
+
+__all__ = ["log_softmax", "softmax"]
+
+
+def _shifted(x: np.ndarray, axis: int) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return x - x.max(axis=axis, keepdims=True, initial=-np.inf)
+
+
+def _softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        e = np.exp(_shifted(x, axis))
+        return np.divide(e, e.sum(axis=axis, keepdims=True), out=e)
+
+
+def _log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        z = _shifted(x, axis)
+        return np.subtract(z, np.log(np.exp(z).sum(axis=axis, keepdims=True)), out=z)
+
+
+def _max_kept(x: Any, axis: int) -> Any:
+    return bind(reduce_max, x, axis=(axis,), keepdims=True)
+
+
+def _sum_kept(x: Any, axis: int) -> Any:
+    return bind(reduce_sum, x, axis=(axis,), keepdims=True)
+
+
+def _softmax_composed(x: Any, axis: int) -> Any:
+    e = bind(UNARY["exp"], x - _max_kept(x, axis))
+    return e / _sum_kept(e, axis)
+
+
+def _log_softmax_composed(x: Any, axis: int) -> Any:
+    z = x - _max_kept(x, axis)
+    return z - bind(UNARY["log"], _sum_kept(bind(UNARY["exp"], z), axis))
+
+
+softmax = primitive(
+    "softmax",
+    eval=_softmax,
+    infer=like_first,
+    vjp=(lambda g, out, x, axis: out * (g - _sum_kept(g * out, axis)),),
+    lowering=Decompose(_softmax_composed),
+)
+"""``softmax(x, axis=)``, shifted by the maximum so that nothing overflows."""
+
+log_softmax = primitive(
+    "log_softmax",
+    eval=_log_softmax,
+    infer=like_first,
+    vjp=(lambda g, out, x, axis: g - bind(UNARY["exp"], out) * _sum_kept(g, axis),),
+    lowering=Decompose(_log_softmax_composed),
+)
+"""``log_softmax(x, axis=)``: x − max − log Σ exp(x − max)."""

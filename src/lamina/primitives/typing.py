@@ -1,0 +1,59 @@
+"""Shape and dtype rules shared by the families of primitives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DTypeError, ShapeError
+
+__all__ = ["Type", "broadcast_shapes", "dtype_of", "like_first", "normalize_axes", "normalize_axis"]
+
+Type = tuple[tuple[int, ...], np.dtype]
+
+
+def dtype_of(*inputs: Any) -> np.dtype:
+    """The dtype of the array inputs (Python numbers have none of their own and adapt)."""
+    found = [x.dtype for x in inputs if hasattr(x, "dtype")]
+    first = np.dtype(found[0]) if found else np.dtype(np.float32)
+    if any(np.dtype(d) != first for d in found):
+        raise DTypeError(
+            f"mixed dtypes {', '.join(str(np.dtype(d)) for d in found)}; convert with astype first"
+        )
+    return first
+
+
+def broadcast_shapes(name: str, *inputs: Any) -> tuple[int, ...]:
+    """The common shape under NumPy's broadcasting, or an error that shows all shapes."""
+    shapes = [tuple(getattr(x, "shape", ())) for x in inputs]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        shown = " and ".join(map(str, shapes))
+        raise ShapeError(
+            f"{name}: shapes {shown} do not broadcast: from the right, sizes must be equal or 1"
+        ) from None
+
+
+def like_first(x: Any, *_others: Any, **_params: Any) -> Type:
+    """Same shape and dtype as the first input."""
+    return tuple(x.shape), np.dtype(x.dtype)
+
+
+def normalize_axis(name: str, axis: int, ndim: int) -> int:
+    """A non-negative axis, or an error that names the operator."""
+    if not -ndim <= axis < ndim:
+        raise ShapeError(f"{name}: axis {axis} does not exist in an array of {ndim} axes")
+    return axis % ndim
+
+
+def normalize_axes(name: str, axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+    """Sorted non-negative axes; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    normal = tuple(sorted({normalize_axis(name, a, ndim) for a in axes}))
+    if len(normal) != len(axes):
+        raise ShapeError(f"{name}: axis {axis} names an axis twice")
+    return normal
