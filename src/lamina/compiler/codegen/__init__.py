@@ -12,8 +12,8 @@ A module is made of functions, and a function is written through a builder:
         def body(i, lanes):                    # serves whole vectors and the tail alike
             b.store(y, b.exp(b.load(x, FLOAT32, i, lanes)), i)
         b.vector_loop(start, stop, b.lanes(FLOAT32), body)
-    compiled = jit.load(key, lambda: module, functions=("step",))
-    run(compiled.address("step"), arguments)   # lamina.compiler.run
+    compiled = run.load(key, lambda: module, functions=("step",))   # lamina.compiler.run
+    run.run(compiled.address("step"), address_of_the_arguments)
 
 * `values`: `Value` (dtype, lanes; `+ - *` work) and `Pointer`; dtypes are NumPy's. Bool values are masks.
 * `builder.Builder`: every element operation under its NumPy name (`b.add(x, y)`, `b.maximum`, `b.where`,
@@ -24,7 +24,8 @@ A module is made of functions, and a function is written through a builder:
   `lanes` may be any number: a tail of 3 is a vector of 3.
 * `contraction`: `C = A · B` with an epilogue for every finished vector; `transpose`: a fast transposed copy.
 * `random`: Philox4x64-10, the bits of `numpy.random.Philox`.
-* `jit.load`: machine code, from the cache on disk where it has it. `machine`: the processor.
+* `jit.load`: machine code, from the cache on disk where it has it (`run.load` adds the barrier). `machine`:
+  the processor.
 
 Element operations give the same bits for an element whatever the number of lanes, so that results depend
 neither on tails nor on how work is split. Nothing is emitted with fast-math flags; `fma` is written where it

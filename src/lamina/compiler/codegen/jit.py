@@ -51,6 +51,10 @@ class CompiledModule:
         with _compiling:
             return _target_machine().emit_assembly(_optimized(self.ir()))
 
+    def keep_forever(self) -> None:
+        """Never free the machine code, not even when the interpreter shuts down."""
+        self._tracker.detach()
+
     @property
     def code_bytes(self) -> int:
         return len(self._code)
@@ -113,7 +117,9 @@ def _link(code: bytes, functions: tuple[str, ...], symbols: Mapping[str, int]) -
 
 @cache
 def _linker() -> llvm.LLJIT:
-    return llvm.create_lljit_compiler(_target_machine())
+    linker = llvm.create_lljit_compiler(_target_machine())
+    linker._owned = False  # never disposed of: code may be running until the process ends
+    return linker
 
 
 @cache

@@ -1,0 +1,306 @@
+"""The threads' side of generated code: job dispatch, barrier, waiting, floating-point state (LLVM assembly).
+
+A job is one function run by all threads of the pool: the caller is thread 0, and each worker takes part in
+every job. A wait spins for a while, because what it waits for is mostly microseconds away, and then sleeps
+in the kernel. Every word that threads wait on is a counter that only grows; a sleeper announces itself
+first, so that nobody who changes a counter calls the kernel for nothing.
+"""
+
+from __future__ import annotations
+
+__all__ = ["RUNTIME_FUNCTIONS", "runtime_ir"]
+
+RUNTIME_FUNCTIONS = (
+    "lamina_run",
+    "lamina_worker",
+    "lamina_barrier",
+    "lamina_acquire",
+    "lamina_release",
+    "lamina_stop",
+    "lamina_configure",
+    "lamina_generation",
+    "lamina_reset",
+    "lamina_spin",
+)
+
+_STATE = """
+@busy = internal global i32 0, align 64
+@generation = internal global i32 0, align 64
+@generation_sleepers = internal global i32 0
+@function = internal global ptr null, align 64
+@arguments = internal global ptr null
+@workers = internal global i64 0
+@spins = internal global i64 0
+@stopping = internal global i32 0
+@unfinished = internal global i32 0, align 64
+@finished = internal global i32 0, align 64
+@finished_sleepers = internal global i32 0
+@arrived = internal global i32 0, align 64
+@passed = internal global i32 0, align 64
+@passed_sleepers = internal global i32 0
+"""
+
+_WAITING = """
+define internal void @wait_while(ptr %word, i32 %old, ptr %sleepers) nounwind noinline {
+entry:
+  %limit = load i64, ptr @spins
+  br label %spin
+spin:
+  %count = phi i64 [0, %entry], [%next, %again]
+  %now = load atomic i32, ptr %word acquire, align 4
+  %same = icmp eq i32 %now, %old
+  br i1 %same, label %again, label %changed
+again:
+  <pause>
+  %next = add i64 %count, 1
+  %patient = icmp ult i64 %count, %limit
+  br i1 %patient, label %spin, label %sleep
+sleep:
+  %s0 = atomicrmw add ptr %sleepers, i32 1 seq_cst
+  br label %check
+check:
+  %value = load atomic i32, ptr %word seq_cst, align 4
+  %still = icmp eq i32 %value, %old
+  br i1 %still, label %block, label %awake
+block:
+  <sleep>
+  br label %check
+awake:
+  %s1 = atomicrmw sub ptr %sleepers, i32 1 seq_cst
+  ret void
+changed:
+  ret void
+}
+
+define internal void @advance(ptr %word, ptr %sleepers) nounwind noinline {
+entry:
+  %old = atomicrmw add ptr %word, i32 1 seq_cst
+  %sleeping = load atomic i32, ptr %sleepers seq_cst, align 4
+  %any = icmp ne i32 %sleeping, 0
+  br i1 %any, label %wake, label %done
+wake:
+  <wake>
+  br label %done
+done:
+  ret void
+}
+
+define void @lamina_spin(i64 %times) nounwind {
+entry:
+  br label %spin
+spin:
+  %count = phi i64 [0, %entry], [%next, %spin]
+  <pause>
+  %next = add i64 %count, 1
+  %more = icmp ult i64 %next, %times
+  br i1 %more, label %spin, label %done
+done:
+  ret void
+}
+
+define void @lamina_barrier(i64 %threads) nounwind {
+entry:
+  %alone = icmp ule i64 %threads, 1
+  br i1 %alone, label %done, label %arrive
+arrive:
+  %round = load atomic i32, ptr @passed acquire, align 4
+  %before = atomicrmw add ptr @arrived, i32 1 acq_rel
+  %others = trunc i64 %threads to i32
+  %last = sub i32 %others, 1
+  %complete = icmp eq i32 %before, %last
+  br i1 %complete, label %release, label %wait
+release:
+  store atomic i32 0, ptr @arrived monotonic, align 4
+  call void @advance(ptr @passed, ptr @passed_sleepers)
+  ret void
+wait:
+  call void @wait_while(ptr @passed, i32 %round, ptr @passed_sleepers)
+  ret void
+done:
+  ret void
+}
+"""
+
+_JOBS = """
+define i32 @lamina_acquire() nounwind {
+entry:
+  %pair = cmpxchg ptr @busy, i32 0, i32 1 acq_rel monotonic
+  %free = extractvalue { i32, i1 } %pair, 1
+  %result = zext i1 %free to i32
+  ret i32 %result
+}
+
+define void @lamina_release() nounwind {
+entry:
+  store atomic i32 0, ptr @busy release, align 4
+  ret void
+}
+
+define void @lamina_run(ptr %function, ptr %arguments, i64 %wanted) nounwind {
+entry:
+  %saved = call i64 @flush_denormals()
+  %one = icmp ule i64 %wanted, 1
+  br i1 %one, label %alone, label %ask
+ask:
+  %got = call i32 @lamina_acquire()
+  %free = icmp ne i32 %got, 0
+  br i1 %free, label %together, label %alone
+alone:
+  call void %function(ptr %arguments, i64 0, i64 1)
+  br label %done
+together:
+  %workers = load i64, ptr @workers
+  %threads = add i64 %workers, 1
+  store ptr %function, ptr @function
+  store ptr %arguments, ptr @arguments
+  %unfinished = trunc i64 %workers to i32
+  store i32 %unfinished, ptr @unfinished
+  %jobs = load atomic i32, ptr @finished acquire, align 4
+  call void @advance(ptr @generation, ptr @generation_sleepers)
+  call void %function(ptr %arguments, i64 0, i64 %threads)
+  %any = icmp ne i64 %workers, 0
+  br i1 %any, label %wait, label %release
+wait:
+  call void @wait_while(ptr @finished, i32 %jobs, ptr @finished_sleepers)
+  br label %release
+release:
+  call void @lamina_release()
+  br label %done
+done:
+  call void @restore_state(i64 %saved)
+  ret void
+}
+
+define void @lamina_worker(i64 %thread, i32 %first) nounwind {
+entry:
+  %saved = call i64 @flush_denormals()
+  br label %next
+next:
+  %seen = phi i32 [%first, %entry], [%job, %work], [%job, %last]
+  call void @wait_while(ptr @generation, i32 %seen, ptr @generation_sleepers)
+  %job = load atomic i32, ptr @generation acquire, align 4
+  %stopping = load atomic i32, ptr @stopping acquire, align 4
+  %stop = icmp ne i32 %stopping, 0
+  br i1 %stop, label %leave, label %work
+work:
+  %function = load ptr, ptr @function
+  %arguments = load ptr, ptr @arguments
+  %workers = load i64, ptr @workers
+  %threads = add i64 %workers, 1
+  call void %function(ptr %arguments, i64 %thread, i64 %threads)
+  %before = atomicrmw sub ptr @unfinished, i32 1 acq_rel
+  %is_last = icmp eq i32 %before, 1
+  br i1 %is_last, label %last, label %next
+last:
+  call void @advance(ptr @finished, ptr @finished_sleepers)
+  br label %next
+leave:
+  call void @restore_state(i64 %saved)
+  ret void
+}
+
+define void @lamina_stop() nounwind {
+entry:
+  store atomic i32 1, ptr @stopping seq_cst, align 4
+  call void @advance(ptr @generation, ptr @generation_sleepers)
+  ret void
+}
+
+define void @lamina_configure(i64 %workers, i64 %spins) nounwind {
+entry:
+  store i64 %workers, ptr @workers
+  store i64 %spins, ptr @spins
+  store atomic i32 0, ptr @stopping seq_cst, align 4
+  ret void
+}
+
+define i32 @lamina_generation() nounwind {
+entry:
+  %generation = load atomic i32, ptr @generation acquire, align 4
+  ret i32 %generation
+}
+
+define void @lamina_reset() nounwind {
+entry:
+  store i32 0, ptr @busy
+  store i32 0, ptr @generation_sleepers
+  store i32 0, ptr @finished_sleepers
+  store i32 0, ptr @passed_sleepers
+  store i32 0, ptr @arrived
+  store i64 0, ptr @workers
+  ret void
+}
+"""
+
+_X86_STATE = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+declare void @llvm.x86.sse2.pause()
+
+define internal i64 @flush_denormals() nounwind alwaysinline {
+entry:
+  %slot = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %slot)
+  %old = load i32, ptr %slot
+  %new = or i32 %old, 32832
+  store i32 %new, ptr %slot
+  call void @llvm.x86.sse.ldmxcsr(ptr %slot)
+  %wide = zext i32 %old to i64
+  ret i64 %wide
+}
+
+define internal void @restore_state(i64 %wide) nounwind alwaysinline {
+entry:
+  %slot = alloca i32
+  %old = trunc i64 %wide to i32
+  store i32 %old, ptr %slot
+  call void @llvm.x86.sse.ldmxcsr(ptr %slot)
+  ret void
+}
+"""
+
+_ARM_STATE = """
+declare i64 @llvm.aarch64.get.fpcr()
+declare void @llvm.aarch64.set.fpcr(i64)
+declare void @llvm.aarch64.hint(i32)
+
+define internal i64 @flush_denormals() nounwind alwaysinline {
+entry:
+  %old = call i64 @llvm.aarch64.get.fpcr()
+  %new = or i64 %old, 16777216
+  call void @llvm.aarch64.set.fpcr(i64 %new)
+  ret i64 %old
+}
+
+define internal void @restore_state(i64 %old) nounwind alwaysinline {
+entry:
+  call void @llvm.aarch64.set.fpcr(i64 %old)
+  ret void
+}
+"""
+
+_FUTEX_NUMBERS = {"x86_64": 202, "aarch64": 98}
+_WAIT_PRIVATE, _WAKE_PRIVATE = 128, 129
+
+
+def runtime_ir(architecture: str, system: str) -> str:
+    """The runtime for a processor ("x86_64", "aarch64") and an operating system (`platform.system()`)."""
+    state, pause = {
+        "x86_64": (_X86_STATE, "call void @llvm.x86.sse2.pause()"),
+        "aarch64": (_ARM_STATE, "call void @llvm.aarch64.hint(i32 1)"),
+    }[architecture]
+    declaration, sleep, wake = _sleeping(architecture, system)
+    code = (_STATE + declaration + state + _WAITING + _JOBS).replace("<pause>", pause)
+    return code.replace("<sleep>", sleep).replace("<wake>", wake)
+
+
+def _sleeping(architecture: str, system: str) -> tuple[str, str, str]:
+    """A declaration, how to sleep until a word may have changed, and how to wake all that sleep on it."""
+    if system == "Linux":
+        call = f"call i64 (i64, ...) @syscall(i64 {_FUTEX_NUMBERS[architecture]}, ptr %word"
+        sleep = f"%slept = {call}, i32 {_WAIT_PRIVATE}, i32 %old, ptr null)"
+        wake = f"%woken = {call}, i32 {_WAKE_PRIVATE}, i32 2147483647)"
+        return "\ndeclare i64 @syscall(i64, ...)\n", sleep, wake
+    if system == "Windows":
+        return "\ndeclare void @Sleep(i32)\n", "call void @Sleep(i32 1)", ""
+    return "\ndeclare i32 @usleep(i32)\n", "%slept = call i32 @usleep(i32 50)", ""
