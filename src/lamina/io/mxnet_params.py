@@ -20,7 +20,7 @@ import math
 import os
 import struct
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO
+from io import BufferedReader
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np
 class _Reader:
     """Reads a file whose every length is suspect: allocates only what the file is known to hold."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BufferedReader, name: str) -> None:
         self._file = file
         self._name = name
         self.remaining = os.fstat(file.fileno()).st_size
@@ -104,8 +104,8 @@ class _Reader:
     def content(self, size: int, what: str) -> bytearray:
         if size > self.remaining:
             raise self.error(f"truncated: expected {size} bytes of {what}, found {self.remaining}")
-        data = bytearray(self._file.read(size))
-        if len(data) < size:
+        data = bytearray(size)
+        if self._file.readinto(data) < size:
             raise self.error(f"the file got shorter while it was read, in {what}")
         self.remaining -= size
         return data
