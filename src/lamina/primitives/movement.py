@@ -140,12 +140,14 @@ Eagerly it shares memory where the part is contiguous (rows of axis 0), else it 
 """
 
 
-def _inside(b: Any, index: list[Any], begin: Ints, end: Ints, step: Ints) -> tuple[Any, list[Any]]:
+def _inside(
+    b: Any, index: list[Any], shape: Ints, begin: Ints, end: Ints, step: Ints
+) -> tuple[Any, list[Any]]:
     """Whether an index lies in the slice (None: it surely does), and its position there."""
     mask: Any = None
     position: list[Any] = []
-    for i, start, stop, s in zip(index, begin, end, step, strict=True):
-        offset, hit = b.slice_position(i, start, slice_length(start, stop, s), s)
+    for i, size, start, stop, s in zip(index, shape, begin, end, step, strict=True):
+        offset, hit = b.slice_position(i, size, start, slice_length(start, stop, s), s)
         position.append(offset)
         if hit is not None:
             mask = hit if mask is None else b.logical_and(mask, hit)
@@ -161,7 +163,7 @@ def _place(g: np.ndarray, shape: Ints, begin: Ints, end: Ints, step: Ints) -> np
 def _place_element(
     b: Any, index: list[Any], inputs: Any, shape: Ints, begin: Ints, end: Ints, step: Ints
 ) -> Any:
-    mask, position = _inside(b, index, begin, end, step)
+    mask, position = _inside(b, index, shape, begin, end, step)
     value = inputs[0](position)
     return value if mask is None else b.where(mask, value, b.const(0, value.dtype, value.lanes))
 
@@ -183,7 +185,7 @@ def _slice_assign(x: np.ndarray, v: np.ndarray, begin: Ints, end: Ints, step: In
 
 
 def _slice_assign_element(b: Any, index: list[Any], inputs: Any, begin: Ints, end: Ints, step: Ints) -> Any:
-    mask, position = _inside(b, index, begin, end, step)
+    mask, position = _inside(b, index, inputs[0].shape, begin, end, step)
     value = inputs[1](position)
     return value if mask is None else b.where(mask, value, inputs[0](index))
 
@@ -234,8 +236,11 @@ def _concat_vjp(i: int, g: Any, out: Any, *xs: Any, axis: int) -> Any:
 def _concat_element(b: Any, index: list[Any], inputs: Any, axis: int) -> Any:
     result: Any = None
     start = 0
+    total = sum(x.shape[axis] for x in inputs)
     for x in inputs:
-        offset, hit = b.slice_position(index[axis], start, x.shape[axis], 1)
+        if x.shape[axis] == 0:
+            continue
+        offset, hit = b.slice_position(index[axis], total, start, x.shape[axis], 1)
         start += x.shape[axis]
         value = x([*index[:axis], offset, *index[axis + 1 :]])
         result = value if result is None or hit is None else b.where(hit, value, result)

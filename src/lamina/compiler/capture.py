@@ -1,0 +1,283 @@
+"""Capture: run the user's function once, with nodes of a graph in the place of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.graph import Constant, Graph, Input, Node, Op, Scalar
+from lamina.compiler.numbers import StepNumber
+from lamina.core.array import Array, Value, user_location
+from lamina.core.lowering import Decompose
+from lamina.core.primitive import REGISTRY, Primitive
+from lamina.core.state import state
+from lamina.core.tape import recording_suspended
+from lamina.errors import TraceError
+
+__all__ = ["Capture", "Captured", "Uncompilable"]
+
+
+class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
+    """The function uses an operator that has no compiled form."""
+
+    def __init__(self, operator: str, location: str) -> None:
+        super().__init__(operator, location)
+        self.operator, self.location = operator, location
+
+
+@dataclass
+class Captured:
+    """What a capture found.
+
+    `arrays`: for each input slot the array object (arguments first come by position, see `arguments`).
+    `getters`: for a slot whose array may be replaced, how to find it. `numbers`: for each scalar slot the function
+    that gives its value, or the position of an argument. `stale`: slots of gradients that are used up inside.
+    """
+
+    graph: Graph
+    arrays: list[Array]
+    result: Any
+    numbers: list[Callable[[], float] | int]
+    getters: dict[int, Callable[[], Array]]
+    written: dict[int, Array]
+    stale: set[int] = field(default_factory=set)
+
+
+class Capture:
+    """One trace. `bind` and the arrays talk to it through `lamina.core.state.state.trace`."""
+
+    def __init__(self, keep_gradients: bool) -> None:
+        self._keep_gradients = keep_gradients
+        self._arrays: list[Array] = []
+        self._current: dict[int, Node] = {}  # by id of an array made outside: what it holds now
+        self._slots: dict[int, int] = {}
+        self._types: list[tuple[tuple[int, ...], np.dtype]] = []
+        self._numbers: list[Callable[[], float] | int] = []
+        self._scalars: list[np.dtype] = []
+        self._written: dict[int, Array] = {}
+        self._gradients: set[int] = set()
+        self._read_after_write: set[int] = set()
+        self._read_before_write: set[int] = set()
+        self._getters: dict[int, Callable[[], Array]] = {}
+        self._nodes: set[Node] = set()
+
+    # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
+
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[Value, ...]:
+        """The result of a primitive as a node; compositions are opened here."""
+        lowering = primitive.lowering
+        if lowering is None:
+            raise Uncompilable(primitive.name, user_location())
+        if isinstance(lowering, Decompose):
+            with recording_suspended():
+                return (self.value(lowering.function(*inputs, **params)),)
+        nodes = self._operands(primitive, inputs, params)
+        shape, dtype = primitive.infer(*nodes, **params)
+        return (self._node(primitive, nodes, params, shape, dtype),)
+
+    def value(self, array: Array) -> Node:
+        """What an array holds now."""
+        leaf = array._leaf
+        if leaf is not None:
+            self._gradients.add(id(leaf.grad))
+        data = array._data
+        if isinstance(data, Node):
+            if data not in self._nodes:
+                raise TraceError(
+                    f"{user_location()}: an array of shape {array.shape} made inside another run of "
+                    "lamina.compile is used; return it from the compiled function instead of keeping it"
+                )
+            return self._fresh_view(array, data)
+        key = id(array)
+        if key in self._written:
+            self._read_after_write.add(key)
+        elif key not in self._read_before_write:
+            self._read_before_write.add(key)
+        if key not in self._current:
+            self._current[key] = self._input(array)
+        return self._current[key]
+
+    def assign(self, array: Array, value: Array) -> None:
+        """From here on `array` holds `value`, converted to its shape and dtype."""
+        node = self._as_type(self.value(value), array.shape, np.dtype(array.dtype))
+        if isinstance(array._data, Node):
+            array._data = node
+            if array._view is not None:
+                view = array._view
+                with recording_suspended():
+                    self.assign(view.base, view.write(view.base, array))
+                view.base_value = self.value(view.base)
+            return
+        key = id(array)
+        if key not in self._slots:
+            self._current[key] = self._input(array)
+        self._current[key] = node
+        self._written[key] = array
+        self._read_after_write.discard(key)
+
+    def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
+        """A number slot that `function` fills before each step."""
+        return self.number(function, np.dtype(np.int64 if integer else np.float64), None)
+
+    def source(self, array: Array, getter: Callable[[], Array]) -> None:
+        """Remember how to find an array anew."""
+        self.value(array)
+        if id(array) in self._slots:
+            self._getters[self._slots[id(array)]] = getter
+
+    # --- what the caller of a capture asks for -------------------------------------------------------------------
+
+    def number(self, source: Callable[[], float] | int, dtype: np.dtype, argument: str | None) -> StepNumber:
+        """A number slot; `source` is a function, or the position of an argument."""
+        node = self._node(Scalar(len(self._scalars)), (), {}, (), dtype)
+        self._numbers.append(source)
+        self._scalars.append(dtype)
+        return StepNumber(self, node, argument)
+
+    def declare(self, array: Array) -> None:
+        """Give an argument the next input slot."""
+        if id(array) not in self._slots:
+            self._current[id(array)] = self._input(array)
+
+    def finish(self, result: Any) -> Captured:
+        """The graph of everything that leaves the step: `result` (nested tuples …) and the written arrays."""
+        results: list[Node] = []
+        template = self._template(result, results)
+        writes: dict[int, Node] = {}
+        written: dict[int, Array] = {}
+        stale: set[int] = set()
+        for key, array in self._written.items():
+            slot = self._slots[key]
+            if self._is_used_up(key):
+                stale.add(slot)
+                continue
+            writes[slot] = self._current[key]
+            written[slot] = array
+        graph = Graph(results, writes, self._types, self._scalars)
+        return Captured(graph, self._arrays, template, self._numbers, self._getters, written, stale)
+
+    def scalar_array(self, node: Node, dtype: np.dtype) -> Array:
+        """A scalar node as an array operand of some dtype."""
+        from lamina.context import current_context
+        from lamina.nd.ndarray import NDArray
+
+        return NDArray(self._as_type(node, (), dtype), current_context())
+
+    def scalar_operation(self, primitive: Primitive, pair: Sequence[Any]) -> Node:
+        """Arithmetic of Python's numbers: float64, unless integers stay integers."""
+        whole = primitive.name != "divide" and all(_is_whole(x) for x in pair)
+        dtype = np.dtype(np.int64 if whole else np.float64)
+        nodes = [
+            self._as_type(x.node, (), dtype) if isinstance(x, StepNumber) else self._constant(x, dtype) for x in pair
+        ]
+        return self._node(primitive, nodes, {}, (), dtype)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _node(self, op: Op, inputs: Sequence[Node], params: Any, shape: tuple[int, ...], dtype: Any) -> Node:
+        node = Node(op, inputs, params, shape, np.dtype(dtype))
+        self._nodes.add(node)
+        return node
+
+    def _constant(self, value: Any, dtype: np.dtype) -> Node:
+        return self._node(Constant(np.asarray(value, dtype).item()), (), {}, (), dtype)
+
+    def _input(self, array: Array) -> Node:
+        slot = len(self._arrays)
+        self._arrays.append(array)
+        self._slots[id(array)] = slot
+        self._types.append((array.shape, np.dtype(array.dtype)))
+        return self._node(Input(slot), (), {}, array.shape, array.dtype)
+
+    def _operands(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> list[Node]:
+        """Nodes for all inputs; numbers take the arrays' dtype, or that of the result where there is no array."""
+        nodes = [self.value(x) if isinstance(x, Array) else x for x in inputs]
+        dtypes = [n.dtype for n in nodes if isinstance(n, Node)]
+        if primitive.name == "where" and len(dtypes) > 1:
+            dtypes = [n.dtype for n in nodes[1:] if isinstance(n, Node)]
+        for i, x in enumerate(nodes):
+            if isinstance(x, StepNumber):
+                nodes[i] = x.node
+            elif not isinstance(x, Node):
+                whole = np.dtype(np.int64 if _is_whole(x) else np.float64)
+                nodes[i] = self._constant(x, dtypes[0] if dtypes else np.dtype(params.get("value_dtype", whole)))
+        return nodes
+
+    def _as_type(self, node: Node, shape: tuple[int, ...], dtype: np.dtype) -> Node:
+        if node.dtype != dtype:
+            node = self._node(REGISTRY["cast"], (node,), {"dtype": dtype}, node.shape, dtype)
+        if node.shape == shape:
+            return node
+        if node.size == int(np.prod(shape)):
+            return self._node(REGISTRY["reshape"], (node,), {"shape": shape}, shape, dtype)
+        inferred = REGISTRY["broadcast_to"].infer(node, shape=shape)  # raises where it does not fit
+        return self._node(REGISTRY["broadcast_to"], (node,), {"shape": shape}, *inferred)
+
+    def _fresh_view(self, array: Array, data: Node) -> Node:
+        """A view's value follows its base."""
+        view = array._view
+        if view is None:
+            return data
+        base = self.value(view.base)
+        if base is not view.base_value:
+            with recording_suspended():
+                data = self.value(view.read(view.base))
+            array._data, view.base_value = data, base
+        return data
+
+    def _is_used_up(self, key: int) -> bool:
+        """A gradient that was computed and then read in here is a temporary, unless the user keeps gradients."""
+        return (
+            key in self._gradients
+            and not self._keep_gradients
+            and key in self._read_after_write
+            and key not in self._read_before_write
+        )
+
+    def _template(self, result: Any, results: list[Node]) -> Any:
+        """`result` with a `Result` in the place of every array made inside."""
+        if isinstance(result, Array):
+            if not isinstance(result._data, Node):
+                return result
+            results.append(self.value(result))
+            return Result(len(results) - 1, result._context)
+        if isinstance(result, tuple | list):
+            items = [self._template(x, results) for x in result]
+            return tuple(items) if isinstance(result, tuple) else items
+        if isinstance(result, dict):
+            return {k: self._template(v, results) for k, v in result.items()}
+        if isinstance(result, StepNumber):
+            results.append(result.node)
+            return Result(len(results) - 1, None)
+        return result
+
+
+@dataclass(frozen=True)
+class Result:
+    """The place of an output array in what the function returns; without a context it is a number."""
+
+    number: int
+    context: Any
+
+
+def _is_whole(x: Any) -> bool:
+    if isinstance(x, StepNumber):
+        return x.node.dtype.kind == "i"
+    return isinstance(x, int | np.integer | np.bool_)
+
+
+class tracing:  # noqa: N801 - used as `with tracing(capture):`
+    """Make `capture` the current trace. Recording starts off, as a function's body decides it itself."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def __enter__(self) -> None:
+        self._saved = (state.trace, state.recording)
+        state.trace, state.recording = self._capture, False
+
+    def __exit__(self, *_exception: object) -> None:
+        state.trace, state.recording = self._saved

@@ -1,0 +1,180 @@
+"""The graph: a flat list of typed nodes, with a verifier and a printer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina.core.primitive import Primitive
+
+__all__ = ["Constant", "Graph", "Input", "Node", "Op", "Scalar", "topological", "users_of"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """An array that exists before the step: number `slot` among the program's buffers."""
+
+    slot: int
+    name = "input"
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A number that Python gives anew for each step: number `slot` among the program's scalars."""
+
+    slot: int
+    name = "scalar"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number known now."""
+
+    value: float
+    name = "constant"
+
+
+Op = Primitive | Input | Scalar | Constant
+
+_numbers = itertools.count()
+
+
+class Node:
+    """One value: an operator applied to other nodes, with its shape and dtype."""
+
+    __slots__ = ("dtype", "inputs", "number", "op", "params", "shape")
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: Sequence[Node],
+        params: Mapping[str, Any],
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+    ) -> None:
+        self.op: Op = op
+        self.inputs = tuple(inputs)
+        self.params: dict[str, Any] = dict(params)
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+        self.number = next(_numbers)
+
+    @property
+    def lowering(self) -> Any:
+        """How the operator is compiled; None for inputs and numbers."""
+        return self.op.lowering if isinstance(self.op, Primitive) else None
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of a buffer that holds the value."""
+        return self.size * self.dtype.itemsize
+
+    def is_op(self, *names: str) -> bool:
+        """Whether the node applies one of these primitives."""
+        return isinstance(self.op, Primitive) and self.op.name in names
+
+    def with_inputs(self, inputs: Sequence[Node]) -> Node:
+        """The same operator on other inputs of the same types."""
+        return Node(self.op, inputs, self.params, self.shape, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"<node {self.number} {self.op.name} {self.dtype}{list(self.shape)}>"
+
+
+def topological(roots: Iterable[Node]) -> list[Node]:
+    """All nodes that `roots` need, each after its inputs, in a deterministic order."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((x, False) for x in reversed(node.inputs) if x not in seen)
+    return order
+
+
+def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
+    """For each node the nodes that take it as an input."""
+    users: dict[Node, list[Node]] = {node: [] for node in nodes}
+    for node in list(users):
+        for x in dict.fromkeys(node.inputs):
+            users[x].append(node)
+    return users
+
+
+@dataclass
+class Graph:
+    """What one step computes.
+
+    `results` are returned; `writes` give the new contents of input buffers by slot. `inputs` are the types of the
+    buffers by slot, `scalars` the dtypes of the per-step numbers.
+    """
+
+    results: list[Node]
+    writes: dict[int, Node]
+    inputs: list[tuple[tuple[int, ...], np.dtype]]
+    scalars: list[np.dtype]
+
+    @property
+    def roots(self) -> list[Node]:
+        """The nodes whose values leave the step."""
+        return [*self.results, *self.writes.values()]
+
+    def nodes(self) -> list[Node]:
+        """All nodes in topological order; what no root needs is not among them."""
+        return topological(self.roots)
+
+    def rewritten(self, new: Mapping[Node, Node]) -> Graph:
+        """The graph with roots replaced."""
+        results = [new.get(n, n) for n in self.results]
+        writes = {slot: new.get(n, n) for slot, n in self.writes.items()}
+        return Graph(results, writes, self.inputs, self.scalars)
+
+    def verify(self) -> None:
+        """Raise `AssertionError` if a node's type is not what its operator infers, or a slot does not exist."""
+        for node in self.nodes():
+            if isinstance(node.op, Input):
+                assert self.inputs[node.op.slot] == (node.shape, node.dtype), node
+            elif isinstance(node.op, Scalar):
+                assert self.scalars[node.op.slot] == node.dtype, node
+                assert node.shape == (), node
+            elif isinstance(node.op, Primitive):
+                inferred = node.op.infer(*node.inputs, **node.params)
+                assert (tuple(inferred[0]), np.dtype(inferred[1])) == (node.shape, node.dtype), (node, inferred)
+        for slot, node in self.writes.items():
+            assert self.inputs[slot] == (node.shape, node.dtype), (slot, node)
+
+    def text(self) -> str:
+        """The graph, a line a node, numbered from 0: the same text for the same graph in every process."""
+        names: dict[Node, str] = {}
+        lines: list[str] = []
+        for node in self.nodes():
+            names[node] = f"%{len(names)}"
+            shape = "x".join(map(str, node.shape))
+            lines.append(f"{names[node]:>5} {node.dtype}[{shape}] = {_expression(node, names)}")
+        lines.append("return " + ", ".join(names[n] for n in self.results))
+        lines += [f"write input {slot} <- {names[n]}" for slot, n in self.writes.items()]
+        return "\n".join(lines)
+
+
+def _expression(node: Node, names: Mapping[Node, str]) -> str:
+    if isinstance(node.op, Constant):
+        return repr(node.op.value)
+    if isinstance(node.op, Input | Scalar):
+        return f"{node.op.name} {node.op.slot}"
+    arguments = [names[x] for x in node.inputs]
+    arguments += [f"{key}={value}" for key, value in sorted(node.params.items())]
+    return f"{node.op.name}({', '.join(arguments)})"
