@@ -10,6 +10,7 @@ __all__ = [
     "DataUnavailableError",
     "LaminaError",
     "MissingPackageError",
+    "NonFiniteLossError",
     "ParameterError",
     "ShapeError",
     "StaleGradientError",
@@ -47,6 +48,10 @@ class ContextError(LaminaError, ValueError):
 
 class AutogradError(LaminaError, RuntimeError):
     """A gradient was asked for that was never recorded, was freed, or would be wrong."""
+
+
+class NonFiniteLossError(LaminaError, FloatingPointError):
+    """Training diverged: a loss became infinite or NaN; the message says at which step."""
 
 
 class StaleGradientError(LaminaError, RuntimeError):

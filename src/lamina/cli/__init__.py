@@ -1,0 +1,5 @@
+"""The command line: ``lamina train``, ``evaluate``, ``predict``, ``doctor``. One module a command."""
+
+from lamina.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,84 @@
+"""The application: collects the commands, and turns every expected error into one line and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from lamina.cli import doctor, evaluate, predict, train
+from lamina.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
+from lamina.errors import LaminaError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="lamina",
+    help="Multilayer perceptrons from scratch: train them, measure them, use them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(train.app, name="train")
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("doctor")(doctor.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from lamina import __version__
+
+        print(f"lamina {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Multilayer perceptrons from scratch: train them, measure them, use them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 if all went well, 2 after an error, 130 after Ctrl-C."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    # Typer's usage errors derive from its copy of click's ClickException; older Typers use click itself.
+    usage_error: Any = typer.BadParameter.__mro__[2]
+    try:
+        result = app(arguments, prog_name="lamina", standalone_mode=False)
+    except usage_error as error:
+        return _complain(error.format_message() or "incomplete command; see lamina --help")
+    except (LaminaError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            return _close_quietly()
+        return _complain(_one_line(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted", EXIT_INTERRUPTED)
+    return result if isinstance(result, int) else 0
+
+
+def _one_line(error: Exception) -> str:
+    """What an error says; of an error of the operating system, the file and the reason."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def _complain(message: str, code: int = EXIT_ERROR) -> int:
+    print(f"lamina: {message}", file=sys.stderr)
+    return code
+
+
+def _close_quietly() -> int:
+    """The reader of our output went away (``lamina … | head``): say nothing, not even when Python exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,16 @@
+"""Whole trainings as library functions: data in, a trained network and its history out."""
+
+from lamina.recipes.chapter import ChapterNetwork
+from lamina.recipes.digits import Digits, load_digits
+from lamina.recipes.training import Epoch, Progress, Settings, Training, evaluate
+
+__all__ = [
+    "ChapterNetwork",
+    "Digits",
+    "Epoch",
+    "Progress",
+    "Settings",
+    "Training",
+    "evaluate",
+    "load_digits",
+]

@@ -1,0 +1,87 @@
+"""The chapter's network and its training step: layers of ReLU, softmax cross-entropy, plain SGD."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lamina import autograd, nd
+from lamina.errors import ParameterError, ShapeError
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["ChapterNetwork"]
+
+_WEIGHT_SCALE = 0.01
+
+
+class ChapterNetwork:
+    """A multilayer perceptron with the chapter's names: ``W1, b1, W2, b2, …`` for layers from the input on.
+
+    Weights and biases start normal with mean 0 and standard deviation 0.01, drawn from lamina's random source
+    (`lamina.nd.random.seed` makes them reproducible).
+
+    >>> network = ChapterNetwork([784, 32, 10])
+    >>> {name: parameter.shape for name, parameter in network.parameters.items()}
+    {'W1': (784, 32), 'b1': (32,), 'W2': (32, 10), 'b2': (10,)}
+    >>> network(nd.zeros((5, 784))).shape
+    (5, 10)
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        """`sizes`: the numbers of units, from the inputs over the hidden layers to the classes."""
+        self.sizes = tuple(sizes)
+        self.parameters: dict[str, NDArray] = {}
+        for layer, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False), start=1):
+            self.parameters[f"W{layer}"] = nd.random_normal(shape=(inputs, outputs), scale=_WEIGHT_SCALE)
+            self.parameters[f"b{layer}"] = nd.random_normal(shape=outputs, scale=_WEIGHT_SCALE)
+        for parameter in self.parameters.values():
+            parameter.attach_grad()
+
+    def __call__(self, X: NDArray) -> NDArray:
+        """The unnormalised scores, shape (rows, classes), of float32 inputs of shape (rows, inputs)."""
+        last = len(self.sizes) - 1
+        h = X
+        for layer in range(1, last):
+            linear = self._linear(h, layer)
+            h = nd.maximum(linear, nd.zeros_like(linear))
+        return self._linear(h, last)
+
+    def _linear(self, h: NDArray, layer: int) -> NDArray:
+        return nd.dot(h, self.parameters[f"W{layer}"]) + self.parameters[f"b{layer}"]
+
+    def losses(self, scores: NDArray, labels: NDArray) -> NDArray:
+        """The softmax cross-entropy of each row, shape (rows,).
+
+        The chapter sums with `nansum`, for which a network that has become NaN has a loss of 0. Here a NaN
+        stays one, so that training can notice it.
+        """
+        one_hot = nd.one_hot(labels, self.sizes[-1])
+        return -nd.sum(one_hot * nd.log_softmax(scores), axis=0, exclude=True)
+
+    def step(self, X: NDArray, labels: NDArray, lr: float) -> NDArray:
+        """One step of SGD on the summed loss of a batch; returns the batch's mean loss, shape (1,)."""
+        with autograd.record():
+            loss = self.losses(self(X), labels)
+        loss.backward()
+        for parameter in self.parameters.values():
+            gradient = parameter.grad
+            assert gradient is not None
+            parameter[:] = parameter - lr * gradient
+        return nd.mean(loss)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters."""
+        return {name: parameter.asnumpy() for name, parameter in self.parameters.items()}
+
+    def load(self, arrays: dict[str, np.ndarray]) -> None:
+        """Set all parameters; raises `ParameterError` or `ShapeError` if names or shapes differ."""
+        if arrays.keys() != self.parameters.keys():
+            raise ParameterError(
+                f"a network of {self.sizes} has the parameters {', '.join(sorted(self.parameters))}; "
+                f"given: {', '.join(sorted(arrays))}"
+            )
+        for name, parameter in self.parameters.items():
+            if arrays[name].shape != parameter.shape:
+                raise ShapeError(f"parameter {name} has shape {parameter.shape}; given: {arrays[name].shape}")
+            parameter[:] = arrays[name]

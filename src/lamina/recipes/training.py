@@ -1,0 +1,209 @@
+"""The training loop: epochs of shuffled batches, that can be watched, interrupted and resumed exactly.
+
+The loop works in short stretches of steps. After each one the losses are looked at and the parameters copied,
+so that a Ctrl-C or a diverging step loses a few milliseconds of work and never leaves a half-updated network.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lamina import nd
+from lamina.core.primitive import bind
+from lamina.errors import LaminaError, NonFiniteLossError
+from lamina.nd.ndarray import NDArray
+from lamina.primitives.indexing import take
+from lamina.primitives.random import generator
+from lamina.recipes.chapter import ChapterNetwork
+from lamina.recipes.digits import Digits
+
+__all__ = ["Epoch", "Progress", "Settings", "Training", "evaluate"]
+
+_STRETCH = 50  # steps between two looks at the losses
+_SMOOTHING = 0.01  # of the moving loss, as in the chapter
+_SHUFFLE_STREAMS = 1 << 40  # random streams from here on belong to shuffling, one an epoch
+_EVALUATION_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines a training; the same settings give the same network, bit for bit, on the same machine.
+
+    Raises `LaminaError` where a value makes no sense.
+    """
+
+    hidden: tuple[int, ...] = (256, 256)
+    epochs: int = 10
+    batch_size: int = 64
+    lr: float = 0.001
+    seed: int = 0
+    recipe: str = "chapter"
+
+    def __post_init__(self) -> None:
+        if self.recipe != "chapter":
+            raise LaminaError(f"unknown recipe {self.recipe!r}; known: chapter")
+        if any(units < 1 for units in self.hidden):
+            raise LaminaError(f"every hidden layer needs at least 1 unit, not {self.hidden}")
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise LaminaError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 < self.lr < float("inf"):
+            raise LaminaError(f"lr must be a positive number, not {self.lr}")
+        if not 0 <= self.seed < 1 << 63:
+            raise LaminaError(f"seed must be a whole number from 0 to 2**63 - 1, not {self.seed}")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is reported of an epoch. `train_seconds` counts its steps, not the measuring of accuracy."""
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    train_seconds: float
+
+
+@dataclass
+class Progress:
+    """How far a training is: whole epochs, batches of the epoch begun, and what they left behind."""
+
+    epoch: int = 0
+    batch: int = 0
+    moving_loss: float | None = None
+    seconds: float = 0.0
+    history: list[Epoch] = field(default_factory=list[Epoch])
+
+
+class Training:
+    """A training between two steps: `run` carries it on; `arrays` and `progress` are its whole state.
+
+    The random state needs no saving: the order of an epoch's batches depends on the seed and the epoch's
+    number alone. `parameters` and `progress` continue an earlier training.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        train: Digits,
+        test: Digits,
+        *,
+        parameters: dict[str, np.ndarray] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.settings, self.train, self.test = settings, train, test
+        nd.random.seed(settings.seed)
+        self.network = ChapterNetwork((train.images.shape[1], *settings.hidden, 10))
+        if parameters is not None:
+            self.network.load(parameters)
+        self.progress = progress or Progress()
+        self._arrays = self.network.arrays()
+
+    @property
+    def batches(self) -> int:
+        """The number of steps in an epoch; the last one may be smaller."""
+        return -(-len(self.train) // self.settings.batch_size)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The parameters as of `progress`, by name."""
+        return self._arrays
+
+    def run(
+        self,
+        after_stretch: Callable[[Progress], None] = lambda progress: None,
+        after_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> None:
+        """Train to the last epoch, calling back after every few steps and after every epoch.
+
+        Whatever ends it early (an error, Ctrl-C) leaves `arrays` and `progress` at the last good state.
+
+        Raises:
+            NonFiniteLossError: at the first step whose loss is infinite or NaN.
+        """
+        while self.progress.epoch < self.settings.epochs:
+            order = self._order(self.progress.epoch)
+            while self.progress.batch < self.batches:
+                self._run_stretch(order)
+                after_stretch(self.progress)
+            after_epoch(self._finish_epoch())
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """The rows of the training set in the order in which this epoch takes them."""
+        source = generator(self.settings.seed, _SHUFFLE_STREAMS + epoch)
+        return source.permutation(len(self.train)).astype(np.int32)
+
+    def _run_stretch(self, order: np.ndarray) -> None:
+        """Make some steps; only if all went well, they become part of the state."""
+        progress, size = self.progress, self.settings.batch_size
+        stop = min(progress.batch + _STRETCH, self.batches)
+        start = time.perf_counter()
+        losses = [
+            self._step(order[batch * size : (batch + 1) * size]) for batch in range(progress.batch, stop)
+        ]
+        seconds = time.perf_counter() - start
+        self._check(losses)
+        moving = progress.moving_loss
+        for loss in losses:
+            moving = loss if moving is None else (1 - _SMOOTHING) * moving + _SMOOTHING * loss
+        self._commit(Progress(progress.epoch, stop, moving, progress.seconds + seconds, progress.history))
+
+    def _step(self, rows: np.ndarray) -> float:
+        index = nd.array(rows, dtype=np.int32)
+        images = bind(take, self.train.images, index, axis=0, mode="clip")
+        labels = bind(take, self.train.labels, index, axis=0, mode="clip")
+        return float(self.network.step(images, labels, self.settings.lr).asscalar())
+
+    def _check(self, losses: list[float]) -> None:
+        """Raise if a loss, or what the last step made of the parameters, is not finite."""
+        finite = np.isfinite(losses)
+        if not finite.all():
+            bad = int(np.argmin(finite))
+            what = f"the loss became {losses[bad]}"
+        elif not all(np.isfinite(p.asnumpy()).all() for p in self.network.parameters.values()):
+            bad, what = len(losses) - 1, "the parameters overflowed"
+        else:
+            return
+        step = self.progress.batch + bad + 1
+        total = self.progress.epoch * self.batches + step
+        raise NonFiniteLossError(
+            f"{what} at step {step} of epoch {self.progress.epoch + 1} (step {total} in all); "
+            f"use a lower learning rate than {self.settings.lr:g}"
+        )
+
+    def _commit(self, progress: Progress) -> None:
+        """Make the network's present parameters the state that `arrays` shows."""
+        self._arrays, self.progress = self.network.arrays(), progress
+
+    def _finish_epoch(self) -> Epoch:
+        progress = self.progress
+        assert progress.moving_loss is not None
+        finished = Epoch(
+            progress.epoch + 1,
+            progress.moving_loss,
+            evaluate(self.network, self.train)[0],
+            evaluate(self.network, self.test)[0],
+            progress.seconds,
+        )
+        self.progress = Progress(
+            progress.epoch + 1, 0, progress.moving_loss, 0.0, [*progress.history, finished]
+        )
+        return finished
+
+
+def evaluate(network: ChapterNetwork, data: Digits) -> tuple[float, float, np.ndarray]:
+    """The accuracy, the mean loss, and the probabilities of the classes, shape (n, classes)."""
+    losses: list[np.ndarray] = []
+    probabilities: list[np.ndarray] = []
+    for start in range(0, len(data), _EVALUATION_ROWS):
+        images: NDArray = data.images[start : start + _EVALUATION_ROWS]
+        labels: NDArray = data.labels[start : start + _EVALUATION_ROWS]
+        scores = network(images)
+        losses.append(network.losses(scores, labels).asnumpy())
+        probabilities.append(nd.softmax(scores).asnumpy())
+    predicted = np.concatenate(probabilities)
+    correct = predicted.argmax(axis=1) == data.labels.asnumpy()
+    return float(correct.mean()), float(np.concatenate(losses).mean()), predicted
