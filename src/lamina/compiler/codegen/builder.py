@@ -241,6 +241,17 @@ class Builder(Mathematics, Reductions):
             return value
         return self.result(f"icmp ne {memory} {value.name}, zeroinitializer", BOOL, lanes)
 
+    def load_masked(self, pointer: Pointer, dtype: DType, index: Operand, count: int, lanes: int) -> Value:
+        """Load `count` neighbouring elements into the first of `lanes`; the others are unspecified."""
+        mask = self.const_vector([lane < count for lane in range(lanes)], BOOL)
+        type_ = type_name(dtype, lanes)
+        letter = "f" if dtype.kind == "f" else "i"
+        function = f"llvm.masked.load.v{lanes}{letter}{8 * dtype.itemsize}.p0"
+        self.module.declare(f"declare {type_} @{function}(ptr, i32, {mask.type}, {type_})")
+        address = self.offset(pointer, index, dtype)
+        arguments = f"{address.typed}, i32 {dtype.itemsize}, {mask.typed}, {type_} poison"
+        return self.result(f"call {type_} @{function}({arguments})", dtype, lanes)
+
     def store(self, pointer: Pointer, value: Value, index: Operand = 0) -> None:
         """Store a value's lanes to neighbouring elements from element `index` on."""
         address = self.offset(pointer, index, value.dtype)

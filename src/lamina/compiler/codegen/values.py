@@ -26,6 +26,7 @@ __all__ = [
 DType = np.dtype[Any]
 
 BOOL: DType = np.dtype(np.bool_)
+INT32: DType = np.dtype(np.int32)
 INDEX: DType = np.dtype(np.int64)
 UINT64: DType = np.dtype(np.uint64)
 FLOAT32: DType = np.dtype(np.float32)

@@ -1,0 +1,232 @@
+"""Matrix products whose operands outgrow the caches: blocks of both are copied into the order of use.
+
+The scheme of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): a block of A
+stays in the second-level cache, a panel of B in the first. Sums over a part of the summed dimension wait in
+memory for the next part, so that an element is still one chain of multiply-adds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lamina.compiler.codegen.builder import Builder
+from lamina.compiler.codegen.cover import Body, Range, cover, cover_ragged
+from lamina.compiler.codegen.machine import Machine
+from lamina.compiler.codegen.microkernel import (
+    Epilogue,
+    LeftTile,
+    RightPanel,
+    Tile,
+    accumulate,
+    finish,
+    zeros,
+)
+from lamina.compiler.codegen.packing import pack_panel, pack_tile
+from lamina.compiler.codegen.tiles import TileShape, vector_widths
+from lamina.compiler.codegen.values import INT32, DType, Pointer, Value
+
+__all__ = ["BlockedProduct", "Blocking", "choose_blocking"]
+
+_INNER_BYTES = 1024  # of a row of A's block
+_RIGHT_BLOCK_BYTES = 1 << 20
+_OUTER_ROWS = 1024
+_FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
+_LINE_BYTES = 64
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """Sizes of the blocks: `rows` by `inner` of A, `inner` by `columns` of B.
+
+    `outer_rows` rows of C by `columns` are finished before the next ones begin.
+    """
+
+    rows: int
+    inner: int
+    columns: int
+    outer_rows: int
+    itemsize: int
+    keeps_sums: bool  # whether the summed dimension is cut, so that sums wait in memory
+
+    @property
+    def left_bytes(self) -> int:
+        return _lines(self.rows * self.inner * self.itemsize)
+
+    @property
+    def right_bytes(self) -> int:
+        return _lines(self.inner * self.columns * self.itemsize)
+
+    @property
+    def scratch_bytes(self) -> int:
+        sums = self.outer_rows * self.columns * self.itemsize if self.keeps_sums else 0
+        return self.left_bytes + self.right_bytes + _lines(sums)
+
+
+def choose_blocking(
+    machine: Machine, dtype: DType, rows: int, inner: int, columns: int, tile: TileShape
+) -> Blocking | None:
+    """The blocks of a product, by its shape and the caches; None where the operands fit them as they are."""
+    itemsize = dtype.itemsize
+    left_fits = rows * inner * itemsize <= machine.l2_bytes // 2
+    right_fits = inner * columns * itemsize <= 4 * machine.l2_bytes
+    if (left_fits and right_fits) or rows < _FEWEST_ROW_TILES * tile.rows:
+        return None
+    depth = _even_part(inner, _INNER_BYTES // itemsize, machine.lanes(dtype))
+    width = tile.vectors * machine.lanes(dtype)
+    block_rows = _even_part(rows, machine.l2_bytes // 4 // (depth * itemsize), tile.rows)
+    return Blocking(
+        rows=block_rows,
+        inner=depth,
+        columns=_even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width),
+        outer_rows=_even_part(rows, _OUTER_ROWS, block_rows),
+        itemsize=itemsize,
+        keeps_sums=depth < inner,
+    )
+
+
+def _even_part(extent: int, most: int, step: int) -> int:
+    """The smallest multiple of `step` that covers `extent` in as few parts as parts of at most `most` do."""
+    parts = max(1, -(-extent // max(most, step)))
+    return -(-extent // (parts * step)) * step
+
+
+def _lines(size: int) -> int:
+    return -(-size // _LINE_BYTES) * _LINE_BYTES
+
+
+@dataclass(frozen=True)
+class BlockedProduct:
+    """One emission of a blocked product. Bounds of rows and columns are as in `Contraction.emit`."""
+
+    b: Builder
+    blocking: Blocking
+    tile: TileShape
+    dtype: DType
+    rows: int
+    inner: int | Value
+    columns: int
+    left: LeftTile
+    right: RightPanel
+    scratch: Pointer
+    epilogue: Epilogue
+    ragged: bool
+
+    def emit(self, row_bounds: Range, column_bounds: Range) -> None:
+        b, blocking = self.b, self.blocking
+        with (
+            b.loop(*row_bounds, blocking.outer_rows) as first_row,
+            b.loop(*column_bounds, blocking.columns) as first_column,
+        ):
+            rows = first_row, b.minimum(first_row + blocking.outer_rows, row_bounds[1])
+            columns = first_column, b.minimum(first_column + blocking.columns, column_bounds[1])
+            with b.loop(0, self.inner, blocking.inner) as first_k:
+                depth = b.minimum(blocking.inner, b.sub(self.inner, first_k))
+                self._pack_right(columns, first_k, depth)
+                with b.loop(*rows, blocking.rows) as block_row:
+                    block = block_row, b.minimum(block_row + blocking.rows, rows[1])
+                    self._pack_left(block, first_k, depth)
+                    self._multiply(rows, block, columns, first_k, depth)
+
+    def _cover_rows(self, bounds: Range, body: Body) -> None:
+        if self.ragged:
+            cover_ragged(self.b, self.tile.rows, bounds, body)
+        else:
+            cover(self.b, self.rows, self.tile.rows, bounds, body)
+
+    def _cover_columns(self, bounds: Range, body: Body) -> None:
+        cover(self.b, self.columns, self._panel_width, bounds, body)
+
+    @property
+    def _panel_width(self) -> int:
+        return self.tile.vectors * self.b.lanes(self.dtype)
+
+    def _pack_right(self, columns: Range, first_k: Value, depth: Value) -> None:
+        b = self.b
+
+        def pack(column: Value, width: int) -> None:
+            right = self.right
+            if right.rows is None:
+                source = RightPanel(
+                    b.offset(right.pointer, first_k * right.stride + column, self.dtype), right.stride
+                )
+            else:
+                numbers = b.offset(right.rows, first_k, INT32)
+                source = RightPanel(b.offset(right.pointer, column, self.dtype), right.stride, rows=numbers)
+            panel = self._right_panel(column - columns[0])
+            widths = vector_widths(width, b.lanes(self.dtype))
+            pack_panel(b, source, widths, depth, self.dtype, panel, self._panel_width)
+
+        self._cover_columns(columns, pack)
+
+    def _pack_left(self, block: Range, first_k: Value, depth: Value) -> None:
+        b = self.b
+
+        def pack(row: Value, height: int) -> None:
+            offset = row * self.left.row_stride + first_k * self.left.inner_stride
+            source = LeftTile(
+                b.offset(self.left.pointer, offset, self.dtype), self.left.row_stride, self.left.inner_stride
+            )
+            pack_tile(b, source, height, depth, self.dtype, self._left_tile(row - block[0]))
+
+        self._cover_rows(block, pack)
+
+    def _right_panel(self, column: Value) -> Pointer:
+        start = self.b.offset(self.scratch, self.blocking.left_bytes // self.dtype.itemsize, self.dtype)
+        return self.b.offset(start, column * self.blocking.inner, self.dtype)
+
+    def _left_tile(self, row: Value) -> Pointer:
+        return self.b.offset(self.scratch, row * self.blocking.inner, self.dtype)
+
+    def _sums(self, row: Value, column: Value, height: int) -> Pointer:
+        """Where the unfinished sums of a tile wait; position counted from the outer block's."""
+        skipped = (self.blocking.left_bytes + self.blocking.right_bytes) // self.dtype.itemsize
+        start = self.b.offset(self.scratch, skipped, self.dtype)
+        return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
+
+    def _multiply(self, rows: Range, block: Range, columns: Range, first_k: Value, depth: Value) -> None:
+        b = self.b
+
+        def panel(column: Value, width: int) -> None:
+            widths = vector_widths(width, b.lanes(self.dtype))
+            right = RightPanel(self._right_panel(column - columns[0]), self._panel_width, padded=True)
+
+            def tile(row: Value, height: int) -> None:
+                left = LeftTile(self._left_tile(row - block[0]), 1, height)
+                sums = self._sums(row - rows[0], column - columns[0], height)
+                initial = self._initial(sums, height, widths, first_k)
+                result = accumulate(b, left, right, height, widths, depth, initial)
+                self._store_or_finish(result, sums, widths, row, column, first_k + depth)
+
+            self._cover_rows(block, tile)
+
+        self._cover_columns(columns, panel)
+
+    def _initial(self, sums: Pointer, height: int, widths: tuple[int, ...], first_k: Value) -> Tile:
+        """Zeros for the first part of the summed dimension, then what was summed up so far."""
+        b = self.b
+        start = zeros(b, height, widths, self.dtype, padded=True)
+        if not self.blocking.keeps_sums:
+            return start
+        variables = [[b.variable(value) for value in row] for row in start]
+        with b.if_(b.greater(first_k, 0)):
+            for position, variable in enumerate(variable for row in variables for variable in row):
+                lanes = variable.get().lanes
+                variable.set(b.load(sums, self.dtype, position * b.lanes(self.dtype), lanes))
+        return [[variable.get() for variable in row] for row in variables]
+
+    def _store_or_finish(
+        self, tile: Tile, sums: Pointer, widths: tuple[int, ...], row: Value, column: Value, next_k: Value
+    ) -> None:
+        b = self.b
+
+        def store() -> None:
+            for position, value in enumerate(value for values in tile for value in values):
+                b.store(sums, value, position * b.lanes(self.dtype))
+
+        def complete() -> None:
+            finish(b, tile, widths, row, column, self.epilogue)
+
+        if self.blocking.keeps_sums:
+            b.if_else(b.less(next_k, self.inner), store, complete)
+        else:
+            complete()

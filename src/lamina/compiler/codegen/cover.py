@@ -1,0 +1,58 @@
+"""Loops that cover a range by steps of one size, and its end by a smaller one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lamina.compiler.codegen.builder import Builder
+from lamina.compiler.codegen.values import Value
+
+__all__ = ["Body", "Range", "cover", "cover_ragged"]
+
+Range = tuple[Value, Value]
+
+Body = Callable[[Value, int], None]
+"""`body(position, size)` writes the code for `size` elements from `position` on."""
+
+
+def cover(b: Builder, extent: int, step: int, bounds: Range | None, body: Body) -> None:
+    """Cover the part of range(extent) between `bounds` (default: all of it).
+
+    The bounds are multiples of `step` or `extent` itself, so that the only smaller size is extent % step.
+    """
+    whole = extent // step * step
+    if bounds is None:
+        if whole:
+            with b.loop(0, whole, step) as position:
+                body(position, step)
+        if whole < extent:
+            body(b.const(whole), extent - whole)
+        return
+    start, stop = bounds
+    if whole:
+        with b.loop(start, b.minimum(stop, whole), step) as position:
+            body(position, step)
+    if whole < extent:
+        with b.if_(b.logical_and(b.greater(stop, whole), b.less(start, stop))):
+            body(b.const(whole), extent - whole)
+
+
+def cover_ragged(b: Builder, step: int, bounds: Range, body: Body) -> None:
+    """Cover any range: whole steps, then smaller and smaller powers of two."""
+    start, stop = bounds
+    position = b.variable(start)
+
+    def fits(size: int) -> Value:
+        return b.less_equal(position.get() + size, stop)
+
+    def advance(size: int) -> None:
+        body(position.get(), size)
+        position.set(position.get() + size)
+
+    with b.while_(lambda: fits(step)):
+        advance(step)
+    size = 1 << ((step - 1).bit_length() - 1) if step > 1 else 0
+    while size:
+        with b.if_(fits(size)):
+            advance(size)
+        size //= 2

@@ -1,0 +1,144 @@
+"""The innermost part of a matrix product: one tile of the result, summed up in registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lamina.compiler.codegen.builder import Builder
+from lamina.compiler.codegen.values import INDEX, INT32, DType, Pointer, Value
+
+__all__ = [
+    "Epilogue",
+    "LeftTile",
+    "RightPanel",
+    "Tile",
+    "accumulate",
+    "accumulator_lanes",
+    "finish",
+    "load_row",
+    "zeros",
+]
+
+Epilogue = Callable[[Builder, Value, Value, Value], None]
+"""`epilogue(b, row, column, value)`: what happens to a finished vector of the result, from `column` on."""
+
+Tile = list[list[Value]]
+
+
+@dataclass(frozen=True)
+class LeftTile:
+    """Rows of A from the tile's first on: element (r, k) lies at r · row_stride + k · inner_stride."""
+
+    pointer: Pointer
+    row_stride: int
+    inner_stride: int
+
+
+@dataclass(frozen=True)
+class RightPanel:
+    """Columns of B from the tile's first on: row k begins at k · stride, or rows[k] · stride.
+
+    In a padded panel whole vectors may be loaded where only some lanes belong to the result.
+    """
+
+    pointer: Pointer
+    stride: int
+    padded: bool = False
+    rows: Pointer | None = None
+
+    def row(self, b: Builder, k: Value, dtype: DType) -> Pointer:
+        """The address of row k."""
+        if self.rows is not None:
+            k = b.cast(b.load(self.rows, INT32, k), INDEX)
+        return b.offset(self.pointer, k * self.stride, dtype)
+
+
+def accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:
+    """How wide the registers are that sum up `width` columns: wider, where a narrower load would be slow."""
+    odd = width & (width - 1) != 0
+    return b.lanes(dtype) if odd and (padded or b.module.machine.has_masked_moves) else width
+
+
+def load_row(
+    b: Builder, pointer: Pointer, dtype: DType, offset: int, width: int, padded: bool = False
+) -> Value:
+    """Load `width` elements into a vector of `accumulator_lanes`; the lanes beyond are unspecified."""
+    lanes = accumulator_lanes(b, width, dtype, padded)
+    if lanes == width or padded:
+        return b.load(pointer, dtype, offset, lanes)
+    return b.load_masked(pointer, dtype, offset, width, lanes)
+
+
+def accumulate(
+    b: Builder,
+    left: LeftTile,
+    right: RightPanel,
+    rows: int,
+    widths: Sequence[int],
+    inner: int | Value,
+    initial: Tile,
+) -> Tile:
+    """initial + A · B for one tile; each element is a chain of fused multiply-adds over k = 0, 1, 2, …
+
+    `initial` holds, for each row, a vector per width.
+    """
+    dtype = initial[0][0].dtype
+    sums = [[b.variable(value) for value in row] for row in initial]
+
+    def step(k: Value, unroll: int) -> None:
+        current = [[variable.get() for variable in row] for row in sums]
+        for u in range(unroll):
+            row_pointer = right.row(b, k + u, dtype)
+            vectors = [
+                load_row(b, row_pointer, dtype, index * b.lanes(dtype), width, right.padded)
+                for index, width in enumerate(widths)
+            ]
+            element = b.offset(left.pointer, (k + u) * left.inner_stride, dtype)
+            for r in range(rows):
+                scalar = b.load(element, dtype, r * left.row_stride)
+                current[r] = [b.fma(scalar, v, total) for v, total in zip(vectors, current[r], strict=True)]
+        for variables, values in zip(sums, current, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.set(value)
+
+    _unrolled_loop(b, inner, step)
+    return [[variable.get() for variable in row] for row in sums]
+
+
+def _unrolled_loop(
+    b: Builder, extent: int | Value, step: Callable[[Value, int], None], unroll: int = 2
+) -> None:
+    """Call `step(k, unroll)` in a loop over range(extent), and `step(k, 1)` for what is left."""
+    if isinstance(extent, Value) and extent.constant is not None:
+        extent = int(extent.constant)
+    if isinstance(extent, int):
+        whole = extent // unroll * unroll
+        if whole:
+            with b.loop(0, whole, unroll) as k:
+                step(k, unroll)
+        for k in range(whole, extent):
+            step(b.const(k), 1)
+        return
+    whole = b.bit_and(extent, -unroll)
+    with b.loop(0, whole, unroll) as k:
+        step(k, unroll)
+    with b.loop(whole, extent) as k:
+        step(k, 1)
+
+
+def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bool) -> Tile:
+    """A tile of zeros."""
+    lanes = [accumulator_lanes(b, width, dtype, padded) for width in widths]
+    return [[b.const(0, dtype, count) for count in lanes] for _ in range(rows)]
+
+
+def finish(
+    b: Builder, tile: Tile, widths: Sequence[int], row: Value, column: Value, epilogue: Epilogue
+) -> None:
+    """Hand every vector of a finished tile to the epilogue, without the lanes beyond the result."""
+    for r, values in enumerate(tile):
+        position = column
+        for width, value in zip(widths, values, strict=True):
+            epilogue(b, row + r, position, b.narrow(value, width))
+            position = position + width

@@ -1,0 +1,80 @@
+"""Matrix products against NumPy, and the promise that no split of the work changes a bit."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+import pytest
+
+from lamina.compiler import run
+from lamina.compiler.codegen import FLOAT32, FLOAT64, DType, Module
+from lamina.compiler.codegen.contraction import Contraction
+
+SHAPES = [
+    (64, 784, 256),
+    (64, 256, 10),
+    (784, 64, 17),
+    (1, 10, 1),
+    (3, 7, 255),
+    (17, 1, 10),
+    (7, 3, 1),
+    (255, 17, 64),
+    (1, 784, 100),
+    (300, 300, 300),
+    (130, 1100, 530),
+]
+
+
+def compile_product(shape: tuple[int, int, int], dtype: DType, transposed: bool, split: str = "columns"):
+    """C -= A · B, and the scratch bytes of a thread."""
+    m, k, n = shape
+    product = Contraction(m, k, n, dtype, (1, m) if transposed else (k, 1), n)
+
+    def make() -> Module:
+        module = Module()
+        with module.function("step") as b:
+            pointers = [b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4)]
+            left, right, result, scratch = pointers
+            mine = b.offset(scratch, b.argument("thread") * (product.scratch_bytes // dtype.itemsize), dtype)
+
+            def subtract(b, row, column, value):
+                index = row * n + column
+                b.store(result, b.sub(b.load(result, dtype, index, value.lanes), value), index)
+
+            rows = b.split(m, product.row_step) if split == "rows" else None
+            columns = b.split(n, product.column_step) if split == "columns" else None
+            product.emit(b, left, right, subtract, rows=rows, columns=columns, scratch=mine)
+        return module
+
+    compiled = run.load(f"test product {product} {split}", make, ("step",))
+    return compiled, product.scratch_bytes
+
+
+def execute(compiled, arrays: list[np.ndarray], threads: int) -> None:
+    pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+    run.run(compiled.address("step"), ctypes.addressof(pointers), threads)
+
+
+@pytest.mark.parametrize("transposed", [False, True], ids=["plain", "transposed"])
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_product_is_right_and_the_same_for_any_split(shape, dtype, transposed):
+    m, k, n = shape
+    generator = np.random.default_rng(0)
+    a = generator.standard_normal((m, k)).astype(dtype)
+    b = generator.standard_normal((k, n)).astype(dtype)
+    c = generator.standard_normal((m, n)).astype(dtype)
+    left = np.ascontiguousarray(a.T) if transposed else a
+    results = []
+    for split, threads in [("columns", 1), ("columns", 2), ("rows", 3), ("rows", 8)]:
+        compiled, scratch_bytes = compile_product(shape, dtype, transposed, split)
+        result = c.copy()
+        scratch = np.full(8 * scratch_bytes + 64, 255, np.uint8)  # NaN, wherever it is read before written
+        execute(compiled, [left, b, result, scratch], threads)
+        results.append(result)
+    expected = c.astype(np.float64) - a.astype(np.float64) @ b.astype(np.float64)
+    bound = (k + 1) * np.finfo(dtype).eps * (np.abs(a) @ np.abs(b) + np.abs(c))  # of a sum of k + 1 terms
+    assert np.all(np.abs(results[0] - expected) <= bound)
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
