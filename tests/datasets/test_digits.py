@@ -47,8 +47,8 @@ def test_resampling_against_pillow(new: int) -> None:
 
 def disguises(digit: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
     """The same digit as people might send it: enlarged, off centre, on other paper, noisy, shaded."""
-    large = enlarged(digit, int(random.integers(2, 9))).astype(float)[..., None] / 255
-    margins = random.integers(0, 150, 4)
+    large = enlarged(digit, int(random.integers(2, 7))).astype(float)[..., None] / 255
+    margins = random.integers(0, 100, 4)
     ink = np.pad(large, (margins[:2], margins[2:], (0, 0)))
     black, white = np.zeros(3), np.full(3, 255.0)
     yield black * (1 - ink) + white * ink
@@ -61,26 +61,26 @@ def disguises(digit: np.ndarray, random: np.random.Generator) -> Iterator[np.nda
     yield np.concatenate([np.full_like(ink, 250).repeat(3, -1), 255 * ink], -1)  # white on nothing
 
 
-def nearest_label(digit: np.ndarray) -> int:
+def nearest_labels(digits: list[np.ndarray]) -> np.ndarray:
     """1-nearest neighbour among test digits that are not themselves disguised here."""
-    references = IMAGES[100:].reshape(-1, 784).astype(np.float32)
-    distance = (references**2).sum(1) - 2 * references @ digit.reshape(-1).astype(np.float32)
-    return int(LABELS[100 + np.argmin(distance)])
+    references = IMAGES[100:5100].reshape(-1, 784).astype(np.float32)
+    queries = np.reshape(digits, (-1, 784)).astype(np.float32)
+    return LABELS[100 + np.argmin((references**2).sum(1) - 2 * queries @ references.T, axis=1)]
 
 
 def test_disguised_digits_are_recognised_as_the_original_is() -> None:
     random = np.random.default_rng(1)
-    same = total = 0
-    for digit, label in zip(IMAGES[:60], LABELS[:60], strict=True):
-        if nearest_label(digit) != label:
-            continue
+    originals: list[np.ndarray] = []
+    restored: list[np.ndarray] = []
+    for digit in IMAGES[:40]:
         for picture in disguises(digit, random):
-            restored = normalize_digit(np.clip(picture, 0, 255).astype(np.uint8))
-            same += nearest_label(restored) == label
-            total += 1
-            assert np.abs(restored.astype(float) - digit).mean() < 30
-    assert total >= 400
-    assert same >= 0.95 * total
+            originals.append(digit)
+            restored.append(normalize_digit(np.clip(picture, 0, 255).astype(np.uint8)))
+    difference = np.abs(np.array(restored, float) - np.array(originals)).mean(axis=(1, 2))
+    assert difference.max() < 30
+    assert difference.mean() < 10
+    agree = nearest_labels(restored) == nearest_labels(originals)
+    assert agree.mean() > 0.95
 
 
 @given(

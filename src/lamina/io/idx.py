@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -40,7 +40,7 @@ _READ_SIZE = 1 << 17
 
 
 def read_idx(
-    source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None, sha256: str | None = None
+    source: str | os.PathLike[str] | IO[bytes], *, name: str | None = None, sha256: str | None = None
 ) -> np.ndarray:
     """Read one IDX file, gzipped or not (its first bytes tell, not its name), as a NumPy array.
 
@@ -66,7 +66,7 @@ def read_idx(
     return _read_array(source, name or str(getattr(source, "name", "the IDX stream")), sha256)
 
 
-def _read_array(file: BinaryIO, name: str, sha256: str | None) -> np.ndarray:
+def _read_array(file: IO[bytes], name: str, sha256: str | None) -> np.ndarray:
     stream = _Stream(_unpacked(file, name), hashed=sha256 is not None)
     dtype, shape = _read_header(stream, name)
     expected = math.prod(shape) * dtype.itemsize
@@ -135,7 +135,7 @@ class _Stream:
         return self._hash.hexdigest()
 
 
-def _unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
+def _unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
     """The content of `file` in pieces of bounded size, gunzipped where it starts as gzip does."""
     first = file.read(_READ_SIZE)
     packed = chain([first], iter(lambda: file.read(_READ_SIZE), b""))
