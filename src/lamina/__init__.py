@@ -1,7 +1,33 @@
 """lamina: multilayer perceptrons from scratch, compiled to machine code."""
 
-from lamina import autograd, nd
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lamina import autograd, nd, random
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 
-__all__ = ["Context", "autograd", "cpu", "cpu_pinned", "current_context", "gpu", "nd", "num_gpus"]
+if TYPE_CHECKING:
+    from lamina import gluon
+
+__all__ = [
+    "Context",
+    "autograd",
+    "cpu",
+    "cpu_pinned",
+    "current_context",
+    "gluon",
+    "gpu",
+    "nd",
+    "num_gpus",
+    "random",
+]
 __version__ = "0.1.0"
+
+_ON_FIRST_USE = {"gluon"}
+"""Modules that are imported when they are first used, so that ``import lamina`` stays quick."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_FIRST_USE:
+        return import_module(f"lamina.{name}")
+    raise AttributeError(f"module 'lamina' has no attribute {name!r}")

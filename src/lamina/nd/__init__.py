@@ -1,9 +1,64 @@
-"""Arrays and the functions of arrays, under MXNet 1.x's names."""
+"""Arrays and the functions of arrays, under MXNet 1.x's names. The names come from the families' own `__all__`."""
+# ruff: noqa: F403
 
-from lamina.nd import random
-from lamina.nd.creation import arange, empty, eye, full, linspace, ones, ones_like, zeros, zeros_like
-from lamina.nd.math import *  # noqa: F403
+from lamina.nd import (
+    activation,
+    arithmetic,
+    contrib,
+    creation,
+    elementwise,
+    interop,
+    join,
+    linalg,
+    lookup,
+    neural,
+    normalization,
+    ordering,
+    probability,
+    random,
+    reduce,
+    sample,
+    serialization,
+    shape,
+    slicing,
+)
+from lamina.nd.activation import *
+from lamina.nd.arithmetic import *
+from lamina.nd.creation import *
+from lamina.nd.elementwise import *
+from lamina.nd.interop import *
+from lamina.nd.join import *
+from lamina.nd.linalg import batch_dot, dot
+from lamina.nd.linalg import gemm as linalg_gemm
+from lamina.nd.linalg import gemm2 as linalg_gemm2
+from lamina.nd.linalg import syrk as linalg_syrk
+from lamina.nd.lookup import *
 from lamina.nd.ndarray import NDArray, array
-from lamina.nd.neural import log_softmax, one_hot, softmax
-from lamina.nd.random import normal as random_normal
-from lamina.nd.shape import broadcast_arrays, broadcast_to, concat, expand_dims, reshape, stack, transpose
+from lamina.nd.neural import *
+from lamina.nd.normalization import *
+from lamina.nd.ordering import *
+from lamina.nd.probability import *
+from lamina.nd.reduce import *
+from lamina.nd.sample import *
+from lamina.nd.serialization import *
+from lamina.nd.shape import *
+from lamina.nd.slicing import *
+
+__all__ = ["NDArray", "array", "batch_dot", "contrib", "dot", "linalg"]
+__all__ += ["linalg_gemm", "linalg_gemm2", "linalg_syrk", "random"]
+__all__ += activation.__all__
+__all__ += arithmetic.__all__
+__all__ += creation.__all__
+__all__ += elementwise.__all__
+__all__ += interop.__all__
+__all__ += join.__all__
+__all__ += lookup.__all__
+__all__ += neural.__all__
+__all__ += normalization.__all__
+__all__ += ordering.__all__
+__all__ += probability.__all__
+__all__ += reduce.__all__
+__all__ += sample.__all__
+__all__ += serialization.__all__
+__all__ += shape.__all__
+__all__ += slicing.__all__

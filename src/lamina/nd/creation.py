@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.context import Context, current_context
 from lamina.core.primitive import bind
-from lamina.nd.ndarray import NDArray, array
+from lamina.nd.operator import operator
+from lamina.primitives.elementwise import COMPARISON
+from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.indexing import full as full_primitive
+from lamina.primitives.indexing import iota
+from lamina.primitives.movement import broadcast_to, reshape
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
 
 __all__ = ["arange", "empty", "eye", "full", "linspace", "ones", "ones_like", "zeros", "zeros_like"]
 
@@ -18,47 +26,66 @@ Shape = int | tuple[int, ...] | list[int]
 
 def as_shape(shape: Shape) -> tuple[int, ...]:
     """A shape as a tuple; an integer n means (n,)."""
-    return (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+    return (int(shape),) if isinstance(shape, int | np.integer) else tuple([int(n) for n in shape])
 
 
-def full(
-    shape: Shape, val: float, ctx: Context | None = None, dtype: Any = None, out: NDArray | None = None
-) -> NDArray:
-    """An array of `shape` filled with `val`; float32 unless `dtype` says otherwise."""
-    context = (ctx or current_context()).require_backend()
-    result = bind(full_primitive, val, shape=as_shape(shape), dtype=np.dtype(dtype or np.float32))
-    result._context = context
-    if out is None:
-        return result
-    out[:] = result
-    return out
+def placed(result: NDArray, ctx: Context | None) -> NDArray:
+    """A new array on `ctx` (the current context if None)."""
+    result._context = (ctx or current_context()).require_backend()
+    return result
 
 
-def zeros(shape: Shape, ctx: Context | None = None, dtype: Any = None, **_ignored: Any) -> NDArray:
-    """An array of zeros."""
-    return full(shape, 0, ctx, dtype)
+def _filled(value: float, shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
+    return placed(bind(full_primitive, value, shape=shape, dtype=np.dtype(dtype or np.float32)), ctx)
 
 
-def ones(shape: Shape, ctx: Context | None = None, dtype: Any = None, **_ignored: Any) -> NDArray:
+@operator
+def full(shape: Shape, val: float, ctx: Context | None = None, dtype: Any = None) -> NDArray:
+    """An array of `shape` filled with `val`; float32 unless `dtype` says otherwise.
+
+    >>> from lamina import nd
+    >>> nd.full((1, 2), 7).asnumpy()
+    array([[7., 7.]], dtype=float32)
+    """
+    return _filled(val, as_shape(shape), ctx, dtype)
+
+
+@operator
+def zeros(shape: Shape, ctx: Context | None = None, dtype: Any = None, stype: str | None = None) -> NDArray:
+    """An array of zeros.
+
+    >>> from lamina import nd
+    >>> nd.zeros(2).asnumpy()
+    array([0., 0.], dtype=float32)
+    """
+    return _filled(0, as_shape(shape), ctx, dtype)
+
+
+@operator
+def ones(shape: Shape, ctx: Context | None = None, dtype: Any = None) -> NDArray:
     """An array of ones."""
-    return full(shape, 1, ctx, dtype)
+    return _filled(1, as_shape(shape), ctx, dtype)
 
 
+@operator
 def empty(shape: Shape, ctx: Context | None = None, dtype: Any = None) -> NDArray:
     """An array whose contents are unspecified (here: zeros)."""
-    return zeros(shape, ctx, dtype)
+    return _filled(0, as_shape(shape), ctx, dtype)
 
 
-def zeros_like(data: NDArray, **_ignored: Any) -> NDArray:
+@operator
+def zeros_like(data: NDArray) -> NDArray:
     """Zeros with the shape, dtype and context of `data`."""
-    return zeros(data.shape, data.context, data.dtype)
+    return _filled(0, data.shape, data._context, data.dtype)
 
 
-def ones_like(data: NDArray, **_ignored: Any) -> NDArray:
+@operator
+def ones_like(data: NDArray) -> NDArray:
     """Ones with the shape, dtype and context of `data`."""
-    return ones(data.shape, data.context, data.dtype)
+    return _filled(1, data.shape, data._context, data.dtype)
 
 
+@operator
 def arange(
     start: float,
     stop: float | None = None,
@@ -75,9 +102,15 @@ def arange(
     array([2., 4., 6.], dtype=float32)
     """
     first, last = (0, start) if stop is None else (start, stop)
-    return array(np.repeat(np.arange(first, last, step), repeat), ctx, dtype)
+    size = max(0, math.ceil((last - first) / step))
+    count = bind(iota, size=size, start=first, step=step, dtype=np.dtype(dtype or np.float32))
+    if repeat != 1:
+        rows = bind(broadcast_to, bind(reshape, count, shape=(size, 1)), shape=(size, repeat))
+        count = bind(reshape, rows, shape=(size * repeat,))
+    return placed(count, ctx)
 
 
+@operator
 def linspace(
     start: float,
     stop: float,
@@ -86,10 +119,27 @@ def linspace(
     ctx: Context | None = None,
     dtype: Any = np.float32,
 ) -> NDArray:
-    """`num` evenly spaced numbers from `start` to `stop`."""
-    return array(np.linspace(start, stop, num, endpoint), ctx, dtype)
+    """`num` evenly spaced numbers from `start` to `stop`.
+
+    >>> from lamina import nd
+    >>> nd.linspace(0, 1, 5).asnumpy()
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
+    """
+    step = (stop - start) / max(1, num - 1 if endpoint else num)
+    return placed(bind(iota, size=int(num), start=start, step=step, dtype=np.dtype(dtype or np.float32)), ctx)
 
 
+@operator
 def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Any = np.float32) -> NDArray:
-    """Ones on the k-th diagonal of an N × M matrix (M = 0: square)."""
-    return array(np.eye(N, M or None, k), ctx, dtype)
+    """Ones on the k-th diagonal of an N × M matrix (M = 0: square).
+
+    >>> from lamina import nd
+    >>> nd.eye(2, 3, k=1).asnumpy()
+    array([[0., 1., 0.],
+           [0., 0., 1.]], dtype=float32)
+    """
+    whole = np.dtype(np.int32)
+    rows = bind(reshape, bind(iota, size=N, start=int(k), step=1, dtype=whole), shape=(N, 1))
+    columns = bind(iota, size=M or N, start=0, step=1, dtype=whole)
+    diagonal = bind(COMPARISON["equal"], rows, columns)
+    return placed(bind(cast_primitive, diagonal, dtype=np.dtype(dtype or np.float32)), ctx)

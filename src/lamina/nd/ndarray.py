@@ -15,10 +15,11 @@ from lamina.core.tape import Leaf, gradients, is_recorded, recording_suspended
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd import indexing
 from lamina.nd.fluent import Fluent
+from lamina.nd.operator import operand
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast
 
-__all__ = ["NDArray", "Number", "array", "operand"]
+__all__ = ["NDArray", "Number", "array"]
 
 Number = int | float | bool | np.number[Any] | np.bool_
 
@@ -262,7 +263,7 @@ class NDArray(Array, Fluent):
 
     def astype(self, dtype: Any, copy: bool = True) -> NDArray:
         """Another element type. ``copy=False``: the array itself if it has that type already."""
-        if not copy and self.dtype == np.dtype(dtype):
+        if not copy and self._data.dtype == np.dtype(dtype):
             return self
         return bind(cast, self, dtype=np.dtype(dtype))
 
@@ -326,22 +327,6 @@ class NDArray(Array, Fluent):
 
 
 _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "multiply", "divide"))
-
-
-def operand(x: Array, other: Any) -> Any:
-    """`other` as a partner of `x`: an array as it is, a number in the dtype of `x`, anything array-like converted."""
-    if isinstance(other, Array):
-        return other
-    if isinstance(other, int | float | np.number | np.bool_):
-        dtype = x._data.dtype
-        if dtype.kind == "f":
-            return float(other)
-        return int(other) if dtype.kind != "b" else bool(other)
-    if isinstance(other, np.ndarray | list | tuple):
-        return array(other, ctx=x._context, dtype=x.dtype)
-    if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
-        return other.as_operand(x._data.dtype)
-    raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
 
 
 def array(source: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:

@@ -1,45 +1,81 @@
-"""Functions of networks: softmax, one-hot, dense layers, embeddings, dropout."""
+"""Layers as functions: FullyConnected and Dropout."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lamina.core.primitive import bind
-from lamina.nd.ndarray import NDArray
-from lamina.primitives.elementwise import COMPARISON, cast
-from lamina.primitives.indexing import iota
-from lamina.primitives.softmax import log_softmax as log_softmax_primitive
-from lamina.primitives.softmax import softmax as softmax_primitive
-from lamina.primitives.typing import normalize_axis
+from lamina.core.state import state
+from lamina.errors import ParameterError, ShapeError
+from lamina.nd.operator import known_name, operator
+from lamina.primitives.contract import matmul
+from lamina.primitives.elementwise import COMPARISON
+from lamina.primitives.movement import reshape
+from lamina.primitives.typing import normalize_axes
 
-__all__ = ["log_softmax", "one_hot", "softmax"]
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
 
-
-def softmax(data: NDArray, axis: int = -1, temperature: float | None = None) -> NDArray:
-    """exp(x) / Σ exp(x) along `axis`, of ``data / temperature``."""
-    x = data if temperature in (None, 1.0) else data / temperature
-    return bind(softmax_primitive, x, axis=normalize_axis("softmax", axis, data.ndim))
+__all__ = ["Dropout", "FullyConnected"]
 
 
-def log_softmax(data: NDArray, axis: int = -1, temperature: float | None = None) -> NDArray:
-    """log softmax(x) along `axis`, numerically stable."""
-    x = data if temperature in (None, 1.0) else data / temperature
-    return bind(log_softmax_primitive, x, axis=normalize_axis("log_softmax", axis, data.ndim))
-
-
-def one_hot(
-    indices: NDArray, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: Any = np.float32
+@operator
+def FullyConnected(  # noqa: N802 - MXNet's name
+    data: NDArray,
+    weight: NDArray,
+    bias: NDArray | None = None,
+    num_hidden: int | None = None,
+    no_bias: bool = False,
+    flatten: bool = True,
 ) -> NDArray:
-    """A last axis of `depth` with `on_value` at each index; an index outside gives only `off_value`.
+    """data · weightᵀ + bias, with a weight of shape (num_hidden, inputs) and a bias of shape (num_hidden,).
+
+    With `flatten` all axes of `data` but the first count as inputs; without it only the last one does, and the others
+    stay.
 
     >>> from lamina import nd
-    >>> nd.one_hot(nd.array([1, 0]), 3).asnumpy()
-    array([[0., 1., 0.],
-           [1., 0., 0.]], dtype=float32)
+    >>> nd.FullyConnected(nd.ones((2, 3)), nd.ones((4, 3)), nd.zeros(4), num_hidden=4).shape
+    (2, 4)
     """
-    whole = bind(cast, indices, dtype=np.dtype(np.int32)).reshape((*indices.shape, 1))
-    positions = bind(iota, size=depth, start=0, step=1, dtype=np.dtype(np.int32))
-    hit = bind(cast, bind(COMPARISON["equal"], whole, positions), dtype=np.dtype(dtype))
-    return hit if (on_value, off_value) == (1.0, 0.0) else hit * (on_value - off_value) + off_value
+    shape = data.shape
+    inputs = math.prod(shape[1:]) if flatten else shape[-1]
+    if weight.shape != (num_hidden or weight.shape[0], inputs):
+        raise ShapeError(
+            f"FullyConnected: data {shape} with flatten={flatten} and num_hidden={num_hidden} needs a weight of "
+            f"shape {(num_hidden or weight.shape[0], inputs)}, got {weight.shape}"
+        )
+    rows = (
+        data if len(shape) == 2 else bind(reshape, data, shape=(math.prod(shape) // max(inputs, 1), inputs))
+    )
+    out = bind(matmul, rows, weight, transpose_a=False, transpose_b=True)
+    if not no_bias:
+        if bias is None:
+            raise ParameterError("FullyConnected: pass a bias, or no_bias=True")
+        out = out + bias
+    return out if flatten or len(shape) == 2 else bind(reshape, out, shape=(*shape[:-1], weight.shape[0]))
+
+
+@operator
+def Dropout(  # noqa: N802 - MXNet's name
+    data: NDArray, p: float = 0.5, mode: str = "training", axes: Sequence[int] = ()
+) -> NDArray:
+    """Each element is 0 with probability `p`, else divided by 1 - p (Srivastava et al., 2014).
+
+    Only in training mode (`autograd.record` or `autograd.train_mode`), unless ``mode="always"``. Along `axes` all
+    elements share one fate.
+    """
+    known_name("Dropout", "mode", mode, ("training", "always"))
+    if not 0 <= p <= 1:
+        raise ParameterError(f"Dropout: p={p} is not a probability")
+    if p == 0 or (mode == "training" and not state.training):
+        return data
+    if p == 1:
+        return data * 0.0
+    from lamina.nd.random import uniform
+
+    shared = normalize_axes("Dropout", tuple(axes), data.ndim) if axes else ()
+    shape = tuple([1 if a in shared else n for a, n in enumerate(data.shape)])
+    chance = uniform(shape=shape, dtype=data.dtype, ctx=data.context)
+    return data * (bind(COMPARISON["less"], chance, 1.0 - p) * (1.0 / (1.0 - p)))

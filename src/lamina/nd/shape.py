@@ -1,40 +1,57 @@
-"""Functions that change shapes: reshape, transpose, broadcast, stack and their like."""
+"""Functions that give the same elements another shape or order: reshape, transpose, broadcast and their like."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lamina.core.primitive import bind
+from lamina.core.state import state
 from lamina.errors import ShapeError
+from lamina.nd.creation import full
 from lamina.nd.indexing import view
-from lamina.nd.ndarray import NDArray
+from lamina.nd.operator import operator
+from lamina.nd.shape_codes import resolve_shape
 from lamina.primitives import movement
-from lamina.primitives.typing import normalize_axis
+from lamina.primitives.typing import normalize_axes, normalize_axis
 
-__all__ = ["broadcast_arrays", "broadcast_to", "concat", "expand_dims", "reshape", "stack", "transpose"]
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "Flatten", "Reshape", "SwapAxis", "broadcast_arrays", "broadcast_axes", "broadcast_axis", "broadcast_like",
+    "broadcast_to", "expand_dims", "flatten", "moveaxis", "reshape", "reshape_like", "shape_array", "size_array",
+    "squeeze", "swapaxes", "transpose",
+]  # fmt: skip
 
 Shape = Sequence[int]
 
 
+@operator
 def reshape(data: NDArray, shape: Shape | int, reverse: bool = False) -> NDArray:
     """The same elements under another shape; shares memory.
 
     Besides sizes, `shape` may hold MXNet's codes: 0 keeps the size at this place; -1 is what remains; -2 all
     remaining sizes; -3 the product of the next two; -4 splits the next one into the two that follow. `reverse`
-    matches from the right.
+    matches from the right. Raises `ShapeError` if the number of elements would change.
 
     >>> from lamina import nd
     >>> nd.zeros((2, 3, 4)).reshape((-3, 0)).shape
     (6, 4)
     """
-    codes = [shape] if isinstance(shape, int | np.integer) else list(shape)
-    target = resolve_shape(data.shape, codes, reverse)
-    own = data.shape
+    codes = (int(shape),) if isinstance(shape, int | np.integer) else tuple([int(n) for n in shape])
+    return _as_shape(data, codes if min(codes, default=1) > 0 else resolve_shape(data.shape, codes, reverse))
+
+
+def _as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
+    """`data` under a shape whose sizes are all known; shares memory."""
     result = bind(movement.reshape, data, shape=target)
+    if state.trace is None:
+        return result
+    own = data.shape
     return view(
         result,
         data,
@@ -43,107 +60,140 @@ def reshape(data: NDArray, shape: Shape | int, reverse: bool = False) -> NDArray
     )
 
 
-def resolve_shape(own: tuple[int, ...], codes: Sequence[int], reverse: bool = False) -> tuple[int, ...]:
-    """Replace MXNet's reshape codes by sizes, or raise `ShapeError`."""
-    if reverse:
-        return resolve_shape(own[::-1], _reversed_codes(codes))[::-1]
-    sizes: list[int] = []
-    unknown = -1
-    source = 0
-    queue = [int(c) for c in codes]
-    try:
-        while queue:
-            code = queue.pop(0)
-            if code == 0:
-                sizes.append(own[source])
-                source += 1
-            elif code == -1:
-                unknown = _remember_unknown(unknown, len(sizes))
-                sizes.append(1)
-                source += 1
-            elif code == -2:
-                sizes.extend(own[source:])
-                source = len(own)
-            elif code == -3:
-                sizes.append(own[source] * own[source + 1])
-                source += 2
-            elif code == -4:
-                sizes.extend(_split(own[source], queue.pop(0), queue.pop(0)))
-                source += 1
-            elif code > 0:
-                sizes.append(code)
-                source += 1
-            else:
-                raise ShapeError(
-                    f"reshape: {code} in {tuple(codes)} is neither a size nor a code (0, -1, -2, -3, -4)"
-                )
-    except IndexError:
-        raise ShapeError(
-            f"reshape: the codes {tuple(codes)} ask for more axes than the shape {own} has"
-        ) from None
-    return _fill_unknown(own, codes, sizes, unknown)
+@operator
+def reshape_like(
+    lhs: NDArray,
+    rhs: NDArray,
+    lhs_begin: int | None = None,
+    lhs_end: int | None = None,
+    rhs_begin: int | None = None,
+    rhs_end: int | None = None,
+) -> NDArray:
+    """The elements of `lhs` in the shape of `rhs`; with begin and end, only those axes are replaced.
+
+    >>> from lamina import nd
+    >>> nd.reshape_like(nd.zeros((30, 7)), nd.zeros((15, 2, 4)), 0, 1, 0, 2).shape
+    (15, 2, 7)
+    """
+    replaced = range(lhs.ndim)[slice(lhs_begin, lhs_end)]
+    before, after = lhs.shape[: replaced.start], lhs.shape[replaced.stop :]
+    return _as_shape(lhs, (*before, *rhs.shape[slice(rhs_begin, rhs_end)], *after))
 
 
-def _reversed_codes(codes: Sequence[int]) -> list[int]:
-    """Codes from right to left; the two sizes after -4 stay behind it."""
-    groups: list[list[int]] = []
-    queue = list(codes)
-    while queue:
-        code = queue.pop(0)
-        groups.append([code, queue.pop(1), queue.pop(0)] if code == -4 and len(queue) > 1 else [code])
-    return [c for group in reversed(groups) for c in group]
+@operator
+def flatten(data: NDArray) -> NDArray:
+    """A matrix: axis 0 stays, all others become one.
+
+    >>> from lamina import nd
+    >>> nd.flatten(nd.zeros((64, 1, 28, 28))).shape
+    (64, 784)
+    """
+    return _as_shape(data, (data.shape[0], math.prod(data.shape[1:])))
 
 
-def _remember_unknown(unknown: int, place: int) -> int:
-    if unknown >= 0:
-        raise ShapeError("reshape: only one size can be -1")
-    return place
-
-
-def _split(size: int, first: int, second: int) -> tuple[int, int]:
-    if first == -1 and second > 0:
-        first = size // second
-    if second == -1 and first > 0:
-        second = size // first
-    if first * second != size:
-        raise ShapeError(f"reshape: -4 cannot split a size of {size} into {first} and {second}")
-    return first, second
-
-
-def _fill_unknown(
-    own: tuple[int, ...], codes: Sequence[int], sizes: list[int], unknown: int
-) -> tuple[int, ...]:
-    total, known = math.prod(own), math.prod(sizes)
-    if unknown >= 0 and known and total % known == 0:
-        sizes[unknown] = total // known
-    if math.prod(sizes) != total:
-        raise ShapeError(
-            f"reshape: {own} has {total} elements and cannot become {tuple(codes)}, "
-            f"which gives {tuple(sizes)} with {math.prod(sizes)}"
-        )
-    return tuple(sizes)
-
-
-def transpose(data: NDArray, axes: Shape = ()) -> NDArray:
-    """Permute the axes (reversed if `axes` is empty); a copy."""
-    order = (
-        tuple(normalize_axis("transpose", int(a), data.ndim) for a in axes) or tuple(range(data.ndim))[::-1]
-    )
-    return bind(movement.transpose, data, axes=order)
-
-
+@operator
 def expand_dims(data: NDArray, axis: int) -> NDArray:
     """Insert an axis of size 1 before axis `axis`."""
     place = normalize_axis("expand_dims", axis, data.ndim + 1)
-    return bind(movement.reshape, data, shape=(*data.shape[:place], 1, *data.shape[place:]))
+    return _as_shape(data, (*data.shape[:place], 1, *data.shape[place:]))
 
 
+@operator
+def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None) -> NDArray:
+    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays."""
+    shape = data.shape
+    axes = [a for a, n in enumerate(shape) if n == 1] if axis is None else None
+    gone = axes if axes is not None else normalize_axes("squeeze", axis, len(shape))
+    for a in gone:
+        if shape[a] != 1:
+            raise ShapeError(f"squeeze: axis {a} of shape {shape} has size {shape[a]}, not 1")
+    return _as_shape(data, tuple([n for a, n in enumerate(shape) if a not in gone]) or (1,))
+
+
+@operator
+def transpose(data: NDArray, axes: Shape | None = ()) -> NDArray:
+    """Permute the axes (reversed if `axes` is empty); a copy.
+
+    >>> from lamina import nd
+    >>> nd.transpose(nd.zeros((2, 3, 4)), axes=(1, 0, 2)).shape
+    (3, 2, 4)
+    """
+    ndim = data.ndim
+    order = tuple([normalize_axis("transpose", int(a), ndim) for a in axes or ()])
+    return bind(movement.transpose, data, axes=order or tuple(range(ndim))[::-1])
+
+
+@operator
+def swapaxes(data: NDArray, dim1: int = 0, dim2: int = 0) -> NDArray:
+    """Exchange two axes; a copy."""
+    order = list(range(data.ndim))
+    a, b = (normalize_axis("swapaxes", d, data.ndim) for d in (dim1, dim2))
+    order[a], order[b] = b, a
+    return bind(movement.transpose, data, axes=tuple(order))
+
+
+@operator
+def moveaxis(tensor: NDArray, source: int | Shape, destination: int | Shape) -> NDArray:
+    """Move axes from the places `source` to the places `destination`; the others keep their order.
+
+    >>> from lamina import nd
+    >>> nd.moveaxis(nd.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
+    ndim = tensor.ndim
+
+    def places(axes: int | Shape) -> list[int]:
+        each = (axes,) if isinstance(axes, int) else axes
+        return [normalize_axis("moveaxis", a, ndim) for a in each]
+
+    moved, to = places(source), places(destination)
+    if len(moved) != len(to):
+        raise ShapeError(f"moveaxis: {len(moved)} sources, but {len(to)} destinations")
+    order = [a for a in range(ndim) if a not in moved]
+    for place, axis in sorted(zip(to, moved, strict=True)):
+        order.insert(place, axis)
+    return bind(movement.transpose, tensor, axes=tuple(order))
+
+
+# --- broadcasting ------------------------------------------------------------------------------------------------
+
+
+@operator
 def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
-    """Repeat along axes of size 1, and new axes in front; a 0 in `shape` keeps the size."""
-    target = tuple(int(n) for n in shape)
-    if len(target) == data.ndim:
-        target = tuple(own if n == 0 else n for n, own in zip(target, data.shape, strict=True))
-    return data if target == data.shape else bind(movement.broadcast_to, data, shape=target)
+    """Repeat along axes of size 1, and new axes in front; a 0 in `shape` keeps the size.
+
+    >>> from lamina import nd
+    >>> nd.broadcast_to(nd.array([[1], [2]]), (0, 3)).asnumpy()
+    array([[1., 1., 1.],
+           [2., 2., 2.]], dtype=float32)
+    """
+    own = data.shape
+    target = tuple([int(n) for n in shape])
+    if len(target) == len(own) and 0 in target:
+        target = tuple([m if n == 0 else n for n, m in zip(target, own, strict=True)])
+    return data if target == own else bind(movement.broadcast_to, data, shape=target)
+
+
+@operator
+def broadcast_axis(data: NDArray, axis: int | Shape = (), size: int | Shape = ()) -> NDArray:
+    """Repeat the axes `axis`, of size 1, to the sizes `size`."""
+    axes, sizes = ((x,) if isinstance(x, int) else tuple(x) for x in (axis, size))
+    if len(axes) != len(sizes):
+        raise ShapeError(f"broadcast_axis: {len(axes)} axes, but {len(sizes)} sizes")
+    shape = list(data.shape)
+    for a, n in zip(axes, sizes, strict=True):
+        shape[normalize_axis("broadcast_axis", a, data.ndim)] = n
+    return bind(movement.broadcast_to, data, shape=tuple(shape))
+
+
+@operator
+def broadcast_like(
+    lhs: NDArray, rhs: NDArray, lhs_axes: Shape | None = None, rhs_axes: Shape | None = None
+) -> NDArray:
+    """Broadcast `lhs` to the shape of `rhs`, or only its `lhs_axes` to the sizes of the `rhs_axes` of `rhs`."""
+    if lhs_axes is None or rhs_axes is None:
+        return broadcast_to(lhs, rhs.shape)
+    return broadcast_axis(lhs, lhs_axes, [rhs.shape[a] for a in rhs_axes])
 
 
 def broadcast_arrays(*data: NDArray) -> list[NDArray]:
@@ -156,14 +206,21 @@ def broadcast_arrays(*data: NDArray) -> list[NDArray]:
     return [broadcast_to(x, shape) for x in data]
 
 
-def concat(*data: Any, dim: int = 1) -> NDArray:
-    """Join along the existing axis `dim` (1 by default, as in MXNet)."""
-    arrays = data[0] if len(data) == 1 and isinstance(data[0], list | tuple) else data
-    return bind(movement.concat, *arrays, axis=normalize_axis("concat", dim, arrays[0].ndim))
+# --- shapes as arrays --------------------------------------------------------------------------------------------
 
 
-def stack(*data: Any, axis: int = 0) -> NDArray:
-    """Join along a new axis."""
-    arrays = data[0] if len(data) == 1 and isinstance(data[0], list | tuple) else data
-    place = normalize_axis("stack", axis, arrays[0].ndim + 1)
-    return bind(movement.concat, *(expand_dims(x, place) for x in arrays), axis=place)
+@operator
+def shape_array(data: NDArray) -> NDArray:
+    """The shape as an int64 array."""
+    from lamina.nd.ndarray import array
+
+    return array(np.array(data.shape), ctx=data.context, dtype=np.int64)
+
+
+@operator
+def size_array(data: NDArray) -> NDArray:
+    """The number of elements as an int64 array of shape (1,)."""
+    return full((1,), data.size, ctx=data.context, dtype=np.int64)
+
+
+Reshape, Flatten, SwapAxis, broadcast_axes = reshape, flatten, swapaxes, broadcast_axis

@@ -60,6 +60,21 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return np.reciprocal(1 + np.exp(-x))
 
 
+def _softrelu(x: np.ndarray) -> np.ndarray:
+    """log(1 + exp(x)), without overflow."""
+    return np.logaddexp(x, np.zeros((), x.dtype))
+
+
+def _softrelu_emit(b: Any, x: Any) -> Any:
+    return b.add(b.maximum(x, b.const(0, x.dtype, x.lanes)), b.log1p(b.exp(b.neg(b.abs(x)))))
+
+
+def _nan_to_zero(x: np.ndarray) -> np.ndarray:
+    """Most arrays have no NaN and need no copy: the result may be `x` itself."""
+    nan = np.isnan(x)
+    return np.where(nan, x.dtype.type(0), x) if nan.any() else x
+
+
 def _round_half_away(x: np.ndarray) -> np.ndarray:
     return np.copysign(np.floor(np.abs(x) + 0.5), x) if x.dtype.kind == "f" else x
 
@@ -113,6 +128,13 @@ UNARY: dict[str, Primitive] = {
         _unary("gammaln", _silent(gammaln_array), lambda x, y: _call("digamma", x)),
         _unary("digamma", _silent(digamma_array), None),
         _unary("sigmoid", _silent(_sigmoid), lambda x, y: y * (1.0 - y)),
+        _unary("softrelu", _softrelu, lambda x, y: _call("sigmoid", x), _softrelu_emit),
+        _unary(
+            "nan_to_zero",
+            _nan_to_zero,
+            lambda x, y: bind(COMPARISON["equal"], x, x),
+            lambda b, x: b.where(b.equal(x, x), x, b.const(0, x.dtype, x.lanes)),
+        ),
         _unary(
             "relu",
             lambda x: np.maximum(x, x.dtype.type(0)),

@@ -11,7 +11,10 @@ from lamina.core.primitive import bind, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.typing import Type
 
-__all__ = ["argsort", "full", "gather_nd", "iota", "scatter_nd_add", "sort", "take", "take_add"]
+__all__ = [
+    "argsort", "full", "gather_nd", "iota", "scatter_nd_add",
+    "sort", "take", "take_add", "take_along", "take_along_add",
+]  # fmt: skip
 
 Ints = tuple[int, ...]
 
@@ -83,6 +86,64 @@ take_add = primitive(
     lowering=Scatter(_take_add_index),
 )
 """``take_add(g, indices, size=, axis=, mode=)``: zeros with `g` added at `indices`: the vjp of `take`."""
+
+
+# --- one element of each line -------------------------------------------------------------------------------------
+
+
+def _take_along_type(x: Any, indices: Any, axis: int, mode: str) -> Type:
+    own, wanted = tuple(x.shape), tuple(indices.shape)
+    if own[:axis] != wanted[:axis] or own[axis + 1 :] != wanted[axis + 1 :] or own[axis] == 0:
+        raise ShapeError(
+            f"take_along: indices of shape {wanted} do not fit data of shape {own} along axis {axis}"
+        )
+    return wanted, np.dtype(x.dtype)
+
+
+def _take_along_element(b: Any, index: list[Any], inputs: Any, axis: int, mode: str) -> Any:
+    x, indices = inputs
+    position = b.table_position(indices(index), x.shape[axis], mode)
+    return x([*index[:axis], position, *index[axis + 1 :]])
+
+
+take_along = primitive(
+    "take_along",
+    eval=lambda x, i, axis, mode: np.take_along_axis(x, _positions(i, x.shape[axis], mode), axis),
+    infer=_take_along_type,
+    vjp=(
+        lambda g, out, x, i, axis, mode: bind(take_along_add, g, i, size=x.shape[axis], axis=axis, mode=mode),
+        None,
+    ),
+    lowering=Pull(_take_along_element),
+)
+"""``take_along(x, indices, axis=, mode=)``: along the axis, each line at indices of its own."""
+
+
+def _take_along_add(g: np.ndarray, indices: np.ndarray, size: int, axis: int, mode: str) -> np.ndarray:
+    out = np.zeros((*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype)
+    key = list(np.ogrid[tuple(slice(n) for n in g.shape)])
+    key[axis] = _positions(indices, size, mode)
+    np.add.at(out, tuple(key), g)
+    return out
+
+
+def _take_along_add_index(
+    b: Any, index: list[Any], inputs: Any, size: int, axis: int, mode: str
+) -> list[Any]:
+    return [*index[:axis], b.table_position(inputs[1](index), size, mode), *index[axis + 1 :]]
+
+
+take_along_add = primitive(
+    "take_along_add",
+    eval=_take_along_add,
+    infer=lambda g, indices, size, axis, mode: (
+        (*g.shape[:axis], size, *g.shape[axis + 1 :]),
+        np.dtype(g.dtype),
+    ),
+    vjp=(lambda d, out, g, i, size, axis, mode: bind(take_along, d, i, axis=axis, mode=mode), None),
+    lowering=Scatter(_take_along_add_index),
+)
+"""``take_along_add(g, indices, size=, axis=, mode=)``: zeros with `g` added there: the vjp of `take_along`."""
 
 
 # --- gather by tuples of indices ---------------------------------------------------------------------------------
@@ -184,24 +245,10 @@ def _sort(x: np.ndarray, axis: int, ascending: bool) -> np.ndarray:
 
 
 def _sort_vjp(g: Any, out: Any, x: Any, axis: int, ascending: bool) -> Any:
-    order = bind(argsort, x, axis=axis, ascending=ascending)
-    back = bind(argsort, order, axis=axis, ascending=True)
-    return _along_axis(g, back, axis)
-
-
-def _along_axis(x: Any, order: Any, axis: int) -> Any:
-    """Reorder `x` along an axis, each line by its own order: `gather_nd` with the other axes counted up."""
-    from lamina.nd import stack
-
-    shape = x.shape
-    keys: list[Any] = []
-    for a, n in enumerate(shape):
-        if a == axis:
-            keys.append(order)
-            continue
-        count = bind(iota, size=n, start=0, step=1, dtype=np.float32)
-        keys.append(count.reshape(tuple(n if i == a else 1 for i in range(len(shape)))).broadcast_to(shape))
-    return bind(gather_nd, x, stack(*keys, axis=0))
+    whole = np.dtype(np.int64)
+    order = bind(argsort, x, axis=axis, ascending=ascending, dtype=whole)
+    back = bind(argsort, order, axis=axis, ascending=True, dtype=whole)
+    return bind(take_along, g, back, axis=axis, mode="clip")
 
 
 sort = primitive(
@@ -212,7 +259,7 @@ sort = primitive(
 )
 argsort = primitive(
     "argsort",
-    eval=lambda x, axis, ascending: _stable_order(x, axis, ascending).astype(np.float32),
-    infer=lambda x, axis, ascending: (tuple(x.shape), np.dtype(np.float32)),
+    eval=lambda x, axis, ascending, dtype: _stable_order(x, axis, ascending).astype(dtype),
+    infer=lambda x, axis, ascending, dtype: (tuple(x.shape), np.dtype(dtype)),
 )
-"""``argsort(x, axis=, ascending=)``: positions as float32 (MXNet's choice)."""
+"""``argsort(x, axis=, ascending=, dtype=)``: positions in sorted order."""

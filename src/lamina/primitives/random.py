@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from lamina.core.lowering import Fill
-from lamina.core.primitive import primitive
+from lamina.core.primitive import Primitive, primitive
+from lamina.primitives.typing import Type
 
-__all__ = ["generator", "philox", "random_uniform"]
+__all__ = ["generator", "philox", "random_gamma", "random_poisson", "random_uniform"]
 
 Ints = tuple[int, ...]
 
@@ -47,3 +48,20 @@ random_uniform = primitive(
     lowering=Fill(),
 )
 """``random_uniform(seed, stream, shape=, dtype=)``: uniform on [0, 1)."""
+
+
+def _sampled(name: str, sample: Any) -> Primitive:
+    """Rejection sampling, an element of the result for each of the parameter: never compiled."""
+
+    def eval(seed: int, stream: int, parameter: np.ndarray) -> np.ndarray:
+        return np.asarray(sample(generator(int(seed), int(stream)), parameter), parameter.dtype)
+
+    def infer(seed: Any, stream: Any, parameter: Any) -> Type:
+        return tuple(parameter.shape), np.dtype(parameter.dtype)
+
+    return primitive(name, eval=eval, infer=infer)
+
+
+random_gamma = _sampled("random_gamma", lambda random, alpha: random.standard_gamma(alpha.astype(np.float64)))
+random_poisson = _sampled("random_poisson", lambda random, mean: random.poisson(mean))
+"""``random_gamma(seed, stream, alpha)`` of scale 1, and ``random_poisson(seed, stream, mean)``."""

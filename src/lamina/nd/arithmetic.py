@@ -1,0 +1,105 @@
+"""Functions of two operands, element by element, with broadcasting: arithmetic and comparisons.
+
+Each of them takes arrays and numbers, and has MXNet's three names: ``add``, ``broadcast_add`` and, where MXNet has it,
+``elemwise_add``. Comparisons answer 0 or 1 in the dtype of their operands.
+
+>>> from lamina import nd
+>>> nd.add(nd.array([[1], [2]]), nd.array([10, 20])).asnumpy()
+array([[11., 21.],
+       [12., 22.]], dtype=float32)
+>>> nd.greater(nd.array([1, 2, 3]), 2).asnumpy()
+array([0., 0., 1.], dtype=float32)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from lamina.nd.operator import combine, operator
+from lamina.primitives.elementwise import BINARY, COMPARISON
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "ElementWiseSum", "add", "add_n", "arctan2", "broadcast_add", "broadcast_div", "broadcast_equal",
+    "broadcast_greater", "broadcast_greater_equal", "broadcast_hypot", "broadcast_lesser", "broadcast_lesser_equal",
+    "broadcast_logical_and", "broadcast_logical_or", "broadcast_logical_xor", "broadcast_maximum",
+    "broadcast_minimum", "broadcast_minus", "broadcast_mod", "broadcast_mul", "broadcast_not_equal",
+    "broadcast_plus", "broadcast_power", "broadcast_sub", "divide", "elemwise_add", "elemwise_div", "elemwise_mul",
+    "elemwise_sub", "equal", "greater", "greater_equal", "hypot", "lesser", "lesser_equal", "logical_and",
+    "logical_or", "logical_xor", "maximum", "minimum", "modulo", "multiply", "not_equal", "power", "subtract",
+    "true_divide",
+]  # fmt: skip
+
+Binary = Callable[..., "NDArray"]
+
+
+def _binary(primitive_name: str, name: str, doc: str) -> Binary:
+    primitive = BINARY.get(primitive_name) or COMPARISON[primitive_name]
+
+    def function(lhs: NDArray | float, rhs: NDArray | float) -> NDArray:
+        return combine(primitive, lhs, rhs)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return cast("Binary", operator(function))
+
+
+add = _binary("add", "add", "x + y.")
+subtract = _binary("subtract", "subtract", "x - y.")
+multiply = _binary("multiply", "multiply", "x · y.")
+divide = _binary("divide", "divide", "x / y; integers stay integers and truncate.")
+modulo = _binary("mod", "modulo", "The remainder of x / y, with the sign of y.")
+power = _binary("power", "power", "x to the power of y.")
+maximum = _binary(
+    "maximum", "maximum", "The larger of each pair; at a tie the gradient goes to the first operand."
+)
+minimum = _binary(
+    "minimum", "minimum", "The smaller of each pair; at a tie the gradient goes to the first operand."
+)
+hypot = _binary("hypot", "hypot", "√(x² + y²).")
+arctan2 = _binary("arctan2", "arctan2", "The angle of the point (y, x), in (-π, π].")
+
+equal = _binary("equal", "equal", "1 where x = y, else 0.")
+not_equal = _binary("not_equal", "not_equal", "1 where x ≠ y, else 0.")
+greater = _binary("greater", "greater", "1 where x > y, else 0.")
+greater_equal = _binary("greater_equal", "greater_equal", "1 where x ≥ y, else 0.")
+lesser = _binary("less", "lesser", "1 where x < y, else 0.")
+lesser_equal = _binary("less_equal", "lesser_equal", "1 where x ≤ y, else 0.")
+logical_and = _binary("logical_and", "logical_and", "1 where both are not 0, else 0.")
+logical_or = _binary("logical_or", "logical_or", "1 where one is not 0, else 0.")
+logical_xor = _binary("logical_xor", "logical_xor", "1 where exactly one is not 0, else 0.")
+
+true_divide = divide
+broadcast_add = broadcast_plus = elemwise_add = add
+broadcast_sub = broadcast_minus = elemwise_sub = subtract
+broadcast_mul = elemwise_mul = multiply
+broadcast_div = elemwise_div = divide
+broadcast_mod, broadcast_power, broadcast_hypot = modulo, power, hypot
+broadcast_maximum, broadcast_minimum = maximum, minimum
+broadcast_equal, broadcast_not_equal = equal, not_equal
+broadcast_greater, broadcast_greater_equal = greater, greater_equal
+broadcast_lesser, broadcast_lesser_equal = lesser, lesser_equal
+broadcast_logical_and, broadcast_logical_or, broadcast_logical_xor = logical_and, logical_or, logical_xor
+
+
+@operator
+def add_n(*args: NDArray) -> NDArray:
+    """The sum of any number of arrays.
+
+    >>> from lamina import nd
+    >>> nd.add_n(nd.ones(2), nd.ones(2), nd.ones(2)).asnumpy()
+    array([3., 3.], dtype=float32)
+    """
+    arrays: Any = args[0] if len(args) == 1 and isinstance(args[0], list | tuple) else args
+    if not arrays:
+        raise TypeError("add_n: needs at least one array")
+    total = arrays[0]
+    for x in arrays[1:]:
+        total = total + x
+    return total if len(arrays) > 1 else total.copy()
+
+
+ElementWiseSum = add_n

@@ -1,0 +1,235 @@
+"""Functions of each element of one array.
+
+>>> from lamina import nd
+>>> nd.sqrt(nd.array([1, 4, 9])).asnumpy()
+array([1., 2., 3.], dtype=float32)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.core.primitive import bind
+from lamina.nd.operator import Operator, operator
+from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
+from lamina.primitives.elementwise import cast as cast_primitive
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "BlockGrad",
+    "Cast",
+    "abs",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctanh",
+    "cast",
+    "cbrt",
+    "ceil",
+    "clip",
+    "cos",
+    "cosh",
+    "degrees",
+    "digamma",
+    "erf",
+    "erfinv",
+    "exp",
+    "expm1",
+    "fix",
+    "floor",
+    "gamma",
+    "gammaln",
+    "identity",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logical_not",
+    "make_loss",
+    "negative",
+    "radians",
+    "rcbrt",
+    "reciprocal",
+    "rint",
+    "round",
+    "rsqrt",
+    "sign",
+    "sin",
+    "sinh",
+    "smooth_l1",
+    "sqrt",
+    "square",
+    "stop_gradient",
+    "tan",
+    "tanh",
+    "trunc",
+]  # fmt: skip
+
+
+def _unary(name: str, doc: str) -> Operator[NDArray]:
+    primitive = UNARY[name]
+
+    def function(data: NDArray) -> NDArray:
+        return bind(primitive, data)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return operator(function)  # pyright: ignore[reportReturnType] - `data` may also be given by name
+
+
+abs = _unary("abs", "The absolute value; its gradient is the sign, 0 at 0.")
+sign = _unary("sign", "-1, 0 or 1; no gradient.")
+negative = _unary("negative", "-x.")
+floor = _unary("floor", "The largest integer that is not larger; no gradient.")
+ceil = _unary("ceil", "The smallest integer that is not smaller; no gradient.")
+trunc = _unary("trunc", "The integer part: rounded toward zero; no gradient.")
+fix = trunc
+rint = _unary("rint", "The nearest integer, halves to the even one; no gradient.")
+round = _unary("round", "The nearest integer, halves away from zero; no gradient.")
+exp = _unary("exp", "e to the power of x.")
+expm1 = _unary("expm1", "exp(x) - 1, accurate near 0.")
+log = _unary("log", "The natural logarithm; -inf at 0, NaN below.")
+log2 = _unary("log2", "The logarithm to base 2.")
+log10 = _unary("log10", "The logarithm to base 10.")
+log1p = _unary("log1p", "log(1 + x), accurate near 0.")
+sqrt = _unary("sqrt", "The square root; NaN below 0.")
+rsqrt = _unary("rsqrt", "1 / sqrt(x).")
+cbrt = _unary("cbrt", "The cube root.")
+sin = _unary("sin", "The sine of an angle in radians.")
+cos = _unary("cos", "The cosine of an angle in radians.")
+tan = _unary("tan", "The tangent of an angle in radians.")
+arcsin = _unary("arcsin", "The angle in [-π/2, π/2] whose sine is x.")
+arccos = _unary("arccos", "The angle in [0, π] whose cosine is x.")
+arctan = _unary("arctan", "The angle in (-π/2, π/2) whose tangent is x.")
+sinh = _unary("sinh", "The hyperbolic sine.")
+cosh = _unary("cosh", "The hyperbolic cosine.")
+tanh = _unary("tanh", "The hyperbolic tangent.")
+arcsinh = _unary("arcsinh", "The inverse of `sinh`.")
+arccosh = _unary("arccosh", "The inverse of `cosh`; NaN below 1.")
+arctanh = _unary("arctanh", "The inverse of `tanh`.")
+erf = _unary("erf", "The error function, 2/√π ∫₀ˣ exp(-t²) dt.")
+erfinv = _unary("erfinv", "The inverse of `erf` on (-1, 1).")
+gammaln = _unary("gammaln", "log |Γ(x)|.")
+digamma = _unary("digamma", "The derivative of log Γ(x); no gradient of its own.")
+
+
+@operator
+def square(data: NDArray) -> NDArray:
+    """x²."""
+    return data * data
+
+
+@operator
+def reciprocal(data: NDArray) -> NDArray:
+    """1 / x."""
+    return 1.0 / data
+
+
+@operator
+def rcbrt(data: NDArray) -> NDArray:
+    """1 / ∛x."""
+    return 1.0 / cbrt(data)
+
+
+@operator
+def degrees(data: NDArray) -> NDArray:
+    """An angle in radians, in degrees."""
+    return data * (180 / math.pi)
+
+
+@operator
+def radians(data: NDArray) -> NDArray:
+    """An angle in degrees, in radians."""
+    return data * (math.pi / 180)
+
+
+@operator
+def gamma(data: NDArray) -> NDArray:
+    """Γ(x), which is (x - 1)! for positive integers; computed as ±exp(log |Γ(x)|).
+
+    >>> from lamina import nd
+    >>> nd.gamma(nd.array([5.0])).asscalar().round().item()
+    24.0
+    """
+    below = floor(data)
+    odd = bind(COMPARISON["less"], data, 0.0) * bind(COMPARISON["not_equal"], below, floor(below * 0.5) * 2.0)
+    return exp(gammaln(data)) * (1.0 - 2.0 * odd)
+
+
+@operator
+def logical_not(data: NDArray) -> NDArray:
+    """1 where the element is 0, else 0, in the dtype of `data`."""
+    return data == 0
+
+
+@operator
+def clip(data: NDArray, a_min: float, a_max: float) -> NDArray:
+    """Into [a_min, a_max]; the gradient passes where the element lies within, the bounds included.
+
+    >>> from lamina import nd
+    >>> nd.clip(nd.array([-2, 0, 5]), -1, 1).asnumpy()
+    array([-1.,  0.,  1.], dtype=float32)
+    """
+    is_float = np.dtype(data.dtype).kind == "f"
+    low, high = (float(a_min), float(a_max)) if is_float else (int(a_min), int(a_max))
+    return bind(BINARY["minimum"], bind(BINARY["maximum"], data, low), high)
+
+
+@operator
+def smooth_l1(data: NDArray, scalar: float = 1.0) -> NDArray:
+    """(σx)²/2 where |x| < 1/σ², else |x| - 1/(2σ²), with σ = `scalar` (Girshick, "Fast R-CNN", 2015)."""
+    from lamina.nd.lookup import where
+
+    sigma2 = float(scalar) ** 2
+    size = abs(data)
+    return where(size < 1 / sigma2, (0.5 * sigma2) * data * data, size - 0.5 / sigma2)
+
+
+@operator
+def cast(data: NDArray, dtype: Any) -> NDArray:
+    """Another element type; a float becomes an integer by truncation.
+
+    >>> from lamina import nd
+    >>> nd.cast(nd.array([1.9, -1.9]), dtype="int32").asnumpy()
+    array([ 1, -1], dtype=int32)
+    """
+    return bind(cast_primitive, data, dtype=np.dtype(dtype))
+
+
+@operator
+def identity(data: NDArray) -> NDArray:
+    """A copy, through which gradients pass."""
+    return data.copy()
+
+
+@operator
+def stop_gradient(data: NDArray) -> NDArray:
+    """The same values; no gradient passes back.
+
+    >>> from lamina import autograd, nd
+    >>> x = nd.array([3.0])
+    >>> x.attach_grad()
+    >>> with autograd.record():
+    ...     y = x * nd.stop_gradient(x)
+    >>> y.backward()
+    >>> x.grad.asscalar().item()
+    3.0
+    """
+    return data.detach()
+
+
+@operator
+def make_loss(data: NDArray) -> NDArray:
+    """The values of a loss, from which `backward` starts: the same as `identity`."""
+    return identity(data)
+
+
+Cast = cast
+BlockGrad = stop_gradient

@@ -1,0 +1,180 @@
+"""Functions that join, split and repeat: concat, stack, split, tile, repeat, flip, pad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.core.primitive import bind
+from lamina.errors import ShapeError
+from lamina.nd.operator import known_name, operator
+from lamina.nd.shape import expand_dims, squeeze
+from lamina.primitives import movement
+from lamina.primitives.elementwise import where
+from lamina.primitives.typing import normalize_axis
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "Concat", "Pad", "SliceChannel", "concat", "flip", "pad", "repeat", "reverse", "split", "split_v2", "stack",
+    "tile",
+]  # fmt: skip
+
+
+def _all_arrays(name: str, data: tuple[Any, ...]) -> Sequence[NDArray]:
+    arrays = data[0] if len(data) == 1 and isinstance(data[0], list | tuple) else data
+    if not arrays:
+        raise ShapeError(f"{name}: needs at least one array")
+    return arrays
+
+
+@operator
+def concat(*data: Any, dim: int = 1, num_args: int | None = None) -> NDArray:
+    """Join along the existing axis `dim` (1 by default, as in MXNet).
+
+    >>> from lamina import nd
+    >>> nd.concat(nd.ones((2, 1)), nd.zeros((2, 2))).shape
+    (2, 3)
+    """
+    arrays = _all_arrays("concat", data)
+    return bind(movement.concat, *arrays, axis=normalize_axis("concat", dim, arrays[0].ndim))
+
+
+@operator
+def stack(*data: Any, axis: int = 0, num_args: int | None = None) -> NDArray:
+    """Join arrays of one shape along a new axis.
+
+    >>> from lamina import nd
+    >>> nd.stack(nd.array([1, 2]), nd.array([3, 4]), axis=1).asnumpy()
+    array([[1., 3.],
+           [2., 4.]], dtype=float32)
+    """
+    arrays = _all_arrays("stack", data)
+    place = normalize_axis("stack", axis, arrays[0].ndim + 1)
+    if any(x.shape != arrays[0].shape for x in arrays):
+        raise ShapeError(f"stack: shapes {', '.join(str(x.shape) for x in arrays)} differ")
+    return bind(movement.concat, *[expand_dims(x, place) for x in arrays], axis=place)
+
+
+def split(
+    data: NDArray, num_outputs: int, axis: int = 1, squeeze_axis: bool = False
+) -> list[NDArray] | NDArray:
+    """`num_outputs` equal parts along `axis`, as a list (one part: that array); `squeeze_axis` drops the axis.
+
+    >>> from lamina import nd
+    >>> [part.shape for part in nd.split(nd.zeros((2, 6)), num_outputs=3)]
+    [(2, 2), (2, 2), (2, 2)]
+    """
+    place = normalize_axis("split", axis, data.ndim)
+    if num_outputs < 1 or data.shape[place] % num_outputs:
+        raise ShapeError(
+            f"split: axis {place} of shape {data.shape} does not divide into {num_outputs} parts"
+        )
+    width = data.shape[place] // num_outputs
+    parts = _cut(data, [i * width for i in range(num_outputs + 1)], place, squeeze_axis)
+    return parts if num_outputs > 1 else parts[0]
+
+
+def split_v2(
+    ary: NDArray, indices_or_sections: int | Sequence[int], axis: int = 0, squeeze_axis: bool = False
+) -> list[NDArray] | NDArray:
+    """Equal parts along `axis`, or parts that begin at the given indices."""
+    if isinstance(indices_or_sections, int):
+        return split(ary, indices_or_sections, axis, squeeze_axis)
+    place = normalize_axis("split_v2", axis, ary.ndim)
+    bounds = [0, *(range(ary.shape[place] + 1)[i] for i in indices_or_sections), ary.shape[place]]
+    return _cut(ary, bounds, place, squeeze_axis)
+
+
+def _cut(data: NDArray, bounds: Sequence[int], axis: int, squeeze_axis: bool) -> list[NDArray]:
+    parts: list[NDArray] = []
+    for start, stop in pairwise(bounds):
+        key = (slice(None),) * axis + (slice(start, stop),)
+        parts.append(squeeze(data[key], axis) if squeeze_axis else data[key])
+    return parts
+
+
+@operator
+def tile(data: NDArray, reps: int | Sequence[int]) -> NDArray:
+    """The whole array, repeated ``reps[i]`` times along axis i.
+
+    >>> from lamina import nd
+    >>> nd.tile(nd.array([1, 2]), (2, 2)).asnumpy()
+    array([[1., 2., 1., 2.],
+           [1., 2., 1., 2.]], dtype=float32)
+    """
+    times = [reps] if isinstance(reps, int) else list(reps)
+    ndim = max(len(times), data.ndim)
+    times = [1] * (ndim - len(times)) + times
+    own = (1,) * (ndim - data.ndim) + data.shape
+    apart = [n for size in own for n in (1, size)]
+    repeated = tuple([n for pair in zip(times, own, strict=True) for n in pair])
+    grown = bind(movement.broadcast_to, bind(movement.reshape, data, shape=tuple(apart)), shape=repeated)
+    return bind(
+        movement.reshape, grown, shape=tuple([t * n for t, n in zip(times, own, strict=True)]) or (1,)
+    )
+
+
+@operator
+def repeat(data: NDArray, repeats: int, axis: int | None = None) -> NDArray:
+    """Each element `repeats` times in a row: along `axis`, or of the flat array if None.
+
+    >>> from lamina import nd
+    >>> nd.repeat(nd.array([1, 2]), 2).asnumpy()
+    array([1., 1., 2., 2.], dtype=float32)
+    """
+    own = (data.size,) if axis is None else data.shape
+    place = 0 if axis is None else normalize_axis("repeat", axis, data.ndim)
+    before, size, after = own[:place], own[place], own[place + 1 :]
+    apart = bind(movement.reshape, data, shape=(*before, size, 1, *after))
+    grown = bind(movement.broadcast_to, apart, shape=(*before, size, repeats, *after))
+    return bind(movement.reshape, grown, shape=(*before, size * repeats, *after))
+
+
+@operator
+def flip(data: NDArray, axis: int | Sequence[int]) -> NDArray:
+    """The elements in reverse order along `axis`.
+
+    >>> from lamina import nd
+    >>> nd.flip(nd.array([[1, 2], [3, 4]]), axis=1).asnumpy()
+    array([[2., 1.],
+           [4., 3.]], dtype=float32)
+    """
+    axes = {normalize_axis("flip", a, data.ndim) for a in ([axis] if isinstance(axis, int) else list(axis))}
+    return data[tuple([slice(None, None, -1 if a in axes else None) for a in range(data.ndim)])]
+
+
+@operator
+def pad(
+    data: NDArray, mode: str = "constant", pad_width: Sequence[int] = (), constant_value: float = 0.0
+) -> NDArray:
+    """A border of `constant_value`: `pad_width` is (before, after) of axis 0, then of axis 1, and so on.
+
+    >>> from lamina import nd
+    >>> nd.pad(nd.ones((1, 2)), pad_width=(0, 0, 1, 2), constant_value=7).asnumpy()
+    array([[7., 1., 1., 7., 7.]], dtype=float32)
+    """
+    known_name("pad", "mode", mode, ("constant",))
+    if len(pad_width) != 2 * data.ndim or min(pad_width, default=0) < 0:
+        raise ShapeError(
+            f"pad: pad_width {tuple(pad_width)} must hold {2 * data.ndim} sizes, before and after each axis "
+            f"of shape {data.shape}"
+        )
+    begin = tuple(pad_width[::2])
+    end = tuple([b + n for b, n in zip(begin, data.shape, strict=True)])
+    shape = tuple([e + after for e, after in zip(end, pad_width[1::2], strict=True)])
+    place = {"shape": shape, "begin": begin, "end": end, "step": (1,) * data.ndim}
+    placed = bind(movement.place, data, **place)
+    if constant_value == 0:
+        return placed
+    from lamina.nd.creation import ones_like
+
+    inside = bind(movement.place, ones_like(data), **place)
+    return bind(where, inside, placed, np.dtype(data.dtype).type(constant_value).item())
+
+
+Concat, SliceChannel, Pad, reverse = concat, split, pad, flip

@@ -1,0 +1,203 @@
+"""Functions that look elements up: take, pick, gather_nd, one_hot, where, diag, Embedding and their like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.core.array import Array
+from lamina.core.primitive import bind
+from lamina.errors import ShapeError
+from lamina.nd.operator import known_name, operand, operator
+from lamina.primitives import indexing
+from lamina.primitives.elementwise import COMPARISON
+from lamina.primitives.elementwise import cast as cast_primitive
+from lamina.primitives.elementwise import where as where_primitive
+from lamina.primitives.movement import reshape
+from lamina.primitives.typing import normalize_axis
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "Embedding", "batch_take", "choose_element_0index", "diag", "gather_nd", "one_hot", "pick", "scatter_nd", "take",
+    "where",
+]  # fmt: skip
+
+_MODES = ("clip", "wrap")
+
+
+@operator
+def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDArray:
+    """The parts of `a` at `indices` along `axis`; the shape of `indices` (of any number type) replaces the axis.
+
+    An index out of range is clipped (``mode="clip"``: -1 gives element 0), wrapped around (``"wrap"``), or raises
+    `IndexError` (``"raise"``, which reads the indices and so cannot be compiled).
+
+    >>> from lamina import nd
+    >>> x = nd.array([10, 20, 30])
+    >>> nd.take(x, nd.array([-1, 5])).asnumpy(), nd.take(x, nd.array([-1]), mode="wrap").asnumpy()
+    (array([10., 30.], dtype=float32), array([30.], dtype=float32))
+    """
+    known_name("take", "mode", mode, (*_MODES, "raise"))
+    place = normalize_axis("take", axis, a.ndim)
+    if mode == "raise":
+        _check_range(indices, a.shape[place])
+        mode = "wrap"
+    return bind(indexing.take, a, indices, axis=place, mode=mode)
+
+
+def _check_range(indices: NDArray, size: int) -> None:
+    values = indices._concrete()
+    outside = values[(values < -size) | (values >= size)]
+    if outside.size:
+        raise IndexError(f"take: index {outside.flat[0]} is out of bounds for an axis of size {size}")
+
+
+@operator
+def pick(
+    data: NDArray, index: NDArray, axis: int | None = -1, keepdims: bool = False, mode: str = "clip"
+) -> NDArray:
+    """One element of each line along `axis`: the one that `index` names.
+
+    `index` has the shape of `data` without the axis, or with size 1 there.
+
+    >>> from lamina import nd
+    >>> nd.pick(nd.array([[1, 2], [3, 4], [5, 6]]), nd.array([0, 1, 0])).asnumpy()
+    array([1., 4., 5.], dtype=float32)
+    """
+    known_name("pick", "mode", mode, _MODES)
+    if axis is None:
+        data, axis = bind(reshape, data, shape=(data.size,)), 0
+    place = normalize_axis("pick", axis, data.ndim)
+    shape = data.shape
+    dropped, kept = shape[:place] + shape[place + 1 :], (*shape[:place], 1, *shape[place + 1 :])
+    if index.shape not in (dropped or (1,), kept):
+        raise ShapeError(
+            f"pick: data {shape} along axis {place} needs an index of shape {dropped}, got {index.shape}"
+        )
+    found = bind(indexing.take_along, data, bind(reshape, index, shape=kept), axis=place, mode=mode)
+    return found if keepdims else bind(reshape, found, shape=dropped or (1,))
+
+
+@operator
+def batch_take(a: NDArray, indices: NDArray) -> NDArray:
+    """``a[i, indices[i]]`` for each row i of a matrix."""
+    return pick(a, indices, axis=1)
+
+
+@operator
+def gather_nd(data: NDArray, indices: NDArray) -> NDArray:
+    """The elements (or parts) ``data[indices[0, j…], indices[1, j…], …]``.
+
+    >>> from lamina import nd
+    >>> nd.gather_nd(nd.array([[1, 2], [3, 4]]), nd.array([[1, 0], [0, 1]])).asnumpy()
+    array([3., 2.], dtype=float32)
+    """
+    return bind(indexing.gather_nd, data, indices)
+
+
+@operator
+def scatter_nd(data: NDArray, indices: NDArray, shape: tuple[int, ...]) -> NDArray:
+    """Zeros of `shape` with `data` where `gather_nd` would read; at an address that occurs twice the values add.
+
+    (MXNet leaves open which of them wins.)
+    """
+    return bind(indexing.scatter_nd_add, data, indices, shape=tuple(shape))
+
+
+@operator
+def one_hot(
+    indices: NDArray, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: Any = np.float32
+) -> NDArray:
+    """A last axis of `depth` with `on_value` at each index; an index outside gives only `off_value`.
+
+    >>> from lamina import nd
+    >>> nd.one_hot(nd.array([1, 0]), 3).asnumpy()
+    array([[0., 1., 0.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    whole = np.dtype(np.int32)
+    column = bind(reshape, bind(cast_primitive, indices, dtype=whole), shape=(*indices.shape, 1))
+    positions = bind(indexing.iota, size=int(depth), start=0, step=1, dtype=whole)
+    hit = bind(cast_primitive, bind(COMPARISON["equal"], column, positions), dtype=np.dtype(dtype))
+    return hit if (on_value, off_value) == (1.0, 0.0) else hit * (on_value - off_value) + off_value
+
+
+@operator
+def where(condition: NDArray, x: Any, y: Any) -> NDArray:
+    """`x` where the condition is not 0, else `y`; a one-axis condition chooses rows of `x` and `y`.
+
+    >>> from lamina import nd
+    >>> nd.where(nd.array([1, 0]), nd.array([[1, 2], [3, 4]]), nd.array([[5, 6], [7, 8]])).asnumpy()
+    array([[1., 2.],
+           [7., 8.]], dtype=float32)
+    """
+    main = x if isinstance(x, Array) else y if isinstance(y, Array) else condition
+    rank = len(main.shape)
+    if len(condition.shape) == 1 < rank and condition.shape[0] == main.shape[0]:
+        condition = bind(reshape, condition, shape=(-1,) + (1,) * (rank - 1))
+    return bind(where_primitive, condition, operand(main, x), operand(main, y))
+
+
+@operator
+def diag(data: NDArray, k: int = 0, axis1: int = 0, axis2: int = 1) -> NDArray:
+    """The k-th diagonal of the matrices in axes `axis1` and `axis2` (moved to the last axis), or, of a vector, the
+    square matrix that has it there.
+
+    >>> from lamina import nd
+    >>> nd.diag(nd.array([[1, 2], [3, 4]])).asnumpy()
+    array([1., 4.], dtype=float32)
+    >>> nd.diag(nd.array([1, 2])).asnumpy()
+    array([[1., 0.],
+           [0., 2.]], dtype=float32)
+    """
+    if data.ndim == 1:
+        return _matrix_with_diagonal(data, k)
+    from lamina.nd.shape import moveaxis
+
+    moved = moveaxis(data, (axis1, axis2), (-2, -1))
+    rows, columns = moved.shape[-2:]
+    length = max(0, min(rows + min(k, 0), columns - max(k, 0)))
+    if length == 0:
+        raise ShapeError(f"diag: matrices of {rows} × {columns} have no diagonal {k}")
+    first = k if k >= 0 else -k * columns
+    flat = bind(reshape, moved, shape=(*moved.shape[:-2], rows * columns))
+    return flat[..., first : first + length * (columns + 1) : columns + 1][..., :length]
+
+
+def _matrix_with_diagonal(data: NDArray, k: int) -> NDArray:
+    from lamina.nd.creation import eye
+    from lamina.nd.join import pad
+
+    size = data.shape[0] + abs(k)
+    row = bind(reshape, data, shape=(1, data.shape[0]))
+    wide = pad(row, pad_width=(0, 0, max(k, 0), max(-k, 0)))
+    return bind(where_primitive, eye(size, k=k, ctx=data.context), wide, 0.0)
+
+
+@operator
+def Embedding(  # noqa: N802 - MXNet's name
+    data: NDArray,
+    weight: NDArray,
+    input_dim: int | None = None,
+    output_dim: int | None = None,
+    dtype: Any = None,
+    sparse_grad: bool = False,
+) -> NDArray:
+    """The rows of `weight` (input_dim, output_dim) that `data` names; an index out of range is clipped.
+
+    >>> from lamina import nd
+    >>> nd.Embedding(nd.array([[1, 0]]), nd.array([[1, 2], [3, 4]]), input_dim=2, output_dim=2).shape
+    (1, 2, 2)
+    """
+    expected = (input_dim or weight.shape[0], output_dim or weight.shape[-1])
+    if weight.shape != expected:
+        raise ShapeError(
+            f"Embedding: input_dim={input_dim} and output_dim={output_dim}, but the weight has shape {weight.shape}"
+        )
+    return bind(indexing.take, weight, data, axis=0, mode="clip")
+
+
+choose_element_0index = pick

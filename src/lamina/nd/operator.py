@@ -1,0 +1,86 @@
+"""What the functions of `nd` share: the `out=` argument, and how an operand that is not an array joins one that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, overload
+
+import numpy as np
+
+from lamina.core.array import Array
+from lamina.core.primitive import Primitive, bind
+from lamina.errors import ParameterError, ShapeError
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["Operator", "combine", "known_name", "operand", "operator"]
+
+P = ParamSpec("P")
+
+
+class Operator(Protocol[P]):
+    """A function of `nd`: its own signature, and ``out=``, an array to write the result into."""
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> NDArray: ...
+    @overload
+    def __call__(self, *args: Any, out: NDArray | None, **kwargs: Any) -> NDArray: ...
+
+
+def operator(function: Callable[P, NDArray]) -> Operator[P]:
+    """Give a function MXNet's arguments that all operators have: `out`, and `name`, which is accepted and unused."""
+
+    @wraps(function)
+    def call(*args: Any, out: NDArray | None = None, name: str | None = None, **kwargs: Any) -> NDArray:
+        result = function(*args, **kwargs)
+        return result if out is None else _write_into(out, result)
+
+    return call  # pyright: ignore[reportReturnType] - the overloads of Operator describe `call`
+
+
+def _write_into(out: NDArray, result: NDArray) -> NDArray:
+    """`out` with the result's contents, and on the tape in the result's place."""
+    if out.shape != result.shape:
+        raise ShapeError(f"out= has shape {out.shape}, the result has shape {result.shape}")
+    out[:] = result
+    if out._leaf is None:
+        out._node, out._index = result._node, result._index
+    return out
+
+
+def operand(x: Array, other: Any) -> Any:
+    """`other` as a partner of `x`: an array as it is, a number in the dtype of `x`, anything array-like converted."""
+    if isinstance(other, Array):
+        return other
+    if isinstance(other, int | float | np.number | np.bool_):
+        kind = x._data.dtype.kind
+        if kind == "f":
+            return float(other)
+        return int(other) if kind != "b" else bool(other)
+    if isinstance(other, np.ndarray | list | tuple):
+        from lamina.nd.ndarray import array
+
+        return array(other, ctx=x._context, dtype=x.dtype)
+    if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
+        return other.as_operand(x._data.dtype)
+    raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
+
+
+def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
+    """Apply a primitive of two operands, of which at least one is an array."""
+    if isinstance(lhs, Array):
+        return bind(primitive, lhs, operand(lhs, rhs))
+    if isinstance(rhs, Array):
+        return bind(primitive, operand(rhs, lhs), rhs)
+    raise TypeError(
+        f"{primitive.name}: one operand must be an NDArray, got {type(lhs).__name__} and {type(rhs).__name__}"
+    )
+
+
+def known_name(function: str, argument: str, value: Any, known: tuple[str, ...]) -> str:
+    """`value`, if it is one of the `known` names of an argument; else an error that lists them."""
+    if value not in known:
+        raise ParameterError(f"{function}: {argument}={value!r} is unknown; known: {', '.join(known)}")
+    return value

@@ -1,0 +1,55 @@
+"""`save` and `load`: arrays in MXNet's `.params` format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.nd.ndarray import NDArray, array
+
+if TYPE_CHECKING:
+    from lamina.context import Context
+
+__all__ = ["load", "save"]
+
+Path = str | os.PathLike[str]
+
+
+def save(fname: Path, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray]) -> None:
+    """Write an array, a list of arrays, or a dict of them; MXNet 1.x loads the file.
+
+    The file appears whole or not at all.
+    """
+    from lamina.io.mxnet_params import save_params
+
+    if isinstance(data, NDArray):
+        data = [data]
+    if isinstance(data, Mapping):
+        save_params(fname, {name: x._concrete() for name, x in data.items()})
+    else:
+        save_params(fname, [x._concrete() for x in data])
+
+
+def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
+    """Read what `save` or MXNet wrote: a dict if the arrays have names, else a list.
+
+    >>> import tempfile
+    >>> from lamina import nd
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nd.save(f"{folder}/x.params", {"weight": nd.ones((2, 3))})
+    ...     nd.load(f"{folder}/x.params")["weight"].shape
+    (2, 3)
+    """
+    from lamina.io.mxnet_params import load_params
+
+    found = load_params(fname)
+    if isinstance(found, dict):
+        return {name: _own(x, ctx) for name, x in found.items()}
+    return [_own(x, ctx) for x in found]
+
+
+def _own(data: np.ndarray, ctx: Context | None) -> NDArray:
+    return array(data, ctx=ctx, dtype=data.dtype)
