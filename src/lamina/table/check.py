@@ -1,0 +1,128 @@
+"""Fits a new table to the training table's schema: columns by name, types converted where that is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.columns import ArrayColumn, Column, value_name
+from lamina.table.messages import closest, listed, row, warn
+from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.tables import Table, as_table
+from lamina.table.values import MISSING_TOKENS, number_in
+
+__all__ = ["check"]
+
+_TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
+
+
+def check(schema: Schema, data: Any) -> Table:
+    """A view of `data` with the columns that the network was trained on, in their order and with their types.
+
+    Columns in another order are found by name. Extra ones are ignored with a warning (not the target's, nor
+    one that training left out). A column of numbers that comes as text or booleans is converted if every
+    value is a number; booleans may come as text or as 0 and 1; categories may come as any type, by
+    `value_name`. Values that training did not have stay as they are: the encoder knows them as unknown.
+
+    Args:
+        schema: of the training table.
+        data: the new table, see `as_table`; an array is matched by position. Any number of rows, 0 too.
+
+    Raises:
+        DataError: columns are missing (all are named), an array of another width, or a value that is not of
+            the column's kind (names the column, the first such row and the value).
+
+    >>> import numpy as np
+    >>> from lamina.table.kinds import infer
+    >>> schema = infer(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    >>> check(schema, np.ones((5, 2))).names
+    ('x0', 'x1')
+    """
+    table = as_table(data)
+    used = schema.used
+    if schema.named and table.named:
+        positions = _by_name(schema, used, table)
+    else:
+        positions = _by_position(schema, used, table)
+    whole = table.matrix is not None and positions == list(range(len(table.names)))
+    plain = whole and all(column.kind == "numeric" for column in used)
+
+    def column(i: int) -> Column:
+        return _fitted(used[i], table.column(table.names[positions[i]]))
+
+    names = [column.name for column in used]
+    return Table(names, table.rows, column, named=True, matrix=table.matrix if plain else None)
+
+
+def _by_name(schema: Schema, used: Sequence[ColumnSchema], table: Table) -> list[int]:
+    absent = [column.name for column in used if column.name not in table]
+    if absent:
+        hint = closest(absent[0], table.names)
+        raise DataError(
+            f"the table lacks {len(absent)} column(s) that the model was trained on: "
+            f"{listed(absent, limit=20)}.{hint}"
+        )
+    known = {column.name for column in schema.columns}
+    known |= {schema.target.name} if schema.target else set()
+    extra = [name for name in table.names if name not in known]
+    if extra:
+        warn(f"ignored {len(extra)} column(s) that the model was not trained on: {listed(extra)}")
+    return [table.position(column.name) for column in used]
+
+
+def _by_position(schema: Schema, used: Sequence[ColumnSchema], table: Table) -> list[int]:
+    if len(table.names) != len(schema.columns):
+        raise DataError(
+            f"the table has {len(table.names)} columns, but the model was trained on {len(schema.columns)}"
+            + (f": {listed([column.name for column in schema.columns], limit=20)}" if schema.named else "")
+        )
+    used_names = {column.name for column in used}
+    return [i for i, column in enumerate(schema.columns) if column.name in used_names]
+
+
+def _fitted(expected: ColumnSchema, column: Column) -> Column:
+    """The column with the type that training had, under its name there."""
+    if expected.kind == "numeric":
+        if column.storage in ("number", "boolean"):
+            return column
+        return ArrayColumn(expected.name, _converted(expected, column, _number, "a number"))
+    if expected.kind == "boolean" and column.storage not in ("boolean", "empty"):
+        values = _converted(expected, column, _truth, "true or false")
+        names = np.array(["false", "true"], object)[np.nan_to_num(values).astype(np.intp)]
+        names[np.isnan(values)] = None
+        return ArrayColumn(expected.name, names)
+    return column
+
+
+def _number(value: object) -> float | None:
+    return number_in(value_name(value))
+
+
+def _truth(value: object) -> float | None:
+    return _TRUTH.get(value_name(value).strip().lower())
+
+
+def _converted(
+    expected: ColumnSchema, column: Column, parse: Callable[[object], float | None], wanted: str
+) -> np.ndarray:
+    if column.storage == "empty":
+        return np.full(len(column), np.nan)
+    if column.storage in ("date", "duration", "other"):
+        raise DataError(
+            f"column {expected.name!r} has type {column.type_name}; the model was trained on {wanted} there"
+        )
+    for value, _ in column.value_counts():
+        if parse(value) is None and value_name(value).strip() not in MISSING_TOKENS:
+            raise DataError(
+                f"column {expected.name!r}: {value_name(value)!r} in {row(column.row_of(value))} is not "
+                f"{wanted}, which the model was trained on there; correct it or make it missing"
+            )
+
+    def convert(value: object) -> float:
+        parsed = parse(value)
+        return np.nan if parsed is None else parsed
+
+    return column.mapped(convert, np.float64)

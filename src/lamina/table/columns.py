@@ -1,0 +1,323 @@
+"""One view of a column in any kind of table.
+
+The rest of the package asks a `Column` three things: its numbers, how often each value occurs, and a function
+applied to its values. The last two look at distinct values only and leave the rows to the library that holds
+them, so they are fast for millions of rows.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+import numbers
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from lamina.errors import MissingPackageError
+
+__all__ = ["ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "value_name"]
+
+Storage = Literal["number", "boolean", "text", "mixed", "date", "duration", "empty", "other"]
+"""What a column holds, before any judgement: `empty` only missing values, `mixed` several Python types."""
+
+
+def is_missing(value: object) -> bool:
+    """Whether a cell is missing: None, NaN, pandas' NA or NaT.
+
+    >>> [is_missing(value) for value in (None, float("nan"), 0, "")]
+    [True, True, False, False]
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, numbers.Real) and math.isnan(value)
+
+
+def value_name(value: object) -> str:
+    """The text that stands for a value as a category, the same in every library and file format.
+
+    >>> [value_name(value) for value in ("a", 1, 1.0, 1.5, True)]
+    ['a', '1', '1', '1.5', 'true']
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    if isinstance(value, (numbers.Real, decimal.Decimal)):
+        number = float(value)
+        return str(int(number)) if number.is_integer() else repr(number)
+    return str(value)
+
+
+class Column(ABC):
+    """One column of a table.
+
+    Attributes:
+        name: its name in the table.
+        type_name: its type, for people.
+        storage: what it holds.
+        categorical: whether its type says that the values are categories (Categorical, Enum).
+    """
+
+    name: str
+    type_name: str
+    storage: Storage
+    categorical: bool = False
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def numbers(self) -> np.ndarray:
+        """The values, 1-D, of a numeric or boolean dtype, missing ones NaN (storage number or boolean)."""
+
+    @abstractmethod
+    def head(self, rows: int) -> Column:
+        """The first rows."""
+
+    @abstractmethod
+    def missing(self) -> int:
+        """The number of rows without a value."""
+
+    @abstractmethod
+    def distinct(self) -> int:
+        """The number of distinct values; missing ones may count as one."""
+
+    @abstractmethod
+    def value_counts(self) -> list[tuple[object, int]]:
+        """Each distinct value that is not missing, with its number of rows; any order."""
+
+    @abstractmethod
+    def mapped(
+        self, function: Callable[[object], float], dtype: type[np.int32] | type[np.float64]
+    ) -> np.ndarray:
+        """`function` of every cell (missing ones too), called once for each distinct value."""
+
+    def row_of(self, value: object) -> int:
+        """The first row that holds `value`."""
+        return int(np.argmax(self.mapped(lambda cell: float(_same(cell, value)), np.int32)))
+
+    def first_missing(self) -> int:
+        """The first row without a value."""
+        return int(np.argmax(self.mapped(lambda cell: float(is_missing(cell)), np.int32)))
+
+
+def _same(cell: object, value: object) -> bool:
+    # By name, since libraries differ in the type they give (1 or numpy.int64(1)); but 1 is not "1".
+    return value_name(cell) == value_name(value) and isinstance(cell, str) == isinstance(value, str)
+
+
+class SeriesColumn(Column):
+    """A column of a DataFrame, through narwhals."""
+
+    def __init__(self, series: Any) -> None:
+        import narwhals
+
+        self.name = str(series.name)
+        self.type_name = str(series.dtype)
+        self.storage = _series_storage(series)
+        self.categorical = series.dtype in (narwhals.Categorical, narwhals.Enum)
+        self._series = series
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def head(self, rows: int) -> Column:
+        return SeriesColumn(self._series.head(rows))
+
+    def missing(self) -> int:
+        import narwhals as nw
+
+        if self._series.dtype == nw.Object:
+            return sum(map(is_missing, self._series.to_list()))
+        if self._series.dtype.is_float():  # polars and pyarrow know nulls and NaN, pandas only one of them
+            return int(np.isnan(self.numbers()).sum())
+        return int(self._series.null_count())
+
+    def distinct(self) -> int:
+        return int(self._series.n_unique())
+
+    def numbers(self) -> np.ndarray:
+        import narwhals as nw
+
+        if self._series.dtype == nw.Object:
+            return self.mapped(_as_float, np.float64)
+        plain = self._series.dtype.is_numeric() and not self._series.dtype.is_decimal()
+        series = self._series if plain else self._series.cast(nw.Float64)
+        return cast(np.ndarray, series.to_numpy())
+
+    def value_counts(self) -> list[tuple[object, int]]:
+        import narwhals as nw
+
+        if self._series.dtype == nw.Object:
+            return _counted(self._series.to_list())
+        pairs = self._series.value_counts(sort=False).rows()
+        return [(value, int(count)) for value, count in pairs if not is_missing(value)]
+
+    def mapped(
+        self, function: Callable[[object], float], dtype: type[np.int32] | type[np.float64]
+    ) -> np.ndarray:
+        import narwhals as nw
+
+        if self._series.dtype == nw.Object:
+            return _mapped(self._series.to_list(), function, dtype)
+        if not len(self._series):
+            return np.empty(0, dtype)
+        if self._series.implementation.is_pandas_like():
+            positions, values = (
+                self._series.to_native().factorize()
+            )  # −1, the last of the results, if missing
+            return np.array([*map(function, values.tolist()), function(None)], dtype)[positions]
+        values = self._series.unique().to_list()
+        results = [function(value) for value in values]
+        return_dtype = nw.Int32 if dtype is np.int32 else nw.Float64
+        return cast(
+            np.ndarray, self._series.replace_strict(values, results, return_dtype=return_dtype).to_numpy()
+        )
+
+
+def _series_storage(series: Any) -> Storage:
+    import narwhals as nw
+
+    dtype = series.dtype
+    if dtype == nw.Object:
+        return _storage_of_values(series.to_list())
+    if series.null_count() == len(series):
+        return "empty"
+    if dtype.is_numeric():
+        return "number"
+    kinds: list[tuple[Any, Storage]] = [
+        (nw.Boolean, "boolean"),
+        (nw.String, "text"),
+        (nw.Categorical, "text"),
+        (nw.Enum, "text"),
+        (nw.Date, "date"),
+        (nw.Datetime, "date"),
+        (nw.Time, "date"),
+        (nw.Duration, "duration"),
+    ]
+    for kind, storage in kinds:
+        if dtype == kind:
+            return storage
+    return "other"
+
+
+class ArrayColumn(Column):
+    """A column in a 1-D NumPy array."""
+
+    def __init__(self, name: str, values: np.ndarray) -> None:
+        self.name = name
+        self.type_name = str(values.dtype)
+        self._values = values
+        kinds: dict[str, Storage] = {"b": "boolean", "M": "date", "m": "duration", "U": "text", "T": "text"}
+        if values.dtype.kind in "iuf":
+            self.storage = "number"
+        elif values.dtype == object:
+            self.storage = _storage_of_values(values.tolist())
+        else:
+            self.storage = kinds.get(values.dtype.kind, "other")
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def head(self, rows: int) -> Column:
+        return ArrayColumn(self.name, self._values[:rows])
+
+    def missing(self) -> int:
+        if self._values.dtype.kind == "f":
+            return int(np.isnan(self._values).sum())
+        return sum(map(is_missing, self._values)) if self._values.dtype == object else 0
+
+    def distinct(self) -> int:
+        return len(self.value_counts())
+
+    def numbers(self) -> np.ndarray:
+        return self.mapped(_as_float, np.float64) if self._values.dtype == object else self._values
+
+    def value_counts(self) -> list[tuple[object, int]]:
+        if self._values.dtype.kind in "biuf":
+            values, counts = np.unique(self._values, return_counts=True)
+            pairs = zip(values.tolist(), counts.tolist(), strict=True)
+            return [(value, count) for value, count in pairs if not is_missing(value)]
+        return _counted(self._values.tolist())
+
+    def mapped(
+        self, function: Callable[[object], float], dtype: type[np.int32] | type[np.float64]
+    ) -> np.ndarray:
+        if self._values.dtype.kind in "biuf":
+            values, inverse = np.unique(self._values, return_inverse=True)
+            return np.array([function(value) for value in values.tolist()], dtype)[inverse]
+        return _mapped(self._values.tolist(), function, dtype)
+
+
+def _storage_of_values(values: list[Any]) -> Storage:
+    """What a list of Python objects holds."""
+    kinds: set[Storage] = {_storage_of_value(value) for value in values if not is_missing(value)}
+    if not kinds:
+        return "empty"
+    if "other" in kinds:
+        return "other"
+    return kinds.pop() if len(kinds) == 1 else "mixed"
+
+
+def _storage_of_value(value: object) -> Storage:
+    if isinstance(value, (bool, np.bool_)):
+        return "boolean"
+    if isinstance(value, (numbers.Real, decimal.Decimal)):
+        return "number"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, (datetime.date, datetime.time, np.datetime64)):
+        return "date"
+    return "duration" if isinstance(value, (datetime.timedelta, np.timedelta64)) else "other"
+
+
+def _as_float(value: object) -> float:
+    return math.nan if is_missing(value) else float(cast(Any, value))
+
+
+def _counted(values: Iterable[object]) -> list[tuple[object, int]]:
+    """Counts of the values that are not missing; equal values of different types apart."""
+    counts = Counter((type(value), value) for value in values if not is_missing(value))
+    return [(value, count) for (_, value), count in counts.items()]
+
+
+def _mapped(
+    values: list[object], function: Callable[[object], float], dtype: type[np.int32] | type[np.float64]
+) -> np.ndarray:
+    results: dict[tuple[type, object], float] = {}
+    mapped = np.empty(len(values), dtype)
+    for i, value in enumerate(values):
+        key = (type(value), value)
+        if key not in results:
+            results[key] = function(value)
+        mapped[i] = results[key]
+    return mapped
+
+
+def as_column(data: Any, name: str = "y") -> Column:
+    """A 1-D array, list or Series as a `Column`; a Series keeps its own name, if it has one."""
+    if not isinstance(data, (np.ndarray, list, tuple)) and hasattr(data, "dtype"):
+        narwhals = import_narwhals()
+        series = narwhals.from_native(data, series_only=True, pass_through=True)
+        if isinstance(series, narwhals.Series):
+            return SeriesColumn(series if series.name not in (None, "") else series.alias(name))
+    values = np.asarray(data)
+    if isinstance(data, (list, tuple)) and values.dtype.kind not in "biuf":
+        values = np.fromiter(data, object, len(data))  # NumPy would turn [1, "a"] into two texts
+    return ArrayColumn(name, values)
+
+
+def import_narwhals() -> Any:
+    """narwhals, or an error that says how to install it."""
+    try:
+        import narwhals
+    except ImportError as error:
+        raise MissingPackageError("DataFrames need narwhals: pip install 'lamina[table]'") from error
+    return narwhals

@@ -1,0 +1,300 @@
+"""Turns a table into the two arrays that a network takes: numbers, and codes that choose embeddings.
+
+The preprocessing is RealMLP-TD's (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491, section 3), and
+beyond it missing numbers: they get the median, and a column that had any in training gets a second column
+that says where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.check import check
+from lamina.table.columns import Column, value_name
+from lamina.table.messages import row
+from lamina.table.scale import count_statistics, matrix_statistics, robust_statistics, smooth_clip
+from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.tables import Table
+
+__all__ = ["Encoded", "TableEncoder"]
+
+FORMAT_VERSION = 1
+
+_BLOCK = 1 << 20
+"""Elements that a temporary array may have."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A table as a network takes it; see `TableEncoder` for which column is what.
+
+    Attributes:
+        numeric: float32, (rows, inputs), C order: raw numbers first, then what says where they are missing,
+            then one-hot categories; all scaled.
+        codes: int32, (rows, embedded columns), C order: 0 for missing and unknown, else 1 … cardinality − 1.
+    """
+
+    numeric: np.ndarray
+    codes: np.ndarray
+
+
+class TableEncoder:
+    """Encodes tables that fit a schema.
+
+    * Numbers: minus the median, divided by the interquartile range (half the range where that is 0, 0 for a
+      constant), then x / √(1 + (x/3)²). A missing number becomes 0, the median's place.
+    * Where numbers were missing in training, a column with 1 for missing and 0 for present, scaled likewise.
+    * Booleans and two categories: one column of −1 and 1, with 0 for missing and unknown; up to `max_one_hot`
+      categories: one column each, all 0 for missing and unknown; scaled like numbers.
+    * More categories: integer codes for an embedding.
+
+    Args:
+        schema: what `infer` found in the training table.
+        max_one_hot: columns with more categories are embedded.
+        missing_indicator: whether to add columns that say where numbers are missing.
+        robust_scale: whether to subtract the median and scale; if not, a missing number becomes the median.
+        smooth_clip: whether to clip.
+
+    Attributes:
+        numeric_names: what each column of `Encoded.numeric` holds: "age", "age missing", "color=red", …
+        n_numbers: how many of them, from the first on, are raw numbers (which get an embedding of numbers).
+        code_names: the column behind each column of `Encoded.codes`.
+        cardinalities: how many codes each of them has, 0 included: the rows of its embedding.
+
+    >>> import polars as pl
+    >>> from lamina.table.kinds import infer
+    >>> frame = pl.DataFrame({"age": [10, 20, 30, 40], "color": ["red", "blue", "red", None]})
+    >>> encoder = TableEncoder(infer(frame), smooth_clip=False).fit(frame)
+    >>> encoder.numeric_names, encoder.n_numbers
+    (('age', 'color=red'), 1)
+    >>> encoder.transform(frame).numeric
+    array([[-1.        ,  0.4       ],
+           [-0.33333334, -1.2       ],
+           [ 0.33333334,  0.4       ],
+           [ 1.        , -0.4       ]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        max_one_hot: int = 8,
+        missing_indicator: bool = True,
+        robust_scale: bool = True,
+        smooth_clip: bool = True,
+    ) -> None:
+        self.schema = schema
+        self.max_one_hot = max_one_hot
+        self.missing_indicator = missing_indicator
+        self.robust_scale = robust_scale
+        self.smooth_clip = smooth_clip
+        categories = [column for column in schema.used if column.kind != "numeric"]
+        self._numbers = [column for column in schema.used if column.kind == "numeric"]
+        self._gaps = [column for column in self._numbers if column.missing and missing_indicator]
+        self._one_hot = [column for column in categories if len(column.categories) <= max_one_hot]
+        self._embedded = [column for column in categories if len(column.categories) > max_one_hot]
+        names = [column.name for column in self._numbers]
+        names += [f"{column.name} missing" for column in self._gaps]
+        names += [f"{column.name}={value}" for column in self._one_hot for value in _shown_values(column)]
+        self.numeric_names = tuple(names)
+        self.n_numbers = len(self._numbers)
+        self.code_names = tuple(column.name for column in self._embedded)
+        self.cardinalities = tuple(len(column.categories) + 1 for column in self._embedded)
+        # A value x becomes (x − center) · factor, a missing number first becomes fill.
+        self._center = np.zeros(len(names))
+        self._factor = np.ones(len(names))
+        self._fill = np.zeros(self.n_numbers)
+        self._fitted = False
+
+    def fit(self, data: Any) -> TableEncoder:
+        """Learn medians and scales from a training table; returns the encoder itself.
+
+        Raises:
+            DataError: the table does not fit the schema, or has no rows.
+        """
+        table = check(self.schema, data)
+        if not table.rows:
+            raise DataError("the table has no rows (0 samples); scaling needs at least 1")
+        centers, factors = self._statistics(table)
+        self._fill = centers[: self.n_numbers].copy()
+        if self.robust_scale:
+            self._center, self._factor = centers, factors
+        self._fitted = True
+        return self
+
+    def _statistics(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """The median of each encoded column, and the factor that scales it."""
+        pairs: list[tuple[float, float]] = []
+        if table.matrix is not None:
+            centers, factors = matrix_statistics(table.matrix)
+            pairs += zip(centers.tolist(), factors.tolist(), strict=True)
+        else:
+            pairs += [robust_statistics(table.column(column.name).numbers()) for column in self._numbers]
+        for column in self._gaps:
+            missing = table.column(column.name).missing()
+            pairs.append(count_statistics(np.array([0, 1]), np.array([table.rows - missing, missing])))
+        for column in self._one_hot:
+            pairs += _one_hot_statistics(column, table.column(column.name))
+        statistics = np.array(pairs, np.float64).reshape(-1, 2)
+        return statistics[:, 0].copy(), statistics[:, 1].copy()
+
+    def transform(self, data: Any) -> Encoded:
+        """Encode a table; needs memory for the result and a few MiB.
+
+        Raises:
+            DataError: not fitted yet, a table that does not fit the schema (see `check`), an infinite number.
+        """
+        if not self._fitted:
+            raise DataError("this TableEncoder is not fitted yet; call fit with the training table first")
+        table = check(self.schema, data)
+        numeric = np.empty((table.rows, len(self.numeric_names)), np.float32)
+        codes = np.empty((table.rows, len(self._embedded)), np.int32)
+        self._write_numbers(table, numeric)
+        self._write_gaps(table, numeric)
+        self._write_one_hot(table, numeric)
+        for j, column in enumerate(self._embedded):
+            codes[:, j] = _codes(column, table.column(column.name))
+        return Encoded(numeric, codes)
+
+    def fit_transform(self, data: Any) -> Encoded:
+        """`fit`, then `transform` of the same table."""
+        return self.fit(data).transform(data)
+
+    def _write_numbers(self, table: Table, numeric: np.ndarray) -> None:
+        if table.matrix is not None:
+            self._scale(table.matrix, slice(0, self.n_numbers), numeric[:, : self.n_numbers])
+            return
+        for j, column in enumerate(self._numbers):
+            values = table.column(column.name).numbers().reshape(-1, 1)
+            self._scale(values, slice(j, j + 1), numeric[:, j : j + 1])
+
+    def _scale(self, values: np.ndarray, columns: slice, out: np.ndarray) -> None:
+        """Scale and clip `values` (rows, columns) into `out`, some rows at a time."""
+        # What float32 holds exactly is computed in float32; a time in seconds needs float64 until its median
+        # is subtracted.
+        work = np.float32 if np.can_cast(values.dtype, np.float32) else np.float64
+        center = self._center[columns].astype(work)
+        factor = _factor_as(self._factor[columns], work)
+        fill = ((self._fill[columns] - self._center[columns]) * self._factor[columns]).astype(work)
+        rows = max(1, _BLOCK // max(1, values.shape[1]))
+        for start in range(0, len(values), rows):
+            part = values[start : start + rows]
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaled = np.subtract(part, center, dtype=work)
+                scaled *= factor
+                if values.dtype.kind == "f" and not np.isfinite(part).all():
+                    self._require_no_infinity(part, start, columns)
+                    np.copyto(scaled, fill, where=np.isnan(part))
+                if self.smooth_clip:
+                    smooth_clip(scaled)
+                out[start : start + rows] = scaled
+
+    def _require_no_infinity(self, part: np.ndarray, start: int, columns: slice) -> None:
+        infinite = np.argwhere(np.isinf(part))
+        if len(infinite):
+            i, j = infinite[0]
+            name = self._numbers[columns.start + j].name
+            raise DataError(
+                f"column {name!r} has an infinite value, {part[i, j]}, in {row(start + int(i))}; "
+                "correct it or make it missing (NaN)"
+            )
+
+    def _write_gaps(self, table: Table, numeric: np.ndarray) -> None:
+        for j, column in enumerate(self._gaps, start=self.n_numbers):
+            absent, present = self._encoded_values(j, np.array([[1.0], [0.0]]))
+            numeric[:, j] = np.where(np.isnan(table.column(column.name).numbers()), absent, present)
+
+    def _write_one_hot(self, table: Table, numeric: np.ndarray) -> None:
+        j = self.n_numbers + len(self._gaps)
+        for column in self._one_hot:
+            patterns = _patterns(len(column.categories))
+            width = patterns.shape[1]
+            encoded = self._encoded_values(j, patterns)
+            codes = _codes(column, table.column(column.name))
+            rows = _BLOCK // width
+            for start in range(0, table.rows, rows):
+                numeric[start : start + rows, j : j + width] = encoded[codes[start : start + rows]]
+            j += width
+
+    def _encoded_values(self, first: int, values: np.ndarray) -> np.ndarray:
+        """What `values` (any, columns) become in the encoded columns from `first` on."""
+        columns = slice(first, first + values.shape[1])
+        encoded = (values - self._center[columns]) * self._factor[columns]
+        if self.smooth_clip:
+            smooth_clip(encoded)
+        return encoded.astype(np.float32)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """All that the encoder is: a dictionary for JSON, and named float64 arrays."""
+        settings = {
+            "version": FORMAT_VERSION,
+            "schema": self.schema.to_dict(),
+            "max_one_hot": self.max_one_hot,
+            "missing_indicator": self.missing_indicator,
+            "robust_scale": self.robust_scale,
+            "smooth_clip": self.smooth_clip,
+        }
+        return settings, {"center": self._center, "factor": self._factor, "fill": self._fill}
+
+    @classmethod
+    def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TableEncoder:
+        """The fitted encoder whose `state` this is.
+
+        Raises:
+            DataError: of another version, or its parts do not fit together.
+        """
+        if settings.get("version") != FORMAT_VERSION:
+            version = settings.get("version")
+            raise DataError(f"a table encoder of version {version!r}; this lamina reads {FORMAT_VERSION}")
+        try:
+            options = {key: value for key, value in settings.items() if key not in ("version", "schema")}
+            encoder = cls(Schema.from_dict(settings["schema"]), **options)
+            for name in ("center", "factor", "fill"):
+                own = getattr(encoder, f"_{name}")
+                own[:] = arrays[name]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"not the state of a table encoder: {error}") from error
+        encoder._fitted = True
+        return encoder
+
+
+def _factor_as(factor: np.ndarray, dtype: type[np.float32] | type[np.float64]) -> np.ndarray:
+    """Factors in `dtype`, kept finite: 0 · ∞ would be NaN."""
+    return np.minimum(factor, np.finfo(dtype).max).astype(dtype)
+
+
+def _shown_values(column: ColumnSchema) -> tuple[str, ...]:
+    """The categories that have a column; of two, the second, whose value is 1."""
+    return column.categories[1:] if len(column.categories) == 2 else column.categories
+
+
+def _patterns(categories: int) -> np.ndarray:
+    """One-hot values (categories + 1, columns) of missing-or-unknown and each category."""
+    if categories == 2:
+        return np.array([[0.0], [-1.0], [1.0]])
+    return np.vstack([np.zeros(categories), np.eye(categories)])
+
+
+def _codes(expected: ColumnSchema, column: Column) -> np.ndarray:
+    """1 + the position of each row's category, 0 for missing and unknown ones; int32."""
+    lookup = {name: code for code, name in enumerate(expected.categories, start=1)}
+    return column.mapped(lambda value: lookup.get(value_name(value), 0), np.int32)
+
+
+def _one_hot_statistics(expected: ColumnSchema, column: Column) -> list[tuple[float, float]]:
+    counts = dict.fromkeys(expected.categories, 0)
+    for value, count in column.value_counts():
+        name = value_name(value)
+        if name in counts:
+            counts[name] += count
+    rows = np.array([counts[name] for name in expected.categories])
+    if len(rows) == 2:
+        return [
+            count_statistics(np.array([-1, 0, 1]), np.array([rows[0], len(column) - rows.sum(), rows[1]]))
+        ]
+    return [count_statistics(np.array([0, 1]), np.array([len(column) - n, n])) for n in rows]

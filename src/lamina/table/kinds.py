@@ -1,0 +1,301 @@
+"""Finds out what each column of a training table is: `infer` makes the `Schema` that encoding starts from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.columns import Column, as_column, value_name
+from lamina.table.messages import closest, listed, row, warn
+from lamina.table.schema import ColumnSchema, Schema, Target, Task
+from lamina.table.tables import Table, as_table
+from lamina.table.target import infer_target, target_column
+from lamina.table.values import MISSING_TOKENS, is_date, number_in
+
+__all__ = ["Choice", "infer"]
+
+Choice = Literal["numeric", "categorical", "drop"]
+"""What a user may say of a column."""
+
+UNIQUE = 0.95
+"""Text of which more than this share of rows is distinct tells rows apart instead of describing them."""
+
+FEW_ROWS = 20
+"""In a table of fewer rows, text that never repeats may do so by chance, and stays."""
+
+MOSTLY = 0.9
+"""Text of which at least this share is numbers was probably meant as numbers, or as codes."""
+
+
+def infer(
+    data: Any,
+    target: Any = None,
+    *,
+    task: Task | None = None,
+    kinds: Mapping[Any, Choice] | None = None,
+) -> Schema:
+    """Find out what the columns of a training table are.
+
+    Numbers stay numbers, integers with few distinct values too (say `kinds={"rank": "categorical"}` where
+    they are names of things). Text and categorical types are categories; text that is mostly numbers with
+    very many distinct values counts as numbers. Left out with a warning: constant columns, columns without a
+    value, text that differs in (almost) every row. Columns of an array without names are all kept and
+    constant ones become zeros, so that positions in the array are positions in the network.
+
+    Args:
+        data: the training table, see `as_table`.
+        target: the name of the column to predict; or its values, if they are not in the table; or None.
+        task: "classification" or "regression", where the inferred one is wrong.
+        kinds: by column name (or position), what the column is: "numeric", "categorical" or "drop".
+
+    Raises:
+        DataError: no rows, 1 row, no usable column, an infinite number, dates, numbers with text among them,
+            a type that no network can use; a target that is absent, missing somewhere, constant or of one
+            class. The message names the column, the first such row, and what to do.
+
+    Example:
+        >>> import polars as pl
+        >>> frame = pl.DataFrame({"age": [39, 50, 38], "sex": ["M", "F", None], "y": [0.5, 1.0, 2.5]})
+        >>> schema = infer(frame, "y")
+        >>> [(column.name, column.kind, column.missing) for column in schema.columns]
+        [('age', 'numeric', 0), ('sex', 'categorical', 1)]
+        >>> schema.target.task
+        'regression'
+    """
+    table = as_table(data)
+    _require_size(table)
+    choices = _named_choices(table, kinds or {})
+    found = _infer_target(table, target, task)
+    own = target if isinstance(target, str) else None
+    if table.matrix is not None and own is None:
+        columns = _matrix_columns(table.matrix, table.names, choices)
+    else:
+        names = [name for name in table.names if name != own]
+        columns = [_judge(table.column(name), choices.get(name), table.named) for name in names]
+    _report_left_out(columns)
+    if not any(column.used for column in columns):
+        raise DataError(
+            f"none of the {len(columns)} columns can be learned from: "
+            + "; ".join(f"{column.name!r} is {column.kind}" for column in columns[:10])
+        )
+    return Schema(tuple(columns), table.rows, table.named, found)
+
+
+def _require_size(table: Table) -> None:
+    if not table.names:
+        raise DataError(
+            f"Found 0 feature(s) (shape=({table.rows}, 0)) while a minimum of 1 is required: "
+            "the table has no columns"
+        )
+    if table.rows < 2:
+        rows = "no rows (0 samples)" if table.rows == 0 else "only 1 row (1 sample)"
+        raise DataError(f"the table has {rows}; training needs at least 2")
+
+
+def _named_choices(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choice]:
+    choices: dict[str, Choice] = {}
+    for key, choice in kinds.items():
+        name = table.names[key] if isinstance(key, int) and 0 <= key < len(table.names) else str(key)
+        if name not in table:
+            raise DataError(
+                f"kinds names a column {name!r} that the table does not have.{closest(name, table.names)}"
+            )
+        if choice not in ("numeric", "categorical", "drop"):
+            raise DataError(f"kinds[{name!r}] is 'numeric', 'categorical' or 'drop', not {choice!r}")
+        choices[name] = choice
+    return choices
+
+
+def _infer_target(table: Table, target: Any, task: Task | None) -> Target | None:
+    if target is None:
+        return None
+    column = target_column(table, target) if isinstance(target, str) else as_column(target)
+    if len(column) != table.rows:
+        raise DataError(f"the target has {len(column)} values, the table {table.rows} rows")
+    return infer_target(column, task)
+
+
+def _report_left_out(columns: list[ColumnSchema]) -> None:
+    reasons = {
+        "constant": "have the same value in every row",
+        "missing": "have no values",
+        "id": "hold text that differs in (almost) every row, as ids and names do",
+        "text": "hold sentences, which a network on tables cannot read (turn them into numbers first)",
+    }
+    for kind, reason in reasons.items():
+        names = [column.name for column in columns if column.kind == kind]
+        if names:
+            keep = ' (kinds={"' + names[0] + '": "categorical"} keeps it)' if kind == "id" else ""
+            warn(f"left out {len(names)} column(s) that {reason}: {listed(names)}{keep}")
+
+
+def _judge(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
+    """What one column is."""
+    if choice == "drop":
+        return ColumnSchema(column.name, "dropped", column.type_name, note="left out by choice")
+    missing = column.missing()
+    if column.storage == "empty" or missing == len(column):
+        return ColumnSchema(column.name, "missing" if named else "numeric", column.type_name, len(column))
+    if column.storage == "other":
+        raise DataError(
+            f"column {column.name!r} has type {column.type_name}, which no network can use; turn it into "
+            f"numbers or categories, or leave it out with kinds={{{column.name!r}: 'drop'}}"
+        )
+    if choice == "categorical":
+        return _categorical(column, missing, named, "chosen")
+    if column.storage in ("date", "duration"):
+        raise _date_error(column, column.value_counts()[0][0])
+    if column.storage == "number" or (column.storage == "boolean" and choice == "numeric"):
+        return _numeric(column, column.numbers(), named)
+    if column.storage == "boolean":
+        return _categorical(column, missing, named)
+    return _judge_text(column, choice, missing, named)
+
+
+def _date_error(column: Column, example: object) -> DataError:
+    what, parts = "dates", "the year, the month, the weekday or the days since a date"
+    if column.storage == "duration":
+        what, parts = "durations", "days or hours"
+    return DataError(
+        f"column {column.name!r} holds {what} (such as {value_name(example)!r}); put what matters in them "
+        f"into columns of numbers, such as {parts} (pandas: frame[{column.name!r}].dt, polars: "
+        f"pl.col({column.name!r}).dt), or leave it out with kinds={{{column.name!r}: 'drop'}}"
+    )
+
+
+def _numeric(column: Column, values: np.ndarray, named: bool, note: str = "") -> ColumnSchema:
+    """Numbers: their range, missing ones NaN."""
+    present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    if not len(present):
+        return ColumnSchema(column.name, "missing" if named else "numeric", column.type_name, len(values))
+    low, high = float(present.min()), float(present.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = int(np.argmax(np.isinf(values)))
+        raise DataError(
+            f"column {column.name!r} has an infinite value, {values[bad]}, in {row(bad)}; "
+            "correct it or make it missing (NaN)"
+        )
+    missing = len(values) - len(present)
+    kind = "constant" if low == high and not missing and named else "numeric"
+    mean = float(present.mean(dtype=np.float64)) if named else None
+    return ColumnSchema(
+        column.name, kind, column.type_name, missing, low=low, high=high, mean=mean, note=note
+    )
+
+
+def _categorical(column: Column, missing: int, named: bool, note: str = "") -> ColumnSchema:
+    """Categories, sorted by name so that their order does not depend on the rows'."""
+    counts: dict[str, int] = {}
+    for value, count in column.value_counts():
+        name = value_name(value)
+        counts[name] = counts.get(name, 0) + count
+    names = tuple(sorted(counts))
+    kind = "boolean" if column.storage == "boolean" else "categorical"
+    if len(names) == 1 and not missing and named:
+        kind = "constant"
+    rows = tuple(counts[name] for name in names)
+    return ColumnSchema(column.name, kind, column.type_name, missing, names, rows, note=note)
+
+
+def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool) -> ColumnSchema:
+    """Text, or Python objects of several types: categories, numbers, dates, ids or sentences."""
+    if column.categorical and choice is None:
+        return _categorical(column, missing, named)
+    present = len(column) - missing
+    unique = present >= FEW_ROWS and column.distinct() > UNIQUE * present
+    if unique and choice is None:
+        sample = [value_name(value) for value, _ in column.head(1000).value_counts()]
+        numbers = sum(number_in(text) is not None or text.strip() in MISSING_TOKENS for text in sample)
+        if numbers < MOSTLY * len(sample) and not _all_dates(sample):
+            words = sum(len(text.split()) for text in sample) / len(sample)
+            return ColumnSchema(column.name, "text" if words >= 4 else "id", column.type_name, missing)
+    counts = column.value_counts()
+    if choice is None and _all_dates([value_name(value) for value, _ in counts]):
+        raise _date_error(column, counts[0][0])
+    if choice == "numeric" or (choice is None and _looks_measured(counts)):
+        return _numbers_in_text(column, counts, choice, named)
+    if choice is None:
+        _warn_of_mixture(column, counts)
+    return _categorical(column, missing, named)
+
+
+def _all_dates(texts: list[str]) -> bool:
+    values = [text for text in texts if text.strip() not in MISSING_TOKENS]
+    return bool(values) and all(map(is_date, values))
+
+
+def _looks_measured(counts: list[tuple[object, int]]) -> bool:
+    """Whether texts are numbers that were measured, not a few codes: almost all are numbers, very many."""
+    numeric = [count for value, count in counts if number_in(value_name(value)) is not None]
+    rows = sum(count for value, count in counts if value_name(value).strip() not in MISSING_TOKENS)
+    return len(numeric) > max(20, 0.05 * rows) and sum(numeric) >= MOSTLY * rows
+
+
+def _numbers_in_text(
+    column: Column, counts: list[tuple[object, int]], choice: Choice | None, named: bool
+) -> ColumnSchema:
+    for value, _ in counts:
+        text = value_name(value)
+        if number_in(text) is None and text.strip() not in MISSING_TOKENS:
+            raise DataError(
+                f"column {column.name!r} holds numbers, but {text!r} in {row(column.row_of(value))}; correct "
+                "it or make it missing, or say that the column is text with "
+                f"kinds={{{column.name!r}: 'categorical'}}"
+            )
+    if choice is None:
+        warn(
+            f"column {column.name!r} holds numbers as text; it is used as numbers "
+            f'(kinds={{"{column.name}": "categorical"}} would make it categories)'
+        )
+    return _numeric(column, text_numbers(column), named, "numbers as text")
+
+
+def text_numbers(column: Column) -> np.ndarray:
+    """The numbers in a column of text, NaN for what is missing or not a number."""
+
+    def parse(value: object) -> float:
+        number = number_in(value_name(value))
+        return np.nan if number is None else number
+
+    return column.mapped(parse, np.float64)
+
+
+def _warn_of_mixture(column: Column, counts: list[tuple[object, int]]) -> None:
+    """Warn where categories are of several types, or almost all numbers: someone's typing slip, perhaps."""
+    types: Counter[str] = Counter()
+    numeric = 0
+    for value, count in counts:
+        types[type(value).__name__] += count
+        numeric += count * (number_in(value_name(value)) is not None)
+    rows = types.total()
+    if len(types) > 1:
+        common = types.most_common(1)[0][0]
+        odd = next(value for value, _ in counts if type(value).__name__ != common)
+        what = f"mixes types: mostly {common}, but {odd!r} ({type(odd).__name__})"
+    elif MOSTLY * rows <= numeric < rows:
+        odd = next(value for value, _ in counts if number_in(value_name(value)) is None)
+        what = f"is almost all numbers, but {odd!r}"
+    else:
+        return
+    warn(f"column {column.name!r} {what} in {row(column.row_of(odd))}; all its values are used as categories")
+
+
+def _matrix_columns(
+    matrix: np.ndarray, names: tuple[str, ...], choices: dict[str, Choice]
+) -> list[ColumnSchema]:
+    """The columns of an array of numbers, whose ranges are found for all columns at once."""
+    low, high = matrix.min(axis=0), matrix.max(axis=0)  # NaN or infinite where the column has such a value
+    type_name = str(matrix.dtype)
+    columns: list[ColumnSchema] = []
+    for i, name in enumerate(names):
+        if name not in choices and np.isfinite(low[i]) and np.isfinite(high[i]):
+            columns.append(ColumnSchema(name, "numeric", type_name, low=float(low[i]), high=float(high[i])))
+        elif name in choices:
+            columns.append(_judge(as_column(matrix[:, i], name), choices[name], named=False))
+        else:
+            columns.append(_numeric(as_column(matrix[:, i], name), matrix[:, i], named=False))
+    return columns

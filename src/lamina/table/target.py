@@ -1,0 +1,205 @@
+"""The column to predict: which task it sets, its classes, and its values as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.columns import Column, value_name
+from lamina.table.messages import closest, listed, row, warn
+from lamina.table.schema import Target, Task
+from lamina.table.tables import Table
+from lamina.table.values import number_in
+
+__all__ = ["infer_target", "target_column", "target_values"]
+
+FEW_CLASSES = 20
+"""Integers with at most this many distinct values, in 5 rows or more each on average, are classes."""
+
+
+def target_column(table: Table, name: str) -> Column:
+    """The target in a table.
+
+    Raises:
+        DataError: there is no such column; the message lists the columns and the nearest name.
+    """
+    if name not in table:
+        raise DataError(
+            f"there is no column {name!r} to predict.{closest(name, table.names)} "
+            f"The table has {listed(table.names, limit=20)}"
+        )
+    return table.column(name)
+
+
+def infer_target(column: Column, task: Task | None = None) -> Target:
+    """Find out which task a target sets, and its classes or range.
+
+    Text and booleans are classes; so are integers with few distinct values (see `FEW_CLASSES`); other numbers
+    are a regression. `task` overrides this.
+
+    Raises:
+        DataError: missing or infinite values, dates, a single class, a constant, almost as many classes as
+            rows, or a task that the values do not allow; the message names the column and a row.
+
+    >>> from lamina.table.columns import as_column
+    >>> infer_target(as_column(["no", "yes", "no"])).classes
+    ('no', 'yes')
+    >>> infer_target(as_column([0.5, 1.25, 3.0])).task
+    'regression'
+    """
+    if task not in (None, "classification", "regression"):
+        raise DataError(f"task is 'classification' or 'regression', not {task!r}")
+    _require_values(column)
+    if column.storage == "number":
+        inferred, reason = _task_of_numbers(column)
+    else:
+        inferred, reason = "classification", f"{column.storage} values"
+    if task is not None:
+        inferred, reason = task, "chosen"
+    return _classes(column, reason) if inferred == "classification" else _range(column, reason)
+
+
+def _require_values(column: Column) -> None:
+    if column.storage in ("date", "duration", "other"):
+        raise DataError(
+            f"the target {column.name!r} has type {column.type_name}, which can be neither classes nor "
+            "numbers; derive one of them from it first"
+        )
+    missing = column.missing()
+    if missing == len(column):
+        raise DataError(f"the target {column.name!r} has no values ({len(column)} rows, all missing)")
+    if missing:
+        raise DataError(
+            f"the target {column.name!r} is missing in {missing} of {len(column)} rows, first in "
+            f"{row(column.first_missing())}; leave those rows out"
+        )
+    if column.storage == "number" and not np.isfinite(column.numbers()).all():
+        bad = int(np.argmin(np.isfinite(column.numbers())))
+        raise DataError(
+            f"the target {column.name!r} is infinite in {row(bad)}; correct it or leave the row out"
+        )
+
+
+def _task_of_numbers(column: Column) -> tuple[Task, str]:
+    values = column.numbers()
+    distinct = column.distinct()
+    if values.dtype.kind == "f":
+        return "regression", f"floating-point numbers with {distinct} distinct values"
+    if distinct <= 2 or (distinct <= FEW_CLASSES and 5 * distinct <= len(column)):
+        return "classification", f"integers with {distinct} distinct values"
+    return "regression", f"integers with {distinct} distinct values"
+
+
+def _classes(column: Column, reason: str) -> Target:
+    merged: dict[str, tuple[object, int]] = {}
+    for value, count in column.value_counts():
+        name = value_name(value)
+        merged[name] = (value, count + merged.get(name, (value, 0))[1])
+    if len(merged) < 2:
+        raise DataError(
+            f"the target {column.name!r} has only one class, {next(iter(merged))!r}, in all "
+            f"{len(column)} rows; there is nothing to learn"
+        )
+    if len(column) >= 20 and len(merged) > 0.95 * len(column):
+        raise DataError(
+            f"the target {column.name!r} has {len(merged)} classes in {len(column)} rows, as ids or measured "
+            "numbers would; classes must repeat (for numbers choose the task 'regression')"
+        )
+    ordered = sorted(merged.values(), key=lambda pair: _class_order(pair[0]))
+    single = [value_name(value) for value, count in ordered if count == 1]
+    if single and len(column) >= 20:
+        warn(
+            f"{len(single)} of the {len(ordered)} classes of {column.name!r} have a single row: "
+            f"{listed(single)}; they cannot be both learned and validated"
+        )
+    return Target(
+        column.name,
+        "classification",
+        reason,
+        classes=tuple(_plain(value) for value, _ in ordered),
+        counts=tuple(count for _, count in ordered),
+    )
+
+
+def _class_order(value: object) -> tuple[bool, float, str]:
+    if isinstance(value, str):
+        return True, 0.0, value
+    return False, float(cast(float, value)), ""
+
+
+def _plain(value: object) -> str | int | float | bool:
+    """A class as JSON can hold it."""
+    if isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    number = float(cast(float, value))
+    return int(number) if number.is_integer() else number
+
+
+def _range(column: Column, reason: str) -> Target:
+    values = _numbers(column)
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        raise DataError(
+            f"the target {column.name!r} is constant: {low:g} in all {len(column)} rows; "
+            "there is nothing to learn"
+        )
+    return Target(
+        column.name, "regression", reason, low=low, high=high, mean=float(values.mean(dtype=np.float64))
+    )
+
+
+def _numbers(column: Column) -> np.ndarray:
+    if column.storage in ("number", "boolean"):
+        return column.numbers().astype(np.float64)
+    for value, _ in column.value_counts():
+        if number_in(value_name(value)) is None:
+            raise DataError(
+                f"the target {column.name!r} cannot be a regression: it is {value_name(value)!r}, "
+                f"not a number, in {row(column.row_of(value))}"
+            )
+    return column.mapped(lambda value: cast(float, number_in(value_name(value))), np.float64)
+
+
+def target_values(target: Target, column: Column) -> np.ndarray:
+    """A target's values as numbers, for training or for judging predictions.
+
+    Args:
+        target: what `infer_target` found in the training table.
+        column: the target's column in that table or another.
+
+    Returns:
+        Of a regression, float64. Of a classification, int32: positions in `target.classes`; −1 for a class
+        that training did not have, with a warning that names it, its number of rows and its first row.
+
+    Raises:
+        DataError: missing or infinite values, or text where numbers are needed.
+
+    >>> from lamina.table.columns import as_column
+    >>> target = infer_target(as_column(["no", "yes", "no"]))
+    >>> target_values(target, as_column(["yes", "no"]))
+    array([1, 0], dtype=int32)
+    """
+    _require_values(column)
+    if target.task == "regression":
+        return _numbers(column)
+    lookup = {value_name(value): i for i, value in enumerate(target.classes)}
+    unknown = [(value, count) for value, count in column.value_counts() if value_name(value) not in lookup]
+    if unknown:
+        warn(
+            f"the target {column.name!r} has {len(unknown)} classes that training did not have: "
+            f"{_described(column, unknown)}; a prediction for these rows cannot be right"
+        )
+    return column.mapped(lambda value: lookup.get(value_name(value), -1), np.int32)
+
+
+def _described(column: Column, classes: Sequence[tuple[object, int]], limit: int = 3) -> str:
+    parts = [
+        f"{value_name(value)!r} in {count} rows, first in {row(column.row_of(value))}"
+        for value, count in classes[:limit]
+    ]
+    return "; ".join(parts) + (f"; and {len(classes) - limit} more" if len(classes) > limit else "")

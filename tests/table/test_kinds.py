@@ -1,0 +1,212 @@
+"""What `infer` makes of every kind of column, and how it speaks about the ones it cannot use."""
+
+import datetime
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamina.errors import DataError
+from lamina.table.kinds import infer
+from lamina.table.messages import DataWarning
+from lamina.table.schema import Schema
+
+GOOD = list(range(100))
+
+
+def kinds_of(frame, **options):
+    return {column.name: column.kind for column in infer(frame, **options).columns}
+
+
+def test_the_kinds_of_a_usual_table():
+    frame = pl.DataFrame(
+        {
+            "age": [39, 50, None, 28],
+            "rank": [1, 2, 1, 2],
+            "wage": [1.5, float("nan"), 3.0, 4.0],
+            "color": ["red", "blue", None, "red"],
+            "member": [True, False, None, True],
+        }
+    )
+    schema = infer(frame)
+    assert {c.name: c.kind for c in schema.columns} == {
+        "age": "numeric",
+        "rank": "numeric",
+        "wage": "numeric",
+        "color": "categorical",
+        "member": "boolean",
+    }
+    assert [c.missing for c in schema.columns] == [1, 0, 1, 1, 1]
+    assert schema["age"].low == 28 and schema["age"].high == 50 and schema["age"].mean == 39
+    assert (schema["color"].categories, schema["color"].counts) == (("blue", "red"), (1, 2))
+    assert schema["member"].categories == ("false", "true")
+    assert schema["rank"].note == "" and schema.named and schema.rows == 4
+
+
+def test_choices_override_and_are_checked():
+    frame = pl.DataFrame({"rank": [1, 2, 1], "size": ["1", "2", "30"], "junk": [1, 2, 3]})
+    choices = {"rank": "categorical", "size": "numeric", "junk": "drop"}
+    assert kinds_of(frame, kinds=choices) == {"rank": "categorical", "size": "numeric", "junk": "dropped"}
+    assert infer(np.array([[1, 2], [2, 2]]), kinds={0: "categorical"})["x0"].categories == ("1", "2")
+    with pytest.raises(DataError, match=r"'sizes'.*Did you mean 'size'"):
+        infer(frame, kinds={"sizes": "drop"})
+    with pytest.raises(DataError, match="not 'nominal'"):
+        infer(frame, kinds={"size": "nominal"})
+    with pytest.raises(DataError, match=r"'x' .*'three'.*row 2"):
+        infer(pl.DataFrame({"x": ["1", "2", "three"]}), kinds={"x": "numeric"})
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "message"),
+    [
+        ([7] * 100, "constant", "'bad'"),
+        (["x"] * 100, "constant", "same value"),
+        ([None] * 100, "missing", "no values"),
+        ([float("nan")] * 100, "missing", "'bad'"),
+        ([f"A-{i}" for i in range(100)], "id", "differs in"),
+        ([f"the dog number {i} was seen" for i in range(100)], "text", "sentences"),
+    ],
+)
+def test_columns_left_out_with_a_warning(values, kind, message):
+    frame = pl.DataFrame({"good": GOOD, "bad": values})
+    with pytest.warns(DataWarning, match=message) as record:
+        assert kinds_of(frame) == {"good": "numeric", "bad": kind}
+    assert record[0].filename == __file__
+
+
+def test_many_left_out_columns_make_one_warning():
+    frame = pl.DataFrame({"good": GOOD} | {f"c{i}": [1] * 100 for i in range(50)})
+    with pytest.warns(DataWarning, match="left out 50 column.*and 45 more") as record:
+        infer(frame)
+    assert len(record) == 1
+
+
+def test_one_value_and_missing_ones_is_not_constant():
+    frame = pl.DataFrame({"a": ["yes", None, "yes"], "b": [1, None, 1]})
+    assert kinds_of(frame) == {"a": "categorical", "b": "numeric"}
+
+
+def test_unique_text_stays_where_it_may_be_chance_or_is_chosen():
+    assert kinds_of(pl.DataFrame({"name": ["a", "b", "c"]})) == {"name": "categorical"}
+    names = pl.DataFrame({"name": [f"n{i}" for i in range(100)]})
+    assert kinds_of(names, kinds={"name": "categorical"}) == {"name": "categorical"}
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ([datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)], "dates"),
+        ([datetime.datetime(2024, 1, 1), None], "dates"),
+        ([datetime.timedelta(1), datetime.timedelta(2)], "durations"),
+        (["2024-01-01", "2024-02-01 10:30"], "dates"),
+        (["1/2/24", "1/3/24"], "dates"),
+        ([f"2{i:03}-01-01" for i in range(100)], "dates"),
+    ],
+)
+@pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
+def test_dates_are_an_error_that_says_what_to_do(values, what, make):
+    with pytest.raises(DataError, match=f"'when' holds {what}.*columns of numbers.*'drop'"):
+        infer(make({"when": values, "good": range(len(values))}))
+
+
+def test_an_infinite_number_is_named():
+    for frame in (
+        pl.DataFrame({"a": [1.0, 2.0], "b": [0.0, float("inf")]}),
+        pd.DataFrame({"a": [1.0, 2.0], "b": [None, -np.inf]}),
+    ):
+        with pytest.raises(DataError, match=r"'b' has an infinite value.*row 1"):
+            infer(frame)
+    with pytest.raises(DataError, match=r"'x1' has an infinite value.*row 0"):
+        infer(np.array([[np.nan, np.inf], [1, 2]]))
+
+
+def test_numbers_in_text():
+    measured = [str(i / 7) for i in range(100)]
+    with pytest.warns(DataWarning, match="'x' holds numbers as text"):
+        schema = infer(pd.DataFrame({"x": [*measured, " "]}))
+    assert (schema["x"].kind, schema["x"].missing, schema["x"].low) == ("numeric", 1, 0.0)
+    with pytest.raises(DataError, match=r"'x' holds numbers, but 'n.d.' in row 100"):
+        infer(pd.DataFrame({"x": [*measured, "n.d."]}))
+    assert kinds_of(pd.DataFrame({"x": ["1", "2", "1"]})) == {"x": "categorical"}
+    with pytest.warns(DataWarning, match="'x' is almost all numbers, but 'V57' in row 40"):
+        assert kinds_of(pd.DataFrame({"x": ["250", "251"] * 20 + ["V57"]})) == {"x": "categorical"}
+
+
+def test_mixed_types_are_named_with_the_first_odd_row():
+    frame = pd.DataFrame({"m": pd.Series(["a", "b", 3, "a"], dtype=object)})
+    with pytest.warns(DataWarning, match=r"'m' mixes types: mostly str, but 3 \(int\) in row 2"):
+        assert infer(frame)["m"].categories == ("3", "a", "b")
+
+
+def test_types_that_no_network_can_use():
+    frame = pl.DataFrame({"l": [[1], [2]], "good": [1, 2]})
+    with pytest.raises(DataError, match="'l' has type List"):
+        infer(frame)
+    assert kinds_of(frame, kinds={"l": "drop"}) == {"l": "dropped", "good": "numeric"}
+
+
+def test_sizes():
+    with pytest.raises(DataError, match="no rows"):
+        infer(pl.DataFrame({"a": []}))
+    with pytest.raises(DataError, match="only 1 row"):
+        infer(pl.DataFrame({"a": [1]}))
+    with pytest.raises(
+        DataError, match=r"0 feature\(s\) \(shape=\(5, 0\)\) while a minimum of 1 is required"
+    ):
+        infer(np.ones((5, 0)))
+    with pytest.warns(DataWarning), pytest.raises(DataError, match=r"none of the 1 columns.*'a' is constant"):
+        infer(pl.DataFrame({"a": [1, 1]}))
+
+
+def test_arrays_keep_all_columns_silently():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        schema = infer(np.array([[1.0, 5.0, np.nan], [2.0, 5.0, np.nan], [np.nan, 5.0, np.nan]]))
+    assert [(c.kind, c.missing) for c in schema.columns] == [("numeric", 1), ("numeric", 0), ("numeric", 3)]
+    assert not schema.named
+    mixed = np.array([["a", 1.5], ["b", 2.5], ["a", 3.5]], object)
+    assert kinds_of(mixed) == {"x0": "categorical", "x1": "numeric"}
+
+
+def test_the_target_is_not_a_column():
+    frame = pl.DataFrame({"a": [1, 2, 3], "y": ["u", "v", "u"]})
+    schema = infer(frame, "y")
+    assert [c.name for c in schema.columns] == ["a"] and schema.target.classes == ("u", "v")
+    assert infer(frame.select("a"), ["u", "v", "u"]).target.counts == (2, 1)
+    with pytest.raises(DataError, match=r"'b' to predict.*'a', 'y'"):
+        infer(frame, "b")
+    with pytest.raises(DataError, match="2 values, the table 3 rows"):
+        infer(frame, [1, 2])
+
+
+def test_a_hundred_thousand_categories():
+    names = [f"c{i % 100_000}" for i in range(200_000)]
+    schema = infer(pl.DataFrame({"c": names}))
+    assert len(schema["c"].categories) == 100_000 and sum(schema["c"].counts) == 200_000
+
+
+def test_thousands_of_columns():
+    wide = pl.DataFrame({f"c{i}": [1.0, 2.0, float(i)] for i in range(3000)})
+    assert len(infer(wide).used) == 3000
+
+
+cells = st.one_of(
+    st.none(), st.text(max_size=4), st.integers(-9, 9), st.booleans(), st.floats(allow_infinity=False)
+)
+
+
+@given(st.lists(cells, min_size=2, max_size=30))
+def test_any_column_gives_a_schema_that_survives_json_or_an_error(values):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        try:
+            schema = infer(pd.DataFrame({"c": pd.Series(values, dtype=object), "good": range(len(values))}))
+        except DataError as error:
+            assert "'c'" in str(error)
+            return
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema

@@ -1,0 +1,91 @@
+"""The task that a target sets, and its values."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from lamina.errors import DataError
+from lamina.table.columns import as_column
+from lamina.table.messages import DataWarning
+from lamina.table.target import infer_target, target_values
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "classes"),
+    [
+        (["no", "yes", "no"], "classification", ("no", "yes")),
+        ([True, False, True], "classification", (False, True)),
+        ([0, 1, 1], "classification", (0, 1)),
+        ([10, 9, 2] * 10, "classification", (2, 9, 10)),
+        ([0.0, 1.0, 1.0], "regression", ()),
+        ([0.5, 1.5], "regression", ()),
+        (list(range(100)), "regression", ()),
+        ([1, 2, 3], "regression", ()),
+    ],
+)
+@pytest.mark.parametrize("make", [list, pd.Series, pl.Series, np.array])
+def test_the_task_by_the_values(values, task, classes, make):
+    target = infer_target(as_column(make(values)))
+    assert (target.task, target.classes) == (task, classes)
+    assert target.reason
+
+
+def test_a_chosen_task():
+    target = infer_target(as_column([1.0, 2.0, 1.0]), "classification")
+    assert (target.classes, target.counts) == ((1, 2), (2, 1))
+    target = infer_target(as_column(["1.5", "2"]), "regression")
+    assert (target.low, target.high, target.mean) == (1.5, 2, 1.75)
+    assert infer_target(as_column([True, False]), "regression").mean == 0.5
+    with pytest.raises(DataError, match="'many', not a number, in row 1"):
+        infer_target(as_column(["1.5", "many"]), "regression")
+    with pytest.raises(DataError, match="not 'ranking'"):
+        infer_target(as_column([1, 2]), "ranking")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["a", None, "b", None], "missing in 2 of 4 rows, first in row 1"),
+        ([1.0, float("nan")], "missing in 1 of 2 rows, first in row 1"),
+        ([None, None], "no values"),
+        ([1.0, float("inf")], "infinite in row 1"),
+        (["a", "a"], "only one class, 'a'"),
+        ([2.5, 2.5], "constant: 2.5"),
+        ([f"id{i}" for i in range(50)], "50 classes in 50 rows"),
+        ([datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)], "type"),
+    ],
+)
+@pytest.mark.parametrize("make", [list, pd.Series, pl.Series])
+def test_targets_that_cannot_be_learned(values, message, make):
+    with pytest.raises(DataError, match=f"the target 'y'.*{message}"):
+        infer_target(as_column(make(values)))
+
+
+def test_a_class_of_one_row_is_a_warning():
+    with pytest.warns(DataWarning, match="1 of the 3 classes of 'y' have a single row: 'c'"):
+        infer_target(as_column(["a", "b"] * 20 + ["c"]))
+
+
+def test_values_of_classes_across_types():
+    target = infer_target(as_column([2, 10, 2]), "classification")
+    for again in ([10, 2], [10.0, 2.0], ["10", "2"]):
+        values = target_values(target, as_column(again))
+        assert values.tolist() == [1, 0] and values.dtype == np.int32
+
+
+def test_a_class_that_training_lacks_is_named():
+    target = infer_target(as_column(["a", "b", "a"]))
+    with pytest.warns(
+        DataWarning, match="1 classes that training did not have: 'c' in 2 rows, first in row 1"
+    ):
+        assert target_values(target, as_column(["a", "c", "c", "b"])).tolist() == [0, -1, -1, 1]
+
+
+def test_values_of_a_regression():
+    target = infer_target(as_column([1.0, 2.5]))
+    assert target_values(target, as_column(pl.Series([1, 2]))).tolist() == [1.0, 2.0]
+    with pytest.raises(DataError, match="missing"):
+        target_values(target, as_column([None, 1.0]))
