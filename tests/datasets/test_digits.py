@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -187,6 +187,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
             read_digit(tmp_path / "bad.png")
 
 
+@settings(max_examples=50)
 @given(st.data())
 def test_changed_bytes_load_or_raise_data_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

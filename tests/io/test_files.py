@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -83,6 +83,7 @@ TENSORS = hnp.arrays(
 )
 
 
+@settings(max_examples=50)
 @given(
     st.dictionaries(st.text().filter(lambda name: name != "__metadata__"), TENSORS),
     st.dictionaries(st.text(), st.text()),
@@ -141,6 +142,7 @@ def test_load_tensors_errors_name_the_file(tmp_path: Path) -> None:
             load_tensors(path)
 
 
+@settings(max_examples=50)
 @given(position=st.integers(0, 10_000), value=st.integers(0, 255))
 def test_a_changed_byte_loads_or_raises_data_error(
     tmp_path_factory: pytest.TempPathFactory, position: int, value: int

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -103,6 +103,7 @@ SAVABLE = hnp.arrays(
 )
 
 
+@settings(max_examples=50)
 @given(st.one_of(st.lists(SAVABLE, max_size=4), st.dictionaries(st.text(), SAVABLE, min_size=1, max_size=4)))
 def test_round_trip(
     tmp_path_factory: pytest.TempPathFactory, data: list[np.ndarray] | dict[str, np.ndarray]
@@ -187,6 +188,7 @@ VALID = file_of(
 )
 
 
+@settings(max_examples=50)
 @given(st.data())
 def test_changed_bytes_load_or_raise_data_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
