@@ -43,10 +43,8 @@ def check(schema: Schema, data: Any) -> Table:
     """
     table = as_table(data)
     used = schema.used
-    if schema.named and table.named:
-        positions = _by_name(schema, used, table)
-    else:
-        positions = _by_position(schema, used, table)
+    find = _by_name if schema.named and table.named else _by_position
+    positions = find(schema, used, table)
     whole = table.matrix is not None and positions == list(range(len(table.names)))
     plain = whole and all(column.kind == "numeric" for column in used)
 

@@ -116,10 +116,10 @@ def _same(cell: object, value: object) -> bool:
 class SeriesColumn(Column):
     """A column of a DataFrame, through narwhals."""
 
-    def __init__(self, series: Any) -> None:
+    def __init__(self, name: str, series: Any) -> None:
         import narwhals
 
-        self.name = str(series.name)
+        self.name = name
         self.type_name = str(series.dtype)
         self.storage = _series_storage(series)
         self.categorical = series.dtype in (narwhals.Categorical, narwhals.Enum)
@@ -129,7 +129,7 @@ class SeriesColumn(Column):
         return len(self._series)
 
     def head(self, rows: int) -> Column:
-        return SeriesColumn(self._series.head(rows))
+        return SeriesColumn(self.name, self._series.head(rows))
 
     def missing(self) -> int:
         import narwhals as nw
@@ -307,7 +307,7 @@ def as_column(data: Any, name: str = "y") -> Column:
         narwhals = import_narwhals()
         series = narwhals.from_native(data, series_only=True, pass_through=True)
         if isinstance(series, narwhals.Series):
-            return SeriesColumn(series if series.name not in (None, "") else series.alias(name))
+            return SeriesColumn(name if series.name in (None, "") else str(series.name), series)
     values = np.asarray(data)
     if isinstance(data, (list, tuple)) and values.dtype.kind not in "biuf":
         values = np.fromiter(data, object, len(data))  # NumPy would turn [1, "a"] into two texts

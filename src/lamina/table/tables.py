@@ -133,4 +133,5 @@ def _frame_table(data: Any) -> Table:
     keys = frame.columns
     named = all(isinstance(key, str) for key in keys)
     names = [key if named else f"x{i}" for i, key in enumerate(keys)]
-    return Table(names, len(frame), lambda i: SeriesColumn(frame[keys[i]].alias(names[i])), named=named)
+    series = list(frame.iter_columns())
+    return Table(names, len(frame), lambda i: SeriesColumn(names[i], series[i]), named=named)

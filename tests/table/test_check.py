@@ -1,0 +1,100 @@
+"""A new table against the schema of the training table."""
+
+import datetime
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from lamina.errors import DataError
+from lamina.table.check import check
+from lamina.table.kinds import infer
+from lamina.table.messages import DataWarning
+from lamina.table.schema import Schema
+
+TRAIN = pl.DataFrame(
+    {
+        "age": [39, 50, 38, 28],
+        "color": ["red", "blue", "red", "green"],
+        "member": [True, False, True, None],
+        "same": [1, 1, 1, 1],
+        "income": ["low", "high", "low", "high"],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def schema():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        inferred = infer(TRAIN, "income")
+    return Schema.from_dict(json.loads(json.dumps(inferred.to_dict())))
+
+
+def new(**columns):
+    return pl.DataFrame({"age": [1], "color": ["red"], "member": [True]} | columns)
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame.to_pandas, pl.DataFrame.to_arrow, pl.DataFrame.clone])
+def test_columns_by_name_in_any_order_without_target_and_left_out_ones(schema, make):
+    table = check(schema, make(TRAIN.select("member", "income", "same", "color", "age")))
+    assert table.names == ("age", "color", "member")
+    assert table.column("age").numbers().tolist() == [39, 50, 38, 28]
+    assert check(schema, make(TRAIN.select("color", "age", "member"))).rows == 4
+
+
+def test_missing_columns_are_all_named(schema):
+    with pytest.raises(DataError, match=r"lacks 2 column\(s\).*'age', 'member'.*Did you mean 'Age'"):
+        check(schema, pl.DataFrame({"color": ["red"], "Age": [1]}))
+
+
+def test_extra_columns_are_ignored_with_one_warning(schema):
+    with pytest.warns(DataWarning, match=r"ignored 2 column\(s\).*'u', 'v'") as record:
+        assert "u" not in check(schema, new(u=[1], v=[2]))
+    assert len(record) == 1 and record[0].filename == __file__
+
+
+def test_numbers_as_text_and_booleans(schema):
+    assert check(schema, new(age=[" 1.5"])).column("age").numbers().tolist() == [1.5]
+    assert check(schema, new(age=[True])).column("age").numbers().tolist() == [1]
+    assert np.isnan(check(schema, new(age=[None])).column("age").numbers()).all()
+    assert np.isnan(check(schema, new(age=["NA"])).column("age").numbers()).all()
+    with pytest.raises(DataError, match=r"'age': 'old' in row 0 .* is not a number"):
+        check(schema, new(age=["old"])).column("age")
+    with pytest.raises(DataError, match="'age' has type Date"):
+        check(schema, new(age=[datetime.date(2024, 1, 1)])).column("age")
+
+
+@pytest.mark.parametrize("values", [["true"], ["False"], [1], [0.0], ["NO"], [None], [""], pd.Series([True])])
+def test_booleans_as_text_and_numbers(schema, values):
+    column = check(schema, pd.DataFrame(new(member=[True]).to_dict(as_series=False) | {"member": values}))
+    expected = {"true": ["true"], "1": ["true"], "True": ["true"]}.get(str(values[0]), ["false"])
+    counts = column.column("member").value_counts()
+    assert [str(value).lower() for value, _ in counts] == ([] if values[0] in (None, "") else expected)
+
+
+def test_what_is_not_a_boolean(schema):
+    with pytest.raises(DataError, match="'member': '2' in row 0"):
+        check(schema, new(member=[2])).column("member")
+
+
+def test_arrays_are_matched_by_position():
+    array = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+    schema = infer(array)
+    assert check(schema, array).matrix is array
+    assert check(schema, pd.DataFrame({"a": [1], "b": [2]})).column("x1").numbers().tolist() == [2]
+    with pytest.raises(DataError, match="has 3 columns, but the model was trained on 2"):
+        check(schema, np.ones((1, 3)))
+
+
+def test_an_array_for_a_schema_with_names(schema):
+    array = np.array([[7, "red", True, 1]], object)
+    assert check(schema, array).column("color").value_counts() == [("red", 1)]
+
+
+def test_no_rows(schema):
+    table = check(schema, TRAIN.head(0))
+    assert table.rows == 0 and len(table.column("age").numbers()) == 0

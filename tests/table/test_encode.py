@@ -1,0 +1,208 @@
+"""Encoded tables against a direct computation of RealMLP's formulas, and the encoder's other promises."""
+
+import json
+import tracemalloc
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from lamina.errors import DataError
+from lamina.table.encode import TableEncoder
+from lamina.table.kinds import infer
+
+FRAME = pl.DataFrame(
+    {
+        "age": [39, 50, 38, 53, 28, None],
+        "sex": ["M", "F", None, "M", "M", "F"],
+        "color": ["red", "blue", "green", None, "red", "red"],
+        "city": list("abcdef"),
+        "member": [True, None, False, True, True, True],
+        "wage": [1.5, -2.0, 1e9, 0.0, 3.0, 4.0],
+    }
+)
+
+
+def reference(raw):
+    """RealMLP's scaling of a matrix of raw columns, NaN where a number is missing."""
+    median = np.nanmedian(raw, axis=0)
+    spread = np.nanquantile(raw, 0.75, axis=0) - np.nanquantile(raw, 0.25, axis=0)
+    spread = np.where(spread == 0, 0.5 * (np.nanmax(raw, axis=0) - np.nanmin(raw, axis=0)), spread)
+    x = np.nan_to_num((raw - median) / spread, nan=0.0)
+    return x / np.sqrt(1 + (x / 3) ** 2)
+
+
+def encode(frame, **options):
+    encoder = TableEncoder(infer(frame), **options)
+    return encoder, encoder.fit_transform(frame)
+
+
+def test_the_layout_and_values():
+    encoder, encoded = encode(FRAME, max_one_hot=4)
+    assert encoder.numeric_names == (
+        "age", "wage", "age missing", "sex=M", "color=blue", "color=green", "color=red", "member=true"
+    )  # fmt: skip
+    assert encoder.n_numbers == 2 and encoder.code_names == ("city",) and encoder.cardinalities == (7,)
+    raw = np.array(
+        [
+            [39, 1.5, 0, +1, 0, 0, 1, +1],
+            [50, -2.0, 0, -1, 1, 0, 0, 0],
+            [38, 1e9, 0, 0, 0, 1, 0, -1],
+            [53, 0.0, 0, +1, 0, 0, 0, +1],
+            [28, 3.0, 0, +1, 0, 0, 1, +1],
+            [np.nan, 4.0, 1, -1, 0, 0, 1, +1],
+        ]
+    )
+    np.testing.assert_allclose(encoded.numeric, reference(raw), rtol=1e-5, atol=1e-6)
+    assert encoded.codes.tolist() == [[1], [2], [3], [4], [5], [6]]
+    assert encoded.numeric.dtype == np.float32 and encoded.codes.dtype == np.int32
+    assert encoded.numeric.flags.c_contiguous and encoded.codes.flags.c_contiguous
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame.to_pandas, pl.DataFrame.to_arrow])
+def test_every_library_encodes_alike(make):
+    expected = encode(FRAME)[1]
+    encoded = encode(make(FRAME))[1]
+    np.testing.assert_array_equal(encoded.numeric, expected.numeric)
+    np.testing.assert_array_equal(encoded.codes, expected.codes)
+
+
+def test_unknown_and_missing_categories():
+    encoder = TableEncoder(infer(FRAME), max_one_hot=4).fit(FRAME)
+    row = {"age": [1], "sex": ["?"], "color": ["pink"], "city": ["zzz"], "member": [None], "wage": [1.0]}
+    unknown = encoder.transform(pl.DataFrame(row))
+    missing = encoder.transform(pl.DataFrame(row | {"sex": [None], "color": [None], "city": [None]}))
+    np.testing.assert_array_equal(unknown.numeric, missing.numeric)
+    assert unknown.codes.tolist() == missing.codes.tolist() == [[0]]
+
+
+@pytest.mark.parametrize("categories", [1, 2, 3, 8, 9])
+def test_how_many_columns_categories_take(categories):
+    frame = pl.DataFrame({"c": [f"v{i}" for i in range(categories)] + [None]})
+    encoder, encoded = encode(frame)
+    assert encoded.numeric.shape[1] == {1: 1, 2: 1, 3: 3, 8: 8, 9: 0}[categories]
+    assert encoded.codes.shape[1] == (categories == 9) and encoder.n_numbers == 0
+
+
+def test_parts_can_be_switched_off():
+    encoder, plain = encode(FRAME, robust_scale=False, smooth_clip=False, missing_indicator=False)
+    assert "age missing" not in encoder.numeric_names
+    assert plain.numeric[:, 0].tolist() == [39, 50, 38, 53, 28, 39]  # the missing one is the median
+    assert plain.numeric[:, 2].tolist() == [1, -1, 0, 1, 1, -1]
+    scaled = encode(FRAME, smooth_clip=False)[1].numeric
+    clipped = encode(FRAME)[1].numeric
+    np.testing.assert_allclose(clipped, scaled / np.sqrt(1 + (scaled / 3) ** 2), rtol=1e-4, atol=1e-7)
+
+
+@given(st.integers(0, 2**31), st.sampled_from(["f4", "f8", "i4", "i8", "u1", "?"]), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_arrays_frames_and_sparse_matrices_agree(seed, dtype, gaps):
+    rng = np.random.default_rng(seed)
+    array = (rng.normal(size=(rng.integers(2, 40), rng.integers(1, 6))) * 3).astype(dtype)
+    if gaps and array.dtype.kind == "f":
+        array[rng.random(array.shape) < 0.2] = np.nan
+    encoder, encoded = encode(array)
+    assert encoder.n_numbers == array.shape[1]
+    per_column = encode(array.astype(object))[1] if dtype != "?" else encoded
+    np.testing.assert_allclose(encoded.numeric, per_column.numeric, rtol=2e-5, atol=2e-6)
+    if array.dtype.kind != "b":
+        sparse_encoded = encode(sparse.csr_array(array))[1]
+        np.testing.assert_allclose(encoded.numeric, sparse_encoded.numeric, rtol=2e-5, atol=2e-6)
+    frame = pd.DataFrame(array)
+    with_names = encoder.transform(frame)
+    np.testing.assert_allclose(encoded.numeric, with_names.numeric, rtol=2e-5, atol=2e-6)
+
+
+def test_arrays_against_the_formula():
+    array = np.random.default_rng(0).normal(size=(1000, 5)) * [1, 1e-8, 1e8, 3, 1] + [0, 0, 1e9, 0, 5]
+    np.testing.assert_allclose(encode(array)[1].numeric, reference(array), rtol=1e-5, atol=1e-6)
+
+
+def test_constant_and_empty_array_columns_become_zeros():
+    array = np.array([[1.0, 7.0, np.nan], [2.0, 7.0, np.nan], [3.0, 7.0, np.nan]])
+    encoder, encoded = encode(array, missing_indicator=False)
+    assert not encoded.numeric[:, 1:].any()
+    assert encoder.transform(np.array([[1.0, 99.0, 5.0]])).numeric[0, 1:].tolist() == [0, 0]
+
+
+def test_large_offsets_keep_their_precision():
+    seconds = 1.7e9 + np.arange(1000)
+    encoded = encode(pl.DataFrame({"t": seconds}))[1].numeric[:, 0]
+    assert len(np.unique(encoded)) == 1000
+
+
+def test_extreme_numbers_stay_finite():
+    for array in (np.array([[1e308], [-1e308], [0], [1]]), np.array([[1e-40], [2e-40], [3e-40]], np.float32)):
+        encoder, encoded = encode(array)
+        assert np.isfinite(encoded.numeric).all()
+        largest = np.full((1, 1), np.finfo(array.dtype).max, array.dtype)
+        assert np.isfinite(encoder.transform(largest).numeric).all()
+
+
+def test_an_infinite_number_at_prediction_is_named():
+    encoder = TableEncoder(infer(FRAME)).fit(FRAME)
+    bad = FRAME.with_columns(wage=pl.Series([1.0, 2.0, 3.0, float("-inf"), 5.0, 6.0]))
+    with pytest.raises(DataError, match="'wage' has an infinite value, -inf, in row 3"):
+        encoder.transform(bad)
+    array = np.ones((5, 3)) * np.arange(5)[:, None]
+    encoder = TableEncoder(infer(array)).fit(array)
+    array[4, 2] = np.inf
+    with pytest.raises(DataError, match="'x2' has an infinite value, inf, in row 4"):
+        encoder.transform(array)
+
+
+def test_state_survives_json_and_arrays():
+    encoder = TableEncoder(infer(FRAME), max_one_hot=4, smooth_clip=False).fit(FRAME)
+    settings, arrays = encoder.state()
+    again = TableEncoder.from_state(
+        json.loads(json.dumps(settings)), {k: v.copy() for k, v in arrays.items()}
+    )
+    np.testing.assert_array_equal(again.transform(FRAME).numeric, encoder.transform(FRAME).numeric)
+    np.testing.assert_array_equal(again.transform(FRAME).codes, encoder.transform(FRAME).codes)
+    with pytest.raises(DataError, match="version 7"):
+        TableEncoder.from_state({**settings, "version": 7}, arrays)
+    with pytest.raises(DataError, match="not the state"):
+        TableEncoder.from_state(settings, {**arrays, "center": np.zeros(99)})
+    with pytest.raises(DataError, match="not the state"):
+        TableEncoder.from_state(settings, {})
+
+
+def test_it_is_fitted_first_and_to_rows():
+    encoder = TableEncoder(infer(FRAME))
+    with pytest.raises(DataError, match="not fitted"):
+        encoder.transform(FRAME)
+    with pytest.raises(DataError, match="no rows"):
+        encoder.fit(FRAME.head(0))
+    empty = encoder.fit(FRAME).transform(FRAME.head(0))
+    assert empty.numeric.shape == (0, len(encoder.numeric_names)) and empty.codes.shape[0] == 0
+
+
+def test_a_hundred_thousand_categories():
+    frame = pl.DataFrame({"c": [f"c{i % 100_000}" for i in range(200_000)]})
+    encoder, encoded = encode(frame)
+    assert encoder.cardinalities == (100_001,)
+    assert len(np.unique(encoded.codes)) == 100_000 and encoded.codes.min() == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_memory_beside_the_result_is_small(dtype):
+    array = np.random.default_rng(0).integers(0, 200, (200_000, 40)).astype(dtype)
+    encoder = TableEncoder(infer(array)).fit(array)
+    for data in (array, pl.DataFrame(array)):
+        tracemalloc.start()
+        encoded = encoder.transform(data)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < encoded.numeric.nbytes + 25e6
+
+
+def test_thousands_of_columns():
+    frame = pl.DataFrame(np.random.default_rng(0).normal(size=(50, 3000)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert encode(frame)[1].numeric.shape == (50, 3000)
