@@ -27,11 +27,12 @@ from lamina.compiler.codegen.values import INT32, DType, Pointer, Value
 
 __all__ = ["BlockedProduct", "Blocking", "choose_blocking"]
 
-_INNER_BYTES = 1024  # of a row of A's block
-_RIGHT_BLOCK_BYTES = 1 << 20
+_INNER_BYTES = 2048  # of a row of A's block
+_RIGHT_BLOCK_BYTES = 2 << 20
 _OUTER_ROWS = 1024
 _FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
 _LINE_BYTES = 64
+_FAR_APART = 8  # so many lines of one cache set fit the first-level cache
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def choose_blocking(
         return None
     depth = _even_part(inner, _INNER_BYTES // itemsize, machine.lanes(dtype))
     width = tile.vectors * machine.lanes(dtype)
-    block_rows = _even_part(rows, machine.l2_bytes // 4 // (depth * itemsize), tile.rows)
+    block_rows = _even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
     return Blocking(
         rows=block_rows,
         inner=depth,
@@ -121,7 +122,6 @@ class BlockedProduct:
             columns = first_column, b.minimum(first_column + blocking.columns, column_bounds[1])
             with b.loop(0, self.inner, blocking.inner) as first_k:
                 depth = b.minimum(blocking.inner, b.sub(self.inner, first_k))
-                self._pack_right(columns, first_k, depth)
                 with b.loop(*rows, blocking.rows) as block_row:
                     block = block_row, b.minimum(block_row + blocking.rows, rows[1])
                     self._pack_left(block, first_k, depth)
@@ -140,35 +140,29 @@ class BlockedProduct:
     def _panel_width(self) -> int:
         return self.tile.vectors * self.b.lanes(self.dtype)
 
-    def _pack_right(self, columns: Range, first_k: Value, depth: Value) -> None:
-        b = self.b
-
-        def pack(column: Value, width: int) -> None:
-            right = self.right
-            if right.rows is None:
-                source = RightPanel(
-                    b.offset(right.pointer, first_k * right.stride + column, self.dtype), right.stride
-                )
-            else:
-                numbers = b.offset(right.rows, first_k, INT32)
-                source = RightPanel(b.offset(right.pointer, column, self.dtype), right.stride, rows=numbers)
-            panel = self._right_panel(column - columns[0])
-            widths = vector_widths(width, b.lanes(self.dtype))
-            pack_panel(b, source, widths, depth, self.dtype, panel, self._panel_width)
-
-        self._cover_columns(columns, pack)
-
     def _pack_left(self, block: Range, first_k: Value, depth: Value) -> None:
+        """Pack a block of A: a few elements of the summed dimension at a time where they lie far apart."""
         b = self.b
+        chunk = _FAR_APART if self.left.row_stride == 1 else self.blocking.inner
 
-        def pack(row: Value, height: int) -> None:
-            offset = row * self.left.row_stride + first_k * self.left.inner_stride
-            source = LeftTile(
-                b.offset(self.left.pointer, offset, self.dtype), self.left.row_stride, self.left.inner_stride
-            )
-            pack_tile(b, source, height, depth, self.dtype, self._left_tile(row - block[0]))
+        with b.loop(0, depth, chunk) as start:
+            part = start, b.minimum(start + chunk, depth)
 
-        self._cover_rows(block, pack)
+            def pack(row: Value, height: int) -> None:
+                offset = row * self.left.row_stride + first_k * self.left.inner_stride
+                pointer = b.offset(self.left.pointer, offset, self.dtype)
+                source = LeftTile(pointer, self.left.row_stride, self.left.inner_stride)
+                pack_tile(b, source, height, part, self.dtype, self._left_tile(row - block[0]))
+
+            self._cover_rows(block, pack)
+
+    def _source(self, first_k: Value, column: Value) -> RightPanel:
+        """B from a row and a column on."""
+        b, right = self.b, self.right
+        if right.rows is not None:
+            numbers = b.offset(right.rows, first_k, INT32)
+            return RightPanel(b.offset(right.pointer, column, self.dtype), right.stride, rows=numbers)
+        return RightPanel(b.offset(right.pointer, first_k * right.stride + column, self.dtype), right.stride)
 
     def _right_panel(self, column: Value) -> Pointer:
         start = self.b.offset(self.scratch, self.blocking.left_bytes // self.dtype.itemsize, self.dtype)
@@ -184,13 +178,26 @@ class BlockedProduct:
         return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
 
     def _multiply(self, rows: Range, block: Range, columns: Range, first_k: Value, depth: Value) -> None:
+        """Multiply a packed block of A with panel after panel of B.
+
+        The first block of A comes when its panel of B is still where the user left it, mostly far away in memory.
+        It packs the panel, and while it multiplies it asks for the next one's cache lines.
+        """
         b = self.b
+        is_first = b.equal(block[0], rows[0])
 
         def panel(column: Value, width: int) -> None:
             widths = vector_widths(width, b.lanes(self.dtype))
-            right = RightPanel(self._right_panel(column - columns[0]), self._panel_width, padded=True)
+            packed = self._right_panel(column - columns[0])
+            with b.if_(is_first):
+                source = self._source(first_k, column)
+                pack_panel(b, source, widths, depth, self.dtype, packed, self._panel_width)
+            right = RightPanel(packed, self._panel_width, padded=True)
+            following = self._following_panel(column + width, columns, first_k, depth)
 
             def tile(row: Value, height: int) -> None:
+                with b.if_(is_first):
+                    self._prefetch(following, row - rows[0], height)
                 left = LeftTile(self._left_tile(row - block[0]), 1, height)
                 sums = self._sums(row - rows[0], column - columns[0], height)
                 initial = self._initial(sums, height, widths, first_k)
@@ -200,6 +207,27 @@ class BlockedProduct:
             self._cover_rows(block, tile)
 
         self._cover_columns(columns, panel)
+
+    def _following_panel(self, column: Value, columns: Range, first_k: Value, depth: Value) -> RightPanel:
+        """The panel that is packed after the one that ends before `column`."""
+        b = self.b
+        wraps = b.greater_equal(column, columns[1])
+        next_k = b.where(wraps, first_k + depth, first_k)
+        return self._source(next_k, b.where(wraps, columns[0], column))
+
+    def _prefetch(self, panel: RightPanel, row: Value, height: int) -> None:
+        """Ask for a share of a panel's rows: all tiles of a block of A together cover it."""
+        if panel.rows is not None:
+            return  # the numbers of rows beyond the last must not be read
+        b = self.b
+        share = -(-self.blocking.inner // self.blocking.rows)
+        line = _LINE_BYTES // self.dtype.itemsize
+        with b.loop(row * share, (row + height) * share) as k:
+            start = panel.row(b, k, self.dtype)
+            for last in range(
+                line - 1, self._panel_width, line
+            ):  # a panel may begin anywhere in its first line
+                b.prefetch(b.offset(start, last, self.dtype))
 
     def _initial(self, sums: Pointer, height: int, widths: tuple[int, ...], first_k: Value) -> Tile:
         """Zeros for the first part of the summed dimension, then what was summed up so far."""

@@ -252,6 +252,11 @@ class Builder(Mathematics, Reductions):
         arguments = f"{address.typed}, i32 {dtype.itemsize}, {mask.typed}, {type_} poison"
         return self.result(f"call {type_} @{function}({arguments})", dtype, lanes)
 
+    def prefetch(self, pointer: Pointer) -> None:
+        """Ask for a cache line that will be read soon; any address will do."""
+        self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.emit(f"call void @llvm.prefetch.p0({pointer.typed}, i32 0, i32 2, i32 1)")
+
     def store(self, pointer: Pointer, value: Value, index: Operand = 0) -> None:
         """Store a value's lanes to neighbouring elements from element `index` on."""
         address = self.offset(pointer, index, value.dtype)

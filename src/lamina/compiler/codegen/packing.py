@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina.compiler.codegen.builder import Builder
+from lamina.compiler.codegen.cover import Range
 from lamina.compiler.codegen.microkernel import LeftTile, RightPanel, load_row
 from lamina.compiler.codegen.transpose import transpose_vectors
 from lamina.compiler.codegen.values import DType, Pointer, Value
@@ -30,11 +31,11 @@ def pack_panel(
     return RightPanel(panel, panel_stride, padded=True)
 
 
-def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Value, dtype: DType, tile: Pointer) -> LeftTile:
-    """Copy `rows` rows and `inner` columns of A: element (r, k) to k · rows + r."""
+def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Range, dtype: DType, tile: Pointer) -> LeftTile:
+    """Copy `rows` rows and a range of columns of A: element (r, k) to k · rows + r."""
     packed = LeftTile(tile, 1, rows)
     if left.row_stride == 1:
-        with b.loop(0, inner) as k:
+        with b.loop(*inner) as k:
             b.store(tile, b.load(left.pointer, dtype, k * left.inner_stride, rows), k * rows)
         return packed
     lanes = b.lanes(dtype)
@@ -43,7 +44,7 @@ def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Value, dtype: DType,
     return packed
 
 
-def _pack_rows(b: Builder, left: LeftTile, rows: range, inner: Value, dtype: DType, packed: LeftTile) -> None:
+def _pack_rows(b: Builder, left: LeftTile, rows: range, inner: Range, dtype: DType, packed: LeftTile) -> None:
     """Transpose some rows of A into a packed tile, a vector of each row at a time."""
     height = 1 << (len(rows) - 1).bit_length()  # the transposition wants a power of two
 
@@ -58,4 +59,4 @@ def _pack_rows(b: Builder, left: LeftTile, rows: range, inner: Value, dtype: DTy
         for index, column in enumerate(columns):
             b.store(packed.pointer, column, (k + index) * packed.inner_stride + rows.start)
 
-    b.vector_loop(0, inner, b.lanes(dtype), block)
+    b.vector_loop(*inner, b.lanes(dtype), block)
