@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lamina import autograd, nd, random
+from lamina.compiler import compile, get_num_threads, set_num_threads
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 
 if TYPE_CHECKING:
@@ -12,14 +13,17 @@ if TYPE_CHECKING:
 __all__ = [
     "Context",
     "autograd",
+    "compile",
     "cpu",
     "cpu_pinned",
     "current_context",
+    "get_num_threads",
     "gluon",
     "gpu",
     "nd",
     "num_gpus",
     "random",
+    "set_num_threads",
 ]
 __version__ = "0.1.0"
 

@@ -66,7 +66,9 @@ class Capture:
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
 
-    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[Value, ...]:
+    def bind(
+        self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
+    ) -> tuple[Value, ...]:
         """The result of a primitive as a node; compositions are opened here."""
         lowering = primitive.lowering
         if lowering is None:
@@ -171,7 +173,8 @@ class Capture:
         whole = primitive.name != "divide" and all(_is_whole(x) for x in pair)
         dtype = np.dtype(np.int64 if whole else np.float64)
         nodes = [
-            self._as_type(x.node, (), dtype) if isinstance(x, StepNumber) else self._constant(x, dtype) for x in pair
+            self._as_type(x.node, (), dtype) if isinstance(x, StepNumber) else self._constant(x, dtype)
+            for x in pair
         ]
         return self._node(primitive, nodes, {}, (), dtype)
 
@@ -203,7 +206,9 @@ class Capture:
                 nodes[i] = x.node
             elif not isinstance(x, Node):
                 whole = np.dtype(np.int64 if _is_whole(x) else np.float64)
-                nodes[i] = self._constant(x, dtypes[0] if dtypes else np.dtype(params.get("value_dtype", whole)))
+                nodes[i] = self._constant(
+                    x, dtypes[0] if dtypes else np.dtype(params.get("value_dtype", whole))
+                )
         return nodes
 
     def _as_type(self, node: Node, shape: tuple[int, ...], dtype: np.dtype) -> Node:

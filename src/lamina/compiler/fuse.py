@@ -144,11 +144,17 @@ class _Fusion:
         if kernel.kind in ("scatter", "fill"):
             return False
         if kernel.kind == "reduce" and kernel.is_rowwise and kernel.spans_elements(node):
-            return isinstance(node.lowering, Elementwise) and self._inputs_are_aligned(node, kernel, rows=False)
+            return isinstance(node.lowering, Elementwise) and self._inputs_are_aligned(
+                node, kernel, rows=False
+            )
         if kernel.spans_rows(node):
             return self._inputs_are_aligned(node, kernel, rows=True)
         fits = kernel.kind in ("product", "map") and kernel.spans_elements(node)
-        return fits and isinstance(node.lowering, Elementwise) and self._inputs_are_aligned(node, kernel, rows=False)
+        return (
+            fits
+            and isinstance(node.lowering, Elementwise)
+            and self._inputs_are_aligned(node, kernel, rows=False)
+        )
 
     def _joins_reduction(self, node: Node) -> bool:
         """A further reduction over the same axes shares the loop over rows; a map becomes such a loop."""
@@ -251,5 +257,3 @@ def _is_expensive(node: Node) -> bool:
         inlined: Iterable[Node] = (y for y in x.inputs if isinstance(y.lowering, Elementwise | Movement))
         stack.extend(inlined)
     return False
-
-

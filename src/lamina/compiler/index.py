@@ -73,5 +73,3 @@ def _sum(b: Builder, x: Axis, y: Axis, lanes: int) -> Axis:
     if x.vector is None and y.vector is None:
         return Axis(b, b.add(x.base, y.base), x.step + y.step)
     return Axis(b, b.const(0, INDEX), 0, b.add(x.lanes(lanes), y.lanes(lanes)))
-
-

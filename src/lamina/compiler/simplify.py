@@ -138,6 +138,13 @@ def _covers(others: list[tuple[int, ...]], own: tuple[int, ...], shape: tuple[in
     return np.broadcast_shapes(own, *others) == shape
 
 
+def _whole_assignment(node: Node) -> Node | None:
+    """Writing over everything leaves nothing of the old contents."""
+    if node.is_op("slice_assign") and node.inputs[1].shape == node.shape and all(s == 1 for s in node.params["step"]):
+        return node.inputs[1]
+    return None
+
+
 # --- products ----------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +167,7 @@ _RULES: tuple[Rule, ...] = (
     _neutral,
     _idle,
     _reshape_of_reshape,
+    _whole_assignment,
     _broadcast_is_implied,
     _transposed_operand,
 )

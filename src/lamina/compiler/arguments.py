@@ -1,0 +1,85 @@
+"""Arguments of compiled functions: arrays, numbers that may change, and everything else, which is part of the key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.core.array import Array
+from lamina.errors import TraceError
+
+__all__ = ["Arguments", "rebuild"]
+
+
+class Arguments:
+    """One call's arguments, taken apart.
+
+    ``arrays``   the array arguments in order
+    ``numbers``  the Python numbers in order
+    ``key``      shapes, dtypes, the other arguments' values, and which arguments are the same array
+    """
+
+    __slots__ = ("arrays", "key", "numbers")
+
+    def __init__(self, values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> None:
+        self.arrays: list[Array] = []
+        self.numbers: list[float] = []
+        parts: list[Any] = []
+        for position, value in enumerate(values):
+            self._take(value, parts, position in fixed, closure)
+        ids = [id(x) for x in self.arrays]
+        if len(set(ids)) != len(ids):
+            parts.append(tuple(ids.index(i) for i in ids))
+        self.key = tuple(parts)
+
+    def _take(self, value: Any, parts: list[Any], fixed: bool, closure: frozenset[int]) -> None:
+        if isinstance(value, Array):
+            self.arrays.append(value)
+            mark = id(value) if id(value) in closure else id(value._leaf) if value._leaf is not None else 0
+            parts.append((value._data.shape, value._data.dtype, value._context, mark))
+        elif isinstance(value, bool | np.bool_ | str | type(None)):
+            parts.append((type(value), value))
+        elif isinstance(value, int | float | np.number):
+            if fixed:
+                parts.append((type(value), value))
+            else:
+                self.numbers.append(value)  # pyright: ignore[reportArgumentType]
+                parts.append(int if isinstance(value, int | np.integer) else float)
+        elif isinstance(value, tuple | list):
+            parts.append((type(value), len(value)))
+            for x in value:
+                self._take(x, parts, fixed, closure)
+        elif isinstance(value, dict):
+            parts.append((dict, tuple(value)))
+            for x in value.values():
+                self._take(x, parts, fixed, closure)
+        else:
+            parts.append(_identity(value))
+
+
+def _identity(value: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        raise TraceError(
+            f"lamina.compile: an argument of type {type(value).__name__} is neither an array, a number nor hashable; "
+            "pass its arrays instead, or let the function find it in its closure"
+        ) from None
+    return value
+
+
+def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[Any], Any]) -> Any:
+    """`value` with every array and every number in it replaced."""
+    if isinstance(value, Array):
+        return on_array(value)
+    if isinstance(value, bool | np.bool_):
+        return value
+    if isinstance(value, int | float | np.number):
+        return on_number(value)
+    if isinstance(value, tuple | list):
+        return type(value)([rebuild(x, on_array, on_number) for x in value])
+    if isinstance(value, dict):
+        return {k: rebuild(v, on_array, on_number) for k, v in value.items()}
+    return value

@@ -1,0 +1,293 @@
+"""`lamina.compile`: the decorator, and the function that it returns."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from lamina.compiler.arguments import Arguments, rebuild
+from lamina.compiler.capture import Capture, Captured, Uncompilable, tracing
+from lamina.compiler.guards import Guards
+from lamina.compiler.numbers import NeedsValue
+from lamina.core.array import Array
+from lamina.core.primitive import bind
+from lamina.core.state import state
+from lamina.errors import TraceError
+
+__all__ = ["CompiledFunction", "compile"]
+
+_MAX_SPECIALIZATIONS = 64
+_WARN_AT = 8
+
+
+class CompiledFunction:
+    """A function that runs as machine code, specialized to its arguments' shapes and dtypes.
+
+    Call it like the original. See `compile`.
+    """
+
+    def __init__(self, function: Callable[..., Any], keep_gradients: bool) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._keep_gradients = keep_gradients
+        self._entries: OrderedDict[Any, Any] = OrderedDict()
+        self._fixed: frozenset[int] = frozenset()
+        self._closure: frozenset[int] = frozenset()
+        self._eager_reasons: set[str] = set()
+        self.pullbacks: dict[Any, Any] = {}
+        self._lock = threading.RLock()
+        self._names = _parameter_names(function)
+        self._warned = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if state.trace is not None or self._eager_reasons or not _enabled():
+            return self._function(*args, **kwargs)
+        values = [*args, *kwargs.values()]
+        if state.recording:
+            from lamina.compiler.differentiate import call_recorded
+
+            return call_recorded(self, args, kwargs)
+        entry, taken = self.specialize(values, tuple(kwargs))
+        if entry is None:
+            return self._function(*args, **kwargs)
+        from lamina.compiler.specialization import Overlap
+
+        try:
+            return entry.run(taken.arrays, taken.numbers)
+        except Overlap as overlap:
+            self._run_eagerly_once(str(overlap))
+            return self._function(*args, **kwargs)
+
+    def run_batches(
+        self, indices: Any, *args: Any, progress: Callable[[int, int], None] | None = None, **kwargs: Any
+    ) -> Any:
+        """Run the function over many batches with no Python between them.
+
+        `indices`: an integer matrix (steps, batch); step s gets rows ``indices[s]`` of every array argument (taken
+        along its first axis, inside the kernels), and every number as it is. Returns the results of all steps,
+        stacked along a new first axis. `progress(done, steps)` is called about 25 times a second; Ctrl-C works as
+        promptly, and what was trained until then stays.
+
+        >>> import lamina, numpy as np
+        >>> from lamina import nd
+        >>> @lamina.compile
+        ... def total(x):
+        ...     return nd.sum(x)
+        >>> total.run_batches(np.array([[0, 1], [2, 2]]), nd.array([1, 2, 3])).asnumpy().ravel()
+        array([3., 6.], dtype=float32)
+        """
+        from lamina.compiler.batches import run_batches
+
+        return run_batches(self, indices, args, kwargs, progress)
+
+    def explain(self) -> str:
+        """The kernels of the specialization that ran last: what each computes, its size, and its measured time."""
+        if not self._entries:
+            return "not compiled yet: call the function first"
+        entry = next(reversed(self._entries.values()))
+        return entry.explain()
+
+    @property
+    def original(self) -> Callable[..., Any]:
+        """The function as it was written."""
+        return self._function
+
+    # --- specializations -----------------------------------------------------------------------------------------
+
+    def specialize(self, values: Sequence[Any], names: tuple[str, ...], batch: int | None = None) -> tuple[Any, Arguments]:
+        """The specialization for these arguments (None: it must run eagerly), and the arguments taken apart."""
+        taken = Arguments(values, self._fixed, self._closure)
+        key = (taken.key, names, batch, state.training)
+        entry = self._entries.get(key)
+        if entry is not None and entry.is_valid():
+            return entry, taken
+        with self._lock:
+            return self._compile(values, names, batch)
+
+    def _compile(self, values: Sequence[Any], names: tuple[str, ...], batch: int | None) -> tuple[Any, Arguments]:
+        from lamina.compiler.program import build
+        from lamina.compiler.specialization import Specialization
+
+        while True:
+            taken = Arguments(values, self._fixed, self._closure)
+            try:
+                captured, slots, rows = self._capture(values, names, taken, batch)
+            except NeedsValue as need:
+                self._fixed |= {int(need.argument)}
+                continue
+            except Uncompilable as reason:
+                self._stay_eager(reason)
+                return None, taken
+            guards = Guards(self._function)
+            if guards.arrays != self._closure:
+                self._closure = guards.arrays
+                taken = Arguments(values, self._fixed, self._closure)
+            entry = Specialization(build(captured.graph, rows), captured, slots, guards)
+            self._entries[taken.key, names, batch, state.training] = entry
+            self._limit()
+            return entry, taken
+
+    def _capture(
+        self, values: Sequence[Any], names: tuple[str, ...], taken: Arguments, batch: int | None
+    ) -> tuple[Captured, list[int], dict[int, int]]:
+        """Run the function once on nodes. Returns also the arguments' slots, and the slots that step by rows."""
+        capture = Capture(self._keep_gradients)
+        rows: dict[int, int] = {}
+        with tracing(capture):
+            index = None
+            if batch is not None:
+                index = _index_array(batch)
+                capture.declare(index)
+                rows[0] = batch * index._data.dtype.itemsize
+            arguments = _traced(capture, values, self._fixed, index)
+            count = len(values) - len(names)
+            keywords = dict(zip(names, arguments[count:], strict=True))
+            with _off_tape(taken.arrays):
+                result = self._function(*arguments[:count], **keywords)
+            captured = capture.finish(result)
+        by_id = {id(x): slot for slot, x in enumerate(captured.arrays)}
+        slots = [by_id[id(x)] for x in ([index] if index is not None else []) + taken.arrays]
+        return captured, slots, rows
+
+    def traced(self, capture: Capture, values: Sequence[Any]) -> list[Any]:
+        """The arguments as the function gets them while it is captured."""
+        return _traced(capture, values, self._fixed, None)
+
+    def _limit(self) -> None:
+        """Forget the oldest specializations, and say once what keeps changing."""
+        if len(self._entries) > _MAX_SPECIALIZATIONS:
+            self._entries.popitem(last=False)
+        if len(self._entries) < _WARN_AT or self._warned:
+            return
+        self._warned = True
+        names = self._changing_arguments()
+        warnings.warn(
+            f"lamina.compile: {self.__name__} was compiled {len(self._entries)} times; {names}. "
+            "Pad batches to few sizes, and pass changing numbers as plain arguments.",
+            stacklevel=4,
+        )
+
+    def _changing_arguments(self) -> str:
+        """Which arguments differ among the specializations."""
+        keys = [key[0] for key in self._entries]
+        length = min(len(k) for k in keys)
+        changing = [
+            self._names[i] if i < len(self._names) else f"argument {i}"
+            for i in range(length)
+            if len({k[i] for k in keys}) > 1
+        ]
+        return f"what keeps changing: {', '.join(changing)}" if changing else "arrays in its closure keep being replaced"
+
+    # --- what runs eagerly ---------------------------------------------------------------------------------------
+
+    def _stay_eager(self, reason: Uncompilable) -> None:
+        self._eager_reasons.add(reason.operator)
+        warnings.warn(
+            f"lamina.compile: {self.__name__} runs eagerly, since the operator {reason.operator!r} "
+            f"({reason.location}) has no compiled form",
+            stacklevel=5,
+        )
+
+    def _run_eagerly_once(self, reason: str) -> None:
+        warnings.warn(f"lamina.compile: this call of {self.__name__} runs eagerly: {reason}", stacklevel=3)
+
+
+def _enabled() -> bool:
+    return os.environ.get("LAMINA_COMPILE", "1") != "0"
+
+
+def _parameter_names(function: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _index_array(batch: int) -> Array:
+    from lamina.context import current_context
+    from lamina.nd.ndarray import NDArray
+
+    return NDArray(np.zeros(batch, np.int32), current_context())
+
+
+def _traced(capture: Capture, values: Sequence[Any], fixed: frozenset[int], index: Array | None) -> list[Any]:
+    """The arguments as the function gets them while it is captured."""
+    from lamina.primitives.indexing import take
+
+    numbers = iter(range(1 << 30))
+
+    def on_array(array: Array) -> Any:
+        capture.declare(array)
+        if index is None:
+            return array
+        return bind(take, array, index, axis=0, mode="clip")
+
+    def number(position: int) -> Callable[[Any], Any]:
+        def on_number(value: Any) -> Any:
+            if position in fixed:
+                return value
+            whole = isinstance(value, int | np.integer)
+            dtype = np.dtype(np.int64 if whole else np.float64)
+            return capture.number(next(numbers), dtype, str(position))
+
+        return on_number
+
+    return [rebuild(value, on_array, number(i)) for i, value in enumerate(values)]
+
+
+class _off_tape:  # noqa: N801 - used as `with _off_tape(arrays):`
+    """Inside, arguments do not remember what they were computed from: a compiled function is a world of its own."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self._arrays = arrays
+
+    def __enter__(self) -> None:
+        self._nodes = [x._node for x in self._arrays]
+        for x in self._arrays:
+            x._node = None
+
+    def __exit__(self, *_exception: object) -> None:
+        for x, node in zip(self._arrays, self._nodes, strict=True):
+            x._node = node
+
+
+@overload
+def compile(function: Callable[..., Any], *, keep_gradients: bool = False) -> CompiledFunction: ...
+@overload
+def compile(*, keep_gradients: bool = False) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
+def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool = False) -> Any:
+    """Compile a function of arrays to fused machine code: a decorator.
+
+    The function is run once with symbolic arrays. What it reads (arguments, parameters in closures and globals) and
+    what it writes (``param[:] = …``, gradients) is found by itself. Numbers among the arguments may change from
+    call to call. It is compiled again for other shapes or dtypes, and when an array or constant that it found
+    outside is replaced.
+
+    keep_gradients
+        A gradient that is both computed and used inside is normally not stored; True stores it in ``param.grad``.
+
+    >>> import lamina
+    >>> from lamina import nd
+    >>> @lamina.compile
+    ... def scaled(x, factor):
+    ...     return nd.exp(x) * factor
+    >>> scaled(nd.zeros((2,)), 3.0).asnumpy()
+    array([3., 3.], dtype=float32)
+    """
+    if function is None:
+        return lambda f: CompiledFunction(f, keep_gradients)
+    if isinstance(function, CompiledFunction):
+        return function
+    if not callable(function):
+        raise TraceError(f"lamina.compile: needs a function, got {type(function).__name__}")
+    return CompiledFunction(function, keep_gradients)
+
+

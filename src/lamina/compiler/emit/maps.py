@@ -1,0 +1,91 @@
+"""Map kernels: every element of the result by itself."""
+
+from __future__ import annotations
+
+from lamina.compiler.codegen import Value
+from lamina.compiler.emit.scope import Scope
+from lamina.compiler.fuse import Kernel, is_alias
+from lamina.compiler.graph import Constant, Input, Node, Scalar
+from lamina.compiler.index import Axis
+from lamina.core.lowering import Elementwise
+
+__all__ = ["emit_map"]
+
+
+def emit_map(scope: Scope) -> None:
+    """Loops over the domain, the last axis in vectors; one flat loop where all that is read has the domain's shape."""
+    kernel = scope.kernel
+    if not kernel.domain:
+        with scope.on_first_thread_if_serial():
+            _element(scope, [], 1)
+        return
+    inner = 1
+    for n in kernel.domain[1:]:
+        inner *= n
+    if scope.partition.kind == "rows" and len(kernel.domain) > 1 and _is_flat(kernel):
+        start, stop = scope.share("rows", kernel.domain[0])
+        _flat_loop(scope, start * inner, stop * inner)
+        return
+    lanes = scope.vector_lanes(kernel.members, kernel.domain[-1])
+    last_range = scope.share("columns", kernel.domain[-1])
+    if len(kernel.domain) == 1:
+        last_range = scope.share("rows", kernel.domain[0])
+        _last_axis(scope, [], last_range, lanes)
+        return
+    first = scope.share("rows", kernel.domain[0])
+    scope.nest(kernel.domain[:-1], lambda outer: _last_axis(scope, outer, last_range, lanes), first=first)
+
+
+def _last_axis(scope: Scope, outer: list[Axis], bounds: tuple[Value, Value], lanes: int) -> None:
+    def body(i: Value, width: int) -> None:
+        _element(scope, [*outer, scope.axis(i, 1)], width)
+
+    scope.b.vector_loop(*bounds, lanes, body)
+
+
+def _element(scope: Scope, index: list[Axis], lanes: int) -> None:
+    values = scope.evaluator(lanes)
+    results = [(node, values.at(node, index)) for node in scope.kernel.stores]
+    for node, value in results:
+        scope.store(node, value, index, lanes)
+
+
+def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
+    """The domain as one long row: each node's index is the position in memory."""
+    kernel = scope.kernel
+    lanes = scope.vector_lanes(kernel.members, 1 << 20)
+    zeros = [Axis.at(scope.b, 0) for _ in kernel.domain[1:]]
+
+    def body(i: Value, width: int) -> None:
+        # Only the last axis has stride 1, so the whole position goes there and the others stay 0.
+        _element(scope, [*zeros, scope.axis(i, 1)], width)
+
+    scope.b.vector_loop(start, stop, lanes, body)
+
+
+def _is_flat(kernel: Kernel) -> bool:
+    """Whether all that is computed or read is elementwise and of the domain's shape, or one number."""
+    seen: set[Node] = set()
+    stack = list(kernel.stores)
+    while stack:
+        node = stack.pop()
+        if node in seen or node.shape == () or _fills(node):
+            continue
+        seen.add(node)
+        if node.shape != kernel.domain:
+            return False
+        if isinstance(node.op, Input | Scalar | Constant):
+            continue
+        if node not in kernel.members and not isinstance(node.lowering, Elementwise):
+            if is_alias(node) and node.inputs[0].shape != kernel.domain:
+                return False
+            if not is_alias(node):
+                return False
+        if node in kernel.members and not isinstance(node.lowering, Elementwise):
+            return False
+        stack.extend(node.inputs)
+    return True
+
+
+def _fills(node: Node) -> bool:
+    return node.is_op("full")

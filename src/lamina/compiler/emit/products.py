@@ -1,0 +1,110 @@
+"""Product kernels: a matrix product, with everything that happens to its elements done while they are in registers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lamina.compiler.codegen import INDEX, Builder, Pointer, Value
+from lamina.compiler.codegen.contraction import Contraction
+from lamina.compiler.codegen.transpose import emit_transpose
+from lamina.compiler.emit.scope import Scope
+from lamina.compiler.fuse import Kernel
+from lamina.compiler.graph import Node
+from lamina.compiler.index import Axis
+
+__all__ = ["contraction_of", "emit_product", "emit_transposition", "is_transposition", "product_steps", "rounded_scratch"]
+
+
+def contraction_of(kernel: Kernel) -> Contraction:
+    """The shape of a product kernel's matrix product, as the code generator describes it."""
+    anchor = kernel.anchor
+    assert anchor is not None
+    left, right = anchor.inputs
+    assert not anchor.params["transpose_b"], "simplified away before fusion"
+    rows, columns = anchor.shape[-2:]
+    inner = right.shape[-2]
+    strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
+    return Contraction(rows, inner, columns, anchor.dtype, strides, columns)
+
+
+def product_steps(kernel: Kernel) -> tuple[int, int]:
+    """In multiples of how many rows and columns threads may share a product."""
+    shape = contraction_of(kernel)
+    return shape.row_step, shape.column_step
+
+
+def emit_product(scope: Scope) -> None:
+    """One product, or one for each matrix of a batch."""
+    anchor = scope.kernel.anchor
+    assert anchor is not None
+    shape = contraction_of(scope.kernel)
+    left, right = (scope.memory.find(x) for x in anchor.inputs)
+    assert left is not None and right is not None  # noqa: PT018 - one condition: operands are in memory
+    scratch = _own_scratch(scope, shape.scratch_bytes)
+    with scope.on_first_thread_if_serial():
+        if len(anchor.shape) == 2:
+            rows = scope.share("rows", shape.rows)
+            columns = scope.share("columns", shape.columns)
+            _emit_matrix(scope, shape, left, right, [], rows, columns, scratch)
+            return
+        b = scope.b
+        start, stop = scope.share("rows", anchor.shape[0])
+        with b.loop(start, stop) as i:
+            one = b.offset(left, i * (shape.rows * shape.inner), anchor.dtype)
+            other = b.offset(right, i * (shape.inner * shape.columns), anchor.dtype)
+            _emit_matrix(scope, shape, one, other, [scope.axis(i)], None, None, scratch)
+
+
+def _emit_matrix(
+    scope: Scope,
+    shape: Contraction,
+    left: Pointer,
+    right: Pointer,
+    batch: list[Axis],
+    rows: tuple[Value, Value] | None,
+    columns: tuple[Value, Value] | None,
+    scratch: Pointer | None,
+) -> None:
+    anchor = scope.kernel.anchor
+    assert anchor is not None
+
+    def epilogue(_b: Builder, row: Value, column: Value, value: Value) -> None:
+        index = [*batch, scope.axis(row), scope.axis(column, 1)]
+        values = scope.evaluator(value.lanes, {anchor: value})
+        results = [(node, values.at(node, index)) for node in scope.kernel.stores]
+        for node, result in results:
+            scope.store(node, result, index, value.lanes)
+
+    shape.emit(scope.b, left, right, epilogue, rows=rows, columns=columns, scratch=scratch)
+
+
+def _own_scratch(scope: Scope, nbytes: int) -> Pointer | None:
+    """This thread's part of the scratch memory."""
+    if not nbytes:
+        return None
+    b = scope.b
+    return b.offset(scope.scratch, b.argument("thread") * rounded_scratch(nbytes), np.dtype(np.int8))
+
+
+def rounded_scratch(nbytes: int) -> int:
+    """A thread's scratch in whole pages, so that threads share no cache line."""
+    return -(-nbytes // 4096) * 4096
+
+
+def is_transposition(kernel: Kernel) -> bool:
+    """Whether a map kernel only transposes a matrix that lies in memory."""
+    if kernel.kind != "map" or len(kernel.members) != 1:
+        return False
+    (node,) = kernel.members
+    return node.is_op("transpose") and node.params["axes"] == (1, 0)
+
+
+def emit_transposition(scope: Scope, source_node: Node, source: Pointer) -> None:
+    """A transposed copy, block by block in registers."""
+    (node,) = scope.kernel.members
+    rows, columns = source_node.shape
+    b = scope.b
+    share = scope.share("rows", node.shape[0])
+    everything = (b.const(0, INDEX), b.const(rows, INDEX))
+    for target in scope.targets[node]:
+        emit_transpose(b, node.dtype, source, columns, target, rows, everything, share)

@@ -1,0 +1,215 @@
+"""Reduction kernels: row by row with everything that a row needs, or column by column; and positions of extrema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lamina.compiler.codegen import INDEX, Value, Variable
+from lamina.compiler.emit.scope import Scope
+from lamina.compiler.graph import Node
+from lamina.compiler.index import Axis
+from lamina.core.lowering import ArgReduction, Reduction
+
+__all__ = ["emit_arg", "emit_reduction"]
+
+_COLUMN_VECTORS = (
+    4  # neighbouring vectors of columns summed side by side, since one sum waits for its last addition
+)
+
+
+def emit_reduction(scope: Scope) -> None:
+    """The loop nest that fits: over rows, or over vectors of columns."""
+    kernel = scope.kernel
+    with scope.on_first_thread_if_serial():
+        if kernel.is_rowwise:
+            _emit_rows(scope)
+        elif len(kernel.domain) - 1 not in kernel.reduced:
+            _emit_columns(scope)
+        else:
+            _emit_scattered(scope)
+
+
+# --- rows --------------------------------------------------------------------------------------------------------
+
+
+def _emit_rows(scope: Scope) -> None:
+    kept = scope.kernel.kept
+    first = scope.share("rows", kept[0]) if kept else None
+    scope.nest(kept, lambda row: _emit_row(scope, row), first=first)
+
+
+def _emit_row(scope: Scope, row: list[Axis]) -> None:
+    """The row's results in order, then everything that is stored for each of its elements."""
+    kernel = scope.kernel
+    known: dict[Node, Value] = {}
+    elements: list[Node] = []
+    for member in kernel.members:
+        if isinstance(member.lowering, Reduction):
+            known[member] = _reduce_row(scope, member, row, known)
+        elif kernel.spans_rows(member) and not kernel.spans_elements(member):
+            known[member] = scope.evaluator(1, known).at(member, _row_index(scope, member.shape, row))
+        elif kernel.spans_rows(member) and kernel.spans_elements(member):
+            known[member] = scope.evaluator(1, known).at(member, _row_index(scope, member.shape, row))
+        elif member in kernel.stores:
+            elements.append(member)
+        if member in known and member in kernel.stores:
+            scope.store(member, known[member], _row_index(scope, member.shape, row), 1)
+    if elements:
+        _store_elements(scope, elements, row, known)
+
+
+def _store_elements(scope: Scope, nodes: list[Node], row: list[Axis], known: dict[Node, Value]) -> None:
+    def body(column: list[Axis], lanes: int) -> None:
+        values = scope.evaluator(lanes, known)
+        index = [*row, *column]
+        results = [(node, values.at(node, index)) for node in nodes]
+        for node, value in results:
+            scope.store(node, value, index, lanes)
+
+    _along_row(scope, body)
+
+
+def _along_row(scope: Scope, body: Callable[[list[Axis], int], None]) -> None:
+    """Loops over the reduced axes, the last one in vectors."""
+    kernel = scope.kernel
+    sizes = kernel.domain[len(kernel.domain) - len(kernel.reduced) :]
+    lanes = scope.vector_lanes(kernel.members, sizes[-1])
+
+    def last(outer: list[Axis]) -> None:
+        scope.b.vector_loop(0, sizes[-1], lanes, lambda i, width: body([*outer, scope.axis(i, 1)], width))
+
+    scope.nest(sizes[:-1], last)
+
+
+def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, Value]) -> Value:
+    """Fold a row: one accumulator for each width of vector that occurs, folded together in a fixed order at the end."""
+    b = scope.b
+    lowering = member.lowering
+    assert isinstance(lowering, Reduction)
+    (x,) = member.inputs
+    initial = lowering.initial(member.dtype)
+    accumulators: dict[int, Variable] = {}
+    kernel = scope.kernel
+    last = kernel.domain[-1]
+    lanes = scope.vector_lanes(kernel.members, last)
+    for width in {w for w in (lanes if last >= lanes else 0, last % lanes) if w}:
+        accumulators[width] = b.variable(b.const(initial, member.dtype, width))
+
+    def body(column: list[Axis], width: int) -> None:
+        value = scope.evaluator(width, known).vector_at(x, [*row, *column])
+        accumulator = accumulators[width]
+        accumulator.set(lowering.combine(b, accumulator.get(), value))
+
+    _along_row(scope, body)
+    total: Value | None = None
+    for width in sorted(accumulators, reverse=True):
+        part = _fold_lanes(scope, lowering, accumulators[width].get())
+        total = part if total is None else lowering.combine(b, total, part)
+    return b.const(initial, member.dtype) if total is None else total
+
+
+def _fold_lanes(scope: Scope, lowering: Reduction, value: Value) -> Value:
+    """The lanes of a vector folded pairwise, always in the same order."""
+    lanes = [scope.b.extract(value, i) for i in range(value.lanes)]
+    while len(lanes) > 1:
+        pairs = [lowering.combine(scope.b, x, y) for x, y in zip(lanes[::2], lanes[1::2], strict=False)]
+        lanes = pairs + lanes[len(pairs) * 2 :]
+    return lanes[0]
+
+
+def _row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
+    """The index of a row's value in a shape that differs from the kept axes by ones only."""
+    real = iter([axis for axis, n in zip(row, scope.kernel.kept, strict=True) if n != 1])
+    return [Axis.at(scope.b, 0) if n == 1 else next(real) for n in shape]
+
+
+# --- columns -----------------------------------------------------------------------------------------------------
+
+
+def _emit_columns(scope: Scope) -> None:
+    """The last axis is kept: vectors of neighbouring results, each summed over the reduced axes in order."""
+    kept = scope.kernel.kept
+    lanes = scope.b.lanes(max((n.dtype for n in scope.kernel.members), key=lambda d: d.itemsize))
+    if kept[-1] >= _COLUMN_VECTORS * lanes:
+        lanes *= _COLUMN_VECTORS
+    bounds = scope.share("columns", kept[-1])
+
+    def last(outer: list[Axis]) -> None:
+        scope.b.vector_loop(
+            *bounds, lanes, lambda i, width: _column(scope, [*outer, scope.axis(i, 1)], width)
+        )
+
+    scope.nest(kept[:-1], last)
+
+
+def _emit_scattered(scope: Scope) -> None:
+    """The last axis is reduced together with axes that are not the last ones: element by element."""
+    kept = scope.kernel.kept
+    first = scope.share("rows", kept[0]) if kept else None
+    scope.nest(kept, lambda row: _column(scope, row, 1), first=first)
+
+
+def _column(scope: Scope, kept: list[Axis], lanes: int) -> None:
+    b, kernel = scope.b, scope.kernel
+    anchor = kernel.anchor
+    assert anchor is not None
+    lowering = anchor.lowering
+    assert isinstance(lowering, Reduction)
+    accumulator = b.variable(b.const(lowering.initial(anchor.dtype), anchor.dtype, lanes))
+
+    def body(reduced: list[Axis]) -> None:
+        index = _merged(kernel.domain, kernel.reduced, kept, reduced)
+        value = scope.evaluator(lanes).vector_at(anchor.inputs[0], index)
+        accumulator.set(lowering.combine(b, accumulator.get(), value))
+
+    scope.nest([kernel.domain[a] for a in kernel.reduced], body)
+    known = {anchor: accumulator.get()}
+    values = scope.evaluator(lanes, known)
+    indices = {member: _row_index(scope, member.shape, kept) for member in kernel.members}
+    results = [(node, values.at(node, indices[node])) for node in kernel.stores]
+    for node, value in results:
+        scope.store(node, value, indices[node], lanes)
+
+
+def _merged(
+    domain: tuple[int, ...], reduced: tuple[int, ...], kept: list[Axis], inner: list[Axis]
+) -> list[Axis]:
+    """The index into the domain from the kept and the reduced axes."""
+    outer_axes, inner_axes = iter(kept), iter(inner)
+    return [next(inner_axes) if a in reduced else next(outer_axes) for a in range(len(domain))]
+
+
+# --- positions ---------------------------------------------------------------------------------------------------
+
+
+def emit_arg(scope: Scope) -> None:
+    """The first best element along an axis, NaN counting as better than any number, as in NumPy."""
+    kept = scope.kernel.kept
+    with scope.on_first_thread_if_serial():
+        first = scope.share("rows", kept[0]) if kept else None
+        scope.nest(kept, lambda row: _find(scope, row), first=first)
+
+
+def _find(scope: Scope, row: list[Axis]) -> None:
+    b, kernel = scope.b, scope.kernel
+    anchor = kernel.anchor
+    assert anchor is not None
+    lowering = anchor.lowering
+    assert isinstance(lowering, ArgReduction)
+    (x,) = anchor.inputs
+    best = b.variable(b.const(0, x.dtype))
+    place = b.variable(b.const(-1, INDEX))
+    with b.loop(0, kernel.domain[kernel.reduced[0]]) as i:
+        index = _merged(kernel.domain, kernel.reduced, row, [scope.axis(i)])
+        value = scope.evaluator(1).at(x, index)
+        better = b.logical_or(lowering.better(b, value, best.get()), b.less(place.get(), 0))
+        if x.dtype.kind == "f":
+            new_nan = b.logical_and(b.isnan(value), b.logical_not(b.isnan(best.get())))
+            better = b.logical_or(new_nan, better)
+        best.set(b.where(better, value, best.get()))
+        place.set(b.where(better, i, place.get()))
+    known = {anchor: b.cast(place.get(), anchor.dtype)}
+    values = scope.evaluator(1, known)
+    for node in kernel.stores:
+        index = _row_index(scope, node.shape, row)
+        scope.store(node, values.at(node, index), index, 1)

@@ -1,0 +1,74 @@
+"""Scatter kernels: zeros, to which elements are added at positions that data decide."""
+
+from __future__ import annotations
+
+import math
+
+from lamina.compiler.codegen import Builder
+from lamina.compiler.emit.scope import Scope
+from lamina.compiler.evaluate import PullContext, Reader
+from lamina.compiler.index import Axis, flat_position
+from lamina.core.lowering import Scatter
+
+__all__ = ["emit_scatter"]
+
+
+def emit_scatter(scope: Scope) -> None:
+    """In order, on one thread: several elements may meet at one position."""
+    anchor = scope.kernel.anchor
+    assert anchor is not None
+    b = scope.b
+    with scope.on_first_thread_if_serial():
+        for pointer in scope.targets[anchor]:
+            zero = b.lanes(anchor.dtype)
+            b.vector_loop(
+                0,
+                math.prod(anchor.shape),
+                zero,
+                lambda i, width, p=pointer: b.store(p, b.const(0, anchor.dtype, width), i),
+            )
+        domain = scope.kernel.domain
+        if not domain:
+            return
+        lanes = b.lanes(anchor.dtype)
+        vectors = lanes if _rows_stay_together(scope, lanes) else 1
+        scope.nest(
+            domain[:-1],
+            lambda outer: b.vector_loop(
+                0,
+                domain[-1],
+                vectors,
+                lambda i, width: _add(scope, b, [*outer, scope.axis(i, 1 if vectors > 1 else 0)], width),
+            ),
+        )
+
+
+def _position(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> Axis:
+    anchor = scope.kernel.anchor
+    assert anchor is not None
+    assert isinstance(anchor.lowering, Scatter)
+    values = scope.evaluator(lanes)
+    values.b = b
+    readers = [Reader(values, x) for x in anchor.inputs]
+    target = anchor.lowering.index(PullContext(values), index, readers, **anchor.params)
+    return flat_position(b, target, anchor.shape, lanes)
+
+
+def _rows_stay_together(scope: Scope, lanes: int) -> bool:
+    """Whether neighbours along the last axis land next to each other: tried out on a builder that is thrown away."""
+    if scope.kernel.domain[-1] < lanes:
+        return False
+    trial = Builder(scope.b.module, {"arguments": None})
+    index = [Axis(trial, trial.const(0)) for _ in scope.kernel.domain[:-1]]
+    position = _position(scope, trial, [*index, Axis(trial, trial.const(0), 1)], lanes)
+    return position.vector is None and position.step == 1
+
+
+def _add(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> None:
+    anchor = scope.kernel.anchor
+    assert anchor is not None
+    value = scope.evaluator(lanes).vector_at(anchor.inputs[0], index)
+    position = _position(scope, b, index, lanes)
+    for pointer in scope.targets[anchor]:
+        old = b.load(pointer, anchor.dtype, position.base, lanes)
+        b.store(pointer, b.add(old, value), position.base)

@@ -1,0 +1,98 @@
+"""What the emission of every kernel shares: the kernel's memory, its share of the work, loops, stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+
+from lamina.compiler.codegen import INDEX, Builder, Pointer, Value
+from lamina.compiler.evaluate import Evaluator, Memory
+from lamina.compiler.fuse import Kernel
+from lamina.compiler.graph import Node
+from lamina.compiler.index import Axis, flat_position
+from lamina.compiler.plan import Partition
+
+__all__ = ["Scope"]
+
+
+class Scope:
+    """One kernel while it is written.
+
+    `targets` are the pointers that each stored node is written to; `numbers` the values of the step's numbers.
+    """
+
+    def __init__(
+        self,
+        b: Builder,
+        kernel: Kernel,
+        partition: Partition,
+        memory: Memory,
+        targets: Mapping[Node, Sequence[Pointer]],
+        numbers: Mapping[Node, Value],
+        scratch: Pointer,
+    ) -> None:
+        self.b, self.kernel, self.partition = b, kernel, partition
+        self.memory, self.targets, self.numbers, self.scratch = memory, targets, numbers, scratch
+
+    def evaluator(self, lanes: int, known: Mapping[Node, Value] | None = None) -> Evaluator:
+        """A fresh evaluator: what it computes is visible in the code that is written next, and not elsewhere."""
+        return Evaluator(self.b, self.memory, lanes, {**self.numbers, **(known or {})})
+
+    def axis(self, position: Value, step: int = 0) -> Axis:
+        """A position along an axis, `step` elements further from lane to lane."""
+        return Axis(self.b, position, step)
+
+    def store(self, node: Node, value: Value, index: Sequence[Axis], lanes: int) -> None:
+        """Write a member's value to all its places."""
+        position = flat_position(self.b, index, node.shape, lanes)
+        spread = self.b.splat(value, lanes)
+        for pointer in self.targets[node]:
+            if lanes == 1 or position.step == 1:
+                self.b.store(pointer, spread, position.base)
+            else:
+                self.b.store_strided(pointer, spread, position.base, position.step)
+
+    def share(self, kind: str, extent: int) -> tuple[Value, Value]:
+        """This thread's part of an axis: of the split axis its share, of others all; of serial kernels all or nothing."""
+        b = self.b
+        if self.partition.kind == kind:
+            assert extent == self.partition.extent
+            return b.split(extent, self.partition.step)
+        return b.const(0, INDEX), b.const(extent, INDEX)
+
+    @contextmanager
+    def on_first_thread_if_serial(self) -> Generator[None]:
+        """Kernels that are not split run on thread 0."""
+        if self.partition.kind != "serial":
+            yield
+            return
+        with self.b.if_(self.b.equal(self.b.argument("thread"), 0)):
+            yield
+
+    def nest(
+        self,
+        sizes: Sequence[int],
+        body: Callable[[list[Axis]], None],
+        *,
+        first: tuple[Value, Value] | None = None,
+    ) -> None:
+        """Loops over all axes of these sizes, the first over the given range; `body` gets the index."""
+
+        def descend(done: list[Axis], axis: int) -> None:
+            if axis == len(sizes):
+                body(done)
+                return
+            start, stop = (
+                first if axis == 0 and first is not None else (self.b.const(0), self.b.const(sizes[axis]))
+            )
+            with self.b.loop(start, stop) as i:
+                descend([*done, self.axis(i)], axis + 1)
+
+        if all(n > 0 for n in sizes):
+            descend([], 0)
+
+    def vector_lanes(self, nodes: Sequence[Node], extent: int) -> int:
+        """Lanes for a loop over `extent` elements: a register of the widest type; two where there is work for them."""
+        widest = max((n.dtype for n in nodes), key=lambda d: d.itemsize)
+        lanes = self.b.lanes(widest)
+        return 2 * lanes if extent >= 8 * lanes else lanes

@@ -1,0 +1,116 @@
+"""The pipeline: from a captured graph to machine code, a few calls in a row."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lamina.compiler import debug
+from lamina.compiler.fuse import Kernel, fuse
+from lamina.compiler.graph import Graph, Node
+from lamina.compiler.layout_products import lay_out_products
+from lamina.compiler.plan import Plan, plan, separate_roots
+from lamina.compiler.simplify import simplify
+from lamina.core.lowering import ArgReduction, Contraction, Reduction, Scatter
+from lamina.core.primitive import REGISTRY
+
+__all__ = ["Program", "build", "kernel_flops"]
+
+_SMALL = 400_000
+"""Fewer operations than this are done sooner by one thread than it takes to wake others and to wait for them."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled step: its plan, the layout of its pointers, and the machine code."""
+
+    graph: Graph
+    plan: Plan
+    layout: Any
+    module: Any
+    step: int
+    scratch_bytes: int
+    flops: int
+    build_seconds: float
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a single thread runs it fastest."""
+        return self.flops < _SMALL
+
+
+def build(captured: Graph, rows: dict[int, int], verify: bool = False) -> Program:
+    """Compile a graph. `rows`: input slots of which each step takes the next so many bytes.
+
+    `verify` checks the graph after each pass (tests do).
+    """
+    from lamina.compiler.emit.products import product_steps
+
+    start = time.perf_counter()
+    graph = captured
+    for one_pass in _PASSES:
+        graph = one_pass(graph)
+        debug.show_graph(one_pass.__name__, graph)
+        if verify:
+            graph.verify()
+    planned = plan(graph, fuse(graph), product_steps)
+    return _generate(graph, planned, rows, start)
+
+
+_PASSES: tuple[Callable[[Graph], Graph], ...] = (simplify, lay_out_products, separate_roots)
+
+
+def _generate(graph: Graph, planned: Plan, rows: dict[int, int], start: float) -> Program:
+    from lamina.compiler.codegen import Module
+    from lamina.compiler.emit.step import Layout, emit_program, kernel_name, scratch_bytes
+    from lamina.compiler.run import load
+
+    layout = Layout.of(graph, rows)
+
+    def make_ir() -> Module:
+        module = Module()
+        emit_program(module, planned, layout)
+        return module
+
+    names = tuple(kernel_name(i, k) for i, k in enumerate(planned.kernels))
+    key = "\0".join([graph.text(), repr(layout), _sources()])
+    module = load(key, make_ir, ("step", *names))
+    flops = sum(kernel_flops(k) for k in planned.kernels)
+    seconds = time.perf_counter() - start
+    program = Program(
+        graph, planned, layout, module, module.address("step"), scratch_bytes(planned), flops, seconds
+    )
+    debug.show_program(program)
+    return program
+
+
+@cache
+def _sources() -> str:
+    """What the code depends on beside the graph: the passes and the primitives themselves."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for folder in ("compiler", "primitives", "core"):
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest() + str(len(REGISTRY))
+
+
+def kernel_flops(kernel: Kernel) -> int:
+    """Arithmetic operations of a kernel: 2mnk for a product, one for each element of everything else."""
+    return sum(_node_flops(node) for node in kernel.members)
+
+
+def _node_flops(node: Node) -> int:
+    match node.lowering:
+        case Contraction():
+            inner = node.inputs[0].shape[-2] if node.params["transpose_a"] else node.inputs[0].shape[-1]
+            return 2 * node.size * inner
+        case Reduction() | ArgReduction() | Scatter():
+            return node.inputs[0].size
+        case _:
+            return node.size

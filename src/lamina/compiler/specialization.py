@@ -1,0 +1,227 @@
+"""A specialization: the machine code for one set of argument types, bound to the buffers that it reads and writes."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler import debug
+from lamina.compiler.capture import Captured, Result
+from lamina.compiler.guards import Guards
+from lamina.compiler.program import Program
+from lamina.compiler.run import get_num_threads
+from lamina.compiler.run import run as run_on_threads
+from lamina.core.array import Array, StaleGradient
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["Overlap", "Specialization"]
+
+
+class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
+    """An array that is written shares memory with another one, in a way that the compiled step does not know."""
+
+
+class Specialization:
+    """A program with its arrays.
+
+    `arguments`: how many of the first input slots are arguments. `numbers`: for each number slot where it comes from.
+    """
+
+    def __init__(self, program: Program, captured: Captured, arguments: Sequence[int], guards: Guards) -> None:
+        self.program, self.captured, self.guards = program, captured, guards
+        self._slots = tuple(arguments)
+        self._arrays: list[Array] = list(captured.arrays)
+        self._bound: list[np.ndarray | None] = [None] * len(self._arrays)
+        self._used = _used_slots(program)
+        self._closure = [slot for slot in self._used if slot not in set(self._slots)]
+        self._written = [(slot, captured.arrays[slot]) for slot in captured.written]
+        self._stale = [captured.arrays[slot] for slot in captured.stale]
+        self._table = (ctypes.c_void_p * program.layout.entries)()
+        self._address = ctypes.addressof(self._table)
+        self._control = np.zeros(2, np.int64)
+        self._table[0] = self._control.ctypes.data
+        self._arena = _aligned(program.plan.arena_bytes)
+        self._table[program.layout.arena] = self._arena.ctypes.data
+        self._scratch = np.empty(0, np.uint8)
+        self._scratch_threads = 0
+        self._lock = threading.Lock()
+        self.runs = 0
+
+    def is_valid(self) -> bool:
+        """Whether the arrays and constants that the function found outside are still the same objects."""
+        return self.guards.hold() and all(
+            getter() is self._arrays[slot] for slot, getter in self.captured.getters.items()
+        )
+
+    def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
+        """One step. Returns what the function returns."""
+        with self._lock:
+            values = self._number_values(numbers)
+            return self._wrap(self._execute(arrays, values, 1, ()))
+
+    def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
+        """One step with the step's numbers given."""
+        with self._lock:
+            return self._wrap(self._execute(arrays, values, 1, ()))
+
+    def number_values(self, numbers: Sequence[float]) -> list[float]:
+        """The numbers of the next step: arguments, and what Python computes anew."""
+        return self._number_values(numbers)
+
+    def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[np.ndarray]:
+        """Several steps; `values` are their numbers, one step after the other. Results have a new first axis."""
+        with self._lock:
+            return self._execute(arrays, values, steps, (steps,))
+
+    def _number_values(self, numbers: Sequence[float]) -> list[float]:
+        return [numbers[s] if isinstance(s, int) else s() for s in self.captured.numbers]
+
+    # --- pointers ------------------------------------------------------------------------------------------------
+
+    def _execute(
+        self, arrays: Sequence[Array], values: Sequence[float], steps: int, lead: tuple[int, ...]
+    ) -> list[np.ndarray]:
+        program = self.program
+        for slot, array in zip(self._slots, arrays, strict=True):
+            self._arrays[slot] = array
+        for slot in self._used:
+            buffer = self._arrays[slot]._data
+            if buffer is not self._bound[slot]:
+                self._bind(slot, self._arrays[slot])
+        packed = self._pack(values)
+        results = [np.empty(lead + n.shape, n.dtype) for n in program.graph.results]
+        for i, result in enumerate(results):
+            self._table[program.layout.first_result + i] = result.__array_interface__["data"][0]
+        self._control[1] = steps
+        threads = 1 if program.is_small else get_num_threads()
+        if threads > self._scratch_threads:
+            self._make_scratch(threads)
+        run_on_threads(program.step, self._address, threads)
+        self._after(packed)
+        return results
+
+    def _bind(self, slot: int, array: Array) -> None:
+        buffer = array._data
+        if isinstance(buffer, StaleGradient):
+            if slot not in self.captured.written:
+                buffer.__array__()  # raises
+            buffer = array._data = np.empty(array.shape, array.dtype)
+        assert isinstance(buffer, np.ndarray)
+        expected = self.program.graph.inputs[slot]
+        assert (buffer.shape, buffer.dtype) == expected, "the key of a call says its types"
+        if not buffer.flags.c_contiguous:
+            raise Overlap("an array is not contiguous in memory")
+        self._bound[slot] = buffer
+        self._table[2 + slot] = buffer.__array_interface__["data"][0]
+        self._check_overlap(slot, buffer)
+
+    def _check_overlap(self, slot: int, buffer: np.ndarray) -> None:
+        """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""
+        written = self.captured.written
+        for other in self._used:
+            bound = self._bound[other]
+            if other == slot or bound is None or (slot not in written and other not in written):
+                continue
+            if np.may_share_memory(buffer, bound) and buffer.size and bound.size:
+                self._bound[slot] = None
+                raise Overlap("an array that is written shares memory with another one")
+
+    def _pack(self, values: Sequence[float]) -> Any:
+        if not values:
+            return None
+        packed = np.empty(len(values), np.float64)
+        dtypes = self.program.graph.scalars
+        whole = packed.view(np.int64)
+        for i, value in enumerate(values):
+            target = whole if dtypes[i % len(dtypes)].kind == "i" else packed
+            target[i] = value
+        self._table[1] = packed.ctypes.data
+        return packed
+
+    def _make_scratch(self, threads: int) -> None:
+        self._scratch = _aligned(self.program.scratch_bytes * threads)
+        self._table[self.program.layout.scratch] = self._scratch.ctypes.data
+        self._scratch_threads = threads
+
+    # --- results -------------------------------------------------------------------------------------------------
+
+    def _after(self, _packed: Any) -> None:
+        for _slot, array in self._written:
+            array._version += 1
+        for array in self._stale:
+            if isinstance(array._data, np.ndarray):
+                array._data = StaleGradient(array.shape, array._data.dtype)
+        self.runs += 1
+        if self.runs == 1 and debug.level() >= 2:
+            debug.show(self.explain())
+
+    def _wrap(self, results: list[np.ndarray]) -> Any:
+        return fill_template(self.captured.result, results)
+
+    # --- measurement ---------------------------------------------------------------------------------------------
+
+    def explain(self, names: dict[int, str] | None = None) -> str:
+        """The kernels, with times measured on copies of the current buffers if the step has run."""
+        from lamina.compiler.explain import describe
+
+        seconds = self._measure() if self.runs else None
+        return describe(self.program, names, seconds)
+
+    def _measure(self, repeats: int = 30) -> list[float]:
+        """The best time of each kernel, run in order on copies, so that nothing of the user's changes."""
+        import time
+
+        from lamina.compiler.emit.step import kernel_name
+
+        program = self.program
+        table = (ctypes.c_void_p * program.layout.entries)(*self._table)
+        copies = [np.array(b) if b is not None else np.zeros(0) for b in self._bound]
+        for slot, copy in enumerate(copies):
+            table[2 + slot] = copy.ctypes.data
+        results = [np.empty(n.shape, n.dtype) for n in program.graph.results]
+        for i, result in enumerate(results):
+            table[program.layout.first_result + i] = result.ctypes.data
+        numbers = np.zeros(max(len(program.graph.scalars), 1))
+        table[1] = numbers.ctypes.data
+        threads = 1 if program.is_small else get_num_threads()
+        address = ctypes.addressof(table)
+        best = [float("inf")] * len(program.plan.kernels)
+        entries = [program.module.address(kernel_name(i, k)) for i, k in enumerate(program.plan.kernels)]
+        for _ in range(repeats):
+            for i, entry in enumerate(entries):
+                start = time.perf_counter()
+                run_on_threads(entry, address, threads)
+                best[i] = min(best[i], time.perf_counter() - start)
+        return best
+
+
+def fill_template(template: Any, results: Sequence[np.ndarray]) -> Any:
+    """The function's result with arrays in their places."""
+    if isinstance(template, Result):
+        value = results[template.number]
+        return value.item() if template.context is None else NDArray(value, template.context)
+    if isinstance(template, tuple | list):
+        return type(template)([fill_template(x, results) for x in template])
+    if isinstance(template, dict):
+        return {k: fill_template(v, results) for k, v in template.items()}
+    return template
+
+
+def _used_slots(program: Program) -> list[int]:
+    from lamina.compiler.graph import Input
+
+    read = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Input)}
+    return sorted(read | set(program.graph.writes))
+
+
+def _aligned(nbytes: int) -> np.ndarray:
+    """Uninitialized memory, aligned to a page."""
+    buffer = np.empty(nbytes + 4096, np.uint8)
+    start = -buffer.ctypes.data % 4096
+    return buffer[start : start + nbytes]
+
+
