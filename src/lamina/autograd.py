@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lamina.core.denormals import Saved, flush_denormals, restore_denormals
 from lamina.core.primitive import Primitive
 from lamina.core.state import state
 from lamina.core.tape import Leaf, gradients, is_recorded, record_node, recording_suspended
@@ -29,21 +30,26 @@ __all__ = [
 
 
 class _Mode:
-    """A context manager (and decorator) that sets recording and training inside; None leaves one as it is."""
+    """A context manager that sets recording and training inside; None leaves one as it is.
+
+    Inside a mode that sets recording, which is what training happens in, denormals are flushed to zero.
+    """
 
     def __init__(self, recording: bool | None, training: bool | None) -> None:
         self._recording, self._training = recording, training
-        self._saved: list[tuple[bool, bool]] = []
+        self._saved: list[tuple[bool, bool, Saved]] = []
 
     def __enter__(self) -> None:
-        self._saved.append((state.recording, state.training))
+        saved = None if self._recording is None else flush_denormals()
+        self._saved.append((state.recording, state.training, saved))
         if self._recording is not None:
             state.recording = self._recording
         if self._training is not None:
             state.training = self._training
 
     def __exit__(self, *_exception: object) -> None:
-        state.recording, state.training = self._saved.pop()
+        state.recording, state.training, saved = self._saved.pop()
+        restore_denormals(saved)
 
 
 def record(train_mode: bool = True) -> _Mode:

@@ -63,7 +63,7 @@ def _layers(text: str) -> tuple[int, ...]:
 
 def _begin(given: dict[str, Any], out: Path | None, resume: Path | None) -> tuple[RunFolder, Training]:
     """A new run, or an earlier one as it stood."""
-    from lamina.recipes import Epoch, Settings, Training, load_digits
+    from lamina.recipes import Settings, Training, load_digits
     from lamina.recipes.run_folder import RunFolder
 
     chosen = {name: value for name, value in given.items() if value is not None}
