@@ -305,7 +305,7 @@ class NDArray(Array, Fluent):
             raise ValueError(f'grad_req {grad_req!r} is unknown; known: "write", "add", "null"')
         self._node = None
         with concrete():
-            grad = array(np.zeros(self.shape, self.dtype), ctx=self._context)
+            grad = NDArray(np.zeros(self.shape, self.dtype), self._context)
         self._leaf = None if grad_req == "null" else Leaf(grad, grad_req)
 
     def detach(self) -> NDArray:

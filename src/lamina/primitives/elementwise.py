@@ -76,7 +76,11 @@ def _nan_to_zero(x: np.ndarray) -> np.ndarray:
 
 
 def _round_half_away(x: np.ndarray) -> np.ndarray:
-    return np.copysign(np.floor(np.abs(x) + 0.5), x) if x.dtype.kind == "f" else x
+    """Not ``floor(x + 0.5)``, whose sum may round up to the next integer."""
+    if x.dtype.kind != "f":
+        return x
+    whole = np.trunc(x)
+    return whole + np.copysign(np.abs(x - whole) >= 0.5, x, dtype=x.dtype)
 
 
 def _erf_slope(x: Any, _out: Any) -> Any:
@@ -101,7 +105,7 @@ UNARY: dict[str, Primitive] = {
         _unary("ceil", np.ceil, None),
         _unary("trunc", np.trunc, None),
         _unary("rint", np.rint, None),
-        _unary("round", _round_half_away, None),
+        _unary("round", _silent(_round_half_away), None),
         _unary("exp", _silent(np.exp), lambda x, y: y),
         _unary("expm1", _silent(np.expm1), lambda x, y: y + 1.0),
         _unary("log", _silent(np.log), lambda x, y: 1.0 / x),

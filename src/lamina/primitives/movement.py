@@ -1,16 +1,16 @@
-"""Primitives that move elements without computing: reshape, transpose, broadcast, slice, place, concat."""
+"""Primitives that move elements without computing: transpose, broadcast, slice, place, concat (and reshape)."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from lamina.core.lowering import Movement, Pull, Reshape
+from lamina.core.lowering import Movement, Pull
 from lamina.core.primitive import ForEachInput, bind, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.reduce import sum_to
+from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type, dtype_of
 
 __all__ = [
@@ -25,27 +25,6 @@ __all__ = [
 ]
 
 Ints = tuple[int, ...]
-
-
-# --- reshape -----------------------------------------------------------------------------------------------------
-
-
-def _reshape_type(x: Any, shape: Ints) -> Type:
-    if math.prod(shape) != math.prod(x.shape):
-        raise ShapeError(
-            f"reshape: {tuple(x.shape)} has {math.prod(x.shape)} elements, {shape} would have {math.prod(shape)}"
-        )
-    return shape, np.dtype(x.dtype)
-
-
-reshape = primitive(
-    "reshape",
-    eval=lambda x, shape: x.reshape(shape),
-    infer=_reshape_type,
-    vjp=(lambda g, out, x, shape: g.reshape(x.shape),),
-    lowering=Reshape(),
-)
-"""``reshape(x, shape=)``, all sizes known. Eagerly it shares memory with `x`."""
 
 
 # --- transpose ---------------------------------------------------------------------------------------------------

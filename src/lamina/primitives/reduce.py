@@ -9,6 +9,7 @@ import numpy as np
 from lamina.core.lowering import ArgReduction, Reduction
 from lamina.core.primitive import Primitive, bind, primitive
 from lamina.errors import ShapeError
+from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
 __all__ = ["argmax", "argmin", "reduce_max", "reduce_min", "reduce_prod", "reduce_sum", "sum_to"]
@@ -29,8 +30,10 @@ def _reduction_type(x: Any, axis: Axes, keepdims: bool) -> Type:
 
 def _expand(x: Any, shape: tuple[int, ...], axis: Axes) -> Any:
     """Give a reduced array its axes back and broadcast it to `shape`."""
-    kept = x.reshape(reduced_shape(shape, axis, True))
-    return kept.broadcast_to(shape)
+    from lamina.primitives.movement import broadcast_to  # whose vjp is a reduction
+
+    kept = bind(reshape, x, shape=reduced_shape(shape, axis, True))
+    return kept if kept.shape == shape else bind(broadcast_to, kept, shape=shape)
 
 
 def _sum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
@@ -107,4 +110,5 @@ def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
         return x
     missing = len(x.shape) - len(shape)
     axis = tuple(i for i, n in enumerate(x.shape) if i < missing or (shape[i - missing] == 1 and n != 1))
-    return bind(reduce_sum, x, axis=axis, keepdims=False).reshape(shape) if axis else x.reshape(shape)
+    summed = bind(reduce_sum, x, axis=axis, keepdims=False) if axis else x
+    return summed if summed.shape == shape else bind(reshape, summed, shape=shape)
