@@ -1,26 +1,53 @@
-"""Products read their right operand along its rows: a transposed one becomes a transposed copy."""
+"""The layout of products: the code generator reads the right operand of a product along its rows.
+
+``a · bᵀ`` therefore needs a transposed copy: of `b`, or of `a`, whichever is cheaper. With a copy of `a` it is computed
+as ``(b · aᵀ)ᵀ``, and written out transposed; the graph says so by both flags (`transpose_a` and `transpose_b`).
+"""
 
 from __future__ import annotations
 
 from lamina.compiler.graph import Graph, Node
 from lamina.core.primitive import REGISTRY
 
-__all__ = ["lay_out_products"]
+__all__ = ["is_swapped", "lay_out_products"]
+
+_STRIDED = 2  # writing an element of the transposed result costs about as much as copying two
+_VECTOR = 8  # with fewer rows there is no whole vector of them
 
 
 def lay_out_products(graph: Graph) -> Graph:
-    """Replace every ``transpose_b`` by a `transpose` of the operand."""
+    """The graph with every product in a form that needs no further copy."""
     new: dict[Node, Node] = {}
     for node in graph.nodes():
         inputs = [new[x] for x in node.inputs]
         current = node if tuple(inputs) == node.inputs else node.with_inputs(inputs)
-        new[node] = _plain(current) if node.is_op("matmul") and node.params["transpose_b"] else current
+        new[node] = _laid_out(current)
     return graph.rewritten(new)
 
 
-def _plain(node: Node) -> Node:
+def is_swapped(product: Node) -> bool:
+    """Whether a product is computed as the transpose of ``b · aᵀ``."""
+    return bool(product.params["transpose_a"] and product.params["transpose_b"])
+
+
+def _laid_out(node: Node) -> Node:
+    if not node.is_op("matmul") or not node.params["transpose_b"]:
+        return node
     left, right = node.inputs
-    axes = (*range(len(right.shape) - 2), len(right.shape) - 1, len(right.shape) - 2)
-    shape = tuple(right.shape[a] for a in axes)
-    turned = Node(REGISTRY["transpose"], (right,), {"axes": axes}, shape, right.dtype)
-    return Node(node.op, (left, turned), {**node.params, "transpose_b": False}, node.shape, node.dtype)
+    rows, columns = node.shape[-2:]
+    if len(node.shape) == 2 and rows >= _VECTOR:
+        if node.params["transpose_a"]:
+            return node
+        if left.size + _STRIDED * rows * columns < right.size:
+            return _with(node, (_transposed(left), right), transpose_a=True)
+    return _with(node, (left, _transposed(right)), transpose_b=False)
+
+
+def _with(node: Node, inputs: tuple[Node, Node], **flags: bool) -> Node:
+    return Node(node.op, inputs, {**node.params, **flags}, node.shape, node.dtype)
+
+
+def _transposed(x: Node) -> Node:
+    axes = (*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2)
+    shape = tuple(x.shape[a] for a in axes)
+    return Node(REGISTRY["transpose"], (x,), {"axes": axes}, shape, x.dtype)

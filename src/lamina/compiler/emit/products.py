@@ -11,6 +11,7 @@ from lamina.compiler.emit.scope import Scope
 from lamina.compiler.fuse import Kernel
 from lamina.compiler.graph import Node
 from lamina.compiler.index import Axis
+from lamina.compiler.layout_products import is_swapped
 
 __all__ = ["contraction_of", "emit_product", "emit_transposition", "is_transposition", "product_steps", "rounded_scratch"]
 
@@ -20,8 +21,10 @@ def contraction_of(kernel: Kernel) -> Contraction:
     anchor = kernel.anchor
     assert anchor is not None
     left, right = anchor.inputs
-    assert not anchor.params["transpose_b"], "simplified away before fusion"
     rows, columns = anchor.shape[-2:]
+    if is_swapped(anchor):
+        inner = right.shape[-1]
+        return Contraction(columns, inner, rows, anchor.dtype, (inner, 1), rows)
     inner = right.shape[-2]
     strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
     return Contraction(rows, inner, columns, anchor.dtype, strides, columns)
@@ -30,7 +33,8 @@ def contraction_of(kernel: Kernel) -> Contraction:
 def product_steps(kernel: Kernel) -> tuple[int, int]:
     """In multiples of how many rows and columns threads may share a product."""
     shape = contraction_of(kernel)
-    return shape.row_step, shape.column_step
+    swapped = kernel.anchor is not None and is_swapped(kernel.anchor)
+    return (shape.column_step, shape.row_step) if swapped else (shape.row_step, shape.column_step)
 
 
 def emit_product(scope: Scope) -> None:
@@ -43,8 +47,9 @@ def emit_product(scope: Scope) -> None:
     scratch = _own_scratch(scope, shape.scratch_bytes)
     with scope.on_first_thread_if_serial():
         if len(anchor.shape) == 2:
-            rows = scope.share("rows", shape.rows)
-            columns = scope.share("columns", shape.columns)
+            rows, columns = (scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True))
+            if is_swapped(anchor):
+                left, right, rows, columns = right, left, columns, rows
             _emit_matrix(scope, shape, left, right, [], rows, columns, scratch)
             return
         b = scope.b
@@ -69,7 +74,8 @@ def _emit_matrix(
     assert anchor is not None
 
     def epilogue(_b: Builder, row: Value, column: Value, value: Value) -> None:
-        index = [*batch, scope.axis(row), scope.axis(column, 1)]
+        place = [scope.axis(row), scope.axis(column, 1)]
+        index = [*batch, *(reversed(place) if is_swapped(anchor) else place)]
         values = scope.evaluator(value.lanes, {anchor: value})
         results = [(node, values.at(node, index)) for node in scope.kernel.stores]
         for node, result in results:
