@@ -25,7 +25,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Partition:
-    """How threads share a kernel: by ``rows`` (the first axis), ``columns`` (the last), or not at all (``serial``).
+    """How threads share a kernel: by ``rows`` (the first axis), ``columns`` (the last), ``flat`` (stretches of
+    memory), or not at all (``serial``).
 
     `extent` is split in whole `step`s. No axis that is summed over is ever split.
     """
@@ -273,14 +274,18 @@ def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:
 # --- threads -----------------------------------------------------------------------------------------------------
 
 _ROW_STEP = 8
+_BLOCK_BYTES = 32  # a block of random words fills four float64 or eight float32
 _COLUMN_STEP = 64
 _NARROW = 128
 
 
 def _partition(kernel: Kernel, product_steps: Callable[[Kernel], tuple[int, int]]) -> Partition:
     """Products by columns, so that each thread keeps its part of the weights in its cache; the rest by rows."""
-    if kernel.kind in ("scatter", "fill"):
+    if kernel.kind == "scatter":
         return Partition("serial")
+    if kernel.kind == "fill":
+        (node,) = kernel.stores
+        return Partition("flat", -(-node.nbytes // _BLOCK_BYTES), 1)
     if kernel.kind == "product":
         if len(kernel.domain) != 2:
             return Partition("rows", kernel.domain[0], 1)
@@ -342,7 +347,7 @@ def _touches(planned: Plan, kernel: Kernel, reads: dict[Node, Access]) -> Iterab
         for place in planned.places[node]:
             yield _Touch(node, place, True, own)
     for node, access in reads.items():
-        mine = {"rows": access.rows, "columns": access.columns, "serial": True}[own.kind]
+        mine = {"rows": access.rows, "columns": access.columns, "serial": True, "flat": False}[own.kind]
         places = planned.places.get(node, [])
         if isinstance(node.op, Input):
             places = [Place("input", node.op.slot)]
