@@ -1,0 +1,189 @@
+"""`Optimizer`: what all optimizers share: counting updates, learning rates, weight decay, preparing gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from lamina.core.state import call_each_step
+from lamina.errors import ParameterError
+from lamina.lr_scheduler import LRScheduler
+from lamina.nd.creation import zeros_like
+from lamina.nd.elementwise import clip
+from lamina.nd.ndarray import NDArray
+from lamina.registry import Registry
+
+__all__ = ["Optimizer", "create", "register"]
+
+
+class Optimizer:
+    """Base class: how a parameter, its gradient and a state give the next parameter.
+
+    A subclass defines `create_state` and `update`, in operators of `lamina.nd`, and writes its results in place
+    (``weight[:] = …``). That serves eager steps and those of `lamina.compile`; what changes from step to step must
+    come from `_step_size` or `_each_step` then.
+
+    Every optimizer prepares the gradient alike: rescaled, then clipped, then the weight decay added.
+
+    Args:
+        rescale_grad: factor of every gradient; `Trainer.step` sets it to 1 / batch_size.
+        param_idx2name: names of parameters by index. Those that don't end in ``_weight`` or ``_gamma`` get no weight
+            decay then.
+        wd: weight decay, λ: adds λ·w to the gradient.
+        clip_gradient: bound of each element of a gradient, or None.
+        learning_rate: the rate; by default the scheduler's base, or without scheduler the optimizer's own default.
+        lr_scheduler: gives the rate by the number of updates; starts from `learning_rate` if that is given too.
+        begin_num_update: the number of updates made before.
+        param_dict: parameters by index; their `lr_mult` and `wd_mult` are factors of the rate and of the decay.
+    """
+
+    default_learning_rate: ClassVar[float] = 0.01
+
+    def __init__(
+        self,
+        rescale_grad: float = 1.0,
+        param_idx2name: Mapping[int, str] | None = None,
+        wd: float = 0.0,
+        clip_gradient: float | None = None,
+        learning_rate: float | None = None,
+        lr_scheduler: LRScheduler | None = None,
+        begin_num_update: int = 0,
+        param_dict: Mapping[int, Any] | None = None,
+    ) -> None:
+        self.rescale_grad = rescale_grad
+        self.wd = wd
+        self.clip_gradient = clip_gradient
+        self.lr_scheduler = lr_scheduler
+        if learning_rate is None:
+            learning_rate = self.default_learning_rate if lr_scheduler is None else lr_scheduler.base_lr
+        elif lr_scheduler is not None:
+            lr_scheduler.base_lr = learning_rate
+        self.lr = learning_rate
+        self.begin_num_update = self.num_update = begin_num_update
+        self._index_update_count: dict[int, int] = {}
+        self.idx2name = dict(param_idx2name or {})
+        self.param_dict: dict[int, Any] = dict(param_dict or {})
+        self.lr_mult: dict[int | str, float] = {}
+        self.wd_mult: dict[int | str, float] = {}
+        self.set_wd_mult({})
+
+    # --- what a subclass defines ---------------------------------------------------------------------------------
+
+    def create_state(self, index: int, weight: NDArray) -> Any:
+        """What the optimizer keeps for this parameter: None, an array, or a tuple of arrays."""
+        return None
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
+        """Make one step: write the new values into `weight` and `state`."""
+        raise TypeError(f"{type(self).__name__} must override update")
+
+    # --- settings ------------------------------------------------------------------------------------------------
+
+    @property
+    def learning_rate(self) -> float:
+        """The current learning rate."""
+        return self.lr if self.lr_scheduler is None else self.lr_scheduler(self.num_update)
+
+    def set_learning_rate(self, lr: float) -> None:
+        """Change the learning rate; `ParameterError` if a scheduler decides it."""
+        if self.lr_scheduler is not None:
+            raise ParameterError(
+                f"the learning rate follows a {type(self.lr_scheduler).__name__}, so it can't be set; "
+                "set the scheduler's base_lr, or make the optimizer without lr_scheduler"
+            )
+        self.lr = lr
+
+    def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
+        """Factors of the learning rate, by the name or index of parameters."""
+        self.lr_mult = dict(args_lr_mult)
+
+    def set_wd_mult(self, args_wd_mult: Mapping[Any, float]) -> None:
+        """Factors of the weight decay, by the name or index of parameters."""
+        undecayed = (n for n in self.idx2name.values() if not n.endswith(("_weight", "_gamma")))
+        self.wd_mult = {**dict.fromkeys(undecayed, 0.0), **args_wd_mult}
+
+    # --- numbers of a step ---------------------------------------------------------------------------------------
+
+    def _count(self, index: int) -> int:
+        """Count an update of this parameter; its number, 1 for the first. Python's own work: not for a trace."""
+        count = self._index_update_count.get(index, self.begin_num_update) + 1
+        self._index_update_count[index] = count
+        self.num_update = max(count, self.num_update)
+        return count
+
+    def _lr(self, index: int) -> float:
+        """The current learning rate of this parameter."""
+        return self.learning_rate * self._multiplier(index, "lr_mult", self.lr_mult)
+
+    def _wd(self, index: int) -> float:
+        """The weight decay of this parameter."""
+        return self.wd * self._multiplier(index, "wd_mult", self.wd_mult)
+
+    def _multiplier(self, index: int, name: str, by_hand: Mapping[Any, float]) -> float:
+        if index in self.param_dict:
+            return getattr(self.param_dict[index], name)
+        if index in by_hand:
+            return by_hand[index]
+        return by_hand.get(self.idx2name.get(index), 1.0)
+
+    def _step_size(self, index: int, correction: Callable[[int], float] | None = None) -> float:
+        """Count this update and return its learning rate, times `correction` of its number.
+
+        Each `update` calls this once and before any `_each_step`. In a compiled step Python computes it anew before
+        each run.
+        """
+
+        def size() -> float:
+            t = self._count(index)
+            return self._lr(index) if correction is None else self._lr(index) * correction(t)
+
+        return call_each_step(size)
+
+    def _each_step(self, index: int, function: Callable[[int], float]) -> float:
+        """Another number of this update: `function` of its number."""
+        return call_each_step(lambda: function(self._index_update_count[index]))
+
+    # --- gradients -----------------------------------------------------------------------------------------------
+
+    def _rescaled(self, grad: NDArray) -> NDArray:
+        """The gradient, rescaled and clipped."""
+        scale = self.rescale_grad
+        g = grad if isinstance(scale, int | float) and scale == 1.0 else grad * scale
+        return g if self.clip_gradient is None else clip(g, -self.clip_gradient, self.clip_gradient)
+
+    def _prepared(self, index: int, weight: NDArray, grad: NDArray) -> NDArray:
+        """The gradient, rescaled and clipped, with the weight decay added."""
+        wd = self._wd(index)
+        return self._rescaled(grad) + wd * weight if wd else self._rescaled(grad)
+
+    def _moments(self, weight: NDArray, count: int) -> tuple[NDArray, ...]:
+        """`count` arrays of zeros like the parameter."""
+        return tuple(zeros_like(weight) for _ in range(count))
+
+
+optimizers = Registry[Optimizer]("optimizer", Optimizer)
+
+
+def register(cls: type[Optimizer]) -> type[Optimizer]:
+    """A decorator: make an optimizer known to `create` by the name of its class.
+
+    >>> @register
+    ... class Still(Optimizer):
+    ...     def update(self, index, weight, grad, state):
+    ...         pass
+    >>> create("still").learning_rate
+    0.01
+    """
+    return optimizers.register()(cls)
+
+
+def create(name: str | Optimizer, **kwargs: Any) -> Optimizer:
+    """The optimizer of this name (in any case), made with these arguments.
+
+    >>> create("adam", learning_rate=0.1).learning_rate
+    0.1
+    >>> create("adm")
+    Traceback (most recent call last):
+    ValueError: unknown optimizer 'adm'; did you mean 'adam'? Known: ...
+    """
+    return optimizers.create(name, **kwargs)

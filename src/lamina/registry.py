@@ -1,0 +1,66 @@
+"""Things that are chosen by name: optimizers, metrics, initializers."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+class Registry(Generic[T]):
+    """Classes by name, and instances of them. Names are compared in lower case.
+
+    >>> class Shape: ...
+    >>> shapes = Registry("shape", Shape)
+    >>> @shapes.register("square")
+    ... class Square(Shape): ...
+    >>> type(shapes.create("SQUARE")).__name__
+    'Square'
+    >>> shapes.create("sqare")
+    Traceback (most recent call last):
+    ValueError: unknown shape 'sqare'; did you mean 'square'? Known: square
+    """
+
+    def __init__(self, kind: str, base: type[T]) -> None:
+        self._kind, self._base = kind, base
+        self._makers: dict[str, Callable[..., T]] = {}
+
+    def register(self, *names: str) -> Callable[[C], C]:
+        """A decorator: make the class known under these names, or without any, under its own."""
+
+        def decorate(cls: C) -> C:
+            for name in names or (cls.__name__,):
+                self._makers[name.lower()] = cls
+            return cls
+
+        return decorate
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._makers)
+
+    def create(self, choice: Any, *args: Any, **kwargs: Any) -> T:
+        """An instance: `choice` itself if it is one, else made by the class with this name.
+
+        Raises `ValueError` for an unknown name; it lists the known ones and the nearest.
+        """
+        if isinstance(choice, self._base):
+            if args or kwargs:
+                raise ValueError(f"{self._kind}: arguments go with a name, not with an instance")
+            return choice
+        if not isinstance(choice, str):
+            raise TypeError(f"{self._kind}: expected a name or an instance, not {choice!r}")
+        maker = self._makers.get(choice.lower())
+        if maker is None:
+            raise ValueError(self._unknown(choice))
+        return maker(*args, **kwargs)
+
+    def _unknown(self, name: str) -> str:
+        nearest = difflib.get_close_matches(name.lower(), self._makers, n=1)
+        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+        return f"unknown {self._kind} {name!r}; {hint}Known: {', '.join(self.names())}"

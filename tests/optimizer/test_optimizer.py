@@ -1,0 +1,96 @@
+"""What all optimizers share: rates, factors, counting, and creation by name."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lamina import nd, optimizer
+from lamina.errors import ParameterError
+from lamina.lr_scheduler import CosineScheduler, FactorScheduler
+
+
+def moved(made: optimizer.Optimizer, index: int = 0) -> float:
+    """How far a weight of 1 goes down for a gradient of 1."""
+    weight = nd.ones(1)
+    made.update(index, weight, nd.ones(1), made.create_state(index, weight))
+    return 1 - float(weight.asscalar())
+
+
+def test_factors_by_parameter_index_and_name() -> None:
+    parameter = SimpleNamespace(lr_mult=0.5, wd_mult=0.0)
+    made = optimizer.SGD(
+        learning_rate=0.5, wd=0.25, param_dict={1: parameter}, param_idx2name={2: "b", 3: "x_weight"}
+    )
+    made.set_lr_mult({"b": 0.125, 4: 2.0})
+    assert moved(made, 0) == 0.5 * 1.25
+    assert moved(made, 1) == 0.25  # its own factors
+    assert moved(made, 2) == 0.5 * 0.125  # no weight ending: no decay
+    assert moved(made, 3) == 0.5 * 1.25
+    assert moved(made, 4) == 1.25
+    made.set_wd_mult({"b": 2.0})
+    assert moved(made, 2) == 0.5 * 0.125 * 1.5
+
+
+def test_updates_are_counted_by_parameter() -> None:
+    made = optimizer.SGD(begin_num_update=10)
+    for index in (0, 0, 1):
+        moved(made, index)
+    assert made._index_update_count == {0: 12, 1: 11}
+    assert made.num_update == 12
+
+
+def test_learning_rate_comes_from_argument_scheduler_or_default() -> None:
+    assert optimizer.create("sgd").learning_rate == 0.01
+    assert optimizer.create("adam").learning_rate == 0.001
+    assert optimizer.create("adam", lr_scheduler=FactorScheduler(1, base_lr=0.7)).learning_rate == 0.7
+    schedule = CosineScheduler(10, base_lr=0.7)
+    assert optimizer.create("adam", learning_rate=0.2, lr_scheduler=schedule).learning_rate == 0.2
+    assert schedule.base_lr == 0.2
+
+
+def test_setting_the_rate() -> None:
+    made = optimizer.SGD()
+    made.set_learning_rate(0.5)
+    assert (made.learning_rate, moved(made)) == (0.5, 0.5)
+    with pytest.raises(ParameterError, match="follows a FactorScheduler"):
+        optimizer.SGD(lr_scheduler=FactorScheduler(1)).set_learning_rate(1.0)
+
+
+def test_create() -> None:
+    assert type(optimizer.create("SGD")) is optimizer.SGD
+    made = optimizer.create("nadam", schedule_decay=0.01)
+    assert optimizer.create(made) is made
+    with pytest.raises(ValueError, match=r"did you mean 'rmsprop'\? Known: adadelta, adagrad, "):
+        optimizer.create("rmsprob")
+    with pytest.raises(ValueError, match=r"^unknown optimizer 'qqqq'; Known: "):
+        optimizer.create("qqqq")
+    with pytest.raises(ValueError, match="not with an instance"):
+        optimizer.create(made, learning_rate=1)
+    with pytest.raises(TypeError, match="expected a name or an instance, not 3"):
+        optimizer.create(3)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(TypeError, match="momentumm"):
+        optimizer.create("sgd", momentumm=0.9)
+
+
+def test_an_optimizer_of_ones_own() -> None:
+    @optimizer.register
+    class Halving(optimizer.Optimizer):
+        def update(self, index: int, weight: nd.NDArray, grad: nd.NDArray, state: None) -> None:
+            weight[:] = weight / 2
+
+    assert moved(optimizer.create("halving")) == 0.5
+    with pytest.raises(TypeError, match="Optimizer must override update"):
+        optimizer.Optimizer().update(0, nd.ones(1), nd.ones(1), None)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("name", ["sgd", "adam", "lamb", "rmsprop", "ftrl", "nadam"])
+def test_dtypes_are_kept(name: str, dtype: type) -> None:
+    made = optimizer.create(name, wd=0.1)
+    weight = nd.ones((2, 2), dtype=dtype)
+    state = made.create_state(0, weight)
+    made.update(0, weight, nd.ones((2, 2), dtype=dtype), state)
+    assert weight.dtype == dtype
+    assert all(s.dtype == dtype for s in state or ())
+    assert np.isfinite(weight.asnumpy()).all()

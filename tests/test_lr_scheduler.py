@@ -1,0 +1,75 @@
+"""Schedules against their definitions, update by update."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from lamina.lr_scheduler import (
+    CosineScheduler,
+    FactorScheduler,
+    LRScheduler,
+    MultiFactorScheduler,
+    PolyScheduler,
+)
+
+
+def test_factor_drops_after_every_step_and_stops() -> None:
+    schedule = FactorScheduler(step=3, factor=0.1, stop_factor_lr=0.005, base_lr=1.0)
+    rate, since = 1.0, 0  # MXNet's own loop, which carries state
+    for n in range(1, 20):
+        while n > since + 3:
+            since += 3
+            rate = max(rate * 0.1, 0.005)
+        assert schedule(n) == pytest.approx(rate, rel=1e-12)
+    assert schedule(0) == 1.0
+
+
+def test_multi_factor() -> None:
+    schedule = MultiFactorScheduler(step=[2, 5], factor=0.5, base_lr=8.0)
+    assert [schedule(n) for n in range(8)] == [8, 8, 8, 4, 4, 4, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("make", "left"),
+    [
+        (lambda **k: PolyScheduler(10, pwr=3, **k), lambda x: (1 - x) ** 3),
+        (lambda **k: PolyScheduler(10, **k), lambda x: (1 - x) ** 2),
+        (lambda **k: CosineScheduler(10, **k), lambda x: (1 + math.cos(math.pi * x)) / 2),
+    ],
+)
+def test_decays(make: Callable[..., LRScheduler], left: Callable[[float], float]) -> None:
+    schedule = make(base_lr=2.0, final_lr=0.5, warmup_steps=4, warmup_begin_lr=0.4)
+    for n in range(4):
+        assert schedule(n) == pytest.approx(0.4 + 1.6 * n / 4)
+    for n in range(4, 11):
+        assert schedule(n) == pytest.approx(0.5 + 1.5 * left((n - 4) / 6))
+    assert schedule(11) == schedule(1000) == pytest.approx(0.5)
+
+
+def test_constant_warm_up() -> None:
+    schedule = FactorScheduler(100, base_lr=1.0, warmup_steps=2, warmup_begin_lr=0.1, warmup_mode="constant")
+    assert [schedule(n) for n in range(4)] == [0.1, 0.1, 1.0, 1.0]
+
+
+def test_a_schedule_can_be_entered_anywhere() -> None:
+    assert FactorScheduler(10, 0.5, base_lr=1.0)(35) == 0.125
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: FactorScheduler(0), "step must be at least 1"),
+        (lambda: FactorScheduler(1, factor=2), "factor must be at most 1"),
+        (lambda: MultiFactorScheduler([3, 3], 0.1), "increasing"),
+        (lambda: MultiFactorScheduler([], 0.1), "increasing"),
+        (lambda: PolyScheduler(0), "max_update must be positive"),
+        (lambda: CosineScheduler(5, warmup_steps=5), "after the warm-up of 5"),
+        (lambda: CosineScheduler(5, warmup_steps=-1), "must not be negative"),
+        (lambda: CosineScheduler(5, warmup_steps=1, warmup_begin_lr=1.0), "warm-up must rise"),
+        (lambda: CosineScheduler(5, warmup_mode="sudden"), "not 'sudden'"),
+    ],
+)
+def test_settings_that_make_no_sense(make: Callable[[], LRScheduler], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,36 @@
+"""Names in any case, instances as they are, and errors that help."""
+
+import pytest
+
+from lamina.registry import Registry
+
+
+class Animal:
+    def __init__(self, legs: int = 4) -> None:
+        self.legs = legs
+
+
+def test_registry() -> None:
+    animals = Registry[Animal]("animal", Animal)
+
+    @animals.register()
+    class Horse(Animal):
+        pass
+
+    @animals.register("bird", "Fowl")
+    class Bird(Animal):
+        pass
+
+    assert animals.names() == ["bird", "fowl", "horse"]
+    assert type(animals.create("HORSE")) is Horse
+    assert animals.create("fowl", legs=2).legs == 2
+    bird = Bird(2)
+    assert animals.create(bird) is bird
+    with pytest.raises(
+        ValueError, match=r"unknown animal 'hose'; did you mean 'horse'\? Known: bird, fowl, horse"
+    ):
+        animals.create("hose")
+    with pytest.raises(ValueError, match="not with an instance"):
+        animals.create(bird, 3)
+    with pytest.raises(TypeError, match="animal: expected a name or an instance, not 7"):
+        animals.create(7)
