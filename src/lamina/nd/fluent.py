@@ -124,15 +124,15 @@ class Fluent:
     take = lookup.take
     topk = ordering.topk
 
-    def reshape(self: Any, *shape: Any, reverse: bool = False, **named: Any) -> NDArray:
+    def reshape(self: Any, *sizes: Any, shape: Any = None, reverse: bool = False) -> NDArray:
         """See `nd.reshape`; the shape may be a tuple, or integers one by one."""
-        target = named.get("shape", shape[0] if len(shape) == 1 else shape)
-        return _reshape(self, target, reverse=reverse)
+        given = sizes[0] if len(sizes) == 1 else sizes
+        return _reshape(self, given if shape is None else shape, reverse=reverse)
 
-    def transpose(self: Any, *axes: Any, **named: Any) -> NDArray:
-        """See `nd.transpose`; the order may be a tuple, or integers one by one."""
-        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        return _transpose(self, named.get("axes", order))
+    def transpose(self: Any, *order: Any, axes: Any = None) -> NDArray:
+        """See `nd.transpose`; the order of the axes may be a tuple, or integers one by one."""
+        given = order[0] if len(order) == 1 and not isinstance(order[0], int) else order
+        return _transpose(self, given if axes is None else axes)
 
 
 _reshape, _transpose = shape.reshape, shape.transpose

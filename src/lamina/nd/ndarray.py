@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast
 __all__ = ["NDArray", "Number", "array"]
 
 Number = int | float | bool | np.number[Any] | np.bool_
+
+_EVERYTHING = slice(None)
 
 
 class NDArray(Array, Fluent):
@@ -59,7 +62,7 @@ class NDArray(Array, Fluent):
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(np.prod(self._data.shape, dtype=np.int64))
+        return math.prod(self._data.shape)
 
     @property
     def stype(self) -> str:
@@ -89,9 +92,10 @@ class NDArray(Array, Fluent):
 
     def asscalar(self) -> Any:
         """The one element, as a NumPy scalar of the array's dtype."""
-        if self.size != 1:
+        data = self._concrete()
+        if data.size != 1:
             raise ShapeError(f"asscalar: needs exactly one element, the shape is {self.shape}")
-        return self._concrete().reshape(())[()]
+        return data.reshape(())[()]
 
     def item(self) -> Any:
         """The one element, as a Python number."""
@@ -256,6 +260,9 @@ class NDArray(Array, Fluent):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._forbid_recorded_write()
+        if isinstance(key, slice) and key == _EVERYTHING and _same_type(self, value):
+            self._write(value)  # the common `param[:] = …`, without the general way's overhead
+            return
         with recording_suspended():
             indexing.set(self, key, value)
 
@@ -327,6 +334,10 @@ class NDArray(Array, Fluent):
 
 
 _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "multiply", "divide"))
+
+
+def _same_type(x: Array, value: Any) -> bool:
+    return isinstance(value, Array) and value.shape == x.shape and value._data.dtype == x._data.dtype
 
 
 def array(source: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:

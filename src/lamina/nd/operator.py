@@ -10,7 +10,7 @@ import numpy as np
 
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive, bind
-from lamina.errors import ParameterError, ShapeError
+from lamina.errors import DTypeError, ParameterError, ShapeError
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -56,9 +56,7 @@ def operand(x: Array, other: Any) -> Any:
         return other
     if isinstance(other, int | float | np.number | np.bool_):
         kind = x._data.dtype.kind
-        if kind == "f":
-            return float(other)
-        return int(other) if kind != "b" else bool(other)
+        return float(other) if kind == "f" else bool(other) if kind == "b" else _whole_number(x, other)
     if isinstance(other, np.ndarray | list | tuple):
         from lamina.nd.ndarray import array
 
@@ -66,6 +64,16 @@ def operand(x: Array, other: Any) -> Any:
     if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
         return other.as_operand(x._data.dtype)
     raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
+
+
+def _whole_number(x: Array, number: Any) -> int:
+    """A number as a partner of integers; a fraction would be cut off silently."""
+    if number == number // 1:
+        return int(number)
+    raise DTypeError(
+        f"an array of {x._data.dtype} does not combine with {number}, which is not an integer; "
+        "convert with astype('float32') first"
+    )
 
 
 def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:

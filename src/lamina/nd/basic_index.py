@@ -1,0 +1,96 @@
+"""Keys of integers, slices, ellipsis and None, in normal form: a slice of every axis, then a reshape."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+__all__ = ["BasicIndex", "parse_basic", "without_ellipsis"]
+
+Ints = tuple[int, ...]
+
+
+class BasicIndex(NamedTuple):
+    """`begin`, `end` and `step` of every axis, the shape of that slice, and the final shape."""
+
+    begin: Ints
+    end: Ints
+    step: Ints
+    sliced: Ints
+    shape: Ints
+
+    @property
+    def where(self) -> dict[str, Ints]:
+        """The slice, as the parameters of the primitives that take one."""
+        return {"begin": self.begin, "end": self.end, "step": self.step}
+
+    def is_whole(self, shape: Ints) -> bool:
+        """Whether the slice is all of an array of `shape`, in order."""
+        return self.sliced == shape and all(s == 1 for s in self.step)
+
+    def is_contiguous(self, shape: Ints) -> bool:
+        """Whether the part is one stretch of memory: leading single elements, one range, then whole axes."""
+        first = next((a for a, n in enumerate(self.sliced) if n != 1), len(shape))
+        if any(n != shape[a] or self.step[a] != 1 for a, n in enumerate(self.sliced) if a > first):
+            return False
+        return first == len(shape) or self.step[first] == 1
+
+
+def parse_basic(shape: Ints, parts: tuple[Any, ...]) -> BasicIndex:
+    """The normal form of a key for an array of `shape`; a result without axes has shape (1,).
+
+    Raises `IndexError` for an integer out of range or too many indices.
+    """
+    begin: list[int] = []
+    end: list[int] = []
+    step: list[int] = []
+    sliced: list[int] = []
+    kept: list[int] = []
+    for part in without_ellipsis(shape, parts):
+        if part is None:
+            kept.append(1)
+            continue
+        axis = len(begin)
+        if isinstance(part, slice):
+            start, stop, stride = part.indices(shape[axis])
+            length = len(range(start, stop, stride))
+            if length == 0:
+                start, stop, stride = 0, 0, 1
+            kept.append(length)
+        else:
+            start = _normal_integer(part, axis, shape)
+            stop, stride, length = start + 1, 1, 1
+        begin.append(start)
+        end.append(stop)
+        step.append(stride)
+        sliced.append(length)
+    return BasicIndex(tuple(begin), tuple(end), tuple(step), tuple(sliced), tuple(kept) or (1,))
+
+
+def without_ellipsis(shape: Ints, parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The key with ``...`` and missing trailing axes written out as full slices."""
+    used = len(parts)
+    ellipsis = None
+    for i, part in enumerate(parts):
+        if part is None:
+            used -= 1
+        elif part is Ellipsis:
+            if ellipsis is not None:
+                raise IndexError("an index can only have a single ellipsis ('...')")
+            ellipsis, used = i, used - 1
+    if used > len(shape):
+        raise IndexError(f"{used} indices for an array of shape {shape}")
+    missing = (slice(None),) * (len(shape) - used)
+    return (*parts, *missing) if ellipsis is None else (*parts[:ellipsis], *missing, *parts[ellipsis + 1 :])
+
+
+def _normal_integer(part: Any, axis: int, shape: Ints) -> int:
+    try:
+        i = part.__index__()
+    except AttributeError:
+        raise IndexError(
+            f"an index of type {type(part).__name__} is not possible; use integers, slices, ..., None or arrays"
+        ) from None
+    size = shape[axis]
+    if not -size <= i < size:
+        raise IndexError(f"index {i} is out of bounds for axis {axis} of shape {shape}")
+    return i % size

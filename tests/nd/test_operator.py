@@ -1,0 +1,48 @@
+"""The `out=` argument, and the list of public names."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from lamina import autograd, nd
+from lamina.errors import ShapeError
+
+
+def test_out_receives_the_result_and_is_returned() -> None:
+    x, out = nd.array([1, 4]), nd.zeros(2)
+    assert nd.sqrt(x, out=out) is out
+    assert out.asnumpy().tolist() == [1, 2]
+    assert nd.add(x, 1, out=out) is out
+    assert nd.random.uniform(2, 3, shape=2, out=out) is out
+    assert ((out >= 2) * (out < 3)).min()
+    assert nd.elemwise_add(x, x, out=x) is x
+    assert x.asnumpy().tolist() == [2, 8]
+
+
+def test_out_of_another_shape() -> None:
+    with pytest.raises(ShapeError, match=r"out= has shape \(3,\), the result has shape \(2,\)"):
+        nd.sqrt(nd.ones(2), out=nd.zeros(3))
+
+
+def test_gradients_flow_through_out() -> None:
+    x, out = nd.array([3.0]), nd.zeros(1)
+    x.attach_grad()
+    with autograd.record():
+        nd.square(x, out=out)
+    out.backward()
+    assert x.grad.asscalar() == 6
+
+
+def test_name_is_accepted_as_in_mxnet() -> None:
+    assert nd.relu(nd.array([-1]), name="first").asscalar() == 0
+
+
+def test_every_public_name_exists_once_and_is_documented() -> None:
+    assert len(set(nd.__all__)) == len(nd.__all__)
+    for name in nd.__all__:
+        assert inspect.getdoc(getattr(nd, name)), name
+
+
+def test_float64_numbers_in_unusual_places() -> None:
+    assert nd.full(np.int64(2), np.float64(1.5)).asnumpy().tolist() == [1.5, 1.5]
