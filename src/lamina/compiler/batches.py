@@ -74,7 +74,7 @@ def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
     if not arrays:
         raise ShapeError("run_batches: needs at least one array argument to take rows from")
     shortest = min(x.shape[0] for x in arrays)
-    if source.size and not (0 <= source.min() and source.max() < shortest):
+    if source.size and (source.min() < 0 or source.max() >= shortest):
         raise ShapeError(
             f"run_batches: indices go from {source.min()} to {source.max()}, but the shortest array has "
             f"{shortest} rows"
@@ -97,7 +97,7 @@ def _run_eagerly(
     for done, row in enumerate(rows, 1):
         index = nd.array(row, dtype=np.int32)
 
-        def batch(array: Array, index: Any = index) -> Any:
+        def batch(array: Any, index: Any = index) -> Any:
             return nd.take(array, index, axis=0)
 
         step_args = [rebuild(x, batch, lambda n: n) for x in args]
@@ -112,7 +112,7 @@ def _stack_results(results: list[Any]) -> Any:
     from lamina import nd
 
     first = results[0] if results else None
-    if isinstance(first, Array):
+    if isinstance(first, nd.NDArray):
         return nd.stack(*results, axis=0)
     if isinstance(first, tuple | list):
         return type(first)([_stack_results([r[i] for r in results]) for i in range(len(first))])

@@ -203,7 +203,7 @@ class Capture:
             dtypes = [n.dtype for n in nodes[1:] if isinstance(n, Node)]
         for i, x in enumerate(nodes):
             if isinstance(x, StepNumber):
-                nodes[i] = x.node
+                nodes[i] = self._as_type(x.node, (), dtypes[0] if dtypes else x.node.dtype)
             elif not isinstance(x, Node):
                 whole = np.dtype(np.int64 if _is_whole(x) else np.float64)
                 nodes[i] = self._constant(

@@ -44,6 +44,7 @@ class CompiledFunction:
         self._eager_reasons: set[str] = set()
         self.pullbacks: dict[Any, Any] = {}
         self._lock = threading.RLock()
+        self._name = str(getattr(function, "__name__", function))
         self._names = _parameter_names(function)
         self._warned = False
 
@@ -102,7 +103,9 @@ class CompiledFunction:
 
     # --- specializations -----------------------------------------------------------------------------------------
 
-    def specialize(self, values: Sequence[Any], names: tuple[str, ...], batch: int | None = None) -> tuple[Any, Arguments]:
+    def specialize(
+        self, values: Sequence[Any], names: tuple[str, ...], batch: int | None = None
+    ) -> tuple[Any, Arguments]:
         """The specialization for these arguments (None: it must run eagerly), and the arguments taken apart."""
         taken = Arguments(values, self._fixed, self._closure)
         key = (taken.key, names, batch, state.training)
@@ -112,7 +115,9 @@ class CompiledFunction:
         with self._lock:
             return self._compile(values, names, batch)
 
-    def _compile(self, values: Sequence[Any], names: tuple[str, ...], batch: int | None) -> tuple[Any, Arguments]:
+    def _compile(
+        self, values: Sequence[Any], names: tuple[str, ...], batch: int | None
+    ) -> tuple[Any, Arguments]:
         from lamina.compiler.program import build
         from lamina.compiler.specialization import Specialization
 
@@ -170,7 +175,7 @@ class CompiledFunction:
         self._warned = True
         names = self._changing_arguments()
         warnings.warn(
-            f"lamina.compile: {self.__name__} was compiled {len(self._entries)} times; {names}. "
+            f"lamina.compile: {self._name} was compiled {len(self._entries)} times; {names}. "
             "Pad batches to few sizes, and pass changing numbers as plain arguments.",
             stacklevel=4,
         )
@@ -184,20 +189,24 @@ class CompiledFunction:
             for i in range(length)
             if len({k[i] for k in keys}) > 1
         ]
-        return f"what keeps changing: {', '.join(changing)}" if changing else "arrays in its closure keep being replaced"
+        return (
+            f"what keeps changing: {', '.join(changing)}"
+            if changing
+            else "arrays in its closure keep being replaced"
+        )
 
     # --- what runs eagerly ---------------------------------------------------------------------------------------
 
     def _stay_eager(self, reason: Uncompilable) -> None:
         self._eager_reasons.add(reason.operator)
         warnings.warn(
-            f"lamina.compile: {self.__name__} runs eagerly, since the operator {reason.operator!r} "
+            f"lamina.compile: {self._name} runs eagerly, since the operator {reason.operator!r} "
             f"({reason.location}) has no compiled form",
             stacklevel=5,
         )
 
     def _run_eagerly_once(self, reason: str) -> None:
-        warnings.warn(f"lamina.compile: this call of {self.__name__} runs eagerly: {reason}", stacklevel=3)
+        warnings.warn(f"lamina.compile: this call of {self._name} runs eagerly: {reason}", stacklevel=3)
 
 
 def _enabled() -> bool:
@@ -289,5 +298,3 @@ def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool 
     if not callable(function):
         raise TraceError(f"lamina.compile: needs a function, got {type(function).__name__}")
     return CompiledFunction(function, keep_gradients)
-
-

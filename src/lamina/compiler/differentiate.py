@@ -73,7 +73,11 @@ class _Pullback:
 
 
 def _pullback(
-    compiled: CompiledFunction, values: Sequence[Any], names: tuple[str, ...], taken: Arguments, outputs: Sequence[Array]
+    compiled: CompiledFunction,
+    values: Sequence[Any],
+    names: tuple[str, ...],
+    taken: Arguments,
+    outputs: Sequence[Array],
 ) -> _Pullback | None:
     """The pullback for these argument types, captured on the first use; None if nothing is differentiable."""
     differentiable = tuple(is_recorded(x) for x in taken.arrays)
@@ -165,6 +169,5 @@ def _like(x: Array) -> NDArray:
 
 def _arrays_in(result: Any) -> tuple[NDArray, ...]:
     found: list[NDArray] = []
-    rebuild(result, lambda x: found.append(x), lambda n: n)  # pyright: ignore[reportArgumentType]
+    rebuild(result, found.append, lambda n: n)  # pyright: ignore[reportArgumentType]
     return tuple(found)
-

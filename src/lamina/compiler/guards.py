@@ -63,7 +63,11 @@ class Guards:
             return self._visit_function(value)
         if isinstance(value, list | tuple | dict):
             return self._visit_container(value, name)
-        if hasattr(value, "__dict__") and not isinstance(value, types.ModuleType | type) and _is_foreign(value):
+        if (
+            hasattr(value, "__dict__")
+            and not isinstance(value, types.ModuleType | type)
+            and _is_foreign(value)
+        ):
             self._remember(value)
             return self._visit_container(vars(value), name)
         return False

@@ -10,7 +10,7 @@ __all__ = ["Axis", "flat_position"]
 
 
 class Axis:
-    """The positions of all lanes along one axis: lane l is at ``base + l·step``, or at ``vector[l]`` where data decide."""
+    """The positions of all lanes along one axis: lane l at ``base + l·step``, or ``vector[l]`` where data decide."""
 
     __slots__ = ("base", "builder", "step", "vector")
 

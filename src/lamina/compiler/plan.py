@@ -306,7 +306,7 @@ def _partition(kernel: Kernel, product_steps: Callable[[Kernel], tuple[int, int]
 
 def _widest(domain: tuple[int, ...]) -> Partition:
     """By rows; a single row by columns."""
-    if not domain:
+    if len(domain) == 0:
         return Partition("serial")
     if len(domain) > 1 and domain[0] < _ROW_STEP < domain[-1]:
         return Partition("columns", domain[-1], _COLUMN_STEP)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.graph import Constant, Graph, Node
-from lamina.core.lowering import Elementwise
+from lamina.core.lowering import Elementwise, Reduction
 from lamina.core.primitive import REGISTRY, Primitive
 
 __all__ = ["simplify"]
@@ -113,6 +113,14 @@ def _idle(node: Node) -> Node | None:
     return x if identical and forward else None
 
 
+def _nothing_to_reduce(node: Node) -> Node | None:
+    """A reduction over no axes is a matter of shape."""
+    if not isinstance(node.lowering, Reduction) or node.params["axis"]:
+        return None
+    (x,) = node.inputs
+    return Node(REGISTRY["reshape"], (x,), {"shape": node.shape}, node.shape, node.dtype)
+
+
 def _reshape_of_reshape(node: Node) -> Node | None:
     if node.is_op("reshape") and node.inputs[0].is_op("reshape"):
         return node.with_inputs(node.inputs[0].inputs)
@@ -140,7 +148,11 @@ def _covers(others: list[tuple[int, ...]], own: tuple[int, ...], shape: tuple[in
 
 def _whole_assignment(node: Node) -> Node | None:
     """Writing over everything leaves nothing of the old contents."""
-    if node.is_op("slice_assign") and node.inputs[1].shape == node.shape and all(s == 1 for s in node.params["step"]):
+    if (
+        node.is_op("slice_assign")
+        and node.inputs[1].shape == node.shape
+        and all(s == 1 for s in node.params["step"])
+    ):
         return node.inputs[1]
     return None
 
@@ -166,6 +178,7 @@ _RULES: tuple[Rule, ...] = (
     _fold_constants,
     _neutral,
     _idle,
+    _nothing_to_reduce,
     _reshape_of_reshape,
     _whole_assignment,
     _broadcast_is_implied,

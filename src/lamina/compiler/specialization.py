@@ -31,7 +31,9 @@ class Specialization:
     `arguments`: how many of the first input slots are arguments. `numbers`: for each number slot where it comes from.
     """
 
-    def __init__(self, program: Program, captured: Captured, arguments: Sequence[int], guards: Guards) -> None:
+    def __init__(
+        self, program: Program, captured: Captured, arguments: Sequence[int], guards: Guards
+    ) -> None:
         self.program, self.captured, self.guards = program, captured, guards
         self._slots = tuple(arguments)
         self._arrays: list[Array] = list(captured.arrays)
@@ -223,5 +225,3 @@ def _aligned(nbytes: int) -> np.ndarray:
     buffer = np.empty(nbytes + 4096, np.uint8)
     start = -buffer.ctypes.data % 4096
     return buffer[start : start + nbytes]
-
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from lamina.compiler.codegen import Value
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.fuse import Kernel, is_alias
@@ -15,25 +17,22 @@ __all__ = ["emit_map"]
 def emit_map(scope: Scope) -> None:
     """Loops over the domain, the last axis in vectors; one flat loop where all that is read has the domain's shape."""
     kernel = scope.kernel
-    if not kernel.domain:
+    domain = kernel.domain
+    if len(domain) == 0:
         with scope.on_first_thread_if_serial():
             _element(scope, [], 1)
         return
-    inner = 1
-    for n in kernel.domain[1:]:
-        inner *= n
-    if scope.partition.kind == "rows" and len(kernel.domain) > 1 and _is_flat(kernel):
-        start, stop = scope.share("rows", kernel.domain[0])
-        _flat_loop(scope, start * inner, stop * inner)
+    first = scope.share("rows", domain[0])
+    if scope.partition.kind == "rows" and len(domain) > 1 and _is_flat(kernel):
+        inner = math.prod(domain[1:])
+        _flat_loop(scope, first[0] * inner, first[1] * inner)
         return
-    lanes = scope.vector_lanes(kernel.members, kernel.domain[-1])
-    last_range = scope.share("columns", kernel.domain[-1])
-    if len(kernel.domain) == 1:
-        last_range = scope.share("rows", kernel.domain[0])
-        _last_axis(scope, [], last_range, lanes)
+    lanes = scope.vector_lanes(kernel.members, domain[-1])
+    if len(domain) == 1:
+        _last_axis(scope, [], first, lanes)
         return
-    first = scope.share("rows", kernel.domain[0])
-    scope.nest(kernel.domain[:-1], lambda outer: _last_axis(scope, outer, last_range, lanes), first=first)
+    columns = scope.share("columns", domain[-1])
+    scope.nest(domain[:-1], lambda outer: _last_axis(scope, outer, columns, lanes), first=first)
 
 
 def _last_axis(scope: Scope, outer: list[Axis], bounds: tuple[Value, Value], lanes: int) -> None:

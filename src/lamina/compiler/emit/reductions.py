@@ -46,13 +46,14 @@ def _emit_row(scope: Scope, row: list[Axis]) -> None:
     for member in kernel.members:
         if isinstance(member.lowering, Reduction):
             known[member] = _reduce_row(scope, member, row, known)
-        elif kernel.spans_rows(member) and not kernel.spans_elements(member):
-            known[member] = scope.evaluator(1, known).at(member, _row_index(scope, member.shape, row))
-        elif kernel.spans_rows(member) and kernel.spans_elements(member):
+        elif kernel.spans_rows(member):
             known[member] = scope.evaluator(1, known).at(member, _row_index(scope, member.shape, row))
         elif member in kernel.stores:
             elements.append(member)
-        if member in known and member in kernel.stores:
+    for (
+        member
+    ) in kernel.stores:  # only now: a store may overwrite what another of the row's values is made of
+        if member in known:
             scope.store(member, known[member], _row_index(scope, member.shape, row), 1)
     if elements:
         _store_elements(scope, elements, row, known)

@@ -53,7 +53,7 @@ class Scope:
                 self.b.store_strided(pointer, spread, position.base, position.step)
 
     def share(self, kind: str, extent: int) -> tuple[Value, Value]:
-        """This thread's part of an axis: of the split axis its share, of others all; of serial kernels all or nothing."""
+        """This thread's part of an axis: of the split axis its share, of others all."""
         b = self.b
         if self.partition.kind == kind:
             assert extent == self.partition.extent
