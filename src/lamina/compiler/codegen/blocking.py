@@ -110,6 +110,7 @@ class BlockedProduct:
     right: RightPanel
     scratch: Pointer
     epilogue: Epilogue
+    long_epilogue: bool
     ragged: bool
 
     def emit(self, row_bounds: Range, column_bounds: Range) -> None:
@@ -252,7 +253,7 @@ class BlockedProduct:
                 b.store(sums, value, position * b.lanes(self.dtype))
 
         def complete() -> None:
-            finish(b, tile, widths, row, column, self.epilogue)
+            finish(b, tile, widths, row, column, self.epilogue, is_long=self.long_epilogue)
 
         if self.blocking.keeps_sums:
             b.if_else(b.less(next_k, self.inner), store, complete)

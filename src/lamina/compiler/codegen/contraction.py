@@ -29,6 +29,8 @@ class Contraction:
     A's element (r, k) lies at r · left_strides[0] + k · left_strides[1], B's element (k, c) at
     k · right_stride + c. Strides count elements.
 
+    `long_epilogue` says that the epilogue is much code (see `microkernel.finish`).
+
     Threads share the work by rows or columns in multiples of `row_step` or `column_step`
     (`b.split(rows, row_step)`), each with `scratch_bytes` of memory of its own, aligned to 64 bytes.
     """
@@ -40,6 +42,7 @@ class Contraction:
     left_strides: tuple[int, int]
     right_stride: int
     machine: Machine = field(default_factory=host_machine)
+    long_epilogue: bool = False
 
     @property
     def tile(self) -> TileShape:
@@ -143,6 +146,7 @@ class _Product:
             right=RightPanel(self.right, shape.right_stride, rows=self.right_rows),
             scratch=self.scratch,
             epilogue=self.epilogue,
+            long_epilogue=shape.long_epilogue,
             ragged=self.ragged,
         )
         product.emit(
@@ -163,7 +167,7 @@ class _Product:
                 left = LeftTile(pointer, row_stride, inner_stride)
                 initial = zeros(b, height, widths, shape.dtype, right.padded)
                 result = accumulate(b, left, right, height, widths, self._depth, initial)
-                finish(b, result, widths, row, column, self.epilogue)
+                finish(b, result, widths, row, column, self.epilogue, is_long=shape.long_epilogue)
 
             if self.ragged:
                 cover_ragged(b, shape.row_step, rows or (b.const(0), b.const(shape.rows)), tile)

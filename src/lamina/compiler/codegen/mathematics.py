@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lamina.compiler.codegen import special_functions, vector_math
 from lamina.compiler.codegen.arithmetic import Arithmetic
 from lamina.compiler.codegen.values import Operand, Value
 
@@ -12,16 +13,16 @@ class Mathematics(Arithmetic):
     """Functions of float32 and float64 values."""
 
     def exp(self, x: Value) -> Value:
-        return self.per_lane_call("exp", x)
+        return vector_math.exp(self._self, x)
 
     def expm1(self, x: Value) -> Value:
-        return self.per_lane_call("expm1", x)
+        return vector_math.expm1(self._self, x)
 
     def log(self, x: Value) -> Value:
-        return self.per_lane_call("log", x)
+        return vector_math.log(self._self, x)
 
     def log1p(self, x: Value) -> Value:
-        return self.per_lane_call("log1p", x)
+        return vector_math.log1p(self._self, x)
 
     def log2(self, x: Value) -> Value:
         return self.per_lane_call("log2", x)
@@ -30,10 +31,10 @@ class Mathematics(Arithmetic):
         return self.per_lane_call("log10", x)
 
     def sin(self, x: Value) -> Value:
-        return self.per_lane_call("sin", x)
+        return vector_math.sin(self._self, x)
 
     def cos(self, x: Value) -> Value:
-        return self.per_lane_call("cos", x)
+        return vector_math.cos(self._self, x)
 
     def tan(self, x: Value) -> Value:
         return self.per_lane_call("tan", x)
@@ -54,7 +55,7 @@ class Mathematics(Arithmetic):
         return self.per_lane_call("cosh", x)
 
     def tanh(self, x: Value) -> Value:
-        return self.per_lane_call("tanh", x)
+        return vector_math.tanh(self._self, x)
 
     def arcsinh(self, x: Value) -> Value:
         return self.per_lane_call("asinh", x)
@@ -67,7 +68,7 @@ class Mathematics(Arithmetic):
 
     def sigmoid(self, x: Value) -> Value:
         """1 / (1 + exp(-x))."""
-        return self.div(1.0, self.add(1.0, self.exp(self.neg(x))))
+        return vector_math.sigmoid(self._self, x)
 
     def cbrt(self, x: Value) -> Value:
         return self.per_lane_call("cbrt", x)
@@ -82,7 +83,15 @@ class Mathematics(Arithmetic):
         return self.per_lane_call("hypot", x, y)
 
     def erf(self, x: Value) -> Value:
-        return self.per_lane_call("erf", x)
+        return special_functions.erf(self._self, x)
+
+    def erfinv(self, x: Value) -> Value:
+        """The inverse of erf on [-1, 1]; NaN outside."""
+        return special_functions.erfinv(self._self, x)
+
+    def digamma(self, x: Value) -> Value:
+        """The logarithmic derivative of the gamma function; NaN at the negative integers."""
+        return special_functions.digamma(self._self, x)
 
     def gammaln(self, x: Value) -> Value:
         """The logarithm of the absolute value of the gamma function."""

@@ -134,11 +134,49 @@ def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bo
 
 
 def finish(
+    b: Builder,
+    tile: Tile,
+    widths: Sequence[int],
+    row: Value,
+    column: Value,
+    epilogue: Epilogue,
+    *,
+    is_long: bool = False,
+) -> None:
+    """Hand every vector of a finished tile to the epilogue, without the lanes beyond the result.
+
+    A long epilogue is written once, in a loop over the tile's rows, instead of once a vector: the code would grow with
+    the tile, and with it the time to compile it.
+    """
+    if is_long and len(tile) > 1:
+        _finish_in_a_loop(b, tile, widths, row, column, epilogue)
+        return
+    for r, values in enumerate(tile):
+        _finish_row(b, values, widths, row + r, column, epilogue)
+
+
+def _finish_row(
+    b: Builder, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value, epilogue: Epilogue
+) -> None:
+    position = column
+    for width, value in zip(widths, values, strict=True):
+        epilogue(b, row, position, b.narrow(value, width))
+        position = position + width
+
+
+def _finish_in_a_loop(
     b: Builder, tile: Tile, widths: Sequence[int], row: Value, column: Value, epilogue: Epilogue
 ) -> None:
-    """Hand every vector of a finished tile to the epilogue, without the lanes beyond the result."""
+    """Put the tile into a buffer on the stack and take it out row by row."""
+    dtype = tile[0][0].dtype
+    lanes = [value.lanes for value in tile[0]]
+    length = sum(lanes)
+    buffer = b.alloca(dtype, length * len(tile))
     for r, values in enumerate(tile):
-        position = column
-        for width, value in zip(widths, values, strict=True):
-            epilogue(b, row + r, position, b.narrow(value, width))
-            position = position + width
+        for v, value in enumerate(values):
+            b.store(buffer, value, r * length + sum(lanes[:v]))
+    with b.loop(0, len(tile)) as r:
+        values = [
+            b.load(buffer, dtype, r * length + sum(lanes[:v]), count) for v, count in enumerate(lanes)
+        ]
+        _finish_row(b, values, widths, row + r, column, epilogue)

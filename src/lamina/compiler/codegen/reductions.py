@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lamina.compiler.codegen.arithmetic import Arithmetic
-from lamina.compiler.codegen.values import Operand, Value
+from lamina.compiler.codegen.values import BOOL, Operand, Value
 
 __all__ = ["Reductions"]
 
@@ -39,10 +39,17 @@ class Reductions(Arithmetic):
         return self.reduce(vector, self.minimum)
 
     def reduce_any(self, mask: Value) -> Value:
-        return self.reduce(mask, self.logical_or)
+        return self._reduce_mask("or", mask)
 
     def reduce_all(self, mask: Value) -> Value:
-        return self.reduce(mask, self.logical_and)
+        return self._reduce_mask("and", mask)
+
+    def _reduce_mask(self, operation: str, mask: Value) -> Value:
+        if mask.lanes == 1:
+            return mask
+        function = f"llvm.vector.reduce.{operation}.v{mask.lanes}i1"
+        self.module.declare(f"declare i1 @{function}({mask.type})")
+        return self.result(f"call i1 @{function}({mask.typed})", BOOL)
 
     def narrow(self, vector: Value, lanes: int, first: int = 0) -> Value:
         """`lanes` neighbouring lanes of a vector."""
