@@ -109,6 +109,15 @@ class Arithmetic(Emitter):
         """x · y + z with one rounding."""
         return self.intrinsic("fma", x, y, z)
 
+    def wide_mul(self, x: Operand, y: Operand) -> tuple[Value, Value]:
+        """The lower and upper 64 bits of the product of two uint64 scalars."""
+        x, y = self.match(x, y)
+        wide_x, wide_y = (self._register(f"zext {value.typed} to i128") for value in (x, y))
+        product = self._register(f"mul i128 {wide_x}, {wide_y}")
+        shifted = self._register(f"lshr i128 {product}, 64")
+        low, high = (self.result(f"trunc i128 {half} to i64", x.dtype) for half in (product, shifted))
+        return low, high
+
     def neg(self, x: Value) -> Value:
         if x.dtype.kind == "f":
             return self.result(f"fneg {x.typed}", x.dtype, x.lanes)

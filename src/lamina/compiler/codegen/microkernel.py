@@ -176,7 +176,5 @@ def _finish_in_a_loop(
         for v, value in enumerate(values):
             b.store(buffer, value, r * length + sum(lanes[:v]))
     with b.loop(0, len(tile)) as r:
-        values = [
-            b.load(buffer, dtype, r * length + sum(lanes[:v]), count) for v, count in enumerate(lanes)
-        ]
+        values = [b.load(buffer, dtype, r * length + sum(lanes[:v]), count) for v, count in enumerate(lanes)]
         _finish_row(b, values, widths, row + r, column, epilogue)
