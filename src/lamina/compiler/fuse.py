@@ -22,7 +22,7 @@ from lamina.core.lowering import (
     Scatter,
 )
 
-__all__ = ["Kernel", "fuse", "is_alias", "only_moves_ones"]
+__all__ = ["Kernel", "fuse", "is_alias", "is_expensive", "only_moves_ones"]
 
 _EXPENSIVE = frozenset({  # more than a few instructions
     "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh", "sigmoid", "erf",
@@ -200,7 +200,7 @@ class _Fusion:
         users = self.users[node]
         if any(self._reads_memory(user, node) for user in users):
             return True
-        return len(users) > 1 and _is_expensive(node)
+        return len(users) > 1 and _costs_more_than_memory(node)
 
     def _reads_memory(self, user: Node, node: Node) -> bool:
         """Products read buffers; so does a reshape that is more than a matter of ones, and what reads through one."""
@@ -246,14 +246,19 @@ def _broadcasts_along_reduced(x: Node, kernel: Kernel) -> bool:
     return x.shape == wanted or (_squeezed(x.shape) == () and _squeezed(wanted) == ())
 
 
-def _is_expensive(node: Node) -> bool:
+def is_expensive(node: Node) -> bool:
+    """Whether an operator is more than a few instructions."""
+    return node.is_op(*_EXPENSIVE)
+
+
+def _costs_more_than_memory(node: Node) -> bool:
     """Whether computing a node twice costs more than storing it: it, or what it inlines, is more than arithmetic."""
     stack: list[Node] = [node]
     count = 0
     while stack:
         x = stack.pop()
         count += 1
-        if x.is_op(*_EXPENSIVE) or count > 8:
+        if is_expensive(x) or count > 8:
             return True
         inlined: Iterable[Node] = (y for y in x.inputs if isinstance(y.lowering, Elementwise | Movement))
         stack.extend(inlined)

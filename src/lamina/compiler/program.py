@@ -44,11 +44,12 @@ class Program:
         return self.flops < _SMALL
 
 
-def build(captured: Graph, rows: dict[int, int], verify: bool = False) -> Program:
-    """Compile a graph. `rows`: input slots of which each step takes the next so many bytes.
+VERIFY = False
+"""Whether the graph is verified after each pass; the tests switch it on."""
 
-    `verify` checks the graph after each pass (tests do).
-    """
+
+def build(captured: Graph, rows: dict[int, int]) -> Program:
+    """Compile a graph. `rows`: input slots of which each step takes the next so many bytes."""
     from lamina.compiler.emit.products import product_steps
 
     start = time.perf_counter()
@@ -56,7 +57,7 @@ def build(captured: Graph, rows: dict[int, int], verify: bool = False) -> Progra
     for one_pass in _PASSES:
         graph = one_pass(graph)
         debug.show_graph(one_pass.__name__, graph)
-        if verify:
+        if VERIFY:
             graph.verify()
     planned = plan(graph, fuse(graph), product_steps)
     return _generate(graph, planned, rows, start)
@@ -67,7 +68,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (simplify, lay_out_products, sep
 
 def _generate(graph: Graph, planned: Plan, rows: dict[int, int], start: float) -> Program:
     from lamina.compiler.codegen import Module
-    from lamina.compiler.emit.step import Layout, emit_program, kernel_name, scratch_bytes
+    from lamina.compiler.emit import Layout, emit_program, kernel_names, scratch_bytes
     from lamina.compiler.run import load
 
     layout = Layout.of(graph, rows)
@@ -77,7 +78,7 @@ def _generate(graph: Graph, planned: Plan, rows: dict[int, int], start: float) -
         emit_program(module, planned, layout)
         return module
 
-    names = tuple(kernel_name(i, k) for i, k in enumerate(planned.kernels))
+    names = dict.fromkeys(kernel_names(planned))
     key = "\0".join([graph.text(), repr(layout), _sources()])
     module = load(key, make_ir, ("step", *names))
     flops = sum(kernel_flops(k) for k in planned.kernels)

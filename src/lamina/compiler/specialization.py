@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -175,28 +176,26 @@ class Specialization:
 
     def _measure(self, repeats: int = 30) -> list[float]:
         """The best time of each kernel, run in order on copies, so that nothing of the user's changes."""
-        import time
-
-        from lamina.compiler.emit.step import kernel_name
+        from lamina.compiler.emit import Frame, kernel_names
 
         program = self.program
-        table = (ctypes.c_void_p * program.layout.entries)(*self._table)
-        copies = [np.array(b) if b is not None else np.zeros(0) for b in self._bound]
-        for slot, copy in enumerate(copies):
-            table[2 + slot] = copy.ctypes.data
+        layout, plan = program.layout, program.plan
+        copies = [np.zeros(1) if b is None else np.array(b) for b in self._bound]
         results = [np.empty(n.shape, n.dtype) for n in program.graph.results]
-        for i, result in enumerate(results):
-            table[program.layout.first_result + i] = result.ctypes.data
         numbers = np.zeros(max(len(program.graph.scalars), 1))
-        table[1] = numbers.ctypes.data
+        entries = [0, numbers.ctypes.data, *(x.ctypes.data for x in [*copies, *results])]
+        entries += [self._table[layout.arena] or 0, self._table[layout.scratch] or 0]
+        kernels: list[tuple[int, Any]] = []
+        for kernel, name in zip(plan.kernels, kernel_names(plan), strict=True):
+            slots = Frame.of(plan, kernel, layout).slots
+            frame = (ctypes.c_void_p * len(slots))(*(entries[slot.entry] + slot.offset for slot in slots))
+            kernels.append((program.module.address(name), frame))
         threads = 1 if program.is_small else get_num_threads()
-        address = ctypes.addressof(table)
-        best = [float("inf")] * len(program.plan.kernels)
-        entries = [program.module.address(kernel_name(i, k)) for i, k in enumerate(program.plan.kernels)]
+        best = [float("inf")] * len(kernels)
         for _ in range(repeats):
-            for i, entry in enumerate(entries):
+            for i, (code, frame) in enumerate(kernels):
                 start = time.perf_counter()
-                run_on_threads(entry, address, threads)
+                run_on_threads(code, ctypes.addressof(frame), threads)
                 best[i] = min(best[i], time.perf_counter() - start)
         return best
 

@@ -8,12 +8,15 @@ from lamina.compiler.codegen import INDEX, Builder, Pointer, Value
 from lamina.compiler.codegen.contraction import Contraction
 from lamina.compiler.codegen.transpose import emit_transpose
 from lamina.compiler.emit.scope import Scope
-from lamina.compiler.fuse import Kernel
+from lamina.compiler.fuse import Kernel, is_expensive
 from lamina.compiler.graph import Node
 from lamina.compiler.index import Axis
 from lamina.compiler.layout_products import is_swapped
 
 __all__ = ["contraction_of", "emit_product", "emit_transposition", "is_transposition", "product_steps", "rounded_scratch"]
+
+_LONG = 8  # more operations than this are written once in a loop, not once for each vector of the tile
+_EXPENSIVE = 8
 
 
 def contraction_of(kernel: Kernel) -> Contraction:
@@ -22,12 +25,18 @@ def contraction_of(kernel: Kernel) -> Contraction:
     assert anchor is not None
     left, right = anchor.inputs
     rows, columns = anchor.shape[-2:]
+    is_long = _epilogue_length(kernel) > _LONG
     if is_swapped(anchor):
         inner = right.shape[-1]
-        return Contraction(columns, inner, rows, anchor.dtype, (inner, 1), rows)
+        return Contraction(columns, inner, rows, anchor.dtype, (inner, 1), rows, long_epilogue=is_long)
     inner = right.shape[-2]
     strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
-    return Contraction(rows, inner, columns, anchor.dtype, strides, columns)
+    return Contraction(rows, inner, columns, anchor.dtype, strides, columns, long_epilogue=is_long)
+
+
+def _epilogue_length(kernel: Kernel) -> int:
+    """About how many operations follow the product."""
+    return sum(_EXPENSIVE if is_expensive(node) else 1 for node in kernel.members)
 
 
 def product_steps(kernel: Kernel) -> tuple[int, int]:

@@ -1,0 +1,168 @@
+"""The pointers of a compiled step: the table that Python fills, and the frame of each kernel, taken from the table.
+
+A kernel sees only its frame. Kernels that do the same to different memory therefore are the same code, which is
+written once: the layers of a deep network cost no more to compile than one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lamina.compiler.fuse import Kernel
+from lamina.compiler.graph import Constant, Graph, Input, Node, Scalar
+from lamina.compiler.plan import Place, Plan
+
+__all__ = ["Frame", "Layout", "Slot", "kernel_name", "kernel_names", "memory_leaves"]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A pointer of a frame: an entry of the table, plus so many bytes."""
+
+    entry: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The table of pointers that a compiled step gets, in this order:
+
+    control (int64 first step, int64 number of steps), the steps' numbers (8 bytes each), inputs, results, arena,
+    scratch. `strides` says by how many bytes an entry moves from one step to the next.
+    """
+
+    inputs: int
+    results: int
+    strides: tuple[int, ...]
+
+    CONTROL = 0
+    NUMBERS = 1
+    FIRST_INPUT = 2
+
+    @property
+    def first_result(self) -> int:
+        return self.FIRST_INPUT + self.inputs
+
+    @property
+    def arena(self) -> int:
+        return self.first_result + self.results
+
+    @property
+    def scratch(self) -> int:
+        return self.arena + 1
+
+    @property
+    def entries(self) -> int:
+        return self.scratch + 1
+
+    @classmethod
+    def of(cls, graph: Graph, rows: dict[int, int]) -> Layout:
+        """For a graph; `rows`: inputs of which each step takes the next so many bytes."""
+        inputs, results = len(graph.inputs), len(graph.results)
+        strides = [0, 8 * len(graph.scalars)]
+        strides += [rows.get(slot, 0) for slot in range(inputs)]
+        strides += [node.nbytes for node in graph.results]
+        return cls(inputs, results, (*strides, 0, 0))
+
+    def slot(self, place: Place) -> Slot:
+        """Where a place is."""
+        if place.kind == "arena":
+            return Slot(self.arena, place.number)
+        base = self.FIRST_INPUT if place.kind == "input" else self.first_result
+        return Slot(base + place.number)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A kernel's pointers: `leaves` (what it reads), then the places of each store, the numbers, the scratch memory."""
+
+    leaves: tuple[Node, ...]
+    slots: tuple[Slot, ...]
+    targets: dict[Node, range]
+
+    @property
+    def numbers(self) -> int:
+        return len(self.slots) - 2
+
+    @property
+    def scratch(self) -> int:
+        return len(self.slots) - 1
+
+    @classmethod
+    def of(cls, plan: Plan, kernel: Kernel, layout: Layout) -> Frame:
+        """The frame of a kernel of a plan."""
+        leaves = tuple(n for n in memory_leaves(kernel, plan) if not isinstance(n.op, Scalar))
+        slots = [layout.slot(_place_of(n, plan)) for n in leaves]
+        targets: dict[Node, range] = {}
+        for node in kernel.stores:
+            places = plan.places[node]
+            targets[node] = range(len(slots), len(slots) + len(places))
+            slots += [layout.slot(place) for place in places]
+        return cls(leaves, (*slots, Slot(Layout.NUMBERS), Slot(layout.scratch)), targets)
+
+
+def _place_of(node: Node, plan: Plan) -> Place:
+    return Place("input", node.op.slot) if isinstance(node.op, Input) else plan.places[node][0]
+
+
+def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
+    """The buffers and numbers that a kernel reads, in a fixed order."""
+    members = set(kernel.members)
+    found: dict[Node, None] = {}
+    seen: set[Node] = set()
+
+    def visit(node: Node) -> None:
+        if node in seen:
+            return
+        seen.add(node)
+        if isinstance(node.op, Input | Scalar) or (node in plan.places and node not in members):
+            found[node] = None
+            return
+        for x in node.inputs:
+            visit(x)
+
+    for member in kernel.members:
+        visit(member)
+    return list(found)
+
+
+def kernel_names(plan: Plan) -> list[str]:
+    """The function of each kernel; equal kernels share one."""
+    first: dict[str, str] = {}
+    return [
+        first.setdefault(_kernel_text(kernel, plan), kernel_name(number, kernel))
+        for number, kernel in enumerate(plan.kernels)
+    ]
+
+
+def kernel_name(number: int, kernel: Kernel) -> str:
+    """A name for a kernel's function: its number, kind and main operator."""
+    anchor = kernel.anchor or kernel.stores[-1]
+    return f"kernel{number}_{kernel.kind}_{anchor.op.name}"
+
+
+def _kernel_text(kernel: Kernel, plan: Plan) -> str:
+    """All that a kernel's code depends on, with nodes numbered in the order in which they are met."""
+    leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan))}
+    names: dict[Node, str] = {}
+    lines: list[str] = []
+
+    def visit(node: Node) -> str:
+        if node not in names:
+            names[node] = leaves.get(node) or f"%{len(names)}"
+            inputs = [] if node in leaves else [visit(x) for x in node.inputs]
+            lines.append(f"{names[node]} {node.dtype}{node.shape} {_operator(node, node in leaves)} {inputs}")
+        return names[node]
+
+    members = [visit(member) for member in kernel.members]
+    stores = [(names[node], len(plan.places[node])) for node in kernel.stores]
+    head = (kernel.kind, kernel.domain, kernel.reduced, plan.partitions[kernel], members, stores)
+    return "\n".join([repr(head), *lines])
+
+
+def _operator(node: Node, is_leaf: bool) -> str:
+    if isinstance(node.op, Constant):
+        return repr(node.op.value)
+    if isinstance(node.op, Scalar):
+        return f"scalar {node.op.slot}"
+    return "memory" if is_leaf else f"{node.op.name} {sorted(node.params.items())}"

@@ -1,0 +1,267 @@
+"""Training of the estimators' network: compiled steps, schedules, validation after each epoch, the best epoch kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import lamina
+from lamina import autograd, nd
+from lamina.core.state import call_each_step
+from lamina.errors import LaminaError
+from lamina.estimators.losses import Loss
+from lamina.estimators.network import Network
+from lamina.estimators.schedules import SCHEDULES
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["Data", "Epoch", "Optimization", "Trainer", "outputs_of"]
+
+_PREDICT_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Data:
+    """Encoded rows: numeric float32 (n, inputs), codes int32 (n, q) or None, target float32, weights or None."""
+
+    numeric: np.ndarray
+    codes: np.ndarray | None
+    target: np.ndarray
+    weights: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.numeric)
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How the network is trained; the defaults are RealMLP-TD's for classification (arXiv 2407.04491).
+
+    `rate` and `schedule` give the learning rate; `decay` is decoupled weight decay, `l2` a penalty ½·l2·‖W‖² divided
+    by the batch size as in scikit-learn; both `decay` and dropout follow `regularization_schedule`. `patience`:
+    epochs without improvement by `tolerance` before it stops (None: never).
+    """
+
+    epochs: int = 256
+    batch_size: int = 256
+    rate: float = 0.04
+    schedule: str = "coslog4"
+    betas: tuple[float, float] = (0.9, 0.95)
+    epsilon: float = 1e-8
+    decay: float = 0.02
+    l2: float = 0.0
+    regularization_schedule: str = "flat_cos"
+    drop_last: bool = True
+    patience: int | None = None
+    tolerance: float = 0.0
+    solver: str = "adam"
+    momentum: float = 0.9
+    nesterov: bool = True
+
+
+@dataclass
+class Epoch:
+    """What is known after an epoch: its number from 1 on, the mean training loss, the validation score (higher is
+    better; None without validation data), whether it is the best so far, and seconds since training began."""
+
+    number: int
+    loss: float
+    score: float | None
+    is_best: bool
+    seconds: float
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+class Trainer:
+    """Trains a network; iterate over `run` to get an `Epoch` after each.
+
+    `score` judges outputs on validation data: higher is better.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        optimization: Optimization,
+        rng: np.random.Generator,
+        progress: Callable[[int, int, int], None] | None = None,
+    ) -> None:
+        self.network, self.loss, self.optimization = network, loss, optimization
+        self._rng = rng
+        self._progress = progress
+        self._steps_done = 0
+        self._steps_total = 1
+        self._moments = {
+            name: (nd.zeros(w.array.shape), nd.zeros(w.array.shape)) for name, w in network.weights.items()
+        }
+        self._step = lamina.compile(self._make_step())
+        self.best_state: dict[str, np.ndarray] | None = None
+        self.best_epoch = 0
+        self.best_score = -np.inf
+        self.best_loss = np.inf
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        data: Data,
+        validation: Data | None = None,
+        score: Callable[[np.ndarray], float] | None = None,
+        epochs: int | None = None,
+    ) -> Iterator[Epoch]:
+        """Train, yielding after each epoch. The best epoch's parameters (ties: the last) are in the network at the
+        end, if there is validation data; also when the loop is left early, through `restore_best`."""
+        plan = self.optimization
+        epochs = plan.epochs if epochs is None else epochs
+        arrays = _as_arrays(data)
+        batch = min(plan.batch_size, len(data))
+        per_epoch = max(len(data) // batch, 1) if plan.drop_last else -(-len(data) // batch)
+        self._steps_total = max(epochs * per_epoch, 1)
+        self._steps_done = 0
+        start = time.perf_counter()
+        without_improvement = 0
+        for number in range(1, epochs + 1):
+            loss = self._epoch(data, arrays, batch, number)
+            value = None if validation is None or score is None else score(outputs_of(self.network, validation))
+            improved = self._note_best(number, loss, value)
+            without_improvement = 0 if improved else without_improvement + 1
+            yield Epoch(number, loss, value, self.best_epoch == number, time.perf_counter() - start)
+            if plan.patience is not None and without_improvement >= plan.patience:
+                break
+        if validation is not None:
+            self.restore_best()
+
+    def restore_best(self) -> None:
+        """Put the best epoch's parameters back."""
+        if self.best_state is not None:
+            self.network.load_state(self.best_state)
+
+    def _epoch(self, data: Data, arrays: list[NDArray], batch: int, number: int) -> float:
+        order = self._rng.permutation(len(data)).astype(np.int32)
+        whole = len(order) // batch * batch
+        report = None if self._progress is None else lambda done, of: self._report(number, done, of)
+        losses = self._run(order[:whole].reshape(-1, batch), arrays, report)
+        total, rows = float(losses.sum()) * batch, whole
+        rest = order[whole:]
+        if len(rest) and not (self.optimization.drop_last and whole):
+            total += float(self._run(rest.reshape(1, -1), arrays, None).sum()) * len(rest)
+            rows += len(rest)
+        loss = total / max(rows, 1)
+        if not np.isfinite(loss):
+            raise LaminaError(
+                f"the training loss became {loss} in epoch {number}; lower learning_rate_init "
+                f"(now {self.optimization.rate:g}) or check the data for extreme values"
+            )
+        return loss
+
+    def _run(self, rows: np.ndarray, arrays: list[NDArray], report: Any) -> np.ndarray:
+        if not rows.size:
+            return np.zeros(0)
+        with autograd.train_mode():
+            return self._step.run_batches(rows, *arrays, progress=report).asnumpy()
+
+    def _report(self, epoch: int, done: int, of: int) -> None:
+        assert self._progress is not None
+        self._progress(epoch, done, of)
+
+    def _note_best(self, number: int, loss: float, value: float | None) -> bool:
+        """Remember the best epoch; whether this one improved by more than the tolerance."""
+        tolerance = self.optimization.tolerance
+        if value is None:
+            improved = loss < self.best_loss - tolerance
+            self.best_loss = min(loss, self.best_loss)
+            if improved:
+                self.best_epoch = number
+            return improved
+        improved = value > self.best_score + tolerance
+        self.best_loss = min(loss, self.best_loss)
+        if value >= self.best_score:
+            self.best_score, self.best_epoch = value, number
+            self.best_state = self.network.state()
+        return improved
+
+    # --- the step ------------------------------------------------------------------------------------------------
+
+    def _make_step(self) -> Callable[..., NDArray]:
+        network = self.network
+
+        def step(numeric: NDArray, *others: NDArray) -> NDArray:
+            rest = list(others)
+            codes = rest.pop(0) if network.architecture.cardinalities else None
+            target = rest.pop(0)
+            weights = rest.pop(0) if rest else None
+            progress = call_each_step(self._advance)
+            drop = call_each_step(lambda: self._regularization)
+            with autograd.record():
+                losses = self.loss(network.forward(numeric, codes, drop), target)
+                loss = nd.mean(losses if weights is None else losses * weights)
+            loss.backward()
+            self._update(numeric.shape[0], progress)
+            return loss
+
+        return step
+
+    def _advance(self) -> float:
+        """Count a step, and say what share of the training is done."""
+        t = self._steps_done / self._steps_total
+        plan = self.optimization
+        self._steps_done += 1
+        self._rate = plan.rate * SCHEDULES[plan.schedule](t)
+        self._regularization = SCHEDULES[plan.regularization_schedule](t)
+        return t
+
+    def _update(self, rows: int, _progress: Any) -> None:
+        """One step of the solver on every parameter."""
+        plan = self.optimization
+        rate = call_each_step(lambda: self._rate)
+        decay = call_each_step(lambda: plan.decay * self._rate * self._regularization)
+        first, second = plan.betas
+        scale = call_each_step(lambda: 1 / (1 - first**self._steps_done))
+        scale2 = call_each_step(lambda: 1 / (1 - second**self._steps_done))
+        for name, weight in self.network.weights.items():
+            array = weight.array
+            gradient = array.grad
+            assert gradient is not None
+            if plan.l2 and weight.decay:
+                gradient = gradient + (plan.l2 / rows) * array
+            m, v = self._moments[name]
+            if plan.solver == "adam":
+                m[:] = first * m + (1 - first) * gradient
+                v[:] = second * v + (1 - second) * (gradient * gradient)
+                change = (m * scale) / (nd.sqrt(v * scale2) + plan.epsilon)
+                new = array - (rate * weight.rate) * change
+            else:
+                m[:] = plan.momentum * m - (rate * weight.rate) * gradient
+                new = array + (plan.momentum * m - (rate * weight.rate) * gradient if plan.nesterov else m)
+            if plan.decay and weight.decay:
+                new = new - (decay * weight.rate) * array
+            array[:] = new
+
+
+def _as_arrays(data: Data) -> list[NDArray]:
+    """The data as arrays that share its memory."""
+    parts = [data.numeric, data.codes, data.target, data.weights]
+    return [nd.from_numpy(np.ascontiguousarray(x), zero_copy=False) if not x.flags.writeable else nd.from_numpy(x)
+            for x in parts if x is not None and x.shape[-1]]  # fmt: skip
+
+
+_forwards: dict[int, Any] = {}
+
+
+def outputs_of(network: Network, data: Data) -> np.ndarray:
+    """The network's outputs for all rows, in prediction mode, some rows at a time."""
+    forward = getattr(network, "_compiled", None)
+    if forward is None:
+        forward = network._compiled = lamina.compile(lambda numeric, codes=None: network.forward(numeric, codes))  # type: ignore[attr-defined]
+    codes = data.codes if network.architecture.cardinalities else None
+    results: list[np.ndarray] = []
+    for begin in range(0, len(data), _PREDICT_ROWS):
+        part = slice(begin, begin + _PREDICT_ROWS)
+        inputs = [nd.array(data.numeric[part])]
+        if codes is not None:
+            inputs.append(nd.array(codes[part], dtype=np.int32))
+        results.append(forward(*inputs).asnumpy())
+    return np.concatenate(results) if results else np.zeros((0, network.architecture.outputs), np.float32)

@@ -1,0 +1,103 @@
+"""Initial values: RealMLP's, which look at the training data, or Glorot's plain ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lamina import nd
+from lamina.estimators.network import Architecture, Network
+
+__all__ = ["build_network"]
+
+_FREQUENCIES = 16
+_FREQUENCY_SCALE = 0.1
+_NUMBER_WIDTH = 3
+_ROWS = 4096  # of training data that the data-dependent initialization looks at
+_BIAS_ROWS = 5
+
+_RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1}
+"""RealMLP-TD's factors on the learning rate (arXiv 2407.04491, Table A.1)."""
+
+
+def build_network(
+    architecture: Architecture, numeric: np.ndarray, codes: np.ndarray | None, rng: np.random.Generator
+) -> Network:
+    """A network with initial values.
+
+    With `architecture.ntk`: W ~ N(0, 1), each unit rescaled so that its z has standard deviation 1 on the training
+    data, and its bias minus a random convex combination (normalized Exp(1) weights) of its z at 5 random rows
+    (RealMLP-TD). Otherwise uniform within ±√(6/(in + out)) (Glorot and Bengio, 2010), which is scikit-learn's choice.
+    """
+    network = Network(architecture)
+    _add_input_parameters(network, rng)
+    if not architecture.ntk:
+        _add_plain_layers(network, rng)
+        return network
+    rows = rng.choice(len(numeric), min(_ROWS, len(numeric)), replace=False)
+    x = network.embed(nd.array(numeric[rows]), None if codes is None else nd.array(codes[rows], dtype=np.int32))
+    for i, activation in enumerate([*architecture.activations(), None]):
+        width = _widths(architecture)[i + 1]
+        _add_fitted_layer(network, i, x.asnumpy(), width, rng)
+        if activation is not None:
+            _add_hidden_extras(network, i, width)
+            x = network.activate(i, network.linear(i, x), activation)
+    return network
+
+
+def _widths(architecture: Architecture) -> list[int]:
+    return [architecture.width, *architecture.hidden, architecture.outputs]
+
+
+def _add_input_parameters(network: Network, rng: np.random.Generator) -> None:
+    parts = network.architecture
+    if parts.embeds_numbers:
+        shape = (parts.numbers, 1, _FREQUENCIES)
+        bound = 1 / np.sqrt(_FREQUENCIES)
+        rate = _RATES["number"]
+        network.add("frequency", rng.normal(0, _FREQUENCY_SCALE, shape), rate=rate)
+        network.add("phase", rng.uniform(-np.pi, np.pi, shape), rate=rate)
+        network.add("number", rng.uniform(-bound, bound, (parts.numbers, _FREQUENCIES, _NUMBER_WIDTH)), rate=rate)
+        network.add("number_bias", rng.uniform(-bound, bound, (parts.numbers, 1, _NUMBER_WIDTH)), rate=rate)
+    for j, cardinality in enumerate(parts.cardinalities):
+        network.add(f"embedding{j}", rng.normal(0, 1, (cardinality, parts.embedding_width)))
+    if parts.input_scale:
+        network.add("scale", np.ones(parts.width), rate=_RATES["scale"])
+
+
+def _add_fitted_layer(network: Network, i: int, x: np.ndarray, width: int, rng: np.random.Generator) -> None:
+    """W and b of layer i, from its input on some rows of the training data."""
+    weight = rng.normal(0, 1, (x.shape[1], width))
+    z = x.astype(np.float64) @ weight / np.sqrt(x.shape[1])
+    spread = z.std(axis=0)
+    factor = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1.0)
+    z *= factor
+    share = rng.exponential(1, (_BIAS_ROWS, width))
+    share /= share.sum(axis=0)
+    at = rng.integers(0, len(z), (_BIAS_ROWS, width))
+    network.add(f"weight{i}", weight * factor)
+    network.add(f"bias{i}", -(share * np.take_along_axis(z, at, 0)).sum(axis=0), rate=_RATES["bias"], decay=False)
+
+
+def _add_hidden_extras(network: Network, i: int, width: int) -> None:
+    """The learned activation's α and a normalization's parameters."""
+    parts = network.architecture
+    if parts.learned_activation:
+        network.add(f"alpha{i}", np.ones(width), rate=_RATES["alpha"] if parts.ntk else 1.0)
+    if parts.normalization:
+        network.add(f"gamma{i}", np.ones(width), decay=False)
+        network.add(f"beta{i}", np.zeros(width), decay=False)
+    if parts.normalization == "batch":
+        network.running[f"mean{i}"] = nd.zeros((1, width))
+        network.running[f"variance{i}"] = nd.ones((1, width))
+
+
+def _add_plain_layers(network: Network, rng: np.random.Generator) -> None:
+    parts = network.architecture
+    widths = _widths(parts)
+    for i, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        factor = 2.0 if parts.activation == "logistic" else 6.0
+        bound = np.sqrt(factor / (fan_in + fan_out))
+        network.add(f"weight{i}", rng.uniform(-bound, bound, (fan_in, fan_out)))
+        network.add(f"bias{i}", rng.uniform(-bound, bound, fan_out), decay=False)
+        if i < len(parts.hidden):
+            _add_hidden_extras(network, i, fan_out)

@@ -1,0 +1,71 @@
+"""Losses of the estimators: one value a row, from the network's outputs and the encoded target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lamina import nd
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["Loss", "absolute_error", "cross_entropy", "huber", "multilabel", "poisson", "quantile", "squared_error"]
+
+Loss = Callable[[NDArray, NDArray], NDArray]
+"""``loss(outputs, target)``: outputs (rows, k); target (rows,) class numbers, or (rows, k) numbers; result (rows,)."""
+
+
+def cross_entropy(smoothing: float = 0.0) -> Loss:
+    """Softmax cross-entropy with class numbers; label smoothing spreads `smoothing` over all classes."""
+
+    def loss(outputs: NDArray, target: NDArray) -> NDArray:
+        log_p = nd.log_softmax(outputs)
+        picked = nd.sum(nd.one_hot(target, outputs.shape[1]) * log_p, axis=1)
+        if not smoothing:
+            return -picked
+        return -((1 - smoothing) * picked + smoothing * nd.mean(log_p, axis=1))
+
+    return loss
+
+
+def multilabel(outputs: NDArray, target: NDArray) -> NDArray:
+    """Binary cross-entropy of each output with 0/1 targets, averaged over outputs; stable in the logits."""
+    soft = nd.maximum(outputs, 0.0) - outputs * target + nd.log1p(nd.exp(-nd.abs(outputs)))
+    return nd.mean(soft, axis=1)
+
+
+def squared_error(outputs: NDArray, target: NDArray) -> NDArray:
+    """½(y − ŷ)², averaged over outputs (½ as in scikit-learn)."""
+    difference = outputs - target
+    return nd.mean(difference * difference, axis=1) * 0.5
+
+
+def absolute_error(outputs: NDArray, target: NDArray) -> NDArray:
+    """|y − ŷ|, averaged over outputs."""
+    return nd.mean(nd.abs(outputs - target), axis=1)
+
+
+def huber(delta: float = 1.0) -> Loss:
+    """Quadratic within `delta` of the target, linear outside (Huber, 1964)."""
+
+    def loss(outputs: NDArray, target: NDArray) -> NDArray:
+        distance = nd.abs(outputs - target)
+        inner = nd.minimum(distance, delta)
+        return nd.mean(inner * (distance - 0.5 * inner), axis=1)
+
+    return loss
+
+
+def quantile(level: float = 0.5) -> Loss:
+    """The pinball loss, whose minimum is the quantile at `level` (Koenker and Bassett, 1978)."""
+
+    def loss(outputs: NDArray, target: NDArray) -> NDArray:
+        difference = target - outputs
+        return nd.mean(nd.maximum(level * difference, (level - 1) * difference), axis=1)
+
+    return loss
+
+
+def poisson(outputs: NDArray, target: NDArray) -> NDArray:
+    """exp(z) − y·z for outputs z = log of the expected count."""
+    return nd.mean(nd.exp(outputs) - target * outputs, axis=1)
+
+
