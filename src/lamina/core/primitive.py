@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.context import current_context
 from lamina.core.array import Array, Value
 from lamina.core.state import state
 from lamina.core.tape import record
@@ -60,7 +61,7 @@ class Primitive:
 
     ``eval(*buffers, **params)``
         the result as a NumPy array (a tuple of them if there are several): the eager path, and the oracle for
-        compiled code.
+        compiled code. `bind` calls it with NumPy's floating-point warnings off.
     ``infer(*inputs, **params)``
         ``(shape, dtype)`` of the result from inputs that have `shape` and `dtype` (a list of pairs for several
         results), or an error that shows the shapes.
@@ -112,55 +113,64 @@ def primitive(
 
 def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> NDArray:
     """Apply a primitive with one result to arrays and numbers: eagerly, or as a node of the current trace."""
-    return bind_all(primitive, inputs, params)[0]
+    context, buffers = _unpack(primitive, inputs)
+    if state.trace is not None:
+        value: Value = state.trace.bind(primitive, inputs, params)[0]
+    else:
+        value = _evaluate(primitive, buffers, params)
+    output: NDArray = _array_type(value, context)  # type: ignore[assignment]
+    if state.recording and primitive.vjp is not None:
+        record(primitive, inputs, params, (output,))
+    return output
 
 
 def bind_all(
     primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any]
 ) -> tuple[NDArray, ...]:
     """`bind` for any number of results."""
-    context = _common_context(primitive, inputs)
+    context, buffers = _unpack(primitive, inputs)
     if state.trace is not None:
         values: tuple[Value, ...] = state.trace.bind(primitive, inputs, params)
     else:
-        values = _evaluate(primitive, inputs, params)
+        result = _evaluate(primitive, buffers, params)
+        values = result if isinstance(result, tuple) else (result,)
     outputs: tuple[NDArray, ...] = tuple([_array_type(value, context) for value in values])  # type: ignore[misc]
     if state.recording and primitive.vjp is not None:
         record(primitive, inputs, params, outputs)
     return outputs
 
 
-def _common_context(primitive: Primitive, inputs: tuple[Operand, ...]) -> Any:
-    """The context of the inputs; raise if they differ, or if dtypes differ where they must not."""
+def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Any, list[Any]]:
+    """The inputs' common context, and their buffers; raise if contexts differ, or dtypes where they must not."""
     context = dtype = None
+    buffers: list[Any] = []
     for x in inputs:
         if not isinstance(x, Array):
+            buffers.append(x)
             continue
+        data = x._data
+        buffers.append(data)
         if context is None:
-            context, dtype = x._context, x._data.dtype
+            context, dtype = x._context, data.dtype
         elif x._context is not context:
             raise ContextError(
                 f"{primitive.name}: arrays on different devices, {context} and {x._context}; "
                 "move one with as_in_context"
             )
-        elif primitive.same_dtype and x._data.dtype != dtype:
+        elif data.dtype is not dtype and primitive.same_dtype and data.dtype != dtype:
             found = " and ".join(str(y._data.dtype) for y in inputs if isinstance(y, Array))
             raise DTypeError(f"{primitive.name}: mixed dtypes {found}; convert with astype first")
-    if context is None:
-        from lamina.context import current_context
-
-        context = current_context()
-    return context
+    return current_context() if context is None else context, buffers
 
 
-def _evaluate(
-    primitive: Primitive, inputs: tuple[Operand, ...], params: Mapping[str, Any]
-) -> tuple[Value, ...]:
-    buffers = [x._data if isinstance(x, Array) else x for x in inputs]
+def _evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:
+    """The result as `eval` returns it. Overflow, poles and NaN make no warnings, as on any accelerator."""
     try:
-        result = primitive.eval(*buffers, **params)
+        return state.silently(primitive.eval, *buffers, **params)
+    except RuntimeError:  # called from inside another eval (by a signal handler, say)
+        with np.errstate(all="ignore"):
+            return primitive.eval(*buffers, **params)
     except (ValueError, TypeError, IndexError):
         # The check that explains is made only once something went wrong: it costs more than a small operator.
         primitive.infer(*buffers, **params)
         raise
-    return result if type(result) is tuple else (result,)

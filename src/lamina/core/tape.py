@@ -36,7 +36,7 @@ class TapeNode:
     The outputs are kept as values and not as arrays: an array points to its node, so the node must not point back.
     """
 
-    __slots__ = ("context", "inputs", "order", "outputs", "params", "primitive", "versions")
+    __slots__ = ("array_type", "context", "inputs", "order", "outputs", "params", "primitive", "versions")
 
     def __init__(
         self,
@@ -50,14 +50,13 @@ class TapeNode:
         self.inputs: tuple[Operand, ...] | None = inputs
         self.params = params
         self.versions = [x._version if isinstance(x, Array) else 0 for x in inputs]
+        self.array_type: type[Any] = type(outputs[0])
         self.context: Context = outputs[0]._context
         self.outputs: list[Value] = [y._data for y in outputs]
 
     def output(self, i: int) -> NDArray:
         """The i-th output as an array that stands on the tape where the original stood."""
-        from lamina.nd.ndarray import NDArray
-
-        array = NDArray(self.outputs[i], self.context)
+        array: NDArray = self.array_type(self.outputs[i], self.context)
         array._node, array._index = self, i
         return array
 

@@ -150,6 +150,8 @@ take_along_add = primitive(
 
 
 def _nd_key(indices: np.ndarray, shape: Ints) -> tuple[np.ndarray, ...]:
+    if len(indices) > len(shape):
+        raise IndexError("more axes are addressed than there are")
     return tuple(np.clip(i, 0, n - 1) for i, n in zip(indices.astype(np.int64), shape, strict=False))
 
 
@@ -184,9 +186,23 @@ gather_nd = primitive(
 """``gather_nd(x, indices)``: ``indices[:, j…]`` addresses the leading axes of `x`."""
 
 
+def _scatter_nd_type(g: Any, indices: Any, shape: Ints) -> Type:
+    depth = indices.shape[0]
+    expected = (*indices.shape[1:], *shape[depth:])
+    if depth > len(shape) or tuple(g.shape) != expected:
+        raise ShapeError(
+            f"scatter_nd: indices of shape {tuple(indices.shape)} and a result of shape {tuple(shape)} need data of "
+            f"shape {expected}, got {tuple(g.shape)}"
+        )
+    return tuple(shape), np.dtype(g.dtype)
+
+
 def _scatter_nd_add(g: np.ndarray, indices: np.ndarray, shape: Ints) -> np.ndarray:
     out = np.zeros(shape, g.dtype)
-    np.add.at(out, _nd_key(indices, shape), g)
+    key = _nd_key(indices, shape)
+    if g.shape != (*indices.shape[1:], *shape[len(indices) :]):
+        raise ValueError("the data has another shape")  # np.add.at would broadcast it
+    np.add.at(out, key, g)
     return out
 
 
@@ -198,7 +214,7 @@ def _scatter_nd_index(b: Any, index: list[Any], inputs: Any, shape: Ints) -> lis
 scatter_nd_add = primitive(
     "scatter_nd_add",
     eval=_scatter_nd_add,
-    infer=lambda g, indices, shape: (tuple(shape), np.dtype(g.dtype)),
+    infer=_scatter_nd_type,
     vjp=(lambda d, out, g, i, shape: bind(gather_nd, d, i), None),
     lowering=Scatter(_scatter_nd_index),
 )
@@ -219,9 +235,16 @@ iota = primitive(
 )
 """``iota(size=, start=, step=, dtype=)``: start + i·step for i < size."""
 
+
+def _full(value: float, shape: Ints, dtype: Any) -> np.ndarray:
+    out = np.empty(shape, dtype)
+    out.fill(value)  # what np.full does, in half the time
+    return out
+
+
 full = primitive(
     "full",
-    eval=lambda value, shape, dtype: np.full(shape, value, dtype),
+    eval=_full,
     infer=lambda value, shape, dtype: (tuple(shape), np.dtype(dtype)),
     lowering=Pull(lambda b, index, inputs, shape, dtype: b.cast(inputs[0]([]), dtype)),
 )

@@ -54,7 +54,7 @@ def _reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: floa
 
     def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
         out = ufunc.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
-        return out if isinstance(out, np.ndarray) and out.ndim else np.reshape(out, (1,))
+        return out if isinstance(out, np.ndarray) and out.ndim else np.asarray(out).reshape(1)
 
     def infer(x: Any, axis: Axes, keepdims: bool) -> Type:
         if empty is None and any(x.shape[a] == 0 for a in axis):

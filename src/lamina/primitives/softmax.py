@@ -16,20 +16,17 @@ __all__ = ["log_softmax", "softmax"]
 
 
 def _shifted(x: np.ndarray, axis: int) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        return x - x.max(axis=axis, keepdims=True, initial=-np.inf)
+    return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
 
 
 def _softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        e = np.exp(_shifted(x, axis))
-        return np.divide(e, e.sum(axis=axis, keepdims=True), out=e)
+    e = np.exp(_shifted(x, axis))
+    return np.divide(e, np.add.reduce(e, axis=axis, keepdims=True), out=e)
 
 
 def _log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        z = _shifted(x, axis)
-        return np.subtract(z, np.log(np.exp(z).sum(axis=axis, keepdims=True)), out=z)
+    z = _shifted(x, axis)
+    return np.subtract(z, np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True)), out=z)
 
 
 def _max_kept(x: Any, axis: int) -> Any:

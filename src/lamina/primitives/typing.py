@@ -17,12 +17,12 @@ Type = tuple[tuple[int, ...], np.dtype]
 def dtype_of(*inputs: Any) -> np.dtype:
     """The dtype of the array inputs (Python numbers have none of their own and adapt)."""
     found = [x.dtype for x in inputs if hasattr(x, "dtype")]
-    first = np.dtype(found[0]) if found else np.dtype(np.float32)
-    if any(np.dtype(d) != first for d in found):
-        raise DTypeError(
-            f"mixed dtypes {', '.join(str(np.dtype(d)) for d in found)}; convert with astype first"
-        )
-    return first
+    first = found[0] if found else np.float32
+    for dtype in found:
+        if dtype is not first and np.dtype(dtype) != np.dtype(first):
+            shown = ", ".join(str(np.dtype(d)) for d in found)
+            raise DTypeError(f"mixed dtypes {shown}; convert with astype first")
+    return np.dtype(first)
 
 
 def broadcast_shapes(name: str, *inputs: Any) -> tuple[int, ...]:
