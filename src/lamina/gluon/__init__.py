@@ -1,0 +1,25 @@
+"""Networks from layers: parameters, blocks, losses, and the trainer, under MXNet Gluon's names."""
+
+from lamina.gluon import loss, nn
+from lamina.gluon.block import Block, HybridBlock
+from lamina.gluon.parameter import (
+    Constant,
+    DeferredInitializationError,
+    Parameter,
+    UninitializedParameterError,
+)
+from lamina.gluon.parameter_dict import ParameterDict
+from lamina.gluon.trainer import Trainer
+
+__all__ = [
+    "Block",
+    "Constant",
+    "DeferredInitializationError",
+    "HybridBlock",
+    "Parameter",
+    "ParameterDict",
+    "Trainer",
+    "UninitializedParameterError",
+    "loss",
+    "nn",
+]

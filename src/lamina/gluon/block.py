@@ -1,0 +1,387 @@
+"""`Block`, a layer or network with parameters and children; `HybridBlock`, one that can be compiled."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from lamina import nd
+from lamina.core.state import state
+from lamina.errors import ParameterError
+from lamina.gluon.files import assign, read_arrays, write_arrays
+from lamina.gluon.naming import NameScope, new_prefix
+from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
+from lamina.gluon.parameter_dict import ParameterDict
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["Block", "HookHandle", "HybridBlock", "with_children"]
+
+Hook = Callable[..., None]
+
+
+class HookHandle:
+    """What registering a hook returns: `detach` removes the hook, as does leaving a ``with`` statement."""
+
+    def __init__(self, hooks: dict[int, Hook], hook: Hook) -> None:
+        self._hooks = hooks
+        hooks[id(self)] = hook
+
+    def detach(self) -> None:
+        """Remove the hook."""
+        self._hooks.pop(id(self), None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.detach()
+
+
+class Block:
+    """A layer or a network: parameters, children, and a `forward` that subclasses override.
+
+    A block or parameter that is assigned to an attribute becomes a child or a parameter of this block. Made
+    inside ``with self.name_scope():``, it is named after it.
+
+    Args:
+        prefix: goes before the names of its parameters; None counts the blocks of each class: ``dense0_``,
+            ``dense1_`` …; inside a `name_scope` the parent's prefix goes before.
+        params: another block's `params` or `collect_params()` to share parameters with.
+
+    >>> from lamina import gluon, nd
+    >>> class Twice(gluon.Block):
+    ...     def __init__(self, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         with self.name_scope():
+    ...             self.dense = gluon.nn.Dense(2, in_units=3)
+    ...     def forward(self, x):
+    ...         return 2 * self.dense(x)
+    >>> net = Twice(prefix="twice_")
+    >>> list(net.collect_params())
+    ['twice_dense0_weight', 'twice_dense0_bias']
+    >>> net.initialize()
+    >>> net(nd.ones((4, 3))).shape
+    (4, 2)
+    """
+
+    def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
+        self._children: dict[str, Block] = {}
+        self._reg_params: dict[str, Parameter] = {}
+        self._forward_hooks: dict[int, Hook] = {}
+        self._forward_pre_hooks: dict[int, Hook] = {}
+        self._prefix, self._params = new_prefix(prefix, params, self._alias())
+        self._scope = NameScope(self, transparent=prefix == "")
+
+    def _alias(self) -> str:
+        """The word that is counted to make names."""
+        return type(self).__name__.lower()
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its parameters start with."""
+        return self._prefix
+
+    @property
+    def name(self) -> str:
+        """The prefix without the underscore at its end."""
+        return self._prefix.removesuffix("_")
+
+    @property
+    def params(self) -> ParameterDict:
+        """Its own parameters; `collect_params` has the children's too."""
+        return self._params
+
+    def name_scope(self) -> NameScope:
+        """``with self.name_scope():`` blocks made inside are named after this one."""
+        return self._scope
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        existing = self.__dict__.get(name)
+        if isinstance(existing, Block | Parameter) and not isinstance(value, type(existing)):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a {type(existing).__name__} and cannot become "
+                f"a {type(value).__name__}"
+            )
+        if isinstance(value, Block):
+            self.register_child(value, name)
+        elif isinstance(value, Parameter) and self._reg_params.setdefault(name, value) is not value:
+            raise ParameterError(
+                f"{type(self).__name__}.{name} has a parameter already; to share parameters, pass "
+                "params= to the block"
+            )
+        super().__setattr__(name, value)
+
+    def register_child(self, block: Block, name: str | None = None) -> None:
+        """Make `block` a child; assigning it to an attribute does the same."""
+        self._children[str(len(self._children)) if name is None else name] = block
+
+    def __repr__(self) -> str:
+        return with_children(self, {k: b for k, b in self.__dict__.items() if isinstance(b, Block)})
+
+    # --- running --------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward`, and the hooks around it."""
+        for hook in tuple(self._forward_pre_hooks.values()):
+            hook(self, args)
+        out = self._run(*args, **kwargs)
+        for hook in tuple(self._forward_hooks.values()):
+            hook(self, args, out)
+        return out
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation; subclasses override it."""
+        raise TypeError(f"{type(self).__name__} must override forward")
+
+    def register_forward_pre_hook(self, hook: Hook) -> HookHandle:
+        """Call ``hook(block, inputs)`` before every forward."""
+        return HookHandle(self._forward_pre_hooks, hook)
+
+    def register_forward_hook(self, hook: Hook) -> HookHandle:
+        """Call ``hook(block, inputs, output)`` after every forward."""
+        return HookHandle(self._forward_hooks, hook)
+
+    def hybridize(self, active: bool = True, **flags: Any) -> None:
+        """Compile every `HybridBlock` below; MXNet's further `flags` are accepted and mean nothing here."""
+        for child in self._children.values():
+            child.hybridize(active, **flags)
+
+    def apply(self, fn: Callable[[Block], Any]) -> Self:
+        """Call ``fn(block)`` for every block below, children first, then for this one."""
+        for child in self._children.values():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    # --- parameters -----------------------------------------------------------------------------------------
+
+    def collect_params(self, select: str | None = None) -> ParameterDict:
+        """The parameters of this block and all below; with `select`, those whose full name starts to match
+        it.
+
+        ``net.collect_params(".*weight|.*bias")``
+        """
+        _warn_of_hidden_blocks(self)
+        found = ParameterDict(self._params.prefix)
+        pattern = re.compile(select or "")
+        found.update({name: p for name, p in self._params.items() if pattern.match(name)})
+        for child in self._children.values():
+            found.update(child.collect_params(select))
+        return found
+
+    def initialize(
+        self, init: Any = None, ctx: Contexts = None, verbose: bool = False, force_reinit: bool = False
+    ) -> None:
+        """Initialize all parameters; see `ParameterDict.initialize`."""
+        self.collect_params().initialize(init, ctx, verbose, force_reinit)
+
+    def cast(self, dtype: Any) -> None:
+        """Change the element type of all parameters."""
+        for child in self._children.values():
+            child.cast(dtype)
+        for parameter in self._params.values():
+            parameter.cast(dtype)
+
+    def zero_grad(self) -> None:
+        """Set all gradients to 0."""
+        self.collect_params().zero_grad()
+
+    def _collect_params_with_prefix(self, prefix: str = "") -> dict[str, Parameter]:
+        """Parameters by their place in the structure: ``"0.weight"``, ``"hidden.bias"``."""
+        dotted = f"{prefix}." if prefix else ""
+        found = {dotted + name: p for name, p in self._reg_params.items()}
+        for name, child in self._children.items():
+            found.update(child._collect_params_with_prefix(dotted + name))
+        return found
+
+    def save_parameters(self, filename: str | os.PathLike[str], deduplicate: bool = False) -> None:
+        """Write all values by their place in the structure (``"0.weight"``), so that names do not matter.
+
+        The format is safetensors if the file name ends so, else MXNet's `.params`. `deduplicate`: a shared
+        parameter is written once.
+        """
+        params = self._collect_params_with_prefix()
+        if deduplicate:
+            params = {name: p for p, name in {p: name for name, p in reversed(params.items())}.items()}
+        write_arrays(filename, {name: p._values() for name, p in params.items()})
+
+    def load_parameters(
+        self,
+        filename: str | os.PathLike[str],
+        ctx: Contexts = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = False,
+        cast_dtype: bool = False,
+        dtype_source: str = "current",
+    ) -> None:
+        """Read values saved by `save_parameters`, or by `ParameterDict.save` with or without this block's
+        prefix.
+
+        The arguments are those of `ParameterDict.load`. Either all values are taken, or there is an error and
+        none.
+        """
+        source = os.fspath(filename)
+        self._load(read_arrays(filename), source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
+
+    def load_dict(
+        self,
+        param_dict: Mapping[str, Any],
+        ctx: Contexts = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = False,
+        cast_dtype: bool = False,
+        dtype_source: str = "current",
+    ) -> None:
+        """`load_parameters` from arrays in memory."""
+        loaded = {name: np.asarray(values) for name, values in param_dict.items()}
+        self._load(loaded, "param_dict", ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
+
+    def _load(self, loaded: dict[str, np.ndarray], source: str, *options: Any) -> None:
+        params: Mapping[str, Parameter] = self._collect_params_with_prefix()
+        if not any("." in name for name in loaded) and not loaded.keys() <= params.keys():
+            params = dict(self.collect_params().items())  # saved by name
+            if not loaded.keys() & params.keys():
+                loaded = {self.prefix + name: values for name, values in loaded.items()}
+        assign(params, loaded, source, *options)
+
+    def summary(self, *inputs: Any) -> None:
+        """Print a table of the layers: output shapes and numbers of parameters, for these inputs."""
+        from lamina.gluon.summary import summary
+
+        print(summary(self, *inputs))
+
+
+class HybridBlock(Block):
+    """A block that can be compiled: `hybridize` runs it, with all its children, through `lamina.compile`.
+
+    Subclasses override ``hybrid_forward(self, F, x, …, weight, bias)``, where `F` is `lamina.nd` and the
+    parameters come by the names of their attributes; or they override `forward`. A layer whose parameters may
+    have unknown sizes overrides `infer_shape` too.
+
+    >>> from lamina import gluon, nd
+    >>> class Scale(gluon.HybridBlock):
+    ...     def __init__(self, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         self.factor = self.params.get("factor", shape=(1,), init="ones")
+    ...     def hybrid_forward(self, F, x, factor):
+    ...         return F.broadcast_mul(x, factor)
+    >>> scale = Scale()
+    >>> scale.initialize()
+    >>> scale(nd.array([3])).asscalar().item()
+    3.0
+    """
+
+    def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
+        self._active = False
+        self._compiled: Callable[..., Any] | None = None
+        super().__init__(prefix, params)
+
+    def register_child(self, block: Block, name: str | None = None) -> None:
+        """Make `block` a child. It must be a `HybridBlock`, so that the whole can be compiled."""
+        if not isinstance(block, HybridBlock):
+            raise ValueError(
+                f"a child of a HybridBlock must be a HybridBlock, but {block!r} is a {type(block).__name__}. "
+                "For nn.Sequential there is nn.HybridSequential."
+            )
+        super().register_child(block, name)
+        self._compiled = None
+
+    def hybridize(self, active: bool = True, **flags: Any) -> None:
+        """Compile this block (``active=False``: stop doing so); MXNet's further `flags` are accepted without
+        effect.
+
+        Inside another compiled function nothing more is needed: the whole is compiled together.
+        """
+        self._active = active
+        self._compiled = None
+        super().hybridize(active, **flags)
+
+    def cast(self, dtype: Any) -> None:
+        """Change the element type of all parameters."""
+        self._compiled = None
+        super().cast(dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles go without compiled code: it is made again when needed."""
+        return {**self.__dict__, "_compiled": None}
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._active or state.trace is not None:
+            return self.forward(*args, **kwargs)
+        run = self._compiled
+        if run is None:
+            from lamina.compiler import compile
+
+            run = self._compiled = compile(self.forward)
+        return run(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run `hybrid_forward` on the parameters' arrays, initializing those that waited for the shape of
+        `args`."""
+        try:
+            params = self._arrays(args)
+        except DeferredInitializationError:
+            self._finish_initialization(*args)
+            params = self._arrays(args)
+        return self.hybrid_forward(nd, *args, **kwargs, **params)
+
+    def _arrays(self, args: tuple[Any, ...]) -> dict[str, NDArray]:
+        ctx = args[0].context if args and isinstance(args[0], NDArray) else None
+        return {name: p.data(ctx) for name, p in self._reg_params.items()}
+
+    def _finish_initialization(self, *args: Any) -> None:
+        """Learn the unknown sizes from the inputs, and initialize."""
+        self.infer_shape(*args)
+        for parameter in self._reg_params.values():
+            parameter._finish_deferred_init()
+
+    def infer_shape(self, *args: Any) -> None:
+        """Set the shapes of this block's own parameters from its inputs; layers with unknown sizes override
+        it."""
+        unknown = [p for p in self._reg_params.values() if not p._shape_is_known]
+        if unknown:
+            raise DeferredInitializationError(
+                f"{type(self).__name__} '{self.name}' cannot tell the shape of {unknown[0]} from its "
+                "inputs: give the shape when making the parameter, or override infer_shape"
+            )
+
+    def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
+        """The computation, with ``F = lamina.nd`` and the parameters by name; subclasses override it."""
+        raise TypeError(f"{type(self).__name__} must override hybrid_forward or forward")
+
+
+def with_children(block: Block, children: Mapping[str, Block]) -> str:
+    """The class name with each child on lines of its own, indented."""
+    lines = "\n".join(f"  ({key}): " + repr(child).replace("\n", "\n  ") for key, child in children.items())
+    return f"{type(block).__name__}(\n{lines}\n)"
+
+
+def _blocks_in(value: Any) -> Iterator[Block]:
+    """The blocks in nested lists, tuples and dictionaries."""
+    if isinstance(value, Block):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _blocks_in(item)
+
+
+def _warn_of_hidden_blocks(block: Block) -> None:
+    """Blocks in a plain list are no children: nothing would train them."""
+    children = set(block._children.values())
+    for name, value in block.__dict__.items():
+        if name == "_children" or not isinstance(value, list | tuple | dict):
+            continue
+        if any(hidden not in children for hidden in _blocks_in(value)):
+            warnings.warn(
+                f"{type(block).__name__}.{name} holds blocks that are not registered, so their parameters "
+                "are not collected. Register them with register_child(), or put them into nn.Sequential.",
+                stacklevel=4,
+            )

@@ -1,0 +1,391 @@
+"""Losses: how far predictions are from labels, one number for each sample.
+
+Every loss averages over all axes but `batch_axis` (what is summed or averaged before is in its formula) and
+gives shape (batch,). Common arguments: `weight`, a number that multiplies the loss; `batch_axis`, the axis of
+the samples. A call may have a `sample_weight` after the label: an array that broadcasts against the loss of
+each element, such as (batch, 1) to weigh samples. Labels may have any shape with as many elements as the
+predictions; they are reshaped.
+
+Formulas, defaults and the order of arguments are those of MXNet 1.9 (python/mxnet/gluon/loss.py), including
+what happens at kinks: the gradients of relu and of the absolute value are 0 at 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lamina.errors import ParameterError, ShapeError
+from lamina.gluon.block import HybridBlock
+from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "CosineEmbeddingLoss",
+    "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "L2Loss",
+    "LogisticLoss",
+    "Loss",
+    "PoissonNLLLoss",
+    "SigmoidBCELoss",
+    "SigmoidBinaryCrossEntropyLoss",
+    "SoftmaxCELoss",
+    "SoftmaxCrossEntropyLoss",
+    "SquaredHingeLoss",
+    "TripletLoss",
+]
+
+_SMALL = 1e-12  # MXNet's guard against log 0
+
+
+class Loss(HybridBlock):
+    """The base of all losses: a weight, the batch axis, and the average over the others."""
+
+    def __init__(self, weight: float | None, batch_axis: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if weight is not None and not isinstance(weight, int | float):
+            raise ParameterError(f"{type(self).__name__}: weight must be a number or None, not {weight!r}")
+        self._weight, self._batch_axis = weight, batch_axis
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(batch_axis={self._batch_axis}, w={self._weight})"
+
+    def _like(self, label: NDArray, pred: NDArray) -> NDArray:
+        """`label` in the shape of `pred`."""
+        if label.shape == pred.shape:
+            return label
+        if label.size != pred.size:
+            raise ShapeError(
+                f"{type(self).__name__}: a label of shape {label.shape} does not fit a prediction of shape "
+                f"{pred.shape}"
+            )
+        return label.reshape(pred.shape)
+
+    def _weighted(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
+        """The loss of each element, times the weights."""
+        if sample_weight is not None:
+            loss = F.broadcast_mul(loss, sample_weight)
+        scale = factor if self._weight is None else factor * self._weight
+        return loss if scale == 1 else loss * scale
+
+    def _mean(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
+        """The weighted loss of each sample."""
+        weighted = self._weighted(F, loss, sample_weight, factor)
+        return F.mean(weighted, axis=self._batch_axis, exclude=True)
+
+
+class L2Loss(Loss):
+    """½ (label − pred)².
+
+    >>> from lamina import gluon, nd
+    >>> gluon.loss.L2Loss()(nd.array([[1, 2], [3, 5]]), nd.array([[1, 2], [3, 3]])).asnumpy()
+    array([0., 1.], dtype=float32)
+    """
+
+    def __init__(self, weight: float | None = 1.0, batch_axis: int = 0, **kwargs: Any) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+
+    def hybrid_forward(
+        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
+    ) -> NDArray:
+        """pred, label: any shape; → (batch,)."""
+        return self._mean(F, F.square(self._like(label, pred) - pred), sample_weight, factor=0.5)
+
+
+class L1Loss(Loss):
+    """|label − pred|."""
+
+    def __init__(self, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+
+    def hybrid_forward(
+        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
+    ) -> NDArray:
+        """pred, label: any shape; → (batch,)."""
+        return self._mean(F, F.abs(self._like(label, pred) - pred), sample_weight)
+
+
+def _softplus_of_minus_abs(F: Any, x: NDArray) -> NDArray:
+    """log(1 + exp(−|x|)), which never overflows."""
+    return F.softrelu(-F.abs(x))
+
+
+class SigmoidBinaryCrossEntropyLoss(Loss):
+    """−label·log p·pos_weight − (1 − label)·log(1 − p), with p = sigmoid(pred), or p = pred if
+    `from_sigmoid`.
+
+    Without `from_sigmoid` sigmoid and logarithm are computed together, which is stable for any pred.
+    """
+
+    def __init__(
+        self, from_sigmoid: bool = False, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._from_sigmoid = from_sigmoid
+
+    def hybrid_forward(
+        self,
+        F: Any,
+        pred: NDArray,
+        label: NDArray,
+        sample_weight: NDArray | None = None,
+        pos_weight: NDArray | None = None,
+    ) -> NDArray:
+        """pred, label (in [0, 1]): any shape; pos_weight broadcasts, as (1, classes); → (batch,)."""
+        label = self._like(label, pred)
+        if self._from_sigmoid:
+            positive = F.log(pred + _SMALL) * label
+            if pos_weight is not None:
+                positive = F.broadcast_mul(positive, pos_weight)
+            loss = -(positive + F.log(1.0 - pred + _SMALL) * (1.0 - label))
+        elif pos_weight is None:
+            loss = F.relu(pred) - pred * label + _softplus_of_minus_abs(F, pred)
+        else:
+            log_weight = 1.0 + F.broadcast_mul(pos_weight - 1.0, label)
+            loss = pred - pred * label + log_weight * (_softplus_of_minus_abs(F, pred) + F.relu(-pred))
+        return self._mean(F, loss, sample_weight)
+
+
+class SoftmaxCrossEntropyLoss(Loss):
+    """−log p[label], or with ``sparse_label=False`` −Σ label·log p over `axis`; p = softmax(pred) along
+    `axis`.
+
+    `from_logits`: pred holds log p already (MXNet's name).
+
+    >>> from lamina import gluon, nd
+    >>> gluon.loss.SoftmaxCrossEntropyLoss()(nd.zeros((2, 4)), nd.array([3, 0])).asnumpy()
+    array([1.3862944, 1.3862944], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        sparse_label: bool = True,
+        from_logits: bool = False,
+        weight: float | None = None,
+        batch_axis: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._axis, self._sparse_label, self._from_logits = axis, sparse_label, from_logits
+
+    def hybrid_forward(
+        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
+    ) -> NDArray:
+        """label: the shape of pred without `axis`, class numbers of any dtype; or all of pred's,
+        probabilities."""
+        log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
+        if self._sparse_label:
+            loss = -F.pick(log_p, label, axis=self._axis, keepdims=True)
+        else:
+            loss = -F.sum(log_p * self._like(label, log_p), axis=self._axis, keepdims=True)
+        return self._mean(F, loss, sample_weight)
+
+
+class KLDivLoss(Loss):
+    """label·(log label − log p), the divergence of p from label (Kullback & Leibler, 1951).
+
+    By default pred is log p; with ``from_logits=False``, p = softmax(pred) along `axis`. As everywhere, the
+    terms are averaged, not summed, over the classes.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = True,
+        axis: int = -1,
+        weight: float | None = None,
+        batch_axis: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._from_logits, self._axis = from_logits, axis
+
+    def hybrid_forward(
+        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
+    ) -> NDArray:
+        """label: probabilities in the shape of pred; → (batch,)."""
+        label = self._like(label, pred)
+        log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
+        return self._mean(F, label * (F.log(label + _SMALL) - log_p), sample_weight)
+
+
+class HuberLoss(Loss):
+    """With d = |label − pred|: d²/(2·rho) where d ≤ rho, else d − rho/2 (Huber, 1964, scaled by 1/rho)."""
+
+    def __init__(
+        self, rho: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._rho = rho
+
+    def hybrid_forward(
+        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
+    ) -> NDArray:
+        """pred, label: any shape; → (batch,)."""
+        distance = F.abs(self._like(label, pred) - pred)
+        quadratic = (0.5 / self._rho) * F.square(distance)
+        loss = F.where(distance > self._rho, distance - 0.5 * self._rho, quadratic)
+        return self._mean(F, loss, sample_weight)
+
+
+class HingeLoss(Loss):
+    """max(0, margin − pred·label), for labels −1 and 1."""
+
+    def __init__(
+        self, margin: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._margin = margin
+
+    def hybrid_forward(
+        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
+    ) -> NDArray:
+        """pred, label (−1 or 1): any shape; → (batch,)."""
+        return self._mean(F, F.relu(self._margin - pred * self._like(label, pred)), sample_weight)
+
+
+class SquaredHingeLoss(Loss):
+    """max(0, margin − pred·label)², for labels −1 and 1."""
+
+    def __init__(
+        self, margin: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._margin = margin
+
+    def hybrid_forward(
+        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
+    ) -> NDArray:
+        """pred, label (−1 or 1): any shape; → (batch,)."""
+        violation = F.relu(self._margin - pred * self._like(label, pred))
+        return self._mean(F, F.square(violation), sample_weight)
+
+
+class LogisticLoss(Loss):
+    """log(1 + exp(−pred·label)), for labels −1 and 1, or 0 and 1 with ``label_format="binary"``.
+
+    Computed as max(pred, 0) − pred·y + log(1 + exp(−|pred|)) with y in {0, 1}, stable for any pred. Exactly
+    at pred = 0 the gradients of max and |·| count as 0, as in MXNet, so the gradient there is −y.
+    """
+
+    def __init__(
+        self,
+        weight: float | None = None,
+        batch_axis: int = 0,
+        label_format: str = "signed",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        if label_format not in ("signed", "binary"):
+            raise ParameterError(f"LogisticLoss: label_format is 'signed' or 'binary', not {label_format!r}")
+        self._label_format = label_format
+
+    def hybrid_forward(
+        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
+    ) -> NDArray:
+        """pred, label: any shape; → (batch,)."""
+        label = self._like(label, pred)
+        if self._label_format == "signed":
+            label = (label + 1.0) / 2.0
+        loss = F.relu(pred) - pred * label + _softplus_of_minus_abs(F, pred)
+        return self._mean(F, loss, sample_weight)
+
+
+class TripletLoss(Loss):
+    """max(0, Σ (positive − pred)² − Σ (negative − pred)² + margin), sums over all axes but the batch
+    (Schroff, Kalenichenko & Philbin, 2015)."""
+
+    def __init__(
+        self, margin: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._margin = margin
+
+    def hybrid_forward(
+        self,
+        F: Any,
+        pred: NDArray,
+        positive: NDArray,
+        negative: NDArray,
+        sample_weight: NDArray | None = None,
+    ) -> NDArray:
+        """pred, positive, negative: equal sizes; → (batch,)."""
+        positive, negative = self._like(positive, pred), self._like(negative, pred)
+        difference = F.square(positive - pred) - F.square(negative - pred)
+        distance = F.sum(difference, axis=self._batch_axis, exclude=True)
+        return self._weighted(F, F.relu(distance + self._margin), sample_weight)
+
+
+class PoissonNLLLoss(Loss):
+    """exp(pred) − target·pred, or with ``from_logits=False`` pred − target·log(pred + epsilon): minus the log
+    likelihood of counts.
+
+    `compute_full` adds Stirling's approximation of log target!, target·log target − target + ½
+    log(2π·target), where target > 1. Unlike all others, and as in MXNet, it is averaged over the whole batch:
+    shape (1,).
+    """
+
+    def __init__(
+        self,
+        weight: float | None = None,
+        from_logits: bool = True,
+        batch_axis: int = 0,
+        compute_full: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._from_logits, self._compute_full = from_logits, compute_full
+
+    def hybrid_forward(
+        self,
+        F: Any,
+        pred: NDArray,
+        target: NDArray,
+        sample_weight: NDArray | None = None,
+        epsilon: float = 1e-08,
+    ) -> NDArray:
+        """pred, target: any shape; → (1,)."""
+        target = self._like(target, pred)
+        log_rate = pred if self._from_logits else F.log(pred + epsilon)
+        rate = F.exp(pred) if self._from_logits else pred
+        loss = rate - target * log_rate
+        if self._compute_full:
+            count = F.maximum(target, 1.0)  # keeps log away from 0 where the term is not used
+            stirling = count * F.log(count) - count + 0.5 * F.log(2 * math.pi * count)
+            loss = loss + stirling * (target > 1)
+        return F.mean(self._weighted(F, loss, sample_weight))
+
+
+class CosineEmbeddingLoss(Loss):
+    """1 − cos(input1, input2) for label 1, max(0, cos(input1, input2) − margin) for label −1.
+
+    The cosine is taken along the last axis, over norms whose product is at least 1e-12.
+    """
+
+    def __init__(
+        self, weight: float | None = None, batch_axis: int = 0, margin: float = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self._margin = margin
+
+    def hybrid_forward(
+        self,
+        F: Any,
+        input1: NDArray,
+        input2: NDArray,
+        label: NDArray,
+        sample_weight: NDArray | None = None,
+    ) -> NDArray:
+        """input1, input2: (batch, features); label: (batch,) of 1 and −1; → (batch,)."""
+        input1 = self._like(input1, input2)
+        norms = F.norm(input1, axis=-1) * F.norm(input2, axis=-1)
+        cosine = (F.sum(input1 * input2, axis=-1) / F.maximum(norms, _SMALL)).reshape((-1, 1))
+        is_same = self._like(label, cosine) == 1
+        loss = F.where(is_same, 1.0 - cosine, F.relu(cosine - self._margin))
+        return self._mean(F, loss, sample_weight)
+
+
+SigmoidBCELoss = SigmoidBinaryCrossEntropyLoss
+SoftmaxCELoss = SoftmaxCrossEntropyLoss

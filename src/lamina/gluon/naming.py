@@ -1,0 +1,65 @@
+"""Names of blocks: counters per class, and prefixes that nest inside ``with block.name_scope():``."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from lamina.gluon.parameter_dict import ParameterDict
+
+if TYPE_CHECKING:
+    from lamina.gluon.block import Block
+
+__all__ = ["NameScope", "new_prefix"]
+
+
+class _Current(threading.local):
+    """The innermost open scope of this thread, and the counters of blocks made outside of any."""
+
+    def __init__(self) -> None:
+        self.scope: NameScope | None = None
+        self.counts: Counter[str] = Counter()
+
+
+_current = _Current()
+
+
+class NameScope:
+    """``with block.name_scope():`` blocks made inside are named after `block`, with counters of its own."""
+
+    def __init__(self, block: Block, transparent: bool) -> None:
+        self.block = block
+        self.counts: Counter[str] = Counter()
+        self._transparent = transparent  # a block with prefix "" names nothing
+        self._outer: list[NameScope | None] = []
+
+    def __enter__(self) -> NameScope:
+        self._outer.append(_current.scope)
+        if not self._transparent:
+            _current.scope = self
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        _current.scope = self._outer.pop()
+
+
+def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> tuple[str, ParameterDict]:
+    """The full prefix of a new block and the dictionary for its own parameters.
+
+    `prefix`: the one asked for, None to count (``dense0_``, ``dense1_`` …). `params`: a dictionary to share
+    parameters with; names then follow that dictionary.
+    """
+    scope = _current.scope
+    if prefix is None:
+        counts = _current.counts if scope is None else scope.counts
+        prefix = f"{hint}{counts[hint]}_"
+        counts[hint] += 1
+    if params is not None:
+        own = ParameterDict(params.prefix, params)
+    elif scope is None:
+        own = ParameterDict(prefix)
+    else:
+        parent = scope.block.params
+        own = ParameterDict(parent.prefix + prefix, parent._shared)
+    return (prefix if scope is None else scope.block.prefix + prefix), own

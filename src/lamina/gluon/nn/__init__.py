@@ -1,0 +1,28 @@
+"""Layers."""
+
+from lamina.gluon.nn.activations import ELU, GELU, SELU, Activation, LeakyReLU, Mish, PReLU, SiLU, Swish
+from lamina.gluon.nn.basic_layers import Dense, Dropout, Embedding, Flatten
+from lamina.gluon.nn.containers import HybridLambda, HybridSequential, Lambda, Sequential
+from lamina.gluon.nn.normalization import BatchNorm, LayerNorm
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Activation",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "HybridLambda",
+    "HybridSequential",
+    "Lambda",
+    "LayerNorm",
+    "LeakyReLU",
+    "Mish",
+    "PReLU",
+    "Sequential",
+    "SiLU",
+    "Swish",
+]

@@ -1,0 +1,153 @@
+"""The layers that dense networks are made of: `Dense`, `Dropout`, `Embedding`, `Flatten`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lamina.errors import ParameterError
+from lamina.gluon.block import HybridBlock
+from lamina.gluon.nn.activations import Activation
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["Dense", "Dropout", "Embedding", "Flatten"]
+
+
+class Dense(HybridBlock):
+    """A fully connected layer: activation(x · weightᵀ + bias).
+
+    Args:
+        units: the number of outputs.
+        activation: the name of an activation function (see `Activation`); None: linear.
+        use_bias: whether there is a bias.
+        flatten: True: an input of shape (batch, …) is taken as (batch, in_units). False: the layer works on
+            the last axis, and all others stay.
+        dtype: of the parameters.
+        weight_initializer, bias_initializer: initializers or their names; None: the one given to
+            `initialize`.
+        in_units: the number of inputs; 0: as many as the first input has.
+
+    `weight` has shape (units, in_units), `bias` (units,).
+
+    >>> from lamina import nd
+    >>> from lamina.gluon import nn
+    >>> layer = nn.Dense(2, weight_initializer="ones")
+    >>> layer
+    Dense(None -> 2, linear)
+    >>> layer.initialize()
+    >>> layer(nd.ones((1, 3))).asnumpy()
+    array([[3., 3.]], dtype=float32)
+    >>> layer
+    Dense(3 -> 2, linear)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        flatten: bool = True,
+        dtype: Any = "float32",
+        weight_initializer: Any = None,
+        bias_initializer: Any = "zeros",
+        in_units: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._units, self._flatten = units, flatten
+        with self.name_scope():
+            self.weight = self.params.get(
+                "weight",
+                shape=(units, in_units),
+                init=weight_initializer,
+                dtype=dtype,
+                allow_deferred_init=True,
+            )
+            self.bias = None
+            if use_bias:
+                self.bias = self.params.get(
+                    "bias", shape=(units,), init=bias_initializer, dtype=dtype, allow_deferred_init=True
+                )
+            self.act = None if activation is None else Activation(activation, prefix=f"{activation}_")
+
+    def infer_shape(self, *args: Any) -> None:
+        """The number of inputs, from the first input."""
+        shape = args[0].shape
+        self.weight.shape = (self._units, math.prod(shape[1:]) if self._flatten else shape[-1])
+
+    def hybrid_forward(self, F: Any, x: NDArray, weight: NDArray, bias: NDArray | None = None) -> NDArray:
+        """(batch, …) → (batch, units), or with ``flatten=False`` (…, in_units) → (…, units)."""
+        out = F.FullyConnected(
+            x, weight, bias, num_hidden=self._units, no_bias=bias is None, flatten=self._flatten
+        )
+        return out if self.act is None else self.act(out)
+
+    def __repr__(self) -> str:
+        units, in_units = self.weight.shape or (self._units, 0)
+        return f"Dense({in_units or None} -> {units}, {self.act or 'linear'})"
+
+
+class Dropout(HybridBlock):
+    """While training, sets each element to 0 with probability `rate` and divides the others by 1 − rate.
+
+    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014. In
+    prediction the input passes unchanged. `axes`: axes along which all elements share their fate.
+    """
+
+    def __init__(self, rate: float, axes: tuple[int, ...] = (), **kwargs: Any) -> None:
+        if not 0 <= rate <= 1:
+            raise ParameterError(f"Dropout: the rate must be between 0 and 1, not {rate}")
+        super().__init__(**kwargs)
+        self._rate, self._axes = rate, axes
+
+    def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
+        """Any shape; the same shape."""
+        return F.Dropout(x, p=self._rate, axes=self._axes) if self._rate > 0 else x
+
+    def __repr__(self) -> str:
+        return f"Dropout(p = {self._rate}, axes={self._axes})"
+
+
+class Embedding(HybridBlock):
+    """A vector for each of `input_dim` categories: row i of `weight` for the index i, of any number type.
+
+    (…) → (…, output_dim). `weight` has shape (input_dim, output_dim). `sparse_grad` is accepted; the gradient
+    is dense.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        dtype: Any = "float32",
+        weight_initializer: Any = None,
+        sparse_grad: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._input_dim, self._output_dim, self._dtype = input_dim, output_dim, dtype
+        self.weight = self.params.get(
+            "weight",
+            shape=(input_dim, output_dim),
+            init=weight_initializer,
+            dtype=dtype,
+            grad_stype="row_sparse" if sparse_grad else "default",
+        )
+
+    def hybrid_forward(self, F: Any, x: NDArray, weight: NDArray) -> NDArray:
+        """Indices to vectors; an index outside the table gets the nearest row, as in MXNet."""
+        return F.Embedding(x, weight, input_dim=self._input_dim, output_dim=self._output_dim)
+
+    def __repr__(self) -> str:
+        return f"Embedding({self._input_dim} -> {self._output_dim}, {self._dtype})"
+
+
+class Flatten(HybridBlock):
+    """(batch, a, b, …) → (batch, a·b·…)."""
+
+    def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
+        """The same elements in the same order."""
+        return F.flatten(x)
+
+    def __repr__(self) -> str:
+        return "Flatten"

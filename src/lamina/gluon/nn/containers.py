@@ -1,0 +1,133 @@
+"""Layers in a row, `Sequential` and `HybridSequential`; functions as layers, `Lambda` and `HybridLambda`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Self, overload
+
+from lamina import nd
+from lamina.errors import ParameterError
+from lamina.gluon.block import Block, HybridBlock, with_children
+
+__all__ = ["HybridLambda", "HybridSequential", "Lambda", "Sequential"]
+
+
+class _Stack(Block):
+    """What the two sequential containers share."""
+
+    def add(self, *blocks: Block) -> None:
+        """Put blocks at the end."""
+        for block in blocks:
+            self.register_child(block)
+
+    def forward(self, x: Any, *args: Any, **_kwargs: Any) -> Any:
+        """Run the blocks in order, each on the result of the one before."""
+        for block in self._children.values():
+            x = block(x, *args)
+            args = ()
+            if isinstance(x, tuple | list):
+                x, *rest = x
+                args = tuple(rest)
+        return (x, *args) if args else x
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self._children.values())
+
+    @overload
+    def __getitem__(self, key: int) -> Block: ...
+    @overload
+    def __getitem__(self, key: slice) -> Self: ...
+    def __getitem__(self, key: int | slice) -> Block:
+        """A block by its position; a slice gives a container of the same blocks, sharing their parameters."""
+        blocks = list(self._children.values())[key]
+        if isinstance(blocks, Block):
+            return blocks
+        part = type(self)(prefix=self.prefix)
+        part.add(*blocks)
+        return part
+
+    def __repr__(self) -> str:
+        return with_children(self, self._children)
+
+
+class Sequential(_Stack):
+    """Blocks in a row.
+
+    >>> from lamina import nd
+    >>> from lamina.gluon import nn
+    >>> net = nn.Sequential()
+    >>> net.add(nn.Dense(4, activation="relu", in_units=3), nn.Dense(2, in_units=4))
+    >>> net
+    Sequential(
+      (0): Dense(3 -> 4, Activation(relu))
+      (1): Dense(4 -> 2, linear)
+    )
+    >>> net.initialize()
+    >>> net(nd.ones((5, 3))).shape
+    (5, 2)
+    """
+
+
+class HybridSequential(HybridBlock, _Stack):
+    """Hybrid blocks in a row: `hybridize` compiles them together. Used like `Sequential`."""
+
+    def hybrid_forward(self, F: Any, x: Any, *args: Any) -> Any:
+        """Run the blocks in order, each on the result of the one before."""
+        return _Stack.forward(self, x, *args)
+
+
+class Lambda(Block):
+    """A function as a layer: a function of arrays, or the name of one in `lamina.nd`.
+
+    >>> from lamina import nd
+    >>> from lamina.gluon import nn
+    >>> nn.Lambda("tanh")(nd.zeros(2)).asnumpy()
+    array([0., 0.], dtype=float32)
+    """
+
+    def __init__(self, function: str | Callable[..., Any], prefix: str | None = None) -> None:
+        super().__init__(prefix=prefix)
+        self._function = _named(function) if isinstance(function, str) else function
+        self._label = _label(function)
+
+    def forward(self, *args: Any) -> Any:
+        """The function of the inputs."""
+        return self._function(*args)
+
+    def __repr__(self) -> str:
+        return f"Lambda({self._label})"
+
+
+class HybridLambda(HybridBlock):
+    """A function as a hybrid layer: ``function(F, x, …)`` with ``F = lamina.nd``, or the name of one in
+    `lamina.nd`."""
+
+    def __init__(self, function: str | Callable[..., Any], prefix: str | None = None) -> None:
+        super().__init__(prefix=prefix)
+        if isinstance(function, str):
+            named = _named(function)
+            self._function: Callable[..., Any] = lambda _F, *args: named(*args)
+        else:
+            self._function = function
+        self._label = _label(function)
+
+    def hybrid_forward(self, F: Any, *args: Any) -> Any:
+        """The function of the inputs."""
+        return self._function(F, *args)
+
+    def __repr__(self) -> str:
+        return f"HybridLambda({self._label})"
+
+
+def _named(name: str) -> Callable[..., Any]:
+    function = getattr(nd, name, None)
+    if not callable(function):
+        raise ParameterError(f"there is no function lamina.nd.{name}")
+    return function
+
+
+def _label(function: str | Callable[..., Any]) -> str:
+    return function if isinstance(function, str) else getattr(function, "__name__", type(function).__name__)

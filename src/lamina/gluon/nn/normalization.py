@@ -1,0 +1,139 @@
+"""Layers that normalize: `BatchNorm` over the batch, `LayerNorm` within each sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.gluon.block import HybridBlock
+from lamina.gluon.parameter import Parameter
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["BatchNorm", "LayerNorm"]
+
+
+class _Normalization(HybridBlock):
+    """An axis that is normalized, and parameters of its size."""
+
+    def __init__(self, axis: int, in_channels: int, settings: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._axis, self._in_channels, self._settings = axis, in_channels, settings
+
+    def _vector(self, name: str, init: Any, differentiable: bool = True) -> Parameter:
+        return self.params.get(
+            name,
+            shape=(self._in_channels,),
+            init=init,
+            grad_req="write" if differentiable else "null",
+            allow_deferred_init=True,
+            differentiable=differentiable,
+        )
+
+    def infer_shape(self, *args: Any) -> None:
+        """The size of the normalized axis, from the first input."""
+        for parameter in self._reg_params.values():
+            parameter.shape = (args[0].shape[self._axis],)
+
+    def __repr__(self) -> str:
+        (channels,) = next(iter(self._reg_params.values())).shape or (0,)
+        listed = ", ".join(f"{k}={v!r}" for k, v in self._settings.items())
+        return f"{type(self).__name__}({listed}, in_channels={channels or None})"
+
+
+class BatchNorm(_Normalization):
+    """(x − mean) / √(variance + epsilon) · gamma + beta for each place on `axis` (Ioffe & Szegedy, 2015).
+
+    While training (`autograd.record`, `autograd.train_mode`) mean and variance are those of the batch, over
+    all other axes, and the running ones follow: running ← momentum·running + (1 − momentum)·batch. In
+    prediction, or with `use_global_stats`, the running ones are used.
+
+    Args:
+        axis: the axis of features.
+        momentum: how slowly the running statistics follow.
+        epsilon: keeps the denominator away from 0.
+        center: whether beta is learned; else it keeps its initial value.
+        scale: whether gamma is learned; else it is 1.
+        use_global_stats: use the running statistics in training too.
+        beta_initializer, gamma_initializer, running_mean_initializer, running_variance_initializer:
+            initializers.
+        in_channels: the size of `axis`; 0: that of the first input.
+    """
+
+    def __init__(
+        self,
+        axis: int = 1,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        center: bool = True,
+        scale: bool = True,
+        use_global_stats: bool = False,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        running_mean_initializer: Any = "zeros",
+        running_variance_initializer: Any = "ones",
+        in_channels: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        settings = {
+            "axis": axis,
+            "eps": epsilon,
+            "momentum": momentum,
+            "fix_gamma": not scale,
+            "use_global_stats": use_global_stats,
+        }
+        super().__init__(axis, in_channels, settings, **kwargs)
+        self.gamma = self._vector("gamma", gamma_initializer, differentiable=scale)
+        self.beta = self._vector("beta", beta_initializer, differentiable=center)
+        self.running_mean = self._vector("running_mean", running_mean_initializer, differentiable=False)
+        self.running_var = self._vector("running_var", running_variance_initializer, differentiable=False)
+
+    def cast(self, dtype: Any) -> None:
+        """Change the element type; float16 is too coarse for statistics, so they become float32 instead."""
+        super().cast("float32" if np.dtype(dtype) == np.float16 else dtype)
+
+    def hybrid_forward(
+        self,
+        F: Any,
+        x: NDArray,
+        gamma: NDArray,
+        beta: NDArray,
+        running_mean: NDArray,
+        running_var: NDArray,
+    ) -> NDArray:
+        """Any shape; the same shape."""
+        return F.BatchNorm(x, gamma, beta, running_mean, running_var, **self._settings)
+
+
+class LayerNorm(_Normalization):
+    """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance along `axis`, within each
+    sample (Ba, Kiros & Hinton, 2016).
+
+    Args:
+        axis: the axis of features.
+        epsilon: keeps the denominator away from 0.
+        center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
+        beta_initializer, gamma_initializer: initializers.
+        in_channels: the size of `axis`; 0: that of the first input.
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        epsilon: float = 1e-5,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        in_channels: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        settings = {"eps": epsilon, "axis": axis, "center": center, "scale": scale}
+        super().__init__(axis, in_channels, settings, **kwargs)
+        self._epsilon = epsilon
+        self.gamma = self._vector("gamma", gamma_initializer, differentiable=scale)
+        self.beta = self._vector("beta", beta_initializer, differentiable=center)
+
+    def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
+        """Any shape; the same shape."""
+        return F.LayerNorm(x, gamma, beta, axis=self._axis, eps=self._epsilon)

@@ -1,0 +1,402 @@
+"""`Parameter`: a named array with its gradient, initialized at once or when its shape is known; `Constant`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lamina import autograd, initializer
+from lamina.context import Context, current_context
+from lamina.core.state import concrete, state
+from lamina.errors import ParameterError
+from lamina.nd.creation import as_shape, zeros
+from lamina.nd.ndarray import NDArray, array
+
+__all__ = ["Constant", "DeferredInitializationError", "Parameter", "UninitializedParameterError"]
+
+Shape = tuple[int, ...]
+Contexts = Context | Sequence[Context] | None
+
+
+class UninitializedParameterError(ParameterError, RuntimeError):
+    """The array of a parameter was asked for before `initialize`."""
+
+
+class DeferredInitializationError(UninitializedParameterError):
+    """The array of a parameter was asked for before its shape is known: before the first forward."""
+
+
+class _Deferred(NamedTuple):
+    """An initialization that waits for the shape."""
+
+    init: Any
+    contexts: list[Context]
+    default_init: Any
+    data: np.ndarray | None
+
+
+class Parameter:
+    """A named array that training changes: a weight, a bias.
+
+    Args:
+        name: its full name, such as ``"dense0_weight"``. Initializers and the optimizer's settings go by it.
+        grad_req: ``"write"``: `backward` replaces the gradient; ``"add"``: adds to it; ``"null"``: there is
+            none.
+        shape: the sizes; 0 means "not known yet", None nothing known at all.
+        dtype: the element type.
+        lr_mult, wd_mult: factors on the optimizer's learning rate and weight decay.
+        init: an initializer or its name; None: the one given to `initialize`.
+        allow_deferred_init: whether `initialize` may wait for an unknown shape.
+        differentiable: False fixes `grad_req` at ``"null"``.
+        stype, grad_stype: MXNet's storage types. All arrays here are dense; a sparse `grad_stype` only
+            changes how MXNet stores the gradient, never its value, so it is accepted.
+
+    >>> import lamina as mx
+    >>> weight = mx.gluon.Parameter("weight", shape=(2, 3), init="ones")
+    >>> weight
+    Parameter weight (shape=(2, 3), dtype=<class 'numpy.float32'>)
+    >>> weight.initialize()
+    >>> weight.data()
+    <BLANKLINE>
+    [[1. 1. 1.]
+     [1. 1. 1.]]
+    <NDArray 2x3 @cpu(0)>
+    """
+
+    def __init__(
+        self,
+        name: str,
+        grad_req: str = "write",
+        shape: int | Shape | None = None,
+        dtype: Any = np.float32,
+        lr_mult: float = 1.0,
+        wd_mult: float = 1.0,
+        init: Any = None,
+        allow_deferred_init: bool = False,
+        differentiable: bool = True,
+        stype: str = "default",
+        grad_stype: str = "default",
+    ) -> None:
+        if stype != "default":
+            raise ParameterError(f"Parameter '{name}': stype is {stype!r}, but every array here is dense")
+        self.name = name
+        self.dtype = dtype
+        self.lr_mult, self.wd_mult = lr_mult, wd_mult
+        self.init = init
+        self._shape = None if shape is None else as_shape(shape)
+        self._allow_deferred_init = allow_deferred_init
+        self._differentiable = differentiable
+        self._stype, self._grad_stype = stype, grad_stype
+        self._data: list[NDArray] | None = None
+        self._grad: list[NDArray] | None = None
+        self._deferred_init: _Deferred | None = None
+        self._grad_req = "null"
+        self.grad_req = grad_req
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.name} (shape={self.shape}, dtype={self.dtype})"
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        """After a deep copy or unpickling: connect the copied array with the copied gradient."""
+        self.__dict__.update(attributes)
+        if self._data is not None and self._grad is not None:
+            autograd.mark_variables(self._data, self._grad, self._grad_req)
+
+    # --- what is known about it -----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Shape | None:
+        """The sizes, 0 where unknown; None if nothing is known. Assigning may only fill in the unknown."""
+        return self._shape
+
+    @shape.setter
+    def shape(self, new_shape: Shape) -> None:
+        if not self._fits(new_shape):
+            raise ParameterError(
+                f"Parameter '{self.name}' has shape {self._shape}, which does not admit {tuple(new_shape)}"
+            )
+        self._shape = tuple(new_shape)
+
+    def _fits(self, shape: Sequence[int]) -> bool:
+        known = self._shape
+        if known is None:
+            return True
+        return len(known) == len(shape) and all(k in (0, n) for k, n in zip(known, shape, strict=True))
+
+    @property
+    def _shape_is_known(self) -> bool:
+        return self._shape is not None and all(n > 0 for n in self._shape)
+
+    @property
+    def grad_req(self) -> str:
+        """What `backward` does with the gradient: ``"write"``, ``"add"``, or ``"null"`` for none."""
+        return self._grad_req
+
+    @grad_req.setter
+    def grad_req(self, req: str) -> None:
+        if req not in ("write", "add", "null"):
+            raise ParameterError(
+                f"Parameter '{self.name}': grad_req is 'write', 'add' or 'null', not {req!r}"
+            )
+        req = req if self._differentiable else "null"
+        if req != self._grad_req:
+            self._grad_req = req
+            if self._data is not None:
+                self._attach_grad()
+
+    # --- initialization -------------------------------------------------------------------------------------
+
+    def initialize(
+        self, init: Any = None, ctx: Contexts = None, default_init: Any = None, force_reinit: bool = False
+    ) -> None:
+        """Make the array and its gradient; with an unknown shape, at the first forward.
+
+        Args:
+            init: an initializer or its name, for this parameter: it goes before `self.init`.
+            ctx: the device, or several: each gets a copy.
+            default_init: what is used if neither `init` nor `self.init` is given: it decides by the name, so
+                that a bias is 0. Uniform on [-0.07, 0.07] if None.
+            force_reinit: initialize again what is initialized; without it that is only warned of.
+
+        Raises:
+            ParameterError: if the shape is unknown and may not be deferred.
+        """
+        if self._data is not None and not force_reinit:
+            warnings.warn(
+                f"Parameter '{self.name}' is already initialized, ignoring. Set force_reinit=True to "
+                "re-initialize.",
+                stacklevel=2,
+            )
+            return
+        if not self._shape_is_known and not self._allow_deferred_init:
+            raise ParameterError(
+                f"Parameter '{self.name}' cannot be initialized: its shape {self.shape} is not fully known"
+            )
+        self._data = self._grad = None
+        own = self.init if init is None else init
+        self._deferred_init = _Deferred(own, _as_contexts(ctx), default_init, None)
+        if self._shape_is_known:
+            self._finish_deferred_init()
+
+    def _finish_deferred_init(self) -> None:
+        """Carry out an initialization that waited for the shape; nothing if none waits."""
+        waiting = self._deferred_init
+        if waiting is None:
+            return
+        if not self._shape_is_known:
+            raise ParameterError(
+                f"Parameter '{self.name}' cannot be initialized: its shape {self.shape} is not fully known. "
+                "Give in_units, in_channels, … to its layer."
+            )
+        with concrete():
+            data = self._initial(waiting) if waiting.data is None else waiting.data
+            self._place(data, waiting.contexts)
+
+    def _initial(self, how: _Deferred) -> np.ndarray:
+        """The initial values: from an initializer of its own, else from the default one, by the name."""
+        values = zeros(self._shape or (), dtype=self.dtype)
+        default = initializer.create("uniform" if how.default_init is None else how.default_init)
+        own = how.init
+        if own is None and not self.name.endswith(initializer.KNOWN_ENDINGS):
+            own = default  # a name that says nothing: it counts as a weight
+        default(initializer.InitDesc(self.name, {"__init__": own}), values)
+        return values.asnumpy()
+
+    def _place(self, values: Any, contexts: Sequence[Context]) -> None:
+        """Make the array on each device, and its gradient."""
+        self._deferred_init = None
+        self._data = [array(values, ctx=context, dtype=self.dtype) for context in contexts]
+        self._grad = None
+        self._attach_grad()
+
+    def _attach_grad(self) -> None:
+        assert self._data is not None
+        if self._grad_req == "null":
+            self._grad = None
+            self._data = [x.detach() for x in self._data]
+            return
+        with concrete():
+            self._grad = [zeros(x.shape, ctx=x.context, dtype=x.dtype) for x in self._data]
+        autograd.mark_variables(self._data, self._grad, self._grad_req)
+
+    def reset_ctx(self, ctx: Contexts) -> None:
+        """Move to another device, or to several."""
+        contexts = _as_contexts(ctx)
+        if self._data is not None:
+            with concrete():
+                self._place(self._values(), contexts)
+        elif self._deferred_init is not None:
+            self._deferred_init = self._deferred_init._replace(contexts=contexts)
+        else:
+            raise self._missing()
+
+    def cast(self, dtype: Any) -> None:
+        """Change the element type: new arrays for value and gradient (which becomes 0)."""
+        self.dtype = dtype
+        if self._data is not None:
+            with concrete():
+                self._place(self._values(), self.list_ctx())
+
+    # --- the arrays -----------------------------------------------------------------------------------------
+
+    def data(self, ctx: Context | None = None) -> NDArray:
+        """The array itself, not a copy: the same object until it is initialized anew or cast.
+
+        Raises:
+            DeferredInitializationError: while the shape is unknown.
+            UninitializedParameterError: before `initialize`, or on a device without a copy.
+        """
+        arrays = self._initialized(self._data)
+        i = self._position(arrays, ctx)
+        if state.trace is not None:
+            state.trace.source(arrays[i], lambda: self._initialized(self._data)[i])
+        return arrays[i]
+
+    def grad(self, ctx: Context | None = None) -> NDArray:
+        """The gradient's array: the same object from step to step."""
+        arrays = self.list_grad()
+        i = self._position(arrays, ctx)
+        if state.trace is not None:
+            state.trace.source(arrays[i], lambda: self.list_grad()[i])
+        return arrays[i]
+
+    def list_data(self) -> list[NDArray]:
+        """The arrays on all devices."""
+        return list(self._initialized(self._data))
+
+    def list_grad(self) -> list[NDArray]:
+        """The gradients on all devices."""
+        if self._grad_req == "null":
+            raise ParameterError(f"Parameter '{self.name}' has no gradient, because its grad_req is 'null'")
+        return list(self._initialized(self._grad))
+
+    def list_ctx(self) -> list[Context]:
+        """The devices it is, or will be, initialized on."""
+        if self._data is None and self._deferred_init is not None:
+            return list(self._deferred_init.contexts)
+        return [x.context for x in self._initialized(self._data)]
+
+    def set_data(self, data: Any) -> None:
+        """Write new values into the array on every device; it stays the same object.
+
+        Before the first forward the values wait, like an initialization, and settle an unknown shape.
+        """
+        if self._data is None and self._deferred_init is None:
+            raise self._missing()
+        self.shape = np.shape(data) if not isinstance(data, NDArray) else data.shape
+        if self._data is None:
+            assert self._deferred_init is not None
+            self._deferred_init = self._deferred_init._replace(data=np.array(data))
+            return
+        for x in self._data:
+            x[:] = data
+
+    def zero_grad(self) -> None:
+        """Set the gradient to 0; nothing happens where there is none."""
+        for g in self._grad or ():
+            g[:] = 0
+
+    def _values(self) -> np.ndarray:
+        """The values (of the first device: all hold the same)."""
+        return self._initialized(self._data)[0].asnumpy()
+
+    def _initialized(self, arrays: list[NDArray] | None) -> list[NDArray]:
+        if arrays is None:
+            raise self._missing()
+        return arrays
+
+    def _missing(self) -> UninitializedParameterError:
+        if self._deferred_init is not None:
+            return DeferredInitializationError(
+                f"Parameter '{self.name}' has not been initialized yet: its shape {self.shape} is known "
+                "only after the first forward. Pass one batch through the network first, or give in_units, "
+                "in_channels, … to its layer."
+            )
+        return UninitializedParameterError(
+            f"Parameter '{self.name}' has not been initialized. Call initialize() on the network, or on "
+            "collect_params(): Block.params alone leaves out the children's."
+        )
+
+    def _position(self, arrays: list[NDArray], ctx: Context | None) -> int:
+        """Which of the arrays is on `ctx`: by default the only one, or that on the current context."""
+        if len(arrays) == 1 and (ctx is None or ctx is arrays[0].context):
+            return 0
+        contexts, wanted = self.list_ctx(), ctx or current_context()
+        if wanted not in contexts:
+            raise UninitializedParameterError(
+                f"Parameter '{self.name}' was not initialized on {wanted}, only on {contexts}"
+            )
+        return contexts.index(wanted)
+
+    # --- loading --------------------------------------------------------------------------------------------
+
+    def _check_loaded(self, values: np.ndarray, cast_dtype: bool, source: str) -> None:
+        """Raise if `values`, from the file `source`, do not fit."""
+        if not self._fits(values.shape):
+            raise ParameterError(
+                f"Parameter '{self.name}': {source} has shape {values.shape}, but {self.shape} is expected"
+            )
+        if not cast_dtype and np.dtype(self.dtype) != values.dtype:
+            raise ParameterError(
+                f"Parameter '{self.name}': {source} has dtype {values.dtype}, but {np.dtype(self.dtype)} is "
+                "expected. Set cast_dtype=True to convert."
+            )
+
+    def _load_init(self, values: np.ndarray, ctx: Contexts, dtype: Any) -> None:
+        """Take `values` as the data, initialized or not; `dtype`: the element type from now on."""
+        if np.dtype(self.dtype) != np.dtype(dtype):
+            self.cast(dtype)
+        if self._data is None:
+            waiting = self._deferred_init
+            contexts = _as_contexts(ctx) if ctx is not None or waiting is None else waiting.contexts
+            self.shape = values.shape
+            with concrete():
+                self._place(values, contexts)
+        elif ctx is not None and _as_contexts(ctx) != self.list_ctx():
+            raise ParameterError(
+                f"Parameter '{self.name}' is initialized on {self.list_ctx()}, so it cannot be loaded on "
+                f"{ctx}; use reset_ctx first"
+            )
+        else:
+            self.set_data(values)
+
+
+def _as_contexts(ctx: Contexts) -> list[Context]:
+    """One context or several, as a list; the current one for None."""
+    if ctx is None:
+        return [current_context()]
+    contexts = [ctx] if isinstance(ctx, Context) else list(ctx)
+    return [context.require_backend() for context in contexts]
+
+
+class Constant(Parameter):
+    """A named array that training leaves alone: it has no gradient, and `initialize` sets it to `value`.
+
+    >>> import lamina as mx
+    >>> half = mx.gluon.Constant("half", [0.5])
+    >>> half.initialize()
+    >>> half.data().asscalar().item()
+    0.5
+    """
+
+    def __init__(self, name: str, value: Any) -> None:
+        self.value = value if isinstance(value, NDArray) else array(value)
+        super().__init__(name, grad_req="null", shape=self.value.shape, dtype=self.value.dtype)
+
+    @property
+    def grad_req(self) -> str:
+        """Always ``"null"``."""
+        return "null"
+
+    @grad_req.setter
+    def grad_req(self, req: str) -> None:
+        if req != "null":
+            warnings.warn(
+                f"Constant '{self.name}' has no gradient; grad_req={req!r} is ignored", stacklevel=2
+            )
+
+    def _initial(self, how: _Deferred) -> np.ndarray:
+        return self.value.asnumpy()

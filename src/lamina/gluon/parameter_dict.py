@@ -1,0 +1,212 @@
+"""`ParameterDict`: parameters by their full names, made, shared, initialized, saved and loaded together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import ParameterError
+from lamina.gluon.files import assign, brief, read_arrays, write_arrays
+from lamina.gluon.parameter import Constant, Contexts, Parameter
+from lamina.nd.creation import as_shape
+
+__all__ = ["ParameterDict"]
+
+
+class ParameterDict:
+    """Parameters by full name, in the order of their making.
+
+    Args:
+        prefix: goes before the name of each parameter made by `get`.
+        shared: where `get` looks for a parameter of that full name before making one.
+
+    >>> import lamina as mx
+    >>> params = mx.gluon.ParameterDict("net_")
+    >>> params.get("weight", shape=(2, 0), allow_deferred_init=True)
+    Parameter net_weight (shape=(2, 0), dtype=<class 'numpy.float32'>)
+    >>> list(params)
+    ['net_weight']
+    """
+
+    def __init__(self, prefix: str = "", shared: ParameterDict | None = None) -> None:
+        self._prefix = prefix
+        self._params: dict[str, Parameter] = {}
+        self._shared = shared
+
+    @property
+    def prefix(self) -> str:
+        """What `get` puts before each name."""
+        return self._prefix
+
+    def __repr__(self) -> str:
+        title = f"{self._prefix} " if self._prefix else ""
+        lines = "\n".join(f"  {p}" for p in self.values())
+        return f"{title}(\n{lines}\n)"
+
+    def __getitem__(self, name: str) -> Parameter:
+        try:
+            return self._params[name]
+        except KeyError:
+            raise KeyError(f"no parameter {name!r}; there are {brief(self._params)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        return len(self._params)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._params
+
+    def keys(self) -> KeysView[str]:
+        """The full names."""
+        return self._params.keys()
+
+    def values(self) -> ValuesView[Parameter]:
+        """The parameters."""
+        return self._params.values()
+
+    def items(self) -> ItemsView[str, Parameter]:
+        """Pairs of full name and parameter."""
+        return self._params.items()
+
+    # --- making ---------------------------------------------------------------------------------------------
+
+    def get(self, name: str, **attributes: Any) -> Parameter:
+        """The parameter called ``prefix + name``: from here, from the shared dictionary, or made with
+        `attributes`.
+
+        Raises:
+            ParameterError: if the parameter exists with other attributes; an unknown size fits any.
+        """
+        full_name = self._prefix + name
+        found = self._find(full_name)
+        if found is None:
+            found = self._params[full_name] = Parameter(full_name, **attributes)
+            return found
+        for key, wanted in attributes.items():
+            _reconcile(found, key, wanted)
+        return found
+
+    def get_constant(self, name: str, value: Any = None) -> Constant:
+        """The constant called ``prefix + name``: from here, the shared dictionary, or made of `value`."""
+        full_name = self._prefix + name
+        found = self._find(full_name)
+        if found is None:
+            if value is None:
+                raise KeyError(f"no constant {full_name!r}; give its value to make it")
+            found = self._params[full_name] = Constant(full_name, value)
+        if not isinstance(found, Constant):
+            raise ParameterError(f"'{full_name}' is a parameter, not a constant")
+        if value is not None and not np.array_equal(np.asarray(found.value), np.asarray(value)):
+            raise ParameterError(f"Constant '{full_name}' exists with another value")
+        return found
+
+    def _find(self, full_name: str) -> Parameter | None:
+        if full_name not in self._params and self._shared is not None and full_name in self._shared:
+            self._params[full_name] = self._shared[full_name]
+        return self._params.get(full_name)
+
+    def update(self, other: ParameterDict | Mapping[str, Parameter]) -> None:
+        """Add all parameters of `other`; a name may not stand for two different parameters."""
+        for name, parameter in other.items():
+            if self._params.setdefault(name, parameter) is not parameter:
+                raise ParameterError(
+                    f"two different parameters are called '{name}': give their blocks different prefixes, "
+                    "or make them inside name_scope()"
+                )
+
+    # --- all together ---------------------------------------------------------------------------------------
+
+    def initialize(
+        self, init: Any = None, ctx: Contexts = None, verbose: bool = False, force_reinit: bool = False
+    ) -> None:
+        """Initialize every parameter; `init` serves those that have no initializer of their own."""
+        for parameter in self.values():
+            parameter.initialize(None, ctx, init, force_reinit=force_reinit)
+            if verbose:
+                print(f"Initialized {parameter}")
+
+    def zero_grad(self) -> None:
+        """Set every gradient to 0."""
+        for parameter in self.values():
+            parameter.zero_grad()
+
+    def reset_ctx(self, ctx: Contexts) -> None:
+        """Move every parameter to another device."""
+        for parameter in self.values():
+            parameter.reset_ctx(ctx)
+
+    def setattr(self, name: str, value: Any) -> None:
+        """Set an attribute of every parameter: ``params.setattr("grad_req", "null")`` freezes them."""
+        for parameter in self.values():
+            setattr(parameter, name, value)
+
+    def save(self, filename: str | os.PathLike[str], strip_prefix: str = "") -> None:
+        """Write all values to a `.params` or `.safetensors` file, by full name without `strip_prefix`."""
+        arrays: dict[str, np.ndarray] = {}
+        for name, parameter in self.items():
+            if not name.startswith(strip_prefix):
+                raise ParameterError(
+                    f"the prefix '{strip_prefix}' is to be stripped, but Parameter '{name}' does not start "
+                    "with it"
+                )
+            arrays[name.removeprefix(strip_prefix)] = parameter._values()
+        write_arrays(filename, arrays)
+
+    def load(
+        self,
+        filename: str | os.PathLike[str],
+        ctx: Contexts = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = False,
+        restore_prefix: str = "",
+        cast_dtype: bool = False,
+        dtype_source: str = "current",
+    ) -> None:
+        """Read values saved by `save`; `restore_prefix` goes before each name. All of them, or an error and
+        none.
+
+        `allow_missing`: parameters that the file lacks stay as they are. `ignore_extra`: names that are not
+        here are skipped. `cast_dtype`: another element type is converted to the parameter's (`dtype_source`
+        ``"current"``), or taken over from the file (``"saved"``).
+        """
+        loaded = {restore_prefix + name: values for name, values in read_arrays(filename).items()}
+        assign(
+            self._params,
+            loaded,
+            os.fspath(filename),
+            ctx,
+            allow_missing,
+            ignore_extra,
+            cast_dtype,
+            dtype_source,
+        )
+
+
+def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
+    """Make sure that an existing parameter has this attribute; fill it in where it is unknown."""
+    existing = getattr(parameter, key, None)
+    if existing is None:
+        setattr(parameter, key, wanted)
+        return
+    if key == "shape" and wanted is not None:
+        merged = _merge_shapes(existing, as_shape(wanted))
+        if merged is not None:
+            parameter._shape = merged
+            return
+    elif wanted is None or wanted == existing or (key == "dtype" and np.dtype(wanted) == np.dtype(existing)):
+        return
+    raise ParameterError(
+        f"Parameter '{parameter.name}' exists with {key}={existing!r}, but is asked for with {key}={wanted!r}"
+    )
+
+
+def _merge_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape that fits both, where 0 fits anything; None if there is none."""
+    if len(a) != len(b) or any(m != n and m and n for m, n in zip(a, b, strict=True)):
+        return None
+    return tuple(m or n for m, n in zip(a, b, strict=True))

@@ -1,0 +1,85 @@
+"""The table that `Block.summary` prints: layers, output shapes, numbers of parameters."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from lamina.gluon.block import Block, HybridBlock
+from lamina.gluon.nn.containers import HybridSequential, Sequential
+from lamina.gluon.parameter import Parameter
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["summary"]
+
+
+class _Row(NamedTuple):
+    layer: str
+    shape: str
+    parameters: int
+
+
+def summary(block: Block, *inputs: Any) -> str:
+    """Run `block` on `inputs`, layer by layer, and describe what happened as a table."""
+    rows = [_Row("Input", _shapes(inputs), 0)]
+    uses: list[Parameter] = []
+
+    def note(layer: Block, _inputs: Any, output: Any) -> None:
+        own = list(layer.params.values())
+        uses.extend(own)
+        if not isinstance(layer, Sequential | HybridSequential):
+            size = sum(p.data().size for p in own)
+            rows.append(_Row(f"{type(layer).__name__}-{len(rows)}", _shapes(output), size))
+
+    with ExitStack() as stack:
+        block.apply(lambda layer: stack.enter_context(layer.register_forward_hook(note)))
+        block.apply(lambda layer: stack.enter_context(_Eagerly(layer)))
+        block(*inputs)
+    return _table(rows, uses)
+
+
+class _Eagerly:
+    """Inside, a hybridized block runs its Python code, so that the hooks of its children are called."""
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+
+    def __enter__(self) -> None:
+        if isinstance(self._block, HybridBlock):
+            self._active, self._block._active = self._block._active, False
+
+    def __exit__(self, *_exception: object) -> None:
+        if isinstance(self._block, HybridBlock):
+            self._block._active = self._active
+
+
+def _shapes(value: Any) -> str:
+    if isinstance(value, NDArray):
+        return str(value.shape)
+    if isinstance(value, list | tuple):
+        return ", ".join(_shapes(item) for item in value)
+    return str(value)
+
+
+def _table(rows: list[_Row], uses: list[Parameter]) -> str:
+    unique = {id(p): p for p in uses}.values()
+    total = sum(p.data().size for p in uses)
+    trainable = sum(p.data().size for p in uses if p.grad_req != "null")
+    distinct = sum(p.data().size for p in unique)
+    line = "{:>20}  {:>42} {:>15}"
+    return "\n".join(
+        [
+            "-" * 80,
+            line.format("Layer (type)", "Output Shape", "Param #"),
+            "=" * 80,
+            *(line.format(row.layer, row.shape, row.parameters) for row in rows),
+            "=" * 80,
+            "Parameters in forward computation graph, duplicate included",
+            f"   Total params: {total}",
+            f"   Trainable params: {trainable}",
+            f"   Non-trainable params: {total - trainable}",
+            f"Shared params in forward computation graph: {total - distinct}",
+            f"Unique parameters in model: {distinct}",
+            "-" * 80,
+        ]
+    )

@@ -1,0 +1,241 @@
+"""`Trainer`: applies an optimizer to a network's parameters after each backward."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.core.state import concrete, state
+from lamina.errors import DataError, ParameterError
+from lamina.gluon.parameter import Parameter
+from lamina.gluon.parameter_dict import ParameterDict
+from lamina.nd.ndarray import NDArray
+from lamina.optimizer import Optimizer, create
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """Updates parameters from their gradients, with one optimizer for all of them.
+
+    Args:
+        params: ``net.collect_params()``, or a list or dictionary of parameters.
+        optimizer: an optimizer, or its name (``"sgd"``, ``"adam"`` …).
+        optimizer_params: the optimizer's arguments, if it is given by name.
+        kvstore, compression_params, update_on_kvstore: MXNet's, for several machines; accepted and unused.
+
+    Works inside `lamina.compile` too: there the update becomes part of the compiled step, and a changed
+    learning rate or a schedule does not recompile it.
+
+    >>> from lamina import autograd, gluon, nd
+    >>> net = gluon.nn.Dense(1, in_units=2, weight_initializer="ones")
+    >>> net.initialize()
+    >>> trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5})
+    >>> with autograd.record():
+    ...     loss = net(nd.array([[1, 2]]))
+    >>> loss.backward()
+    >>> trainer.step(batch_size=1)
+    >>> net.weight.data().asnumpy()
+    array([[0.5, 0. ]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        params: ParameterDict | Mapping[str, Parameter] | Sequence[Parameter],
+        optimizer: str | Optimizer,
+        optimizer_params: Mapping[str, Any] | None = None,
+        kvstore: Any = "device",
+        compression_params: Any = None,
+        update_on_kvstore: bool | None = None,
+    ) -> None:
+        self._params = _distinct(params)
+        self._optimizer = _optimizer(optimizer, optimizer_params)
+        self._optimizer.param_dict = dict(enumerate(self._params))
+        self._states: dict[int, Any] = {}
+        self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
+            i: p.list_grad()[0]._version for i, p in enumerate(self._params) if p._grad is not None
+        }
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer."""
+        return self._optimizer
+
+    @property
+    def learning_rate(self) -> float:
+        """The current learning rate: the scheduler's, if there is one."""
+        return self._optimizer.learning_rate
+
+    def set_learning_rate(self, lr: float) -> None:
+        """Change the learning rate; an error if a scheduler decides it."""
+        self._optimizer.set_learning_rate(lr)
+
+    # --- updating -------------------------------------------------------------------------------------------
+
+    def step(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
+        """Update all parameters from their gradients divided by `batch_size`.
+
+        `backward` of a vector of losses gives the gradient of their sum; dividing makes it that of the mean.
+
+        A gradient that `backward` has not written since the last step is *stale*. Its parameter is not
+        updated, and a warning says so, unless `ignore_stale_grad`.
+        """
+        self.allreduce_grads()
+        self.update(batch_size, ignore_stale_grad)
+
+    def allreduce_grads(self) -> None:
+        """Where parameters live on several devices, give each of them the sum of all gradients."""
+        for parameter in self._params:
+            if parameter.grad_req == "null":
+                continue
+            first, *others = parameter.list_grad()
+            if not others:
+                continue
+            for grad in others:
+                first += grad.as_in_context(first.context)
+            for grad in others:
+                grad[:] = first.as_in_context(grad.context)
+
+    def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
+        """`step` without `allreduce_grads`: for gradients that were changed, say clipped, after it."""
+        optimizer = self._optimizer
+        todo = [i for i, p in enumerate(self._params) if p.grad_req != "null"]
+        if state.trace is None:
+            todo = self._without_stale(todo, warn=not ignore_stale_grad)
+        scale = optimizer.rescale_grad
+        optimizer.rescale_grad = scale / batch_size
+        try:
+            for i in todo:
+                self._update_one(i, self._params[i])
+        finally:
+            optimizer.rescale_grad = scale
+
+    def _update_one(self, i: int, parameter: Parameter) -> None:
+        first, *others = parameter.list_ctx()
+        weight, grad = parameter.data(first), parameter.grad(first)
+        self._optimizer.update(i, weight, grad, self._state(i, weight))
+        for context in others:
+            parameter.data(context)[:] = weight.as_in_context(context)
+        if state.trace is None:
+            self._used[i] = grad._version
+
+    def _without_stale(self, todo: list[int], warn: bool) -> list[int]:
+        """The indices whose gradient is new since the last step."""
+        stale = [i for i in todo if self._params[i].list_grad()[0]._version == self._used.get(i, 0)]
+        if stale and warn:
+            names = ", ".join(f"'{self._params[i].name}'" for i in stale)
+            warnings.warn(
+                f"The gradients of {names} have not been written by backward since the last step, so these "
+                "parameters are not updated. Was a part of the network left out? If that is intended, call "
+                "step with ignore_stale_grad=True.",
+                stacklevel=4,
+            )
+        return [i for i in todo if i not in stale]
+
+    def _state(self, i: int, weight: NDArray) -> Any:
+        """The optimizer's state of a parameter, made at its first update."""
+        if i not in self._states:
+            with concrete():
+                self._states[i] = self._optimizer.create_state(i, weight)
+        return self._states[i]
+
+    # --- saving ---------------------------------------------------------------------------------------------
+
+    def save_states(self, fname: str | os.PathLike[str]) -> None:
+        """Write the optimizer's states and update counts as a safetensors file, whole or not at all.
+
+        The parameters themselves are saved by `Block.save_parameters`.
+        """
+        from lamina.io.files import save_tensors
+
+        arrays: dict[str, np.ndarray] = {}
+        for i, values in self._states.items():
+            for k, x in enumerate(_arrays(values)):
+                arrays[f"{i}.{k}"] = x.asnumpy()
+        counts = {str(i): n for i, n in self._optimizer._index_update_count.items()}
+        described = {
+            "optimizer": type(self._optimizer).__name__,
+            "update_counts": json.dumps(counts),
+            "num_update": str(self._optimizer.num_update),
+        }
+        save_tensors(fname, arrays, described)
+
+    def load_states(self, fname: str | os.PathLike[str]) -> None:
+        """Read what `save_states` wrote, for the same parameters and kind of optimizer; all of it, or an
+        error.
+
+        Raises:
+            DataError: if the file is damaged, or of another optimizer or network.
+        """
+        from lamina.io.files import load_tensors
+
+        source = os.fspath(fname)
+        loaded, described = load_tensors(fname)
+        counts, num_update = self._check_described(described, source)
+        indices = sorted({int(name.partition(".")[0]) for name in loaded})
+        pairs = [pair for i in indices for pair in self._state_pairs(i, loaded, source)]
+        for x, values in pairs:
+            x[:] = values
+        self._optimizer._index_update_count.update(counts)
+        self._optimizer.num_update = num_update
+
+    def _state_pairs(
+        self, i: int, loaded: Mapping[str, np.ndarray], source: str
+    ) -> list[tuple[NDArray, np.ndarray]]:
+        """Each array of a parameter's state with its values in the file."""
+        if i >= len(self._params):
+            raise DataError(f"{source} has a state for parameter {i}; the trainer has {len(self._params)}")
+        parameter = self._params[i]
+        pairs: list[tuple[NDArray, np.ndarray]] = []
+        for k, x in enumerate(_arrays(self._state(i, parameter.list_data()[0]))):
+            values = loaded.get(f"{i}.{k}")
+            if values is None or values.shape != x.shape:
+                found = "nothing" if values is None else f"shape {values.shape}"
+                raise DataError(
+                    f"{source}: state {k} of '{parameter.name}' should have shape {x.shape}, found {found}"
+                )
+            pairs.append((x, values))
+        return pairs
+
+    def _check_described(self, described: Mapping[str, str], source: str) -> tuple[dict[int, int], int]:
+        """The update counts in a file's metadata."""
+        kind, found = type(self._optimizer).__name__, described.get("optimizer")
+        if found != kind:
+            raise DataError(f"{source} holds states of {found}, but the optimizer is {kind}")
+        try:
+            counts = {int(i): int(n) for i, n in json.loads(described["update_counts"]).items()}
+            return counts, int(described["num_update"])
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise DataError(f"{source} does not hold a trainer's states: {error!r}") from error
+
+
+def _distinct(params: Any) -> list[Parameter]:
+    """The parameters in order, each once."""
+    listed = list(params.values()) if isinstance(params, ParameterDict | Mapping) else params
+    if not isinstance(listed, list | tuple) or not all(isinstance(p, Parameter) for p in listed):
+        raise ParameterError(
+            f"Trainer needs a list or dictionary of Parameters, such as net.collect_params(), not {params!r}"
+        )
+    return list({id(p): p for p in listed}.values())
+
+
+def _optimizer(optimizer: str | Optimizer, arguments: Mapping[str, Any] | None) -> Optimizer:
+    if isinstance(optimizer, Optimizer):
+        if arguments:
+            raise ParameterError("optimizer_params goes with the name of an optimizer, not with an optimizer")
+        return optimizer
+    return create(optimizer, **(arguments or {}))
+
+
+def _arrays(values: Any) -> Iterator[NDArray]:
+    """The arrays in an optimizer's state: None, an array, or nested tuples."""
+    if isinstance(values, NDArray):
+        yield values
+    elif values is not None:
+        for value in values:
+            yield from _arrays(value)

@@ -1,0 +1,219 @@
+"""Parameters: initialization now or later, the identity of their arrays, gradients, loading, copies."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import lamina as mx
+from lamina import autograd, gluon, nd
+from lamina.errors import ContextError, ParameterError
+
+
+def ready(name="weight", shape=(2, 3), **kwargs):
+    parameter = gluon.Parameter(name, shape=shape, **kwargs)
+    parameter.initialize()
+    return parameter
+
+
+def test_it_prints_as_in_mxnet():
+    assert (
+        repr(gluon.Parameter("w", shape=(5, 0)))
+        == "Parameter w (shape=(5, 0), dtype=<class 'numpy.float32'>)"
+    )
+    assert repr(gluon.nn.Dense(5, prefix="d_").weight) == "Parameter d_weight (shape=(5, 0), dtype=float32)"
+    assert repr(gluon.Parameter("w")) == "Parameter w (shape=None, dtype=<class 'numpy.float32'>)"
+    assert repr(gluon.Parameter("w", shape=3)).startswith("Parameter w (shape=(3,)")
+
+
+def test_data_and_grad_keep_their_identity_through_steps():
+    w = ready()
+    data, grad = w.data(), w.grad()
+    for _ in range(2):
+        with autograd.record():
+            loss = (w.data() * 2).sum()
+        loss.backward()
+        w.data()[:] = w.data() - 0.1 * w.grad()
+    w.set_data(nd.ones((2, 3)))
+    w.zero_grad()
+    assert w.data() is data
+    assert w.grad() is grad
+    assert data.grad is grad
+    assert np.array_equal(data.asnumpy(), np.ones((2, 3)))
+    assert not grad.asnumpy().any()
+
+
+def test_replacing_the_array_in_the_list_is_what_data_returns():
+    w = ready()
+    sample = nd.ones((2, 3))
+    w._data[0] = sample
+    assert w.data() is sample
+
+
+def test_a_recorded_array_put_in_its_place_passes_the_gradient_on():
+    mu, w = ready("mu", shape=(3,)), ready(shape=(3,))
+    with autograd.record():
+        w._data[0] = mu.data() * 2
+        loss = (w.data() * nd.array([1, 2, 3])).sum()
+    loss.backward()
+    assert np.array_equal(mu.grad().asnumpy(), [2, 4, 6])
+
+
+def test_too_early_is_an_error_that_names_the_parameter():
+    w = gluon.Parameter("fc_weight", shape=(2, 0), allow_deferred_init=True)
+    for use in (w.data, w.grad, w.list_data, w.list_ctx, lambda: w.set_data(nd.ones((2, 3)))):
+        with pytest.raises(gluon.UninitializedParameterError, match="'fc_weight' has not been initialized"):
+            use()
+    w.initialize()
+    with pytest.raises(gluon.DeferredInitializationError, match=r"'fc_weight'.*\(2, 0\).*first forward"):
+        w.data()
+    assert isinstance(gluon.DeferredInitializationError("x"), RuntimeError)
+    assert w.list_ctx() == [mx.cpu()]
+
+
+def test_deferred_initialization_finishes_once_the_shape_is_known():
+    w = gluon.Parameter("w", shape=(2, 0), allow_deferred_init=True, init="ones")
+    w.initialize()
+    with pytest.raises(ParameterError, match=r"\(2, 0\), which does not admit \(3, 4\)"):
+        w.shape = (3, 4)
+    w.shape = (2, 4)
+    w._finish_deferred_init()
+    assert np.array_equal(w.data().asnumpy(), np.ones((2, 4)))
+
+
+def test_values_set_before_the_shape_is_known_wait():
+    w = gluon.Parameter("w", shape=(2, 0), allow_deferred_init=True)
+    w.initialize()
+    w.set_data(nd.array([[1, 2, 3], [4, 5, 6]]))
+    assert w.shape == (2, 3)
+    w._finish_deferred_init()
+    assert np.array_equal(w.data().asnumpy(), [[1, 2, 3], [4, 5, 6]])
+
+
+def test_an_unknown_shape_that_may_not_wait_is_an_error():
+    with pytest.raises(ParameterError, match=r"'w' cannot be initialized: its shape \(2, 0\)"):
+        gluon.Parameter("w", shape=(2, 0)).initialize()
+    with pytest.raises(ParameterError, match="'w' cannot be initialized: its shape None"):
+        gluon.Parameter("w").initialize()
+
+
+def test_initializing_again_needs_force_reinit():
+    w = ready(init="ones")
+    before = w.data()
+    before[:] = 5
+    with pytest.warns(UserWarning, match="'weight' is already initialized.*force_reinit"):
+        w.initialize()
+    assert w.data() is before
+    w.initialize(force_reinit=True)
+    assert np.array_equal(w.data().asnumpy(), np.ones((2, 3)))
+
+
+def test_which_initializer_decides():
+    assert ready(init="ones").data().asnumpy().all()
+    first = gluon.Parameter("weight", shape=(2, 3), init="ones")
+    first.initialize("zeros")  # an argument goes before the parameter's own
+    assert not first.data().asnumpy().any()
+    bias = gluon.Parameter("dense0_bias", shape=(3,))
+    bias.initialize(default_init=mx.init.Normal(1))  # the default one decides by the name
+    assert not bias.data().asnumpy().any()
+    chosen = gluon.Parameter("dense0_bias", shape=(3,))
+    chosen.initialize("ones")
+    assert chosen.data().asnumpy().all()
+
+
+def test_initialization_is_uniform_by_default():
+    values = ready(shape=(100, 100)).data().asnumpy()
+    assert -0.07 <= values.min() < -0.069
+    assert 0.069 < values.max() <= 0.07
+
+
+def test_initialization_is_never_recorded():
+    w = gluon.Parameter("w", shape=(2, 2))
+    with autograd.record():
+        w.initialize()
+        y = w.data().sum()
+    y.backward()
+    assert np.array_equal(w.grad().asnumpy(), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(("req", "expected"), [("write", 2), ("add", 4)])
+def test_grad_req(req, expected):
+    w = ready(grad_req=req)
+    for _ in range(2):
+        with autograd.record():
+            y = (w.data() * 2).sum()
+        y.backward()
+    assert np.array_equal(w.grad().asnumpy(), np.full((2, 3), expected))
+
+
+def test_grad_req_can_change():
+    w = ready()
+    w.grad_req = "null"
+    with pytest.raises(ParameterError, match="'weight' has no gradient, because its grad_req is 'null'"):
+        w.grad()
+    assert w.data().grad is None
+    w.grad_req = "add"
+    assert w.data().grad is w.grad()
+    with pytest.raises(ParameterError, match="grad_req is 'write', 'add' or 'null', not 'sum'"):
+        w.grad_req = "sum"
+    fixed = gluon.Parameter("running", shape=1, differentiable=False)
+    assert fixed.grad_req == "null"
+
+
+def test_cast():
+    w = ready(init="ones")
+    w.cast("float64")
+    assert w.data().dtype == np.float64
+    assert w.grad().dtype == np.float64
+    assert w.data().grad is w.grad()
+    assert w.data().asnumpy().all()
+
+
+def test_several_devices():
+    w = gluon.Parameter("w", shape=(2,), init="ones")
+    w.initialize(ctx=[mx.cpu(0), mx.cpu(1)])
+    assert w.list_ctx() == [mx.cpu(0), mx.cpu(1)]
+    assert [x.context for x in w.list_data()] == [mx.cpu(0), mx.cpu(1)]
+    assert w.data(mx.cpu(1)).context is mx.cpu(1)
+    assert w.grad(mx.cpu(1)).context is mx.cpu(1)
+    assert w.data().context is mx.cpu(0)
+    with pytest.raises(gluon.UninitializedParameterError, match=r"'w' was not initialized on cpu\(2\)"):
+        w.data(mx.cpu(2))
+    w.set_data(nd.array([3, 4]))
+    assert np.array_equal(w.data(mx.cpu(1)).asnumpy(), [3, 4])
+    w.reset_ctx(mx.cpu(1))
+    assert w.list_ctx() == [mx.cpu(1)]
+    assert np.array_equal(w.data().asnumpy(), [3, 4])
+
+
+def test_a_device_without_backend_is_an_error():
+    with pytest.raises(ContextError, match="no backend"):
+        gluon.Parameter("w", shape=2).initialize(ctx=mx.gpu())
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
+def test_a_copy_has_its_own_array_and_gradient(duplicate):
+    w = ready()
+    twin = duplicate(w)
+    with autograd.record():
+        y = (twin.data() * 3).sum()
+    y.backward()
+    assert np.array_equal(twin.grad().asnumpy(), np.full((2, 3), 3))
+    assert not w.grad().asnumpy().any()
+    assert np.array_equal(twin.data().asnumpy(), w.data().asnumpy())
+
+
+def test_sparse_parameters_are_refused():
+    with pytest.raises(ParameterError, match="'w': stype is 'row_sparse'"):
+        gluon.Parameter("w", stype="row_sparse")
+
+
+def test_constant():
+    c = gluon.Constant("c", [[1, 2], [3, 4]])
+    c.initialize()
+    assert repr(c) == "Constant c (shape=(2, 2), dtype=<class 'numpy.float32'>)"
+    assert np.array_equal(c.data().asnumpy(), [[1, 2], [3, 4]])
+    with pytest.warns(UserWarning, match="Constant 'c' has no gradient"):
+        c.grad_req = "write"
+    assert c.grad_req == "null"

@@ -1,0 +1,222 @@
+"""The trainer: scaling, multipliers, stale gradients, several devices, saving and loading its states."""
+
+import json
+
+import numpy as np
+import pytest
+
+import lamina as mx
+from lamina import autograd, gluon, nd
+from lamina.errors import DataError, ParameterError
+from lamina.gluon import nn
+from lamina.io.files import load_tensors, save_tensors
+
+
+def dense(units=2, inputs=3, **kwargs):
+    net = nn.Dense(units, in_units=inputs, weight_initializer="ones", **kwargs)
+    net.initialize()
+    return net
+
+
+def backward(net, factor=1.0):
+    """Afterwards the gradient of every weight is `factor`, times 4 samples."""
+    with autograd.record():
+        loss = net(nd.ones((4, net.weight.shape[1]))) * factor
+    loss.backward()
+
+
+def test_step_divides_by_the_batch_size():
+    net = dense()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5})
+    backward(net)
+    data = net.weight.data()
+    trainer.step(4)
+    assert net.weight.data() is data
+    assert np.array_equal(data.asnumpy(), np.full((2, 3), 0.5))
+    assert np.array_equal(net.bias.data().asnumpy(), [-0.5, -0.5])
+    assert np.array_equal(net.weight.grad().asnumpy(), np.full((2, 3), 4))
+    assert trainer.optimizer.rescale_grad == 1
+
+
+def test_the_optimizers_own_rescaling_multiplies():
+    net = dense()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5, "rescale_grad": 0.25})
+    backward(net)
+    trainer.step(2)
+    np.testing.assert_allclose(net.weight.data().asnumpy(), np.full((2, 3), 1 - 0.5 * 0.25 * 4 / 2))
+
+
+def test_weight_decay_comes_after_rescaling_and_clipping_and_follows_wd_mult():
+    net = dense()
+    net.bias.set_data(nd.ones(2))
+    net.collect_params(".*bias").setattr("wd_mult", 0)
+    settings = {"learning_rate": 0.1, "wd": 0.5, "clip_gradient": 2.0}
+    trainer = gluon.Trainer(net.collect_params(), "sgd", settings)
+    backward(net, factor=3)
+    trainer.step(4)  # a gradient of 3, clipped to 2
+    np.testing.assert_allclose(net.weight.data().asnumpy(), np.full((2, 3), 1 - 0.1 * (2 + 0.5)), rtol=1e-6)
+    np.testing.assert_allclose(net.bias.data().asnumpy(), [1 - 0.1 * 2] * 2, rtol=1e-6)
+
+
+def test_learning_rates():
+    net = dense()
+    net.bias.lr_mult = 0.5
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    assert trainer.learning_rate == 0.1
+    trainer.set_learning_rate(1.0)
+    assert trainer.learning_rate == 1.0
+    backward(net)
+    trainer.step(4)
+    np.testing.assert_allclose(net.weight.data().asnumpy(), np.zeros((2, 3)), atol=1e-7)
+    np.testing.assert_allclose(net.bias.data().asnumpy(), [-0.5, -0.5])
+
+
+def test_a_schedule_goes_by_the_number_of_updates():
+    net = dense()
+    schedule = mx.lr_scheduler.FactorScheduler(step=2, factor=0.5, base_lr=1.0)
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 1.0, "lr_scheduler": schedule})
+    changes = []
+    for _ in range(6):
+        before = net.weight.data().asnumpy()
+        backward(net)
+        trainer.step(4)
+        changes.append((before - net.weight.data().asnumpy())[0, 0])
+    np.testing.assert_allclose(changes, [1, 1, 0.5, 0.5, 0.25, 0.25])
+
+
+def test_stale_gradients_are_warned_of_and_not_used():
+    used, unused = dense(), dense(prefix="unused_")
+    net = nn.HybridSequential()
+    net.add(used, unused)
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 1.0})
+    backward(used)
+    with pytest.warns(UserWarning, match="'unused_weight', 'unused_bias' have not been written by backward"):
+        trainer.step(4)
+    assert np.array_equal(used.weight.data().asnumpy(), np.zeros((2, 3)))
+    assert np.array_equal(unused.weight.data().asnumpy(), np.ones((2, 3)))
+    with pytest.warns(UserWarning, match="have not been written"):
+        trainer.step(4)
+    assert np.array_equal(used.weight.data().asnumpy(), np.zeros((2, 3)))
+    trainer.step(4, ignore_stale_grad=True)
+    assert np.array_equal(used.weight.data().asnumpy(), np.zeros((2, 3)))
+    backward(used)
+    backward(unused)
+    trainer.step(4)
+    assert np.array_equal(unused.weight.data().asnumpy(), np.zeros((2, 3)))
+
+
+def test_frozen_parameters_stay():
+    net = dense()
+    net.weight.grad_req = "null"
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 1.0})
+    backward(net)
+    trainer.step(4)
+    assert np.array_equal(net.weight.data().asnumpy(), np.ones((2, 3)))
+    assert np.array_equal(net.bias.data().asnumpy(), [-1, -1])
+
+
+def test_a_shared_parameter_is_updated_once():
+    net = nn.HybridSequential()
+    net.add(dense(3))
+    net.add(nn.Dense(3, in_units=3, params=net[0].params, weight_initializer="ones"))
+    params = [p for layer in net for p in layer.params.values()]
+    trainer = gluon.Trainer(params, "sgd", {"learning_rate": 1.0})
+    backward(net[0])
+    trainer.step(4)
+    assert np.array_equal(net[0].weight.data().asnumpy(), np.zeros((3, 3)))
+
+
+def test_gradients_may_be_changed_between_allreduce_and_update():
+    net = dense()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 1.0})
+    backward(net)
+    trainer.allreduce_grads()
+    net.weight.grad()[:] = 0.5
+    trainer.update(1)
+    assert np.array_equal(net.weight.data().asnumpy(), np.full((2, 3), 0.5))
+
+
+def test_several_devices_add_their_gradients_and_stay_equal():
+    devices = [mx.cpu(0), mx.cpu(1)]
+    net = nn.Dense(1, in_units=2, weight_initializer="ones")
+    net.initialize(ctx=devices)
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1, "momentum": 0.9})
+    expected, velocity = np.ones((1, 2)), np.zeros((1, 2))
+    for _ in range(2):
+        with autograd.record():
+            losses = [net(nd.array([[k, 2.0]], ctx=device)) for k, device in enumerate(devices)]
+        autograd.backward(losses)
+        trainer.step(2)
+        velocity = 0.9 * velocity + 0.1 * np.array([[1, 4]]) / 2
+        expected = expected - velocity
+    for device in devices:
+        np.testing.assert_allclose(net.weight.data(device).asnumpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adadelta"])
+def test_training_goes_on_from_saved_states_as_if_never_stopped(tmp_path, optimizer):
+    settings = {"momentum": 0.9} if optimizer == "sgd" else {}
+
+    def start():
+        net = dense()
+        return net, gluon.Trainer(net.collect_params(), optimizer, settings)
+
+    def train(net, trainer, steps):
+        for k in range(steps):
+            backward(net, factor=1 + k % 3)
+            trainer.step(4)
+
+    whole, whole_trainer = start()
+    train(whole, whole_trainer, 3)
+    train(whole, whole_trainer, 3)
+    first, first_trainer = start()
+    train(first, first_trainer, 3)
+    first.save_parameters(tmp_path / "net.params")
+    first_trainer.save_states(tmp_path / "trainer.states")
+    second, second_trainer = start()
+    second.load_parameters(tmp_path / "net.params")
+    second_trainer.load_states(tmp_path / "trainer.states")
+    train(second, second_trainer, 3)
+    assert np.array_equal(second.weight.data().asnumpy(), whole.weight.data().asnumpy())
+    assert np.array_equal(second.bias.data().asnumpy(), whole.bias.data().asnumpy())
+
+
+def test_states_of_something_else_are_refused(tmp_path):
+    path = tmp_path / "trainer.states"
+    net = dense()
+    trainer = gluon.Trainer(net.collect_params(), "adam")
+    backward(net)
+    trainer.step(4)
+    trainer.save_states(path)
+    with pytest.raises(DataError, match="holds states of Adam, but the optimizer is SGD"):
+        gluon.Trainer(dense().collect_params(), "sgd").load_states(path)
+    with pytest.raises(
+        DataError, match=r"state 0 of 'w_weight' should have shape \(5, 3\), found shape \(2, 3\)"
+    ):
+        gluon.Trainer(dense(5, prefix="w_").collect_params(), "adam").load_states(path)
+    with pytest.raises(DataError, match="a state for parameter 1; the trainer has 1"):
+        gluon.Trainer(dense().collect_params(".*weight"), "adam").load_states(path)
+    arrays, described = load_tensors(path)
+    save_tensors(path, arrays, described | {"update_counts": "[1"})
+    with pytest.raises(DataError, match="does not hold a trainer's states"):
+        trainer.load_states(path)
+    save_tensors(path, {}, {"optimizer": "Adam", "update_counts": json.dumps({}), "num_update": "0"})
+    trainer.load_states(path)
+
+
+def test_wrong_arguments():
+    net = dense()
+    with pytest.raises(ParameterError, match="Trainer needs a list or dictionary of Parameters"):
+        gluon.Trainer(net, "sgd")
+    with pytest.raises(ParameterError, match="Trainer needs a list or dictionary of Parameters"):
+        gluon.Trainer([net], "sgd")
+    with pytest.raises(ParameterError, match="goes with the name of an optimizer"):
+        gluon.Trainer(net.collect_params(), mx.optimizer.SGD(), {"learning_rate": 1.0})
+
+
+def test_a_step_before_the_first_forward_names_the_parameter():
+    net = nn.Dense(2, prefix="fc_")
+    net.initialize()
+    trainer = gluon.Trainer(net.collect_params(), "sgd")
+    with pytest.raises(gluon.DeferredInitializationError, match="'fc_weight'"):
+        trainer.step(1)
