@@ -8,7 +8,7 @@ from lamina.compiler import compile, get_num_threads, set_num_threads
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 
 if TYPE_CHECKING:
-    from lamina import gluon, init, initializer, lr_scheduler, optimizer
+    from lamina import gluon, init, initializer, lr_scheduler, metric, optimizer
 
 __all__ = [
     "Context",
@@ -23,6 +23,7 @@ __all__ = [
     "init",
     "initializer",
     "lr_scheduler",
+    "metric",
     "nd",
     "num_gpus",
     "optimizer",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_ON_FIRST_USE = {"gluon", "init", "initializer", "lr_scheduler", "optimizer"}
+_ON_FIRST_USE = {"gluon", "init", "initializer", "lr_scheduler", "metric", "optimizer"}
 """Modules that are imported when they are first used, so that ``import lamina`` stays quick."""
 
 

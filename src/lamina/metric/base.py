@@ -1,0 +1,213 @@
+"""`EvalMetric`: a figure of merit over many batches; several at once; and one's own functions as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy
+
+from lamina.errors import ShapeError
+from lamina.nd.ndarray import NDArray
+from lamina.registry import Registry
+
+__all__ = [
+    "CompositeEvalMetric",
+    "CustomMetric",
+    "EvalMetric",
+    "as_list",
+    "as_numpy",
+    "create",
+    "metrics",
+    "np",
+    "require_same_length",
+]
+
+Arrays = Any
+"""An NDArray, anything that NumPy makes an array of, or a list of these: one for each output of a network."""
+
+
+class EvalMetric:
+    """Base class: `update` adds a batch, `get` gives the value over all since `reset`.
+
+    A subclass overrides `_add`; it gets NumPy arrays, and adds to `sum_metric` and `num_inst`, whose quotient is the
+    value.
+
+    Args:
+        name: what the value is called in `get`.
+        output_names: which outputs `update_dict` uses; all, if None.
+        label_names: which labels.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        self.name = name
+        self.output_names, self.label_names = output_names, label_names
+        self.reset()
+
+    def __str__(self) -> str:
+        return f"EvalMetric: {dict(self.get_name_value())}"
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self.num_inst: float = 0
+        self.sum_metric: float = 0.0
+
+    def update(self, labels: Arrays, preds: Arrays) -> None:
+        """Add a batch: the true labels, and what the network says."""
+        for label, pred in _pairs(labels, preds):
+            self._add(as_numpy(label), as_numpy(pred))
+
+    def _add(self, label: numpy.ndarray, pred: numpy.ndarray) -> None:
+        raise TypeError(f"{type(self).__name__} must override _add, or update")
+
+    def update_dict(self, label: Mapping[str, Any], pred: Mapping[str, Any]) -> None:
+        """`update` with named labels and outputs, of which the metric takes its own."""
+        labels = label.values() if self.label_names is None else [label[n] for n in self.label_names]
+        preds = pred.values() if self.output_names is None else [pred[n] for n in self.output_names]
+        self.update(list(labels), list(preds))
+
+    def get(self) -> tuple[Any, Any]:
+        """(name, value); the value is NaN before the first batch."""
+        return self.name, self.sum_metric / self.num_inst if self.num_inst else float("nan")
+
+    def get_name_value(self) -> list[tuple[str, float]]:
+        """`get` as a list of pairs, also where there are several values."""
+        names, values = self.get()
+        return list(zip(names, values, strict=True)) if isinstance(names, list) else [(names, values)]
+
+
+def _pairs(labels: Arrays, preds: Arrays) -> Iterator[tuple[Any, Any]]:
+    """Each output with its label."""
+    label_list, pred_list = as_list(labels), as_list(preds)
+    if len(label_list) != len(pred_list):
+        raise ShapeError(f"metric: {len(label_list)} arrays of labels for {len(pred_list)} of predictions")
+    return iter(zip(label_list, pred_list, strict=True))
+
+
+def as_list(values: Arrays) -> list[Any]:
+    """A list of arrays as it is; one array, or plain (nested) lists of numbers, as a list of one."""
+    if isinstance(values, list | tuple) and any(getattr(value, "shape", ()) for value in values):
+        return list(values)
+    return [values]
+
+
+def as_numpy(x: Any) -> numpy.ndarray:
+    """An array of numbers, whatever it came as."""
+    return x.asnumpy() if isinstance(x, NDArray) else numpy.asarray(x)
+
+
+def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> None:
+    """Raise unless there are as many labels as predictions."""
+    if label.shape[:1] != pred.shape[:1]:
+        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+
+
+metrics = Registry[EvalMetric]("metric", EvalMetric)
+
+
+@metrics.register("composite", "CompositeEvalMetric")
+class CompositeEvalMetric(EvalMetric):
+    """Several metrics of the same batches.
+
+    >>> both = CompositeEvalMetric(["mae", "mse"])
+    >>> both.update([1.0, 2.0], [1.0, 4.0])
+    >>> both.get()
+    (['mae', 'mse'], [1.0, 2.0])
+    """
+
+    def __init__(self, metrics: Sequence[Any] | None = None, name: str = "composite", **names: Any) -> None:
+        self.metrics: list[EvalMetric] = []
+        super().__init__(name, **names)
+        self.metrics += [create(metric) for metric in metrics or []]
+
+    def add(self, metric: Any) -> None:
+        """Add a metric, or the one of this name."""
+        self.metrics.append(create(metric))
+
+    def get_metric(self, index: int) -> EvalMetric:
+        """The metric at `index`."""
+        return self.metrics[index]
+
+    def reset(self) -> None:
+        """Reset all."""
+        for metric in self.metrics:
+            metric.reset()
+
+    def update(self, labels: Arrays, preds: Arrays) -> None:
+        """Update all."""
+        for metric in self.metrics:
+            metric.update(labels, preds)
+
+    def update_dict(self, label: Mapping[str, Any], pred: Mapping[str, Any]) -> None:
+        """Update all, each with what it takes."""
+        for metric in self.metrics:
+            metric.update_dict(label, pred)
+
+    def get(self) -> tuple[list[str], list[float]]:
+        """(names, values)."""
+        pairs = [pair for metric in self.metrics for pair in metric.get_name_value()]
+        return [name for name, _ in pairs], [value for _, value in pairs]
+
+
+@metrics.register("custom", "CustomMetric")
+class CustomMetric(EvalMetric):
+    """A function of NumPy arrays, ``feval(label, pred)``: a value, averaged over batches, or (sum, number of values).
+
+    Args:
+        feval: the function.
+        name: by default the function's name.
+        allow_extra_outputs: if there are more predictions than labels, use the first ones.
+    """
+
+    def __init__(
+        self,
+        feval: Callable[[numpy.ndarray, numpy.ndarray], Any],
+        name: str | None = None,
+        allow_extra_outputs: bool = False,
+        **names: Any,
+    ) -> None:
+        given = getattr(feval, "__name__", type(feval).__name__)
+        super().__init__(name or (f"custom({given})" if "<" in given else given), **names)
+        self._feval, self._allow_extra_outputs = feval, allow_extra_outputs
+
+    def update(self, labels: Arrays, preds: Arrays) -> None:
+        """Add a batch."""
+        if self._allow_extra_outputs and isinstance(labels, list | tuple):
+            preds = list(preds)[: len(labels)]
+        super().update(labels, preds)
+
+    def _add(self, label: numpy.ndarray, pred: numpy.ndarray) -> None:
+        value = self._feval(label, pred)
+        total, count = value if isinstance(value, tuple) else (value, 1)
+        self.sum_metric += total
+        self.num_inst += count
+
+
+def np(
+    numpy_feval: Callable[[numpy.ndarray, numpy.ndarray], Any],
+    name: str | None = None,
+    allow_extra_outputs: bool = False,
+) -> CustomMetric:
+    """A `CustomMetric` from a function of NumPy arrays."""
+    return CustomMetric(numpy_feval, name or numpy_feval.__name__, allow_extra_outputs)
+
+
+def create(metric: Any, *args: Any, **kwargs: Any) -> EvalMetric:
+    """A metric from its name, from a function of label and prediction, or from a list of these (then composite).
+
+    >>> create("acc").get()
+    ('accuracy', nan)
+    >>> create("acuracy")
+    Traceback (most recent call last):
+    ValueError: unknown metric 'acuracy'; did you mean 'accuracy'? Known: acc, ...
+    """
+    if isinstance(metric, list | tuple):
+        return CompositeEvalMetric([create(each, *args, **kwargs) for each in metric])
+    if callable(metric) and not isinstance(metric, EvalMetric):
+        return CustomMetric(metric, *args, **kwargs)
+    return metrics.create(metric, *args, **kwargs)

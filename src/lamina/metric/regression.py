@@ -1,0 +1,139 @@
+"""How far predicted numbers are from the true ones: MAE, MSE, RMSE, and Pearson's correlation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import ShapeError
+from lamina.metric.base import EvalMetric, metrics
+
+__all__ = ["MAE", "MSE", "RMSE", "PearsonCorrelation"]
+
+
+def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """Truth minus prediction in float64; shapes (n,) and (n, 1) mean the same."""
+    truth = label.reshape(-1, 1) if label.ndim == 1 else label
+    guess = pred.reshape(-1, 1) if pred.ndim == 1 else pred
+    if truth.shape != guess.shape:
+        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+    return truth.astype(np.float64) - guess
+
+
+class _Regression(EvalMetric):
+    """The mean of a function of the difference, over all numbers of all batches.
+
+    (MXNet averages the means of batches, which gives a last, smaller batch too much weight, and for RMSE another
+    value altogether.)
+    """
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        errors = self._error(_differences(self.name, label, pred))
+        self.sum_metric += float(errors.sum())
+        self.num_inst += errors.size
+
+    def _error(self, difference: np.ndarray) -> np.ndarray:
+        return difference**2
+
+
+@metrics.register("mae")
+class MAE(_Regression):
+    """The mean absolute error.
+
+    >>> metric = MAE()
+    >>> metric.update(np.array([1.0, 2.0]), np.array([1.5, 1.0]))
+    >>> metric.get()
+    ('mae', 0.75)
+    """
+
+    def __init__(self, name: str = "mae", **names: Any) -> None:
+        super().__init__(name, **names)
+
+    def _error(self, difference: np.ndarray) -> np.ndarray:
+        return np.abs(difference)
+
+
+@metrics.register("mse")
+class MSE(_Regression):
+    """The mean squared error."""
+
+    def __init__(self, name: str = "mse", **names: Any) -> None:
+        super().__init__(name, **names)
+
+
+@metrics.register("rmse")
+class RMSE(_Regression):
+    """The root of the mean squared error."""
+
+    def __init__(self, name: str = "rmse", **names: Any) -> None:
+        super().__init__(name, **names)
+
+    def get(self) -> tuple[str, float]:
+        """(name, value)."""
+        name, mean = super().get()
+        return name, math.sqrt(mean)
+
+
+@metrics.register("pearsonr", "PearsonCorrelation")
+class PearsonCorrelation(EvalMetric):
+    """Pearson's correlation coefficient between truth and prediction, NaN if one of them is constant.
+
+    Args:
+        average: ``"macro"``: the mean of the batches' values, as MXNet does by default; ``"micro"``: the value of all
+            samples together.
+    """
+
+    def __init__(self, name: str = "pearsonr", average: str = "macro", **names: Any) -> None:
+        if average not in ("macro", "micro"):
+            raise ValueError(f"{name}: average must be 'macro' or 'micro', not {average!r}")
+        self.average = average
+        super().__init__(name, **names)
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        super().reset()
+        self._moments = _PairedMoments()
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        _differences(self.name, label, pred)  # for its check
+        batch = _PairedMoments.of(label.astype(np.float64).ravel(), pred.astype(np.float64).ravel())
+        if self.average == "macro":
+            self.sum_metric += batch.correlation()
+            self.num_inst += 1
+        else:
+            self._moments = self._moments.joined(batch)
+            self.num_inst = self._moments.count
+            self.sum_metric = self._moments.correlation() * self.num_inst
+
+
+class _PairedMoments:
+    """Count, means, and the sums of squared and mixed deviations of pairs of numbers, [x, y] and [xx, yy, xy]."""
+
+    def __init__(self, count: int = 0, means: Any = (0.0, 0.0), deviations: Any = (0.0, 0.0, 0.0)) -> None:
+        self.count, self.means, self.deviations = count, np.asarray(means), np.asarray(deviations)
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray) -> _PairedMoments:
+        """The moments of two arrays."""
+        if x.size == 0:
+            return cls()
+        dx, dy = x - x.mean(), y - y.mean()
+        return cls(x.size, (x.mean(), y.mean()), (dx @ dx, dy @ dy, dx @ dy))
+
+    def joined(self, other: _PairedMoments) -> _PairedMoments:
+        """Those of both sets together (Chan, Golub and LeVeque, 1979): stable, unlike sums of squares."""
+        count = self.count + other.count
+        if count == 0:
+            return self
+        shift = other.means - self.means
+        between = np.append(shift**2, shift[0] * shift[1]) * (self.count * other.count / count)
+        return _PairedMoments(
+            count, self.means + shift * (other.count / count), self.deviations + other.deviations + between
+        )
+
+    def correlation(self) -> float:
+        """Pearson's coefficient."""
+        xx, yy, xy = self.deviations.tolist()
+        return xy / math.sqrt(xx * yy) if xx > 0 and yy > 0 else math.nan
