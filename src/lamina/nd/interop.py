@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lamina.context import cpu, current_context
-from lamina.errors import DTypeError
+from lamina.errors import ContextError, DTypeError
 from lamina.nd.ndarray import NDArray, array
 
 __all__ = ["from_dlpack", "from_numpy", "to_dlpack_for_read", "to_dlpack_for_write", "waitall"]
@@ -38,15 +38,41 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
 
 
 def from_dlpack(dlpack: Any) -> NDArray:
-    """An array that shares memory with a CPU array of another library (anything that has ``__dlpack__``)."""
-    shared = np.from_dlpack(dlpack if hasattr(dlpack, "__dlpack__") else _Capsule(dlpack))
-    if not shared.flags.c_contiguous or shared.ndim == 0:
+    """An array that shares memory with a CPU array of another library: a DLPack capsule, or whatever makes one.
+
+    Copied is only what is not C-contiguous, or says that it must not be written.
+
+    >>> import numpy as np
+    >>> from lamina import nd
+    >>> numbers = np.zeros(2, np.float32)
+    >>> nd.from_dlpack(numbers)[:] = 5
+    >>> numbers
+    array([5., 5.], dtype=float32)
+    """
+    capsule = _capsule(dlpack) if hasattr(dlpack, "__dlpack__") else dlpack
+    old_form = '"dltensor"' in repr(capsule)  # which can't say "read-only", so NumPy assumes it
+    shared = np.from_dlpack(_Exporter(capsule))
+    if old_form:
+        shared = np.asarray(_Writable(shared))
+    if not shared.flags.writeable or not shared.flags.c_contiguous or shared.ndim == 0:
         return array(shared, dtype=shared.dtype)
     return NDArray(shared, current_context())
 
 
-class _Capsule:
-    """An old-style DLPack capsule in the clothes of the protocol."""
+def _capsule(exporter: Any) -> Any:
+    device = exporter.__dlpack_device__()[0]
+    if device != cpu().device_typeid:
+        raise ContextError(
+            f"from_dlpack: the array is on a device of type {device}; copy it to the CPU first"
+        )
+    try:
+        return exporter.__dlpack__(max_version=(1, 0))
+    except TypeError:  # made before DLPack had versions
+        return exporter.__dlpack__()
+
+
+class _Exporter:
+    """A capsule in the clothes of the protocol."""
 
     def __init__(self, capsule: Any) -> None:
         self._capsule = capsule
@@ -56,6 +82,15 @@ class _Capsule:
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (cpu().device_typeid, 0)
+
+
+class _Writable:
+    """The memory of a read-only array, for writing; keeps the array alive."""
+
+    def __init__(self, shared: np.ndarray) -> None:
+        self._owner = shared
+        interface = shared.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
 def to_dlpack_for_read(data: NDArray) -> Any:

@@ -108,6 +108,10 @@ class NDArray(Array, Fluent):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._concrete(), dtype=dtype, copy=copy)
 
+    def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """NumPy's functions see NumPy arrays; without this some would call our methods, with their own arguments."""
+        return function(*_as_numpy(args), **{name: _as_numpy(value) for name, value in kwargs.items()})
+
     def __dlpack__(self, **options: Any) -> Any:
         return self._concrete().__dlpack__(**options)
 
@@ -359,6 +363,15 @@ def array(source: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray
         dtype = np.float32
     data = np.array(source, dtype=dtype, order="C")
     return NDArray(data if data.ndim else data.reshape(1), context)
+
+
+def _as_numpy(value: Any) -> Any:
+    """`value` with every NDArray in it as a NumPy array of the same memory."""
+    if isinstance(value, NDArray):
+        return value._concrete()
+    if isinstance(value, list | tuple):
+        return type(value)(_as_numpy(v) for v in value)
+    return value
 
 
 def _on(x: NDArray, context: Context) -> NDArray:

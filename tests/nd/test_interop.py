@@ -1,0 +1,77 @@
+"""Sharing memory with NumPy and other libraries."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lamina import nd
+from lamina.errors import ContextError, DTypeError
+
+
+def test_from_numpy_shares_memory() -> None:
+    a = np.arange(6, dtype=np.float64).reshape(2, 3)
+    x = nd.from_numpy(a)
+    assert x.dtype == np.float64
+    x[0] = -1
+    assert a[0].tolist() == [-1, -1, -1]
+    copy = nd.from_numpy(a.T, zero_copy=False)
+    copy[:] = 0
+    assert a[0, 0] == -1
+
+
+def test_from_numpy_refuses_what_it_cannot_share() -> None:
+    with pytest.raises(ValueError, match="not C-contiguous"):
+        nd.from_numpy(np.zeros((2, 3)).T)
+    with pytest.raises(DTypeError, match="elements of type <U1 are not numbers"):
+        nd.from_numpy(np.array(["a"]))
+
+
+def test_dlpack_shares_memory_both_ways() -> None:
+    x = nd.zeros(3)
+    np.from_dlpack(x)
+    nd.from_dlpack(x)[:] = 2
+    assert x.asnumpy().tolist() == [2, 2, 2]
+    a = np.zeros(3, np.float32)
+    nd.from_dlpack(a)[:] = 5
+    assert a.tolist() == [5, 5, 5]
+    seen = nd.from_dlpack(nd.to_dlpack_for_write(x))
+    seen[:] = 7
+    assert x.asnumpy().tolist() == [7, 7, 7]
+    assert nd.from_dlpack(nd.to_dlpack_for_read(x)).asnumpy().tolist() == [7, 7, 7]
+
+
+def test_what_is_not_contiguous_is_copied() -> None:
+    assert nd.from_dlpack(np.arange(6.0).reshape(2, 3).T).asnumpy().tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_an_array_on_another_device() -> None:
+    class OnGpu:
+        def __dlpack__(self) -> None: ...
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (2, 0)
+
+    with pytest.raises(ContextError, match="on a device of type 2; copy it to the CPU first"):
+        nd.from_dlpack(OnGpu())
+
+
+def test_asarray_shares_and_array_copies() -> None:
+    x = nd.zeros(2)
+    assert np.shares_memory(np.asarray(x), x._concrete())
+    assert not np.shares_memory(np.array(x), x._concrete())
+    assert not np.shares_memory(x.asnumpy(), x._concrete())
+    assert np.asarray(x, dtype=np.float64).dtype == np.float64
+
+
+def test_numpy_functions_take_arrays() -> None:
+    x = nd.array([[1, 2], [3, 4]])
+    assert np.mean(x) == 2.5
+    assert np.concatenate([x, x]).shape == (4, 2)
+    assert np.max(x, axis=0).tolist() == [3, 4]
+    np.testing.assert_array_equal(x, [[1, 2], [3, 4]])
+    assert np.exp(x).dtype == np.float32
+    assert nd.array(pd.DataFrame({"a": [1, 2], "b": [3, 4]})).asnumpy().tolist() == [[1, 3], [2, 4]]
+
+
+def test_waitall_returns() -> None:
+    nd.waitall()
+    nd.ones(1).wait_to_read()

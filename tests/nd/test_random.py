@@ -1,0 +1,126 @@
+"""Random arrays: their distributions by SciPy's tests, their reproducibility, their shapes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import lamina as mx
+from lamina import nd
+from lamina.errors import ContextError, ParameterError, ShapeError
+
+N = 20_000
+CONTINUOUS: dict[str, tuple[Any, Any]] = {
+    "uniform": (lambda: nd.random.uniform(-1, 3, shape=N), stats.uniform(-1, 4)),
+    "normal": (lambda: nd.random.normal(2, 0.5, shape=N), stats.norm(2, 0.5)),
+    "randn": (lambda: nd.random.randn(N, loc=1, scale=2), stats.norm(1, 2)),
+    "exponential": (lambda: nd.random.exponential(2.5, shape=N), stats.expon(scale=2.5)),
+    "gamma": (lambda: nd.random.gamma(0.7, 3.0, shape=N), stats.gamma(0.7, scale=3)),
+    "random_exponential": (lambda: nd.random_exponential(lam=4, shape=N), stats.expon(scale=1 / 4)),
+    "random_normal": (lambda: nd.random_normal(scale=0.01, shape=N), stats.norm(0, 0.01)),
+}
+DISCRETE: dict[str, tuple[Any, Any]] = {
+    "poisson": (lambda: nd.random.poisson(3.5, shape=N), stats.poisson(3.5)),
+    "negative_binomial": (lambda: nd.random.negative_binomial(4, 0.4, shape=N), stats.nbinom(4, 0.4)),
+    "generalized": (
+        lambda: nd.random.generalized_negative_binomial(2.0, 0.5, shape=N),
+        stats.nbinom(2, 1 / (1 + 2 * 0.5)),
+    ),
+    "randint": (lambda: nd.random.randint(-2, 5, shape=N), stats.randint(-2, 5)),
+    "multinomial": (
+        lambda: nd.random.multinomial(nd.array([0.1, 0.0, 0.6, 0.3]), shape=N),
+        stats.rv_discrete(values=(range(4), (0.1, 0.0, 0.6, 0.3))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_continuous_distributions(name: str) -> None:
+    nd.random.seed(17)
+    draw, distribution = CONTINUOUS[name]
+    sample = draw()
+    assert sample.dtype == np.float32
+    assert stats.kstest(sample.asnumpy().astype(np.float64), distribution.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_discrete_distributions(name: str) -> None:
+    nd.random.seed(18)
+    draw, distribution = DISCRETE[name]
+    values, counts = np.unique(draw().asnumpy(), return_counts=True)
+    expected = N * distribution.pmf(values)
+    assert (expected > 0).all()
+    common = expected > 5
+    error = (counts - expected)[common] / np.sqrt(expected[common])
+    assert stats.chi2.sf(np.square(error).sum(), max(1, common.sum() - 1)) > 1e-3
+
+
+def test_the_seed_decides_and_streams_differ() -> None:
+    mx.random.seed(5)
+    first, second = nd.random.uniform(shape=4), nd.random.uniform(shape=4)
+    mx.random.seed(5)
+    assert (nd.random.uniform(shape=4) == first).min()
+    assert (first != second).min()
+    mx.random.seed(6)
+    assert (nd.random.uniform(shape=4) != first).min()
+
+
+def test_shapes_dtypes_and_contexts() -> None:
+    assert nd.random.normal().shape == (1,)
+    assert nd.random.normal(shape=3).shape == (3,)
+    assert nd.random.uniform(shape=(2, 0)).shape == (2, 0)
+    assert nd.random.uniform(shape=2, dtype="float64").dtype == np.float64
+    assert nd.random.normal(shape=2, ctx=mx.cpu(1)).context == mx.cpu(1)
+    assert nd.random.randint(5, shape=3).dtype == np.int32
+    with pytest.raises(ContextError, match=r"gpu\(0\) has no backend"):
+        nd.random.normal(shape=2, ctx=mx.gpu())
+
+
+def test_parameters_may_be_arrays_which_come_first_in_the_shape() -> None:
+    low = nd.array([0, 10, 20])
+    out = nd.sample_uniform(low, low + 1, shape=(4, 5))
+    assert out.shape == (3, 4, 5)
+    np.testing.assert_array_equal(
+        np.floor(out.asnumpy()), np.broadcast_to(low.asnumpy()[:, None, None], (3, 4, 5))
+    )
+    assert nd.random.normal(low, 1).shape == (3,)
+    assert nd.sample_normal(low, low + 1, shape=2).shape == (3, 2)
+    assert nd.sample_gamma(low + 1, low + 1).shape == (3,)
+    means = nd.sample_exponential(nd.array([0.1, 10.0]), shape=5000).mean(axis=1).asnumpy()
+    np.testing.assert_allclose(means, [10, 0.1], rtol=0.1)
+    rates = nd.sample_poisson(nd.array([1.0, 100.0]), shape=2000).mean(axis=1).asnumpy()
+    np.testing.assert_allclose(rates, [1, 100], rtol=0.1)
+
+
+def test_multinomial_of_rows_with_log_probabilities() -> None:
+    p = nd.array([[0, 1, 0], [0.5, 0, 0.5]])
+    samples, log_probability = nd.sample_multinomial(p, shape=(2, 3), get_prob=True)
+    assert samples.shape == log_probability.shape == (2, 2, 3)
+    assert samples.dtype == np.int32
+    assert (samples[0] == nd.ones((2, 3), dtype="int32")).min()
+    np.testing.assert_allclose(log_probability[1].asnumpy(), np.log(0.5), rtol=1e-6)
+    assert nd.random.multinomial(p).shape == (2,)
+    assert nd.random.multinomial(p[0]).shape == (1,)
+    with pytest.raises(ShapeError, match=r"got \(1, 1, 3\)"):
+        nd.random.multinomial(nd.ones((1, 1, 3)))
+
+
+def test_shuffle_permutes_rows() -> None:
+    x = nd.arange(20).reshape((10, 2))
+    out = nd.random.shuffle(x).asnumpy()
+    assert out[np.argsort(out[:, 0])].tolist() == x.asnumpy().tolist()
+    assert out.tolist() != x.asnumpy().tolist()
+    assert nd.shuffle is nd.random.shuffle
+
+
+def test_integers_from_nothing() -> None:
+    with pytest.raises(ParameterError, match="no integers from 5"):
+        nd.random.randint(5, 5)
+
+
+def test_the_first_words_are_those_of_numpys_philox() -> None:
+    nd.random.seed(123)
+    words = np.random.Philox(key=[123, 0], counter=[0, 0, 0, 0]).random_raw(2)
+    upper = (words >> np.uint64(11)) * 2.0**-53
+    assert nd.random.uniform(shape=2, dtype="float64").asnumpy().tolist() == upper.tolist()
