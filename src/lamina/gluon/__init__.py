@@ -1,6 +1,6 @@
 """Networks from layers: parameters, blocks, losses, and the trainer, under MXNet Gluon's names."""
 
-from lamina.gluon import loss, nn
+from lamina.gluon import data, loss, nn, utils
 from lamina.gluon.block import Block, HybridBlock
 from lamina.gluon.parameter import (
     Constant,
@@ -20,6 +20,8 @@ __all__ = [
     "ParameterDict",
     "Trainer",
     "UninitializedParameterError",
+    "data",
     "loss",
     "nn",
+    "utils",
 ]

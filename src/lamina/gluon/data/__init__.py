@@ -1,0 +1,29 @@
+"""Data sets, samplers, and the loader that makes mini-batches of them."""
+
+from lamina.gluon.data import vision
+from lamina.gluon.data.batchify import default_batchify_fn
+from lamina.gluon.data.dataloader import DataLoader
+from lamina.gluon.data.dataset import ArrayDataset, Dataset, SimpleDataset
+from lamina.gluon.data.sampler import (
+    BatchSampler,
+    FilterSampler,
+    IntervalSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+)
+
+__all__ = [
+    "ArrayDataset",
+    "BatchSampler",
+    "DataLoader",
+    "Dataset",
+    "FilterSampler",
+    "IntervalSampler",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "SimpleDataset",
+    "default_batchify_fn",
+    "vision",
+]

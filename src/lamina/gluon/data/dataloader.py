@@ -1,0 +1,124 @@
+"""`DataLoader`: mini-batches of a data set, in order or shuffled, prepared ahead by threads if wished."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+from lamina.errors import DataError
+from lamina.gluon.data.batchify import default_batchify_fn
+from lamina.gluon.data.dataset import draw
+from lamina.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+
+__all__ = ["DataLoader"]
+
+
+class DataLoader:
+    """Iterate over it to get the mini-batches of one pass.
+
+    With the default `batchify_fn` a batch of tuples is a list of arrays, ``data, label``, each with the samples along
+    axis 0 and in the data set's dtype.
+
+    Args:
+        dataset: a `Dataset`, or anything with a length and items by integer.
+        batch_size: samples a batch.
+        shuffle: a new random order at each pass (see `RandomSampler` for what decides it).
+        sampler: yields indices in place of `shuffle`.
+        last_batch: what becomes of a last, smaller batch: ``"keep"`` (default), ``"discard"``, or ``"rollover"`` to
+            the next pass.
+        batch_sampler: yields lists of indices, in place of the four arguments before.
+        batchify_fn: makes a batch from a list of samples.
+        num_workers: threads that prepare batches ahead. Batches come in the same order; with more than one thread, a
+            transform's own random numbers are drawn in an order that depends on timing.
+        prefetch: how many batches to prepare ahead; by default twice `num_workers`.
+        timeout: seconds to wait for a batch from a worker.
+        pin_memory, pin_device_id, thread_pool, try_nopython: MXNet's, without effect here.
+
+    >>> from lamina import gluon, nd
+    >>> data = gluon.data.ArrayDataset(nd.arange(6).reshape((3, 2)), [7, 8, 9])
+    >>> [label.asnumpy().tolist() for x, label in DataLoader(data, batch_size=2)]
+    [[7, 8], [9]]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = None,
+        shuffle: bool = False,
+        sampler: Iterable[int] | None = None,
+        last_batch: str | None = None,
+        batch_sampler: Iterable[Iterable[int]] | None = None,
+        batchify_fn: Callable[[list[Any]], Any] | None = None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        pin_device_id: int = 0,
+        prefetch: int | None = None,
+        thread_pool: bool = False,
+        timeout: float = 120,
+        try_nopython: bool | None = None,
+    ) -> None:
+        self._dataset = dataset
+        if batch_sampler is None:
+            batch_sampler = _batch_sampler(dataset, batch_size, shuffle, sampler, last_batch)
+        elif batch_size is not None or shuffle or sampler is not None or last_batch is not None:
+            raise ValueError(
+                "DataLoader: batch_sampler decides by itself; don't pass batch_size, shuffle, sampler or last_batch too"
+            )
+        self._batch_sampler = batch_sampler
+        self._batchify = batchify_fn or default_batchify_fn
+        self._workers = max(0, num_workers)
+        self._prefetch = max(1, 2 * self._workers if prefetch is None else prefetch)
+        self._timeout = timeout
+
+    def __len__(self) -> int:
+        """The number of batches in a pass."""
+        if not isinstance(self._batch_sampler, Sized):
+            raise TypeError(f"{type(self._batch_sampler).__name__} has no length, so the DataLoader has none")
+        return len(self._batch_sampler)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._workers == 0:
+            return map(self._batch, self._batch_sampler)
+        return self._prefetched()
+
+    def _batch(self, indices: Iterable[int]) -> Any:
+        return self._batchify(list(draw(self._dataset, indices)))
+
+    def _prefetched(self) -> Iterator[Any]:
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="lamina-data")
+        ahead: deque[Future[Any]] = deque()
+        try:
+            for indices in self._batch_sampler:
+                ahead.append(pool.submit(self._batch, indices))
+                if len(ahead) > self._prefetch:
+                    yield self._result(ahead.popleft())
+            while ahead:
+                yield self._result(ahead.popleft())
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _result(self, batch: Future[Any]) -> Any:
+        try:
+            return batch.result(self._timeout)
+        except FutureTimeoutError:
+            if batch.done():  # the transform's own TimeoutError
+                raise
+            raise DataError(
+                f"DataLoader: a worker needed more than {self._timeout} s for a batch; "
+                "a transform or a file system may hang, or pass a larger timeout"
+            ) from None
+
+
+def _batch_sampler(
+    dataset: Any, batch_size: int | None, shuffle: bool, sampler: Iterable[int] | None, last_batch: str | None
+) -> BatchSampler:
+    if batch_size is None:
+        raise ValueError("DataLoader: pass batch_size, or a batch_sampler")
+    if sampler is not None and shuffle:
+        raise ValueError("DataLoader: shuffle must be False when a sampler is given")
+    if sampler is None:
+        sampler = (RandomSampler if shuffle else SequentialSampler)(len(dataset))
+    return BatchSampler(sampler, batch_size, last_batch or "keep")

@@ -1,0 +1,156 @@
+"""Samplers: in which order samples are drawn, and how they are grouped into mini-batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from lamina.nd.ndarray import array
+from lamina.nd.random import shuffle
+
+__all__ = [
+    "BatchSampler",
+    "FilterSampler",
+    "IntervalSampler",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+]
+
+LAST_BATCH = ("keep", "discard", "rollover")
+
+
+@runtime_checkable
+class IndexedData(Protocol):
+    """Anything with a length and items by integer."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+class Sampler:
+    """Base class: iterate over it to get indices; its length is their number."""
+
+    def __len__(self) -> int:
+        raise TypeError(f"{type(self).__name__} must define __len__")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"{type(self).__name__} must define __iter__")
+
+
+class SequentialSampler(Sampler):
+    """``start, start + 1, …``: `length` indices in order.
+
+    >>> list(SequentialSampler(3, start=2))
+    [2, 3, 4]
+    """
+
+    def __init__(self, length: int, start: int = 0) -> None:
+        self._length, self._start = length, start
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self._start, self._start + self._length))
+
+
+class RandomSampler(Sampler):
+    """Each of 0 … length - 1 once, in a new random order at each pass.
+
+    The order comes from lamina's own random streams: `lamina.random.seed` decides it, as it decides everything else
+    that is random here, and without it a program gives the same orders each time it is run. (MXNet draws from
+    NumPy's global generator; ``numpy.random.seed`` has no influence here.)
+
+    >>> sorted(RandomSampler(4))
+    [0, 1, 2, 3]
+    """
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.arange(self._length)
+        if self._length > 1:
+            order = shuffle(array(order, dtype=np.int64)).asnumpy()
+        return iter(order.tolist())
+
+
+class FilterSampler(Sampler):
+    """The indices of the samples for which `fn` holds, found once, when the sampler is made.
+
+    >>> list(FilterSampler(lambda sample: sample > 1, [0, 1, 2, 3]))
+    [2, 3]
+    """
+
+    def __init__(self, fn: Callable[[Any], Any], dataset: IndexedData) -> None:
+        self._indices = [i for i in range(len(dataset)) if fn(dataset[i])]
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._indices)
+
+
+class IntervalSampler(Sampler):
+    """Every `interval`-th index from 0; with `rollover`, then every `interval`-th from 1, and so on.
+
+    >>> list(IntervalSampler(7, interval=3))
+    [0, 3, 6, 1, 4, 2, 5]
+    """
+
+    def __init__(self, length: int, interval: int, rollover: bool = True) -> None:
+        if not 0 < interval <= length:
+            raise ValueError(f"IntervalSampler: interval must be from 1 to length {length}, not {interval}")
+        self._length, self._interval, self._rollover = length, interval, rollover
+
+    def __len__(self) -> int:
+        return self._length if self._rollover else len(range(0, self._length, self._interval))
+
+    def __iter__(self) -> Iterator[int]:
+        starts = range(self._interval if self._rollover else 1)
+        return (i for start in starts for i in range(start, self._length, self._interval))
+
+
+class BatchSampler(Sampler):
+    """Groups the indices of another sampler into lists of `batch_size`.
+
+    `last_batch` says what becomes of a last, smaller one: ``"keep"`` yields it, ``"discard"`` drops it,
+    ``"rollover"`` puts it at the front of the next pass.
+
+    >>> list(BatchSampler(SequentialSampler(5), 2, "discard"))
+    [[0, 1], [2, 3]]
+    """
+
+    def __init__(self, sampler: Iterable[int], batch_size: int, last_batch: str = "keep") -> None:
+        if last_batch not in LAST_BATCH:
+            known = ", ".join(map(repr, LAST_BATCH))
+            raise ValueError(f"last_batch must be one of {known}, not {last_batch!r}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        self._sampler, self._batch_size, self._last_batch = sampler, batch_size, last_batch
+        self._left_over: list[int] = []
+
+    def __len__(self) -> int:
+        if not isinstance(self._sampler, Sized):
+            raise TypeError(f"{type(self._sampler).__name__} has no length, so its batches have none either")
+        count = len(self._left_over) + len(self._sampler)
+        return -(-count // self._batch_size) if self._last_batch == "keep" else count // self._batch_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batch, self._left_over = self._left_over, []
+        for index in self._sampler:
+            batch.append(index)
+            if len(batch) == self._batch_size:
+                yield batch
+                batch = []
+        if batch and self._last_batch == "keep":
+            yield batch
+        elif self._last_batch == "rollover":
+            self._left_over = batch

@@ -1,0 +1,90 @@
+"""Sets of labelled pictures, as data sets with MXNet's shapes and dtypes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from lamina.datasets import ImageDataset, fashion_mnist, mnist
+from lamina.gluon.data.dataset import Dataset
+from lamina.gluon.data.deferred import RowSource
+from lamina.nd.ndarray import array
+
+__all__ = ["MNIST", "FashionMNIST"]
+
+Transform = Callable[[Any, Any], Any]
+
+
+class _Pictures(Dataset):
+    """Samples ``(picture, label)``: an NDArray uint8 of shape (28, 28, 1) and a NumPy int32 number."""
+
+    def __init__(self, pictures: ImageDataset, train: bool, transform: Transform | None) -> None:
+        images, labels = (
+            (pictures.train_images, pictures.train_labels)
+            if train
+            else (pictures.test_images, pictures.test_labels)
+        )
+        self._data = array(images[..., np.newaxis], dtype=np.uint8)
+        self._label = labels.astype(np.int32)
+        self._transform = transform
+        self._source = RowSource(self._data)
+
+    def __len__(self) -> int:
+        return len(self._label)
+
+    def __getitem__(self, idx: int) -> Any:
+        return (self._transform or _unchanged)(self._data[idx], self._label[idx])
+
+    def _draw(self, indices: Iterable[int]) -> Iterator[Any]:
+        row, label, transformed = self._source.rows(), self._label, self._transform or _unchanged
+        return (transformed(row(i), label[i]) for i in indices)
+
+
+def _unchanged(image: Any, label: Any) -> Any:
+    return image, label
+
+
+class MNIST(_Pictures):
+    """Handwritten digits (LeCun, Cortes and Burges, 1998): 60,000 to train with, 10,000 to test with.
+
+    A sample is ``(picture, label)``: an NDArray uint8 of shape (28, 28, 1) and a NumPy int32; `transform` is called as
+    ``transform(picture, label)`` and its result is the sample.
+
+    Args:
+        root: accepted as in MXNet; the files come with lamina.
+        train: the training set, or the test set.
+        transform: a function of picture and label.
+
+    >>> image, label = MNIST(train=False)[0]
+    >>> image.shape, image.dtype.__name__, int(label)
+    ((28, 28, 1), 'uint8', 7)
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        train: bool = True,
+        transform: Transform | None = None,
+    ) -> None:
+        super().__init__(mnist(), train, transform)
+
+
+class FashionMNIST(_Pictures):
+    """Pictures of clothes in the format of MNIST (Xiao, Rasul and Vollgraf, 2017), in 10 classes.
+
+    Args:
+        root: the folder with the four files; without it, see `lamina.datasets.fashion_mnist`, which can download them.
+        train: the training set, or the test set.
+        transform: a function of picture and label.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        train: bool = True,
+        transform: Transform | None = None,
+    ) -> None:
+        super().__init__(fashion_mnist(root), train, transform)

@@ -1,0 +1,91 @@
+"""Helpers for training loops: splitting batches among devices, limiting gradients."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.context import Context
+from lamina.core.state import state
+from lamina.errors import ShapeError
+from lamina.nd.arithmetic import maximum
+from lamina.nd.elementwise import sqrt
+from lamina.nd.ndarray import NDArray, array
+from lamina.nd.reduce import sum as sum_of
+from lamina.nd.slicing import slice_axis
+
+__all__ = ["clip_global_norm", "split_and_load", "split_data"]
+
+
+def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[NDArray]:
+    """Cut `data` along `batch_axis` into `num_slice` parts; unless `even_split`, their sizes may differ by one.
+
+    >>> from lamina import nd
+    >>> [part.shape for part in split_data(nd.zeros((5, 2)), 2, even_split=False)]
+    [(2, 2), (3, 2)]
+    """
+    size = data.shape[batch_axis]
+    if even_split and size % num_slice:
+        raise ShapeError(
+            f"split_data: {size} samples (axis {batch_axis} of shape {data.shape}) are not divisible into {num_slice} "
+            f"equal parts; use a batch size that is a multiple of {num_slice}, or pass even_split=False"
+        )
+    if size < num_slice:
+        raise ShapeError(f"split_data: {size} samples cannot be split into {num_slice} parts")
+    ends = [size * (i + 1) // num_slice for i in range(num_slice)]
+    return [
+        slice_axis(data, axis=batch_axis, begin=begin, end=end)
+        for begin, end in zip([0, *ends], ends, strict=False)
+    ]
+
+
+def split_and_load(
+    data: Any, ctx_list: Sequence[Context] | Context, batch_axis: int = 0, even_split: bool = True
+) -> list[NDArray]:
+    """`split_data`, one part for each context, moved there. `data` may be anything that `nd.array` takes."""
+    contexts = [ctx_list] if isinstance(ctx_list, Context) else list(ctx_list)
+    whole = data if isinstance(data, NDArray) else array(data, ctx=contexts[0])
+    if len(contexts) == 1:
+        return [whole.as_in_context(contexts[0])]
+    parts = split_data(whole, len(contexts), batch_axis, even_split)
+    return [part.as_in_context(ctx) for part, ctx in zip(parts, contexts, strict=True)]
+
+
+def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite: bool = True) -> Any:
+    """Scale all arrays by one factor, in place, if the norm of all their elements together is above `max_norm`.
+
+    Args:
+        arrays: usually gradients.
+        max_norm: the largest norm that is left as it is.
+        check_isfinite: return the norm as a Python number and warn if it is not finite; else return it as an array of
+            shape (1,). Inside `lamina.compile`, where no numbers exist yet, it is always an array.
+
+    Returns:
+        The norm before scaling.
+
+    >>> from lamina import nd
+    >>> x = nd.array([3.0, 4.0])
+    >>> clip_global_norm([x], 1.0)
+    5.0
+    >>> x.asnumpy()
+    array([0.6, 0.8], dtype=float32)
+    """
+    if len(arrays) == 0:
+        raise ShapeError("clip_global_norm: there are no arrays")
+    context = arrays[0].context
+    squares = [sum_of(x.astype(np.float32, copy=False) ** 2).as_in_context(context) for x in arrays]
+    total = squares[0]
+    for square in squares[1:]:
+        total = total + square
+    norm = sqrt(total)
+    if check_isfinite and state.trace is None and not math.isfinite(norm.item()):
+        warnings.warn("clip_global_norm: the norm is not finite, so the arrays become NaN or 0", stacklevel=2)
+    scale = max_norm / maximum(norm + 1e-8, max_norm)
+    for x in arrays:
+        factor = scale.as_in_context(x.context).astype(x.dtype, copy=False)
+        x *= factor.reshape((1,) * x.ndim)
+    return norm.item() if check_isfinite and state.trace is None else norm

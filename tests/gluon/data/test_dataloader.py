@@ -1,0 +1,153 @@
+"""DataLoader: batches, dtypes, threads that prepare ahead, and errors that say what to do."""
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina as mx
+from lamina import nd
+from lamina.errors import DataError, ShapeError
+from lamina.gluon.data import (
+    ArrayDataset,
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    SequentialSampler,
+    SimpleDataset,
+    default_batchify_fn,
+)
+
+
+def numbered(length: int = 10) -> ArrayDataset:
+    return ArrayDataset(nd.arange(2 * length).reshape((length, 2)), np.arange(length, dtype=np.int32))
+
+
+@pytest.mark.parametrize(
+    ("last_batch", "sizes"), [(None, [4, 4, 2]), ("keep", [4, 4, 2]), ("discard", [4, 4])]
+)
+def test_last_batch(last_batch: str | None, sizes: list[int]) -> None:
+    loader = DataLoader(numbered(), 4, last_batch=last_batch)
+    assert [len(label) for _, label in loader] == sizes
+    assert len(loader) == len(sizes)
+
+
+def test_rollover_goes_on_in_the_next_pass() -> None:
+    loader = DataLoader(numbered(), 4, last_batch="rollover")
+    assert [label.asnumpy().tolist() for _, label in loader] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert next(iter(loader))[1].asnumpy().tolist() == [8, 9, 0, 1]
+
+
+def test_a_batch_is_a_list_of_arrays_in_the_dtype_of_the_data() -> None:
+    batch = next(iter(DataLoader(numbered(), 4)))
+    assert isinstance(batch, list)
+    data, label = batch
+    assert (data.shape, data.dtype, label.shape, label.dtype) == ((4, 2), np.float32, (4,), np.int32)
+
+
+@pytest.mark.parametrize(
+    ("samples", "dtype"),
+    [
+        ([1.5, 2.5], np.float64),
+        ([1, 2], np.int64),
+        ([np.float16(1), np.float16(2)], np.float16),
+        ([np.zeros(3, np.uint8)] * 2, np.uint8),
+        ([[1, 2], [3, 4]], np.int64),
+        ([True, False], np.bool_),
+    ],
+)
+def test_dtypes_of_what_is_stacked(samples: list[Any], dtype: type) -> None:
+    batch = default_batchify_fn(samples)
+    assert batch.dtype == dtype
+    np.testing.assert_array_equal(batch.asnumpy(), np.asarray(samples))
+
+
+def test_shuffled_batches_keep_data_and_label_together() -> None:
+    mx.random.seed(1)
+    labels: list[int] = []
+    for data, label in DataLoader(numbered(50), 8, shuffle=True):
+        np.testing.assert_array_equal(data.asnumpy()[:, 0], 2 * label.asnumpy())
+        labels += label.asnumpy().tolist()
+    assert labels != sorted(labels)
+    assert sorted(labels) == list(range(50))
+
+
+def test_samplers_and_batchify_of_ones_own() -> None:
+    data = SimpleDataset(list("abcdef"))
+    assert list(DataLoader(data, 4, sampler=SequentialSampler(3, 2), batchify_fn="".join)) == ["cde"]
+    batches = BatchSampler(SequentialSampler(6), 3)
+    assert list(DataLoader(data, batch_sampler=batches, batchify_fn="".join)) == ["abc", "def"]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_threads_give_the_same_batches_in_the_same_order(workers: int) -> None:
+    mx.random.seed(2)
+    alone = [label.asnumpy().tolist() for _, label in DataLoader(numbered(100), 7, shuffle=True)]
+    mx.random.seed(2)
+    names: set[str] = set()
+
+    def transform(data: Any, label: Any) -> Any:
+        names.add(threading.current_thread().name)
+        return data, label
+
+    loader = DataLoader(numbered(100).transform(transform), 7, shuffle=True, num_workers=workers)
+    assert [label.asnumpy().tolist() for _, label in loader] == alone
+    assert all(name.startswith("lamina-data") for name in names)
+
+
+def test_threads_prepare_no_more_than_prefetch() -> None:
+    made: list[int] = []
+    data = SimpleDataset(range(40)).transform(lambda i: made.append(i) or i)
+    batches = iter(DataLoader(data, 2, num_workers=1, prefetch=3))
+    next(batches)
+    time.sleep(0.05)
+    assert len(made) <= 2 * (1 + 3)
+    assert sum(len(b) for b in batches) == 38
+
+
+def test_an_error_in_a_thread_reaches_the_loop() -> None:
+    def broken(i: int) -> int:
+        if i == 5:
+            raise KeyError("picture 5 is missing")
+        return i
+
+    with pytest.raises(KeyError, match="picture 5"):
+        list(DataLoader(SimpleDataset(range(9)).transform(broken), 2, num_workers=2))
+
+
+def test_leaving_the_loop_early_stops_the_threads() -> None:
+    for _ in DataLoader(numbered(100), 2, num_workers=2):
+        break
+    deadline = time.monotonic() + 5
+    while any(t.name.startswith("lamina-data") for t in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_worker_that_hangs_is_reported() -> None:
+    release = threading.Event()
+    data = SimpleDataset(range(2)).transform(lambda i: release.wait(5) and i)
+    with pytest.raises(DataError, match=r"more than 0.05 s"):
+        list(DataLoader(data, 2, num_workers=1, timeout=0.05))
+    release.set()
+
+
+def test_samples_of_different_shapes() -> None:
+    with pytest.raises(ShapeError, match=r"\(2,\), \(3,\) do not stack"):
+        list(DataLoader(SimpleDataset([np.zeros(2), np.zeros(3)]), 2))
+    with pytest.raises(ShapeError, match=r"batchify_fn"):
+        list(DataLoader(SimpleDataset([nd.zeros(2), nd.zeros(3)]), 2))
+
+
+def test_contradictory_arguments() -> None:
+    data = SimpleDataset([1])
+    with pytest.raises(ValueError, match="pass batch_size"):
+        DataLoader(data)
+    with pytest.raises(ValueError, match="shuffle must be False"):
+        DataLoader(data, 1, shuffle=True, sampler=RandomSampler(1))
+    with pytest.raises(ValueError, match="batch_sampler decides by itself"):
+        DataLoader(data, 1, batch_sampler=[[0]])
+    with pytest.raises(TypeError, match="no length"):
+        len(DataLoader(data, batch_sampler=iter([[0]])))
