@@ -1,0 +1,212 @@
+"""How a text file with a table is written: its encoding, its delimiter, the names in its header."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import itertools
+from collections import Counter
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lamina.errors import DataError
+from lamina.table.messages import listed, warn
+from lamina.table.options import ReadOptions
+from lamina.table.source import Source
+
+__all__ = ["Dialect", "find_dialect", "utf8_chunks"]
+
+_CHUNK = 1 << 24
+_HEAD = 1 << 20
+
+# UTF-32's mark begins with UTF-16's, so it comes first.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one text file is written.
+
+    Attributes:
+        encoding: its encoding, by Python's name.
+        delimiter: between fields; one ASCII character.
+        quote: around fields; one ASCII character, or None.
+        names: of the columns, all different.
+        first_line: the number of its first line with values, from 1.
+        skip: how many bytes of its UTF-8 form come before that line.
+    """
+
+    encoding: str
+    delimiter: str
+    quote: str | None
+    names: tuple[str, ...]
+    first_line: int
+    skip: int
+
+
+def find_dialect(source: Source, options: ReadOptions) -> Dialect:
+    """Find out how a text file is written.
+
+    Raises:
+        DataError: an empty file, binary content, an encoding that does not fit or needs to be said, an
+            unclosed quote, repeated column names.
+    """
+    encoding = options.encoding or _find_encoding(source)
+    head = _head(source, encoding)
+    blank = len(head) - len(head.lstrip(b"\r\n"))
+    text = head[blank:].decode()
+    if not text.strip():
+        raise DataError(f"{source.name} is empty")
+    delimiter = options.delimiter or (
+        "\t" if source.format == "tsv" else _find_delimiter(text, options.quote)
+    )
+    for what, sign in (("delimiter", delimiter), ("quote", options.quote)):
+        if sign is not None and not (len(sign) == 1 and sign.isascii()):
+            raise DataError(f"the {what} of a text file is one ASCII character, not {sign!r}")
+    reader = _reader(io.StringIO(text, newline="\n"), delimiter, options.quote)
+    try:
+        fields = next(reader)
+    except csv.Error as error:
+        raise DataError(f"{source.name}: the first line cannot be divided into fields: {error}") from error
+    header = "".join(_lines(text, reader.line_num)) if options.header else ""
+    names = _unique_names(source, [field.strip() for field in fields], options.header)
+    lines_before = head[:blank].count(b"\n") + header.count("\n")
+    skip = blank + len(header.encode())
+    return Dialect(encoding, delimiter, options.quote, names, 1 + lines_before, skip)
+
+
+def _head(source: Source, encoding: str) -> bytes:
+    """The start of the file, in UTF-8, with its header at least."""
+    head = b""
+    for chunk in utf8_chunks(source, encoding, _HEAD):
+        head += chunk
+        if b"\n" in head.lstrip(b"\r\n"):
+            break
+    return head
+
+
+def _find_encoding(source: Source) -> str:
+    """By its byte order mark; or UTF-8, if it is; or Windows-1252, with a warning."""
+    with source.open() as file:
+        start = file.read(_HEAD)
+    marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
+    if marked and marked != "utf-8-sig":
+        return marked
+    _require_text(source, start)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    lines = 0
+    with source.open() as file:
+        while chunk := file.read(_CHUNK):
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                line = lines + 1 + error.object.count(b"\n", 0, error.start)
+                return _guess(source, line, error.object[error.start : error.start + 1])
+            lines += chunk.count(b"\n") if len(chunk) == _CHUNK else 0
+    return "utf-8-sig"
+
+
+def _require_text(source: Source, head: bytes) -> None:
+    if b"\x00" in head:
+        even, odd = head[0::2].count(0), head[1::2].count(0)
+        guess = "utf-16-be" if even > odd else "utf-16-le"
+        if abs(even - odd) > len(head) / 4:
+            raise DataError(
+                f"{source.name} looks like UTF-16 without a byte order mark; read it with encoding={guess!r}"
+            )
+        raise DataError(
+            f"{source.name} is not a text file: it contains zero bytes. If it is a table, say its format"
+        )
+
+
+def _guess(source: Source, line: int, byte: bytes) -> str:
+    encoding = "windows-1252"
+    try:
+        for _ in utf8_chunks(source, encoding):
+            pass
+    except DataError:
+        encoding = "latin-1"
+    warn(
+        f"{source.name} is not UTF-8 (line {line} has the byte 0x{byte.hex()}); it is read as {encoding}. "
+        "If letters look wrong, say its encoding"
+    )
+    return encoding
+
+
+def utf8_chunks(source: Source, encoding: str, size: int = _CHUNK) -> Generator[bytes]:
+    """A text file's content in UTF-8, `size` bytes at a time: no byte order mark, lines end in line feeds.
+
+    Raises:
+        DataError: the file is not in that encoding (names the byte), or there is no such encoding.
+    """
+    try:
+        name = codecs.lookup(encoding).name
+    except LookupError as error:
+        raise DataError(f"there is no encoding {encoding!r}; Python's names are utf-8, cp1252, …") from error
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
+    old_mac = None
+    try:
+        with source.open() as file:
+            while chunk := file.read(size):
+                text = decoder.decode(chunk)
+                if old_mac is None:  # lines that end in a carriage return alone
+                    old_mac = "\r" in text[:_HEAD] and "\n" not in text[:_HEAD]
+                yield (text.replace("\r", "\n") if old_mac else text).encode()
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{source.name} is not in {encoding}: it has the byte "
+            f"0x{error.object[error.start : error.start + 1].hex()} ({error.reason}); say the encoding it is in"
+        ) from error
+
+
+def _lines(text: str, count: int) -> list[str]:
+    return list(itertools.islice(io.StringIO(text, newline="\n"), count))
+
+
+def _reader(lines: Iterable[str], delimiter: str, quote: str | None) -> Any:
+    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote, quoting=quoting)
+
+
+def _find_delimiter(text: str, quote: str | None) -> str:
+    """The delimiter that divides the first lines most alike, and into the most fields among equals."""
+    scores: dict[str, tuple[float, int]] = {}
+    lines = _lines(text, 50)
+    for delimiter in (",", ";", "\t", "|"):
+        widths = Counter(len(fields) for fields in _reader(lines, delimiter, quote) if fields)
+        width, agreeing = widths.most_common(1)[0]
+        scores[delimiter] = (agreeing / widths.total() if width > 1 else 0.0, width)
+    best = max(scores, key=lambda delimiter: scores[delimiter])
+    return best if scores[best][0] else ","
+
+
+def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str, ...]:
+    if not header:
+        return tuple(f"column_{i}" for i in range(1, len(fields) + 1))
+    repeated = [name for name, count in Counter(fields).items() if count > 1 and name]
+    if repeated:
+        places = ", ".join(str(i) for i, name in enumerate(fields, start=1) if name == repeated[0])
+        raise DataError(
+            f"{source.name}: column names are repeated: {listed(repeated)} (columns {places}); "
+            "give each column a name of its own"
+        )
+    unnamed = [i for i, name in enumerate(fields, start=1) if not name]
+    if unnamed:
+        warn(
+            f"{source.name}: {len(unnamed)} column(s) have no name; called {listed(map(_unnamed, unnamed))}. "
+            "A column without a name is often a row number: leave it out of training then"
+        )
+    return tuple(name or _unnamed(i) for i, name in enumerate(fields, start=1))
+
+
+def _unnamed(position: int) -> str:
+    return f"unnamed_{position}"

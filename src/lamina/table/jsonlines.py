@@ -1,0 +1,114 @@
+"""JSON lines: a file with one JSON object a line, each a row."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lamina.errors import DataError
+from lamina.table.dialect import utf8_chunks
+from lamina.table.source import Source
+from lamina.table.textual import common_type
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["JsonLines"]
+
+
+class JsonLines:
+    """One file of JSON lines; a key that a line lacks is a missing value."""
+
+    textual = True
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self._source = source
+
+    def types(self) -> dict[str, pl.DataType]:
+        """The columns and their types; reads the whole file.
+
+        Raises:
+            DataError: a line that is not a JSON object, or a key whose values have several types (names the line).
+        """
+        types: dict[str, pl.DataType] = {}
+        for chunk, line in self._chunks():
+            for name, found in self._parse(chunk, line, None).schema.items():
+                known = types.get(name)
+                common = found if known is None else common_type(known, found, text=True)
+                if common is None:
+                    raise DataError(
+                        f"{self.name}: {name!r} is {known} before line {line} and {found} after it; "
+                        "give it one type"
+                    )
+                types[name] = common
+        if not types:
+            raise DataError(f"{self.name} is empty")
+        return types
+
+    def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
+        for chunk, line in self._chunks():
+            yield from self._parse(chunk, line, types).iter_slices(rows)
+
+    def _chunks(self) -> Generator[tuple[bytes, int]]:
+        """Whole lines, some MiB at a time, and the number of the first."""
+        line, rest = 1, b""
+        for chunk in utf8_chunks(self._source, "utf-8"):
+            block = rest + chunk
+            end = block.rfind(b"\n") + 1
+            if block[:end].strip():
+                yield block[:end], line
+            line += block.count(b"\n", 0, end)
+            rest = block[end:]
+        if rest.strip():
+            yield rest, line
+
+    def _parse(self, chunk: bytes, line: int, types: Mapping[str, pl.DataType] | None) -> pl.DataFrame:
+        import polars as pl
+
+        schema = dict(types) if types else None
+        try:
+            return pl.read_ndjson(io.BytesIO(chunk), schema=schema, infer_schema_length=None)
+        except pl.exceptions.PolarsError:
+            # Either a line is wrong, which Python's parser can name, or it has NaN, which it reads.
+            rows = self._rows(chunk, line)
+        return pl.from_dicts(rows, schema=schema, infer_schema_length=None)
+
+    def _rows(self, chunk: bytes, line: int) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        kinds: dict[str, str] = {}
+        for number, text in enumerate(chunk.split(b"\n"), start=line):
+            if not text.strip():
+                continue
+            try:
+                row = json.loads(text, parse_constant=_constant)
+            except ValueError as error:
+                hint = "; an array of objects is not JSON lines" if text.startswith(b"[") else ""
+                raise DataError(f"{self.name}, line {number}: not JSON: {error}{hint}") from error
+            if not isinstance(row, dict):
+                raise DataError(
+                    f"{self.name}, line {number}: a JSON {type(row).__name__}, not an object; "
+                    "write each row as an object on a line of its own"
+                )
+            for key, value in row.items():
+                kind = _kind(value)
+                if kind and kinds.setdefault(key, kind) != kind:
+                    raise DataError(
+                        f"{self.name}, line {number}: {key!r} is {kind}, and {kinds[key]} before; give it one type"
+                    )
+            rows.append(row)
+        return rows
+
+
+def _constant(name: str) -> float | None:
+    return None if name == "NaN" else float(name)
+
+
+def _kind(value: object) -> str:
+    """JSON's name of a value's type; nothing for null."""
+    if value is None:
+        return ""
+    names = {"bool": "true or false", "str": "text", "list": "an array", "dict": "an object"}
+    return names.get(type(value).__name__, "a number")

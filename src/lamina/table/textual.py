@@ -1,0 +1,168 @@
+"""Which columns of text are numbers, and turning them into numbers.
+
+A column becomes Int64 if every value is a whole number that 64 bits hold, Float64 if every value is a number;
+else it stays text. Digits after a leading zero and whole numbers of 19 digits or more are codes, so text. Spaces
+around a value do not count. A column without a value has the type Null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lamina.table.messages import listed, warn
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    Types = dict[str, pl.DataType]
+
+__all__ = ["cleaned", "common_type", "in_types", "stripped", "typed", "warn_of_decimal_commas"]
+
+_SAMPLE = 200
+_CODE = r"^[+-]?(?:0\d|\d{19,}$)"
+_DECIMAL_COMMA = r"^[+-]?\d*,\d+$"
+
+
+def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | None:
+    """The type that holds the values of two parts of a column, or None.
+
+    Args:
+        a, b: types of the parts; Null goes with any other.
+        text: whether a part that is text makes the whole column text.
+
+    >>> import polars as pl
+    >>> common_type(pl.Int64(), pl.Float32(), text=False), common_type(pl.Int64(), pl.String(), text=False)
+    (Float64, None)
+    """
+    import polars as pl
+
+    if pl.Null in (a, b):
+        return b if a == pl.Null else a
+    if a == b:
+        return a
+    if a.is_integer() and b.is_integer():
+        return pl.Int64()
+    if a.is_numeric() and b.is_numeric():
+        return pl.Float64()
+    return pl.String() if text and pl.String in (a, b) else None
+
+
+def cleaned(
+    frame: pl.DataFrame, missing: Collection[str], decimal: str, as_text: Collection[str] = ()
+) -> tuple[pl.DataFrame, Types]:
+    """A frame of text without spaces around values and without texts that stand for a missing value.
+
+    Args:
+        frame: every column text; `missing` is null already, where no spaces hide it.
+        missing: the texts that stand for a missing value.
+        decimal: "." or ",".
+        as_text: columns that stay text.
+
+    Returns:
+        The frame, still text, and the type that each of its columns can become.
+    """
+    import polars as pl
+
+    names = frame.columns
+    # The first rows show most columns of text, which then need not be parsed as numbers, and fractions.
+    types = _types(stripped(frame.head(_SAMPLE), names, missing), names, decimal)
+    types |= dict.fromkeys((name for name in names if name in as_text), pl.String())
+    types |= _types(
+        frame,
+        [name for name in names if not (types[name] == pl.String or types[name] == pl.Float64)],
+        decimal,
+    )
+    types |= _float_types(frame, [name for name in names if types[name] == pl.Float64], decimal)
+    texts = [name for name in names if types[name] == pl.String]
+    frame = stripped(frame, texts, missing)
+    types |= _types(frame, [name for name in texts if name not in as_text], decimal)
+    return frame, types
+
+
+def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
+    """The frame with the columns `names` cleaned."""
+    import polars as pl
+
+    if not names:
+        return frame
+    tokens = pl.Series(sorted({"", *missing}), dtype=pl.String).implode()
+    values = pl.col(names).str.strip_chars()
+    return frame.with_columns(pl.when(~values.is_in(tokens)).then(values).name.keep())
+
+
+def _types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
+    """The type that each of the columns `names` of a frame of text can become."""
+    import polars as pl
+
+    if not names:
+        return {}
+    values = pl.col(names)
+    counts = frame.select(
+        values.count().name.suffix(":all"),
+        _plain(values, decimal).cast(pl.Int64, strict=False).count().name.suffix(":int"),
+        _plain(values, decimal).cast(pl.Float64, strict=False).count().name.suffix(":float"),
+        values.str.contains(_CODE).any().name.suffix(":code"),
+    ).row(0, named=True)
+
+    def kind(name: str) -> pl.DataType:
+        present = counts[f"{name}:all"]
+        if not present:
+            return pl.Null()
+        if counts[f"{name}:code"] or counts[f"{name}:float"] < present:
+            return pl.String()
+        return pl.Int64() if counts[f"{name}:int"] == present else pl.Float64()
+
+    return {name: kind(name) for name in names}
+
+
+def _float_types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
+    """As `_types`, of columns whose first rows have fractions."""
+    import polars as pl
+
+    if not names:
+        return {}
+    numbers = frame.select(_plain(pl.col(names), decimal).cast(pl.Float64, strict=False).count()).row(0)
+    present = frame.select(pl.col(names).count()).row(0)
+    return {
+        name: pl.Float64() if count == expected else pl.String()
+        for name, count, expected in zip(names, numbers, present, strict=True)
+    }
+
+
+def _plain(column: pl.Expr, decimal: str) -> pl.Expr:
+    if decimal == ".":
+        return column
+    return column.str.replace(".", "_", literal=True).str.replace(decimal, ".", literal=True)
+
+
+def typed(frame: pl.DataFrame, types: Mapping[str, pl.DataType], decimal: str) -> pl.DataFrame:
+    """A frame of text with the types that `cleaned` found possible, and the columns in the order of `types`."""
+    return frame.select(_cast(name, kind, decimal) for name, kind in types.items())
+
+
+def _cast(name: str, kind: pl.DataType, decimal: str) -> pl.Expr:
+    import polars as pl
+
+    column = pl.col(name)
+    return _plain(column, decimal).cast(kind) if kind.is_numeric() else column
+
+
+def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+    """What selects the columns of `types`, in that order and with those types."""
+    import polars as pl
+
+    return [pl.col(name).cast(kind) for name, kind in types.items()]
+
+
+def warn_of_decimal_commas(frame: pl.DataFrame, types: Mapping[str, pl.DataType], file: str) -> None:
+    """Warn of text that would be numbers if their decimal point were a comma."""
+    import polars as pl
+
+    texts = [name for name, kind in types.items() if kind == pl.String]
+    if not texts:
+        return
+    matches = frame.select(pl.col(texts).str.contains(_DECIMAL_COMMA).mean()).row(0, named=True)
+    names = [name for name, share in matches.items() if share is not None and share > 0.5]
+    if names:
+        warn(f"{file}: {listed(names)} look like numbers with decimal commas; read the file with decimal=','")
