@@ -194,6 +194,25 @@ def test_batch_norm_updates_its_running_statistics_in_compiled_code():
     assert np.array_equal(layer.running_mean.data().asnumpy(), before)
 
 
+def test_gradients_of_a_compiled_backward_are_fresh_for_a_trainer_outside():
+    net = nn.Dense(1, in_units=2, use_bias=False)
+    net.initialize("ones")
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.25})
+
+    @compiled
+    def gradient(x):
+        with autograd.record():
+            y = net(x)
+        y.backward()
+
+    for expected in (0.75, 0.5):
+        gradient(nd.ones((1, 2)))
+        trainer.step(1)
+        np.testing.assert_allclose(net.weight.data().asnumpy(), [[expected, expected]])
+    with pytest.warns(UserWarning, match="have not been written by backward"):
+        trainer.step(1)
+
+
 def test_hybridized_training_through_a_loop_in_python():
     runs = []
     for active in (False, True):

@@ -180,6 +180,9 @@ def test_several_devices():
     assert w.data().context is mx.cpu(0)
     with pytest.raises(gluon.UninitializedParameterError, match=r"'w' was not initialized on cpu\(2\)"):
         w.data(mx.cpu(2))
+    params = gluon.ParameterDict()
+    params.update({"w": w})
+    assert params.list_ctx() == [mx.cpu(0), mx.cpu(1)]
     w.set_data(nd.array([3, 4]))
     assert np.array_equal(w.data(mx.cpu(1)).asnumpy(), [3, 4])
     w.reset_ctx(mx.cpu(1))

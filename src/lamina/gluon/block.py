@@ -252,6 +252,12 @@ class Block:
                 loaded = {self.prefix + name: values for name, values in loaded.items()}
         assign(params, loaded, source, *options)
 
+    def save_params(self, filename: str | os.PathLike[str]) -> None:
+        """Write all values by name without this block's prefix, as MXNet before 1.2 did."""
+        self.collect_params().save(filename, strip_prefix=self.prefix)
+
+    load_params = load_parameters
+
     def summary(self, *inputs: Any) -> None:
         """Print a table of the layers: output shapes and numbers of parameters, for these inputs."""
         from lamina.gluon.summary import summary

@@ -43,16 +43,14 @@ class Parameter:
 
     Args:
         name: its full name, such as ``"dense0_weight"``. Initializers and the optimizer's settings go by it.
-        grad_req: ``"write"``: `backward` replaces the gradient; ``"add"``: adds to it; ``"null"``: there is
-            none.
+        grad_req: `backward` replaces the gradient (``"write"``), adds to it (``"add"``); none (``"null"``).
         shape: the sizes; 0 means "not known yet", None nothing known at all.
         dtype: the element type.
         lr_mult, wd_mult: factors on the optimizer's learning rate and weight decay.
         init: an initializer or its name; None: the one given to `initialize`.
         allow_deferred_init: whether `initialize` may wait for an unknown shape.
         differentiable: False fixes `grad_req` at ``"null"``.
-        stype, grad_stype: MXNet's storage types. All arrays here are dense; a sparse `grad_stype` only
-            changes how MXNet stores the gradient, never its value, so it is accepted.
+        stype, grad_stype: MXNet's storage types. All arrays here are dense, whatever `grad_stype` says.
 
     >>> import lamina as mx
     >>> weight = mx.gluon.Parameter("weight", shape=(2, 3), init="ones")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.context import Context
 from lamina.errors import ParameterError
 from lamina.gluon.files import assign, brief, read_arrays, write_arrays
 from lamina.gluon.parameter import Constant, Contexts, Parameter
@@ -129,6 +130,10 @@ class ParameterDict:
             parameter.initialize(None, ctx, init, force_reinit=force_reinit)
             if verbose:
                 print(f"Initialized {parameter}")
+
+    def list_ctx(self) -> list[Context]:
+        """All devices that parameters are, or will be, initialized on."""
+        return list(dict.fromkeys(ctx for parameter in self.values() for ctx in parameter.list_ctx()))
 
     def zero_grad(self) -> None:
         """Set every gradient to 0."""
