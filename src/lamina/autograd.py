@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lamina.core.array import Array
 from lamina.core.denormals import Saved, flush_denormals, restore_denormals
 from lamina.core.primitive import Primitive
 from lamina.core.state import state
 from lamina.core.tape import Leaf, gradients, is_recorded, record_node, recording_suspended
 from lamina.errors import AutogradError
 from lamina.nd.creation import ones_like, zeros_like
-from lamina.nd.ndarray import NDArray, backward_into_leaves
+from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "Function",
@@ -129,7 +130,25 @@ def backward(
     """
     outputs = _as_list(heads)
     with _Mode(False, train_mode):
-        backward_into_leaves(outputs, _head_grads(outputs, head_grads), retain_graph)
+        _backward_into_leaves(outputs, _head_grads(outputs, head_grads), retain_graph)
+
+
+def _backward_into_leaves(
+    heads: Sequence[NDArray], head_grads: Sequence[NDArray], retain_graph: bool
+) -> None:
+    """Run the tape back and write or add each reached leaf's gradient as its `grad_req` says."""
+    leaves: list[Array] = []
+
+    def wanted(leaf: Array) -> bool:
+        leaves.append(leaf)
+        return True
+
+    found = gradients(heads, head_grads, retain_graph=retain_graph, wanted=wanted)
+    for x in leaves:
+        leaf = x._leaf
+        assert leaf is not None
+        gradient = found[id(x)]
+        leaf.grad._write(leaf.grad + gradient if leaf.req == "add" else gradient)
 
 
 def grad(
@@ -142,18 +161,28 @@ def grad(
 ) -> Any:
     """The gradients of `heads` by `variables`, returned and not written into their `grad`.
 
-    With `create_graph` the gradients are recorded themselves, so they can be differentiated again.
+    A variable is an array with `attach_grad`, or one that was computed on the way to the heads. With `create_graph`
+    the gradients are recorded themselves, so they can be differentiated again.
+
+    >>> from lamina import autograd, nd
+    >>> x = nd.array([2.0])
+    >>> x.attach_grad()
+    >>> with autograd.record():
+    ...     slope = autograd.grad(x * x * x, x, create_graph=True)
+    >>> slope.backward()
+    >>> slope.asscalar().item(), x.grad.asscalar().item()
+    (12.0, 12.0)
     """
-    outputs, leaves = _as_list(heads), _as_list(variables)
+    outputs, inputs = _as_list(heads), _as_list(variables)
     keep = create_graph if retain_graph is None else retain_graph
-    for i, x in enumerate(leaves):
-        if x._leaf is None:
+    for i, x in enumerate(inputs):
+        if not is_recorded(x):
             raise AutogradError(
                 f"grad: variable {i} (shape {x.shape}) has no gradient; call attach_grad() first"
             )
     with _Mode(create_graph, train_mode):
-        found = gradients(outputs, _head_grads(outputs, head_grads), retain_graph=keep)
-        result = [found[id(x)] if id(x) in found else zeros_like(x) for x in leaves]
+        found = gradients(outputs, _head_grads(outputs, head_grads), retain_graph=keep, inner=inputs)
+        result = [found[id(x)] if id(x) in found else zeros_like(x) for x in inputs]
     return result[0] if isinstance(variables, NDArray) else result
 
 
@@ -212,12 +241,12 @@ class Function:
     def __call__(self, *inputs: NDArray) -> Any:
         with recording_suspended():
             result = self.forward(*inputs)
-        outputs = result if isinstance(result, tuple) else (result,)
+        outputs = tuple(result) if isinstance(result, tuple | list) else (result,)
         if state.recording and any(is_recorded(x) for x in inputs):
             fresh = tuple(y.detach() for y in outputs)
             record_node(self._as_primitive(len(inputs), len(fresh)), inputs, {}, fresh)
             outputs = fresh
-        return outputs if isinstance(result, tuple) else outputs[0]
+        return outputs if isinstance(result, tuple | list) else outputs[0]
 
     def _as_primitive(self, inputs: int, outputs: int) -> Primitive:
         """This one application as a primitive, so that the tape needs to know nothing of functions."""
@@ -227,7 +256,7 @@ class Function:
             def vjp(g: Any, _out: Any, *_inputs: NDArray) -> NDArray:
                 if latest[0] is not g:  # one call of backward serves all inputs
                     grads = self.backward(*(g if outputs > 1 else (g,)))
-                    latest[:] = [g, grads if isinstance(grads, tuple) else (grads,)]
+                    latest[:] = [g, grads if isinstance(grads, tuple | list) else (grads,)]
                     if len(latest[1]) != inputs:
                         raise AutogradError(
                             f"{type(self).__name__}.backward returned {len(latest[1])} gradients "

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler import debug
+from lamina.compiler.arguments import sequence_like
 from lamina.compiler.capture import Captured, Result
 from lamina.compiler.guards import Guards
 from lamina.compiler.program import Program
@@ -154,7 +155,7 @@ class Specialization:
 
     def _after(self, _packed: Any) -> None:
         for _slot, array in self._written:
-            array._version += 1
+            array._note_write()
         for array in self._stale:
             if isinstance(array._data, np.ndarray):
                 array._data = StaleGradient(array.shape, array._data.dtype)
@@ -206,7 +207,7 @@ def fill_template(template: Any, results: Sequence[np.ndarray]) -> Any:
         value = results[template.number]
         return value.item() if template.context is None else NDArray(value, template.context)
     if isinstance(template, tuple | list):
-        return type(template)([fill_template(x, results) for x in template])
+        return sequence_like(template, [fill_template(x, results) for x in template])
     if isinstance(template, dict):
         return {k: fill_template(v, results) for k, v in template.items()}
     return template

@@ -71,18 +71,18 @@ class Array:
     ``_context``  the device
     ``_node``     the tape node that computed it, with ``_index`` among that node's outputs; None for a leaf
     ``_leaf``     its gradient and how to write it, once `attach_grad` was called; else None
-    ``_version``  counts in-place writes, so that `backward` notices a changed input
+    ``_writes``   counts the in-place writes to its memory, in a list of one number that all views of it share
     ``_view``     while tracing: what it is a view of
     """
 
-    __slots__ = ("__weakref__", "_context", "_data", "_index", "_leaf", "_node", "_version", "_view")
+    __slots__ = ("__weakref__", "_context", "_data", "_index", "_leaf", "_node", "_view", "_writes")
 
     _data: Value
     _context: Context
     _node: TapeNode | None
     _index: int
     _leaf: Leaf | None
-    _version: int
+    _writes: list[int]
     _view: View | None
 
     def __init__(self, data: Value, context: Context) -> None:
@@ -91,7 +91,7 @@ class Array:
         self._node = None
         self._index = 0
         self._leaf = None
-        self._version = 0
+        self._writes = [0]
         self._view = None
 
     @property
@@ -104,9 +104,18 @@ class Array:
         """The element type, as a NumPy scalar type (``numpy.float32``), as in MXNet."""
         return self._data.dtype.type
 
+    @property
+    def _version(self) -> int:
+        """How often its memory was written in place, so that `backward` notices when what it needs has changed."""
+        return self._writes[0]
+
+    def _note_write(self) -> None:
+        """Count an in-place write."""
+        self._writes[0] += 1
+
     def _write(self, value: Array) -> None:
         """Replace the contents in place by those of `value` (same shape, any dtype)."""
-        self._version += 1
+        self._note_write()
         if state.trace is not None:
             state.trace.assign(self, value)
         elif isinstance(self._data, np.ndarray):
@@ -122,15 +131,7 @@ class Array:
                 "where no values exist yet. Return the array and read it outside, or choose with nd.where "
                 "instead of `if`."
             )
-        data = self._data
-        if isinstance(data, np.ndarray):
-            return data
-        if isinstance(data, StaleGradient):
-            return data.__array__()
-        raise TraceError(
-            f"an array of shape {self.shape} was made inside lamina.compile and kept after it returned; "
-            "return it from the compiled function instead"
-        )
+        return np.asarray(self._data)  # a stale gradient or a node of a finished trace raises its own error
 
 
 def user_location() -> str:

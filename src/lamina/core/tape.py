@@ -36,7 +36,17 @@ class TapeNode:
     The outputs are kept as values and not as arrays: an array points to its node, so the node must not point back.
     """
 
-    __slots__ = ("array_type", "context", "inputs", "order", "outputs", "params", "primitive", "versions")
+    __slots__ = (
+        "array_type",
+        "context",
+        "inputs",
+        "order",
+        "outputs",
+        "params",
+        "primitive",
+        "versions",
+        "written",
+    )
 
     def __init__(
         self,
@@ -49,10 +59,11 @@ class TapeNode:
         self.primitive = primitive
         self.inputs: tuple[Operand, ...] | None = inputs
         self.params = params
-        self.versions = [x._version if isinstance(x, Array) else 0 for x in inputs]
+        self.versions = [x._writes[0] if isinstance(x, Array) else 0 for x in inputs]
         self.array_type: type[Any] = type(outputs[0])
         self.context: Context = outputs[0]._context
         self.outputs: list[Value] = [y._data for y in outputs]
+        self.written = [(y._writes, y._writes[0]) for y in outputs]
 
     def output(self, i: int) -> NDArray:
         """The i-th output as an array that stands on the tape where the original stood."""
@@ -96,11 +107,14 @@ def gradients(
     *,
     retain_graph: bool,
     wanted: Callable[[Array], bool] = lambda leaf: True,
+    inner: Sequence[Array] = (),
 ) -> dict[int, NDArray]:
     """Walk back from `heads` and return, by `id`, the gradient of every leaf that was reached and is `wanted`.
 
-    Nodes are visited in the reverse order of their recording, which is a topological order.
+    So are those of the arrays `inner`, which need not be leaves. Nodes are visited in the reverse order of their
+    recording, which is a topological order.
     """
+    found: dict[int, NDArray] = {}
     walk = _Walk()
     for head, grad in zip(heads, head_grads, strict=True):
         if not is_recorded(head):
@@ -113,11 +127,16 @@ def gradients(
     while walk.pending:
         node = walk.pop_latest()
         visited.append(node)
+        for x in inner:
+            grad = walk.cotangents[node.order][x._index] if x._node is node else None
+            if grad is not None:
+                found[id(x)] = grad
         _propagate(node, walk)
     if not retain_graph:
         for node in visited:
             node.release()
-    return {key: grad for key, (leaf, grad) in walk.leaves.items() if wanted(leaf)}
+    found.update({key: grad for key, (leaf, grad) in walk.leaves.items() if wanted(leaf)})
+    return found
 
 
 class _Walk:
@@ -159,6 +178,7 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
     inputs, primitive = node.inputs, node.primitive
     assert inputs is not None
     assert primitive.vjp is not None
+    _check_unchanged(node, inputs)
     outputs = [node.output(i) for i in range(len(slots))]
     if len(slots) == 1:
         g, out = slots[0], outputs[0]
@@ -168,14 +188,25 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
     for i, x in enumerate(inputs):
         if not isinstance(x, Array) or (x._node is None and x._leaf is None):
             continue
-        if x._version != node.versions[i]:
-            raise AutogradError(
-                f"backward: input {i} of {primitive.name} (shape {x.shape}) was changed in place after it was "
-                "recorded, so its gradient would be wrong. Write to a copy, or call backward first."
-            )
         vjp = primitive.vjp[i]
         if vjp is not None:
             walk.add(x, vjp(g, out, *inputs, **node.params))
+
+
+def _check_unchanged(node: TapeNode, inputs: tuple[Operand, ...]) -> None:
+    """Raise if something that a node's vjp may need has been written over."""
+    for i, (x, version) in enumerate(zip(inputs, node.versions, strict=True)):
+        if isinstance(x, Array) and x._writes[0] != version:
+            raise AutogradError(_CHANGED.format(f"input {i} of {node.primitive.name} (shape {x.shape})"))
+    for value, (writes, version) in zip(node.outputs, node.written, strict=True):
+        if writes[0] != version:
+            raise AutogradError(_CHANGED.format(f"the result of {node.primitive.name} (shape {value.shape})"))
+
+
+_CHANGED = (
+    "backward: {} was changed in place after it was recorded, so its gradient would be wrong. "
+    "Write to a copy, or call backward first."
+)
 
 
 def zeros_like(x: NDArray) -> NDArray:

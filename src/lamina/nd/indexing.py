@@ -56,7 +56,8 @@ def set(x: NDArray, key: Any, value: Any) -> None:
 def view(
     result: NDArray, base: Array, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]
 ) -> NDArray:
-    """Note, while tracing, that `result` shares memory with `base`; eagerly NumPy sees to that by itself."""
+    """Note that `result` shares memory with `base`. Eagerly it does by itself; while tracing, by `read` and `write`."""
+    result._writes = base._writes
     if state.trace is not None:
         result._view = View(base, state.trace.value(base), read, write)
     return result
@@ -71,7 +72,7 @@ def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
         index = parts
         if parts != _WHOLE:
             parse_basic(x.shape, parts)  # for its error messages
-    x._version += 1
+    x._note_write()
     try:
         with np.errstate(all="ignore"):
             buffer[index] = source

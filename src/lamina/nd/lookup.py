@@ -11,10 +11,9 @@ from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.nd.operator import known_name, operand, operator
 from lamina.primitives import indexing
-from lamina.primitives.elementwise import COMPARISON
-from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.elementwise import where as where_primitive
 from lamina.primitives.movement import reshape
+from lamina.primitives.onehot import one_hot as one_hot_primitive
 from lamina.primitives.typing import normalize_axis
 
 if TYPE_CHECKING:
@@ -118,10 +117,7 @@ def one_hot(
     array([[0., 1., 0.],
            [1., 0., 0.]], dtype=float32)
     """
-    whole = np.dtype(np.int32)
-    column = bind(reshape, bind(cast_primitive, indices, dtype=whole), shape=(*indices.shape, 1))
-    positions = bind(indexing.iota, size=int(depth), start=0, step=1, dtype=whole)
-    hit = bind(cast_primitive, bind(COMPARISON["equal"], column, positions), dtype=np.dtype(dtype))
+    hit = bind(one_hot_primitive, indices, depth=int(depth), dtype=np.dtype(dtype))
     return hit if (on_value, off_value) == (1.0, 0.0) else hit * (on_value - off_value) + off_value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from lamina.context import Context, current_context
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive, bind, set_array_type
 from lamina.core.state import concrete, state
-from lamina.core.tape import Leaf, gradients, is_recorded, recording_suspended
+from lamina.core.tape import Leaf, is_recorded, recording_suspended
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd import indexing
 from lamina.nd.fluent import Fluent
@@ -321,9 +321,10 @@ class NDArray(Array, Fluent):
 
     def detach(self) -> NDArray:
         """The same memory, off the tape: no gradient flows back through the result."""
-        if state.trace is not None:
-            return NDArray(state.trace.value(self), self._context)
-        return NDArray(self._data, self._context)
+        data = self._data if state.trace is None else state.trace.value(self)
+        result = NDArray(data, self._context)
+        result._writes = self._writes
+        return result
 
     def backward(
         self, out_grad: NDArray | None = None, retain_graph: bool = False, train_mode: bool = True
@@ -381,22 +382,6 @@ def _on(x: NDArray, context: Context) -> NDArray:
 
 def _rebuild(data: np.ndarray, context: Context) -> NDArray:
     return array(data, ctx=context, dtype=data.dtype)
-
-
-def backward_into_leaves(heads: Sequence[NDArray], head_grads: Sequence[NDArray], retain_graph: bool) -> None:
-    """Run the tape back and write or add each reached leaf's gradient as its `grad_req` says."""
-    leaves: dict[int, Array] = {}
-
-    def wanted(leaf: Array) -> bool:
-        leaves[id(leaf)] = leaf
-        return True
-
-    found = gradients(heads, head_grads, retain_graph=retain_graph, wanted=wanted)
-    for key, gradient in found.items():
-        leaf = leaves[key]._leaf
-        assert leaf is not None
-        with recording_suspended():
-            leaf.grad._write(leaf.grad + gradient if leaf.req == "add" else gradient)
 
 
 set_array_type(NDArray)

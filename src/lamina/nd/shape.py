@@ -50,6 +50,7 @@ def _as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
     """`data` under a shape whose sizes are all known; shares memory."""
     result = bind(movement.reshape, data, shape=target)
     if state.trace is None:
+        result._writes = data._writes
         return result
     own = data.shape
     return view(
