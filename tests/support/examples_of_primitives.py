@@ -347,6 +347,14 @@ EXAMPLES: dict[str, list[Example]] = {
     "take_along_add": _take_along_add(),
     "gather_nd": _gather_nd(),
     "scatter_nd_add": _scatter_nd(),
+    "one_hot": [
+        Example((_ints(indices),), {"depth": depth, "dtype": np.dtype(d)}, smooth=False)
+        for indices, depth, d in [
+            ([1, 0, 3], 4, np.float32),
+            ([[2, -1], [5, 0]], 3, np.int32),
+            ([], 2, np.float64),
+        ]
+    ],
     "iota": [
         Example((), {"size": n, "start": start, "step": step, "dtype": np.dtype(d)}, smooth=False)
         for n, start, step, d in [
