@@ -8,7 +8,7 @@ from lamina.compiler import compile, get_num_threads, set_num_threads
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 
 if TYPE_CHECKING:
-    from lamina import gluon, init, initializer, lr_scheduler, metric, optimizer
+    from lamina import gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
 
 __all__ = [
     "Context",
@@ -22,6 +22,7 @@ __all__ = [
     "gpu",
     "init",
     "initializer",
+    "io",
     "lr_scheduler",
     "metric",
     "nd",
@@ -29,10 +30,11 @@ __all__ = [
     "optimizer",
     "random",
     "set_num_threads",
+    "test_utils",
 ]
 __version__ = "0.1.0"
 
-_ON_FIRST_USE = {"gluon", "init", "initializer", "lr_scheduler", "metric", "optimizer"}
+_ON_FIRST_USE = {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"}
 """Modules that are imported when they are first used, so that ``import lamina`` stays quick."""
 
 

@@ -1,3 +1,16 @@
-"""Files in and out: IDX, MXNet's `.params`, safetensors, atomic writing. Import the submodule you need."""
+"""Files in and out, each format in a submodule of its own; and MXNet's `NDArrayIter` over arrays in memory."""
 
-__all__: list[str] = []
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lamina.io.ndarray_iter import DataBatch, DataDesc, DataIter, NDArrayIter
+
+__all__ = ["DataBatch", "DataDesc", "DataIter", "NDArrayIter"]
+
+
+def __getattr__(name: str) -> Any:
+    """The iterators, at their first use: they need `lamina.nd`, which itself needs this package's files."""
+    if name in __all__:
+        return getattr(import_module("lamina.io.ndarray_iter"), name)
+    raise AttributeError(f"module 'lamina.io' has no attribute {name!r}")

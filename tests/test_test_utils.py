@@ -1,0 +1,77 @@
+"""MXNet's test_utils: MNIST in its shapes, and comparisons."""
+
+import time
+
+import numpy as np
+import pytest
+
+import lamina as mx
+from lamina import nd, test_utils
+from lamina.datasets import mnist
+
+
+def test_get_mnist() -> None:
+    data = test_utils.get_mnist()
+    assert list(data) == ["train_data", "train_label", "test_data", "test_label"]
+    images, labels = data["test_data"], data["test_label"]
+    assert (images.shape, images.dtype, labels.shape, labels.dtype) == (
+        (10000, 1, 28, 28),
+        np.float32,
+        (10000,),
+        np.int8,
+    )
+    np.testing.assert_array_equal(images[:9, 0], mnist().test_images[:9] / np.float32(255))
+    np.testing.assert_array_equal(labels, mnist().test_labels)
+    assert data["test_data"] is images
+    with pytest.raises(KeyError):
+        _ = data["validation"]
+
+
+def test_calling_it_costs_nothing() -> None:
+    start = time.perf_counter()
+    test_utils.get_mnist()
+    assert time.perf_counter() - start < 0.1
+
+
+def test_mnist_iterators() -> None:
+    _, test = test_utils.get_mnist_iterator(100, (784,))
+    batch = next(test)
+    assert batch.data[0].shape == (100, 784)
+    assert batch.label[0].asnumpy()[:4].tolist() == [7, 2, 1, 0]
+
+
+def test_comparisons() -> None:
+    a, b = nd.array([1.0, 2.0]), np.array([1.0, 2.000001], np.float32)
+    assert test_utils.almost_equal(a, b)
+    assert not test_utils.almost_equal(a, b, rtol=1e-8)
+    assert not test_utils.almost_equal(a, np.ones((2, 2)))
+    assert test_utils.almost_equal([np.nan], [np.nan], equal_nan=True)
+    assert test_utils.almost_equal(np.array([1.0], np.float16), [1.001])
+    assert test_utils.same(a, [1, 2])
+    assert not test_utils.same(a, b)
+    test_utils.assert_almost_equal(a, b)
+    with pytest.raises(AssertionError, match=r"left \(here x\) and right"):
+        test_utils.assert_almost_equal(a, [1, 3], names=("left", "right"))
+    with pytest.raises(AssertionError):
+        test_utils.assert_almost_equal(a, [[1, 2]])
+
+
+def test_exceptions() -> None:
+    test_utils.assert_exception(int, ValueError, "x")
+    with pytest.raises(AssertionError, match="did not raise ValueError"):
+        test_utils.assert_exception(int, ValueError, "1")
+
+
+def test_arrays_and_contexts() -> None:
+    x = test_utils.rand_ndarray((50, 3))
+    assert (x.shape, x.dtype) == ((50, 3), np.float32)
+    assert -1 <= x.asnumpy().min() < 0 < x.asnumpy().max() < 1
+    with pytest.raises(ValueError, match="dense"):
+        test_utils.rand_ndarray((2,), "csr")
+    assert test_utils.list_gpus() == []
+    assert test_utils.default_context() is mx.cpu()
+    test_utils.set_default_context(mx.cpu(3))
+    try:
+        assert nd.zeros(1).context is mx.cpu(3)
+    finally:
+        test_utils.set_default_context(mx.cpu(0))
