@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.context import cpu
 from lamina.core.primitive import REGISTRY
 
 __all__ = ["EXAMPLES", "Example", "all_examples", "special_values"]
@@ -312,6 +313,7 @@ EXAMPLES: dict[str, list[Example]] = {
         Example((numbers((3, 4)),), {"dtype": np.dtype(np.float64)}),
         Example((_ints([[1, -2], [3, 4]]),), {"dtype": np.dtype(np.float32)}),
     ],
+    "to_context": [Example((numbers((3, 4)),), {"context": cpu(1)})],
     "sum": _reduction(),
     "prod": _reduction(),
     "max": _reduction(empty=False),

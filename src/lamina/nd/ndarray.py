@@ -18,7 +18,7 @@ from lamina.nd import indexing
 from lamina.nd.fluent import Fluent
 from lamina.nd.operator import operand
 from lamina.primitives.contract import matmul
-from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast
+from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_context
 
 __all__ = ["NDArray", "Number", "array"]
 
@@ -285,7 +285,7 @@ class NDArray(Array, Fluent):
     def copyto(self, other: NDArray | Context) -> NDArray:
         """Write the contents into `other` (and return it), or copy to a device."""
         if isinstance(other, Context):
-            return _on(self.copy(), other)
+            return _on(self, other)
         if other.shape != self.shape:
             raise ShapeError(f"copyto: {self.shape} does not fit into {other.shape}")
         other[:] = self
@@ -293,7 +293,7 @@ class NDArray(Array, Fluent):
 
     def as_in_context(self, context: Context) -> NDArray:
         """This array on `context`: itself, if it is there already."""
-        return self if context is self._context else _on(self.copy(), context)
+        return self if context is self._context else _on(self, context)
 
     as_in_ctx = as_in_context
 
@@ -376,8 +376,10 @@ def _as_numpy(value: Any) -> Any:
 
 
 def _on(x: NDArray, context: Context) -> NDArray:
-    x._context = context.require_backend()
-    return x
+    """A copy on another device."""
+    result = bind(to_context, x, context=context.require_backend())
+    result._context = context
+    return result
 
 
 def _rebuild(data: np.ndarray, context: Context) -> NDArray:

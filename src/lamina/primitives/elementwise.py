@@ -14,7 +14,7 @@ from lamina.primitives.reduce import sum_to
 from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array
 from lamina.primitives.typing import Type, broadcast_shapes, dtype_of, like_first
 
-__all__ = ["BINARY", "COMPARISON", "UNARY", "cast", "power", "where"]
+__all__ = ["BINARY", "COMPARISON", "UNARY", "cast", "power", "to_context", "where"]
 
 Function = Callable[..., Any]
 
@@ -28,12 +28,28 @@ def _unary(
     """A function of one number; `derivative(x, out)` in lamina operators, None where it is 0 or does not exist."""
     vjp = None if derivative is None else (lambda g, out, x: g * derivative(x, out),)
 
-    def lower(b: Any, x: Any) -> Any:
-        return getattr(b, name)(x)
-
+    lower = emit or (lambda b, x: getattr(b, name)(x))
+    if name not in _OF_INTEGERS:
+        lower = _through_float(lower)
     return primitive(
-        name, eval=_keeping_dtype(function), infer=like_first, vjp=vjp, lowering=Elementwise(emit or lower)
+        name, eval=_keeping_dtype(function), infer=like_first, vjp=vjp, lowering=Elementwise(lower)
     )
+
+
+_OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "round", "nan_to_zero", "relu"}
+"""What integers know without a detour over floats."""
+
+
+def _through_float(emit: Function) -> Function:
+    """Integers are computed in float64 and converted back, as eagerly."""
+
+    def emit_any(b: Any, *values: Any) -> Any:
+        dtype = values[0].dtype
+        if dtype.kind == "f":
+            return emit(b, *values)
+        return b.cast(emit(b, *(b.cast(x, np.float64) for x in values)), dtype)
+
+    return emit_any
 
 
 def _keeping_dtype(function: Function) -> Function:
@@ -181,6 +197,13 @@ def _power(x: Any, y: Any) -> np.ndarray:
     return np.nan_to_num(np.power(np.asarray(x, np.float64), y), posinf=0, neginf=0).astype(dtype)
 
 
+def _power_emit(b: Any, x: Any, y: Any) -> Any:
+    if x.dtype.kind == "f":
+        return b.power(x, y)
+    out = b.power(b.cast(x, np.float64), b.cast(y, np.float64))
+    return b.cast(b.where(b.less(b.abs(out), np.inf), out, 0.0), x.dtype)
+
+
 def _power_base_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
     if isinstance(y, int | float):
         return g * (float(y) * bind(power, x, y - 1))
@@ -195,6 +218,11 @@ def _power_exponent_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
 
 def _mod_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
     return -(g * bind(UNARY["floor"], x / y))
+
+
+def _in_own_dtype(function: Function) -> Function:
+    """Integers in, integers out, as for functions of one number."""
+    return lambda x, y: function(x, y).astype(dtype_of(x, y), copy=False)
 
 
 BINARY: dict[str, Primitive] = {
@@ -217,9 +245,9 @@ BINARY: dict[str, Primitive] = {
             "divide",
             _divide,
             (lambda g, o, x, y: g / y, lambda g, o, x, y: -(g * (o / y))),
-            lambda b, x, y: b.div(x, y),
+            lambda b, x, y: b.div(x, y) if x.dtype.kind == "f" else b.divide_trunc(x, y),
         ),
-        _binary("power", _power, (_power_base_vjp, _power_exponent_vjp), lambda b, x, y: b.power(x, y)),
+        _binary("power", _power, (_power_base_vjp, _power_exponent_vjp), _power_emit),
         _binary("mod", np.mod, (lambda g, o, x, y: g, _mod_vjp), lambda b, x, y: b.mod(x, y)),
         _binary(
             "maximum",
@@ -235,15 +263,15 @@ BINARY: dict[str, Primitive] = {
         ),
         _binary(
             "arctan2",
-            np.arctan2,
+            _in_own_dtype(np.arctan2),
             (lambda g, o, x, y: g * (y / (x * x + y * y)), lambda g, o, x, y: -(g * (x / (x * x + y * y)))),
-            lambda b, x, y: b.arctan2(x, y),
+            _through_float(lambda b, x, y: b.arctan2(x, y)),
         ),
         _binary(
             "hypot",
-            np.hypot,
+            _in_own_dtype(np.hypot),
             (lambda g, o, x, y: g * (x / o), lambda g, o, x, y: g * (y / o)),
-            lambda b, x, y: b.hypot(x, y),
+            _through_float(lambda b, x, y: b.hypot(x, y)),
         ),
     )
 }
@@ -315,3 +343,12 @@ cast = primitive(
     lowering=Elementwise(lambda b, x, dtype: b.cast(x, dtype)),
 )
 """``cast(x, dtype=)``: another element type; floats truncate toward zero when they become integers."""
+
+to_context = primitive(
+    "to_context",
+    eval=lambda x, context: x.copy(),
+    infer=like_first,
+    vjp=(lambda g, out, x, context: g.as_in_context(x.context),),
+    lowering=Elementwise(lambda b, x, context: x),
+)
+"""``to_context(x, context=)``: a copy for another device; its gradient comes back to this one."""
