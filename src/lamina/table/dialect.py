@@ -104,14 +104,16 @@ def _find_encoding(source: Source) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")()
     lines = 0
     with source.open() as file:
-        while chunk := file.read(_CHUNK):
+        while True:
+            chunk = file.read(_CHUNK)
             try:
-                decoder.decode(chunk)
+                decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 line = lines + 1 + error.object.count(b"\n", 0, error.start)
                 return _guess(source, line, error.object[error.start : error.start + 1])
-            lines += chunk.count(b"\n") if len(chunk) == _CHUNK else 0
-    return "utf-8-sig"
+            if not chunk:
+                return "utf-8-sig"
+            lines += chunk.count(b"\n")
 
 
 def _require_text(source: Source, head: bytes) -> None:
@@ -141,8 +143,8 @@ def _guess(source: Source, line: int, byte: bytes) -> str:
     return encoding
 
 
-def utf8_chunks(source: Source, encoding: str, size: int = _CHUNK) -> Generator[bytes]:
-    """A text file's content in UTF-8, `size` bytes at a time: no byte order mark, lines end in line feeds.
+def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Generator[bytes]:
+    """A text file's content in UTF-8, some `size` bytes at a time: no byte order mark, lines end in line feeds.
 
     Raises:
         DataError: the file is not in that encoding (names the byte), or there is no such encoding.
@@ -155,7 +157,7 @@ def utf8_chunks(source: Source, encoding: str, size: int = _CHUNK) -> Generator[
     old_mac = None
     try:
         with source.open() as file:
-            while chunk := file.read(size):
+            while chunk := file.read(size or _CHUNK):
                 text = decoder.decode(chunk)
                 if old_mac is None:  # lines that end in a carriage return alone
                     old_mac = "\r" in text[:_HEAD] and "\n" not in text[:_HEAD]

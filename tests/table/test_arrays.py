@@ -1,0 +1,103 @@
+"""Arrays and images as tables."""
+
+import gzip
+import pickle
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from lamina.errors import DataError, MissingPackageError
+from lamina.io.idx import write_idx
+from lamina.table.read import iter_batches, read
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 3, 4)).astype(np.uint8)
+
+
+def test_npz(tmp_path):
+    np.savez(tmp_path / "a.npz", images=PIXELS, y=np.arange(5), name=np.array(list("abcde")))
+    frame = read(tmp_path / "a.npz")
+    assert frame.columns == [*(f"pixel_{i}" for i in range(12)), "y", "name"]
+    np.testing.assert_array_equal(
+        frame.select(pl.selectors.starts_with("pixel")).to_numpy(), PIXELS.reshape(5, 12)
+    )
+    assert frame["name"].to_list() == list("abcde") and frame["pixel_0"].dtype == pl.UInt8
+    np.savez(tmp_path / "b.npz", u=np.ones((2, 2)), v=np.zeros((2, 1)))
+    assert read(tmp_path / "b.npz").columns == ["u_0", "u_1", "v_0"]
+
+
+def test_npz_that_is_no_table(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=PIXELS, x_test=PIXELS[:2])
+    with pytest.raises(DataError, match=r"shapes are x_train \(5, 3, 4\), x_test \(2, 3, 4\)"):
+        read(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", x=np.array([{}], object))
+    with pytest.raises(DataError, match=r"not a readable \.npz"):
+        read(tmp_path / "b.npz")
+    (tmp_path / "c.npz").write_bytes(pickle.dumps(1))
+    with pytest.raises(DataError, match=r"not a readable \.npz"):
+        read(tmp_path / "c.npz")
+    np.savez(tmp_path / "d.npz")
+    with pytest.raises(DataError, match="no arrays"):
+        read(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_idx_with_the_labels_beside_it(tmp_path, suffix):
+    write_idx(tmp_path / f"t-images-idx3-ubyte{suffix}", PIXELS)
+    assert read(tmp_path / f"t-images-idx3-ubyte{suffix}").columns == [f"pixel_{i}" for i in range(12)]
+    write_idx(tmp_path / "t-labels-idx1-ubyte", np.arange(5, dtype=np.uint8))
+    frame = read(tmp_path / f"t-images-idx3-ubyte{suffix}")
+    assert frame["label"].to_list() == [0, 1, 2, 3, 4] and frame.width == 13
+    assert read(tmp_path / "t-labels-idx1-ubyte").columns == ["label"]
+    write_idx(tmp_path / "t-labels-idx1-ubyte", np.arange(4, dtype=np.uint8))
+    with pytest.raises(DataError, match=r"5 images, but .* labels of shape \(4,\)"):
+        read(tmp_path / f"t-images-idx3-ubyte{suffix}")
+
+
+def test_a_truncated_idx_file(tmp_path):
+    write_idx(tmp_path / "a.idx", PIXELS)
+    (tmp_path / "a.idx").write_bytes((tmp_path / "a.idx").read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"a\.idx"):
+        read(tmp_path / "a.idx")
+    (tmp_path / "b.idx.gz").write_bytes(gzip.compress(b"abc"))
+    with pytest.raises(DataError):
+        read(tmp_path / "b.idx.gz")
+
+
+def image_folder(folder, mode="L"):
+    for i, pixels in enumerate(PIXELS):
+        target = folder / ("cat" if i % 2 else "dog") / f"{i}.png"
+        target.parent.mkdir(exist_ok=True, parents=True)
+        Image.fromarray(pixels).convert(mode).save(target)
+    return folder
+
+
+def test_a_folder_of_images(tmp_path):
+    frame = read(image_folder(tmp_path / "pets"))
+    assert frame["label"].to_list() == ["cat", "cat", "dog", "dog", "dog"]
+    np.testing.assert_array_equal(frame.drop("label").to_numpy(), PIXELS[[1, 3, 0, 2, 4]].reshape(5, 12))
+    assert [len(batch) for batch in iter_batches(tmp_path / "pets", rows=2)] == [2, 2, 1]
+    colour = read(image_folder(tmp_path / "colour", "RGB"))
+    assert colour.width == 37 and colour["pixel_0"].to_list() == colour["pixel_2"].to_list()
+
+
+def test_images_without_classes(tmp_path):
+    flat = image_folder(tmp_path / "pets") / "cat"
+    assert read(flat)["file"].to_list() == ["1.png", "3.png"]
+
+
+def test_folders_that_are_no_table(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="has no images"):
+        read(tmp_path)
+    folder = image_folder(tmp_path / "pets")
+    Image.new("L", (9, 9)).save(folder / "dog" / "6.png")
+    with pytest.raises(DataError, match=r"6\.png is 9×9 pixels, but .*1\.png is 4×3"):
+        read(folder)
+    (folder / "dog" / "6.png").write_bytes((folder / "dog" / "0.png").read_bytes()[:50])
+    with pytest.raises(DataError, match=r"6\.png"):
+        read(folder)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'lamina\[plot\]'"):
+        read(folder)

@@ -1,0 +1,205 @@
+"""Text files: dialects, encodings, ragged and quoted records, blocks; against Python's csv module."""
+
+import csv
+import io
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamina.errors import DataError
+from lamina.table import delimited, dialect
+from lamina.table.messages import DataWarning
+from lamina.table.options import ReadOptions
+from lamina.table.read import read
+
+
+@pytest.fixture
+def read_text(tmp_path):
+    def read_text(content, name="a.csv", **options):
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read(tmp_path / name, ReadOptions(**options))
+
+    return read_text
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found(read_text, delimiter):
+    text = 'a,"b;x",c\n1,"x,y",2.5\n3,z,4\n'.replace(",", delimiter)
+    assert read_text(text).rows() == [(1, f"x{delimiter}y", 2.5), (3, "z", 4.0)]
+
+
+def test_the_delimiter_with_decimal_commas_and_given_ones(read_text):
+    assert read_text("a;b\n1,5;2,5\n3,5;4\n", decimal=",").rows() == [(1.5, 2.5), (3.5, 4.0)]
+    assert read_text("a:b\n1:2\n", delimiter=":").rows() == [(1, 2)]
+    assert read_text("a b\tc,d\n1\t2\n", name="a.tsv").columns == ["a b", "c,d"]
+    with pytest.warns(DataWarning, match="'a' look like numbers with decimal commas.*decimal=','"):
+        assert read_text("a;b\n1,5;2\n").rows() == [("1,5", 2)]
+    assert read_text("a;b\n1.5;2,0\n", decimal=",").rows() == [("1.5", 2.0)]
+    with pytest.raises(DataError, match=r"delimiter .* is one ASCII character, not '::'"):
+        read_text("a::b\n", delimiter="::")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_encodings_that_say_themselves(read_text, encoding):
+    assert read_text("naïve,日本\nçé,1\n".encode(encoding)).rows(named=True) == [{"naïve": "çé", "日本": 1}]
+
+
+def test_windows_1252_is_read_with_a_warning(read_text):
+    content = "name,x\nAda,1\nRené €,2\n".encode("cp1252")
+    with pytest.warns(DataWarning, match="not UTF-8.*line 3 has the byte 0xe9.*windows-1252"):
+        assert read_text(content)["name"].to_list() == ["Ada", "René €"]
+    with pytest.warns(DataWarning, match="latin-1"):
+        assert read_text(b"name,x\n\xe9\x81,1\n")["name"].to_list() == ["é\x81"]
+    assert read_text(content, encoding="cp1252")["name"].to_list() == ["Ada", "René €"]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("a,b\n1,2\n".encode("utf-16-le"), {}, "UTF-16 without a byte order mark.*encoding='utf-16-le'"),
+        ("a,b\n1,2\n".encode("utf-16-be"), {}, "encoding='utf-16-be'"),
+        (b"\x89PNG\r\n\x00\x00\x01\x02\x03\x00", {}, "not a text file"),
+        (b"a\n\xff\n", {"encoding": "utf-8"}, "is not in utf-8: it has the byte 0xff"),
+        (b"a\n", {"encoding": "utf-9"}, "no encoding 'utf-9'"),
+        (b"", {}, "is empty"),
+        (b"\n \n\n", {}, "is empty"),
+        (b"a,b,a\n1,2,3\n", {}, r"names are repeated: 'a' \(columns 1, 3\)"),
+    ],
+)
+def test_files_that_cannot_be_read(read_text, content, options, message):
+    with pytest.raises(DataError, match=message):
+        read_text(content, **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n3\n", "line 3: 1 fields instead of 2 .commas between them.: '3'"),
+        ("a,b\n1,2,3\n", "line 2: 3 fields instead of 2"),
+        ('a,b\n"x\ny",2\n\n1,2,\n', "line 5: 3 fields"),
+        ("a;b\n1;2\n3;4;5\n", "line 3: 3 fields instead of 2 .semicolons"),
+        ('a,b\n1,2\n3,"x\n4,5\n', "line 3: a quote is opened that is never closed"),
+        ('a,b\n1,2\n3,"x"y\n', "lines 2 to 4"),
+    ],
+)
+def test_malformed_records_name_their_line(read_text, text, message):
+    with pytest.raises(DataError, match=r"a\.csv, " + message):
+        read_text(text)
+    with pytest.raises(DataError, match=r"a\.csv, line"):
+        read_text(text.replace("\n", "\r\n"))
+
+
+def test_header_only_no_header_and_unnamed_columns(read_text):
+    frame = read_text("a,b\n")
+    assert frame.shape == (0, 2) and frame.columns == ["a", "b"]
+    assert read_text("1,x\n2,y\n", header=False).to_dict(as_series=False) == {
+        "column_1": [1, 2], "column_2": ["x", "y"]
+    }  # fmt: skip
+    with pytest.warns(DataWarning, match=r"1 column\(s\) have no name; called 'unnamed_1'"):
+        assert read_text(",x\n0,1\n").columns == ["unnamed_1", "x"]
+
+
+def test_line_ends_blank_lines_and_a_missing_last_one(read_text):
+    for end in ("\n", "\r\n", "\r"):
+        text = end.join(["", "a,b", "1,x", "", "2,y", "", ""])
+        assert read_text(text).rows() == [(1, "x"), (2, "y")]
+    assert read_text("a,b\n1,x").rows() == [(1, "x")]
+    assert read_text("a\n1\n\n2\n")["a"].to_list() == [1, None, 2]  # one column: a missing value
+
+
+def test_missing_values(read_text):
+    tokens = ["", "NA", " n/a ", "?", "null", '"NaN"', "-", "#N/A", "None"]
+    text = "a,b\n" + "".join(f"{token},{i}\n" for i, token in enumerate(tokens)) + "1.5,9\n"
+    assert read_text(text)["a"].to_list() == [None] * len(tokens) + [1.5]
+    assert read_text(text.replace("1.5", "x"))["a"].to_list() == [None] * len(tokens) + ["x"]
+    assert read_text("a,b\nNA,1\n.,2\n", missing=["."])["a"].to_list() == ["NA", None]
+    assert read_text("a,b\n?,1\n,2\n").schema == {"a": pl.String, "b": pl.Int64}
+    assert read_text("a\nnone\n")["a"].to_list() == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["1", " 2 ", "-3", "+4"], [1, 2, -3, 4]),
+        (["1", "2.5", "1e3", ".5", ""], [1, 2.5, 1000, 0.5, None]),
+        (["1", "inf"], [1, float("inf")]),
+        (["007", "12"], ["007", "12"]),
+        (["0", "0.5", "-0"], [0, 0.5, 0]),
+        (["12345678901234567890", "1"], ["12345678901234567890", "1"]),
+        (["1", "1.0", "one"], ["1", "1.0", "one"]),
+        (["1,5", "2"], ["1,5", "2"]),
+        (["true", "false"], ["true", "false"]),
+        (["2024-01-31", "2024-02-01"], ["2024-01-31", "2024-02-01"]),
+    ],
+)
+def test_types_of_columns(read_text, values, expected):
+    text = "x|y\n" + "".join(f"{value}|0\n" for value in values)
+    assert read_text(text)["x"].to_list() == expected
+    assert read_text(text, as_text=["x"])["x"].to_list() == [value.strip() or None for value in values]
+
+
+def test_spaces_after_commas(read_text):
+    assert read_text("age, job\n39, State-gov\n 50, ?\n").rows() == [(39, "State-gov"), (50, None)]
+
+
+def test_quotes_switched_off(read_text):
+    text = 'size,n\n5" pipe,1\n6" pipe,2\n'
+    assert read_text(text, quote=None)["size"].to_list() == ['5" pipe', '6" pipe']
+    assert read_text("a,b\n'x,y',1\n", quote="'").rows() == [("x,y", 1)]
+
+
+def test_types_do_not_depend_on_where_blocks_end(read_text, monkeypatch):
+    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(delimited, "_KEPT", 2)
+    rows = [f'{i},{i / 2 if i > 50 else i},"say ""{i}""\n{i}",{" z" if i == 90 else i}' for i in range(100)]
+    frame = read_text("i,x,quoted,late\n" + "\n\n".join(rows))
+    assert frame.schema == {"i": pl.Int64, "x": pl.Float64, "quoted": pl.String, "late": pl.String}
+    assert frame["i"].to_list() == list(range(100))
+    assert frame["quoted"].to_list() == [f'say "{i}"\n{i}' for i in range(100)]
+    assert frame["late"].to_list() == ["z" if i == 90 else str(i) for i in range(100)]
+
+
+def test_lines_are_counted_across_blocks(read_text, monkeypatch):
+    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    rows = ['1,"x\ny"'] * 50
+    with pytest.raises(DataError, match=r"line 102: 1 fields"):
+        read_text("\n".join(["a,b", *rows, "7"]))
+    with pytest.warns(DataWarning, match=r"line 52 has the byte 0xe9"):
+        read_text("\n".join(["a,b", *["1,2"] * 50, "1,é"]).encode("cp1252"))
+
+
+def test_a_padded_number_in_a_late_block(read_text, monkeypatch):
+    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    monkeypatch.setattr(delimited, "_KEPT", 0)
+    assert read_text("a,b\n" + "1,2\n" * 50 + " 3 , NA\n").rows()[-1] == (3, None)
+
+
+def test_thousands_of_columns(read_text):
+    names = [f"column number {i}" for i in range(4000)]
+    frame = read_text(",".join(names) + "\n" + ",".join(["1"] * 4000) + "\n")
+    assert frame.columns == names and frame.row(0) == (1,) * 4000
+
+
+fields = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=6)
+
+
+@given(
+    st.lists(st.lists(fields, min_size=3, max_size=3), min_size=1, max_size=20),
+    st.sampled_from([16, 1 << 24]),
+)
+@settings(max_examples=100, deadline=None)
+def test_what_pythons_csv_writes_comes_back(tmp_path_factory, rows, chunk):
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([["a", "b", "c"], *rows])
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    path.write_bytes(text.getvalue().encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dialect, "_CHUNK", chunk)
+        frame = read(path, ReadOptions(missing=(), as_text=["a", "b", "c"], delimiter=",", encoding="utf-8"))
+
+    def stripped(field):
+        return pl.Series([field]).str.strip_chars()[0] or None
+
+    assert frame.rows() == [tuple(map(stripped, row)) for row in rows]

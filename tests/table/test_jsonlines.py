@@ -1,0 +1,75 @@
+"""JSON lines: types over the whole file, and errors with their line."""
+
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamina.errors import DataError
+from lamina.table import dialect
+from lamina.table.read import read
+
+
+@pytest.fixture
+def read_json(tmp_path):
+    def read_json(text):
+        (tmp_path / "a.jsonl").write_text(text, encoding="utf-8")
+        return read(tmp_path / "a.jsonl")
+
+    return read_json
+
+
+def test_lines_with_missing_keys_blank_lines_and_nan(read_json):
+    frame = read_json('{"a": 1, "b": "x"}\n\n{"b": "é", "c": true}\n{"a": 2.5}')
+    assert frame.rows() == [(1.0, "x", None), (None, "é", True), (2.5, None, None)]
+    assert read_json('{"a": NaN}\n{"a": 1.5}\n')["a"].to_list() == [None, 1.5]
+    assert read_json('{"a": null}\n').schema == {"a": pl.String}
+
+
+def test_types_over_all_blocks(read_json, monkeypatch):
+    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    lines = [{"i": i, "late": i if i < 90 else "z", "x": i if i < 50 else i / 2} for i in range(100)]
+    lines[95]["new"] = 1
+    frame = read_json("\n".join(map(json.dumps, lines)))
+    assert frame.schema == {"i": pl.Int64, "late": pl.String, "x": pl.Float64, "new": pl.Int64}
+    assert frame["late"].to_list() == [str(i) if i < 90 else "z" for i in range(100)]
+    assert frame["new"].drop_nulls().to_list() == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": 1}\n{"a": tru}\n', "line 2: not JSON"),
+        ('{"a": 1}\n\n{"a": 1\n', "line 3: not JSON"),
+        ('[\n{"a": 1}\n]\n', "line 1: not JSON.*an array of objects is not JSON lines"),
+        ('[{"a": 1}]\n', "line 1: a JSON list, not an object"),
+        ('{"a": true}\n{"a": 1}\n', "line 2: 'a' is a number, and true or false before"),
+        ("\n\n", "is empty"),
+    ],
+)
+def test_malformed_lines(read_json, text, message):
+    with pytest.raises(DataError, match=r"a\.jsonl.* ?" + message):
+        read_json(text)
+
+
+def test_types_that_change_between_blocks(read_json, monkeypatch):
+    monkeypatch.setattr(dialect, "_CHUNK", 64)
+    with pytest.raises(DataError, match="'a' is Boolean before line 17 and Int64 after it"):
+        read_json('{"a": true}\n' * 16 + '{"a": 1}\n' * 20)
+
+
+values = st.one_of(st.none(), st.integers(-(2**62), 2**62))
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries({"i": values, "t": st.none() | st.text(max_size=5)}), min_size=1, max_size=20
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_what_pythons_json_writes_comes_back(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("json") / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read(path).rows(named=True) == [dict(row) for row in rows]

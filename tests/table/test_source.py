@@ -1,0 +1,107 @@
+"""Finding the files of a table, and what they are."""
+
+import gzip
+import io
+import sys
+
+import pyarrow
+import pytest
+
+from lamina.errors import DataError, MissingPackageError
+from lamina.table.source import format_of_name, open_sources, open_zstd
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "compression"),
+    [
+        ("a.csv", "csv", ""),
+        ("A.CSV.GZ", "csv", "gz"),
+        ("a.tsv.zst", "tsv", "zst"),
+        ("a.pq", "parquet", ""),
+        ("a.arrow", "feather", ""),
+        ("a.ndjson", "jsonl", ""),
+        ("a.npz", "npz", ""),
+        ("t10k-images-idx3-ubyte.gz", "idx", "gz"),
+        ("t10k-images.idx3-ubyte", "idx", ""),
+        ("archive.gz", None, "gz"),
+        ("a", None, ""),
+    ],
+)
+def test_formats_by_name(name, format, compression):
+    assert format_of_name(name) == (format, compression)
+
+
+@pytest.mark.parametrize(
+    ("content", "format"),
+    [
+        (b"a,b\n1,2\n", "csv"),
+        (b"\xef\xbb\xbf {}\n", "jsonl"),
+        (b"PAR1....", "parquet"),
+        (b"ARROW1..", "feather"),
+        (b"PK\x03\x04..", "npz"),
+        (b"\x00\x00\x08\x03....", "idx"),
+        (b"", "csv"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_formats_by_content(tmp_path, content, format, packed):
+    (tmp_path / "file").write_bytes(gzip.compress(content) if packed else content)
+    with open_sources(tmp_path / "file") as (source,):
+        assert (source.format, source.compression) == (format, "gz" if packed else "")
+        with source.open() as file:
+            assert file.read() == content
+        assert source.unpacked().read_bytes() == content
+
+
+def test_a_glob_several_files_and_a_given_format(tmp_path):
+    for name in ("b.txt", "a.txt", "c.csv"):
+        (tmp_path / name).write_text("x\n")
+    with open_sources([tmp_path / "*.txt", tmp_path / "c.csv"], "tsv") as sources:
+        assert [(source.path.name, source.format) for source in sources] == [
+            ("a.txt", "tsv"), ("b.txt", "tsv"), ("c.csv", "tsv")
+        ]  # fmt: skip
+
+
+def test_standard_input_can_be_read_twice(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(b'{"a": 1}\n'))))
+    with open_sources("-") as (source,):
+        assert (source.format, source.name) == ("jsonl", "standard input")
+        for _ in range(2):
+            with source.open() as file:
+                assert file.read() == b'{"a": 1}\n'
+        scratch = source.scratch
+    assert not scratch.exists()
+
+
+def test_what_is_not_there(tmp_path):
+    (tmp_path / "train.csv").write_text("x\n")
+    with (
+        pytest.raises(DataError, match=r"no file .*trian.csv'\. Did you mean 'train.csv'"),
+        open_sources(tmp_path / "trian.csv"),
+    ):
+        pass
+    with pytest.raises(DataError, match=r"no file fits .*\*.parquet"), open_sources(tmp_path / "*.parquet"):
+        pass
+    with pytest.raises(DataError, match="no file is given"), open_sources([]):
+        pass
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_truncated_packed_files(tmp_path, codec):
+    suffix = {"gzip": "gz", "zstd": "zst"}[codec]
+    content = b"".join(b"%d,%d\n" % (i, i * i) for i in range(1000))
+    packed = gzip.compress(content) if codec == "gzip" else pyarrow.compress(content, codec, asbytes=True)
+    (tmp_path / f"a.csv.{suffix}").write_bytes(packed[:-20])
+    with (
+        open_sources(tmp_path / f"a.csv.{suffix}") as (source,),
+        pytest.raises(DataError, match="truncated or corrupt"),
+        source.open() as file,
+    ):
+        file.read()
+
+
+def test_zstd_without_a_package_for_it(tmp_path, monkeypatch):
+    for module in ("compression.zstd", "backports.zstd", "pyarrow"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingPackageError, match="pip install"), open_zstd(tmp_path / "a", "rb"):
+        pass
