@@ -27,7 +27,8 @@ __all__ = ["Kernel", "fuse", "is_alias", "is_expensive", "only_moves_ones"]
 _EXPENSIVE = frozenset({  # more than a few instructions
     "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh", "sigmoid", "erf",
     "erfinv", "power", "gammaln", "digamma", "arctan2", "arcsin", "arccos", "arctan", "sinh", "cosh",
-    "arcsinh", "arccosh", "arctanh", "divide", "sqrt", "rsqrt", "cbrt", "mod", "take", "gather_nd",
+    "arcsinh", "arccosh", "arctanh", "divide", "sqrt", "rsqrt", "cbrt", "mod", "take", "gather_nd", "concat",
+    "place", "slice_assign",
 })  # fmt: skip
 
 

@@ -74,15 +74,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class Frame:
-    """A kernel's pointers: `leaves` (what it reads), then the places of each store, the numbers, the scratch memory."""
+    """A kernel's pointers: `leaves` (the buffers and numbers that it reads), the places of each store, the scratch."""
 
     leaves: tuple[Node, ...]
     slots: tuple[Slot, ...]
     targets: dict[Node, range]
-
-    @property
-    def numbers(self) -> int:
-        return len(self.slots) - 2
 
     @property
     def scratch(self) -> int:
@@ -91,18 +87,20 @@ class Frame:
     @classmethod
     def of(cls, plan: Plan, kernel: Kernel, layout: Layout) -> Frame:
         """The frame of a kernel of a plan."""
-        leaves = tuple(n for n in memory_leaves(kernel, plan) if not isinstance(n.op, Scalar))
-        slots = [layout.slot(_place_of(n, plan)) for n in leaves]
+        leaves = tuple(memory_leaves(kernel, plan))
+        slots = [_slot_of(n, plan, layout) for n in leaves]
         targets: dict[Node, range] = {}
         for node in kernel.stores:
             places = plan.places[node]
             targets[node] = range(len(slots), len(slots) + len(places))
             slots += [layout.slot(place) for place in places]
-        return cls(leaves, (*slots, Slot(Layout.NUMBERS), Slot(layout.scratch)), targets)
+        return cls(leaves, (*slots, Slot(layout.scratch)), targets)
 
 
-def _place_of(node: Node, plan: Plan) -> Place:
-    return Place("input", node.op.slot) if isinstance(node.op, Input) else plan.places[node][0]
+def _slot_of(node: Node, plan: Plan, layout: Layout) -> Slot:
+    if isinstance(node.op, Scalar):
+        return Slot(Layout.NUMBERS, 8 * node.op.slot)
+    return layout.slot(Place("input", node.op.slot) if isinstance(node.op, Input) else plan.places[node][0])
 
 
 def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
@@ -164,5 +162,5 @@ def _operator(node: Node, is_leaf: bool) -> str:
     if isinstance(node.op, Constant):
         return repr(node.op.value)
     if isinstance(node.op, Scalar):
-        return f"scalar {node.op.slot}"
+        return "number"
     return "memory" if is_leaf else f"{node.op.name} {sorted(node.params.items())}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -76,11 +76,12 @@ def _emit_steps(
 
 def _emit_kernel(b: Builder, plan: Plan, kernel: Kernel, frame: Frame) -> None:
     memory = b.pointer_argument("arguments")
-    pointers = {node: b.load_pointer(memory, i) for i, node in enumerate(frame.leaves)}
+    leaves = {node: b.load_pointer(memory, i) for i, node in enumerate(frame.leaves)}
     targets = {node: [b.load_pointer(memory, i) for i in where] for node, where in frame.targets.items()}
-    numbers = _numbers(b, kernel, plan, b.load_pointer(memory, frame.numbers))
+    numbers = _numbers(b, kernel, plan, leaves)
+    buffers = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
     scratch = b.load_pointer(memory, frame.scratch)
-    _dispatch(Scope(b, kernel, plan.partitions[kernel], Memory(pointers), targets, numbers, scratch))
+    _dispatch(Scope(b, kernel, plan.partitions[kernel], buffers, targets, numbers, scratch))
 
 
 def _dispatch(scope: Scope) -> None:
@@ -104,7 +105,7 @@ def _dispatch(scope: Scope) -> None:
                 emit_transposition(scope, source, pointer)
 
 
-def _numbers(b: Builder, kernel: Kernel, plan: Plan, pointer: Pointer) -> dict[Node, Value]:
+def _numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, Pointer]) -> dict[Node, Value]:
     """The step's numbers and all arithmetic on them alone, computed once for the kernel."""
     numbers: dict[Node, Value] = {}
     members = set(kernel.members)
@@ -117,7 +118,7 @@ def _numbers(b: Builder, kernel: Kernel, plan: Plan, pointer: Pointer) -> dict[N
         for x in node.inputs:
             visit(x)
         if isinstance(node.op, Scalar):
-            numbers[node] = b.load(pointer, node.dtype, node.op.slot)
+            numbers[node] = b.load(leaves[node], node.dtype)
         elif node.shape == () and node.inputs and node not in members and all(_is_known(x) for x in node.inputs):
             numbers[node] = Evaluator(b, Memory({}), 1, numbers).at(node, [])
 
