@@ -1,0 +1,86 @@
+"""Arrays from nothing, against NumPy."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lamina as mx
+from lamina import nd
+from lamina.errors import ContextError
+
+
+def test_shapes_may_be_integers_and_the_default_is_float32() -> None:
+    for x in (nd.zeros(3), nd.ones(3), nd.empty(3), nd.full(3, 7), nd.zeros((3,)), nd.zeros([3])):
+        assert x.shape == (3,)
+        assert x.dtype == np.float32
+    assert nd.ones((2, 3), dtype="int32").dtype == np.int32
+    assert nd.full((2,), 7).asnumpy().tolist() == [7, 7]
+    assert nd.zeros((2, 0)).size == 0
+
+
+def test_like() -> None:
+    x = nd.array([[1, 2]], ctx=mx.cpu(1), dtype="float64")
+    for y, value in ((nd.zeros_like(x), 0), (nd.ones_like(x), 1), (x.zeros_like(), 0), (x.ones_like(), 1)):
+        assert (y.shape, y.dtype, y.context) == (x.shape, x.dtype, x.context)
+        assert y.asnumpy().tolist() == [[value, value]]
+
+
+@given(st.floats(-5, 5), st.floats(-5, 5), st.sampled_from([-2, -0.75, 0.3, 1, 3]), st.integers(1, 3))
+def test_arange(start: float, stop: float, step: float, repeat: int) -> None:
+    expected = np.repeat(np.arange(start, stop, step), repeat).astype(np.float32)
+    np.testing.assert_allclose(nd.arange(start, stop, step, repeat).asnumpy(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_arange_forms() -> None:
+    assert nd.arange(4).asnumpy().tolist() == [0, 1, 2, 3]
+    assert nd.arange(4).dtype == np.float32
+    assert nd.arange(2, 4, dtype="int64").dtype == np.int64
+    assert nd.arange(0).shape == (0,)
+
+
+@pytest.mark.parametrize("endpoint", [True, False])
+@pytest.mark.parametrize("num", [1, 2, 7])
+def test_linspace(num: int, endpoint: bool) -> None:
+    expected = np.linspace(-1, 3, num, endpoint)
+    np.testing.assert_allclose(nd.linspace(-1, 3, num, endpoint).asnumpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "m", "k"), [(3, 0, 0), (2, 4, 1), (4, 2, -1), (3, 3, 5)])
+def test_eye(n: int, m: int, k: int) -> None:
+    out = nd.eye(n, m, k)
+    assert out.dtype == np.float32
+    np.testing.assert_array_equal(out.asnumpy(), np.eye(n, m or None, k))
+
+
+def test_array_takes_anything_numpy_does() -> None:
+    assert nd.array(3).shape == (1,)
+    assert nd.array([[1, 2], [3, 4]]).dtype == np.float32
+    assert nd.array(np.arange(3)).dtype == np.float32
+    assert nd.array(np.arange(3.0)).dtype == np.float32
+    assert nd.array(np.arange(3.0), dtype="float64").dtype == np.float64
+    assert nd.array(nd.array([1], dtype="int32")).dtype == np.int32
+    assert nd.array([True, False], dtype="bool").asnumpy().tolist() == [True, False]
+    assert nd.array(range(3)).shape == (3,)
+
+
+def test_array_copies() -> None:
+    a = np.zeros(2, np.float32)
+    x = nd.array(a)
+    y = nd.array(x)
+    a[:], x[0] = 5, 7
+    assert x.asnumpy().tolist() == [7, 0]
+    assert y.asnumpy().tolist() == [0, 0]
+
+
+def test_contexts() -> None:
+    assert nd.zeros(2).context == mx.cpu()
+    with mx.cpu(2):
+        assert nd.zeros(2).context == mx.cpu(2)
+        assert nd.array([1]).context == mx.cpu(2)
+    with pytest.raises(ContextError, match=r"gpu\(0\) has no backend.*Use mx.cpu\(\) instead"):
+        nd.zeros(2, ctx=mx.gpu())
+    with pytest.raises(ContextError):
+        nd.array([1], ctx=mx.gpu())
+    with pytest.raises(ContextError):
+        nd.ones(2).as_in_context(mx.gpu())
