@@ -1,0 +1,93 @@
+"""lamina against its peers, side by side in one run: tables of medians and ratios, and a plot.
+
+    python benchmarks/compare.py                        # everything; the first time it installs the peers
+    python benchmarks/compare.py --quick --only epoch,loop --json out.json
+
+Each contestant works in a process of its own on the same data from the same initial weights, with the same number of
+threads. They take turns in rounds; a turn that other processes disturbed is repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import environment
+
+if __name__ == "__main__":
+    environment.enter()
+
+from measure import Contestant, measure_in_rounds
+from report import Result, as_json, console, heading, print_table
+from workloads import WORKLOADS
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    arguments = _arguments()
+    from peak import peak_flops
+
+    peak = peak_flops(arguments.threads)
+    out = console()
+    heading(out, arguments.threads, peak)
+    results: list[Result] = []
+    for name in arguments.only:
+        result = _measure(name, arguments, peak)
+        results.append(result)
+        print_table(out, result)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(as_json(results, arguments.threads), indent=1) + "\n")
+    if arguments.plot:
+        from plot import draw
+
+        draw(results, arguments.plot)
+
+
+def _measure(name: str, arguments: argparse.Namespace, peak: float) -> Result:
+    workload = WORKLOADS[name]
+    chosen = [c for c in workload.contestants if c in arguments.contestants]
+    contestants = [Contestant(c, name, arguments.threads, arguments.examples) for c in chosen]
+    measure_in_rounds(contestants, arguments.repeats, _progress, workload.fresh)
+    _progress("")
+    return Result(name, workload, contestants, peak, arguments.examples)
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    everybody = sorted({c for w in WORKLOADS.values() for c in w.contestants})
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", type=_names(list(WORKLOADS)), default=list(WORKLOADS), metavar="NAME,…")
+    parser.add_argument("--contestants", type=_names(everybody), default=everybody, metavar="NAME,…")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="3 rounds instead of 9")
+    parser.add_argument("--rounds", dest="repeats", type=int, help="so many rounds")
+    parser.add_argument("--examples", type=int, help="fewer examples than the workloads have")
+    parser.add_argument("--json", type=Path, help="write all measurements to this file")
+    parser.add_argument("--plot", type=Path, help="draw the results into this PNG")
+    arguments = parser.parse_args()
+    arguments.repeats = arguments.repeats or (3 if arguments.quick else 9)
+    return arguments
+
+
+def _names(known: list[str]):
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
+        return names
+
+    return parse
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""One contestant at one workload, in a process of its own.
+
+Prints a line of JSON when it is ready, then one for each line that it reads: the seconds that the work took.
+
+    python benchmarks/worker.py lamina epoch --repeats 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from importlib import import_module
+
+from workloads import WORKLOADS, Sample, Task
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    arguments = _arguments()
+    _pin(arguments.threads)
+    contestant = import_module(f"contestants.{arguments.contestant}_")
+    task = _sized(WORKLOADS[arguments.workload].task, arguments.examples)
+    start = time.perf_counter()
+    try:
+        run = contestant.FACTORIES[arguments.workload](task)
+    except contestant.UNAVAILABLE as error:
+        _say(unavailable=str(error).splitlines()[0])
+        return
+    share = run.share if isinstance(run, Sample) else 1.0
+    _say(setup=time.perf_counter() - start, version=contestant.version(), share=share)
+    for _ in _requests(arguments.repeats):
+        start, cpu = time.perf_counter(), _cpu_seconds()
+        run()
+        _say(seconds=(time.perf_counter() - start) / share, cpu=_cpu_seconds() - cpu)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("contestant")
+    parser.add_argument("workload", choices=WORKLOADS)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--examples", type=int, help="fewer examples than the workload has")
+    parser.add_argument(
+        "--repeats", type=int, help="measure so often; default: once for each line on standard input"
+    )
+    return parser.parse_args()
+
+
+def _pin(cores: int) -> None:
+    """Keep every library to the same cores, whatever number of threads it would like to start."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+
+
+def _sized(task: Task, examples: int | None) -> Task:
+    return task if examples is None else dataclasses.replace(task, examples=examples)
+
+
+def _requests(repeats: int | None) -> Iterable[object]:
+    return sys.stdin if repeats is None else range(repeats)
+
+
+def _cpu_seconds() -> float:
+    """What this process, its threads and its finished children have used of the processors."""
+    return sum(os.times()[:4])
+
+
+def _say(**values: object) -> None:
+    print(json.dumps(values), flush=True)
+
+
+if __name__ == "__main__":
+    main()
