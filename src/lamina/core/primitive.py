@@ -91,7 +91,11 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def __reduce__(self) -> tuple[Callable[[str], Primitive], tuple[str]]:
-        return (REGISTRY.__getitem__, (self.name,))
+        return (_by_name, (self.name,))
+
+
+def _by_name(name: str) -> Primitive:
+    return REGISTRY[name]
 
 
 def primitive(
@@ -170,7 +174,9 @@ def _evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) 
     except RuntimeError:  # called from inside another eval (by a signal handler, say)
         with np.errstate(all="ignore"):
             return primitive.eval(*buffers, **params)
-    except (ValueError, TypeError, IndexError):
-        # The check that explains is made only once something went wrong: it costs more than a small operator.
+    except (ValueError, TypeError, IndexError, AttributeError):
+        # The checks that explain are made only once something went wrong: they cost more than a small operator.
+        for x in buffers:
+            np.asarray(x)  # raises for what has no numbers: a stale gradient, a node of a finished trace
         primitive.infer(*buffers, **params)
         raise
