@@ -10,7 +10,7 @@ import numpy as np
 from lamina.core.array import Array
 from lamina.errors import TraceError
 
-__all__ = ["Arguments", "rebuild"]
+__all__ = ["Arguments", "rebuild", "sequence_like"]
 
 
 class Arguments:
@@ -79,7 +79,13 @@ def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[A
     if isinstance(value, int | float | np.number):
         return on_number(value)
     if isinstance(value, tuple | list):
-        return type(value)([rebuild(x, on_array, on_number) for x in value])
+        return sequence_like(value, [rebuild(x, on_array, on_number) for x in value])
     if isinstance(value, dict):
         return {k: rebuild(v, on_array, on_number) for k, v in value.items()}
     return value
+
+
+def sequence_like(original: Any, items: list[Any]) -> Any:
+    """A list, tuple or named tuple of the same type with other items."""
+    make = getattr(type(original), "_make", type(original))
+    return make(items)

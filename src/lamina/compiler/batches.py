@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.compiler.arguments import Arguments
+from lamina.compiler.arguments import Arguments, rebuild, sequence_like
 from lamina.core.array import Array
 from lamina.errors import ShapeError
 
@@ -91,7 +91,6 @@ def _run_eagerly(
 ) -> Any:
     """The same, step by step in Python, for functions that do not compile."""
     from lamina import nd
-    from lamina.compiler.arguments import rebuild
 
     results: list[Any] = []
     for done, row in enumerate(rows, 1):
@@ -115,7 +114,7 @@ def _stack_results(results: list[Any]) -> Any:
     if isinstance(first, nd.NDArray):
         return nd.stack(*results, axis=0)
     if isinstance(first, tuple | list):
-        return type(first)([_stack_results([r[i] for r in results]) for i in range(len(first))])
+        return sequence_like(first, [_stack_results([r[i] for r in results]) for i in range(len(first))])
     if isinstance(first, dict):
         return {k: _stack_results([r[k] for r in results]) for k in first}
     return first

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from lamina.compiler.arguments import sequence_like
 from lamina.compiler.graph import Constant, Graph, Input, Node, Op, Scalar
 from lamina.compiler.numbers import StepNumber
 from lamina.core.array import Array, Value, user_location
-from lamina.core.lowering import Decompose
+from lamina.core.lowering import Contraction, Decompose
 from lamina.core.primitive import REGISTRY, Primitive
 from lamina.core.state import state
 from lamina.core.tape import recording_suspended
@@ -21,11 +22,11 @@ __all__ = ["Capture", "Captured", "Uncompilable"]
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
-    """The function uses an operator that has no compiled form."""
+    """The function uses something that has no compiled form: `what`, at the user's line."""
 
-    def __init__(self, operator: str, location: str) -> None:
-        super().__init__(operator, location)
-        self.operator, self.location = operator, location
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what, self.location = what, user_location()
 
 
 @dataclass
@@ -72,12 +73,14 @@ class Capture:
         """The result of a primitive as a node; compositions are opened here."""
         lowering = primitive.lowering
         if lowering is None:
-            raise Uncompilable(primitive.name, user_location())
+            raise Uncompilable(f"the operator {primitive.name!r}")
         if isinstance(lowering, Decompose):
             with recording_suspended():
                 return (self.value(lowering.function(*inputs, **params)),)
         nodes = self._operands(primitive, inputs, params)
         shape, dtype = primitive.infer(*nodes, **params)
+        if isinstance(lowering, Contraction) and dtype.kind != "f":
+            raise Uncompilable(f"the operator {primitive.name!r} for {dtype}")
         return (self._node(primitive, nodes, params, shape, dtype),)
 
     def value(self, array: Array) -> Node:
@@ -182,6 +185,8 @@ class Capture:
 
     def _node(self, op: Op, inputs: Sequence[Node], params: Any, shape: tuple[int, ...], dtype: Any) -> Node:
         node = Node(op, inputs, params, shape, np.dtype(dtype))
+        if node.dtype not in _COMPILED_DTYPES:
+            raise Uncompilable(f"the dtype {node.dtype}")
         self._nodes.add(node)
         return node
 
@@ -250,8 +255,7 @@ class Capture:
             results.append(self.value(result))
             return Result(len(results) - 1, result._context)
         if isinstance(result, tuple | list):
-            items = [self._template(x, results) for x in result]
-            return tuple(items) if isinstance(result, tuple) else items
+            return sequence_like(result, [self._template(x, results) for x in result])
         if isinstance(result, dict):
             return {k: self._template(v, results) for k, v in result.items()}
         if isinstance(result, StepNumber):
@@ -266,6 +270,12 @@ class Result:
 
     number: int
     context: Any
+
+
+_COMPILED_DTYPES = frozenset(
+    map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
+)
+"""Those that generated code computes with."""
 
 
 def _is_whole(x: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 import threading
 import warnings
 from collections import OrderedDict
@@ -41,15 +42,18 @@ class CompiledFunction:
         self._entries: OrderedDict[Any, Any] = OrderedDict()
         self._fixed: frozenset[int] = frozenset()
         self._closure: frozenset[int] = frozenset()
-        self._eager_reasons: set[str] = set()
+        self._eager: set[Any] = set()  # keys of `_entries` for which there is no compiled form
         self.pullbacks: dict[Any, Any] = {}
         self._lock = threading.RLock()
         self._name = str(getattr(function, "__name__", function))
+        self._qualified_name = str(getattr(function, "__qualname__", self._name))
+        self._attribute = self._name
         self._names = _parameter_names(function)
         self._warned = False
+        self._told: set[str] = set()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if state.trace is not None or self._eager_reasons or not _enabled():
+        if state.trace is not None or not _enabled():
             return self._function(*args, **kwargs)
         values = [*args, *kwargs.values()]
         if state.recording:
@@ -66,6 +70,23 @@ class CompiledFunction:
         except Overlap as overlap:
             self._run_eagerly_once(str(overlap))
             return self._function(*args, **kwargs)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Decorated methods: each object has its own compiled one, kept in its ``__dict__`` from the first use on."""
+        if instance is None:
+            return self
+        bound = CompiledFunction(self._function.__get__(instance, owner), self._keep_gradients)
+        bound._attribute = self._attribute
+        vars(instance)[self._attribute] = bound
+        return bound
+
+    def __reduce__(self) -> Any:
+        """Pickled and copied like a function: by its name; a method by its object and name."""
+        owner = getattr(self._function, "__self__", None)
+        return self._qualified_name if owner is None else (getattr, (owner, self._attribute))
 
     def run_batches(
         self, indices: Any, *args: Any, progress: Callable[[int, int], None] | None = None, **kwargs: Any
@@ -112,6 +133,8 @@ class CompiledFunction:
         entry = self._entries.get(key)
         if entry is not None and entry.is_valid():
             return entry, taken
+        if key in self._eager:
+            return None, taken
         with self._lock:
             return self._compile(values, names, batch)
 
@@ -129,7 +152,7 @@ class CompiledFunction:
                 self._fixed |= {int(need.argument)}
                 continue
             except Uncompilable as reason:
-                self._stay_eager(reason)
+                self._stay_eager((taken.key, names, batch, state.training), reason)
                 return None, taken
             guards = Guards(self._function)
             if guards.arrays != self._closure:
@@ -174,10 +197,9 @@ class CompiledFunction:
             return
         self._warned = True
         names = self._changing_arguments()
-        warnings.warn(
-            f"lamina.compile: {self._name} was compiled {len(self._entries)} times; {names}. "
-            "Pad batches to few sizes, and pass changing numbers as plain arguments.",
-            stacklevel=4,
+        _warn(
+            f"{self._name} was compiled {len(self._entries)} times; {names}. "
+            "Pad batches to few sizes, and pass changing numbers as plain arguments."
         )
 
     def _changing_arguments(self) -> str:
@@ -197,16 +219,24 @@ class CompiledFunction:
 
     # --- what runs eagerly ---------------------------------------------------------------------------------------
 
-    def _stay_eager(self, reason: Uncompilable) -> None:
-        self._eager_reasons.add(reason.operator)
-        warnings.warn(
-            f"lamina.compile: {self._name} runs eagerly, since the operator {reason.operator!r} "
-            f"({reason.location}) has no compiled form",
-            stacklevel=5,
-        )
+    def _stay_eager(self, key: Any, reason: Uncompilable) -> None:
+        """From now on these arguments run eagerly; each reason is told once."""
+        self._eager.add(key)
+        if reason.what in self._told:
+            return
+        self._told.add(reason.what)
+        _warn(f"{self._name} runs eagerly, since {reason.what} ({reason.location}) has no compiled form")
 
     def _run_eagerly_once(self, reason: str) -> None:
-        warnings.warn(f"lamina.compile: this call of {self._name} runs eagerly: {reason}", stacklevel=3)
+        _warn(f"this call of {self._name} runs eagerly: {reason}")
+
+
+def _warn(message: str) -> None:
+    """A warning at the user's line, the innermost one outside lamina."""
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lamina":
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(f"lamina.compile: {message}", stacklevel=depth)
 
 
 def _enabled() -> bool:

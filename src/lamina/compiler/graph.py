@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.primitive import Primitive
+from lamina.errors import TraceError
 
 __all__ = ["Constant", "Graph", "Input", "Node", "Op", "Scalar", "topological", "users_of"]
 
@@ -85,6 +86,13 @@ class Node:
     def with_inputs(self, inputs: Sequence[Node]) -> Node:
         """The same operator on other inputs of the same types."""
         return Node(self.op, inputs, self.params, self.shape, self.dtype)
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        """Asked by NumPy for numbers, a node has none."""
+        raise TraceError(
+            f"an array of shape {self.shape} was made inside lamina.compile and kept after it returned; "
+            "return it from the compiled function instead"
+        )
 
     def __repr__(self) -> str:
         return f"<node {self.number} {self.op.name} {self.dtype}{list(self.shape)}>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +45,10 @@ class StepNumber:
         """Its node in the graph."""
         return self._node
 
+    @property
+    def _is_whole(self) -> bool:
+        return self._node.dtype.kind == "i"
+
     def as_operand(self, dtype: np.dtype) -> Array:
         """The number in the dtype of the array it meets."""
         return self._capture.scalar_array(self._node, dtype)
@@ -85,9 +88,13 @@ class StepNumber:
         return self._arithmetic("divide", other, True)
 
     def __pow__(self, other: Any) -> Any:
-        return self._arithmetic("power", other)
+        if isinstance(other, StepNumber) and self._is_whole and other._is_whole:
+            return other._value()  # whole or not, as the exponent's sign decides
+        return self._arithmetic("power", float(other) if isinstance(other, int) and other < 0 else other)
 
     def __rpow__(self, other: Any) -> Any:
+        if isinstance(other, int) and self._is_whole:
+            return self._value()
         return self._arithmetic("power", other, True)
 
     def __neg__(self) -> Any:
@@ -108,8 +115,7 @@ class StepNumber:
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __rmod__ = __floordiv__ = (
         __rfloordiv__
     ) = _value
-    __abs__ = __format__ = __str__ = _value
-    __hash__: Callable[[], int] = object.__hash__  # type: ignore[assignment]
+    __abs__ = __format__ = __str__ = __hash__ = _value
 
     def __repr__(self) -> str:
         return f"<a number of the step{f', argument {self._argument}' if self._argument else ''}>"
