@@ -9,8 +9,11 @@ from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_g
 
 if TYPE_CHECKING:
     from lamina import gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
+    from lamina.estimators import MLPClassifier, MLPRegressor
 
 __all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
     "Context",
     "autograd",
     "compile",
@@ -38,7 +41,12 @@ _ON_FIRST_USE = {"gluon", "init", "initializer", "io", "lr_scheduler", "metric",
 """Modules that are imported when they are first used, so that ``import lamina`` stays quick."""
 
 
+_ESTIMATORS = {"MLPClassifier", "MLPRegressor"}
+
+
 def __getattr__(name: str) -> Any:
     if name in _ON_FIRST_USE:
         return import_module(f"lamina.{name}")
+    if name in _ESTIMATORS:
+        return getattr(import_module("lamina.estimators"), name)
     raise AttributeError(f"module 'lamina' has no attribute {name!r}")

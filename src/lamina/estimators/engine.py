@@ -125,7 +125,9 @@ class Trainer:
         without_improvement = 0
         for number in range(1, epochs + 1):
             loss = self._epoch(data, arrays, batch, number)
-            value = None if validation is None or score is None else score(outputs_of(self.network, validation))
+            value = (
+                None if validation is None or score is None else score(outputs_of(self.network, validation))
+            )
             improved = self._note_best(number, loss, value)
             without_improvement = 0 if improved else without_improvement + 1
             yield Epoch(number, loss, value, self.best_epoch == number, time.perf_counter() - start)
@@ -255,7 +257,9 @@ def outputs_of(network: Network, data: Data) -> np.ndarray:
     """The network's outputs for all rows, in prediction mode, some rows at a time."""
     forward = getattr(network, "_compiled", None)
     if forward is None:
-        forward = network._compiled = lamina.compile(lambda numeric, codes=None: network.forward(numeric, codes))  # type: ignore[attr-defined]
+        forward = network._compiled = lamina.compile(
+            lambda numeric, codes=None: network.forward(numeric, codes)
+        )  # type: ignore[attr-defined]
     codes = data.codes if network.architecture.cardinalities else None
     results: list[np.ndarray] = []
     for begin in range(0, len(data), _PREDICT_ROWS):

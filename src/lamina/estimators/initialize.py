@@ -34,7 +34,9 @@ def build_network(
         _add_plain_layers(network, rng)
         return network
     rows = rng.choice(len(numeric), min(_ROWS, len(numeric)), replace=False)
-    x = network.embed(nd.array(numeric[rows]), None if codes is None else nd.array(codes[rows], dtype=np.int32))
+    x = network.embed(
+        nd.array(numeric[rows]), None if codes is None else nd.array(codes[rows], dtype=np.int32)
+    )
     for i, activation in enumerate([*architecture.activations(), None]):
         width = _widths(architecture)[i + 1]
         _add_fitted_layer(network, i, x.asnumpy(), width, rng)
@@ -56,7 +58,9 @@ def _add_input_parameters(network: Network, rng: np.random.Generator) -> None:
         rate = _RATES["number"]
         network.add("frequency", rng.normal(0, _FREQUENCY_SCALE, shape), rate=rate)
         network.add("phase", rng.uniform(-np.pi, np.pi, shape), rate=rate)
-        network.add("number", rng.uniform(-bound, bound, (parts.numbers, _FREQUENCIES, _NUMBER_WIDTH)), rate=rate)
+        network.add(
+            "number", rng.uniform(-bound, bound, (parts.numbers, _FREQUENCIES, _NUMBER_WIDTH)), rate=rate
+        )
         network.add("number_bias", rng.uniform(-bound, bound, (parts.numbers, 1, _NUMBER_WIDTH)), rate=rate)
     for j, cardinality in enumerate(parts.cardinalities):
         network.add(f"embedding{j}", rng.normal(0, 1, (cardinality, parts.embedding_width)))
@@ -75,7 +79,9 @@ def _add_fitted_layer(network: Network, i: int, x: np.ndarray, width: int, rng: 
     share /= share.sum(axis=0)
     at = rng.integers(0, len(z), (_BIAS_ROWS, width))
     network.add(f"weight{i}", weight * factor)
-    network.add(f"bias{i}", -(share * np.take_along_axis(z, at, 0)).sum(axis=0), rate=_RATES["bias"], decay=False)
+    network.add(
+        f"bias{i}", -(share * np.take_along_axis(z, at, 0)).sum(axis=0), rate=_RATES["bias"], decay=False
+    )
 
 
 def _add_hidden_extras(network: Network, i: int, width: int) -> None:

@@ -7,7 +7,16 @@ from collections.abc import Callable
 from lamina import nd
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["Loss", "absolute_error", "cross_entropy", "huber", "multilabel", "poisson", "quantile", "squared_error"]
+__all__ = [
+    "Loss",
+    "absolute_error",
+    "cross_entropy",
+    "huber",
+    "multilabel",
+    "poisson",
+    "quantile",
+    "squared_error",
+]
 
 Loss = Callable[[NDArray, NDArray], NDArray]
 """``loss(outputs, target)``: outputs (rows, k); target (rows,) class numbers, or (rows, k) numbers; result (rows,)."""
@@ -67,5 +76,3 @@ def quantile(level: float = 0.5) -> Loss:
 def poisson(outputs: NDArray, target: NDArray) -> NDArray:
     """exp(z) − y·z for outputs z = log of the expected count."""
     return nd.mean(nd.exp(outputs) - target * outputs, axis=1)
-
-

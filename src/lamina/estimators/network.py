@@ -68,7 +68,9 @@ class Architecture:
 
     def activations(self) -> list[Activation]:
         """The activation of each hidden layer."""
-        return [activation_by_name(name) for name in _for_each(self.activation, len(self.hidden), "activation")]
+        return [
+            activation_by_name(name) for name in _for_each(self.activation, len(self.hidden), "activation")
+        ]
 
     def dropouts(self) -> list[float]:
         """The dropout rate of each hidden layer."""
@@ -204,5 +206,3 @@ def _drop(x: NDArray, rate: float, factor: float | Any) -> NDArray:
     p = factor * rate
     kept = nd.random.uniform(shape=x.shape) >= p
     return x * kept * (1 / (1 - p))
-
-

@@ -1,0 +1,423 @@
+"""What the classifier and the regressor share: settings, encoding of tables, training, prediction."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import MissingPackageError
+
+try:
+    from sklearn.base import BaseEstimator
+    from sklearn.exceptions import ConvergenceWarning, NotFittedError
+    from sklearn.utils import check_random_state
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+except ImportError as error:
+    raise MissingPackageError(
+        "lamina's estimators need scikit-learn: pip install 'lamina[sklearn]'"
+    ) from error
+
+from lamina.estimators.activations import activation_by_name
+from lamina.estimators.engine import Data, Optimization, Trainer, outputs_of
+from lamina.estimators.initialize import build_network
+from lamina.estimators.network import Architecture, Network
+from lamina.estimators.presets import resolve
+from lamina.estimators.schedules import SCHEDULES
+from lamina.table.encode import TableEncoder
+from lamina.table.kinds import infer
+
+__all__ = ["BaseMLP"]
+
+_SETTINGS = (
+    "hidden_layer_sizes", "activation", "solver", "alpha", "batch_size", "learning_rate", "learning_rate_init",
+    "max_iter", "tol", "early_stopping", "validation_fraction", "beta_1", "beta_2", "epsilon", "n_iter_no_change",
+    "dropout", "normalization", "weight_decay", "regularization_schedule", "label_smoothing", "number_embedding",
+    "embedding_width", "input_scale", "learned_activation", "ntk", "preprocess", "drop_last",
+)  # fmt: skip
+
+
+class BaseMLP(BaseEstimator):
+    """The common part of `MLPClassifier` and `MLPRegressor`, which document the parameters."""
+
+    _task: str
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = None,
+        activation: Any = None,
+        *,
+        preset: str = "default",
+        loss: Any = None,
+        solver: str | None = None,
+        alpha: float | None = None,
+        batch_size: int | str | None = None,
+        learning_rate: str | None = None,
+        learning_rate_init: float | None = None,
+        max_iter: int | None = None,
+        random_state: Any = None,
+        tol: float | None = None,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool | None = None,
+        validation_fraction: float | None = None,
+        beta_1: float | None = None,
+        beta_2: float | None = None,
+        epsilon: float | None = None,
+        n_iter_no_change: int | None = None,
+        dropout: Any = None,
+        normalization: str | None = None,
+        weight_decay: float | None = None,
+        regularization_schedule: str | None = None,
+        label_smoothing: float | None = None,
+        number_embedding: bool | None = None,
+        embedding_width: int | None = None,
+        input_scale: bool | None = None,
+        learned_activation: bool | None = None,
+        ntk: bool | None = None,
+        preprocess: bool | None = None,
+        drop_last: bool | None = None,
+        column_kinds: Mapping[Any, str] | None = None,
+        scoring: Any = None,
+        callbacks: Any = None,
+    ) -> None:
+        values = locals()
+        for name in inspect.signature(BaseMLP.__init__).parameters:
+            if name != "self":
+                setattr(self, name, values[name])
+
+    # --- settings ------------------------------------------------------------------------------------------------
+
+    def _resolved(self) -> dict[str, Any]:
+        """All settings, the preset's where the user gave none; checked."""
+        given = {name: getattr(self, name, None) for name in _SETTINGS}
+        if given["batch_size"] == "auto":
+            given["batch_size"] = None
+        settings = resolve(self.preset, self._task, given)
+        hidden = settings["hidden_layer_sizes"]
+        settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
+        _check_settings(settings)
+        return settings
+
+    def _optimization(self, settings: Mapping[str, Any]) -> Optimization:
+        rate = settings["learning_rate"]
+        return Optimization(
+            epochs=settings["max_iter"],
+            batch_size=settings["batch_size"],
+            rate=settings["learning_rate_init"],
+            schedule=rate,
+            betas=(settings["beta_1"], settings["beta_2"]),
+            epsilon=settings["epsilon"],
+            decay=settings["weight_decay"],
+            l2=settings["alpha"],
+            regularization_schedule=settings["regularization_schedule"],
+            drop_last=settings["drop_last"],
+            patience=settings["n_iter_no_change"],
+            tolerance=settings["tol"],
+            solver=settings["solver"],
+            momentum=self.momentum,
+            nesterov=self.nesterovs_momentum,
+        )
+
+    # --- what the subclasses say ---------------------------------------------------------------------------------
+
+    def _encode_target(self, y: Any, *, first: bool) -> np.ndarray:
+        """`y` as the loss takes it; `first`: learn classes or scale from it."""
+        raise TypeError(f"{type(self).__name__} must say how its target is encoded")
+
+    def _loss_function(self, settings: Mapping[str, Any]) -> Any:
+        raise TypeError(f"{type(self).__name__} must say which loss it has")
+
+    def _outputs(self) -> int:
+        raise TypeError(f"{type(self).__name__} must say how many outputs it has")
+
+    def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        raise TypeError(f"{type(self).__name__} must say how outputs are judged")
+
+    def _stratification(self, target: np.ndarray) -> Any:
+        return None
+
+    # --- fitting -------------------------------------------------------------------------------------------------
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any) -> Any:
+        settings = self._resolved()
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        X, y = self._checked(X, y, reset=True)
+        continuing = self.warm_start and hasattr(self, "_network")
+        target = self._encode_target(y, first=not (continuing and hasattr(self, "classes_")))
+        weights = self._weights(sample_weight, y, X)
+        train_rows, validation = self._validation(X, target, weights, eval_set, settings, rng)
+        if not continuing:
+            self._fit_encoder(X, train_rows, settings)
+        encoded = self._encoder.transform(X)
+        data = Data(encoded.numeric, encoded.codes, target, weights)
+        train, held_out = _rows(data, train_rows), validation if isinstance(validation, Data) else None
+        if held_out is None and validation is not None:
+            held_out = _rows(data, validation)
+        if eval_set is not None:
+            held_out = self._evaluation_data(eval_set)
+        if not continuing:
+            self._build(train, settings, rng)
+        self._train(train, held_out, settings, rng)
+        return self
+
+    def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        """Input validated: arrays by scikit-learn, data frames as they are."""
+        from lamina.estimators.inputs import check_inputs
+
+        return check_inputs(self, X, y, reset=reset, validate=validate_data)
+
+    def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
+        """Weights of the rows with mean 1, or None."""
+        if sample_weight is None:
+            return None
+        weights = _check_sample_weight(sample_weight, np.empty((_length(X), 1)), dtype=np.float32)
+        total = float(weights.sum())
+        if not total > 0:
+            raise ValueError("sample_weight: all weights are zero, so there is nothing to learn from")
+        return np.ascontiguousarray(weights * (len(weights) / total), dtype=np.float32)
+
+    def _validation(
+        self, X: Any, target: np.ndarray, weights: Any, eval_set: Any, settings: Mapping[str, Any], rng: Any
+    ) -> tuple[np.ndarray, Any]:
+        """The training rows, and the validation rows (None without)."""
+        everything = np.arange(_length(X))
+        if weights is not None:
+            everything = everything[weights > 0]
+        if eval_set is not None or not settings["early_stopping"] or len(everything) < _FEWEST_FOR_VALIDATION:
+            return everything, None
+        from lamina.estimators.inputs import hold_out
+
+        return hold_out(everything, settings["validation_fraction"], self._stratification(target), rng)
+
+    def _fit_encoder(self, X: Any, train_rows: np.ndarray, settings: Mapping[str, Any]) -> None:
+        from lamina.estimators.inputs import take_rows
+
+        with warnings.catch_warnings():
+            schema = infer(X, kinds=self.column_kinds)
+        preprocess = settings["preprocess"]
+        encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess)
+        self._encoder = encoder.fit(X if len(train_rows) == _length(X) else take_rows(X, train_rows))
+
+    def _evaluation_data(self, eval_set: Any) -> Data:
+        pair = eval_set[0] if isinstance(eval_set, list) else eval_set
+        X, y = self._checked(*pair, reset=False)
+        encoded = self._encoder.transform(X)
+        return Data(encoded.numeric, encoded.codes, self._encode_target(y, first=False))
+
+    def _build(self, train: Data, settings: Mapping[str, Any], rng: np.random.Generator) -> None:
+        architecture = Architecture(
+            numbers=self._encoder.n_numbers,
+            inputs=train.numeric.shape[1],
+            cardinalities=self._encoder.cardinalities,
+            outputs=self._outputs(),
+            hidden=settings["hidden_layer_sizes"],
+            activation=_hashable(settings["activation"]),
+            dropout=_hashable(settings["dropout"]),
+            number_embedding=settings["number_embedding"],
+            embedding_width=settings["embedding_width"],
+            input_scale=settings["input_scale"],
+            learned_activation=settings["learned_activation"],
+            normalization=settings["normalization"],
+            ntk=settings["ntk"],
+        )
+        self._network = build_network(architecture, train.numeric, train.codes, rng)
+        self.loss_curve_: list[float] = []
+        self.validation_scores_: list[float] | None = None
+        self.n_iter_ = self.t_ = 0
+        self.best_loss_: float | None = np.inf
+        self.best_validation_score_: float | None = None
+
+    def _train(self, train: Data, held_out: Data | None, settings: Mapping[str, Any], rng: Any) -> None:
+        import lamina
+
+        lamina.random.seed(int(rng.integers(2**31)))
+        plan = self._optimization(settings)
+        reporter = self._reporter(plan)
+        trainer = Trainer(self._network, self._loss_function(settings), plan, rng, reporter.on_step)
+        judge = None if held_out is None else self._judge(held_out)
+        stopped = False
+        with reporter:
+            for epoch in trainer.run(train, held_out, judge):
+                self._note(epoch, len(train))
+                reporter.on_epoch(epoch)
+                if any([callback(self, epoch) for callback in _as_list(self.callbacks)]):
+                    stopped = True
+                    break
+        if held_out is not None:
+            trainer.restore_best()
+            self.best_validation_score_, self.best_epoch_ = float(trainer.best_score), trainer.best_epoch
+            self.best_loss_ = None
+        ended_early = stopped or self.n_iter_ < plan.epochs
+        if held_out is None and plan.patience is not None and not ended_early and self.preset == "sklearn":
+            warnings.warn(
+                f"the optimizer reached max_iter={plan.epochs} and has not converged yet",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _judge(self, held_out: Data) -> Callable[[np.ndarray], float]:
+        return lambda outputs: self._score_outputs(outputs, held_out.target, held_out.weights)
+
+    def _note(self, epoch: Any, rows: int) -> None:
+        self.loss_ = epoch.loss
+        self.loss_curve_.append(epoch.loss)
+        self.n_iter_ += 1
+        self.t_ += rows
+        if self.best_loss_ is not None:
+            self.best_loss_ = min(self.best_loss_, epoch.loss)
+        if epoch.score is not None:
+            self.validation_scores_ = [*(self.validation_scores_ or []), float(epoch.score)]
+
+    def _reporter(self, plan: Optimization) -> Any:
+        from lamina.estimators.report import reporter
+
+        return reporter(self.verbose, plan.epochs)
+
+    # --- prediction ----------------------------------------------------------------------------------------------
+
+    def _raw(self, X: Any) -> np.ndarray:
+        """The network's outputs, (rows, outputs)."""
+        check_is_fitted(self, "_network")
+        X, _ = self._checked(X, None, reset=False)
+        encoded = self._encoder.transform(X)
+        return outputs_of(self._network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """The weight matrices, (in, out) each, as they multiply a layer's input."""
+        network = self._fitted_network()
+        scales = [1 / np.sqrt(n) if network.architecture.ntk else 1.0 for n in self._layer_widths()]
+        return [network[f"weight{i}"].asnumpy() * np.float32(s) for i, s in enumerate(scales)]
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """The bias vectors."""
+        network = self._fitted_network()
+        return [network[f"bias{i}"].asnumpy() for i in range(self.n_layers_ - 1)]
+
+    @property
+    def n_layers_(self) -> int:
+        """The number of layers, input and output included."""
+        return len(self._fitted_network().architecture.hidden) + 2
+
+    @property
+    def n_outputs_(self) -> int:
+        """The number of outputs."""
+        return self._fitted_network().architecture.outputs
+
+    def _layer_widths(self) -> list[int]:
+        parts = self._fitted_network().architecture
+        return [parts.width, *parts.hidden]
+
+    def _fitted_network(self) -> Network:
+        network = self.__dict__.get("_network")
+        if network is None:
+            # An AttributeError too, so that hasattr says no before fit.
+            raise _NotFittedAttribute(f"this {type(self).__name__} is not fitted yet; call fit first")
+        return network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and joblib: the network as plain arrays."""
+        state = super().__getstate__().copy()
+        network = state.pop("_network", None)
+        if network is not None:
+            state["_network_state"] = (network.architecture, _plain(network))
+        encoder = state.pop("_encoder", None)
+        if encoder is not None:
+            state["_encoder_state"] = encoder.state()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        network, encoder = state.pop("_network_state", None), state.pop("_encoder_state", None)
+        super().__setstate__(state)
+        if network is not None:
+            self._network = _rebuilt(*network)
+        if encoder is not None:
+            self._encoder = TableEncoder.from_state(*encoder)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.non_deterministic = False
+        return tags
+
+
+class _NotFittedAttribute(NotFittedError, AttributeError):
+    pass
+
+
+_FEWEST_FOR_VALIDATION = 10
+
+
+def _rows(data: Data, rows: np.ndarray) -> Data:
+    """Some rows of data; the data itself if these are all."""
+    if len(rows) == len(data):
+        return data
+    weights = None if data.weights is None else data.weights[rows]
+    codes = None if data.codes is None else data.codes[rows]
+    return Data(data.numeric[rows], codes, data.target[rows], weights)
+
+
+def _length(X: Any) -> int:
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | np.ndarray) else value
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _plain(network: Network) -> dict[str, Any]:
+    weights = {name: (w.array.asnumpy(), w.rate, w.decay) for name, w in network.weights.items()}
+    return {"weights": weights, "running": {name: x.asnumpy() for name, x in network.running.items()}}
+
+
+def _rebuilt(architecture: Architecture, state: dict[str, Any]) -> Network:
+    from lamina import nd
+
+    network = Network(architecture)
+    for name, (values, rate, decay) in state["weights"].items():
+        network.add(name, values, rate=rate, decay=decay)
+    network.running.update({name: nd.array(x) for name, x in state["running"].items()})
+    return network
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    """Raise `ValueError` with the setting's name for values that cannot work."""
+    if any(not isinstance(n, int | np.integer) or n < 1 for n in settings["hidden_layer_sizes"]):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {settings['hidden_layer_sizes']}")
+    for name in ("max_iter", "batch_size"):
+        if not isinstance(settings[name], int | np.integer) or settings[name] < 1:
+            raise ValueError(f"{name} must be a whole number >= 1, got {settings[name]!r}")
+    if not settings["learning_rate_init"] > 0:
+        raise ValueError(f"learning_rate_init must be > 0, got {settings['learning_rate_init']!r}")
+    if not 0 < settings["validation_fraction"] < 1:
+        raise ValueError(f"validation_fraction must lie in (0, 1), got {settings['validation_fraction']!r}")
+    for name in ("alpha", "weight_decay"):
+        if settings[name] < 0:
+            raise ValueError(f"{name} must be >= 0, got {settings[name]!r}")
+    rates = settings["dropout"] if isinstance(settings["dropout"], tuple | list) else [settings["dropout"]]
+    if any(not 0 <= p < 1 for p in rates):
+        raise ValueError(f"dropout must lie in [0, 1), got {settings['dropout']!r}")
+    for name in ("learning_rate", "regularization_schedule"):
+        if settings[name] not in SCHEDULES:
+            raise ValueError(f"{name} {settings[name]!r} is unknown; known: {', '.join(SCHEDULES)}")
+    if settings["solver"] not in ("adam", "sgd"):
+        raise ValueError(f"solver {settings['solver']!r} is unknown; known: adam, sgd")
+    if settings["normalization"] not in (None, "batch", "layer"):
+        raise ValueError(
+            f"normalization {settings['normalization']!r} is unknown; known: None, 'batch', 'layer'"
+        )
+    names = settings["activation"]
+    for name in names if isinstance(names, tuple | list) else [names]:
+        activation_by_name(name)

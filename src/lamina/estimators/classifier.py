@@ -1,0 +1,195 @@
+"""`MLPClassifier`: RealMLP with scikit-learn's interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import column_or_1d
+
+from lamina.estimators import losses
+from lamina.estimators.base import BaseMLP
+
+__all__ = ["MLPClassifier"]
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """A multilayer perceptron for classification; a drop-in for `sklearn.neural_network.MLPClassifier`.
+
+    Every parameter that is None has the value of the `preset` (see `lamina.estimators.presets`): ``"default"`` is
+    RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, 2024), ``"fast"`` takes seconds, ``"sklearn"`` behaves as
+    scikit-learn's. `X` may be an array (float32 is used without a copy), a sparse matrix, or a data frame with
+    categorical columns and missing values.
+
+    Beyond scikit-learn's parameters: `loss` (a function of nd arrays ``loss(outputs, target)`` that returns a value
+    a row), `dropout` and `activation` (one, or one for each layer), `normalization` ("batch", "layer"),
+    `label_smoothing`, `class_weight` (dict or "balanced"), `weight_decay`, `column_kinds` (by column: "numeric",
+    "categorical", "drop"), `scoring` ("accuracy", "log_loss", or ``f(y_true, y_proba)``, higher is better),
+    `callbacks` (functions of (estimator, epoch); a true result stops the training).
+
+    >>> import numpy as np
+    >>> from lamina import MLPClassifier
+    >>> X = np.array([[0.0], [0.2], [0.8], [1.0]] * 10)
+    >>> y = np.array(["low", "low", "high", "high"] * 10)
+    >>> model = MLPClassifier(preset="fast", random_state=0).fit(X, y)
+    >>> model.predict([[0.1], [0.9]]).tolist()
+    ['low', 'high']
+    """
+
+    _task = "classification"
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = None,
+        activation: Any = None,
+        *,
+        preset: str = "default",
+        loss: Any = None,
+        solver: str | None = None,
+        alpha: float | None = None,
+        batch_size: int | str | None = None,
+        learning_rate: str | None = None,
+        learning_rate_init: float | None = None,
+        max_iter: int | None = None,
+        random_state: Any = None,
+        tol: float | None = None,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool | None = None,
+        validation_fraction: float | None = None,
+        beta_1: float | None = None,
+        beta_2: float | None = None,
+        epsilon: float | None = None,
+        n_iter_no_change: int | None = None,
+        dropout: Any = None,
+        normalization: str | None = None,
+        weight_decay: float | None = None,
+        regularization_schedule: str | None = None,
+        label_smoothing: float | None = None,
+        number_embedding: bool | None = None,
+        embedding_width: int | None = None,
+        input_scale: bool | None = None,
+        learned_activation: bool | None = None,
+        ntk: bool | None = None,
+        preprocess: bool | None = None,
+        drop_last: bool | None = None,
+        column_kinds: Mapping[Any, str] | None = None,
+        scoring: Any = None,
+        callbacks: Any = None,
+        class_weight: Any = None,
+    ) -> None:
+        values = {k: v for k, v in locals().items() if k not in ("self", "class_weight", "__class__")}
+        super().__init__(**values)
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
+        """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""
+        return self._fit(X, y, sample_weight, eval_set)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
+        """One epoch over this data, with a constant learning rate; `classes` at the first call, if `y` lacks some."""
+        from lamina.estimators.incremental import partial_fit
+
+        return partial_fit(self, X, y, classes, sample_weight)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most likely class of each row (multi-label: 0 or 1 for each label)."""
+        raw = self._raw(X)
+        if self._multilabel:
+            return (raw > 0).astype(int)
+        return self.classes_[raw.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class (multi-label: of each label), float64."""
+        raw = self._raw(X).astype(np.float64)
+        if self._multilabel:
+            return 1 / (1 + np.exp(-raw))
+        return np.exp(_log_softmax(raw))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """The logarithm of `predict_proba`, computed stably."""
+        if self._multilabel:
+            return np.log(self.predict_proba(X))
+        return _log_softmax(self._raw(X).astype(np.float64))
+
+    # --- what the base asks --------------------------------------------------------------------------------------
+
+    def _encode_target(self, y: Any, *, first: bool) -> np.ndarray:
+        y = np.asarray(y)
+        check_classification_targets(y)
+        if first:
+            self._multilabel = type_of_target(y) == "multilabel-indicator"
+            if not self._multilabel:
+                y = column_or_1d(y, warn=True)
+            self.classes_ = np.arange(y.shape[1]) if self._multilabel else np.unique(y)
+            if len(self.classes_) < 2 and not self._multilabel:
+                raise ValueError(
+                    f"Classifier can't train when only one class is present: the target is {self.classes_[0]!r} in "
+                    "every row"
+                )
+        if self._multilabel:
+            return np.ascontiguousarray(y, dtype=np.float32)
+        y = column_or_1d(y)
+        codes = np.searchsorted(self.classes_, y)
+        known = self.classes_[np.minimum(codes, len(self.classes_) - 1)] == y
+        if not np.all(known):
+            unknown = np.unique(y[~known])[:5].tolist()
+            raise ValueError(f"the target has classes that training did not have: {unknown}")
+        return codes.astype(np.float32)
+
+    def _loss_function(self, settings: Mapping[str, Any]) -> Any:
+        if callable(self.loss):
+            return self.loss
+        if self.loss not in (None, "log_loss"):
+            raise ValueError(f"loss {self.loss!r} is unknown; known: 'log_loss', or a function of nd arrays")
+        return losses.multilabel if self._multilabel else losses.cross_entropy(settings["label_smoothing"])
+
+    def _outputs(self) -> int:
+        return len(self.classes_)
+
+    @property
+    def out_activation_(self) -> str:
+        """What turns outputs into probabilities."""
+        self._fitted_network()
+        return "logistic" if self._multilabel else "softmax"
+
+    def _stratification(self, target: np.ndarray) -> Any:
+        return None if self._multilabel else target
+
+    def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
+        if self.class_weight is not None:
+            by_class = compute_sample_weight(self.class_weight, np.asarray(y))
+            sample_weight = by_class if sample_weight is None else by_class * np.asarray(sample_weight)
+        return super()._weights(sample_weight, y, X)
+
+    def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        raw = outputs.astype(np.float64)
+        if self._multilabel:
+            return float(np.average(((raw > 0) == (target > 0.5)).mean(axis=1), weights=weights))
+        codes = target.astype(int)
+        if callable(self.scoring):
+            return float(self.scoring(self.classes_[codes], np.exp(_log_softmax(raw))))
+        if self.scoring == "accuracy":
+            return float(np.average(raw.argmax(axis=1) == codes, weights=weights))
+        if self.scoring in (None, "log_loss", "neg_log_loss"):
+            log_p = _log_softmax(raw)[np.arange(len(codes)), codes]
+            return float(np.average(log_p, weights=weights))
+        raise ValueError(
+            f"scoring {self.scoring!r} is unknown; known: accuracy, log_loss, or f(y_true, y_proba)"
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _log_softmax(raw: np.ndarray) -> np.ndarray:
+    shifted = raw - raw.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

@@ -1,0 +1,100 @@
+"""Presets: the values of all settings that the user leaves open."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["PRESETS", "resolve"]
+
+_REALMLP: dict[str, Any] = {
+    "hidden_layer_sizes": (256, 256, 256),
+    "solver": "adam",
+    "alpha": 0.0,
+    "batch_size": 256,
+    "max_iter": 256,
+    "learning_rate": "coslog4",
+    "beta_1": 0.9,
+    "beta_2": 0.95,
+    "epsilon": 1e-8,
+    "weight_decay": 0.02,
+    "dropout": 0.15,
+    "regularization_schedule": "flat_cos",
+    "label_smoothing": 0.0,
+    "normalization": None,
+    "number_embedding": True,
+    "embedding_width": 8,
+    "input_scale": True,
+    "learned_activation": True,
+    "ntk": True,
+    "preprocess": True,
+    "drop_last": True,
+    "early_stopping": True,
+    "validation_fraction": 0.2,
+    "n_iter_no_change": None,
+    "tol": 0.0,
+}
+
+_TASK: dict[str, dict[str, Any]] = {
+    "classification": {"activation": "selu", "learning_rate_init": 0.04},
+    "regression": {"activation": "mish", "learning_rate_init": 0.2},
+}
+
+_FAST: dict[str, Any] = {
+    **_REALMLP,
+    "hidden_layer_sizes": (128, 128),
+    "max_iter": 12,
+    "learning_rate": "one_cycle",
+    "dropout": 0.05,
+    "number_embedding": False,
+    "learned_activation": False,
+    "validation_fraction": 0.1,
+    "n_iter_no_change": 6,
+}
+
+_SKLEARN: dict[str, Any] = {
+    "hidden_layer_sizes": (100,),
+    "activation": "relu",
+    "solver": "adam",
+    "alpha": 1e-4,
+    "batch_size": 200,
+    "max_iter": 200,
+    "learning_rate": "constant",
+    "learning_rate_init": 1e-3,
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "epsilon": 1e-8,
+    "weight_decay": 0.0,
+    "dropout": 0.0,
+    "regularization_schedule": "constant",
+    "label_smoothing": 0.0,
+    "normalization": None,
+    "number_embedding": False,
+    "embedding_width": 8,
+    "input_scale": False,
+    "learned_activation": False,
+    "ntk": False,
+    "preprocess": False,
+    "drop_last": False,
+    "early_stopping": False,
+    "validation_fraction": 0.1,
+    "n_iter_no_change": 10,
+    "tol": 1e-4,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {"default": _REALMLP, "fast": _FAST, "sklearn": _SKLEARN}
+"""``default``: RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, 2024, arXiv 2407.04491), without label smoothing, which
+costs log-loss. ``fast``: a smaller net for a few epochs with one learning-rate cycle. ``sklearn``: what
+`sklearn.neural_network` does, except that a regression's target is standardized."""
+
+
+def resolve(preset: str, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings: those given (not None), else the preset's."""
+    if preset not in PRESETS:
+        near = difflib.get_close_matches(str(preset), PRESETS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"preset {preset!r} is unknown{hint} Known: {', '.join(PRESETS)}")
+    settings = {**_TASK[task], **PRESETS[preset]}
+    settings.update({key: value for key, value in given.items() if value is not None})
+    return settings
