@@ -73,6 +73,9 @@ class Loss(HybridBlock):
     def _mean(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
         """The weighted loss of each sample."""
         weighted = self._weighted(F, loss, sample_weight, factor)
+        batch = weighted.shape[self._batch_axis]
+        if weighted.size == batch:  # one number a sample: nothing to average
+            return weighted.reshape((batch,))
         return F.mean(weighted, axis=self._batch_axis, exclude=True)
 
 

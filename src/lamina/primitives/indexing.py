@@ -9,6 +9,8 @@ import numpy as np
 from lamina.core.lowering import Pull, Scatter
 from lamina.core.primitive import bind, primitive
 from lamina.errors import ShapeError
+from lamina.primitives.elementwise import BINARY, COMPARISON, cast, where
+from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
 __all__ = [
@@ -106,14 +108,26 @@ def _take_along_element(b: Any, index: list[Any], inputs: Any, axis: int, mode: 
     return x([*index[:axis], position, *index[axis + 1 :]])
 
 
+def _take_along_vjp(g: Any, out: Any, x: Any, indices: Any, axis: int, mode: str) -> Any:
+    """`g` where the line was read, else 0. One index a line makes that elementwise, so that it fuses."""
+    size = x.shape[axis]
+    if indices.shape[axis] != 1:
+        return bind(take_along_add, g, indices, size=size, axis=axis, mode=mode)
+    position = bind(cast, indices, dtype=np.dtype(np.int32))
+    if mode == "wrap":
+        position = bind(BINARY["mod"], position, size)
+    else:
+        position = bind(BINARY["minimum"], bind(BINARY["maximum"], position, 0), size - 1)
+    line = bind(iota, size=size, start=0, step=1, dtype=np.dtype(np.int32))
+    line = bind(reshape, line, shape=(size,) + (1,) * (len(x.shape) - 1 - axis))
+    return bind(where, bind(COMPARISON["equal"], position, line), g, 0.0)
+
+
 take_along = primitive(
     "take_along",
     eval=lambda x, i, axis, mode: np.take_along_axis(x, _positions(i, x.shape[axis], mode), axis),
     infer=_take_along_type,
-    vjp=(
-        lambda g, out, x, i, axis, mode: bind(take_along_add, g, i, size=x.shape[axis], axis=axis, mode=mode),
-        None,
-    ),
+    vjp=(_take_along_vjp, None),
     lowering=Pull(_take_along_element),
 )
 """``take_along(x, indices, axis=, mode=)``: along the axis, each line at indices of its own."""
