@@ -55,10 +55,9 @@ def emit_transpose(
         def at(row: Value, height: int) -> None:
             from_, to = row * source_stride + column, column * destination_stride + row
             if height == lanes and width % lanes == 0:
-                for first in range(0, width, lanes):
+                with b.loop(0, width, lanes) as first:
                     loaded = [
-                        b.load(source, dtype, from_ + (r * source_stride + first), lanes)
-                        for r in range(lanes)
+                        b.load(source, dtype, from_ + first + r * source_stride, lanes) for r in range(lanes)
                     ]
                     for c, vector in enumerate(transpose_vectors(b, loaded)):
                         b.store(destination, vector, to + (first + c) * destination_stride)
