@@ -41,9 +41,12 @@ _TAIL = (
 
 def _lgamma(x: float) -> float:
     """log|Γ(x)|, infinite at the poles 0, -1, -2, …"""
-    if x <= 0 and x == math.floor(x):
+    if math.isinf(x) or (x <= 0 and x == math.floor(x)):
         return math.inf
-    return math.lgamma(x)
+    try:
+        return math.lgamma(x)
+    except OverflowError:
+        return math.inf
 
 
 _gammaln = np.vectorize(_lgamma, otypes=[np.float64])
@@ -68,5 +71,6 @@ def digamma_array(x: np.ndarray) -> np.ndarray:
     series = u * (1 / 12 - u * (1 / 120 - u * (1 / 252 - u * (1 / 240 - u * (1 / 132 - u * 691 / 32760)))))
     value = shift + np.log(z) - 0.5 / z - series
     value = np.where(reflected, value - np.pi / np.tan(np.pi * y), value)
-    pole = (y <= 0) & (y == np.floor(y))
+    pole = (y < 0) & (y == np.floor(y))
+    value = np.where(y == 0, -np.copysign(np.inf, y), value)
     return np.where(pole, np.nan, value).astype(x.dtype)

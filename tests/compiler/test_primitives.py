@@ -1,0 +1,214 @@
+"""Every primitive with a lowering: its machine code against its own `eval`, over the examples of the registry."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from examples_of_primitives import EXAMPLES, Example, special_values
+
+import lamina
+from lamina import nd
+from lamina.core.lowering import Contraction, Elementwise, Reduction
+from lamina.core.primitive import REGISTRY, bind
+
+COMPILED = sorted(name for name, p in REGISTRY.items() if p.lowering is not None)
+EAGER_ONLY = sorted(name for name, p in REGISTRY.items() if p.lowering is None)
+DECISIONS = Path(__file__).parents[2] / "docs" / "adr" / "operators-that-stay-eager.md"
+
+
+def arguments(example: Example, dtype: Any) -> list[Any]:
+    return [nd.array(x, dtype=x.dtype) if isinstance(x, np.ndarray) else x for x in example.with_dtype(dtype)]
+
+
+def assert_same(actual: Any, expected: Any, what: str, exact: bool = False) -> None:
+    """Equal types and, within a few roundings of the largest element's order, values; zeros with their signs.
+
+    The machine code's functions are good to a few ulps, and a reduction adds in another order, so an error of
+    some eps of the largest term is right. Denormals may be flushed to zero.
+    """
+    x, y = actual.asnumpy(), expected.asnumpy()
+    assert (x.shape, x.dtype) == (y.shape, y.dtype), what
+    if exact or x.dtype.kind != "f":
+        np.testing.assert_array_equal(x, y, err_msg=what)
+        return
+    info = np.finfo(x.dtype)
+    finite = np.abs(y[np.isfinite(y)])
+    largest = float(finite.max()) if finite.size else 0.0
+    atol = max(4 * info.eps * min(largest, 1e3), info.tiny)
+    np.testing.assert_allclose(x, y, rtol=32 * info.eps, atol=atol, err_msg=what)
+
+
+def compiled_and_eager(function: Any, *args: Any) -> tuple[Any, Any]:
+    return lamina.compile(function)(*args), function(*args)
+
+
+def test_what_never_compiles_is_decided_in_writing() -> None:
+    bullets = [line for line in DECISIONS.read_text().splitlines() if line.startswith("* ")]
+    decided = [name for line in bullets for name in re.findall(r"`(\w+)`", line)]
+    assert sorted(decided) == EAGER_ONLY
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_machine_code_agrees_with_eval(name: str) -> None:
+    """All examples in one program of float32, and a few in float64."""
+    primitive = REGISTRY[name]
+    for dtype, examples in ((np.float32, EXAMPLES[name]), (np.float64, EXAMPLES[name][:3])):
+
+        def every(all_arguments: Any, examples: Any = examples) -> list[Any]:
+            return [bind(primitive, *xs, **e.params) for xs, e in zip(all_arguments, examples, strict=True)]
+
+        inputs = [arguments(e, dtype) for e in examples]
+        for actual, expected, example in zip(*compiled_and_eager(every, inputs), examples, strict=True):
+            assert_same(actual, expected, f"{name} {example.label} {np.dtype(dtype)}")
+
+
+# --- special values ------------------------------------------------------------------------------------------------
+
+ELEMENTWISE = [n for n in COMPILED if isinstance(REGISTRY[n].lowering, Elementwise)]
+ARITY = {n: len(EXAMPLES[n][0].inputs) for n in ELEMENTWISE}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions_of_one_number_on_special_values(dtype: Any) -> None:
+    names = [n for n in ELEMENTWISE if ARITY[n] == 1 and not EXAMPLES[n][0].params]
+    x = nd.array(special_values(dtype), dtype=dtype)
+
+    def every(x: Any) -> dict[str, Any]:
+        return {n: bind(REGISTRY[n], x) for n in names}
+
+    actual, expected = compiled_and_eager(every, x)
+    for n in names:
+        assert_same(actual[n], expected[n], n)
+        if n != "relu":  # which of two zeros is larger, NumPy leaves open
+            np.testing.assert_array_equal(*signs_of_zeros(actual[n], expected[n]), err_msg=n)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions_of_two_numbers_on_special_values(dtype: Any) -> None:
+    names = [n for n in ELEMENTWISE if ARITY[n] == 2]
+    values = special_values(dtype)
+    x, y = (
+        nd.array(np.repeat(values, len(values)), dtype=dtype),
+        nd.array(np.tile(values, len(values)), dtype=dtype),
+    )
+
+    def every(x: Any, y: Any) -> dict[str, Any]:
+        return {n: bind(REGISTRY[n], x, y) for n in names}
+
+    actual, expected = compiled_and_eager(every, x, y)
+    for n in names:
+        assert_same(actual[n], expected[n], n)
+        if n not in ("maximum", "minimum"):
+            np.testing.assert_array_equal(*signs_of_zeros(actual[n], expected[n]), err_msg=n)
+
+
+def signs_of_zeros(actual: Any, expected: Any) -> tuple[np.ndarray, np.ndarray]:
+    x, y = actual.asnumpy(), expected.asnumpy()
+    zero = (x == 0) & (y == 0)
+    return np.signbit(x[zero]), np.signbit(y[zero])
+
+
+REDUCTIONS = ("sum", "prod", "max", "min", "argmax", "argmin", "softmax", "log_softmax")
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_reductions_keep_nan_and_infinities(name: str) -> None:
+    primitive = REGISTRY[name]
+    rows = np.ones((6, 37), np.float32)
+    rows[1, 20], rows[2, 3], rows[3, [3, 36]] = np.nan, np.inf, [np.inf, -np.inf]
+    rows[4, :], rows[5, 0] = -np.inf, -np.inf
+    params: dict[str, Any] = {} if "soft" in name else {"keepdims": False}
+
+    def both(x: Any) -> list[Any]:
+        axes: Any = ((0,), (1,)) if isinstance(primitive.lowering, Reduction) else (0, 1)
+        return [bind(primitive, x, axis=axis, **params) for axis in axes]
+
+    for actual, expected in zip(*compiled_and_eager(both, nd.array(rows)), strict=True):
+        assert_same(actual, expected, name)
+
+
+# --- sizes and other dtypes ------------------------------------------------------------------------------------------
+
+SIZES = (1, 3, 7, 10, 17)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
+def test_integers(dtype: Any) -> None:
+    names = [n for n in ELEMENTWISE if ARITY[n] <= 2 and not EXAMPLES[n][0].params]
+    x, y = nd.array([0, 1, 2, 3, 5, 9, 100], dtype=dtype), nd.array([3, 0, 2, 1, 2, 4, 1], dtype=dtype)
+    # Poles and undefined values have no integer, and what a conversion makes of them depends on the processor.
+    undefined = {
+        "log", "log2", "log10", "rsqrt", "arcsin", "arccos", "arccosh", "arctanh", "erfinv", "gammaln", "digamma",
+        "exp", "expm1", "sinh", "cosh", "divide", "mod", "power", "sigmoid",
+    }  # fmt: skip
+
+    def every(x: Any, y: Any) -> dict[str, Any]:
+        positive, small = nd.maximum(x, 1), nd.minimum(x, 3)
+        table = {n: bind(REGISTRY[n], *(x, y)[: ARITY[n]]) for n in names if n not in undefined}
+        table |= {n: bind(REGISTRY[n], small) for n in ("exp", "expm1", "sinh", "cosh")}
+        table |= {n: bind(REGISTRY[n], positive) for n in ("log", "log2", "log10", "rsqrt", "gammaln")}
+        table |= {n: bind(REGISTRY[n], y, positive) for n in ("divide", "mod")}
+        table["power"] = bind(REGISTRY["power"], small, y)
+        table["divided by zero"] = x / y
+        return table | {
+            "sum": nd.sum(x),
+            "max": nd.max(x),
+            "argmax": nd.argmax(x, axis=0),
+            "prod": nd.prod(small),
+        }
+
+    actual, expected = compiled_and_eager(every, x, y)
+    for n, value in expected.items():
+        assert_same(actual[n], value, n, exact=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, np.int8, np.int32, np.int64, np.bool_])
+def test_casts_from_and_to_every_dtype(dtype: Any) -> None:
+    targets = [np.dtype(t) for t in ("f4", "f8", "u1", "i1", "i4", "i8", "?")]
+    values = [0, 1, 2, 100, 1.75] if np.dtype(dtype).kind == "f" else [0, 1, 2, 100]
+
+    def every(x: Any) -> list[Any]:
+        return [x.astype(t) for t in targets]
+
+    for actual, expected in zip(*compiled_and_eager(every, nd.array(values * 7, dtype=dtype)), strict=True):
+        assert_same(actual, expected, f"{np.dtype(dtype)}", exact=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_odd_sizes_of_everything_that_networks_do(dtype: Any) -> None:
+    random = np.random.default_rng(0)
+
+    def one(x: Any, y: Any) -> list[Any]:
+        product = nd.dot(x, y)
+        return [
+            product,
+            nd.softmax(product, axis=1),
+            nd.sum(x, axis=0),
+            nd.mean(x, axis=1, keepdims=True) * x,
+            nd.max(y, axis=1),
+            nd.argmax(x, axis=1),
+            nd.relu(product) + nd.sum(y, axis=0),
+            x.T,
+            nd.dot(product, y, transpose_b=True),
+            nd.dot(x, product, transpose_a=True),
+            nd.concat(x, product, dim=1),
+        ]
+
+    def every(pairs: Any) -> list[Any]:
+        return [result for x, y in pairs for result in one(x, y)]
+
+    pairs = [
+        (nd.array(random.normal(size=(m, k)), dtype=dtype), nd.array(random.normal(size=(k, n)), dtype=dtype))
+        for m, k, n in zip(SIZES, (7, 1, 17, 3, 10), (3, 10, 1, 17, 7), strict=True)
+    ]
+    for i, (actual, expected) in enumerate(zip(*compiled_and_eager(every, pairs), strict=True)):
+        assert_same(actual, expected, f"result {i}")
+
+
+def test_contractions_say_that_integers_have_none() -> None:
+    contractions = [n for n in COMPILED if isinstance(REGISTRY[n].lowering, Contraction)]
+    assert contractions == ["matmul"]
