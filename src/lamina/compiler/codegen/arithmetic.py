@@ -70,10 +70,10 @@ class Arithmetic(Emitter):
         """NumPy's `//` for integers and floats; integers divided by zero give 0."""
         x, y = self.match(x, y)
         if x.dtype.kind == "f":
-            remainder = self.mod(x, y)
+            remainder, wrong_sign = self._float_remainder(x, y)
             quotient = self.div(self.sub(x, remainder), y)
-            nearest = self.rint(quotient)
-            return self.where(self.equal(y, 0), self.div(x, y), nearest)
+            quotient = self.rint(self.where(wrong_sign, self.sub(quotient, 1), quotient))
+            return self.where(self.equal(y, 0), self.div(x, y), quotient)
         quotient = self.divide_trunc(x, y)
         if x.dtype.kind == "u":
             return quotient
@@ -86,8 +86,7 @@ class Arithmetic(Emitter):
         """NumPy's `remainder`: it has the divisor's sign; integers modulo zero give 0."""
         x, y = self.match(x, y)
         if x.dtype.kind == "f":
-            remainder = self.result(f"frem {x.typed}, {y.name}", x.dtype, x.lanes)
-            wrong_sign = self.logical_xor(self.less(y, 0), self.less(remainder, 0))
+            remainder, wrong_sign = self._float_remainder(x, y)
             nonzero = self.not_equal(remainder, 0)
             shifted = self.where(wrong_sign, self.add(remainder, y), remainder)
             return self.where(nonzero, shifted, self.copysign(remainder, y))
@@ -98,6 +97,12 @@ class Arithmetic(Emitter):
             wrong_sign = self.logical_and(wrong_sign, self.not_equal(remainder, 0))
             remainder = self.where(wrong_sign, self.add(remainder, y), remainder)
         return self.where(zero, 0, remainder)
+
+    def _float_remainder(self, x: Value, y: Value) -> tuple[Value, Value]:
+        """C's `fmod`, and whether it is a nonzero number whose sign is not the divisor's."""
+        remainder = self.result(f"frem {x.typed}, {y.name}", x.dtype, x.lanes)
+        signs_differ = self.logical_xor(self.less(y, 0), self.less(remainder, 0))
+        return remainder, self.logical_and(signs_differ, self.not_equal(remainder, 0))
 
     def _safe_divisor(self, y: Value) -> tuple[Value, Value]:
         """Whether a divisor is zero, and the divisor with the values that trap (0, -1) replaced by 1."""
