@@ -1,0 +1,73 @@
+"""Layers of one's own: without parameters, and with parameters whose size is learned from the input.
+
+python examples/custom_layer.py [--epochs 3] [--limit N]
+"""
+
+import argparse
+
+import numpy as np
+
+import lamina as mx
+from lamina import autograd, gluon, nd
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs", type=int, default=3)
+parser.add_argument("--limit", type=int, default=None, help="use only the first LIMIT digits")
+args = parser.parse_args()
+
+
+class CenteredLayer(gluon.HybridBlock):
+    """Takes the mean away. Without parameters, the forward computation is all there is to say."""
+
+    def hybrid_forward(self, F, x):
+        return x - F.mean(x)
+
+
+print("centered:", CenteredLayer()(nd.array([1, 2, 3, 4, 5])).asnumpy())
+
+
+class Maxout(gluon.HybridBlock):
+    """The largest of `pieces` linear functions (Goodfellow et al., 2013)."""
+
+    def __init__(self, units, pieces=2, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.pieces = units, pieces
+        with self.name_scope():
+            # 0 stands for "not known yet".
+            self.weight = self.params.get("weight", shape=(units * pieces, 0), allow_deferred_init=True)
+            self.bias = self.params.get("bias", shape=(units * pieces,), init="zeros")
+
+    def infer_shape(self, x):
+        """Called with the first input, before the parameters are made."""
+        self.weight.shape = (self.units * self.pieces, x.size // x.shape[0])
+
+    def hybrid_forward(self, F, x, weight, bias):
+        linear = F.FullyConnected(x, weight, bias, num_hidden=self.units * self.pieces)
+        return F.max(linear.reshape((-1, self.units, self.pieces)), axis=2)
+
+
+net = gluon.nn.HybridSequential()
+with net.name_scope():
+    net.add(Maxout(64))
+    net.add(CenteredLayer())
+    net.add(gluon.nn.Dense(10))
+net.initialize(mx.init.Xavier())
+print(net[0].weight)
+
+digits = gluon.data.vision.MNIST(train=True).transform_first(lambda data: data.astype(np.float32) / 255)
+if args.limit is not None:
+    digits = digits.take(args.limit)
+train_data = gluon.data.DataLoader(digits, batch_size=64, shuffle=True)
+
+softmax_cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss()
+trainer = gluon.Trainer(net.collect_params(), "adam")
+for epoch in range(args.epochs):
+    total = 0.0
+    for data, label in train_data:
+        with autograd.record():
+            loss = softmax_cross_entropy(net(data), label)
+        loss.backward()
+        trainer.step(data.shape[0])
+        total += nd.sum(loss).asscalar()
+    print(f"Epoch {epoch}. Loss: {total / len(digits):.4f}")
+print(net[0].weight)
