@@ -121,7 +121,8 @@ class BlockedProduct:
         ):
             rows = first_row, b.minimum(first_row + blocking.outer_rows, row_bounds[1])
             columns = first_column, b.minimum(first_column + blocking.columns, column_bounds[1])
-            with b.loop(0, self.inner, blocking.inner) as first_k:
+            # Even an empty sum has one part: its zeros go to the epilogue.
+            with b.loop(0, b.maximum(b.const(1), self.inner), blocking.inner) as first_k:
                 depth = b.minimum(blocking.inner, b.sub(self.inner, first_k))
                 with b.loop(*rows, blocking.rows) as block_row:
                     block = block_row, b.minimum(block_row + blocking.rows, rows[1])
