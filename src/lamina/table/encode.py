@@ -19,7 +19,7 @@ from lamina.table.columns import Column, value_name
 from lamina.table.messages import row
 from lamina.table.scale import count_statistics, matrix_statistics, robust_statistics, smooth_clip
 from lamina.table.schema import ColumnSchema, Schema
-from lamina.table.tables import Table
+from lamina.table.tables import Table, dense
 
 __all__ = ["Encoded", "TableEncoder"]
 
@@ -173,8 +173,9 @@ class TableEncoder:
             values = table.column(column.name).numbers().reshape(-1, 1)
             self._scale(values, slice(j, j + 1), numeric[:, j : j + 1])
 
-    def _scale(self, values: np.ndarray, columns: slice, out: np.ndarray) -> None:
-        """Scale and clip `values` (rows, columns) into `out`, some rows at a time."""
+    def _scale(self, values: Any, columns: slice, out: np.ndarray) -> None:
+        """Scale and clip `values` (rows, columns; an array or sparse) into `out`, some rows at a time."""
+        values = values if isinstance(values, np.ndarray) else values.tocsr()
         # What float32 holds exactly is computed in float32; a time in seconds needs float64 until its median
         # is subtracted.
         work = np.float32 if np.can_cast(values.dtype, np.float32) else np.float64
@@ -182,8 +183,8 @@ class TableEncoder:
         factor = _factor_as(self._factor[columns], work)
         fill = ((self._fill[columns] - self._center[columns]) * self._factor[columns]).astype(work)
         rows = max(1, _BLOCK // max(1, values.shape[1]))
-        for start in range(0, len(values), rows):
-            part = values[start : start + rows]
+        for start in range(0, len(out), rows):
+            part = dense(values[start : start + rows])
             with np.errstate(over="ignore", invalid="ignore"):
                 scaled = np.subtract(part, center, dtype=work)
                 scaled *= factor

@@ -12,7 +12,7 @@ from lamina.errors import DataError
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.messages import closest, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
-from lamina.table.tables import Table, as_table
+from lamina.table.tables import Table, as_table, dense
 from lamina.table.target import infer_target, target_column
 from lamina.table.values import MISSING_TOKENS, is_date, number_in
 
@@ -284,18 +284,20 @@ def _warn_of_mixture(column: Column, counts: list[tuple[object, int]]) -> None:
     warn(f"column {column.name!r} {what} in {row(column.row_of(odd))}; all its values are used as categories")
 
 
-def _matrix_columns(
-    matrix: np.ndarray, names: tuple[str, ...], choices: dict[str, Choice]
-) -> list[ColumnSchema]:
+def _matrix_columns(matrix: Any, names: tuple[str, ...], choices: dict[str, Choice]) -> list[ColumnSchema]:
     """The columns of an array of numbers, whose ranges are found for all columns at once."""
-    low, high = matrix.min(axis=0), matrix.max(axis=0)  # NaN or infinite where the column has such a value
+    # NaN or infinite where the column has such a value.
+    low, high = (dense(extreme).ravel() for extreme in (matrix.min(axis=0), matrix.max(axis=0)))
     type_name = str(matrix.dtype)
     columns: list[ColumnSchema] = []
     for i, name in enumerate(names):
         if name not in choices and np.isfinite(low[i]) and np.isfinite(high[i]):
             columns.append(ColumnSchema(name, "numeric", type_name, low=float(low[i]), high=float(high[i])))
-        elif name in choices:
-            columns.append(_judge(as_column(matrix[:, i], name), choices[name], named=False))
+            continue
+        values = dense(matrix[:, [i]]).ravel()
+        column = as_column(values, name)
+        if name in choices:
+            columns.append(_judge(column, choices[name], named=False))
         else:
-            columns.append(_numeric(as_column(matrix[:, i], name), matrix[:, i], named=False))
+            columns.append(_numeric(column, values, named=False))
     return columns

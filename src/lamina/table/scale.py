@@ -7,7 +7,11 @@ the range if that is 0; a constant becomes 0. Then x / √(1 + (x/3)²), which i
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from lamina.table.tables import dense
 
 __all__ = ["count_statistics", "matrix_statistics", "robust_statistics", "smooth_clip"]
 
@@ -32,10 +36,11 @@ def robust_statistics(values: np.ndarray) -> tuple[float, float]:
     return float(centers[0]), float(factors[0])
 
 
-def matrix_statistics(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def matrix_statistics(matrix: Any) -> tuple[np.ndarray, np.ndarray]:
     """Medians and factors (float64, 1-D) of the columns of a matrix (rows, columns) with at least one row.
 
-    A column with NaN gets its statistics from the other values.
+    The matrix is an array or in SciPy's sparse column format. A column with NaN gets its statistics from the
+    other values.
     """
     rows, columns = matrix.shape
     centers, factors = np.zeros(columns), np.zeros(columns)
@@ -43,14 +48,14 @@ def matrix_statistics(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for start in range(0, columns, width):
         part = slice(start, start + width)
         # Each column contiguous, so that finding a quantile runs through memory in order.
-        block = np.array(matrix[:, part].T, order="C")
+        block = np.array(dense(matrix[:, part]).T, order="C")
         if matrix.dtype.kind in "bu" and matrix.dtype.itemsize == 1:
             summary = np.stack([_summary_of_bytes(column) for column in block], axis=1)
         else:
             summary = _summary(block)
         centers[part], factors[part] = _center_and_factor(summary)
     for j in np.flatnonzero(np.isnan(centers)):
-        centers[j], factors[j] = robust_statistics(matrix[:, j])
+        centers[j], factors[j] = robust_statistics(dense(matrix[:, [j]]).ravel())
     return centers, factors
 
 

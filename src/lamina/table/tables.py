@@ -12,7 +12,7 @@ from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, SeriesColumn, import_narwhals
 from lamina.table.messages import listed
 
-__all__ = ["Table", "as_table"]
+__all__ = ["Table", "as_table", "dense"]
 
 
 class Table:
@@ -22,7 +22,7 @@ class Table:
         names: the columns' names; for a table without names (an array) "x0", "x1", …
         named: whether the table itself had names. Without them columns are matched by position.
         rows: the number of rows.
-        matrix: the 2-D array of numbers or booleans that holds the whole table, if there is one.
+        matrix: the 2-D array or sparse matrix of numbers or booleans that holds the whole table, if there is one.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Table:
         column: Callable[[int], Column],
         *,
         named: bool,
-        matrix: np.ndarray | None = None,
+        matrix: Any = None,
     ) -> None:
         self.names = tuple(names)
         self.rows = rows
@@ -105,14 +105,18 @@ def _sparse_table(data: Any) -> Table:
     columns = data.tocsc()
     columns.sum_duplicates()
     names = [f"x{i}" for i in range(data.shape[1])]
+    return Table(
+        names,
+        data.shape[0],
+        lambda i: ArrayColumn(names[i], dense(columns[:, [i]]).ravel()),
+        named=False,
+        matrix=columns,
+    )
 
-    def column(i: int) -> Column:
-        here = slice(columns.indptr[i], columns.indptr[i + 1])
-        values = np.zeros(data.shape[0], columns.dtype)
-        values[columns.indices[here]] = columns.data[here]
-        return ArrayColumn(names[i], values)
 
-    return Table(names, data.shape[0], column, named=False)
+def dense(matrix: Any) -> np.ndarray:
+    """A part of a `Table.matrix` as an array."""
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
 
 
 def _frame_table(data: Any) -> Table:
