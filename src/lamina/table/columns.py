@@ -120,7 +120,7 @@ class SeriesColumn(Column):
         import narwhals
 
         self.name = name
-        self.type_name = str(series.dtype)
+        self.type_name = str(series.dtype).split("(")[0]  # an Enum would list its categories
         self.storage = _series_storage(series)
         self.categorical = series.dtype in (narwhals.Categorical, narwhals.Enum)
         self._series = series

@@ -129,7 +129,7 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
     for kind, reason in reasons.items():
         names = [column.name for column in columns if column.kind == kind]
         if names:
-            keep = ' (kinds={"' + names[0] + '": "categorical"} keeps it)' if kind == "id" else ""
+            keep = " (the kind 'categorical' would keep them)" if kind == "id" else ""
             warn(f"left out {len(names)} column(s) that {reason}: {listed(names)}{keep}")
 
 
@@ -143,7 +143,7 @@ def _judge(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
     if column.storage == "other":
         raise DataError(
             f"column {column.name!r} has type {column.type_name}, which no network can use; turn it into "
-            f"numbers or categories, or leave it out with kinds={{{column.name!r}: 'drop'}}"
+            f"numbers or categories, or leave it out by giving it the kind 'drop'"
         )
     if choice == "categorical":
         return _categorical(column, missing, named, "chosen")
@@ -163,7 +163,7 @@ def _date_error(column: Column, example: object) -> DataError:
     return DataError(
         f"column {column.name!r} holds {what} (such as {value_name(example)!r}); put what matters in them "
         f"into columns of numbers, such as {parts} (pandas: frame[{column.name!r}].dt, polars: "
-        f"pl.col({column.name!r}).dt), or leave it out with kinds={{{column.name!r}: 'drop'}}"
+        f"pl.col({column.name!r}).dt), or leave it out by giving it the kind 'drop'"
     )
 
 
@@ -243,13 +243,12 @@ def _numbers_in_text(
         if number_in(text) is None and text.strip() not in MISSING_TOKENS:
             raise DataError(
                 f"column {column.name!r} holds numbers, but {text!r} in {row(column.row_of(value))}; correct "
-                "it or make it missing, or say that the column is text with "
-                f"kinds={{{column.name!r}: 'categorical'}}"
+                "it or make it missing, or give the column the kind 'categorical'"
             )
     if choice is None:
         warn(
             f"column {column.name!r} holds numbers as text; it is used as numbers "
-            f'(kinds={{"{column.name}": "categorical"}} would make it categories)'
+            "(the kind 'categorical' would make categories of it)"
         )
     return _numeric(column, text_numbers(column), named, "numbers as text")
 

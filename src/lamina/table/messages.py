@@ -16,10 +16,10 @@ class DataWarning(UserWarning):
 
 
 def warn(message: str) -> None:
-    """Warn about the data, pointing at the first line outside this package."""
-    package = os.path.dirname(__file__)
+    """Warn about the data, pointing at the first line outside lamina."""
+    package = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
     outside, frame = 1, sys._getframe()
-    while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename) == package:
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         outside, frame = outside + 1, frame.f_back
     warnings.warn(message, DataWarning, stacklevel=outside)
 

@@ -109,6 +109,14 @@ class Schema:
         """The columns that the network sees."""
         return tuple(column for column in self.columns if column.used)
 
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that must stay text when a file is read for prediction, even if they look like numbers there."""
+        texts = ("String", "Categorical", "Enum")
+        return tuple(
+            column.name for column in self.used if column.kind == "categorical" and column.type_name in texts
+        )
+
     def __getitem__(self, name: str) -> ColumnSchema:
         for column in self.columns:
             if column.name == name:
