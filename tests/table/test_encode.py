@@ -130,6 +130,17 @@ def test_constant_and_empty_array_columns_become_zeros():
     assert encoder.transform(np.array([[1.0, 99.0, 5.0]])).numeric[0, 1:].tolist() == [0, 0]
 
 
+def test_a_float32_array_passes_through_where_nothing_is_to_be_done():
+    array = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    plain = {"robust_scale": False, "smooth_clip": False}
+    encoder, encoded = encode(array, **plain)
+    assert encoded.numeric is array and encoded.codes.shape == (20, 0)
+    np.testing.assert_array_equal(encoder.transform(array[:, ::-1]).numeric, array[:, ::-1])
+    np.testing.assert_array_equal(encoder.transform(array.astype(float)).numeric, array)
+    array[3, 1] = np.nan
+    assert np.isfinite(encoder.transform(array).numeric).all() and np.isnan(array[3, 1])
+
+
 def test_large_offsets_keep_their_precision():
     seconds = 1.7e9 + np.arange(1000)
     encoded = encode(pl.DataFrame({"t": seconds}))[1].numeric[:, 0]

@@ -146,12 +146,16 @@ class TableEncoder:
     def transform(self, data: Any) -> Encoded:
         """Encode a table; needs memory for the result and a few MiB.
 
+        With scaling and clipping switched off, a float32 array in C order is its own encoding and is not copied.
+
         Raises:
             DataError: not fitted yet, a table that does not fit the schema (see `check`), an infinite number.
         """
         if not self._fitted:
             raise DataError("this TableEncoder is not fitted yet; call fit with the training table first")
         table = check(self.schema, data)
+        if self._is_encoded(table.matrix):
+            return Encoded(table.matrix, np.empty((table.rows, 0), np.int32))
         numeric = np.empty((table.rows, len(self.numeric_names)), np.float32)
         codes = np.empty((table.rows, len(self._embedded)), np.int32)
         self._write_numbers(table, numeric)
@@ -160,6 +164,14 @@ class TableEncoder:
         for j, column in enumerate(self._embedded):
             codes[:, j] = _codes(column, table.column(column.name))
         return Encoded(numeric, codes)
+
+    def _is_encoded(self, matrix: Any) -> bool:
+        """Whether a table is what encoding would make of it, so that it need not be copied."""
+        if self.robust_scale or self.smooth_clip or self._gaps or not isinstance(matrix, np.ndarray):
+            return False
+        if matrix.dtype != np.float32 or not matrix.flags.c_contiguous or not matrix.size:
+            return False
+        return bool(np.isfinite(matrix.min()) and np.isfinite(matrix.max()))
 
     def fit_transform(self, data: Any) -> Encoded:
         """`fit`, then `transform` of the same table."""
