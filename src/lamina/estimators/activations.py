@@ -34,9 +34,9 @@ def _mish(x: NDArray) -> NDArray:
 
 ACTIVATIONS: dict[str, Activation] = {
     "identity": lambda x: x,
-    "relu": lambda x: nd.relu(x),
-    "tanh": lambda x: nd.tanh(x),
-    "logistic": lambda x: nd.sigmoid(x),
+    "relu": nd.relu,
+    "tanh": nd.tanh,
+    "logistic": nd.sigmoid,
     "elu": _elu,
     "selu": lambda x: _elu(x, _SELU_ALPHA) * _SELU_SCALE,
     "gelu": lambda x: 0.5 * x * (1.0 + nd.erf(x * (1 / math.sqrt(2)))),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,12 +20,10 @@ except ImportError as error:
         "lamina's estimators need scikit-learn: pip install 'lamina[sklearn]'"
     ) from error
 
-from lamina.estimators.activations import activation_by_name
 from lamina.estimators.engine import Data, Optimization, Trainer, outputs_of
 from lamina.estimators.initialize import build_network
 from lamina.estimators.network import Architecture, Network
-from lamina.estimators.presets import resolve
-from lamina.estimators.schedules import SCHEDULES
+from lamina.estimators.presets import check_settings, resolve
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 
@@ -45,51 +42,35 @@ class BaseMLP(BaseEstimator):
 
     _task: str
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = None,
-        activation: Any = None,
-        *,
-        preset: str = "default",
-        loss: Any = None,
-        solver: str | None = None,
-        alpha: float | None = None,
-        batch_size: int | str | None = None,
-        learning_rate: str | None = None,
-        learning_rate_init: float | None = None,
-        max_iter: int | None = None,
-        random_state: Any = None,
-        tol: float | None = None,
-        verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool | None = None,
-        validation_fraction: float | None = None,
-        beta_1: float | None = None,
-        beta_2: float | None = None,
-        epsilon: float | None = None,
-        n_iter_no_change: int | None = None,
-        dropout: Any = None,
-        normalization: str | None = None,
-        weight_decay: float | None = None,
-        regularization_schedule: str | None = None,
-        label_smoothing: float | None = None,
-        number_embedding: bool | None = None,
-        embedding_width: int | None = None,
-        input_scale: bool | None = None,
-        learned_activation: bool | None = None,
-        ntk: bool | None = None,
-        preprocess: bool | None = None,
-        drop_last: bool | None = None,
-        column_kinds: Mapping[Any, str] | None = None,
-        scoring: Any = None,
-        callbacks: Any = None,
-    ) -> None:
-        values = locals()
-        for name in inspect.signature(BaseMLP.__init__).parameters:
-            if name != "self":
-                setattr(self, name, values[name])
+    # The constructor's parameters. The subclasses' signatures say their defaults, as scikit-learn asks.
+    hidden_layer_sizes: Any
+    activation: Any
+    preset: str
+    loss: Any
+    random_state: Any
+    verbose: Any
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    column_kinds: Mapping[Any, Any] | None
+    scoring: Any
+    callbacks: Any
+
+    # What fit learns.
+    loss_: float
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    best_loss_: float | None
+    best_epoch_: int
+    n_iter_: int
+    t_: int
+
+    def _keep(self, parameters: dict[str, Any]) -> None:
+        """Set the constructor's parameters as attributes, unchanged."""
+        for name, value in parameters.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
 
     # --- settings ------------------------------------------------------------------------------------------------
 
@@ -101,7 +82,7 @@ class BaseMLP(BaseEstimator):
         settings = resolve(self.preset, self._task, given)
         hidden = settings["hidden_layer_sizes"]
         settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
-        _check_settings(settings)
+        check_settings(settings)
         return settings
 
     def _optimization(self, settings: Mapping[str, Any]) -> Optimization:
@@ -145,9 +126,11 @@ class BaseMLP(BaseEstimator):
     # --- fitting -------------------------------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any) -> Any:
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         settings = self._resolved()
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-        X, y = self._checked(X, y, reset=True)
+        X, y = self._checked(X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
         continuing = self.warm_start and hasattr(self, "_network")
         target = self._encode_target(y, first=not (continuing and hasattr(self, "classes_")))
         weights = self._weights(sample_weight, y, X)
@@ -156,11 +139,12 @@ class BaseMLP(BaseEstimator):
             self._fit_encoder(X, train_rows, settings)
         encoded = self._encoder.transform(X)
         data = Data(encoded.numeric, encoded.codes, target, weights)
-        train, held_out = _rows(data, train_rows), validation if isinstance(validation, Data) else None
-        if held_out is None and validation is not None:
-            held_out = _rows(data, validation)
+        train = _rows(data, train_rows)
+        held_out = None if validation is None else _rows(data, validation)
         if eval_set is not None:
             held_out = self._evaluation_data(eval_set)
+        if settings["max_iter"] is None:
+            settings["max_iter"] = _enough_epochs(len(train), settings["batch_size"])
         if not continuing:
             self._build(train, settings, rng)
         self._train(train, held_out, settings, rng)
@@ -184,7 +168,7 @@ class BaseMLP(BaseEstimator):
 
     def _validation(
         self, X: Any, target: np.ndarray, weights: Any, eval_set: Any, settings: Mapping[str, Any], rng: Any
-    ) -> tuple[np.ndarray, Any]:
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """The training rows, and the validation rows (None without)."""
         everything = np.arange(_length(X))
         if weights is not None:
@@ -227,11 +211,11 @@ class BaseMLP(BaseEstimator):
             ntk=settings["ntk"],
         )
         self._network = build_network(architecture, train.numeric, train.codes, rng)
-        self.loss_curve_: list[float] = []
-        self.validation_scores_: list[float] | None = None
+        self.loss_curve_ = []
+        self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0
-        self.best_loss_: float | None = np.inf
-        self.best_validation_score_: float | None = None
+        self.best_loss_ = np.inf
+        self.best_validation_score_ = None
 
     def _train(self, train: Data, held_out: Data | None, settings: Mapping[str, Any], rng: Any) -> None:
         import lamina
@@ -246,7 +230,7 @@ class BaseMLP(BaseEstimator):
             for epoch in trainer.run(train, held_out, judge):
                 self._note(epoch, len(train))
                 reporter.on_epoch(epoch)
-                if any([callback(self, epoch) for callback in _as_list(self.callbacks)]):
+                if any(callback(self, epoch) for callback in _as_list(self.callbacks)):
                     stopped = True
                     break
         if held_out is not None:
@@ -284,8 +268,8 @@ class BaseMLP(BaseEstimator):
     def _raw(self, X: Any) -> np.ndarray:
         """The network's outputs, (rows, outputs)."""
         check_is_fitted(self, "_network")
-        X, _ = self._checked(X, None, reset=False)
-        encoded = self._encoder.transform(X)
+        checked, _ = self._checked(X, None, reset=False)
+        encoded = self._encoder.transform(checked)
         return outputs_of(self._network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
 
     @property
@@ -319,12 +303,12 @@ class BaseMLP(BaseEstimator):
         network = self.__dict__.get("_network")
         if network is None:
             # An AttributeError too, so that hasattr says no before fit.
-            raise _NotFittedAttribute(f"this {type(self).__name__} is not fitted yet; call fit first")
+            raise NotFittedAttributeError(f"this {type(self).__name__} is not fitted yet; call fit first")
         return network
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and joblib: the network as plain arrays."""
-        state = super().__getstate__().copy()
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
         network = state.pop("_network", None)
         if network is not None:
             state["_network_state"] = (network.architecture, _plain(network))
@@ -349,11 +333,19 @@ class BaseMLP(BaseEstimator):
         return tags
 
 
-class _NotFittedAttribute(NotFittedError, AttributeError):
-    pass
+class NotFittedAttributeError(NotFittedError, AttributeError):
+    """Asked for an attribute that only a fitted estimator has."""
 
 
 _FEWEST_FOR_VALIDATION = 10
+_ENOUGH_STEPS = 1500
+_FEWEST_EPOCHS, _MOST_EPOCHS = 10, 256
+
+
+def _enough_epochs(rows: int, batch: int) -> int:
+    """The number of epochs of the fast preset: about as many steps for a small table as for a large one."""
+    steps = max(rows // batch, 1)
+    return min(max(-(-_ENOUGH_STEPS // steps), _FEWEST_EPOCHS), _MOST_EPOCHS)
 
 
 def _rows(data: Data, rows: np.ndarray) -> Data:
@@ -390,34 +382,3 @@ def _rebuilt(architecture: Architecture, state: dict[str, Any]) -> Network:
         network.add(name, values, rate=rate, decay=decay)
     network.running.update({name: nd.array(x) for name, x in state["running"].items()})
     return network
-
-
-def _check_settings(settings: Mapping[str, Any]) -> None:
-    """Raise `ValueError` with the setting's name for values that cannot work."""
-    if any(not isinstance(n, int | np.integer) or n < 1 for n in settings["hidden_layer_sizes"]):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {settings['hidden_layer_sizes']}")
-    for name in ("max_iter", "batch_size"):
-        if not isinstance(settings[name], int | np.integer) or settings[name] < 1:
-            raise ValueError(f"{name} must be a whole number >= 1, got {settings[name]!r}")
-    if not settings["learning_rate_init"] > 0:
-        raise ValueError(f"learning_rate_init must be > 0, got {settings['learning_rate_init']!r}")
-    if not 0 < settings["validation_fraction"] < 1:
-        raise ValueError(f"validation_fraction must lie in (0, 1), got {settings['validation_fraction']!r}")
-    for name in ("alpha", "weight_decay"):
-        if settings[name] < 0:
-            raise ValueError(f"{name} must be >= 0, got {settings[name]!r}")
-    rates = settings["dropout"] if isinstance(settings["dropout"], tuple | list) else [settings["dropout"]]
-    if any(not 0 <= p < 1 for p in rates):
-        raise ValueError(f"dropout must lie in [0, 1), got {settings['dropout']!r}")
-    for name in ("learning_rate", "regularization_schedule"):
-        if settings[name] not in SCHEDULES:
-            raise ValueError(f"{name} {settings[name]!r} is unknown; known: {', '.join(SCHEDULES)}")
-    if settings["solver"] not in ("adam", "sgd"):
-        raise ValueError(f"solver {settings['solver']!r} is unknown; known: adam, sgd")
-    if settings["normalization"] not in (None, "batch", "layer"):
-        raise ValueError(
-            f"normalization {settings['normalization']!r} is unknown; known: None, 'batch', 'layer'"
-        )
-    names = settings["activation"]
-    for name in names if isinstance(names, tuple | list) else [names]:
-        activation_by_name(name)

@@ -41,6 +41,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _task = "classification"
+    class_weight: Any
+    classes_: np.ndarray
 
     def __init__(
         self,
@@ -84,9 +86,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         callbacks: Any = None,
         class_weight: Any = None,
     ) -> None:
-        values = {k: v for k, v in locals().items() if k not in ("self", "class_weight", "__class__")}
-        super().__init__(**values)
-        self.class_weight = class_weight
+        self._keep(locals())
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
         """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""
@@ -114,9 +114,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithm of `predict_proba`, computed stably."""
+        raw = self._raw(X).astype(np.float64)
         if self._multilabel:
-            return np.log(self.predict_proba(X))
-        return _log_softmax(self._raw(X).astype(np.float64))
+            return -np.logaddexp(0, -raw)
+        return _log_softmax(raw)
 
     # --- what the base asks --------------------------------------------------------------------------------------
 
@@ -173,8 +174,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._multilabel:
             return float(np.average(((raw > 0) == (target > 0.5)).mean(axis=1), weights=weights))
         codes = target.astype(int)
-        if callable(self.scoring):
-            return float(self.scoring(self.classes_[codes], np.exp(_log_softmax(raw))))
+        scoring: Any = self.scoring
+        if callable(scoring):
+            judge: Any = scoring
+            return float(judge(self.classes_[codes], np.exp(_log_softmax(raw))))
         if self.scoring == "accuracy":
             return float(np.average(raw.argmax(axis=1) == codes, weights=weights))
         if self.scoring in (None, "log_loss", "neg_log_loss"):

@@ -250,16 +250,11 @@ def _as_arrays(data: Data) -> list[NDArray]:
             for x in parts if x is not None and x.shape[-1]]  # fmt: skip
 
 
-_forwards: dict[int, Any] = {}
-
-
 def outputs_of(network: Network, data: Data) -> np.ndarray:
     """The network's outputs for all rows, in prediction mode, some rows at a time."""
-    forward = getattr(network, "_compiled", None)
-    if forward is None:
-        forward = network._compiled = lamina.compile(
-            lambda numeric, codes=None: network.forward(numeric, codes)
-        )  # type: ignore[attr-defined]
+    if network.compiled_forward is None:
+        network.compiled_forward = lamina.compile(lambda numeric, codes=None: network.forward(numeric, codes))
+    forward = network.compiled_forward
     codes = data.codes if network.architecture.cardinalities else None
     results: list[np.ndarray] = []
     for begin in range(0, len(data), _PREDICT_ROWS):

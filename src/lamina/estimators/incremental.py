@@ -14,9 +14,14 @@ __all__ = ["partial_fit"]
 
 def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
     """Train one epoch; the optimizer's moments go on from call to call."""
-    settings = {**estimator._resolved(), "learning_rate": "constant", "regularization_schedule": "constant"}
+    settings = {
+        **estimator._resolved(),
+        "max_iter": 1,
+        "learning_rate": "constant",
+        "regularization_schedule": "constant",
+    }
     first = not hasattr(estimator, "_network")
-    X, y = estimator._checked(X, y, reset=first)
+    X, y = estimator._checked(X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
     rng = np.random.default_rng(check_random_state(estimator.random_state).randint(2**31))
     if first:
         estimator._encode_target(np.unique(classes) if classes is not None else y, first=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from lamina import nd
@@ -100,7 +102,7 @@ def _add_hidden_extras(network: Network, i: int, width: int) -> None:
 def _add_plain_layers(network: Network, rng: np.random.Generator) -> None:
     parts = network.architecture
     widths = _widths(parts)
-    for i, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
         factor = 2.0 if parts.activation == "logistic" else 6.0
         bound = np.sqrt(factor / (fan_in + fan_out))
         network.add(f"weight{i}", rng.uniform(-bound, bound, (fan_in, fan_out)))

@@ -58,12 +58,12 @@ def hold_out(
     """Training and validation rows; with `classes`, each class gives its share (none, where it has a single row)."""
     if classes is None:
         shuffled = rng.permutation(rows)
-        count = min(max(int(round(len(rows) * share)), 1), len(rows) - 1)
+        count = min(max(round(len(rows) * share), 1), len(rows) - 1)
         return np.sort(shuffled[count:]), np.sort(shuffled[:count])
     held: list[np.ndarray] = []
     for value in np.unique(classes[rows]):
         members = rng.permutation(rows[classes[rows] == value])
-        held.append(members[: int(round(len(members) * share))])
+        held.append(members[: round(len(members) * share)])
     validation = np.sort(np.concatenate(held))
     if not len(validation):
         return rows, rows[:0]

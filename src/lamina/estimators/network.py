@@ -104,6 +104,7 @@ class Network:
     architecture: Architecture
     weights: dict[str, Weight] = field(default_factory=dict)
     running: dict[str, NDArray] = field(default_factory=dict)
+    compiled_forward: Any = None
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -144,7 +145,7 @@ class Network:
         return self.linear(len(parts.hidden), x)
 
     def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
-        """The first hidden layer's input: numbers, their embeddings, one-hot columns, categories' embeddings; scaled."""
+        """The first hidden layer's input: numbers and one-hot columns, then all embeddings; scaled."""
         parts = self.architecture
         features = [numeric]
         if parts.embeds_numbers:

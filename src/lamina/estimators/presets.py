@@ -6,7 +6,12 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PRESETS", "resolve"]
+import numpy as np
+
+from lamina.estimators.activations import activation_by_name
+from lamina.estimators.schedules import SCHEDULES
+
+__all__ = ["PRESETS", "check_settings", "resolve"]
 
 _REALMLP: dict[str, Any] = {
     "hidden_layer_sizes": (256, 256, 256),
@@ -44,7 +49,7 @@ _TASK: dict[str, dict[str, Any]] = {
 _FAST: dict[str, Any] = {
     **_REALMLP,
     "hidden_layer_sizes": (128, 128),
-    "max_iter": 12,
+    "max_iter": None,  # by the number of rows
     "learning_rate": "one_cycle",
     "dropout": 0.05,
     "number_embedding": False,
@@ -98,3 +103,40 @@ def resolve(preset: str, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
     settings = {**_TASK[task], **PRESETS[preset]}
     settings.update({key: value for key, value in given.items() if value is not None})
     return settings
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raise `ValueError` with the setting's name and what it may be, for values that cannot work."""
+    for name, (fits, rule) in _RULES.items():
+        value = settings[name]
+        for one in value if isinstance(value, tuple | list) else [value]:
+            if not fits(one):
+                raise ValueError(f"{name} must be {rule}, got {value!r}")
+    names = settings["activation"]
+    for name in names if isinstance(names, tuple | list) else [names]:
+        activation_by_name(name)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and int(value) >= 1
+
+
+def _one_of(*values: Any) -> tuple[Any, str]:
+    return (lambda value: value in values), f"one of {', '.join(map(repr, values))}"
+
+
+_RULES: dict[str, tuple[Any, str]] = {
+    "hidden_layer_sizes": (_is_count, "> 0"),
+    "batch_size": (_is_count, "a whole number >= 1"),
+    "max_iter": (lambda value: value is None or _is_count(value), "a whole number >= 1"),
+    "learning_rate_init": (lambda value: value > 0, "> 0"),
+    "validation_fraction": (lambda value: 0 < value < 1, "between 0 and 1"),
+    "alpha": (lambda value: value >= 0, ">= 0"),
+    "weight_decay": (lambda value: value >= 0, ">= 0"),
+    "label_smoothing": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "dropout": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "learning_rate": _one_of(*SCHEDULES),
+    "regularization_schedule": _one_of(*SCHEDULES),
+    "solver": _one_of("adam", "sgd"),
+    "normalization": _one_of(None, "batch", "layer"),
+}

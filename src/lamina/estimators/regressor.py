@@ -31,6 +31,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _task = "regression"
+    quantile: float
 
     def __init__(
         self,
@@ -73,10 +74,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         callbacks: Any = None,
         quantile: float = 0.5,
     ) -> None:
-        values = {k: v for k, v in locals().items() if k not in ("self", "quantile", "__class__")}
-        super().__init__(**values)
-        self.quantile = quantile
-        del self.label_smoothing  # of classes only
+        self._keep(locals())
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPRegressor:
         """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""
@@ -144,12 +142,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return "exp" if self.loss == "poisson" else "identity"
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        if callable(self.scoring):
+        scoring: Any = self.scoring
+        if callable(scoring):
+            judge: Any = scoring
             scale, center = self._scale, self._center
-            return float(self.scoring(target * scale + center, outputs * scale + center))
+            return float(judge(target * scale + center, outputs * scale + center))
         if self.scoring not in (None, "loss"):
             raise ValueError(f"scoring {self.scoring!r} is unknown; known: loss, or f(y_true, y_pred)")
         from lamina import nd
 
         values = self._loss_function({})(nd.array(outputs), nd.array(target)).asnumpy()
         return -float(np.average(values, weights=weights))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
