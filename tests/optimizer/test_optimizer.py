@@ -69,6 +69,8 @@ def test_create() -> None:
         optimizer.create(made, learning_rate=1)
     with pytest.raises(TypeError, match="expected a name or an instance, not 3"):
         optimizer.create(3)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(ParameterError, match="cast the network to float32"):
+        optimizer.create("sgd", multi_precision=True)
     with pytest.raises(TypeError, match="momentumm"):
         optimizer.create("sgd", momentumm=0.9)
 

@@ -21,7 +21,8 @@ class Optimizer:
 
     A subclass defines `create_state` and `update`, in operators of `lamina.nd`, and writes its results in place
     (``weight[:] = …``). That serves eager steps and those of `lamina.compile`; what changes from step to step must
-    come from `_step_size` or `_each_step` then.
+    come from `_step_size` or `_each_step` then. The learning rate, its factors and the schedule do. The other settings
+    (`wd`, `clip_gradient`, `rescale_grad`, betas …) are constants of a compiled step: set them before it first runs.
 
     Every optimizer prepares the gradient alike: rescaled, then clipped, then the weight decay added.
 
@@ -34,6 +35,7 @@ class Optimizer:
         learning_rate: the rate; by default the scheduler's base, or without scheduler the optimizer's own default.
         lr_scheduler: gives the rate by the number of updates; starts from `learning_rate` if that is given too.
         begin_num_update: the number of updates made before.
+        multi_precision: only False: float16 parameters are updated in float16.
         param_dict: parameters by index; their `lr_mult` and `wd_mult` are factors of the rate and of the decay.
     """
 
@@ -48,8 +50,11 @@ class Optimizer:
         learning_rate: float | None = None,
         lr_scheduler: LRScheduler | None = None,
         begin_num_update: int = 0,
+        multi_precision: bool = False,
         param_dict: Mapping[int, Any] | None = None,
     ) -> None:
+        if multi_precision:
+            raise ParameterError("multi_precision is not supported: cast the network to float32 to train it")
         self.rescale_grad = rescale_grad
         self.wd = wd
         self.clip_gradient = clip_gradient
