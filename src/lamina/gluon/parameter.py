@@ -258,7 +258,7 @@ class Parameter:
         arrays = self.list_grad()
         i = self._position(arrays, ctx)
         if state.trace is not None:
-            state.trace.source(arrays[i], lambda: self.list_grad()[i])
+            state.trace.source(arrays[i], lambda: self._initialized(self._grad)[i])
         return arrays[i]
 
     def list_data(self) -> list[NDArray]:
