@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lamina.compiler.codegen.values import DType
 
-__all__ = ["Machine", "available_cores", "host_machine"]
+__all__ = ["Machine", "available_cores", "host_machine", "peak_flops"]
 
 _CPU_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
 _DEFAULT_L1, _DEFAULT_L2, _DEFAULT_L3 = 32 << 10, 512 << 10, 8 << 20
@@ -115,3 +115,14 @@ def _cgroup1_quota() -> tuple[int, int]:
     return int((directory / "cpu.cfs_quota_us").read_text()), int(
         (directory / "cpu.cfs_period_us").read_text()
     )
+
+
+@cache
+def peak_flops(dtype: DType) -> float:
+    """Floating-point operations a second that one core can do, measured once: the roof of the roofline.
+
+    Independent fused multiply-adds run for about a millisecond, the best of several times.
+    """
+    from lamina.compiler.codegen.roofline import measure_peak
+
+    return measure_peak(dtype)
