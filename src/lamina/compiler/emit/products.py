@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from lamina.compiler.codegen import INDEX, Builder, Pointer, Value
 from lamina.compiler.codegen.contraction import Contraction
 from lamina.compiler.codegen.transpose import emit_transpose
@@ -13,7 +11,14 @@ from lamina.compiler.graph import Node
 from lamina.compiler.index import Axis
 from lamina.compiler.layout_products import is_swapped
 
-__all__ = ["contraction_of", "emit_product", "emit_transposition", "is_transposition", "product_steps", "rounded_scratch"]
+__all__ = [
+    "contraction_of",
+    "emit_product",
+    "emit_transposition",
+    "is_transposition",
+    "product_steps",
+    "rounded_scratch",
+]
 
 _LONG = 8  # more operations than this are written once in a loop, not once for each vector of the tile
 _EXPENSIVE = 8
@@ -52,11 +57,13 @@ def emit_product(scope: Scope) -> None:
     assert anchor is not None
     shape = contraction_of(scope.kernel)
     left, right = (scope.memory.find(x) for x in anchor.inputs)
-    assert left is not None and right is not None  # noqa: PT018 - one condition: operands are in memory
-    scratch = _own_scratch(scope, shape.scratch_bytes)
+    assert left is not None and right is not None
+    scratch = scope.scratch if shape.scratch_bytes else None
     with scope.on_first_thread_if_serial():
         if len(anchor.shape) == 2:
-            rows, columns = (scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True))
+            rows, columns = (
+                scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True)
+            )
             if is_swapped(anchor):
                 left, right, rows, columns = right, left, columns, rows
             _emit_matrix(scope, shape, left, right, [], rows, columns, scratch)
@@ -91,14 +98,6 @@ def _emit_matrix(
             scope.store(node, result, index, value.lanes)
 
     shape.emit(scope.b, left, right, epilogue, rows=rows, columns=columns, scratch=scratch)
-
-
-def _own_scratch(scope: Scope, nbytes: int) -> Pointer | None:
-    """This thread's part of the scratch memory."""
-    if not nbytes:
-        return None
-    b = scope.b
-    return b.offset(scope.scratch, b.argument("thread") * rounded_scratch(nbytes), np.dtype(np.int8))
 
 
 def rounded_scratch(nbytes: int) -> int:

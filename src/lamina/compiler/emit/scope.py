@@ -18,7 +18,8 @@ __all__ = ["Scope"]
 class Scope:
     """One kernel while it is written.
 
-    `targets` are the pointers that each stored node is written to; `numbers` the values of the step's numbers.
+    `targets` are the pointers that each stored node is written to; `numbers` the values of the step's numbers,
+    `scratch` this thread's own part of the scratch memory.
     """
 
     def __init__(

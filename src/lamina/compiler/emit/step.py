@@ -80,7 +80,10 @@ def _emit_kernel(b: Builder, plan: Plan, kernel: Kernel, frame: Frame) -> None:
     targets = {node: [b.load_pointer(memory, i) for i in where] for node, where in frame.targets.items()}
     numbers = _numbers(b, kernel, plan, leaves)
     buffers = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
-    scratch = b.load_pointer(memory, frame.scratch)
+    # A thread's part is at the same place in all kernels: without a barrier between them, the thread that is in the
+    # next kernel already must not write to the part of one that is still in this one.
+    part = b.argument("thread") * scratch_bytes(plan)
+    scratch = b.offset(b.load_pointer(memory, frame.scratch), part, _BYTE)
     _dispatch(Scope(b, kernel, plan.partitions[kernel], buffers, targets, numbers, scratch))
 
 
