@@ -10,11 +10,12 @@ from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_g
 if TYPE_CHECKING:
     from lamina import gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
     from lamina.estimators import MLPClassifier, MLPRegressor
+    from lamina.estimators.persistence import load, save
 
 __all__ = [
+    "Context",
     "MLPClassifier",
     "MLPRegressor",
-    "Context",
     "autograd",
     "compile",
     "cpu",
@@ -26,12 +27,14 @@ __all__ = [
     "init",
     "initializer",
     "io",
+    "load",
     "lr_scheduler",
     "metric",
     "nd",
     "num_gpus",
     "optimizer",
     "random",
+    "save",
     "set_num_threads",
     "test_utils",
 ]
@@ -42,6 +45,7 @@ _ON_FIRST_USE = {"gluon", "init", "initializer", "io", "lr_scheduler", "metric",
 
 
 _ESTIMATORS = {"MLPClassifier", "MLPRegressor"}
+_PERSISTENCE = {"load", "save"}
 
 
 def __getattr__(name: str) -> Any:
@@ -49,4 +53,6 @@ def __getattr__(name: str) -> Any:
         return import_module(f"lamina.{name}")
     if name in _ESTIMATORS:
         return getattr(import_module("lamina.estimators"), name)
+    if name in _PERSISTENCE:
+        return getattr(import_module("lamina.estimators.persistence"), name)
     raise AttributeError(f"module 'lamina' has no attribute {name!r}")
