@@ -13,12 +13,34 @@ import lamina as mx
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "mlp_from_scratch.py"
 
-CHAPTER_NAMES = """
-mx.cpu mx.gpu mx.num_gpus mx.test_utils.get_mnist mx.gluon.data.DataLoader mx.gluon.data.vision.MNIST
-nd.random_normal nd.maximum nd.zeros_like nd.exp nd.log nd.max nd.nansum nd.log_softmax nd.dot nd.argmax nd.one_hot
-nd.mean nd.sum nd.NDArray.as_in_context nd.NDArray.reshape nd.NDArray.asscalar nd.NDArray.attach_grad
-nd.NDArray.backward nd.NDArray.grad autograd.record
-""".split()
+CHAPTER_NAMES = [
+    "mx.cpu",
+    "mx.gpu",
+    "mx.num_gpus",
+    "mx.test_utils.get_mnist",
+    "mx.gluon.data.DataLoader",
+    "mx.gluon.data.vision.MNIST",
+    "nd.random_normal",
+    "nd.maximum",
+    "nd.zeros_like",
+    "nd.exp",
+    "nd.log",
+    "nd.max",
+    "nd.nansum",
+    "nd.log_softmax",
+    "nd.dot",
+    "nd.argmax",
+    "nd.one_hot",
+    "nd.mean",
+    "nd.sum",
+    "nd.NDArray.as_in_context",
+    "nd.NDArray.reshape",
+    "nd.NDArray.asscalar",
+    "nd.NDArray.attach_grad",
+    "nd.NDArray.backward",
+    "nd.NDArray.grad",
+    "autograd.record",
+]
 
 
 def test_the_program_trains():
