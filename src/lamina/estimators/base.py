@@ -226,17 +226,19 @@ class BaseMLP(BaseEstimator):
         trainer = Trainer(self._network, self._loss_function(settings), plan, rng, reporter.on_step)
         judge = None if held_out is None else self._judge(held_out)
         stopped = False
-        with reporter:
-            for epoch in trainer.run(train, held_out, judge):
-                self._note(epoch, len(train))
-                reporter.on_epoch(epoch)
-                if any(callback(self, epoch) for callback in _as_list(self.callbacks)):
-                    stopped = True
-                    break
-        if held_out is not None:
-            trainer.restore_best()
-            self.best_validation_score_, self.best_epoch_ = float(trainer.best_score), trainer.best_epoch
-            self.best_loss_ = None
+        try:
+            with reporter:
+                for epoch in trainer.run(train, held_out, judge):
+                    self._note(epoch, len(train))
+                    reporter.on_epoch(epoch)
+                    if any(callback(self, epoch) for callback in _as_list(self.callbacks)):
+                        stopped = True
+                        break
+        finally:  # Ctrl-C too leaves the best epoch behind
+            if trainer.best_state is not None:
+                trainer.restore_best()
+                self.best_validation_score_, self.best_epoch_ = float(trainer.best_score), trainer.best_epoch
+                self.best_loss_ = None
         ended_early = stopped or self.n_iter_ < plan.epochs
         if held_out is None and plan.patience is not None and not ended_early and self.preset == "sklearn":
             warnings.warn(

@@ -69,7 +69,9 @@ class _Bar(_Silent):
 
 
 def reporter(verbose: Any, epochs: int) -> Any:
-    """Nothing, a progress bar (on a terminal), or a line an epoch."""
+    """Nothing, a progress bar (on a terminal), or a line an epoch; or what `verbose` makes, if it is a function."""
+    if callable(verbose):
+        return verbose(epochs)
     if not verbose:
         return _Silent()
     return _Bar(epochs) if sys.stdout.isatty() else _Lines()
