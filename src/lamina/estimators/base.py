@@ -145,6 +145,8 @@ class BaseMLP(BaseEstimator):
             held_out = self._evaluation_data(eval_set)
         if settings["max_iter"] is None:
             settings["max_iter"] = _enough_epochs(len(train), settings["batch_size"])
+        if settings["n_iter_no_change"] == "auto":
+            settings["n_iter_no_change"] = max(_LEAST_PATIENCE, settings["max_iter"] // 4)
         if not continuing:
             self._build(train, settings, rng)
         self._train(train, held_out, settings, rng)
@@ -340,8 +342,9 @@ class NotFittedAttributeError(NotFittedError, AttributeError):
 
 
 _FEWEST_FOR_VALIDATION = 10
-_ENOUGH_STEPS = 1500
-_FEWEST_EPOCHS, _MOST_EPOCHS = 10, 256
+_ENOUGH_STEPS = 1100
+_FEWEST_EPOCHS, _MOST_EPOCHS = 8, 256
+_LEAST_PATIENCE = 6
 
 
 def _enough_epochs(rows: int, batch: int) -> int:

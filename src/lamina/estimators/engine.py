@@ -256,11 +256,20 @@ def outputs_of(network: Network, data: Data) -> np.ndarray:
         network.compiled_forward = lamina.compile(lambda numeric, codes=None: network.forward(numeric, codes))
     forward = network.compiled_forward
     codes = data.codes if network.architecture.cardinalities else None
+    rows = min(_PREDICT_ROWS, 1 << max(len(data) - 1, 0).bit_length())
     results: list[np.ndarray] = []
-    for begin in range(0, len(data), _PREDICT_ROWS):
-        part = slice(begin, begin + _PREDICT_ROWS)
-        inputs = [nd.array(data.numeric[part])]
+    for begin in range(0, len(data), rows):
+        part = slice(begin, begin + rows)
+        count = len(data.numeric[part])
+        inputs = [nd.array(_padded(data.numeric[part], rows))]
         if codes is not None:
-            inputs.append(nd.array(codes[part], dtype=np.int32))
-        results.append(forward(*inputs).asnumpy())
+            inputs.append(nd.array(_padded(codes[part], rows), dtype=np.int32))
+        results.append(forward(*inputs).asnumpy()[:count])
     return np.concatenate(results) if results else np.zeros((0, network.architecture.outputs), np.float32)
+
+
+def _padded(part: np.ndarray, rows: int) -> np.ndarray:
+    """`part` with zeros behind it, so that few batch sizes occur: each is compiled by itself."""
+    if len(part) == rows:
+        return part
+    return np.concatenate([part, np.zeros((rows - len(part), part.shape[1]), part.dtype)])

@@ -52,10 +52,9 @@ _FAST: dict[str, Any] = {
     "max_iter": None,  # by the number of rows
     "learning_rate": "one_cycle",
     "dropout": 0.05,
-    "number_embedding": False,
     "learned_activation": False,
     "validation_fraction": 0.1,
-    "n_iter_no_change": 6,
+    "n_iter_no_change": "auto",  # a quarter of the epochs
 }
 
 _SKLEARN: dict[str, Any] = {
@@ -101,6 +100,8 @@ def resolve(preset: str, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"preset {preset!r} is unknown{hint} Known: {', '.join(PRESETS)}")
     settings = {**_TASK[task], **PRESETS[preset]}
+    if preset == "fast" and task == "regression":
+        settings["learning_rate_init"] = 0.1  # few steps do not recover from steps as long as the default's
     settings.update({key: value for key, value in given.items() if value is not None})
     return settings
 
