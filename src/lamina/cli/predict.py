@@ -29,14 +29,14 @@ def predict(
     Drawn digits of any size, dark on light or light on dark, are first brought to the form of MNIST's.
     """
     from lamina import nd
-    from lamina.recipes.digits import pixels_to_inputs
+    from lamina.recipes.digits import pixel_rows
     from lamina.recipes.run_folder import RunFolder
 
     network = RunFolder(run).network()
     answers: list[dict[str, Any]] = []
     for path in images:
         names, pixels = _read(path)
-        probabilities = nd.softmax(network(pixels_to_inputs(pixels))).asnumpy()
+        probabilities = nd.softmax(network(pixel_rows(pixels))).asnumpy()
         answers += [_answer(name, row) for name, row in zip(names, probabilities, strict=True)]
     if as_json:
         print(json.dumps(answers, indent=2))

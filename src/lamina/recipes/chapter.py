@@ -24,7 +24,7 @@ class ChapterNetwork:
     >>> network = ChapterNetwork([784, 32, 10])
     >>> {name: parameter.shape for name, parameter in network.parameters.items()}
     {'W1': (784, 32), 'b1': (32,), 'W2': (32, 10), 'b2': (10,)}
-    >>> network(nd.zeros((5, 784))).shape
+    >>> network(nd.zeros((5, 784), dtype="uint8")).shape
     (5, 10)
     """
 
@@ -39,9 +39,9 @@ class ChapterNetwork:
             parameter.attach_grad()
 
     def __call__(self, X: NDArray) -> NDArray:
-        """The unnormalised scores, shape (rows, classes), of float32 inputs of shape (rows, inputs)."""
+        """The unnormalised scores, float32 of shape (rows, classes), of uint8 pixels of shape (rows, inputs)."""
         last = len(self.sizes) - 1
-        h = X
+        h = X.astype(np.float32) / 255
         for layer in range(1, last):
             linear = self._linear(h, layer)
             h = nd.maximum(linear, nd.zeros_like(linear))

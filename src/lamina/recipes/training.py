@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+import lamina
 from lamina import nd
-from lamina.core.primitive import bind
 from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.nd.ndarray import NDArray
-from lamina.primitives.indexing import take
 from lamina.primitives.random import generator
 from lamina.recipes.chapter import ChapterNetwork
 from lamina.recipes.digits import Digits
@@ -96,11 +95,12 @@ class Training:
         progress: Progress | None = None,
     ) -> None:
         self.settings, self.train, self.test = settings, train, test
-        nd.random.seed(settings.seed)
+        lamina.random.seed(settings.seed)
         self.network = ChapterNetwork((train.images.shape[1], *settings.hidden, 10))
         if parameters is not None:
             self.network.load(parameters)
         self.progress = progress or Progress()
+        self._step = lamina.compile(self.network.step)
         self._arrays = self.network.arrays()
 
     @property
@@ -141,9 +141,7 @@ class Training:
         progress, size = self.progress, self.settings.batch_size
         stop = min(progress.batch + _STRETCH, self.batches)
         start = time.perf_counter()
-        losses = [
-            self._step(order[batch * size : (batch + 1) * size]) for batch in range(progress.batch, stop)
-        ]
+        losses = self._losses(order[progress.batch * size : stop * size])
         seconds = time.perf_counter() - start
         self._check(losses)
         moving = progress.moving_loss
@@ -151,11 +149,18 @@ class Training:
             moving = loss if moving is None else (1 - _SMOOTHING) * moving + _SMOOTHING * loss
         self._commit(Progress(progress.epoch, stop, moving, progress.seconds + seconds, progress.history))
 
-    def _step(self, rows: np.ndarray) -> float:
-        index = nd.array(rows, dtype=np.int32)
-        images = bind(take, self.train.images, index, axis=0, mode="clip")
-        labels = bind(take, self.train.labels, index, axis=0, mode="clip")
-        return float(self.network.step(images, labels, self.settings.lr).asscalar())
+    def _losses(self, rows: np.ndarray) -> list[float]:
+        """Take a step with each batch of these rows; the last batch may be smaller."""
+        size = self.settings.batch_size
+        whole = len(rows) // size * size
+        losses: list[float] = []
+        for batches in (rows[:whole].reshape(-1, size), rows[None, whole:]):
+            if batches.size:
+                results = self._step.run_batches(
+                    batches, self.train.images, self.train.labels, self.settings.lr
+                )
+                losses += results.asnumpy().ravel().tolist()
+        return losses
 
     def _check(self, losses: list[float]) -> None:
         """Raise if a loss, or what the last step made of the parameters, is not finite."""
