@@ -19,38 +19,43 @@ import environment
 if __name__ == "__main__":
     environment.enter()
 
+import numpy as np
 from measure import Contestant, measure_in_rounds
-from report import Result, as_json, console, heading, print_table
+from report import Result, as_json, heading, print_table
+from rich.console import Console
 from workloads import WORKLOADS
+
+from lamina.compiler.codegen.roofline import measure_peak
 
 __all__ = ["main"]
 
 
 def main() -> None:
     arguments = _arguments()
-    from peak import peak_flops
-
-    peak = peak_flops(arguments.threads)
-    out = console()
+    # The best of tries over a while: other processes can only make it seem lower.
+    peak = arguments.threads * max(measure_peak(np.dtype(np.float32)) for _ in range(20))
+    out = Console(width=100)
     heading(out, arguments.threads, peak)
     results: list[Result] = []
     for name in arguments.only:
-        result = _measure(name, arguments, peak)
-        results.append(result)
-        print_table(out, result)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(as_json(results, arguments.threads), indent=1) + "\n")
+        results.append(_measured(name, arguments, peak))
+        print_table(out, results[-1])
+        if arguments.json:
+            text = json.dumps(as_json(results, arguments.threads), indent=1)
+            arguments.json.write_text(text + "\n")
     if arguments.plot:
         from plot import draw
 
-        draw(results, arguments.plot)
+        draw(results, arguments.threads, arguments.plot)
 
 
-def _measure(name: str, arguments: argparse.Namespace, peak: float) -> Result:
+def _measured(name: str, arguments: argparse.Namespace, peak: float) -> Result:
     workload = WORKLOADS[name]
-    chosen = [c for c in workload.contestants if c in arguments.contestants]
-    contestants = [Contestant(c, name, arguments.threads, arguments.examples) for c in chosen]
-    measure_in_rounds(contestants, arguments.repeats, _progress, workload.fresh)
+    chosen = [c for c in workload.contestants if c.partition("@")[0] in arguments.contestants]
+    contestants = [
+        Contestant(c, name, arguments.threads, arguments.examples, arguments.calls) for c in chosen
+    ]
+    measure_in_rounds(contestants, arguments.repeats, arguments.patience, _progress)
     _progress("")
     return Result(name, workload, contestants, peak, arguments.examples)
 
@@ -61,7 +66,7 @@ def _progress(text: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    everybody = sorted({c for w in WORKLOADS.values() for c in w.contestants})
+    everybody = sorted({c for w in WORKLOADS.values() for c in w.contestants if "@" not in c})
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -71,6 +76,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="3 rounds instead of 9")
     parser.add_argument("--rounds", dest="repeats", type=int, help="so many rounds")
     parser.add_argument("--examples", type=int, help="fewer examples than the workloads have")
+    parser.add_argument("--calls", type=int, help="fewer calls in a measurement than the workloads make")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=2,
+        help="seconds to wait for other processes; 0: repeat nothing either",
+    )
     parser.add_argument("--json", type=Path, help="write all measurements to this file")
     parser.add_argument("--plot", type=Path, help="draw the results into this PNG")
     arguments = parser.parse_args()

@@ -19,6 +19,8 @@ PEERS = ("torch", "jax", "scikit-learn", "tinygrad", "onnx", "onnxruntime")
 
 _HERE = Path(__file__).resolve().parent
 _VENV = _HERE / ".venv"
+_OPENBLAS_CHOICES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""They would hold NumPy's BLAS to the kernels of another processor."""
 _INTERPRETER = "LAMINA_BENCHMARK_PYTHON"
 
 
@@ -48,12 +50,17 @@ def _make(python: Path, packages: Sequence[str]) -> None:
     noted.write_text("\n".join([*installed, "lamina", *missing]) + "\n")
 
 
-def worker_environment(threads: int) -> dict[str, str]:
-    """This process's environment for a contestant: so many threads in every library, BLAS kernels chosen freely."""
-    environment = dict(os.environ)
-    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # they would hold NumPy's BLAS to older kernels
-        environment.pop(name, None)
+def worker_environment(threads: int, cache: Path) -> dict[str, str]:
+    """The environment variables of a contestant: its threads in every library; what it compiles is kept in `cache`."""
+    environment = {name: value for name, value in os.environ.items() if name not in _OPENBLAS_CHOICES}
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LAMINA_NUM_THREADS"):
         environment[name] = str(threads)
-    environment["PYTHONUNBUFFERED"] = "1"
-    return environment
+    return environment | {
+        "LAMINA_CACHE_DIR": str(cache),
+        "TORCHINDUCTOR_CACHE_DIR": str(cache),
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "CACHEDB": str(cache / "tinygrad.db"),
+        "PYTHONUNBUFFERED": "1",
+    }

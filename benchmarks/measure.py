@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from environment import worker_environment
+from workloads import WORKLOADS, Workload
 
 __all__ = ["Contestant", "measure_in_rounds"]
 
@@ -22,54 +24,65 @@ _PAUSE = 0.15
 """Seconds between two turns, in which the last contestant's threads stop spinning."""
 _QUIET = 0.05
 """A turn counts as undisturbed if other processes took less than this share of the machine."""
+_TICKS = 0.03
+"""Seconds that the system's count of busy time may be off."""
 
 
 @dataclass
 class Contestant:
     """A contestant at a workload: its process and its times."""
 
-    name: str
+    entry: str
+    """``name``, or ``name@workload`` if it does another workload than the others."""
     workload: str
     threads: int
     examples: int | None = None
+    calls: int | None = None
     version: str = ""
     extrapolated: bool = False
     unavailable: str = ""
-    setup: float = 0.0
     turns: list[tuple[float, float]] = field(default_factory=list)
     """For each turn: seconds, and the share of the machine that others used meanwhile."""
 
-    def start(self) -> None:
-        arguments = [self.name, self.workload, "--threads", str(self.threads)]
-        if self.examples is not None:
-            arguments += ["--examples", str(self.examples)]
+    def start(self, cache: Path) -> None:
+        """Start the process; what it keeps on disk goes to `cache`."""
+        name, _, other = self.entry.partition("@")
+        arguments = [name, other or self.workload, "--threads", str(self.threads)]
+        for option, value in (("--examples", self.examples), ("--calls", self.calls)):
+            if value is not None:
+                arguments += [option, str(value)]
         self._process = subprocess.Popen(
             [sys.executable, str(_WORKER), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=worker_environment(self.threads),
+            env=worker_environment(self.threads, cache),
         )
-        self._note(self._answer())
-
-    def _note(self, ready: dict[str, Any]) -> None:
+        ready = self._answer()
         self.unavailable = ready.get("unavailable", "")
         self.version = ready.get("version", "")
         self.extrapolated = ready.get("share", 1.0) < 1
-        self.setup = ready.get("setup", 0.0)
 
     def turn(self) -> None:
         """Do the unit of work once."""
+        if self.unavailable:
+            return
         busy, start = _busy_seconds(), time.perf_counter()
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         answer = self._answer()
-        if self.unavailable:
-            return
-        elapsed, others = time.perf_counter() - start, _busy_seconds() - busy - answer["cpu"]
-        self.turns.append((answer["seconds"], max(0.0, others) / elapsed / (os.cpu_count() or 1)))
+        self.unavailable = answer.get("unavailable", "")
+        if not self.unavailable:
+            elapsed = time.perf_counter() - start
+            others = max(0.0, _busy_seconds() - busy - answer["cpu"] - _TICKS)
+            self.turns.append((answer["seconds"], others / elapsed / (os.cpu_count() or 1)))
+
+    def warm_up(self) -> None:
+        """A turn that does not count."""
+        self.turn()
+        self.turns.clear()
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -77,8 +90,7 @@ class Contestant:
         if line:
             return json.loads(line)
         _, errors = self._process.communicate()
-        self.unavailable = "failed: " + (errors.strip().splitlines() or ["no message"])[-1][:90]
-        return {"unavailable": self.unavailable}
+        return {"unavailable": "failed: " + (errors.strip().splitlines() or ["no message"])[-1]}
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -101,39 +113,63 @@ class Contestant:
 
 
 def measure_in_rounds(
-    contestants: list[Contestant], repeats: int, progress: Callable[[str], None], fresh: bool = False
+    contestants: list[Contestant], repeats: int, patience: float, progress: Callable[[str], None]
 ) -> None:
-    """Give everybody `repeats` turns, and up to as many again while other processes disturb.
+    """Give everybody `repeats` turns, and up to as many again for those that other processes disturbed.
 
-    The first turn of a process is a warm-up and does not count, unless each turn gets a `fresh` process.
+    A turn waits up to `patience` seconds for other processes to be quiet. With none, no turn is repeated either.
     """
-    if not fresh:
+    workload = WORKLOADS[contestants[0].workload]
+    with tempfile.TemporaryDirectory() as caches:
+        processes = Processes(workload, Path(caches))
         for contestant in contestants:
-            progress(f"{contestant.name} starts")
-            contestant.start()
-            _warm_up(contestant)
-    for number in range(2 * repeats):
-        waiting = [c for c in contestants if not c.unavailable and len(c.quiet) < repeats]
-        if not waiting or (number >= repeats and not any(c.disturbed or len(c.quiet) < 2 for c in waiting)):
-            break
-        for contestant in waiting:
-            progress(f"round {number + 1}: {contestant.name}")
-            if fresh:
-                contestant.start()
-            time.sleep(_PAUSE)
-            if not contestant.unavailable:
-                contestant.turn()
-            if fresh:
-                contestant.stop()
-    if not fresh:
+            progress(f"{contestant.entry} starts")
+            processes.begin(contestant)
+        for number in range(2 * repeats if patience else repeats):
+            for contestant in contestants:
+                if not contestant.unavailable and len(contestant.quiet) < repeats:
+                    progress(f"round {number + 1}: {contestant.entry}")
+                    _wait_until_quiet(patience)
+                    processes.turn(contestant)
         for contestant in contestants:
             contestant.stop()
 
 
-def _warm_up(contestant: Contestant) -> None:
-    if not contestant.unavailable:
+class Processes:
+    """When contestants get a new process, and what it finds on disk."""
+
+    def __init__(self, workload: Workload, caches: Path) -> None:
+        self._kind, self._caches = workload.process, caches
+        self._count = 0
+
+    def begin(self, contestant: Contestant) -> None:
+        """A lasting process warms up. One that is to find another's machine code needs that other one first."""
+        self._start(contestant)
+        if self._kind != "cold":
+            contestant.warm_up()
+
+    def turn(self, contestant: Contestant) -> None:
+        if self._kind != "lasting":
+            contestant.stop()
+            self._start(contestant)
         contestant.turn()
-        contestant.turns.clear()
+
+    def _start(self, contestant: Contestant) -> None:
+        self._count += 1
+        cache = self._caches / (str(self._count) if self._kind == "cold" else contestant.entry)
+        cache.mkdir(exist_ok=True)
+        contestant.start(cache)
+
+
+def _wait_until_quiet(patience: float) -> None:
+    """Wait for the last contestant's threads to sleep, and a little longer for other processes."""
+    deadline = time.perf_counter() + patience
+    cores = os.cpu_count() or 1
+    while True:
+        busy = _busy_seconds()
+        time.sleep(_PAUSE)
+        if _busy_seconds() - busy - _TICKS < _QUIET * _PAUSE * cores or time.perf_counter() > deadline:
+            return
 
 
 def _busy_seconds() -> float:

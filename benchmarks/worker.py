@@ -16,7 +16,8 @@ import time
 from collections.abc import Iterable
 from importlib import import_module
 
-from workloads import WORKLOADS, Sample, Task
+from tasks import Sample, Task
+from workloads import WORKLOADS
 
 __all__ = ["main"]
 
@@ -25,10 +26,11 @@ def main() -> None:
     arguments = _arguments()
     _pin(arguments.threads)
     contestant = import_module(f"contestants.{arguments.contestant}_")
-    task = _sized(WORKLOADS[arguments.workload].task, arguments.examples)
+    workload = WORKLOADS[arguments.workload]
+    calls = arguments.calls or workload.calls
     start = time.perf_counter()
     try:
-        run = contestant.FACTORIES[arguments.workload](task)
+        run = contestant.FACTORIES[workload.work](_sized(workload.task, arguments.examples))
     except contestant.UNAVAILABLE as error:
         _say(unavailable=str(error).splitlines()[0])
         return
@@ -36,8 +38,9 @@ def main() -> None:
     _say(setup=time.perf_counter() - start, version=contestant.version(), share=share)
     for _ in _requests(arguments.repeats):
         start, cpu = time.perf_counter(), _cpu_seconds()
-        run()
-        _say(seconds=(time.perf_counter() - start) / share, cpu=_cpu_seconds() - cpu)
+        for _ in range(calls):
+            run()
+        _say(seconds=(time.perf_counter() - start) / share / calls, cpu=_cpu_seconds() - cpu)
 
 
 def _arguments() -> argparse.Namespace:
@@ -46,6 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("workload", choices=WORKLOADS)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--examples", type=int, help="fewer examples than the workload has")
+    parser.add_argument("--calls", type=int, help="calls that are measured together")
     parser.add_argument(
         "--repeats", type=int, help="measure so often; default: once for each line on standard input"
     )

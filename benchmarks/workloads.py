@@ -1,134 +1,157 @@
-"""What is measured: networks, initial weights, batches and amounts of arithmetic, the same for every contestant."""
+"""What is measured, by whom, and what is asked of lamina."""
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from typing import Literal
 
-import numpy as np
+from tasks import Task
 
-__all__ = ["WORKLOADS", "Sample", "Task", "Workload"]
-
-_MNIST = Path(__file__).resolve().parents[1] / "src" / "lamina" / "data" / "mnist"
-_FRAMEWORKS = ("lamina", "torch", "torch_compile", "jax", "tinygrad", "numpy")
+__all__ = ["WORKLOADS", "Goal", "Workload"]
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A callable that does only a share of the unit of work: for contestants too slow to wait for."""
+class Goal:
+    """The most that a contestant may take: seconds, or a multiple of what the fastest of some others takes."""
 
-    run: Callable[[], object]
-    share: float
-
-    def __call__(self) -> object:
-        return self.run()
-
-
-@dataclass(frozen=True)
-class Task:
-    """One network and its data, as a contestant's factory gets them."""
-
-    layers: tuple[int, ...]
-    batch_size: int
-    examples: int
-    lr: float = 0.001
-
-    @property
-    def steps(self) -> int:
-        """Full batches in an epoch; what is left over is dropped, by every contestant."""
-        return self.examples // self.batch_size
-
-    def weights(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The initial (W, b) of each layer, W of shape (inputs, outputs): always the same numbers, in new arrays."""
-        random = np.random.default_rng(0)
-        pairs = zip(self.layers, self.layers[1:], strict=False)
-        return [
-            (
-                (random.standard_normal((m, n)) * np.sqrt(1 / m)).astype(np.float32),
-                np.zeros(n, np.float32),
-            )
-            for m, n in pairs
-        ]
-
-    @cached_property
-    def images(self) -> np.ndarray:
-        """MNIST's training images, uint8, shape (examples, 784)."""
-        return _unpacked("train-images-idx3-ubyte.gz", 16).reshape(-1, 784)[: self.examples].copy()
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """MNIST's training labels, uint8, shape (examples,)."""
-        return _unpacked("train-labels-idx1-ubyte.gz", 8)[: self.examples].copy()
-
-    @cached_property
-    def inputs(self) -> np.ndarray:
-        """Float32 inputs, shape (examples, layers[0]): MNIST's pixels between 0 and 1, or normal noise."""
-        if self.layers[0] == 784:
-            return self.images.astype(np.float32) / np.float32(255)
-        random = np.random.default_rng(1)
-        return random.standard_normal((self.examples, self.layers[0]), dtype=np.float32)
-
-    @cached_property
-    def targets(self) -> np.ndarray:
-        """Float32 regression targets, shape (examples, layers[-1])."""
-        random = np.random.default_rng(2)
-        return random.standard_normal((self.examples, self.layers[-1]), dtype=np.float32)
-
-    @cached_property
-    def permutations(self) -> Iterator[np.ndarray]:
-        """Row numbers of the batches, int32, shape (steps, batch size): a new order for each epoch."""
-        return self._permutations()
-
-    def _permutations(self) -> Iterator[np.ndarray]:
-        random = np.random.default_rng(3)
-        while True:
-            order = random.permutation(self.examples)[: self.steps * self.batch_size]
-            yield order.astype(np.int32).reshape(self.steps, self.batch_size)
-
-    def training_flops(self) -> float:
-        """Floating-point operations of the products in one epoch: forward, weights' and hidden units' gradients."""
-        products = sum(m * n for m, n in zip(self.layers, self.layers[1:], strict=False))
-        unneeded = self.layers[0] * self.layers[1]  # nobody asks for the gradient of the input
-        return self.steps * self.batch_size * (6.0 * products - 2.0 * unneeded)
-
-    def prediction_flops(self) -> float:
-        """Floating-point operations of the products in one forward pass over all examples."""
-        return self.examples * 2.0 * sum(m * n for m, n in zip(self.layers, self.layers[1:], strict=False))
+    most: float
+    of: tuple[str, ...] = ()
+    """The others; none: `most` is in seconds."""
+    contestant: str = "lamina"
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A row of measurements: what is done, by whom, on what."""
+    """A table of measurements: what is done, by whom, on what."""
 
     title: str
     contestants: tuple[str, ...]
+    """Modules of `contestants`, without the underscore; ``name@other`` does the workload `other`, to compare with."""
     task: Task
+    work: str
+    """The key of the contestants' factories."""
     flops: Callable[[Task], float] | None = Task.training_flops
-    fresh: bool = False
-    """Every measurement in a new process (for what happens only once in one)."""
+    goals: tuple[Goal, ...] = ()
+    calls: int = 1
+    """So many calls are one measurement, which is divided by them."""
     per_step: bool = False
-    """Report the time of one step rather than of all of them."""
+    """Whether the time of a step is reported rather than of all steps together."""
+    process: Literal["lasting", "cold", "warm"] = "lasting"
+    """One process for all turns, or a new one for each: with no cache on disk, or with that of an earlier process."""
 
 
+_FRAMEWORKS = ("lamina", "torch", "torch_compile", "jax", "tinygrad", "numpy")
+_PEERS = ("torch", "torch_compile", "jax", "tinygrad", "sklearn")
+_COMPILERS = ("lamina", "torch_compile", "jax", "tinygrad")
 _SEED = Task((784, 256, 256, 10), batch_size=64, examples=60_000)
+_ADAM = Task((784, 256, 256, 10), batch_size=64, examples=60_000, optimizer="adam")
+_WIDE = Task((2048,) * 5, batch_size=512, examples=1024, lr=1e-7)
+_SMALL = Task((20, 64, 64, 1), batch_size=32, examples=32_000, lr=1e-4)
 
 WORKLOADS = {
     "epoch": Workload(
-        "An epoch of MNIST, 784-256-256-10, batch 64, SGD, the data in memory and reshuffled",
+        "an epoch of MNIST, 784-256-256-10, batch 64, SGD, data in memory, reshuffled",
         (*_FRAMEWORKS, "sklearn"),
         _SEED,
+        "epoch",
+        goals=(Goal(0.5, _PEERS),),
     ),
     "loop": Workload(
-        "The chapter's Python loop over an epoch's batches: one call a batch, its loss read",
+        "an epoch of the chapter's Python loop: one call a batch, its loss read",
         (*_FRAMEWORKS, "sklearn"),
         _SEED,
+        "loop",
+        goals=(Goal(0.7, _PEERS),),
+    ),
+    "eager": Workload(
+        "the same loop without any compilation",
+        ("lamina_eager", "torch", "numpy"),
+        _SEED,
+        "loop",
+        goals=(Goal(1.15, ("torch",), "lamina_eager"),),
+    ),
+    "adam": Workload(
+        "an epoch as above with Adam instead of SGD",
+        (*_FRAMEWORKS, "sklearn", "lamina@epoch"),
+        _ADAM,
+        "epoch",
+        goals=(Goal(1.25, ("lamina@epoch",)),),
+    ),
+    "gluon": Workload(
+        "an epoch as above, the network made of layers instead of by hand",
+        ("lamina_gluon", "lamina@epoch"),
+        _SEED,
+        "epoch",
+        goals=(Goal(1.05, ("lamina@epoch",), "lamina_gluon"),),
+    ),
+    "cold": Workload(
+        "the first step of a new process, compiled from nothing",
+        _COMPILERS,
+        Task((784, 256, 256, 10), batch_size=64, examples=64),
+        "first",
+        flops=None,
+        process="cold",
+        goals=(Goal(0.6),),
+    ),
+    "warm": Workload(
+        "the first step of a new process, with the machine code of an earlier one on disk",
+        _COMPILERS,
+        Task((784, 256, 256, 10), batch_size=64, examples=64),
+        "first",
+        flops=None,
+        process="warm",
+        goals=(Goal(0.15),),
+    ),
+    "wide": Workload(
+        "a step of four layers of 2048, batch 512",
+        ("lamina", "torch", "torch_compile", "jax", "numpy", "blas"),
+        _WIDE,
+        "epoch",
+        per_step=True,
+        goals=(Goal(1, ("torch",)), Goal(1, ("blas",))),
+    ),
+    "small": Workload(
+        "a step of 20-64-64-1, batch 32, regression, many batches in one go",
+        (*_FRAMEWORKS, "sklearn"),
+        _SMALL,
+        "epoch",
+        per_step=True,
+        goals=(Goal(0.2, ("torch",)),),
+    ),
+    "small_loop": Workload(
+        "a step of 20-64-64-1, batch 32, regression, batch by batch from Python",
+        (*_FRAMEWORKS, "sklearn"),
+        _SMALL,
+        "loop",
+        per_step=True,
+        goals=(Goal(0.2, ("torch",)),),
+    ),
+    "predict_one": Workload(
+        "one row through 784-256-256-10, NumPy in, NumPy out",
+        ("lamina", "onnxruntime", "torch", "torch_compile", "jax", "numpy"),
+        Task((784, 256, 256, 10), batch_size=1, examples=1),
+        "predict",
+        flops=Task.prediction_flops,
+        calls=2000,
+        goals=(Goal(1, ("onnxruntime",)),),
+    ),
+    "predict_10000": Workload(
+        "10,000 rows through 784-256-256-10, NumPy in, NumPy out",
+        ("lamina", "onnxruntime", "torch", "torch_compile", "jax", "numpy"),
+        Task((784, 256, 256, 10), batch_size=10_000, examples=10_000),
+        "predict",
+        flops=Task.prediction_flops,
+        calls=5,
+        goals=(Goal(1 / 1.15, ("onnxruntime", "torch")),),
+    ),
+    "overhead": Workload(
+        "one row through 4-8-2, NumPy in, NumPy out: the cost of a call",
+        ("lamina", "onnxruntime", "torch", "torch_compile", "jax", "numpy"),
+        Task((4, 8, 2), batch_size=1, examples=1),
+        "predict",
+        flops=None,
+        calls=5000,
+        goals=(Goal(5e-6),),
     ),
 }
-
-
-def _unpacked(name: str, header: int) -> np.ndarray:
-    with gzip.open(_MNIST / name) as file:
-        return np.frombuffer(file.read(), np.uint8, offset=header)

@@ -1,18 +1,20 @@
-"""lamina: the chapter's network and step, compiled."""
+"""lamina: the chapter's program, its step compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from workloads import Task
+from tasks import Task
 
 import lamina
 from lamina import autograd, nd
 
-__all__ = ["FACTORIES", "UNAVAILABLE", "version"]
+__all__ = ["FACTORIES", "UNAVAILABLE", "loop_over", "scaled", "training_step", "version"]
 
 UNAVAILABLE: tuple[type[Exception], ...] = ()
+
+Step = Callable[[Any, Any, float], Any]
 
 
 def version() -> str:
@@ -27,9 +29,8 @@ def softmax_cross_entropy(yhat_linear: Any, y: Any) -> Any:
     return -nd.nansum(y * nd.log_softmax(yhat_linear), axis=0, exclude=True)
 
 
-def SGD(params: list[Any], lr: float) -> None:  # noqa: N802 - the chapter's name
-    for param in params:
-        param[:] = param - lr * param.grad
+def squared_error(yhat: Any, y: Any) -> Any:
+    return nd.sum(nd.square(yhat - y), axis=0, exclude=True) / 2
 
 
 def parameters(task: Task) -> list[Any]:
@@ -49,38 +50,66 @@ def network(params: list[Any]) -> Callable[[Any], Any]:
     return net
 
 
-def chapter_step(task: Task) -> Callable[[Any, Any, float], Any]:
-    params = parameters(task)
-    net = network(params)
+def SGD(params: list[Any]) -> Callable[[float], None]:  # noqa: N802 - the chapter's name
+    def update(lr: float) -> None:
+        for param in params:
+            param[:] = param - lr * param.grad
 
+    return update
+
+
+def Adam(params: list[Any]) -> Callable[[float], None]:  # noqa: N802 - Kingma and Ba's name (2015)
+    means, squares = [[nd.zeros_like(p) for p in params] for _ in range(2)]
+    t = nd.zeros((1,))
+
+    def update(lr: float) -> None:
+        t[:] = t + 1
+        rate = lr * nd.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        for param, mean, square in zip(params, means, squares, strict=True):
+            mean[:] = 0.9 * mean + 0.1 * param.grad
+            square[:] = 0.999 * square + 0.001 * nd.square(param.grad)
+            param[:] = param - rate * mean / (nd.sqrt(square) + 1e-8)
+
+    return update
+
+
+def training_step(task: Task) -> Step:
+    params = parameters(task)
+    net, update = network(params), (SGD if task.optimizer == "sgd" else Adam)(params)
+    return step_of(net, update, task)
+
+
+def step_of(net: Callable[[Any], Any], update: Callable[[float], None], task: Task) -> Step:
     def step(data: Any, label: Any, lr: float) -> Any:
         with autograd.record():
-            loss = softmax_cross_entropy(net(data), nd.one_hot(label, 10))
+            if task.classifies:
+                loss = softmax_cross_entropy(net(data), nd.one_hot(label, 10))
+            else:
+                loss = squared_error(net(data), label)
         loss.backward()
-        SGD(params, lr)
+        update(lr)
         return nd.mean(loss)
 
     return step
 
 
-def epoch(task: Task) -> Callable[[], object]:
-    step = chapter_step(task)
-    images, labels = nd.array(task.images, dtype="uint8"), nd.array(task.labels, dtype="uint8")
-
-    @lamina.compile
-    def train_step(pixels: Any, label: Any, lr: float) -> Any:
-        return step(pixels.astype("float32") / 255, label, lr)
-
-    def run() -> object:
-        return train_step.run_batches(next(task.permutations), images, labels, task.lr)
-
-    return run
+def scaled(step: Step, task: Task) -> Step:
+    """The step on rows as they lie in memory: MNIST's are bytes."""
+    if not task.classifies:
+        return step
+    return lambda pixels, label, lr: step(pixels.astype("float32") / 255, label, lr)
 
 
-def loop(task: Task) -> Callable[[], object]:
-    train_step = lamina.compile(chapter_step(task))
-    rows = next(task.permutations)
-    batches = [(nd.array(task.inputs[i]), nd.array(task.labels[i])) for i in rows]
+def epoch_of(step: Step, task: Task) -> Callable[[], object]:
+    rows = task.images if task.classifies else task.inputs
+    inputs, answers = nd.from_numpy(rows), nd.from_numpy(task.answers)
+    train_step = lamina.compile(scaled(step, task))
+    return lambda: train_step.run_batches(next(task.permutations), inputs, answers, task.lr)
+
+
+def loop_over(train_step: Step, task: Task) -> Callable[[], object]:
+    """The chapter's loop, its batches prepared."""
+    batches = [(nd.array(task.inputs[i]), nd.array(task.answers[i])) for i in next(task.permutations)]
 
     def run() -> None:
         moving_loss = 0.0
@@ -90,4 +119,18 @@ def loop(task: Task) -> Callable[[], object]:
     return run
 
 
-FACTORIES: dict[str, Callable[[Task], Callable[[], object]]] = {"epoch": epoch, "loop": loop}
+def epoch(task: Task) -> Callable[[], object]:
+    return epoch_of(training_step(task), task)
+
+
+def loop(task: Task) -> Callable[[], object]:
+    return loop_over(lamina.compile(training_step(task)), task)
+
+
+def predict(task: Task) -> Callable[[], object]:
+    net = lamina.compile(network(parameters(task)))
+    rows = task.inputs
+    return lambda: net(nd.from_numpy(rows)).asnumpy()
+
+
+FACTORIES = {"epoch": epoch, "loop": loop, "first": loop, "predict": predict}

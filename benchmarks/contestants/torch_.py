@@ -6,12 +6,26 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from tasks import Task
 from torch import nn
-from workloads import Task
+from torch.nn import functional
 
-__all__ = ["FACTORIES", "UNAVAILABLE", "epoch_with", "loop_with", "model", "version"]
+__all__ = [
+    "FACTORIES",
+    "UNAVAILABLE",
+    "epoch_of",
+    "loop_of",
+    "model",
+    "optimizer",
+    "predict_with",
+    "summed_loss",
+    "training_step",
+    "version",
+]
 
 UNAVAILABLE: tuple[type[Exception], ...] = ()
+
+Step = Callable[[Any, Any], Any]
 
 torch.set_flush_denormal(True)  # as lamina does; without it, later epochs are slower
 
@@ -30,41 +44,50 @@ def model(task: Task) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def summed_loss(net: nn.Module) -> Callable[[Any, Any], Any]:
-    def loss(x: Any, y: Any) -> Any:
-        return nn.functional.cross_entropy(net(x), y, reduction="sum")
+def summed_loss(net: nn.Module, task: Task) -> Step:
+    def classification(x: Any, y: Any) -> Any:
+        return functional.cross_entropy(net(x), y, reduction="sum")
 
-    return loss
+    def regression(x: Any, y: Any) -> Any:
+        return functional.mse_loss(net(x), y, reduction="sum") / 2
+
+    return classification if task.classifies else regression
 
 
-def training_step(loss_of: Callable[[Any, Any], Any], optimizer: Any) -> Callable[[Any, Any], Any]:
+def optimizer(net: nn.Module, task: Task) -> torch.optim.Optimizer:
+    kind = torch.optim.SGD if task.optimizer == "sgd" else torch.optim.Adam
+    return kind(net.parameters(), lr=task.lr, fused=True)
+
+
+def training_step(loss_of: Step, rule: torch.optim.Optimizer) -> Step:
     def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad(set_to_none=True)
+        rule.zero_grad(set_to_none=True)
         loss = loss_of(x, y)
         loss.backward()
-        optimizer.step()
+        rule.step()
         return loss.detach()
 
     return step
 
 
-def sgd(net: nn.Module, task: Task) -> Any:
-    return torch.optim.SGD(net.parameters(), lr=task.lr, fused=True)
+def tensors(task: Task) -> tuple[torch.Tensor, torch.Tensor]:
+    answers = torch.from_numpy(task.answers)
+    return torch.from_numpy(task.inputs), answers.long() if task.classifies else answers
 
 
-def epoch_with(step: Callable[[Any, Any], Any], task: Task) -> Callable[[], object]:
-    inputs, labels = torch.from_numpy(task.inputs), torch.from_numpy(task.labels).long()
+def epoch_of(step: Step, task: Task) -> Callable[[], object]:
+    inputs, answers = tensors(task)
 
     def run() -> None:
         for rows in torch.from_numpy(next(task.permutations)):
-            step(inputs[rows], labels[rows])
+            step(inputs[rows], answers[rows])
 
     return run
 
 
-def loop_with(step: Callable[[Any, Any], Any], task: Task) -> Callable[[], object]:
-    inputs, labels = torch.from_numpy(task.inputs), torch.from_numpy(task.labels).long()
-    batches = [(inputs[rows], labels[rows]) for rows in torch.from_numpy(next(task.permutations))]
+def loop_of(step: Step, task: Task) -> Callable[[], object]:
+    inputs, answers = tensors(task)
+    batches = [(inputs[rows], answers[rows]) for rows in torch.from_numpy(next(task.permutations))]
 
     def run() -> None:
         moving_loss = 0.0
@@ -74,14 +97,31 @@ def loop_with(step: Callable[[Any, Any], Any], task: Task) -> Callable[[], objec
     return run
 
 
-def epoch(task: Task) -> Callable[[], object]:
+def predict_with(net: Callable[[Any], Any], task: Task) -> Callable[[], object]:
+    rows = task.inputs
+
+    def run() -> object:
+        with torch.inference_mode():
+            return net(torch.from_numpy(rows)).numpy()
+
+    return run
+
+
+def eager_step(task: Task) -> Step:
     net = model(task)
-    return epoch_with(training_step(summed_loss(net), sgd(net, task)), task)
+    return training_step(summed_loss(net, task), optimizer(net, task))
+
+
+def epoch(task: Task) -> Callable[[], object]:
+    return epoch_of(eager_step(task), task)
 
 
 def loop(task: Task) -> Callable[[], object]:
-    net = model(task)
-    return loop_with(training_step(summed_loss(net), sgd(net, task)), task)
+    return loop_of(eager_step(task), task)
 
 
-FACTORIES = {"epoch": epoch, "loop": loop}
+def predict(task: Task) -> Callable[[], object]:
+    return predict_with(model(task).eval(), task)
+
+
+FACTORIES = {"epoch": epoch, "loop": loop, "predict": predict}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import torch
-from workloads import Task
+from tasks import Task
 
 from contestants import torch_
 from contestants.torch_ import version
@@ -14,35 +15,35 @@ __all__ = ["FACTORIES", "UNAVAILABLE", "version"]
 
 
 class NoCompilerError(Exception):
-    """torch.compile needs a C++ compiler."""
+    """torch.compile writes C++ for the processor."""
 
 
 UNAVAILABLE: tuple[type[Exception], ...] = (NoCompilerError,)
 
 
-def compiled_step(task: Task) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def compiled_step(task: Task) -> torch_.Step:
+    _need_compiler()
     net = torch_.model(task)
-    loss = torch.compile(torch_.summed_loss(net))
-    return torch_.training_step(loss, torch_.sgd(net, task))
+    loss = torch.compile(torch_.summed_loss(net, task))
+    return torch_.training_step(loss, torch_.optimizer(net, task))
 
 
-def warm(run: Callable[[], object]) -> Callable[[], object]:
-    """Compile now, and say in one line if that cannot be done."""
-    try:
-        run()
-    except Exception as error:
-        if "compiler" not in str(error).lower():
-            raise
-        raise NoCompilerError("needs a C++ compiler, and there is none") from error
-    return run
+def _need_compiler() -> None:
+    if not any(map(shutil.which, ("g++", "clang++"))):
+        raise NoCompilerError("needs a C++ compiler, and there is none")
 
 
 def epoch(task: Task) -> Callable[[], object]:
-    return warm(torch_.epoch_with(compiled_step(task), task))
+    return torch_.epoch_of(compiled_step(task), task)
 
 
 def loop(task: Task) -> Callable[[], object]:
-    return warm(torch_.loop_with(compiled_step(task), task))
+    return torch_.loop_of(compiled_step(task), task)
 
 
-FACTORIES = {"epoch": epoch, "loop": loop}
+def predict(task: Task) -> Callable[[], object]:
+    _need_compiler()
+    return torch_.predict_with(torch.compile(torch_.model(task).eval()), task)
+
+
+FACTORIES = {"epoch": epoch, "loop": loop, "first": loop, "predict": predict}
