@@ -42,7 +42,7 @@ class Reduction:
 
 @dataclass(frozen=True)
 class ArgReduction:
-    """The position along ``axis`` of the first element for which ``better(b, value, best)`` holds against all before."""
+    """The position along ``axis`` of the first element for which ``better(b, value, best)`` holds against all others."""
 
     better: Callable[..., Any]
 

@@ -44,7 +44,6 @@ class TapeNode:
         "outputs",
         "params",
         "primitive",
-        "versions",
         "written",
     )
 
@@ -59,11 +58,11 @@ class TapeNode:
         self.primitive = primitive
         self.inputs: tuple[Operand, ...] | None = inputs
         self.params = params
-        self.versions = [x._writes[0] if isinstance(x, Array) else 0 for x in inputs]
         self.array_type: type[Any] = type(outputs[0])
         self.context: Context = outputs[0]._context
         self.outputs: list[Value] = [y._data for y in outputs]
-        self.written = [(y._writes, y._writes[0]) for y in outputs]
+        arrays = [x for x in inputs if isinstance(x, Array)]
+        self.written = [(x._writes, x._writes[0]) for x in (*outputs, *arrays)]
 
     def output(self, i: int) -> NDArray:
         """The i-th output as an array that stands on the tape where the original stood."""
@@ -178,7 +177,9 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
     inputs, primitive = node.inputs, node.primitive
     assert inputs is not None
     assert primitive.vjp is not None
-    _check_unchanged(node, inputs)
+    for writes, count in node.written:
+        if writes[0] != count:
+            raise AutogradError(_what_changed(node, inputs))
     outputs = [node.output(i) for i in range(len(slots))]
     if len(slots) == 1:
         g, out = slots[0], outputs[0]
@@ -193,20 +194,19 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
             walk.add(x, vjp(g, out, *inputs, **node.params))
 
 
-def _check_unchanged(node: TapeNode, inputs: tuple[Operand, ...]) -> None:
-    """Raise if something that a node's vjp may need has been written over."""
-    for i, (x, version) in enumerate(zip(inputs, node.versions, strict=True)):
-        if isinstance(x, Array) and x._writes[0] != version:
-            raise AutogradError(_CHANGED.format(f"input {i} of {node.primitive.name} (shape {x.shape})"))
-    for value, (writes, version) in zip(node.outputs, node.written, strict=True):
-        if writes[0] != version:
-            raise AutogradError(_CHANGED.format(f"the result of {node.primitive.name} (shape {value.shape})"))
-
-
-_CHANGED = (
-    "backward: {} was changed in place after it was recorded, so its gradient would be wrong. "
-    "Write to a copy, or call backward first."
-)
+def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
+    """The message about a value that has been written over, although a vjp may need it."""
+    names = [f"the result of {node.primitive.name} (shape {value.shape})" for value in node.outputs]
+    names += [
+        f"input {i} of {node.primitive.name} (shape {x.shape})"
+        for i, x in enumerate(inputs)
+        if isinstance(x, Array)
+    ]
+    changed = next(name for name, (writes, n) in zip(names, node.written, strict=True) if writes[0] != n)
+    return (
+        f"backward: {changed} was changed in place after it was recorded, so its gradient would be wrong. "
+        "Write to a copy, or call backward first."
+    )
 
 
 def zeros_like(x: NDArray) -> NDArray:

@@ -11,6 +11,7 @@ import numpy as np
 from lamina.core.array import Array, View
 from lamina.core.primitive import bind
 from lamina.core.state import state
+from lamina.core.tape import is_recorded
 from lamina.errors import ShapeError
 from lamina.nd.advanced_index import address, get_advanced, is_advanced, numpy_key
 from lamina.nd.basic_index import BasicIndex, parse_basic
@@ -30,12 +31,27 @@ def get(x: NDArray, key: Any) -> NDArray:
     parts = key if isinstance(key, tuple) else (key,)
     if is_advanced(parts):
         return get_advanced(x, parts)
+    if state.trace is None and not (state.recording and is_recorded(x)):
+        return _get_now(x, parts)
     basic = parse_basic(x.shape, parts)
     result = x if basic.is_whole(x.shape) else bind(slice_, x, **basic.where)
     if result.shape != basic.shape or result is x:
         result = bind(reshape, result, shape=basic.shape)
     if basic.is_contiguous(x.shape):
         view(result, x, lambda base: _read(base, basic), lambda base, value: _place(base, basic, value))
+    return result
+
+
+def _get_now(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
+    """``x[key]`` by NumPy's own slicing, where nothing needs to know what was done."""
+    try:
+        part = x._concrete()[parts if Ellipsis in parts else (*parts, Ellipsis)]
+    except (IndexError, TypeError):
+        parse_basic(x.shape, parts)  # for its error messages
+        raise
+    result = type(x)(np.ascontiguousarray(part), x._context)
+    if part.flags.c_contiguous:
+        result._writes = x._writes
     return result
 
 
