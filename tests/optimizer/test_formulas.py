@@ -8,6 +8,7 @@ import pytest
 
 import lamina as mx
 from lamina import nd, optimizer
+from lamina.errors import ParameterError
 from lamina.lr_scheduler import FactorScheduler
 
 Array = np.ndarray
@@ -292,3 +293,41 @@ def test_lamb_of_a_parameter_of_zeros_takes_the_plain_step() -> None:
     weight = nd.zeros(3)
     made.update(0, weight, nd.array([1.0, -2.0, 3.0]), made.create_state(0, weight))
     np.testing.assert_allclose(weight.asnumpy(), [-0.1, 0.1, -0.1], rtol=1e-4)
+
+
+def test_a_compiled_step_refuses_a_changed_setting() -> None:
+    made = optimizer.create("adam", wd=0.1)
+    weight = nd.ones(1)
+    state = made.create_state(0, weight)
+    step = mx.compile(lambda grad: made.update(0, weight, grad, state))
+    step(nd.ones(1))
+    made.wd = 0.2
+    with pytest.raises(ParameterError, match=r"Adam.wd was 0.1 when the step was compiled and is 0.2 now"):
+        step(nd.ones(1))
+    made.wd = 0.1
+    step(nd.ones(1))
+    made.beta1 = 0.5
+    with pytest.raises(ParameterError, match=r"Adam.beta1 was 0\.9"):
+        step(nd.ones(1))
+    assert made._index_update_count == {0: 2}
+
+
+def test_a_trainers_steps_divide_by_the_batch_size_and_refuse_another_rescaling() -> None:
+    net = mx.gluon.nn.Dense(1, in_units=1, use_bias=False, weight_initializer="zeros")
+    net.initialize()
+    trainer = mx.gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 1.0, "rescale_grad": 3.0})
+
+    @mx.compile
+    def step(x: nd.NDArray) -> None:
+        with mx.autograd.record():
+            loss = net(x)
+        loss.backward()
+        trainer.step(2)
+
+    for _ in range(3):
+        step(nd.ones((1, 1)))
+    assert net.weight.data().asscalar() == -4.5
+    assert trainer.optimizer.rescale_grad == 3.0
+    trainer.optimizer.rescale_grad = 1.0
+    with pytest.raises(ParameterError, match=r"SGD.rescale_grad was 3.0 .* and is 1.0 now"):
+        step(nd.ones((1, 1)))

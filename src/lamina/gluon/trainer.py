@@ -107,13 +107,9 @@ class Trainer:
         todo = [i for i, p in enumerate(self._params) if p.grad_req != "null"]
         if state.trace is None:
             todo = self._without_stale(todo, warn=not ignore_stale_grad)
-        scale = optimizer.rescale_grad
-        optimizer.rescale_grad = scale / batch_size
-        try:
+        with optimizer.dividing_by(batch_size):
             for i in todo:
                 self._update_one(i, self._params[i])
-        finally:
-            optimizer.rescale_grad = scale
 
     def _update_one(self, i: int, parameter: Parameter) -> None:
         first, *others = parameter.list_ctx()

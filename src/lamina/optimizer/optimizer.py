@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from lamina.core.state import call_each_step
+from lamina.core.state import call_each_step, state
 from lamina.errors import ParameterError
 from lamina.lr_scheduler import LRScheduler
 from lamina.nd.creation import zeros_like
@@ -22,7 +23,7 @@ class Optimizer:
     A subclass defines `create_state` and `update`, in operators of `lamina.nd`, and writes its results in place
     (``weight[:] = …``). That serves eager steps and those of `lamina.compile`; what changes from step to step must
     come from `_step_size` or `_each_step` then. The learning rate, its factors and the schedule do. The other settings
-    (`wd`, `clip_gradient`, `rescale_grad`, betas …) are constants of a compiled step: set them before it first runs.
+    (`wd`, `rescale_grad`, `clip_gradient`, betas …) are constants of a compiled step; to change one later is an error.
 
     Every optimizer prepares the gradient alike: rescaled, then clipped, then the weight decay added.
 
@@ -56,6 +57,9 @@ class Optimizer:
         if multi_precision:
             raise ParameterError("multi_precision is not supported: cast the network to float32 to train it")
         self.rescale_grad = rescale_grad
+        self._own_rescale_grad: float | None = (
+            None  # while `dividing_by` a batch size: `rescale_grad` without it
+        )
         self.wd = wd
         self.clip_gradient = clip_gradient
         self.lr_scheduler = lr_scheduler
@@ -107,6 +111,16 @@ class Optimizer:
         undecayed = (n for n in self.idx2name.values() if not n.endswith(("_weight", "_gamma")))
         self.wd_mult = {**dict.fromkeys(undecayed, 0.0), **args_wd_mult}
 
+    @contextmanager
+    def dividing_by(self, batch_size: float) -> Generator[None]:
+        """Inside, `rescale_grad` divides by `batch_size` too."""
+        own = self.rescale_grad
+        self.rescale_grad, self._own_rescale_grad = own / batch_size, own
+        try:
+            yield
+        finally:
+            self.rescale_grad, self._own_rescale_grad = own, None
+
     # --- numbers of a step ---------------------------------------------------------------------------------------
 
     def _count(self, index: int) -> int:
@@ -142,11 +156,35 @@ class Optimizer:
             t = self._count(index)
             return self._lr(index) if correction is None else self._lr(index) * correction(t)
 
-        return call_each_step(size)
+        return size() if state.trace is None else call_each_step(self._if_unchanged(index, size))
 
     def _each_step(self, index: int, function: Callable[[int], float]) -> float:
         """Another number of this update: `function` of its number."""
         return call_each_step(lambda: function(self._index_update_count[index]))
+
+    def _if_unchanged(self, index: int, size: Callable[[], float]) -> Callable[[], float]:
+        """`size`, or an error if a setting is no longer what it was when the step was compiled."""
+        compiled = self._settings(index)
+
+        def checked() -> float:
+            now = self._settings(index)
+            for name, value in compiled.items():
+                if now[name] != value:
+                    raise ParameterError(
+                        f"{type(self).__name__}.{name} was {value} when the step was compiled and is {now[name]} now; "
+                        "a compiled step keeps it, so apply lamina.compile to the function anew"
+                    )
+            return size()
+
+        return checked
+
+    def _settings(self, index: int) -> dict[str, Any]:
+        """The numbers that a compiled step keeps, with this parameter's own weight decay."""
+        kept = {
+            k: v for k, v in vars(self).items() if isinstance(v, int | float | None) and k not in _READ_ANEW
+        }
+        own = kept.pop("_own_rescale_grad")
+        return kept | {"wd": self._wd(index)} | ({} if own is None else {"rescale_grad": own})
 
     # --- gradients -----------------------------------------------------------------------------------------------
 
@@ -165,6 +203,8 @@ class Optimizer:
         """`count` arrays of zeros like the parameter."""
         return tuple(zeros_like(weight) for _ in range(count))
 
+
+_READ_ANEW = frozenset({"lr", "num_update"})
 
 optimizers = Registry[Optimizer]("optimizer", Optimizer)
 
