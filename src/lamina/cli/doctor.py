@@ -2,9 +2,154 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import typer
+
 __all__ = ["doctor"]
+
+_REQUIRED = ("numpy", "llvmlite", "safetensors", "pooch", "typer", "rich")
+_OPTIONAL = ("matplotlib", "pillow", "scikit-learn", "narwhals", "polars", "onnx")
 
 
 def doctor() -> None:
-    """Versions, processor, threads, and a self-check that trains a tiny network."""
-    print("ok")
+    """Versions, processor, threads, and a self-check that trains a tiny network.
+
+    The exit code is 1 if a check fails.
+    """
+    for title, section in (("versions", _versions), ("processor", _processor), ("files", _files)):
+        print(title)
+        for name, value in section().items():
+            print(f"  {name:<16} {value}")
+    print("self-check")
+    failures = [not _passes(name, check) for name, check in _CHECKS.items()]
+    if any(failures):
+        raise typer.Exit(1)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from lamina import __version__
+
+    def found(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "not installed" if package in _REQUIRED else "not installed (optional)"
+
+    own = {"lamina": __version__, "Python": f"{platform.python_version()} on {platform.platform()}"}
+    return own | {package: found(package) for package in _REQUIRED + _OPTIONAL}
+
+
+def _processor() -> dict[str, str]:
+    from lamina import get_num_threads
+    from lamina.compiler.codegen.machine import available_cores, host_machine
+    from lamina.core.denormals import flush_denormals, restore_denormals
+
+    machine = host_machine()
+    saved = flush_denormals()
+    restore_denormals(saved)
+    caches = (machine.l1_bytes, machine.l2_bytes, machine.l3_bytes)
+    return {
+        "model": f"{_model_name()} ({machine.architecture}; LLVM: {machine.cpu})",
+        "vector width": f"{machine.vector_bits} bits, {machine.lanes(np.dtype(np.float32))} float32",
+        "caches": ", ".join(f"L{level} {size >> 10:,} KiB" for level, size in enumerate(caches, start=1)),
+        "cores": f"{available_cores()} for this process, {os.cpu_count()} in all",
+        "threads": f"{get_num_threads()} (LAMINA_NUM_THREADS={os.environ.get('LAMINA_NUM_THREADS', 'not set')})",
+        "denormals": "flushed to zero in training" if saved is not None else "not flushed in eager training",
+        "compilation": "off (LAMINA_COMPILE=0)" if os.environ.get("LAMINA_COMPILE") == "0" else "on",
+    }
+
+
+def _model_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown"
+
+
+def _files() -> dict[str, str]:
+    import lamina
+    from lamina.compiler.codegen.cache import default_directory
+
+    cache = default_directory()
+    nearest = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    note = "" if os.access(nearest, os.W_OK) else " (not writable: kernels are compiled anew in each process)"
+    return {"package": str(Path(lamina.__file__).parent), "kernel cache": f"{cache}{note}"}
+
+
+# --- checks ------------------------------------------------------------------------------------------------------
+
+
+def _passes(name: str, check: Callable[[], str]) -> bool:
+    """Run a check and print how it went."""
+    start = time.perf_counter()
+    try:
+        found = check()
+    except Exception as error:  # whatever is wrong with this machine is what we are here to show
+        print(f"  {name:<16} FAILED: {type(error).__name__}: {error}")
+        return False
+    print(f"  {name:<16} ok: {found} ({time.perf_counter() - start:.2f} s)")
+    return True
+
+
+def _check_gradient() -> str:
+    """A gradient against finite differences, in float64."""
+    from lamina import autograd, nd
+
+    def loss(x: nd.NDArray) -> nd.NDArray:
+        return nd.sum(nd.log_softmax(nd.tanh(x)) ** 2)
+
+    x = nd.array(np.linspace(-1, 1, 6).reshape(2, 3), dtype=np.float64)
+    x.attach_grad()
+    with autograd.record():
+        y = loss(x)
+    y.backward()
+    step = nd.array(np.full((2, 3), 1e-6), dtype=np.float64)
+    numeric = float((loss(x + step) - loss(x - step)).asscalar()) / 2e-6
+    assert x.grad is not None
+    difference = abs(numeric - float(nd.sum(x.grad).asscalar()))
+    if not difference < 1e-6:
+        raise ArithmeticError(f"differs from finite differences by {difference:.1e}")
+    return "equals finite differences"
+
+
+def _check_compiler() -> str:
+    """A compiled function against the same one run eagerly."""
+    import lamina
+    from lamina import nd
+
+    def function(x: nd.NDArray, w: nd.NDArray) -> nd.NDArray:
+        return nd.log_softmax(nd.maximum(nd.dot(x, w), 0.0))
+
+    source = np.random.default_rng(0)
+    x, w = (nd.array(source.normal(size=shape)) for shape in ((33, 50), (50, 17)))
+    eager, compiled = function(x, w).asnumpy(), lamina.compile(function)(x, w).asnumpy()
+    difference = float(np.abs(eager - compiled).max())
+    if not difference < 1e-4:
+        raise ArithmeticError(f"compiled and eager results differ by {difference:.1e}")
+    return "compiled code agrees with NumPy"
+
+
+def _check_training() -> str:
+    """A tiny network on a few of MNIST's digits."""
+    from lamina.recipes import Digits, Settings, Training, load_digits
+
+    train, test = (Digits(part.images[:2000], part.labels[:2000]) for part in load_digits())
+    training = Training(Settings(hidden=(64,), epochs=5, lr=0.002), train, test)
+    training.run()
+    accuracy = training.progress.history[-1].test_accuracy
+    if not accuracy > 0.6:
+        raise ArithmeticError(f"a tiny network reached a test accuracy of only {accuracy:.3f}")
+    return f"a tiny network reached a test accuracy of {accuracy:.3f}"
+
+
+_CHECKS = {"gradient": _check_gradient, "compiler": _check_compiler, "training": _check_training}
