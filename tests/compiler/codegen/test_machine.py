@@ -74,8 +74,9 @@ def test_inner_loops_of_other_processors_spill_no_registers(name):
     module = Module(described)
     product = Contraction(64, 784, 256, FLOAT32, (784, 1), 256, machine=described)
     with module.function("step") as b:
-        pointers = [b.load_pointer(b.pointer_argument("arguments"), i) for i in range(3)]
-        product.emit(b, *pointers[:2], lambda b, r, c, v: b.store(pointers[2], v, r * 256 + c))
+        pointers = [b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4)]
+        result, scratch = pointers[2:]
+        product.emit(b, *pointers[:2], lambda b, r, c, v: b.store(result, v, r * 256 + c), scratch=scratch)
     optimized = jit._optimized(module.ir())
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()

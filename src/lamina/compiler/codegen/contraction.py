@@ -19,7 +19,11 @@ from lamina.compiler.codegen.values import DType, Pointer, Value
 
 __all__ = ["Contraction"]
 
-_PACK_ROW_TILES = 16  # so many tiles use a packed panel of B that packing it costs next to nothing
+_PACK_ROW_TILES = 8
+"""So many tiles read a panel of B that a copy pays: its rows are neighbours, and begin where cache lines do.
+
+NumPy's large arrays begin 16 bytes into a line, so that every load of B in place would touch two.
+"""
 
 
 @dataclass(frozen=True)
