@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from lamina.core.state import call_each_step, state
@@ -164,27 +165,32 @@ class Optimizer:
 
     def _if_unchanged(self, index: int, size: Callable[[], float]) -> Callable[[], float]:
         """`size`, or an error if a setting is no longer what it was when the step was compiled."""
-        compiled = self._settings(index)
+        names, compiled = zip(*self._settings(), strict=True)
+        read, decay = attrgetter(*names), self._wd(index)
 
         def checked() -> float:
-            now = self._settings(index)
-            for name, value in compiled.items():
-                if now[name] != value:
-                    raise ParameterError(
-                        f"{type(self).__name__}.{name} was {value} when the step was compiled and is {now[name]} now; "
-                        "a compiled step keeps it, so apply lamina.compile to the function anew"
-                    )
+            if (now := read(self)) != compiled:
+                changed = next(i for i, value in enumerate(compiled) if value != now[i])
+                raise self._changed(names[changed], compiled[changed], now[changed])
+            if self._wd(index) != decay:
+                raise self._changed("wd (times wd_mult)", decay, self._wd(index))
             return size()
 
         return checked
 
-    def _settings(self, index: int) -> dict[str, Any]:
-        """The numbers that a compiled step keeps, with this parameter's own weight decay."""
-        kept = {
-            k: v for k, v in vars(self).items() if isinstance(v, int | float | None) and k not in _READ_ANEW
-        }
-        own = kept.pop("_own_rescale_grad")
-        return kept | {"wd": self._wd(index)} | ({} if own is None else {"rescale_grad": own})
+    def _settings(self) -> list[tuple[str, Any]]:
+        """The numbers that a compiled step keeps."""
+        numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float | None)}
+        own = numbers.pop("_own_rescale_grad")
+        if own is not None:
+            numbers["rescale_grad"] = own
+        return [(name, value) for name, value in numbers.items() if name not in _READ_ANEW]
+
+    def _changed(self, name: str, before: Any, now: Any) -> ParameterError:
+        return ParameterError(
+            f"{type(self).__name__}.{name} was {before} when the step was compiled and is {now} now; "
+            "a compiled step keeps it, so apply lamina.compile to the function anew"
+        )
 
     # --- gradients -----------------------------------------------------------------------------------------------
 
@@ -204,7 +210,7 @@ class Optimizer:
         return tuple(zeros_like(weight) for _ in range(count))
 
 
-_READ_ANEW = frozenset({"lr", "num_update"})
+_READ_ANEW = frozenset({"begin_num_update", "lr", "lr_scheduler", "num_update"})
 
 optimizers = Registry[Optimizer]("optimizer", Optimizer)
 
