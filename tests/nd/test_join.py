@@ -20,6 +20,12 @@ def test_concat_joins_along_axis_1_by_default() -> None:
         nd.concat()
 
 
+def test_concatenate_joins_along_axis_0_by_default() -> None:
+    np.testing.assert_array_equal(nd.concatenate([x, x]).asnumpy(), np.concatenate([A, A]))
+    assert nd.concatenate([x], always_copy=False) is x
+    assert nd.concatenate([x]) is not x
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 def test_stack(axis: int) -> None:
     np.testing.assert_array_equal(nd.stack(x, x + 1, axis=axis).asnumpy(), np.stack([A, A + 1], axis))

@@ -116,9 +116,13 @@ def _arg_reduction() -> list[Example]:
 
 
 def _matmul() -> list[Example]:
-    sizes = [(2, 3, 4), (1, 1, 1), (5, 0, 3), (0, 2, 3), (33, 17, 9), (64, 20, 10)]
+    sizes = [(2, 3, 4), (1, 1, 1), (5, 0, 3), (0, 2, 3), (5, 7, 3), (33, 17, 9), (64, 20, 10)]
     examples = [
-        Example((numbers((k, m) if ta else (m, k)), numbers((n, k) if tb else (k, n))), _flags(ta, tb))
+        Example(
+            (numbers((k, m) if ta else (m, k)), numbers((n, k) if tb else (k, n))),
+            _flags(ta, tb),
+            smooth=m < 30,  # finite differences of all elements of the larger ones would take too long
+        )
         for m, k, n in sizes
         for ta in (False, True)
         for tb in (False, True)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "Concat", "Pad", "SliceChannel", "concat", "flip", "pad", "repeat", "reverse", "split", "split_v2", "stack",
-    "tile",
+    "Concat", "Pad", "SliceChannel", "concat", "concatenate", "flip", "pad", "repeat", "reverse", "split",
+    "split_v2", "stack", "tile",
 ]  # fmt: skip
 
 
@@ -42,6 +42,17 @@ def concat(*data: Any, dim: int = 1, num_args: int | None = None) -> NDArray:
     """
     arrays = _all_arrays("concat", data)
     return bind(movement.concat, *arrays, axis=normalize_axis("concat", dim, arrays[0].ndim))
+
+
+@operator
+def concatenate(arrays: Sequence[NDArray], axis: int = 0, always_copy: bool = True) -> NDArray:
+    """Join a list of arrays along an axis, 0 by default; without `always_copy` a list of one gives that array.
+
+    >>> from lamina import nd
+    >>> nd.concatenate([nd.ones((2, 3)), nd.zeros((1, 3))]).shape
+    (3, 3)
+    """
+    return arrays[0] if len(arrays) == 1 and not always_copy else concat(*arrays, dim=axis)
 
 
 @operator
