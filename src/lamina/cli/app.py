@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lamina.cli import doctor, evaluate, predict, train
+from lamina.cli import doctor, evaluate, inspect, predict, train
 from lamina.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
 from lamina.errors import LaminaError
 
@@ -18,13 +18,15 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="lamina",
     help="Multilayer perceptrons from scratch: train them, measure them, use them.",
+    cls=train.TrainGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(train.app, name="train")
+train.register(app)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("inspect")(inspect.inspect)
 app.command("doctor")(doctor.doctor)
 
 

@@ -1,4 +1,4 @@
-"""``lamina evaluate``: how good a run's network is on the test images."""
+"""``lamina evaluate``: how good a run's network is, on a table or on MNIST's test images."""
 
 from __future__ import annotations
 
@@ -15,8 +15,32 @@ __all__ = ["evaluate"]
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(help="Of a run on a table: files with the target column, or -.", show_default=False),
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="Of the files, where names do not say it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object (tables only).")] = False,
 ) -> None:
-    """Accuracy, loss and confusion matrix of a trained network on the test images."""
+    """Metrics of a trained network on a table; of a run on MNIST: accuracy and confusion matrix on the test images.
+
+    Examples:
+
+    \b
+      lamina evaluate runs/income-1 new.csv
+      lamina evaluate runs/mnist-1
+    """
+    from lamina.tabular.run_folder import is_table_run
+
+    if data or is_table_run(run):
+        from lamina.cli.use_table import evaluate_table
+
+        evaluate_table(run, data or [], format, as_json=as_json)
+        return
+    _evaluate_digits(run)
+
+
+def _evaluate_digits(run: Path) -> None:
     import numpy as np
     from rich.console import Console
 

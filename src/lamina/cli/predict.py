@@ -1,4 +1,4 @@
-"""``lamina predict``: which digit a picture shows."""
+"""``lamina predict``: a table with predictions added, or which digit a picture shows."""
 
 from __future__ import annotations
 
@@ -19,15 +19,49 @@ def predict(
     images: Annotated[
         list[Path],
         typer.Argument(
-            help="Pictures of one digit each (PNG, JPEG …), or IDX files of many.", show_default=False
+            help="Of a run on a table: files, globs, or -. Of a run on MNIST: pictures of one digit each (PNG, "
+            "JPEG …), or IDX files of many.",
+            show_default=False,
         ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON array instead of lines of text.")] = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", "-o", help="The table to write, by its name in any format.", show_default="-, CSV"
+        ),
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="Put before the names of the new columns.")] = "",
+    format: Annotated[str | None, typer.Option(help="Of the files, where names do not say it.")] = None,
+    output_format: Annotated[str | None, typer.Option(help="Of the table to write.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Tables: JSON lines. Digits: a JSON array.")
+    ] = False,
 ) -> None:
-    """The digit that each image shows, with the network's probability for it.
+    """Add a network's predictions to a table; of a run on MNIST: say which digit each image shows.
 
-    Drawn digits of any size, dark on light or light on dark, are first brought to the form of MNIST's.
+    A table keeps its columns and the order of its rows, and gets "prediction" and, for each class,
+    "probability_CLASS". Files may be larger than memory. Drawn digits of any size, dark on light or light on
+    dark, are first brought to the form of MNIST's.
+
+    Examples:
+
+    \b
+      lamina predict runs/income-1 new.csv -o predictions.parquet
+      cat new.csv | lamina predict runs/income-1 - > predictions.csv
+      lamina predict runs/mnist-1 seven.png
     """
+    from lamina.tabular.run_folder import is_table_run
+
+    if is_table_run(run):
+        from lamina.cli.use_table import predict_table
+
+        chosen = output_format or ("jsonl" if as_json else None)
+        predict_table(run, [str(path) for path in images], out or "-", format, chosen, prefix)
+        return
+    _predict_digits(run, images, as_json=as_json)
+
+
+def _predict_digits(run: Path, images: list[Path], *, as_json: bool) -> None:
     from lamina import nd
     from lamina.recipes.digits import pixel_rows
     from lamina.recipes.run_folder import RunFolder

@@ -1,0 +1,45 @@
+"""Where the commands on tables speak: results to standard output, progress and warnings to standard error."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["output", "warnings_as_lines"]
+
+_WIDTH_OF_A_PIPE = 110
+
+
+def output() -> Console:
+    """The console on standard output: plain text of a fixed width where that is not a terminal."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
+    return Console(highlight=False, width=width)
+
+
+@contextmanager
+def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
+    """Each warning about the data is a line on standard error, once; other warnings are not for users."""
+    from lamina.table.messages import DataWarning
+
+    seen: set[str] = set()
+
+    def show(message: Any, category: type[Warning], *_where: Any, **_more: Any) -> None:
+        text = " ".join(str(message).split())
+        if issubclass(category, DataWarning) and text not in seen:
+            seen.add(text)
+            print(f"lamina: warning: {text}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not quiet:
+            warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = show
+        yield

@@ -1,0 +1,26 @@
+"""``lamina inspect``: what a run's network is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    run: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Architecture, columns and metrics of a run on a table.
+
+    Example:
+
+    \b
+      lamina inspect runs/income-1
+    """
+    from lamina.cli.use_table import inspect_table
+
+    inspect_table(run, as_json=as_json)

@@ -1,0 +1,94 @@
+"""What is seen of a table and its network: the columns and what becomes of them, metrics, an architecture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from lamina.tabular.describe import ColumnRow, column_rows
+from lamina.tabular.metrics import METRIC_NAMES
+
+if TYPE_CHECKING:
+    from lamina.table.schema import Schema
+
+__all__ = ["columns_table", "format_metric", "metrics_table", "override_hint"]
+
+_MOST_ROWS = 60
+_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
+
+
+def columns_table(schema: Schema) -> Table:
+    """A row for each column: kind, missing values, what it holds, what becomes of it."""
+    table = Table(
+        title="Columns", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False
+    )
+    table.add_column("column", style="bold", overflow="fold")
+    table.add_column("kind")
+    table.add_column("missing", justify="right")
+    table.add_column("values", overflow="fold")
+    table.add_column("what becomes of it", overflow="fold")
+    rows = column_rows(schema)
+    for row in rows[:_MOST_ROWS]:
+        style = None if row.used else "dim"
+        cells = (row.name, row.kind, row.missing, row.values, row.treatment)
+        table.add_row(*map(escape, cells), style=style)
+    if len(rows) > _MOST_ROWS:
+        table.add_row(f"… and {len(rows) - _MOST_ROWS} more", "", "", "", "")
+    return table
+
+
+def override_hint(rows: Sequence[ColumnRow]) -> str:
+    """How to say that a column is something else, with a column of this table."""
+    numeric = next((row.name for row in rows if row.kind == "numeric"), None)
+    example = numeric or rows[0].name
+    choice = "categorical" if numeric else "numeric"
+    return f"to override: --kind {_shell(example)}={choice}, --drop {_shell(example)}, --task classification|regression"
+
+
+def _shell(name: str) -> str:
+    return name if re.fullmatch(r"[\w.-]+", name) else "'" + name.replace("'", "'\\''") + "'"
+
+
+def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]]) -> Table:
+    """A row for each model, a column for each metric; the best of each in bold."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    table.add_column("")
+    names = list(next(iter(metrics.values())))
+    for name in names:
+        better = "↓" if name in ("log_loss", "rmse", "mae") else "↑"
+        table.add_column(f"{METRIC_NAMES.get(name, name)} {better}", justify="right")
+    for model, values in metrics.items():
+        cells = [
+            f"[bold]{format_metric(values[name])}[/bold]"
+            if _is_best(model, name, metrics)
+            else format_metric(values[name])
+            for name in names
+        ]
+        table.add_row(_NAMES.get(model, model), *cells)
+    return table
+
+
+def _is_best(model: str, name: str, metrics: Mapping[str, Mapping[str, float | None]]) -> bool:
+    known = {key: value for key, values in metrics.items() if (value := values.get(name)) is not None}
+    if len(known) < 2 or model not in known:
+        return False
+    best = min if name in ("log_loss", "rmse", "mae") else max
+    return known[model] == best(known.values())
+
+
+def format_metric(value: Any) -> str:
+    """Four significant places, thousands with commas; a dash for what is not defined.
+
+    >>> format_metric(0.86612), format_metric(46822.31), format_metric(None)
+    ('0.8661', '46,822', '–')
+    """
+    if value is None:
+        return "–"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"

@@ -1,0 +1,198 @@
+"""From files to the parts of a table that train, validate and test, and what is known of their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.columns import as_column
+from lamina.table.kinds import Choice, infer
+from lamina.table.messages import listed, warn
+from lamina.table.read import ReadOptions, read
+from lamina.table.schema import Schema, Target, Task
+from lamina.table.split import split
+from lamina.table.target import target_values
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Part", "Prepared", "Request", "class_values", "known_rows", "prepare"]
+
+_FEWEST_TO_DIVIDE = 10
+_TEST_SHARE = 0.2
+_VALIDATION_SHARE = {"default": 0.16, "fast": 0.08}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of a training.
+
+    Attributes:
+        data: paths, globs, or "-" for standard input.
+        target: the column to predict; None for the labels of a folder of images.
+        task: "classification" or "regression", where the inferred one is wrong.
+        kinds: by column, what it is, where the inferred kind is wrong.
+        preset: "default" or "fast", see `lamina.estimators.presets`.
+        validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
+        epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
+        seed: of all randomness.
+        options: how to read the files.
+    """
+
+    data: tuple[str, ...]
+    target: str | None = None
+    task: Task | None = None
+    kinds: Mapping[str, Choice] = field(default_factory=dict)
+    preset: str = "default"
+    validation: str | None = None
+    test: str | None = None
+    epochs: int | None = None
+    hidden: tuple[int, ...] | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+    options: ReadOptions = field(default_factory=ReadOptions)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a table.
+
+    Attributes:
+        frame: the columns, the target's too.
+        target: float64 of a regression; of a classification, positions in the target's classes (int32), −1 for
+            a class that training lacks.
+        source: where the rows come from, for people.
+    """
+
+    frame: pl.DataFrame
+    target: np.ndarray
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A table ready for training; `validation` and `test` are None where there are none."""
+
+    schema: Schema
+    train: Part
+    validation: Part | None
+    test: Part | None
+
+    @property
+    def target(self) -> Target:
+        """The column to predict."""
+        assert self.schema.target is not None
+        return self.schema.target
+
+    @property
+    def judged(self) -> tuple[str, Part]:
+        """The part on which the network is judged, and what it is called."""
+        if self.test is not None:
+            return "test", self.test
+        return ("validation", self.validation) if self.validation is not None else ("training", self.train)
+
+
+def class_values(target: Target) -> np.ndarray:
+    """The classes of a classification as an array of one type, in order."""
+    return np.array(target.classes)
+
+
+def prepare(request: Request) -> Prepared:
+    """Read the files, find out what the columns are, and divide the rows.
+
+    Raises:
+        DataError: whatever is wrong with the files, the columns, the target, or the shares.
+    """
+    frame = read(list(request.data), request.options)
+    target = _target_name(request, frame.columns)
+    for name in request.kinds:
+        if name == target:
+            raise DataError(
+                f"{name!r} is the column to predict; --task says what it is, not --kind or --drop"
+            )
+    schema = infer(frame, target, task=request.task, kinds=request.kinds)
+    assert schema.target is not None
+    whole = _part(frame, schema.target, "the table")
+    shares = {
+        "validation": _share("validation", request.validation, _VALIDATION_SHARE.get(request.preset, 0.16)),
+        "test": _share("test", request.test, _TEST_SHARE),
+    }
+    if len(whole) < _FEWEST_TO_DIVIDE and any(shares.values()):
+        warn(
+            f"{len(whole)} rows are too few to hold any back: all of them train, and measures are of those rows"
+        )
+        shares = dict.fromkeys(shares, 0.0)
+    classes = whole.target if schema.target.task == "classification" else None
+    rows = split(len(whole), **shares, stratify=classes, seed=request.seed)
+    files = {"validation": request.validation, "test": request.test}
+    parts = {name: _rows(whole, getattr(rows, name)) for name, share in shares.items() if share}
+    for name, file in files.items():
+        if file is not None and _number(file) is None:
+            parts[name] = _from_file(file, request.options, schema)
+    return Prepared(schema, _rows(whole, rows.train), _filled(parts, "validation"), _filled(parts, "test"))
+
+
+def _filled(parts: Mapping[str, Part], name: str) -> Part | None:
+    part = parts.get(name)
+    return part if part is not None and len(part) else None
+
+
+def _target_name(request: Request, columns: Sequence[str]) -> str:
+    if request.target is not None:
+        return request.target
+    if "label" in columns and columns[0] == "pixel_0":
+        return "label"
+    raise DataError(
+        f"which column is to be predicted? Name it with --target; the table has {listed(columns, limit=20)}"
+    )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _share(name: str, text: str | None, usual: float) -> float:
+    """The share of rows that a part takes from the table; 0 if it has a file of its own."""
+    if text is None:
+        return usual
+    share = _number(text)
+    if share is None:
+        return 0.0
+    if not 0 <= share < 1:
+        raise DataError(f"--{name} {text}: a share of the rows is at least 0 and less than 1; or name a file")
+    return share
+
+
+def _part(frame: pl.DataFrame, target: Target, source: str) -> Part:
+    return Part(frame, target_values(target, as_column(frame[target.name], target.name)), source)
+
+
+def _rows(part: Part, rows: np.ndarray) -> Part:
+    return Part(part.frame[rows], part.target[rows], part.source) if len(rows) < len(part) else part
+
+
+def _from_file(file: str, options: ReadOptions, schema: Schema) -> Part:
+    """A part that the user keeps in a file; rows of classes that training lacks stay, as −1."""
+    assert schema.target is not None
+    frame = read(file, replace(options, as_text=(*options.as_text, *schema.text_columns)))
+    if schema.target.name not in frame.columns:
+        raise DataError(f"{file} has no column {schema.target.name!r} to compare predictions with")
+    if not len(frame):
+        raise DataError(f"{file} has no rows")
+    return _part(frame, schema.target, file)
+
+
+def known_rows(part: Part) -> Part:
+    """The part without rows whose class training lacks."""
+    known = part.target >= 0
+    return part if known.all() else _rows(part, np.flatnonzero(known))

@@ -1,0 +1,151 @@
+"""What people are told of a table's columns: the same words in the terminal and in the report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lamina.table.schema import ColumnSchema, Schema, Target
+
+__all__ = ["ColumnRow", "column_rows", "describe_target", "format_number"]
+
+_MAX_ONE_HOT = 8
+_MANY = 8
+"""Columns of pixels and the like, of one kind and numbered, are one line from this number on."""
+
+
+@dataclass(frozen=True)
+class ColumnRow:
+    """One line about a column: texts for people."""
+
+    name: str
+    kind: str
+    missing: str
+    values: str
+    treatment: str
+    used: bool
+
+
+def column_rows(schema: Schema) -> list[ColumnRow]:
+    """A line for each column, or for a run of numbered columns (pixel_0, pixel_1, …) of one kind."""
+    rows: list[ColumnRow] = []
+    for group in _groups(schema.columns):
+        first, last = group[0], group[-1]
+        row = _row(next((column for column in group if column.used), first), schema.rows)
+        if len(group) > 1:
+            missing = sum(column.missing for column in group)
+            row = ColumnRow(
+                f"{first.name} … {last.name} ({len(group)} columns)",
+                row.kind,
+                f"{missing:,}" if missing else "–",
+                _range_of(group),
+                row.treatment,
+                row.used,
+            )
+        rows.append(row)
+    return rows
+
+
+def _groups(columns: Sequence[ColumnSchema]) -> list[list[ColumnSchema]]:
+    runs: list[list[ColumnSchema]] = []
+    for column in columns:
+        if runs and _stem(runs[-1][-1]) == _stem(column) is not None:
+            runs[-1].append(column)
+        else:
+            runs.append([column])
+    split: list[list[ColumnSchema]] = []
+    for run in runs:
+        split += [run] if len(run) >= _MANY else [[column] for column in run]
+    return split
+
+
+def _stem(column: ColumnSchema) -> tuple[str, str] | None:
+    """The name without its number, for columns that may be told of together."""
+    match = re.fullmatch(r"(.*?)\d+", column.name)
+    together = column.kind in ("numeric", "constant") and column.low is not None
+    return (match.group(1), "numeric") if match and together else None
+
+
+def _range_of(group: Sequence[ColumnSchema]) -> str:
+    lows = [column.low for column in group if column.low is not None]
+    highs = [column.high for column in group if column.high is not None]
+    constant = sum(column.kind == "constant" for column in group)
+    note = f", {constant} constant" if constant else ""
+    return f"{format_number(min(lows))} … {format_number(max(highs))}{note}" if lows else ""
+
+
+def _row(column: ColumnSchema, rows: int) -> ColumnRow:
+    share = 100 * column.missing / max(rows, 1)
+    missing = f"{column.missing:,} ({share:.0f} %)" if share >= 1 else f"{column.missing:,}"
+    kind = f"{column.kind} (as told)" if column.note == "chosen" else column.kind
+    return ColumnRow(
+        column.name,
+        kind,
+        missing if column.missing else "–",
+        _values(column),
+        _treatment(column),
+        column.used,
+    )
+
+
+def _values(column: ColumnSchema) -> str:
+    if column.kind == "constant" and column.low is not None:
+        return format_number(column.low)
+    if column.low is not None and column.high is not None:
+        text = f"{format_number(column.low)} … {format_number(column.high)}"
+        return f"{text} ({column.note})" if column.note == "numbers as text" else text
+    if column.categories:
+        ordered = sorted(zip(column.counts, column.categories, strict=True), key=lambda pair: -pair[0])
+        shown = ", ".join(name if len(name) <= 20 else name[:19] + "…" for _, name in ordered[:3])
+        more = len(ordered) - 3
+        return f"{shown} + {more:,} more" if more > 0 else shown
+    return ""
+
+
+_LEFT_OUT = {
+    "constant": "left out: one value only",
+    "missing": "left out: no values",
+    "id": "left out: text that differs in every row",
+    "text": "left out: sentences",
+    "dropped": "left out, as told",
+}
+
+
+def _treatment(column: ColumnSchema) -> str:
+    if not column.used:
+        return _LEFT_OUT[column.kind]
+    if column.kind == "numeric":
+        return "number, scaled" + ("; missing: median and a flag" if column.missing else "")
+    count = len(column.categories)
+    if count <= 2:
+        return "−1 or 1; missing: 0"
+    return f"one-hot, {count} columns" if count <= _MAX_ONE_HOT else f"embedding of {count:,} categories"
+
+
+def describe_target(target: Target) -> str:
+    """One sentence on what is predicted.
+
+    >>> describe_target(Target("income", "classification", "text values", ("no", "yes"), (3, 1)))
+    "classification of 'income' into 2 classes: no (75.0 %), yes (25.0 %)"
+    """
+    if target.task == "regression":
+        low, high, mean = (format_number(x or 0.0) for x in (target.low, target.high, target.mean))
+        return f"regression of {target.name!r}: {low} … {high}, mean {mean}"
+    total = sum(target.counts)
+    shares = [
+        f"{name} ({100 * n / total:.1f} %)" for name, n in zip(target.classes, target.counts, strict=True)
+    ]
+    more = f" and {len(shares) - 10} more" if len(shares) > 10 else ""
+    return f"classification of {target.name!r} into {len(shares)} classes: {', '.join(shares[:10])}{more}"
+
+
+def format_number(value: float) -> str:
+    """A number as short as it can be read.
+
+    >>> [format_number(x) for x in (3.0, 0.12345, 1234567.0, -2.5e-7)]
+    ['3', '0.1235', '1,234,567', '-2.5e-07']
+    """
+    if float(value).is_integer() and abs(value) < 1e12:
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"

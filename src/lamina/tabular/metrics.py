@@ -1,0 +1,76 @@
+"""How good predictions are: accuracy, AUC and log-loss, or RMSE, MAE and R²."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lamina.table.schema import Task
+
+__all__ = ["METRIC_NAMES", "metrics_of"]
+
+METRIC_NAMES: dict[str, str] = {
+    "accuracy": "accuracy",
+    "auc": "AUC",
+    "log_loss": "log-loss",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+}
+"""What people call the metrics."""
+
+_LEAST = float(np.finfo(np.float64).tiny)
+
+
+def metrics_of(task: Task, target: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+    """The metrics of a task.
+
+    Args:
+        task: "classification" or "regression".
+        target: class positions (−1: a class that training lacks), or numbers; (rows,).
+        outputs: probabilities (rows, classes), or predicted numbers (rows,).
+
+    Returns:
+        accuracy (rows of unknown classes count as wrong), auc (of two classes; of more, the mean of each against
+        the rest) and log_loss (both of known classes only); or rmse, mae, r2. None where it is not defined, as
+        the AUC of rows of one class.
+
+    >>> import numpy as np
+    >>> metrics_of("regression", np.array([1.0, 3.0]), np.array([1.0, 2.0]))
+    {'rmse': 0.7071067811865476, 'mae': 0.5, 'r2': 0.5}
+    """
+    if not len(target):
+        names = ("accuracy", "auc", "log_loss") if task == "classification" else ("rmse", "mae", "r2")
+        return dict.fromkeys(names)
+    return _of_classes(target, outputs) if task == "classification" else _of_numbers(target, outputs)
+
+
+def _of_classes(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+    known = target >= 0
+    labels, p = target[known], outputs[known]
+    picked = p[np.arange(len(labels)), labels]
+    return {
+        "accuracy": float(np.mean(outputs.argmax(axis=1) == target)),
+        "auc": _auc(labels, p),
+        "log_loss": float(-np.log(np.maximum(picked, _LEAST)).mean()) if len(labels) else None,
+    }
+
+
+def _auc(labels: np.ndarray, p: np.ndarray) -> float | None:
+    from sklearn.metrics import roc_auc_score
+
+    present = [j for j in range(p.shape[1]) if 0 < np.count_nonzero(labels == j) < len(labels)]
+    if not present:
+        return None
+    if p.shape[1] == 2:
+        return float(roc_auc_score(labels == 1, p[:, 1]))
+    return float(np.mean([roc_auc_score(labels == j, p[:, j]) for j in present]))
+
+
+def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+    errors = target - outputs
+    spread = float(np.sum((target - target.mean()) ** 2))
+    return {
+        "rmse": float(np.sqrt(np.mean(errors**2))),
+        "mae": float(np.mean(np.abs(errors))),
+        "r2": 1 - float(np.sum(errors**2)) / spread if spread else None,
+    }

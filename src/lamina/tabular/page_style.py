@@ -1,0 +1,37 @@
+"""The style sheet of a run's report."""
+
+__all__ = ["STYLE"]
+
+STYLE = """
+:root { color-scheme: light; --ink: #26303a; --soft: #66717d; --line: #e3e8ed; --blue: #2f6db3; }
+* { box-sizing: border-box; }
+body { margin: 0; background: #f4f6f8; color: var(--ink);
+       font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 960px; margin: 0 auto; padding: 36px 20px 60px; }
+header { margin-bottom: 20px; }
+.kicker { color: var(--blue); font-weight: 600; letter-spacing: .04em; margin: 0; }
+h1 { font-size: 34px; line-height: 1.2; margin: 2px 0 10px; overflow-wrap: anywhere; }
+h2 { font-size: 18px; margin: 0 0 14px; }
+p { margin: 0 0 8px; overflow-wrap: anywhere; }
+section { background: white; border: 1px solid var(--line); border-radius: 10px; padding: 20px 24px; margin: 16px 0; }
+.cards { display: flex; flex-wrap: wrap; gap: 14px; }
+.card { flex: 1 1 160px; background: white; border: 1px solid var(--line); border-radius: 10px; padding: 14px 20px; }
+.card .value { font-size: 30px; font-weight: 650; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.label, .small { color: var(--soft); font-size: 13px; }
+.small { margin: 10px 0 0; }
+.notice { background: #fff4e2; border-left: 4px solid #d9822b; padding: 8px 14px; }
+.row { display: flex; flex-wrap: wrap; gap: 16px; justify-content: space-around; align-items: center; }
+img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
+.row img { flex: 0 1 auto; max-width: min(100%, 440px); margin: 0; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
+th { text-align: left; color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line); }
+th, td { padding: 6px 12px 6px 0; vertical-align: top; }
+td { border-bottom: 1px solid var(--line); }
+tr:last-child td { border-bottom: 0; }
+.numbers th:not(:first-child), .numbers td:not(:first-child) { text-align: right; }
+.none { color: #a5aeb8; font-style: italic; }
+code { font: 12.5px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+summary { cursor: pointer; color: var(--blue); margin-bottom: 8px; }
+@media print { body { background: white; } section, .card { break-inside: avoid; } }
+"""

@@ -1,0 +1,83 @@
+"""From a trained network to a complete run: measured, reported, and in its folder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lamina.errors import MissingPackageError
+from lamina.table.messages import warn
+from lamina.tabular.data import Prepared, Request
+from lamina.tabular.importance import permutation_importance
+from lamina.tabular.measure import measure
+from lamina.tabular.report import Findings, report_page
+from lamina.tabular.run_folder import save_run, write_run
+from lamina.tabular.training import Trained
+
+__all__ = ["Run", "complete"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in its folder: where it is, and what came out, as JSON holds it."""
+
+    path: Path
+    results: dict[str, Any]
+
+
+def complete(prepared: Prepared, request: Request, trained: Trained, out: Path | None) -> Run:
+    """Measure a trained network and write its folder; see `run_folder.write_run` for `out`.
+
+    Raises:
+        LaminaError: `out` is taken.
+        OSError: the folder cannot be written.
+    """
+    measured = measure(trained.model, prepared)
+    importance = permutation_importance(trained.model, measured.rows, request.seed)
+    results = _results(prepared, trained, measured, importance)
+    settings = _settings(request, trained)
+    findings = Findings(prepared, trained, measured, importance, settings)
+
+    def fill(folder: Path) -> None:
+        save_run(folder, trained.model, settings, results, trained.history)
+        (folder / "report.html").write_text(_page(findings), "utf-8")
+
+    name = re.sub(r"[^\w.-]+", "_", prepared.target.name).strip("._") or "run"
+    return Run(write_run(out, name, fill), results)
+
+
+def _page(findings: Findings) -> str:
+    try:
+        return report_page(findings)
+    except MissingPackageError as error:
+        warn(f"the report has no pictures: {error}")
+        return report_page(findings, pictures=False)
+
+
+def _results(prepared: Prepared, trained: Trained, measured: Any, importance: Any) -> dict[str, Any]:
+    parts = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    return {
+        "task": prepared.target.task,
+        "target": prepared.target.name,
+        "rows": {name: len(part) for name, part in parts.items() if part is not None},
+        "measured_on": measured.part,
+        "measured_rows": len(measured.rows),
+        "metrics": measured.metrics,
+        "epochs": len(trained.history),
+        "best_epoch": trained.best_epoch,
+        "interrupted": trained.interrupted,
+        "seconds": round(trained.seconds, 3),
+        "importance": [asdict(one) for one in importance],
+    }
+
+
+def _settings(request: Request, trained: Trained) -> dict[str, Any]:
+    from lamina import __version__
+
+    asked = asdict(request)
+    asked["kinds"] = dict(request.kinds)
+    asked["options"] = {**asked["options"], "missing": list(request.options.missing)}
+    resolved = trained.model.estimator._resolved()
+    return {"lamina": __version__, **asked, "resolved": {**resolved, "column_kinds": None}}

@@ -1,0 +1,143 @@
+"""Trains the estimator that fits a prepared table; Ctrl-C ends the training with its best epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import LaminaError
+from lamina.table.kinds import Choice
+from lamina.table.messages import DataWarning
+from lamina.table.schema import Schema
+from lamina.tabular.data import Part, Prepared, Request, class_values, known_rows
+from lamina.tabular.model import TableModel
+
+__all__ = ["Trained", "train"]
+
+_CHOICES: dict[str, Choice] = {"numeric": "numeric", "categorical": "categorical"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What a training gives.
+
+    Attributes:
+        model: with the parameters of the best epoch.
+        history: for each epoch its number, loss, validation score (higher is better), whether it was the best
+            until then, and seconds since the training began.
+        best_epoch: the epoch whose parameters are kept.
+        interrupted: whether Ctrl-C ended it.
+        seconds: of the whole training.
+    """
+
+    model: TableModel
+    history: list[dict[str, Any]]
+    best_epoch: int
+    interrupted: bool
+    seconds: float
+
+
+def train(prepared: Prepared, request: Request, display: Callable[[int], Any] | None = None) -> Trained:
+    """Train.
+
+    Args:
+        prepared: the table.
+        request: preset, epochs, layers, learning rate, seed.
+        display: makes what shows the progress, from the greatest number of epochs; see `lamina.estimators.report`.
+
+    Raises:
+        LaminaError: settings that cannot work, or the training diverged.
+        KeyboardInterrupt: Ctrl-C before the first epoch was complete.
+    """
+    history: list[dict[str, Any]] = []
+
+    def note(_estimator: Any, epoch: Any) -> bool:
+        history.append(
+            {
+                "epoch": epoch.number,
+                "loss": float(epoch.loss),
+                "validation_score": None if epoch.score is None else float(epoch.score),
+                "best": bool(epoch.is_best),
+                "seconds": round(float(epoch.seconds), 3),
+            }
+        )
+        return False
+
+    estimator = _estimator(prepared, request, note, display)
+    start, interrupted = time.perf_counter(), False
+    try:
+        _fit(estimator, prepared)
+    except KeyboardInterrupt:
+        if not history:
+            raise
+        interrupted = True
+    except ValueError as error:
+        if isinstance(error, LaminaError):
+            raise
+        raise LaminaError(str(error)) from error
+    estimator.set_params(verbose=False, callbacks=None)
+    model = TableModel(estimator, _schema(estimator, prepared))
+    best = max((epoch["epoch"] for epoch in history if epoch["best"]), default=len(history))
+    if prepared.validation is None:
+        best = len(history)
+    return Trained(model, history, best, interrupted, time.perf_counter() - start)
+
+
+def _estimator(prepared: Prepared, request: Request, note: Any, display: Any) -> Any:
+    from lamina.estimators import MLPClassifier, MLPRegressor
+
+    kind: Any = MLPClassifier if prepared.target.task == "classification" else MLPRegressor
+    return kind(
+        request.hidden,
+        preset=request.preset,
+        max_iter=request.epochs,
+        learning_rate_init=request.learning_rate,
+        random_state=request.seed,
+        early_stopping=prepared.validation is not None,
+        column_kinds=_kinds(prepared.schema),
+        callbacks=[note],
+        verbose=display or False,
+    )
+
+
+def _kinds(schema: Schema) -> dict[str, Choice]:
+    """What was inferred from the whole table holds for the training rows."""
+    return {
+        column.name: _CHOICES.get(column.kind, "drop")
+        for column in schema.columns
+        if column.kind != "boolean"
+    }
+
+
+def _fit(estimator: Any, prepared: Prepared) -> None:
+    target = prepared.target.name
+    validation = None
+    if prepared.validation is not None:
+        part = known_rows(prepared.validation)
+        validation = (part.frame.drop(target), _values(part, prepared))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the whole table was warned about already
+        estimator.fit(
+            prepared.train.frame.drop(target), _values(prepared.train, prepared), eval_set=validation
+        )
+
+
+def _values(part: Part, prepared: Prepared) -> np.ndarray:
+    """The target as the estimator takes it: classes, or numbers."""
+    if prepared.target.task == "regression":
+        return part.target
+    return class_values(prepared.target)[part.target]
+
+
+def _schema(estimator: Any, prepared: Prepared) -> Schema:
+    """The columns as the training rows have them, with why each is what it is, and the target."""
+    columns = tuple(
+        dataclasses.replace(column, kind=known.kind, note=known.note) if column.kind == "dropped" else column
+        for column, known in zip(estimator._encoder.schema.columns, prepared.schema.columns, strict=True)
+    )
+    return dataclasses.replace(estimator._encoder.schema, columns=columns, target=prepared.schema.target)
