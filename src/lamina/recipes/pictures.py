@@ -17,6 +17,7 @@ __all__ = ["draw_learning_curves", "draw_mistakes"]
 
 _TRAIN, _TEST, _LOSS = "#1f77b4", "#d62728", "#444444"
 _COLUMNS, _MOST_ROWS = 10, 6
+_CELL_WIDTH, _CELL_HEIGHT, _CAPTION = 40, 46, 16  # in pixels of the digits
 
 
 def draw_learning_curves(path: str | os.PathLike[str], history: Sequence[Epoch]) -> None:
@@ -60,14 +61,18 @@ def draw_mistakes(
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
     shown = wrong[: _COLUMNS * _MOST_ROWS]
     rows = max(1, -(-len(shown) // _COLUMNS))
-    figure = _figure(11, 1.0 + 1.35 * rows)
+    figure = _figure(11, 0.8 + 1.35 * rows)
     extent = f", the {len(shown)} most confident" if len(shown) < len(wrong) else ""
     figure.suptitle(f"{len(wrong):,} mistakes in {len(labels):,} test images{extent}")
-    for axes in figure.subplots(rows, _COLUMNS, squeeze=False).flat:
-        axes.set_axis_off()
-    for axes, i in zip(figure.axes, shown, strict=False):
-        axes.imshow(images[i].reshape(28, 28), cmap="gray_r", interpolation="nearest")
-        axes.set_title(f"{answers[i]}, not {labels[i]:.0f}\n({100 * confidence[i]:.0f} % sure)", fontsize=8)
+    axes = figure.subplots()
+    axes.set_axis_off()
+    sheet = np.zeros((rows * _CELL_HEIGHT, _COLUMNS * _CELL_WIDTH))
+    for place, i in enumerate(shown):
+        top, left = place // _COLUMNS * _CELL_HEIGHT, place % _COLUMNS * _CELL_WIDTH
+        sheet[top + _CAPTION : top + _CAPTION + 28, left + 6 : left + 34] = images[i].reshape(28, 28)
+        caption = f"{answers[i]}, not {labels[i]:.0f}\n({100 * confidence[i]:.0f} % sure)"
+        axes.text(left + 20, top + _CAPTION - 1, caption, fontsize=8, ha="center", va="bottom")
+    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
     _save(figure, path)
 
 
