@@ -209,6 +209,20 @@ def test_odd_sizes_of_everything_that_networks_do(dtype: Any) -> None:
         assert_same(actual, expected, f"result {i}")
 
 
+def test_axes_of_size_one_wherever_they_are() -> None:
+    shapes = [(37, 1), (1, 37), (37, 1, 1), (1, 37, 1), (5, 1, 3, 1), (1, 1), (1,), (0, 1), (1, 0)]
+    random = np.random.default_rng(0)
+    arrays = [nd.array(random.normal(size=s)) for s in shapes]
+
+    def every(arrays: Any) -> list[Any]:
+        return [
+            f(x) for x in arrays for f in (lambda x: x * 2 + x, nd.relu, lambda x: nd.sum(x, axis=-1), nd.sum)
+        ]
+
+    for i, (actual, expected) in enumerate(zip(*compiled_and_eager(every, arrays), strict=True)):
+        assert_same(actual, expected, f"{shapes[i // 4]} {i % 4}")
+
+
 def test_contractions_say_that_integers_have_none() -> None:
     contractions = [n for n in COMPILED if isinstance(REGISTRY[n].lowering, Contraction)]
     assert contractions == ["matmul"]

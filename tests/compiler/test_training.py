@@ -222,7 +222,7 @@ def test_momentum_and_other_state() -> None:
 
 
 def check_in_place(body: Any, *shapes: tuple[int, ...], steps: int = 3, rtol: float = 2e-5) -> None:
-    """`body(*arrays)` writes into its arrays: after some steps they and the results are as eagerly, on 1 and 3 threads."""
+    """After some steps of `body(*arrays)`, which writes into them, they and its result are as eagerly."""
     for threads in (1, 3):
         lamina.set_num_threads(threads)
         random = np.random.default_rng(3)

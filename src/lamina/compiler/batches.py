@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.compiler.arguments import Arguments, rebuild, sequence_like
+from lamina.compiler.debug import compilation_enabled
 from lamina.core.array import Array
 from lamina.errors import ShapeError
 
@@ -30,6 +31,8 @@ def run_batches(
     """See `CompiledFunction.run_batches`."""
     values = [*args, *kwargs.values()]
     rows = _checked_rows(indices, Arguments(values, frozenset(), frozenset()).arrays)
+    if not compilation_enabled():
+        return _run_eagerly(compiled.original, rows, args, kwargs, progress)
     entry, taken = compiled.specialize(values, tuple(kwargs), batch=rows.shape[1])
     if entry is None:
         return _run_eagerly(compiled.original, rows, args, kwargs, progress)
@@ -71,6 +74,8 @@ def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
     source = indices.asnumpy() if hasattr(indices, "asnumpy") else np.asarray(indices)
     if source.ndim != 2 or source.dtype.kind not in "iuf":
         raise ShapeError(f"run_batches: needs an integer matrix (steps, batch), got shape {source.shape}")
+    if source.dtype.kind == "f" and not (source == np.floor(source)).all():
+        raise ShapeError("run_batches: indices must be whole numbers")
     if not arrays:
         raise ShapeError("run_batches: needs at least one array argument to take rows from")
     shortest = min(x.shape[0] for x in arrays)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 import sys
 import threading
 import warnings
@@ -16,6 +15,7 @@ import numpy as np
 
 from lamina.compiler.arguments import Arguments, rebuild
 from lamina.compiler.capture import Capture, Captured, Uncompilable, tracing
+from lamina.compiler.debug import compilation_enabled
 from lamina.compiler.guards import Guards
 from lamina.compiler.numbers import NeedsValue
 from lamina.core.array import Array
@@ -53,7 +53,7 @@ class CompiledFunction:
         self._told: set[str] = set()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if state.trace is not None or not _enabled():
+        if state.trace is not None or not compilation_enabled():
             return self._function(*args, **kwargs)
         values = [*args, *kwargs.values()]
         if state.recording:
@@ -237,10 +237,6 @@ def _warn(message: str) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lamina":
         frame, depth = frame.f_back, depth + 1
     warnings.warn(f"lamina.compile: {message}", stacklevel=depth)
-
-
-def _enabled() -> bool:
-    return os.environ.get("LAMINA_COMPILE", "1") != "0"
 
 
 def _parameter_names(function: Callable[..., Any]) -> list[str]:

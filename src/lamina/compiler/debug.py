@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from lamina.compiler.graph import Graph
     from lamina.compiler.program import Program
 
-__all__ = ["level", "show", "show_graph", "show_program"]
+__all__ = ["compilation_enabled", "level", "show", "show_graph", "show_program"]
+
+
+def compilation_enabled() -> bool:
+    """False with ``LAMINA_COMPILE=0``: then every function runs as it was written."""
+    return os.environ.get("LAMINA_COMPILE", "1") != "0"
 
 
 def level() -> int:

@@ -55,6 +55,11 @@ class _Pullback:
         latest: list[Any] = [None, ()]
 
         def all_gradients(g: Any) -> tuple[NDArray, ...]:
+            if state.recording:
+                raise AutogradError(
+                    "second derivatives do not go through a compiled function from outside; compute them (grad "
+                    "with create_graph=True) inside the compiled function, or differentiate its `.original`"
+                )
             if latest[0] is not g:
                 cotangents = list(g) if isinstance(g, list) else [g]
                 padded = [*numbers, *[0.0] * (self._numbers - len(numbers))]

@@ -196,7 +196,7 @@ class _Fusion:
         """Whether a node that no kernel took must lie in memory all the same."""
         if node in self.roots:
             return True
-        if is_alias(node):
+        if is_alias(node) or node.shape == ():  # arithmetic on the step's numbers is done in each kernel
             return False
         users = self.users[node]
         if any(self._reads_memory(user, node) for user in users):

@@ -205,7 +205,9 @@ def fill_template(template: Any, results: Sequence[np.ndarray]) -> Any:
     """The function's result with arrays in their places."""
     if isinstance(template, Result):
         value = results[template.number]
-        return value.item() if template.context is None else NDArray(value, template.context)
+        if template.context is None:  # a number; of many steps an array of numbers
+            return value if value.ndim else value.item()
+        return NDArray(value, template.context)
     if isinstance(template, tuple | list):
         return sequence_like(template, [fill_template(x, results) for x in template])
     if isinstance(template, dict):

@@ -53,11 +53,12 @@ def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
     """The domain as one long row: each node's index is the position in memory."""
     kernel = scope.kernel
     lanes = scope.vector_lanes(kernel.members, 1 << 20)
-    zeros = [Axis.at(scope.b, 0) for _ in kernel.domain[1:]]
+    # The last axis that is more than 1 has stride 1, so the whole position goes there and the others stay 0.
+    last = max((a for a, n in enumerate(kernel.domain) if n != 1), default=0)
+    before, after = ([Axis.at(scope.b, 0)] * n for n in (last, len(kernel.domain) - last - 1))
 
     def body(i: Value, width: int) -> None:
-        # Only the last axis has stride 1, so the whole position goes there and the others stay 0.
-        _element(scope, [*zeros, scope.axis(i, 1)], width)
+        _element(scope, [*before, scope.axis(i, 1), *after], width)
 
     scope.b.vector_loop(start, stop, lanes, body)
 

@@ -122,7 +122,12 @@ def _numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, Point
             visit(x)
         if isinstance(node.op, Scalar):
             numbers[node] = b.load(leaves[node], node.dtype)
-        elif node.shape == () and node.inputs and node not in members and all(_is_known(x) for x in node.inputs):
+        elif (
+            node.shape == ()
+            and node.inputs
+            and node not in members
+            and all(_is_known(x) for x in node.inputs)
+        ):
             numbers[node] = Evaluator(b, Memory({}), 1, numbers).at(node, [])
 
     def _is_known(x: Node) -> bool:

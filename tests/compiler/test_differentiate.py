@@ -1,0 +1,195 @@
+"""Compiled functions under `record()`: gradients flow through them as through the function itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import autograd, nd
+from lamina.errors import AutogradError
+
+
+def numbers(*shape: int, seed: int = 0) -> Any:
+    x = nd.array(np.random.default_rng(seed).normal(size=shape))
+    x.attach_grad()
+    return x
+
+
+def check(function: Any, *shapes: tuple[int, ...], rtol: float = 1e-5) -> None:
+    """Values and gradients of the compiled function and of the function, with work before and after it."""
+
+    def run(f: Any) -> list[np.ndarray]:
+        arrays = [numbers(*s, seed=i) for i, s in enumerate(shapes)]
+        with autograd.record():
+            out = f(*[x * 2 for x in arrays])
+            outs = out if isinstance(out, tuple) else (out,)
+            loss = sum((nd.sum(nd.tanh(y)) for y in outs), nd.zeros((1,)))
+        loss.backward()
+        return [*(y.asnumpy() for y in outs), *(x.grad.asnumpy() for x in arrays)]
+
+    for actual, expected in zip(run(lamina.compile(function)), run(function), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=rtol, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (lambda x: nd.exp(x) * x, [(5,)]),
+        (lambda x, y: nd.dot(x, y) * 1.0, [(3, 4), (4, 2)]),
+        (lambda x, y: (x * y, nd.sum(x, axis=0)), [(3, 4), (3, 4)]),
+        (lambda x: nd.softmax(nd.relu(x), axis=1), [(4, 6)]),
+        (lambda x, y: nd.concat(x[1:], y, dim=0), [(3, 2), (2, 2)]),
+    ],
+)
+def test_gradients_flow_through(function: Any, shapes: Any) -> None:
+    check(function, *shapes)
+
+
+def test_parameters_in_the_closure_get_gradients() -> None:
+    w, b = numbers(4, 3, seed=1), numbers(3, seed=2)
+    net = lamina.compile(lambda x: nd.relu(nd.dot(x, w) + b))
+    x = nd.array(np.random.default_rng(0).normal(size=(5, 4)))
+    found = []
+    for f in (net, net.original):
+        with autograd.record():
+            loss = nd.sum(f(x) ** 2)
+        loss.backward()
+        found.append((w.grad.asnumpy(), b.grad.asnumpy()))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5)
+
+
+def test_a_training_loop_around_a_compiled_net() -> None:
+    w = numbers(4, 2)
+    net = lamina.compile(lambda x: nd.dot(x, w))
+    x = nd.array(np.random.default_rng(3).normal(size=(20, 4)))
+    target = nd.dot(x, nd.ones((4, 2)))
+    for _ in range(60):
+        with autograd.record():
+            loss = nd.mean((net(x) - target) ** 2)
+        loss.backward()
+        w[:] = w - 0.3 * w.grad
+    assert loss.asscalar() < 1e-3
+    assert len(net._entries) == 1
+
+
+def test_the_same_array_twice_gets_both_gradients() -> None:
+    multiply = lamina.compile(lambda x, y: x * y)
+    x = numbers(3)
+    with autograd.record():
+        y = multiply(x, x)
+    y.backward()
+    np.testing.assert_allclose(x.grad.asnumpy(), 2 * x.asnumpy(), rtol=1e-6)
+
+
+def test_gradients_that_are_added() -> None:
+    x = numbers(3)
+    x.attach_grad("add")
+    double = lamina.compile(lambda x: x * 2)
+    for _ in range(3):
+        with autograd.record():
+            y = double(x)
+        y.backward()
+    np.testing.assert_array_equal(x.grad.asnumpy(), [6, 6, 6])
+
+
+def test_numbers_and_modes() -> None:
+    seen = lamina.compile(lambda x, n: x * n + float(autograd.is_training()))
+    x = numbers(2)
+    with autograd.record():
+        y = seen(x, 3.0)
+    y.backward()
+    np.testing.assert_allclose(y.asnumpy(), x.asnumpy() * 3 + 1, rtol=1e-6)
+    np.testing.assert_array_equal(x.grad.asnumpy(), [3, 3])
+    with autograd.record(train_mode=False):
+        y = seen(x, 5.0)
+    y.backward()
+    np.testing.assert_allclose(y.asnumpy(), x.asnumpy() * 5, rtol=1e-6)
+
+
+def test_dropout_has_one_mask_forward_and_backward() -> None:
+    drop = lamina.compile(lambda x: nd.Dropout(x, p=0.5))
+    x = nd.ones((1000,))
+    x.attach_grad()
+    with autograd.record():
+        y = drop(x)
+    y.backward()
+    np.testing.assert_array_equal(x.grad.asnumpy(), y.asnumpy())
+    assert 300 < (y.asnumpy() == 0).sum() < 700
+    with autograd.record():
+        z = drop(x)
+    assert (z.asnumpy() != y.asnumpy()).any()
+
+
+def test_dropout_gives_the_eager_mask() -> None:
+    def drop(x: Any) -> Any:
+        return nd.Dropout(x, p=0.3, mode="always")
+
+    x = nd.ones((37,))
+    lamina.random.seed(5)
+    expected = [drop(x).asnumpy() for _ in range(3)]
+    compiled = lamina.compile(drop)
+    lamina.random.seed(5)
+    for want in expected:
+        np.testing.assert_array_equal(compiled(x).asnumpy(), want)
+
+
+def test_nothing_to_differentiate() -> None:
+    positive = lamina.compile(lambda x: x > 0)
+    x = numbers(3)
+    with autograd.record():
+        y = positive(x)
+    with pytest.raises(AutogradError, match="not computed from arrays with a gradient"):
+        y.backward()
+    with autograd.record():
+        assert lamina.compile(lambda x: x * 2)(nd.ones((1,))).asscalar() == 2
+
+
+def test_running_statistics_are_written_once() -> None:
+    mean = nd.zeros((3,))
+
+    def normalized(x: Any) -> Any:
+        batch = nd.mean(x, axis=0)
+        with autograd.pause():
+            mean[:] = 0.5 * mean + 0.5 * batch
+        return x - batch
+
+    compiled = lamina.compile(normalized)
+    x = numbers(4, 3)
+    with autograd.record():
+        y = nd.sum(compiled(x) ** 2)
+    y.backward()
+    np.testing.assert_allclose(mean.asnumpy(), 0.5 * x.asnumpy().mean(0), rtol=1e-5)
+    np.testing.assert_allclose(
+        x.grad.asnumpy(), 2 * (x.asnumpy() - x.asnumpy().mean(0)), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_what_does_not_compile_is_recorded_eagerly() -> None:
+    x = numbers(5)
+    with pytest.warns(UserWarning, match="'sort'"), autograd.record():
+        y = nd.sum(lamina.compile(nd.sort)(x) * nd.array([0.0, 1, 2, 3, 4]))
+    y.backward()
+    np.testing.assert_array_equal(x.grad.asnumpy(), np.argsort(np.argsort(x.asnumpy())))
+
+
+def test_second_derivatives_say_what_to_do() -> None:
+    x = numbers(3)
+    cube = lamina.compile(lambda x: x**3)
+    with autograd.record():
+        y = cube(x)
+        with pytest.raises(AutogradError, match="inside the compiled function"):
+            autograd.grad(y, x, create_graph=True)
+
+
+def test_changed_parameters_between_forward_and_backward_are_noticed() -> None:
+    w = numbers(3)
+    net = lamina.compile(lambda x: x * w)
+    with autograd.record():
+        y = net(nd.ones((3,)))
+    w[:] = 7
+    with pytest.raises(AutogradError, match="changed in place"):
+        y.backward()
