@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import lamina as mx
 from lamina import nd
-from lamina.errors import ContextError
+from lamina.errors import ContextError, ParameterError
 
 
 def test_shapes_may_be_integers_and_the_default_is_float32() -> None:
@@ -37,6 +37,8 @@ def test_arange_forms() -> None:
     assert nd.arange(4).dtype == np.float32
     assert nd.arange(2, 4, dtype="int64").dtype == np.int64
     assert nd.arange(0).shape == (0,)
+    with pytest.raises(ParameterError, match="a step of 0 never gets from 0 to 5"):
+        nd.arange(0, 5, 0)
 
 
 @pytest.mark.parametrize("endpoint", [True, False])

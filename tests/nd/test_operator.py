@@ -46,3 +46,17 @@ def test_every_public_name_exists_once_and_is_documented() -> None:
 
 def test_float64_numbers_in_unusual_places() -> None:
     assert nd.full(np.int64(2), np.float64(1.5)).asnumpy().tolist() == [1.5, 1.5]
+
+
+@pytest.mark.parametrize("wrong", [3.0, [1, 2], "a"])
+def test_what_is_no_array(wrong: object) -> None:
+    with pytest.raises(
+        TypeError, match=f"exp: needs an NDArray, got {type(wrong).__name__}; make one with nd.array"
+    ):
+        nd.exp(wrong)  # pyright: ignore
+    with pytest.raises(TypeError, match="dot: needs an NDArray"):
+        nd.dot(nd.ones((2, 2)), wrong)  # pyright: ignore
+
+
+def test_an_axis_may_be_a_numpy_integer() -> None:
+    assert nd.ones((2, 3)).sum(axis=np.int64(1)).shape == (2,)

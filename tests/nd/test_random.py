@@ -124,3 +124,11 @@ def test_the_first_words_are_those_of_numpys_philox() -> None:
     words = np.random.Philox(key=[123, 0], counter=[0, 0, 0, 0]).random_raw(2)
     upper = (words >> np.uint64(11)) * 2.0**-53
     assert nd.random.uniform(shape=2, dtype="float64").asnumpy().tolist() == upper.tolist()
+
+
+def test_parameters_out_of_range() -> None:
+    with pytest.raises(ParameterError, match="standard deviation must not be negative, got -1"):
+        nd.random.normal(scale=-1)
+    for draw in (nd.random.gamma, nd.random.poisson):
+        with pytest.raises(ParameterError, match=r"must not be negative or NaN, got -2\.0"):
+            draw(-2)

@@ -36,3 +36,9 @@ def test_a_file_that_is_something_else(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"not a parameter file at all")
     with pytest.raises(DataError):
         nd.load(tmp_path / "x")
+
+
+def test_what_is_no_array_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="found int"):
+        nd.save(tmp_path / "x", {"a": 3})  # pyright: ignore
+    assert not (tmp_path / "x").exists()

@@ -9,6 +9,7 @@ import numpy as np
 
 from lamina.context import Context, current_context
 from lamina.core.primitive import bind
+from lamina.errors import ParameterError
 from lamina.nd.operator import operator
 from lamina.primitives.elementwise import COMPARISON
 from lamina.primitives.elementwise import cast as cast_primitive
@@ -102,6 +103,8 @@ def arange(
     array([2., 4., 6.], dtype=float32)
     """
     first, last = (0, start) if stop is None else (start, stop)
+    if step == 0:
+        raise ParameterError(f"arange: a step of 0 never gets from {first} to {last}")
     size = max(0, math.ceil((last - first) / step))
     count = bind(iota, size=size, start=first, step=step, dtype=np.dtype(dtype or np.float32))
     if repeat != 1:

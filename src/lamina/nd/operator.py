@@ -34,10 +34,21 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
 
     @wraps(function)
     def call(*args: Any, out: NDArray | None = None, name: str | None = None, **kwargs: Any) -> NDArray:
-        result = function(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except AttributeError as error:
+            raise _no_array(function.__name__, args, error) from error
         return result if out is None else _write_into(out, result)
 
     return call  # pyright: ignore[reportReturnType] - the overloads of Operator describe `call`
+
+
+def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Exception:
+    """A clear error, if what lacks an array's attribute is an argument that should have been an array."""
+    culprit = getattr(error, "obj", None)
+    if isinstance(culprit, Array) or not any(culprit is x for x in args):
+        return error
+    return TypeError(f"{name}: needs an NDArray, got {type(culprit).__name__}; make one with nd.array")
 
 
 def _write_into(out: NDArray, result: NDArray) -> NDArray:

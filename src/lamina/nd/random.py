@@ -146,6 +146,8 @@ def normal(
     >>> nd.random.normal(0, 0.01, shape=(784, 256)).shape
     (784, 256)
     """
+    if isinstance(scale, int | float) and scale < 0:
+        raise ParameterError(f"normal: the standard deviation must not be negative, got {scale}")
     draw = _Draw(shape, dtype, ctx, loc, scale)
     loc, scale = draw.parameters
     radius = sqrt(-2.0 * log(1.0 - draw.unit()))

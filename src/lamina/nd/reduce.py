@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ParameterError
 from lamina.nd.operator import operator
@@ -30,7 +32,7 @@ Axis = int | tuple[int, ...] | list[int] | None
 
 def _axes(name: str, data: NDArray, axis: Axis, exclude: bool) -> tuple[int, ...]:
     ndim = len(data.shape)
-    whole = axis is None or (not isinstance(axis, int) and len(axis) == 0)
+    whole = axis is None or (not isinstance(axis, int | np.integer) and len(axis) == 0)
     axes = normalize_axes(name, None if whole else axis, ndim)
     return tuple([a for a in range(ndim) if a not in axes]) if exclude and not whole else axes
 
@@ -67,7 +69,7 @@ def min(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool 
 
 @operator
 def mean(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
-    """The mean over `axis`.
+    """The mean over `axis`; of integers an integer, truncated.
 
     >>> from lamina import nd
     >>> nd.mean(nd.array([[1, 2], [3, 4]]), axis=1).asnumpy()

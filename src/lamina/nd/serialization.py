@@ -28,9 +28,15 @@ def save(fname: Path, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray])
     if isinstance(data, NDArray):
         data = [data]
     if isinstance(data, Mapping):
-        save_params(fname, {name: x._concrete() for name, x in data.items()})
+        save_params(fname, {name: _buffer(x) for name, x in data.items()})
     else:
-        save_params(fname, [x._concrete() for x in data])
+        save_params(fname, [_buffer(x) for x in data])
+
+
+def _buffer(x: object) -> np.ndarray:
+    if not isinstance(x, NDArray):
+        raise TypeError(f"save: takes NDArrays, a list or a dict of them; found {type(x).__name__}")
+    return x._concrete()
 
 
 def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:

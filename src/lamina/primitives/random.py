@@ -12,6 +12,7 @@ import numpy as np
 
 from lamina.core.lowering import Fill
 from lamina.core.primitive import Primitive, primitive
+from lamina.errors import ParameterError
 from lamina.primitives.typing import Type
 
 __all__ = ["generator", "philox", "random_gamma", "random_poisson", "random_uniform"]
@@ -54,6 +55,8 @@ def _sampled(name: str, sample: Any) -> Primitive:
     """Rejection sampling, an element of the result for each of the parameter: never compiled."""
 
     def eval(seed: int, stream: int, parameter: np.ndarray) -> np.ndarray:
+        if not (parameter >= 0).all():
+            raise ParameterError(f"{name}: its parameter must not be negative or NaN, got {parameter.min()}")
         return np.asarray(sample(generator(int(seed), int(stream)), parameter), parameter.dtype)
 
     def infer(seed: Any, stream: Any, parameter: Any) -> Type:

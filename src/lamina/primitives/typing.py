@@ -53,7 +53,7 @@ def normalize_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> tu
     """Sorted non-negative axes; None means all."""
     if axis is None:
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
     normal = tuple(sorted({normalize_axis(name, a, ndim) for a in axes}))
     if len(normal) != len(axes):
         raise ShapeError(f"{name}: axis {axis} names an axis twice")
