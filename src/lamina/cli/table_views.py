@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from lamina.tabular.describe import ColumnRow, column_rows
-from lamina.tabular.metrics import METRIC_NAMES
+from lamina.tabular.metrics import LOW_IS_GOOD, METRIC_NAMES, format_metric
 
 if TYPE_CHECKING:
     from lamina.table.schema import Schema
 
-__all__ = ["columns_table", "format_metric", "metrics_table", "override_hint"]
+__all__ = ["columns_table", "metrics_table", "override_hint"]
 
 _MOST_ROWS = 60
 _NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
@@ -60,7 +60,7 @@ def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]])
     table.add_column("")
     names = list(next(iter(metrics.values())))
     for name in names:
-        better = "↓" if name in ("log_loss", "rmse", "mae") else "↑"
+        better = "↓" if name in LOW_IS_GOOD else "↑"
         table.add_column(f"{METRIC_NAMES.get(name, name)} {better}", justify="right")
     for model, values in metrics.items():
         cells = [
@@ -77,18 +77,5 @@ def _is_best(model: str, name: str, metrics: Mapping[str, Mapping[str, float | N
     known = {key: value for key, values in metrics.items() if (value := values.get(name)) is not None}
     if len(known) < 2 or model not in known:
         return False
-    best = min if name in ("log_loss", "rmse", "mae") else max
+    best = min if name in LOW_IS_GOOD else max
     return known[model] == best(known.values())
-
-
-def format_metric(value: Any) -> str:
-    """Four significant places, thousands with commas; a dash for what is not defined.
-
-    >>> format_metric(0.86612), format_metric(46822.31), format_metric(None)
-    ('0.8661', '46,822', '–')
-    """
-    if value is None:
-        return "–"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"

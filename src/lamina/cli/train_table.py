@@ -102,7 +102,11 @@ def train_table(
         options=read_options(format, delimiter, encoding, decimal),
     )
     with warnings_as_lines(quiet=quiet):
-        return _run(request, out, as_json=as_json, quiet=quiet)
+        try:
+            return _run(request, out, as_json=as_json, quiet=quiet)
+        except KeyboardInterrupt:
+            print("lamina: interrupted; nothing is saved", file=sys.stderr)
+            return EXIT_INTERRUPTED
 
 
 train_table.__doc__ = f"{train_table.__doc__}\n{_EXAMPLES}"

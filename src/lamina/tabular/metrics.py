@@ -6,7 +6,7 @@ import numpy as np
 
 from lamina.table.schema import Task
 
-__all__ = ["METRIC_NAMES", "metrics_of"]
+__all__ = ["LOW_IS_GOOD", "METRIC_NAMES", "format_metric", "metrics_of"]
 
 METRIC_NAMES: dict[str, str] = {
     "accuracy": "accuracy",
@@ -17,6 +17,8 @@ METRIC_NAMES: dict[str, str] = {
     "r2": "R²",
 }
 """What people call the metrics."""
+
+LOW_IS_GOOD = ("log_loss", "rmse", "mae")
 
 _LEAST = float(np.finfo(np.float64).tiny)
 
@@ -74,3 +76,15 @@ def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | No
         "mae": float(np.mean(np.abs(errors))),
         "r2": 1 - float(np.sum(errors**2)) / spread if spread else None,
     }
+
+
+def format_metric(value: float | None) -> str:
+    """Four decimals, less of greater numbers, thousands with commas; a dash for what is not defined.
+
+    >>> format_metric(0.86612), format_metric(46822.31), format_metric(-1e-9), format_metric(None)
+    ('0.8661', '46,822', '0.0000', '–')
+    """
+    if value is None:
+        return "–"
+    places = 0 if abs(value) >= 1000 else 4 if abs(value) < 10 else 2
+    return f"{round(value, places) + 0.0:,.{places}f}"

@@ -15,17 +15,16 @@ from lamina.tabular.data import Prepared
 from lamina.tabular.describe import column_rows, describe_target, format_number
 from lamina.tabular.importance import Importance
 from lamina.tabular.measure import Measured, losses_of
-from lamina.tabular.metrics import METRIC_NAMES
+from lamina.tabular.metrics import LOW_IS_GOOD, METRIC_NAMES, format_metric
 from lamina.tabular.page_style import STYLE
 from lamina.tabular.training import Trained
 
 __all__ = ["Findings", "report_page"]
 
 _WORST = 10
-_WORST_COLUMNS = 8
+_WORST_COLUMNS = 6
 _MOST_CLASSES = 20
 _MODELS = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
-_LOW_IS_GOOD = ("log_loss", "rmse", "mae")
 
 
 @dataclass(frozen=True)
@@ -110,17 +109,12 @@ def _counted(count: int, noun: str) -> str:
 
 def _cards(measured: Measured) -> str:
     cards = "".join(
-        f"<div class='card'><div class='label'>{METRIC_NAMES[name]}</div><div class='value'>{_metric(value)}</div>"
+        f"<div class='card'><div class='label'>{METRIC_NAMES[name]}</div>"
+        f"<div class='value'>{format_metric(value)}</div>"
         f"<div class='label'>{measured.part}, {len(measured.rows):,} rows</div></div>"
         for name, value in measured.metrics["lamina"].items()
     )
     return f"<div class='cards'>{cards}</div>"
-
-
-def _metric(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
 
 
 def _metrics_table(measured: Measured) -> str:
@@ -129,13 +123,11 @@ def _metrics_table(measured: Measured) -> str:
     for name in names:
         values = [row[name] for row in measured.metrics.values() if row[name] is not None]
         if values:
-            best[name] = (min if name in _LOW_IS_GOOD else max)(
-                value for value in values if value is not None
-            )
-    head = ["", *(f"{METRIC_NAMES[name]} {'↓' if name in _LOW_IS_GOOD else '↑'}" for name in names)]
+            best[name] = (min if name in LOW_IS_GOOD else max)(value for value in values if value is not None)
+    head = ["", *(f"{METRIC_NAMES[name]} {'↓' if name in LOW_IS_GOOD else '↑'}" for name in names)]
     rows: list[list[str]] = []
     for model, values in measured.metrics.items():
-        cells = [_metric(values[name]) for name in names]
+        cells = [format_metric(values[name]) for name in names]
         marked = [f"<b>{c}</b>" if values[n] == best.get(n) else c for n, c in zip(names, cells, strict=True)]
         rows.append([_MODELS[model], *marked])
     return _table(head, rows, numbers=True)

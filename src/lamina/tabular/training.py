@@ -55,20 +55,9 @@ def train(prepared: Prepared, request: Request, display: Callable[[int], Any] | 
         KeyboardInterrupt: Ctrl-C before the first epoch was complete.
     """
     history: list[dict[str, Any]] = []
-
-    def note(_estimator: Any, epoch: Any) -> bool:
-        history.append(
-            {
-                "epoch": epoch.number,
-                "loss": float(epoch.loss),
-                "validation_score": None if epoch.score is None else float(epoch.score),
-                "best": bool(epoch.is_best),
-                "seconds": round(float(epoch.seconds), 3),
-            }
-        )
-        return False
-
-    estimator = _estimator(prepared, request, note, display)
+    estimator = _estimator(
+        prepared, request, lambda epochs: _Recorder(history, display(epochs) if display else None)
+    )
     start, interrupted = time.perf_counter(), False
     try:
         _fit(estimator, prepared)
@@ -80,15 +69,44 @@ def train(prepared: Prepared, request: Request, display: Callable[[int], Any] | 
         if isinstance(error, LaminaError):
             raise
         raise LaminaError(str(error)) from error
-    estimator.set_params(verbose=False, callbacks=None)
+    estimator.set_params(verbose=False)
     model = TableModel(estimator, _schema(estimator, prepared))
-    best = max((epoch["epoch"] for epoch in history if epoch["best"]), default=len(history))
-    if prepared.validation is None:
-        best = len(history)
+    best = len(history) if prepared.validation is None else estimator.best_epoch_
     return Trained(model, history, best, interrupted, time.perf_counter() - start)
 
 
-def _estimator(prepared: Prepared, request: Request, note: Any, display: Any) -> Any:
+class _Recorder:
+    """Keeps what is known after each epoch, and passes everything on to a display."""
+
+    def __init__(self, history: list[dict[str, Any]], display: Any) -> None:
+        self._history, self._display = history, display
+        self.on_step: Any = getattr(display, "on_step", None)
+
+    def __enter__(self) -> _Recorder:
+        if self._display is not None:
+            self._display.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._display is not None:
+            self._display.__exit__(*exception)
+
+    def on_epoch(self, epoch: Any) -> None:
+        """Note an epoch, then show it."""
+        self._history.append(
+            {
+                "epoch": epoch.number,
+                "loss": float(epoch.loss),
+                "validation_score": None if epoch.score is None else float(epoch.score),
+                "best": bool(epoch.is_best),
+                "seconds": round(float(epoch.seconds), 3),
+            }
+        )
+        if self._display is not None:
+            self._display.on_epoch(epoch)
+
+
+def _estimator(prepared: Prepared, request: Request, display: Callable[[int], Any]) -> Any:
     from lamina.estimators import MLPClassifier, MLPRegressor
 
     kind: Any = MLPClassifier if prepared.target.task == "classification" else MLPRegressor
@@ -100,8 +118,7 @@ def _estimator(prepared: Prepared, request: Request, note: Any, display: Any) ->
         random_state=request.seed,
         early_stopping=prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
-        callbacks=[note],
-        verbose=display or False,
+        verbose=display,
     )
 
 
@@ -137,7 +154,9 @@ def _values(part: Part, prepared: Prepared) -> np.ndarray:
 def _schema(estimator: Any, prepared: Prepared) -> Schema:
     """The columns as the training rows have them, with why each is what it is, and the target."""
     columns = tuple(
-        dataclasses.replace(column, kind=known.kind, note=known.note) if column.kind == "dropped" else column
+        dataclasses.replace(
+            column, kind=known.kind if column.kind == "dropped" else column.kind, note=known.note
+        )
         for column, known in zip(estimator._encoder.schema.columns, prepared.schema.columns, strict=True)
     )
     return dataclasses.replace(estimator._encoder.schema, columns=columns, target=prepared.schema.target)

@@ -1,0 +1,238 @@
+"""`lamina train`, `evaluate`, `predict` and `inspect` on tables, called as a shell calls them."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+
+import lamina
+from lamina.cli import main
+
+QUICK = ("--preset", "fast", "--epochs", "2", "--hidden", "8")
+rng = np.random.default_rng(0)
+N = 120
+PEOPLE = pl.DataFrame(
+    {
+        "age": rng.integers(18, 80, N),
+        "city": [f"town {i % 11}" for i in range(N)],
+        "zip": [f"0{i % 5}" for i in range(N)],
+        "member": [i % 3 == 0 for i in range(N)],
+        "height": [None if i % 10 == 0 else 150.0 + i % 40 for i in range(N)],
+        "income": [">50K" if i % 2 else "<=50K" for i in range(N)],
+        "price": np.round(rng.normal(100, 20, N), 2),
+    }
+)
+
+
+@pytest.fixture
+def cli(capfdbinary):
+    """Runs a command; returns its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capfdbinary.readouterr()
+        return ended.value.code, captured.out.decode(), captured.err.decode()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the table and a run of each task."""
+    path = tmp_path_factory.mktemp("tables")
+    PEOPLE.write_csv(path / "people.csv")
+    for target, name in (("income", "classes"), ("price", "numbers")):
+        with pytest.raises(SystemExit) as ended:
+            main(["train", str(path / "people.csv"), "-t", target, *QUICK, "-o", str(path / name), "--quiet"])
+        assert ended.value.code == 0
+    return path
+
+
+def test_training_shows_what_it_inferred_and_fills_a_folder(tmp_path, cli):
+    PEOPLE.write_csv(tmp_path / "people.csv")
+    code, out, err = cli(
+        "train", tmp_path / "people.csv", "--target", "income", "--drop", "price", "--kind", "age=categorical",
+        *QUICK, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert code == 0 and err == ""
+    assert re.search(r"age +categorical \(as told\)", out)
+    assert re.search(r"price +dropped .* left out, as told", out)
+    assert re.search(r"height +numeric +12 \(10 %\) .*151 … 189", out)
+    assert "--kind height=categorical" in out
+    assert "classification of 'income' into 2 classes: <=50K (50.0 %), >50K (50.0 %)" in out
+    assert "86 training, 10 validation, 24 test" in out
+    assert all(name in out for name in ("linear model", "trivial guess", "AUC", "log-loss"))
+    assert "\x1b" not in out
+    assert sorted(os.listdir(tmp_path / "run")) == [
+        "metrics.jsonl", "model.safetensors", "report.html", "settings.json",
+    ]  # fmt: skip
+    epochs = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2]
+    assert json.loads((tmp_path / "run/settings.json").read_text())["target"] == "income"
+    assert sorted(os.listdir(tmp_path)) == ["people.csv", "run"]
+
+
+def test_a_report_is_one_page_that_needs_nothing_else(folder):
+    page = (folder / "classes/report.html").read_text()
+    for part in (
+        "Against baselines",
+        "Learning curves",
+        "Calibration",
+        "Which columns matter",
+        "Worst cases",
+    ):
+        assert part in page
+    assert not re.search(r"""(src|href)=['"](?!data:)""", page)
+    assert "Predictions and residuals" in (folder / "numbers/report.html").read_text()
+
+
+def test_json_is_one_object(tmp_path, folder, cli, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = cli("train", folder / "people.csv", "-t", "price", *QUICK, "--json")
+    results = json.loads(out)
+    assert code == 0 and results["run"] == "runs/price-1"
+    assert set(results["metrics"]["lamina"]) == {"rmse", "mae", "r2"}
+    assert results["rows"] == {"training": 86, "validation": 10, "test": 24}
+    code, out, _ = cli("evaluate", "runs/price-1", folder / "people.csv", "--json")
+    assert json.loads(out)["rows"] == N
+    code, out, _ = cli("inspect", "runs/price-1", "--json")
+    assert json.loads(out)["architecture"]["hidden"] == [8]
+
+
+def test_the_same_seed_gives_the_same_network(tmp_path, folder, cli):
+    cli("train", folder / "people.csv", "-t", "price", *QUICK, "-o", tmp_path / "again")
+    first, second = (
+        lamina.load(path / "model.safetensors") for path in (folder / "numbers", tmp_path / "again")
+    )
+    frame = PEOPLE.drop("price").with_columns(zip=pl.col("zip"))
+    np.testing.assert_array_equal(first.predict(frame), second.predict(frame))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv.gz", "parquet", "feather", "jsonl.zst", "csv.zst"])
+def test_predictions_go_from_any_format_to_any(tmp_path, folder, cli, suffix):
+    from lamina.table.read import ReadOptions, read
+
+    out = tmp_path / f"out.{suffix}"
+    code, said, err = cli("predict", folder / "classes", folder / "people.csv", "-o", out)
+    assert (code, said) == (0, "") and "120 rows" in err
+    frame = read(out, ReadOptions(as_text=("zip",)))
+    assert frame.columns == [*PEOPLE.columns, "prediction", "probability_<=50K", "probability_>50K"]
+    assert frame["zip"].to_list() == PEOPLE["zip"].to_list()
+    assert frame["age"].to_list() == PEOPLE["age"].to_list()
+    expected = lamina.load(folder / "classes/model.safetensors").predict_proba(PEOPLE.drop("income"))
+    np.testing.assert_allclose(frame["probability_>50K"], expected[:, 1], rtol=1e-6)
+    assert set(frame["prediction"]) <= {">50K", "<=50K"}
+    back = tmp_path / "back.csv"
+    assert cli("predict", folder / "numbers", out, "-o", back, "--prefix", "new_")[0] == 0
+    assert read(back).columns[-1] == "new_prediction"
+
+
+def test_large_files_stream_in_parts(tmp_path, folder, cli, monkeypatch):
+    from lamina.cli import use_table
+
+    monkeypatch.setattr(use_table, "_BATCH_ROWS", 50)
+    assert cli("predict", folder / "numbers", folder / "people.csv", "-o", tmp_path / "parts.parquet")[0] == 0
+    expected = lamina.load(folder / "numbers/model.safetensors").predict(PEOPLE.drop("price"))
+    found = pl.read_parquet(tmp_path / "parts.parquet")
+    np.testing.assert_allclose(found["prediction"], expected, rtol=1e-6)
+    bad = PEOPLE.with_columns(
+        age=pl.when(pl.arange(N) == 110).then(pl.lit("old")).otherwise(pl.col("age").cast(str))
+    )
+    bad.write_csv(tmp_path / "bad.csv")
+    code, _, err = cli("predict", folder / "numbers", tmp_path / "bad.csv", "-o", tmp_path / "never.csv")
+    assert code == 2 and "from row 100 on" in err and "'age'" in err and "'old' in row 10 " in err
+    assert not (tmp_path / "never.csv").exists()
+
+
+def test_standard_input_and_output(folder):
+    command = [sys.executable, "-m", "lamina", "predict", str(folder / "numbers"), "-"]
+    done = subprocess.run(
+        command, input=(folder / "people.csv").read_bytes(), capture_output=True, check=False
+    )
+    assert done.returncode == 0 and done.stderr == b""
+    assert len(pl.read_csv(io.BytesIO(done.stdout))) == N
+
+
+def test_validation_and_test_files_with_a_new_class(tmp_path, cli):
+    for name, rows in (("train", slice(0, 80)), ("valid", slice(80, 100)), ("test", slice(100, 120))):
+        PEOPLE[rows].write_csv(tmp_path / f"{name}.csv")
+    odd = PEOPLE[100:].with_columns(
+        income=pl.when(pl.arange(20) == 3).then(pl.lit("much")).otherwise("income")
+    )
+    odd.write_csv(tmp_path / "test.csv")
+    code, out, err = cli(
+        "train", tmp_path / "train.csv", "-t", "income", "--validation", tmp_path / "valid.csv", "--test",
+        tmp_path / "test.csv", *QUICK, "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert code == 0 and "80 training, 20 validation, 20 test" in out
+    assert "'much' in 1 rows, first in row 3" in err
+    code, out, err = cli("evaluate", tmp_path / "run", tmp_path / "test.csv")
+    assert code == 0 and "20 rows" in out and "'much'" in err
+
+
+def test_inspect_and_evaluate_show_tables(folder, cli):
+    code, out, _ = cli("inspect", folder / "classes")
+    assert code == 0 and "parameters" in out and "embedding of 11 categories" in out and "test rows" in out
+    code, out, _ = cli("evaluate", folder / "numbers", folder / "people.csv")
+    assert code == 0 and "RMSE" in out
+
+
+def test_help_has_examples(cli):
+    for command in ("train", "predict", "evaluate", "inspect"):
+        code, out, _ = cli(command, "--help")
+        assert code == 0 and f"lamina {command} " in out.split("xample")[-1]
+    assert "--recipe" in cli("train", "mnist", "--help")[1]
+
+
+def _interrupt_after(epoch, monkeypatch):
+    """Press Ctrl-C when this epoch is complete."""
+    from lamina.cli.table_progress import TableProgress
+
+    def on_epoch(_self, done):
+        if done.number == epoch:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(TableProgress, "on_epoch", on_epoch)
+
+
+def test_ctrl_c_keeps_the_best_epoch(tmp_path, folder, cli, monkeypatch):
+    _interrupt_after(4, monkeypatch)
+    code, out, err = cli(
+        "train",
+        folder / "people.csv",
+        "-t",
+        "income",
+        "--epochs",
+        "99",
+        "--hidden",
+        "8",
+        "-o",
+        tmp_path / "run",
+    )
+    assert code == 130
+    assert "interrupted; keeping epoch" in err and "saved in" in out
+    assert "The training was interrupted" in (tmp_path / "run/report.html").read_text()
+    epochs = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    model = lamina.load(tmp_path / "run/model.safetensors")
+    assert model.predict(PEOPLE.drop("income")).shape == (N,)
+    assert model.best_validation_score_ == max(epoch["validation_score"] for epoch in epochs)
+
+
+def test_ctrl_c_while_the_folder_is_written_leaves_nothing(tmp_path, folder, cli, monkeypatch):
+    from lamina.tabular import run
+
+    def interrupted(_findings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_page", interrupted)
+    code, _, err = cli("train", folder / "people.csv", "-t", "price", *QUICK, "-o", tmp_path / "run")
+    assert code == 130 and "interrupted" in err
+    assert not list(tmp_path.iterdir())
