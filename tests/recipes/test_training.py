@@ -150,7 +150,7 @@ def test_evaluate_agrees_with_numpy(data, finished):
         ({"lr": float("nan")}, "lr must be a positive number"),
         ({"lr": float("inf")}, "lr must be a positive number"),
         ({"seed": -1}, "seed must be"),
-        ({"recipe": "secret"}, "unknown recipe 'secret'; known: chapter"),
+        ({"recipe": "secret"}, "unknown recipe 'secret'; known: default, chapter"),
     ],
 )
 def test_settings_that_make_no_sense(change, message):

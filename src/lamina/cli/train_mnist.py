@@ -20,13 +20,20 @@ __all__ = ["mnist"]
 
 
 def mnist(
-    recipe: Annotated[str | None, typer.Option(help="How to train: chapter.", show_default="chapter")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="How to train: default (98.8 %) or chapter (97 %).", show_default="default"),
+    ] = None,
     hidden: Annotated[
         str | None, typer.Option(help="Units of the hidden layers, with commas.", show_default="256,256")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the images.", show_default="10")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.", show_default="64")] = None,
-    lr: Annotated[float | None, typer.Option(help="The learning rate.", show_default="0.001")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images a step.", show_default="128, chapter 64")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="The learning rate.", show_default="0.002, chapter 0.001")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of all randomness.", show_default="0")] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder, new.", show_default="runs/mnist-<n>")
@@ -68,7 +75,7 @@ def _begin(given: dict[str, Any], out: Path | None, resume: Path | None) -> tupl
 
     chosen = {name: value for name, value in given.items() if value is not None}
     if resume is None:
-        settings = Settings(**chosen)
+        settings = Settings.of(chosen.pop("recipe", "default"), **chosen)
         folder = RunFolder.create(out)
         return folder, Training(settings, *load_digits())
     if out is not None:

@@ -37,6 +37,8 @@ class ChapterNetwork:
             self.parameters[f"b{layer}"] = nd.random_normal(shape=outputs, scale=_WEIGHT_SCALE)
         for parameter in self.parameters.values():
             parameter.attach_grad()
+        self.position = 0  # steps done, and to be done, for schedules
+        self.total = 0
 
     def __call__(self, X: NDArray) -> NDArray:
         """The unnormalised scores, float32 of shape (rows, classes), of uint8 pixels of shape (rows, inputs)."""
@@ -69,6 +71,10 @@ class ChapterNetwork:
             assert gradient is not None
             parameter[:] = parameter - lr * gradient
         return nd.mean(loss)
+
+    def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
+        """The images as an epoch sees them: here always the same."""
+        return images
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Copies of all parameters."""

@@ -13,7 +13,7 @@ import numpy as np
 from lamina.errors import DataError, LaminaError
 from lamina.io.files import atomic_write, load_tensors, save_tensors
 from lamina.recipes.chapter import ChapterNetwork
-from lamina.recipes.training import Epoch, Progress, Settings
+from lamina.recipes.training import Epoch, Progress, Settings, network_of
 
 __all__ = ["RunFolder"]
 
@@ -97,7 +97,7 @@ class RunFolder:
         """The trained network, ready to predict; raises as `load` does."""
         settings, parameters, _ = self.load()
         inputs: Any = parameters.get("W1")
-        network = ChapterNetwork((784 if inputs is None else inputs.shape[0], *settings.hidden, 10))
+        network = network_of(settings, 784 if inputs is None else inputs.shape[0])
         network.load(parameters)
         return network
 

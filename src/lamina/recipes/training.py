@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +18,24 @@ from lamina import nd
 from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import generator
+from lamina.recipes.augmented import AugmentedNetwork
 from lamina.recipes.chapter import ChapterNetwork
 from lamina.recipes.digits import Digits
 
-__all__ = ["Epoch", "Progress", "Settings", "Training", "evaluate"]
+__all__ = ["Epoch", "Progress", "Settings", "Training", "evaluate", "network_of"]
 
 _STRETCH = 50  # steps between two looks at the losses
 _SMOOTHING = 0.01  # of the moving loss, as in the chapter
 _SHUFFLE_STREAMS = 1 << 40  # random streams from here on belong to shuffling, one an epoch
+_SEED_FACTOR = 1_000_003  # more than the steps of any training, so that runs of two seeds share no numbers
 _EVALUATION_ROWS = 2000
+
+
+_RECIPES: dict[str, dict[str, Any]] = {
+    "default": {"epochs": 10, "batch_size": 128, "lr": 0.002},
+    "chapter": {"epochs": 10, "batch_size": 64, "lr": 0.001},
+}
+"""``default``: Adam with a warm-up and a cosine, dropout 0.1, digits shifted by up to a pixel. ``chapter``: SGD."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +52,15 @@ class Settings:
     seed: int = 0
     recipe: str = "chapter"
 
+    @classmethod
+    def of(cls, recipe: str, **chosen: Any) -> Settings:
+        """A recipe's settings, but for those chosen."""
+        values: dict[str, Any] = {**_RECIPES.get(recipe, {}), **chosen}
+        return cls(recipe=recipe, **values)
+
     def __post_init__(self) -> None:
-        if self.recipe != "chapter":
-            raise LaminaError(f"unknown recipe {self.recipe!r}; known: chapter")
+        if self.recipe not in _RECIPES:
+            raise LaminaError(f"unknown recipe {self.recipe!r}; known: {', '.join(_RECIPES)}")
         if any(units < 1 for units in self.hidden):
             raise LaminaError(f"every hidden layer needs at least 1 unit, not {self.hidden}")
         for name in ("epochs", "batch_size"):
@@ -96,12 +112,13 @@ class Training:
     ) -> None:
         self.settings, self.train, self.test = settings, train, test
         lamina.random.seed(settings.seed)
-        self.network = ChapterNetwork((train.images.shape[1], *settings.hidden, 10))
+        self.network = network_of(settings, train.images.shape[1])
         if parameters is not None:
             self.network.load(parameters)
         self.progress = progress or Progress()
         self._step = lamina.compile(self.network.step)
         self._arrays = self.network.arrays()
+        self._images = train.images
 
     @property
     def batches(self) -> int:
@@ -124,8 +141,12 @@ class Training:
         Raises:
             NonFiniteLossError: at the first step whose loss is infinite or NaN.
         """
+        self.network.total = self.settings.epochs * self.batches
         while self.progress.epoch < self.settings.epochs:
             order = self._order(self.progress.epoch)
+            self._images = self.network.images_of_epoch(
+                self.train.images, self.settings.seed, self.progress.epoch
+            )
             while self.progress.batch < self.batches:
                 self._run_stretch(order)
                 after_stretch(self.progress)
@@ -141,6 +162,7 @@ class Training:
         progress, size = self.progress, self.settings.batch_size
         stop = min(progress.batch + _STRETCH, self.batches)
         start = time.perf_counter()
+        self._set_position(progress.epoch * self.batches + progress.batch)
         losses = self._losses(order[progress.batch * size : stop * size])
         seconds = time.perf_counter() - start
         self._check(losses)
@@ -149,6 +171,11 @@ class Training:
             moving = loss if moving is None else (1 - _SMOOTHING) * moving + _SMOOTHING * loss
         self._commit(Progress(progress.epoch, stop, moving, progress.seconds + seconds, progress.history))
 
+    def _set_position(self, steps: int) -> None:
+        """Schedules and random numbers depend on the steps done alone, so that a resumed run goes on the same way."""
+        self.network.position = steps
+        lamina.random.seed(self.settings.seed * _SEED_FACTOR + steps + 1)
+
     def _losses(self, rows: np.ndarray) -> list[float]:
         """Take a step with each batch of these rows; the last batch may be smaller."""
         size = self.settings.batch_size
@@ -156,9 +183,7 @@ class Training:
         losses: list[float] = []
         for batches in (rows[:whole].reshape(-1, size), rows[None, whole:]):
             if batches.size:
-                results = self._step.run_batches(
-                    batches, self.train.images, self.train.labels, self.settings.lr
-                )
+                results = self._step.run_batches(batches, self._images, self.train.labels, self.settings.lr)
                 losses += results.asnumpy().ravel().tolist()
         return losses
 
@@ -199,14 +224,21 @@ class Training:
         return finished
 
 
+def network_of(settings: Settings, inputs: int) -> ChapterNetwork:
+    """A new network for these settings."""
+    make = ChapterNetwork if settings.recipe == "chapter" else AugmentedNetwork
+    return make((inputs, *settings.hidden, 10))
+
+
 def evaluate(network: ChapterNetwork, data: Digits) -> tuple[float, float, np.ndarray]:
     """The accuracy, the mean loss, and the probabilities of the classes, shape (n, classes)."""
+    forward = lamina.compile(network.__call__)
     losses: list[np.ndarray] = []
     probabilities: list[np.ndarray] = []
     for start in range(0, len(data), _EVALUATION_ROWS):
         images: NDArray = data.images[start : start + _EVALUATION_ROWS]
         labels: NDArray = data.labels[start : start + _EVALUATION_ROWS]
-        scores = network(images)
+        scores = forward(images)
         losses.append(network.losses(scores, labels).asnumpy())
         probabilities.append(nd.softmax(scores).asnumpy())
     predicted = np.concatenate(probabilities)
