@@ -10,7 +10,11 @@ import numpy as np
 from lamina.core.array import Array
 from lamina.errors import TraceError
 
-__all__ = ["Arguments", "rebuild", "sequence_like"]
+__all__ = ["Arguments", "Overlap", "rebuild", "sequence_like"]
+
+
+class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
+    """An array that is written shares memory with another one, in a way that the compiled step does not know."""
 
 
 class Arguments:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.compiler.arguments import Arguments, rebuild, sequence_like
-from lamina.compiler.debug import compilation_enabled
 from lamina.core.array import Array
 from lamina.errors import ShapeError
 
@@ -31,8 +30,6 @@ def run_batches(
     """See `CompiledFunction.run_batches`."""
     values = [*args, *kwargs.values()]
     rows = _checked_rows(indices, Arguments(values, frozenset(), frozenset()).arrays)
-    if not compilation_enabled():
-        return _run_eagerly(compiled.original, rows, args, kwargs, progress)
     entry, taken = compiled.specialize(values, tuple(kwargs), batch=rows.shape[1])
     if entry is None:
         return _run_eagerly(compiled.original, rows, args, kwargs, progress)

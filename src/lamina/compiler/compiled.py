@@ -13,7 +13,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from lamina.compiler.arguments import Arguments, rebuild
+from lamina.compiler.arguments import Arguments, Overlap, rebuild
 from lamina.compiler.capture import Capture, Captured, Uncompilable, tracing
 from lamina.compiler.debug import compilation_enabled
 from lamina.compiler.guards import Guards
@@ -53,18 +53,16 @@ class CompiledFunction:
         self._told: set[str] = set()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if state.trace is not None or not compilation_enabled():
+        if state.trace is not None:
             return self._function(*args, **kwargs)
-        values = [*args, *kwargs.values()]
         if state.recording:
             from lamina.compiler.differentiate import call_recorded
 
             return call_recorded(self, args, kwargs)
-        entry, taken = self.specialize(values, tuple(kwargs))
+        values, names = ([*args, *kwargs.values()], tuple(kwargs)) if kwargs else (args, ())
+        entry, taken = self.specialize(values, names)
         if entry is None:
             return self._function(*args, **kwargs)
-        from lamina.compiler.specialization import Overlap
-
         try:
             return entry.run(taken.arrays, taken.numbers)
         except Overlap as overlap:
@@ -133,7 +131,7 @@ class CompiledFunction:
         entry = self._entries.get(key)
         if entry is not None and entry.is_valid():
             return entry, taken
-        if key in self._eager:
+        if key in self._eager or not compilation_enabled():
             return None, taken
         with self._lock:
             return self._compile(values, names, batch)

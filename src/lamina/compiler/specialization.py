@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler import debug
-from lamina.compiler.arguments import sequence_like
+from lamina.compiler.arguments import Overlap, sequence_like
 from lamina.compiler.capture import Captured, Result
 from lamina.compiler.guards import Guards
 from lamina.compiler.program import Program
@@ -20,11 +20,7 @@ from lamina.compiler.run import run as run_on_threads
 from lamina.core.array import Array, StaleGradient
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["Overlap", "Specialization"]
-
-
-class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
-    """An array that is written shares memory with another one, in a way that the compiled step does not know."""
+__all__ = ["Specialization"]
 
 
 class Specialization:
