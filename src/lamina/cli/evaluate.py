@@ -20,7 +20,7 @@ def evaluate(
         typer.Argument(help="Of a run on a table: files with the target column, or -.", show_default=False),
     ] = None,
     format: Annotated[str | None, typer.Option(help="Of the files, where names do not say it.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object (tables only).")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Metrics of a trained network on a table; of a run on MNIST: accuracy and confusion matrix on the test images.
 
@@ -37,10 +37,12 @@ def evaluate(
 
         evaluate_table(run, data or [], format, as_json=as_json)
         return
-    _evaluate_digits(run)
+    _evaluate_digits(run, as_json=as_json)
 
 
-def _evaluate_digits(run: Path) -> None:
+def _evaluate_digits(run: Path, *, as_json: bool) -> None:
+    import json
+
     import numpy as np
     from rich.console import Console
 
@@ -53,6 +55,9 @@ def _evaluate_digits(run: Path) -> None:
     accuracy, loss, probabilities = measure(network, test)
     counts = np.zeros((10, 10), np.int64)
     np.add.at(counts, (test.labels.asnumpy().astype(int), probabilities.argmax(axis=1)), 1)
+    if as_json:
+        print(json.dumps({"accuracy": accuracy, "loss": loss, "confusion": counts.tolist()}))
+        return
     console = Console(highlight=False)
     console.print(f"accuracy {accuracy:.4f}, loss {loss:.4f} on {len(test):,} test images", soft_wrap=True)
     console.print(_confusion_table(counts.tolist()))

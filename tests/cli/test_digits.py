@@ -1,0 +1,209 @@
+"""`lamina train mnist`, `evaluate`, `predict` on digits and `doctor`, called as a shell calls them."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lamina.cli import doctor, main
+from lamina.datasets import mnist
+from lamina.io.files import load_tensors
+from lamina.io.idx import write_idx
+
+QUICK = ("train", "mnist", "--recipe", "chapter", "--hidden", "8", "--batch-size", "500", "--epochs")
+FILES = {"metrics.jsonl", "settings.json", "model.safetensors", "learning_curves.png", "mistakes.png"}
+
+
+@pytest.fixture
+def cli(capfd):
+    """Runs a command; returns its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of two epochs."""
+    folder = tmp_path_factory.mktemp("digits") / "run"
+    with pytest.raises(SystemExit) as ended:
+        main([*QUICK, "2", "--out", str(folder)])
+    assert ended.value.code == 0
+    return folder
+
+
+def assert_one_line(error):
+    assert error.startswith("lamina: ")
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+
+
+def test_training_shows_a_plain_table_and_fills_the_folder(cli, tmp_path):
+    code, out, err = cli(*QUICK, 1, "--out", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert "\x1b" not in out
+    assert "\r" not in out
+    header, _, row, last = out.splitlines()
+    assert header.split() == ["epoch", "moving", "loss", "train", "accuracy", "test", "accuracy", "seconds"]
+    assert row.split()[0] == "1"
+    assert last == f"saved in {tmp_path / 'run'}"
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+
+
+def test_runs_go_to_fresh_folders(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "saved in runs/mnist-1" in cli(*QUICK, 1)[1]
+    assert (tmp_path / "runs" / "mnist-1" / "mistakes.png").exists()
+
+
+def test_metrics_and_settings(finished):
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert set(lines[0]) == {"epoch", "loss", "train_accuracy", "test_accuracy", "train_seconds"}
+    settings = json.loads((finished / "settings.json").read_text())
+    assert settings["hidden"] == [8]
+    assert settings["recipe"] == "chapter"
+
+
+def test_evaluate_tells_what_training_measured(cli, finished):
+    expected = json.loads((finished / "metrics.jsonl").read_text().splitlines()[-1])["test_accuracy"]
+    code, out, _ = cli("evaluate", finished, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["accuracy"] == expected
+    assert np.sum(found["confusion"]) == 10000
+    assert np.trace(found["confusion"]) == round(expected * 10000)
+    out = cli("evaluate", finished)[1]
+    assert out.startswith(f"accuracy {expected:.4f}, loss ")
+    assert "Confusion matrix" in out
+
+
+def test_predict_pictures_and_idx_files(cli, finished, tmp_path):
+    images = mnist().test_images[:3]
+    write_idx(tmp_path / "images.idx.gz", images)
+    drawn = Image.fromarray(255 - images[0]).resize((280, 280))  # dark on light, ten times as large
+    drawn.save(tmp_path / "seven.png")
+    code, out, _ = cli("predict", finished, tmp_path / "seven.png", tmp_path / "images.idx.gz", "--json")
+    answers = json.loads(out)
+    assert code == 0
+    assert [answer["image"].rpartition("/")[2] for answer in answers] == [
+        "seven.png", "images.idx.gz[0]", "images.idx.gz[1]", "images.idx.gz[2]",
+    ]  # fmt: skip
+    for answer in answers:
+        assert answer["probability"] == max(answer["probabilities"])
+        assert answer["digit"] == int(np.argmax(answer["probabilities"]))
+        assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-4)
+    code, out, _ = cli("predict", finished, tmp_path / "seven.png")
+    assert re.fullmatch(r".*seven\.png: \d \(\d+\.\d %\)\n", out)
+
+
+def test_resuming_continues_exactly_and_may_prolong(cli, finished, tmp_path):
+    folder = tmp_path / "run"
+    assert cli(*QUICK, 1, "--out", folder)[0] == 0
+    code, out, _ = cli("train", "mnist", "--resume", folder, "--epochs", 2)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[2:4]] == ["1", "2"]
+    expected, _ = load_tensors(finished / "model.safetensors")
+    for name, array in load_tensors(folder / "model.safetensors")[0].items():
+        np.testing.assert_array_equal(array, expected[name])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*QUICK, "1", "--out", "RUN"), "holds a run already"),
+        (("train", "mnist", "--resume", "RUN", "--lr", "0.5"), "was begun with --lr 0.001"),
+        (("train", "mnist", "--resume", "RUN", "--out", "other"), "leave --out away"),
+        (("train", "mnist", "--resume", "nowhere"), "holds no run"),
+        (("train", "mnist", "--hidden", "many"), "--hidden takes whole numbers"),
+        (("train", "mnist", "--epochs", "0"), "epochs must be at least 1"),
+        (("train", "mnist", "--epochs", "x"), "--epochs"),
+        (("train", "mnist", "--recipe", "secret"), "unknown recipe 'secret'"),
+        (("train", "mnist", "--sead", "1"), "--sead"),
+        (("evaluate", "nowhere"), "holds no run"),
+        (("evaluate",), "Missing argument"),
+        (("predict", "RUN", "nothing.png"), "nothing.png"),
+        (("predict", "RUN", "RUN/settings.json"), "not a readable picture"),
+        (("frobnicate",), "frobnicate"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_2(cli, finished, arguments, message):
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    code, out, err = cli(*(argument.replace("RUN", str(finished)) for argument in arguments))
+    assert (code, out) == (2, "")
+    assert_one_line(err)
+    assert message in err
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
+
+
+def test_a_damaged_model_is_told(cli, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "run")
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[:1000])
+    code, _, err = cli("evaluate", folder)
+    assert code == 2
+    assert_one_line(err)
+
+
+def test_divergence_keeps_a_model_that_evaluates(cli, tmp_path):
+    code, _, err = cli(*QUICK, 1, "--lr", "1e30", "--out", tmp_path / "run")
+    assert code == 2
+    assert_one_line(err)
+    assert re.search(r"at step \d+ of epoch 1 .* use a lower learning rate than 1e\+30 \(--lr\)", err)
+    assert cli("evaluate", tmp_path / "run")[0] == 0
+
+
+def test_ctrl_c_keeps_what_is_trained(cli, tmp_path):
+    folder = tmp_path / "run"
+    program = "from lamina.cli import main; main()"
+    command = [sys.executable, "-c", program, *QUICK, "100000", "--out", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while not (folder / "metrics.jsonl").exists() or not (folder / "metrics.jsonl").read_text():
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert_one_line(err)
+    assert f"--resume {folder}" in err
+    assert "\x1b" not in out
+    assert cli("evaluate", folder)[0] == 0
+
+
+def test_doctor_finds_this_machine_working(cli):
+    code, out, _ = cli("doctor")
+    assert code == 0
+    for word in ("numpy", "vector width", "threads", "kernel cache", "self-check"):
+        assert word in out
+    assert out.count(" ok: ") == 3
+    assert "FAILED" not in out
+
+
+def test_doctor_says_what_fails(cli, monkeypatch):
+    def broken():
+        raise ArithmeticError("2 + 2 = 5")
+
+    monkeypatch.setattr(doctor, "_CHECKS", {"arithmetic": broken})
+    code, out, _ = cli("doctor")
+    assert code == 1
+    assert "FAILED: ArithmeticError: 2 + 2 = 5" in out
+
+
+def test_version(cli):
+    assert cli("--version")[1].startswith("lamina ")
