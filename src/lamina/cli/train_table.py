@@ -95,9 +95,9 @@ def train_table(
         preset=cast(str, _one_of("--preset", preset, ("default", "fast"))),
         validation=validation,
         test=test,
-        epochs=epochs,
+        epochs=_positive("--epochs", epochs),
         hidden=None if hidden is None else _layers(hidden),
-        learning_rate=lr,
+        learning_rate=_positive("--lr", lr),
         seed=_seed(seed),
         options=read_options(format, delimiter, encoding, decimal),
     )
@@ -137,6 +137,12 @@ def _seed(seed: int) -> int:
     if not 0 <= seed < 2**32:
         raise LaminaError(f"--seed {seed}: it is a whole number from 0 to {2**32 - 1}")
     return seed
+
+
+def _positive(option: str, value: Any) -> Any:
+    if value is not None and not 0 < value < float("inf"):
+        raise LaminaError(f"{option} {value:g}: it is greater than 0")
+    return value
 
 
 def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table.check import check
 from lamina.table.columns import as_column
 from lamina.table.kinds import Choice, infer
 from lamina.table.messages import listed, warn
@@ -20,7 +21,7 @@ from lamina.table.target import target_values
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Part", "Prepared", "Request", "class_values", "known_rows", "prepare"]
+__all__ = ["Part", "Prepared", "Request", "aligned", "class_values", "known_rows", "prepare"]
 
 _FEWEST_TO_DIVIDE = 10
 _TEST_SHARE = 0.2
@@ -117,6 +118,8 @@ def prepare(request: Request) -> Prepared:
             raise DataError(
                 f"{name!r} is the column to predict; --task says what it is, not --kind or --drop"
             )
+    if frame.columns == [target]:
+        raise DataError(f"the table has no column besides {target!r}, so there is nothing to predict it from")
     schema = infer(frame, target, task=request.task, kinds=request.kinds)
     assert schema.target is not None
     whole = _part(frame, schema.target, "the table")
@@ -184,12 +187,33 @@ def _rows(part: Part, rows: np.ndarray) -> Part:
 def _from_file(file: str, options: ReadOptions, schema: Schema) -> Part:
     """A part that the user keeps in a file; rows of classes that training lacks stay, as −1."""
     assert schema.target is not None
+    name = schema.target.name
     frame = read(file, replace(options, as_text=(*options.as_text, *schema.text_columns)))
-    if schema.target.name not in frame.columns:
-        raise DataError(f"{file} has no column {schema.target.name!r} to compare predictions with")
+    if name not in frame.columns:
+        raise DataError(f"{file} has no column {name!r} to compare predictions with")
     if not len(frame):
         raise DataError(f"{file} has no rows")
-    return _part(frame, schema.target, file)
+    try:
+        return _part(aligned(schema, frame).with_columns(frame[name]), schema.target, file)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
+
+
+def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns of `schema`, without the target, in their order; those that no network sees may be all missing.
+
+    Raises:
+        DataError: columns are missing (all are named).
+    """
+    import polars as pl
+
+    check(schema, frame)  # says what is missing or ignored
+    present = set(frame.columns)
+    columns = [
+        pl.col(column.name) if column.name in present else pl.lit(None).alias(column.name)
+        for column in schema.columns
+    ]
+    return frame.select(columns) if len(frame) else frame.select(columns).clear()
 
 
 def known_rows(part: Part) -> Part:

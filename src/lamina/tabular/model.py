@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.check import check
 from lamina.table.schema import Schema, Target
+from lamina.tabular.data import aligned
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,15 +49,7 @@ class TableModel:
 
     def inputs(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The columns that the estimator was trained on, in their order; left-out ones may be all missing."""
-        import polars as pl
-
-        check(self.schema, frame)  # says what is missing or ignored
-        present = set(frame.columns)
-        columns = [
-            pl.col(column.name) if column.name in present else pl.lit(None).alias(column.name)
-            for column in self.schema.columns
-        ]
-        return frame.select(columns) if len(frame) else frame.select(columns).clear()
+        return aligned(self.schema, frame)
 
     def predicted_columns(self, outputs: np.ndarray, prefix: str = "") -> list[pl.Series]:
         """The columns that predictions add to a table.

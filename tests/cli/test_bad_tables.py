@@ -1,0 +1,209 @@
+"""Bad tables: each has an error or a warning of one line that names column and row, and nothing is half-written."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lamina.cli import main
+
+QUICK = ("--preset", "fast", "--epochs", "1", "--hidden", "4")
+N = 40
+
+
+@pytest.fixture
+def cli(capfdbinary):
+    """Runs a command; returns its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capfdbinary.readouterr()
+        return ended.value.code, captured.out.decode(), captured.err.decode()
+
+    return run
+
+
+def table(**columns):
+    """A table that trains, but for the columns given."""
+    good = {"x": [float(i % 13) for i in range(N)], "c": ["abc"[i % 3] for i in range(N)]}
+    return pl.DataFrame({**good, "y": [i % 2 for i in range(N)], **columns}).write_csv().encode()
+
+
+def but(row, value, otherwise=lambda i: i % 2):
+    """A column with another value in one row."""
+    return [value if i == row else otherwise(i) for i in range(N)]
+
+
+ERRORS = {
+    "a file that is not there": (None, ["there is no file", "Did you mean 'table.csv'?"]),
+    "no such target": (table().replace(b"y\n", b"yy\n", 1), ["no column 'y'", "Did you mean 'yy'"]),
+    "a target with gaps": (table(y=but(7, None)), ["'y' is missing in 1 of 40 rows", "row 7"]),
+    "a target without values": (table(y=pl.Series([None] * N, dtype=pl.String)), ["'y' has no values"]),
+    "an infinite target": (table(y=but(3, np.inf, float)), ["'y' is infinite in row 3"]),
+    "a constant target": (table(y=[2.5] * N), ["'y' is constant: 2.5 in all 40 rows"]),
+    "one class": (table(y=["a"] * N), ["'y' has only one class, 'a'"]),
+    "an infinite value": (table(x=but(9, np.inf, float)), ["column 'x' has an infinite value", "row 9"]),
+    "numbers and one text": (
+        table(x=but(33, "oops", lambda i: str(i * 1.5))),
+        ["column 'x'", "'oops' in row 33", "'categorical'"],
+    ),
+    "dates": (table(x=[f"2024-01-{1 + i % 28:02d}" for i in range(N)]), ["column 'x' holds dates", "'drop'"]),
+    "repeated names": (b"a,a,y\n" + b"1,2,0\n2,3,1\n" * 9, ["column names are repeated: 'a'"]),
+    "a ragged row": (b"a,b,y\n1,2,0\n1,2,1\n1,2\n", ["line 4: 2 fields instead of 3"]),
+    "no rows": (b"a,b,y\n", ["no rows"]),
+    "one row": (b"a,b,y\n1,2,0\n", ["only 1 row"]),
+    "an empty file": (b"", ["is empty"]),
+    "only the target": (b"y\n0\n1\n", ["no column besides 'y'"]),
+    "not a table": (bytes(range(256)) * 9, ["not a text file"]),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_are_one_line_and_leave_nothing(tmp_path, cli, case):
+    content, parts = ERRORS[case]
+    (tmp_path / "table.csv").write_bytes(content or b"")
+    name = "tabel.csv" if content is None else "table.csv"
+    code, out, err = cli("train", tmp_path / name, "-t", "y", *QUICK, "-o", tmp_path / "run")
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1 and err.startswith("lamina: ")
+    assert all(part in err for part in parts), err
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+OPTIONS = {
+    "no target": ((), ["--target", "'x', 'c', 'y'"]),
+    "an unknown kind": (("-t", "y", "--kind", "x=number"), ["--kind x=number", "numeric"]),
+    "a kind of no column": (("-t", "y", "--kind", "xx=numeric"), ["'xx'", "Did you mean 'x'"]),
+    "the target dropped": (("-t", "y", "--drop", "y"), ["'y' is the column to predict"]),
+    "a share above 1": (("-t", "y", "--test", "1.5"), ["--test 1.5"]),
+    "shares that leave nothing": (("-t", "y", "--test", "0.5", "--validation", "0.5"), ["validation (0.5)"]),
+    "an unknown preset": (("-t", "y", "--preset", "quick"), ["--preset quick", "fast"]),
+    "no epochs": (("-t", "y", "--epochs", "0"), ["--epochs 0"]),
+    "a negative learning rate": (("-t", "y", "--lr", "-1"), ["--lr -1"]),
+    "no layers": (("-t", "y", "--hidden", "a"), ["--hidden", "256,256"]),
+    "a negative seed": (("-t", "y", "--seed", "-3"), ["--seed -3"]),
+    "an unknown task": (("-t", "y", "--task", "regresion"), ["--task regresion", "'regression'"]),
+    "regression of text": (("-t", "c", "--task", "regression"), ["'c' cannot be a regression", "row"]),
+    "a missing test file": (("-t", "y", "--test", "absent.csv"), ["there is no file 'absent.csv'"]),
+    "an unknown option": (("-t", "y", "--epoch", "3"), ["--epoch"]),
+}
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_options_that_cannot_work(tmp_path, cli, case):
+    options, parts = OPTIONS[case]
+    (tmp_path / "table.csv").write_bytes(table())
+    code, out, err = cli("train", tmp_path / "table.csv", *options, "-o", tmp_path / "run")
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert all(part in err for part in parts), err
+    assert not (tmp_path / "run").exists()
+
+
+WARNINGS = {
+    "a column without values": (table(z=pl.Series([None] * N, dtype=pl.String)), ["have no values: 'z'"]),
+    "a constant column": (table(z=[1] * N), ["same value in every row: 'z'"]),
+    "ids": (table(z=[f"u{i * 7919}" for i in range(N)]), ["'z'", "'categorical'"]),
+    "codes and one text": (
+        table(z=but(33, "oops", lambda i: str(i % 7))),
+        ["column 'z'", "'oops' in row 33"],
+    ),
+    "a class of one row": (table(y=but(5, "rare", lambda i: "ab"[i % 2])), ["'y' have a single row: 'rare'"]),
+    "another encoding": (table(c=["städte", "dörfer"] * 20).decode().encode("latin-1"), ["windows-1252"]),
+    "five rows": (b"a,y\n1,0\n2,1\n3,0\n4,1\n5,1\n", ["5 rows are too few"]),
+}
+
+
+@pytest.mark.parametrize("case", WARNINGS)
+def test_warnings_are_lines_and_training_goes_on(tmp_path, cli, case):
+    content, parts = WARNINGS[case]
+    (tmp_path / "table.csv").write_bytes(content)
+    code, out, err = cli("train", tmp_path / "table.csv", "-t", "y", *QUICK, "-o", tmp_path / "run")
+    assert code == 0 and "saved in" in out
+    assert err.count("\n") == 1 and err.startswith("lamina: warning: ")
+    assert all(part in err for part in parts), err
+
+
+def test_a_run_folder_is_never_overwritten(tmp_path, cli):
+    (tmp_path / "table.csv").write_bytes(table())
+    assert cli("train", tmp_path / "table.csv", "-t", "y", *QUICK, "-o", tmp_path / "run")[0] == 0
+    before = (tmp_path / "run/model.safetensors").read_bytes()
+    code, out, err = cli("train", tmp_path / "table.csv", "-t", "y", *QUICK, "-o", tmp_path / "run")
+    assert code == 2 and out == "" and "holds a run already" in err
+    assert (tmp_path / "run/model.safetensors").read_bytes() == before
+
+
+def test_many_categories(tmp_path, cli):
+    rows = 3000
+    frame = pl.DataFrame(
+        {"c": [f"item {i % 2700}" for i in range(rows)], "x": range(rows), "y": [i % 2 for i in range(rows)]}
+    )
+    frame.write_csv(tmp_path / "table.csv")
+    code, out, _ = cli("train", tmp_path / "table.csv", "-t", "y", *QUICK, "-o", tmp_path / "run")
+    assert code == 0 and "embedding of 2,700 categories" in out
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "table.csv").write_bytes(table(flag=[i % 3 == 0 for i in range(N)]))
+    with pytest.raises(SystemExit) as ended:
+        main(["train", str(folder / "table.csv"), "-t", "y", *QUICK, "-o", str(folder / "run"), "-q"])
+    assert ended.value.code == 0
+    return folder / "run"
+
+
+TABLES = {
+    "reordered columns": (b"flag,c,x\ntrue,a,1\n", 0, []),
+    "an extra column": (b"x,more,c,flag\n1,9,a,false\n", 0, ["ignored 1 column(s)", "'more'"]),
+    "the target too": (b"x,c,flag,y\n1,a,true,0\n", 0, []),
+    "an unseen category": (b"x,c,flag\n1,zebra,true\n", 0, []),
+    "missing values": (b"x,c,flag\n,,\n", 0, []),
+    "no rows": (b"x,c,flag\n", 0, []),
+    "flags as 0 and 1": (b"x,c,flag\n1,a,0\n", 0, []),
+    "missing columns": (b"xx,flag\n1,true\n", 2, ["lacks 2 column(s)", "'x', 'c'", "Did you mean 'xx'"]),
+    "text for numbers": (b"x,c,flag\n1,a,true\nmany,b,true\n", 2, ["column 'x': 'many' in row 1"]),
+    "an infinite number": (b"x,c,flag\ninf,a,true\n", 2, ["column 'x'", "row 0"]),
+    "a taken name": (b"x,c,flag,prediction\n1,a,true,7\n", 2, ["'prediction' already", "--prefix"]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
+@pytest.mark.parametrize("case", TABLES)
+def test_tables_to_predict(tmp_path, run, cli, case):
+    content, expected, parts = TABLES[case]
+    (tmp_path / "new.csv").write_bytes(content)
+    code, _, err = cli("predict", run, tmp_path / "new.csv", "-o", tmp_path / "out.csv")
+    assert code == expected, err
+    assert all(part in err for part in parts), err
+    assert (tmp_path / "out.csv").exists() == (code == 0)
+    if code == 0:
+        out = pl.read_csv(tmp_path / "out.csv")
+        assert len(out) == content.count(b"\n") - 1
+        assert out.columns[: content.split(b"\n")[0].count(b",") + 1] == content.split(b"\n")[
+            0
+        ].decode().split(",")
+        assert all(0 <= p <= 1 for p in out["probability_1"])
+
+
+def test_what_is_not_a_run(tmp_path, run, cli):
+    (tmp_path / "model.safetensors").write_bytes(b"\x00" * 50)
+    (tmp_path / "new.csv").write_bytes(b"x,c,flag,y\n1,a,true,0\n")
+    for command in (["predict", tmp_path, tmp_path / "new.csv"], ["inspect", tmp_path]):
+        code, out, err = cli(*command)
+        assert code == 2 and out == "" and err.count("\n") == 1
+    code, _, err = cli("inspect", tmp_path / "absent")
+    assert code == 2 and "there is no run" in err
+    code, _, err = cli("evaluate", run)
+    assert code == 2 and "name the table" in err
+    (tmp_path / "new.csv").write_bytes(b"x,c,flag\n1,a,true\n")
+    code, _, err = cli("evaluate", run, tmp_path / "new.csv")
+    assert code == 2 and "no column 'y'" in err
+
+
+def test_a_format_that_cannot_be_written(tmp_path, run, cli):
+    (tmp_path / "new.csv").write_bytes(b"x,c,flag\n1,a,true\n")
+    code, _, err = cli("predict", run, tmp_path / "new.csv", "-o", tmp_path / "out.xlsx")
+    assert code == 2 and "does not say a format" in err
+    code, _, err = cli("predict", run, tmp_path / "new.csv", "-o", tmp_path / "absent/out.csv")
+    assert code == 2 and "absent" in err
