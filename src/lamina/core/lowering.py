@@ -42,7 +42,7 @@ class Reduction:
 
 @dataclass(frozen=True)
 class ArgReduction:
-    """The position along ``axis`` of the first element for which ``better(b, value, best)`` holds against all others."""
+    """The position along ``axis`` of the first element with ``better(b, value, best)`` against all others."""
 
     better: Callable[..., Any]
 
