@@ -101,6 +101,18 @@ def _neutral(node: Node) -> Node | None:
     return None
 
 
+def _small_power(node: Node) -> Node | None:
+    """x¹ is x and x² is x·x, both exactly."""
+    if not node.is_op("power") or node.dtype.kind != "f" or node.inputs[0].shape != node.shape:
+        return None
+    x, exponent = node.inputs
+    if _is_filled_with(exponent, 1):
+        return x
+    if _is_filled_with(exponent, 2):
+        return Node(REGISTRY["multiply"], (x, x), {}, node.shape, node.dtype)
+    return None
+
+
 def _idle(node: Node) -> Node | None:
     """Conversions and movements that change nothing."""
     if not node.is_op("cast", "reshape", "broadcast_to", "transpose", "slice"):
@@ -177,6 +189,7 @@ def _transposed_operand(node: Node) -> Node | None:
 _RULES: tuple[Rule, ...] = (
     _fold_constants,
     _neutral,
+    _small_power,
     _idle,
     _nothing_to_reduce,
     _reshape_of_reshape,
