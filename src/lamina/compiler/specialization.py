@@ -164,12 +164,27 @@ class Specialization:
 
     # --- measurement ---------------------------------------------------------------------------------------------
 
-    def explain(self, names: dict[int, str] | None = None) -> str:
+    def explain(self) -> str:
         """The kernels, with times measured on copies of the current buffers if the step has run."""
         from lamina.compiler.explain import describe
 
         seconds = self._measure() if self.runs else None
-        return describe(self.program, names, seconds)
+        threads = 1 if self.program.is_small else get_num_threads()
+        return describe(self.program, self._names(), seconds, threads)
+
+    def _names(self) -> dict[int, str]:
+        """What the user calls the arrays: arguments by number, others by their variables."""
+        names = {slot: f"argument{i}" for i, slot in enumerate(self._slots)}
+        by_gradient: dict[int, str] = {}
+        for slot, array in enumerate(self._arrays):
+            name = self.guards.name_of(array)
+            if name is not None:
+                names[slot] = name
+                if array._leaf is not None:
+                    by_gradient[id(array._leaf.grad)] = f"{name}.grad"
+        for slot, array in enumerate(self._arrays):
+            names.setdefault(slot, by_gradient.get(id(array), f"input{slot}"))
+        return names
 
     def _measure(self, repeats: int = 30) -> list[float]:
         """The best time of each kernel, run in order on copies, so that nothing of the user's changes."""
