@@ -1,4 +1,4 @@
-"""The progress of a training on a table, on standard error: epoch, loss, validation score, best epoch, time left."""
+"""The progress of a training on a table, on standard error: epoch, loss, validation loss, best epoch, time left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 __all__ = ["TableProgress"]
 
@@ -16,20 +16,18 @@ class TableProgress:
 
     Args:
         epochs: the greatest number of epochs.
-        score_name: what the validation score is, and the sign that makes it a loss again ("log-loss", −1).
     """
 
-    def __init__(self, epochs: int, score_name: str) -> None:
-        self._score_name = score_name
+    def __init__(self, epochs: int) -> None:
         self._best = ""
         console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("epoch {task.completed:.0f} of {task.total:.0f}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=12),
             TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            TextColumn("left at most"),
+            TextColumn("at most"),
             TimeRemainingColumn(compact=True),
+            TextColumn("left"),
             console=console,
             transient=True,
             disable=not sys.stderr.isatty(),
@@ -52,6 +50,6 @@ class TableProgress:
         parts = [f"loss {epoch.loss:.4f}"]
         if epoch.score is not None:
             if epoch.is_best:
-                self._best = f", best {-epoch.score:.4f} in epoch {epoch.number}"
-            parts.append(f"validation {self._score_name} {-epoch.score:.4f}{self._best}")
-        self._bar.update(self._task, completed=epoch.number, description="  ".join(parts))
+                self._best = f" (best {-epoch.score:.4f} in {epoch.number})"
+            parts.append(f"validation {-epoch.score:.4f}{self._best}")
+        self._bar.update(self._task, completed=epoch.number, description=", ".join(parts))

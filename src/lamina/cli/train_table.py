@@ -178,8 +178,7 @@ def _run(request: Request, out: Path | None, *, as_json: bool, quiet: bool) -> i
     console = None if as_json or quiet else output()
     if console:
         _show_prepared(console, prepared)
-    score = "log-loss" if prepared.target.task == "classification" else "loss"
-    trained = train(prepared, request, None if quiet else lambda epochs: TableProgress(epochs, score))
+    trained = train(prepared, request, None if quiet else TableProgress)
     if trained.interrupted:
         print(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", file=sys.stderr)
     run = complete(prepared, request, trained, out)

@@ -171,17 +171,22 @@ def importances(found: Sequence[Importance], unit: str) -> str:
         axes.set(xlabel=f"growth of {unit} when the column is shuffled")
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_formatter(_number_formatter())
 
     return _svg(draw, 7.2, 1.0 + 0.26 * len(found))
 
 
 def _plain_numbers(axes: Any) -> None:
-    """Thousands with commas instead of powers of ten, as far as that is short."""
+    """Thousands with commas instead of powers of ten, and few enough of them."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(_number_formatter())
+        axis.get_major_locator().set_params(nbins=6)
+
+
+def _number_formatter() -> Any:
     from matplotlib.ticker import FuncFormatter
 
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-        axis.get_major_locator().set_params(nbins=6)
+    return FuncFormatter(lambda value, _: f"{value:,.6g}")
 
 
 def _svg(draw: Any, width: float, height: float) -> str:

@@ -22,7 +22,7 @@ section { background: white; border: 1px solid var(--line); border-radius: 10px;
 .notice { background: #fff4e2; border-left: 4px solid #d9822b; padding: 8px 14px; }
 .row { display: flex; flex-wrap: wrap; gap: 16px; justify-content: space-around; align-items: center; }
 img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
-.row img { flex: 0 1 auto; max-width: min(100%, 440px); margin: 0; }
+.row img { flex: 0 1 auto; width: calc(50% - 10px); min-width: 300px; max-width: 460px; margin: 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line); }

@@ -141,7 +141,7 @@ def _baseline_note(measured: Measured) -> str:
 
 
 def _learning(findings: Findings) -> str:
-    name = "log-loss" if findings.is_classification else "½ · squared error of the standardized target"
+    name = "log-loss" if findings.is_classification else "½ · squared error, standardized"
     svg = figures.learning_curves(findings.trained.history, findings.trained.best_epoch, name)
     text = (
         "<p class='small'>The training loss is measured with dropout and while the weights still change, so it may "
