@@ -17,7 +17,7 @@ from pathlib import Path
 import environment
 
 if __name__ == "__main__":
-    environment.enter()
+    environment.enter(*environment.PEERS)
 
 import numpy as np
 from measure import Contestant, measure_in_rounds

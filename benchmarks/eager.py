@@ -9,6 +9,7 @@ is in memory as arrays. PyTorch runs its usual eager loop: nn.Linear, cross_entr
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +31,7 @@ def lamina_epoch() -> Callable[[], float]:
     sizes = [784, HIDDEN, HIDDEN, 10]
     params = [
         nd.random_normal(shape=shape, scale=0.01)
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False)
+        for inputs, outputs in itertools.pairwise(sizes)
         for shape in ((inputs, outputs), outputs)
     ]
     W1, b1, W2, b2, W3, b3 = params

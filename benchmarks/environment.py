@@ -1,53 +1,50 @@
-"""The peers' environment: made once beside the scripts, never part of lamina's own.
-
-`enter(packages)` at the top of a script makes sure that it runs there: in ``benchmarks/.venv``, with lamina (editable)
-and the packages of the peers. ``LAMINA_BENCHMARK_PYTHON`` names another interpreter that has them already.
-"""
+"""The benchmarks' environment: made once beside the scripts, never part of lamina's own."""
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import subprocess
 import sys
-import venv
-from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["PEERS", "enter", "worker_environment"]
+__all__ = ["PEERS", "enter", "prepare", "processor", "worker_environment"]
 
-PEERS = ("torch", "jax", "scikit-learn", "tinygrad", "onnx", "onnxruntime")
+PEERS = ("torch", "jax", "scikit-learn", "tinygrad", "onnx", "onnxruntime", "matplotlib")
 
 _HERE = Path(__file__).resolve().parent
 _VENV = _HERE / ".venv"
 _OPENBLAS_CHOICES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """They would hold NumPy's BLAS to the kernels of another processor."""
 _INTERPRETER = "LAMINA_BENCHMARK_PYTHON"
+"""Names an interpreter that has lamina and the peers already."""
 
 
-def enter(packages: Sequence[str] = PEERS) -> None:
-    """Continue this script in the peers' environment, which is made or completed first. Returns once inside."""
+def enter(*packages: str) -> None:
+    """Continue this script in the benchmarks' environment, made or completed first. Returns once inside."""
     chosen = os.environ.get(_INTERPRETER)
-    python = Path(chosen) if chosen else _VENV / "bin" / "python"
-    if Path(sys.executable).absolute() == python.absolute():
-        return
-    if not chosen:
-        _make(python, packages)
-    os.execv(python, [str(python), *sys.argv])
+    python = Path(chosen) if chosen else prepare(*packages)
+    if Path(sys.executable).absolute() != python.absolute():
+        os.execv(python, [str(python), *sys.argv])
 
 
-def _make(python: Path, packages: Sequence[str]) -> None:
-    """Create the environment if there is none, and install what a former call did not."""
+def prepare(*packages: str) -> Path:
+    """The Python of ``benchmarks/.venv``, made on first use, with lamina (from this checkout) and `packages`."""
+    python = _VENV / "bin" / "python"
     if not python.exists():
-        venv.create(_VENV, with_pip=True)
-    noted = _VENV / "installed.txt"
-    installed = noted.read_text().split() if noted.exists() else []
-    missing = [name for name in packages if name not in installed]
-    if not missing and installed:
-        return
-    print(f"installing lamina, {', '.join(missing)} into {_VENV} (once; torch is large)", file=sys.stderr)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--editable", f"{_HERE.parent}[plot]", *missing], check=True)
-    noted.write_text("\n".join([*installed, "lamina", *missing]) + "\n")
+        print("setting up benchmarks/.venv", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", _VENV], check=True)
+    done = _VENV / "installed.json"
+    installed: list[str] = json.loads(done.read_text()) if done.exists() else []
+    wanted = [name for name in ("lamina", *packages) if name not in installed]
+    if wanted:
+        print(f"installing {', '.join(wanted)} into benchmarks/.venv", file=sys.stderr)
+        sources = [part for name in wanted for part in (["-e", _HERE.parent] if name == "lamina" else [name])]
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *sources], check=True)
+        done.write_text(json.dumps([*installed, *wanted]))
+    return python
 
 
 def worker_environment(threads: int, cache: Path) -> dict[str, str]:
@@ -64,3 +61,13 @@ def worker_environment(threads: int, cache: Path) -> dict[str, str]:
         "CACHEDB": str(cache / "tinygrad.db"),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def processor() -> str:
+    """The processor's name, as the system knows it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

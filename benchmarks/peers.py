@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -12,29 +11,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from environment import prepare as environment
+from environment import processor
+
 __all__ = ["Peer", "environment", "processor", "serve", "take_turns"]
-
-HERE = Path(__file__).resolve().parent
-
-
-def environment(*packages: str) -> Path:
-    """The Python of ``benchmarks/.venv``, made on first use, with lamina (from this checkout) and `packages`."""
-    python = HERE / ".venv" / "bin" / "python"
-    if not python.exists():
-        print("setting up benchmarks/.venv", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", HERE / ".venv"], check=True)
-    done = HERE / ".venv" / "installed.json"
-    installed: list[str] = json.loads(done.read_text()) if done.exists() else []
-    wanted = [name for name in ("lamina", *packages) if name not in installed]
-    if wanted:
-        print(f"installing {', '.join(wanted)} into benchmarks/.venv", file=sys.stderr)
-        arguments = [
-            part for name in wanted for part in (["-e", HERE.parent] if name == "lamina" else [name])
-        ]
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, *arguments], check=True)
-        done.write_text(json.dumps([*installed, *wanted]))
-    return python
 
 
 class Peer:
@@ -95,13 +75,3 @@ def take_turns(peers: Mapping[str, Peer], epochs: int) -> None:
         print(f"epoch {number:>2}   {seconds}", file=sys.stderr)
     for peer in peers.values():
         peer.close()
-
-
-def processor() -> str:
-    """The processor's name, as the system knows it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

@@ -32,7 +32,7 @@ def draw(results: list[Result], threads: int, path: Path) -> None:
         rows, columns, figsize=(5.4 * columns, 2.9 * rows + 0.7), squeeze=False, layout="constrained"
     )
     for axes, result in zip(grid.flat, shown, strict=False):
-        _panel(axes, result)
+        _panel(axes, result, lanes=max(len(r.finishers) for r in shown))
     for axes in list(grid.flat)[len(shown) :]:
         axes.axis("off")
     figure.suptitle("Times relative to the fastest peer: shorter is better", fontsize=13, weight="bold")
@@ -43,7 +43,7 @@ def draw(results: list[Result], threads: int, path: Path) -> None:
     pyplot.close(figure)
 
 
-def _panel(axes: Axes, result: Result) -> None:
+def _panel(axes: Axes, result: Result, lanes: int) -> None:
     reference = result.reference
     assert reference is not None
     order = result.finishers
@@ -61,10 +61,12 @@ def _panel(axes: Axes, result: Result) -> None:
                 min(ratio, _LONGEST) - 0.05, y, text, va="center", ha="right", fontsize=8, color="white"
             )
         else:
-            axes.text(ratio + 0.05, y, text, va="center", fontsize=8, color="#0f172a")
-    axes.axvline(1, color="#0f172a", linewidth=0.8, linestyle=":")
+            axes.text(
+                ratio + 0.05, y, text, va="center", fontsize=8, color="#0f172a", backgroundcolor="white"
+            )
+    axes.axvline(1, color="#0f172a", linewidth=0.8, linestyle=":", zorder=0)
     axes.set_yticks(range(len(order)), [label(contestant) for contestant in order], fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(lanes - 0.4, -0.6)  # bars are as thick in every panel
     axes.set_xlim(0, _LONGEST)
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 import platform
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
+from environment import processor
 from measure import Contestant
 from rich.console import Console
 from rich.table import Table
+from tasks import Task
 from workloads import Goal, Workload
 
 __all__ = ["Result", "as_json", "duration", "heading", "label", "print_table", "setting"]
@@ -43,18 +44,19 @@ class Result:
     examples: int | None = None
 
     @property
+    def task(self) -> Task:
+        """What everybody did."""
+        return self.workload.task.limited(self.examples)
+
+    @property
     def units(self) -> int:
         """By how many steps a measurement is divided."""
-        task = self.workload.task
-        task = task if self.examples is None else replace(task, examples=self.examples)
-        return task.steps if self.workload.per_step else 1
+        return self.task.steps if self.workload.per_step else 1
 
     @property
     def flops(self) -> float | None:
         """Floating-point operations in what is reported."""
-        task = self.workload.task
-        task = task if self.examples is None else replace(task, examples=self.examples)
-        return self.workload.flops(task) / self.units if self.workload.flops else None
+        return self.workload.flops(self.task) / self.units if self.workload.flops else None
 
     @property
     def finishers(self) -> list[Contestant]:
@@ -80,7 +82,7 @@ def label(contestant: Contestant) -> str:
 def setting(threads: int, peak: float) -> str:
     """What it was measured on, and when."""
     return (
-        f"{cpu_model()}, {threads} threads, peak {peak / 1e9:.0f} GFLOP/s in float32 (multiply-adds on registers); "
+        f"{processor()}, {threads} threads, peak {peak / 1e9:.0f} GFLOP/s in float32 (multiply-adds on registers); "
         f"Python {platform.python_version()}; {datetime.date.today():%Y-%m-%d}"
     )
 
@@ -157,7 +159,7 @@ def duration(seconds: float) -> str:
 def as_json(results: list[Result], threads: int) -> dict[str, Any]:
     """Everything that was measured, with what it was measured on."""
     return {
-        "cpu": cpu_model(),
+        "cpu": processor(),
         "threads": threads,
         "date": datetime.date.today().isoformat(),
         "python": platform.python_version(),
@@ -185,13 +187,3 @@ def _record(contestant: Contestant, units: int) -> dict[str, Any]:
         "extrapolated": contestant.extrapolated,
         "disturbed": contestant.disturbed,
     }
-
-
-def cpu_model() -> str:
-    """The processor's name as the operating system states it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -44,6 +44,10 @@ class Task:
     @property
     def classifies(self) -> bool:
         return self.layers[0] == 784
+
+    def limited(self, examples: int | None) -> Task:
+        """The same with so many examples at most."""
+        return self if examples is None else replace(self, examples=min(self.examples, examples))
 
     @property
     def steps(self) -> int:

@@ -1,6 +1,7 @@
 """One contestant at one workload, in a process of its own.
 
-Prints a line of JSON when it is ready, then one for each line that it reads: the seconds that the work took.
+Prints a line of JSON when it is ready, then one for each line that it reads: the seconds that the
+work took, and the loss where the work ends with one (it tells whether all do the same).
 
     python benchmarks/worker.py lamina epoch --repeats 5
 """
@@ -8,15 +9,16 @@ Prints a line of JSON when it is ready, then one for each line that it reads: th
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import sys
 import time
 from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 
-from tasks import Sample, Task
+import numpy as np
+from tasks import Sample
 from workloads import WORKLOADS
 
 __all__ = ["main"]
@@ -30,7 +32,7 @@ def main() -> None:
     calls = arguments.calls or workload.calls
     start = time.perf_counter()
     try:
-        run = contestant.FACTORIES[workload.work](_sized(workload.task, arguments.examples))
+        run = contestant.FACTORIES[workload.work](workload.task.limited(arguments.examples))
     except contestant.UNAVAILABLE as error:
         _say(unavailable=str(error).splitlines()[0])
         return
@@ -39,8 +41,9 @@ def main() -> None:
     for _ in _requests(arguments.repeats):
         start, cpu = time.perf_counter(), _cpu_seconds()
         for _ in range(calls):
-            run()
-        _say(seconds=(time.perf_counter() - start) / share / calls, cpu=_cpu_seconds() - cpu)
+            result = run()
+        seconds = (time.perf_counter() - start) / share / calls
+        _say(seconds=seconds, cpu=_cpu_seconds() - cpu, loss=_number(result))
 
 
 def _arguments() -> argparse.Namespace:
@@ -57,17 +60,20 @@ def _arguments() -> argparse.Namespace:
 
 
 def _pin(cores: int) -> None:
-    """Keep every library to the same cores, whatever number of threads it would like to start."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-
-
-def _sized(task: Task, examples: int | None) -> Task:
-    return task if examples is None else dataclasses.replace(task, examples=examples)
+    """Keep every library to the same cores, whatever number of threads it has started or would like to start."""
+    tasks = Path("/proc/self/task")
+    if hasattr(os, "sched_setaffinity") and tasks.is_dir():
+        chosen = sorted(os.sched_getaffinity(0))[:cores]
+        for thread in tasks.iterdir():
+            os.sched_setaffinity(int(thread.name), chosen)
 
 
 def _requests(repeats: int | None) -> Iterable[object]:
     return sys.stdin if repeats is None else range(repeats)
+
+
+def _number(result: object) -> float | None:
+    return float(result) if isinstance(result, float | np.floating) else None
 
 
 def _cpu_seconds() -> float:

@@ -87,12 +87,13 @@ def loop(task: Task) -> Callable[[], object]:
     step, state = training_step(task)
     step = jax.jit(step, donate_argnums=0)
 
-    def run() -> None:
+    def run() -> float:
         nonlocal state
         moving_loss = 0.0
         for data, label in batches:
             state, loss = step(state, data, label, task.lr)
             moving_loss = 0.99 * moving_loss + 0.01 * float(loss)
+        return moving_loss
 
     return run
 

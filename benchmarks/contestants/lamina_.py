@@ -111,10 +111,11 @@ def loop_over(train_step: Step, task: Task) -> Callable[[], object]:
     """The chapter's loop, its batches prepared."""
     batches = [(nd.array(task.inputs[i]), nd.array(task.answers[i])) for i in next(task.permutations)]
 
-    def run() -> None:
+    def run() -> float:
         moving_loss = 0.0
         for data, label in batches:
             moving_loss = 0.99 * moving_loss + 0.01 * train_step(data, label, task.lr).asscalar()
+        return moving_loss
 
     return run
 

@@ -120,10 +120,11 @@ def loop(task: Task) -> Callable[[], object]:
     network = Network(task)
     batches = [(task.inputs[rows], task.answers[rows]) for rows in next(task.permutations)]
 
-    def run() -> None:
+    def run() -> float:
         moving_loss = 0.0
         for data, answers in batches:
             moving_loss = 0.99 * moving_loss + 0.01 * network.step(data, answers)
+        return moving_loss
 
     return run
 

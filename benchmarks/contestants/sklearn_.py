@@ -56,10 +56,11 @@ def loop(task: Task) -> Callable[[], object]:
     mlp, inputs, answers = estimator(task)
     batches = [(inputs[rows], answers[rows]) for rows in next(task.permutations)]
 
-    def run() -> None:
+    def run() -> float:
         moving_loss = 0.0
         for data, label in batches:
             moving_loss = 0.99 * moving_loss + 0.01 * mlp.partial_fit(data, label).loss_
+        return moving_loss
 
     return run
 

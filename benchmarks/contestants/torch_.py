@@ -89,10 +89,11 @@ def loop_of(step: Step, task: Task) -> Callable[[], object]:
     inputs, answers = tensors(task)
     batches = [(inputs[rows], answers[rows]) for rows in torch.from_numpy(next(task.permutations))]
 
-    def run() -> None:
+    def run() -> float:
         moving_loss = 0.0
         for data, label in batches:
             moving_loss = 0.99 * moving_loss + 0.01 * step(data, label).item() / task.batch_size
+        return moving_loss
 
     return run
 
