@@ -1,6 +1,7 @@
 """The chapter's program runs, and every name that the chapter uses exists."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import lamina as mx
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "mlp_from_scratch.py"
+ONE_THREAD = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # several wait for each other on a busy machine
 
 CHAPTER_NAMES = [
     "mx.cpu",
@@ -45,7 +47,7 @@ CHAPTER_NAMES = [
 
 def test_the_program_trains():
     command = [sys.executable, "-W", "error", str(PROGRAM), "--epochs", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=ONE_THREAD)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     numbers = re.fullmatch(r"Epoch 0\. Loss: (\S+), Train_acc (\S+), Test_acc (\S+)", line)
