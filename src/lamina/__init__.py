@@ -4,11 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lamina import autograd, nd, random
-from lamina.compiler import compile, get_num_threads, set_num_threads
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 
 if TYPE_CHECKING:
     from lamina import gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
+    from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
 
@@ -40,19 +40,23 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_ON_FIRST_USE = {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"}
-"""Modules that are imported when they are first used, so that ``import lamina`` stays quick."""
-
-
-_ESTIMATORS = {"MLPClassifier", "MLPRegressor"}
-_PERSISTENCE = {"load", "save"}
+_MODULES = frozenset({"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"})
+_NAMES = {
+    "MLPClassifier": "lamina.estimators",
+    "MLPRegressor": "lamina.estimators",
+    "compile": "lamina.compiler",
+    "get_num_threads": "lamina.compiler",
+    "load": "lamina.estimators.persistence",
+    "save": "lamina.estimators.persistence",
+    "set_num_threads": "lamina.compiler",
+}
+"""What is imported when it is first used, so that ``import lamina`` stays quick."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ON_FIRST_USE:
+    if name in _MODULES:
         return import_module(f"lamina.{name}")
-    if name in _ESTIMATORS:
-        return getattr(import_module("lamina.estimators"), name)
-    if name in _PERSISTENCE:
-        return getattr(import_module("lamina.estimators.persistence"), name)
+    if name in _NAMES:
+        value = globals()[name] = getattr(import_module(_NAMES[name]), name)
+        return value
     raise AttributeError(f"module 'lamina' has no attribute {name!r}")
