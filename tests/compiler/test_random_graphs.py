@@ -139,7 +139,7 @@ def inputs(dtype: Any) -> list[Any]:
 
 
 @given(programs)
-@settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_compiled_equals_eager_within_rounding(program: Program) -> None:
     exact = [r.asnumpy() for r in program(*inputs(np.float64))]
     eager = [r.asnumpy() for r in program(*inputs(np.float32))]
@@ -154,7 +154,7 @@ def test_compiled_equals_eager_within_rounding(program: Program) -> None:
 
 
 @given(programs)
-@settings(max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_no_thread_needs_what_another_one_does_before_a_barrier(program: Program) -> None:
     compiled = lamina.compile(program)
     compiled(*inputs(np.float32))
