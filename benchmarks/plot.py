@@ -73,7 +73,7 @@ def _panel(axes: Axes, result: Result, lanes: int) -> None:
     axes.set_title(_wrapped(f"{result.name}: {result.workload.title}"), fontsize=9, loc="left")
 
 
-def _wrapped(title: str, width: int = 58) -> str:
+def _wrapped(title: str, width: int = 52) -> str:
     if len(title) <= width:
         return title
     cut = title.rfind(" ", 0, width)
