@@ -56,10 +56,9 @@ def _panel(axes: Axes, result: Result, lanes: int) -> None:
     )
     for y, (contestant, ratio) in enumerate(zip(order, ratios, strict=True)):
         text = f"{duration(result.seconds(contestant))}  ({ratio:.2f}×)"
+        colour = "black" if _colour(contestant.entry) == _BASELINE else "white"
         if ratio > 0.55 * _LONGEST:
-            axes.text(
-                min(ratio, _LONGEST) - 0.05, y, text, va="center", ha="right", fontsize=8, color="white"
-            )
+            axes.text(min(ratio, _LONGEST) - 0.05, y, text, va="center", ha="right", fontsize=8, color=colour)
         else:
             axes.text(
                 ratio + 0.05, y, text, va="center", fontsize=8, color="#0f172a", backgroundcolor="white"
