@@ -10,19 +10,6 @@ QUICK = ("--preset", "fast", "--epochs", "1", "--hidden", "4")
 N = 40
 
 
-@pytest.fixture
-def cli(capfdbinary):
-    """Runs a command; returns its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capfdbinary.readouterr()
-        return ended.value.code, captured.out.decode(), captured.err.decode()
-
-    return run
-
-
 def table(**columns):
     """A table that trains, but for the columns given."""
     good = {"x": [float(i % 13) for i in range(N)], "c": ["abc"[i % 3] for i in range(N)]}

@@ -31,19 +31,6 @@ PEOPLE = pl.DataFrame(
 )
 
 
-@pytest.fixture
-def cli(capfdbinary):
-    """Runs a command; returns its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capfdbinary.readouterr()
-        return ended.value.code, captured.out.decode(), captured.err.decode()
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with the table and a run of each task."""
@@ -236,3 +223,25 @@ def test_ctrl_c_while_the_folder_is_written_leaves_nothing(tmp_path, folder, cli
     code, _, err = cli("train", folder / "people.csv", "-t", "price", *QUICK, "-o", tmp_path / "run")
     assert code == 130 and "interrupted" in err
     assert not list(tmp_path.iterdir())
+
+
+def test_without_validation_and_test_rows_the_measures_are_of_the_training_rows(tmp_path, folder, cli):
+    code, out, _ = cli(
+        "train", folder / "people.csv", "-t", "price", "--validation", "0", "--test", "0", *QUICK, "-o",
+        tmp_path / "run",
+    )  # fmt: skip
+    assert code == 0 and "Metrics on 120 training rows" in out and "kept epoch 2" in out
+
+
+def test_a_folder_of_images_by_class(tmp_path, cli):
+    from PIL import Image
+
+    for name, ink in (("dark", 200), ("light", 40)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = np.random.default_rng(i).integers(0, 30, (4, 4)) + ink
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "images" / name / f"{i}.png")
+    code, out, _ = cli("train", tmp_path / "images", *QUICK, "-o", tmp_path / "run")
+    assert code == 0
+    assert "pixel_0 … pixel_15 (16 columns)" in out and "--kind pixel_0=categorical" in out
+    assert "dark (50.0 %), light (50.0 %)" in out

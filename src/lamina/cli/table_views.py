@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from lamina.tabular.describe import ColumnRow, column_rows
+from lamina.tabular.describe import column_rows
 from lamina.tabular.metrics import LOW_IS_GOOD, METRIC_NAMES, format_metric
 
 if TYPE_CHECKING:
@@ -42,12 +42,11 @@ def columns_table(schema: Schema) -> Table:
     return table
 
 
-def override_hint(rows: Sequence[ColumnRow]) -> str:
+def override_hint(schema: Schema) -> str:
     """How to say that a column is something else, with a column of this table."""
-    numeric = next((row.name for row in rows if row.kind == "numeric"), None)
-    example = numeric or rows[0].name
-    choice = "categorical" if numeric else "numeric"
-    return f"to override: --kind {_shell(example)}={choice}, --drop {_shell(example)}, --task classification|regression"
+    first = next((column for column in schema.columns if column.kind == "numeric"), schema.columns[0])
+    name, choice = _shell(first.name), "categorical" if first.kind == "numeric" else "numeric"
+    return f"to override: --kind {name}={choice}, --drop {name}, --task classification|regression"
 
 
 def _shell(name: str) -> str:

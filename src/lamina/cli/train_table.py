@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -109,7 +110,7 @@ def train_table(
             return EXIT_INTERRUPTED
 
 
-train_table.__doc__ = f"{train_table.__doc__}\n{_EXAMPLES}"
+train_table.__doc__ = f"{inspect.cleandoc(train_table.__doc__ or '')}\n{_EXAMPLES}"
 
 
 def read_options(
@@ -190,10 +191,10 @@ def _run(request: Request, out: Path | None, *, as_json: bool, quiet: bool) -> i
 
 def _show_prepared(console: Any, prepared: Any) -> None:
     from lamina.cli.table_views import columns_table, override_hint
-    from lamina.tabular.describe import column_rows, describe_target
+    from lamina.tabular.describe import describe_target
 
     console.print(columns_table(prepared.schema))
-    console.print(override_hint(column_rows(prepared.schema)), style="dim", markup=False)
+    console.print(override_hint(prepared.schema), style="dim", markup=False)
     console.print(
         f"\n[bold]Task[/bold]: {_escaped(describe_target(prepared.target))} ({_escaped(prepared.target.reason)})"
     )
@@ -212,7 +213,9 @@ def _show_results(console: Any, run: Any) -> None:
         )
     )
     epochs, best = results["epochs"], results["best_epoch"]
-    console.print(f"{epochs} epochs in {results['seconds']:.1f} s; kept epoch {best}")
+    console.print(
+        f"{epochs} {'epoch' if epochs == 1 else 'epochs'} in {results['seconds']:.1f} s; kept epoch {best}"
+    )
 
 
 def _closing(run: Any, quiet: bool) -> str:
