@@ -29,7 +29,7 @@ def main() -> None:
     _pin(arguments.threads)
     contestant = import_module(f"contestants.{arguments.contestant}_")
     workload = WORKLOADS[arguments.workload]
-    calls = arguments.calls or workload.calls
+    calls = min(workload.calls, arguments.calls or workload.calls)
     start = time.perf_counter()
     try:
         run = contestant.FACTORIES[workload.work](workload.task.limited(arguments.examples))
