@@ -61,7 +61,13 @@ def _panel(axes: Axes, result: Result, lanes: int) -> None:
             axes.text(min(ratio, _LONGEST) - 0.05, y, text, va="center", ha="right", fontsize=8, color=colour)
         else:
             axes.text(
-                ratio + 0.05, y, text, va="center", fontsize=8, color="#0f172a", backgroundcolor="white"
+                ratio + 0.05,
+                y,
+                text,
+                va="center",
+                fontsize=8,
+                color="#0f172a",
+                bbox={"color": "white", "pad": 0.4},
             )
     axes.axvline(1, color="#0f172a", linewidth=0.8, linestyle=":", zorder=0)
     axes.set_yticks(range(len(order)), [label(contestant) for contestant in order], fontsize=8)
