@@ -135,6 +135,17 @@ def test_an_argument_that_shares_memory_with_what_is_written_runs_eagerly() -> N
     np.testing.assert_array_equal(compiled(other).asnumpy(), (other * 2).asnumpy())
 
 
+def test_arguments_that_change_places_do_not_overlap() -> None:
+    @lamina.compile
+    def add_to(x: Any, y: Any) -> None:
+        x[:] = x + y
+
+    x, y = nd.array([1.0]), nd.array([2.0])
+    add_to(x, y)
+    add_to(y, x)  # what was bound before is no longer an argument: no warning
+    assert (x.asscalar(), y.asscalar()) == (3.0, 5.0)
+
+
 def test_methods() -> None:
     class Model:
         def __init__(self) -> None:

@@ -46,6 +46,8 @@ class Specialization:
         self._table[0] = self._control.ctypes.data
         self._arena = _aligned(program.plan.arena_bytes)
         self._table[program.layout.arena] = self._arena.ctypes.data
+        self._first_result = program.layout.first_result
+        self._result_types = [(n.shape, n.dtype) for n in program.graph.results]
         self._scratch = np.empty(0, np.uint8)
         self._scratch_threads = 0
         self._lock = threading.Lock()
@@ -88,14 +90,14 @@ class Specialization:
         program = self.program
         for slot, array in zip(self._slots, arrays, strict=True):
             self._arrays[slot] = array
-        for slot in self._used:
-            buffer = self._arrays[slot]._data
-            if buffer is not self._bound[slot]:
-                self._bind(slot, self._arrays[slot])
-        packed = self._pack(values)
-        results = [np.empty(lead + n.shape, n.dtype) for n in program.graph.results]
-        for i, result in enumerate(results):
-            self._table[program.layout.first_result + i] = result.__array_interface__["data"][0]
+        bound, current = self._bound, self._arrays
+        changed = [slot for slot in self._used if current[slot]._data is not bound[slot]]
+        if changed:
+            self._bind(changed)
+        packed = self._pack(values) if values else None
+        results = [np.empty(lead + shape, dtype) for shape, dtype in self._result_types]
+        for i, result in enumerate(results, self._first_result):
+            self._table[i] = result.__array_interface__["data"][0]
         self._control[1] = steps
         threads = 1 if program.is_small else get_num_threads()
         if threads > self._scratch_threads:
@@ -104,7 +106,19 @@ class Specialization:
         self._after(packed)
         return results
 
-    def _bind(self, slot: int, array: Array) -> None:
+    def _bind(self, slots: Sequence[int]) -> None:
+        """Point the table to the buffers that these slots' arrays hold now."""
+        try:
+            for slot in slots:
+                self._bind_one(slot, self._arrays[slot])
+            for slot in slots:
+                self._check_overlap(slot)
+        except BaseException:
+            for slot in slots:
+                self._bound[slot] = None
+            raise
+
+    def _bind_one(self, slot: int, array: Array) -> None:
         buffer = array._data
         if isinstance(buffer, StaleGradient):
             if slot not in self.captured.written:
@@ -117,22 +131,19 @@ class Specialization:
             raise Overlap("an array is not contiguous in memory")
         self._bound[slot] = buffer
         self._table[2 + slot] = buffer.__array_interface__["data"][0]
-        self._check_overlap(slot, buffer)
 
-    def _check_overlap(self, slot: int, buffer: np.ndarray) -> None:
+    def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""
-        written = self.captured.written
+        written, buffer = self.captured.written, self._bound[slot]
+        assert buffer is not None
         for other in self._used:
             bound = self._bound[other]
             if other == slot or bound is None or (slot not in written and other not in written):
                 continue
             if np.may_share_memory(buffer, bound) and buffer.size and bound.size:
-                self._bound[slot] = None
                 raise Overlap("an array that is written shares memory with another one")
 
     def _pack(self, values: Sequence[float]) -> Any:
-        if not values:
-            return None
         packed = np.empty(len(values), np.float64)
         dtypes = self.program.graph.scalars
         whole = packed.view(np.int64)
