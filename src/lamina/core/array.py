@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from lamina.core.memory import keep_freed_memory
 from lamina.core.state import state
 from lamina.errors import StaleGradientError, TraceError
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from lamina.core.tape import Leaf, TapeNode
 
 __all__ = ["Array", "Buffer", "StaleGradient", "Value", "View", "user_location"]
+
+keep_freed_memory()
 
 Buffer = np.ndarray
 
