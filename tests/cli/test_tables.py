@@ -245,3 +245,15 @@ def test_a_folder_of_images_by_class(tmp_path, cli):
     assert code == 0
     assert "pixel_0 … pixel_15 (16 columns)" in out and "--kind pixel_0=categorical" in out
     assert "dark (50.0 %), light (50.0 %)" in out
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path, folder):
+    pl.concat([PEOPLE] * 200).write_csv(tmp_path / "long.csv")
+    command = [sys.executable, "-m", "lamina", "predict", str(folder / "numbers"), str(tmp_path / "long.csv")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0

@@ -60,7 +60,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except usage_error as error:
         return _complain(error.format_message() or "incomplete command; see lamina --help")
     except (LaminaError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
+        # polars tells of a closed pipe in words only
+        if isinstance(error, BrokenPipeError) or "Broken pipe" in str(error):
             return _close_quietly()
         return _complain(_one_line(error))
     except (KeyboardInterrupt, typer.Abort):
