@@ -313,6 +313,7 @@ class BaseMLP(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and joblib: the network as plain arrays."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
+        state.pop("_trainer", None)  # compiled code; another is made at the next partial_fit
         network = state.pop("_network", None)
         if network is not None:
             state["_network_state"] = (network.architecture, _plain(network))

@@ -17,6 +17,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     settings = {
         **estimator._resolved(),
         "max_iter": 1,
+        "n_iter_no_change": None,
         "learning_rate": "constant",
         "regularization_schedule": "constant",
     }
@@ -35,7 +36,10 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     data = Data(encoded.numeric, encoded.codes, target, estimator._weights(sample_weight, y, X))
     if first:
         estimator._build(data, settings, rng)
-    if not hasattr(estimator, "_trainer"):
+    trainer = getattr(estimator, "_trainer", None)
+    if (
+        trainer is None or trainer.network is not estimator._network
+    ):  # a fit since then has made another network
         plan = estimator._optimization(settings)
         estimator._trainer = Trainer(estimator._network, estimator._loss_function(settings), plan, rng)
     for epoch in estimator._trainer.run(data, epochs=1):
