@@ -1,0 +1,105 @@
+"""What the estimators offer beyond scikit-learn's: data frames, losses, weights, validation sets, callbacks."""
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
+
+import lamina
+from lamina import MLPClassifier, MLPRegressor, nd
+from lamina.errors import LaminaError
+
+SMALL = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+rng = np.random.default_rng(0)
+X = rng.normal(size=(120, 3)).astype(np.float32)
+COUNTS = rng.poisson(np.exp(X[:, 0] / 2)).astype(float)
+
+
+def test_quantiles_cover_their_share():
+    y = rng.normal(size=1000)
+    settings = {**SMALL, "max_iter": 40}
+    model = MLPRegressor(**settings, loss="quantile", quantile=0.9).fit(np.zeros((1000, 1)), y)
+    assert np.mean(y <= model.predict(np.zeros((1000, 1)))) == pytest.approx(0.9, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "loss", ["huber", "poisson", "absolute_error", lambda z, y: nd.sum((z - y) ** 2, axis=1)]
+)
+def test_losses_of_a_regressor(loss):
+    model = MLPRegressor(**{**SMALL, "max_iter": 30}, loss=loss).fit(X, COUNTS)
+    assert np.corrcoef(model.predict(X), COUNTS)[0, 1] > 0.3
+
+
+def test_several_labels_and_several_outputs():
+    labels = (X[:, :2] > 0).astype(int)
+    classifier = MLPClassifier(**{**SMALL, "max_iter": 60}).fit(X, labels)
+    assert (classifier.predict(X) == labels).mean() > 0.8
+    assert MLPRegressor(**SMALL).fit(X, X[:, :2]).predict(X).shape == (120, 2)
+
+
+def test_columns_of_a_frame_are_found_by_name_and_unseen_categories_are_missing():
+    frame = pl.DataFrame({"a": X[:, 0], "color": ["red", "blue", None] * 40})
+    model = MLPClassifier(**SMALL).fit(frame, X[:, 0] > 0)
+    assert list(model.feature_names_in_) == ["a", "color"]
+    unseen = frame.with_columns(color=pl.lit("green"))
+    missing = frame.with_columns(color=pl.lit(None, pl.String))
+    np.testing.assert_array_equal(model.predict_proba(unseen), model.predict_proba(missing))
+
+
+def test_the_best_epoch_of_an_evaluation_set_is_kept():
+    model = MLPRegressor(**{**SMALL, "max_iter": 12}).fit(X, X[:, 0], eval_set=(X[:40], X[:40, 0]))
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    scale = X[:, 0].astype(float).std()
+    error = np.mean((model.predict(X[:40]) - X[:40, 0]) ** 2) / scale**2 / 2
+    assert error <= -model.best_validation_score_ + 1e-4
+
+
+def test_callbacks_stop_the_training():
+    model = MLPRegressor(**SMALL, callbacks=lambda _, epoch: epoch.number == 2).fit(X, X[:, 0])
+    assert model.n_iter_ == 2
+
+
+def test_class_weights_move_probabilities():
+    y = rng.random(120) < 0.1
+    plain = MLPClassifier(**SMALL).fit(X, y)
+    balanced = MLPClassifier(**SMALL, class_weight="balanced").fit(X, y)
+    assert balanced.predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean()
+
+
+def test_any_number_of_threads_gives_the_same_model():
+    before = lamina.get_num_threads()
+    try:
+        models = []
+        for threads in (1, 2):
+            lamina.set_num_threads(threads)
+            models.append(MLPRegressor(**SMALL).fit(X, X[:, 0]).predict(X))
+    finally:
+        lamina.set_num_threads(before)
+    np.testing.assert_array_equal(*models)
+
+
+def test_a_loss_that_is_not_finite_is_an_error():
+    with pytest.raises(LaminaError, match="learning_rate_init"):
+        MLPRegressor(**SMALL, loss=lambda z, y: nd.sum((z - y) * float("nan"), axis=1)).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("preset", "fats"), ("activation", "rleu"), ("dropout", 1.0), ("loss", "what"), ("solver", "lbfgs")],
+)
+def test_settings_that_cannot_be_are_named(setting, value):
+    with pytest.raises(ValueError, match=setting):
+        MLPRegressor(**{**SMALL, setting: value}).fit(X, X[:, 0])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_preset_sklearn_is_as_good_as_scikit_learn():
+    inputs, y = load_iris(return_X_y=True)
+    settings = {"max_iter": 150, "learning_rate_init": 0.01, "random_state": 0}
+    peer = SklearnMLPClassifier(**settings).fit(inputs, y)
+    model = MLPClassifier(preset="sklearn", **settings).fit(inputs, y)
+    assert [w.shape for w in model.coefs_] == [w.shape for w in peer.coefs_]
+    assert [b.shape for b in model.intercepts_] == [b.shape for b in peer.intercepts_]
+    assert (model.n_layers_, model.out_activation_) == (peer.n_layers_, peer.out_activation_)
+    assert model.score(inputs, y) > peer.score(inputs, y) - 0.05
