@@ -40,7 +40,9 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_MODULES = frozenset({"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"})
+_MODULES = frozenset(
+    {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"}
+)
 _NAMES = {
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
