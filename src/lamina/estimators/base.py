@@ -343,7 +343,7 @@ class NotFittedAttributeError(NotFittedError, AttributeError):
 
 
 _FEWEST_FOR_VALIDATION = 10
-_ENOUGH_STEPS = 1100
+_ENOUGH_STEPS = 1000
 _FEWEST_EPOCHS, _MOST_EPOCHS = 8, 256
 _LEAST_PATIENCE = 6
 
