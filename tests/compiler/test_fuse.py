@@ -100,3 +100,23 @@ def test_every_root_is_stored_by_exactly_one_kernel() -> None:
     assert len(set(graph.roots)) == len(graph.roots) == 3  # an argument that is returned is itself
     assert set(graph.roots) <= set(stores)
     assert len(stores) == len(set(stores))
+
+
+def test_the_first_layer_reads_data_and_later_ones_do_not() -> None:
+    v = nd.ones((3, 4))
+
+    def network(x: Any) -> Any:
+        return nd.dot(nd.relu(nd.dot(x / 255, W)), v)
+
+    assert [k.reads_data for k in kernels(network, X)] == [False, True, False]  # a map comes first
+
+
+def test_a_parameter_is_not_data() -> None:
+    w = nd.ones((5, 3))
+
+    def step(x: Any) -> Any:
+        y = nd.dot(w, x)
+        w[:] = w + 1
+        return y
+
+    assert not any(k.reads_data for k in kernels(step, nd.ones((3, 6))))

@@ -349,3 +349,34 @@ def written_twice_from_one_value(a: Any, b: Any) -> Any:
 )
 def test_in_place_updates(body: Any, shapes: list[tuple[int, ...]]) -> None:
     check_in_place(body, *shapes)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("where", ["weight", "gradient"])
+def test_pixels_that_are_zero_in_the_whole_batch_hide_no_infinity(value: float, where: str) -> None:
+    """The first layer skips columns of zeros; 0·inf is NaN all the same."""
+    random = np.random.default_rng(2)
+    pixels = random.normal(size=(16, 40)).astype(np.float32)
+    pixels[:, ::3] = 0
+    weight = random.normal(size=(40, 70)).astype(np.float32)
+    scale = np.ones((16, 70), np.float32)
+    (weight if where == "weight" else scale)[3, 5] = value
+
+    def trained(compiles: bool) -> tuple[np.ndarray, np.ndarray]:
+        w = nd.array(weight)
+        w.attach_grad()
+
+        def step(x: Any, s: Any) -> Any:
+            with autograd.record():
+                y = nd.dot(x, w)
+                loss = y * s
+            loss.backward()
+            w[:] = w - 0.1 * w.grad
+            return y
+
+        y = (lamina.compile(step) if compiles else step)(nd.array(pixels), nd.array(scale))
+        return y.asnumpy(), w.asnumpy()
+
+    with np.errstate(invalid="ignore"):
+        for eager, compiled in zip(trained(False), trained(True), strict=True):
+            np.testing.assert_allclose(compiled, eager, rtol=1e-4, atol=1e-5)  # NaN where NaN is

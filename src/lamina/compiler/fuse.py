@@ -7,10 +7,10 @@ every reader, unless it must lie in memory; then it becomes a kernel of its own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lamina.compiler.graph import Graph, Node, users_of
+from lamina.compiler.graph import Graph, Input, Node, users_of
 from lamina.core.lowering import (
     ArgReduction,
     Contraction,
@@ -42,6 +42,7 @@ class Kernel:
     ``reduced``   for a reduce kernel: the reduced axes of `domain`; empty otherwise
     ``members``   all its nodes, each after its inputs
     ``stores``    the members whose values go to memory
+    ``reads_data``  for a product: whether its left operand is the network's input, and not what a layer computed
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Kernel:
     reduced: tuple[int, ...] = ()
     members: list[Node] = field(default_factory=list)
     stores: list[Node] = field(default_factory=list)
+    reads_data: bool = False
 
     @property
     def is_rowwise(self) -> bool:
@@ -96,6 +98,7 @@ class _Fusion:
         self.nodes = graph.nodes()
         self.users = users_of(self.nodes)
         self.roots = set(graph.roots)
+        self.written = set(graph.writes)
         self.order: list[Kernel] = []
         self.home: dict[Node, int] = {}  # the kernel that computes a node
         self.level: dict[Node, int] = {}  # the last kernel that a node depends on
@@ -103,8 +106,13 @@ class _Fusion:
     def kernels(self) -> list[Kernel]:
         for node in self.nodes:
             self._place(node)
+        computed = _computed_by_layers(self.nodes, self.written)
         for kernel in self.order:
             kernel.stores = [n for n in kernel.members if self._leaves(n)]
+            anchor = kernel.anchor
+            kernel.reads_data = (
+                kernel.kind == "product" and anchor is not None and anchor.inputs[0] not in computed
+            )
         return [k for k in self.order if k.stores]
 
     def _place(self, node: Node) -> None:
@@ -233,6 +241,16 @@ def _anchor_kind(node: Node) -> str | None:
             return "fill"
         case _:
             return None
+
+
+def _computed_by_layers(nodes: Sequence[Node], written: set[int]) -> set[Node]:
+    """The nodes that depend on a product, or on an array that the step changes: a parameter."""
+    found: set[Node] = set()
+    for node in nodes:
+        is_parameter = isinstance(node.op, Input) and node.op.slot in written
+        if is_parameter or isinstance(node.lowering, Contraction) or any(x in found for x in node.inputs):
+            found.add(node)
+    return found
 
 
 def _last_axes(shape: tuple[int, ...], count: int) -> tuple[int, ...]:

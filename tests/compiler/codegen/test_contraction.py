@@ -73,67 +73,8 @@ def test_product_is_right_and_the_same_for_any_split(shape, dtype, transposed, e
         np.testing.assert_array_equal(result, results[0])
 
 
-def random_operands(m, k, n, dtype=np.float32):
-    generator = np.random.default_rng(3)
-    return generator.standard_normal((m, k)).astype(dtype), generator.standard_normal((k, n)).astype(dtype)
-
-
 def store_to(result, n, dtype):
     return lambda b, row, column, value: b.store(result, value, row * n + column)
-
-
-@pytest.mark.parametrize(("m", "k", "n"), [(64, 50, 33), (600, 700, 40)], ids=["direct", "blocked"])
-@pytest.mark.parametrize("used", [0, 1, 13, 50])
-def test_some_rows_of_b(m, k, n, used, execute):
-    """A holds only the columns in use; B's rows are found through their numbers."""
-    a, b_matrix = random_operands(m, k, n)
-    numbers = np.sort(np.random.default_rng(4).permutation(k)[:used]).astype(np.int32)
-    compact = np.zeros((m, k), np.float32)
-    compact[:, :used] = a[:, numbers]
-    product = Contraction(m, k, n, FLOAT32, (k, 1), n)
-    module = Module()
-    with module.function("step") as b:
-        arguments = b.pointer_argument("arguments")
-        left, right, result, rows, count, scratch = (b.load_pointer(arguments, i) for i in range(6))
-        inner = b.load(count, np.dtype(np.int64))
-        epilogue = store_to(result, n, FLOAT32)
-        product.emit(b, left, right, epilogue, inner=inner, right_rows=rows, scratch=scratch)
-    ir = module.ir()
-    compiled = run.load(ir, lambda: ir, ("step",))
-    out = np.full((m, n), np.nan, np.float32)
-    scratch = np.zeros(product.scratch_bytes + 64, np.uint8)
-    execute(compiled.address("step"), [compact, b_matrix, out, numbers, np.array([used]), scratch], 1)
-    np.testing.assert_allclose(out, a[:, numbers] @ b_matrix[numbers], rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize(("m", "k", "n"), [(64, 50, 33), (600, 700, 40)], ids=["direct", "blocked"])
-@pytest.mark.parametrize("bounds", [(0, 64), (5, 6), (3, 64), (7, 50), (9, 9)])
-def test_ragged_rows(m, k, n, bounds, execute):
-    a, b_matrix = random_operands(m, k, n)
-    product = Contraction(m, k, n, FLOAT32, (k, 1), n)
-    whole = Contraction(m, k, n, FLOAT32, (k, 1), n)
-    module = Module()
-    for name, shape, ragged in (("step", product, True), ("whole", whole, False)):
-        with module.function(name) as b:
-            arguments = b.pointer_argument("arguments")
-            left, right, result, limits, scratch = (b.load_pointer(arguments, i) for i in range(5))
-            rows = (
-                (b.load(limits, np.dtype(np.int64), 0), b.load(limits, np.dtype(np.int64), 1))
-                if ragged
-                else None
-            )
-            epilogue = store_to(result, n, FLOAT32)
-            shape.emit(b, left, right, epilogue, rows=rows, scratch=scratch, ragged=ragged)
-    ir = module.ir()
-    compiled = run.load(ir, lambda: ir, ("step", "whole"))
-    out, everything = np.full((m, n), np.nan, np.float32), np.zeros((m, n), np.float32)
-    scratch = np.zeros(product.scratch_bytes + 64, np.uint8)
-    execute(compiled.address("step"), [a, b_matrix, out, np.array(bounds), scratch], 1)
-    execute(compiled.address("whole"), [a, b_matrix, everything, np.array(bounds), scratch], 1)
-    inside = np.zeros(m, bool)
-    inside[slice(*bounds)] = True
-    np.testing.assert_array_equal(out[inside], everything[inside])
-    assert np.all(np.isnan(out[~inside]))
 
 
 @pytest.mark.parametrize(("m", "n"), [(0, 5), (5, 0)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lamina.compiler.codegen.builder import Builder
-from lamina.compiler.codegen.cover import Body, Range, cover, cover_ragged
+from lamina.compiler.codegen.cover import Body, Range, cover
 from lamina.compiler.codegen.machine import Machine
 from lamina.compiler.codegen.microkernel import (
     Epilogue,
@@ -23,7 +23,7 @@ from lamina.compiler.codegen.microkernel import (
 )
 from lamina.compiler.codegen.packing import pack_panel, pack_tile
 from lamina.compiler.codegen.tiles import TileShape, vector_widths
-from lamina.compiler.codegen.values import INT32, DType, Pointer, Value
+from lamina.compiler.codegen.values import DType, Pointer, Value
 
 __all__ = ["BlockedProduct", "Blocking", "choose_blocking"]
 
@@ -104,14 +104,13 @@ class BlockedProduct:
     tile: TileShape
     dtype: DType
     rows: int
-    inner: int | Value
+    inner: int
     columns: int
     left: LeftTile
     right: RightPanel
     scratch: Pointer
     epilogue: Epilogue
     long_epilogue: bool
-    ragged: bool
 
     def emit(self, row_bounds: Range, column_bounds: Range) -> None:
         b, blocking = self.b, self.blocking
@@ -130,10 +129,7 @@ class BlockedProduct:
                     self._multiply(rows, block, columns, first_k, depth)
 
     def _cover_rows(self, bounds: Range, body: Body) -> None:
-        if self.ragged:
-            cover_ragged(self.b, self.tile.rows, bounds, body)
-        else:
-            cover(self.b, self.rows, self.tile.rows, bounds, body)
+        cover(self.b, self.rows, self.tile.rows, bounds, body)
 
     def _cover_columns(self, bounds: Range, body: Body) -> None:
         cover(self.b, self.columns, self._panel_width, bounds, body)
@@ -161,9 +157,6 @@ class BlockedProduct:
     def _source(self, first_k: Value, column: Value) -> RightPanel:
         """B from a row and a column on."""
         b, right = self.b, self.right
-        if right.rows is not None:
-            numbers = b.offset(right.rows, first_k, INT32)
-            return RightPanel(b.offset(right.pointer, column, self.dtype), right.stride, rows=numbers)
         return RightPanel(b.offset(right.pointer, first_k * right.stride + column, self.dtype), right.stride)
 
     def _right_panel(self, column: Value) -> Pointer:
@@ -219,8 +212,6 @@ class BlockedProduct:
 
     def _prefetch(self, panel: RightPanel, row: Value, height: int) -> None:
         """Ask for a share of a panel's rows: all tiles of a block of A together cover it."""
-        if panel.rows is not None:
-            return  # the numbers of rows beyond the last must not be read
         b = self.b
         share = -(-self.blocking.inner // self.blocking.rows)
         line = _LINE_BYTES // self.dtype.itemsize

@@ -6,16 +6,25 @@ thread computes it: results are the same bits for any split of the work.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lamina.compiler.codegen.blocking import BlockedProduct, Blocking, choose_blocking
 from lamina.compiler.codegen.builder import Builder
-from lamina.compiler.codegen.cover import Range, cover, cover_ragged
+from lamina.compiler.codegen.cover import Range, cover
 from lamina.compiler.codegen.machine import Machine, host_machine
-from lamina.compiler.codegen.microkernel import Epilogue, LeftTile, RightPanel, accumulate, finish, zeros
+from lamina.compiler.codegen.microkernel import (
+    Epilogue,
+    LeftTile,
+    RightPanel,
+    Tile,
+    accumulate,
+    finish,
+    zeros,
+)
 from lamina.compiler.codegen.packing import pack_panel
 from lamina.compiler.codegen.tiles import TileShape, choose_tile, vector_widths
 from lamina.compiler.codegen.values import DType, Pointer, Value
+from lamina.compiler.codegen.zero_columns import ColumnOrder, all_finite, order_bytes, order_columns
 
 __all__ = ["Contraction"]
 
@@ -35,6 +44,10 @@ class Contraction:
 
     `long_epilogue` says that the epilogue is much code (see `microkernel.finish`).
 
+    `skips_zeros` asks to look for columns of A, as it lies in memory, that are zero throughout, and not to multiply by
+    them: they are terms of the sums, or rows of the result where A lies transposed. Only done where the operands are
+    not cut into blocks. The result is the same in every bit.
+
     Threads share the work by rows or columns in multiples of `row_step` or `column_step`
     (`b.split(rows, row_step)`), each with `scratch_bytes` of memory of its own, aligned to 64 bytes.
     """
@@ -47,6 +60,7 @@ class Contraction:
     right_stride: int
     machine: Machine = field(default_factory=host_machine)
     long_epilogue: bool = False
+    skips_zeros: bool = False
 
     @property
     def tile(self) -> TileShape:
@@ -70,7 +84,22 @@ class Contraction:
         """Memory that each thread needs while it computes its share."""
         if self.blocking is not None:
             return self.blocking.scratch_bytes
+        return self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
+
+    @property
+    def panel_bytes(self) -> int:
+        """Memory for a packed panel of B."""
         return self.inner * self.column_step * self.dtype.itemsize if self.packs_panels else 0
+
+    @property
+    def left_is_transposed(self) -> bool:
+        """Whether the columns of A, as it lies in memory, are rows of the result, and not terms of the sums."""
+        return self.left_strides[0] == 1 and self.left_strides[1] != 1
+
+    @property
+    def left_columns(self) -> int:
+        """The columns of A as it lies in memory."""
+        return self.rows if self.left_is_transposed else self.inner
 
     @property
     def flops(self) -> int:
@@ -90,16 +119,11 @@ class Contraction:
         *,
         rows: Range | None = None,
         columns: Range | None = None,
-        inner: Value | None = None,
-        right_rows: Pointer | None = None,
         scratch: Pointer | None = None,
-        ragged: bool = False,
     ) -> None:
         """Write the code that computes the given rows and columns (default: all).
 
-        The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. With
-        `ragged`, rows may begin and end anywhere, at the price of more code. `inner` sums over less than the
-        static `inner`. `right_rows` points to int32 numbers: row k of B is its row right_rows[k].
+        The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix.
         """
         if self.scratch_bytes and scratch is None:
             raise ValueError(
@@ -107,8 +131,20 @@ class Contraction:
             )
         if min(self.rows, self.columns) == 0:
             return
-        product = _Product(self, b, left, right, epilogue, inner, right_rows, scratch, ragged)
-        product.emit(rows, columns)
+        product = _Product(
+            self,
+            b,
+            left,
+            right,
+            epilogue,
+            rows or (b.const(0), b.const(self.rows)),
+            columns or (b.const(0), b.const(self.columns)),
+            scratch,
+        )
+        if self.blocking is None:
+            product.emit_direct()
+        else:
+            product.emit_blocked(self.blocking)
 
 
 @dataclass(frozen=True)
@@ -120,22 +156,13 @@ class _Product:
     left: Pointer
     right: Pointer
     epilogue: Epilogue
-    inner: Value | None
-    right_rows: Pointer | None
+    rows: Range
+    columns: Range
     scratch: Pointer | None
-    ragged: bool
+    terms: ColumnOrder | None = None
+    row_order: ColumnOrder | None = None
 
-    @property
-    def _depth(self) -> int | Value:
-        return self.shape.inner if self.inner is None else self.inner
-
-    def emit(self, rows: Range | None, columns: Range | None) -> None:
-        if self.shape.blocking is None:
-            self._emit_direct(rows, columns)
-        else:
-            self._emit_blocked(self.shape.blocking, rows, columns)
-
-    def _emit_blocked(self, blocking: Blocking, rows: Range | None, columns: Range | None) -> None:
+    def emit_blocked(self, blocking: Blocking) -> None:
         b, shape = self.b, self.shape
         assert self.scratch is not None
         product = BlockedProduct(
@@ -144,48 +171,106 @@ class _Product:
             tile=shape.tile,
             dtype=shape.dtype,
             rows=shape.rows,
-            inner=self._depth,
+            inner=shape.inner,
             columns=shape.columns,
             left=LeftTile(self.left, *shape.left_strides),
-            right=RightPanel(self.right, shape.right_stride, rows=self.right_rows),
+            right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
             epilogue=self.epilogue,
             long_epilogue=shape.long_epilogue,
-            ragged=self.ragged,
         )
-        product.emit(
-            rows or (b.const(0), b.const(shape.rows)), columns or (b.const(0), b.const(shape.columns))
-        )
+        product.emit(self.rows, self.columns)
 
-    def _emit_direct(self, rows: Range | None, columns: Range | None) -> None:
+    def emit_direct(self) -> None:
         """Panel of columns by panel; within one, tile by tile down the rows."""
+        if not self.shape.skips_zeros:
+            self._emit_panels()
+        elif self.shape.left_is_transposed:
+            replace(self, row_order=self._order_rows())._emit_panels()
+        else:
+            replace(self, terms=self._order_terms())._emit_panels()
+
+    @property
+    def _depth(self) -> int | Value:
+        """How many terms the sums have."""
+        return self.shape.inner if self.terms is None else self.terms.first_unused
+
+    def _emit_panels(self) -> None:
         b, shape = self.b, self.shape
+        epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
 
         def panel(column: Value, width: int) -> None:
             widths = vector_widths(width, b.lanes(shape.dtype))
             right = self._right_panel(column, widths)
 
             def tile(row: Value, height: int) -> None:
-                row_stride, inner_stride = shape.left_strides
-                pointer = b.offset(self.left, row * row_stride, shape.dtype)
-                left = LeftTile(pointer, row_stride, inner_stride)
                 initial = zeros(b, height, widths, shape.dtype, right.padded)
-                result = accumulate(b, left, right, height, widths, self._depth, initial)
-                finish(b, result, widths, row, column, self.epilogue, is_long=shape.long_epilogue)
+                sums = self._sums(row, height, widths, right, initial)
+                finish(b, sums, widths, row, column, epilogue, is_long=shape.long_epilogue)
 
-            if self.ragged:
-                cover_ragged(b, shape.row_step, rows or (b.const(0), b.const(shape.rows)), tile)
-            else:
-                cover(b, shape.rows, shape.row_step, rows, tile)
+            cover(b, shape.rows, shape.row_step, self.rows, tile)
 
-        cover(b, shape.columns, shape.column_step, columns, panel)
+        cover(b, shape.columns, shape.column_step, self.columns, panel)
+
+    def _sums(
+        self, row: Value, height: int, widths: tuple[int, ...], right: RightPanel, initial: Tile
+    ) -> Tile:
+        """The sums of a tile; of ordered rows, those beyond the used ones stay 0."""
+        b, shape, order = self.b, self.shape, self.row_order
+        row_stride, inner_stride = shape.left_strides
+        if order is None:
+            pointer = b.offset(self.left, row * row_stride, shape.dtype)
+            left = LeftTile(pointer, row_stride, inner_stride, columns=self.terms and self.terms.numbers)
+            return accumulate(b, left, right, height, widths, self._depth, initial)
+        numbers = [order.at(b, row + r) for r in range(height)]
+        left = LeftTile(self.left, row_stride, inner_stride, rows=numbers)
+        sums = [[b.variable(value) for value in values] for values in initial]
+        with b.if_(b.less(row, order.first_unused)):
+            result = accumulate(b, left, right, height, widths, self._depth, initial)
+            for variables, values in zip(sums, result, strict=True):
+                for variable, value in zip(variables, values, strict=True):
+                    variable.set(value)
+        return [[variable.get() for variable in variables] for variables in sums]
+
+    def _at_rows(self, order: ColumnOrder) -> Epilogue:
+        """The epilogue, told the row that is at a position of the order."""
+
+        def epilogue(b: Builder, position: Value, column: Value, value: Value) -> None:
+            self.epilogue(b, order.at(b, position), column, value)
+
+        return epilogue
 
     def _right_panel(self, column: Value, widths: tuple[int, ...]) -> RightPanel:
         """B's columns from `column` on: where they are, or packed where many tiles read them."""
         b, shape = self.b, self.shape
         pointer = b.offset(self.right, column, shape.dtype)
-        panel = RightPanel(pointer, shape.right_stride, rows=self.right_rows)
+        panel = RightPanel(pointer, shape.right_stride, rows=self.terms and self.terms.numbers)
         if not shape.packs_panels:
             return panel
         assert self.scratch is not None
         return pack_panel(b, panel, widths, self._depth, shape.dtype, self.scratch, shape.column_step)
+
+    # --- zero columns of A ---------------------------------------------------------------------------------------
+
+    def _order_terms(self) -> ColumnOrder:
+        """The terms of the sums, those first that count in this thread's rows; all count, if B is not finite."""
+        b, shape = self.b, self.shape
+        everything = (b.const(0), b.const(shape.inner))
+        order = self._order(self.rows, everything)
+        unused = (order.first_unused, everything[1])
+        finite = all_finite(b, self.right, shape.right_stride, shape.dtype, unused, self.columns, order)
+        return ColumnOrder(order.numbers, b.where(finite, order.first_unused, everything[1]))
+
+    def _order_rows(self) -> ColumnOrder:
+        """This thread's rows, those first that are not zero; all count, if B is not finite."""
+        b, shape = self.b, self.shape
+        terms = (b.const(0), b.const(shape.inner))
+        order = self._order(terms, self.rows)
+        finite = all_finite(b, self.right, shape.right_stride, shape.dtype, terms, self.columns)
+        return ColumnOrder(order.numbers, b.where(finite, order.first_unused, self.rows[1]))
+
+    def _order(self, rows: Range, columns: Range) -> ColumnOrder:
+        b, shape = self.b, self.shape
+        assert self.scratch is not None
+        memory = b.offset(self.scratch, shape.panel_bytes // shape.dtype.itemsize, shape.dtype)
+        return order_columns(b, self.left, shape.left_columns, shape.dtype, rows, columns, memory)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lamina.compiler.codegen.builder import Builder
 from lamina.compiler.codegen.values import Value
 
-__all__ = ["Body", "Range", "cover", "cover_ragged"]
+__all__ = ["Body", "Range", "cover"]
 
 Range = tuple[Value, Value]
 
@@ -35,24 +35,3 @@ def cover(b: Builder, extent: int, step: int, bounds: Range | None, body: Body) 
     if whole < extent:
         with b.if_(b.logical_and(b.greater(stop, whole), b.less(start, stop))):
             body(b.const(whole), extent - whole)
-
-
-def cover_ragged(b: Builder, step: int, bounds: Range, body: Body) -> None:
-    """Cover any range: whole steps, then smaller and smaller powers of two."""
-    start, stop = bounds
-    position = b.variable(start)
-
-    def fits(size: int) -> Value:
-        return b.less_equal(position.get() + size, stop)
-
-    def advance(size: int) -> None:
-        body(position.get(), size)
-        position.set(position.get() + size)
-
-    with b.while_(lambda: fits(step)):
-        advance(step)
-    size = 1 << ((step - 1).bit_length() - 1) if step > 1 else 0
-    while size:
-        with b.if_(fits(size)):
-            advance(size)
-        size //= 2

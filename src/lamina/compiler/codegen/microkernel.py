@@ -28,11 +28,24 @@ Tile = list[list[Value]]
 
 @dataclass(frozen=True)
 class LeftTile:
-    """Rows of A from the tile's first on: element (r, k) lies at r · row_stride + k · inner_stride."""
+    """Rows of A from the tile's first on: element (r, k) lies at r · row_stride + k · inner_stride.
+
+    With `rows` or `columns`, their numbers take the places of r and k.
+    """
 
     pointer: Pointer
     row_stride: int
     inner_stride: int
+    rows: Sequence[Value] | None = None
+    columns: Pointer | None = None
+
+    def column(self, b: Builder, k: Value, dtype: DType) -> Pointer:
+        """The address of column k."""
+        return b.offset(self.pointer, _numbered(b, self.columns, k) * self.inner_stride, dtype)
+
+    def offset(self, row: int) -> int | Value:
+        """Where a row begins in a column."""
+        return row * self.row_stride if self.rows is None else self.rows[row] * self.row_stride
 
 
 @dataclass(frozen=True)
@@ -49,9 +62,11 @@ class RightPanel:
 
     def row(self, b: Builder, k: Value, dtype: DType) -> Pointer:
         """The address of row k."""
-        if self.rows is not None:
-            k = b.cast(b.load(self.rows, INT32, k), INDEX)
-        return b.offset(self.pointer, k * self.stride, dtype)
+        return b.offset(self.pointer, _numbered(b, self.rows, k) * self.stride, dtype)
+
+
+def _numbered(b: Builder, numbers: Pointer | None, k: Value) -> Value:
+    return k if numbers is None else b.cast(b.load(numbers, INT32, k), INDEX)
 
 
 def accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:
@@ -94,9 +109,9 @@ def accumulate(
                 load_row(b, row_pointer, dtype, index * b.lanes(dtype), width, right.padded)
                 for index, width in enumerate(widths)
             ]
-            element = b.offset(left.pointer, (k + u) * left.inner_stride, dtype)
+            element = left.column(b, k + u, dtype)
             for r in range(rows):
-                scalar = b.load(element, dtype, r * left.row_stride)
+                scalar = b.load(element, dtype, left.offset(r))
                 current[r] = [b.fma(scalar, v, total) for v, total in zip(vectors, current[r], strict=True)]
         for variables, values in zip(sums, current, strict=True):
             for variable, value in zip(variables, values, strict=True):

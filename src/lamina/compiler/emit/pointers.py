@@ -154,7 +154,15 @@ def _kernel_text(kernel: Kernel, plan: Plan) -> str:
 
     members = [visit(member) for member in kernel.members]
     stores = [(names[node], len(plan.places[node])) for node in kernel.stores]
-    head = (kernel.kind, kernel.domain, kernel.reduced, plan.partitions[kernel], members, stores)
+    head = (
+        kernel.kind,
+        kernel.domain,
+        kernel.reduced,
+        kernel.reads_data,
+        plan.partitions[kernel],
+        members,
+        stores,
+    )
     return "\n".join([repr(head), *lines])
 
 

@@ -22,6 +22,8 @@ __all__ = [
 
 _LONG = 8  # more operations than this are written once in a loop, not once for each vector of the tile
 _EXPENSIVE = 8
+_FEWEST_COLUMNS = 64
+"""Looking for zero columns costs about as much as two columns of the product."""
 
 
 def contraction_of(kernel: Kernel) -> Contraction:
@@ -36,7 +38,10 @@ def contraction_of(kernel: Kernel) -> Contraction:
         return Contraction(columns, inner, rows, anchor.dtype, (inner, 1), rows, long_epilogue=is_long)
     inner = right.shape[-2]
     strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
-    return Contraction(rows, inner, columns, anchor.dtype, strides, columns, long_epilogue=is_long)
+    skips_zeros = kernel.reads_data and len(anchor.shape) == 2 and columns >= _FEWEST_COLUMNS
+    return Contraction(
+        rows, inner, columns, anchor.dtype, strides, columns, long_epilogue=is_long, skips_zeros=skips_zeros
+    )
 
 
 def _epilogue_length(kernel: Kernel) -> int:
