@@ -116,7 +116,8 @@ class _Formulas:
         return self._temporaries.setdefault(node, f"t{len(self._temporaries)}")
 
     def _input(self, slot: int) -> str:
-        return self._inputs.get(slot, f"input{slot}")
+        name = self._inputs.get(slot, f"input{slot}")
+        return f"{name}.T" if slot in self._plan.held else name
 
     def _formula(self, node: Node, kernel: Kernel) -> str:
         text = self._expression(node, set(kernel.members), top=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -128,13 +128,15 @@ class Graph:
     """What one step computes.
 
     `results` are returned; `writes` give the new contents of input buffers by slot. `inputs` are the types of the
-    buffers by slot, `scalars` the dtypes of the per-step numbers.
+    buffers by slot, `scalars` the dtypes of the per-step numbers. The matrices in the slots `transposed` are held
+    transposed while steps run: what reads or writes them has the transposed shape.
     """
 
     results: list[Node]
     writes: dict[int, Node]
     inputs: list[tuple[tuple[int, ...], np.dtype]]
     scalars: list[np.dtype]
+    transposed: frozenset[int] = frozenset()
 
     @property
     def roots(self) -> list[Node]:
@@ -149,13 +151,18 @@ class Graph:
         """The graph with roots replaced."""
         results = [new.get(n, n) for n in self.results]
         writes = {slot: new.get(n, n) for slot, n in self.writes.items()}
-        return Graph(results, writes, self.inputs, self.scalars)
+        return replace(self, results=results, writes=writes)
+
+    def type_of(self, slot: int) -> tuple[tuple[int, ...], np.dtype]:
+        """The shape and dtype of an input buffer as steps see it."""
+        shape, dtype = self.inputs[slot]
+        return (shape[::-1] if slot in self.transposed else shape), dtype
 
     def verify(self) -> None:
         """Raise `AssertionError` if a node's type is not what its operator infers, or a slot does not exist."""
         for node in self.nodes():
             if isinstance(node.op, Input):
-                assert self.inputs[node.op.slot] == (node.shape, node.dtype), node
+                assert self.type_of(node.op.slot) == (node.shape, node.dtype), node
             elif isinstance(node.op, Scalar):
                 assert self.scalars[node.op.slot] == node.dtype, node
                 assert node.shape == (), node
@@ -166,7 +173,7 @@ class Graph:
                     inferred,
                 )
         for slot, node in self.writes.items():
-            assert self.inputs[slot] == (node.shape, node.dtype), (slot, node)
+            assert self.type_of(slot) == (node.shape, node.dtype), (slot, node)
 
     def text(self) -> str:
         """The graph, a line a node, numbered from 0: the same text for the same graph in every process."""
@@ -178,6 +185,7 @@ class Graph:
             lines.append(f"{names[node]:>5} {node.dtype}[{shape}] = {_expression(node, names)}")
         lines.append("return " + ", ".join(names[n] for n in self.results))
         lines += [f"write input {slot} <- {names[n]}" for slot, n in self.writes.items()]
+        lines += [f"input {slot} is held transposed" for slot in sorted(self.transposed)]
         return "\n".join(lines)
 
 

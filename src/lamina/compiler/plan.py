@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lamina.compiler.fuse import Kernel, is_alias, only_moves_ones
 from lamina.compiler.graph import Graph, Input, Node, Scalar
@@ -38,12 +38,16 @@ class Partition:
 
 @dataclass
 class Plan:
-    """The kernels in order, with a place for each stored node, and which of them wait at a barrier first."""
+    """The kernels in order, with a place for each stored node, and which of them wait at a barrier first.
+
+    `held`: for each input that is held transposed, by its slot, where in the arena.
+    """
 
     kernels: list[Kernel]
     places: dict[Node, list[Place]]
     arena_bytes: int
     partitions: dict[Kernel, Partition]
+    held: dict[int, int] = field(default_factory=dict)
     barriers: set[Kernel] = field(default_factory=set)
 
 
@@ -58,7 +62,7 @@ def separate_roots(graph: Graph) -> Graph:
         return node
 
     writes = {slot: own(node) for slot, node in graph.writes.items()}
-    return Graph([own(node) for node in graph.results], writes, graph.inputs, graph.scalars)
+    return replace(graph, results=[own(node) for node in graph.results], writes=writes)
 
 
 def plan(graph: Graph, kernels: list[Kernel], product_steps: Callable[[Kernel], tuple[int, int]]) -> Plan:
@@ -71,7 +75,11 @@ def plan(graph: Graph, kernels: list[Kernel], product_steps: Callable[[Kernel], 
     places = ordering.places
     arena_bytes = _allocate(ordered, places, ordering.reads)
     partitions = {k: _partition(k, product_steps) for k in ordered}
-    result = Plan(ordered, places, arena_bytes, partitions)
+    held: dict[int, int] = {}
+    for slot in sorted(graph.transposed):
+        held[slot] = arena_bytes
+        arena_bytes += _rounded(graph.writes[slot].nbytes)
+    result = Plan(ordered, places, arena_bytes, partitions, held)
     result.barriers = _barriers(result, ordering.reads)
     return result
 

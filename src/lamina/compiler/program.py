@@ -13,6 +13,7 @@ from typing import Any
 from lamina.compiler import debug
 from lamina.compiler.fuse import Kernel, fuse
 from lamina.compiler.graph import Graph, Node
+from lamina.compiler.hold_transposed import hold_transposed
 from lamina.compiler.layout_products import lay_out_products
 from lamina.compiler.plan import Plan, plan, separate_roots
 from lamina.compiler.simplify import simplify
@@ -54,7 +55,7 @@ def build(captured: Graph, rows: dict[int, int]) -> Program:
 
     start = time.perf_counter()
     graph = captured
-    for one_pass in _PASSES:
+    for one_pass in _PASSES if rows else _PASSES_OF_ONE_STEP:
         graph = one_pass(graph)
         debug.show_graph(one_pass.__name__, graph)
         if VERIFY:
@@ -63,7 +64,10 @@ def build(captured: Graph, rows: dict[int, int]) -> Program:
     return _generate(graph, planned, rows, start)
 
 
-_PASSES: tuple[Callable[[Graph], Graph], ...] = (simplify, lay_out_products, separate_roots)
+_PASSES: tuple[Callable[[Graph], Graph], ...] = (simplify, hold_transposed, lay_out_products, separate_roots)
+
+_PASSES_OF_ONE_STEP = tuple(one_pass for one_pass in _PASSES if one_pass is not hold_transposed)
+"""For one step at a time: to transpose parameters and back would cost more than it saves."""
 
 
 def _generate(graph: Graph, planned: Plan, rows: dict[int, int], start: float) -> Program:
@@ -71,11 +75,11 @@ def _generate(graph: Graph, planned: Plan, rows: dict[int, int], start: float) -
     from lamina.compiler.emit import Layout, emit_program, kernel_names, scratch_bytes
     from lamina.compiler.run import load
 
-    layout = Layout.of(graph, rows)
+    layout = Layout.of(graph, rows, planned.held)
 
     def make_ir() -> Module:
         module = Module()
-        emit_program(module, planned, layout)
+        emit_program(module, graph, planned, layout)
         return module
 
     names = dict.fromkeys(kernel_names(planned))

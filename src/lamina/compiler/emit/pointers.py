@@ -6,7 +6,8 @@ written once: the layers of a deep network cost no more to compile than one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lamina.compiler.fuse import Kernel
 from lamina.compiler.graph import Constant, Graph, Input, Node, Scalar
@@ -28,12 +29,14 @@ class Layout:
     """The table of pointers that a compiled step gets, in this order:
 
     control (int64 first step, int64 number of steps), the steps' numbers (8 bytes each), inputs, results, arena,
-    scratch. `strides` says by how many bytes an entry moves from one step to the next.
+    scratch. `strides` says by how many bytes an entry moves from one step to the next. `held` says where in the arena
+    inputs are held transposed.
     """
 
     inputs: int
     results: int
     strides: tuple[int, ...]
+    held: Mapping[int, int] = field(default_factory=dict[int, int])
 
     CONTROL = 0
     NUMBERS = 1
@@ -56,18 +59,20 @@ class Layout:
         return self.scratch + 1
 
     @classmethod
-    def of(cls, graph: Graph, rows: dict[int, int]) -> Layout:
-        """For a graph; `rows`: inputs of which each step takes the next so many bytes."""
+    def of(cls, graph: Graph, rows: dict[int, int], held: Mapping[int, int]) -> Layout:
+        """For a graph; `rows`: inputs of which each step takes the next so many bytes; `held`: see `Plan`."""
         inputs, results = len(graph.inputs), len(graph.results)
         strides = [0, 8 * len(graph.scalars)]
         strides += [rows.get(slot, 0) for slot in range(inputs)]
         strides += [node.nbytes for node in graph.results]
-        return cls(inputs, results, (*strides, 0, 0))
+        return cls(inputs, results, (*strides, 0, 0), held)
 
     def slot(self, place: Place) -> Slot:
         """Where a place is."""
         if place.kind == "arena":
             return Slot(self.arena, place.number)
+        if place.kind == "input" and place.number in self.held:
+            return Slot(self.arena, self.held[place.number])
         base = self.FIRST_INPUT if place.kind == "input" else self.first_result
         return Slot(base + place.number)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lamina.compiler.codegen import INDEX, KERNEL_ARGUMENTS, Builder, Module, Pointer, Value
+from lamina.compiler.codegen.transpose import emit_transpose
 from lamina.compiler.emit.fills import emit_fill
 from lamina.compiler.emit.maps import emit_map
 from lamina.compiler.emit.pointers import Frame, Layout, kernel_names
@@ -22,12 +23,13 @@ from lamina.compiler.emit.scatters import emit_scatter
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.evaluate import Evaluator, Memory
 from lamina.compiler.fuse import Kernel
-from lamina.compiler.graph import Constant, Node, Scalar
+from lamina.compiler.graph import Constant, Graph, Node, Scalar
 from lamina.compiler.plan import Plan
 
 __all__ = ["emit_program", "scratch_bytes"]
 
 _BYTE = np.dtype(np.int8)
+_LINE_BYTES = 64
 
 
 def scratch_bytes(plan: Plan) -> int:
@@ -36,7 +38,7 @@ def scratch_bytes(plan: Plan) -> int:
     return max((rounded_scratch(contraction_of(k).scratch_bytes) for k in products), default=0)
 
 
-def emit_program(module: Module, plan: Plan, layout: Layout) -> None:
+def emit_program(module: Module, graph: Graph, plan: Plan, layout: Layout) -> None:
     """Write ``step``, which runs a number of steps, and a function for each kind of kernel."""
     names = kernel_names(plan)
     frames = [Frame.of(plan, kernel, layout) for kernel in plan.kernels]
@@ -46,18 +48,25 @@ def emit_program(module: Module, plan: Plan, layout: Layout) -> None:
             written.add(name)
             with module.function(name, KERNEL_ARGUMENTS) as b:
                 _emit_kernel(b, plan, kernel, frame)
+    written.clear()
+    for rows, columns, dtype in sorted({_held_type(graph, slot) for slot in plan.held}):
+        for shape in dict.fromkeys([(rows, columns), (columns, rows)]):
+            if (name := _transposed_copy(*shape, dtype)) not in written:
+                written.add(name)
+                _emit_transposed_copy(module, name, *shape, dtype)
     with module.function("step") as b:
-        _emit_steps(b, plan, names, frames, layout)
+        _emit_steps(b, plan, graph, names, frames, layout)
 
 
 def _emit_steps(
-    b: Builder, plan: Plan, names: Sequence[str], frames: Sequence[Frame], layout: Layout
+    b: Builder, plan: Plan, graph: Graph, names: Sequence[str], frames: Sequence[Frame], layout: Layout
 ) -> None:
     table = b.pointer_argument("arguments")
     control = b.load_pointer(table, Layout.CONTROL)
     first = b.load(control, INDEX, 0)
     last = b.add(first, b.load(control, INDEX, 1))
     memory = [b.stack_slot(f"[{len(frame.slots)} x ptr]", 64) for frame in frames]
+    _copy_held(b, graph, plan, layout, enters=True)
     with b.loop(first, last) as step:
         entries = [b.load_pointer(table, entry) for entry in range(layout.entries)]
         for entry, stride in enumerate(layout.strides):
@@ -72,6 +81,43 @@ def _emit_steps(
                 b.barrier()
             b.call(name, where, b.argument("thread"), b.argument("threads"))
         b.barrier()
+    _copy_held(b, graph, plan, layout, enters=False)
+
+
+def _copy_held(b: Builder, graph: Graph, plan: Plan, layout: Layout, *, enters: bool) -> None:
+    """Transpose the held inputs from their buffers into the arena, or back."""
+    table = b.pointer_argument("arguments")
+    arena = b.load_pointer(table, layout.arena)
+    for slot, offset in plan.held.items():
+        buffer = b.load_pointer(table, Layout.FIRST_INPUT + slot)
+        inside = b.offset(arena, offset, _BYTE)
+        rows, columns, dtype = _held_type(graph, slot)
+        source, destination = (buffer, inside) if enters else (inside, buffer)
+        shape = (rows, columns) if enters else (columns, rows)
+        name = _transposed_copy(*shape, dtype)
+        b.call(name, source, destination, b.argument("thread"), b.argument("threads"))
+    if plan.held:
+        b.barrier()
+
+
+def _held_type(graph: Graph, slot: int) -> tuple[int, int, str]:
+    (rows, columns), dtype = graph.inputs[slot]
+    return rows, columns, dtype.str
+
+
+def _transposed_copy(rows: int, columns: int, dtype: str) -> str:
+    """The name of the function that copies a matrix of this type transposed."""
+    return f"transpose_{rows}x{columns}_{np.dtype(dtype).name}"
+
+
+def _emit_transposed_copy(module: Module, name: str, rows: int, columns: int, dtype: str) -> None:
+    """A function that copies a matrix transposed, shared among the threads by its columns."""
+    arguments = {"source": None, "destination": None, "thread": INDEX, "threads": INDEX}
+    kind = np.dtype(dtype)
+    with module.function(name, arguments, internal=True) as b:
+        source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
+        share = b.split(columns, _LINE_BYTES // kind.itemsize)
+        emit_transpose(b, kind, source, columns, destination, rows, (b.const(0), b.const(rows)), share)
 
 
 def _emit_kernel(b: Builder, plan: Plan, kernel: Kernel, frame: Frame) -> None:
