@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -138,9 +139,8 @@ class BaseMLP(BaseEstimator):
         if not continuing:
             self._fit_encoder(X, train_rows, settings)
         encoded = self._encoder.transform(X)
-        data = Data(encoded.numeric, encoded.codes, target, weights)
-        train = _rows(data, train_rows)
-        held_out = None if validation is None else _rows(data, validation)
+        train = Data(encoded.numeric, encoded.codes, target, weights, _part_of(target, train_rows))
+        held_out = None if validation is None else dataclasses.replace(train, rows=validation)
         if eval_set is not None:
             held_out = self._evaluation_data(eval_set)
         if settings["max_iter"] is None:
@@ -172,7 +172,7 @@ class BaseMLP(BaseEstimator):
         self, X: Any, target: np.ndarray, weights: Any, eval_set: Any, settings: Mapping[str, Any], rng: Any
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The training rows, and the validation rows (None without)."""
-        everything = np.arange(_length(X))
+        everything = np.arange(_length(X), dtype=np.int32)
         if weights is not None:
             everything = everything[weights > 0]
         if eval_set is not None or not settings["early_stopping"] or len(everything) < _FEWEST_FOR_VALIDATION:
@@ -182,13 +182,11 @@ class BaseMLP(BaseEstimator):
         return hold_out(everything, settings["validation_fraction"], self._stratification(target), rng)
 
     def _fit_encoder(self, X: Any, train_rows: np.ndarray, settings: Mapping[str, Any]) -> None:
-        from lamina.estimators.inputs import take_rows
-
         with warnings.catch_warnings():
             schema = infer(X, kinds=self.column_kinds)
         preprocess = settings["preprocess"]
         encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess)
-        self._encoder = encoder.fit(X if len(train_rows) == _length(X) else take_rows(X, train_rows))
+        self._encoder = encoder.fit(X, _part_of(X, train_rows))
 
     def _evaluation_data(self, eval_set: Any) -> Data:
         pair = eval_set[0] if isinstance(eval_set, list) else eval_set
@@ -212,7 +210,7 @@ class BaseMLP(BaseEstimator):
             normalization=settings["normalization"],
             ntk=settings["ntk"],
         )
-        self._network = build_network(architecture, train.numeric, train.codes, rng)
+        self._network = build_network(architecture, train, rng)
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0
@@ -250,7 +248,9 @@ class BaseMLP(BaseEstimator):
             )
 
     def _judge(self, held_out: Data) -> Callable[[np.ndarray], float]:
-        return lambda outputs: self._score_outputs(outputs, held_out.target, held_out.weights)
+        rows = held_out.chosen()
+        target, weights = held_out.target[rows], None if held_out.weights is None else held_out.weights[rows]
+        return lambda outputs: self._score_outputs(outputs, target, weights)
 
     def _note(self, epoch: Any, rows: int) -> None:
         self.loss_ = epoch.loss
@@ -354,13 +354,9 @@ def _enough_epochs(rows: int, batch: int) -> int:
     return min(max(-(-_ENOUGH_STEPS // steps), _FEWEST_EPOCHS), _MOST_EPOCHS)
 
 
-def _rows(data: Data, rows: np.ndarray) -> Data:
-    """Some rows of data; the data itself if these are all."""
-    if len(rows) == len(data):
-        return data
-    weights = None if data.weights is None else data.weights[rows]
-    codes = None if data.codes is None else data.codes[rows]
-    return Data(data.numeric[rows], codes, data.target[rows], weights)
+def _part_of(table: Any, rows: np.ndarray) -> np.ndarray | None:
+    """`rows`, or None if they are all the rows of the table."""
+    return None if len(rows) == _length(table) else rows
 
 
 def _length(X: Any) -> int:

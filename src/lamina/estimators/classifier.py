@@ -137,8 +137,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._multilabel:
             return np.ascontiguousarray(y, dtype=np.float32)
         y = column_or_1d(y)
-        codes = np.searchsorted(self.classes_, y)
-        known = self.classes_[np.minimum(codes, len(self.classes_) - 1)] == y
+        codes = np.searchsorted(self.classes_, y).astype(np.int32)
+        known = self.classes_[np.minimum(codes, len(self.classes_) - 1, out=codes)] == y
         if not np.all(known):
             unknown = np.unique(y[~known])[:5].tolist()
             raise ValueError(f"the target has classes that training did not have: {unknown}")

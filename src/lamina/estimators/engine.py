@@ -25,15 +25,30 @@ _PREDICT_ROWS = 1024
 
 @dataclass(frozen=True)
 class Data:
-    """Encoded rows: numeric float32 (n, inputs), codes int32 (n, q) or None, target float32, weights or None."""
+    """Encoded rows: numeric float32 (n, inputs), codes int32 (n, q) or None, target float32, weights or None.
+
+    `rows` (int32) are those that count, as the training or the validation rows of one table, so that neither part is
+    a copy; None: all.
+    """
 
     numeric: np.ndarray
     codes: np.ndarray | None
     target: np.ndarray
     weights: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.numeric)
+        return len(self.numeric) if self.rows is None else len(self.rows)
+
+    def shuffled(self, rng: np.random.Generator) -> np.ndarray:
+        """The rows that count in random order, int32."""
+        order = np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows.copy()
+        rng.shuffle(order)
+        return order
+
+    def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
+        """What picks the rows that count, or some of them, out of the arrays."""
+        return slice(begin, end) if self.rows is None else self.rows[begin:end]
 
 
 @dataclass(frozen=True)
@@ -142,7 +157,7 @@ class Trainer:
             self.network.load_state(self.best_state)
 
     def _epoch(self, data: Data, arrays: list[NDArray], batch: int, number: int) -> float:
-        order = self._rng.permutation(len(data)).astype(np.int32)
+        order = data.shuffled(self._rng)
         whole = len(order) // batch * batch
         report = None if self._progress is None else lambda done, of: self._report(number, done, of)
         losses = self._run(order[:whole].reshape(-1, batch), arrays, report)
@@ -246,8 +261,7 @@ class Trainer:
 def _as_arrays(data: Data) -> list[NDArray]:
     """The data as arrays that share its memory."""
     parts = [data.numeric, data.codes, data.target, data.weights]
-    return [nd.from_numpy(np.ascontiguousarray(x), zero_copy=False) if not x.flags.writeable else nd.from_numpy(x)
-            for x in parts if x is not None and x.shape[-1]]  # fmt: skip
+    return [nd.from_numpy(x) for x in parts if x is not None and x.shape[-1]]
 
 
 def outputs_of(network: Network, data: Data) -> np.ndarray:
@@ -259,12 +273,12 @@ def outputs_of(network: Network, data: Data) -> np.ndarray:
     rows = min(_PREDICT_ROWS, 1 << max(len(data) - 1, 0).bit_length())
     results: list[np.ndarray] = []
     for begin in range(0, len(data), rows):
-        part = slice(begin, begin + rows)
-        count = len(data.numeric[part])
-        inputs = [nd.array(_padded(data.numeric[part], rows))]
+        part = data.chosen(begin, begin + rows)
+        numeric = data.numeric[part]
+        inputs = [nd.array(_padded(numeric, rows))]
         if codes is not None:
             inputs.append(nd.array(_padded(codes[part], rows), dtype=np.int32))
-        results.append(forward(*inputs).asnumpy()[:count])
+        results.append(forward(*inputs).asnumpy()[: len(numeric)])
     return np.concatenate(results) if results else np.zeros((0, network.architecture.outputs), np.float32)
 
 

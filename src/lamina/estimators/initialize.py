@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 
 from lamina import nd
+from lamina.estimators.engine import Data
 from lamina.estimators.network import Architecture, Network
 
 __all__ = ["build_network"]
@@ -21,9 +22,7 @@ _RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1}
 """RealMLP-TD's factors on the learning rate (arXiv 2407.04491, Table A.1)."""
 
 
-def build_network(
-    architecture: Architecture, numeric: np.ndarray, codes: np.ndarray | None, rng: np.random.Generator
-) -> Network:
+def build_network(architecture: Architecture, data: Data, rng: np.random.Generator) -> Network:
     """A network with initial values.
 
     With `architecture.ntk`: W ~ N(0, 1), each unit rescaled so that its z has standard deviation 1 on the training
@@ -35,10 +34,10 @@ def build_network(
     if not architecture.ntk:
         _add_plain_layers(network, rng)
         return network
-    rows = rng.choice(len(numeric), min(_ROWS, len(numeric)), replace=False)
-    x = network.embed(
-        nd.array(numeric[rows]), None if codes is None else nd.array(codes[rows], dtype=np.int32)
-    )
+    rows = rng.choice(len(data), min(_ROWS, len(data)), replace=False)
+    rows = rows if data.rows is None else data.rows[rows]
+    codes = None if data.codes is None else nd.array(data.codes[rows], dtype=np.int32)
+    x = network.embed(nd.array(data.numeric[rows]), codes)
     for i, activation in enumerate([*architecture.activations(), None]):
         width = _widths(architecture)[i + 1]
         _add_fitted_layer(network, i, x.asnumpy(), width, rng)

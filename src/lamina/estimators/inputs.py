@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_inputs", "hold_out", "is_frame", "take_rows"]
+__all__ = ["check_inputs", "hold_out", "is_frame"]
+
+
+_AS_THEY_ARE = [np.float64, *(np.dtype(code) for code in "?bBhHiIlLef")]
+"""The types of numbers that arrays keep, so that a table of bytes need not be copied; others become float64."""
 
 
 def is_frame(X: Any) -> bool:
@@ -28,7 +32,7 @@ def check_inputs(
         return X, y
     options: dict[str, Any] = {
         "accept_sparse": ["csr", "csc"],
-        "dtype": [np.float32, np.float64],
+        "dtype": _AS_THEY_ARE,
         "ensure_all_finite": "allow-nan",
         "reset": reset,
     }
@@ -41,15 +45,6 @@ def _same_length(X: Any, y: Any) -> None:
     rows, targets = X.shape[0], len(y)
     if rows != targets:
         raise ValueError(f"Found input variables with inconsistent numbers of samples: [{rows}, {targets}]")
-
-
-def take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Some rows of an array, a sparse matrix, or a data frame."""
-    if not is_frame(X):
-        return X[rows]
-    import narwhals as nw
-
-    return nw.from_native(X, eager_only=True)[rows.tolist()].to_native()
 
 
 def hold_out(
@@ -67,4 +62,6 @@ def hold_out(
     validation = np.sort(np.concatenate(held))
     if not len(validation):
         return rows, rows[:0]
-    return np.setdiff1d(rows, validation), validation
+    stays = np.ones(len(classes), bool)
+    stays[validation] = False
+    return rows[stays[rows]], validation

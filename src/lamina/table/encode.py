@@ -25,7 +25,7 @@ __all__ = ["Encoded", "TableEncoder"]
 
 FORMAT_VERSION = 1
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17
 """Elements that a temporary array may have."""
 
 
@@ -111,35 +111,41 @@ class TableEncoder:
         self._fill = np.zeros(self.n_numbers)
         self._fitted = False
 
-    def fit(self, data: Any) -> TableEncoder:
+    def fit(self, data: Any, rows: np.ndarray | None = None) -> TableEncoder:
         """Learn medians and scales from a training table; returns the encoder itself.
+
+        Args:
+            data: the table.
+            rows: positions of the rows to learn from, such as those that are not held out; None for all.
 
         Raises:
             DataError: the table does not fit the schema, or has no rows.
         """
         table = check(self.schema, data)
-        if not table.rows:
+        if not (table.rows if rows is None else len(rows)):
             raise DataError("the table has no rows (0 samples); scaling needs at least 1")
-        centers, factors = self._statistics(table)
+        centers, factors = self._statistics(table, rows)
         self._fill = centers[: self.n_numbers].copy()
         if self.robust_scale:
             self._center, self._factor = centers, factors
         self._fitted = True
         return self
 
-    def _statistics(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
-        """The median of each encoded column, and the factor that scales it."""
+    def _statistics(self, table: Table, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """The median of each encoded column over `rows`, and the factor that scales it."""
+        counted = slice(None) if rows is None else rows
         pairs: list[tuple[float, float]] = []
         if table.matrix is not None:
-            centers, factors = matrix_statistics(table.matrix)
+            centers, factors = matrix_statistics(table.matrix, rows)
             pairs += zip(centers.tolist(), factors.tolist(), strict=True)
         else:
-            pairs += [robust_statistics(table.column(column.name).numbers()) for column in self._numbers]
+            numbers = (table.column(column.name).numbers() for column in self._numbers)
+            pairs += [robust_statistics(values[counted]) for values in numbers]
         for column in self._gaps:
-            missing = table.column(column.name).missing()
-            pairs.append(count_statistics(np.array([0, 1]), np.array([table.rows - missing, missing])))
+            missing = np.isnan(table.column(column.name).numbers()[counted])
+            pairs.append(count_statistics(np.array([0, 1]), np.bincount(missing, minlength=2)))
         for column in self._one_hot:
-            pairs += _one_hot_statistics(column, table.column(column.name))
+            pairs += _one_hot_statistics(column, _codes(column, table.column(column.name))[counted])
         statistics = np.array(pairs, np.float64).reshape(-1, 2)
         return statistics[:, 0].copy(), statistics[:, 1].copy()
 
@@ -299,15 +305,9 @@ def _codes(expected: ColumnSchema, column: Column) -> np.ndarray:
     return column.mapped(lambda value: lookup.get(value_name(value), 0), np.int32)
 
 
-def _one_hot_statistics(expected: ColumnSchema, column: Column) -> list[tuple[float, float]]:
-    counts = dict.fromkeys(expected.categories, 0)
-    for value, count in column.value_counts():
-        name = value_name(value)
-        if name in counts:
-            counts[name] += count
-    rows = np.array([counts[name] for name in expected.categories])
+def _one_hot_statistics(expected: ColumnSchema, codes: np.ndarray) -> list[tuple[float, float]]:
+    """Statistics of each one-hot column, from the `_codes` of the rows."""
+    unknown, *rows = np.bincount(codes, minlength=len(expected.categories) + 1).tolist()
     if len(rows) == 2:
-        return [
-            count_statistics(np.array([-1, 0, 1]), np.array([rows[0], len(column) - rows.sum(), rows[1]]))
-        ]
-    return [count_statistics(np.array([0, 1]), np.array([len(column) - n, n])) for n in rows]
+        return [count_statistics(np.array([-1, 0, 1]), np.array([rows[0], unknown, rows[1]]))]
+    return [count_statistics(np.array([0, 1]), np.array([len(codes) - n, n])) for n in rows]

@@ -12,7 +12,7 @@ from lamina.errors import DataError
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.messages import closest, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
-from lamina.table.tables import Table, as_table, dense
+from lamina.table.tables import Table, as_table, by_column, dense
 from lamina.table.target import infer_target, target_column
 from lamina.table.values import MISSING_TOKENS, is_date, number_in
 
@@ -286,6 +286,7 @@ def _warn_of_mixture(column: Column, counts: list[tuple[object, int]]) -> None:
 def _matrix_columns(matrix: Any, names: tuple[str, ...], choices: dict[str, Choice]) -> list[ColumnSchema]:
     """The columns of an array of numbers, whose ranges are found for all columns at once."""
     # NaN or infinite where the column has such a value.
+    matrix = by_column(matrix)
     low, high = (dense(extreme).ravel() for extreme in (matrix.min(axis=0), matrix.max(axis=0)))
     type_name = str(matrix.dtype)
     columns: list[ColumnSchema] = []

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from lamina.table.tables import dense
+from lamina.table.tables import by_column, dense
 
 __all__ = ["count_statistics", "matrix_statistics", "robust_statistics", "smooth_clip"]
 
 _QUANTILES = (0.25, 0.5, 0.75)
-_BLOCK = 1 << 21
+_BLOCK = 1 << 19
 """Elements that a temporary array may have."""
 
 
@@ -36,26 +36,28 @@ def robust_statistics(values: np.ndarray) -> tuple[float, float]:
     return float(centers[0]), float(factors[0])
 
 
-def matrix_statistics(matrix: Any) -> tuple[np.ndarray, np.ndarray]:
+def matrix_statistics(matrix: Any, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Medians and factors (float64, 1-D) of the columns of a matrix (rows, columns) with at least one row.
 
-    The matrix is an array or in SciPy's sparse column format. A column with NaN gets its statistics from the
-    other values.
+    The matrix is an array or in one of SciPy's sparse formats; `rows`: the rows that count (None: all). A column with
+    NaN gets its statistics from the other values.
     """
-    rows, columns = matrix.shape
+    matrix = by_column(matrix)
+    columns = matrix.shape[1]
+    counted = slice(None) if rows is None else rows
     centers, factors = np.zeros(columns), np.zeros(columns)
-    width = max(1, _BLOCK // rows)
+    width = max(1, _BLOCK // matrix.shape[0])
     for start in range(0, columns, width):
         part = slice(start, start + width)
         # Each column contiguous, so that finding a quantile runs through memory in order.
-        block = np.array(dense(matrix[:, part]).T, order="C")
+        block = np.array(dense(matrix[:, part]).T[:, counted], order="C")
         if matrix.dtype.kind in "bu" and matrix.dtype.itemsize == 1:
             summary = np.stack([_summary_of_bytes(column) for column in block], axis=1)
         else:
             summary = _summary(block)
         centers[part], factors[part] = _center_and_factor(summary)
     for j in np.flatnonzero(np.isnan(centers)):
-        centers[j], factors[j] = robust_statistics(dense(matrix[:, [j]]).ravel())
+        centers[j], factors[j] = robust_statistics(dense(matrix[:, [j]]).ravel()[counted])
     return centers, factors
 
 

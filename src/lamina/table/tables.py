@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, SeriesColumn, import_narwhals
 from lamina.table.messages import listed
 
-__all__ = ["Table", "as_table", "dense"]
+__all__ = ["Table", "as_table", "by_column", "dense"]
 
 
 class Table:
@@ -102,16 +103,20 @@ def _array_table(array: np.ndarray) -> Table:
 def _sparse_table(data: Any) -> Table:
     if data.dtype.kind == "c":
         raise DataError("Complex data not supported: give the real and the imaginary part a column each")
-    columns = data.tocsc()
-    columns.sum_duplicates()
     names = [f"x{i}" for i in range(data.shape[1])]
+    columns = cache(lambda: by_column(data))
     return Table(
         names,
         data.shape[0],
-        lambda i: ArrayColumn(names[i], dense(columns[:, [i]]).ravel()),
+        lambda i: ArrayColumn(names[i], dense(columns()[:, [i]]).ravel()),
         named=False,
-        matrix=columns,
+        matrix=data,
     )
+
+
+def by_column(matrix: Any) -> Any:
+    """A `Table.matrix` in a form whose columns are quickly taken: an array as it is, sparse ones by column."""
+    return matrix if isinstance(matrix, np.ndarray) else matrix.tocsc()
 
 
 def dense(matrix: Any) -> np.ndarray:

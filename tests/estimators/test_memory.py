@@ -1,0 +1,67 @@
+"""What training allocates beside the table, which is never copied by rows."""
+
+import tracemalloc
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.sparse
+
+from lamina import MLPClassifier, MLPRegressor
+
+ROWS, COLUMNS = 200_000, 40
+ENCODED = 4 * ROWS * COLUMNS
+SMALL = {"hidden_layer_sizes": (4,), "batch_size": 10_000, "max_iter": 2, "random_state": 0}
+rng = np.random.default_rng(0)
+X = rng.random((ROWS, COLUMNS), np.float32)
+Y = rng.integers(3, size=ROWS)
+TABLES = {
+    "float32": X,
+    "bytes": (255 * X).astype(np.uint8),
+    "gaps": np.where(X < 0.1, np.nan, X),
+    "sparse": scipy.sparse.csr_matrix(np.where(X < 0.1, X, 0)),
+    "frame": pl.DataFrame(dict(zip(map(str, range(COLUMNS)), X.T, strict=True))),
+}
+
+
+def peak(fit, *data, **named):
+    """The most that is allocated at one time while `fit` runs, in encoded sizes of the table."""
+    tracemalloc.start()
+    try:
+        fit(*data, **named)
+        return tracemalloc.get_traced_memory()[1] / ENCODED
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm():
+    """What the first training of a process imports and compiles is not counted."""
+    MLPClassifier(**SMALL).fit(X[:40], Y[:40])
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_training_takes_half_of_the_table_beside_its_encoding(table):
+    model = MLPClassifier(**SMALL, number_embedding=False)
+    columns = 2 * COLUMNS if table == "gaps" else COLUMNS  # each column gets another that says where
+    assert peak(model.fit, TABLES[table], Y, sample_weight=rng.random(ROWS)) < 1.5 * columns / COLUMNS
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_float32_is_its_own_encoding_where_nothing_is_to_be_done(early_stopping):
+    model = MLPRegressor(**SMALL, preset="sklearn", early_stopping=early_stopping)
+    assert peak(model.fit, X, X[:, 0]) < 0.5
+    assert peak(model.partial_fit, X, X[:, 0]) < 0.5
+    assert peak(model.predict, X) < 0.5
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_table_that_must_not_be_written_is_not_copied_either(tmp_path):
+    np.save(tmp_path / "table.npy", X)
+    mapped = np.load(tmp_path / "table.npy", mmap_mode="r")  # as joblib's processes get it
+    model = MLPRegressor(**SMALL, preset="sklearn")
+    assert peak(model.fit, mapped, X[:, 0]) < 0.5
+    np.testing.assert_array_equal(
+        MLPRegressor(**SMALL, preset="sklearn").fit(X, X[:, 0]).predict(X), model.predict(X)
+    )
