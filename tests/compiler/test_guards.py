@@ -196,3 +196,16 @@ def test_a_replaced_buffer_is_followed_without_a_new_capture() -> None:
     weight._data = np.array([3.0], np.float32)
     assert value(compiled(nd.ones((1,)))) == 3.0
     assert len(calls) == 1
+
+
+def test_a_variable_that_was_deleted_is_noticed() -> None:
+    w = nd.ones((2,))
+
+    @lamina.compile
+    def f(x: Any) -> Any:
+        return x + w  # noqa: F821
+
+    f(nd.ones((2,)))
+    del w
+    with pytest.raises(NameError):
+        f(nd.ones((2,)))

@@ -13,7 +13,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from lamina.compiler.arguments import Arguments, Overlap, rebuild
+from lamina.compiler.arguments import Arguments, Overlap, Signature, rebuild
 from lamina.compiler.capture import Capture, Captured, Uncompilable, tracing
 from lamina.compiler.debug import compilation_enabled
 from lamina.compiler.guards import Guards
@@ -42,6 +42,7 @@ class CompiledFunction:
         self._entries: OrderedDict[Any, Any] = OrderedDict()
         self._fixed: frozenset[int] = frozenset()
         self._closure: frozenset[int] = frozenset()
+        self._latest: tuple[Any, Signature, bool] | None = None  # what ran last
         self._eager: set[Any] = set()  # keys of `_entries` for which there is no compiled form
         self.pullbacks: dict[Any, Any] = {}
         self._lock = threading.RLock()
@@ -59,15 +60,31 @@ class CompiledFunction:
             from lamina.compiler.differentiate import call_recorded
 
             return call_recorded(self, args, kwargs)
-        values, names = ([*args, *kwargs.values()], tuple(kwargs)) if kwargs else (args, ())
-        entry, taken = self.specialize(values, names)
+        entry, arrays, numbers = self._recognize(args, kwargs)
         if entry is None:
             return self._function(*args, **kwargs)
         try:
-            return entry.run(taken.arrays, taken.numbers)
+            return entry.run(arrays, numbers)
         except Overlap as overlap:
             self._run_eagerly_once(str(overlap))
             return self._function(*args, **kwargs)
+
+    def _recognize(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, Sequence[Array], Sequence[Any]]:
+        """The specialization for a call (None: it must run eagerly), its arrays and its numbers."""
+        if self._latest is not None and not kwargs:
+            entry, signature, training = self._latest
+            taken = signature.take(args)
+            if taken is not None and training is state.training and entry.is_valid():
+                return entry, *taken
+        values, names = ([*args, *kwargs.values()], tuple(kwargs)) if kwargs else (args, ())
+        entry, arguments = self.specialize(values, names)
+        signature = (
+            Signature.of(args, self._fixed, self._closure) if entry is not None and not kwargs else None
+        )
+        self._latest = None if signature is None else (entry, signature, state.training)
+        return entry, arguments.arrays, arguments.numbers
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._attribute = name

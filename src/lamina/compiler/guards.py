@@ -36,11 +36,11 @@ class Guards:
             for container, key, value in self._items:
                 if container[key] is not value:
                     return False
-        except (KeyError, IndexError):
+            for cell, value in self._cells:
+                if cell.cell_contents is not value:
+                    return False
+        except (KeyError, IndexError, ValueError):  # gone, or a variable that was deleted
             return False
-        for cell, value in self._cells:
-            if cell.cell_contents is not value:
-                return False
         return all(len(container) == length for container, length in self._lengths)
 
     def name_of(self, array: Array) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler import debug
+from lamina.compiler.addresses import address_of
 from lamina.compiler.arguments import Overlap, sequence_like
 from lamina.compiler.capture import Captured, Result
 from lamina.compiler.guards import Guards
@@ -38,16 +39,20 @@ class Specialization:
         self._bound: list[np.ndarray | None] = [None] * len(self._arrays)
         self._used = _used_slots(program)
         self._closure = [slot for slot in self._used if slot not in set(self._slots)]
+        self._getters = list(captured.getters.items())
         self._written = [(slot, captured.arrays[slot]) for slot in captured.written]
         self._stale = [captured.arrays[slot] for slot in captured.stale]
         self._table = (ctypes.c_void_p * program.layout.entries)()
         self._address = ctypes.addressof(self._table)
-        self._control = np.zeros(2, np.int64)
-        self._table[0] = self._control.ctypes.data
+        self._control = (ctypes.c_int64 * 2)()
+        self._table[0] = ctypes.addressof(self._control)
         self._arena = _aligned(program.plan.arena_bytes)
         self._table[program.layout.arena] = self._arena.ctypes.data
-        self._first_result = program.layout.first_result
-        self._result_types = [(n.shape, n.dtype) for n in program.graph.results]
+        self._step, self._is_small = program.step, program.is_small
+        self._result_types = [
+            (entry, node.shape, node.dtype)
+            for entry, node in enumerate(program.graph.results, program.layout.first_result)
+        ]
         self._scratch = np.empty(0, np.uint8)
         self._scratch_threads = 0
         self._lock = threading.Lock()
@@ -55,14 +60,15 @@ class Specialization:
 
     def is_valid(self) -> bool:
         """Whether the arrays and constants that the function found outside are still the same objects."""
-        return self.guards.hold() and all(
-            getter() is self._arrays[slot] for slot, getter in self.captured.getters.items()
-        )
+        return self.guards.hold() and (not self._getters or self._sources_hold())
+
+    def _sources_hold(self) -> bool:
+        return all(getter() is self._arrays[slot] for slot, getter in self._getters)
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
         """One step. Returns what the function returns."""
         with self._lock:
-            values = self._number_values(numbers)
+            values = self._number_values(numbers) if self.captured.numbers else ()
             return self._wrap(self._execute(arrays, values, 1, ()))
 
     def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
@@ -87,23 +93,31 @@ class Specialization:
     def _execute(
         self, arrays: Sequence[Array], values: Sequence[float], steps: int, lead: tuple[int, ...]
     ) -> list[np.ndarray]:
-        program = self.program
+        """Point the table to this call's buffers, and run. `lead`: axes that come before those of each result."""
+        current, bound, table = self._arrays, self._bound, self._table
         for slot, array in zip(self._slots, arrays, strict=True):
-            self._arrays[slot] = array
-        bound, current = self._bound, self._arrays
-        changed = [slot for slot in self._used if current[slot]._data is not bound[slot]]
-        if changed:
-            self._bind(changed)
+            current[slot] = array
+        for slot in self._used:
+            if current[slot]._data is not bound[slot]:
+                self._bind([x for x in self._used if current[x]._data is not bound[x]])
+                break
         packed = self._pack(values) if values else None
-        results = [np.empty(lead + shape, dtype) for shape, dtype in self._result_types]
-        for i, result in enumerate(results, self._first_result):
-            self._table[i] = result.__array_interface__["data"][0]
-        self._control[1] = steps
-        threads = 1 if program.is_small else get_num_threads()
+        results: list[np.ndarray] = []
+        for entry, shape, dtype in self._result_types:
+            result = np.empty(lead + shape if lead else shape, dtype)
+            table[entry] = address_of(result)
+            results.append(result)
+        threads = 1 if self._is_small else get_num_threads()
         if threads > self._scratch_threads:
             self._make_scratch(threads)
-        run_on_threads(program.step, self._address, threads)
-        self._after(packed)
+        self._control[1] = steps
+        run_on_threads(self._step, self._address, threads)
+        del packed  # was read until here
+        self.runs += 1
+        if self._written or self._stale:
+            self._note_writes()
+        if self.runs == 1 and debug.level() >= 2:
+            debug.show(self.explain())
         return results
 
     def _bind(self, slots: Sequence[int]) -> None:
@@ -130,7 +144,7 @@ class Specialization:
         if not buffer.flags.c_contiguous:
             raise Overlap("an array is not contiguous in memory")
         self._bound[slot] = buffer
-        self._table[2 + slot] = buffer.__array_interface__["data"][0]
+        self._table[2 + slot] = address_of(buffer)
 
     def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""
@@ -160,15 +174,12 @@ class Specialization:
 
     # --- results -------------------------------------------------------------------------------------------------
 
-    def _after(self, _packed: Any) -> None:
+    def _note_writes(self) -> None:
         for _slot, array in self._written:
             array._note_write()
         for array in self._stale:
             if isinstance(array._data, np.ndarray):
                 array._data = StaleGradient(array.shape, array._data.dtype)
-        self.runs += 1
-        if self.runs == 1 and debug.level() >= 2:
-            debug.show(self.explain())
 
     def _wrap(self, results: list[np.ndarray]) -> Any:
         return fill_template(self.captured.result, results)

@@ -88,6 +88,9 @@ class NDArray(Array, Fluent):
 
     def asnumpy(self) -> np.ndarray:
         """A copy as a NumPy array."""
+        data = self._data
+        if state.trace is None and data.__class__ is np.ndarray:
+            return data.copy()  # pyright: ignore[reportAttributeAccessIssue]
         return self._concrete().copy()
 
     def asscalar(self) -> Any:

@@ -12,6 +12,9 @@ __all__ = ["TileShape", "choose_tile", "vector_widths"]
 
 _FMA_LATENCY = 4.0  # cycles, on every x86-64 and ARM core since about 2015
 _LOADS_PER_CYCLE = 2.0
+_MOST_VECTORS = (
+    8  # enough to hide the latency for a single row; wider tiles leave nothing to share among threads
+)
 _STEP_OVERHEAD = 0.5  # cycles for a step's counters and addresses
 
 
@@ -41,7 +44,7 @@ def choose_tile(machine: Machine, dtype: DType, rows: int, columns: int) -> Tile
     vectors = -(-columns // machine.lanes(dtype))
     candidates = [
         TileShape(tile_rows, tile_vectors)
-        for tile_vectors in range(1, min(vectors, machine.vector_registers // 2) + 1)
+        for tile_vectors in range(1, min(vectors, _MOST_VECTORS) + 1)
         for tile_rows in range(1, min(rows, _most_rows(machine, tile_vectors)) + 1)
     ]
     return min(candidates, key=lambda tile: (_cycles(machine, tile, rows, vectors), *_preference(tile)))
