@@ -141,6 +141,19 @@ def test_keys_that_do_not_fit(key: Any, message: str) -> None:
         nd.zeros((4, 3))[key]
 
 
+def test_a_single_element_takes_and_gives_arrays_of_shape_1() -> None:
+    counts, x = nd.zeros(3), nd.zeros((2, 2))
+    counts[1] += 1
+    counts[1] += 1
+    x[0, 1] = counts[1] * 2
+    x[1, 0] = np.ones((1, 1))
+    x[1, 1] = [3]
+    assert counts.asnumpy().tolist() == [0, 2, 0]
+    assert x.asnumpy().tolist() == [[0, 4], [1, 3]]
+    with pytest.raises(ShapeError, match=r"a value of shape \(2,\) does not fit: could not broadcast"):
+        x[0, 1] = nd.ones(2)
+
+
 def test_values_that_do_not_fit() -> None:
     x = nd.zeros((4, 3))
     with pytest.raises(ShapeError, match=r"a value of shape \(4,\) does not fit"):

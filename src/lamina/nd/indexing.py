@@ -81,13 +81,16 @@ def view(
 
 def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
     buffer = x._concrete() if isinstance(x._data, np.ndarray) else _renewed(x)
-    source = value._concrete() if isinstance(value, Array) else value
+    source = np.asarray(value) if isinstance(value, list | tuple) else value
+    source = source._concrete() if isinstance(source, Array) else source
     if is_advanced(parts):
         index = tuple([numpy_key(part) for part in parts])
     else:
         index = parts
         if parts != _WHOLE:
             parse_basic(x.shape, parts)  # for its error messages
+            if Ellipsis not in parts:
+                index = (*parts, Ellipsis)  # a single element is an array too: it takes a value of shape (1,)
     x._note_write()
     try:
         with np.errstate(all="ignore"):
