@@ -158,17 +158,18 @@ def grad(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     train_mode: bool = True,
-) -> Any:
-    """The gradients of `heads` by `variables`, returned and not written into their `grad`.
+) -> list[NDArray]:
+    """The gradients of `heads` by `variables`, as a list, and not written into their `grad`.
 
-    A variable is an array with `attach_grad`, or one that was computed on the way to the heads. With `create_graph`
-    the gradients are recorded themselves, so they can be differentiated again.
+    A variable is an array with `attach_grad`, or one that was computed on the way to the heads; a single one gives a
+    list of one, as in MXNet since 1.3. With `create_graph` the gradients are recorded themselves, so they can be
+    differentiated again.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([2.0])
     >>> x.attach_grad()
     >>> with autograd.record():
-    ...     slope = autograd.grad(x * x * x, x, create_graph=True)
+    ...     (slope,) = autograd.grad(x * x * x, x, create_graph=True)
     >>> slope.backward()
     >>> slope.asscalar().item(), x.grad.asscalar().item()
     (12.0, 12.0)
@@ -182,8 +183,7 @@ def grad(
             )
     with _Mode(create_graph, train_mode):
         found = gradients(outputs, _head_grads(outputs, head_grads), retain_graph=keep, inner=inputs)
-        result = [found[id(x)] if id(x) in found else zeros_like(x) for x in inputs]
-    return result[0] if isinstance(variables, NDArray) else result
+        return [found[id(x)] if id(x) in found else zeros_like(x) for x in inputs]
 
 
 def _as_list(arrays: NDArray | Sequence[NDArray]) -> list[NDArray]:

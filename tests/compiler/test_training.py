@@ -182,7 +182,7 @@ def test_autograd_grad_and_higher_derivatives_inside() -> None:
         x.attach_grad()
         with autograd.record():
             y = nd.exp(x) * x
-            first = autograd.grad(y, x, create_graph=True)
+            (first,) = autograd.grad(y, x, create_graph=True)
             total = first.sum()
         total.backward()
         return first, x.grad
