@@ -203,8 +203,8 @@ def ftrl() -> Step:
 CASES: dict[str, tuple[str, dict[str, Any], Callable[[], Step]]] = {
     "sgd": ("sgd", {}, sgd),
     "sgd momentum": ("sgd", {"momentum": 0.9}, lambda: sgd(0.9)),
-    "nag": ("nag", {}, nag),
-    "nag without momentum": ("nag", {"momentum": 0.0}, sgd),
+    "nag": ("nag", {"momentum": 0.9}, nag),
+    "nag without momentum": ("nag", {}, sgd),
     "signum": ("signum", {"wd_lh": 0.1}, lambda: signum(wd_lh=0.1)),
     "signsgd": ("signsgd", {"momentum": 0.0}, lambda: signum(0.0)),
     "adam": ("adam", {}, adam),

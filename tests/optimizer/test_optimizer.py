@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import lamina
 from lamina import nd, optimizer
-from lamina.errors import ParameterError
+from lamina.errors import ParameterError, TraceError
 from lamina.lr_scheduler import CosineScheduler, FactorScheduler
 
 
@@ -84,6 +85,56 @@ def test_an_optimizer_of_ones_own() -> None:
     assert moved(optimizer.create("halving")) == 0.5
     with pytest.raises(TypeError, match="Optimizer must override update"):
         optimizer.Optimizer().update(0, nd.ones(1), nd.ones(1), None)
+
+
+class _AsInMXNet(optimizer.Optimizer):
+    """Written as people wrote optimizers for MXNet 1.x."""
+
+    def update(self, index: int, weight: nd.NDArray, grad: nd.NDArray, state: None) -> None:
+        self._update_count(index)
+        lr, wd = self._get_lr(index), self._get_wd(index)
+        grad = grad * self.rescale_grad
+        if self.clip_gradient is not None:
+            grad = nd.clip(grad, -self.clip_gradient, self.clip_gradient)
+        weight[:] += -lr * (grad + wd * weight)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_optimizer_written_for_mxnet(compiled: bool) -> None:
+    settings = {"learning_rate": 0.5, "wd": 0.1, "clip_gradient": 0.25}
+    made, known = (
+        kind(lr_scheduler=FactorScheduler(2, 0.5), **settings) for kind in (_AsInMXNet, optimizer.SGD)
+    )
+    found, expected = nd.ones(2), nd.ones(2)
+    step = lamina.compile(lambda grad: made.update(0, found, grad, None))
+    for n in range(5):
+        grad = nd.array([n, -0.1])
+        step(grad) if compiled else made.update(0, found, grad, None)
+        known.update(0, expected, grad, None)
+        np.testing.assert_allclose(found.asnumpy(), expected.asnumpy(), rtol=1e-6)
+    assert made._index_update_count == {0: 5}
+    assert made.num_update == 5
+
+
+def test_a_count_of_updates_is_no_constant_of_a_compiled_step() -> None:
+    class Slower(optimizer.Optimizer):
+        def update(self, index: int, weight: nd.NDArray, grad: nd.NDArray, state: None) -> None:
+            self._update_count(index)
+            weight[:] = weight - self._get_lr(index) / self._index_update_count[index] * grad
+
+    made, weight = Slower(learning_rate=1.0), nd.ones(1)
+    for _ in range(2):
+        made.update(0, weight, nd.ones(1), None)
+    assert weight.asscalar() == -0.5
+    with pytest.raises(TraceError, match=r"Slower: the number of updates changes .* use self\._step_size"):
+        lamina.compile(lambda grad: made.update(0, weight, grad, None))(nd.ones(1))
+
+
+def test_positional_arguments_as_in_mxnet() -> None:
+    assert optimizer.SGD(0.9).momentum == optimizer.NAG(0.9).momentum == 0.9
+    assert optimizer.AdaGrad(1e-3).float_stable_eps == 1e-3
+    assert optimizer.Signum(0.1, 0.8).momentum == 0.8
+    assert (optimizer.NAG().momentum, optimizer.NAG().learning_rate) == (0.0, 0.01)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])

@@ -153,7 +153,7 @@ class Trainer:
         for i, values in self._states.items():
             for k, x in enumerate(_arrays(values)):
                 arrays[f"{i}.{k}"] = x.asnumpy()
-        counts = {str(i): n for i, n in self._optimizer._index_update_count.items()}
+        counts = {str(i): n for i, n in self._optimizer._counts.items()}
         described = {
             "optimizer": type(self._optimizer).__name__,
             "update_counts": json.dumps(counts),
@@ -177,7 +177,7 @@ class Trainer:
         pairs = [pair for i in indices for pair in self._state_pairs(i, loaded, source)]
         for x, values in pairs:
             x[:] = values
-        self._optimizer._index_update_count.update(counts)
+        self._optimizer._counts.update(counts)
         self._optimizer.num_update = num_update
 
     def _state_pairs(

@@ -105,7 +105,7 @@ class AdamW(_Moments):
             factor = self._each_step(index, self._unbias)
             epsilon = self._each_step(index, lambda t: self.epsilon * math.sqrt(1.0 - self.beta2**t))
         m, v = self._average(self._rescaled(grad), state)
-        wd = self._wd(index)
+        wd = self._get_wd(index)
         decayed = (1.0 - lr * wd) * weight if wd else weight
         weight[:] = decayed - (lr * factor) * (m / (sqrt(v) + epsilon))
 
@@ -214,7 +214,7 @@ class LAMB(_Moments):
             unbias_m = self._each_step(index, lambda t: 1.0 / (1.0 - self.beta1**t))
             unbias_v = self._each_step(index, lambda t: 1.0 / math.sqrt(1.0 - self.beta2**t))
         m, v = self._average(self._rescaled(grad), state)
-        direction = (unbias_m * m) / (unbias_v * sqrt(v) + self.epsilon) + self._wd(index) * weight
+        direction = (unbias_m * m) / (unbias_v * sqrt(v) + self.epsilon) + self._get_wd(index) * weight
         weight[:] = weight - (lr * self._trust(weight, direction)) * direction
 
     def _trust(self, weight: NDArray, direction: NDArray) -> NDArray:

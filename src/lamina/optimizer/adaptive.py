@@ -19,8 +19,8 @@ class AdaGrad(Optimizer):
     enter h.
     """
 
-    def __init__(self, learning_rate: float | None = None, eps: float = 1e-7, **kwargs: Any) -> None:
-        super().__init__(learning_rate=learning_rate, **kwargs)
+    def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.float_stable_eps = eps
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
@@ -29,7 +29,7 @@ class AdaGrad(Optimizer):
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:
         """One step."""
-        lr, wd = self._step_size(index), self._wd(index)
+        lr, wd = self._step_size(index), self._get_wd(index)
         g = self._rescaled(grad)
         state[:] = state + g * g
         step = g / sqrt(state + self.float_stable_eps)
@@ -55,7 +55,7 @@ class AdaDelta(Optimizer):
         """One step."""
         self._step_size(index)  # counts the update
         h, d = state
-        wd, rho = self._wd(index), self.rho
+        wd, rho = self._get_wd(index), self.rho
         g = self._rescaled(grad)
         h[:] = rho * h + (1.0 - rho) * (g * g)
         delta = sqrt((d + self.epsilon) / (h + self.epsilon)) * g
@@ -139,7 +139,7 @@ class Ftrl(Optimizer):
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: tuple[NDArray, NDArray]) -> None:
         """One step."""
-        lr, wd = self._step_size(index), self._wd(index)
+        lr, wd = self._step_size(index), self._get_wd(index)
         z, n = state
         g = self._rescaled(grad)
         root, before = sqrt(n + g * g), sqrt(n)

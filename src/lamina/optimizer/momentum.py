@@ -14,8 +14,8 @@ __all__ = ["NAG", "SGD", "Signum"]
 class _Momentum(Optimizer):
     """Keeps a velocity for each parameter, unless `momentum` is 0."""
 
-    def __init__(self, learning_rate: float | None = None, momentum: float = 0.0, **kwargs: Any) -> None:
-        super().__init__(learning_rate=learning_rate, **kwargs)
+    def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.momentum = momentum
 
     def create_state(self, index: int, weight: NDArray) -> NDArray | None:
@@ -40,14 +40,8 @@ class SGD(_Momentum):
     array([0.5], dtype=float32)
     """
 
-    def __init__(
-        self,
-        learning_rate: float | None = None,
-        momentum: float = 0.0,
-        lazy_update: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(learning_rate, momentum, **kwargs)
+    def __init__(self, momentum: float = 0.0, lazy_update: bool = True, **kwargs: Any) -> None:
+        super().__init__(momentum, **kwargs)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:
         """One step."""
@@ -55,7 +49,7 @@ class SGD(_Momentum):
         if state is not None:
             state[:] = self.momentum * state - step_size * self._prepared(index, weight, grad)
             weight[:] = weight + state
-        elif self.clip_gradient is None and self._wd(index) == 0.0:
+        elif self.clip_gradient is None and self._get_wd(index) == 0.0:
             self._descend(weight, step_size * self.rescale_grad, grad)
         else:
             self._descend(weight, step_size, self._prepared(index, weight, grad))
@@ -65,13 +59,9 @@ class SGD(_Momentum):
 class NAG(_Momentum):
     """Nesterov's accelerated gradient (Sutskever, Martens, Dahl and Hinton, 2013), in the form used by MXNet.
 
-    g = clip(rescale_grad·∇) + wd·w;  v = momentum·v - lr·g;  w = w + momentum·v - lr·g.
+    g = clip(rescale_grad·∇) + wd·w;  v = momentum·v - lr·g;  w = w + momentum·v - lr·g.  Without `momentum`,
+    which is 0 by default as in MXNet 1.x, this is plain gradient descent.
     """
-
-    default_learning_rate = 0.1
-
-    def __init__(self, learning_rate: float | None = None, momentum: float = 0.9, **kwargs: Any) -> None:
-        super().__init__(learning_rate, momentum, **kwargs)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:
         """One step."""
@@ -101,14 +91,14 @@ class Signum(_Momentum):
         wd_lh: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, momentum, **kwargs)
+        super().__init__(momentum, learning_rate=learning_rate, **kwargs)
         self.wd_lh = wd_lh
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:
         """One step."""
         step_size = self._step_size(index)
         if state is None:
-            kept = 1.0 - step_size * (self._wd(index) + self.wd_lh)
+            kept = 1.0 - step_size * (self._get_wd(index) + self.wd_lh)
             weight[:] = kept * weight - step_size * sign(self._rescaled(grad))
             return
         prepared = self._prepared(index, weight, grad)

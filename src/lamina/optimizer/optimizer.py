@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 from lamina.core.state import call_each_step, state
-from lamina.errors import ParameterError
+from lamina.errors import ParameterError, TraceError
 from lamina.lr_scheduler import LRScheduler
 from lamina.nd.creation import zeros_like
 from lamina.nd.elementwise import clip
@@ -25,6 +25,9 @@ class Optimizer:
     (``weight[:] = …``). That serves eager steps and those of `lamina.compile`; what changes from step to step must
     come from `_step_size` or `_each_step` then. The learning rate, its factors and the schedule do. The other settings
     (`wd`, `rescale_grad`, `clip_gradient`, betas …) are constants of a compiled step; to change one later is an error.
+
+    An optimizer written for MXNet, with `_update_count`, `_get_lr`, `_get_wd` and `_index_update_count`, works too;
+    only the last of these cannot be compiled.
 
     Every optimizer prepares the gradient alike: rescaled, then clipped, then the weight decay added.
 
@@ -70,7 +73,7 @@ class Optimizer:
             lr_scheduler.base_lr = learning_rate
         self.lr = learning_rate
         self.begin_num_update = self.num_update = begin_num_update
-        self._index_update_count: dict[int, int] = {}
+        self._counts: dict[int, int] = {}
         self.idx2name = dict(param_idx2name or {})
         self.param_dict: dict[int, Any] = dict(param_dict or {})
         self.lr_mult: dict[int | str, float] = {}
@@ -122,20 +125,37 @@ class Optimizer:
         finally:
             self.rescale_grad, self._own_rescale_grad = own, None
 
-    # --- numbers of a step ---------------------------------------------------------------------------------------
+    # --- numbers of a step, by the names that MXNet's optimizers use ---------------------------------------------
+
+    @property
+    def _index_update_count(self) -> dict[int, int]:
+        """The number of updates of each parameter so far."""
+        if state.trace is not None:
+            raise TraceError(
+                f"{type(self).__name__}: the number of updates changes from step to step, so a compiled step cannot "
+                "keep it; use self._step_size(index, lambda t: …), or self._each_step(index, lambda t: …)"
+            )
+        return self._counts
 
     def _count(self, index: int) -> int:
         """Count an update of this parameter; its number, 1 for the first. Python's own work: not for a trace."""
-        count = self._index_update_count.get(index, self.begin_num_update) + 1
-        self._index_update_count[index] = count
+        count = self._counts.get(index, self.begin_num_update) + 1
+        self._counts[index] = count
         self.num_update = max(count, self.num_update)
         return count
 
-    def _lr(self, index: int) -> float:
+    def _update_count(self, index: int) -> None:
+        """Count an update of this parameter; `_step_size` does it too."""
+        call_each_step(lambda: self._count(index), integer=True)
+
+    def _get_lr(self, index: int) -> float:
         """The current learning rate of this parameter."""
+        return self._now(index, lambda: self._lr(index))
+
+    def _lr(self, index: int) -> float:
         return self.learning_rate * self._multiplier(index, "lr_mult", self.lr_mult)
 
-    def _wd(self, index: int) -> float:
+    def _get_wd(self, index: int) -> float:
         """The weight decay of this parameter."""
         return self.wd * self._multiplier(index, "wd_mult", self.wd_mult)
 
@@ -157,23 +177,27 @@ class Optimizer:
             t = self._count(index)
             return self._lr(index) if correction is None else self._lr(index) * correction(t)
 
-        return size() if state.trace is None else call_each_step(self._if_unchanged(index, size))
+        return self._now(index, size)
+
+    def _now(self, index: int, number: Callable[[], float]) -> float:
+        """A number of this step; a compiled step computes it anew, if the settings are what they were."""
+        return number() if state.trace is None else call_each_step(self._if_unchanged(index, number))
 
     def _each_step(self, index: int, function: Callable[[int], float]) -> float:
         """Another number of this update: `function` of its number."""
-        return call_each_step(lambda: function(self._index_update_count[index]))
+        return call_each_step(lambda: function(self._counts[index]))
 
     def _if_unchanged(self, index: int, size: Callable[[], float]) -> Callable[[], float]:
         """`size`, or an error if a setting is no longer what it was when the step was compiled."""
         names, compiled = zip(*self._settings(), strict=True)
-        read, decay = attrgetter(*names), self._wd(index)
+        read, decay = attrgetter(*names), self._get_wd(index)
 
         def checked() -> float:
             if (now := read(self)) != compiled:
                 changed = next(i for i, value in enumerate(compiled) if value != now[i])
                 raise self._changed(names[changed], compiled[changed], now[changed])
-            if self._wd(index) != decay:
-                raise self._changed("wd (times wd_mult)", decay, self._wd(index))
+            if self._get_wd(index) != decay:
+                raise self._changed("wd (times wd_mult)", decay, self._get_wd(index))
             return size()
 
         return checked
@@ -202,7 +226,7 @@ class Optimizer:
 
     def _prepared(self, index: int, weight: NDArray, grad: NDArray) -> NDArray:
         """The gradient, rescaled and clipped, with the weight decay added."""
-        wd = self._wd(index)
+        wd = self._get_wd(index)
         return self._rescaled(grad) + wd * weight if wd else self._rescaled(grad)
 
     def _moments(self, weight: NDArray, count: int) -> tuple[NDArray, ...]:
