@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lamina import autograd, nd, random
+from lamina import nd as ndarray
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "lr_scheduler",
     "metric",
     "nd",
+    "ndarray",
     "num_gpus",
     "optimizer",
     "random",

@@ -76,7 +76,7 @@ def test_aliases(name: str, alias: str) -> None:
 
 def test_every_comparison_and_arithmetic_has_its_broadcast_name() -> None:
     for name in CASES:
-        if name not in ALIASES and name != "arctan2":
+        if name not in ALIASES and name not in ("arctan2", "power"):  # power names its arguments otherwise
             assert getattr(nd, f"broadcast_{name}") is getattr(nd, name)
 
 

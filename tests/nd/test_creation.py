@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import lamina as mx
 from lamina import nd
-from lamina.errors import ContextError, ParameterError
+from lamina.errors import ContextError, DTypeError, ParameterError, ShapeError
 
 
 def test_shapes_may_be_integers_and_the_default_is_float32() -> None:
@@ -86,3 +86,26 @@ def test_contexts() -> None:
         nd.array([1], ctx=mx.gpu())
     with pytest.raises(ContextError):
         nd.ones(2).as_in_context(mx.gpu())
+
+
+def test_what_is_no_number_no_shape_or_no_dtype() -> None:
+    for source, message in (
+        ([[1, 2], [3]], "list: .*inhomogeneous"),
+        (None, "None is no number"),
+        ("a", "a str"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            nd.array(source)
+    for shape in ("3", (2, 1.5), 2.0, None):
+        with pytest.raises(ShapeError, match="an integer or a tuple of integers, not"):
+            nd.zeros(shape)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(ShapeError, match=r"no negative sizes, got \(2, -1\)"):
+        nd.ones((2, -1))
+    for make in (nd.zeros, nd.random_normal, nd.arange, nd.array):
+        with pytest.raises(DTypeError, match="unknown dtype 'flaot32'"):
+            make(3, dtype="flaot32")
+        with pytest.raises(DTypeError, match="cannot have the dtype complex64"):
+            make(3, dtype="complex64")
+    with pytest.raises(DTypeError, match="cannot have the dtype object"):
+        nd.ones(2).astype(object)
+    assert nd.array([1], dtype=">f4").dtype == np.float32

@@ -22,8 +22,12 @@ def test_from_numpy_shares_memory() -> None:
 def test_from_numpy_refuses_what_it_cannot_share() -> None:
     with pytest.raises(ValueError, match="not C-contiguous"):
         nd.from_numpy(np.zeros((2, 3)).T)
-    with pytest.raises(DTypeError, match="elements of type <U1 are not numbers"):
+    with pytest.raises(DTypeError, match="arrays cannot have the dtype <U1"):
         nd.from_numpy(np.array(["a"]))
+    swapped = np.ones(2, np.dtype(np.float32).newbyteorder())
+    with pytest.raises(DTypeError, match="pass zero_copy=False"):
+        nd.from_numpy(swapped)
+    assert nd.from_numpy(swapped, zero_copy=False).asnumpy().tolist() == [1, 1]
 
 
 def test_dlpack_shares_memory_both_ways() -> None:

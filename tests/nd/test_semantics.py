@@ -53,6 +53,32 @@ def test_take_clips_by_default() -> None:
     assert x.take(nd.array([-1]), mode="wrap").asscalar() == 30
 
 
+def test_ties_of_maximum_and_minimum() -> None:
+    x, y = nd.array([1.0, 2.0, 3.0]), nd.array([1.0, 5.0, 2.0])
+    for array in (x, y):
+        array.attach_grad()
+    for function, ascending in ((nd.maximum, 1), (nd.minimum, -1)):
+        for number_second in (True, False):  # a number loses a tie, wherever it stands
+            with autograd.record():
+                result = function(x, 2) if number_second else function(2, x)
+            result.backward()
+            assert x.grad.asnumpy().tolist() == [0, 1, 1][::ascending]
+        with autograd.record():  # of two arrays the first wins
+            result = function(x, y)
+        result.backward()
+        assert (x.grad.asnumpy()[0], y.grad.asnumpy()[0]) == (1, 0)
+
+
+def test_names_of_arguments_and_the_long_name_of_nd() -> None:
+    from lamina import ndarray
+
+    assert ndarray is nd is mx.ndarray
+    assert nd.array(source_array=[2]).asscalar() == 2
+    assert nd.power(base=nd.array([2]), exp=3).asscalar() == 8
+    assert nd.norm(nd.ones(4, dtype="float16"), 2, 0, "float32").dtype == np.float32
+    assert nd.ones(1).tostype("default").stype == "default"
+
+
 def test_views_identity_and_contexts() -> None:
     x = nd.zeros((3, 2))
     same = x

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from lamina.core.array import Array
 from lamina.nd.operator import combine, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON
 
@@ -36,10 +37,13 @@ __all__ = [
 Binary = Callable[..., "NDArray"]
 
 
-def _binary(primitive_name: str, name: str, doc: str) -> Binary:
+def _binary(primitive_name: str, name: str, doc: str, symmetric: bool = False) -> Binary:
+    """`symmetric`: a number goes second, wherever it stands; that decides the gradient at a tie, as in MXNet."""
     primitive = BINARY.get(primitive_name) or COMPARISON[primitive_name]
 
     def function(lhs: NDArray | float, rhs: NDArray | float) -> NDArray:
+        if symmetric and not isinstance(lhs, Array):
+            lhs, rhs = rhs, lhs
         return combine(primitive, lhs, rhs)
 
     function.__name__ = function.__qualname__ = name
@@ -52,12 +56,11 @@ subtract = _binary("subtract", "subtract", "x - y.")
 multiply = _binary("multiply", "multiply", "x · y.")
 divide = _binary("divide", "divide", "x / y; integers stay integers and truncate.")
 modulo = _binary("mod", "modulo", "The remainder of x / y, with the sign of y.")
-power = _binary("power", "power", "x to the power of y.")
 maximum = _binary(
-    "maximum", "maximum", "The larger of each pair; at a tie the gradient goes to the first operand."
+    "maximum", "maximum", "The larger of each pair; at a tie the gradient goes to the first array.", True
 )
 minimum = _binary(
-    "minimum", "minimum", "The smaller of each pair; at a tie the gradient goes to the first operand."
+    "minimum", "minimum", "The smaller of each pair; at a tie the gradient goes to the first array.", True
 )
 hypot = _binary("hypot", "hypot", "√(x² + y²).")
 arctan2 = _binary("arctan2", "arctan2", "The angle of the point (y, x), in (-π, π].")
@@ -72,12 +75,20 @@ logical_and = _binary("logical_and", "logical_and", "1 where both are not 0, els
 logical_or = _binary("logical_or", "logical_or", "1 where one is not 0, else 0.")
 logical_xor = _binary("logical_xor", "logical_xor", "1 where exactly one is not 0, else 0.")
 
+
+@operator
+def power(base: NDArray | float, exp: NDArray | float) -> NDArray:
+    """`base` to the power of `exp`."""
+    return combine(BINARY["power"], base, exp)
+
+
 true_divide = divide
 broadcast_add = broadcast_plus = elemwise_add = add
 broadcast_sub = broadcast_minus = elemwise_sub = subtract
 broadcast_mul = elemwise_mul = multiply
 broadcast_div = elemwise_div = divide
-broadcast_mod, broadcast_power, broadcast_hypot = modulo, power, hypot
+broadcast_mod, broadcast_hypot = modulo, hypot
+broadcast_power = _binary("power", "broadcast_power", "x to the power of y.")
 broadcast_maximum, broadcast_minimum = maximum, minimum
 broadcast_equal, broadcast_not_equal = equal, not_equal
 broadcast_greater, broadcast_greater_equal = greater, greater_equal

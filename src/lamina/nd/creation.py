@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.context import Context, current_context
 from lamina.core.primitive import bind
-from lamina.errors import ParameterError
+from lamina.errors import ParameterError, ShapeError
 from lamina.nd.operator import operator
 from lamina.primitives.elementwise import COMPARISON
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.indexing import full as full_primitive
 from lamina.primitives.indexing import iota
 from lamina.primitives.movement import broadcast_to, reshape
+from lamina.primitives.typing import element_type
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -27,7 +29,13 @@ Shape = int | tuple[int, ...] | list[int]
 
 def as_shape(shape: Shape) -> tuple[int, ...]:
     """A shape as a tuple; an integer n means (n,)."""
-    return (int(shape),) if isinstance(shape, int | np.integer) else tuple([int(n) for n in shape])
+    try:
+        sizes = tuple(map(index, shape if isinstance(shape, tuple | list) else (shape,)))
+    except TypeError:
+        raise ShapeError(f"a shape is an integer or a tuple of integers, not {shape!r}") from None
+    if sizes and min(sizes) < 0:
+        raise ShapeError(f"a shape has no negative sizes, got {sizes}")
+    return sizes
 
 
 def placed(result: NDArray, ctx: Context | None) -> NDArray:
@@ -37,7 +45,7 @@ def placed(result: NDArray, ctx: Context | None) -> NDArray:
 
 
 def _filled(value: float, shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
-    return placed(bind(full_primitive, value, shape=shape, dtype=np.dtype(dtype or np.float32)), ctx)
+    return placed(bind(full_primitive, value, shape=shape, dtype=element_type(dtype)), ctx)
 
 
 @operator
@@ -69,7 +77,7 @@ def ones(shape: Shape, ctx: Context | None = None, dtype: Any = None) -> NDArray
 
 
 @operator
-def empty(shape: Shape, ctx: Context | None = None, dtype: Any = None) -> NDArray:
+def empty(shape: Shape, ctx: Context | None = None, dtype: Any = None, stype: str | None = None) -> NDArray:
     """An array whose contents are unspecified (here: zeros)."""
     return _filled(0, as_shape(shape), ctx, dtype)
 
@@ -106,7 +114,7 @@ def arange(
     if step == 0:
         raise ParameterError(f"arange: a step of 0 never gets from {first} to {last}")
     size = max(0, math.ceil((last - first) / step))
-    count = bind(iota, size=size, start=first, step=step, dtype=np.dtype(dtype or np.float32))
+    count = bind(iota, size=size, start=first, step=step, dtype=element_type(dtype))
     if repeat != 1:
         rows = bind(broadcast_to, bind(reshape, count, shape=(size, 1)), shape=(size, repeat))
         count = bind(reshape, rows, shape=(size * repeat,))
@@ -129,7 +137,7 @@ def linspace(
     array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
     step = (stop - start) / max(1, num - 1 if endpoint else num)
-    return placed(bind(iota, size=int(num), start=start, step=step, dtype=np.dtype(dtype or np.float32)), ctx)
+    return placed(bind(iota, size=int(num), start=start, step=step, dtype=element_type(dtype)), ctx)
 
 
 @operator
@@ -145,4 +153,4 @@ def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Any =
     rows = bind(reshape, bind(iota, size=N, start=int(k), step=1, dtype=whole), shape=(N, 1))
     columns = bind(iota, size=M or N, start=0, step=1, dtype=whole)
     diagonal = bind(COMPARISON["equal"], rows, columns)
-    return placed(bind(cast_primitive, diagonal, dtype=np.dtype(dtype or np.float32)), ctx)
+    return placed(bind(cast_primitive, diagonal, dtype=element_type(dtype)), ctx)

@@ -16,6 +16,7 @@ from lamina.core.primitive import bind
 from lamina.nd.operator import Operator, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
 from lamina.primitives.elementwise import cast as cast_primitive
+from lamina.primitives.typing import element_type
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -200,7 +201,7 @@ def cast(data: NDArray, dtype: Any) -> NDArray:
     >>> nd.cast(nd.array([1.9, -1.9]), dtype="int32").asnumpy()
     array([ 1, -1], dtype=int32)
     """
-    return bind(cast_primitive, data, dtype=np.dtype(dtype))
+    return bind(cast_primitive, data, dtype=element_type(dtype))
 
 
 @operator

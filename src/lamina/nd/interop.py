@@ -9,6 +9,7 @@ import numpy as np
 from lamina.context import cpu, current_context
 from lamina.errors import ContextError, DTypeError
 from lamina.nd.ndarray import NDArray, array
+from lamina.primitives.typing import element_type
 
 __all__ = ["from_dlpack", "from_numpy", "to_dlpack_for_read", "to_dlpack_for_write", "waitall"]
 
@@ -32,8 +33,8 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
             f"from_numpy: an array of shape {ndarray.shape} that is not C-contiguous (or has no axes) cannot be "
             "shared; pass zero_copy=False"
         )
-    if ndarray.dtype.kind not in "fiub":
-        raise DTypeError(f"from_numpy: elements of type {ndarray.dtype} are not numbers")
+    if element_type(ndarray.dtype) != ndarray.dtype:
+        raise DTypeError(f"from_numpy: {ndarray.dtype} cannot be shared; pass zero_copy=False")
     return NDArray(ndarray, current_context())
 
 

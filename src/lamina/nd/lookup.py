@@ -14,7 +14,7 @@ from lamina.primitives import indexing
 from lamina.primitives.elementwise import where as where_primitive
 from lamina.primitives.movement import reshape
 from lamina.primitives.onehot import one_hot as one_hot_primitive
-from lamina.primitives.typing import normalize_axis
+from lamina.primitives.typing import element_type, normalize_axis
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -117,7 +117,7 @@ def one_hot(
     array([[0., 1., 0.],
            [1., 0., 0.]], dtype=float32)
     """
-    hit = bind(one_hot_primitive, indices, depth=int(depth), dtype=np.dtype(dtype))
+    hit = bind(one_hot_primitive, indices, depth=int(depth), dtype=element_type(dtype))
     return hit if (on_value, off_value) == (1.0, 0.0) else hit * (on_value - off_value) + off_value
 
 

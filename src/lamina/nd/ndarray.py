@@ -16,9 +16,10 @@ from lamina.core.tape import Leaf, is_recorded, recording_suspended
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd import indexing
 from lamina.nd.fluent import Fluent
-from lamina.nd.operator import operand
+from lamina.nd.operator import known_name, operand
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_context
+from lamina.primitives.typing import element_type
 
 __all__ = ["NDArray", "Number", "array"]
 
@@ -68,6 +69,11 @@ class NDArray(Array, Fluent):
     def stype(self) -> str:
         """MXNet's storage type: always ``"default"``, dense."""
         return "default"
+
+    def tostype(self, stype: str) -> NDArray:
+        """The array itself, since ``"default"`` is the only storage type."""
+        known_name("tostype", "stype", stype, ("default",))
+        return self
 
     @property
     def T(self) -> NDArray:  # noqa: N802 - MXNet's and NumPy's name
@@ -277,9 +283,9 @@ class NDArray(Array, Fluent):
 
     def astype(self, dtype: Any, copy: bool = True) -> NDArray:
         """Another element type. ``copy=False``: the array itself if it has that type already."""
-        if not copy and self._data.dtype == np.dtype(dtype):
+        if not copy and self._data.dtype == element_type(dtype):
             return self
-        return bind(cast, self, dtype=np.dtype(dtype))
+        return bind(cast, self, dtype=element_type(dtype))
 
     def copy(self) -> NDArray:
         """A copy with memory of its own."""
@@ -348,24 +354,32 @@ def _same_type(x: Array, value: Any) -> bool:
     return isinstance(value, Array) and value.shape == x.shape and value._data.dtype == x._data.dtype
 
 
-def array(source: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:
-    """A new array with a copy of `source` (nested lists, a number, a NumPy array, an NDArray …).
+def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:
+    """A new array with a copy of `source_array` (nested lists, a number, a NumPy array, an NDArray …).
 
-    Without `dtype` it is float32, unless `source` is an NDArray, whose dtype it keeps, as in MXNet. A single number
-    gives shape (1,).
+    Without `dtype` it is float32, unless `source_array` is an NDArray, whose dtype it keeps, as in MXNet. A single
+    number gives shape (1,). Raises `TypeError` if `source_array` is not made of numbers, or of rows that differ in
+    length.
 
     >>> from lamina import nd
     >>> nd.array([1, 2, 3]).dtype
     <class 'numpy.float32'>
     """
     context = (ctx or current_context()).require_backend()
+    source = source_array
     if isinstance(source, NDArray):
         if state.trace is not None:
             return source.astype(dtype or source.dtype)
         source, dtype = source._concrete(), dtype or source.dtype
-    elif dtype is None:
-        dtype = np.float32
-    data = np.array(source, dtype=dtype, order="C")
+    kept = element_type(dtype)
+    try:
+        if source is None:  # a number for NumPy: nan
+            raise TypeError("None is no number")
+        data = np.array(source, dtype=kept, order="C")
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"array: cannot make an array of {kept} from a {type(source).__name__}: {error}"
+        ) from None
     return NDArray(data if data.ndim else data.reshape(1), context)
 
 

@@ -59,12 +59,12 @@ def FullyConnected(  # noqa: N802 - MXNet's name
 
 @operator
 def Dropout(  # noqa: N802 - MXNet's name
-    data: NDArray, p: float = 0.5, mode: str = "training", axes: Sequence[int] = ()
+    data: NDArray, p: float = 0.5, mode: str = "training", axes: Sequence[int] = (), cudnn_off: bool = False
 ) -> NDArray:
     """Each element is 0 with probability `p`, else divided by 1 - p (Srivastava et al., 2014).
 
     Only in training mode (`autograd.record` or `autograd.train_mode`), unless ``mode="always"``. Along `axes` all
-    elements share one fate.
+    elements share one fate. `cudnn_off` is MXNet's and means nothing here.
     """
     known_name("Dropout", "mode", mode, ("training", "always"))
     if not 0 <= p <= 1:

@@ -13,7 +13,7 @@ from lamina.nd.operator import known_name, operator
 from lamina.nd.slicing import slice_axis
 from lamina.primitives import indexing
 from lamina.primitives.movement import reshape
-from lamina.primitives.typing import normalize_axis
+from lamina.primitives.typing import element_type, normalize_axis
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -49,7 +49,7 @@ def argsort(data: NDArray, axis: int | None = -1, is_ascend: bool = True, dtype:
     array([1., 2., 0.], dtype=float32)
     """
     x, place = _line("argsort", data, axis)
-    return bind(indexing.argsort, x, axis=place, ascending=bool(is_ascend), dtype=np.dtype(dtype))
+    return bind(indexing.argsort, x, axis=place, ascending=bool(is_ascend), dtype=element_type(dtype))
 
 
 def topk(

@@ -32,6 +32,7 @@ from lamina.nd.shape import broadcast_to, reshape
 from lamina.primitives.indexing import take
 from lamina.primitives.random import random_gamma, random_poisson, random_uniform
 from lamina.primitives.reduce import argmax
+from lamina.primitives.typing import element_type
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -77,7 +78,7 @@ def _stream() -> tuple[float, float]:
 
 def _unit(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
     """Uniform on [0, 1)."""
-    return placed(bind(random_uniform, *_stream(), shape=shape, dtype=np.dtype(dtype or np.float32)), ctx)
+    return placed(bind(random_uniform, *_stream(), shape=shape, dtype=element_type(dtype)), ctx)
 
 
 class _Draw:
@@ -87,7 +88,7 @@ class _Draw:
         arrays = [p for p in parameters if isinstance(p, Array)]
         own = np.broadcast_shapes(*(p.shape for p in arrays))
         self.shape = own + (as_shape(shape) if shape is not None else () if arrays else (1,))
-        self.dtype = np.dtype(dtype or (arrays[0].dtype if arrays else np.float32))
+        self.dtype = element_type(dtype or (arrays[0].dtype if arrays else None))
         self.context = arrays[0]._context if arrays else ctx
         self._own = own
         self.parameters = [self._brought(p) for p in parameters]

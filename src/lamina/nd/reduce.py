@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -98,14 +98,18 @@ def nanprod(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: b
 
 
 @operator
-def norm(data: NDArray, ord: Literal[1, 2] = 2, axis: Axis = None, keepdims: bool = False) -> NDArray:
-    """The length of the vectors along `axis`: √Σx² (``ord=2``) or Σ|x| (``ord=1``).
+def norm(
+    data: NDArray, ord: Literal[1, 2] = 2, axis: Axis = None, out_dtype: Any = None, keepdims: bool = False
+) -> NDArray:
+    """The length of the vectors along `axis`: √Σx² (``ord=2``) or Σ|x| (``ord=1``), computed in `out_dtype`.
 
     >>> from lamina import nd
     >>> nd.norm(nd.array([3, 4])).asscalar().item()
     5.0
     """
     axes = _axes("norm", data, axis, False)
+    if out_dtype is not None:
+        data = data.astype(out_dtype, copy=False)
     if ord == 1:
         return bind(reduce.reduce_sum, bind(UNARY["abs"], data), axis=axes, keepdims=bool(keepdims))
     if ord == 2:

@@ -9,9 +9,28 @@ import numpy as np
 
 from lamina.errors import DTypeError, ShapeError
 
-__all__ = ["Type", "broadcast_shapes", "dtype_of", "like_first", "normalize_axes", "normalize_axis"]
+__all__ = [
+    "Type", "broadcast_shapes", "dtype_of", "element_type", "like_first", "normalize_axes", "normalize_axis",
+]  # fmt: skip
 
 Type = tuple[tuple[int, ...], np.dtype]
+
+
+def element_type(dtype: Any) -> np.dtype:
+    """What a user calls a dtype, as NumPy's, in native byte order; None is float32.
+
+    Raises `DTypeError` if there is no such type, or its elements are no numbers that an array can hold.
+    """
+    try:
+        found = np.dtype(np.float32 if dtype is None else dtype)
+    except TypeError:
+        raise DTypeError(f"unknown dtype {dtype!r}; {_ELEMENT_TYPES}") from None
+    if found.kind not in "fiub" or found.itemsize > 8:
+        raise DTypeError(f"arrays cannot have the dtype {found}; {_ELEMENT_TYPES}")
+    return found if found.isnative else found.newbyteorder("=")
+
+
+_ELEMENT_TYPES = "there are float32, float64, float16, bool, uint8 and the other integers"
 
 
 def dtype_of(*inputs: Any) -> np.dtype:

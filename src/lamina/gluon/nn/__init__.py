@@ -1,5 +1,6 @@
-"""Layers."""
+"""Layers; as in MXNet, `Block` and `HybridBlock` are here too."""
 
+from lamina.gluon.block import Block, HybridBlock
 from lamina.gluon.nn.activations import ELU, GELU, SELU, Activation, LeakyReLU, Mish, PReLU, SiLU, Swish
 from lamina.gluon.nn.basic_layers import Dense, Dropout, Embedding, Flatten
 from lamina.gluon.nn.containers import HybridLambda, HybridSequential, Lambda, Sequential
@@ -11,10 +12,12 @@ __all__ = [
     "SELU",
     "Activation",
     "BatchNorm",
+    "Block",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
+    "HybridBlock",
     "HybridLambda",
     "HybridSequential",
     "Lambda",
