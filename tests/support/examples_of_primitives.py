@@ -389,6 +389,16 @@ EXAMPLES: dict[str, list[Example]] = {
             (3, 1 << 40, (0, 3), np.float32),
         ]
     ],
+    "random_bits": [
+        Example((seed, stream), {"shape": shape, "dtype": np.dtype(d)}, smooth=False)
+        for seed, stream, shape, d in [
+            (1, 0, (37,), np.uint16),
+            (2, 7, (3, 4), np.uint8),
+            (3, 1 << 40, (0, 3), np.uint32),
+            (4, 1, (2, 3), np.uint64),
+            (5, 1, (16, 16), np.uint16),
+        ]
+    ],
     "random_gamma": [Example((1, 5, numbers((3, 4), 0.2, 3.0)), smooth=False)],
     "random_poisson": [Example((1, 5, numbers((3, 4), 0.2, 30.0)), smooth=False)],
 }

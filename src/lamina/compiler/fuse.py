@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lamina.compiler.graph import Graph, Input, Node, users_of
+from lamina.compiler.graph import Graph, Input, Node, topological, users_of
 from lamina.core.lowering import (
     ArgReduction,
     Contraction,
@@ -104,7 +104,7 @@ class _Fusion:
         self.level: dict[Node, int] = {}  # the last kernel that a node depends on
 
     def kernels(self) -> list[Kernel]:
-        for node in self.nodes:
+        for node in self._random_numbers_first():
             self._place(node)
         computed = _computed_by_layers(self.nodes, self.written)
         for kernel in self.order:
@@ -114,6 +114,11 @@ class _Fusion:
                 kernel.kind == "product" and anchor is not None and anchor.inputs[0] not in computed
             )
         return [k for k in self.order if k.stores]
+
+    def _random_numbers_first(self) -> list[Node]:
+        """All nodes; fills first, so that what is computed from them can join the kernels that come later."""
+        early = topological(node for node in self.nodes if isinstance(node.lowering, Fill))
+        return list(dict.fromkeys([*early, *self.nodes]))
 
     def _place(self, node: Node) -> None:
         self.level[node] = max((self.level[x] for x in node.inputs), default=-1)
@@ -276,6 +281,8 @@ def _costs_more_than_memory(node: Node) -> bool:
     count = 0
     while stack:
         x = stack.pop()
+        if x.shape == ():
+            continue  # computed once for a kernel, not for each element
         count += 1
         if is_expensive(x) or count > 8:
             return True

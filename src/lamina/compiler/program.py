@@ -16,6 +16,7 @@ from lamina.compiler.graph import Graph, Node
 from lamina.compiler.hold_transposed import hold_transposed
 from lamina.compiler.layout_products import lay_out_products
 from lamina.compiler.plan import Plan, plan, separate_roots
+from lamina.compiler.recompute import recompute
 from lamina.compiler.simplify import simplify
 from lamina.core.lowering import ArgReduction, Contraction, Reduction, Scatter
 from lamina.core.primitive import REGISTRY
@@ -60,7 +61,7 @@ def build(captured: Graph, rows: dict[int, int]) -> Program:
         debug.show_graph(one_pass.__name__, graph)
         if VERIFY:
             graph.verify()
-    planned = plan(graph, fuse(graph), product_steps)
+    planned = plan(graph, recompute(graph, fuse(graph)), product_steps)
     return _generate(graph, planned, rows, start)
 
 

@@ -12,6 +12,7 @@ from lamina import nd
 from lamina.core.state import state
 from lamina.estimators.activations import Activation, activation_by_name
 from lamina.nd.ndarray import NDArray
+from lamina.nd.neural import dropped
 
 __all__ = ["Architecture", "Network", "Weight"]
 
@@ -204,6 +205,4 @@ class Network:
 
 def _drop(x: NDArray, rate: float, factor: float | Any) -> NDArray:
     """Inverted dropout (Srivastava et al., 2014) at rate · factor."""
-    p = factor * rate
-    kept = nd.random.uniform(shape=x.shape) >= p
-    return x * kept * (1 / (1 - p))
+    return dropped(x, factor * rate, x.shape)

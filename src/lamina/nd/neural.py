@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.core.state import state
@@ -73,9 +75,21 @@ def Dropout(  # noqa: N802 - MXNet's name
         return data
     if p == 1:
         return data * 0.0
-    from lamina.nd.random import uniform
-
     shared = normalize_axes("Dropout", tuple(axes), data.ndim) if axes else ()
-    shape = tuple([1 if a in shared else n for a, n in enumerate(data.shape)])
-    chance = uniform(shape=shape, dtype=data.dtype, ctx=data.context)
-    return data * (bind(COMPARISON["less"], chance, 1.0 - p) * (1.0 / (1.0 - p)))
+    return dropped(data, p, tuple([1 if a in shared else n for a, n in enumerate(data.shape)]))
+
+
+_CHANCES = 1 << 16
+
+
+def dropped(data: NDArray, p: Any, shape: tuple[int, ...]) -> NDArray:
+    """`data` times a mask of a shape that broadcasts: 0 with probability `p`, else 1 / (1 - p).
+
+    `p` may be a number that changes from step to step. A mask's element is decided by 16 random bits, which take a
+    quarter of the time of a uniform float32's; so a chance is off by at most 2⁻¹⁶.
+    """
+    from lamina.nd.random import bits
+
+    chance = bits(shape, data.context, np.uint16).astype(np.float32)
+    kept = bind(COMPARISON["less"], chance, (1.0 - p) * _CHANCES)
+    return data * (kept * (1.0 / (1.0 - p))).astype(data.dtype)

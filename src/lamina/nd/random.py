@@ -30,7 +30,7 @@ from lamina.nd.operator import operator
 from lamina.nd.ordering import argsort
 from lamina.nd.shape import broadcast_to, reshape
 from lamina.primitives.indexing import take
-from lamina.primitives.random import random_gamma, random_poisson, random_uniform
+from lamina.primitives.random import random_bits, random_gamma, random_poisson, random_uniform
 from lamina.primitives.reduce import argmax
 from lamina.primitives.typing import element_type
 
@@ -79,6 +79,11 @@ def _stream() -> tuple[float, float]:
 def _unit(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
     """Uniform on [0, 1)."""
     return placed(bind(random_uniform, *_stream(), shape=shape, dtype=element_type(dtype)), ctx)
+
+
+def bits(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
+    """Unsigned integers, all equally likely."""
+    return placed(bind(random_bits, *_stream(), shape=shape, dtype=np.dtype(dtype)), ctx)
 
 
 class _Draw:

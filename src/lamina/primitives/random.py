@@ -15,7 +15,7 @@ from lamina.core.primitive import Primitive, primitive
 from lamina.errors import ParameterError
 from lamina.primitives.typing import Type
 
-__all__ = ["generator", "philox", "random_gamma", "random_poisson", "random_uniform"]
+__all__ = ["generator", "philox", "random_bits", "random_gamma", "random_poisson", "random_uniform"]
 
 Ints = tuple[int, ...]
 
@@ -49,6 +49,22 @@ random_uniform = primitive(
     lowering=Fill(),
 )
 """``random_uniform(seed, stream, shape=, dtype=)``: uniform on [0, 1)."""
+
+
+def _random_bits(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
+    """The 64-bit words cut into elements, lowest bits first."""
+    size, itemsize = int(np.prod(shape)), np.dtype(dtype).itemsize
+    words = np.asarray(philox(int(seed), int(stream)).random_raw(-(-size * itemsize // 8)), "<u8")
+    return words.view(np.dtype(dtype).newbyteorder("<"))[:size].astype(dtype, copy=False).reshape(shape)
+
+
+random_bits = primitive(
+    "random_bits",
+    eval=_random_bits,
+    infer=lambda seed, stream, shape, dtype: (tuple(shape), np.dtype(dtype)),
+    lowering=Fill(),
+)
+"""``random_bits(seed, stream, shape=, dtype=)``: unsigned integers, all equally likely."""
 
 
 def _sampled(name: str, sample: Any) -> Primitive:

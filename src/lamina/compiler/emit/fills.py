@@ -1,4 +1,7 @@
-"""Fill kernels: random numbers, which come in blocks of four 64-bit words (Philox4x64-10, Salmon et al., 2011)."""
+"""Fill kernels: random numbers, which come in blocks of four 64-bit words (Philox4x64-10, Salmon et al., 2011).
+
+As `primitives.random` defines them: uniform floats, or the bits as they are.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,24 @@ import numpy as np
 
 from lamina.compiler.codegen import FLOAT32, FLOAT64, UINT64, Builder, Pointer, Value
 from lamina.compiler.codegen.random import BLOCK, philox_block, uniform_float64
+from lamina.compiler.codegen.values import type_name
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.graph import Node
 
-__all__ = ["emit_fill", "numbers_per_block"]
+__all__ = ["emit_fill"]
 
 _SIDE_BY_SIDE = 4  # blocks computed at once, since one block is a long chain of multiplications
 _UINT32 = np.dtype(np.uint32)
-
-
-def numbers_per_block(dtype: np.dtype) -> int:
-    """How many uniform numbers a block gives: one for each word, or for each half in float32."""
-    return BLOCK if dtype == np.float64 else 2 * BLOCK
+_WORD_BYTES = 8
 
 
 def emit_fill(scope: Scope) -> None:
-    """Uniform numbers on [0, 1) from (seed, stream), as `primitives.random` defines them."""
+    """All numbers of a stream, from (seed, stream)."""
     b = scope.b
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)
     seed, stream = (b.bitcast(values.at(x, []), UINT64) for x in node.inputs)
-    per_block = numbers_per_block(node.dtype)
+    per_block = BLOCK * _WORD_BYTES // node.dtype.itemsize
     whole = node.size // per_block
     start, stop = scope.share("flat", scope.partition.extent)
     last = b.minimum(stop, whole)
@@ -59,15 +59,24 @@ def _store(scope: Scope, node: Node, words: list[Value], position: Value, count:
     """Convert the first `count` numbers of a block and write them."""
     b = scope.b
     for pointer in scope.targets[node]:
+        if node.dtype.kind == "u":
+            _store_narrow(b, pointer, _pieces(b, words, node.dtype), position, count)
+            continue
         if node.dtype == FLOAT64:
             for i, word in enumerate(words[:count]):
                 b.store(pointer, uniform_float64(b, word), b.add(position, i))
             continue
-        halves = b.result(f"bitcast {b.gather_lanes(words).typed} to <{2 * BLOCK} x i32>", _UINT32, 2 * BLOCK)
+        halves = _pieces(b, words, _UINT32)
         # 24 bits are a positive int32, for which conversion is a single instruction.
         signed = b.bitcast(b.shift_right(halves, 8), np.dtype(np.int32))
         uniform = b.mul(b.cast(signed, FLOAT32), float(np.float32(2.0**-24)))
         _store_narrow(b, pointer, b.cast(uniform, node.dtype), position, count)
+
+
+def _pieces(b: Builder, words: list[Value], dtype: np.dtype) -> Value:
+    """A block's words cut into smaller numbers, lowest bits first."""
+    count = BLOCK * _WORD_BYTES // dtype.itemsize
+    return b.result(f"bitcast {b.gather_lanes(words).typed} to {type_name(dtype, count)}", dtype, count)
 
 
 def _store_narrow(b: Builder, pointer: Pointer, value: Value, position: Value, count: int) -> None:
