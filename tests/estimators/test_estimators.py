@@ -1,7 +1,6 @@
-"""What the estimators offer beyond scikit-learn's: data frames, losses, weights, validation sets, callbacks."""
+"""What the estimators offer beyond scikit-learn's: losses, weights, validation sets, callbacks."""
 
 import numpy as np
-import polars as pl
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
@@ -36,15 +35,6 @@ def test_several_labels_and_several_outputs():
     classifier = MLPClassifier(**{**SMALL, "max_iter": 60}).fit(X, labels)
     assert (classifier.predict(X) == labels).mean() > 0.8
     assert MLPRegressor(**SMALL).fit(X, X[:, :2]).predict(X).shape == (120, 2)
-
-
-def test_columns_of_a_frame_are_found_by_name_and_unseen_categories_are_missing():
-    frame = pl.DataFrame({"a": X[:, 0], "color": ["red", "blue", None] * 40})
-    model = MLPClassifier(**SMALL).fit(frame, X[:, 0] > 0)
-    assert list(model.feature_names_in_) == ["a", "color"]
-    unseen = frame.with_columns(color=pl.lit("green"))
-    missing = frame.with_columns(color=pl.lit(None, pl.String))
-    np.testing.assert_array_equal(model.predict_proba(unseen), model.predict_proba(missing))
 
 
 def test_the_best_epoch_of_an_evaluation_set_is_kept():

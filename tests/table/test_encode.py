@@ -75,7 +75,13 @@ def test_every_library_encodes_alike(make):
 def test_unknown_and_missing_categories():
     encoder = TableEncoder(infer(FRAME), max_one_hot=4).fit(FRAME)
     row = {"age": [1], "sex": ["?"], "color": ["pink"], "city": ["zzz"], "member": [None], "wage": [1.0]}
-    unknown = encoder.transform(pl.DataFrame(row))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        unknown = encoder.transform(pl.DataFrame(row))
+    told = [str(warning.message) for warning in caught]
+    assert len(told) == 3, "one warning a column"
+    for message, name, value in zip(told, ("sex", "color", "city"), ("?", "pink", "zzz"), strict=True):
+        assert f"column '{name}'" in message and f"missing: '{value}'" in message
     missing = encoder.transform(pl.DataFrame(row | {"sex": [None], "color": [None], "city": [None]}))
     np.testing.assert_array_equal(unknown.numeric, missing.numeric)
     assert unknown.codes.tolist() == missing.codes.tolist() == [[0]]

@@ -26,16 +26,15 @@ def output() -> Console:
 
 @contextmanager
 def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
-    """Each warning about the data is a line on standard error, once; other warnings are not for users."""
+    """Each warning about the data is a line on standard error, once a subject; others are not for users."""
     from lamina.table.messages import DataWarning
 
     seen: set[str] = set()
 
-    def show(message: Any, category: type[Warning], *_where: Any, **_more: Any) -> None:
-        text = " ".join(str(message).split())
-        if issubclass(category, DataWarning) and text not in seen:
-            seen.add(text)
-            print(f"lamina: warning: {text}", file=sys.stderr)
+    def show(message: Any, *_where: Any, **_more: Any) -> None:
+        if isinstance(message, DataWarning) and message.subject not in seen:
+            seen.add(message.subject)
+            print(f"lamina: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -25,6 +25,7 @@ from lamina.estimators.engine import Data, Optimization, Trainer, outputs_of
 from lamina.estimators.initialize import build_network
 from lamina.estimators.network import Architecture, Network
 from lamina.estimators.presets import check_settings, resolve
+from lamina.estimators.scoring import check_scoring
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 
@@ -42,6 +43,7 @@ class BaseMLP(BaseEstimator):
     """The common part of `MLPClassifier` and `MLPRegressor`, which document the parameters."""
 
     _task: str
+    _own_scores: tuple[str, ...]
 
     # The constructor's parameters. The subclasses' signatures say their defaults, as scikit-learn asks.
     hidden_layer_sizes: Any
@@ -84,6 +86,7 @@ class BaseMLP(BaseEstimator):
         hidden = settings["hidden_layer_sizes"]
         settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
         check_settings(settings)
+        check_scoring(self.scoring, self._own_scores)
         return settings
 
     def _optimization(self, settings: Mapping[str, Any]) -> Optimization:
@@ -162,7 +165,8 @@ class BaseMLP(BaseEstimator):
         """Weights of the rows with mean 1, or None."""
         if sample_weight is None:
             return None
-        weights = _check_sample_weight(sample_weight, np.empty((_length(X), 1)), dtype=np.float32)
+        rows = np.empty((_length(X), 0))
+        weights = _check_sample_weight(sample_weight, rows, dtype=np.float32, ensure_non_negative=True)
         total = float(weights.sum())
         if not total > 0:
             raise ValueError("sample_weight: all weights are zero, so there is nothing to learn from")
@@ -182,14 +186,15 @@ class BaseMLP(BaseEstimator):
         return hold_out(everything, settings["validation_fraction"], self._stratification(target), rng)
 
     def _fit_encoder(self, X: Any, train_rows: np.ndarray, settings: Mapping[str, Any]) -> None:
-        with warnings.catch_warnings():
-            schema = infer(X, kinds=self.column_kinds)
+        schema = infer(X, kinds=self.column_kinds)
         preprocess = settings["preprocess"]
         encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess)
         self._encoder = encoder.fit(X, _part_of(X, train_rows))
 
     def _evaluation_data(self, eval_set: Any) -> Data:
-        pair = eval_set[0] if isinstance(eval_set, list) else eval_set
+        pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise ValueError(f"eval_set is a pair (X, y) to validate on, not {type(eval_set).__name__}")
         X, y = self._checked(*pair, reset=False)
         encoded = self._encoder.transform(X)
         return Data(encoded.numeric, encoded.codes, self._encode_target(y, first=False))
@@ -265,7 +270,9 @@ class BaseMLP(BaseEstimator):
     def _reporter(self, plan: Optimization) -> Any:
         from lamina.estimators.report import reporter
 
-        return reporter(self.verbose, plan.epochs)
+        own = self.scoring in (None, "loss", "log_loss", "neg_log_loss")
+        name = self.scoring if isinstance(self.scoring, str) else "score"
+        return reporter(self.verbose, plan.epochs, "loss" if own else name, -1 if own else 1)
 
     # --- prediction ----------------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from sklearn.utils.validation import column_or_1d
 
 from lamina.estimators import losses
 from lamina.estimators.base import BaseMLP
+from lamina.estimators.inputs import require_target
+from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
 
 __all__ = ["MLPClassifier"]
 
@@ -41,6 +43,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _task = "classification"
+    _own_scores = ("accuracy", "log_loss")
     class_weight: Any
     classes_: np.ndarray
 
@@ -100,17 +103,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most likely class of each row (multi-label: 0 or 1 for each label)."""
-        raw = self._raw(X)
-        if self._multilabel:
-            return (raw > 0).astype(int)
-        return self.classes_[raw.argmax(axis=1)]
+        return self._decisions(self._raw(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class (multi-label: of each label), float64."""
-        raw = self._raw(X).astype(np.float64)
-        if self._multilabel:
-            return 1 / (1 + np.exp(-raw))
-        return np.exp(_log_softmax(raw))
+        return self._probabilities(self._raw(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithm of `predict_proba`, computed stably."""
@@ -119,10 +116,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return -np.logaddexp(0, -raw)
         return _log_softmax(raw)
 
+    def _decisions(self, raw: np.ndarray) -> np.ndarray:
+        return (raw > 0).astype(int) if self._multilabel else self.classes_[raw.argmax(axis=1)]
+
+    def _probabilities(self, raw: np.ndarray) -> np.ndarray:
+        raw = raw.astype(np.float64)
+        return np.exp(-np.logaddexp(0, -raw)) if self._multilabel else np.exp(_log_softmax(raw))
+
     # --- what the base asks --------------------------------------------------------------------------------------
 
     def _encode_target(self, y: Any, *, first: bool) -> np.ndarray:
         y = np.asarray(y)
+        require_target(y)
         check_classification_targets(y)
         if first:
             self._multilabel = type_of_target(y) == "multilabel-indicator"
@@ -130,9 +135,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 y = column_or_1d(y, warn=True)
             self.classes_ = np.arange(y.shape[1]) if self._multilabel else np.unique(y)
             if len(self.classes_) < 2 and not self._multilabel:
+                only = self.classes_[:1].tolist()[0]
                 raise ValueError(
-                    f"Classifier can't train when only one class is present: the target is {self.classes_[0]!r} in "
-                    "every row"
+                    f"Classifier can't train when only one class is present: the target is {only!r} in every row"
                 )
         if self._multilabel:
             return np.ascontiguousarray(y, dtype=np.float32)
@@ -165,27 +170,32 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
         if self.class_weight is not None:
+            if self.class_weight != "balanced" and not isinstance(self.class_weight, Mapping | list):
+                raise ValueError(
+                    f"class_weight is 'balanced', a dict of weights by class, or None, not {self.class_weight!r}"
+                )
             by_class = compute_sample_weight(self.class_weight, np.asarray(y))
             sample_weight = by_class if sample_weight is None else by_class * np.asarray(sample_weight)
         return super()._weights(sample_weight, y, X)
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        raw = outputs.astype(np.float64)
-        if self._multilabel:
-            return float(np.average(((raw > 0) == (target > 0.5)).mean(axis=1), weights=weights))
-        codes = target.astype(int)
         scoring: Any = self.scoring
-        if callable(scoring):
-            judge: Any = scoring
-            return float(judge(self.classes_[codes], np.exp(_log_softmax(raw))))
-        if self.scoring == "accuracy":
-            return float(np.average(raw.argmax(axis=1) == codes, weights=weights))
-        if self.scoring in (None, "log_loss", "neg_log_loss"):
-            log_p = _log_softmax(raw)[np.arange(len(codes)), codes]
-            return float(np.average(log_p, weights=weights))
-        raise ValueError(
-            f"scoring {self.scoring!r} is unknown; known: accuracy, log_loss, or f(y_true, y_proba)"
-        )
+        if scoring in (None, "log_loss", "neg_log_loss"):
+            return float(
+                np.average(self._log_likelihood(outputs.astype(np.float64), target), weights=weights)
+            )
+        y_true = target.astype(int) if self._multilabel else self.classes_[target.astype(int)]
+        probabilities = self._probabilities(outputs)
+        if not is_scorer(scoring):
+            return float(scoring(y_true, probabilities))
+        predicted = PredictedClasses(self.classes_, self._decisions(outputs), probabilities)
+        return scorer_score(scoring, predicted, y_true, weights)
+
+    def _log_likelihood(self, raw: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """The logarithm of the target's probability in each row (multi-label: the mean over labels)."""
+        if self._multilabel:
+            return -np.logaddexp(0, np.where(target > 0.5, -raw, raw)).mean(axis=1)
+        return _log_softmax(raw)[np.arange(len(target)), target.astype(int)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

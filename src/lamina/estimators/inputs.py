@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_inputs", "hold_out", "is_frame"]
+from lamina.table.columns import ArrayColumn
+
+__all__ = ["check_inputs", "hold_out", "is_frame", "require_target"]
 
 
 _AS_THEY_ARE = [np.float64, *(np.dtype(code) for code in "?bBhHiIlLef")]
@@ -26,14 +28,14 @@ def check_inputs(
 ) -> tuple[Any, Any]:
     """`X` and `y` validated, `n_features_in_` and `feature_names_in_` set (`reset`) or compared."""
     if is_frame(X):
-        validate(estimator, X, skip_check_array=True, reset=reset)
+        _check_names(estimator, X, reset, validate)
         if y is not None:
             _same_length(X, y)
         return X, y
     options: dict[str, Any] = {
         "accept_sparse": ["csr", "csc"],
         "dtype": _AS_THEY_ARE,
-        "ensure_all_finite": "allow-nan",
+        "ensure_all_finite": False,  # the encoder names the column and the row of an infinite value
         "reset": reset,
     }
     if y is None:
@@ -41,8 +43,32 @@ def check_inputs(
     return validate(estimator, X, y, multi_output=True, y_numeric=estimator._task == "regression", **options)
 
 
+def _check_names(estimator: Any, X: Any, reset: bool, validate: Callable[..., Any]) -> None:
+    """Set or compare the columns' names, by scikit-learn's rule: the same ones in the same order."""
+    try:
+        validate(estimator, X, skip_check_array=True, reset=reset)
+    except ValueError as error:
+        if reset or "same order" not in str(error):
+            raise
+        hint = "Bring them into that order with X[list(model.feature_names_in_)]."
+        raise ValueError(f"{str(error).rstrip()}\n{hint}") from error
+
+
+def require_target(y: np.ndarray) -> None:
+    """Raise `ValueError` where a target is missing (None, NaN, NA), naming the row, or if there is none at all."""
+    if not len(y):
+        raise ValueError(
+            "Found array with 0 sample(s) while a minimum of 1 is required: the table has no rows"
+        )
+    column = ArrayColumn("y", y.reshape(len(y), -1)[:, 0])
+    if column.missing():
+        raise ValueError(
+            f"Input y contains NaN: the target of row {column.first_missing()} is missing; leave such rows out"
+        )
+
+
 def _same_length(X: Any, y: Any) -> None:
-    rows, targets = X.shape[0], len(y)
+    rows, targets = len(X), len(y)
     if rows != targets:
         raise ValueError(f"Found input variables with inconsistent numbers of samples: [{rows}, {targets}]")
 

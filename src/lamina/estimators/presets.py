@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -111,11 +111,18 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name, (fits, rule) in _RULES.items():
         value = settings[name]
         for one in value if isinstance(value, tuple | list) else [value]:
-            if not fits(one):
+            if not _holds(fits, one):
                 raise ValueError(f"{name} must be {rule}, got {value!r}")
     names = settings["activation"]
     for name in names if isinstance(names, tuple | list) else [names]:
         activation_by_name(name)
+
+
+def _holds(fits: Callable[[Any], bool], value: Any) -> bool:
+    try:
+        return bool(fits(value))
+    except TypeError:  # a text for a number
+        return False
 
 
 def _is_count(value: Any) -> bool:

@@ -10,6 +10,8 @@ from sklearn.base import RegressorMixin
 
 from lamina.estimators import losses
 from lamina.estimators.base import BaseMLP
+from lamina.estimators.inputs import require_target
+from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
 
 __all__ = ["MLPRegressor"]
 
@@ -31,6 +33,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _task = "regression"
+    _own_scores = ("loss",)
     quantile: float
 
     def __init__(
@@ -88,7 +91,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def predict(self, X: Any) -> np.ndarray:
         """The predicted target, (rows,) or (rows, outputs), float64."""
-        values = self._raw(X).astype(np.float64)
+        return self._values(self._raw(X))
+
+    def _values(self, raw: np.ndarray) -> np.ndarray:
+        """The target, in its own units, that outputs stand for."""
+        values = raw.astype(np.float64)
         if self.loss == "poisson":
             values = np.exp(values)
         values = np.clip(values * self._scale + self._center, self._low, self._high)
@@ -97,6 +104,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     # --- what the base asks --------------------------------------------------------------------------------------
 
     def _encode_target(self, y: Any, *, first: bool) -> np.ndarray:
+        require_target(np.asarray(y))
         y = np.asarray(y, np.float64)
         if not np.isfinite(y).all():
             row = int(np.argwhere(~np.isfinite(y))[0][0])
@@ -143,12 +151,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         scoring: Any = self.scoring
-        if callable(scoring):
-            judge: Any = scoring
-            scale, center = self._scale, self._center
-            return float(judge(target * scale + center, outputs * scale + center))
-        if self.scoring not in (None, "loss"):
-            raise ValueError(f"scoring {self.scoring!r} is unknown; known: loss, or f(y_true, y_pred)")
+        if scoring not in (None, "loss"):
+            y_true = target * self._scale + self._center
+            y_true, predictions = y_true[:, 0] if self._flat else y_true, self._values(outputs)
+            if not is_scorer(scoring):
+                return float(scoring(y_true, predictions))
+            return scorer_score(scoring, PredictedNumbers(predictions), y_true, weights)
         from lamina import nd
 
         values = self._loss_function({})(nd.array(outputs), nd.array(target)).asnumpy()

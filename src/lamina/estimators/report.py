@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 __all__ = ["reporter"]
@@ -27,15 +26,20 @@ class _Silent:
 class _Lines(_Silent):
     """A line an epoch, for logs."""
 
+    def __init__(self, epochs: int, metric: str, sign: int) -> None:
+        self._epochs, self._metric, self._sign = epochs, metric, sign
+
     def on_epoch(self, epoch: Any) -> None:
-        score = "" if epoch.score is None else f", validation {epoch.score:.4f}"
-        print(f"epoch {epoch.number}: loss {epoch.loss:.4f}{score}, {epoch.seconds:.1f} s", flush=True)
+        left = epoch.seconds / epoch.number * (self._epochs - epoch.number)
+        parts = [f"loss {epoch.loss:.4f}", *_shown(epoch, self._metric, self._sign)]
+        times = f"{epoch.seconds:.1f} s, at most {left:.1f} s left"
+        print(f"epoch {epoch.number}/{self._epochs}: {', '.join(parts)}, {times}", flush=True)
 
 
 class _Bar(_Silent):
     """A progress bar with loss, validation score, epoch and time left."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, metric: str, sign: int) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._progress = Progress(
@@ -46,7 +50,7 @@ class _Bar(_Silent):
             transient=False,
         )
         self._task = self._progress.add_task("training", total=epochs)
-        self._start = time.perf_counter()
+        self._metric, self._sign = metric, sign
 
     def __enter__(self) -> _Bar:
         self._progress.start()
@@ -60,18 +64,24 @@ class _Bar(_Silent):
         self._progress.update(self._task, completed=epoch - 1 + done / max(of, 1))
 
     def on_epoch(self, epoch: Any) -> None:
-        score = (
-            ""
-            if epoch.score is None
-            else f"  validation {epoch.score:.4f}{' (best)' if epoch.is_best else ''}"
-        )
-        self._progress.update(self._task, completed=epoch.number, description=f"loss {epoch.loss:.4f}{score}")
+        parts = [f"loss {epoch.loss:.4f}", *_shown(epoch, self._metric, self._sign)]
+        self._progress.update(self._task, completed=epoch.number, description="  ".join(parts))
 
 
-def reporter(verbose: Any, epochs: int) -> Any:
-    """Nothing, a progress bar (on a terminal), or a line an epoch; or what `verbose` makes, if it is a function."""
+def _shown(epoch: Any, metric: str, sign: int) -> list[str]:
+    """The validation score in words, if there is one."""
+    if epoch.score is None:
+        return []
+    return [f"validation {metric} {sign * epoch.score:.4f}{' (best)' if epoch.is_best else ''}"]
+
+
+def reporter(verbose: Any, epochs: int, metric: str = "score", sign: int = 1) -> Any:
+    """Nothing, a progress bar (on a terminal), or a line an epoch; or what `verbose` makes, if it is a function.
+
+    `metric` is what the validation score is called, shown times `sign`: −1 for a loss.
+    """
     if callable(verbose):
         return verbose(epochs)
     if not verbose:
         return _Silent()
-    return _Bar(epochs) if sys.stdout.isatty() else _Lines()
+    return (_Bar if sys.stdout.isatty() else _Lines)(epochs, metric, sign)

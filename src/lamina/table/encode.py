@@ -15,13 +15,13 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.check import check
-from lamina.table.columns import Column, value_name
-from lamina.table.messages import row
+from lamina.table.columns import Column, is_missing, value_name
+from lamina.table.messages import listed, row, warn
 from lamina.table.scale import count_statistics, matrix_statistics, robust_statistics, smooth_clip
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, dense
 
-__all__ = ["Encoded", "TableEncoder"]
+__all__ = ["Encoded", "TableEncoder", "category_codes"]
 
 FORMAT_VERSION = 1
 
@@ -145,13 +145,14 @@ class TableEncoder:
             missing = np.isnan(table.column(column.name).numbers()[counted])
             pairs.append(count_statistics(np.array([0, 1]), np.bincount(missing, minlength=2)))
         for column in self._one_hot:
-            pairs += _one_hot_statistics(column, _codes(column, table.column(column.name))[counted])
+            pairs += _one_hot_statistics(column, category_codes(column, table.column(column.name))[counted])
         statistics = np.array(pairs, np.float64).reshape(-1, 2)
         return statistics[:, 0].copy(), statistics[:, 1].copy()
 
     def transform(self, data: Any) -> Encoded:
         """Encode a table; needs memory for the result and a few MiB.
 
+        Categories that training did not have count as missing, with one warning for each such column.
         With scaling and clipping switched off, a float32 array in C order is its own encoding and is not copied.
 
         Raises:
@@ -168,7 +169,7 @@ class TableEncoder:
         self._write_gaps(table, numeric)
         self._write_one_hot(table, numeric)
         for j, column in enumerate(self._embedded):
-            codes[:, j] = _codes(column, table.column(column.name))
+            codes[:, j] = category_codes(column, table.column(column.name))
         return Encoded(numeric, codes)
 
     def _is_encoded(self, matrix: Any) -> bool:
@@ -234,7 +235,7 @@ class TableEncoder:
             patterns = _patterns(len(column.categories))
             width = patterns.shape[1]
             encoded = self._encoded_values(j, patterns)
-            codes = _codes(column, table.column(column.name))
+            codes = category_codes(column, table.column(column.name))
             rows = _BLOCK // width
             for start in range(0, table.rows, rows):
                 numeric[start : start + rows, j : j + width] = encoded[codes[start : start + rows]]
@@ -299,10 +300,25 @@ def _patterns(categories: int) -> np.ndarray:
     return np.vstack([np.zeros(categories), np.eye(categories)])
 
 
-def _codes(expected: ColumnSchema, column: Column) -> np.ndarray:
-    """1 + the position of each row's category, 0 for missing and unknown ones; int32."""
+def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
+    """1 + the position of each row's category, 0 for missing and (with a warning) unknown ones; int32."""
     lookup = {name: code for code, name in enumerate(expected.categories, start=1)}
-    return column.mapped(lambda value: lookup.get(value_name(value), 0), np.int32)
+    unknown: set[str] = set()
+
+    def code(value: object) -> int:
+        name = value_name(value)
+        if name not in lookup and not is_missing(value):
+            unknown.add(name)
+        return lookup.get(name, 0)
+
+    codes = column.mapped(code, np.int32)
+    if unknown:
+        warn(
+            f"column {expected.name!r} has {len(unknown)} value(s) that training did not have, which count as "
+            f"missing: {listed(sorted(unknown))}",
+            subject=f"unknown values in {expected.name!r}",
+        )
+    return codes
 
 
 def _one_hot_statistics(expected: ColumnSchema, codes: np.ndarray) -> list[tuple[float, float]]:

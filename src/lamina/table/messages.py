@@ -12,16 +12,23 @@ __all__ = ["DataWarning", "closest", "listed", "row", "warn"]
 
 
 class DataWarning(UserWarning):
-    """Something in the data that lamina could handle but its owner should know; it says what was done."""
+    """Something in the data that lamina could handle but its owner should know; it says what was done.
+
+    `subject` names what it is about, where later warnings on the next parts of a table would only repeat it.
+    """
+
+    def __init__(self, message: str, subject: str | None = None) -> None:
+        super().__init__(message)
+        self.subject = message if subject is None else subject
 
 
-def warn(message: str) -> None:
-    """Warn about the data, pointing at the first line outside lamina."""
+def warn(message: str, subject: str | None = None) -> None:
+    """Warn about the data, pointing at the first line outside lamina; see `DataWarning` for `subject`."""
     package = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
     outside, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         outside, frame = outside + 1, frame.f_back
-    warnings.warn(message, DataWarning, stacklevel=outside)
+    warnings.warn(DataWarning(message, subject), stacklevel=outside)
 
 
 def listed(names: Iterable[object], limit: int = 5) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table.check import check
 from lamina.table.columns import as_column
+from lamina.table.encode import category_codes
 from lamina.table.kinds import Choice, infer
 from lamina.table.messages import listed, warn
 from lamina.table.read import ReadOptions, read
@@ -194,9 +195,18 @@ def _from_file(file: str, options: ReadOptions, schema: Schema) -> Part:
     if not len(frame):
         raise DataError(f"{file} has no rows")
     try:
-        return _part(aligned(schema, frame).with_columns(frame[name]), schema.target, file)
+        part = _part(aligned(schema, frame).with_columns(frame[name]), schema.target, file)
+        _warn_of_unknown_categories(schema, part.frame)
+        return part
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
+
+
+def _warn_of_unknown_categories(schema: Schema, frame: pl.DataFrame) -> None:
+    table = check(schema, frame)
+    for column in schema.used:
+        if column.kind != "numeric":
+            category_codes(column, table.column(column.name))
 
 
 def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:

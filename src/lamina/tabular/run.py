@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lamina.errors import MissingPackageError
-from lamina.table.messages import warn
+from lamina.table.messages import DataWarning, warn
 from lamina.tabular.data import Prepared, Request
 from lamina.tabular.importance import permutation_importance
 from lamina.tabular.measure import measure
@@ -34,8 +35,10 @@ def complete(prepared: Prepared, request: Request, trained: Trained, out: Path |
         LaminaError: `out` is taken.
         OSError: the folder cannot be written.
     """
-    measured = measure(trained.model, prepared)
-    importance = permutation_importance(trained.model, measured.rows, request.seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # held-out rows may have values that no training row has
+        measured = measure(trained.model, prepared)
+        importance = permutation_importance(trained.model, measured.rows, request.seed)
     results = _results(prepared, trained, measured, importance)
     settings = _settings(request, trained)
     findings = Findings(prepared, trained, measured, importance, settings)

@@ -1,0 +1,65 @@
+"""Scores of outputs on validation data by scikit-learn's scorers, which expect an estimator that predicts."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.metrics import get_scorer, get_scorer_names
+
+__all__ = ["PredictedClasses", "PredictedNumbers", "check_scoring", "is_scorer", "scorer_score"]
+
+
+class PredictedClasses(ClassifierMixin, BaseEstimator):
+    """A classifier that has predicted already: each method gives what it was made with, whatever the rows."""
+
+    def __init__(self, classes: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray) -> None:
+        self.classes_, self._predictions, self._probabilities = classes, predictions, probabilities
+
+    def predict(self, _rows: Any) -> np.ndarray:
+        """The predicted classes."""
+        return self._predictions
+
+    def predict_proba(self, _rows: Any) -> np.ndarray:
+        """The probabilities."""
+        return self._probabilities
+
+
+class PredictedNumbers(RegressorMixin, BaseEstimator):
+    """A regressor that has predicted already."""
+
+    def __init__(self, predictions: np.ndarray) -> None:
+        self._predictions = predictions
+
+    def predict(self, _rows: Any) -> np.ndarray:
+        """The predicted values."""
+        return self._predictions
+
+
+def is_scorer(scoring: Any) -> bool:
+    """Whether `scoring` is one of scikit-learn's: its name, or what `sklearn.metrics.make_scorer` made."""
+    return isinstance(scoring, str) or hasattr(scoring, "_score_func")
+
+
+def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
+    """Raise `ValueError` unless `scoring` is None, a function, one of our `own` names, or one of scikit-learn's."""
+    if scoring is None or callable(scoring) or (isinstance(scoring, str) and scoring in own):
+        return
+    known = [*own, *get_scorer_names()]
+    if scoring in known:
+        return
+    near = difflib.get_close_matches(str(scoring), known, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(
+        f"scoring {scoring!r} is unknown.{hint} Known: {', '.join(own)}, the names that "
+        "sklearn.metrics.get_scorer_names() lists, or a function of (y_true, predictions), higher is better"
+    )
+
+
+def scorer_score(scoring: Any, predicted: Any, y_true: np.ndarray, weights: np.ndarray | None) -> float:
+    """What a scorer says of predictions; higher is better."""
+    scorer: Any = get_scorer(scoring)
+    weighted = {} if weights is None else {"sample_weight": weights}
+    return float(scorer(predicted, np.empty((len(y_true), 0)), y_true, **weighted))

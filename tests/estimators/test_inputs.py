@@ -1,0 +1,200 @@
+"""Tables of every library, their columns by name, gaps, unseen values, and what cannot be a table or a target."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import scipy.sparse
+
+from lamina import MLPClassifier, MLPRegressor
+from lamina.errors import DataError
+from lamina.table.messages import DataWarning
+
+SMALL = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
+N = 120
+rng = np.random.default_rng(0)
+X = rng.normal(size=(N, 2))
+Y = np.where(X[:, 0] > 0, "up", "down")
+FRAME = pl.DataFrame(
+    {
+        "a": X[:, 0],
+        "gap": [None if i % 6 == 0 else float(x) for i, x in enumerate(X[:, 1])],
+        "color": [("red", "blue", "green", None)[i % 4] for i in range(N)],
+        "city": [f"city {i % 20}" for i in range(N)],
+        "member": [i % 3 == 0 for i in range(N)],
+    }
+)
+LIBRARIES = {
+    "polars": lambda frame: frame,
+    "pandas": pl.DataFrame.to_pandas,
+    "pyarrow": pl.DataFrame.to_arrow,
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return MLPClassifier(**SMALL).fit(FRAME, Y)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_every_library_gives_the_same_model(model, library):
+    convert = LIBRARIES[library]
+    own = MLPClassifier(**SMALL).fit(convert(FRAME), Y)
+    np.testing.assert_array_equal(own.predict_proba(convert(FRAME)), model.predict_proba(FRAME))
+    np.testing.assert_array_equal(model.predict_proba(convert(FRAME[:1])), model.predict_proba(FRAME[:1]))
+    assert list(own.feature_names_in_) == FRAME.columns
+    assert own.predict_proba(convert(FRAME[:0])).shape == (0, 2)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_columns_are_checked_by_name(model, library):
+    convert = LIBRARIES[library]
+    with pytest.raises(ValueError, match=r"(?s)same order.*feature_names_in_"):
+        model.predict(convert(FRAME[["city", "a", "gap", "color", "member"]]))
+    with pytest.raises(ValueError, match=r"(?s)now missing.*- gap"):
+        model.predict(convert(FRAME.drop("gap")))
+    with pytest.raises(ValueError, match=r"(?s)unseen at fit time.*- more"):
+        model.predict(convert(FRAME.with_columns(more=1)))
+
+
+def test_unseen_categories_count_as_missing_with_one_warning_a_column(model):
+    missing = FRAME.with_columns(color=pl.lit(None, pl.String))
+    message = r"column 'color' has 2 value\(s\) that training did not have.*missing: 'lilac', 'pink'"
+    with pytest.warns(DataWarning, match=message) as caught:
+        unseen = model.predict_proba(FRAME.with_columns(color=pl.Series(["pink", "lilac"] * (N // 2))))
+    assert len(caught) == 1 and caught[0].filename == __file__
+    np.testing.assert_array_equal(unseen, model.predict_proba(missing))
+
+
+def test_gaps_of_numbers_may_be_none_or_nan(model):
+    other = FRAME.with_columns(gap=pl.col("gap").fill_null(float("nan")))
+    np.testing.assert_array_equal(model.predict_proba(other), model.predict_proba(FRAME))
+    gaps = np.where(rng.random(X.shape) < 0.2, np.nan, X)
+    trained = MLPRegressor(**SMALL).fit(gaps, X[:, 0])
+    # Where training had none, a missing number is taken for the median.
+    whole = MLPRegressor(**SMALL).fit(X[:101], X[:101, 0])
+    assert np.isfinite(trained.predict(gaps)).all()
+    median = np.where([[True, False]], np.median(X[:101], axis=0), X[:5])
+    held_out = MLPRegressor(**SMALL, early_stopping=False).fit(X[:101], X[:101, 0])
+    expected = held_out.predict(median)
+    np.testing.assert_allclose(
+        held_out.predict(np.where([[True, False]], np.nan, X[:5])), expected, atol=1e-6
+    )
+    assert np.isfinite(whole.predict(np.full((1, 2), np.nan))).all()
+
+
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
+@pytest.mark.parametrize("preset", ["fast", "sklearn"])
+def test_sparse_matrices_are_tables_with_zeros(kind, preset):
+    dense = np.where(rng.random((N, 6)) < 0.7, 0, rng.normal(size=(N, 6)))
+    settings = {**SMALL, "preset": preset, "early_stopping": True}
+    expected = MLPRegressor(**settings).fit(dense, X[:, 0]).predict(dense)
+    np.testing.assert_allclose(
+        MLPRegressor(**settings).fit(kind(dense), X[:, 0]).predict(kind(dense)), expected
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool, np.float16, np.float64, object])
+def test_arrays_of_numbers_keep_their_values(dtype):
+    numbers = (100 * rng.random((N, 3))).astype(dtype)
+    expected = (
+        MLPRegressor(**SMALL).fit(numbers.astype(np.float32), X[:, 0]).predict(numbers.astype(np.float32))
+    )
+    model = MLPRegressor(**SMALL).fit(numbers, X[:, 0])
+    np.testing.assert_allclose(model.predict(numbers), expected, rtol=1e-4)
+
+
+def test_times_in_seconds_keep_their_precision():
+    seconds = 1_700_000_000 + np.arange(N).reshape(-1, 1)
+    settings = {**SMALL, "max_iter": 60}
+    expected = MLPRegressor(**settings).fit(np.arange(N).reshape(-1, 1), np.arange(N)).predict([[3], [100]])
+    model = MLPRegressor(**settings).fit(seconds, np.arange(N))
+    np.testing.assert_allclose(model.predict(seconds[[3, 100]]), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        pl.date_range(datetime.date(2020, 1, 1), datetime.date(2020, 4, 29), eager=True),
+        pl.Series(["2020-01-05"] * N),
+    ],
+)
+def test_dates_are_an_error_that_says_what_to_do(day):
+    with pytest.raises(
+        DataError, match=r"column 'day' holds dates .*the year, the month.*pl.col\('day'\)\.dt"
+    ):
+        MLPClassifier(**SMALL).fit(FRAME.with_columns(day=day), Y)
+
+
+def test_kinds_of_columns_can_be_chosen():
+    frame = FRAME.with_columns(
+        zip=pl.Series([i % 12 for i in range(N)]), day=pl.Series([datetime.date(2020, 1, 1)] * N)
+    )
+    kinds = {"zip": "categorical", "day": "drop", "city": "drop"}
+    model = MLPClassifier(**SMALL, column_kinds=kinds).fit(frame, Y)
+    parts = model._network.architecture
+    assert (parts.numbers, parts.cardinalities) == (2, (13,))
+    with pytest.raises(DataError, match=r"'zipp'.*Did you mean 'zip'"):
+        MLPClassifier(**SMALL, column_kinds={"zipp": "categorical"}).fit(frame, Y)
+
+
+@pytest.mark.parametrize(
+    "target", [Y, Y.tolist(), pl.Series(Y), pd.Series(Y), pa.array(Y), pd.Categorical(Y)]
+)
+def test_targets_of_every_library(model, target):
+    own = MLPClassifier(**SMALL).fit(FRAME, target)
+    assert list(own.classes_) == ["down", "up"]
+    np.testing.assert_array_equal(own.predict_proba(FRAME), model.predict_proba(FRAME))
+
+
+INF = np.array([[0.0, 1.0], [1.0, np.inf], [2.0, 0.0]])
+BAD = {
+    "no rows": (FRAME[:0], Y[:0], "no rows"),
+    "one row": (FRAME[:1], Y[:1], "one class"),
+    "one class": (FRAME, np.full(N, "up"), "one class is present: the target is 'up'"),
+    "other lengths": (FRAME, Y[:-1], r"inconsistent numbers of samples: \[120, 119\]"),
+    "a missing class": (FRAME, np.array(["a", None, *["b"] * (N - 2)], object), "target of row 1 is missing"),
+    "an infinite value": (INF, ["a", "b", "a"], r"column 'x1' has an infinite value.*row 1"),
+    "repeated names": (pd.DataFrame(X, columns=["a", "a"]), Y, "'a' 2 times"),
+    "a vector": (X[:, 0], Y, "Expected 2D array"),
+    "text in an array": (np.array([["a", "b"]] * N), Y, "convert"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_learned_from_is_an_error(case):
+    table, target, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        MLPClassifier(**SMALL).fit(table, target)
+
+
+@pytest.mark.parametrize(
+    ("table", "target", "message"),
+    [
+        (FRAME[:0], [], "no rows"),
+        (FRAME[:1], [1.0], "1 row"),
+        (X[:1], [1.0], "1 row"),
+        (FRAME, [*[1.0] * (N - 1), None], "target of row 119 is missing"),
+        (X, [np.inf, *[1.0] * (N - 1)], "y contains infinity"),
+    ],
+)
+def test_what_cannot_be_regressed_on_is_an_error(table, target, message):
+    with pytest.raises(ValueError, match=message):
+        MLPRegressor(**SMALL).fit(table, target)
+
+
+@pytest.mark.parametrize(
+    ("eval_set", "message"),
+    [
+        (FRAME, r"a pair \(X, y\).*DataFrame"),
+        ((FRAME, Y[:3]), "inconsistent"),
+        ((FRAME, np.full(N, "sideways")), "classes that training did not have: \\['sideways'\\]"),
+        ((FRAME.drop("a"), Y), "(?s)now missing.*- a"),
+    ],
+)
+def test_evaluation_sets_that_do_not_fit(eval_set, message):
+    with pytest.raises(ValueError, match=message):
+        MLPClassifier(**SMALL).fit(FRAME, Y, eval_set=eval_set)
