@@ -32,9 +32,9 @@ ERRORS = {
     "an infinite value": (table(x=but(9, np.inf, float)), ["column 'x' has an infinite value", "row 9"]),
     "numbers and one text": (
         table(x=but(33, "oops", lambda i: str(i * 1.5))),
-        ["column 'x'", "'oops' in row 33", "'categorical'"],
+        ["column 'x'", "'oops' in row 33", "--kind x=categorical"],
     ),
-    "dates": (table(x=[f"2024-01-{1 + i % 28:02d}" for i in range(N)]), ["column 'x' holds dates", "'drop'"]),
+    "dates": (table(x=[f"2024-01-{1 + i % 28:02d}" for i in range(N)]), ["column 'x' holds dates", "--drop x"]),
     "repeated names": (b"a,a,y\n" + b"1,2,0\n2,3,1\n" * 9, ["column names are repeated: 'a'"]),
     "a ragged row": (b"a,b,y\n1,2,0\n1,2,1\n1,2\n", ["line 4: 2 fields instead of 3"]),
     "no rows": (b"a,b,y\n", ["no rows"]),
@@ -88,14 +88,17 @@ def test_options_that_cannot_work(tmp_path, cli, case):
 
 
 WARNINGS = {
-    "a column without values": (table(z=pl.Series([None] * N, dtype=pl.String)), ["have no values: 'z'"]),
+    "a column without values": (table(z=pl.Series([None] * N, dtype=pl.String)), ["without any value: 'z'"]),
     "a constant column": (table(z=[1] * N), ["same value in every row: 'z'"]),
-    "ids": (table(z=[f"u{i * 7919}" for i in range(N)]), ["'z'", "'categorical'"]),
+    "ids": (table(z=[f"u{i * 7919}" for i in range(N)]), ["'z'", "--kind z=categorical"]),
     "codes and one text": (
         table(z=but(33, "oops", lambda i: str(i % 7))),
         ["column 'z'", "'oops' in row 33"],
     ),
-    "a class of one row": (table(y=but(5, "rare", lambda i: "ab"[i % 2])), ["'y' have a single row: 'rare'"]),
+    "a class of one row": (
+        table(y=but(5, "rare", lambda i: "ab"[i % 2])),
+        ["'y' has 1 class of a single row: 'rare'"],
+    ),
     "another encoding": (table(c=["städte", "dörfer"] * 20).decode().encode("latin-1"), ["windows-1252"]),
     "five rows": (b"a,y\n1,0\n2,1\n3,0\n4,1\n5,1\n", ["5 rows are too few"]),
 }
@@ -142,13 +145,13 @@ def run(tmp_path_factory):
 
 TABLES = {
     "reordered columns": (b"flag,c,x\ntrue,a,1\n", 0, []),
-    "an extra column": (b"x,more,c,flag\n1,9,a,false\n", 0, ["ignored 1 column(s)", "'more'"]),
+    "an extra column": (b"x,more,c,flag\n1,9,a,false\n", 0, ["ignored 1 column", "'more'"]),
     "the target too": (b"x,c,flag,y\n1,a,true,0\n", 0, []),
     "an unseen category": (b"x,c,flag\n1,zebra,true\n", 0, ["column 'c' has 1 value(s)", "'zebra'"]),
     "missing values": (b"x,c,flag\n,,\n", 0, []),
     "no rows": (b"x,c,flag\n", 0, []),
     "flags as 0 and 1": (b"x,c,flag\n1,a,0\n", 0, []),
-    "missing columns": (b"xx,flag\n1,true\n", 2, ["lacks 2 column(s)", "'x', 'c'", "Did you mean 'xx'"]),
+    "missing columns": (b"xx,flag\n1,true\n", 2, ["lacks 2 columns", "'x', 'c'", "Did you mean 'xx'"]),
     "text for numbers": (b"x,c,flag\n1,a,true\nmany,b,true\n", 2, ["column 'x': 'many' in row 1"]),
     "an infinite number": (b"x,c,flag\ninf,a,true\n", 2, ["column 'x'", "row 0"]),
     "a taken name": (b"x,c,flag,prediction\n1,a,true,7\n", 2, ["'prediction' already", "--prefix"]),

@@ -11,6 +11,7 @@ import pytest
 
 from lamina.errors import DataError
 from lamina.table.check import check
+from lamina.table.columns import value_name
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
@@ -47,12 +48,12 @@ def test_columns_by_name_in_any_order_without_target_and_left_out_ones(schema, m
 
 
 def test_missing_columns_are_all_named(schema):
-    with pytest.raises(DataError, match=r"lacks 2 column\(s\).*'age', 'member'.*Did you mean 'Age'"):
+    with pytest.raises(DataError, match=r"lacks 2 columns.*'age', 'member'.*Did you mean 'Age'"):
         check(schema, pl.DataFrame({"color": ["red"], "Age": [1]}))
 
 
 def test_extra_columns_are_ignored_with_one_warning(schema):
-    with pytest.warns(DataWarning, match=r"ignored 2 column\(s\).*'u', 'v'") as record:
+    with pytest.warns(DataWarning, match=r"ignored 2 columns.*'u', 'v'") as record:
         assert "u" not in check(schema, new(u=[1], v=[2]))
     assert len(record) == 1 and record[0].filename == __file__
 
@@ -74,6 +75,15 @@ def test_booleans_as_text_and_numbers(schema, values):
     expected = {"true": ["true"], "1": ["true"], "True": ["true"]}.get(str(values[0]), ["false"])
     counts = column.column("member").value_counts()
     assert [str(value).lower() for value, _ in counts] == ([] if values[0] in (None, "") else expected)
+
+
+def test_booleans_that_training_had_as_text():
+    schema = infer(pl.DataFrame({"x": ["True", "False"] * 3}))
+    for values in (["False", "True"], ["false", "true"], [False, True], [0, 1]):
+        column = check(schema, pl.DataFrame({"x": values})).column("x")
+        assert column.mapped(lambda value: value_name(value) == "true", np.int32).tolist() == [0, 1]
+    with pytest.raises(DataError, match=r"'x': 'maybe' in row 0 .*is not true or false"):
+        check(schema, pl.DataFrame({"x": ["maybe"]})).column("x")
 
 
 def test_what_is_not_a_boolean(schema):

@@ -97,7 +97,7 @@ def test_header_only_no_header_and_unnamed_columns(read_text):
     assert read_text("1,x\n2,y\n", header=False).to_dict(as_series=False) == {
         "column_1": [1, 2], "column_2": ["x", "y"]
     }  # fmt: skip
-    with pytest.warns(DataWarning, match=r"1 column\(s\) have no name; called 'unnamed_1'"):
+    with pytest.warns(DataWarning, match="1 column without a name, called 'unnamed_1'"):
         assert read_text(",x\n0,1\n").columns == ["unnamed_1", "x"]
 
 

@@ -66,7 +66,7 @@ def test_choices_override_and_are_checked():
     [
         ([7] * 100, "constant", "'bad'"),
         (["x"] * 100, "constant", "same value"),
-        ([None] * 100, "missing", "no values"),
+        ([None] * 100, "missing", "without any value"),
         ([float("nan")] * 100, "missing", "'bad'"),
         ([f"A-{i}" for i in range(100)], "id", "differs in"),
         ([f"the dog number {i} was seen" for i in range(100)], "text", "sentences"),
@@ -133,8 +133,23 @@ def test_numbers_in_text():
     with pytest.raises(DataError, match=r"'x' holds numbers, but 'n.d.' in row 100"):
         infer(pd.DataFrame({"x": [*measured, "n.d."]}))
     assert kinds_of(pd.DataFrame({"x": ["1", "2", "1"]})) == {"x": "categorical"}
-    with pytest.warns(DataWarning, match="'x' is almost all numbers, but 'V57' in row 40"):
+    with pytest.warns(DataWarning, match="'x' holds numbers in 98 % of its rows, but 'V57' in row 40"):
         assert kinds_of(pd.DataFrame({"x": ["250", "251"] * 20 + ["V57"]})) == {"x": "categorical"}
+
+
+def test_numbers_and_words_are_a_warning_unless_the_numbers_are_few():
+    half = [str(i) if i % 2 else "abc" for i in range(100)]
+    with pytest.warns(DataWarning, match="'x' holds numbers in 50 % of its rows, but 'abc' in row 0"):
+        assert kinds_of(pd.DataFrame({"x": half})) == {"x": "categorical"}
+    assert kinds_of(pd.DataFrame({"x": ["a", "b", "c"] * 20 + ["1"]})) == {"x": "categorical"}
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("true", "false"), ("TRUE", "FALSE")])
+def test_true_and_false_in_text_are_booleans(words):
+    schema = infer(pd.DataFrame({"x": [words[i % 3 == 0] for i in range(9)] + [None]}))
+    assert (schema["x"].kind, schema["x"].missing) == ("boolean", 1)
+    assert (schema["x"].categories, schema["x"].counts) == (("false", "true"), (3, 6))
+    assert kinds_of(pd.DataFrame({"x": [*words, "maybe"]})) == {"x": "categorical"}
 
 
 def test_mixed_types_are_named_with_the_first_odd_row():

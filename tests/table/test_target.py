@@ -65,8 +65,13 @@ def test_targets_that_cannot_be_learned(values, message, make):
 
 
 def test_a_class_of_one_row_is_a_warning():
-    with pytest.warns(DataWarning, match="1 of the 3 classes of 'y' have a single row: 'c'"):
+    with pytest.warns(DataWarning, match="'y' has 1 class of a single row: 'c'"):
         infer_target(as_column(["a", "b"] * 20 + ["c"]))
+
+
+def test_more_classes_than_a_network_has_outputs():
+    with pytest.raises(DataError, match=r"'y' has 1,001 classes.*at most 1,000.*task='regression'"):
+        infer_target(as_column([f"c{i % 1001}" for i in range(2002)]))
 
 
 def test_values_of_classes_across_types():
@@ -78,9 +83,7 @@ def test_values_of_classes_across_types():
 
 def test_a_class_that_training_lacks_is_named():
     target = infer_target(as_column(["a", "b", "a"]))
-    with pytest.warns(
-        DataWarning, match="1 classes that training did not have: 'c' in 2 rows, first in row 1"
-    ):
+    with pytest.warns(DataWarning, match="1 class that training did not have: 'c' in 2 rows, first in row 1"):
         assert target_values(target, as_column(["a", "c", "c", "b"])).tolist() == [0, -1, -1, 1]
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from lamina.cli import doctor, evaluate, inspect, predict, train
 from lamina.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
+from lamina.cli.help_text import help_text
 from lamina.errors import LaminaError
+from lamina.table.messages import on_command_line
 
 __all__ = ["app", "main"]
 
@@ -24,10 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 train.register(app)
-app.command("evaluate")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("inspect")(inspect.inspect)
-app.command("doctor")(doctor.doctor)
+for command in (evaluate.evaluate, predict.predict, inspect.inspect, doctor.doctor):
+    app.command(command.__name__, help=help_text(command))(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -48,8 +51,27 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 if all went well, 2 after an error, 130 after Ctrl-C."""
-    sys.exit(_run(arguments))
+    """Run the command line and exit: 0 if all went well, 2 after an error, 130 after Ctrl-C or SIGTERM."""
+    with on_command_line(), _terminated_as_interrupted():
+        code = _run(arguments)
+    sys.exit(code)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Generator[None]:
+    """``kill`` and schedulers end a command as Ctrl-C does: it keeps its best epoch and leaves nothing half-written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_signal: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

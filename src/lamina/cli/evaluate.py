@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lamina.cli.options import (
+    DecimalOption,
+    DelimiterOption,
+    EncodingOption,
+    FormatOption,
+    QuoteOption,
+    reading,
+)
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -19,7 +28,11 @@ def evaluate(
         list[str] | None,
         typer.Argument(help="Of a run on a table: files with the target column, or -.", show_default=False),
     ] = None,
-    format: Annotated[str | None, typer.Option(help="Of the files, where names do not say it.")] = None,
+    format: FormatOption = None,
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    decimal: DecimalOption = None,
+    quote: QuoteOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Metrics of a trained network on a table; of a run on MNIST: accuracy and confusion matrix on the test images.
@@ -35,7 +48,8 @@ def evaluate(
     if data or is_table_run(run):
         from lamina.cli.use_table import evaluate_table
 
-        evaluate_table(run, data or [], format, as_json=as_json)
+        given = reading(format, delimiter, encoding, decimal, quote)
+        evaluate_table(run, data or [], given, as_json=as_json)
         return
     _evaluate_digits(run, as_json=as_json)
 

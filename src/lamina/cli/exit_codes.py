@@ -6,4 +6,4 @@ EXIT_ERROR = 2
 """Something given was wrong, or training diverged; one line on stderr says what."""
 
 EXIT_INTERRUPTED = 130
-"""Ctrl-C: 128 + SIGINT, as shells have it."""
+"""Ctrl-C: 128 + SIGINT, as shells have it; SIGTERM is treated alike."""

@@ -9,15 +9,27 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from lamina.cli.options import (
+    DecimalOption,
+    DelimiterOption,
+    EncodingOption,
+    FormatOption,
+    QuoteOption,
+    one_of,
+    proposing,
+    reading,
+)
 from lamina.errors import DataError
 
 __all__ = ["predict"]
 
+_WRITABLE = ("csv", "tsv", "parquet", "feather", "jsonl")
+
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
-    images: Annotated[
-        list[Path],
+    data: Annotated[
+        list[str],
         typer.Argument(
             help="Of a run on a table: files, globs, or -. Of a run on MNIST: pictures of one digit each (PNG, "
             "JPEG …), or IDX files of many.",
@@ -31,8 +43,18 @@ def predict(
         ),
     ] = None,
     prefix: Annotated[str, typer.Option(help="Put before the names of the new columns.")] = "",
-    format: Annotated[str | None, typer.Option(help="Of the files, where names do not say it.")] = None,
-    output_format: Annotated[str | None, typer.Option(help="Of the table to write.")] = None,
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Of the table to write, where its name does not say it: {', '.join(_WRITABLE)}.",
+            autocompletion=proposing(*_WRITABLE),
+        ),
+    ] = None,
+    format: FormatOption = None,
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    decimal: DecimalOption = None,
+    quote: QuoteOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Tables: JSON lines. Digits: a JSON array.")
     ] = False,
@@ -55,10 +77,11 @@ def predict(
     if is_table_run(run):
         from lamina.cli.use_table import predict_table
 
-        chosen = output_format or ("jsonl" if as_json else None)
-        predict_table(run, [str(path) for path in images], out or "-", format, chosen, prefix)
+        chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), _WRITABLE)
+        given = reading(format, delimiter, encoding, decimal, quote)
+        predict_table(run, data, out or "-", given, chosen, prefix)
         return
-    _predict_digits(run, images, as_json=as_json)
+    _predict_digits(run, [Path(path) for path in data], as_json=as_json)
 
 
 def _predict_digits(run: Path, images: list[Path], *, as_json: bool) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from lamina.table.messages import as_kind, counted
 from lamina.tabular.describe import column_rows
 from lamina.tabular.metrics import LOW_IS_GOOD, METRIC_NAMES, format_metric
 
 if TYPE_CHECKING:
     from lamina.table.schema import Schema
 
-__all__ = ["columns_table", "metrics_table", "override_hint"]
+__all__ = ["columns_table", "measured_title", "metrics_table", "override_hint"]
 
 _MOST_ROWS = 60
 _NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
@@ -45,12 +45,18 @@ def columns_table(schema: Schema) -> Table:
 def override_hint(schema: Schema) -> str:
     """How to say that a column is something else, with a column of this table."""
     first = next((column for column in schema.columns if column.kind == "numeric"), schema.columns[0])
-    name, choice = _shell(first.name), "categorical" if first.kind == "numeric" else "numeric"
-    return f"to override: --kind {name}={choice}, --drop {name}, --task classification|regression"
+    choice = "categorical" if first.kind == "numeric" else "numeric"
+    options = f"{as_kind(first.name, choice)}, {as_kind(first.name, 'drop')}"
+    return f"to override: {options}, --task classification|regression"
 
 
-def _shell(name: str) -> str:
-    return name if re.fullmatch(r"[\w.-]+", name) else "'" + name.replace("'", "'\\''") + "'"
+def measured_title(results: Mapping[str, Any]) -> str:
+    """The title of a run's metrics.
+
+    >>> measured_title({"measured_rows": 1200, "measured_on": "test"})
+    'Metrics on 1,200 test rows'
+    """
+    return f"Metrics on {counted(results['measured_rows'], results['measured_on'] + ' row')}"
 
 
 def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]]) -> Table:

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from lamina.cli.help_text import help_text
 from lamina.cli.train_mnist import mnist
 from lamina.cli.train_table import train_table
 
@@ -27,5 +28,5 @@ class TrainGroup(TyperGroup):
 
 def register(app: typer.Typer) -> None:
     """Add both commands."""
-    app.command(_TABLE, no_args_is_help=True)(train_table)
-    app.command(_MNIST)(mnist)
+    app.command(_TABLE, help=help_text(train_table), no_args_is_help=True)(train_table)
+    app.command(_MNIST, help=help_text(mnist))(mnist)

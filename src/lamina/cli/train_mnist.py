@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lamina.cli.exit_codes import EXIT_INTERRUPTED
+from lamina.cli.options import layers
 from lamina.errors import LaminaError, MissingPackageError, NonFiniteLossError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def mnist(
     """
     given = {
         "recipe": recipe,
-        "hidden": None if hidden is None else _layers(hidden),
+        "hidden": None if hidden is None else layers(hidden),
         "epochs": epochs,
         "batch_size": batch_size,
         "lr": lr,
@@ -58,14 +59,6 @@ def mnist(
     }
     folder, training = _begin(given, out, resume)
     return _train(folder, training)
-
-
-def _layers(text: str) -> tuple[int, ...]:
-    """``"256,256"`` as (256, 256); ``""`` as no hidden layer."""
-    try:
-        return tuple(int(units) for units in text.split(",")) if text.strip() else ()
-    except ValueError:
-        raise LaminaError(f"--hidden takes whole numbers with commas, like 256,256; not {text!r}") from None
 
 
 def _begin(given: dict[str, Any], out: Path | None, resume: Path | None) -> tuple[RunFolder, Training]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from pathlib import Path
@@ -11,6 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from lamina.cli.exit_codes import EXIT_INTERRUPTED
+from lamina.cli.options import (
+    PRESETS,
+    TASKS,
+    DecimalOption,
+    DelimiterOption,
+    EncodingOption,
+    FormatOption,
+    QuoteOption,
+    layers,
+    one_of,
+    positive,
+    proposing,
+    reading,
+)
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
@@ -18,89 +31,126 @@ if TYPE_CHECKING:
 
 __all__ = ["train_table"]
 
-_EXAMPLES = """
-Examples:
+_TRAINING = "How to train"
 
-\b
-  lamina train people.csv --target income
-  lamina train houses.parquet --target price --preset fast --out runs/houses
-  lamina train 'part-*.csv.gz' --target y --kind zip=categorical --drop id
-  lamina train train.csv --target y --validation valid.csv --test test.csv
-  zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
-
-MNIST has a command of its own: lamina train mnist --help
-"""
+Data = Annotated[
+    list[str],
+    typer.Argument(
+        help="Files (CSV, TSV, Parquet, Feather, JSON lines, npz, IDX; .gz and .zst too), globs, a folder of "
+        "images by class, or - for standard input.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    str | None, typer.Option("--target", "-t", help="The column to predict; images have theirs.")
+]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        help=f"{' or '.join(TASKS)}, where the inferred one is wrong.", autocompletion=proposing(*TASKS)
+    ),
+]
+Kind = Annotated[
+    list[str] | None,
+    typer.Option(help="COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
+]
+Drop = Annotated[list[str] | None, typer.Option(help="A column to leave out; repeatable.")]
+Validation = Annotated[
+    str | None,
+    typer.Option(
+        help="A file, or a share of the rows; 0 for none.", show_default="0.16; fast and sklearn: 0.08"
+    ),
+]
+Test = Annotated[
+    str | None, typer.Option(help="A file, or a share of the rows; 0 for none.", show_default="0.2")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="The run's folder, new.", show_default="runs/<target>-<n>"),
+]
+Preset = Annotated[
+    str,
+    typer.Option(
+        help="default: most accurate; fast: seconds; sklearn: its plain MLP, scaled.",
+        rich_help_panel=_TRAINING,
+        autocompletion=proposing(*PRESETS),
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(help="At most so many epochs.", show_default="by preset", rich_help_panel=_TRAINING),
+]
+Hidden = Annotated[
+    str | None,
+    typer.Option(
+        help="Units of the hidden layers, with commas.", show_default="by preset", rich_help_panel=_TRAINING
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option("--lr", help="The learning rate.", show_default="by preset", rich_help_panel=_TRAINING),
+]
+Seed = Annotated[int, typer.Option(help="The seed of all randomness.", rich_help_panel=_TRAINING)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the run's folder, no warnings.")]
 
 
 def train_table(
-    data: Annotated[
-        list[str],
-        typer.Argument(
-            help="Files (CSV, TSV, Parquet, Feather, JSON lines, npz, IDX; .gz and .zst too), globs, a folder of "
-            "images by class, or - for standard input.",
-            show_default=False,
-        ),
-    ],
-    target: Annotated[str | None, typer.Option("--target", "-t", help="The column to predict.")] = None,
-    preset: Annotated[str, typer.Option(help="default: best accuracy; fast: seconds.")] = "default",
-    task: Annotated[
-        str | None, typer.Option(help="classification or regression, where the inferred one is wrong.")
-    ] = None,
-    kind: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."
-        ),
-    ] = None,
-    drop: Annotated[list[str] | None, typer.Option(help="A column to leave out; repeatable.")] = None,
-    validation: Annotated[
-        str | None,
-        typer.Option(help="A file, or a share of the rows.", show_default="0.16; fast: 0.08"),
-    ] = None,
-    test: Annotated[
-        str | None, typer.Option(help="A file, or a share of the rows; 0 for none.", show_default="0.2")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="The run's folder, new.", show_default="runs/<target>-<n>"),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The seed of all randomness.")] = 0,
-    epochs: Annotated[
-        int | None, typer.Option(help="At most so many epochs.", show_default="by preset")
-    ] = None,
-    hidden: Annotated[
-        str | None, typer.Option(help="Units of the hidden layers, with commas.", show_default="by preset")
-    ] = None,
-    lr: Annotated[float | None, typer.Option(help="The learning rate.", show_default="by preset")] = None,
-    format: Annotated[str | None, typer.Option(help="Of the files, where names do not say it.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Between fields, if not found out.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of text files, if not found out.")] = None,
-    decimal: Annotated[str, typer.Option(help="The decimal point: . or ,")] = ".",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the run's folder, no warnings.")] = False,
+    data: Data,
+    target: Target = None,
+    task: Task = None,
+    kind: Kind = None,
+    drop: Drop = None,
+    validation: Validation = None,
+    test: Test = None,
+    out: Out = None,
+    preset: Preset = "default",
+    epochs: Epochs = None,
+    hidden: Hidden = None,
+    lr: Rate = None,
+    seed: Seed = 0,
+    format: FormatOption = None,
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    decimal: DecimalOption = None,
+    quote: QuoteOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> int:
     """Train a multilayer perceptron on a table, and measure it.
 
-    Finds out what the columns are, holds rows back for validation and test, stops when the validation score no
-    longer improves, compares with a linear model, and writes a folder: model.safetensors, metrics.jsonl,
-    settings.json, report.html. Ctrl-C keeps the best epoch so far.
+    Finds out what the columns are, holds rows back for validation and test, keeps the epoch with the best
+    validation score (fast and sklearn stop when it no longer improves), compares with a linear model, and writes
+    a folder: model.safetensors, metrics.jsonl, settings.json, report.html. Ctrl-C keeps the best epoch so far.
+
+    Examples:
+
+    \b
+      lamina train people.csv --target income
+      lamina train houses.parquet --target price --preset fast --out runs/houses
+      lamina train 'part-*.csv.gz' --target y --kind zip=categorical --drop id
+      lamina train train.csv --target y --validation valid.csv --test test.csv
+      zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
+
+    MNIST has a command of its own: lamina train mnist --help
     """
     from lamina.cli.console import warnings_as_lines
+    from lamina.table.read import ReadOptions
     from lamina.tabular.data import Request
 
     request = Request(
         data=tuple(data),
         target=target,
-        task=cast(Any, _one_of("--task", task, ("classification", "regression"))),
+        task=cast(Any, one_of("--task", task, TASKS)),
         kinds=_kinds(kind or [], drop or []),
-        preset=cast(str, _one_of("--preset", preset, ("default", "fast"))),
+        preset=cast(str, one_of("--preset", preset, PRESETS)),
         validation=validation,
         test=test,
-        epochs=_positive("--epochs", epochs),
-        hidden=None if hidden is None else _layers(hidden),
-        learning_rate=_positive("--lr", lr),
+        epochs=positive("--epochs", epochs),
+        hidden=None if hidden is None else layers(hidden),
+        learning_rate=positive("--lr", lr),
         seed=_seed(seed),
-        options=read_options(format, delimiter, encoding, decimal),
+        options=ReadOptions(**reading(format, delimiter, encoding, decimal, quote)),
     )
     with warnings_as_lines(quiet=quiet):
         try:
@@ -110,40 +160,10 @@ def train_table(
             return EXIT_INTERRUPTED
 
 
-train_table.__doc__ = f"{inspect.cleandoc(train_table.__doc__ or '')}\n{_EXAMPLES}"
-
-
-def read_options(
-    format: str | None, delimiter: str | None = None, encoding: str | None = None, decimal: str = "."
-) -> Any:
-    """The options of reading, checked."""
-    from lamina.table.read import ReadOptions
-    from lamina.table.source import FORMATS
-
-    chosen: Any = _one_of("--format", format, FORMATS)
-    _one_of("--decimal", decimal, (".", ","))
-    separator = "\t" if delimiter == "\\t" else delimiter
-    return ReadOptions(format=chosen, delimiter=separator, encoding=encoding, decimal=decimal)
-
-
-def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> str | None:
-    if value is not None and value not in known:
-        from lamina.table.messages import closest
-
-        raise LaminaError(f"{option} {value}: it is one of {', '.join(known)}.{closest(value, known)}")
-    return value
-
-
 def _seed(seed: int) -> int:
     if not 0 <= seed < 2**32:
         raise LaminaError(f"--seed {seed}: it is a whole number from 0 to {2**32 - 1}")
     return seed
-
-
-def _positive(option: str, value: Any) -> Any:
-    if value is not None and not 0 < value < float("inf"):
-        raise LaminaError(f"{option} {value:g}: it is greater than 0")
-    return value
 
 
 def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
@@ -154,16 +174,6 @@ def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
             raise LaminaError(f"--kind {text}: write COLUMN=numeric or COLUMN=categorical")
         chosen[name] = kind
     return {**chosen, **dict.fromkeys(drop, "drop")}
-
-
-def _layers(text: str) -> tuple[int, ...]:
-    try:
-        layers = tuple(int(units) for units in text.split(","))
-    except ValueError:
-        layers = ()
-    if not layers or min(layers) < 1:
-        raise LaminaError(f"--hidden takes whole numbers with commas, like 256,256; not {text!r}")
-    return layers
 
 
 def _run(request: Request, out: Path | None, *, as_json: bool, quiet: bool) -> int:
@@ -204,18 +214,13 @@ def _show_prepared(console: Any, prepared: Any) -> None:
 
 
 def _show_results(console: Any, run: Any) -> None:
-    from lamina.cli.table_views import metrics_table
+    from lamina.cli.table_views import measured_title, metrics_table
+    from lamina.table.messages import counted
 
     results = run.results
-    console.print(
-        metrics_table(
-            f"Metrics on {results['measured_rows']:,} {results['measured_on']} rows", results["metrics"]
-        )
-    )
-    epochs, best = results["epochs"], results["best_epoch"]
-    console.print(
-        f"{epochs} {'epoch' if epochs == 1 else 'epochs'} in {results['seconds']:.1f} s; kept epoch {best}"
-    )
+    console.print(metrics_table(measured_title(results), results["metrics"]))
+    epochs, best = counted(results["epochs"], "epoch"), results["best_epoch"]
+    console.print(f"{epochs} in {results['seconds']:.1f} s; kept epoch {best}")
 
 
 def _closing(run: Any, quiet: bool) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,70 +18,83 @@ __all__ = ["evaluate_table", "inspect_table", "predict_table"]
 _BATCH_ROWS = 1 << 16
 
 
-def evaluate_table(run: Path, data: Sequence[str], format: str | None, *, as_json: bool) -> None:
+def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
     """Metrics of a run's network on a table that has the target."""
     from lamina.cli.table_views import metrics_table
-    from lamina.table.columns import as_column
+    from lamina.table.messages import counted, rows_from
     from lamina.table.read import iter_batches
-    from lamina.table.target import target_values
+    from lamina.tabular.data import target_of
     from lamina.tabular.metrics import metrics_of
     from lamina.tabular.run_folder import open_run
 
     if not data:
         raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
-    model = open_run(run)[0]
-    name = model.target.name
+    model, details = open_run(run)
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
+    rows = 0
     with warnings_as_lines():
-        batches = iter_batches(list(data), _BATCH_ROWS, _options(model, format))
-        for batch, predicted in model.predicted(_with_target(batches, name)):
-            targets.append(target_values(model.target, as_column(batch[name], name)))
+        batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading))
+        for batch, predicted in model.predicted(_with_target(batches, model.target.name)):
+            with rows_from(rows):
+                targets.append(target_of(batch, model.target))
             outputs.append(predicted)
-    target = np.concatenate(targets)
-    if not len(target):
+            rows += len(batch)
+    if not rows:
         raise DataError("the table has no rows to evaluate on")
+    target = np.concatenate(targets)
     metrics = metrics_of(model.target.task, target, np.concatenate(outputs))
     if as_json:
-        print(json.dumps({"rows": len(target), "metrics": metrics}))
+        print(json.dumps({"rows": rows, "metrics": metrics}))
         return
-    output().print(metrics_table(f"Metrics on {len(target):,} rows", {"lamina": metrics}))
+    output().print(metrics_table(f"Metrics on {counted(rows, 'row')}", {"lamina": metrics}))
 
 
 def _with_target(batches: Any, name: str) -> Any:
+    from lamina.table.messages import closest
+
     for batch in batches:
         if name not in batch.columns:
-            raise DataError(f"the table has no column {name!r} to compare predictions with")
+            raise DataError(
+                f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)}"
+            )
         yield batch
 
 
 def predict_table(
-    run: Path, data: Sequence[str], out: str, format: str | None, output_format: str | None, prefix: str
+    run: Path, data: Sequence[str], out: str, reading: Mapping[str, Any], output_format: Any, prefix: str
 ) -> None:
     """Write a table with its predictions added, a part at a time."""
+    from lamina.table.messages import counted
     from lamina.table.read import iter_batches
-    from lamina.table.write import WRITABLE, write_batches
+    from lamina.table.write import write_batches
     from lamina.tabular.run_folder import open_run
 
-    if output_format is not None and output_format not in WRITABLE:
-        raise LaminaError(f"--output-format {output_format}: it is one of {', '.join(WRITABLE)}")
-    model = open_run(run)[0]
+    model, details = open_run(run)
     with warnings_as_lines():
-        batches = iter_batches(list(data), _BATCH_ROWS, _options(model, format))
+        batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading))
         rows = write_batches(model.extended(batches, prefix), out, output_format)
     if out != "-":
-        print(f"lamina: {rows:,} rows with predictions in {out}", file=sys.stderr)
+        print(f"lamina: {counted(rows, 'row')} with predictions in {out}", file=sys.stderr)
 
 
-def _options(model: Any, format: str | None) -> Any:
-    from lamina.cli.train_table import read_options
+_AS_TRAINED = ("delimiter", "decimal", "quote")
+"""What holds for new files too if the user said it of the training's; the encoding is found out anew."""
 
-    return replace(read_options(format), as_text=model.schema.text_columns)
+
+def _options(model: Any, details: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
+    """How to read new files: as the training's, but for what is said of them."""
+    from lamina.table.read import ReadOptions
+
+    said = details["settings"]["options"]
+    alike = {name: said[name] for name in _AS_TRAINED}
+    return ReadOptions(**{**alike, **reading}, as_text=model.schema.text_columns)
 
 
 def inspect_table(run: Path, *, as_json: bool) -> None:
     """What a run's network is, what it was trained on, and how good it was."""
-    from lamina.cli.table_views import columns_table, metrics_table
+    from lamina.cli.table_views import columns_table, measured_title, metrics_table
+    from lamina.table.messages import counted
     from lamina.tabular.describe import describe_target
     from lamina.tabular.run_folder import open_run
 
@@ -105,12 +117,12 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     console.print(f"{hidden}, dropout {parts.dropout}, normalization {parts.normalization or 'none'}")
     ended = ", interrupted" if results["interrupted"] else ""
     rows = ", ".join(f"{count:,} {name}" for name, count in results["rows"].items())
+    epochs = counted(results["epochs"], "epoch")
     console.print(
-        f"{results['epochs']} epochs in {results['seconds']:.1f} s{ended}, kept {results['best_epoch']}; rows: {rows}\n"
+        f"{epochs} in {results['seconds']:.1f} s{ended}, kept {results['best_epoch']}; rows: {rows}\n"
     )
     console.print(columns_table(model.schema))
-    title = f"Metrics on {results['measured_rows']:,} {results['measured_on']} rows"
-    console.print(metrics_table(title, results["metrics"]))
+    console.print(metrics_table(measured_title(results), results["metrics"]))
 
 
 def _inputs(parts: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, value_name
-from lamina.table.messages import closest, listed, row, warn
+from lamina.table.messages import closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, as_table
 from lamina.table.values import MISSING_TOKENS, number_in
@@ -60,14 +60,14 @@ def _by_name(schema: Schema, used: Sequence[ColumnSchema], table: Table) -> list
     if absent:
         hint = closest(absent[0], table.names)
         raise DataError(
-            f"the table lacks {len(absent)} column(s) that the model was trained on: "
+            f"the table lacks {counted(len(absent), 'column')} that the model was trained on: "
             f"{listed(absent, limit=20)}.{hint}"
         )
     known = {column.name for column in schema.columns}
     known |= {schema.target.name} if schema.target else set()
     extra = [name for name in table.names if name not in known]
     if extra:
-        warn(f"ignored {len(extra)} column(s) that the model was not trained on: {listed(extra)}")
+        warn(f"ignored {counted(len(extra), 'column')} that the model was not trained on: {listed(extra)}")
     return [table.position(column.name) for column in used]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.dialect import Dialect, find_dialect, utf8_chunks
+from lamina.table.messages import as_option
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source
 from lamina.table.textual import cleaned, common_type, stripped, typed, warn_of_decimal_commas
@@ -178,7 +179,7 @@ class DelimitedFile:
         raise DataError(
             f"{self.name}, line {line + block.count(bytes([10]), 0, opened)}: a quote is opened that is "
             "never closed. Close it, or write a quote that belongs to the text twice inside quotes, or read the "
-            "file with quote=None"
+            f"file with {as_option('quote', None)}"
         )
 
     def _parse(self, records: bytes, line: int) -> pl.DataFrame:
@@ -198,7 +199,7 @@ class DelimitedFile:
             last = line + records.count(b"\n")
             raise DataError(
                 f"{self.name}, lines {line} to {last}: {reason}. Quotes must stand directly at a "
-                "field's start and end; or read the file with quote=None"
+                f"field's start and end; or read the file with {as_option('quote', None)}"
             ) from error
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamina.errors import DataError
-from lamina.table.messages import listed, warn
+from lamina.table.messages import as_option, counted, listed, warn
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source
 
@@ -122,10 +122,12 @@ def _require_text(source: Source, head: bytes) -> None:
         guess = "utf-16-be" if even > odd else "utf-16-le"
         if abs(even - odd) > len(head) / 4:
             raise DataError(
-                f"{source.name} looks like UTF-16 without a byte order mark; read it with encoding={guess!r}"
+                f"{source.name} looks like UTF-16 without a byte order mark; read it with "
+                f"{as_option('encoding', guess)}"
             )
         raise DataError(
-            f"{source.name} is not a text file: it contains zero bytes. If it is a table, say its format"
+            f"{source.name} is not a text file: line {head[: head.index(0)].count(10) + 1} has a zero byte. If it "
+            "is a table, say its format"
         )
 
 
@@ -203,9 +205,10 @@ def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str,
         )
     unnamed = [i for i, name in enumerate(fields, start=1) if not name]
     if unnamed:
+        called = listed(map(_unnamed, unnamed))
         warn(
-            f"{source.name}: {len(unnamed)} column(s) have no name; called {listed(map(_unnamed, unnamed))}. "
-            "A column without a name is often a row number: leave it out of training then"
+            f"{source.name}: {counted(len(unnamed), 'column')} without a name, called {called}. "
+            "Such a column is often a row number: leave it out of training then"
         )
     return tuple(name or _unnamed(i) for i, name in enumerate(fields, start=1))
 

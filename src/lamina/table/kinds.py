@@ -10,7 +10,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import Column, as_column, value_name
-from lamina.table.messages import closest, listed, row, warn
+from lamina.table.messages import as_kind, closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.tables import Table, as_table, by_column, dense
 from lamina.table.target import infer_target, target_column
@@ -121,16 +121,16 @@ def _infer_target(table: Table, target: Any, task: Task | None) -> Target | None
 
 def _report_left_out(columns: list[ColumnSchema]) -> None:
     reasons = {
-        "constant": "have the same value in every row",
-        "missing": "have no values",
-        "id": "hold text that differs in (almost) every row, as ids and names do",
-        "text": "hold sentences, which a network on tables cannot read (turn them into numbers first)",
+        "constant": "with the same value in every row",
+        "missing": "without any value",
+        "id": "of text that differs in (almost) every row, as ids and names do",
+        "text": "of sentences, which a network on tables cannot read (turn them into numbers first)",
     }
     for kind, reason in reasons.items():
         names = [column.name for column in columns if column.kind == kind]
         if names:
-            keep = " (the kind 'categorical' would keep them)" if kind == "id" else ""
-            warn(f"left out {len(names)} column(s) that {reason}: {listed(names)}{keep}")
+            keep = f" ({as_kind(names[0], 'categorical')} would keep it)" if kind == "id" else ""
+            warn(f"left out {counted(len(names), 'column')} {reason}: {listed(names)}{keep}")
 
 
 def _judge(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
@@ -143,7 +143,7 @@ def _judge(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
     if column.storage == "other":
         raise DataError(
             f"column {column.name!r} has type {column.type_name}, which no network can use; turn it into "
-            f"numbers or categories, or leave it out by giving it the kind 'drop'"
+            f"numbers or categories, or leave it out with {as_kind(column.name, 'drop')}"
         )
     if choice == "categorical":
         return _categorical(column, missing, named, "chosen")
@@ -163,7 +163,7 @@ def _date_error(column: Column, example: object) -> DataError:
     return DataError(
         f"column {column.name!r} holds {what} (such as {value_name(example)!r}); put what matters in them "
         f"into columns of numbers, such as {parts} (pandas: frame[{column.name!r}].dt, polars: "
-        f"pl.col({column.name!r}).dt), or leave it out by giving it the kind 'drop'"
+        f"pl.col({column.name!r}).dt), or leave it out with {as_kind(column.name, 'drop')}"
     )
 
 
@@ -214,6 +214,12 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
             words = sum(len(text.split()) for text in sample) / len(sample)
             return ColumnSchema(column.name, "text" if words >= 4 else "id", column.type_name, missing)
     counts = column.value_counts()
+    if choice is None and _all_truth(counts):
+        names = ("false", "true")
+        rows = tuple(
+            sum(n for value, n in counts if value_name(value).strip().lower() == name) for name in names
+        )
+        return ColumnSchema(column.name, "boolean", column.type_name, missing, names, rows)
     if choice is None and _all_dates([value_name(value) for value, _ in counts]):
         raise _date_error(column, counts[0][0])
     if choice == "numeric" or (choice is None and _looks_measured(counts)):
@@ -221,6 +227,11 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
     if choice is None:
         _warn_of_mixture(column, counts)
     return _categorical(column, missing, named)
+
+
+def _all_truth(counts: list[tuple[object, int]]) -> bool:
+    """Whether texts are "True" and "False", as programs write booleans into text files."""
+    return {value_name(value).strip().lower() for value, _ in counts} == {"true", "false"}
 
 
 def _all_dates(texts: list[str]) -> bool:
@@ -243,12 +254,12 @@ def _numbers_in_text(
         if number_in(text) is None and text.strip() not in MISSING_TOKENS:
             raise DataError(
                 f"column {column.name!r} holds numbers, but {text!r} in {row(column.row_of(value))}; correct "
-                "it or make it missing, or give the column the kind 'categorical'"
+                f"it or make it missing, or use {as_kind(column.name, 'categorical')}"
             )
     if choice is None:
         warn(
             f"column {column.name!r} holds numbers as text; it is used as numbers "
-            "(the kind 'categorical' would make categories of it)"
+            f"({as_kind(column.name, 'categorical')} would make categories of it)"
         )
     return _numeric(column, text_numbers(column), named, "numbers as text")
 
@@ -264,7 +275,7 @@ def text_numbers(column: Column) -> np.ndarray:
 
 
 def _warn_of_mixture(column: Column, counts: list[tuple[object, int]]) -> None:
-    """Warn where categories are of several types, or almost all numbers: someone's typing slip, perhaps."""
+    """Warn where categories are of several types, or numbers and words: someone's typing slip, perhaps."""
     types: Counter[str] = Counter()
     numeric = 0
     for value, count in counts:
@@ -275,9 +286,9 @@ def _warn_of_mixture(column: Column, counts: list[tuple[object, int]]) -> None:
         common = types.most_common(1)[0][0]
         odd = next(value for value, _ in counts if type(value).__name__ != common)
         what = f"mixes types: mostly {common}, but {odd!r} ({type(odd).__name__})"
-    elif MOSTLY * rows <= numeric < rows:
+    elif (1 - MOSTLY) * rows <= numeric < rows:
         odd = next(value for value, _ in counts if number_in(value_name(value)) is None)
-        what = f"is almost all numbers, but {odd!r}"
+        what = f"holds numbers in {100 * numeric / rows:.0f} % of its rows, but {odd!r}"
     else:
         return
     warn(f"column {column.name!r} {what} in {row(column.row_of(odd))}; all its values are used as categories")

@@ -1,14 +1,23 @@
-"""How this package speaks to people: warnings about their data, and names listed in a sentence."""
+"""How this package speaks to people: warnings about their data, names and numbers in a sentence, what to do."""
 
 from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
-__all__ = ["DataWarning", "closest", "listed", "row", "warn"]
+__all__ = [
+    "DataWarning", "as_kind", "as_option", "closest", "counted", "listed", "on_command_line", "row", "rows_from",
+    "warn",
+]  # fmt: skip
+
+_ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on command line", default=False)
+_FIRST_ROW: ContextVar[int] = ContextVar("first row", default=0)
 
 
 class DataWarning(UserWarning):
@@ -52,10 +61,72 @@ def closest(name: str, known: Sequence[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A number of things.
+
+    >>> counted(1, "row"), counted(2500, "row"), counted(2, "class", "classes")
+    ('1 row', '2,500 rows', '2 classes')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def row(index: int) -> str:
-    """How messages name a row of a table in memory.
+    """How messages name a row of a table.
 
     >>> row(17)
     'row 17 (counting from 0)'
     """
-    return f"row {index} (counting from 0)"
+    return f"row {_FIRST_ROW.get() + index} (counting from 0)"
+
+
+@contextmanager
+def rows_from(start: int) -> Generator[None]:
+    """While a part of a table is at work: `row` counts from the first row of the whole, `start` rows before.
+
+    >>> with rows_from(1000):
+    ...     row(17)
+    'row 1017 (counting from 0)'
+    """
+    token = _FIRST_ROW.set(start)
+    try:
+        yield
+    finally:
+        _FIRST_ROW.reset(token)
+
+
+@contextmanager
+def on_command_line() -> Generator[None]:
+    """Messages say what to do in options of the command line instead of Python's arguments."""
+    token = _ON_COMMAND_LINE.set(True)
+    try:
+        yield
+    finally:
+        _ON_COMMAND_LINE.reset(token)
+
+
+def as_option(name: str, value: str | None) -> str:
+    """How a user gives a value to an option.
+
+    >>> as_option("encoding", "utf-16-le"), as_option("quote", None)
+    ("encoding='utf-16-le'", 'quote=None')
+    >>> with on_command_line():
+    ...     as_option("encoding", "utf-16-le"), as_option("quote", None)
+    ('--encoding utf-16-le', '--quote none')
+    """
+    if _ON_COMMAND_LINE.get():
+        return f"--{name} {'none' if value is None else shlex.quote(value)}"
+    return f"{name}={value!r}"
+
+
+def as_kind(column: str, kind: str) -> str:
+    """How a user says what a column is.
+
+    >>> as_kind("zip code", "categorical")
+    "the kind 'categorical'"
+    >>> with on_command_line():
+    ...     as_kind("zip code", "categorical"), as_kind("id", "drop")
+    ("--kind 'zip code=categorical'", '--drop id')
+    """
+    if not _ON_COMMAND_LINE.get():
+        return f"the kind {kind!r}"
+    return f"--drop {shlex.quote(column)}" if kind == "drop" else f"--kind {shlex.quote(f'{column}={kind}')}"

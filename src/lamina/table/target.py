@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import Column, value_name
-from lamina.table.messages import closest, listed, row, warn
+from lamina.table.messages import as_option, closest, counted, listed, row, warn
 from lamina.table.schema import Target, Task
 from lamina.table.tables import Table
 from lamina.table.values import number_in
@@ -18,6 +18,9 @@ __all__ = ["infer_target", "target_column", "target_values"]
 
 FEW_CLASSES = 20
 """Integers with at most this many distinct values, in 5 rows or more each on average, are classes."""
+
+MOST_CLASSES = 1000
+"""Each class is an output of the network, and a column of probabilities for every row that is judged."""
 
 
 def target_column(table: Table, name: str) -> Column:
@@ -42,7 +45,8 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
 
     Raises:
         DataError: missing or infinite values, dates, a single class, a constant, almost as many classes as
-            rows, or a task that the values do not allow; the message names the column and a row.
+            rows or more than `MOST_CLASSES`, or a task that the values do not allow; the message names the
+            column and a row.
 
     >>> from lamina.table.columns import as_column
     >>> infer_target(as_column(["no", "yes", "no"])).classes
@@ -73,7 +77,7 @@ def _require_values(column: Column) -> None:
         raise DataError(f"the target {column.name!r} has no values ({len(column)} rows, all missing)")
     if missing:
         raise DataError(
-            f"the target {column.name!r} is missing in {missing} of {len(column)} rows, first in "
+            f"the target {column.name!r} is missing in {missing:,} of {counted(len(column), 'row')}, first in "
             f"{row(column.first_missing())}; leave those rows out"
         )
     if column.storage == "number" and not np.isfinite(column.numbers()).all():
@@ -105,15 +109,20 @@ def _classes(column: Column, reason: str) -> Target:
         )
     if len(column) >= 20 and len(merged) > 0.95 * len(column):
         raise DataError(
-            f"the target {column.name!r} has {len(merged)} classes in {len(column)} rows, as ids or measured "
-            "numbers would; classes must repeat (for numbers choose the task 'regression')"
+            f"the target {column.name!r} has {len(merged):,} classes in {len(column):,} rows, as ids or measured "
+            f"numbers would; classes must repeat (for numbers: {as_option('task', 'regression')})"
+        )
+    if len(merged) > MOST_CLASSES:
+        raise DataError(
+            f"the target {column.name!r} has {len(merged):,} classes, and a network has an output for each, at most "
+            f"{MOST_CLASSES:,}; join the rare ones (numbers: {as_option('task', 'regression')})"
         )
     ordered = sorted(merged.values(), key=lambda pair: _class_order(pair[0]))
     single = [value_name(value) for value, count in ordered if count == 1]
     if single and len(column) >= 20:
         warn(
-            f"{len(single)} of the {len(ordered)} classes of {column.name!r} have a single row: "
-            f"{listed(single)}; they cannot be both learned and validated"
+            f"the target {column.name!r} has {counted(len(single), 'class', 'classes')} of a single row: "
+            f"{listed(single)}; such a class cannot be both learned and validated"
         )
     return Target(
         column.name,
@@ -191,15 +200,15 @@ def target_values(target: Target, column: Column) -> np.ndarray:
     unknown = [(value, count) for value, count in column.value_counts() if value_name(value) not in lookup]
     if unknown:
         warn(
-            f"the target {column.name!r} has {len(unknown)} classes that training did not have: "
-            f"{_described(column, unknown)}; a prediction for these rows cannot be right"
+            f"the target {column.name!r} has {counted(len(unknown), 'class', 'classes')} that training did not have: "
+            f"{_described(column, unknown)}; no prediction for such a row can be right"
         )
     return column.mapped(lambda value: lookup.get(value_name(value), -1), np.int32)
 
 
 def _described(column: Column, classes: Sequence[tuple[object, int]], limit: int = 3) -> str:
     parts = [
-        f"{value_name(value)!r} in {count} rows, first in {row(column.row_of(value))}"
+        f"{value_name(value)!r} in {counted(count, 'row')}, first in {row(column.row_of(value))}"
         for value, count in classes[:limit]
     ]
     return "; ".join(parts) + (f"; and {len(classes) - limit} more" if len(classes) > limit else "")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lamina.table.messages import listed, warn
+from lamina.table.messages import as_option, listed, warn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -165,4 +165,5 @@ def warn_of_decimal_commas(frame: pl.DataFrame, types: Mapping[str, pl.DataType]
     matches = frame.select(pl.col(texts).str.contains(_DECIMAL_COMMA).mean()).row(0, named=True)
     names = [name for name, share in matches.items() if share is not None and share > 0.5]
     if names:
-        warn(f"{file}: {listed(names)} look like numbers with decimal commas; read the file with decimal=','")
+        how = as_option("decimal", ",")
+        warn(f"{file}: {listed(names)} look like numbers with decimal commas; read the file with {how}")

@@ -13,7 +13,7 @@ from lamina.table.check import check
 from lamina.table.columns import as_column
 from lamina.table.encode import category_codes
 from lamina.table.kinds import Choice, infer
-from lamina.table.messages import listed, warn
+from lamina.table.messages import counted, listed, warn
 from lamina.table.read import ReadOptions, read
 from lamina.table.schema import Schema, Target, Task
 from lamina.table.split import split
@@ -22,11 +22,11 @@ from lamina.table.target import target_values
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Part", "Prepared", "Request", "aligned", "class_values", "known_rows", "prepare"]
+__all__ = ["Part", "Prepared", "Request", "aligned", "class_values", "known_rows", "prepare", "target_of"]
 
 _FEWEST_TO_DIVIDE = 10
 _TEST_SHARE = 0.2
-_VALIDATION_SHARE = {"default": 0.16, "fast": 0.08}
+_VALIDATION_SHARE = {"default": 0.16, "fast": 0.08, "sklearn": 0.08}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Request:
         target: the column to predict; None for the labels of a folder of images.
         task: "classification" or "regression", where the inferred one is wrong.
         kinds: by column, what it is, where the inferred kind is wrong.
-        preset: "default" or "fast", see `lamina.estimators.presets`.
+        preset: "default", "fast" or "sklearn", see `lamina.estimators.presets`.
         validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
         epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
         seed: of all randomness.
@@ -68,11 +68,13 @@ class Part:
         target: float64 of a regression; of a classification, positions in the target's classes (int32), −1 for
             a class that training lacks.
         source: where the rows come from, for people.
+        numbers: of the rows in their source, from 0 (int64).
     """
 
     frame: pl.DataFrame
     target: np.ndarray
     source: str
+    numbers: np.ndarray
 
     def __len__(self) -> int:
         return len(self.target)
@@ -125,12 +127,12 @@ def prepare(request: Request) -> Prepared:
     assert schema.target is not None
     whole = _part(frame, schema.target, "the table")
     shares = {
-        "validation": _share("validation", request.validation, _VALIDATION_SHARE.get(request.preset, 0.16)),
+        "validation": _share("validation", request.validation, _VALIDATION_SHARE[request.preset]),
         "test": _share("test", request.test, _TEST_SHARE),
     }
     if len(whole) < _FEWEST_TO_DIVIDE and any(shares.values()):
         warn(
-            f"{len(whole)} rows are too few to hold any back: all of them train, and measures are of those rows"
+            f"{counted(len(whole), 'row')} are too few to hold any back: all of them train, and measures are of those"
         )
         shares = dict.fromkeys(shares, 0.0)
     classes = whole.target if schema.target.task == "classification" else None
@@ -177,12 +179,19 @@ def _share(name: str, text: str | None, usual: float) -> float:
     return share
 
 
+def target_of(frame: pl.DataFrame, target: Target) -> np.ndarray:
+    """The target's values in a table, see `target_values`."""
+    return target_values(target, as_column(frame[target.name], target.name))
+
+
 def _part(frame: pl.DataFrame, target: Target, source: str) -> Part:
-    return Part(frame, target_values(target, as_column(frame[target.name], target.name)), source)
+    return Part(frame, target_of(frame, target), source, np.arange(len(frame)))
 
 
 def _rows(part: Part, rows: np.ndarray) -> Part:
-    return Part(part.frame[rows], part.target[rows], part.source) if len(rows) < len(part) else part
+    if len(rows) == len(part):
+        return part
+    return Part(part.frame[rows], part.target[rows], part.source, part.numbers[rows])
 
 
 def _from_file(file: str, options: ReadOptions, schema: Schema) -> Part:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table.messages import rows_from
 from lamina.table.schema import Schema, Target
 from lamina.tabular.data import aligned
 
@@ -86,16 +87,10 @@ class TableModel:
             yield batch.with_columns(new)
 
     def predicted(self, batches: Iterable[pl.DataFrame]) -> Generator[tuple[pl.DataFrame, np.ndarray]]:
-        """Each part of a table with its `outputs`; errors say which rows of the whole table they mean."""
+        """Each part of a table with its `outputs`; messages count the rows of the whole table."""
         start = 0
         for batch in batches:
-            try:
+            with rows_from(start):
                 outputs = self.outputs(batch)
-            except DataError as error:
-                if not start:
-                    raise
-                raise DataError(
-                    f"in the part of the table from row {start} on, itself counted from 0: {error}"
-                ) from error
             yield batch, outputs
             start += len(batch)

@@ -118,6 +118,7 @@ def _estimator(prepared: Prepared, request: Request, display: Callable[[int], An
         random_state=request.seed,
         early_stopping=prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
+        preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
         verbose=display,
     )
 

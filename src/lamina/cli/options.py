@@ -1,0 +1,124 @@
+"""Options that several commands have, and checks of what is given to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from lamina.errors import LaminaError
+
+__all__ = [
+    "PRESETS", "TASKS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "QuoteOption", "layers",
+    "one_of", "positive", "proposing", "reading",
+]  # fmt: skip
+
+Number = TypeVar("Number", int, float)
+
+PRESETS = ("default", "fast", "sklearn")
+TASKS = ("classification", "regression")
+
+_FORMATS = ("csv", "tsv", "parquet", "feather", "jsonl", "npz", "idx", "images")
+"""As `lamina.table.source.FORMATS`, whose import would make every command slower to start."""
+
+_PANEL = "How to read files"
+
+
+def proposing(*values: str) -> Callable[[str], list[str]]:
+    """Completion in a shell: the values that begin with what is typed."""
+    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+
+
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Where names do not say it: {', '.join(_FORMATS)}.",
+        rich_help_panel=_PANEL,
+        autocompletion=proposing(*_FORMATS),
+    ),
+]
+DelimiterOption = Annotated[
+    str | None, typer.Option(help="Between fields, where it is not found out.", rich_help_panel=_PANEL)
+]
+EncodingOption = Annotated[
+    str | None, typer.Option(help="Of text files, where it is not found out.", rich_help_panel=_PANEL)
+]
+DecimalOption = Annotated[
+    str | None,
+    typer.Option(help="The decimal point: . or ,", show_default=".", rich_help_panel=_PANEL),
+]
+QuoteOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The character around fields; none for none.", show_default='"', rich_help_panel=_PANEL
+    ),
+]
+
+
+def reading(
+    format: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+    decimal: str | None,
+    quote: str | None,
+) -> dict[str, Any]:
+    """What the command line says of files, as arguments of `lamina.table.read.ReadOptions`.
+
+    Raises:
+        LaminaError: a format or a decimal point that does not exist.
+
+    >>> reading("csv", None, None, ",", "none")
+    {'format': 'csv', 'decimal': ',', 'quote': None}
+    """
+    given: dict[str, Any] = {
+        "format": one_of("--format", format, _FORMATS),
+        "delimiter": "\t" if delimiter == "\\t" else delimiter,
+        "encoding": encoding,
+        "decimal": one_of("--decimal", decimal, (".", ",")),
+        "quote": quote,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    return {**given, "quote": None} if quote == "none" else given
+
+
+def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:
+    """The value, if it is known or None.
+
+    Raises:
+        LaminaError: it is not; the message proposes the closest.
+    """
+    if value is not None and value not in known:
+        from lamina.table.messages import closest
+
+        raise LaminaError(f"{option} {value}: it is one of {', '.join(known)}.{closest(value, known)}")
+    return value
+
+
+def positive(option: str, value: Number | None) -> Number | None:
+    """The value, if it is above 0 and finite, or None.
+
+    Raises:
+        LaminaError: it is not.
+    """
+    if value is not None and not 0 < value < float("inf"):
+        raise LaminaError(f"{option} {value:g}: it is greater than 0")
+    return value
+
+
+def layers(text: str) -> tuple[int, ...]:
+    """The units of hidden layers.
+
+    Raises:
+        LaminaError: not whole numbers of at least 1.
+
+    >>> layers("256,128"), layers("")
+    ((256, 128), ())
+    """
+    try:
+        units = tuple(int(part) for part in text.split(",")) if text.strip() else ()
+    except ValueError:
+        units = (0,)
+    if units and min(units) < 1:
+        raise LaminaError(f"--hidden takes whole numbers with commas, like 256,256; not {text!r}")
+    return units
