@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -125,7 +126,7 @@ def prepare(request: Request) -> Prepared:
         raise DataError(f"the table has no column besides {target!r}, so there is nothing to predict it from")
     schema = infer(frame, target, task=request.task, kinds=request.kinds)
     assert schema.target is not None
-    whole = _part(frame, schema.target, "the table")
+    whole = _part(frame, schema.target, _source(request.data))
     shares = {
         "validation": _share("validation", request.validation, _VALIDATION_SHARE[request.preset]),
         "test": _share("test", request.test, _TEST_SHARE),
@@ -143,6 +144,13 @@ def prepare(request: Request) -> Prepared:
         if file is not None and _number(file) is None:
             parts[name] = _from_file(file, request.options, schema)
     return Prepared(schema, _rows(whole, rows.train), _filled(parts, "validation"), _filled(parts, "test"))
+
+
+def _source(data: Sequence[str]) -> str:
+    """Where the rows of these files are counted."""
+    if len(data) == 1 and not glob.has_magic(data[0]):
+        return "standard input" if data[0] == "-" else data[0]
+    return "all files, one after the other"
 
 
 def _filled(parts: Mapping[str, Part], name: str) -> Part | None:
@@ -236,6 +244,7 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def known_rows(part: Part) -> Part:
-    """The part without rows whose class training lacks."""
-    known = part.target >= 0
-    return part if known.all() else _rows(part, np.flatnonzero(known))
+    """The part without rows whose class training lacks; of a regression, all rows."""
+    if part.target.dtype.kind == "f":
+        return part
+    return _rows(part, np.flatnonzero(part.target >= 0))

@@ -11,13 +11,21 @@ import numpy as np
 from lamina.errors import MissingPackageError
 from lamina.tabular.importance import Importance
 
-__all__ = ["calibration", "confusion", "importances", "learning_curves", "predicted_and_true", "residuals"]
+__all__ = [
+    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "confusion", "importances", "learning_curves",
+    "predicted_and_true", "residuals",
+]  # fmt: skip
 
 _BLUE, _ORANGE, _GRAY = "#2f6db3", "#d9822b", "#8a94a0"
-_MOST_POINTS = 1500
-_BINS = 10
+MOST_POINTS = 1500
+BINS = 10
+FEW_CLASSES = 5
+"""Up to so many classes, a confusion matrix has room for shares beside the counts."""
+
+# Widths and letters are such that a page shows figures as they are, and a phone, at two thirds, still readable.
+_WIDE, _NARROW = 5.6, 4.5
 _STYLE = {
-    "font.size": 9.5,
+    "font.size": 10.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#b6bec8",
@@ -51,7 +59,7 @@ def learning_curves(history: Sequence[Mapping[str, Any]], best: int, loss_name: 
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
 
-    return _svg(draw, 7.2, 3.3)
+    return _svg(draw, _WIDE, 3.2)
 
 
 def confusion(counts: np.ndarray, names: Sequence[str]) -> str:
@@ -61,28 +69,30 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> str:
         axes = figure.subplots()
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        size = 10 if len(names) <= 5 else 7
+        few = len(names) <= FEW_CLASSES
         for (i, j), share in np.ndenumerate(shares):
-            text = f"{counts[i, j]:,}" + (f"\n{100 * share:.1f} %" if len(names) <= 5 else "")
-            if counts[i, j] or len(names) <= 5:
+            text = f"{counts[i, j]:,}" + (f"\n{100 * share:.1f} %" if few else "")
+            if counts[i, j] or few:
                 axes.text(
                     j,
                     i,
                     text,
                     ha="center",
                     va="center",
-                    fontsize=size,
+                    fontsize=10.5 if few else 8.5,
                     color="white" if share > 0.55 else "#26303a",
                 )
         short = [name if len(name) <= 14 else name[:13] + "…" for name in names]
-        axes.set_xticks(range(len(names)), short, rotation=0 if len(names) <= 5 else 60)
+        axes.set_xticks(
+            range(len(names)), short, rotation=0 if max(map(len, short)) * len(short) <= 40 else 60
+        )
         axes.set_yticks(range(len(names)), short)
         axes.set(xlabel="predicted", ylabel="true")
         axes.grid(visible=False)
         axes.tick_params(length=0)
 
-    side = min(7.0, 2.6 + 0.34 * len(names))
-    return _svg(draw, side + 0.6, side)
+    side = max(_NARROW - 0.5, 1.2 + 0.42 * len(names))
+    return _svg(draw, side + 0.5, side)
 
 
 def calibration(confidence: np.ndarray, correct: np.ndarray, what: str) -> str:
@@ -91,7 +101,7 @@ def calibration(confidence: np.ndarray, correct: np.ndarray, what: str) -> str:
     def draw(figure: Any) -> None:
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         order = np.argsort(confidence, kind="stable")
-        parts = [part for part in np.array_split(order, min(_BINS, len(order))) if len(part)]
+        parts = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
         said = np.array([confidence[part].mean() for part in parts])
         so = np.array([correct[part].mean() for part in parts])
         low, high = _wilson(so, np.array([len(part) for part in parts]))
@@ -103,7 +113,7 @@ def calibration(confidence: np.ndarray, correct: np.ndarray, what: str) -> str:
         bottom.hist(confidence, bins=40, range=(0, 1), color=_BLUE, alpha=0.6)
         bottom.set(xlabel=what, ylabel="rows")
 
-    return _svg(draw, 4.4, 4.0)
+    return _svg(draw, _NARROW, 4.0)
 
 
 def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,11 +129,11 @@ def predicted_and_true(target: np.ndarray, predicted: np.ndarray, name: str) -> 
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        rows = np.random.default_rng(0).permutation(len(target))[:_MOST_POINTS]
+        rows = np.random.default_rng(0).permutation(len(target))[:MOST_POINTS]
         axes.scatter(predicted[rows], target[rows], s=6, alpha=0.35, color=_BLUE, lw=0, label="rows")
         ends = [min(predicted.min(), target.min()), max(predicted.max(), target.max())]
         axes.plot(ends, ends, color=_GRAY, lw=1, ls="--", label="perfect")
-        order = np.array_split(np.argsort(predicted, kind="stable"), min(_BINS, len(target)))
+        order = np.array_split(np.argsort(predicted, kind="stable"), min(BINS, len(target)))
         means = [(predicted[part].mean(), target[part].mean()) for part in order if len(part)]
         axes.plot(
             *zip(*means, strict=True), color=_ORANGE, marker="o", ms=4, lw=1, label="mean of each tenth"
@@ -132,7 +142,7 @@ def predicted_and_true(target: np.ndarray, predicted: np.ndarray, name: str) -> 
         axes.legend()
         _plain_numbers(axes)
 
-    return _svg(draw, 4.6, 4.0)
+    return _svg(draw, _NARROW, 4.0)
 
 
 def residuals(target: np.ndarray, predicted: np.ndarray, name: str) -> str:
@@ -150,7 +160,7 @@ def residuals(target: np.ndarray, predicted: np.ndarray, name: str) -> str:
         axes.legend()
         _plain_numbers(axes)
 
-    return _svg(draw, 4.6, 4.0)
+    return _svg(draw, _NARROW, 4.0)
 
 
 def importances(found: Sequence[Importance], unit: str) -> str:
@@ -161,19 +171,20 @@ def importances(found: Sequence[Importance], unit: str) -> str:
         rows = list(found)[::-1]
         means = [one.mean for one in rows]
         errors = [[one.mean - one.low for one in rows], [one.high - one.mean for one in rows]]
-        names = [one.column if len(one.column) <= 28 else one.column[:27] + "…" for one in rows]
+        names = [one.column if len(one.column) <= 24 else one.column[:23] + "…" for one in rows]
         places = range(len(rows))
         axes.barh(
             places, means, xerr=errors, color=_BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2
         )
         axes.set_yticks(places, names)
+        axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.axvline(0, color="#59636e", lw=0.8)
-        axes.set(xlabel=f"growth of {unit} when the column is shuffled")
+        axes.set(xlabel=f"growth of {unit} when shuffled")
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_formatter(_number_formatter())
 
-    return _svg(draw, 7.2, 1.0 + 0.26 * len(found))
+    return _svg(draw, _WIDE, 1.0 + 0.28 * len(found))
 
 
 def _plain_numbers(axes: Any) -> None:

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax
 
 from lamina.estimators.engine import Data, outputs_of
 from lamina.table.encode import Encoded, TableEncoder
 from lamina.tabular.data import Part, known_rows
 from lamina.tabular.model import TableModel
 
-__all__ = ["Importance", "permutation_importance"]
+__all__ = ["MOST_ROWS", "REPEATS", "Importance", "permutation_importance"]
 
-_ROWS, _REPEATS = 2000, 5
+MOST_ROWS = 2000
+REPEATS = 5
 _FIRST_LOOK_ROWS = 200
 _MOST_COLUMNS = 30
 
@@ -23,7 +25,8 @@ _MOST_COLUMNS = 30
 class Importance:
     """How much a loss (log-loss, or RMSE in the target's unit) grows when `column` is shuffled.
 
-    `low` and `high` are two standard errors of the mean over the shuffles apart from `mean`.
+    `low` and `high` are the ends of a 95 % interval: 1.96 standard errors from `mean`, over the rows that were
+    drawn and the shuffles together.
     """
 
     column: str
@@ -40,30 +43,24 @@ def permutation_importance(model: TableModel, part: Part, seed: int = 0) -> list
     """
     rng = np.random.default_rng(seed)
     part = known_rows(part)
-    rows = np.sort(rng.permutation(len(part))[:_ROWS])
+    rows = np.sort(rng.permutation(len(part))[:MOST_ROWS])
     if not len(rows):
         return []
     encoder: TableEncoder = model.estimator._encoder
     encoded = encoder.transform(model.inputs(part.frame[rows]))
-    target = model.estimator._encode_target(_target_values(model, part.target[rows]), first=False)
+    target = part.target[rows]
     columns = _positions(encoder)
     names = list(columns)
     if len(names) > _MOST_COLUMNS:
         few = slice(None, _FIRST_LOOK_ROWS)
         glance = Encoded(encoded.numeric[few], encoded.codes[few])
-        growth = [_growths(model, glance, target[few], columns[name], 1, rng)[0] for name in names]
+        growth = [_growth(model, glance, target[few], columns[name], 1, rng)[0] for name in names]
         names = [names[i] for i in np.argsort(growth)[::-1][:_MOST_COLUMNS]]
     found: list[Importance] = []
     for name in names:
-        growth = _growths(model, encoded, target, columns[name], _REPEATS, rng)
-        error = 2 * float(np.std(growth, ddof=1)) / np.sqrt(_REPEATS)
-        mean = float(np.mean(growth))
-        found.append(Importance(name, mean, mean - error, mean + error))
+        mean, error = _growth(model, encoded, target, columns[name], REPEATS, rng)
+        found.append(Importance(name, mean, mean - 1.96 * error, mean + 1.96 * error))
     return sorted(found, key=lambda importance: -importance.mean)
-
-
-def _target_values(model: TableModel, target: np.ndarray) -> np.ndarray:
-    return target if model.target.task == "regression" else model.estimator.classes_[target]
 
 
 def _positions(encoder: TableEncoder) -> dict[str, tuple[list[int], list[int]]]:
@@ -79,31 +76,44 @@ def _positions(encoder: TableEncoder) -> dict[str, tuple[list[int], list[int]]]:
     return found
 
 
-def _growths(
+def _growth(
     model: TableModel,
     encoded: Encoded,
     target: np.ndarray,
     positions: tuple[list[int], list[int]],
     repeats: int,
     rng: np.random.Generator,
-) -> list[float]:
-    """By how much the loss exceeds that of the untouched rows, for each shuffle."""
-    before = _loss(model, encoded, target)
-    growth: list[float] = []
+) -> tuple[float, float]:
+    """By how much the loss exceeds that of the untouched rows, the mean over the shuffles, and its standard error.
+
+    A row takes part twice in a shuffle: it is given a value, and its own is given to another row. The growth is thus
+    a mean over pairs of rows, and the spread of what each row adds in both places gives the error (Hoeffding, 1948,
+    of U-statistics). An RMSE is a root of a mean: its rows' shares are those of a first-order expansion.
+    """
+    before = _shares(model, encoded, target)
+    growth, shares = 0.0, np.zeros(len(target))
     for _ in range(repeats):
         order = rng.permutation(len(target))
         numeric, codes = encoded.numeric.copy(), encoded.codes.copy()
         for array, columns in ((numeric, positions[0]), (codes, positions[1])):
             array[:, columns] = array[order][:, columns]
-        growth.append(_loss(model, Encoded(numeric, codes), target) - before)
-    return growth
+        after = _shares(model, Encoded(numeric, codes), target)
+        growth += (after[0] - before[0]) / repeats
+        shares += (after[1] - before[1]) / repeats
+        shares[order] += after[1] / repeats
+    error = float(shares.std(ddof=1)) / np.sqrt(len(shares)) if len(shares) > 1 else 0.0
+    return growth, error
 
 
-def _loss(model: TableModel, encoded: Encoded, target: np.ndarray) -> float:
-    """Log-loss, or RMSE."""
+def _shares(model: TableModel, encoded: Encoded, target: np.ndarray) -> tuple[float, np.ndarray]:
+    """The log-loss or RMSE of rows, and what each row adds to it."""
     estimator: Any = model.estimator
-    outputs = outputs_of(estimator._network, Data(encoded.numeric, encoded.codes, target))
-    score = estimator._score_outputs(outputs, target, None)
+    raw = outputs_of(estimator._network, Data(encoded.numeric, encoded.codes, target)).astype(np.float64)
     if model.target.task == "classification":
-        return -score
-    return float(np.sqrt(max(-2 * score, 0.0)) * estimator._scale[0])
+        rows = np.arange(len(raw))
+        losses = -log_softmax(raw, axis=1)[rows, target]
+        return float(losses.mean()), losses
+    predicted = np.clip(raw * estimator._scale + estimator._center, estimator._low, estimator._high)[:, 0]
+    squares = (predicted - target) ** 2
+    rmse = float(np.sqrt(squares.mean()))
+    return rmse, squares / (2 * rmse) if rmse else squares

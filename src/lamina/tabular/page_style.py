@@ -22,16 +22,26 @@ section { background: white; border: 1px solid var(--line); border-radius: 10px;
 .notice { background: #fff4e2; border-left: 4px solid #d9822b; padding: 8px 14px; }
 .row { display: flex; flex-wrap: wrap; gap: 16px; justify-content: space-around; align-items: center; }
 img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
-.row img { flex: 0 1 auto; width: calc(50% - 10px); min-width: 300px; max-width: 460px; margin: 0; }
+.row img { flex: 0 1 auto; width: calc(50% - 10px); min-width: min(300px, 100%); margin: 0; }
+.stack { overflow-x: auto; }
+.stack img { max-width: none; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line); }
-th, td { padding: 6px 12px 6px 0; vertical-align: top; }
+th, td { padding: 6px 14px 6px 0; vertical-align: top; }
 td { border-bottom: 1px solid var(--line); }
 tr:last-child td { border-bottom: 0; }
-.numbers th:not(:first-child), .numbers td:not(:first-child) { text-align: right; }
+.number { text-align: right; white-space: nowrap; }
 .none { color: #a5aeb8; font-style: italic; }
 code { font: 12.5px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 summary { cursor: pointer; color: var(--blue); margin-bottom: 8px; }
+@media (max-width: 640px) {
+  main { padding: 20px 10px 40px; }
+  section { padding: 16px 14px; }
+  .card { flex-basis: 130px; padding: 12px 14px; }
+  .card .value { font-size: 25px; }
+  .row img { width: 100%; }
+  td:not(.number) { min-width: 6.5em; }
+}
 @media print { body { background: white; } section, .card { break-inside: avoid; } }
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from lamina.table.messages import counted
 from lamina.tabular import figures
 from lamina.tabular.data import Prepared
 from lamina.tabular.describe import column_rows, describe_target, format_number
-from lamina.tabular.importance import Importance
+from lamina.tabular.importance import MOST_ROWS, REPEATS, Importance
 from lamina.tabular.measure import Measured, losses_of
 from lamina.tabular.metrics import LOW_IS_GOOD, METRIC_NAMES, format_metric
 from lamina.tabular.page_style import STYLE
@@ -84,6 +86,7 @@ def _summary(findings: Findings) -> str:
     )
     parameters = sum(weight.array.size for weight in network.weights.values())
     ended = "Ctrl-C ended it" if trained.interrupted else "trained"
+    files = ", ".join(map(escape, _shortened(list(findings.settings["data"]))))
     note = (
         '<p class="notice">The training was interrupted; this is the best epoch until then.</p>'
         if trained.interrupted
@@ -91,9 +94,9 @@ def _summary(findings: Findings) -> str:
     )
     return (
         f"<header><p class='kicker'>lamina · {escape(target.task)}</p><h1>{escape(target.name)}</h1>"
-        f"<p>{escape(_sentence(describe_target(target)))}. Rows: {counts}.</p>"
+        f"<p>{escape(_sentence(describe_target(target)))}.</p><p>Data: {files}. Rows: {counts}.</p>"
         f"<p>A network of {layers} units ({parameters:,} parameters), {ended} in {trained.seconds:.1f} s: "
-        f"{_counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
+        f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
         + _cards(measured)
         + _section("Against baselines", _metrics_table(measured) + _baseline_note(measured))
     )
@@ -103,15 +106,16 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def _shortened(files: list[str], limit: int = 3) -> list[str]:
+    names = [os.path.basename(os.path.normpath(file)) for file in files]
+    return names if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
 
 
 def _cards(measured: Measured) -> str:
     cards = "".join(
         f"<div class='card'><div class='label'>{METRIC_NAMES[name]}</div>"
         f"<div class='value'>{format_metric(value)}</div>"
-        f"<div class='label'>{measured.part}, {len(measured.rows):,} rows</div></div>"
+        f"<div class='label'>{counted(len(measured.rows), f'{measured.part} row')}</div></div>"
         for name, value in measured.metrics["lamina"].items()
     )
     return f"<div class='cards'>{cards}</div>"
@@ -130,7 +134,7 @@ def _metrics_table(measured: Measured) -> str:
         cells = [format_metric(values[name]) for name in names]
         marked = [f"<b>{c}</b>" if values[n] == best.get(n) else c for n, c in zip(names, cells, strict=True)]
         rows.append([_MODELS[model], *marked])
-    return _table(head, rows, numbers=True)
+    return _table(head, rows, numeric=range(1, len(head)))
 
 
 def _baseline_note(measured: Measured) -> str:
@@ -144,8 +148,8 @@ def _learning(findings: Findings) -> str:
     name = "log-loss" if findings.is_classification else "½ · squared error, standardized"
     svg = figures.learning_curves(findings.trained.history, findings.trained.best_epoch, name)
     text = (
-        "<p class='small'>The training loss is measured with dropout and while the weights still change, so it may "
-        "lie above the validation loss.</p>"
+        "<p class='small'>The training loss is the mean over an epoch, with dropout and while the weights still "
+        "change, so it may lie above the validation loss.</p>"
     )
     return _section("Learning curves", _figure(svg, "Training and validation loss by epoch") + text)
 
@@ -158,7 +162,10 @@ def _quality(findings: Findings) -> str:
         both = _figure(
             figures.predicted_and_true(true, outputs, name), "Predicted and true values"
         ) + _figure(figures.residuals(true, outputs, name), "Distribution of the errors")
-        return _section("Predictions and residuals", f"<div class='row'>{both}</div>")
+        shown = "" if len(true) <= figures.MOST_POINTS else f"{figures.MOST_POINTS:,} rows at random of "
+        rows = counted(len(true), f"{measured.part} row")
+        note = f"Points: {shown}all {rows}. Above the line, the prediction is too low."
+        return _section("Predictions and residuals", f"<div class='row'>{both}</div>{_small(note)}")
     known = true >= 0
     true, outputs = true[known], outputs[known]
     parts: list[str] = []
@@ -168,7 +175,24 @@ def _quality(findings: Findings) -> str:
         parts.append(_figure(figures.confusion(counts, list(map(str, target.classes))), "Confusion matrix"))
     if len(true):
         parts.append(_figure(_calibration(target.classes, true, outputs), "Calibration"))
-    return _section("Confusion matrix and calibration", f"<div class='row'>{''.join(parts)}</div>")
+    layout = "row" if len(target.classes) <= figures.FEW_CLASSES else "stack"
+    return _section(
+        "Confusion matrix and calibration",
+        f"<div class='{layout}'>{''.join(parts)}</div>" + _small(_quality_note(measured, known)),
+    )
+
+
+def _quality_note(measured: Measured, known: np.ndarray) -> str:
+    unknown = int(np.count_nonzero(~known))
+    without = f", without {unknown:,} of classes that training lacks" if unknown else ""
+    return (
+        f"{counted(len(known), f'{measured.part} row')}{without}. The matrix is shaded by shares of the true class. "
+        f"Calibration: {figures.BINS} bins of equally many rows, with 95&nbsp;% intervals (Wilson, 1927)."
+    )
+
+
+def _small(text: str) -> str:
+    return f"<p class='small'>{text}</p>"
 
 
 def _calibration(classes: Sequence[Any], true: np.ndarray, outputs: np.ndarray) -> str:
@@ -183,10 +207,11 @@ def _importance(findings: Findings, *, pictures: bool) -> str:
     if not findings.importance:
         return ""
     unit = "log-loss" if findings.is_classification else "RMSE"
-    text = (
-        f"<p class='small'>Permutation importance (Breiman, 2001) on {findings.measured.part} rows: how much {unit} "
-        "grows when the column is shuffled, the mean of five shuffles ± 2 standard errors. A column whose interval "
-        "holds 0 is not needed, or others say the same.</p>"
+    rows = min(len(findings.measured.rows), MOST_ROWS)
+    text = _small(
+        f"Permutation importance (Breiman, 2001): how much {unit} grows when the column is shuffled, on "
+        f"{counted(rows, f'{findings.measured.part} row')}; the mean of {REPEATS} shuffles, with a 95&nbsp;% "
+        "interval over rows and shuffles. A column whose interval holds 0 is not needed, or others say the same."
     )
     if pictures:
         shown = findings.importance[:30]
@@ -198,7 +223,8 @@ def _importance(findings: Findings, *, pictures: bool) -> str:
         for one in findings.importance
     ]
     return _section(
-        "Which columns matter", _table(["column", f"growth of {unit}", "± 2 s.e."], rows, numbers=True) + text
+        "Which columns matter",
+        _table(["column", f"growth of {unit}", "95&nbsp;% interval"], rows, numeric=(1, 2)) + text,
     )
 
 
@@ -209,13 +235,20 @@ def _worst(findings: Findings) -> str:
     rows = np.argsort(-losses, kind="stable")[:_WORST]
     ranked = [one.column for one in findings.importance] or [c.name for c in findings.prepared.schema.used]
     columns = ranked[:_WORST_COLUMNS]
+    frame, numbers = measured.rows.frame, measured.rows.numbers
     table = [
-        [*_answer(findings, int(row)), *(_cell(measured.rows.frame[name][int(row)]) for name in columns)]
+        [f"{numbers[row]}", *_answer(findings, int(row)), *(_cell(frame[name][int(row)]) for name in columns)]
         for row in rows
     ]
-    text = f"<p class='small'>With the {len(columns)} columns that matter most.</p>"
-    head = ["true", "predicted", "error" if target.task == "regression" else "probability of the truth"]
-    return _section("Worst cases", _table([*head, *map(escape, columns)], table) + text)
+    regression = target.task == "regression"
+    head = ["row", "true", "predicted", "error" if regression else "probability of the truth"]
+    numeric = [0, *([1, 2] if regression else []), 3]
+    numeric += [i for i, name in enumerate(columns, start=4) if frame[name].dtype.is_numeric()]
+    text = _small(
+        f"Rows are counted from 0 in {escape(measured.rows.source)}. Shown are the {len(columns)} columns that matter "
+        "most."
+    )
+    return _section("Worst cases", _table([*head, *map(escape, columns)], table, numeric=numeric) + text)
 
 
 def _answer(findings: Findings, row: int) -> list[str]:
@@ -242,7 +275,9 @@ def _cell(value: Any) -> str:
     if value is None:
         return "<span class='none'>missing</span>"
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return format_number(value) if np.isfinite(value) else "<span class='none'>missing</span>"
+        if not np.isfinite(value):
+            return "<span class='none'>missing</span>"
+        return f"{value:.6g}" if abs(value) < 1000 else format_number(value)
     text = str(value)
     return escape(text if len(text) <= 40 else text[:39] + "…")
 
@@ -254,7 +289,10 @@ def _columns(findings: Findings) -> str:
         [escape(text) for text in (row.name, row.kind, row.missing, row.values, row.treatment)]
         for row in column_rows(schema)
     ]
-    return _section("The data", f"<p>{schema.rows:,} training rows.</p>" + _table(head, rows))
+    return _section(
+        "The data",
+        f"<p>{counted(schema.rows, 'training row')}.</p>" + _table(head, rows, numeric=(2,)),
+    )
 
 
 def _settings(findings: Findings) -> str:
@@ -278,10 +316,16 @@ def _figure(svg: str, alternative: str) -> str:
     return f"<img alt='{escape(alternative)}' src='data:image/svg+xml;base64,{data}'>"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> str:
-    kind = " class='numbers'" if numbers else ""
-    cells = "".join(f"<th>{text}</th>" for text in head)
-    body = "".join("<tr>" + "".join(f"<td>{text}</td>" for text in row) + "</tr>" for row in rows)
-    return (
-        f"<div class='scroll'><table{kind}><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Iterable[int] = ()) -> str:
+    """A table; the columns at the positions `numeric` are aligned at the right."""
+    right = set(numeric)
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        marked = [
+            f"<{tag} class='number'>{text}</{tag}>" if i in right else f"<{tag}>{text}</{tag}>"
+            for i, text in enumerate(cells)
+        ]
+        return f"<tr>{''.join(marked)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f"<div class='scroll'><table><thead>{line('th', head)}</thead><tbody>{body}</tbody></table></div>"

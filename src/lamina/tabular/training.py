@@ -153,11 +153,9 @@ def _values(part: Part, prepared: Prepared) -> np.ndarray:
 
 
 def _schema(estimator: Any, prepared: Prepared) -> Schema:
-    """The columns as the training rows have them, with why each is what it is, and the target."""
+    """The columns as the training rows have them, or, if left out, as the whole table has, and the target."""
     columns = tuple(
-        dataclasses.replace(
-            column, kind=known.kind if column.kind == "dropped" else column.kind, note=known.note
-        )
+        known if column.kind == "dropped" else dataclasses.replace(column, note=known.note)
         for column, known in zip(estimator._encoder.schema.columns, prepared.schema.columns, strict=True)
     )
     return dataclasses.replace(estimator._encoder.schema, columns=columns, target=prepared.schema.target)
