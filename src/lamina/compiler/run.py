@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["get_num_threads", "load", "run", "set_num_threads"]
 
-_SPIN_SECONDS = 100e-6
-_CROWDED_SPIN_SECONDS = 1e-6
+_SPIN_SECONDS = 5e-6  # that a waiting thread spins, before it offers its core to others
+_CROWDED_SPIN_SECONDS = 1e-6  # where there are more threads than cores
+_IDLE_YIELDS = 200  # offers, of about half a microsecond each, before a worker without work sleeps
+_BUSY_YIELDS = 2000  # and before a thread does that waits for another one's part of the work
 _MOST_THREADS = 1024
 
 
@@ -52,7 +54,7 @@ class Runtime:
         self.acquire = native("lamina_acquire", i32)
         self.release = native("lamina_release", None)
         self.stop = native("lamina_stop", None)
-        self.configure = native("lamina_configure", None, i64, i64)
+        self.configure = native("lamina_configure", None, i64, i64, i64, i64)
         self.generation = native("lamina_generation", i32)
         self.reset = native("lamina_reset", None)
         self.pause_seconds = _pause_seconds(native("lamina_spin", None, i64))
@@ -99,8 +101,8 @@ class _Pool:
     def _start_workers(self, runtime: Runtime, threads: int) -> None:
         from lamina.compiler.codegen.machine import available_cores
 
-        patience = _SPIN_SECONDS if threads <= available_cores() else _CROWDED_SPIN_SECONDS
-        runtime.configure(threads - 1, int(patience / runtime.pause_seconds))
+        spin = _SPIN_SECONDS if threads <= available_cores() else _CROWDED_SPIN_SECONDS
+        runtime.configure(threads - 1, int(spin / runtime.pause_seconds), _IDLE_YIELDS, _BUSY_YIELDS)
         generation = runtime.generation()
         for index in range(1, threads):
             worker = threading.Thread(
@@ -116,7 +118,7 @@ class _Pool:
             for worker in self._workers:
                 worker.join()
         self._workers.clear()
-        runtime.configure(0, 0)
+        runtime.configure(0, 0, 0, 0)
         self.threads = 1
 
     def pause(self) -> None:

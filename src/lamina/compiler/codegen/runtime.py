@@ -4,6 +4,9 @@ A job is one function run by all threads of the pool: the caller is thread 0, an
 every job. A wait spins for a while, because what it waits for is mostly microseconds away, and then sleeps
 in the kernel. Every word that threads wait on is a counter that only grows; a sleeper announces itself
 first, so that nobody who changes a counter calls the kernel for nothing.
+
+Between spinning and sleeping, a thread offers its core to others for a while, again and again. The scheduler of a virtual machine may well put two threads on one core and leave the other core idle: then the thread
+that is waited for runs at once, and two threads that both want to run are soon given a core each.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ _STATE = """
 @arguments = internal global ptr null
 @workers = internal global i64 0
 @spins = internal global i64 0
+@idle_yields = internal global i64 0
+@busy_yields = internal global i64 0
 @stopping = internal global i32 0
 @unfinished = internal global i32 0, align 64
 @finished = internal global i32 0, align 64
@@ -41,7 +46,7 @@ _STATE = """
 """
 
 _WAITING = """
-define internal void @wait_while(ptr %word, i32 %old, ptr %sleepers) nounwind noinline {
+define internal void @wait_while(ptr %word, i32 %old, ptr %sleepers, i64 %yields) nounwind noinline {
 entry:
   %limit = load i64, ptr @spins
   br label %spin
@@ -54,7 +59,19 @@ again:
   <pause>
   %next = add i64 %count, 1
   %patient = icmp ult i64 %count, %limit
-  br i1 %patient, label %spin, label %sleep
+  br i1 %patient, label %spin, label %offer
+offer:
+  %offered = phi i64 [0, %again], [%more, %yield]
+  %then = load atomic i32, ptr %word acquire, align 4
+  %unchanged = icmp eq i32 %then, %old
+  br i1 %unchanged, label %decide, label %changed
+decide:
+  %more = add i64 %offered, 1
+  %generous = icmp ult i64 %offered, %yields
+  br i1 %generous, label %yield, label %sleep
+yield:
+  <yield>
+  br label %offer
 sleep:
   %s0 = atomicrmw add ptr %sleepers, i32 1 seq_cst
   br label %check
@@ -114,7 +131,8 @@ release:
   call void @advance(ptr @passed, ptr @passed_sleepers)
   ret void
 wait:
-  call void @wait_while(ptr @passed, i32 %round, ptr @passed_sleepers)
+  %yields = load i64, ptr @busy_yields
+  call void @wait_while(ptr @passed, i32 %round, ptr @passed_sleepers, i64 %yields)
   ret void
 done:
   ret void
@@ -161,7 +179,8 @@ together:
   %any = icmp ne i64 %workers, 0
   br i1 %any, label %wait, label %release
 wait:
-  call void @wait_while(ptr @finished, i32 %jobs, ptr @finished_sleepers)
+  %yields = load i64, ptr @busy_yields
+  call void @wait_while(ptr @finished, i32 %jobs, ptr @finished_sleepers, i64 %yields)
   br label %release
 release:
   call void @lamina_release()
@@ -177,7 +196,8 @@ entry:
   br label %next
 next:
   %seen = phi i32 [%first, %entry], [%job, %work], [%job, %last]
-  call void @wait_while(ptr @generation, i32 %seen, ptr @generation_sleepers)
+  %yields = load i64, ptr @idle_yields
+  call void @wait_while(ptr @generation, i32 %seen, ptr @generation_sleepers, i64 %yields)
   %job = load atomic i32, ptr @generation acquire, align 4
   %stopping = load atomic i32, ptr @stopping acquire, align 4
   %stop = icmp ne i32 %stopping, 0
@@ -206,10 +226,12 @@ entry:
   ret void
 }
 
-define void @lamina_configure(i64 %workers, i64 %spins) nounwind {
+define void @lamina_configure(i64 %workers, i64 %spins, i64 %idle, i64 %busy) nounwind {
 entry:
   store i64 %workers, ptr @workers
   store i64 %spins, ptr @spins
+  store i64 %idle, ptr @idle_yields
+  store i64 %busy, ptr @busy_yields
   store atomic i32 0, ptr @stopping seq_cst, align 4
   ret void
 }
@@ -289,18 +311,20 @@ def runtime_ir(architecture: str, system: str) -> str:
         "x86_64": (_X86_STATE, "call void @llvm.x86.sse2.pause()"),
         "aarch64": (_ARM_STATE, "call void @llvm.aarch64.hint(i32 1)"),
     }[architecture]
-    declaration, sleep, wake = _sleeping(architecture, system)
+    declaration, sleep, wake, yields = _sleeping(architecture, system)
     code = (_STATE + declaration + state + _WAITING + _JOBS).replace("<pause>", pause)
-    return code.replace("<sleep>", sleep).replace("<wake>", wake)
+    return code.replace("<sleep>", sleep).replace("<wake>", wake).replace("<yield>", yields)
 
 
-def _sleeping(architecture: str, system: str) -> tuple[str, str, str]:
-    """A declaration, how to sleep until a word may have changed, and how to wake all that sleep on it."""
+def _sleeping(architecture: str, system: str) -> tuple[str, str, str, str]:
+    """Declarations, how to sleep until a word may have changed, how to wake all that sleep on it, how to yield."""
+    yields = "%ignored = call i32 @sched_yield()"
     if system == "Linux":
         call = f"call i64 (i64, ...) @syscall(i64 {_FUTEX_NUMBERS[architecture]}, ptr %word"
         sleep = f"%slept = {call}, i32 {_WAIT_PRIVATE}, i32 %old, ptr null)"
         wake = f"%woken = {call}, i32 {_WAKE_PRIVATE}, i32 2147483647)"
-        return "\ndeclare i64 @syscall(i64, ...)\n", sleep, wake
+        return "\ndeclare i64 @syscall(i64, ...)\ndeclare i32 @sched_yield()\n", sleep, wake, yields
     if system == "Windows":
-        return "\ndeclare void @Sleep(i32)\n", "call void @Sleep(i32 1)", ""
-    return "\ndeclare i32 @usleep(i32)\n", "%slept = call i32 @usleep(i32 50)", ""
+        return "\ndeclare void @Sleep(i32)\n", "call void @Sleep(i32 1)", "", "call void @Sleep(i32 0)"
+    declarations = "\ndeclare i32 @usleep(i32)\ndeclare i32 @sched_yield()\n"
+    return declarations, "%slept = call i32 @usleep(i32 50)", "", yields
