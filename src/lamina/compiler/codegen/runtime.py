@@ -5,8 +5,9 @@ every job. A wait spins for a while, because what it waits for is mostly microse
 in the kernel. Every word that threads wait on is a counter that only grows; a sleeper announces itself
 first, so that nobody who changes a counter calls the kernel for nothing.
 
-Between spinning and sleeping, a thread offers its core to others for a while, again and again. The scheduler of a virtual machine may well put two threads on one core and leave the other core idle: then the thread
-that is waited for runs at once, and two threads that both want to run are soon given a core each.
+Between spinning and sleeping, a thread offers its core to others for a while, again and again. The scheduler of
+a virtual machine may well put two threads on one core and leave the other one idle: then the thread that is
+waited for runs at once, and two threads that both want to run are soon given a core each.
 """
 
 from __future__ import annotations
