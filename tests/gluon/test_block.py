@@ -298,6 +298,26 @@ def test_parameters_come_by_the_names_of_their_attributes():
     assert net(nd.array([2])).asscalar() == 6
 
 
+def test_children_must_be_blocks_of_a_block_that_is_set_up() -> None:
+    with pytest.raises(
+        TypeError, match=r"a child of Sequential must be a Block, not a function; nn\.Lambda makes"
+    ):
+        nn.Sequential().add(nd.relu)
+
+    class Forgetful(gluon.Block):
+        def __init__(self) -> None:
+            self.hidden = nn.Dense(3)
+
+    with pytest.raises(
+        AttributeError, match=r"must call super\(\)\.__init__\(\) before it sets self\.hidden"
+    ):
+        Forgetful()
+
+
+def test_blocks_are_among_the_layers_too() -> None:
+    assert (nn.Block, nn.HybridBlock) == (gluon.Block, gluon.HybridBlock)
+
+
 def test_children_of_a_hybrid_block_must_be_hybrid():
     net = nn.HybridSequential()
     with pytest.raises(ValueError, match="a child of a HybridBlock must be a HybridBlock, but Lambda"):

@@ -101,6 +101,10 @@ class Block:
         return self._scope
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Block | Parameter) and "_children" not in self.__dict__:
+            raise AttributeError(
+                f"{type(self).__name__}.__init__ must call super().__init__() before it sets self.{name}"
+            )
         existing = self.__dict__.get(name)
         if isinstance(existing, Block | Parameter) and not isinstance(value, type(existing)):
             raise TypeError(
@@ -118,6 +122,11 @@ class Block:
 
     def register_child(self, block: Block, name: str | None = None) -> None:
         """Make `block` a child; assigning it to an attribute does the same."""
+        if not isinstance(block, Block):
+            raise TypeError(
+                f"a child of {type(self).__name__} must be a Block, not a {type(block).__name__}; "
+                "nn.Lambda makes a block of a function"
+            )
         self._children[str(len(self._children)) if name is None else name] = block
 
     def __repr__(self) -> str:

@@ -1,6 +1,6 @@
 """Metrics: figures of merit, accumulated batch by batch, under MXNet's names."""
 
-from lamina.metric.base import CompositeEvalMetric, CustomMetric, EvalMetric, create, np
+from lamina.metric.base import CompositeEvalMetric, CustomMetric, EvalMetric, create, np, register
 from lamina.metric.classification import F1, MCC, Accuracy, TopKAccuracy
 from lamina.metric.probabilistic import CrossEntropy, Loss, NegativeLogLikelihood, Perplexity
 from lamina.metric.regression import MAE, MSE, RMSE, PearsonCorrelation
@@ -23,4 +23,5 @@ __all__ = [
     "TopKAccuracy",
     "create",
     "np",
+    "register",
 ]

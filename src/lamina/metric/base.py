@@ -20,6 +20,7 @@ __all__ = [
     "create",
     "metrics",
     "np",
+    "register",
     "require_same_length",
 ]
 
@@ -108,6 +109,25 @@ def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) ->
 
 
 metrics = Registry[EvalMetric]("metric", EvalMetric)
+
+
+def register(cls: type[EvalMetric]) -> type[EvalMetric]:
+    """A decorator: make a metric known to `create` by the name of its class.
+
+    >>> @register
+    ... class Bias(EvalMetric):
+    ...     def __init__(self, name="bias", **names):
+    ...         super().__init__(name, **names)
+    ...     def update(self, labels, preds):
+    ...         self.sum_metric += float((preds[0] - labels[0]).sum().asscalar())
+    ...         self.num_inst += labels[0].size
+    >>> from lamina import nd
+    >>> bias = create("bias")
+    >>> bias.update([nd.array([1, 2])], [nd.array([2, 4])])
+    >>> bias.get()
+    ('bias', 1.5)
+    """
+    return metrics.register()(cls)
 
 
 @metrics.register("composite", "CompositeEvalMetric")
