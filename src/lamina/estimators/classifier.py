@@ -14,24 +14,21 @@ from sklearn.utils.validation import column_or_1d
 from lamina.estimators import losses
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.inputs import require_target
+from lamina.estimators.parameters import documented
 from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
 
 __all__ = ["MLPClassifier"]
 
 
+@documented
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multilayer perceptron for classification; a drop-in for `sklearn.neural_network.MLPClassifier`.
 
-    Every parameter that is None has the value of the `preset` (see `lamina.estimators.presets`): ``"default"`` is
-    RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, 2024), ``"fast"`` takes seconds, ``"sklearn"`` behaves as
-    scikit-learn's. `X` may be an array (float32 is used without a copy), a sparse matrix, or a data frame with
-    categorical columns and missing values.
+    Every parameter that is None has the value of the `preset`. `X` may be an array of numbers (float32 is used
+    without a copy where `preprocess` is off), a sparse matrix, or a data frame of pandas, polars or pyarrow with
+    categories and missing values. `y` is 1-D: classes of any type; or 2-D with 0 and 1: several labels a row.
 
-    Beyond scikit-learn's parameters: `loss` (a function of nd arrays ``loss(outputs, target)`` that returns a value
-    a row), `dropout` and `activation` (one, or one for each layer), `normalization` ("batch", "layer"),
-    `label_smoothing`, `class_weight` (dict or "balanced"), `weight_decay`, `column_kinds` (by column: "numeric",
-    "categorical", "drop"), `scoring` ("accuracy", "log_loss", or ``f(y_true, y_proba)``, higher is better),
-    `callbacks` (functions of (estimator, epoch); a true result stops the training).
+    Losses: "log_loss", the softmax's or, of several labels, that of each by itself. Scores: "log_loss", "accuracy".
 
     >>> import numpy as np
     >>> from lamina import MLPClassifier

@@ -11,23 +11,27 @@ from sklearn.base import RegressorMixin
 from lamina.estimators import losses
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.inputs import require_target
+from lamina.estimators.parameters import documented
 from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
 
 __all__ = ["MLPRegressor"]
 
 
+@documented
 class MLPRegressor(RegressorMixin, BaseMLP):
     """A multilayer perceptron for regression; a drop-in for `sklearn.neural_network.MLPRegressor`.
 
-    The target is standardized for training, and predictions are clamped to the range of the training targets. See
-    `MLPClassifier` for the parameters. `loss`: ``"squared_error"`` (default), ``"absolute_error"``, ``"huber"``,
-    ``"quantile"`` (at `quantile`), ``"poisson"`` (of counts, not standardized), or a function of nd arrays
-    ``loss(outputs, target)`` that returns a value a row.
+    Every parameter that is None has the value of the `preset`. `X` is as for `MLPClassifier`; `y` has one number a row,
+    or several (2-D). The target is standardized for training, and predictions are clamped to the range of the training
+    targets.
+
+    Losses: "squared_error" (the default), "absolute_error", "huber" (Huber, 1964; with δ of one standard deviation),
+    "quantile" (the pinball loss at `quantile`), "poisson" (of counts, which are not standardized). Scores: "loss".
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
     >>> X = np.linspace(0, 1, 200, dtype=np.float32).reshape(-1, 1)
-    >>> model = MLPRegressor(preset="fast", max_iter=60, random_state=0).fit(X, 3 * X.ravel())
+    >>> model = MLPRegressor(preset="fast", random_state=0).fit(X, 3 * X.ravel())
     >>> bool(abs(model.predict([[0.5]])[0] - 1.5) < 0.2)
     True
     """
