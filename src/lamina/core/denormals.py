@@ -36,6 +36,10 @@ Saved = tuple["ctypes.Array[ctypes.c_uint32]", int] | None
 """What `restore_denormals` needs to undo `flush_denormals`; None: nothing to undo."""
 
 
+# Asked for before any flushing: NumPy up to 2.2 finds the limits by computing, and warns where denormals vanish.
+_SMALLEST_NORMAL = np.finfo(np.float32).tiny
+
+
 class _Register:
     """The calling thread's control register."""
 
@@ -78,7 +82,7 @@ def _working_register() -> _Register | None:
 
 
 def _makes_denormals() -> bool:
-    smallest = np.full(4, np.finfo(np.float32).tiny)
+    smallest = np.full(4, _SMALLEST_NORMAL)
     return bool((smallest * np.float32(0.5)).any())
 
 
