@@ -45,6 +45,32 @@ def test_the_best_epoch_of_an_evaluation_set_is_kept():
     assert error <= -model.best_validation_score_ + 1e-4
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_validation_judges_what_is_predicted_which_stays_in_the_range_of_training(loss):
+    model = MLPRegressor(**SMALL, loss=loss).fit(X, COUNTS)
+    highest = float(COUNTS.max())
+    limit = np.log(highest) if loss == "poisson" else (highest - COUNTS.mean()) / COUNTS.std()
+    target = np.float32([[1.0]])
+    beyond, within = (model._score_outputs(np.float32([[z]]), target, None) for z in (limit + 5, limit))
+    assert beyond == pytest.approx(within)
+    assert beyond < model._score_outputs(np.float32([[limit / 2]]), target, None)
+
+
+def test_members_are_networks_of_their_own_whose_outputs_are_averaged():
+    model = MLPRegressor(**SMALL, members=3).fit(X, X[:, 0])
+    encoded = model._encoder.transform(X)
+    outputs = [net.forward(nd.array(encoded.numeric), None).asnumpy() for net in model._network.members]
+    assert not np.allclose(outputs[0], outputs[1], atol=1e-3)
+    np.testing.assert_allclose(model._raw(X), np.mean(outputs, axis=0), rtol=1e-4, atol=1e-5)
+
+
+def test_the_first_member_is_initialized_as_a_single_network_is():
+    still = {**SMALL, "max_iter": 1, "learning_rate_init": 1e-30, "early_stopping": False}
+    single, several = (MLPRegressor(**still, members=n).fit(X, X[:, 0]) for n in (1, 2))
+    for one, other in zip(single.coefs_, several.coefs_, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_callbacks_stop_the_training():
     model = MLPRegressor(**SMALL, callbacks=lambda _, epoch: epoch.number == 2).fit(X, X[:, 0])
     assert model.n_iter_ == 2
@@ -76,7 +102,15 @@ def test_a_loss_that_is_not_finite_is_an_error():
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("preset", "fats"), ("activation", "rleu"), ("dropout", 1.0), ("loss", "what"), ("solver", "lbfgs")],
+    [
+        ("preset", "fats"),
+        ("activation", "rleu"),
+        ("dropout", 1.0),
+        ("loss", "what"),
+        ("solver", "lbfgs"),
+        ("number_pieces", -1),
+        ("members", 0),
+    ],
 )
 def test_settings_that_cannot_be_are_named(setting, value):
     with pytest.raises(ValueError, match=setting):

@@ -11,7 +11,7 @@ from lamina import MLPClassifier, MLPRegressor
 
 ROWS, COLUMNS = 200_000, 40
 ENCODED = 4 * ROWS * COLUMNS
-SMALL = {"hidden_layer_sizes": (4,), "batch_size": 10_000, "max_iter": 2, "random_state": 0}
+SMALL = {"members": 1, "hidden_layer_sizes": (4,), "batch_size": 10_000, "max_iter": 2, "random_state": 0}
 rng = np.random.default_rng(0)
 X = rng.random((ROWS, COLUMNS), np.float32)
 Y = rng.integers(3, size=ROWS)

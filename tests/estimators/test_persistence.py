@@ -45,10 +45,11 @@ def test_a_loaded_classifier_predicts_the_same(tmp_path, classes):
     ("preset", "normalization"), [("default", None), ("fast", "batch"), ("sklearn", "layer")]
 )
 def test_a_loaded_regressor_predicts_the_same(tmp_path, preset, normalization):
-    X = rng.normal(size=(50, 3)).astype(np.float32)
+    X = rng.normal(size=(500, 3)).astype(np.float32)
     early = None if preset == "default" else True
     settings = {**SMALL, "normalization": normalization, "preset": preset, "early_stopping": early}
     model = MLPRegressor(**settings).fit(X, X[:, :2] * 3 + 1)
+    assert model._network.architecture.has_pieces == (preset != "sklearn")
     lamina.save(model, tmp_path / "m.safetensors")
     np.testing.assert_array_equal(lamina.load(tmp_path / "m.safetensors").predict(X), model.predict(X))
 
@@ -81,11 +82,11 @@ def _set(*keys, to):
 
 
 def _remove_weight(content, arrays):
-    del arrays["network.weight0"]
+    del arrays["network.0.weight0"]
 
 
 def _cut_weight(content, arrays):
-    arrays["network.weight0"] = arrays["network.weight0"][:-1]
+    arrays["network.0.weight0"] = arrays["network.0.weight0"][:-1]
 
 
 DAMAGES = {
@@ -97,6 +98,8 @@ DAMAGES = {
     "nested classes": _set("classes", "values", to=[["a"], ["b"]]),
     "another encoder": _set("encoder", "version", to=99),
     "an unknown activation": _set("architecture", "activation", to="__import__"),
+    "more networks than arrays": _set("members", to=10**12),
+    "no networks": _set("members", to=0),
     "no rates": _set("rates", to={}),
     "a missing array": _remove_weight,
     "an array of another shape": _cut_weight,

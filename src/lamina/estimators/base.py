@@ -23,8 +23,8 @@ except ImportError as error:
 
 from lamina.estimators.engine import Data, Optimization, Trainer, outputs_of
 from lamina.estimators.initialize import build_network
-from lamina.estimators.network import Architecture, Network
-from lamina.estimators.presets import check_settings, resolve
+from lamina.estimators.network import Architecture, Ensemble, Network
+from lamina.estimators.presets import check_settings, enough_epochs, resolve
 from lamina.estimators.scoring import check_scoring
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
@@ -32,10 +32,11 @@ from lamina.table.kinds import infer
 __all__ = ["BaseMLP"]
 
 _SETTINGS = (
-    "hidden_layer_sizes", "activation", "solver", "alpha", "batch_size", "learning_rate", "learning_rate_init",
-    "max_iter", "tol", "early_stopping", "validation_fraction", "beta_1", "beta_2", "epsilon", "n_iter_no_change",
-    "dropout", "normalization", "weight_decay", "regularization_schedule", "label_smoothing", "number_embedding",
-    "embedding_width", "input_scale", "learned_activation", "ntk", "preprocess", "drop_last",
+    "members", "hidden_layer_sizes", "activation", "solver", "alpha", "batch_size", "learning_rate",
+    "learning_rate_init", "max_iter", "tol", "early_stopping", "validation_fraction", "beta_1", "beta_2", "epsilon",
+    "n_iter_no_change", "dropout", "normalization", "weight_decay", "regularization_schedule", "label_smoothing",
+    "number_embedding", "number_pieces", "embedding_width", "input_scale", "learned_activation", "ntk", "preprocess",
+    "drop_last",
 )  # fmt: skip
 
 
@@ -147,7 +148,7 @@ class BaseMLP(BaseEstimator):
         if eval_set is not None:
             held_out = self._evaluation_data(eval_set)
         if settings["max_iter"] is None:
-            settings["max_iter"] = _enough_epochs(len(train), settings["batch_size"])
+            settings["max_iter"] = enough_epochs(self.preset, len(train), settings["batch_size"])
         if settings["n_iter_no_change"] == "auto":
             settings["n_iter_no_change"] = max(_LEAST_PATIENCE, settings["max_iter"] // 4)
         if not continuing:
@@ -214,8 +215,11 @@ class BaseMLP(BaseEstimator):
             learned_activation=settings["learned_activation"],
             normalization=settings["normalization"],
             ntk=settings["ntk"],
+            pieces=_pieces(settings["number_pieces"], len(train), self._encoder.n_numbers),
         )
-        self._network = build_network(architecture, train, rng)
+        self._network = Ensemble(
+            [build_network(architecture, train, rng) for _ in range(settings["members"])]
+        )
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0
@@ -285,15 +289,15 @@ class BaseMLP(BaseEstimator):
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """The weight matrices, (in, out) each, as they multiply a layer's input."""
-        network = self._fitted_network()
+        """The weight matrices, (in, out) each, as they multiply a layer's input; those of the first member."""
+        network = self._fitted_network().members[0]
         scales = [1 / np.sqrt(n) if network.architecture.ntk else 1.0 for n in self._layer_widths()]
         return [network[f"weight{i}"].asnumpy() * np.float32(s) for i, s in enumerate(scales)]
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
-        """The bias vectors."""
-        network = self._fitted_network()
+        """The bias vectors; those of the first member."""
+        network = self._fitted_network().members[0]
         return [network[f"bias{i}"].asnumpy() for i in range(self.n_layers_ - 1)]
 
     @property
@@ -310,7 +314,7 @@ class BaseMLP(BaseEstimator):
         parts = self._fitted_network().architecture
         return [parts.width, *parts.hidden]
 
-    def _fitted_network(self) -> Network:
+    def _fitted_network(self) -> Ensemble:
         network = self.__dict__.get("_network")
         if network is None:
             # An AttributeError too, so that hasattr says no before fit.
@@ -323,7 +327,7 @@ class BaseMLP(BaseEstimator):
         state.pop("_trainer", None)  # compiled code; another is made at the next partial_fit
         network = state.pop("_network", None)
         if network is not None:
-            state["_network_state"] = (network.architecture, _plain(network))
+            state["_network_state"] = (network.architecture, [_plain(member) for member in network.members])
         encoder = state.pop("_encoder", None)
         if encoder is not None:
             state["_encoder_state"] = encoder.state()
@@ -333,7 +337,8 @@ class BaseMLP(BaseEstimator):
         network, encoder = state.pop("_network_state", None), state.pop("_encoder_state", None)
         super().__setstate__(state)
         if network is not None:
-            self._network = _rebuilt(*network)
+            architecture, members = network
+            self._network = Ensemble([_rebuilt(architecture, member) for member in members])
         if encoder is not None:
             self._encoder = TableEncoder.from_state(*encoder)
 
@@ -350,20 +355,19 @@ class NotFittedAttributeError(NotFittedError, AttributeError):
 
 
 _FEWEST_FOR_VALIDATION = 10
-_ENOUGH_STEPS = 1000
-_FEWEST_EPOCHS, _MOST_EPOCHS = 8, 256
 _LEAST_PATIENCE = 6
-
-
-def _enough_epochs(rows: int, batch: int) -> int:
-    """The number of epochs of the fast preset: about as many steps for a small table as for a large one."""
-    steps = max(rows // batch, 1)
-    return min(max(-(-_ENOUGH_STEPS // steps), _FEWEST_EPOCHS), _MOST_EPOCHS)
+_ROWS_A_PIECE = 100
+_PIECES_OF_ALL = 4096
 
 
 def _part_of(table: Any, rows: np.ndarray) -> np.ndarray | None:
     """`rows`, or None if they are all the rows of the table."""
     return None if len(rows) == _length(table) else rows
+
+
+def _pieces(most: int, rows: int, numbers: int) -> int:
+    """How many pieces the functions of numbers have: few where rows are few or numbers many."""
+    return min(most, rows // _ROWS_A_PIECE, _PIECES_OF_ALL // max(numbers, 1))
 
 
 def _length(X: Any) -> int:

@@ -17,8 +17,9 @@ _FREQUENCY_SCALE = 0.1
 _NUMBER_WIDTH = 3
 _ROWS = 4096  # of training data that the data-dependent initialization looks at
 _BIAS_ROWS = 5
+_KNOT_ROWS = 50_000  # of training data, evenly spaced, that the knots of numbers are taken from
 
-_RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1}
+_RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1, "pieces": 0.3}
 """RealMLP-TD's factors on the learning rate (arXiv 2407.04491, Table A.1)."""
 
 
@@ -31,6 +32,8 @@ def build_network(architecture: Architecture, data: Data, rng: np.random.Generat
     """
     network = Network(architecture)
     _add_input_parameters(network, rng)
+    if architecture.has_pieces:
+        _add_pieces(network, data)
     if not architecture.ntk:
         _add_plain_layers(network, rng)
         return network
@@ -67,6 +70,33 @@ def _add_input_parameters(network: Network, rng: np.random.Generator) -> None:
         network.add(f"embedding{j}", rng.normal(0, 1, (cardinality, parts.embedding_width)))
     if parts.input_scale:
         network.add("scale", np.ones(parts.width), rate=_RATES["scale"])
+
+
+def _add_pieces(network: Network, data: Data) -> None:
+    """The piecewise linear functions of numbers, 0 at first: training starts from PBLD alone."""
+    parts = network.architecture
+    knot, slope = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(2))
+    rows = np.arange(len(data)) if data.rows is None else data.rows
+    rows = rows[:: -(-len(rows) // _KNOT_ROWS)]
+    for j in range(parts.numbers):
+        knots = _knots(data.numeric[rows, j].astype(np.float64), parts.pieces)
+        count = len(knots) - 1
+        knot[j, 0, :count], slope[j, 0, :count] = knots[:-1], 1 / np.diff(knots)
+    network.running["knot"], network.running["slope"] = nd.array(knot), nd.array(slope)
+    network.add("pieces", np.zeros((parts.numbers, parts.pieces, _NUMBER_WIDTH)), rate=_RATES["pieces"])
+
+
+def _knots(values: np.ndarray, pieces: int) -> np.ndarray:
+    """Ascending values between which functions of a number are linear.
+
+    Every value if there are few; else half of them quantiles of the values, and half of the distinct values, so that
+    the few values other than 0 of a column of zeros are resolved too.
+    """
+    distinct = np.unique(values)
+    if len(distinct) <= pieces + 1:
+        return distinct
+    levels = np.linspace(0, 1, pieces // 2 + 1)
+    return np.unique([np.quantile(x, levels, method="nearest") for x in (values, distinct)])
 
 
 def _add_fitted_layer(network: Network, i: int, x: np.ndarray, width: int, rng: np.random.Generator) -> None:

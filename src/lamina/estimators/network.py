@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from lamina.estimators.activations import Activation, activation_by_name
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
 
-__all__ = ["Architecture", "Network", "Weight"]
+__all__ = ["Architecture", "Ensemble", "Network", "Weight", "part_of"]
 
 
 _NUMBER_WIDTH = 3  # outputs of the linear map in a number's embedding; the number itself is appended
@@ -38,6 +39,8 @@ class Architecture:
         one for all hidden layers, or one for each.
     normalization
         None, ``"batch"`` or ``"layer"``: between a hidden layer's linear map and its activation.
+    pieces
+        to the embedding of a number, a piecewise linear function of it with so many pieces is added; 0: none.
     ntk
         z = xW/√d + b, with W of unit variance (neural tangent parametrization), instead of z = xW + b.
     """
@@ -55,11 +58,17 @@ class Architecture:
     learned_activation: bool = True
     normalization: str | None = None
     ntk: bool = True
+    pieces: int = 0
 
     @property
     def embeds_numbers(self) -> bool:
         """Whether raw numbers are embedded."""
         return self.number_embedding and self.numbers > 0
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether a number's embedding has a piecewise linear part."""
+        return self.embeds_numbers and self.pieces > 0
 
     @property
     def width(self) -> int:
@@ -99,13 +108,13 @@ class Weight:
 class Network:
     """The parameters by name, and the forward pass.
 
-    `running` holds batch normalization's statistics, which are not trained.
+    `running` holds what the optimizer does not train: batch normalization's statistics, and where the pieces of
+    numbers begin (``knot``) and one over their lengths (``slope``).
     """
 
     architecture: Architecture
     weights: dict[str, Weight] = field(default_factory=dict)
     running: dict[str, NDArray] = field(default_factory=dict)
-    compiled_forward: Any = None
 
     # --- state ---------------------------------------------------------------------------------------------------
 
@@ -158,12 +167,15 @@ class Network:
         return x * self["scale"] if parts.input_scale else x
 
     def _embed_numbers(self, numeric: NDArray) -> NDArray:
-        """PBLD: a linear map of cos(2πwx + b), (rows, 3 · numbers)."""
+        """PBLD and piecewise linear: linear maps of cos(2πwx + b) and of each piece's share; (rows, 3 · numbers)."""
         count = self.architecture.numbers
         rows = numeric.shape[0]
         x = nd.transpose(nd.slice_axis(numeric, axis=1, begin=0, end=count)).reshape((count, rows, 1))
         waves = nd.cos(x * self["frequency"] * (2 * math.pi) + self["phase"])
         mapped = nd.batch_dot(waves, self["number"]) + self["number_bias"]
+        if self.architecture.has_pieces:
+            passed = nd.clip((x - self.running["knot"]) * self.running["slope"], 0.0, 1.0)
+            mapped = mapped + nd.batch_dot(passed, self["pieces"])
         return nd.transpose(mapped, (1, 0, 2)).reshape((rows, count * _NUMBER_WIDTH))
 
     def linear(self, i: int, x: NDArray) -> NDArray:
@@ -201,6 +213,51 @@ class Network:
         """Move a running statistic a tenth of the way (Ioffe and Szegedy, 2015)."""
         running = self.running[name]
         running[:] = running * 0.9 + value.detach().reshape(running.shape) * 0.1
+
+
+@dataclass
+class Ensemble:
+    """Networks of one architecture, trained side by side; their outputs are averaged.
+
+    Networks that differ only in their initial values and their dropout err differently, so that the mean of them is
+    better than each (Lakshminarayanan, Pritzel and Blundell, 2017).
+    """
+
+    members: list[Network]
+    compiled_forward: Any = None
+
+    @property
+    def architecture(self) -> Architecture:
+        """That of each member."""
+        return self.members[0].architecture
+
+    @property
+    def weights(self) -> dict[str, Weight]:
+        """All members' parameters; their names begin with the member's number."""
+        return {
+            f"{i}.{name}": w for i, member in enumerate(self.members) for name, w in member.weights.items()
+        }
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of all members' parameters and running statistics, named likewise."""
+        return {
+            f"{i}.{name}": x for i, member in enumerate(self.members) for name, x in member.state().items()
+        }
+
+    def load_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """Write what a `state` holds into the members' arrays."""
+        for i, member in enumerate(self.members):
+            member.load_state(part_of(arrays, f"{i}."))
+
+    def forward(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
+        """The mean of the members' outputs."""
+        outputs = [member.forward(numeric, codes) for member in self.members]
+        return outputs[0] if len(outputs) == 1 else sum(outputs[1:], outputs[0]) * (1 / len(outputs))
+
+
+def part_of(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries whose names begin with `prefix`, named without it."""
+    return {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
 
 
 def _drop(x: NDArray, rate: float, factor: float | Any) -> NDArray:

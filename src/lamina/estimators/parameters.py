@@ -15,8 +15,10 @@ PARAMETERS = {
     "activation": "of the hidden layers, one name or a list with one for each: identity, relu, leaky_relu, tanh, "
     "logistic, elu, selu, gelu, silu, mish, softplus.",
     "preset": "where parameters that are None get their values: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
-    "Steinwart, 'Better by Default', 2024, arXiv 2407.04491), 'fast' a smaller network for seconds instead of "
-    "minutes, 'sklearn' what sklearn.neural_network does.",
+    "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'fast' a smaller "
+    "network for seconds instead of a minute, 'sklearn' what sklearn.neural_network does.",
+    "members": "how many networks are trained side by side; their outputs are averaged (Lakshminarayanan, Pritzel, "
+    "Blundell, 2017).",
     "loss": "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value a row; "
     "outputs are (rows, k), the target is (rows,) class numbers, or (rows, k) labels or standardized numbers.",
     "quantile": "the level of loss='quantile' (Koenker and Bassett, 1978).",
@@ -26,8 +28,8 @@ PARAMETERS = {
     "learning_rate": "the schedule of the learning rate: constant, coslog4 (RealMLP), flat_cos, one_cycle (Smith and "
     "Topin, 2018), cosine, linear.",
     "learning_rate_init": "the learning rate that the schedule multiplies.",
-    "max_iter": "the most epochs. None of the preset 'fast': by the number of rows, for about as many steps on any "
-    "table.",
+    "max_iter": "the most epochs. None: by the number of rows, 1000 steps on any table, but at least 64 epochs of the "
+    "preset 'default' and 8 of 'fast', and at most 256.",
     "random_state": "the seed of all randomness, or a NumPy RandomState. With the same seed the result is the same bit "
     "by bit, whatever the number of threads.",
     "tol": "by how much the validation score (or, without validation rows, the loss) must improve to count for "
@@ -52,6 +54,9 @@ PARAMETERS = {
     "label_smoothing": "the share of the target that is spread over all classes (Szegedy et al., 2016). RealMLP-TD has "
     "0.1, which costs log-loss.",
     "number_embedding": "whether each number also enters as three learned mixtures of its cosines (RealMLP's PBLD).",
+    "number_pieces": "how many pieces the piecewise linear function has at most that is learned of each number "
+    "(Gorishniy, Rubachev, Babenko, 2022), and added to those mixtures: a piece for 100 rows, and 4096 for all numbers "
+    "together. 0: none.",
     "embedding_width": "how many numbers stand for a category of a column with more than 8 of them.",
     "input_scale": "whether each input has a learned scale (RealMLP).",
     "learned_activation": "whether units learn how much of the activation f they use: x + α(f(x) − x) (RealMLP).",
@@ -74,7 +79,8 @@ PARAMETERS = {
 
 _ATTRIBUTES = {
     "classes_": "the classes in order (of a classifier; several labels: their positions).",
-    "coefs_, intercepts_": "the weights (in, out) and biases (out,) of each layer, float32.",
+    "coefs_, intercepts_": "the weights (in, out) and biases (out,) of each layer, float32; of several "
+    "members those of the first.",
     "loss_curve_": "the mean training loss of each epoch.",
     "loss_, best_loss_": "the last and the smallest of them (`best_loss_` is None with validation rows).",
     "validation_scores_, best_validation_score_, best_epoch_": "the score of each epoch, the best one, and its epoch, "

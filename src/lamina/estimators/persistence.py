@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
+from lamina.estimators.network import Architecture, Ensemble, Network, part_of
 from lamina.io.files import load_tensors, save_tensors
 
 __all__ = ["FORMAT", "load", "load_with_metadata", "save"]
@@ -65,6 +66,7 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
         "feature_names": _plain(getattr(estimator, "feature_names_in_", None)),
         "classes": _classes_state(estimator),
         "architecture": dataclasses.asdict(network.architecture),
+        "members": len(network.members),
         "rates": {name: [float(weight.rate), bool(weight.decay)] for name, weight in network.weights.items()},
         "encoder": encoder_settings,
     }
@@ -108,9 +110,9 @@ def _restored(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> A
         setattr(estimator, name, value)
     if content["feature_names"] is not None:
         estimator.feature_names_in_ = np.array(content["feature_names"], object)
-    _restore_target(estimator, content["classes"], _part(arrays, "target."))
-    estimator._encoder = TableEncoder.from_state(content["encoder"], _part(arrays, "encoder."))
-    estimator._network = _network(content, _part(arrays, "network."))
+    _restore_target(estimator, content["classes"], part_of(arrays, "target."))
+    estimator._encoder = TableEncoder.from_state(content["encoder"], part_of(arrays, "encoder."))
+    estimator._network = _ensemble(content, part_of(arrays, "network."))
     _require_fit(estimator)
     return estimator
 
@@ -126,12 +128,25 @@ def _restore_target(estimator: Any, classes: Any, arrays: Mapping[str, np.ndarra
         setattr(estimator, name, arrays[name].astype(np.float64))
 
 
-def _network(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Any:
-    from lamina import nd
-    from lamina.estimators.network import Architecture, Network
-
+def _ensemble(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Ensemble:
     settings = {name: _tuples(value) for name, value in content["architecture"].items()}
     architecture = Architecture(**settings)
+    members = {name.split(".")[0] for name in arrays}
+    if len(members) != content["members"]:
+        raise ValueError(f"{content['members']} networks, but arrays of {len(members)}")
+    return Ensemble(
+        [
+            _network(architecture, part_of(content["rates"], f"{i}."), part_of(arrays, f"{i}."))
+            for i in range(len(members))
+        ]
+    )
+
+
+def _network(
+    architecture: Architecture, rates: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> Network:
+    from lamina import nd
+
     shapes = _expected_shapes(architecture)
     if set(shapes) != set(arrays):
         raise ValueError(f"the architecture does not fit the arrays {sorted(set(shapes) ^ set(arrays))[:5]}")
@@ -144,20 +159,23 @@ def _network(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> An
     for name, array in arrays.items():
         if name.startswith("running."):
             network.running[name.removeprefix("running.")] = nd.array(array)
-    for name, (rate, decay) in content["rates"].items():  # in the order of the network's own making
+    for name, (rate, decay) in rates.items():  # in the order of the network's own making
         network.add(name, arrays[name], rate=float(rate), decay=bool(decay))
     if len(network.weights) + len(network.running) != len(arrays):
         raise ValueError("there are not as many learning rates as parameters")
     return network
 
 
-def _expected_shapes(parts: Any) -> dict[str, tuple[int, ...]]:
+def _expected_shapes(parts: Architecture) -> dict[str, tuple[int, ...]]:
     """The shape of each array of a network's state."""
     shapes: dict[str, tuple[int, ...]] = {}
     if parts.embeds_numbers:
         shapes["frequency"] = shapes["phase"] = (parts.numbers, 1, _FREQUENCIES)
         shapes["number"] = (parts.numbers, _FREQUENCIES, _NUMBER_WIDTH)
         shapes["number_bias"] = (parts.numbers, 1, _NUMBER_WIDTH)
+    if parts.has_pieces:
+        shapes["running.knot"] = shapes["running.slope"] = (parts.numbers, 1, parts.pieces)
+        shapes["pieces"] = (parts.numbers, parts.pieces, _NUMBER_WIDTH)
     for j, cardinality in enumerate(parts.cardinalities):
         shapes[f"embedding{j}"] = (cardinality, parts.embedding_width)
     if parts.input_scale:
@@ -219,7 +237,3 @@ def _plain(value: Any) -> Any:
 
 def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

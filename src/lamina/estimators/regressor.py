@@ -46,6 +46,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         activation: Any = None,
         *,
         preset: str = "default",
+        members: int | None = None,
         loss: Any = None,
         solver: str | None = None,
         alpha: float | None = None,
@@ -70,6 +71,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         weight_decay: float | None = None,
         regularization_schedule: str | None = None,
         number_embedding: bool | None = None,
+        number_pieces: int | None = None,
         embedding_width: int | None = None,
         input_scale: bool | None = None,
         learned_activation: bool | None = None,
@@ -163,8 +165,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             return scorer_score(scoring, PredictedNumbers(predictions), y_true, weights)
         from lamina import nd
 
-        values = self._loss_function({})(nd.array(outputs), nd.array(target)).asnumpy()
+        values = self._loss_function({})(nd.array(self._clamped(outputs)), nd.array(target)).asnumpy()
         return -float(np.average(values, weights=weights))
+
+    def _clamped(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs within those of the training targets' range, as predictions are."""
+        low, high = ((limit - self._center) / self._scale for limit in (self._low, self._high))
+        if self.loss == "poisson":
+            with np.errstate(divide="ignore"):
+                low, high = np.log(low), np.log(high)
+        return np.clip(outputs, low, high).astype(outputs.dtype)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
