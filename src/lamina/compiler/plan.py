@@ -285,10 +285,14 @@ _ROW_STEP = 8
 _BLOCK_BYTES = 32  # a block of random words fills four float64 or eight float32
 _COLUMN_STEP = 64
 _NARROW = 128
+_TALL = 4
 
 
 def _partition(kernel: Kernel, product_steps: Callable[[Kernel], tuple[int, int]]) -> Partition:
-    """Products by columns, so that each thread keeps its part of the weights in its cache; the rest by rows."""
+    """Products by columns, so that each thread keeps its part of the weights in its cache; the rest by rows.
+
+    Tall products, of very many samples, go by rows, too: by columns, each thread would pack all of them.
+    """
     if kernel.kind == "scatter":
         return Partition("serial")
     if kernel.kind == "fill":
@@ -298,7 +302,7 @@ def _partition(kernel: Kernel, product_steps: Callable[[Kernel], tuple[int, int]
         if len(kernel.domain) != 2:
             return Partition("rows", kernel.domain[0], 1)
         row_step, column_step = product_steps(kernel)
-        if kernel.domain[1] >= _NARROW:
+        if kernel.domain[1] >= _NARROW and kernel.domain[0] < _TALL * kernel.domain[1]:
             return Partition("columns", kernel.domain[1], column_step)
         return Partition("rows", kernel.domain[0], row_step)
     if kernel.kind == "map":

@@ -27,7 +27,9 @@ from lamina.compiler.codegen.values import DType, Pointer, Value
 
 __all__ = ["BlockedProduct", "Blocking", "choose_blocking"]
 
-_INNER_BYTES = 2048  # of a row of A's block
+_INNER_BYTES = (
+    2048  # of a row of A's block, unless twice as many make it whole: sums need not wait in memory then
+)
 _RIGHT_BLOCK_BYTES = 2 << 20
 _OUTER_ROWS = 1024
 _FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
@@ -72,7 +74,8 @@ def choose_blocking(
     right_fits = inner * columns * itemsize <= 4 * machine.l2_bytes
     if (left_fits and right_fits) or rows < _FEWEST_ROW_TILES * tile.rows:
         return None
-    depth = _even_part(inner, _INNER_BYTES // itemsize, machine.lanes(dtype))
+    most = _INNER_BYTES // itemsize
+    depth = inner if inner <= 2 * most else _even_part(inner, most, machine.lanes(dtype))
     width = tile.vectors * machine.lanes(dtype)
     block_rows = _even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
     return Blocking(
