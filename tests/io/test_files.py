@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lamina.errors import DataError
-from lamina.io.files import atomic_write, load_tensors, save_tensors
+from lamina.io.files import atomic_write, load_tensors, naming, save_tensors
 
 
 def test_atomic_write_bytes_and_text(tmp_path: Path) -> None:
@@ -34,6 +34,14 @@ def test_atomic_write_failure_keeps_the_old_file(tmp_path: Path, error: type[Bas
         raise error
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_is_told_with_its_file() -> None:
+    with pytest.raises(OSError, match=r"'out\.csv'"), naming("out.csv"), open("/dev/full", "wb") as file:
+        file.write(b"a")
+    with pytest.raises(OSError, match=r"'absent/in\.csv'"), naming("out.csv"):
+        open("absent/in.csv").close()
 
 
 def test_atomic_write_failure_leaves_nothing(tmp_path: Path) -> None:

@@ -88,6 +88,12 @@ def test_images_without_classes(tmp_path):
     assert read(flat)["file"].to_list() == ["1.png", "3.png"]
 
 
+def test_an_image_is_a_table_of_one_row(tmp_path):
+    flat = image_folder(tmp_path / "pets") / "cat"
+    assert read(flat / "3.png").rows() == [(*PIXELS[3].ravel().tolist(), "3.png")]
+    assert read(flat / "*.png").equals(read(flat))
+
+
 def test_folders_that_are_no_table(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="has no images"):
         read(tmp_path)

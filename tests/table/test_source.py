@@ -53,6 +53,22 @@ def test_formats_by_content(tmp_path, content, format, packed):
         assert source.unpacked().read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("a.xlsx", "spreadsheet; save .* as CSV"),
+        ("A.ZIP", "unpack it"),
+        ("a.pkl", "save the table as Parquet"),
+    ],
+)
+def test_files_that_are_known_and_not_read(tmp_path, name, advice):
+    (tmp_path / name).write_bytes(b"PK\x03\x04..")
+    with pytest.raises(DataError, match=rf"{name} is .*{advice}"), open_sources(tmp_path / name):
+        pass
+    with open_sources(tmp_path / name, "npz") as (source,):
+        assert source.format == "npz"
+
+
 def test_a_glob_several_files_and_a_given_format(tmp_path):
     for name in ("b.txt", "a.txt", "c.csv"):
         (tmp_path / name).write_text("x\n")

@@ -12,7 +12,25 @@ import numpy as np
 
 from lamina.errors import DataError
 
-__all__ = ["atomic_write", "load_tensors", "save_tensors"]
+__all__ = ["atomic_write", "load_tensors", "naming", "save_tensors"]
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Generator[None]:
+    """An `OSError` in the block that does not say which file it means, as that of a full disk, says `path`.
+
+    >>> with naming("out.csv"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    OSError: [Errno 28] No space left on device: 'out.csv'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
 
 
 @contextmanager
@@ -51,7 +69,7 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
         # O_EXCL and 0o666: the file is ours alone, and its permissions follow the user's umask.
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         encoding, newline = (None, None) if mode == "wb" else ("utf-8", "")
-        with os.fdopen(descriptor, mode, encoding=encoding, newline=newline) as file:
+        with naming(path), os.fdopen(descriptor, mode, encoding=encoding, newline=newline) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -11,15 +11,13 @@ import numpy as np
 
 from lamina.errors import DataError, MissingPackageError
 from lamina.io.idx import read_idx
-from lamina.table.source import Source
+from lamina.table.source import IMAGE_SUFFIXES, Source
 from lamina.table.textual import in_types
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["ArrayFile", "ImageFolder"]
-
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 
 
 class ArrayFile:
@@ -114,7 +112,8 @@ def _labels_beside(images: Path) -> Path | None:
 class ImageFolder:
     """A folder with a folder of images for each class: columns "pixel_0", … (uint8) and "label".
 
-    Images directly in the folder have no label; their names are in the column "file". All images must have one
+    Images directly in the folder, or an image instead of a folder, have no label; their names are in the column
+    "file". All images must have one
     size; all are converted to gray or to red, green, blue (in this order for each pixel), like the first one.
 
     Raises:
@@ -126,13 +125,20 @@ class ImageFolder:
 
     def __init__(self, source: Source) -> None:
         self.name = source.name
+        if source.path.is_file():
+            self._begin("file", [(source.path, source.path.name)])
+            return
         folder = source.path
         classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
         labelled = [(file, path.name) for path in classes for file in _images_in(path)]
-        self._key = "label" if labelled else "file"
-        self._files = labelled or [(file, file.name) for file in _images_in(folder)]
-        if not self._files:
-            raise DataError(f"{source.name} has no images ({', '.join(_IMAGES)}), nor folders of them")
+        files = labelled or [(file, file.name) for file in _images_in(folder)]
+        if not files:
+            raise DataError(f"{source.name} has no images ({', '.join(IMAGE_SUFFIXES)}), nor folders of them")
+        self._begin("label" if labelled else "file", files)
+
+    def _begin(self, key: str, files: list[tuple[Path, str]]) -> None:
+        """Take the files, each with what stands in the column `key`; the first says how all are read."""
+        self._key, self._files = key, files
         self._first = self._files[0][0]
         with _open_image(self._first) as image:
             self._size = image.size
@@ -167,7 +173,7 @@ class ImageFolder:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _IMAGES)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def _open_image(file: Path) -> Any:

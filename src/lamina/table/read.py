@@ -129,7 +129,7 @@ def _reader(source: Source, options: ReadOptions) -> Reader:
         return JsonLines(source)
     if source.format in ("parquet", "feather"):
         return ColumnarFile(source)
-    return ImageFolder(source) if source.path.is_dir() else ArrayFile(source)
+    return ImageFolder(source) if source.format == "images" else ArrayFile(source)
 
 
 def _common_types(readers: list[Reader]) -> dict[str, pl.DataType]:

@@ -21,11 +21,14 @@ from lamina.table.messages import closest
 __all__ = ["FORMATS", "Compression", "Format", "Source", "format_of_name", "open_sources", "open_zstd"]
 
 Format = Literal["csv", "tsv", "parquet", "feather", "jsonl", "npz", "idx", "images"]
-"""`feather` is Arrow's IPC file, `jsonl` an object a line, `images` a folder with a folder of images a class."""
+"""`feather` is Arrow's IPC file, `jsonl` an object a line, `images` a folder with a folder of images
+a class, or one image."""
 
 FORMATS: tuple[Format, ...] = ("csv", "tsv", "parquet", "feather", "jsonl", "npz", "idx", "images")
 
 Compression = Literal["", "gz", "zst"]
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
@@ -43,7 +46,25 @@ SUFFIXES: dict[str, Format] = {
     ".json": "jsonl",
     ".npz": "npz",
     ".idx": "idx",
+    **dict.fromkeys(IMAGE_SUFFIXES, "images"),
 }
+
+NOT_READ: dict[str, str] = {
+    **dict.fromkeys(
+        (".xlsx", ".xls", ".xlsm", ".ods"), "a spreadsheet; save the sheet with the table as CSV"
+    ),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz"), "an archive; unpack it first"),
+    **dict.fromkeys(
+        (".pkl", ".pickle", ".joblib"), "a pickle, which may run any program; save the table as Parquet"
+    ),
+    **dict.fromkeys(
+        (".sav", ".dta", ".sas7bdat", ".rds", ".rdata"), "of a statistics program; save the table as CSV"
+    ),
+    **dict.fromkeys(
+        (".h5", ".hdf5", ".sqlite", ".db", ".npy"), "not a table; save the table as Parquet or .npz"
+    ),
+}
+"""What to do with files that are known and not read."""
 
 _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"PAR1", "parquet"),
@@ -181,6 +202,8 @@ def _source(name: str, path: Path, format: Format | None, scratch: Path) -> Sour
         magic = file.read(4)
     compression: Compression = "gz" if magic[:2] == b"\x1f\x8b" else ""
     compression = "zst" if magic == b"\x28\xb5\x2f\xfd" else compression
+    if format is None and (what := NOT_READ.get(path.suffix.lower())):
+        raise DataError(f"{name} is {what}")
     told = format or format_of_name(path.name)[0]
     source = Source(name, path, told or "csv", compression, scratch)
     return source if told else Source(name, path, _format_of_content(source), compression, scratch)

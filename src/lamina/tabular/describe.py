@@ -11,6 +11,7 @@ from lamina.table.schema import ColumnSchema, Schema, Target
 __all__ = ["ColumnRow", "column_rows", "describe_target", "format_number"]
 
 _MAX_ONE_HOT = 8
+_MOST_CLASSES = 10
 _MANY = 8
 """Columns of pixels and the like, of one kind and numbered, are one line from this number on."""
 
@@ -133,11 +134,13 @@ def describe_target(target: Target) -> str:
         low, high, mean = (format_number(x or 0.0) for x in (target.low, target.high, target.mean))
         return f"regression of {target.name!r}: {low} … {high}, mean {mean}"
     total = sum(target.counts)
-    shares = [
-        f"{name} ({100 * n / total:.1f} %)" for name, n in zip(target.classes, target.counts, strict=True)
-    ]
-    more = f" and {len(shares) - 10} more" if len(shares) > 10 else ""
-    return f"classification of {target.name!r} into {len(shares)} classes: {', '.join(shares[:10])}{more}"
+    classes = list(zip(target.classes, target.counts, strict=True))
+    if len(classes) > _MOST_CLASSES:
+        classes = sorted(classes, key=lambda pair: -pair[1])[:_MOST_CLASSES]
+    shares = ", ".join(f"{name} ({100 * n / total:.1f} %)" for name, n in classes)
+    left = len(target.classes) - len(classes)
+    more = f" and {left:,} rarer ones" if left else ""
+    return f"classification of {target.name!r} into {len(target.classes):,} classes: {shares}{more}"
 
 
 def format_number(value: float) -> str:

@@ -83,4 +83,5 @@ def _settings(request: Request, trained: Trained) -> dict[str, Any]:
     asked["kinds"] = dict(request.kinds)
     asked["options"] = {**asked["options"], "missing": list(request.options.missing)}
     resolved = trained.model.estimator._resolved()
-    return {"lamina": __version__, **asked, "resolved": {**resolved, "column_kinds": None}}
+    resolved |= {"max_iter": trained.most_epochs, "column_kinds": None}
+    return {"lamina": __version__, **asked, "resolved": resolved}

@@ -7,11 +7,12 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lamina.errors import DataError, LaminaError
-from lamina.io.files import load_tensors
+from lamina.io.files import load_tensors, naming
 from lamina.table.schema import Schema
 from lamina.tabular.model import TableModel
 
@@ -41,14 +42,18 @@ def write_run(out: Path | None, name: str, fill: Callable[[Path], None]) -> Path
     If `fill` raises (Ctrl-C too), nothing has changed.
     """
     parent = Path("runs") if out is None else out.parent
-    parent.mkdir(parents=True, exist_ok=True)
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     aside = parent / f".{secrets.token_hex(6)}.tmp"
-    aside.mkdir()
     try:
-        fill(aside)
+        aside.mkdir(parents=True)
+        with naming(parent / name if out is None else out):
+            fill(aside)
         return _named(aside, out, parent / name)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):  # not made, or another run is in it now
+                folder.rmdir()
         raise
 
 

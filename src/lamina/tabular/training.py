@@ -33,6 +33,7 @@ class Trained:
         best_epoch: the epoch whose parameters are kept.
         interrupted: whether Ctrl-C ended it.
         seconds: of the whole training.
+        most_epochs: how many there would have been without an early end.
     """
 
     model: TableModel
@@ -40,6 +41,7 @@ class Trained:
     best_epoch: int
     interrupted: bool
     seconds: float
+    most_epochs: int
 
 
 def train(prepared: Prepared, request: Request, display: Callable[[int], Any] | None = None) -> Trained:
@@ -55,9 +57,13 @@ def train(prepared: Prepared, request: Request, display: Callable[[int], Any] | 
         KeyboardInterrupt: Ctrl-C before the first epoch was complete.
     """
     history: list[dict[str, Any]] = []
-    estimator = _estimator(
-        prepared, request, lambda epochs: _Recorder(history, display(epochs) if display else None)
-    )
+    most: list[int] = []
+
+    def recorder(epochs: int) -> _Recorder:
+        most.append(epochs)
+        return _Recorder(history, display(epochs) if display else None)
+
+    estimator = _estimator(prepared, request, recorder)
     start, interrupted = time.perf_counter(), False
     try:
         _fit(estimator, prepared)
@@ -72,7 +78,7 @@ def train(prepared: Prepared, request: Request, display: Callable[[int], Any] | 
     estimator.set_params(verbose=False)
     model = TableModel(estimator, _schema(estimator, prepared))
     best = len(history) if prepared.validation is None else estimator.best_epoch_
-    return Trained(model, history, best, interrupted, time.perf_counter() - start)
+    return Trained(model, history, best, interrupted, time.perf_counter() - start, most[0])
 
 
 class _Recorder:
