@@ -81,26 +81,23 @@ def test_a_report_is_one_page_that_needs_nothing_else(folder):
     assert "Predictions and residuals" in (folder / "numbers/report.html").read_text()
 
 
-def test_json_is_one_object(tmp_path, folder, cli, monkeypatch):
+def test_json_is_one_object_and_the_same_seed_gives_the_same_network(tmp_path, folder, cli, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, _ = cli("train", folder / "people.csv", "-t", "price", *QUICK, "--json")
     results = json.loads(out)
     assert code == 0 and results["run"] == "runs/price-1"
     assert set(results["metrics"]["lamina"]) == {"rmse", "mae", "r2"}
     assert results["rows"] == {"training": 86, "validation": 10, "test": 24}
+    assert json.loads((tmp_path / "runs/price-1/settings.json").read_text())["resolved"]["max_iter"] == 2
     code, out, _ = cli("evaluate", "runs/price-1", folder / "people.csv", "--json")
     assert json.loads(out)["rows"] == N
     code, out, _ = cli("inspect", "runs/price-1", "--json")
     assert json.loads(out)["architecture"]["hidden"] == [8]
-
-
-def test_the_same_seed_gives_the_same_network(tmp_path, folder, cli):
-    cli("train", folder / "people.csv", "-t", "price", *QUICK, "-o", tmp_path / "again")
-    first, second = (
-        lamina.load(path / "model.safetensors") for path in (folder / "numbers", tmp_path / "again")
+    again, first = (
+        lamina.load(path / "model.safetensors") for path in (tmp_path / "runs/price-1", folder / "numbers")
     )
-    frame = PEOPLE.drop("price").with_columns(zip=pl.col("zip"))
-    np.testing.assert_array_equal(first.predict(frame), second.predict(frame))
+    frame = PEOPLE.drop("price")
+    np.testing.assert_array_equal(first.predict(frame), again.predict(frame))
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv.gz", "parquet", "feather", "jsonl.zst", "csv.zst"])
@@ -139,13 +136,12 @@ def test_large_files_stream_in_parts(tmp_path, folder, cli, monkeypatch):
     assert not (tmp_path / "never.csv").exists()
 
 
-def test_standard_input_and_output(folder):
-    command = [sys.executable, "-m", "lamina", "predict", str(folder / "numbers"), "-"]
-    done = subprocess.run(
-        command, input=(folder / "people.csv").read_bytes(), capture_output=True, check=False
-    )
-    assert done.returncode == 0 and done.stderr == b""
-    assert len(pl.read_csv(io.BytesIO(done.stdout))) == N
+def test_standard_input_and_output(folder, cli, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((folder / "people.csv").read_bytes())))
+    code, out, err = cli("predict", folder / "numbers", "-")
+    assert (code, err) == (0, "")
+    found = pl.read_csv(io.StringIO(out))
+    assert len(found) == N and found.columns[-1] == "prediction"
 
 
 def test_validation_and_test_files_with_a_new_class(tmp_path, cli):
@@ -172,38 +168,49 @@ def test_inspect_and_evaluate_show_tables(folder, cli):
     assert code == 0 and "RMSE" in out
 
 
-def test_help_has_examples(cli):
+def test_help_has_examples_and_fits_a_terminal(cli):
     for command in ("train", "predict", "evaluate", "inspect"):
         code, out, _ = cli(command, "--help")
         assert code == 0 and f"lamina {command} " in out.split("xample")[-1]
     assert "--recipe" in cli("train", "mnist", "--help")[1]
+    text = [line for line in cli("train", "--help")[1].splitlines() if line.strip()]
+    prose = text[text.index(next(line for line in text if "Finds out" in line)) :]
+    assert all(len(line.rstrip()) > 60 for line in prose[:3])  # broken by the terminal, not by the source
 
 
-def _interrupt_after(epoch, monkeypatch):
-    """Press Ctrl-C when this epoch is complete."""
+@pytest.mark.parametrize(
+    ("words", "proposed"),
+    [
+        ("lamina tr", "train"),
+        ("lamina train --pre", "--preset"),
+        ("lamina train --preset f", "fast"),
+        ("lamina predict --output-format pa", "parquet"),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(cli, monkeypatch, words, proposed):
+    monkeypatch.setenv("_LAMINA_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    code, out, _ = cli()
+    assert code == 0 and proposed in out.split()
+
+
+def _interrupt_after(epoch, monkeypatch, press):
+    """Press Ctrl-C, or be killed, when this epoch is complete."""
     from lamina.cli.table_progress import TableProgress
 
     def on_epoch(_self, done):
         if done.number == epoch:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), press)
 
     monkeypatch.setattr(TableProgress, "on_epoch", on_epoch)
 
 
-def test_ctrl_c_keeps_the_best_epoch(tmp_path, folder, cli, monkeypatch):
-    _interrupt_after(4, monkeypatch)
-    code, out, err = cli(
-        "train",
-        folder / "people.csv",
-        "-t",
-        "income",
-        "--epochs",
-        "99",
-        "--hidden",
-        "8",
-        "-o",
-        tmp_path / "run",
-    )
+@pytest.mark.parametrize("press", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_the_best_epoch(tmp_path, folder, cli, monkeypatch, press):
+    _interrupt_after(4, monkeypatch, press)
+    asked = ("-t", "income", "--epochs", "99", "--hidden", "8", "-o", tmp_path / "run")
+    code, out, err = cli("train", folder / "people.csv", *asked)
     assert code == 130
     assert "interrupted; keeping epoch" in err and "saved in" in out
     assert "The training was interrupted" in (tmp_path / "run/report.html").read_text()
@@ -211,6 +218,7 @@ def test_ctrl_c_keeps_the_best_epoch(tmp_path, folder, cli, monkeypatch):
     model = lamina.load(tmp_path / "run/model.safetensors")
     assert model.predict(PEOPLE.drop("income")).shape == (N,)
     assert model.best_validation_score_ == max(epoch["validation_score"] for epoch in epochs)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_ctrl_c_while_the_folder_is_written_leaves_nothing(tmp_path, folder, cli, monkeypatch):
@@ -231,6 +239,17 @@ def test_without_validation_and_test_rows_the_measures_are_of_the_training_rows(
         tmp_path / "run",
     )  # fmt: skip
     assert code == 0 and "Metrics on 120 training rows" in out and "kept epoch 2" in out
+
+
+def test_scikit_learns_preset_stops_early_on_scaled_columns(tmp_path, cli):
+    """Its networks need scaled columns, which a pipeline gives them elsewhere: without, these are hopeless."""
+    x = np.random.default_rng(0).normal(1e6, 1.0, 400)
+    pl.DataFrame({"x": x, "y": x > 1e6}).write_csv(tmp_path / "far.csv")
+    asked = ("-t", "y", "--preset", "sklearn", "--json", "-o", tmp_path / "run")
+    code, out, _ = cli("train", tmp_path / "far.csv", *asked)
+    results = json.loads(out)
+    assert code == 0 and results["metrics"]["lamina"]["accuracy"] > 0.95
+    assert results["epochs"] <= 200 and results["rows"] == {"training": 288, "validation": 32, "test": 80}
 
 
 def test_a_folder_of_images_by_class(tmp_path, cli):

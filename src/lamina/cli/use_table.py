@@ -36,12 +36,12 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     with warnings_as_lines():
         batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading))
         for batch, predicted in model.predicted(_with_target(batches, model.target.name)):
+            if not len(batch):  # only a table without rows has such a part
+                raise DataError("the table has no rows to evaluate on")
             with rows_from(rows):
                 targets.append(target_of(batch, model.target))
             outputs.append(predicted)
             rows += len(batch)
-    if not rows:
-        raise DataError("the table has no rows to evaluate on")
     target = np.concatenate(targets)
     metrics = metrics_of(model.target.task, target, np.concatenate(outputs))
     if as_json:
