@@ -104,13 +104,15 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     parts = network.architecture
     parameters = sum(weight.array.size for weight in network.weights.values())
     if as_json:
-        summary = {"parameters": parameters, "architecture": vars(parts), **details}
+        summary = {"parameters": parameters, "members": len(network.members), "architecture": vars(parts), **details}
         print(json.dumps({**summary, "schema": model.schema.to_dict()}))
         return
+    networks = "" if len(network.members) == 1 else f"{len(network.members)} networks with "
     console = output()
     console.print(f"{describe_target(model.target)}", markup=False, style="bold")
     console.print(
-        f"layers {' – '.join(map(str, (parts.width, *parts.hidden, parts.outputs)))}: {parameters:,} parameters"
+        f"{networks}layers {' – '.join(map(str, (parts.width, *parts.hidden, parts.outputs)))}: "
+        f"{parameters:,} parameters"
     )
     console.print(_inputs(parts))
     hidden = f"activation {parts.activation}{' (learned blend)' if parts.learned_activation else ''}"

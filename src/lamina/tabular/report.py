@@ -85,6 +85,8 @@ def _summary(findings: Findings) -> str:
         map(str, (network.architecture.width, *network.architecture.hidden, network.architecture.outputs))
     )
     parameters = sum(weight.array.size for weight in network.weights.values())
+    count = len(network.members)
+    networks = "A network" if count == 1 else f"The mean of {count} networks"
     ended = "Ctrl-C ended it" if trained.interrupted else "trained"
     files = ", ".join(map(escape, _shortened(list(findings.settings["data"]))))
     note = (
@@ -95,7 +97,7 @@ def _summary(findings: Findings) -> str:
     return (
         f"<header><p class='kicker'>lamina · {escape(target.task)}</p><h1>{escape(target.name)}</h1>"
         f"<p>{escape(_sentence(describe_target(target)))}.</p><p>Data: {files}. Rows: {counts}.</p>"
-        f"<p>A network of {layers} units ({parameters:,} parameters), {ended} in {trained.seconds:.1f} s: "
+        f"<p>{networks} of {layers} units ({parameters:,} parameters), {ended} in {trained.seconds:.1f} s: "
         f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
         + _cards(measured)
         + _section("Against baselines", _metrics_table(measured) + _baseline_note(measured))
