@@ -3,11 +3,13 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lamina import nd
+from lamina.estimators.base import _pieces
 from lamina.estimators.engine import Data
 from lamina.estimators.initialize import _knots, build_network
 from lamina.estimators.network import Architecture
@@ -59,6 +61,11 @@ def test_before_training_the_pieces_change_nothing():
         return network.forward(nd.array(NUMERIC), None).asnumpy()
 
     np.testing.assert_array_equal(outputs(6), outputs(0))
+
+
+@pytest.mark.parametrize(("rows", "numbers", "pieces"), [(99, 3, 0), (1000, 3, 10), (10**5, 3, 64), (10**5, 784, 5)])
+def test_small_and_wide_tables_have_fewer_pieces(rows, numbers, pieces):
+    assert _pieces(64, rows, numbers) == pieces
 
 
 def test_a_constant_number_has_no_pieces():
