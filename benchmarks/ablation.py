@@ -129,13 +129,17 @@ def run(tables: Sequence[Table], parts: Sequence[str], seeds: int, shared: Mappi
             loss, accuracy, time_ = scores(table, {**shared, **settings}, seeds)
             losses.append(loss)
             seconds += time_
-            cells.append(f"{loss:.4g}" if np.isnan(accuracy) else f"{loss:.4f} ({100 * accuracy:.2f} %)")
+            cells.append(_shown(loss) if np.isnan(accuracy) else f"{loss:.4f} ({100 * accuracy:.2f} %)")
         whole = whole or losses
         change = float(np.exp(np.nanmean(np.log(losses) - np.log(whole))) - 1)
         name = part if part not in PARTS else f"{part}: {PARTS[part][0]}"
         lines.append(f"| {name} | {' | '.join(cells)} | {100 * change:+.1f} % | {seconds:.0f} |")
         print(lines[-1], flush=True)
     return lines
+
+
+def _shown(error: float) -> str:
+    return f"{error:,.0f}" if error >= 1000 else f"{error:.4g}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

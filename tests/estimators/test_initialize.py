@@ -63,7 +63,9 @@ def test_before_training_the_pieces_change_nothing():
     np.testing.assert_array_equal(outputs(6), outputs(0))
 
 
-@pytest.mark.parametrize(("rows", "numbers", "pieces"), [(99, 3, 0), (1000, 3, 10), (10**5, 3, 64), (10**5, 784, 5)])
+@pytest.mark.parametrize(
+    ("rows", "numbers", "pieces"), [(99, 3, 0), (1000, 3, 10), (10**5, 3, 64), (10**5, 784, 5)]
+)
 def test_small_and_wide_tables_have_fewer_pieces(rows, numbers, pieces):
     assert _pieces(64, rows, numbers) == pieces
 

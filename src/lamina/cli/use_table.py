@@ -104,7 +104,12 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     parts = network.architecture
     parameters = sum(weight.array.size for weight in network.weights.values())
     if as_json:
-        summary = {"parameters": parameters, "members": len(network.members), "architecture": vars(parts), **details}
+        summary = {
+            "parameters": parameters,
+            "members": len(network.members),
+            "architecture": vars(parts),
+            **details,
+        }
         print(json.dumps({**summary, "schema": model.schema.to_dict()}))
         return
     networks = "" if len(network.members) == 1 else f"{len(network.members)} networks with "
