@@ -153,6 +153,14 @@ def test_a_damaged_model_is_told(cli, finished, tmp_path):
     assert_one_line(err)
 
 
+def test_a_network_beyond_memory_leaves_no_folder(cli, tmp_path):
+    code, out, err = cli("train", "mnist", "--hidden", "99999999999", "--out", str(tmp_path / "run"))
+    assert (code, out) == (2, "")
+    assert_one_line(err)
+    assert "not enough memory for this: Unable to allocate" in err
+    assert not (tmp_path / "run").exists()
+
+
 def test_divergence_keeps_a_model_that_evaluates(cli, tmp_path):
     code, _, err = cli(*QUICK, 1, "--lr", "1e30", "--out", tmp_path / "run")
     assert code == 2

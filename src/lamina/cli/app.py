@@ -86,6 +86,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         if isinstance(error, BrokenPipeError) or "Broken pipe" in str(error):
             return _close_quietly()
         return _complain(_one_line(error))
+    except MemoryError as error:
+        return _complain(f"not enough memory for this: {error or 'an array is too large'}")
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", EXIT_INTERRUPTED)
     return result if isinstance(result, int) else 0

@@ -69,8 +69,8 @@ def _begin(given: dict[str, Any], out: Path | None, resume: Path | None) -> tupl
     chosen = {name: value for name, value in given.items() if value is not None}
     if resume is None:
         settings = Settings.of(chosen.pop("recipe", "default"), **chosen)
-        folder = RunFolder.create(out)
-        return folder, Training(settings, *load_digits())
+        training = Training(settings, *load_digits())
+        return RunFolder.create(out), training  # last: what cannot be trained leaves no empty folder
     if out is not None:
         raise LaminaError("--resume continues in the run's own folder; leave --out away")
     folder = RunFolder(resume)
