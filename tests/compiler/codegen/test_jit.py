@@ -121,6 +121,20 @@ def test_the_cache_is_bounded_and_drops_the_oldest(tmp_path):
     assert cache.get("k8") == bytes(200)
 
 
+def test_a_directory_of_many_files_is_looked_through_only_now_and_then(tmp_path, monkeypatch):
+    looks, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: looks.append(path) or scandir(path))
+    cache = CodeCache(tmp_path, limit_bytes=100_000)
+    for number in range(100):
+        cache.put(f"k{number}", bytes(300))
+    assert len(looks) <= 2
+    for number in range(900):
+        cache.put(f"m{number}", bytes(300))
+    assert len(looks) < 100
+    monkeypatch.undo()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 100_000 + 400
+
+
 def test_the_directory_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("LAMINA_CACHE_DIR", str(tmp_path / "own"))
     assert default_directory() == tmp_path / "own"

@@ -14,6 +14,8 @@ _MAGIC = b"lamina-object-1\n"
 _DIGEST_BYTES = 32
 _LIMIT_BYTES = 256 << 20
 _SUFFIX = ".object"
+_room: dict[Path, int] = {}
+"""Bytes that this process may add to a directory before it looks through it again: it may hold thousands of files."""
 
 
 def default_directory() -> Path:
@@ -58,26 +60,32 @@ class CodeCache:
             handle, aside = tempfile.mkstemp(dir=self._directory, suffix=".tmp")
         except OSError:
             return
+        content = _MAGIC + _digest(key, code) + code
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(_MAGIC + _digest(key, code) + code)
+                file.write(content)
             os.replace(aside, self.path(key))
-            self._shrink()
+            room = _room.get(self._directory, 0) - len(content)
+            _room[self._directory] = room if room >= 0 else self._shrink()
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(aside)
 
-    def _shrink(self) -> None:
-        """Remove the least recently used entries until half of the limit is free."""
-        entries = [(entry.stat(), entry) for entry in self._directory.glob("*" + _SUFFIX)]
+    def _shrink(self) -> int:
+        """Beyond the limit, remove the least recently used entries until half of it is free.
+
+        Returns how much may be added before the next look: half of what is free, since other processes add too.
+        """
+        with os.scandir(self._directory) as found:
+            entries = [(entry.stat(), entry.path) for entry in found if entry.name.endswith(_SUFFIX)]
         size = sum(stat.st_size for stat, _ in entries)
-        if size <= self._limit_bytes:
-            return
-        for stat, entry in sorted(entries, key=lambda item: item[0].st_mtime_ns):
-            if size <= self._limit_bytes // 2:
-                break
-            entry.unlink(missing_ok=True)
-            size -= stat.st_size
+        if size > self._limit_bytes:
+            for stat, path in sorted(entries, key=lambda item: item[0].st_mtime_ns):
+                if size <= self._limit_bytes // 2:
+                    break
+                Path(path).unlink(missing_ok=True)
+                size -= stat.st_size
+        return max(0, self._limit_bytes - size) // 2
 
 
 def _digest(key: str, code: bytes) -> bytes:
