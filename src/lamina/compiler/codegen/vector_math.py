@@ -158,6 +158,7 @@ def _power_of_two(b: Builder, n: Value, dtype: DType) -> Value:
 
 
 def exp(b: Builder, x: Value) -> Value:
+    """2ⁿ exp(r) with x = n log 2 + r and |r| <= log(2) / 2: exp r is a polynomial."""
     f = _format(x)
     low, high = f.exp_range
     n, r = _nearest_multiple(b, b.maximum(b.minimum(x, high), low), _LOG_2, 2)
@@ -168,6 +169,7 @@ def exp(b: Builder, x: Value) -> Value:
 
 
 def expm1(b: Builder, x: Value) -> Value:
+    """exp(x) - 1 without cancellation near 0, where it keeps the sign of a zero; inf and -1 at the ends."""
     f = _format(x)
     value = expm1_core(b, b.maximum(b.minimum(x, f.exp_range[1]), f.expm1_lowest))
     return b.where(b.equal(x, 0.0), x, value)
@@ -229,10 +231,12 @@ def log1p(b: Builder, x: Value) -> Value:
 
 
 def sin(b: Builder, x: Value) -> Value:
+    """The sine; of a zero that very zero."""
     return b.where(b.equal(x, 0.0), x, _circular(b, x, 0, "sin"))
 
 
 def cos(b: Builder, x: Value) -> Value:
+    """The cosine: the sine a quarter turn on."""
     return _circular(b, x, 1, "cos")
 
 
