@@ -13,7 +13,7 @@ settings.load_profile("lamina")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Machine code of the tests is kept for this run and not in the user's cache; `LAMINA_CACHE_DIR` keeps it longer."""
+    """Keep the machine code of this run to itself, out of the user's cache; `LAMINA_CACHE_DIR` keeps it longer."""
     if "LAMINA_CACHE_DIR" not in os.environ:
         folder = os.environ["LAMINA_CACHE_DIR"] = tempfile.mkdtemp(prefix="lamina-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
