@@ -28,6 +28,14 @@ class Memory:
             node = node.inputs[0]
         return self._pointers.get(node)
 
+    def like(self, node: Node) -> list[Pointer]:
+        """The buffers of the nodes that have the shape and dtype of `node` and are none of its inputs."""
+        return [
+            pointer
+            for other, pointer in self._pointers.items()
+            if (other.shape, other.dtype) == (node.shape, node.dtype) and other not in node.inputs
+        ]
+
 
 def own_index(index: Sequence[Axis], shape: Sequence[int]) -> list[Axis]:
     """The index of a broadcast operand of this shape: aligned from the right, 0 along axes of size 1."""

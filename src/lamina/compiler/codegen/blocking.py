@@ -27,9 +27,7 @@ from lamina.compiler.codegen.values import DType, Pointer, Value
 
 __all__ = ["BlockedProduct", "Blocking", "choose_blocking"]
 
-_INNER_BYTES = (
-    2048  # of a row of A's block, unless twice as many make it whole: sums need not wait in memory then
-)
+_INNER_BYTES = 2048  # of a row of A's block; up to twice as many stay whole, so that no sums wait
 _RIGHT_BLOCK_BYTES = 2 << 20
 _OUTER_ROWS = 1024
 _FEWEST_ROW_TILES = 4  # below, packing costs more than it saves

@@ -6,6 +6,7 @@ thread computes it: results are the same bits for any split of the work.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from lamina.compiler.codegen.blocking import BlockedProduct, Blocking, choose_blocking
@@ -28,6 +29,7 @@ from lamina.compiler.codegen.zero_columns import ColumnOrder, all_finite, order_
 
 __all__ = ["Contraction"]
 
+_LINE_BYTES = 64
 _PACK_ROW_TILES = 8
 """So many tiles read a panel of B that a copy pays: its rows are neighbours, and begin where cache lines do.
 
@@ -120,10 +122,12 @@ class Contraction:
         rows: Range | None = None,
         columns: Range | None = None,
         scratch: Pointer | None = None,
+        reads: Sequence[Pointer] = (),
     ) -> None:
         """Write the code that computes the given rows and columns (default: all).
 
-        The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix.
+        The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
+        like the result of which the epilogue reads the element that it computes: they are fetched ahead.
         """
         if self.scratch_bytes and scratch is None:
             raise ValueError(
@@ -140,6 +144,7 @@ class Contraction:
             rows or (b.const(0), b.const(self.rows)),
             columns or (b.const(0), b.const(self.columns)),
             scratch,
+            tuple(reads),
         )
         if self.blocking is None:
             product.emit_direct()
@@ -159,6 +164,7 @@ class _Product:
     rows: Range
     columns: Range
     scratch: Pointer | None
+    reads: tuple[Pointer, ...]
     terms: ColumnOrder | None = None
     row_order: ColumnOrder | None = None
 
@@ -204,6 +210,7 @@ class _Product:
             right = self._right_panel(column, widths)
 
             def tile(row: Value, height: int) -> None:
+                self._fetch(row, height, column, width)
                 initial = zeros(b, height, widths, shape.dtype, right.padded)
                 sums = self._sums(row, height, widths, right, initial)
                 finish(b, sums, widths, row, column, epilogue, is_long=shape.long_epilogue)
@@ -231,6 +238,17 @@ class _Product:
                 for variable, value in zip(variables, values, strict=True):
                     variable.set(value)
         return [[variable.get() for variable in variables] for variables in sums]
+
+    def _fetch(self, first: Value, height: int, column: Value, width: int) -> None:
+        """Ask for what the epilogue of a tile will read, so that it is there when the sums are."""
+        b, shape, order = self.b, self.shape, self.row_order
+        line = _LINE_BYTES // shape.dtype.itemsize
+        for r in range(height if self.reads else 0):
+            row = first + r if order is None else order.at(b, first + r)
+            for pointer in self.reads:
+                start = b.offset(pointer, row * shape.columns + column, shape.dtype)
+                for last in range(min(line, width) - 1, width, line):
+                    b.prefetch(b.offset(start, last, shape.dtype))
 
     def _at_rows(self, order: ColumnOrder) -> Epilogue:
         """The epilogue, told the row that is at a position of the order."""

@@ -102,7 +102,8 @@ def _emit_matrix(
         for node, result in results:
             scope.store(node, result, index, value.lanes)
 
-    shape.emit(scope.b, left, right, epilogue, rows=rows, columns=columns, scratch=scratch)
+    reads = [] if is_swapped(anchor) or batch else scope.memory.like(anchor)
+    shape.emit(scope.b, left, right, epilogue, rows=rows, columns=columns, scratch=scratch, reads=reads)
 
 
 def rounded_scratch(nbytes: int) -> int:
