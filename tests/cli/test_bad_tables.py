@@ -160,7 +160,11 @@ TABLES = {
     "reordered columns": (b"flag,c,x\ntrue,a,1\n", 0, []),
     "an extra column": (b"x,more,c,flag\n1,9,a,false\n", 0, ["ignored 1 column", "'more'"]),
     "the target too": (b"x,c,flag,y\n1,a,true,0\n", 0, []),
-    "an unseen category": (b"x,c,flag\n1,zebra,true\n", 0, ["column 'c' has 1 value(s)", "'zebra'"]),
+    "an unseen category": (
+        b"x,c,flag\n1,zebra,true\n",
+        0,
+        ["column 'c' has 1 value that", "'zebra' in row 0"],
+    ),
     "missing values": (b"x,c,flag\n,,\n", 0, ["1 row with predictions"]),
     "no rows": (b"x,c,flag\n", 0, ["0 rows with predictions"]),
     "flags as 0 and 1": (b"x,c,flag\n1,a,0\n", 0, []),

@@ -49,6 +49,11 @@ def test_only_classes_can_be_unknown(tmp_path, table):
             )
         )
     assert (len(prepared.test), len(known_rows(prepared.test))) == (50, 0)
+    with (
+        pytest.warns(DataWarning, match="1 class that training did not have"),
+        pytest.raises(DataError, match=r"new\.csv: no row is of a class that training has"),
+    ):
+        prepare(Request((str(tmp_path / "table.csv"),), "y", validation=str(tmp_path / "new.csv")))
 
 
 def test_few_rows_all_train(tmp_path, table):

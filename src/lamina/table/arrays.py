@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -133,7 +134,10 @@ class ImageFolder:
         labelled = [(file, path.name) for path in classes for file in _images_in(path)]
         files = labelled or [(file, file.name) for file in _images_in(folder)]
         if not files:
-            raise DataError(f"{source.name} has no images ({', '.join(IMAGE_SUFFIXES)}), nor folders of them")
+            raise DataError(
+                f"{source.name} has no images ({', '.join(IMAGE_SUFFIXES)}), nor folders of them; of other files "
+                f"write a pattern, such as '{os.path.join(source.name, '*.csv')}'"
+            )
         self._begin("label" if labelled else "file", files)
 
     def _begin(self, key: str, files: list[tuple[Path, str]]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table.check import check
 from lamina.table.columns import Column, is_missing, value_name
-from lamina.table.messages import listed, row, warn
+from lamina.table.messages import counted, listed, row, warn
 from lamina.table.scale import count_statistics, matrix_statistics, robust_statistics, smooth_clip
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, dense
@@ -303,19 +303,20 @@ def _patterns(categories: int) -> np.ndarray:
 def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
     """1 + the position of each row's category, 0 for missing and (with a warning) unknown ones; int32."""
     lookup = {name: code for code, name in enumerate(expected.categories, start=1)}
-    unknown: set[str] = set()
+    unknown: dict[str, object] = {}
 
     def code(value: object) -> int:
         name = value_name(value)
         if name not in lookup and not is_missing(value):
-            unknown.add(name)
+            unknown[name] = value
         return lookup.get(name, 0)
 
     codes = column.mapped(code, np.int32)
     if unknown:
+        names = sorted(unknown)
         warn(
-            f"column {expected.name!r} has {len(unknown)} value(s) that training did not have, which count as "
-            f"missing: {listed(sorted(unknown))}",
+            f"column {expected.name!r} has {counted(len(names), 'value')} that training did not have, and that count "
+            f"as missing: {listed(names)}; {names[0]!r} in {row(column.row_of(unknown[names[0]]))}",
             subject=f"unknown values in {expected.name!r}",
         )
     return codes

@@ -143,6 +143,9 @@ def prepare(request: Request) -> Prepared:
     for name, file in files.items():
         if file is not None and _number(file) is None:
             parts[name] = _from_file(file, request.options, schema)
+    validating = parts.get("validation")
+    if validating is not None and len(validating) and not len(known_rows(validating)):
+        raise DataError(f"{validating.source}: no row is of a class that training has, so none can validate")
     return Prepared(schema, _rows(whole, rows.train), _filled(parts, "validation"), _filled(parts, "test"))
 
 
