@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def from_file(path: str, target: str) -> Table:
     frame = pl.read_csv(path, infer_schema_length=None)
     y = frame[target].to_numpy()
     is_classification = y.dtype.kind not in "iuf" or len(np.unique(y)) <= _FEW_CLASSES
-    return Table(path, frame.drop(target), y, is_classification)
+    return Table(Path(path).stem, frame.drop(target), y, is_classification)
 
 
 def scores(table: Table, settings: Mapping[str, Any], seeds: int) -> np.ndarray:
