@@ -91,10 +91,10 @@ def _task_of_numbers(column: Column) -> tuple[Task, str]:
     values = column.numbers()
     distinct = column.distinct()
     if values.dtype.kind == "f":
-        return "regression", f"floating-point numbers with {distinct} distinct values"
+        return "regression", f"floating-point numbers with {distinct:,} distinct values"
     if distinct <= 2 or (distinct <= FEW_CLASSES and 5 * distinct <= len(column)):
-        return "classification", f"integers with {distinct} distinct values"
-    return "regression", f"integers with {distinct} distinct values"
+        return "classification", f"integers with {distinct:,} distinct values"
+    return "regression", f"integers with {distinct:,} distinct values"
 
 
 def _classes(column: Column, reason: str) -> Target:
