@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import lamina as mx
@@ -26,6 +26,7 @@ def test_like() -> None:
         assert y.asnumpy().tolist() == [[value, value]]
 
 
+@example(5e-324, 0.0, -2, 1)
 @given(st.floats(-5, 5), st.floats(-5, 5), st.sampled_from([-2, -0.75, 0.3, 1, 3]), st.integers(1, 3))
 def test_arange(start: float, stop: float, step: float, repeat: int) -> None:
     expected = np.repeat(np.arange(start, stop, step), repeat).astype(np.float32)

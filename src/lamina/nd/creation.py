@@ -113,7 +113,9 @@ def arange(
     first, last = (0, start) if stop is None else (start, stop)
     if step == 0:
         raise ParameterError(f"arange: a step of 0 never gets from {first} to {last}")
-    size = max(0, math.ceil((last - first) / step))
+    steps = (last - first) / step
+    underflows = steps == 0 and (last > first if step > 0 else last < first)
+    size = 1 if underflows else max(0, math.ceil(steps))
     count = bind(iota, size=size, start=first, step=step, dtype=element_type(dtype))
     if repeat != 1:
         rows = bind(broadcast_to, bind(reshape, count, shape=(size, 1)), shape=(size, repeat))
