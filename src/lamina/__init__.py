@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from lamina import autograd, nd, random
 from lamina import nd as ndarray
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
+from lamina.errors import MXNetError
 
 if TYPE_CHECKING:
     from lamina import gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
@@ -17,6 +18,7 @@ __all__ = [
     "Context",
     "MLPClassifier",
     "MLPRegressor",
+    "MXNetError",
     "autograd",
     "compile",
     "cpu",

@@ -9,6 +9,7 @@ __all__ = [
     "DataError",
     "DataUnavailableError",
     "LaminaError",
+    "MXNetError",
     "MissingPackageError",
     "NonFiniteLossError",
     "ParameterError",
@@ -20,6 +21,10 @@ __all__ = [
 
 class LaminaError(Exception):
     """Base class: something was used in a way that cannot work; the message says what and what to do."""
+
+
+MXNetError = LaminaError
+"""The name by which programs written for MXNet catch its errors: ``mx.MXNetError``."""
 
 
 class DataError(LaminaError, ValueError):

@@ -413,7 +413,7 @@ def test_an_array_leaked_from_a_trace_says_so() -> None:
 
 
 def test_unhashable_arguments_are_an_error() -> None:
-    with pytest.raises(TraceError, match="neither an array, a number nor hashable"):
+    with pytest.raises(TraceError, match="neither an NDArray, a number nor hashable"):
         lamina.compile(lambda x, s: x)(nd.ones((2,)), {1, 2})
 
 

@@ -130,6 +130,14 @@ def test_labels_take_the_shape_of_the_prediction(name):
         loss(f64(pred), f64(label.ravel()[:-1]))
 
 
+def test_class_numbers_that_do_not_fit_and_one_hot_labels():
+    for label in (f64(CLASSES[:3]), f64(BINARY)):
+        with pytest.raises(
+            ShapeError, match=r"SoftmaxCrossEntropyLoss: class numbers of shape .* sparse_label=False"
+        ):
+            losses.SoftmaxCrossEntropyLoss()(f64(PRED), label)
+
+
 def test_another_batch_axis():
     value = losses.L2Loss(batch_axis=1)(f64(PRED), f64(REAL)).asnumpy()
     np.testing.assert_allclose(value, ((PRED - REAL) ** 2 / 2).mean(0))

@@ -204,6 +204,13 @@ def test_states_of_something_else_are_refused(tmp_path):
     trainer.load_states(path)
 
 
+def test_a_batch_size_of_0_is_an_error():
+    net = nn.Dense(1, in_units=3)
+    net.initialize()
+    with pytest.raises(ParameterError, match="divided by batch_size, which must be positive, not 0"):
+        gluon.Trainer(net.collect_params(), "sgd").step(0)
+
+
 def test_wrong_arguments():
     net = dense()
     with pytest.raises(ParameterError, match="Trainer needs a list or dictionary of Parameters"):

@@ -77,6 +77,8 @@ def test_names_of_arguments_and_the_long_name_of_nd() -> None:
     assert nd.power(base=nd.array([2]), exp=3).asscalar() == 8
     assert nd.norm(nd.ones(4, dtype="float16"), 2, 0, "float32").dtype == np.float32
     assert nd.ones(1).tostype("default").stype == "default"
+    with pytest.raises(mx.MXNetError):
+        nd.ones(2) + nd.ones(3)
 
 
 def test_views_identity_and_contexts() -> None:

@@ -41,4 +41,6 @@ def test_a_file_that_is_something_else(tmp_path: Path) -> None:
 def test_what_is_no_array_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="found int"):
         nd.save(tmp_path / "x", {"a": 3})  # pyright: ignore
+    with pytest.raises(TypeError, match="names of arrays are strings, not 1"):
+        nd.save(tmp_path / "x", {1: nd.ones(2)})  # pyright: ignore
     assert not (tmp_path / "x").exists()

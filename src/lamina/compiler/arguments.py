@@ -123,7 +123,7 @@ def _identity(value: Any) -> Any:
         hash(value)
     except TypeError:
         raise TraceError(
-            f"lamina.compile: an argument of type {type(value).__name__} is neither an array, a number nor hashable; "
+            f"lamina.compile: an argument of type {type(value).__name__} is neither an NDArray, a number nor hashable; "
             "pass its arrays instead, or let the function find it in its closure"
         ) from None
     return value

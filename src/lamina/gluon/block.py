@@ -341,6 +341,10 @@ class HybridBlock(Block):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run `hybrid_forward` on the parameters' arrays, initializing those that waited for the shape of
         `args`."""
+        if args and isinstance(args[0], np.ndarray | int | float):
+            raise TypeError(
+                f"{self.name}: needs an NDArray, got {type(args[0]).__name__}; make one with nd.array"
+            )
         try:
             params = self._arrays(args)
         except DeferredInitializationError:

@@ -181,10 +181,19 @@ class SoftmaxCrossEntropyLoss(Loss):
         probabilities."""
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
+            self._require_class_numbers(label, pred)
             loss = -F.pick(log_p, label, axis=self._axis, keepdims=True)
         else:
             loss = -F.sum(log_p * self._like(label, log_p), axis=self._axis, keepdims=True)
         return self._mean(F, loss, sample_weight)
+
+    def _require_class_numbers(self, label: NDArray, pred: NDArray) -> None:
+        if label.size * pred.shape[self._axis] != pred.size:
+            raise ShapeError(
+                f"{type(self).__name__}: class numbers of shape {label.shape} do not fit a prediction of shape "
+                f"{pred.shape} with its classes on axis {self._axis}; for one-hot labels, or probabilities, "
+                "make the loss with sparse_label=False"
+            )
 
 
 class KLDivLoss(Loss):

@@ -103,6 +103,10 @@ class Trainer:
 
     def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
         """`step` without `allreduce_grads`: for gradients that were changed, say clipped, after it."""
+        if isinstance(batch_size, int | float) and not batch_size > 0:
+            raise ParameterError(
+                f"step: gradients are divided by batch_size, which must be positive, not {batch_size}"
+            )
         optimizer = self._optimizer
         todo = [i for i, p in enumerate(self._params) if p.grad_req != "null"]
         if state.trace is None:

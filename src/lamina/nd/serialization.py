@@ -28,6 +28,9 @@ def save(fname: Path, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray])
     if isinstance(data, NDArray):
         data = [data]
     if isinstance(data, Mapping):
+        for name in data:
+            if not isinstance(name, str):
+                raise TypeError(f"save: the names of arrays are strings, not {name!r}")
         save_params(fname, {name: _buffer(x) for name, x in data.items()})
     else:
         save_params(fname, [_buffer(x) for x in data])
