@@ -54,7 +54,7 @@ class Runtime:
         self.acquire = native("lamina_acquire", i32)
         self.release = native("lamina_release", None)
         self.stop = native("lamina_stop", None)
-        self.configure = native("lamina_configure", None, i64, i64, i64, i64)
+        self.configure = native("lamina_configure", None, i64, i64, i64, i64, i64)
         self.generation = native("lamina_generation", i32)
         self.reset = native("lamina_reset", None)
         self.pause_seconds = _pause_seconds(native("lamina_spin", None, i64))
@@ -101,8 +101,9 @@ class _Pool:
     def _start_workers(self, runtime: Runtime, threads: int) -> None:
         from lamina.compiler.codegen.machine import available_cores
 
-        spin = _SPIN_SECONDS if threads <= available_cores() else _CROWDED_SPIN_SECONDS
-        runtime.configure(threads - 1, int(spin / runtime.pause_seconds), _IDLE_YIELDS, _BUSY_YIELDS)
+        fits = threads <= available_cores()
+        spins = int((_SPIN_SECONDS if fits else _CROWDED_SPIN_SECONDS) / runtime.pause_seconds)
+        runtime.configure(threads - 1, spins, _IDLE_YIELDS, _BUSY_YIELDS, fits)
         generation = runtime.generation()
         for index in range(1, threads):
             worker = threading.Thread(
@@ -118,7 +119,7 @@ class _Pool:
             for worker in self._workers:
                 worker.join()
         self._workers.clear()
-        runtime.configure(0, 0, 0, 0)
+        runtime.configure(0, 0, 0, 0, 0)
         self.threads = 1
 
     def pause(self) -> None:

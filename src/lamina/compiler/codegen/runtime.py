@@ -7,7 +7,8 @@ first, so that nobody who changes a counter calls the kernel for nothing.
 
 Between spinning and sleeping, a thread offers its core to others for a while, again and again. The scheduler of
 a virtual machine may well put two threads on one core and leave the other one idle: then the thread that is
-waited for runs at once, and two threads that both want to run are soon given a core each.
+waited for runs at once, and two threads that both want to run are soon given a core each. A worker that finds
+itself on the caller's core at the beginning of a job goes elsewhere by itself, where the system lets it (Linux).
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _STATE = """
 @idle_yields = internal global i64 0
 @busy_yields = internal global i64 0
 @stopping = internal global i32 0
+@caller_core = internal global i32 -1
+@moves = internal global i64 0
 @unfinished = internal global i32 0, align 64
 @finished = internal global i32 0, align 64
 @finished_sleepers = internal global i32 0
@@ -175,6 +178,8 @@ together:
   %unfinished = trunc i64 %workers to i32
   store i32 %unfinished, ptr @unfinished
   %jobs = load atomic i32, ptr @finished acquire, align 4
+  %core = call i32 @current_core()
+  store i32 %core, ptr @caller_core
   call void @advance(ptr @generation, ptr @generation_sleepers)
   call void %function(ptr %arguments, i64 0, i64 %threads)
   %any = icmp ne i64 %workers, 0
@@ -208,6 +213,7 @@ work:
   %arguments = load ptr, ptr @arguments
   %workers = load i64, ptr @workers
   %threads = add i64 %workers, 1
+  call void @leave_caller()
   call void %function(ptr %arguments, i64 %thread, i64 %threads)
   %before = atomicrmw sub ptr @unfinished, i32 1 acq_rel
   %is_last = icmp eq i32 %before, 1
@@ -227,8 +233,9 @@ entry:
   ret void
 }
 
-define void @lamina_configure(i64 %workers, i64 %spins, i64 %idle, i64 %busy) nounwind {
+define void @lamina_configure(i64 %workers, i64 %spins, i64 %idle, i64 %busy, i64 %moves) nounwind {
 entry:
+  store i64 %moves, ptr @moves
   store i64 %workers, ptr @workers
   store i64 %spins, ptr @spins
   store i64 %idle, ptr @idle_yields
@@ -302,6 +309,68 @@ entry:
 }
 """
 
+_LINUX_CORES = """
+declare i32 @sched_getcpu()
+declare i32 @sched_getaffinity(i32, i64, ptr)
+declare i32 @sched_setaffinity(i32, i64, ptr)
+
+define internal i32 @current_core() nounwind {
+entry:
+  %core = call i32 @sched_getcpu()
+  ret i32 %core
+}
+
+define internal void @leave_caller() nounwind {
+entry:
+  %allowed = alloca [128 x i8], align 8
+  %others = alloca [128 x i8], align 8
+  %moves = load i64, ptr @moves
+  %may = icmp ne i64 %moves, 0
+  br i1 %may, label %look, label %stay
+look:
+  %mine = call i32 @sched_getcpu()
+  %theirs = load i32, ptr @caller_core
+  %shared = icmp eq i32 %mine, %theirs
+  %known = icmp ult i32 %mine, 1024
+  %move = and i1 %shared, %known
+  br i1 %move, label %ask, label %stay
+ask:
+  %failed = call i32 @sched_getaffinity(i32 0, i64 128, ptr %allowed)
+  %answered = icmp sge i32 %failed, 0
+  br i1 %answered, label %go, label %stay
+go:
+  call void @llvm.memcpy.p0.p0.i64(ptr %others, ptr %allowed, i64 128, i1 false)
+  %index = lshr i32 %mine, 3
+  %bit = and i32 %mine, 7
+  %shift = trunc i32 %bit to i8
+  %one = shl i8 1, %shift
+  %rest = xor i8 %one, -1
+  %byte = getelementptr i8, ptr %others, i32 %index
+  %old = load i8, ptr %byte
+  %new = and i8 %old, %rest
+  store i8 %new, ptr %byte
+  %gone = call i32 @sched_setaffinity(i32 0, i64 128, ptr %others)
+  %back = call i32 @sched_setaffinity(i32 0, i64 128, ptr %allowed)
+  br label %stay
+stay:
+  ret void
+}
+
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+"""
+
+_OTHER_CORES = """
+define internal i32 @current_core() nounwind alwaysinline {
+entry:
+  ret i32 -1
+}
+
+define internal void @leave_caller() nounwind alwaysinline {
+entry:
+  ret void
+}
+"""
+
 _FUTEX_NUMBERS = {"x86_64": 202, "aarch64": 98}
 _WAIT_PRIVATE, _WAKE_PRIVATE = 128, 129
 
@@ -313,7 +382,8 @@ def runtime_ir(architecture: str, system: str) -> str:
         "aarch64": (_ARM_STATE, "call void @llvm.aarch64.hint(i32 1)"),
     }[architecture]
     declaration, sleep, wake, yields = _sleeping(architecture, system)
-    code = (_STATE + declaration + state + _WAITING + _JOBS).replace("<pause>", pause)
+    cores = _LINUX_CORES if system == "Linux" else _OTHER_CORES
+    code = (_STATE + declaration + state + cores + _WAITING + _JOBS).replace("<pause>", pause)
     return code.replace("<sleep>", sleep).replace("<wake>", wake).replace("<yield>", yields)
 
 
