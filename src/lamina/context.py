@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from lamina.errors import ContextError
 
-__all__ = ["Context", "cpu", "cpu_pinned", "current_context", "gpu", "num_gpus"]
+__all__ = ["Context", "cpu", "cpu_pinned", "current_context", "gpu", "num_gpus", "usable"]
 
 
 class Context:
@@ -70,14 +70,6 @@ class Context:
     def __exit__(self, *_exception: object) -> None:
         _default.context = self._outer.pop()
 
-    def require_backend(self) -> Context:
-        """Return this context, or raise `ContextError` if no array can live there."""
-        if self.device_type == "gpu":
-            raise ContextError(
-                f"{self} has no backend: lamina computes on the CPU only (num_gpus() is 0). Use mx.cpu() instead."
-            )
-        return self
-
 
 def cpu(device_id: int = 0) -> Context:
     """The CPU. All numbers mean the same processor; arrays of different numbers still may not be mixed."""
@@ -97,6 +89,18 @@ def gpu(device_id: int = 0) -> Context:
 def num_gpus() -> int:
     """The number of usable GPUs: 0."""
     return 0
+
+
+def usable(ctx: Context | None) -> Context:
+    """The context, by default the current one; `ContextError` if it is none, or no array can live there."""
+    context = current_context() if ctx is None else ctx
+    if not isinstance(context, Context):
+        raise ContextError(f"a context is mx.cpu() or another Context, not {context!r}")
+    if context.device_type == "gpu":
+        raise ContextError(
+            f"{context} has no backend: lamina computes on the CPU only (num_gpus() is 0). Use mx.cpu() instead."
+        )
+    return context
 
 
 class _Default(threading.local):

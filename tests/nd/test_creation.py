@@ -85,6 +85,9 @@ def test_contexts() -> None:
         nd.zeros(2, ctx=mx.gpu())
     with pytest.raises(ContextError):
         nd.array([1], ctx=mx.gpu())
+    for make in (nd.zeros, nd.array, nd.ones(2).as_in_context):
+        with pytest.raises(ContextError, match=r"a context is mx\.cpu\(\) or another Context, not 'cpu'"):
+            make([1], ctx="cpu") if make in (nd.zeros, nd.array) else make("cpu")
     with pytest.raises(ContextError):
         nd.ones(2).as_in_context(mx.gpu())
 

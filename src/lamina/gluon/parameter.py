@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lamina import autograd, initializer
-from lamina.context import Context, current_context
+from lamina.context import Context, current_context, usable
 from lamina.core.state import concrete, state
 from lamina.errors import ParameterError
 from lamina.nd.creation import as_shape, zeros
@@ -366,8 +366,8 @@ def _as_contexts(ctx: Contexts) -> list[Context]:
     """One context or several, as a list; the current one for None."""
     if ctx is None:
         return [current_context()]
-    contexts = [ctx] if isinstance(ctx, Context) else list(ctx)
-    return [context.require_backend() for context in contexts]
+    contexts: list[Any] = list(ctx) if isinstance(ctx, list | tuple) else [ctx]
+    return [usable(context) for context in contexts]
 
 
 class Constant(Parameter):

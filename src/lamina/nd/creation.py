@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.context import Context, current_context
+from lamina.context import Context, usable
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.operator import operator
@@ -40,7 +40,7 @@ def as_shape(shape: Shape) -> tuple[int, ...]:
 
 def placed(result: NDArray, ctx: Context | None) -> NDArray:
     """A new array on `ctx` (the current context if None)."""
-    result._context = (ctx or current_context()).require_backend()
+    result._context = usable(ctx)
     return result
 
 

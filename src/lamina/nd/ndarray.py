@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.context import Context, current_context
+from lamina.context import Context, usable
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive, bind, set_array_type
 from lamina.core.state import concrete, state
@@ -365,7 +365,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     >>> nd.array([1, 2, 3]).dtype
     <class 'numpy.float32'>
     """
-    context = (ctx or current_context()).require_backend()
+    context = usable(ctx)
     source = source_array
     if isinstance(source, NDArray):
         if state.trace is not None:
@@ -394,7 +394,7 @@ def _as_numpy(value: Any) -> Any:
 
 def _on(x: NDArray, context: Context) -> NDArray:
     """A copy on another device."""
-    result = bind(to_context, x, context=context.require_backend())
+    result = bind(to_context, x, context=usable(context))
     result._context = context
     return result
 

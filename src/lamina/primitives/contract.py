@@ -31,7 +31,12 @@ def _matmul_type(a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Type:
         m, k = k, m
     if transpose_b:
         k2, n = n, k2
-    if k != k2 or shapes[0][:-2] != shapes[1][:-2]:
+    if shapes[0][:-2] != shapes[1][:-2]:
+        raise ShapeError(
+            f"batch_dot: shapes {shapes[0]} and {shapes[1]} do not fit: "
+            f"{shapes[0][0]} matrices against {shapes[1][0]}"
+        )
+    if k != k2:
         flags = "".join(
             f", {name}=True"
             for name, on in (("transpose_a", transpose_a), ("transpose_b", transpose_b))
