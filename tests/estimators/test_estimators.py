@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
-from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
@@ -117,13 +115,88 @@ def test_settings_that_cannot_be_are_named(setting, value):
         MLPRegressor(**{**SMALL, setting: value}).fit(X, X[:, 0])
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_the_preset_sklearn_is_as_good_as_scikit_learn():
-    inputs, y = load_iris(return_X_y=True)
-    settings = {"max_iter": 150, "learning_rate_init": 0.01, "random_state": 0}
-    peer = SklearnMLPClassifier(**settings).fit(inputs, y)
-    model = MLPClassifier(preset="sklearn", **settings).fit(inputs, y)
-    assert [w.shape for w in model.coefs_] == [w.shape for w in peer.coefs_]
-    assert [b.shape for b in model.intercepts_] == [b.shape for b in peer.intercepts_]
-    assert (model.n_layers_, model.out_activation_) == (peer.n_layers_, peer.out_activation_)
-    assert model.score(inputs, y) > peer.score(inputs, y) - 0.05
+@pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("normalization", ["batch", "layer"])
+def test_normalized_networks_learn_what_plain_ones_do(estimator, normalization):
+    y = X[:, 0] > 0 if estimator is MLPClassifier else X[:, 0]
+    settings = {**SMALL, "max_iter": 80, "normalization": normalization}
+    model = estimator(**settings).fit(X, y)
+    assert model.score(X, y) > 0.8
+    np.testing.assert_array_equal(
+        model.predict(X)[:7], model.predict(X[:7])
+    )  # running statistics, not the batch's
+
+
+def test_settings_by_layer():
+    settings = {**SMALL, "hidden_layer_sizes": (8, 4), "activation": ["relu", "gelu"], "dropout": [0.5, 0.0]}
+    model = MLPRegressor(**settings).fit(X, X[:, 0])
+    assert model._network.architecture.activation == ("relu", "gelu")
+    assert model._network.architecture.dropouts() == [0.5, 0.0]
+    assert [w.shape[1] for w in model.coefs_] == [8, 4, 1]
+    for name, value in (("activation", ["relu"]), ("dropout", [0.1])):
+        with pytest.raises(ValueError, match=f"{name}: 1 values .* for 2 hidden layers"):
+            MLPRegressor(**{**settings, name: value}).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("hidden", [(), 5, [6, 3]])
+def test_layers_in_any_form(hidden):
+    model = MLPRegressor(**{**SMALL, "hidden_layer_sizes": hidden}).fit(X, X[:, 0])
+    assert model.n_layers_ == 2 + len(np.atleast_1d(hidden))
+
+
+def test_a_warm_start_goes_on():
+    settings = {**SMALL, "warm_start": True, "early_stopping": False}
+    model = MLPRegressor(**settings).fit(X, X[:, 0])
+    after_first, scaling = model.coefs_[0].copy(), model._encoder.state()[1]["center"]
+    model.set_params(max_iter=2).fit(X + 0.1, X[:, 0])
+    assert len(model.loss_curve_) == model.n_iter_ == 5
+    np.testing.assert_array_equal(model._encoder.state()[1]["center"], scaling)
+    cold = MLPRegressor(**{**settings, "warm_start": False}).fit(X, X[:, 0])
+    np.testing.assert_array_equal(cold.coefs_[0], after_first)
+    assert cold.set_params(max_iter=1).fit(X, X[:, 0]).n_iter_ == 1
+
+
+def test_callbacks_see_the_estimator_and_every_epoch():
+    seen = []
+    callbacks = [lambda model, epoch: seen.append((model.n_iter_, epoch.number, epoch.loss)), lambda *_: None]
+    model = MLPRegressor(**SMALL, callbacks=callbacks).fit(X, X[:, 0])
+    assert [(n, number) for n, number, _ in seen] == [(1, 1), (2, 2), (3, 3)]
+    assert [loss for *_, loss in seen] == model.loss_curve_
+
+
+def test_the_best_epoch_is_restored():
+    states = []
+    keep = {"callbacks": lambda model, _: states.append(model.coefs_[0])}
+    model = MLPRegressor(**{**SMALL, "max_iter": 15}, **keep).fit(X, X[:, 0])
+    assert model.best_epoch_ == 1 + max(
+        i for i, s in enumerate(model.validation_scores_) if s == max(model.validation_scores_)
+    )
+    np.testing.assert_array_equal(model.coefs_[0], states[model.best_epoch_ - 1])
+
+
+def test_rows_of_weight_zero_teach_nothing():
+    wrong = np.concatenate([X[:, 0], np.full(60, 100.0)])
+    table, weights = np.concatenate([X, X[:60]]), np.concatenate([np.ones(120), np.zeros(60)])
+    settings = {**SMALL, "max_iter": 60}
+    model = MLPRegressor(**settings).fit(table, wrong, sample_weight=weights)
+    assert model.predict(X).max() < 10
+    for weights, message in (
+        (np.zeros(120), "non-zero|all weights are zero"),
+        (-np.ones(120), "[Nn]egative"),
+        ([1, 2], "shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            MLPRegressor(**SMALL).fit(X, X[:, 0], sample_weight=weights)
+
+
+def test_class_weights_are_checked():
+    with pytest.raises(ValueError, match="class_weight is 'balanced', a dict"):
+        MLPClassifier(**SMALL, class_weight="even").fit(X, X[:, 0] > 0)
+
+
+@pytest.mark.parametrize(
+    "setting", ["learning_rate_init", "alpha", "validation_fraction", "max_iter", "weight_decay"]
+)
+def test_texts_are_no_numbers(setting):
+    with pytest.raises(ValueError, match=f"{setting} must be .*got 'x'"):
+        MLPRegressor(**{**SMALL, setting: "x"}).fit(X, X[:, 0])

@@ -2,13 +2,18 @@
 
 import pickle
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
-from sklearn.model_selection import GridSearchCV
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lamina import MLPClassifier, MLPRegressor
@@ -56,6 +61,50 @@ def test_grid_search_over_a_pipeline():
         make_pipeline(StandardScaler(), MLPClassifier(**SMALL)), {"mlpclassifier__dropout": [0.0, 0.1]}, cv=2
     )
     assert 0 <= search.fit(X, Y).best_score_ <= 1
+
+
+def test_columns_transformed_by_kind():
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(color=["red", "blue", "green"] * 50)
+    transformer = make_column_transformer((OneHotEncoder(), ["color"]), (StandardScaler(), list("abcd")))
+    model = make_pipeline(transformer, MLPClassifier(**{**SMALL, "max_iter": 60})).fit(frame, Y)
+    assert model.score(frame, Y) > 0.8
+    as_frames = make_pipeline(StandardScaler(), MLPClassifier(**SMALL)).set_output(transform="pandas")
+    assert list(as_frames.fit(frame[list("abcd")], Y)[-1].feature_names_in_) == list("abcd")
+
+
+def test_cross_validation_in_processes():
+    # Large enough for joblib to share it as a file that must not be written.
+    table, y = np.repeat(X, 500, axis=0), np.repeat(Y, 500)
+    model = MLPClassifier(**{**SMALL, "batch_size": 5000, "preset": "sklearn", "early_stopping": True})
+    alone = cross_val_score(model, table, y, cv=2)
+    np.testing.assert_array_equal(cross_val_score(model, table, y, cv=2, n_jobs=2), alone)
+
+
+def test_calibration():
+    calibrated = CalibratedClassifierCV(MLPClassifier(**SMALL), cv=2).fit(X, Y)
+    np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("store", [pickle, joblib])
+def test_a_stored_model_is_the_same(tmp_path, estimator, store):
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(kind=[f"kind {i % 30}" for i in range(150)])
+    model = estimator(**SMALL, normalization="batch").fit(frame, Y)
+    with (tmp_path / "model").open("wb") as file:
+        store.dump(model, file)
+    with (tmp_path / "model").open("rb") as file:
+        copy = store.load(file)
+    np.testing.assert_array_equal(copy.predict(frame), model.predict(frame))
+    assert copy.loss_curve_ == model.loss_curve_ and copy.get_params() == model.get_params()
+    np.testing.assert_array_equal(copy.fit(frame, Y).predict(frame), model.fit(frame, Y).predict(frame))
+
+
+def test_clones_are_not_fitted_and_keep_every_parameter():
+    model = MLPRegressor(**SMALL, dropout=[0.1], callbacks=[print], column_kinds={"a": "drop"}, loss="huber")
+    copy = clone(model.set_params(column_kinds=None, callbacks=None).fit(X, Y))
+    assert copy.get_params() == model.get_params() and not hasattr(copy, "coefs_")
+    with pytest.raises(NotFittedError, match="not fitted"):
+        copy.predict(X)
 
 
 def test_the_same_seed_gives_the_same_model():

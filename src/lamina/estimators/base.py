@@ -45,6 +45,7 @@ class BaseMLP(BaseEstimator):
 
     _task: str
     _own_scores: tuple[str, ...]
+    _plain_score: str
 
     # The constructor's parameters. The subclasses' signatures say their defaults, as scikit-learn asks.
     hidden_layer_sizes: Any
@@ -256,6 +257,10 @@ class BaseMLP(BaseEstimator):
                 stacklevel=4,
             )
 
+    def _chosen_scoring(self) -> Any:
+        """The validation score: the one given, else scikit-learn's with its preset, else None for the loss."""
+        return self._plain_score if self.scoring is None and self.preset == "sklearn" else self.scoring
+
     def _judge(self, held_out: Data) -> Callable[[np.ndarray], float]:
         rows = held_out.chosen()
         target, weights = held_out.target[rows], None if held_out.weights is None else held_out.weights[rows]
@@ -274,8 +279,9 @@ class BaseMLP(BaseEstimator):
     def _reporter(self, plan: Optimization) -> Any:
         from lamina.estimators.report import reporter
 
-        own = self.scoring in (None, "loss", "log_loss", "neg_log_loss")
-        name = self.scoring if isinstance(self.scoring, str) else "score"
+        scoring = self._chosen_scoring()
+        own = scoring in (None, "loss", "log_loss", "neg_log_loss")
+        name = scoring if isinstance(scoring, str) else "score"
         return reporter(self.verbose, plan.epochs, "loss" if own else name, -1 if own else 1)
 
     # --- prediction ----------------------------------------------------------------------------------------------

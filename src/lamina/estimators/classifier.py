@@ -41,6 +41,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     _task = "classification"
     _own_scores = ("accuracy", "log_loss")
+    _plain_score = "accuracy"
     class_weight: Any
     classes_: np.ndarray
 
@@ -178,7 +179,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return super()._weights(sample_weight, y, X)
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        scoring: Any = self.scoring
+        scoring = self._chosen_scoring()
         if scoring in (None, "log_loss", "neg_log_loss"):
             return float(
                 np.average(self._log_likelihood(outputs.astype(np.float64), target), weights=weights)

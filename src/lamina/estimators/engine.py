@@ -166,13 +166,20 @@ class Trainer:
         if len(rest) and not (self.optimization.drop_last and whole):
             total += float(self._run(rest.reshape(1, -1), arrays, None).sum()) * len(rest)
             rows += len(rest)
-        loss = total / max(rows, 1)
+        loss = total / max(rows, 1) + self._penalty(batch)
         if not np.isfinite(loss):
             raise LaminaError(
                 f"the training loss became {loss} in epoch {number}; lower learning_rate_init "
                 f"(now {self.optimization.rate:g}) or check the data for extreme values"
             )
         return loss
+
+    def _penalty(self, batch: int) -> float:
+        """The L2 penalty of a batch, which the loss includes as scikit-learn's does."""
+        if not self.optimization.l2:
+            return 0.0
+        squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
+        return 0.5 * self.optimization.l2 * squares / batch
 
     def _run(self, rows: np.ndarray, arrays: list[NDArray], report: Any) -> np.ndarray:
         if not rows.size:

@@ -69,7 +69,7 @@ PARAMETERS = {
     "'categorical' or 'drop'.",
     "scoring": "the validation score, higher is better: one of the names above, one of sklearn.metrics."
     "get_scorer_names(), what make_scorer made, or a function of (y_true, predictions), of a classifier "
-    "(y_true, probabilities). None: the negative loss.",
+    "(y_true, probabilities). None: the negative loss (sklearn: accuracy, r2).",
     "callbacks": "a function, or a list of them, called after each epoch with the estimator and what is known of the "
     "epoch (`number`, `loss`, `score`, `is_best`, `seconds`); a true result ends the training.",
     "class_weight": "a dict of weights by class, or 'balanced': by the inverse of the classes' frequencies; multiplied "

@@ -38,6 +38,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _task = "regression"
     _own_scores = ("loss",)
+    _plain_score = "r2"
     quantile: float
 
     def __init__(
@@ -156,7 +157,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return "exp" if self.loss == "poisson" else "identity"
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        scoring: Any = self.scoring
+        scoring = self._chosen_scoring()
         if scoring not in (None, "loss"):
             y_true = target * self._scale + self._center
             y_true, predictions = y_true[:, 0] if self._flat else y_true, self._values(outputs)

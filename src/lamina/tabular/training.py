@@ -125,6 +125,7 @@ def _estimator(prepared: Prepared, request: Request, display: Callable[[int], An
         early_stopping=prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
         preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
+        scoring="log_loss" if kind is MLPClassifier else "loss",  # what curves and progress show
         verbose=display,
     )
 
