@@ -76,6 +76,8 @@ def write_batches(
             else:
                 _write_lines(counted, file, chosen)
     except polars.exceptions.PolarsError as error:
+        if counted.error is not None:  # polars before 2.0 wraps it
+            raise counted.error from None
         reason = str(error).splitlines()[0]
         raise DataError(f"{os.fspath(path)} cannot be written as {chosen}: {reason}") from error
     return counted.rows
@@ -111,16 +113,21 @@ def _destination(path: str, compression: Compression) -> Generator[IO[bytes]]:
 
 
 class _Counted:
-    """Parts of a table, counting the rows that went by."""
+    """Parts of a table, counting the rows that went by, and keeping the error that ended them."""
 
     def __init__(self, parts: Iterator[pl.DataFrame]) -> None:
         self._parts = parts
         self.rows = 0
+        self.error: Exception | None = None
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        for part in self._parts:
-            self.rows += len(part)
-            yield part
+        try:
+            for part in self._parts:
+                self.rows += len(part)
+                yield part
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def _alike(first: pl.DataFrame, parts: Iterator[pl.DataFrame]) -> Generator[pl.DataFrame]:
