@@ -175,11 +175,11 @@ class Trainer:
         return loss
 
     def _penalty(self, batch: int) -> float:
-        """The L2 penalty of a batch, which the loss includes as scikit-learn's does."""
+        """The members' mean L2 penalty of a batch, which the loss includes as scikit-learn's does."""
         if not self.optimization.l2:
             return 0.0
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
-        return 0.5 * self.optimization.l2 * squares / batch
+        return 0.5 * self.optimization.l2 * squares / batch / len(self.network.members)
 
     def _run(self, rows: np.ndarray, arrays: list[NDArray], report: Any) -> np.ndarray:
         if not rows.size:
