@@ -11,14 +11,16 @@ from lamina.estimators.presets import PRESETS, enough_epochs
 DOCUMENT = Path(__file__).parents[2] / "docs" / "estimators.md"
 
 
-@given(st.sampled_from([("default", 64), ("fast", 8)]), st.integers(1, 10**7), st.integers(1, 1024))
-def test_a_preset_trains_a_thousand_steps_if_epochs_allow(preset, rows, batch):
-    name, fewest = preset
+@given(
+    st.sampled_from([("default", 64, 1000), ("fast", 6, 800)]), st.integers(1, 10**7), st.integers(1, 1024)
+)
+def test_a_preset_trains_enough_steps_if_epochs_allow(preset, rows, batch):
+    name, fewest, steps = preset
     epochs = enough_epochs(name, rows, batch)
     per_epoch = max(rows // batch, 1)
     assert fewest <= epochs <= 256
-    assert epochs == 256 or epochs * per_epoch >= 1000
-    assert epochs == fewest or (epochs - 1) * per_epoch < 1000
+    assert epochs == 256 or epochs * per_epoch >= steps
+    assert epochs == fewest or (epochs - 1) * per_epoch < steps
 
 
 @pytest.mark.parametrize("name", PRESETS["default"])

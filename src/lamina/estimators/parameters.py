@@ -28,8 +28,8 @@ PARAMETERS = {
     "learning_rate": "the schedule of the learning rate: constant, coslog4 (RealMLP), flat_cos, one_cycle (Smith and "
     "Topin, 2018), cosine, linear.",
     "learning_rate_init": "the learning rate that the schedule multiplies.",
-    "max_iter": "the most epochs. None: by the number of rows, 1000 steps on any table, but at least 64 epochs of the "
-    "preset 'default' and 8 of 'fast', and at most 256.",
+    "max_iter": "the most epochs. None: by the number of rows, 1000 steps (800 of the preset 'fast') on any table, but "
+    "at least 64 epochs of the preset 'default' and 6 of 'fast', and at most 256.",
     "random_state": "the seed of all randomness, or a NumPy RandomState. With the same seed the result is the same bit "
     "by bit, whatever the number of threads.",
     "tol": "by how much the validation score (or, without validation rows, the loss) must improve to count for "

@@ -20,7 +20,7 @@ __all__ = [
     "rounded_scratch",
 ]
 
-_LONG = 8  # more operations than this are written once in a loop, not once for each vector of the tile
+_LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
 _EXPENSIVE = 8
 _FEWEST_COLUMNS = 64
 """Looking for zero columns costs about as much as two columns of the product."""
