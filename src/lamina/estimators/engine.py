@@ -20,7 +20,7 @@ from lamina.nd.ndarray import NDArray
 
 __all__ = ["Data", "Epoch", "Optimization", "Trainer", "outputs_of"]
 
-_PREDICT_ROWS = 1024
+_PREDICT_ROWS = 256
 
 
 @dataclass(frozen=True)

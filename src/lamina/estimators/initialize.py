@@ -16,6 +16,7 @@ _FREQUENCIES = 16
 _FREQUENCY_SCALE = 0.1
 _NUMBER_WIDTH = 3
 _ROWS = 4096  # of training data that the data-dependent initialization looks at
+_ROWS_AT_ONCE = 256
 _BIAS_ROWS = 5
 _KNOT_ROWS = 50_000  # of training data, evenly spaced, that the knots of numbers are taken from
 
@@ -39,8 +40,7 @@ def build_network(architecture: Architecture, data: Data, rng: np.random.Generat
         return network
     rows = rng.choice(len(data), min(_ROWS, len(data)), replace=False)
     rows = rows if data.rows is None else data.rows[rows]
-    codes = None if data.codes is None else nd.array(data.codes[rows], dtype=np.int32)
-    x = network.embed(nd.array(data.numeric[rows]), codes)
+    x = nd.concat(*(_embedded(network, data, part) for part in _parts(rows)), dim=0)
     for i, activation in enumerate([*architecture.activations(), None]):
         width = _widths(architecture)[i + 1]
         _add_fitted_layer(network, i, x.asnumpy(), width, rng)
@@ -48,6 +48,16 @@ def build_network(architecture: Architecture, data: Data, rng: np.random.Generat
             _add_hidden_extras(network, i, width)
             x = network.activate(i, network.linear(i, x), activation)
     return network
+
+
+def _parts(rows: np.ndarray) -> list[np.ndarray]:
+    """The rows, few at a time: embedding a number takes as much memory as all its pieces."""
+    return [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
+
+
+def _embedded(network: Network, data: Data, rows: np.ndarray) -> nd.NDArray:
+    codes = None if data.codes is None else nd.array(data.codes[rows], dtype=np.int32)
+    return network.embed(nd.array(data.numeric[rows]), codes)
 
 
 def _widths(architecture: Architecture) -> list[int]:
