@@ -227,7 +227,7 @@ class _Product:
         row_stride, inner_stride = shape.left_strides
         if order is None:
             pointer = b.offset(self.left, row * row_stride, shape.dtype)
-            left = LeftTile(pointer, row_stride, inner_stride, columns=self.terms and self.terms.numbers)
+            left = LeftTile(pointer, row_stride, inner_stride, columns=self.terms)
             return accumulate(b, left, right, height, widths, self._depth, initial)
         numbers = [order.at(b, row + r) for r in range(height)]
         left = LeftTile(self.left, row_stride, inner_stride, rows=numbers)
@@ -262,7 +262,7 @@ class _Product:
         """B's columns from `column` on: where they are, or packed where many tiles read them."""
         b, shape = self.b, self.shape
         pointer = b.offset(self.right, column, shape.dtype)
-        panel = RightPanel(pointer, shape.right_stride, rows=self.terms and self.terms.numbers)
+        panel = RightPanel(pointer, shape.right_stride, rows=self.terms)
         if not shape.packs_panels:
             return panel
         assert self.scratch is not None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lamina.compiler.codegen.builder import Builder
-from lamina.compiler.codegen.values import INDEX, INT32, DType, Pointer, Value
+from lamina.compiler.codegen.values import DType, Pointer, Value
+from lamina.compiler.codegen.zero_columns import ColumnOrder
 
 __all__ = [
     "Epilogue",
@@ -37,7 +38,7 @@ class LeftTile:
     row_stride: int
     inner_stride: int
     rows: Sequence[Value] | None = None
-    columns: Pointer | None = None
+    columns: ColumnOrder | None = None
 
     def column(self, b: Builder, k: Value, dtype: DType) -> Pointer:
         """The address of column k."""
@@ -58,15 +59,15 @@ class RightPanel:
     pointer: Pointer
     stride: int
     padded: bool = False
-    rows: Pointer | None = None
+    rows: ColumnOrder | None = None
 
     def row(self, b: Builder, k: Value, dtype: DType) -> Pointer:
         """The address of row k."""
         return b.offset(self.pointer, _numbered(b, self.rows, k) * self.stride, dtype)
 
 
-def _numbered(b: Builder, numbers: Pointer | None, k: Value) -> Value:
-    return k if numbers is None else b.cast(b.load(numbers, INT32, k), INDEX)
+def _numbered(b: Builder, order: ColumnOrder | None, k: Value) -> Value:
+    return k if order is None else order.at(b, k)
 
 
 def accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:

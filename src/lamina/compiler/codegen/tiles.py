@@ -12,9 +12,7 @@ __all__ = ["TileShape", "choose_tile", "vector_widths"]
 
 _FMA_LATENCY = 4.0  # cycles, on every x86-64 and ARM core since about 2015
 _LOADS_PER_CYCLE = 2.0
-_MOST_VECTORS = (
-    8  # enough to hide the latency for a single row; wider tiles leave nothing to share among threads
-)
+_MOST_VECTORS = 8  # hides the latency for a single row; wider tiles leave nothing for other threads
 _STEP_OVERHEAD = 0.5  # cycles for a step's counters and addresses
 
 
