@@ -1,7 +1,6 @@
 """Writing files so that a reader sees the old content or the new, never half of it; and safetensors files."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.io.aside import aside
 
 __all__ = ["atomic_write", "load_tensors", "naming", "save_tensors"]
 
@@ -39,8 +39,8 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
 
     The content goes to a hidden file beside `path`, is flushed with fsync, and takes the name with
     `os.replace` when the block ends. If the block raises (Ctrl-C too), the hidden file is removed and
-    whatever was at `path` is as before. A symbolic link is followed; the permissions of a file that is
-    replaced are kept.
+    whatever was at `path` is as before; what a killed process left is removed by the next that writes there.
+    A symbolic link is followed; the permissions of a file that is replaced are kept.
 
     Args:
         path: the file to write; its folder must exist.
@@ -64,21 +64,15 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
         raise IsADirectoryError(f"cannot write {os.fspath(path)}: it is a folder")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {os.fspath(path)}: there is no folder {target.parent}")
-    aside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
-    try:
-        # O_EXCL and 0o666: the file is ours alone, and its permissions follow the user's umask.
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    with aside(target.parent, f".{target.name[:100]}.", lambda new: new.touch(exist_ok=False)) as hidden:
         encoding, newline = (None, None) if mode == "wb" else ("utf-8", "")
-        with naming(path), os.fdopen(descriptor, mode, encoding=encoding, newline=newline) as file:
+        with naming(path), open(hidden, mode, encoding=encoding, newline=newline) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
-            shutil.copymode(target, aside)
-        os.replace(aside, target)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+            shutil.copymode(target, hidden)
+        os.replace(hidden, target)
     _sync_folder(target.parent)
 
 

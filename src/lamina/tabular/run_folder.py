@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lamina.errors import DataError, LaminaError
+from lamina.io.aside import aside
 from lamina.io.files import load_tensors, naming
 from lamina.table.schema import Schema
 from lamina.tabular.model import TableModel
@@ -19,6 +18,7 @@ from lamina.tabular.model import TableModel
 __all__ = ["is_table_run", "open_run", "require_free", "save_run", "write_run"]
 
 _MODEL = "model.safetensors"
+_ASIDE = ".lamina-run-"
 
 
 def require_free(out: Path | None) -> None:
@@ -39,36 +39,34 @@ def require_free(out: Path | None) -> None:
 def write_run(out: Path | None, name: str, fill: Callable[[Path], None]) -> Path:
     """Make the folder `out`, or the next free ``runs/NAME-N``, which appears when `fill` has filled it.
 
-    If `fill` raises (Ctrl-C too), nothing has changed.
+    If `fill` raises (Ctrl-C too), nothing has changed; what a run that was killed here left, the next one removes.
     """
     parent = Path("runs") if out is None else out.parent
     made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
-    aside = parent / f".{secrets.token_hex(6)}.tmp"
     try:
-        aside.mkdir(parents=True)
-        with naming(parent / name if out is None else out):
-            fill(aside)
-        return _named(aside, out, parent / name)
+        parent.mkdir(parents=True, exist_ok=True)
+        with naming(parent / name if out is None else out), aside(parent, _ASIDE, Path.mkdir) as folder:
+            fill(folder)
+            return _named(folder, out, parent / name)
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
         for folder in made:
             with suppress(OSError):  # not made, or another run is in it now
                 folder.rmdir()
         raise
 
 
-def _named(aside: Path, out: Path | None, pattern: Path) -> Path:
+def _named(filled: Path, out: Path | None, pattern: Path) -> Path:
     """Give the filled folder its name; of several runs at once each gets a number of its own."""
     if out is not None:
         require_free(out)
-        os.replace(aside, out)
+        os.replace(filled, out)
         return out
     number = 1
     while True:
         path = pattern.with_name(f"{pattern.name}-{number}")
         if not path.exists():
             try:
-                os.rename(aside, path)
+                os.rename(filled, path)
             except OSError:
                 if not path.exists():
                     raise

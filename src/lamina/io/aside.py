@@ -1,0 +1,98 @@
+"""Hidden files and folders that are filled aside: locked by their makers, so that what killed ones left is known."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+__all__ = ["aside", "lock"]
+
+
+@contextmanager
+def aside(folder: Path, prefix: str, create: Callable[[Path], object]) -> Generator[Path]:
+    """A new hidden place beside the final one; if the block raises (Ctrl-C too), it is gone again.
+
+    A process that is killed can't remove its own. The next one that works in the same folder does: a place whose
+    maker lives is locked, so that no other process takes it for abandoned.
+
+    Args:
+        folder: where.
+        prefix: the place is called PREFIX, 12 hexadecimal digits, and ".tmp".
+        create: makes the file or the folder of this name.
+
+    Raises:
+        OSError: nothing can be made in `folder`.
+    """
+    _remove_abandoned(folder, prefix)
+    path, held = _claimed(folder, prefix, create)
+    try:
+        yield path
+    except BaseException:
+        _remove(path)
+        raise
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+def lock(path: Path) -> int | None:
+    """Hold a file or folder until this process ends, however it does, or closes the descriptor that is returned.
+
+    None where there are no such locks: on Windows, on some network file systems.
+
+    Raises:
+        BlockingIOError: another process holds it.
+        OSError: there is no such file or folder, or it may not be read.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return descriptor
+
+
+def _claimed(folder: Path, prefix: str, create: Callable[[Path], object]) -> tuple[Path, int | None]:
+    while True:
+        path = folder / f"{prefix}{secrets.token_hex(6)}.tmp"
+        try:
+            create(path)
+        except OSError as error:  # the hidden name would tell a user nothing
+            raise OSError(error.errno, error.strerror, os.fspath(folder)) from error
+        # Until it is locked, another process may take it for abandoned and remove it: then the next name.
+        with suppress(BlockingIOError, FileNotFoundError):
+            held = lock(path)
+            if held is None or path.exists():
+                return path, held
+            os.close(held)
+
+
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    pattern = re.compile(re.escape(prefix) + r"[0-9a-f]{12}\.tmp")
+    with suppress(OSError):  # a folder that can't be listed
+        for name in filter(pattern.fullmatch, os.listdir(folder)):
+            with suppress(OSError):  # its maker lives, or has just removed it
+                held = lock(folder / name)
+                if held is not None:
+                    _remove(folder / name)
+                    os.close(held)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

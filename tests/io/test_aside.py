@@ -1,0 +1,100 @@
+"""What killed processes left aside is removed; what living ones fill is not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lamina.io.aside import aside, lock
+from lamina.io.files import atomic_write
+
+FILLING = """
+import os, sys
+from pathlib import Path
+from lamina.io.aside import aside
+from lamina.io.files import atomic_write
+with aside(Path(sys.argv[1]), ".run-", Path.mkdir) as folder, atomic_write(Path(sys.argv[1], "a")) as file:
+    (folder / "half").touch()
+    print("filling", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def filling(tmp_path):
+    """Another process that fills a folder and a file in `tmp_path`."""
+    command = [sys.executable, "-c", FILLING, str(tmp_path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout.readline() == b"filling\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def _fill(folder: Path) -> None:
+    with aside(folder, ".run-", Path.mkdir), atomic_write(folder / "a") as file:
+        file.write(b"new")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_leftovers_of_killed_processes_are_removed_and_of_living_ones_kept(tmp_path, filling):
+    filled = set(os.listdir(tmp_path))
+    assert len(filled) == 2
+    _fill(tmp_path / ".")
+    assert filled < set(os.listdir(tmp_path))
+    filling.kill()
+    filling.wait()
+    assert filled < set(os.listdir(tmp_path))
+    alike = [".a.txt.0123456789ab.tmp", ".a.tmp", ".run-0123456789ag.tmp"]
+    for name in alike:
+        (tmp_path / name).touch()
+    _fill(tmp_path)
+    assert set(os.listdir(tmp_path)) - {*alike} - {path.name for path in tmp_path.glob(".run-*")} == {"a"}
+    assert set(alike) < set(os.listdir(tmp_path))
+
+
+def test_a_place_that_another_process_took_for_abandoned_is_made_anew(tmp_path):
+    made: list[Path] = []
+
+    def create(path: Path) -> None:
+        made.append(path)
+        if len(made) > 1:
+            path.mkdir()
+
+    with aside(tmp_path, ".run-", create) as folder:  # the first is gone when it is to be locked
+        assert folder == made[1] and folder.is_dir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_a_lock_is_held_once(tmp_path):
+    held = lock(tmp_path)
+    assert held is not None
+    with pytest.raises(BlockingIOError):
+        lock(tmp_path)
+    os.close(held)
+    again = lock(tmp_path)
+    assert again is not None
+    os.close(again)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind this user")
+def test_a_folder_that_is_not_writable_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match=f"'{tmp_path}'"), atomic_write(tmp_path / "a"):
+        pass
+
+
+def test_an_error_names_the_folder_not_the_hidden_name(tmp_path):
+    def create(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with (
+        pytest.raises(PermissionError, match=rf"Permission denied: '{tmp_path}'$"),
+        aside(tmp_path, ".", create),
+    ):
+        pass
