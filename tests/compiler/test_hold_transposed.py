@@ -1,20 +1,18 @@
-"""Parameters held transposed during a run: which ones, and that nobody can tell from the results."""
+"""Parameters held transposed: which ones. What it is worth to users is in test_holding.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from graphs import capture
 
-import lamina
-from lamina import autograd, gluon, nd
+from lamina import autograd, nd
 from lamina.compiler.graph import Graph
 from lamina.compiler.hold_transposed import hold_transposed
 from lamina.compiler.simplify import simplify
 
-ROWS, INPUTS, BATCH, STEPS = 40, 12, 8, 9
+INPUTS, BATCH = 12, 8
 
 
 def held(function: Any, *arrays: Any) -> list[tuple[int, ...]]:
@@ -101,95 +99,3 @@ def test_a_weight_that_is_returned_stays() -> None:
 def test_a_weight_that_does_not_change_stays() -> None:
     w = nd.ones((7, INPUTS))
     assert held(lambda x: nd.dot(x, w, transpose_b=True), X) == []
-
-
-# --- whole runs --------------------------------------------------------------------------------------------------
-
-
-def network(dtype: Any = np.float32) -> Any:
-    random = np.random.default_rng(3)
-    net = gluon.nn.HybridSequential()
-    for units, inputs in ((12, INPUTS), (17, 12), (3, 17)):  # the first weight is square
-        net.add(
-            gluon.nn.Dense(units, in_units=inputs, activation="relu" if units != 3 else None, dtype=dtype)
-        )
-    net.initialize()
-    for p in net.collect_params().values():
-        p.set_data(nd.array(random.normal(scale=0.4, size=p.shape), dtype=dtype))
-    return net
-
-
-def training_step(net: Any, optimizer: str = "sgd", **settings: Any) -> Any:
-    trainer = gluon.Trainer(net.collect_params(), optimizer, settings)
-    loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
-
-    def step(x: Any, y: Any) -> Any:
-        with autograd.record():
-            loss = loss_of(net(x), y)
-        loss.backward()
-        trainer.step(BATCH)
-        return nd.mean(loss)
-
-    return lamina.compile(step)
-
-
-def data(dtype: Any = np.float32) -> tuple[Any, Any]:
-    random = np.random.default_rng(0)
-    x = random.normal(size=(ROWS, INPUTS))
-    return nd.array(x, dtype=dtype), nd.array(x[:, :3].argmax(1), dtype=dtype)
-
-
-def weights(net: Any) -> list[np.ndarray]:
-    return [p.data().asnumpy() for p in net.collect_params().values()]
-
-
-INDICES = np.random.default_rng(1).integers(0, ROWS, (STEPS, BATCH))
-
-OPTIMIZERS = [
-    ("sgd", {"learning_rate": 0.1, "momentum": 0.9, "wd": 0.01}),
-    ("adam", {"learning_rate": 0.01}),
-    ("lamb", {"learning_rate": 0.01}),
-]
-
-
-@pytest.mark.parametrize(("optimizer", "settings"), OPTIMIZERS, ids=[name for name, _ in OPTIMIZERS])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_run_is_the_loop_of_single_steps(optimizer: str, settings: Any, dtype: Any) -> None:
-    x, y = data(dtype)
-    one, other = network(dtype), network(dtype)
-    step = training_step(one, optimizer, **settings)
-    losses = [step(nd.take(x, nd.array(i)), nd.take(y, nd.array(i))).asscalar() for i in INDICES]
-    found = training_step(other, optimizer, **settings).run_batches(INDICES, x, y)
-    np.testing.assert_array_equal(found.asnumpy().ravel(), losses)
-    for a, b in zip(weights(one), weights(other), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_any_number_of_threads_gives_the_same_bits() -> None:
-    x, y = data()
-    found = []
-    for count in (1, 2, 3, 8):
-        lamina.set_num_threads(count)
-        net = network()
-        training_step(net, "sgd", learning_rate=0.1).run_batches(INDICES, x, y)
-        found.append(weights(net))
-    for other in found[1:]:
-        for a, b in zip(found[0], other, strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-def test_what_the_user_changes_between_runs_counts() -> None:
-    x, y = data()
-    one, other = network(), network()
-    for net in (one, other):
-        step = training_step(net, "sgd", learning_rate=0.1)
-        for part in (INDICES[:4], INDICES[4:]):
-            if net is one:
-                step.run_batches(part, x, y)
-            else:
-                for i in part:
-                    step(nd.take(x, nd.array(i)), nd.take(y, nd.array(i)))
-            weight = net[1].weight.data()
-            weight[:] = weight * 0.5
-    for a, b in zip(weights(one), weights(other), strict=True):
-        np.testing.assert_array_equal(a, b)

@@ -56,7 +56,7 @@ def build(captured: Graph, rows: dict[int, int]) -> Program:
 
     start = time.perf_counter()
     graph = captured
-    for one_pass in _PASSES if rows else _PASSES_OF_ONE_STEP:
+    for one_pass in _PASSES:
         graph = one_pass(graph)
         debug.show_graph(one_pass.__name__, graph)
         if VERIFY:
@@ -66,9 +66,6 @@ def build(captured: Graph, rows: dict[int, int]) -> Program:
 
 
 _PASSES: tuple[Callable[[Graph], Graph], ...] = (simplify, hold_transposed, lay_out_products, separate_roots)
-
-_PASSES_OF_ONE_STEP = tuple(one_pass for one_pass in _PASSES if one_pass is not hold_transposed)
-"""For one step at a time: to transpose parameters and back would cost more than it saves."""
 
 
 def _generate(graph: Graph, planned: Plan, rows: dict[int, int], start: float) -> Program:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
+import weakref
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ from lamina.compiler.addresses import address_of
 from lamina.compiler.arguments import Overlap, sequence_like
 from lamina.compiler.capture import Captured, Result
 from lamina.compiler.guards import Guards
+from lamina.compiler.holding import HOLDING, Holder
 from lamina.compiler.program import Program
 from lamina.compiler.run import get_num_threads
 from lamina.compiler.run import run as run_on_threads
@@ -22,6 +25,8 @@ from lamina.core.array import Array, StaleGradient
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["Specialization"]
+
+_ALIVE: weakref.WeakSet[Specialization] = weakref.WeakSet()
 
 
 class Specialization:
@@ -38,13 +43,13 @@ class Specialization:
         self._arrays: list[Array] = list(captured.arrays)
         self._bound: list[np.ndarray | None] = [None] * len(self._arrays)
         self._used = _used_slots(program)
-        self._closure = [slot for slot in self._used if slot not in set(self._slots)]
+        self._not_held = [slot for slot in self._used if slot not in program.plan.held]
         self._getters = list(captured.getters.items())
         self._written = [(slot, captured.arrays[slot]) for slot in captured.written]
         self._stale = [captured.arrays[slot] for slot in captured.stale]
         self._table = (ctypes.c_void_p * program.layout.entries)()
         self._address = ctypes.addressof(self._table)
-        self._control = (ctypes.c_int64 * 2)()
+        self._control = (ctypes.c_int64 * 3)(0, True, True)
         self._table[0] = ctypes.addressof(self._control)
         self._arena = _aligned(program.plan.arena_bytes)
         self._table[program.layout.arena] = self._arena.ctypes.data
@@ -55,8 +60,10 @@ class Specialization:
         ]
         self._scratch = np.empty(0, np.uint8)
         self._scratch_threads = 0
-        self._lock = threading.Lock()
+        self._holder = self._make_holder()
+        self._lock = threading.Lock() if self._holder is None else HOLDING
         self.runs = 0
+        _ALIVE.add(self)
 
     def is_valid(self) -> bool:
         """Whether the arrays and constants that the function found outside are still the same objects."""
@@ -94,12 +101,13 @@ class Specialization:
         self, arrays: Sequence[Array], values: Sequence[float], steps: int, lead: tuple[int, ...]
     ) -> list[np.ndarray]:
         """Point the table to this call's buffers, and run. `lead`: axes that come before those of each result."""
-        current, bound, table = self._arrays, self._bound, self._table
+        current, bound, table, holder = self._arrays, self._bound, self._table, self._holder
         for slot, array in zip(self._slots, arrays, strict=True):
             current[slot] = array
-        for slot in self._used:
+        watched = self._used if holder is None or not holder.is_ahead else self._not_held
+        for slot in watched:
             if current[slot]._data is not bound[slot]:
-                self._bind([x for x in self._used if current[x]._data is not bound[x]])
+                self._bind([x for x in watched if current[x]._data is not bound[x]])
                 break
         packed = self._pack(values) if values else None
         results: list[np.ndarray] = []
@@ -110,8 +118,11 @@ class Specialization:
         threads = 1 if self._is_small else get_num_threads()
         if threads > self._scratch_threads:
             self._make_scratch(threads)
-        self._control[1] = steps
-        run_on_threads(self._step, self._address, threads)
+        if holder is None:
+            self._control[0] = steps
+            run_on_threads(self._step, self._address, threads)
+        else:
+            self._run_holding(holder, steps, threads)
         del packed  # was read until here
         self.runs += 1
         if self._written or self._stale:
@@ -119,6 +130,28 @@ class Specialization:
         if self.runs == 1 and debug.level() >= 2:
             debug.show(self.explain())
         return results
+
+    # --- what is held between calls --------------------------------------------------------------------------------
+
+    def _make_holder(self) -> Holder | None:
+        """For the arrays that the step holds transposed; None if there are none, or other ones at each call."""
+        held = self.program.plan.held
+        if not held or not set(held).isdisjoint(self._slots):
+            return None
+        return Holder([self._arrays[slot] for slot in held], self._write_back)
+
+    def _run_holding(self, holder: Holder, steps: int, threads: int) -> None:
+        """Run steps on what is held, or on what the arrays hold themselves; then try to hold it."""
+        fresh = not holder.is_ahead
+        self._control[:] = steps, fresh, fresh
+        run_on_threads(self._step, self._address, threads)
+        if fresh:
+            holder.begin(_bindings)
+
+    def _write_back(self) -> None:
+        """Copy what is held into the arrays' buffers."""
+        self._control[:] = 0, False, True
+        run_on_threads(self._step, self._address, 1 if self._is_small else get_num_threads())
 
     def _bind(self, slots: Sequence[int]) -> None:
         """Point the table to the buffers that these slots' arrays hold now."""
@@ -190,6 +223,8 @@ class Specialization:
         """The kernels, with times measured on copies of the current buffers if the step has run."""
         from lamina.compiler.explain import describe
 
+        if self._holder is not None:
+            self._holder.give_back()  # to measure, the kernels run in the step's own memory
         seconds = self._measure() if self.runs else None
         threads = 1 if self.program.is_small else get_num_threads()
         return describe(self.program, self._names(), seconds, threads)
@@ -232,6 +267,11 @@ class Specialization:
                 run_on_threads(code, ctypes.addressof(frame), threads)
                 best[i] = min(best[i], time.perf_counter() - start)
         return best
+
+
+def _bindings() -> Counter[int]:
+    """How many references all specializations keep to each buffer, by the buffer's id."""
+    return Counter(id(buffer) for entry in list(_ALIVE) for buffer in entry._bound)
 
 
 def fill_template(template: Any, results: Sequence[np.ndarray]) -> Any:

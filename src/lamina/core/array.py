@@ -33,6 +33,12 @@ class Value(Protocol):
     def dtype(self) -> np.dtype: ...
 
 
+class Keeper(Protocol):
+    """What holds an array's contents for a while, see `lamina.compiler.holding`."""
+
+    def give_back(self) -> None: ...
+
+
 class StaleGradient:
     """Stands in a gradient's place after a compiled step that consumed the gradient without storing it.
 
@@ -76,9 +82,20 @@ class Array:
     ``_leaf``     its gradient and how to write it, once `attach_grad` was called; else None
     ``_writes``   counts the in-place writes to its memory, in a list of one number that all views of it share
     ``_view``     while tracing: what it is a view of
+    ``_keeper``   once a compiled step held its contents in a layout of its own: who gives them back
     """
 
-    __slots__ = ("__weakref__", "_context", "_data", "_index", "_leaf", "_node", "_view", "_writes")
+    __slots__ = (
+        "__weakref__",
+        "_context",
+        "_data",
+        "_index",
+        "_keeper",
+        "_leaf",
+        "_node",
+        "_view",
+        "_writes",
+    )
 
     _data: Value
     _context: Context
@@ -87,6 +104,7 @@ class Array:
     _leaf: Leaf | None
     _writes: list[int]
     _view: View | None
+    _keeper: Keeper
 
     def __init__(self, data: Value, context: Context) -> None:
         self._data = data

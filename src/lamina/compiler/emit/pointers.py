@@ -28,15 +28,19 @@ class Slot:
 class Layout:
     """The table of pointers that a compiled step gets, in this order:
 
-    control (int64 first step, int64 number of steps), the steps' numbers (8 bytes each), inputs, results, arena,
-    scratch. `strides` says by how many bytes an entry moves from one step to the next. `held` says where in the arena
-    inputs are held transposed.
+    control, the steps' numbers (8 bytes each), inputs, results, arena, scratch. `strides` says by how many bytes an
+    entry moves from one step to the next. `held` says where in the arena inputs are held transposed.
+
+    Control are three int64: the number of steps; whether the held inputs are copied into the arena before these steps,
+    and whether back into their buffers after them.
     """
 
     inputs: int
     results: int
     strides: tuple[int, ...]
     held: Mapping[int, int] = field(default_factory=dict[int, int])
+
+    STEPS, ENTERS, LEAVES = 0, 1, 2  # in control
 
     CONTROL = 0
     NUMBERS = 1

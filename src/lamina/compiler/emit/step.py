@@ -63,11 +63,10 @@ def _emit_steps(
 ) -> None:
     table = b.pointer_argument("arguments")
     control = b.load_pointer(table, Layout.CONTROL)
-    first = b.load(control, INDEX, 0)
-    last = b.add(first, b.load(control, INDEX, 1))
+    last = b.load(control, INDEX, Layout.STEPS)
     memory = [b.stack_slot(f"[{len(frame.slots)} x ptr]", 64) for frame in frames]
     _copy_held(b, graph, plan, layout, enters=True)
-    with b.loop(first, last) as step:
+    with b.loop(b.const(0), last) as step:
         entries = [b.load_pointer(table, entry) for entry in range(layout.entries)]
         for entry, stride in enumerate(layout.strides):
             if stride:
@@ -85,18 +84,21 @@ def _emit_steps(
 
 
 def _copy_held(b: Builder, graph: Graph, plan: Plan, layout: Layout, *, enters: bool) -> None:
-    """Transpose the held inputs from their buffers into the arena, or back."""
+    """Transpose the held inputs from their buffers into the arena, or back, where the caller asks for it."""
+    if not plan.held:
+        return
     table = b.pointer_argument("arguments")
-    arena = b.load_pointer(table, layout.arena)
-    for slot, offset in plan.held.items():
-        buffer = b.load_pointer(table, Layout.FIRST_INPUT + slot)
-        inside = b.offset(arena, offset, _BYTE)
-        rows, columns, dtype = _held_type(graph, slot)
-        source, destination = (buffer, inside) if enters else (inside, buffer)
-        shape = (rows, columns) if enters else (columns, rows)
-        name = _transposed_copy(*shape, dtype)
-        b.call(name, source, destination, b.argument("thread"), b.argument("threads"))
-    if plan.held:
+    control, arena = b.load_pointer(table, Layout.CONTROL), b.load_pointer(table, layout.arena)
+    wanted = b.load(control, INDEX, Layout.ENTERS if enters else Layout.LEAVES)
+    with b.if_(b.less(b.const(0), wanted)):
+        for slot, offset in plan.held.items():
+            buffer = b.load_pointer(table, Layout.FIRST_INPUT + slot)
+            inside = b.offset(arena, offset, _BYTE)
+            rows, columns, dtype = _held_type(graph, slot)
+            source, destination = (buffer, inside) if enters else (inside, buffer)
+            shape = (rows, columns) if enters else (columns, rows)
+            name = _transposed_copy(*shape, dtype)
+            b.call(name, source, destination, b.argument("thread"), b.argument("threads"))
         b.barrier()
 
 

@@ -1,0 +1,110 @@
+"""What a compiled step holds in a layout of its own from one call to the next, and gives back to whoever looks at it.
+
+See `hold_transposed` for which arrays these are, and docs/adr/held-transposed.md for why.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.core.array import Array
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["HOLDING", "Holder"]
+
+_RETRY_AFTER = 100  # calls, once an array's memory was found to be shared
+
+HOLDING = threading.RLock()
+"""Taken while arrays are held or given back, and while a step that holds arrays runs. One for all steps: a step that
+meets an array which another one holds has it given back, and with a lock each they could wait for each other."""
+
+if hasattr(os, "register_at_fork"):  # a child must not find it taken by a thread that stayed in the parent
+    os.register_at_fork(
+        before=HOLDING.acquire, after_in_parent=HOLDING.release, after_in_child=HOLDING.release
+    )
+
+
+class HeldArray(NDArray):
+    """An `NDArray` while its contents are held. Its `_data` is missing: whoever asks for it gets it up to date."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_data":
+            raise AttributeError(f"'NDArray' object has no attribute {name!r}")
+        self._keeper.give_back()
+        return self._data
+
+
+class Holder:
+    """Keeps some arrays in a compiled step's own layout between calls.
+
+    `write_back` copies the step's contents into the buffers. ``is_ahead``: whether they are newer than the buffers'.
+    """
+
+    def __init__(self, arrays: Sequence[Array], write_back: Callable[[], None]) -> None:
+        self._arrays, self._write_back = arrays, write_back
+        self._buffers: list[Any] = []
+        self._refusals = 0
+        self.is_ahead = False
+
+    def begin(self, bindings: Callable[[], Counter[int]]) -> None:
+        """Hold the arrays from now on, unless somebody could see their buffers without asking them.
+
+        The buffers must be up to date. `bindings` counts, by id, the references to buffers that compiled steps keep:
+        these are harmless, since a step asks the array first.
+        """
+        if self._refusals % _RETRY_AFTER == 0 and _are_alone(self._arrays, bindings()):
+            self._hold()
+        else:
+            self._refusals += 1
+
+    def _hold(self) -> None:
+        self._refusals = 0
+        self._buffers = [array._data for array in self._arrays]
+        for array in self._arrays:
+            array._keeper = self
+            array.__class__ = HeldArray
+            del array._data
+        self.is_ahead = True  # last, so that an interrupt before leaves buffers that are right
+
+    def give_back(self) -> None:
+        """Write the contents into the arrays' buffers, and leave the arrays to others."""
+        with HOLDING:
+            if self.is_ahead:
+                self._write_back()
+                self.is_ahead = False
+            for array, buffer in zip(self._arrays, self._buffers, strict=False):
+                array._data = buffer
+                array.__class__ = NDArray
+            self._buffers = []
+
+
+def _are_alone(arrays: Sequence[Array], known: Counter[int]) -> bool:
+    """Whether each array is the only way to its memory, but for `known` references to its buffer."""
+    return _COUNTS_REFERENCES and all(_is_alone(array, known) for array in arrays)
+
+
+_COUNTS_REFERENCES = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+_ALONE = 2  # what `getrefcount` says of an attribute's value that nothing else refers to: it counts its own argument
+
+
+def _is_alone(array: Array, known: Counter[int]) -> bool:
+    if type(array) is not NDArray:
+        return False
+    data: Any = (
+        array  # NumPy's attributes of `_data`; without a name for the buffer, which would be a reference
+    )
+    if sys.getrefcount(data._data) - known[id(data._data)] != _ALONE:
+        return False
+    if data._data.base is None:
+        return True
+    return isinstance(data._data.base, np.ndarray) and sys.getrefcount(data._data.base) == _ALONE
