@@ -227,3 +227,82 @@ def test_a_step_before_the_first_forward_names_the_parameter():
     trainer = gluon.Trainer(net.collect_params(), "sgd")
     with pytest.raises(gluon.DeferredInitializationError, match="'fc_weight'"):
         trainer.step(1)
+
+
+# --- hybridized networks: the updates are compiled, too -------------------------------------------------------------
+
+
+def _trained(active, change=None, make="adam", **settings):
+    """Weights after a few steps of a network that is hybridized or not; `change(trainer, t)` before step t."""
+    random = np.random.default_rng(0)
+    net = nn.HybridSequential()
+    net.add(nn.Dense(5, in_units=3, activation="relu"), nn.BatchNorm(in_channels=5), nn.Dense(1, in_units=5))
+    net.initialize()
+    for p in net.collect_params().values():
+        p.set_data(nd.array(random.normal(size=p.shape)))
+    net.hybridize(active)
+    trainer = gluon.Trainer(net.collect_params(), mx.optimizer.create(make, learning_rate=0.01, **settings))
+    loss_of = gluon.loss.L2Loss()
+    for t in range(6):
+        if change is not None:
+            change(trainer, t)
+        size = 4 + t % 2
+        x = nd.array(random.normal(size=(size, 3)))
+        with autograd.record():
+            loss = loss_of(net(x), nd.ones((size, 1)))
+        loss.backward()
+        trainer.step(size)
+    assert (trainer._compiled is not None) == active
+    return [p.data().asnumpy() for p in net.collect_params().values()]
+
+
+def _change_rate(trainer, t):
+    trainer.set_learning_rate(0.01 / (1 + t))
+
+
+def _change_decay(trainer, t):
+    trainer.optimizer.wd = 0.1 if t > 2 else 0.0
+
+
+def _change_multiplier(trainer, t):
+    trainer._params[0].wd_mult = float(t)
+
+
+@pytest.mark.parametrize("change", [None, _change_rate, _change_decay, _change_multiplier])
+def test_compiled_updates_are_the_eager_ones(change):
+    found, expected = _trained(True, change, wd=0.1), _trained(False, change, wd=0.1)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@mx.optimizer.register
+class _Counting(mx.optimizer.Optimizer):
+    """Written for MXNet: divides by the number of the update, which a compiled step cannot keep."""
+
+    def update(self, index, weight, grad, state):
+        self._update_count(index)
+        weight[:] = weight - self._get_lr(index) / self._index_update_count[index] * grad
+
+
+def test_an_optimizer_that_does_not_compile_updates_eagerly():
+    found, expected = _trained(True, make="_counting"), _trained(False, make="_counting")
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_compiled_updates_warn_of_stale_gradients_and_leave_gradients_readable():
+    net = nn.HybridSequential()
+    net.add(nn.Dense(2, in_units=2), nn.Dense(2, in_units=2))
+    net.initialize()
+    net.hybridize()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    with autograd.record():
+        loss = net[0](nd.ones((1, 2)))
+    loss.backward()
+    before = net[1].weight.data().asnumpy()
+    with pytest.warns(UserWarning, match="have not been written by backward"):
+        trainer.step(1)
+    np.testing.assert_array_equal(net[1].weight.data().asnumpy(), before)
+    np.testing.assert_array_equal(net[0].weight.grad().asnumpy(), np.ones((2, 2)))
+    with pytest.warns(UserWarning, match="have not been written by backward"):
+        trainer.step(1)

@@ -310,13 +310,15 @@ class HybridBlock(Block):
         self._compiled = None
 
     def hybridize(self, active: bool = True, **flags: Any) -> None:
-        """Compile this block (``active=False``: stop doing so); MXNet's further `flags` are accepted without
-        effect.
+        """Compile this block (``active=False``: stop doing so), and a `Trainer`'s updates of its parameters.
 
-        Inside another compiled function nothing more is needed: the whole is compiled together.
+        MXNet's further `flags` are accepted without effect. Inside another compiled function nothing more is needed:
+        the whole is compiled together.
         """
         self._active = active
         self._compiled = None
+        for parameter in self._reg_params.values():
+            parameter._is_hybridized = active
         super().hybridize(active, **flags)
 
     def cast(self, dtype: Any) -> None:
