@@ -232,7 +232,7 @@ def test_a_step_before_the_first_forward_names_the_parameter():
 # --- hybridized networks: the updates are compiled, too -------------------------------------------------------------
 
 
-def _trained(active, change=None, make="adam", **settings):
+def _trained(active, change=None, make=mx.optimizer.Adam, **settings):
     """Weights after a few steps of a network that is hybridized or not; `change(trainer, t)` before step t."""
     random = np.random.default_rng(0)
     net = nn.HybridSequential()
@@ -241,7 +241,7 @@ def _trained(active, change=None, make="adam", **settings):
     for p in net.collect_params().values():
         p.set_data(nd.array(random.normal(size=p.shape)))
     net.hybridize(active)
-    trainer = gluon.Trainer(net.collect_params(), mx.optimizer.create(make, learning_rate=0.01, **settings))
+    trainer = gluon.Trainer(net.collect_params(), make(learning_rate=0.01, **settings))
     loss_of = gluon.loss.L2Loss()
     for t in range(6):
         if change is not None:
@@ -275,7 +275,6 @@ def test_compiled_updates_are_the_eager_ones(change):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@mx.optimizer.register
 class _Counting(mx.optimizer.Optimizer):
     """Written for MXNet: divides by the number of the update, which a compiled step cannot keep."""
 
@@ -285,7 +284,7 @@ class _Counting(mx.optimizer.Optimizer):
 
 
 def test_an_optimizer_that_does_not_compile_updates_eagerly():
-    found, expected = _trained(True, make="_counting"), _trained(False, make="_counting")
+    found, expected = _trained(True, make=_Counting), _trained(False, make=_Counting)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
