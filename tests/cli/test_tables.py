@@ -14,6 +14,7 @@ import pytest
 
 import lamina
 from lamina.cli import main
+from lamina.io.files import load_tensors
 
 QUICK = ("--preset", "fast", "--epochs", "2", "--hidden", "8")
 rng = np.random.default_rng(0)
@@ -219,6 +220,91 @@ def test_ctrl_c_keeps_the_best_epoch(tmp_path, folder, cli, monkeypatch, press):
     assert model.predict(PEOPLE.drop("income")).shape == (N,)
     assert model.best_validation_score_ == max(epoch["validation_score"] for epoch in epochs)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """A checkpoint after each epoch."""
+    from lamina.tabular import checkpoint
+
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "_COST", float("inf"))
+
+
+KILLED = """
+import os, signal, sys
+from lamina.cli import main
+from lamina.cli.table_progress import TableProgress
+from lamina.tabular import checkpoint
+checkpoint._SECONDS, checkpoint._COST = 0.0, float("inf")
+TableProgress.on_epoch = lambda self, epoch: os.kill(os.getpid(), signal.SIGKILL) if epoch.number == 5 else None
+main(sys.argv[1:])
+"""
+LONGER = ("-t", "income", "--epochs", "8", "--hidden", "8", "--seed", "3")
+
+
+def _assert_same_networks(one, other):
+    expected, _ = load_tensors(one / "model.safetensors")
+    for name, array in load_tensors(other / "model.safetensors")[0].items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
+def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
+    data, run = folder / "people.csv", tmp_path / "killed"
+    command = [sys.executable, "-c", KILLED, "train", data, *LONGER, "-o", run]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert os.listdir(run) == ["checkpoint.safetensors"]
+    assert cli("train", data, *LONGER, "-o", tmp_path / "whole", "--quiet")[0] == 0
+    for command in ("inspect", "evaluate", "predict"):
+        code, _, err = cli(command, run, *([] if command == "inspect" else [data]))
+        assert (
+            code == 2
+            and f"{run} holds an unfinished run: continue it with lamina train --resume {run}" in err
+        )
+    begun, same = ("train", "--resume", run), "it can't change"
+    for arguments, message in [
+        (("train", data, *LONGER, "-o", run), f"or continue that run with --resume {run}"),
+        ((*begun, "-o", tmp_path / "other"), "leave --out away"),
+        ((*begun, "--epochs", "9"), f"the run was begun with --epochs 8; {same}"),
+        ((*begun, "--lr", "1"), f"the run was begun with no --lr; {same}"),
+        ((*begun, "--hidden", "9"), f"the run was begun with --hidden 8; {same}"),
+        ((*begun, "--drop", "age"), f"the run was begun with no --kind or --drop; {same}"),
+        ((*begun, "--delimiter", ";"), f"the run was begun with no --delimiter; {same}"),
+        (("train", "--resume", folder / "classes"), "is complete; to train again, give another --out"),
+        (("train", "--resume", tmp_path), "holds no run"),
+        (("train", "--resume", tmp_path / "absent"), "there is no run"),
+        (("train", "--target", "income"), "name the table to train on, or with --resume the run to continue"),
+    ]:
+        code, out, err = cli(*arguments)
+        assert (code, out) == (2, "") and message in err and err.count("\n") == 1
+    assert os.listdir(run) == ["checkpoint.safetensors"]
+    code, out, err = cli("train", "--resume", run, "--seed", "3")
+    assert code == 0 and f"{run} goes on after 4 epochs" in err and "8 epochs in" in out
+    assert sorted(os.listdir(run)) == sorted(os.listdir(tmp_path / "whole"))
+    _assert_same_networks(tmp_path / "whole", run)
+    assert "is complete" in cli("train", "--resume", run)[2]
+
+
+def test_a_run_that_ctrl_c_ended_goes_on(tmp_path, folder, cli, monkeypatch, often):
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        _interrupt_after(4, patched, signal.SIGINT)
+        code, _, err = cli("train", folder / "people.csv", *LONGER, "-o", run)
+    assert code == 130 and f"continue with: lamina train --resume {run}" in err
+    assert cli("evaluate", run, folder / "people.csv")[0] == 0
+    code, out, _ = cli("train", "--resume", run, folder / "people.csv", "--quiet")
+    assert (code, out) == (0, f"{run}\n")
+    assert not (run / "checkpoint.safetensors").exists()
+    assert cli("train", folder / "people.csv", *LONGER, "-o", tmp_path / "whole", "--quiet")[0] == 0
+    _assert_same_networks(tmp_path / "whole", run)
+
+
+def test_ctrl_c_before_the_first_checkpoint_leaves_nothing_to_go_on_from(tmp_path, folder, cli, monkeypatch):
+    _interrupt_after(2, monkeypatch, signal.SIGINT)
+    code, _, err = cli("train", folder / "people.csv", *LONGER, "-o", tmp_path / "run")
+    assert code == 130 and "--resume" not in err
+    code, _, err = cli("train", "--resume", tmp_path / "run")
+    assert code == 2 and "was interrupted before there was a checkpoint to go on from; train anew" in err
 
 
 def test_ctrl_c_while_the_folder_is_written_leaves_nothing(tmp_path, folder, cli, monkeypatch):

@@ -1,9 +1,13 @@
-"""The training step: what happens to a parameter that has no gradient."""
+"""The training: steps, and a state from which it goes on."""
+
+import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from lamina import nd
+import lamina
+from lamina import MLPRegressor, nd
 from lamina.estimators.engine import Data, Optimization, Trainer
 from lamina.estimators.initialize import build_network
 from lamina.estimators.network import Architecture, Ensemble
@@ -24,3 +28,97 @@ def test_weight_decay_counts_the_factor_on_the_learning_rate_twice():
     for name, factor in factors.items():
         shrunk = before[name] * (1 - 0.1 * 0.02 * factor**2)
         assert network[name].asnumpy() == pytest.approx(shrunk, rel=1e-6)
+
+
+rng = np.random.default_rng(3)
+ROWS = Data(
+    rng.normal(size=(150, 3)).astype(np.float32),
+    rng.integers(0, 5, (150, 1)).astype(np.int32),
+    rng.normal(size=(150, 1)).astype(np.float32),
+    rows=np.arange(0, 150, 2, dtype=np.int32),
+)
+HELD_OUT = dataclasses.replace(ROWS, rows=np.arange(1, 150, 2, dtype=np.int32))
+PARTS = Architecture(numbers=2, inputs=3, cardinalities=(5,), outputs=1, hidden=(8, 8), pieces=2)
+
+
+def _trainer(parts=PARTS, **plan):
+    """A training from the start, with randomness of all kinds."""
+    source = np.random.default_rng(7)
+    network = Ensemble([build_network(parts, ROWS, source) for _ in range(2)])
+    lamina.random.seed(11)
+
+    def loss(outputs, target):
+        return nd.sum((outputs - target) ** 2, axis=1)
+
+    return Trainer(network, loss, Optimization(epochs=6, batch_size=16, rate=0.05, **plan), source)
+
+
+def _judge(outputs):
+    return -float(np.mean((outputs - HELD_OUT.target[HELD_OUT.rows]) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("solver", "parts"),
+    [("adam", PARTS), ("sgd", dataclasses.replace(PARTS, normalization="batch", dropout=0.5))],
+)
+@pytest.mark.parametrize("done", [1, 6])
+def test_a_restored_training_goes_on_to_the_same_bits(solver, parts, done):
+    plan = {"solver": solver, "patience": 5, "drop_last": False}
+    whole = _trainer(parts, **plan)
+    epochs = list(whole.run(ROWS, HELD_OUT, _judge))
+    broken = _trainer(parts, **plan)
+    for epoch in broken.run(ROWS, HELD_OUT, _judge):
+        if epoch.number == done:
+            break
+    arrays, position = broken.state()
+    resumed = _trainer(parts, **plan)
+    resumed.restore(arrays, json.loads(json.dumps(position)))
+    assert len(resumed.past) == done
+    list(resumed.run(ROWS, HELD_OUT, _judge))
+    assert [(e.number, e.loss, e.score, e.is_best) for e in resumed.past] == [
+        (e.number, e.loss, e.score, e.is_best) for e in epochs
+    ]
+    seconds = [epoch.seconds for epoch in resumed.past]
+    assert seconds == sorted(seconds)
+    for name, array in whole.network.state().items():
+        np.testing.assert_array_equal(resumed.network.state()[name], array, err_msg=name)
+
+
+def test_a_restored_training_stops_where_the_whole_one_does():
+    plan = {"patience": 1, "tolerance": 1e9}
+    whole, resumed = _trainer(**plan), _trainer(**plan)
+    epochs = list(whole.run(ROWS, HELD_OUT, _judge))
+    assert len(epochs) == 2  # the first is better than none, the second not by the tolerance
+    resumed.restore(*whole.state())
+    assert not list(resumed.run(ROWS, HELD_OUT, _judge)) and len(resumed.past) == 2
+
+
+def test_a_state_of_another_training_is_refused():
+    trainer = _trainer()
+    list(trainer.run(ROWS))
+    other = _trainer(dataclasses.replace(PARTS, hidden=(8, 9)))
+    with pytest.raises(ValueError, match="another network"):
+        other.restore(*trainer.state())
+    arrays, position = trainer.state()
+    with pytest.raises(KeyError):
+        _trainer().restore(arrays, {name: value for name, value in position.items() if name != "past"})
+
+
+def test_a_fingerprint_depends_on_all_parts_of_the_data():
+    found = {ROWS.fingerprint(), HELD_OUT.fingerprint()}
+    for name in ("numeric", "codes", "target"):
+        changed = getattr(ROWS, name).copy()
+        changed[-1, 0] += 1
+        found.add(dataclasses.replace(ROWS, **{name: changed}).fingerprint())
+    found.add(dataclasses.replace(ROWS, weights=np.ones(150, np.float32)).fingerprint())
+    found.add(dataclasses.replace(ROWS, codes=np.zeros((150, 0), np.int32)).fingerprint())
+    assert len(found) == 7
+    assert dataclasses.replace(ROWS, target=ROWS.target.copy()).fingerprint() == ROWS.fingerprint()
+
+
+def test_adam_goes_on_from_one_partial_fit_to_the_next():
+    """With a gradient that stays the same, each step of Adam is the learning rate (Kingma and Ba, 2015)."""
+    model = MLPRegressor((), preset="sklearn", learning_rate_init=0.01, loss=lambda outputs, _: outputs[:, 0])
+    X, y = np.zeros((8, 1)), np.arange(8.0)
+    found = [float(model.partial_fit(X, y).intercepts_[0][0]) for _ in range(4)]
+    np.testing.assert_allclose(np.diff(found), -0.01, rtol=1e-4)

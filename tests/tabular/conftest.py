@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lamina.tabular.checkpoint import Checkpoints
 from lamina.tabular.data import Request, prepare
 from lamina.tabular.training import train
 
@@ -29,7 +30,7 @@ def trained_on(tmp_path_factory):
         other = "name" if target == "number" else "number"
         request = Request((str(file),), target, kinds={other: "drop"}, preset="fast", hidden=(16,), **asked)
         prepared = prepare(request)
-        return request, prepared, train(prepared, request)
+        return request, prepared, train(prepared, Checkpoints(request, None))
 
     known = {target: run(target) for target in ("number", "name")}
     return lambda target: known[target]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -235,12 +236,17 @@ class BaseMLP(BaseEstimator):
         reporter = self._reporter(plan)
         trainer = Trainer(self._network, self._loss_function(settings), plan, rng, reporter.on_step)
         judge = None if held_out is None else self._judge(held_out)
+        checkpoints: Any = vars(self).get("_checkpoints")  # of the command line
+        if checkpoints is not None:
+            checkpoints.begin(trainer, (train, held_out))
         stopped = False
         try:
             with reporter:
-                for epoch in trainer.run(train, held_out, judge):
+                for epoch in itertools.chain(tuple(trainer.past), trainer.run(train, held_out, judge)):
                     self._note(epoch, len(train))
                     reporter.on_epoch(epoch)
+                    if checkpoints is not None:
+                        checkpoints.after_epoch(trainer, (train, held_out))
                     if any(callback(self, epoch) for callback in _as_list(self.callbacks)):
                         stopped = True
                         break

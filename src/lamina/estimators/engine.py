@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy as np
 import lamina
 from lamina import autograd, nd
 from lamina.core.state import call_each_step
-from lamina.errors import LaminaError
+from lamina.errors import NonFiniteLossError
 from lamina.estimators.losses import Loss
-from lamina.estimators.network import Ensemble
+from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.schedules import SCHEDULES
+from lamina.nd import random
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["Data", "Epoch", "Optimization", "Trainer", "outputs_of"]
@@ -49,6 +51,14 @@ class Data:
     def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
         """What picks the rows that count, or some of them, out of the arrays."""
         return slice(begin, end) if self.rows is None else self.rows[begin:end]
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of all of it, by which the same data is known again."""
+        digest = hashlib.sha256()
+        for part in (self.numeric, self.codes, self.target, self.weights, self.rows):
+            digest.update(b"none" if part is None else f"{part.dtype}{part.shape}".encode())
+            digest.update(b"" if part is None else np.ascontiguousarray(part).data)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,9 @@ class Epoch:
 class Trainer:
     """Trains an ensemble's networks on the same batches; iterate over `run` to get an `Epoch` after each.
 
-    `score` judges outputs on validation data: higher is better.
+    `score` judges outputs on validation data: higher is better. `past` are the epochs done; after each of them, `state`
+    gives all that the rest of the training depends on, and `restore` has another trainer of the same settings go on
+    from there to the same bits.
     """
 
     def __init__(
@@ -107,8 +119,10 @@ class Trainer:
         self.network, self.loss, self.optimization = network, loss, optimization
         self._rng = rng
         self._progress = progress
+        self.past: list[Epoch] = []
         self._steps_done = 0
         self._steps_total = 1
+        self._without_improvement = 0
         self._moments = {
             name: (nd.zeros(w.array.shape), nd.zeros(w.array.shape)) for name, w in network.weights.items()
         }
@@ -127,27 +141,29 @@ class Trainer:
         score: Callable[[np.ndarray], float] | None = None,
         epochs: int | None = None,
     ) -> Iterator[Epoch]:
-        """Train, yielding after each epoch. The best epoch's parameters (ties: the last) are in the network at the
-        end, if there is validation data; also when the loop is left early, through `restore_best`."""
+        """Train so many more epochs, or to the last, yielding after each. The best epoch's parameters (ties: the last)
+        are in the network at the end, if there is validation data; also when the loop is left early, through
+        `restore_best`."""
         plan = self.optimization
-        epochs = plan.epochs if epochs is None else epochs
+        epochs = plan.epochs - len(self.past) if epochs is None else epochs
         arrays = _as_arrays(data)
         batch = min(plan.batch_size, len(data))
         per_epoch = max(len(data) // batch, 1) if plan.drop_last else -(-len(data) // batch)
-        self._steps_total = max(epochs * per_epoch, 1)
-        self._steps_done = 0
-        start = time.perf_counter()
-        without_improvement = 0
-        for number in range(1, epochs + 1):
+        self._steps_total = max(self._steps_done + epochs * per_epoch, 1)
+        start = time.perf_counter() - (self.past[-1].seconds if self.past else 0.0)
+        patience = np.inf if plan.patience is None else plan.patience
+        for _ in range(epochs):
+            if self._without_improvement >= patience:
+                break
+            number = len(self.past) + 1
             loss = self._epoch(data, arrays, batch, number)
             value = (
                 None if validation is None or score is None else score(outputs_of(self.network, validation))
             )
-            improved = self._note_best(number, loss, value)
-            without_improvement = 0 if improved else without_improvement + 1
-            yield Epoch(number, loss, value, self.best_epoch == number, time.perf_counter() - start)
-            if plan.patience is not None and without_improvement >= plan.patience:
-                break
+            self._note_best(number, loss, value)
+            seconds = time.perf_counter() - start
+            self.past.append(Epoch(number, loss, value, self.best_epoch == number, seconds))
+            yield self.past[-1]
         if validation is not None:
             self.restore_best()
 
@@ -155,6 +171,43 @@ class Trainer:
         """Put the best epoch's parameters back."""
         if self.best_state is not None:
             self.network.load_state(self.best_state)
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """All that the training goes on from, as of the last whole epoch: arrays, and what JSON can hold."""
+        arrays = {f"network.{name}": x for name, x in self.network.state().items()}
+        for name, moments in self._moments.items():
+            arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
+        arrays |= {f"best.{name}": x for name, x in (self.best_state or {}).items()}
+        return arrays, {
+            "past": [asdict(epoch) for epoch in self.past],
+            "steps": self._steps_done,
+            "without_improvement": self._without_improvement,
+            "best": [self.best_epoch, self.best_score, self.best_loss],
+            "shuffling": self._rng.bit_generator.state,
+            "random": random.source.position(),
+        }
+
+    def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+        """Go on from a `state`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not one of a training of these settings.
+        """
+        best = part_of(arrays, "best.")
+        expected, _ = self.state()
+        expected |= {f"best.{name}": x for name, x in self.network.state().items() if best}
+        if {name: x.shape for name, x in arrays.items()} != {name: x.shape for name, x in expected.items()}:
+            raise ValueError("its arrays are those of another network")
+        self.network.load_state(part_of(arrays, "network."))
+        for name, moments in self._moments.items():
+            for i, moment in enumerate(moments):
+                moment[:] = arrays[f"moment{i}.{name}"]
+        self.best_state = best or None
+        self.best_epoch, self.best_score, self.best_loss = position["best"]
+        self.past = [Epoch(**epoch) for epoch in position["past"]]
+        self._steps_done, self._without_improvement = position["steps"], position["without_improvement"]
+        self._rng.bit_generator.state = position["shuffling"]
+        random.source.go_to(*position["random"])
 
     def _epoch(self, data: Data, arrays: list[NDArray], batch: int, number: int) -> float:
         order = data.shuffled(self._rng)
@@ -168,7 +221,7 @@ class Trainer:
             rows += len(rest)
         loss = total / max(rows, 1) + self._penalty(batch)
         if not np.isfinite(loss):
-            raise LaminaError(
+            raise NonFiniteLossError(
                 f"the training loss became {loss} in epoch {number}; lower learning_rate_init "
                 f"(now {self.optimization.rate:g}) or check the data for extreme values"
             )
@@ -191,21 +244,20 @@ class Trainer:
         assert self._progress is not None
         self._progress(epoch, done, of)
 
-    def _note_best(self, number: int, loss: float, value: float | None) -> bool:
-        """Remember the best epoch; whether this one improved by more than the tolerance."""
+    def _note_best(self, number: int, loss: float, value: float | None) -> None:
+        """Remember the best epoch, and for how many epochs none improved by more than the tolerance."""
         tolerance = self.optimization.tolerance
         if value is None:
             improved = loss < self.best_loss - tolerance
-            self.best_loss = min(loss, self.best_loss)
             if improved:
                 self.best_epoch = number
-            return improved
-        improved = value > self.best_score + tolerance
+        else:
+            improved = value > self.best_score + tolerance
+            if value >= self.best_score:
+                self.best_score, self.best_epoch = value, number
+                self.best_state = self.network.state()
         self.best_loss = min(loss, self.best_loss)
-        if value >= self.best_score:
-            self.best_score, self.best_epoch = value, number
-            self.best_state = self.network.state()
-        return improved
+        self._without_improvement = 0 if improved else self._without_improvement + 1
 
     # --- the step ------------------------------------------------------------------------------------------------
 

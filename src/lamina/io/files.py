@@ -12,7 +12,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.io.aside import aside
 
-__all__ = ["atomic_write", "load_tensors", "naming", "save_tensors"]
+__all__ = ["atomic_write", "load_tensors", "naming", "save_tensors", "sync_folder"]
 
 
 @contextmanager
@@ -73,10 +73,10 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
         if target.exists():
             shutil.copymode(target, hidden)
         os.replace(hidden, target)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut, on systems where a folder can be synced."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -59,21 +59,28 @@ class _Source:
             self.stream += 1
             return self.stream - 1
 
+    def position(self) -> tuple[int, int]:
+        """The seed and the next stream: all that later numbers depend on."""
+        with self.lock:
+            return self.seed, self.stream
 
-_source = _Source()
+    def go_to(self, seed: int, stream: int) -> None:
+        """Go on as from that position."""
+        with self.lock:
+            self.seed, self.stream = seed, stream
+
+
+source = _Source()
 
 
 def seed(seed_state: int, ctx: Any = "all") -> None:
     """Start all random streams anew from this seed."""
-    with _source.lock:
-        _source.seed, _source.stream = int(seed_state), 0
+    source.go_to(int(seed_state), 0)
 
 
 def _stream() -> tuple[float, float]:
     """The seed and a fresh stream: numbers that a compiled step asks for anew each time."""
-    return call_each_step(lambda: _source.seed, integer=True), call_each_step(
-        _source.next_stream, integer=True
-    )
+    return call_each_step(lambda: source.seed, integer=True), call_each_step(source.next_stream, integer=True)
 
 
 def _unit(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Part", "Prepared", "Request", "aligned", "class_values", "known_rows", "prepare", "target_of"]
 
 _FEWEST_TO_DIVIDE = 10
+_IMAGE_LABEL = "label"
+_COLLECTIONS = ("missing", "as_text")  # of the options
 _TEST_SHARE = 0.2
 _VALIDATION_SHARE = {"default": 0.16, "fast": 0.08, "sklearn": 0.08}
 
@@ -58,6 +61,28 @@ class Request:
     learning_rate: float | None = None
     seed: int = 0
     options: ReadOptions = field(default_factory=ReadOptions)
+
+    @property
+    def run_name(self) -> str:
+        """What its folder is called, but for a number."""
+        return re.sub(r"[^\w.-]+", "_", self.target or _IMAGE_LABEL).strip("._") or "run"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        asked = asdict(self)
+        asked["options"] |= {name: list(getattr(self.options, name)) for name in _COLLECTIONS}
+        return asked | {"kinds": dict(self.kinds)}
+
+    @classmethod
+    def from_dict(cls, asked: Mapping[str, Any]) -> Request:
+        """What `to_dict` made; raises `KeyError` or `TypeError` where it did not."""
+        fields: dict[str, Any] = dict(asked)
+        fields["data"] = tuple(fields["data"])
+        fields["hidden"] = None if fields["hidden"] is None else tuple(fields["hidden"])
+        options: dict[str, Any] = dict(fields["options"])
+        options |= {name: tuple(options[name]) for name in _COLLECTIONS}
+        fields["options"] = ReadOptions(**options)
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -164,8 +189,8 @@ def _filled(parts: Mapping[str, Part], name: str) -> Part | None:
 def _target_name(request: Request, columns: Sequence[str]) -> str:
     if request.target is not None:
         return request.target
-    if "label" in columns and columns[0] == "pixel_0":
-        return "label"
+    if _IMAGE_LABEL in columns and columns[0] == "pixel_0":
+        return _IMAGE_LABEL
     raise DataError(
         f"which column is to be predicted? Name it with --target; the table has {listed(columns, limit=20)}"
     )

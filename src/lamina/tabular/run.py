@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Any
 
 from lamina.errors import MissingPackageError
 from lamina.table.messages import DataWarning, warn
+from lamina.tabular.checkpoint import Checkpoints
 from lamina.tabular.data import Prepared, Request
 from lamina.tabular.importance import permutation_importance
 from lamina.tabular.measure import measure
 from lamina.tabular.report import Findings, report_page
-from lamina.tabular.run_folder import save_run, write_run
+from lamina.tabular.run_folder import save_run
 from lamina.tabular.training import Trained
 
 __all__ = ["Run", "complete"]
@@ -28,13 +28,14 @@ class Run:
     results: dict[str, Any]
 
 
-def complete(prepared: Prepared, request: Request, trained: Trained, out: Path | None) -> Run:
-    """Measure a trained network and write its folder; see `run_folder.write_run` for `out`.
+def complete(prepared: Prepared, trained: Trained, checkpoints: Checkpoints) -> Run:
+    """Measure a trained network and write its folder.
 
     Raises:
-        LaminaError: `out` is taken.
+        LaminaError: the folder is taken.
         OSError: the folder cannot be written.
     """
+    request = checkpoints.request
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # held-out rows may have values that no training row has
         measured = measure(trained.model, prepared)
@@ -47,8 +48,7 @@ def complete(prepared: Prepared, request: Request, trained: Trained, out: Path |
         save_run(folder, trained.model, settings, results, trained.history)
         (folder / "report.html").write_text(_page(findings), "utf-8")
 
-    name = re.sub(r"[^\w.-]+", "_", prepared.target.name).strip("._") or "run"
-    return Run(write_run(out, name, fill), results)
+    return Run(checkpoints.complete(fill, finished=not trained.interrupted), results)
 
 
 def _page(findings: Findings) -> str:
@@ -79,9 +79,6 @@ def _results(prepared: Prepared, trained: Trained, measured: Any, importance: An
 def _settings(request: Request, trained: Trained) -> dict[str, Any]:
     from lamina import __version__
 
-    asked = asdict(request)
-    asked["kinds"] = dict(request.kinds)
-    asked["options"] = {**asked["options"], "missing": list(request.options.missing)}
     resolved = trained.model.estimator._resolved()
     resolved |= {"max_iter": trained.most_epochs, "column_kinds": None}
-    return {"lamina": __version__, **asked, "resolved": resolved}
+    return {"lamina": __version__, **request.to_dict(), "resolved": resolved}

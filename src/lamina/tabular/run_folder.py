@@ -11,11 +11,17 @@ from typing import Any
 
 from lamina.errors import DataError, LaminaError
 from lamina.io.aside import aside
-from lamina.io.files import load_tensors, naming
+from lamina.io.files import load_tensors, naming, sync_folder
 from lamina.table.schema import Schema
 from lamina.tabular.model import TableModel
 
-__all__ = ["is_table_run", "open_run", "require_free", "save_run", "write_run"]
+__all__ = [
+    "CHECKPOINT", "add_to_run", "is_table_run", "open_run", "require_free", "require_unfinished", "save_run",
+    "write_run",
+]  # fmt: skip
+
+CHECKPOINT = "checkpoint.safetensors"
+"""In the folder of a run that is not finished: what it goes on from."""
 
 _MODEL = "model.safetensors"
 _ASIDE = ".lamina-run-"
@@ -32,8 +38,28 @@ def require_free(out: Path | None) -> None:
     if not out.is_dir():
         raise LaminaError(f"{out} is a file; --out needs a folder")
     if any(out.iterdir()):
+        if (out / CHECKPOINT).exists():
+            raise LaminaError(
+                f"{out} holds an unfinished run; choose another --out, or continue that run with --resume {out}"
+            )
         what = "holds a run already" if (out / _MODEL).exists() else "is not empty"
         raise LaminaError(f"{out} {what}; choose another --out")
+
+
+def require_unfinished(folder: Path) -> None:
+    """Raise if there is no run to go on with.
+
+    Raises:
+        LaminaError: no run is there, it is complete, or nothing was saved to go on from.
+    """
+    if (folder / CHECKPOINT).is_file():
+        return
+    _, details = open_run(folder)
+    if details["results"]["interrupted"]:
+        raise LaminaError(f"{folder} was interrupted before there was a checkpoint to go on from; train anew")
+    raise LaminaError(
+        f"the run in {folder} is complete; to train again, give another --out instead of --resume"
+    )
 
 
 def write_run(out: Path | None, name: str, fill: Callable[[Path], None]) -> Path:
@@ -47,7 +73,9 @@ def write_run(out: Path | None, name: str, fill: Callable[[Path], None]) -> Path
         parent.mkdir(parents=True, exist_ok=True)
         with naming(parent / name if out is None else out), aside(parent, _ASIDE, Path.mkdir) as folder:
             fill(folder)
-            return _named(folder, out, parent / name)
+            named = _named(folder, out, parent / name)
+        sync_folder(parent)
+        return named
     except BaseException:
         for folder in made:
             with suppress(OSError):  # not made, or another run is in it now
@@ -73,6 +101,19 @@ def _named(filled: Path, out: Path | None, pattern: Path) -> Path:
             else:
                 return path
         number += 1
+
+
+def add_to_run(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Put the files that `fill` makes into a run's folder; the model, by which the run is known, comes last.
+
+    If `fill` raises, nothing has changed.
+    """
+    with naming(folder), aside(folder, _ASIDE, Path.mkdir) as filled:
+        fill(filled)
+        for path in sorted(filled.iterdir(), key=lambda path: path.name == _MODEL):
+            os.replace(path, folder / path.name)
+        filled.rmdir()
+    sync_folder(folder)
 
 
 def save_run(
@@ -104,6 +145,8 @@ def is_table_run(path: Path) -> bool:
     """Whether a folder holds a run on a table, or a model file is of one; False too if there is no run."""
     from safetensors import SafetensorError, safe_open
 
+    if (path / CHECKPOINT).is_file():
+        return True
     try:
         with safe_open(_model_file(path), framework="numpy") as file:
             return "table" in (file.metadata() or {})
@@ -124,6 +167,8 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
 
     file = _model_file(path)
     if not file.is_file():
+        if (path / CHECKPOINT).is_file():
+            raise DataError(f"{path} holds an unfinished run: continue it with lamina train --resume {path}")
         raise DataError(
             f"{path} holds no run: there is no {_MODEL} in it" if path.is_dir() else f"there is no run {path}"
         )

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from lamina.errors import LaminaError
+from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.table.kinds import Choice
 from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
+from lamina.tabular.checkpoint import NOT_SAVED, Checkpoints
 from lamina.tabular.data import Part, Prepared, Request, class_values, known_rows
 from lamina.tabular.model import TableModel
 
@@ -44,12 +45,14 @@ class Trained:
     most_epochs: int
 
 
-def train(prepared: Prepared, request: Request, display: Callable[[int], Any] | None = None) -> Trained:
-    """Train.
+def train(
+    prepared: Prepared, checkpoints: Checkpoints, display: Callable[[int], Any] | None = None
+) -> Trained:
+    """Train, from the start or from where an earlier run was.
 
     Args:
         prepared: the table.
-        request: preset, epochs, layers, learning rate, seed.
+        checkpoints: what was asked for (preset, epochs, layers, learning rate, seed), and where the state is saved.
         display: makes what shows the progress, from the greatest number of epochs; see `lamina.estimators.report`.
 
     Raises:
@@ -63,18 +66,25 @@ def train(prepared: Prepared, request: Request, display: Callable[[int], Any] | 
         most.append(epochs)
         return _Recorder(history, display(epochs) if display else None)
 
-    estimator = _estimator(prepared, request, recorder)
+    estimator = _estimator(prepared, checkpoints.request, recorder)
+    estimator._checkpoints = checkpoints
     start, interrupted = time.perf_counter(), False
+    if checkpoints.past:
+        start -= checkpoints.past[-1].seconds
     try:
         _fit(estimator, prepared)
     except KeyboardInterrupt:
         if not history:
             raise
         interrupted = True
+    except NonFiniteLossError:
+        checkpoints.discard()  # from there it would diverge again
+        raise
     except ValueError as error:
         if isinstance(error, LaminaError):
             raise
         raise LaminaError(str(error)) from error
+    del estimator._checkpoints
     estimator.set_params(verbose=False)
     model = TableModel(estimator, _schema(estimator, prepared))
     best = len(history) if prepared.validation is None else estimator.best_epoch_
@@ -146,7 +156,8 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
         part = known_rows(prepared.validation)
         validation = (part.frame.drop(target), _values(part, prepared))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # the whole table was warned about already
+        # The whole table was warned about already.
+        warnings.filterwarnings("ignore", f"(?!{NOT_SAVED})", DataWarning)
         estimator.fit(
             prepared.train.frame.drop(target), _values(prepared.train, prepared), eval_set=validation
         )
