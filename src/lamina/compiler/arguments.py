@@ -10,7 +10,7 @@ import numpy as np
 from lamina.core.array import Array
 from lamina.errors import TraceError
 
-__all__ = ["Arguments", "Overlap", "Signature", "rebuild", "sequence_like"]
+__all__ = ["Arguments", "Overlap", "Signature", "contents", "rebuild", "same_contents", "sequence_like"]
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
@@ -22,14 +22,16 @@ class Arguments:
 
     ``arrays``   the array arguments in order
     ``numbers``  the Python numbers in order
+    ``others``   what is neither, nor a container of them
     ``key``      shapes, dtypes, the other arguments' values, and which arguments are the same array
     """
 
-    __slots__ = ("arrays", "key", "numbers")
+    __slots__ = ("arrays", "key", "numbers", "others")
 
     def __init__(self, values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> None:
         self.arrays: list[Array] = []
         self.numbers: list[float] = []
+        self.others: list[Any] = []
         parts: list[Any] = []
         for position, value in enumerate(values):
             self._take(value, parts, position in fixed, closure)
@@ -47,7 +49,7 @@ class Arguments:
             parts.append((type(value), value))
         elif isinstance(value, int | float | np.number):
             if fixed:
-                parts.append((type(value), value))
+                parts.append((type(value), repr(value)))  # -0.0 is not 0.0, and nan is nan
             else:
                 self.numbers.append(value)  # pyright: ignore[reportArgumentType]
                 parts.append(int if isinstance(value, int | np.integer) else float)
@@ -61,6 +63,7 @@ class Arguments:
                 self._take(x, parts, fixed, closure)
         else:
             parts.append(_identity(value))
+            self.others.append(value)
 
 
 class Signature:
@@ -142,6 +145,27 @@ def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[A
     if isinstance(value, dict):
         return {k: rebuild(v, on_array, on_number) for k, v in value.items()}
     return value
+
+
+def contents(value: Any) -> list[tuple[Any, Any]]:
+    """Every list and dictionary in `value`, with a copy, so that `same_contents` can tell whether it was changed."""
+    found: list[tuple[Any, Any]] = []
+    if isinstance(value, list | dict):
+        found.append((value, value.copy()))
+    if isinstance(value, list | tuple | dict):
+        for x in value.values() if isinstance(value, dict) else value:
+            found += contents(x)
+    return found
+
+
+def same_contents(before: list[tuple[Any, Any]]) -> bool:
+    """Whether lists and dictionaries hold the objects that they held."""
+    return all(_items(now) == _items(copy) for now, copy in before)
+
+
+def _items(container: Any) -> list[Any]:
+    items = list(container.items()) if isinstance(container, dict) else list(enumerate(container))
+    return [(key, id(value)) for key, value in items]
 
 
 def sequence_like(original: Any, items: list[Any]) -> Any:

@@ -54,9 +54,9 @@ def _stacked(entry: Any, chunks: list[list[np.ndarray]]) -> Any:
     count = len(entry.program.graph.results)
     if not chunks:
         empty = [np.empty((0, *n.shape), n.dtype) for n in entry.program.graph.results]
-        return fill_template(entry.captured.result, empty)
+        return fill_template(entry.captured.result, empty, ())
     whole = [np.concatenate([chunk[i] for chunk in chunks]) for i in range(count)]
-    return fill_template(entry.captured.result, whole)
+    return fill_template(entry.captured.result, whole, ())
 
 
 def _index(part: np.ndarray) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,27 +15,37 @@ from lamina.core.array import Array, Value, user_location
 from lamina.core.lowering import Contraction, Decompose
 from lamina.core.primitive import REGISTRY, Primitive
 from lamina.core.state import state
-from lamina.core.tape import recording_suspended
+from lamina.core.tape import Leaf, recording_suspended
 from lamina.errors import TraceError
 
-__all__ = ["Capture", "Captured", "Uncompilable"]
+__all__ = ["Capture", "Captured", "FoundOutside", "Result", "Returned", "Uncompilable", "tracing"]
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
     """The function uses something that has no compiled form: `what`, at the user's line."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, why: str = "has no compiled form", location: str | None = None) -> None:
         super().__init__(what)
-        self.what, self.location = what, user_location()
+        self.what, self.why, self.location = what, why, location or user_location()
+
+
+class FoundOutside(Exception):  # noqa: N818 - not an error: the capture starts again
+    """The function finds arguments outside, too: those with these `ids`."""
+
+    def __init__(self, ids: set[int]) -> None:
+        super().__init__(ids)
+        self.ids = ids
 
 
 @dataclass
 class Captured:
     """What a capture found.
 
-    `arrays`: for each input slot the array object (arguments first come by position, see `arguments`).
-    `getters`: for a slot whose array may be replaced, how to find it. `numbers`: for each scalar slot the function
-    that gives its value, or the position of an argument. `stale`: slots of gradients that are used up inside.
+    `arrays`: for each input slot the array that was found outside, or what stood for an argument. `result`: what the
+    function returns, with a `Result` or `Returned` in the place of arrays. `getters`: for a slot whose array may be
+    replaced, how to find it. `numbers`: for each scalar slot the function that gives its value, or the position of an
+    argument. `stale`: slots of gradients that are used up inside. `with_leaves`: arrays found outside whose gradient
+    was of use.
     """
 
     graph: Graph
@@ -45,13 +55,21 @@ class Captured:
     getters: dict[int, Callable[[], Array]]
     written: dict[int, Array]
     stale: set[int] = field(default_factory=set)
+    with_leaves: list[Array] = field(default_factory=list)
 
 
 class Capture:
-    """One trace. `bind` and the arrays talk to it through `lamina.core.state.state.trace`."""
+    """One trace. `bind` and the arrays talk to it through `lamina.core.state.state.trace`.
 
-    def __init__(self, keep_gradients: bool) -> None:
-        self._keep_gradients = keep_gradients
+    `of_pullback`: the function is captured to be differentiated, by arrays that were computed under `record` too.
+    `stacked`: results of many steps are stacked, so that all arrays that the function returns are results.
+    """
+
+    def __init__(self, keep_gradients: bool, *, of_pullback: bool = False, stacked: bool = False) -> None:
+        self._keep_gradients, self._of_pullback, self._stacked = keep_gradients, of_pullback, stacked
+        self._arguments: dict[int, Array] = {}  # by id of an argument: what stands for it
+        self._off_tape: list[tuple[Array, Any, Any]] = []
+        self._with_leaves: dict[int, Array] = {}
         self._arrays: list[Array] = []
         self._current: dict[int, Node] = {}  # by id of an array made outside: what it holds now
         self._slots: dict[int, int] = {}
@@ -96,6 +114,8 @@ class Capture:
                     "lamina.compile is used; return it from the compiled function instead of keeping it"
                 )
             return self._fresh_view(array, data)
+        if state.recording:
+            self._with_leaves[id(array)] = array
         key = id(array)
         if key in self._written:
             self._read_after_write.add(key)
@@ -115,6 +135,9 @@ class Capture:
                 with recording_suspended():
                     self.assign(view.base, view.write(view.base, array))
                 view.base_value = self.value(view.base)
+            if id(array) in self._slots:  # it stands for an argument
+                self._current[id(array)] = node
+                self._written[id(array)] = array
             return
         key = id(array)
         if key not in self._slots:
@@ -126,6 +149,11 @@ class Capture:
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
         """A number slot that `function` fills before each step."""
         return self.number(function, np.dtype(np.int64 if integer else np.float64), None)
+
+    def uses_gradient(self, array: Array) -> None:
+        """Remember that it matters which gradient an array has."""
+        if not isinstance(array._data, Node):
+            self._with_leaves[id(array)] = array
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
         """Remember how to find an array anew."""
@@ -143,9 +171,40 @@ class Capture:
         return StepNumber(self, node, argument)
 
     def declare(self, array: Array) -> None:
-        """Give an argument the next input slot."""
+        """Give an array the next input slot."""
         if id(array) not in self._slots:
             self._current[id(array)] = self._input(array)
+
+    def argument(self, array: Array, *, is_outside: bool) -> Array:
+        """What the function gets for an argument, which has the next input slot.
+
+        An array that it also finds outside is given as it is. For others there is a stand-in: should the function
+        find the same array by itself, then that is another input, and `finds_outside` says so.
+        """
+        given = self._arguments.get(id(array))
+        if given is None:
+            given = array if is_outside else self._stand_in(array)
+            self._arguments[id(array)] = given
+            self.declare(given)
+        return given
+
+    def slot_of(self, argument: Array) -> int:
+        """The input slot of an argument."""
+        return self._slots[id(self._arguments.get(id(argument), argument))]
+
+    def has_input(self, array: Array) -> bool:
+        """Whether an array is an argument or was found outside: not made in here."""
+        return id(array) in self._slots
+
+    def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
+        """The ids of those that the function found outside, be they arguments or not."""
+        return {id(x) for x in arrays if id(x) in self._slots or id(x) in self._with_leaves}
+
+    def restore(self) -> None:
+        """Put the arrays that were found outside back on the tape."""
+        while self._off_tape:
+            array, node, leaf = self._off_tape.pop()
+            array._node, array._leaf = node, leaf
 
     def finish(self, result: Any) -> Captured:
         """The graph of everything that leaves the step: `result` (nested tuples …) and the written arrays."""
@@ -162,7 +221,10 @@ class Capture:
             writes[slot] = self._current[key]
             written[slot] = array
         graph = Graph(results, writes, self._types, self._scalars)
-        return Captured(graph, self._arrays, template, self._numbers, self._getters, written, stale)
+        with_leaves = list(self._with_leaves.values())
+        return Captured(
+            graph, self._arrays, template, self._numbers, self._getters, written, stale, with_leaves
+        )
 
     def scalar_array(self, node: Node, dtype: np.dtype) -> Array:
         """A scalar node as an array operand of some dtype."""
@@ -198,7 +260,36 @@ class Capture:
         self._arrays.append(array)
         self._slots[id(array)] = slot
         self._types.append((array.shape, np.dtype(array.dtype)))
-        return self._node(Input(slot), (), {}, array.shape, array.dtype)
+        node = self._node(Input(slot), (), {}, array.shape, array.dtype)
+        if isinstance(array._data, Node):
+            array._data = node
+        elif array._node is not None:
+            self._take_off_tape(array)
+        return node
+
+    def _take_off_tape(self, array: Array) -> None:
+        """What an array was computed from outside is no matter of the step: here it is a leaf, or nothing."""
+        self._off_tape.append((array, array._node, array._leaf))
+        array._leaf = self._leaf_of(array)
+        array._node = None
+
+    def _leaf_of(self, array: Array) -> Leaf | None:
+        """The gradient of an array that comes from outside; a new one, where a pullback differentiates by it."""
+        from lamina.nd.ndarray import NDArray
+
+        if array._leaf is not None or array._node is None or not self._of_pullback:
+            return array._leaf
+        return Leaf(NDArray(np.zeros(array.shape, array.dtype), array._context), "write")
+
+    def _stand_in(self, array: Array) -> Array:
+        """An array of the same type for an argument; its own writes are of no interest to a tape outside."""
+        from lamina.nd.ndarray import NDArray
+
+        shape, dtype = array.shape, np.dtype(array.dtype)
+        # Its node becomes that of an input slot when it is declared.
+        stand_in = NDArray(Node(Constant(0), (), {}, shape, dtype), array._context)
+        stand_in._leaf = self._leaf_of(array)
+        return stand_in
 
     def _operands(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> list[Node]:
         """Nodes for all inputs; numbers take the arrays' dtype, or that of the result where there is no array."""
@@ -248,10 +339,13 @@ class Capture:
         )
 
     def _template(self, result: Any, results: list[Node]) -> Any:
-        """`result` with a `Result` in the place of every array made inside."""
+        """`result` with a `Result` in the place of every array made inside, `Returned` in that of arguments."""
         if isinstance(result, Array):
-            if not isinstance(result._data, Node):
-                return result
+            if not self._stacked:
+                if any(result is x for x in self._arguments.values()):
+                    return Returned(self._slots[id(result)])
+                if not isinstance(result._data, Node):
+                    return result
             results.append(self.value(result))
             return Result(len(results) - 1, result._context)
         if isinstance(result, tuple | list):
@@ -270,6 +364,13 @@ class Result:
 
     number: int
     context: Any
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The place of an argument in what the function returns: the array in this input slot."""
+
+    slot: int
 
 
 _COMPILED_DTYPES = frozenset(
@@ -296,3 +397,4 @@ class tracing:  # noqa: N801 - used as `with tracing(capture):`
 
     def __exit__(self, *_exception: object) -> None:
         state.trace, state.recording = self._saved
+        self._capture.restore()

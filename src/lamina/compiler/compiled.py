@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import sys
 import threading
 import warnings
@@ -13,8 +14,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from lamina.compiler.arguments import Arguments, Overlap, Signature, rebuild
-from lamina.compiler.capture import Capture, Captured, Uncompilable, tracing
+from lamina.compiler.arguments import Arguments, Overlap, Signature, contents, rebuild, same_contents
+from lamina.compiler.capture import Capture, Captured, FoundOutside, Uncompilable, tracing
 from lamina.compiler.debug import compilation_enabled
 from lamina.compiler.guards import Guards
 from lamina.compiler.numbers import NeedsValue
@@ -22,11 +23,16 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import TraceError
+from lamina.primitives.indexing import take
 
 __all__ = ["CompiledFunction", "compile"]
 
 _MAX_SPECIALIZATIONS = 64
 _WARN_AT = 8
+_RUNS_ONCE = (
+    "is changed by it, and Python code runs only while a function is compiled. "
+    "Pass such a number as an argument, keep such an array's contents in place (x[:] = …), or return it"
+)
 
 
 class CompiledFunction:
@@ -50,6 +56,9 @@ class CompiledFunction:
         self._qualified_name = str(getattr(function, "__qualname__", self._name))
         self._attribute = self._name
         self._names = _parameter_names(function)
+        self._where = _definition(function)
+        self._compilations = 0
+        self._replaced: str | None = None  # what had changed when a specialization was no longer valid
         self._warned = False
         self._told: set[str] = set()
 
@@ -146,8 +155,10 @@ class CompiledFunction:
         taken = Arguments(values, self._fixed, self._closure)
         key = (taken.key, names, batch, state.training)
         entry = self._entries.get(key)
-        if entry is not None and entry.is_valid():
-            return entry, taken
+        if entry is not None:
+            if entry.is_valid():
+                return entry, taken
+            self._replaced = entry.guards.changed()
         if key in self._eager or not compilation_enabled():
             return None, taken
         with self._lock:
@@ -162,27 +173,59 @@ class CompiledFunction:
         while True:
             taken = Arguments(values, self._fixed, self._closure)
             try:
-                captured, slots, rows = self._capture(values, names, taken, batch)
+                (captured, slots, rows), guards = self._capture_guarded(values, names, taken, batch)
             except NeedsValue as need:
                 self._fixed |= {int(need.argument)}
+                continue
+            except FoundOutside as found:
+                self._closure |= found.ids
                 continue
             except Uncompilable as reason:
                 self._stay_eager((taken.key, names, batch, state.training), reason)
                 return None, taken
-            guards = Guards(self._function)
-            if guards.arrays != self._closure:
-                self._closure = guards.arrays
-                taken = Arguments(values, self._fixed, self._closure)
+            guards.settle(captured.arrays, captured.with_leaves)
+            self._closure = self._found_outside() | guards.arrays
+            taken = Arguments(values, self._fixed, self._closure)
             entry = Specialization(build(captured.graph, rows), captured, slots, guards)
             self._entries[taken.key, names, batch, state.training] = entry
             self._limit()
             return entry, taken
 
+    def _capture_guarded(
+        self, values: Sequence[Any], names: tuple[str, ...], taken: Arguments, batch: int | None
+    ) -> tuple[tuple[Captured, list[int], dict[int, int]], Guards]:
+        """Capture the function, and guard what it finds outside.
+
+        What it changes itself while it is captured would not change when compiled code runs. Once is an
+        initialization: it is captured again. Twice is a counter, and the function must run eagerly.
+        """
+        first = Guards(self._function, taken.others)
+        changed = None
+        try:
+            captured = self._capture(values, names, taken, batch)
+            changed = first.changed()
+            if changed is None:
+                return captured, first
+            second = Guards(self._function, taken.others)
+            captured = self._capture(values, names, taken, batch)
+            if second.changed() is None:
+                return captured, second
+            raise Uncompilable(changed, _RUNS_ONCE, self._where)
+        except BaseException as error:
+            first.undo()
+            if changed is not None and isinstance(error, TraceError):  # it kept an array of the first capture
+                raise Uncompilable(changed, _RUNS_ONCE, self._where) from None
+            raise
+
+    def _found_outside(self) -> frozenset[int]:
+        """The ids of the arrays that the specializations found outside."""
+        return frozenset[int]().union(*(e.guards.arrays for e in self._entries.values() if e.is_valid()))
+
     def _capture(
         self, values: Sequence[Any], names: tuple[str, ...], taken: Arguments, batch: int | None
     ) -> tuple[Captured, list[int], dict[int, int]]:
         """Run the function once on nodes. Returns also the arguments' slots, and the slots that step by rows."""
-        capture = Capture(self._keep_gradients)
+        capture = Capture(self._keep_gradients, stacked=batch is not None)
         rows: dict[int, int] = {}
         with tracing(capture):
             index = None
@@ -190,30 +233,50 @@ class CompiledFunction:
                 index = _index_array(batch)
                 capture.declare(index)
                 rows[0] = batch * index._data.dtype.itemsize
-            arguments = _traced(capture, values, self._fixed, index)
+            arguments = self.traced(capture, values, index)
+            before = contents(arguments)
             count = len(values) - len(names)
             keywords = dict(zip(names, arguments[count:], strict=True))
-            with _off_tape(taken.arrays):
-                result = self._function(*arguments[:count], **keywords)
+            result = self._function(*arguments[:count], **keywords)
+            if not same_contents(before):
+                raise Uncompilable("a list or dictionary among its arguments", _RUNS_ONCE, self._where)
             captured = capture.finish(result)
-        by_id = {id(x): slot for slot, x in enumerate(captured.arrays)}
-        slots = [by_id[id(x)] for x in ([index] if index is not None else []) + taken.arrays]
+        new = capture.finds_outside(taken.arrays) - self._closure
+        if new:
+            raise FoundOutside(new)
+        slots = [capture.slot_of(x) for x in ([index] if index is not None else []) + taken.arrays]
         return captured, slots, rows
 
-    def traced(self, capture: Capture, values: Sequence[Any]) -> list[Any]:
-        """The arguments as the function gets them while it is captured."""
-        return _traced(capture, values, self._fixed, None)
+    def traced(self, capture: Capture, values: Sequence[Any], index: Array | None = None) -> list[Any]:
+        """The arguments as the function gets them while it is captured: the rows `index` of arrays, if it is given."""
+        numbers = itertools.count()
+
+        def on_array(array: Array) -> Any:
+            given = capture.argument(array, is_outside=id(array) in self._closure)
+            return given if index is None else bind(take, given, index, axis=0, mode="clip")
+
+        def number(position: int) -> Callable[[Any], Any]:
+            def on_number(value: Any) -> Any:
+                if position in self._fixed:
+                    return value
+                dtype = np.dtype(np.int64 if isinstance(value, int | np.integer) else np.float64)
+                return capture.number(next(numbers), dtype, str(position))
+
+            return on_number
+
+        return [rebuild(value, on_array, number(i)) for i, value in enumerate(values)]
 
     def _limit(self) -> None:
         """Forget the oldest specializations, and say once what keeps changing."""
+        self._compilations += 1
         if len(self._entries) > _MAX_SPECIALIZATIONS:
             self._entries.popitem(last=False)
-        if len(self._entries) < _WARN_AT or self._warned:
+        if self._compilations < _WARN_AT or self._warned:
             return
         self._warned = True
         names = self._changing_arguments()
         _warn(
-            f"{self._name} was compiled {len(self._entries)} times; {names}. "
+            f"{self._name} was compiled {self._compilations} times; {names}. "
             "Pad batches to few sizes, and pass changing numbers as plain arguments."
         )
 
@@ -229,7 +292,7 @@ class CompiledFunction:
         return (
             f"what keeps changing: {', '.join(changing)}"
             if changing
-            else "arrays in its closure keep being replaced"
+            else f"what it finds outside keeps being replaced ({self._replaced or 'a parameter'})"
         )
 
     # --- what runs eagerly ---------------------------------------------------------------------------------------
@@ -240,7 +303,7 @@ class CompiledFunction:
         if reason.what in self._told:
             return
         self._told.add(reason.what)
-        _warn(f"{self._name} runs eagerly, since {reason.what} ({reason.location}) has no compiled form")
+        _warn(f"{self._name} runs eagerly, since {reason.what} ({reason.location}) {reason.why}")
 
     def _run_eagerly_once(self, reason: str) -> None:
         _warn(f"this call of {self._name} runs eagerly: {reason}")
@@ -252,6 +315,11 @@ def _warn(message: str) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lamina":
         frame, depth = frame.f_back, depth + 1
     warnings.warn(f"lamina.compile: {message}", stacklevel=depth)
+
+
+def _definition(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "?" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
 def _parameter_names(function: Callable[..., Any]) -> list[str]:
@@ -266,47 +334,6 @@ def _index_array(batch: int) -> Array:
     from lamina.nd.ndarray import NDArray
 
     return NDArray(np.zeros(batch, np.int32), current_context())
-
-
-def _traced(capture: Capture, values: Sequence[Any], fixed: frozenset[int], index: Array | None) -> list[Any]:
-    """The arguments as the function gets them while it is captured."""
-    from lamina.primitives.indexing import take
-
-    numbers = iter(range(1 << 30))
-
-    def on_array(array: Array) -> Any:
-        capture.declare(array)
-        if index is None:
-            return array
-        return bind(take, array, index, axis=0, mode="clip")
-
-    def number(position: int) -> Callable[[Any], Any]:
-        def on_number(value: Any) -> Any:
-            if position in fixed:
-                return value
-            whole = isinstance(value, int | np.integer)
-            dtype = np.dtype(np.int64 if whole else np.float64)
-            return capture.number(next(numbers), dtype, str(position))
-
-        return on_number
-
-    return [rebuild(value, on_array, number(i)) for i, value in enumerate(values)]
-
-
-class _off_tape:  # noqa: N801 - used as `with _off_tape(arrays):`
-    """Inside, arguments do not remember what they were computed from: a compiled function is a world of its own."""
-
-    def __init__(self, arrays: Sequence[Array]) -> None:
-        self._arrays = arrays
-
-    def __enter__(self) -> None:
-        self._nodes = [x._node for x in self._arrays]
-        for x in self._arrays:
-            x._node = None
-
-    def __exit__(self, *_exception: object) -> None:
-        for x, node in zip(self._arrays, self._nodes, strict=True):
-            x._node = node
 
 
 @overload
@@ -338,4 +365,9 @@ def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool 
         return function
     if not callable(function):
         raise TraceError(f"lamina.compile: needs a function, got {type(function).__name__}")
+    if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        raise TraceError(
+            f"lamina.compile: {function.__name__} is a generator or a coroutine, which has not run when it returns; "
+            "compile the function that does the work in it"
+        )
     return CompiledFunction(function, keep_gradients)

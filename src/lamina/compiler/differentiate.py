@@ -11,7 +11,7 @@ from lamina.compiler.guards import Guards
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive
 from lamina.core.state import state
-from lamina.core.tape import Leaf, gradients, is_recorded, record_node, recording_suspended
+from lamina.core.tape import gradients, is_recorded, record_node, recording, recording_suspended
 from lamina.errors import AutogradError
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dic
     with recording_suspended():
         numbers = forward.number_values(taken.numbers)
         result = forward.run_with(taken.arrays, numbers)
-    outputs = _arrays_in(result)
+    inputs = {id(x) for x in [*taken.arrays, *forward.captured.arrays]}
+    outputs = tuple(y for y in _arrays_in(result) if id(y) not in inputs)
     pullback = _pullback(compiled, values, names, taken, outputs)
     if pullback is not None and outputs:
         pullback.record(taken.arrays, numbers, outputs)
@@ -106,18 +107,18 @@ def _compile_pullback(
     from lamina.compiler.program import build
     from lamina.compiler.specialization import Specialization
 
-    capture = Capture(keep_gradients=True)
+    capture = Capture(keep_gradients=True, of_pullback=True)
     cotangents = [_like(y) for y in outputs]
     found: list[Array] = []
-    with tracing(capture), _leaves(taken.arrays, differentiable):
+    guards = Guards(compiled.original, taken.others)
+    with tracing(capture):
         arguments = compiled.traced(capture, values)
-        for g in cotangents:
-            capture.declare(g)
-        state.recording = True
-        count = len(values) - len(names)
-        result = compiled.original(*arguments[:count], **dict(zip(names, arguments[count:], strict=True)))
-        state.recording = False
-        heads = [(y, g) for y, g in zip(_arrays_in(result), cotangents, strict=True) if is_recorded(y)]
+        head_grads: list[Any] = [capture.argument(g, is_outside=False) for g in cotangents]
+        with recording():
+            count = len(values) - len(names)
+            result = compiled.original(*arguments[:count], **dict(zip(names, arguments[count:], strict=True)))
+        made = [y for y in _arrays_in(result) if not capture.has_input(y)]
+        heads = [(y, g) for y, g in zip(made, head_grads, strict=True) if is_recorded(y)]
         if not heads:
             return None
         by_id = gradients(
@@ -128,11 +129,11 @@ def _compile_pullback(
         )
         captured = capture.finish(tuple(by_id[id(leaf)] for leaf in found))
     captured = _without_writes(captured)
-    slot_of = {id(x): slot for slot, x in enumerate(captured.arrays)}
-    slots = [slot_of[id(x)] for x in [*taken.arrays, *cotangents]]
-    step = Specialization(build(captured.graph, {}), captured, slots, Guards(compiled.original))
-    position = {id(x): i for i, x in enumerate(taken.arrays)}
-    inputs: list[int | Array] = [position.get(id(leaf), leaf) for leaf in found]
+    guards.settle(captured.arrays, captured.with_leaves)
+    slots = [capture.slot_of(x) for x in [*taken.arrays, *cotangents]]
+    step = Specialization(build(captured.graph, {}), captured, slots, guards)
+    position = {capture.slot_of(x): i for i, x in enumerate(taken.arrays)}
+    inputs: list[int | Array] = [position.get(capture.slot_of(leaf), leaf) for leaf in found]
     return _Pullback(step, inputs, len(captured.numbers))
 
 
@@ -142,25 +143,6 @@ def _without_writes(captured: Captured) -> Captured:
     captured.written.clear()
     captured.stale.clear()
     return captured
-
-
-class _leaves:  # noqa: N801 - used as `with _leaves(arrays, differentiable):`
-    """Inside, differentiable arguments are leaves, whatever they were computed from."""
-
-    def __init__(self, arrays: Sequence[Array], differentiable: Sequence[bool]) -> None:
-        self._arrays, self._differentiable = arrays, differentiable
-
-    def __enter__(self) -> None:
-        self._saved = [(x._node, x._leaf) for x in self._arrays]
-        for x, needed in zip(self._arrays, self._differentiable, strict=True):
-            x._node = None
-            if needed and x._leaf is None:
-                x._leaf = Leaf(_like(x), "write")
-
-    def __exit__(self, *_exception: object) -> None:
-        state.recording = False
-        for x, (node, leaf) in zip(self._arrays, self._saved, strict=True):
-            x._node, x._leaf = node, leaf
 
 
 def _like(x: Array) -> NDArray:

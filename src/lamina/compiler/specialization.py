@@ -15,7 +15,7 @@ import numpy as np
 from lamina.compiler import debug
 from lamina.compiler.addresses import address_of
 from lamina.compiler.arguments import Overlap, sequence_like
-from lamina.compiler.capture import Captured, Result
+from lamina.compiler.capture import Captured, Result, Returned
 from lamina.compiler.guards import Guards
 from lamina.compiler.holding import HOLDING, Holder
 from lamina.compiler.program import Program
@@ -45,8 +45,7 @@ class Specialization:
         self._used = _used_slots(program)
         self._not_held = [slot for slot in self._used if slot not in program.plan.held]
         self._getters = list(captured.getters.items())
-        self._written = [(slot, captured.arrays[slot]) for slot in captured.written]
-        self._stale = [captured.arrays[slot] for slot in captured.stale]
+        self._written, self._stale = list(captured.written), list(captured.stale)
         self._table = (ctypes.c_void_p * program.layout.entries)()
         self._address = ctypes.addressof(self._table)
         self._control = (ctypes.c_int64 * 3)(0, True, True)
@@ -208,14 +207,15 @@ class Specialization:
     # --- results -------------------------------------------------------------------------------------------------
 
     def _note_writes(self) -> None:
-        for _slot, array in self._written:
-            array._note_write()
-        for array in self._stale:
+        for slot in self._written:
+            self._arrays[slot]._note_write()
+        for slot in self._stale:
+            array = self._arrays[slot]
             if isinstance(array._data, np.ndarray):
                 array._data = StaleGradient(array.shape, array._data.dtype)
 
     def _wrap(self, results: list[np.ndarray]) -> Any:
-        return fill_template(self.captured.result, results)
+        return fill_template(self.captured.result, results, self._arrays)
 
     # --- measurement ---------------------------------------------------------------------------------------------
 
@@ -274,17 +274,19 @@ def _bindings() -> Counter[int]:
     return Counter(id(buffer) for entry in list(_ALIVE) for buffer in entry._bound)
 
 
-def fill_template(template: Any, results: Sequence[np.ndarray]) -> Any:
-    """The function's result with arrays in their places."""
+def fill_template(template: Any, results: Sequence[np.ndarray], inputs: Sequence[Array]) -> Any:
+    """The function's result with arrays in their places: `results`, and those `inputs` that it returns."""
     if isinstance(template, Result):
         value = results[template.number]
         if template.context is None:  # a number; of many steps an array of numbers
             return value if value.ndim else value.item()
         return NDArray(value, template.context)
+    if isinstance(template, Returned):
+        return inputs[template.slot]
     if isinstance(template, tuple | list):
-        return sequence_like(template, [fill_template(x, results) for x in template])
+        return sequence_like(template, [fill_template(x, results, inputs) for x in template])
     if isinstance(template, dict):
-        return {k: fill_template(v, results) for k, v in template.items()}
+        return {k: fill_template(v, results, inputs) for k, v in template.items()}
     return template
 
 

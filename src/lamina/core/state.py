@@ -38,6 +38,10 @@ class Trace(Protocol):
         """A number that Python computes anew before every step."""
         ...
 
+    def uses_gradient(self, array: Array) -> None:
+        """Remember that it matters which gradient is attached to `array`."""
+        ...
+
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
         """Remember where `array` was found, so that its replacement is noticed."""
         ...

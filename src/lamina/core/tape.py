@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from lamina.core.primitive import Operand, Primitive
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["Leaf", "TapeNode", "gradients", "is_recorded", "record", "record_node", "recording_suspended"]
+__all__ = [
+    "Leaf",
+    "TapeNode",
+    "gradients",
+    "is_recorded",
+    "record",
+    "record_node",
+    "recording",
+    "recording_suspended",
+]
 
 _order = itertools.count()
 
@@ -214,6 +223,11 @@ def zeros_like(x: NDArray) -> NDArray:
     from lamina.nd.creation import zeros
 
     return zeros(x.shape, ctx=x.context, dtype=x.dtype)
+
+
+def recording() -> Any:
+    """`with recording():` what happens inside is recorded; whether it is training stays as it is."""
+    return _Recording(True)
 
 
 def recording_suspended() -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from lamina.context import Context, usable
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive, bind, set_array_type
-from lamina.core.state import concrete, state
+from lamina.core.state import state
 from lamina.core.tape import Leaf, is_recorded, recording_suspended
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd import indexing
@@ -19,6 +19,7 @@ from lamina.nd.fluent import Fluent
 from lamina.nd.operator import known_name, operand
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_context
+from lamina.primitives.indexing import full
 from lamina.primitives.typing import element_type
 
 __all__ = ["NDArray", "Number", "array"]
@@ -314,6 +315,8 @@ class NDArray(Array, Fluent):
     @property
     def grad(self) -> NDArray | None:
         """The gradient's array, or None without `attach_grad`. It stays the same object from step to step."""
+        if state.trace is not None:
+            state.trace.uses_gradient(self)
         return None if self._leaf is None else self._leaf.grad
 
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
@@ -324,8 +327,10 @@ class NDArray(Array, Fluent):
         if grad_req not in ("write", "add", "null"):
             raise ValueError(f'grad_req {grad_req!r} is unknown; known: "write", "add", "null"')
         self._node = None
-        with concrete():
+        if isinstance(self._data, np.ndarray):
             grad = NDArray(np.zeros(self.shape, self.dtype), self._context)
+        else:  # an array of a trace
+            grad = bind(full, 0, shape=self.shape, dtype=self._data.dtype)
         self._leaf = None if grad_req == "null" else Leaf(grad, grad_req)
 
     def detach(self) -> NDArray:
