@@ -27,9 +27,12 @@ class _Layout(NamedTuple):
     bits: int
 
 
-_LAYOUTS = {  # of glibc and musl on Linux
-    "x86_64": _Layout(words=8, register=7, bits=0x8040),
-    "aarch64": _Layout(words=2, register=0, bits=1 << 24),
+_MXCSR_BITS, _FPCR_BITS = 0x8040, 1 << 24
+_LAYOUTS = {
+    ("linux", "x86_64"): _Layout(words=8, register=7, bits=_MXCSR_BITS),  # glibc and musl
+    ("linux", "aarch64"): _Layout(words=2, register=0, bits=_FPCR_BITS),
+    ("darwin", "x86_64"): _Layout(words=4, register=1, bits=_MXCSR_BITS),
+    ("darwin", "arm64"): _Layout(words=4, register=2, bits=_FPCR_BITS),
 }
 
 Saved = tuple["ctypes.Array[ctypes.c_uint32]", int] | None
@@ -46,7 +49,7 @@ class _Register:
     def __init__(self, layout: _Layout) -> None:
         self._register, self._bits = layout.register, layout.bits
         self._environment = ctypes.c_uint32 * layout.words
-        library = ctypes.PyDLL("libm.so.6")  # PyDLL: far too short a call to be worth releasing the GIL
+        library = ctypes.PyDLL(None)  # PyDLL: far too short a call to be worth releasing the GIL
         self._get, self._set = library.fegetenv, library.fesetenv
 
     def set_bits(self) -> Saved:
@@ -68,8 +71,8 @@ class _Register:
 
 def _working_register() -> _Register | None:
     """The register, if on this system it provably does what it should."""
-    layout = _LAYOUTS.get(platform.machine())
-    if layout is None or sys.platform != "linux":
+    layout = _LAYOUTS.get((sys.platform, platform.machine()))
+    if layout is None:
         return None
     try:
         register = _Register(layout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from lamina.compiler import run
 from lamina.compiler.codegen import Builder, Module, Value
+from lamina.compiler.codegen.machine import compiling_for, host_machine
 
 Emit = Callable[..., Value]
 
@@ -45,6 +47,17 @@ def elementwise():
         return out
 
     return apply
+
+
+@pytest.fixture
+def without_fused_multiply_add():
+    """Generate code as for a processor that lacks this instruction; any processor runs it."""
+    lacking = dataclasses.replace(
+        host_machine(), architecture="x86_64", vector_bits=128, vector_registers=16, triple=""
+    )
+    assert not lacking.has_fused_multiply_add
+    with compiling_for(lacking):
+        yield
 
 
 def _emit_loop(b: Builder, emit: Emit, arrays: Sequence[np.ndarray], count: int, lanes: int) -> None:

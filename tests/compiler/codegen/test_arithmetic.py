@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamina.compiler.codegen import FLOAT32, Module
+from lamina.compiler.codegen import FLOAT32, FLOAT64, Module
 from lamina.compiler.codegen.values import type_name
 
 FLOATS = [0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 0.5, -0.5, 1.5, 3.0, np.inf, -np.inf, np.nan, 1e10, 7.25]
@@ -151,6 +152,17 @@ def test_where_fma_and_copysign(elementwise):
         fused = elementwise(lambda b, x, y: b.fma(x, y, 0.1), x, y, lanes=3)
         exact = (x.astype(np.float64) * y + np.float32(0.1)).astype(np.float32)
     np.testing.assert_array_equal(fused, exact)
+
+
+@pytest.mark.usefixtures("without_fused_multiply_add")
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+def test_fma_rounds_once_without_such_an_instruction(dtype, elementwise):
+    x = np.random.default_rng(0).uniform(1, 2, 300).astype(dtype)
+    square = x * x
+    lost = elementwise(lambda b, x, square: b.fma(x, x, b.neg(square)), x, square, lanes=3)
+    exact = [Fraction(v) ** 2 - Fraction(s) for v, s in zip(x.tolist(), square.tolist(), strict=True)]
+    np.testing.assert_array_equal(lost, [float(rest) for rest in exact])
+    assert np.any(lost != 0)
 
 
 @settings(max_examples=40, deadline=None)

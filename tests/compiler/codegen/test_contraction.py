@@ -53,6 +53,17 @@ def compile_product(shape: tuple[int, int, int], dtype: DType, transposed: bool,
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_product_is_right_and_the_same_for_any_split(shape, dtype, transposed, execute):
+    check_product(shape, dtype, transposed, execute)
+
+
+@pytest.mark.usefixtures("without_fused_multiply_add")
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize("shape", [(64, 256, 10), (17, 30, 255)], ids=str)
+def test_product_without_fused_multiply_add(shape, dtype, execute):
+    check_product(shape, dtype, False, execute)
+
+
+def check_product(shape, dtype, transposed, execute):
     m, k, n = shape
     generator = np.random.default_rng(0)
     a = generator.standard_normal((m, k)).astype(dtype)

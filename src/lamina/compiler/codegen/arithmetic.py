@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from lamina.compiler.codegen.emitter import Emitter
-from lamina.compiler.codegen.values import BOOL, INDEX, DType, Operand, Value, type_name
+from lamina.compiler.codegen.values import BOOL, FLOAT32, FLOAT64, INDEX, DType, Operand, Value, type_name
 
 __all__ = ["Arithmetic"]
 
@@ -111,8 +111,23 @@ class Arithmetic(Emitter):
         return zero, self.where(unsafe, self.const(1, y.dtype, y.lanes), y)
 
     def fma(self, x: Operand, y: Operand, z: Operand) -> Value:
-        """x · y + z with one rounding."""
-        return self.intrinsic("fma", x, y, z)
+        """x · y + z with one rounding: for sums that nearly cancel. Elsewhere `multiply_add` is meant.
+
+        Without such an instruction float32 is computed in float64, where the product is exact (of two roundings the
+        second one counts), and float64 by the C library.
+        """
+        x, y, z = self.match(x, y, z)
+        if self.module.machine.has_fused_multiply_add or x.dtype != FLOAT32:
+            return self.intrinsic("fma", x, y, z)
+        wide_x, wide_y, wide_z = (self.cast(value, FLOAT64) for value in (x, y, z))
+        return self.cast(self.add(self.mul(wide_x, wide_y), wide_z), FLOAT32)
+
+    def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
+        """x · y + z as the processor does it best: with one rounding where that is one instruction, else with two."""
+        if self.module.machine.has_fused_multiply_add:
+            return self.intrinsic("fma", x, y, z)
+        x, y, z = self.match(x, y, z)
+        return self.add(self.mul(x, y), z)
 
     def wide_mul(self, x: Operand, y: Operand) -> tuple[Value, Value]:
         """The lower and upper 64 bits of the product of two uint64 scalars."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
-from lamina.compiler.codegen.machine import Machine, host_machine
+from lamina.compiler.codegen.machine import Machine, target_machine
 from lamina.compiler.codegen.mathematics import Mathematics
 from lamina.compiler.codegen.reductions import Reductions
 from lamina.compiler.codegen.values import BOOL, INDEX, DType, Operand, Pointer, Value, type_name
@@ -22,7 +22,7 @@ class Module:
     """A unit of compilation: functions, and declarations of what they call."""
 
     def __init__(self, machine: Machine | None = None) -> None:
-        self.machine = machine or host_machine()
+        self.machine = machine or target_machine()
         self._declarations: dict[str, None] = {}
         self._functions: list[str] = []
 

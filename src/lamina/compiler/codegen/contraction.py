@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from lamina.compiler.codegen.blocking import BlockedProduct, Blocking, choose_blocking
 from lamina.compiler.codegen.builder import Builder
 from lamina.compiler.codegen.cover import Range, cover
-from lamina.compiler.codegen.machine import Machine, host_machine
+from lamina.compiler.codegen.machine import Machine, target_machine
 from lamina.compiler.codegen.microkernel import (
     Epilogue,
     LeftTile,
@@ -60,7 +60,7 @@ class Contraction:
     dtype: DType
     left_strides: tuple[int, int]
     right_stride: int
-    machine: Machine = field(default_factory=host_machine)
+    machine: Machine = field(default_factory=target_machine)
     long_epilogue: bool = False
     skips_zeros: bool = False
 

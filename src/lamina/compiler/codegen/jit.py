@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -15,9 +16,9 @@ import llvmlite.binding as llvm
 
 from lamina.compiler.codegen.builder import Module
 from lamina.compiler.codegen.cache import CodeCache, default_directory
-from lamina.compiler.codegen.machine import host_machine
+from lamina.compiler.codegen.machine import Machine, host_machine, target_machine
 
-__all__ = ["CompiledModule", "compile_object", "load"]
+__all__ = ["CompiledModule", "assembly", "compile_object", "load"]
 
 _library_numbers = itertools.count()
 _compiling = threading.RLock()  # LLVM's global context isn't made for several threads
@@ -48,8 +49,7 @@ class CompiledModule:
 
     def assembly(self) -> str:
         """The machine's assembly."""
-        with _compiling:
-            return _target_machine().emit_assembly(_optimized(self.ir()))
+        return assembly(self.ir())
 
     def keep_forever(self) -> None:
         """Never free the machine code, not even when the interpreter shuts down."""
@@ -72,7 +72,7 @@ def load(
     LLVM's version and the processor. `make_ir` is called only where the cache has nothing. `functions` are
     the ones whose `address` can be asked for; `symbols` are addresses of functions that the code calls.
     """
-    full_key = hashlib.sha256("\0".join([key, _environment()]).encode()).hexdigest()
+    full_key = hashlib.sha256("\0".join([key, _environment(target_machine())]).encode()).hexdigest()
     store = CodeCache(default_directory())
     code = store.get(full_key)
     if code is None:
@@ -85,6 +85,12 @@ def compile_object(ir: str) -> bytes:
     """The machine code (an object file) of LLVM assembly."""
     with _compiling:
         return _target_machine().emit_object(_optimized(ir))
+
+
+def assembly(ir: str) -> str:
+    """The machine's assembly of LLVM assembly: this machine's, or that of `machine.compiling_for`."""
+    with _compiling:
+        return _target_machine().emit_assembly(_optimized(ir))
 
 
 def _text(ir: str | Module) -> str:
@@ -119,28 +125,38 @@ def _link(code: bytes, functions: tuple[str, ...], symbols: Mapping[str, int]) -
 
 @cache
 def _linker() -> llvm.LLJIT:
-    linker = llvm.create_lljit_compiler(_target_machine())
+    # LLVM's older linker may put constants farther from the code than an instruction of AArch64 reaches. The newer one
+    # isn't made for Windows; elsewhere on x86-64 addresses are written in full, and both do.
+    contiguous = host_machine().architecture == "aarch64" and sys.platform != "win32"
+    linker = llvm.create_lljit_compiler(_target_machine(), use_jit_link=contiguous)
     linker._owned = False  # never disposed of: code may be running until the process ends
     return linker
 
 
-@cache
 def _target_machine() -> llvm.TargetMachine:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = host_machine()
-    target: Any = llvm.Target.from_default_triple()
+    return _llvm_target(target_machine())
+
+
+@cache
+def _llvm_target(machine: Machine) -> llvm.TargetMachine:
+    if machine.triple:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        target: Any = llvm.Target.from_triple(machine.triple)
+    else:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        target = llvm.Target.from_default_triple()
     return target.create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=2, reloc="pic", jit=True
     )
 
 
 @cache
-def _environment() -> str:
+def _environment(machine: Machine) -> str:
     """What machine code depends on beside the function: this package, LLVM, the processor."""
     sources = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         sources.update(path.read_bytes())
-    machine = host_machine()
     version = ".".join(str(part) for part in llvm.llvm_version_info)
     return "\0".join([sources.hexdigest(), llvmlite.__version__, version, repr(machine)])

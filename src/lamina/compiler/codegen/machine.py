@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from lamina.compiler.codegen.values import DType
 
-__all__ = ["Machine", "available_cores", "host_machine", "peak_flops"]
+__all__ = ["Machine", "available_cores", "compiling_for", "host_machine", "peak_flops", "target_machine"]
 
 _CPU_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
 _DEFAULT_L1, _DEFAULT_L2, _DEFAULT_L3 = 32 << 10, 512 << 10, 8 << 20
@@ -28,6 +33,7 @@ class Machine:
     l1_bytes: int
     l2_bytes: int
     l3_bytes: int
+    triple: str = ""  # LLVM's name of the whole platform; empty: this process's
 
     def lanes(self, dtype: DType) -> int:
         """How many elements of a dtype a vector register holds."""
@@ -37,6 +43,29 @@ class Machine:
     def has_masked_moves(self) -> bool:
         """Whether a load or store of some lanes of a vector of floats is one instruction."""
         return self.architecture == "x86_64" and self.vector_bits >= 256
+
+    @property
+    def has_fused_multiply_add(self) -> bool:
+        """Whether x · y + z with one rounding is one instruction. On x86-64 it came with AVX2."""
+        return self.architecture != "x86_64" or self.vector_bits >= 256
+
+
+_target: ContextVar[Machine | None] = ContextVar("target", default=None)
+
+
+def target_machine() -> Machine:
+    """The processor that code is generated for: this process's, unless inside `compiling_for`."""
+    return _target.get() or host_machine()
+
+
+@contextmanager
+def compiling_for(machine: Machine) -> Generator[None]:
+    """Generate code for a processor other than this process's: to look at it, not to run it."""
+    token = _target.set(machine)
+    try:
+        yield
+    finally:
+        _target.reset(token)
 
 
 @cache
@@ -89,10 +118,28 @@ def _cache_bytes(level: int, default: int) -> int:
 
 @cache
 def available_cores() -> int:
-    """How many cores this process may use: its affinity, and its control group's quota (rounded up)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use: its affinity, and its control group's quota (rounded up).
+
+    Of Apple's processors only the fast cores count: threads get equal shares of the work, and would wait for slow ones.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = _fast_apple_cores() or os.cpu_count() or 1
     quota = _cgroup_quota()
     return max(1, min(cores, quota)) if quota is not None else cores
+
+
+def _fast_apple_cores() -> int | None:
+    """What the kernel of macOS says about the first of its performance levels; None elsewhere."""
+    if sys.platform != "darwin":
+        return None
+    cores, size = ctypes.c_int32(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int32))
+    name = b"hw.perflevel0.logicalcpu"
+    failed = ctypes.CDLL(None).sysctlbyname(
+        name, ctypes.byref(cores), ctypes.byref(size), None, ctypes.c_size_t(0)
+    )
+    return None if failed else cores.value
 
 
 def _cgroup_quota() -> int | None:

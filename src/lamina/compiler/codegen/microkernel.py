@@ -113,7 +113,9 @@ def accumulate(
             element = left.column(b, k + u, dtype)
             for r in range(rows):
                 scalar = b.load(element, dtype, left.offset(r))
-                current[r] = [b.fma(scalar, v, total) for v, total in zip(vectors, current[r], strict=True)]
+                current[r] = [
+                    b.multiply_add(scalar, v, total) for v, total in zip(vectors, current[r], strict=True)
+                ]
         for variables, values in zip(sums, current, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.set(value)

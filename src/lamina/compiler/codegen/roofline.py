@@ -44,7 +44,7 @@ def _multiply_adds(dtype: DType) -> Module:
         sums = [b.variable(b.const(float(i + 1), dtype, lanes)) for i in range(_ACCUMULATORS)]
         with b.loop(0, _STEPS):
             for total in sums:
-                total.set(b.fma(total.get(), factor, factor))
+                total.set(b.multiply_add(total.get(), factor, factor))
         value = sums[0].get()
         for total in sums[1:]:
             value = b.add(value, total.get())

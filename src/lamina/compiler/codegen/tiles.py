@@ -54,9 +54,17 @@ def _preference(tile: TileShape) -> tuple[bool, float]:
 
 
 def _most_rows(machine: Machine, vectors: int) -> int:
-    """With 32 registers, 16 accumulators reach the peak already, and taller tiles only bring tails."""
-    accumulators = 12 if machine.vector_registers == 16 else 16
-    return max(1, min(accumulators, machine.vector_registers - vectors - 1) // vectors)
+    return max(1, min(_most_accumulators(machine), machine.vector_registers - vectors - 1) // vectors)
+
+
+def _most_accumulators(machine: Machine) -> int:
+    """With 32 registers, 16 accumulators reach the peak already, and taller tiles only bring tails.
+
+    Where products and sums are instructions of their own, the products need registers, too.
+    """
+    if machine.vector_registers == 32:
+        return 16
+    return 12 if machine.has_fused_multiply_add else 8
 
 
 def _cycles(machine: Machine, tile: TileShape, rows: int, vectors: int) -> float:
@@ -74,6 +82,9 @@ def _repeats(extent: int, step: int) -> list[tuple[int, int]]:
 
 
 def _step_cycles(machine: Machine, rows: int, vectors: int) -> float:
-    multiplies_per_cycle = 1.0 if machine.vector_bits >= 512 else 2.0
-    multiplying = rows * vectors / multiplies_per_cycle
+    multiplying = rows * vectors / _multiply_adds_per_cycle(machine)
     return max(multiplying, (rows + vectors) / _LOADS_PER_CYCLE, _FMA_LATENCY) + _STEP_OVERHEAD
+
+
+def _multiply_adds_per_cycle(machine: Machine) -> float:
+    return 1.0 if machine.vector_bits >= 512 or not machine.has_fused_multiply_add else 2.0

@@ -135,14 +135,14 @@ def polynomial(b: Builder, x: Value, coefficients: Sequence[float]) -> Value:
     """c₀ + c₁ x + c₂ x² + …, by Horner's scheme in fused multiply-adds."""
     result = b.const(coefficients[-1], x.dtype, x.lanes)
     for coefficient in reversed(coefficients[:-1]):
-        result = b.fma(result, x, coefficient)
+        result = b.multiply_add(result, x, coefficient)
     return result
 
 
 def _nearest_multiple(b: Builder, x: Value, unit: str, parts: int) -> tuple[Value, Value]:
     """n and x - n · unit for the integer n that makes the rest smallest; n as an integer."""
     f = _format(x)
-    shifted = b.fma(x, float(1 / float(unit)), f.round_magic)
+    shifted = b.multiply_add(x, float(1 / float(unit)), f.round_magic)
     n = b.sub(shifted, f.round_magic)
     rest = x
     for part in _parts(unit, x.dtype, parts):
@@ -162,7 +162,7 @@ def exp(b: Builder, x: Value) -> Value:
     f = _format(x)
     low, high = f.exp_range
     n, r = _nearest_multiple(b, b.maximum(b.minimum(x, high), low), _LOG_2, 2)
-    value = b.add(b.fma(b.mul(r, r), polynomial(b, r, f.exp), r), 1.0)
+    value = b.add(b.multiply_add(b.mul(r, r), polynomial(b, r, f.exp), r), 1.0)
     half = b.shift_right(n, 1)  # in two steps, because 2ⁿ itself may overflow
     value = b.mul(value, _power_of_two(b, half, x.dtype))
     return b.mul(value, _power_of_two(b, b.sub(n, half), x.dtype))
@@ -178,9 +178,9 @@ def expm1(b: Builder, x: Value) -> Value:
 def expm1_core(b: Builder, x: Value) -> Value:
     """exp(x) - 1 where it is neither infinite nor -1."""
     n, r = _nearest_multiple(b, x, _LOG_2, 2)
-    small = b.fma(b.mul(r, r), polynomial(b, r, _format(x).exp), r)  # exp(r) - 1
+    small = b.multiply_add(b.mul(r, r), polynomial(b, r, _format(x).exp), r)  # exp(r) - 1
     half_scale = _power_of_two(b, b.sub(n, 1), x.dtype)  # 2ⁿ may overflow where the result doesn't
-    half = b.fma(half_scale, small, b.sub(half_scale, 0.5))
+    half = b.multiply_add(half_scale, small, b.sub(half_scale, 0.5))
     return b.add(half, half)
 
 
@@ -212,9 +212,9 @@ def log(b: Builder, x: Value) -> Value:
     z = b.mul(s, s)
     half_square = b.mul(b.mul(fraction, 0.5), fraction)
     high, low = _parts(_LOG_2, x.dtype, 2)
-    small = b.mul(s, b.fma(z, polynomial(b, z, f.log), half_square))
-    correction = b.sub(half_square, b.fma(e, low, small))
-    value = b.fma(e, high, b.sub(fraction, correction))
+    small = b.mul(s, b.multiply_add(z, polynomial(b, z, f.log), half_square))
+    correction = b.sub(half_square, b.multiply_add(e, low, small))
+    value = b.multiply_add(e, high, b.sub(fraction, correction))
     value = b.where(b.less(x, math.inf), value, x)  # infinity and NaN stay
     beyond = b.where(b.less(x, 0.0), b.const(math.nan, x.dtype, x.lanes), -math.inf)
     return b.where(b.less(x, float(np.finfo(x.dtype).smallest_normal)), beyond, value)
@@ -246,8 +246,8 @@ def _circular(b: Builder, x: Value, quarter_turns: int, name: str) -> Value:
     n, r = _nearest_multiple(b, x, _HALF_PI, 3)
     quadrant = b.add(n, quarter_turns)
     z = b.mul(r, r)
-    sine = b.fma(b.mul(r, z), polynomial(b, z, f.sin), r)
-    cosine = b.fma(b.mul(z, z), polynomial(b, z, f.cos), b.fma(z, -0.5, 1.0))
+    sine = b.multiply_add(b.mul(r, z), polynomial(b, z, f.sin), r)
+    cosine = b.multiply_add(b.mul(z, z), polynomial(b, z, f.cos), b.multiply_add(z, -0.5, 1.0))
     value = b.where(b.not_equal(b.bit_and(quadrant, 1), 0), cosine, sine)
     value = b.where(b.not_equal(b.bit_and(quadrant, 2), 0), b.neg(value), value)
     fits = b.less(b.abs(x), f.circular_limit)

@@ -99,7 +99,7 @@ def all_finite(
         def add(column: Value, width: int, start: Pointer = start) -> None:
             x = b.load(start, dtype, column, width)
             if width == lanes:
-                total.set(b.fma(x, b.const(0, dtype, width), total.get()))
+                total.set(b.multiply_add(x, b.const(0, dtype, width), total.get()))
             else:
                 rest.set(rest.get() + b.reduce_add(b.mul(x, 0.0)))
 
