@@ -12,7 +12,7 @@ from lamina.core.lowering import Elementwise
 from lamina.core.primitive import Primitive, bind, primitive
 from lamina.primitives.reduce import sum_to
 from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array
-from lamina.primitives.typing import Type, broadcast_shapes, dtype_of, like_first
+from lamina.primitives.typing import Type, broadcast_shapes, converted, dtype_of, like_first
 
 __all__ = ["BINARY", "COMPARISON", "UNARY", "cast", "power", "to_context", "where"]
 
@@ -57,7 +57,7 @@ def _keeping_dtype(function: Function) -> Function:
 
     def eval(x: np.ndarray) -> np.ndarray:
         out = function(x)
-        return out if out.dtype == x.dtype else function(x.astype(np.float64)).astype(x.dtype)
+        return out if out.dtype == x.dtype else converted(function(x.astype(np.float64)), x.dtype)
 
     return eval
 
@@ -337,7 +337,7 @@ def _cast_vjp(g: Any, out: Any, x: Any, dtype: Any) -> Any:
 
 cast = primitive(
     "cast",
-    eval=lambda x, dtype: x.astype(dtype),
+    eval=converted,
     infer=lambda x, dtype: (tuple(x.shape), np.dtype(dtype)),
     vjp=(_cast_vjp,),
     lowering=Elementwise(lambda b, x, dtype: b.cast(x, dtype)),

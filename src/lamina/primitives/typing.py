@@ -10,7 +10,8 @@ import numpy as np
 from lamina.errors import DTypeError, ShapeError
 
 __all__ = [
-    "Type", "broadcast_shapes", "dtype_of", "element_type", "like_first", "normalize_axes", "normalize_axis",
+    "Type", "broadcast_shapes", "converted", "dtype_of", "element_type", "like_first", "normalize_axes",
+    "normalize_axis",
 ]  # fmt: skip
 
 Type = tuple[tuple[int, ...], np.dtype]
@@ -42,6 +43,21 @@ def dtype_of(*inputs: Any) -> np.dtype:
             shown = ", ".join(str(np.dtype(d)) for d in found)
             raise DTypeError(f"mixed dtypes {shown}; convert with astype first")
     return np.dtype(first)
+
+
+def converted(x: np.ndarray, dtype: Any) -> np.ndarray:
+    """`x.astype(dtype)`, where floats that no small or unsigned integer holds wrap around, as integers do.
+
+    C leaves open what -1.0 is as an unsigned integer, so processors differ, and NumPy's loops on one processor. By way
+    of a signed integer that holds it, it is 255 as uint8 everywhere. Beyond 32 bits (uint32: 64 bits) it stays open.
+    """
+    dtype = np.dtype(dtype)
+    if x.dtype.kind == "f":
+        if dtype.kind in "iu" and dtype.itemsize < 4:
+            return x.astype(np.int32).astype(dtype)
+        if dtype == np.uint32:
+            return x.astype(np.int64).astype(dtype)
+    return x.astype(dtype)
 
 
 def broadcast_shapes(name: str, *inputs: Any) -> tuple[int, ...]:

@@ -52,9 +52,7 @@ def elementwise():
 @pytest.fixture
 def without_fused_multiply_add():
     """Generate code as for a processor that lacks this instruction; any processor runs it."""
-    lacking = dataclasses.replace(
-        host_machine(), architecture="x86_64", vector_bits=128, vector_registers=16, triple=""
-    )
+    lacking = dataclasses.replace(host_machine(), architecture="x86_64", vector_bits=128, vector_registers=16)
     assert not lacking.has_fused_multiply_add
     with compiling_for(lacking):
         yield

@@ -135,6 +135,15 @@ def test_casts(source, target, elementwise):
     assert_same(result, x.astype(target))
 
 
+@pytest.mark.parametrize("source", ["float32", "float64"])
+@pytest.mark.parametrize("target", ["int8", "uint8", "int16", "uint16", "uint32"])
+def test_floats_that_an_integer_cannot_hold_wrap_around(source, target, elementwise):
+    x = np.array([-1, -300.5, 300.5, 255.9, 70000, -0.5, -1e6, 3], source)
+    target = np.dtype(target)
+    result = elementwise(lambda b, x: b.cast(x, target), x, lanes=8, result=target)
+    np.testing.assert_array_equal(result, np.trunc(x).astype(np.int64).astype(target))
+
+
 def test_integers_divide_towards_zero(elementwise):
     x, y = pairs(np.dtype("int32"))
     result = elementwise(lambda b, x, y: b.divide_trunc(x, y), x, y, lanes=8)

@@ -10,7 +10,17 @@ import math
 import numpy as np
 
 from lamina.compiler.codegen.emitter import Emitter
-from lamina.compiler.codegen.values import BOOL, FLOAT32, FLOAT64, INDEX, DType, Operand, Value, type_name
+from lamina.compiler.codegen.values import (
+    BOOL,
+    FLOAT32,
+    FLOAT64,
+    INDEX,
+    INT32,
+    DType,
+    Operand,
+    Value,
+    type_name,
+)
 
 __all__ = ["Arithmetic"]
 
@@ -304,6 +314,9 @@ class Arithmetic(Emitter):
             return x
         if dtype == BOOL:
             return self.truth(x)
+        wide = _by_way_of(x.dtype, dtype)
+        if wide is not None:
+            return self.cast(self.cast(x, wide), dtype)
         if x.constant is not None:
             return self.const(np.asarray(x.constant, x.dtype).astype(dtype).item(), dtype, x.lanes)
         instruction = _conversion(x.dtype, dtype)
@@ -327,6 +340,15 @@ def _integer(value: Value) -> int:
 
 def _signed(x: Value, signed: str, unsigned: str) -> str:
     return signed if x.dtype.kind == "i" else unsigned
+
+
+def _by_way_of(source: DType, target: DType) -> DType | None:
+    """Through which signed integer a float becomes a narrower or unsigned one, as in `primitives.typing.converted`."""
+    if source.kind != "f" or target.kind not in "iu" or target.itemsize == 8:
+        return None
+    if target.itemsize < 4:
+        return INT32
+    return INDEX if target.kind == "u" else None
 
 
 def _conversion(source: DType, target: DType) -> str | None:
