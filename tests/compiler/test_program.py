@@ -17,7 +17,7 @@ from lamina.compiler.emit.products import product_steps
 from lamina.compiler.fuse import fuse
 from lamina.compiler.graph import Graph
 from lamina.compiler.plan import plan
-from lamina.compiler.program import _PASSES_OF_ONE_STEP
+from lamina.compiler.program import _PASSES
 from lamina.compiler.recompute import recompute
 
 
@@ -66,7 +66,7 @@ def captured_step() -> Graph:
 def step_ir(captured: Graph) -> str:
     """What `program.build` makes of a graph, without linking it into this process."""
     graph = captured
-    for one_pass in _PASSES_OF_ONE_STEP:
+    for one_pass in _PASSES:
         graph = one_pass(graph)
     planned = plan(graph, recompute(graph, fuse(graph)), product_steps)
     module = Module()
