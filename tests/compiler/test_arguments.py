@@ -28,7 +28,7 @@ def test_arrays_and_numbers_of_the_same_types_fit() -> None:
     found = signature(X, 0.5, nd.zeros((4,)), 2)
     assert found is not None
     other, last = nd.zeros((2, 3)), nd.ones((4,))
-    assert found.take((other, 0.1, last, 7)) == ([other, last], [0.1, 7])
+    assert found.take((other, 0.1, last, 7)) == ((other, last), (0.1, 7))
 
 
 @pytest.mark.parametrize(

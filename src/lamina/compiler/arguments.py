@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.compiler.unrolled import Names, function_of
 from lamina.core.array import Array
 from lamina.errors import TraceError
 
@@ -70,13 +71,15 @@ class Signature:
     """The types of one call's positional arguments, if they are plain arrays and numbers.
 
     Most calls are like the one before. To see that takes less time than to make a key and to look it up.
+
+    ``take(values)``  the arrays and the numbers among other arguments; None if they are not of these types
     """
 
-    __slots__ = ("_closure", "_types")
+    __slots__ = ("take",)
 
     def __init__(self, values: Sequence[Any], closure: frozenset[int]) -> None:
-        self._closure = closure
-        self._types = [_plain_type(value) for value in values]
+        self.take: Callable[[Sequence[Any]], tuple[tuple[Array, ...], tuple[float, ...]] | None]
+        self.take = _written_take(values, closure)
 
     @classmethod
     def of(cls, values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> Signature | None:
@@ -87,38 +90,34 @@ class Signature:
         signature = cls(values, closure)
         return signature if signature.take(values) is not None else None
 
-    def take(self, values: Sequence[Any]) -> tuple[list[Array], list[float]] | None:
-        """The arrays and the numbers among the arguments; None if they are not of these types."""
-        types = self._types
-        if len(values) != len(types):
-            return None
-        arrays: list[Array] = []
-        numbers: list[float] = []
-        for value, (kind, shape, dtype, context) in zip(values, types, strict=False):
-            if value.__class__ is not kind:
-                return None
-            if shape is None:
-                numbers.append(value)
-                continue
-            data = value._data
-            if (
-                data.shape != shape
-                or data.dtype is not dtype
-                or value._leaf is not None
-                or value._context is not context
-                or id(value) in self._closure
-            ):
-                return None
-            arrays.append(value)
-        if len(arrays) > 1 and len(set(map(id, arrays))) != len(arrays):
-            return None
-        return arrays, numbers
+
+def _written_take(values: Sequence[Any], closure: frozenset[int]) -> Callable[..., Any]:
+    """`Signature.take` for arguments like these."""
+    names = Names()
+    arguments = [f"x{i}" for i in range(len(values))]
+    arrays = [x for x, value in zip(arguments, values, strict=True) if isinstance(value, Array)]
+    lines = [f"if len(values) != {len(values)}: return None"]
+    if arguments:
+        lines.append(f"{', '.join(arguments)}, = values")
+    for x, value in zip(arguments, values, strict=True):
+        lines.append(_written_type_check(x, value, names, closure))
+    lines += [f"if {x} is {y}: return None" for i, x in enumerate(arrays) for y in arrays[:i]]
+    numbers = [x for x in arguments if x not in arrays]
+    lines.append(f"return ({''.join(f'{x}, ' for x in arrays)}), ({''.join(f'{x}, ' for x in numbers)})")
+    return function_of("take(values)", lines, names)
 
 
-def _plain_type(value: Any) -> tuple[type, Any, Any, Any]:
+def _written_type_check(x: str, value: Any, names: Names, closure: frozenset[int]) -> str:
+    """A line that returns None unless `x` is of the type that `value` has."""
+    conditions = [f"{x}.__class__ is not {names.of(value.__class__)}"]
     if isinstance(value, Array):
-        return value.__class__, value._data.shape, value._data.dtype, value._context
-    return value.__class__, None, None, None
+        conditions.append(f"{x}._leaf is not None")
+        conditions.append(f"{x}._context is not {names.of(value._context)}")
+        conditions.append(f"(data := {x}._data).shape != {names.of(value._data.shape)}")
+        conditions.append(f"data.dtype is not {names.of(value._data.dtype)}")
+        if closure:
+            conditions.append(f"id({x}) in {names.of(closure)}")
+    return f"if {' or '.join(conditions)}: return None"
 
 
 def _identity(value: Any) -> Any:

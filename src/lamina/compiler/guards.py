@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from lamina.compiler.unrolled import Names, function_of
 from lamina.core.array import Array
 from lamina.core.tape import Leaf
 
@@ -31,8 +32,10 @@ _LIBRARIES = frozenset({"lamina", "numpy"})
 class Guards:
     """What a function, and the functions it calls, look up; and what it meant when the function was captured.
 
-    `arguments` are objects among its arguments whose attributes it may read, too. `arrays` are the ids of all arrays
-    found, so that an argument that is one of them can be told from others.
+    `arguments` are objects among its arguments whose attributes it may read, too.
+
+    ``arrays``  the ids of all arrays found, so that an argument that is one of them can be told from others
+    ``hold()``  whether everything is still what it was
     """
 
     def __init__(self, function: Callable[..., Any], arguments: Sequence[Any] = ()) -> None:
@@ -46,6 +49,7 @@ class Guards:
         self._names, self._keep = found.names_of_arrays, found.keep
         self._leaves: list[tuple[Array, Leaf | None]] = []
         self.arrays = frozenset(self._names)
+        self.hold = self._written_hold()
 
     def settle(self, arrays: Iterable[Array], with_leaves: Iterable[Array]) -> None:
         """The capture went well: guard what it found, too. `with_leaves`: arrays whose gradient it used."""
@@ -53,22 +57,7 @@ class Guards:
         self._keep += arrays
         self.arrays |= {id(x) for x in arrays}
         self._leaves = [(x, x._leaf) for x in with_leaves]
-
-    def hold(self) -> bool:
-        """Whether everything is still what it was."""
-        try:
-            for container, key, value in self._items:
-                if container[key] is not value:
-                    return False
-            for cell, value in self._cells:
-                if cell.cell_contents is not value:
-                    return False
-        except (KeyError, IndexError, ValueError, AttributeError):  # gone, or a variable that was deleted
-            return False
-        for array, leaf in self._leaves:
-            if array._leaf is not leaf:
-                return False
-        return all(len(container) == length for container, length in self._lengths)
+        self.hold = self._written_hold()
 
     def changed(self) -> str | None:
         """What the user calls the first thing that is no longer what it was; None if all is."""
@@ -118,6 +107,23 @@ class Guards:
         """What the user calls an array."""
         return self._names.get(id(array))
 
+    def _written_hold(self) -> Callable[[], bool]:
+        names = Names()
+        conditions = [
+            f"{names.of(container)}[{names.of(key)}] is {names.of(value)}"
+            for container, key, value in self._items
+        ]
+        conditions += [f"{names.of(cell)}.cell_contents is {names.of(value)}" for cell, value in self._cells]
+        conditions += [f"{names.of(array)}._leaf is {names.of(leaf)}" for array, leaf in self._leaves]
+        conditions += [f"len({names.of(container)}) == {length}" for container, length in self._lengths]
+        gone = "(KeyError, IndexError, ValueError, AttributeError)"  # or a variable that was deleted
+        lines = [
+            "try:",
+            f"    return {' and '.join(conditions) or True}",
+            f"except {gone}:",
+            "    return False",
+        ]
+        return function_of("hold()", lines, names)
 
 _GONE = object()
 

@@ -21,12 +21,29 @@ from lamina.compiler.holding import HOLDING, Holder
 from lamina.compiler.program import Program
 from lamina.compiler.run import get_num_threads
 from lamina.compiler.run import run as run_on_threads
+from lamina.compiler.unrolled import Names, function_of
 from lamina.core.array import Array, StaleGradient
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["Specialization"]
 
 _ALIVE: weakref.WeakSet[Specialization] = weakref.WeakSet()
+
+
+class _Watched:
+    """Slots whose arrays may get other buffers from one call to the next.
+
+    ``moved(arrays, bound, arguments)`` puts the arguments into their slots among `arrays`, and says whether any watched
+    one has another buffer than the one that is bound.
+    """
+
+    def __init__(self, slots: Sequence[int], arguments: Sequence[int]) -> None:
+        self.slots = slots
+        targets = "".join(f"arrays[{slot}], " for slot in arguments)
+        conditions = [f"arrays[{slot}]._data is not bound[{slot}]" for slot in slots]
+        body = [f"{targets}= arguments"] if targets else []
+        body.append(f"return {' or '.join(conditions) or False}")
+        self.moved = function_of("moved(arrays, bound, arguments)", body, Names())
 
 
 class Specialization:
@@ -42,8 +59,9 @@ class Specialization:
         self._slots = tuple(arguments)
         self._arrays: list[Array] = list(captured.arrays)
         self._bound: list[np.ndarray | None] = [None] * len(self._arrays)
-        self._used = _used_slots(program)
-        self._not_held = [slot for slot in self._used if slot not in program.plan.held]
+        used = _used_slots(program)
+        self._used = _Watched(used, self._slots)
+        self._not_held = _Watched([slot for slot in used if slot not in program.plan.held], self._slots)
         self._getters = list(captured.getters.items())
         self._written, self._stale = list(captured.written), list(captured.stale)
         self._table = (ctypes.c_void_p * program.layout.entries)()
@@ -74,25 +92,22 @@ class Specialization:
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
         """One step. Returns what the function returns."""
         with self._lock:
-            values = self._number_values(numbers) if self.captured.numbers else ()
-            return self._wrap(self._execute(arrays, values, 1, ()))
+            values = self.number_values(numbers) if self.captured.numbers else ()
+            return fill_template(self.captured.result, self._execute(arrays, values, 1, ()), self._arrays)
 
     def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
         """One step with the step's numbers given."""
         with self._lock:
-            return self._wrap(self._execute(arrays, values, 1, ()))
+            return fill_template(self.captured.result, self._execute(arrays, values, 1, ()), self._arrays)
 
     def number_values(self, numbers: Sequence[float]) -> list[float]:
         """The numbers of the next step: arguments, and what Python computes anew."""
-        return self._number_values(numbers)
+        return [numbers[s] if isinstance(s, int) else s() for s in self.captured.numbers]
 
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[np.ndarray]:
         """Several steps; `values` are their numbers, one step after the other. Results have a new first axis."""
         with self._lock:
             return self._execute(arrays, values, steps, (steps,))
-
-    def _number_values(self, numbers: Sequence[float]) -> list[float]:
-        return [numbers[s] if isinstance(s, int) else s() for s in self.captured.numbers]
 
     # --- pointers ------------------------------------------------------------------------------------------------
 
@@ -100,18 +115,14 @@ class Specialization:
         self, arrays: Sequence[Array], values: Sequence[float], steps: int, lead: tuple[int, ...]
     ) -> list[np.ndarray]:
         """Point the table to this call's buffers, and run. `lead`: axes that come before those of each result."""
-        current, bound, table, holder = self._arrays, self._bound, self._table, self._holder
-        for slot, array in zip(self._slots, arrays, strict=True):
-            current[slot] = array
+        table, holder = self._table, self._holder
         watched = self._used if holder is None or not holder.is_ahead else self._not_held
-        for slot in watched:
-            if current[slot]._data is not bound[slot]:
-                self._bind([x for x in watched if current[x]._data is not bound[x]])
-                break
+        if watched.moved(self._arrays, self._bound, arrays):
+            self._bind([x for x in watched.slots if self._arrays[x]._data is not self._bound[x]])
         packed = self._pack(values) if values else None
         results: list[np.ndarray] = []
         for entry, shape, dtype in self._result_types:
-            result = np.empty(lead + shape if lead else shape, dtype)
+            result = np.empty(lead + shape, dtype)
             table[entry] = address_of(result)
             results.append(result)
         threads = 1 if self._is_small else get_num_threads()
@@ -182,7 +193,7 @@ class Specialization:
         """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""
         written, buffer = self.captured.written, self._bound[slot]
         assert buffer is not None
-        for other in self._used:
+        for other in self._used.slots:
             bound = self._bound[other]
             if other == slot or bound is None or (slot not in written and other not in written):
                 continue
@@ -213,9 +224,6 @@ class Specialization:
             array = self._arrays[slot]
             if isinstance(array._data, np.ndarray):
                 array._data = StaleGradient(array.shape, array._data.dtype)
-
-    def _wrap(self, results: list[np.ndarray]) -> Any:
-        return fill_template(self.captured.result, results, self._arrays)
 
     # --- measurement ---------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
             f"from_numpy: an array of shape {ndarray.shape} that is not C-contiguous (or has no axes) cannot be "
             "shared; pass zero_copy=False"
         )
-    if element_type(ndarray.dtype) != ndarray.dtype:
+    if element_type(ndarray.dtype) is not ndarray.dtype:
         raise DTypeError(f"from_numpy: {ndarray.dtype} cannot be shared; pass zero_copy=False")
     return NDArray(ndarray, current_context())
 

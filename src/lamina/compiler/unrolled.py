@@ -1,0 +1,31 @@
+"""Checks that are made at every call of a compiled function, written out as Python code.
+
+A loop over a list of things to check takes longer than the checks themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["Names", "function_of"]
+
+
+class Names:
+    """Objects that written code refers to, each under a name."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Any] = {}
+
+    def of(self, value: Any) -> str:
+        """A name for an object."""
+        name = f"object{len(self.objects)}"
+        self.objects[name] = value
+        return name
+
+
+def function_of(head: str, body: Sequence[str], names: Names) -> Callable[..., Any]:
+    """The function ``def head:`` with these lines in its body, in which the names are known."""
+    source = "\n".join([f"def {head}:", *(f"    {line}" for line in body)])
+    exec(compile(source, "<written by lamina.compile>", "exec"), names.objects)
+    return names.objects[head.partition("(")[0]]
