@@ -125,6 +125,7 @@ class Guards:
         ]
         return function_of("hold()", lines, names)
 
+
 _GONE = object()
 
 
