@@ -40,7 +40,8 @@ class TableProgress:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._bar.stop()
+        if not self._bar.disable:  # Rich before 14.1 ends a bar that was never shown with an empty line
+            self._bar.stop()
 
     def _on_step(self, epoch: int, done: int, of: int) -> None:
         self._bar.update(self._task, completed=epoch - 1 + done / max(of, 1))

@@ -46,7 +46,8 @@ class TrainingTable:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._bar.stop()
+        if not self._bar.disable:  # Rich before 14.1 ends a bar that was never shown with an empty line
+            self._bar.stop()
 
     def after_stretch(self, progress: TrainingProgress) -> None:
         """Move the bar."""

@@ -14,7 +14,7 @@ from lamina.table.messages import as_kind, closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.tables import Table, as_table, by_column, dense
 from lamina.table.target import infer_target, target_column
-from lamina.table.values import MISSING_TOKENS, is_date, number_in
+from lamina.table.values import MISSING_TOKENS, is_date, mean_of, number_in
 
 __all__ = ["Choice", "infer"]
 
@@ -181,7 +181,7 @@ def _numeric(column: Column, values: np.ndarray, named: bool, note: str = "") ->
         )
     missing = len(values) - len(present)
     kind = "constant" if low == high and not missing and named else "numeric"
-    mean = float(present.mean(dtype=np.float64)) if named else None
+    mean = mean_of(present) if named else None
     return ColumnSchema(
         column.name, kind, column.type_name, missing, low=low, high=high, mean=mean, note=note
     )

@@ -12,7 +12,7 @@ from lamina.table.columns import Column, value_name
 from lamina.table.messages import as_option, closest, counted, listed, row, warn
 from lamina.table.schema import Target, Task
 from lamina.table.tables import Table
-from lamina.table.values import number_in
+from lamina.table.values import mean_of, number_in
 
 __all__ = ["infer_target", "target_column", "target_values"]
 
@@ -157,9 +157,7 @@ def _range(column: Column, reason: str) -> Target:
             f"the target {column.name!r} is constant: {low:g} in all {len(column)} rows; "
             "there is nothing to learn"
         )
-    return Target(
-        column.name, "regression", reason, low=low, high=high, mean=float(values.mean(dtype=np.float64))
-    )
+    return Target(column.name, "regression", reason, low=low, high=high, mean=mean_of(values))
 
 
 def _numbers(column: Column) -> np.ndarray:

@@ -1,10 +1,12 @@
-"""What a text in a cell says: that the value is missing, a number, a date."""
+"""What a text in a cell says: that the value is missing, a number, a date. And the mean of numbers of any size."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["MISSING_TOKENS", "NUMBER_PATTERN", "is_date", "number_in"]
+import numpy as np
+
+__all__ = ["MISSING_TOKENS", "NUMBER_PATTERN", "is_date", "mean_of", "number_in"]
 
 MISSING_TOKENS = (
     "", "?", "-", "--", ".", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan",
@@ -44,3 +46,14 @@ def is_date(text: str) -> bool:
     [True, True, True, False, False]
     """
     return _DATE.fullmatch(text.strip()) is not None
+
+
+def mean_of(values: np.ndarray) -> float:
+    """The mean of finite numbers, in float64; also where their sum is beyond its range.
+
+    >>> mean_of(np.array([1, 2])), mean_of(np.array([1.5e308, 1.7e308]))
+    (1.5, 1.6e+308)
+    """
+    with np.errstate(over="ignore"):
+        mean = float(values.mean(dtype=np.float64))
+    return mean if np.isfinite(mean) else float((values / len(values)).sum())
