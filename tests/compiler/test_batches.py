@@ -10,7 +10,7 @@ import pytest
 import lamina
 from lamina import autograd, nd
 from lamina.core.state import state
-from lamina.errors import ShapeError
+from lamina.errors import AutogradError, ShapeError
 
 ROWS, BATCH = 50, 8
 
@@ -183,3 +183,52 @@ def test_a_number_that_python_computes_for_each_step() -> None:
     result = compiled.run_batches([[0], [0], [0]], nd.zeros((1,))).asnumpy().ravel()
     np.testing.assert_array_equal(result, [1, 2, 3])
     assert compiled(nd.zeros((1,))).asscalar() == 4
+
+
+def test_progress_may_replace_what_the_function_finds_outside() -> None:
+    weights = [nd.zeros((2,))]
+    seen: list[int] = []
+
+    def replace(done: int, _steps: int) -> None:
+        if not seen:
+            seen.append(done)
+            weights[0] = nd.array([100, 100])
+
+    @lamina.compile
+    def step(x: Any) -> Any:
+        weights[0][:] = weights[0] + nd.sum(x, axis=0)
+        return nd.max(weights[0])
+
+    result = step.run_batches(np.zeros((50, 1), int), nd.ones((4, 2)), progress=replace)
+    np.testing.assert_array_equal(weights[0].asnumpy(), [100 + 50 - seen[0]] * 2)
+    expected = [*range(1, seen[0] + 1), *range(101, 101 + 50 - seen[0])]
+    np.testing.assert_array_equal(result.asnumpy().ravel(), expected)
+
+
+def test_a_returned_parameter_is_stacked_as_it_was_after_each_step() -> None:
+    for compiles in ("1", "0"):
+        weight = nd.zeros((2,))
+
+        def step(x: Any, n: Any, weight: Any = weight) -> Any:
+            weight[:] = weight + nd.sum(x, axis=0)
+            return weight, n * 2
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LAMINA_COMPILE", compiles)
+            weights, numbers = lamina.compile(step).run_batches([[0], [1]], nd.ones((4, 2)), 3)
+        np.testing.assert_array_equal(weights.asnumpy(), [[1, 1], [2, 2]])
+        np.testing.assert_array_equal(numbers, [6, 6])
+
+
+def test_inside_another_compiled_function_the_steps_are_part_of_it() -> None:
+    total = lamina.compile(nd.sum)
+    outer = lamina.compile(lambda x: total.run_batches([[0, 1], [2, 2]], x) * 2)
+    for factor in (1.0, 3.0):
+        x = nd.array([1, 2, 3]) * factor
+        np.testing.assert_array_equal(outer(x).asnumpy().ravel(), [6 * factor, 12 * factor])
+
+
+def test_under_record_it_is_an_error() -> None:
+    step = lamina.compile(nd.sum)
+    with autograd.record(), pytest.raises(AutogradError, match="not recorded"):
+        step.run_batches([[0]], nd.ones((2,)))

@@ -252,6 +252,39 @@ def test_numbers_that_python_needs_specialize(body: Any) -> None:
     assert specializations(compiled) == 2
 
 
+def test_numpys_operators_on_numbers_are_arithmetic() -> None:
+    @lamina.compile
+    def f(x: Any, a: Any) -> Any:
+        return x * (np.float32(2) * a + np.float64(1) - np.true_divide(a, 4) + a ** np.float64(2))
+
+    for a in (4.0, 8.0):
+        assert f(nd.ones((1,)), a).asscalar() == 2 * a + 1 - a / 4 + a**2
+    assert len(f._entries) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda a: np.sqrt(a),
+        lambda a: divmod(a, 3)[1],
+        lambda a: np.array([1.0, 2.0]) * a,
+        lambda a: np.maximum(a, 2),
+    ],
+)
+def test_numpys_functions_need_the_number(body: Any) -> None:
+    f = lamina.compile(lambda x, a: x * nd.array(np.atleast_1d(body(a))))
+    for a in (4.0, 9.0):
+        np.testing.assert_allclose(f(nd.ones((1,)), a).asnumpy(), np.atleast_1d(body(a)))
+    assert len(f._entries) == 2
+
+
+def test_a_number_too_large_for_machine_integers_says_so() -> None:
+    f = lamina.compile(lambda x, n: x * n)
+    with pytest.raises(TraceError, match=r"2\*\*63.*float"):
+        f(nd.ones((1,)), 2**70)
+    assert f(nd.ones((1,)), float(2**70)).asscalar() == 2.0**70
+
+
 def test_only_the_number_that_is_needed_is_fixed() -> None:
     @lamina.compile
     def step(x: Any, n: int, lr: float) -> Any:

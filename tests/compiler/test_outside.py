@@ -152,6 +152,22 @@ def test_the_gradient_of_a_sum_is_that_of_this_call() -> None:
         np.testing.assert_array_equal(weight.grad.asnumpy(), [3 * factor] * 2)
 
 
+def test_of_elements_that_are_assigned_twice_the_last_one_stays() -> None:
+    def assign(x: Any, index: Any, values: Any) -> None:
+        x[index] = values
+
+    random = np.random.default_rng(0)
+    for dtype in (np.float32, np.uint8):
+        index, values = (
+            nd.array(random.integers(0, 3, 700)),
+            nd.array(random.integers(0, 9, (700, 5)), dtype=dtype),
+        )
+        expected, found = nd.full((4, 5), 7, dtype=dtype), nd.full((4, 5), 7, dtype=dtype)
+        assign(expected, index, values)
+        lamina.compile(assign)(found, index, values)
+        np.testing.assert_array_equal(found.asnumpy(), expected.asnumpy())
+
+
 # --- what is found outside is replaced -------------------------------------------------------------------------------
 
 

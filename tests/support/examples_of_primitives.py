@@ -353,6 +353,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "take_along_add": _take_along_add(),
     "gather_nd": _gather_nd(),
     "scatter_nd_add": _scatter_nd(),
+    "scatter_nd_set": _scatter_nd(),
     "one_hot": [
         Example((_ints(indices),), {"depth": depth, "dtype": np.dtype(d)}, smooth=False)
         for indices, depth, d in [

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.compiler.arguments import Arguments, rebuild, sequence_like
+from lamina.compiler.specialization import fill_template
 from lamina.core.array import Array
-from lamina.errors import ShapeError
+from lamina.core.state import state
+from lamina.errors import AutogradError, ShapeError
 
 if TYPE_CHECKING:
     from lamina.compiler.compiled import CompiledFunction
+    from lamina.compiler.specialization import Specialization
 
 __all__ = ["run_batches"]
 
@@ -28,35 +31,48 @@ def run_batches(
     progress: Callable[[int, int], None] | None,
 ) -> Any:
     """See `CompiledFunction.run_batches`."""
-    values = [*args, *kwargs.values()]
+    if state.recording:
+        raise AutogradError(
+            "run_batches: its steps are not recorded. Compute the gradients inside the compiled function, and call it "
+            "outside of autograd.record()"
+        )
+    values, names = [*args, *kwargs.values()], tuple(kwargs)
     rows = _checked_rows(indices, Arguments(values, frozenset(), frozenset()).arrays)
-    entry, taken = compiled.specialize(values, tuple(kwargs), batch=rows.shape[1])
-    if entry is None:
-        return _run_eagerly(compiled.original, rows, args, kwargs, progress)
-    chunks: list[list[np.ndarray]] = []
+    if state.trace is not None:
+        return _joined([_eager_step(compiled.original, row, args, kwargs) for row in rows])
+    entry, taken = compiled.specialize(values, names, batch=rows.shape[1])
+    parts: list[Any] = []
     done, size = 0, 1
     while done < len(rows):
-        part = rows[done : done + size]
-        values_of_steps = [v for _ in range(len(part)) for v in entry.number_values(taken.numbers)]
-        start = time.perf_counter()
-        chunks.append(entry.run_steps([_index(part[0]), *taken.arrays], values_of_steps, len(part)))
-        seconds = (time.perf_counter() - start) / len(part)
-        done += len(part)
-        size = max(1, min(int(_CHUNK_SECONDS / max(seconds, 1e-9)), 4 * size, 10_000))
+        if entry is None:
+            parts.append(_eager_step(compiled.original, rows[done], args, kwargs))
+            done += 1
+        else:
+            start = time.perf_counter()
+            parts.append(_compiled_steps(entry, taken, rows[done : done + size]))
+            seconds = (time.perf_counter() - start) / len(rows[done : done + size])
+            done += len(rows[done : done + size])
+            size = max(1, min(int(_CHUNK_SECONDS / max(seconds, 1e-9)), 4 * size, 10_000))
         if progress is not None:
             progress(done, len(rows))
-    return _stacked(entry, chunks)
+            if entry is not None and not entry.is_valid():  # it replaced a parameter, say
+                entry, taken = compiled.specialize(values, names, batch=rows.shape[1])
+    return _nothing(entry) if not parts else _joined(parts)
 
 
-def _stacked(entry: Any, chunks: list[list[np.ndarray]]) -> Any:
-    from lamina.compiler.specialization import fill_template
+def _compiled_steps(entry: Specialization, taken: Arguments, rows: np.ndarray) -> Any:
+    """The results of some steps, stacked."""
+    values = [v for _ in rows for v in entry.number_values(taken.numbers)]
+    results = entry.run_steps([_index(rows[0]), *taken.arrays], values, len(rows))
+    return fill_template(entry.captured.result, results, ())
 
-    count = len(entry.program.graph.results)
-    if not chunks:
-        empty = [np.empty((0, *n.shape), n.dtype) for n in entry.program.graph.results]
-        return fill_template(entry.captured.result, empty, ())
-    whole = [np.concatenate([chunk[i] for chunk in chunks]) for i in range(count)]
-    return fill_template(entry.captured.result, whole, ())
+
+def _nothing(entry: Specialization | None) -> Any:
+    """The results of no steps."""
+    if entry is None:
+        return None
+    empty = [np.empty((0, *n.shape), n.dtype) for n in entry.program.graph.results]
+    return fill_template(entry.captured.result, empty, ())
 
 
 def _index(part: np.ndarray) -> Array:
@@ -75,7 +91,7 @@ def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
         raise ShapeError("run_batches: indices must be whole numbers")
     if not arrays:
         raise ShapeError("run_batches: needs at least one array argument to take rows from")
-    shortest = min(x.shape[0] for x in arrays)
+    shortest = min(x.shape[0] if x.shape else 0 for x in arrays)
     if source.size and (source.min() < 0 or source.max() >= shortest):
         raise ShapeError(
             f"run_batches: indices go from {source.min()} to {source.max()}, but the shortest array has "
@@ -84,39 +100,36 @@ def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
     return np.ascontiguousarray(source, dtype=np.int32)
 
 
-def _run_eagerly(
-    function: Callable[..., Any],
-    rows: np.ndarray,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    progress: Callable[[int, int], None] | None,
+def _eager_step(
+    function: Callable[..., Any], row: np.ndarray, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """The same, step by step in Python, for functions that do not compile."""
+    """One step in Python, for functions that do not compile: its results, with a first axis of 1."""
     from lamina import nd
 
-    results: list[Any] = []
-    for done, row in enumerate(rows, 1):
-        index = nd.array(row, dtype=np.int32)
+    index = nd.array(row, dtype=np.int32)
 
-        def batch(array: Any, index: Any = index) -> Any:
-            return nd.take(array, index, axis=0)
+    def batch(array: Any) -> Any:
+        return nd.take(array, index, axis=0)
 
-        step_args = [rebuild(x, batch, lambda n: n) for x in args]
-        step_kwargs = {k: rebuild(v, batch, lambda n: n) for k, v in kwargs.items()}
-        results.append(function(*step_args, **step_kwargs))
-        if progress is not None:
-            progress(done, len(rows))
-    return _stack_results(results)
+    step_args = [rebuild(x, batch, lambda n: n) for x in args]
+    step_kwargs = {k: rebuild(v, batch, lambda n: n) for k, v in kwargs.items()}
+    result = function(*step_args, **step_kwargs)
+    return rebuild(result, lambda x: nd.stack(x, axis=0), lambda n: np.asarray([n]))
 
 
-def _stack_results(results: list[Any]) -> Any:
+def _joined(parts: list[Any]) -> Any:
+    """Results of steps, one after the other, as those of all steps."""
     from lamina import nd
 
-    first = results[0] if results else None
+    first = parts[0] if parts else None
+    if len(parts) < 2:
+        return first
     if isinstance(first, nd.NDArray):
-        return nd.stack(*results, axis=0)
+        return nd.concat(*parts, dim=0)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts)
     if isinstance(first, tuple | list):
-        return sequence_like(first, [_stack_results([r[i] for r in results]) for i in range(len(first))])
+        return sequence_like(first, [_joined(list(items)) for items in zip(*parts, strict=True)])
     if isinstance(first, dict):
-        return {k: _stack_results([r[k] for r in results]) for k in first}
+        return {k: _joined([part[k] for part in parts]) for k in first}
     return first

@@ -35,7 +35,6 @@ class StepNumber:
     """
 
     __slots__ = ("_argument", "_capture", "_node")
-    __array_priority__ = 900.0
 
     def __init__(self, capture: Capture, node: Node, argument: str | None) -> None:
         self._capture, self._node, self._argument = capture, node, argument
@@ -103,7 +102,20 @@ class StepNumber:
     def __pos__(self) -> StepNumber:
         return self
 
-    def _value(self, *_: object) -> Any:
+    def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's operators on numbers are arithmetic, too (``np.float32(2) * lr``); other functions need the value."""
+        name = function.__name__
+        if (
+            name not in _OPERATORS
+            or method != "__call__"
+            or options
+            or any(np.ndim(x) for x in _others(inputs))
+        ):
+            return self._value()
+        left, right = inputs
+        return self._arithmetic(name, right) if left is self else self._arithmetic(name, left, True)
+
+    def _value(self, *_: object, **__: object) -> Any:
         if self._argument is not None:
             raise NeedsValue(self._argument)
         raise TraceError(
@@ -112,6 +124,7 @@ class StepNumber:
         )
 
     __bool__ = __int__ = __float__ = __index__ = __round__ = __trunc__ = __floor__ = __ceil__ = _value
+    __complex__ = __divmod__ = __rdivmod__ = __array__ = _value
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __rmod__ = __floordiv__ = (
         __rfloordiv__
     ) = _value
@@ -119,3 +132,10 @@ class StepNumber:
 
     def __repr__(self) -> str:
         return f"<a number of the step{f', argument {self._argument}' if self._argument else ''}>"
+
+
+_OPERATORS = frozenset({"add", "subtract", "multiply", "divide", "power"})
+
+
+def _others(inputs: tuple[Any, ...]) -> list[Any]:
+    return [x for x in inputs if not isinstance(x, StepNumber)]

@@ -23,6 +23,7 @@ from lamina.compiler.run import get_num_threads
 from lamina.compiler.run import run as run_on_threads
 from lamina.compiler.unrolled import Names, function_of
 from lamina.core.array import Array, StaleGradient
+from lamina.errors import TraceError
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["Specialization"]
@@ -206,7 +207,12 @@ class Specialization:
         whole = packed.view(np.int64)
         for i, value in enumerate(values):
             target = whole if dtypes[i % len(dtypes)].kind == "i" else packed
-            target[i] = value
+            try:
+                target[i] = value
+            except OverflowError:
+                raise TraceError(
+                    f"lamina.compile: the integer {value} is beyond ±2**63, where machine code ends; pass it as a float"
+                ) from None
         self._table[1] = packed.ctypes.data
         return packed
 

@@ -76,10 +76,13 @@ class Pull:
 
 
 class Scatter:
-    """Starts from zeros and adds each element of the first input at ``index(b, in_index, inputs, **params)``."""
+    """Starts from zeros and adds each element of the first input at ``index(b, in_index, inputs, **params)``.
 
-    def __init__(self, index: Callable[..., list[Any]]) -> None:
-        self.index = index
+    With ``adds=False`` it is written there, in the order of the elements.
+    """
+
+    def __init__(self, index: Callable[..., list[Any]], *, adds: bool = True) -> None:
+        self.index, self.adds = index, adds
 
 
 class Fill:

@@ -16,7 +16,7 @@ from lamina.errors import ShapeError
 from lamina.nd.advanced_index import address, get_advanced, is_advanced, numpy_key
 from lamina.nd.basic_index import BasicIndex, parse_basic
 from lamina.primitives.elementwise import cast
-from lamina.primitives.indexing import scatter_nd_add
+from lamina.primitives.indexing import scatter_nd_set
 from lamina.primitives.movement import broadcast_to, slice_, slice_assign
 from lamina.primitives.reshape import reshape
 
@@ -121,18 +121,14 @@ def _place(base: Any, basic: BasicIndex, value: Any) -> Any:
 
 
 def _scatter(x: NDArray, parts: tuple[Any, ...], value: Any) -> Any:
-    """`x` with `value` at a key with arrays: by a mask of the addressed elements.
-
-    An element that is addressed twice gets the sum; eagerly, the last value.
-    """
+    """`x` with `value` at a key with arrays: by a mask of the addressed elements."""
     from lamina.nd.creation import ones
     from lamina.nd.lookup import where
 
     positions = address(x, parts)
     new = _broadcast(value, (*positions.shape[1:], *x.shape[positions.shape[0] :]))
-    count = bind(scatter_nd_add, ones(new.shape, ctx=x.context, dtype=x.dtype), positions, shape=x.shape)
-    total = bind(scatter_nd_add, new, positions, shape=x.shape)
-    return where(count > 0, total, x)
+    mask = bind(scatter_nd_set, ones(new.shape, ctx=x.context, dtype=np.bool_), positions, shape=x.shape)
+    return where(mask, bind(scatter_nd_set, new, positions, shape=x.shape), x)
 
 
 def _as_array(x: NDArray, value: Any) -> Any:

@@ -14,7 +14,7 @@ from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
 __all__ = [
-    "argsort", "full", "gather_nd", "iota", "scatter_nd_add",
+    "argsort", "full", "gather_nd", "iota", "scatter_nd_add", "scatter_nd_set",
     "sort", "take", "take_add", "take_along", "take_along_add",
 ]  # fmt: skip
 
@@ -233,6 +233,21 @@ scatter_nd_add = primitive(
     lowering=Scatter(_scatter_nd_index),
 )
 """``scatter_nd_add(g, indices, shape=)``: zeros with `g` added where `gather_nd` would read."""
+
+
+def _scatter_nd_set(g: np.ndarray, indices: np.ndarray, shape: Ints) -> np.ndarray:
+    out = np.zeros(shape, g.dtype)
+    out[_nd_key(indices, shape)] = g
+    return out
+
+
+scatter_nd_set = primitive(
+    "scatter_nd_set",
+    eval=_scatter_nd_set,
+    infer=_scatter_nd_type,
+    lowering=Scatter(_scatter_nd_index, adds=False),
+)
+"""``scatter_nd_set(g, indices, shape=)``: zeros with `g` written there; of elements that meet, the last one stays."""
 
 
 # --- constants -----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Scatter kernels: zeros, to which elements are added at positions that data decide."""
+"""Scatter kernels: zeros, and elements that are added or written at positions that data decide."""
 
 from __future__ import annotations
 
@@ -67,8 +67,11 @@ def _rows_stay_together(scope: Scope, lanes: int) -> bool:
 def _add(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> None:
     anchor = scope.kernel.anchor
     assert anchor is not None
+    assert isinstance(anchor.lowering, Scatter)
     value = scope.evaluator(lanes).vector_at(anchor.inputs[0], index)
     position = _position(scope, b, index, lanes)
     for pointer in scope.targets[anchor]:
-        old = b.load(pointer, anchor.dtype, position.base, lanes)
-        b.store(pointer, b.add(old, value), position.base)
+        if anchor.lowering.adds:
+            b.store(pointer, b.add(b.load(pointer, anchor.dtype, position.base, lanes), value), position.base)
+        else:
+            b.store(pointer, value, position.base)
