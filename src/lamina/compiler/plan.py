@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from lamina.compiler.codegen.lines import whole_lines
 from lamina.compiler.fuse import Kernel, is_alias, only_moves_ones
 from lamina.compiler.graph import Graph, Input, Node, Scalar
 from lamina.core.lowering import ArgReduction, Contraction, Elementwise, Reduction, Reshape
 from lamina.core.primitive import REGISTRY
 
 __all__ = ["Partition", "Place", "Plan", "plan", "separate_roots"]
-
-_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -267,7 +266,8 @@ def _allocate(
 
 
 def _rounded(nbytes: int) -> int:
-    return -(-max(nbytes, 1) // _ALIGNMENT) * _ALIGNMENT
+    """What a value takes in the arena: even an empty one a place of its own."""
+    return whole_lines(max(nbytes, 1))
 
 
 def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:

@@ -18,7 +18,7 @@ A module is made of functions, and a function is written through a builder:
 * `values`: `Value` (dtype, lanes; `+ - *` work) and `Pointer`; dtypes are NumPy's. Bool values are masks.
 * `builder.Builder`: every element operation under its NumPy name (`b.add(x, y)`, `b.maximum`, `b.where`,
   `b.cast`, …; numbers become constants, scalars are spread over lanes, dtypes must agree);
-  `b.loop(start, stop, step)`, `b.vector_loop`, `b.if_`, `b.if_else`, `b.while_`; `b.variable(initial)` with
+  `b.loop(start, stop, step)`, `b.vector_loop`, `b.if_`, `b.if_else`; `b.variable(initial)` with
   `get` and `set` for what a loop carries; `b.load`, `b.store`, `b.load_strided`, `b.gather`, `b.offset`,
   `b.alloca`; `b.reduce_add`, … over lanes, `b.widen`, `b.narrow`; `b.split`, `b.barrier` for threads.
   `lanes` may be any number: a tail of 3 is a vector of 3.

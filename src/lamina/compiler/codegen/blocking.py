@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lamina.compiler.codegen.builder import Builder
 from lamina.compiler.codegen.cover import Body, Range, cover
+from lamina.compiler.codegen.lines import LINE_BYTES, whole_lines
 from lamina.compiler.codegen.machine import Machine
 from lamina.compiler.codegen.microkernel import (
     Epilogue,
@@ -31,7 +32,6 @@ _INNER_BYTES = 2048  # of a row of A's block; up to twice as many stay whole, so
 _RIGHT_BLOCK_BYTES = 2 << 20
 _OUTER_ROWS = 1024
 _FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
-_LINE_BYTES = 64
 _FAR_APART = 8  # so many lines of one cache set fit the first-level cache
 
 
@@ -51,16 +51,16 @@ class Blocking:
 
     @property
     def left_bytes(self) -> int:
-        return _lines(self.rows * self.inner * self.itemsize)
+        return whole_lines(self.rows * self.inner * self.itemsize)
 
     @property
     def right_bytes(self) -> int:
-        return _lines(self.inner * self.columns * self.itemsize)
+        return whole_lines(self.inner * self.columns * self.itemsize)
 
     @property
     def scratch_bytes(self) -> int:
         sums = self.outer_rows * self.columns * self.itemsize if self.keeps_sums else 0
-        return self.left_bytes + self.right_bytes + _lines(sums)
+        return self.left_bytes + self.right_bytes + whole_lines(sums)
 
 
 def choose_blocking(
@@ -90,10 +90,6 @@ def _even_part(extent: int, most: int, step: int) -> int:
     """The smallest multiple of `step` that covers `extent` in as few parts as parts of at most `most` do."""
     parts = max(1, -(-extent // max(most, step)))
     return -(-extent // (parts * step)) * step
-
-
-def _lines(size: int) -> int:
-    return -(-size // _LINE_BYTES) * _LINE_BYTES
 
 
 @dataclass(frozen=True)
@@ -215,7 +211,7 @@ class BlockedProduct:
         """Ask for a share of a panel's rows: all tiles of a block of A together cover it."""
         b = self.b
         share = -(-self.blocking.inner // self.blocking.rows)
-        line = _LINE_BYTES // self.dtype.itemsize
+        line = LINE_BYTES // self.dtype.itemsize
         with b.loop(row * share, (row + height) * share) as k:
             start = panel.row(b, k, self.dtype)
             for last in range(

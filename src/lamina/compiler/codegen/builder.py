@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
+from lamina.compiler.codegen.lines import LINE_BYTES
 from lamina.compiler.codegen.machine import Machine, target_machine
 from lamina.compiler.codegen.mathematics import Mathematics
 from lamina.compiler.codegen.reductions import Reductions
@@ -135,18 +136,6 @@ class Builder(Mathematics, Reductions):
         self.start_block(end)
 
     @contextmanager
-    def while_(self, condition: Callable[[], Value]) -> Generator[None]:
-        """Repeat the block as long as `condition()`, emitted before it, holds."""
-        head, body, end = self.new_label("while"), self.new_label("body"), self.new_label("done")
-        self.branch(head)
-        self.start_block(head)
-        self.branch_if(condition(), body, end)
-        self.start_block(body)
-        yield
-        self.branch(head)
-        self.start_block(end)
-
-    @contextmanager
     def if_(self, condition: Value) -> Generator[None]:
         """Run the block where a scalar condition holds."""
         then, end = self.new_label("then"), self.new_label("done")
@@ -216,7 +205,7 @@ class Builder(Mathematics, Reductions):
     def alignment_of(self, value: Value) -> int:
         return max(1, value.dtype.itemsize)
 
-    def alloca(self, dtype: DType, count: int, alignment: int = 64) -> Pointer:
+    def alloca(self, dtype: DType, count: int, alignment: int = LINE_BYTES) -> Pointer:
         """`count` elements on the stack, for as long as the function runs."""
         return self.stack_slot(f"[{count} x {_memory_type(dtype)}]", alignment)
 

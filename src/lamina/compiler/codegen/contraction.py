@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from lamina.compiler.codegen.blocking import BlockedProduct, Blocking, choose_blocking
 from lamina.compiler.codegen.builder import Builder
 from lamina.compiler.codegen.cover import Range, cover
+from lamina.compiler.codegen.lines import LINE_BYTES
 from lamina.compiler.codegen.machine import Machine, target_machine
 from lamina.compiler.codegen.microkernel import (
     Epilogue,
@@ -29,7 +30,6 @@ from lamina.compiler.codegen.zero_columns import ColumnOrder, all_finite, order_
 
 __all__ = ["Contraction"]
 
-_LINE_BYTES = 64
 _PACK_ROW_TILES = 8
 """So many tiles read a panel of B that a copy pays: its rows are neighbours, and begin where cache lines do.
 
@@ -242,7 +242,7 @@ class _Product:
     def _fetch(self, first: Value, height: int, column: Value, width: int) -> None:
         """Ask for what the epilogue of a tile will read, so that it is there when the sums are."""
         b, shape, order = self.b, self.shape, self.row_order
-        line = _LINE_BYTES // shape.dtype.itemsize
+        line = LINE_BYTES // shape.dtype.itemsize
         for r in range(height if self.reads else 0):
             row = first + r if order is None else order.at(b, first + r)
             for pointer in self.reads:

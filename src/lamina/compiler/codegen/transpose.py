@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from lamina.compiler.codegen.builder import Builder
+from lamina.compiler.codegen.lines import LINE_BYTES
 from lamina.compiler.codegen.values import DType, Operand, Pointer, Value
 
 __all__ = ["emit_transpose", "transpose_vectors"]
-
-_LINE_BYTES = 64
 
 
 def transpose_vectors(b: Builder, rows: list[Value]) -> list[Value]:
@@ -49,7 +48,7 @@ def emit_transpose(
     multiples of a cache line keeps them from writing the same lines.
     """
     lanes = b.lanes(dtype)
-    line = _LINE_BYTES // dtype.itemsize
+    line = LINE_BYTES // dtype.itemsize
 
     def block(column: Value, width: int) -> None:
         def at(row: Value, height: int) -> None:

@@ -14,11 +14,10 @@ import numpy as np
 
 from lamina.compiler.codegen.builder import Builder
 from lamina.compiler.codegen.cover import Range
+from lamina.compiler.codegen.lines import whole_lines
 from lamina.compiler.codegen.values import INDEX, INT32, DType, Pointer, Value
 
 __all__ = ["ColumnOrder", "all_finite", "order_bytes", "order_columns"]
-
-_LINE_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,7 @@ class ColumnOrder:
 
 def order_bytes(columns: int, dtype: DType) -> int:
     """The scratch memory that `order_columns` needs for a matrix of so many columns."""
-    return _lines(columns * INT32.itemsize) + _lines(columns * dtype.itemsize)
-
-
-def _lines(size: int) -> int:
-    return -(-size // _LINE_BYTES) * _LINE_BYTES
+    return whole_lines(columns * INT32.itemsize) + whole_lines(columns * dtype.itemsize)
 
 
 def order_columns(
@@ -60,7 +55,7 @@ def order_columns(
     `scratch` is memory of `order_bytes(stride, dtype)`.
     """
     bits = np.dtype(f"int{8 * dtype.itemsize}")
-    flags = b.offset(scratch, _lines(stride * INT32.itemsize) // bits.itemsize, bits)
+    flags = b.offset(scratch, whole_lines(stride * INT32.itemsize) // bits.itemsize, bits)
 
     def mark(column: Value, lanes: int) -> None:
         seen = b.variable(b.const(0, bits, lanes))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lamina.compiler.codegen import INDEX, KERNEL_ARGUMENTS, Builder, Module, Pointer, Value
+from lamina.compiler.codegen.lines import LINE_BYTES
 from lamina.compiler.codegen.transpose import emit_transpose
 from lamina.compiler.emit.fills import emit_fill
 from lamina.compiler.emit.maps import emit_map
@@ -29,7 +30,6 @@ from lamina.compiler.plan import Plan
 __all__ = ["emit_program", "scratch_bytes"]
 
 _BYTE = np.dtype(np.int8)
-_LINE_BYTES = 64
 
 
 def scratch_bytes(plan: Plan) -> int:
@@ -64,7 +64,7 @@ def _emit_steps(
     table = b.pointer_argument("arguments")
     control = b.load_pointer(table, Layout.CONTROL)
     last = b.load(control, INDEX, Layout.STEPS)
-    memory = [b.stack_slot(f"[{len(frame.slots)} x ptr]", 64) for frame in frames]
+    memory = [b.stack_slot(f"[{len(frame.slots)} x ptr]", LINE_BYTES) for frame in frames]
     _copy_held(b, graph, plan, layout, enters=True)
     with b.loop(b.const(0), last) as step:
         entries = [b.load_pointer(table, entry) for entry in range(layout.entries)]
@@ -118,7 +118,7 @@ def _emit_transposed_copy(module: Module, name: str, rows: int, columns: int, dt
     kind = np.dtype(dtype)
     with module.function(name, arguments, internal=True) as b:
         source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
-        share = b.split(columns, _LINE_BYTES // kind.itemsize)
+        share = b.split(columns, LINE_BYTES // kind.itemsize)
         emit_transpose(b, kind, source, columns, destination, rows, (b.const(0), b.const(rows)), share)
 
 
