@@ -1,4 +1,4 @@
-"""Signatures: a call like the last one is recognized, and one that is not is not."""
+"""Takers: a call like the last one is recognized, and one that is not is not."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler.arguments import Signature
+from lamina.compiler.arguments import Taker, take_nothing, taker
 
 X, W = nd.ones((2, 3)), nd.ones((2, 3))
 
 
-def signature(*values: Any) -> Signature | None:
-    return Signature.of(values, frozenset(), frozenset({id(W)}))
+def taker_of(*values: Any) -> Taker:
+    return taker(values, frozenset(), frozenset({id(W)}))
 
 
 def with_gradient() -> Any:
@@ -25,10 +25,9 @@ def with_gradient() -> Any:
 
 
 def test_arrays_and_numbers_of_the_same_types_fit() -> None:
-    found = signature(X, 0.5, nd.zeros((4,)), 2)
-    assert found is not None
+    take = taker_of(X, 0.5, nd.zeros((4,)), 2)
     other, last = nd.zeros((2, 3)), nd.ones((4,))
-    assert found.take((other, 0.1, last, 7)) == ((other, last), (0.1, 7))
+    assert take((other, 0.1, last, 7)) == ((other, last), (0.1, 7))
 
 
 @pytest.mark.parametrize(
@@ -46,20 +45,18 @@ def test_arrays_and_numbers_of_the_same_types_fit() -> None:
     ids=["shape", "dtype", "number", "fewer", "array for number", "closure", "gradient", "order"],
 )
 def test_other_calls_do_not(values: Any) -> None:
-    found = signature(X, 0.5)
-    assert found is not None
-    assert found.take(values) is None
+    take = taker_of(X, 0.5)
+    assert take(values) is None
 
 
 def test_the_same_array_twice_is_another_call() -> None:
-    found = signature(X, nd.ones((2, 3)))
-    assert found is not None
-    assert found.take((X, X)) is None
+    take = taker_of(X, nd.ones((2, 3)))
+    assert take((X, X)) is None
 
 
 @pytest.mark.parametrize("values", [(X, True), ([X],), (X, "name"), (W,), (X, None)])
-def test_calls_that_a_key_must_describe_have_no_signature(values: Any) -> None:
-    assert signature(*values) is None
+def test_what_a_key_must_describe_is_not_taken(values: Any) -> None:
+    assert taker_of(*values) is take_nothing
 
 
 def test_a_function_called_in_turn_with_different_arguments_is_always_right() -> None:

@@ -11,7 +11,9 @@ from lamina.compiler.unrolled import Names, function_of
 from lamina.core.array import Array
 from lamina.errors import TraceError
 
-__all__ = ["Arguments", "Overlap", "Signature", "contents", "rebuild", "same_contents", "sequence_like"]
+__all__ = [
+    "Arguments", "Overlap", "Taker", "contents", "rebuild", "same_contents", "sequence_like", "take_nothing", "taker",
+]  # fmt: skip
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
@@ -67,32 +69,28 @@ class Arguments:
             self.others.append(value)
 
 
-class Signature:
-    """The types of one call's positional arguments, if they are plain arrays and numbers.
+Taker = Callable[[Sequence[Any]], tuple[tuple[Array, ...], tuple[float, ...]] | None]
+"""Takes a call's positional arguments apart, if they are of the types that it knows: arrays and numbers; else None."""
 
-    Most calls are like the one before. To see that takes less time than to make a key and to look it up.
 
-    ``take(values)``  the arrays and the numbers among other arguments; None if they are not of these types
+def take_nothing(_values: Sequence[Any]) -> None:
+    """The `Taker` that knows no types."""
+
+
+def taker(values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> Taker:
+    """What takes arguments of the same types as these.
+
+    Most calls are like the one before. To see that takes less time than to make a key and to look it up. Known are
+    plain arrays and numbers only.
     """
-
-    __slots__ = ("take",)
-
-    def __init__(self, values: Sequence[Any], closure: frozenset[int]) -> None:
-        self.take: Callable[[Sequence[Any]], tuple[tuple[Array, ...], tuple[float, ...]] | None]
-        self.take = _written_take(values, closure)
-
-    @classmethod
-    def of(cls, values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> Signature | None:
-        """The signature of a call; None if there is more to say about it than a signature can."""
-        plain = all(value.__class__ in (int, float) or isinstance(value, Array) for value in values)
-        if fixed or not plain:
-            return None
-        signature = cls(values, closure)
-        return signature if signature.take(values) is not None else None
+    plain = all(value.__class__ in (int, float) or isinstance(value, Array) for value in values)
+    if fixed or not plain:
+        return take_nothing
+    written = _written_taker(values, closure)
+    return take_nothing if written(values) is None else written
 
 
-def _written_take(values: Sequence[Any], closure: frozenset[int]) -> Callable[..., Any]:
-    """`Signature.take` for arguments like these."""
+def _written_taker(values: Sequence[Any], closure: frozenset[int]) -> Taker:
     names = Names()
     arguments = [f"x{i}" for i in range(len(values))]
     arrays = [x for x, value in zip(arguments, values, strict=True) if isinstance(value, Array)]

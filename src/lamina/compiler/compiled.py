@@ -14,7 +14,16 @@ from typing import Any, overload
 
 import numpy as np
 
-from lamina.compiler.arguments import Arguments, Overlap, Signature, contents, rebuild, same_contents
+from lamina.compiler.arguments import (
+    Arguments,
+    Overlap,
+    Taker,
+    contents,
+    rebuild,
+    same_contents,
+    take_nothing,
+    taker,
+)
 from lamina.compiler.capture import Capture, Captured, FoundOutside, Uncompilable, tracing
 from lamina.compiler.debug import compilation_enabled
 from lamina.compiler.guards import Guards
@@ -48,7 +57,7 @@ class CompiledFunction:
         self._entries: OrderedDict[Any, Any] = OrderedDict()
         self._fixed: frozenset[int] = frozenset()
         self._closure: frozenset[int] = frozenset()
-        self._latest: tuple[Any, Signature, bool] | None = None  # what ran last
+        self._latest: tuple[Taker, Any, bool] = take_nothing, None, False  # the last call's, and what ran it
         self._eager: set[Any] = set()  # keys of `_entries` for which there is no compiled form
         self.pullbacks: dict[Any, Any] = {}
         self._lock = threading.RLock()
@@ -69,7 +78,12 @@ class CompiledFunction:
             from lamina.compiler.differentiate import call_recorded
 
             return call_recorded(self, args, kwargs)
-        entry, arrays, numbers = self._recognize(args, kwargs)
+        take, entry, training = self._latest
+        taken = None if kwargs else take(args)
+        if taken is not None and training is state.training and entry.is_valid():
+            arrays, numbers = taken
+        else:
+            entry, arrays, numbers = self._find(args, kwargs)
         if entry is None:
             return self._function(*args, **kwargs)
         try:
@@ -78,21 +92,14 @@ class CompiledFunction:
             self._run_eagerly_once(str(overlap))
             return self._function(*args, **kwargs)
 
-    def _recognize(
+    def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, Sequence[Array], Sequence[Any]]:
         """The specialization for a call (None: it must run eagerly), its arrays and its numbers."""
-        if self._latest is not None and not kwargs:
-            entry, signature, training = self._latest
-            taken = signature.take(args)
-            if taken is not None and training is state.training and entry.is_valid():
-                return entry, *taken
         values, names = ([*args, *kwargs.values()], tuple(kwargs)) if kwargs else (args, ())
         entry, arguments = self.specialize(values, names)
-        signature = (
-            Signature.of(args, self._fixed, self._closure) if entry is not None and not kwargs else None
-        )
-        self._latest = None if signature is None else (entry, signature, state.training)
+        if entry is not None and not kwargs:
+            self._latest = taker(args, self._fixed, self._closure), entry, state.training
         return entry, arguments.arrays, arguments.numbers
 
     def __set_name__(self, owner: type, name: str) -> None:

@@ -154,7 +154,7 @@ def run(function: int, arguments: int | None, threads: int | None = None) -> Non
     flushed to zero inside; the caller's floating-point state is untouched.
     """
     wanted = get_num_threads() if threads is None else threads
-    if wanted != _pool.threads and wanted > 1:
+    if wanted > 1 and wanted != _pool.threads:
         _pool.resize(wanted)
     _runtime().run(function, arguments, wanted)
 

@@ -9,7 +9,7 @@ import numpy as np
 from lamina.context import cpu, current_context
 from lamina.errors import ContextError, DTypeError
 from lamina.nd.ndarray import NDArray, array
-from lamina.primitives.typing import element_type
+from lamina.primitives.typing import ELEMENT_TYPES, element_type
 
 __all__ = ["from_dlpack", "from_numpy", "to_dlpack_for_read", "to_dlpack_for_write", "waitall"]
 
@@ -33,7 +33,8 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
             f"from_numpy: an array of shape {ndarray.shape} that is not C-contiguous (or has no axes) cannot be "
             "shared; pass zero_copy=False"
         )
-    if element_type(ndarray.dtype) is not ndarray.dtype:
+    if ndarray.dtype not in ELEMENT_TYPES:
+        element_type(ndarray.dtype)  # raises for what no array can hold
         raise DTypeError(f"from_numpy: {ndarray.dtype} cannot be shared; pass zero_copy=False")
     return NDArray(ndarray, current_context())
 

@@ -10,8 +10,8 @@ import numpy as np
 from lamina.errors import DTypeError, ShapeError
 
 __all__ = [
-    "Type", "broadcast_shapes", "converted", "dtype_of", "element_type", "like_first", "normalize_axes",
-    "normalize_axis",
+    "ELEMENT_TYPES", "Type", "broadcast_shapes", "converted", "dtype_of", "element_type", "like_first",
+    "normalize_axes", "normalize_axis",
 ]  # fmt: skip
 
 Type = tuple[tuple[int, ...], np.dtype]
@@ -25,13 +25,17 @@ def element_type(dtype: Any) -> np.dtype:
     try:
         found = np.dtype(np.float32 if dtype is None else dtype)
     except TypeError:
-        raise DTypeError(f"unknown dtype {dtype!r}; {_ELEMENT_TYPES}") from None
-    if found.kind not in "fiub" or found.itemsize > 8:
-        raise DTypeError(f"arrays cannot have the dtype {found}; {_ELEMENT_TYPES}")
-    return found if found.isnative else found.newbyteorder("=")
+        raise DTypeError(f"unknown dtype {dtype!r}; {_THERE_ARE}") from None
+    native = found if found.isnative else found.newbyteorder("=")
+    if native not in ELEMENT_TYPES:
+        raise DTypeError(f"arrays cannot have the dtype {found}; {_THERE_ARE}")
+    return native
 
 
-_ELEMENT_TYPES = "there are float32, float64, float16, bool, uint8 and the other integers"
+ELEMENT_TYPES = frozenset(map(np.dtype, "?bBhHiIlLqQefd"))
+"""What the elements of an array can be."""
+
+_THERE_ARE = "there are float32, float64, float16, bool, uint8 and the other integers"
 
 
 def dtype_of(*inputs: Any) -> np.dtype:
