@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lamina.compiler.codegen import special_functions, vector_math
 from lamina.compiler.codegen.arithmetic import Arithmetic
-from lamina.compiler.codegen.values import Operand, Value
+from lamina.compiler.codegen.values import FLOAT64, Operand, Value
 
 __all__ = ["Mathematics"]
 
@@ -80,7 +80,10 @@ class Mathematics(Arithmetic):
         return self.per_lane_call("atan2", y, x)
 
     def hypot(self, x: Operand, y: Operand) -> Value:
-        return self.per_lane_call("hypot", x, y)
+        """In float64: the C library of Windows has no other."""
+        x, y = self.match(x, y)
+        wide = self.per_lane_call("hypot", self.cast(x, FLOAT64), self.cast(y, FLOAT64))
+        return self.cast(wide, x.dtype)
 
     def erf(self, x: Value) -> Value:
         return special_functions.erf(self._self, x)
