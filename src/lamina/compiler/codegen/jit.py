@@ -154,9 +154,10 @@ def _llvm_target(machine: Machine) -> llvm.TargetMachine:
 
 @cache
 def _environment(machine: Machine) -> str:
-    """What machine code depends on beside the function: this package, LLVM, the processor."""
+    """What machine code depends on beside the function: this package, LLVM, the processor, the system."""
     sources = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         sources.update(path.read_bytes())
     version = ".".join(str(part) for part in llvm.llvm_version_info)
-    return "\0".join([sources.hexdigest(), llvmlite.__version__, version, repr(machine)])
+    triple = machine.triple or llvm.get_default_triple()
+    return "\0".join([sources.hexdigest(), llvmlite.__version__, version, triple, repr(machine)])
