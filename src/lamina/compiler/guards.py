@@ -227,7 +227,6 @@ class _Walk:
 
     def _look_into(self, value: Any, label: str) -> None:
         from lamina.compiler.compiled import CompiledFunction
-        from lamina.gluon.block import Block
 
         match value:
             case types.FunctionType():
@@ -245,7 +244,7 @@ class _Walk:
                 self.visit(value.original, label)
             case list() | tuple() | dict() | deque():
                 self._visit_container(value, label)
-            case Block():
+            case _ if _is_block(value):
                 self._visit_container(value._children, label)
                 self._visit_object(value, label)
             case _:
@@ -370,6 +369,12 @@ def _defaults(function: types.FunctionType) -> dict[str, Any]:
         **dict(zip(reversed(positional), reversed(given), strict=False)),
         **(function.__kwdefaults__ or {}),
     }
+
+
+def _is_block(value: Any) -> bool:
+    """Whether something is a `gluon.Block`; without importing Gluon, which who has a block has imported."""
+    gluon = sys.modules.get("lamina.gluon.block")
+    return gluon is not None and isinstance(value, gluon.Block)
 
 
 def _nested_codes(code: types.CodeType) -> list[types.CodeType]:
