@@ -26,15 +26,18 @@ def but(row, value, otherwise=lambda i: i % 2):
 ERRORS = {
     "a file that is not there": (None, ["there is no file", "Did you mean 'table.csv'?"]),
     "no such target": (table().replace(b"y\n", b"yy\n", 1), ["no column 'y'", "Did you mean 'yy'"]),
-    "a target with gaps": (table(y=but(7, None)), ["'y' is missing in 1 of 40 rows", "row 7"]),
+    "a target with gaps": (table(y=but(7, None)), ["'y' is missing in 1 of 40 rows", "first in line 9 of"]),
     "a target without values": (table(y=pl.Series([None] * N, dtype=pl.String)), ["'y' has no values"]),
-    "an infinite target": (table(y=but(3, np.inf, float)), ["'y' is infinite in row 3"]),
+    "an infinite target": (table(y=but(3, np.inf, float)), ["'y' is infinite in line 5 of"]),
     "a constant target": (table(y=[2.5] * N), ["'y' is constant: 2.5 in all 40 rows"]),
     "one class": (table(y=["a"] * N), ["'y' has only one class, 'a'"]),
-    "an infinite value": (table(x=but(9, np.inf, float)), ["column 'x' has an infinite value", "row 9"]),
+    "an infinite value": (
+        table(x=but(9, np.inf, float)),
+        ["column 'x' has an infinite value", "in line 11 of"],
+    ),
     "numbers and one text": (
         table(x=but(33, "oops", lambda i: str(i * 1.5))),
-        ["column 'x'", "'oops' in row 33", "--kind x=categorical"],
+        ["column 'x'", "'oops' in line 35 of", "--kind x=categorical"],
     ),
     "dates": (
         table(x=[f"2024-01-{1 + i % 28:02d}" for i in range(N)]),
@@ -76,7 +79,10 @@ OPTIONS = {
     "no layers": (("-t", "y", "--hidden", "a"), ["--hidden", "256,256"]),
     "a negative seed": (("-t", "y", "--seed", "-3"), ["--seed -3"]),
     "an unknown task": (("-t", "y", "--task", "regresion"), ["--task regresion", "'regression'"]),
-    "regression of text": (("-t", "c", "--task", "regression"), ["'c' cannot be a regression", "row"]),
+    "regression of text": (
+        ("-t", "c", "--task", "regression"),
+        ["'c' cannot be a regression", "in line 2 of"],
+    ),
     "a missing test file": (("-t", "y", "--test", "absent.csv"), ["there is no file 'absent.csv'"]),
     "an unknown option": (("-t", "y", "--epoch", "3"), ["--epoch"]),
 }
@@ -106,7 +112,7 @@ WARNINGS = {
             "without any value: 'empty'",
             "same value in every row: 'constant'",
             "'id' (--kind id=categorical would keep it)",
-            "column 'code' holds numbers in 98 % of its rows, but 'oops' in row 33",
+            "column 'code' holds numbers in 98 % of its rows, but 'oops' in line 35 of",
             "'y' has 1 class of a single row: 'rare'",
         ],
     ),
@@ -163,15 +169,15 @@ TABLES = {
     "an unseen category": (
         b"x,c,flag\n1,zebra,true\n",
         0,
-        ["column 'c' has 1 value that", "'zebra' in row 0"],
+        ["column 'c' has 1 value that", "'zebra' in line 2 of"],
     ),
     "missing values": (b"x,c,flag\n,,\n", 0, ["1 row with predictions"]),
     "no rows": (b"x,c,flag\n", 0, ["0 rows with predictions"]),
     "flags as 0 and 1": (b"x,c,flag\n1,a,0\n", 0, []),
     "missing columns": (b"xx,flag\n1,true\n", 2, ["lacks 2 columns", "'x', 'c'", "Did you mean 'xx'"]),
-    "text for numbers": (b"x,c,flag\n1,a,true\nmany,b,true\n", 2, ["column 'x': 'many' in row 1"]),
-    "neither true nor false": (b"x,c,flag\n1,a,maybe\n", 2, ["column 'flag': 'maybe' in row 0"]),
-    "an infinite number": (b"x,c,flag\ninf,a,true\n", 2, ["column 'x'", "row 0"]),
+    "text for numbers": (b"x,c,flag\n1,a,true\nmany,b,true\n", 2, ["column 'x': 'many' in line 3 of"]),
+    "neither true nor false": (b"x,c,flag\n1,a,maybe\n", 2, ["column 'flag': 'maybe' in line 2 of"]),
+    "an infinite number": (b"x,c,flag\ninf,a,true\n", 2, ["column 'x'", "in line 2 of"]),
     "a taken name": (b"x,c,flag,prediction\n1,a,true,7\n", 2, ["'prediction' already", "--prefix"]),
 }
 
@@ -220,7 +226,18 @@ def test_new_files_are_read_as_the_training_table_was(tmp_path, cli):
     assert cli("train", tmp_path / "table.csv", *asked)[0] == 0
     assert cli("evaluate", tmp_path / "run", tmp_path / "table.csv")[0] == 0
     code, _, err = cli("evaluate", tmp_path / "run", tmp_path / "table.csv", "--decimal", ".")
-    assert code == 2 and re.search(r"column 'x': '\d+,0' in row \d+ .* is not a number", err)
+    assert code == 2 and re.search(r"column 'x': '\d+,0' in line \d+ of .* is not a number", err)
+
+
+def test_several_files_and_fields_of_several_lines(tmp_path, run, cli):
+    (tmp_path / "a.csv").write_bytes(b"x,c,flag\n1,a,true\n")
+    (tmp_path / "b.csv").write_bytes(b'x,c,flag\n\n1,"a\nb",true\nmany,c,true\n')
+    code, _, err = cli("predict", run, tmp_path / "*.csv", "-o", tmp_path / "out.csv")
+    assert code == 2 and f"column 'x': 'many' in line 5 of {tmp_path / 'b.csv'} is not a number" in err
+    inf = pl.DataFrame({"x": [1.0, np.inf], "c": ["a", "b"], "flag": [True, False]})
+    inf.write_parquet(tmp_path / "c.parquet")
+    code, _, err = cli("predict", run, tmp_path / "a.csv", tmp_path / "c.parquet", "-o", tmp_path / "out.csv")
+    assert code == 2 and f"inf, in row 1 (counting from 0) of {tmp_path / 'c.parquet'}; correct it" in err
 
 
 def test_a_format_that_cannot_be_written(tmp_path, run, cli):

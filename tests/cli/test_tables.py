@@ -133,7 +133,7 @@ def test_large_files_stream_in_parts(tmp_path, folder, cli, monkeypatch):
     )
     bad.write_csv(tmp_path / "bad.csv")
     code, _, err = cli("predict", folder / "numbers", tmp_path / "bad.csv", "-o", tmp_path / "never.csv")
-    assert code == 2 and "column 'age': 'old' in row 110 " in err
+    assert code == 2 and "column 'age': 'old' in line 112 of " in err
     assert not (tmp_path / "never.csv").exists()
 
 
@@ -157,7 +157,7 @@ def test_validation_and_test_files_with_a_new_class(tmp_path, cli):
         tmp_path / "test.csv", *QUICK, "-o", tmp_path / "run",
     )  # fmt: skip
     assert code == 0 and "80 training, 20 validation, 20 test" in out
-    assert "'much' in 1 row, first in row 3" in err
+    assert "'much' in 1 row, first in line 5 of" in err
     code, out, err = cli("evaluate", tmp_path / "run", tmp_path / "test.csv")
     assert code == 0 and "20 rows" in out and "'much'" in err
 
@@ -350,6 +350,9 @@ def test_a_folder_of_images_by_class(tmp_path, cli):
     assert code == 0
     assert "pixel_0 … pixel_15 (16 columns)" in out and "--kind pixel_0=categorical" in out
     assert "dark (50.0 %), light (50.0 %)" in out
+    code, _, err = cli("predict", tmp_path / "run", tmp_path / "images/dark", "-o", tmp_path / "out.csv")
+    assert code == 0 and "warning" not in err
+    assert pl.read_csv(tmp_path / "out.csv")["file"].to_list() == sorted(f"{i}.png" for i in range(12))
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path, folder):

@@ -23,7 +23,7 @@ def test_rows_keep_their_numbers(tmp_path, table):
     assert sorted(np.concatenate([part.numbers for part in parts])) == list(range(50))
     for part in parts:
         assert part.frame.equals(table[part.numbers])
-        assert part.source == str(tmp_path / "table.csv")
+        assert part.places.of(7) == f"line 9 of {tmp_path / 'table.csv'}"
 
 
 def test_files_of_their_own(tmp_path, table):
@@ -32,7 +32,8 @@ def test_files_of_their_own(tmp_path, table):
     files = (str(tmp_path / "first.csv"), str(tmp_path / "test.csv"))
     prepared = prepare(Request(files, "y", test=files[1], validation="0"))
     assert (len(prepared.train), prepared.validation, len(prepared.test)) == (50, None, 10)
-    assert prepared.test.source == files[1] and prepared.train.source == "all files, one after the other"
+    assert prepared.test.places.of(7) == f"line 9 of {files[1]}"
+    assert prepared.train.places.of(47) == f"line 9 of {files[1]}"
     assert prepared.test.numbers.tolist() == list(range(10))
 
 

@@ -42,7 +42,7 @@ def test_the_interval_is_as_wide_as_the_estimate_varies(trained_on):
     means, errors = [], []
     for seed in range(60):
         rows = rng.choice(len(part), 150)
-        sample = type(part)(part.frame[rows], part.target[rows], part.source, part.numbers[rows])
+        sample = type(part)(part.frame[rows], part.target[rows], part.places, part.numbers[rows])
         one = next(i for i in permutation_importance(trained.model, sample, seed) if i.column == "strong")
         means.append(one.mean)
         errors.append((one.high - one.low) / (2 * 1.96))
@@ -52,5 +52,5 @@ def test_the_interval_is_as_wide_as_the_estimate_varies(trained_on):
 def test_no_rows_no_importance(trained_on):
     _, prepared, trained = trained_on("name")
     part = prepared.test
-    empty = type(part)(part.frame[:0], part.target[:0], part.source, part.numbers[:0])
+    empty = type(part)(part.frame[:0], part.target[:0], part.places, part.numbers[:0])
     assert permutation_importance(trained.model, empty) == []

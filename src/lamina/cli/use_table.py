@@ -22,6 +22,7 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     """Metrics of a run's network on a table that has the target."""
     from lamina.cli.table_views import metrics_table
     from lamina.table.messages import counted, rows_from
+    from lamina.table.places import Places
     from lamina.table.read import iter_batches
     from lamina.tabular.data import target_of
     from lamina.tabular.metrics import metrics_of
@@ -33,8 +34,9 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
     rows = 0
-    with warnings_as_lines():
-        batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading))
+    places = Places()
+    with warnings_as_lines(), places.named():
+        batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading), places)
         for batch, predicted in model.predicted(_with_target(batches, model.target.name)):
             if not len(batch):  # only a table without rows has such a part
                 raise DataError("the table has no rows to evaluate on")
@@ -66,13 +68,15 @@ def predict_table(
 ) -> None:
     """Write a table with its predictions added, a part at a time."""
     from lamina.table.messages import counted
+    from lamina.table.places import Places
     from lamina.table.read import iter_batches
     from lamina.table.write import write_batches
     from lamina.tabular.run_folder import open_run
 
     model, details = open_run(run)
-    with warnings_as_lines():
-        batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading))
+    places = Places()
+    with warnings_as_lines(), places.named():
+        batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading), places)
         rows = write_batches(model.extended(batches, prefix), out, output_format)
     if out != "-":
         print(f"lamina: {counted(rows, 'row')} with predictions in {out}", file=sys.stderr)

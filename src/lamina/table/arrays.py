@@ -12,13 +12,17 @@ import numpy as np
 
 from lamina.errors import DataError, MissingPackageError
 from lamina.io.idx import read_idx
+from lamina.table.places import LineNumbers
 from lamina.table.source import IMAGE_SUFFIXES, Source
 from lamina.table.textual import in_types
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ArrayFile", "ImageFolder"]
+__all__ = ["FILE", "FIRST_PIXEL", "LABEL", "ArrayFile", "ImageFolder"]
+
+FILE, LABEL, FIRST_PIXEL = "file", "label", "pixel_0"
+"""Columns of tables of images: their names, their classes, and the first of the pixels."""
 
 
 class ArrayFile:
@@ -33,6 +37,7 @@ class ArrayFile:
     """
 
     textual = False
+    lines: LineNumbers | None = None
 
     def __init__(self, source: Source) -> None:
         self.name = source.name
@@ -88,7 +93,7 @@ def _idx_frame(source: Source) -> pl.DataFrame:
 
     array = read_idx(source.unpacked(), name=source.name)
     if array.ndim == 1:
-        return pl.DataFrame({"label": array})
+        return pl.DataFrame({LABEL: array})
     frame = _pixel_frame(array)
     labels = _labels_beside(source.path)
     if labels is None:
@@ -98,7 +103,7 @@ def _idx_frame(source: Source) -> pl.DataFrame:
         raise DataError(
             f"{source.name} has {len(array)} images, but {labels} has labels of shape {values.shape}"
         )
-    return frame.with_columns(label=pl.Series(values))
+    return frame.with_columns(pl.Series(LABEL, values))
 
 
 def _labels_beside(images: Path) -> Path | None:
@@ -114,8 +119,8 @@ class ImageFolder:
     """A folder with a folder of images for each class: columns "pixel_0", … (uint8) and "label".
 
     Images directly in the folder, or an image instead of a folder, have no label; their names are in the column
-    "file". All images must have one
-    size; all are converted to gray or to red, green, blue (in this order for each pixel), like the first one.
+    "file". All images must have one size; all are converted to gray or to red, green, blue (in this order for each
+    pixel), like the first one.
 
     Raises:
         DataError: no images, an image that cannot be read or has another size than the first (names both).
@@ -123,11 +128,12 @@ class ImageFolder:
     """
 
     textual = False
+    lines: LineNumbers | None = None
 
     def __init__(self, source: Source) -> None:
         self.name = source.name
         if source.path.is_file():
-            self._begin("file", [(source.path, source.path.name)])
+            self._begin(FILE, [(source.path, source.path.name)])
             return
         folder = source.path
         classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -138,7 +144,7 @@ class ImageFolder:
                 f"{source.name} has no images ({', '.join(IMAGE_SUFFIXES)}), nor folders of them; of other files "
                 f"write a pattern, such as '{os.path.join(source.name, '*.csv')}'"
             )
-        self._begin("label" if labelled else "file", files)
+        self._begin(LABEL if labelled else FILE, files)
 
     def _begin(self, key: str, files: list[tuple[Path, str]]) -> None:
         """Take the files, each with what stands in the column `key`; the first says how all are read."""

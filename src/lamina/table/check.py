@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table.arrays import FILE, FIRST_PIXEL
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.messages import closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema
@@ -65,6 +66,7 @@ def _by_name(schema: Schema, used: Sequence[ColumnSchema], table: Table) -> list
         )
     known = {column.name for column in schema.columns}
     known |= {schema.target.name} if schema.target else set()
+    known |= {FILE} if FIRST_PIXEL in known else set()  # reading images adds their names, not the user
     extra = [name for name in table.names if name not in known]
     if extra:
         warn(f"ignored {counted(len(extra), 'column')} that the model was not trained on: {listed(extra)}")

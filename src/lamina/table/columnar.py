@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING
 
 from lamina.errors import DataError
+from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 from lamina.table.textual import in_types
 
@@ -23,6 +24,7 @@ class ColumnarFile:
     """
 
     textual = False
+    lines: LineNumbers | None = None
 
     def __init__(self, source: Source) -> None:
         import polars as pl

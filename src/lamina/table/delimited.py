@@ -12,6 +12,7 @@ from lamina.errors import DataError
 from lamina.table.dialect import Dialect, find_dialect, utf8_chunks
 from lamina.table.messages import as_option
 from lamina.table.options import ReadOptions
+from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 from lamina.table.textual import cleaned, common_type, stripped, typed, warn_of_decimal_commas
 
@@ -47,6 +48,7 @@ class DelimitedFile:
         self.dialect: Dialect = find_dialect(source, options)
         self._missing = sorted({"", *options.missing})
         self._kept: list[pl.DataFrame] | None = None
+        self.lines: LineNumbers | None = None
         self._whole = False  # whether every line is known to be a record with all its fields
 
     def types(self) -> dict[str, pl.DataType]:
@@ -95,14 +97,19 @@ class DelimitedFile:
                 never closed, or fields that cannot be read.
         """
         line = self.dialect.first_line
-        whole = True
+        whole, lines = True, LineNumbers()
         for block in self._blocks():
-            records = block if self._whole else _without_blank_lines(block, self._check_widths(block, line))
+            records = block
+            if not self._whole:
+                bounds = self._check_widths(block, line)
+                lines.add(_lines_of(block, bounds, line))
+                records = _without_blank_lines(block, bounds)
             if records:
                 yield self._parse(records, line)
             whole = whole and len(records) == len(block)
             line += block.count(b"\n")
         self._whole = whole
+        self.lines = self.lines or lines
 
     def _blocks(self) -> Generator[bytes]:
         """The file's content after the header, cut between records."""
@@ -201,6 +208,14 @@ class DelimitedFile:
                 f"{self.name}, lines {line} to {last}: {reason}. Quotes must stand directly at a "
                 f"field's start and end; or read the file with {as_option('quote', None)}"
             ) from error
+
+
+def _lines_of(block: bytes, records: np.ndarray, line: int) -> np.ndarray:
+    """The lines on which records begin, given by their starts and ends in `block`, which begins on `line`."""
+    if block.count(b"\n") == len(records):
+        return np.arange(line, line + len(records))
+    line_feeds = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+    return line + np.searchsorted(line_feeds, records[:, 0])
 
 
 def _without_blank_lines(block: bytes, records: np.ndarray) -> bytes:

@@ -7,8 +7,11 @@ import json
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lamina.errors import DataError
 from lamina.table.dialect import utf8_chunks
+from lamina.table.places import LineNumbers
 from lamina.table.source import Source
 from lamina.table.textual import common_type
 
@@ -25,6 +28,7 @@ class JsonLines:
 
     def __init__(self, source: Source) -> None:
         self.name = source.name
+        self.lines: LineNumbers | None = None
         self._source = source
 
     def types(self) -> dict[str, pl.DataType]:
@@ -34,7 +38,11 @@ class JsonLines:
             DataError: a line that is not a JSON object, or a key whose values have several types (names the line).
         """
         types: dict[str, pl.DataType] = {}
+        lines = LineNumbers()
         for chunk, line in self._chunks():
+            lines.add(
+                np.array([i for i, text in enumerate(chunk.split(b"\n"), line) if text.strip()], np.int64)
+            )
             for name, found in self._parse(chunk, line, None).schema.items():
                 known = types.get(name)
                 common = found if known is None else common_type(known, found, text=True)
@@ -46,6 +54,7 @@ class JsonLines:
                 types[name] = common
         if not types:
             raise DataError(f"{self.name} is empty")
+        self.lines = lines
         return types
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:

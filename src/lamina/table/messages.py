@@ -7,17 +7,18 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 __all__ = [
-    "DataWarning", "as_kind", "as_option", "closest", "counted", "listed", "on_command_line", "row", "rows_from",
-    "warn",
+    "DataWarning", "as_kind", "as_option", "closest", "counted", "listed", "on_command_line", "row", "rows_called",
+    "rows_from", "warn",
 ]  # fmt: skip
 
 _ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on command line", default=False)
 _FIRST_ROW: ContextVar[int] = ContextVar("first row", default=0)
+_PLACE: ContextVar[Callable[[int], str]] = ContextVar("place", default="row {} (counting from 0)".format)
 
 
 class DataWarning(UserWarning):
@@ -71,12 +72,27 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def row(index: int) -> str:
-    """How messages name a row of a table.
+    """How messages name a row of a table: by its place in the file, where that is known.
 
     >>> row(17)
     'row 17 (counting from 0)'
     """
-    return f"row {_FIRST_ROW.get() + index} (counting from 0)"
+    return _PLACE.get()(_FIRST_ROW.get() + index)
+
+
+@contextmanager
+def rows_called(place: Callable[[int], str]) -> Generator[None]:
+    """While a table that was read from files is at work: `row` says what `place` says of a row's number.
+
+    >>> with rows_called(lambda number: f"line {number + 2} of people.csv"):
+    ...     row(17)
+    'line 19 of people.csv'
+    """
+    token = _PLACE.set(place)
+    try:
+        yield
+    finally:
+        _PLACE.reset(token)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from lamina.table.delimited import DelimitedFile
 from lamina.table.jsonlines import JsonLines
 from lamina.table.messages import listed
 from lamina.table.options import ReadOptions
+from lamina.table.places import LineNumbers, Places
 from lamina.table.source import Source, open_sources
 from lamina.table.textual import common_type
 
@@ -36,10 +37,12 @@ class Reader(Protocol):
     Attributes:
         name: what messages call the file.
         textual: whether values have no types of their own, so that any of them can be read as text.
+        lines: where the rows of a text file begin, known once `types` has run; else None.
     """
 
     name: str
     textual: bool
+    lines: LineNumbers | None
 
     def types(self) -> dict[str, pl.DataType]:
         """The columns in order and their types; Null for a column without values."""
@@ -50,13 +53,14 @@ class Reader(Protocol):
         ...
 
 
-def read(source: Where, options: ReadOptions | None = None) -> pl.DataFrame:
+def read(source: Where, options: ReadOptions | None = None, places: Places | None = None) -> pl.DataFrame:
     """Read a table into memory.
 
     Args:
         source: a path, a glob, "-" for standard input, a folder of images; or several files with the same
             columns, in any order.
         options: how to read, where it is not to be found out.
+        places: is told where each row stands.
 
     Returns:
         A polars DataFrame. Columns without a value are text.
@@ -73,21 +77,18 @@ def read(source: Where, options: ReadOptions | None = None) -> pl.DataFrame:
     [('Ada', 36), ('Alan', None)]
     """
     polars = import_polars()
-    with open_sources(source, (options or ReadOptions()).format) as sources:
-        readers = [_reader(file, options or ReadOptions()) for file in sources]
-        types = _common_types(readers)
-        frames = [frame for reader in readers for frame in reader.batches(types, _ROWS_AT_ONCE)]
-    return polars.concat(frames, rechunk=True) if frames else polars.DataFrame(schema=types)
+    return polars.concat(iter_batches(source, _ROWS_AT_ONCE, options, places), rechunk=True)
 
 
 def iter_batches(
-    source: Where, rows: int = 1 << 16, options: ReadOptions | None = None
+    source: Where, rows: int = 1 << 16, options: ReadOptions | None = None, places: Places | None = None
 ) -> Generator[pl.DataFrame]:
     """Read a table in parts, in order.
 
     Args:
         source, options: as in `read`.
         rows: at most so many rows a part. A table without rows gives one part without rows.
+        places: is told where each row of the parts given so far stands.
 
     Raises:
         DataError: as in `read`, before the first part.
@@ -102,12 +103,13 @@ def iter_batches(
     with open_sources(source, (options or ReadOptions()).format) as sources:
         readers = [_reader(file, options or ReadOptions()) for file in sources]
         types = _common_types(readers)
-        empty = True
+        places = places or Places()
         for reader in readers:
+            places.begin(reader.name, reader.lines)
             for batch in reader.batches(types, rows):
-                empty = False
+                places.rows += len(batch)
                 yield batch
-        if empty:
+        if not places.rows:
             yield polars.DataFrame(schema=types)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table.arrays import FIRST_PIXEL, LABEL
 from lamina.table.check import check
 from lamina.table.columns import as_column
 from lamina.table.encode import category_codes
 from lamina.table.kinds import Choice, infer
 from lamina.table.messages import counted, listed, warn
+from lamina.table.places import Places
 from lamina.table.read import ReadOptions, read
 from lamina.table.schema import Schema, Target, Task
 from lamina.table.split import split
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Part", "Prepared", "Request", "aligned", "class_values", "known_rows", "prepare", "target_of"]
 
 _FEWEST_TO_DIVIDE = 10
-_IMAGE_LABEL = "label"
 _COLLECTIONS = ("missing", "as_text")  # of the options
 _TEST_SHARE = 0.2
 _VALIDATION_SHARE = {"default": 0.16, "fast": 0.08, "sklearn": 0.08}
@@ -65,7 +65,7 @@ class Request:
     @property
     def run_name(self) -> str:
         """What its folder is called, but for a number."""
-        return re.sub(r"[^\w.-]+", "_", self.target or _IMAGE_LABEL).strip("._") or "run"
+        return re.sub(r"[^\w.-]+", "_", self.target or LABEL).strip("._") or "run"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -93,13 +93,13 @@ class Part:
         frame: the columns, the target's too.
         target: float64 of a regression; of a classification, positions in the target's classes (int32), −1 for
             a class that training lacks.
-        source: where the rows come from, for people.
-        numbers: of the rows in their source, from 0 (int64).
+        places: where the rows of what was read stand in their files.
+        numbers: of the rows in what was read, from 0 (int64).
     """
 
     frame: pl.DataFrame
     target: np.ndarray
-    source: str
+    places: Places
     numbers: np.ndarray
 
     def __len__(self) -> int:
@@ -140,7 +140,8 @@ def prepare(request: Request) -> Prepared:
     Raises:
         DataError: whatever is wrong with the files, the columns, the target, or the shares.
     """
-    frame = read(list(request.data), request.options)
+    places = Places()
+    frame = read(list(request.data), request.options, places)
     target = _target_name(request, frame.columns)
     for name in request.kinds:
         if name == target:
@@ -149,9 +150,10 @@ def prepare(request: Request) -> Prepared:
             )
     if frame.columns == [target]:
         raise DataError(f"the table has no column besides {target!r}, so there is nothing to predict it from")
-    schema = infer(frame, target, task=request.task, kinds=request.kinds)
-    assert schema.target is not None
-    whole = _part(frame, schema.target, _source(request.data))
+    with places.named():
+        schema = infer(frame, target, task=request.task, kinds=request.kinds)
+        assert schema.target is not None
+        whole = _part(frame, schema.target, places)
     shares = {
         "validation": _share("validation", request.validation, _VALIDATION_SHARE[request.preset]),
         "test": _share("test", request.test, _TEST_SHARE),
@@ -170,15 +172,8 @@ def prepare(request: Request) -> Prepared:
             parts[name] = _from_file(file, request.options, schema)
     validating = parts.get("validation")
     if validating is not None and len(validating) and not len(known_rows(validating)):
-        raise DataError(f"{validating.source}: no row is of a class that training has, so none can validate")
+        raise DataError(f"{request.validation}: no row is of a class that training has, so none can validate")
     return Prepared(schema, _rows(whole, rows.train), _filled(parts, "validation"), _filled(parts, "test"))
-
-
-def _source(data: Sequence[str]) -> str:
-    """Where the rows of these files are counted."""
-    if len(data) == 1 and not glob.has_magic(data[0]):
-        return "standard input" if data[0] == "-" else data[0]
-    return "all files, one after the other"
 
 
 def _filled(parts: Mapping[str, Part], name: str) -> Part | None:
@@ -189,8 +184,8 @@ def _filled(parts: Mapping[str, Part], name: str) -> Part | None:
 def _target_name(request: Request, columns: Sequence[str]) -> str:
     if request.target is not None:
         return request.target
-    if _IMAGE_LABEL in columns and columns[0] == "pixel_0":
-        return _IMAGE_LABEL
+    if LABEL in columns and columns[0] == FIRST_PIXEL:
+        return LABEL
     raise DataError(
         f"which column is to be predicted? Name it with --target; the table has {listed(columns, limit=20)}"
     )
@@ -220,30 +215,34 @@ def target_of(frame: pl.DataFrame, target: Target) -> np.ndarray:
     return target_values(target, as_column(frame[target.name], target.name))
 
 
-def _part(frame: pl.DataFrame, target: Target, source: str) -> Part:
-    return Part(frame, target_of(frame, target), source, np.arange(len(frame)))
+def _part(frame: pl.DataFrame, target: Target, places: Places) -> Part:
+    return Part(frame, target_of(frame, target), places, np.arange(len(frame)))
 
 
 def _rows(part: Part, rows: np.ndarray) -> Part:
     if len(rows) == len(part):
         return part
-    return Part(part.frame[rows], part.target[rows], part.source, part.numbers[rows])
+    return Part(part.frame[rows], part.target[rows], part.places, part.numbers[rows])
 
 
 def _from_file(file: str, options: ReadOptions, schema: Schema) -> Part:
     """A part that the user keeps in a file; rows of classes that training lacks stay, as −1."""
     assert schema.target is not None
     name = schema.target.name
-    frame = read(file, replace(options, as_text=(*options.as_text, *schema.text_columns)))
+    places = Places()
+    frame = read(file, replace(options, as_text=(*options.as_text, *schema.text_columns)), places)
     if name not in frame.columns:
         raise DataError(f"{file} has no column {name!r} to compare predictions with")
     if not len(frame):
         raise DataError(f"{file} has no rows")
     try:
-        part = _part(aligned(schema, frame).with_columns(frame[name]), schema.target, file)
-        _warn_of_unknown_categories(schema, part.frame)
-        return part
+        with places.named():
+            part = _part(aligned(schema, frame).with_columns(frame[name]), schema.target, places)
+            _warn_of_unknown_categories(schema, part.frame)
+            return part
     except DataError as error:
+        if file in str(error):
+            raise
         raise DataError(f"{file}: {error}") from error
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from lamina.table.messages import counted
 from lamina.tabular import figures
-from lamina.tabular.data import Prepared
+from lamina.tabular.data import Part, Prepared
 from lamina.tabular.describe import column_rows, describe_target, format_number
 from lamina.tabular.importance import MOST_ROWS, REPEATS, Importance
 from lamina.tabular.measure import Measured, losses_of
@@ -237,20 +237,28 @@ def _worst(findings: Findings) -> str:
     rows = np.argsort(-losses, kind="stable")[:_WORST]
     ranked = [one.column for one in findings.importance] or [c.name for c in findings.prepared.schema.used]
     columns = ranked[:_WORST_COLUMNS]
-    frame, numbers = measured.rows.frame, measured.rows.numbers
+    frame = measured.rows.frame
     table = [
-        [f"{numbers[row]}", *_answer(findings, int(row)), *(_cell(frame[name][int(row)]) for name in columns)]
+        [
+            _place(measured.rows, int(row)),
+            *_answer(findings, int(row)),
+            *(_cell(frame[name][int(row)]) for name in columns),
+        ]
         for row in rows
     ]
     regression = target.task == "regression"
-    head = ["row", "true", "predicted", "error" if regression else "probability of the truth"]
-    numeric = [0, *([1, 2] if regression else []), 3]
+    head = ["where", "true", "predicted", "error" if regression else "probability of the truth"]
+    numeric = [*([1, 2] if regression else []), 3]
     numeric += [i for i, name in enumerate(columns, start=4) if frame[name].dtype.is_numeric()]
-    text = _small(
-        f"Rows are counted from 0 in {escape(measured.rows.source)}. Shown are the {len(columns)} columns that matter "
-        "most."
-    )
+    counting = "" if table[0][0].startswith("line") else " Rows are counted from 0."
+    text = _small(f"Shown are the {len(columns)} columns that matter most.{counting}")
     return _section("Worst cases", _table([*head, *map(escape, columns)], table, numeric=numeric) + text)
+
+
+def _place(part: Part, row: int) -> str:
+    """Where a row stands: in a file of several, too."""
+    name, unit, number = part.places.within(int(part.numbers[row]))
+    return f"{unit} {number:,}" + ("" if part.places.single else f" of {escape(os.path.basename(name))}")
 
 
 def _answer(findings: Findings, row: int) -> list[str]:

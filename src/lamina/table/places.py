@@ -1,0 +1,98 @@
+"""Where the rows of a table stand in its files: in which one, and on which line of a text file."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import numpy as np
+
+from lamina.table.messages import rows_called
+
+__all__ = ["LineNumbers", "Places"]
+
+
+class LineNumbers:
+    """The lines, counted from 1, on which the records of a text file begin.
+
+    Kept are only the records that do not begin on the line after the one before's.
+
+    >>> lines = LineNumbers()
+    >>> lines.add(np.array([2, 3, 4]))
+    >>> lines.add(np.array([7, 8]))
+    >>> [lines[row] for row in range(5)]
+    [2, 3, 4, 7, 8]
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._next = 0
+        self._rows: list[np.ndarray] = []
+        self._lines: list[np.ndarray] = []
+
+    def add(self, lines: np.ndarray) -> None:
+        """The lines of the next records."""
+        if not len(lines):
+            return
+        jumps = np.flatnonzero(np.diff(lines, prepend=self._next - 1) != 1)
+        if len(jumps):
+            self._rows.append(self._count + jumps)
+            self._lines.append(lines[jumps])
+        self._count += len(lines)
+        self._next = int(lines[-1]) + 1
+
+    def __getitem__(self, row: int) -> int:
+        part = bisect_right(self._rows, row, key=lambda rows: int(rows[0])) - 1
+        jump = int(np.searchsorted(self._rows[part], row, side="right")) - 1
+        return int(self._lines[part][jump] + row - self._rows[part][jump])
+
+
+class Places:
+    """Where each row of a table stands, found out while the table is read.
+
+    >>> places = Places()
+    >>> places.begin("a.parquet", None)
+    >>> places.rows += 10
+    >>> places.of(3)
+    'row 3 (counting from 0)'
+    >>> lines = LineNumbers()
+    >>> lines.add(np.array([2, 3, 5]))
+    >>> places.begin("b.csv", lines)
+    >>> places.of(3), places.of(12)
+    ('row 3 (counting from 0) of a.parquet', 'line 5 of b.csv')
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._starts: list[int] = []
+        self._files: list[tuple[str, LineNumbers | None]] = []
+
+    def begin(self, name: str, lines: LineNumbers | None) -> None:
+        """From the next row on, rows stand in the file of this name."""
+        self._starts.append(self.rows)
+        self._files.append((name, lines))
+
+    @property
+    def single(self) -> bool:
+        """Whether all rows stand in one file."""
+        return len(self._files) == 1
+
+    def within(self, row: int) -> tuple[str, str, int]:
+        """The file's name, "line" or "row", and the number of that: of a line from 1, of a row from 0."""
+        file = bisect_right(self._starts, row) - 1
+        name, lines = self._files[file]
+        row -= self._starts[file]
+        return (name, "row", row) if lines is None else (name, "line", lines[row])
+
+    def of(self, row: int) -> str:
+        """In words."""
+        name, unit, number = self.within(row)
+        place = f"line {number}" if unit == "line" else f"row {number} (counting from 0)"
+        return place if self.single and unit == "row" else f"{place} of {name}"
+
+    @contextmanager
+    def named(self) -> Generator[None]:
+        """Meanwhile, messages that name a row of the table name its place."""
+        with rows_called(self.of):
+            yield
