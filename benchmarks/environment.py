@@ -15,8 +15,9 @@ PEERS = ("torch", "jax", "scikit-learn", "tinygrad", "onnx", "onnxruntime", "mat
 
 _HERE = Path(__file__).resolve().parent
 _VENV = _HERE / ".venv"
-_OPENBLAS_CHOICES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""They would hold NumPy's BLAS to the kernels of another processor."""
+_WITHOUT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
+"""Variables that contestants do not see: two would hold NumPy's BLAS to the kernels of another processor; the last one
+keeps lamina in its checkout without the byte code that installed packages have."""
 _INTERPRETER = "LAMINA_BENCHMARK_PYTHON"
 """Names an interpreter that has lamina and the peers already."""
 
@@ -49,7 +50,7 @@ def prepare(*packages: str) -> Path:
 
 def worker_environment(threads: int, cache: Path) -> dict[str, str]:
     """The environment variables of a contestant: its threads in every library; what it compiles is kept in `cache`."""
-    environment = {name: value for name, value in os.environ.items() if name not in _OPENBLAS_CHOICES}
+    environment = {name: value for name, value in os.environ.items() if name not in _WITHOUT}
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LAMINA_NUM_THREADS"):
         environment[name] = str(threads)
     return environment | {
