@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pprint
 from queue import SimpleQueue
 from typing import Any
 
@@ -401,6 +402,11 @@ def test_reading_a_value_names_the_users_line(read: Any) -> None:
         step(nd.ones((1,)))
     assert state.trace is None
     assert weight.asscalar() == 1
+
+
+def test_the_users_line_is_named_where_a_library_reads_the_value() -> None:
+    with pytest.raises(TraceError, match=r"test_compiled\.py:\d+: the value"):
+        lamina.compile(pprint.pformat)(nd.ones((1,)))
 
 
 def test_an_error_while_capturing_leaves_everything_as_it_was() -> None:

@@ -152,6 +152,35 @@ def test_the_gradient_of_a_sum_is_that_of_this_call() -> None:
         np.testing.assert_array_equal(weight.grad.asnumpy(), [3 * factor] * 2)
 
 
+def test_a_detached_array_and_a_view_share_memory_with_what_they_come_from() -> None:
+    def step(x: Any) -> Any:
+        detached, row = x.detach(), x[1]
+        x[0] = 5
+        detached[2] = 7
+        row += 1
+        return detached * 1
+
+    expected, x = nd.ones((3, 2)), nd.ones((3, 2))
+    np.testing.assert_array_equal(lamina.compile(step)(x).asnumpy(), step(expected).asnumpy())
+    np.testing.assert_array_equal(x.asnumpy(), expected.asnumpy())
+
+
+def test_a_gradient_that_is_a_view_is_written_through_though_its_base_has_changed() -> None:
+    x, gradients = array(3), nd.zeros((2,))
+
+    @lamina.compile(keep_gradients=True)
+    def step() -> None:
+        view = gradients[1:]
+        autograd.mark_variables(x, view)
+        with autograd.record():
+            loss = x * x
+        gradients[:] = 9
+        loss.backward()
+
+    step()
+    np.testing.assert_array_equal(gradients.asnumpy(), [9, 6])
+
+
 def test_of_elements_that_are_assigned_twice_the_last_one_stays() -> None:
     def assign(x: Any, index: Any, values: Any) -> None:
         x[index] = values

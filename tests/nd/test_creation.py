@@ -1,5 +1,7 @@
 """Arrays from nothing, against NumPy."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 import lamina as mx
 from lamina import nd
-from lamina.errors import ContextError, DTypeError, ParameterError, ShapeError
+from lamina.errors import ContextError, DTypeError, ParameterError, ShapeError, TraceError
 
 
 def test_shapes_may_be_integers_and_the_default_is_float32() -> None:
@@ -113,3 +115,19 @@ def test_what_is_no_number_no_shape_or_no_dtype() -> None:
     with pytest.raises(DTypeError, match="cannot have the dtype object"):
         nd.ones(2).astype(object)
     assert nd.array([1], dtype=">f4").dtype == np.float32
+
+
+@pytest.mark.parametrize("compiles", [False, True])
+def test_full_takes_a_number(compiles: bool) -> None:
+    def fill(value: Any) -> Any:
+        return nd.full((2,), value)
+
+    fill = mx.compile(fill) if compiles else fill
+    assert fill(3).asnumpy().tolist() == [3, 3]
+    with pytest.raises(TypeError, match="val is a number, not 'a'"):
+        fill("a")
+    if compiles:
+        with pytest.raises(TraceError, match=r"test_creation.py"):
+            fill(nd.ones(1))
+    else:
+        assert fill(nd.ones(1)).asnumpy().tolist() == [1, 1]

@@ -89,3 +89,9 @@ def test_pad() -> None:
         nd.pad(x, mode="edge", pad_width=(0, 0, 1, 1))
     with pytest.raises(ShapeError, match=r"must hold 4 sizes"):
         nd.pad(x, pad_width=(1, 1))
+
+
+def test_tile_does_not_repeat_less_than_not_at_all() -> None:
+    assert x.tile(0).shape == np.tile(A, 0).shape
+    with pytest.raises(ParameterError, match="0 times or more, not -1"):
+        x.tile(-1)

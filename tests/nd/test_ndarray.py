@@ -143,3 +143,10 @@ def test_bool_arrays() -> None:
 def test_arrays_are_hashable_by_identity() -> None:
     x, y = nd.ones(1), nd.ones(1)
     assert len({x, y}) == 2
+
+
+def test_copies_of_the_standard_library() -> None:
+    x = nd.ones(2)
+    for copied in (copy.copy(x), copy.deepcopy(x), mx.compile(copy.copy)(x)):
+        copied[:] = 3
+    assert x.asnumpy().tolist() == [1, 1]

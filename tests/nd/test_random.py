@@ -132,3 +132,26 @@ def test_parameters_out_of_range() -> None:
     for draw in (nd.random.gamma, nd.random.poisson):
         with pytest.raises(ParameterError, match=r"must not be negative or NaN, got -2\.0"):
             draw(-2)
+
+
+def test_operators_take_the_context_before_the_dtype_by_position() -> None:
+    """MXNet 1.9 has ``nd.random_normal(loc, scale, shape, ctx, dtype)``; ``nd.random.normal`` has the dtype first."""
+    here = mx.cpu(1)
+    for name in (
+        "uniform",
+        "normal",
+        "gamma",
+        "negative_binomial",
+        "generalized_negative_binomial",
+        "randint",
+    ):
+        dtype = "int64" if name == "randint" else "float64"
+        low, high = (1, 1) if "binomial" in name else (1, 2)
+        made = getattr(nd, f"random_{name}")(low, high, (2, 3), here, dtype)
+        assert (made.shape, made.context, made.dtype) == ((2, 3), here, np.dtype(dtype))
+        assert getattr(nd.random, name)(low, high, (2, 3), dtype, here).context == here
+    for name in ("exponential", "poisson"):
+        assert getattr(nd, f"random_{name}")(1, 4, here, "float64").dtype == np.float64
+    out = nd.zeros((2,))
+    assert nd.random_uniform(1, 2, out=out, shape=2) is out
+    assert nd.random_normal.__doc__ == nd.random.normal.__doc__

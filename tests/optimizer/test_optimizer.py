@@ -147,3 +147,20 @@ def test_dtypes_are_kept(name: str, dtype: type) -> None:
     assert weight.dtype == dtype
     assert all(s.dtype == dtype for s in state or ())
     assert np.isfinite(weight.asnumpy()).all()
+
+
+@pytest.mark.parametrize(
+    "setting", ["learning_rate", "wd", "rescale_grad", "clip_gradient", "momentum", "begin_num_update"]
+)
+def test_settings_that_are_no_numbers_are_told_at_once(setting: str) -> None:
+    with pytest.raises(ParameterError, match=f"{setting} is a number, not 'a'"):
+        optimizer.create("sgd", **{setting: "a"})
+
+
+def test_rates_that_are_no_numbers_are_told_at_once() -> None:
+    sgd = optimizer.SGD(learning_rate=np.float32(0.5))
+    with pytest.raises(ParameterError, match="learning_rate is a number, not 'a'"):
+        sgd.set_learning_rate("a")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"lr_scheduler gives the rate .*, not 0\.1"):
+        optimizer.SGD(lr_scheduler=0.1)  # type: ignore[arg-type]
+    assert sgd.learning_rate == 0.5

@@ -129,9 +129,11 @@ class Capture:
         """From here on `array` holds `value`, converted to its shape and dtype."""
         node = self._as_type(self.value(value), array.shape, np.dtype(array.dtype))
         if isinstance(array._data, Node):
+            view = array._view
+            if view is not None:
+                view.base_value = self.value(view.base)  # so that the new contents are not taken for old ones
             array._data = node
-            if array._view is not None:
-                view = array._view
+            if view is not None:
                 with recording_suspended():
                     self.assign(view.base, view.write(view.base, array))
                 view.base_value = self.value(view.base)

@@ -156,8 +156,17 @@ class Array:
 
 
 def user_location() -> str:
-    """The innermost line of the call stack that is not lamina's own, as ``file.py:12``."""
+    """The innermost line of the call stack that is neither lamina's nor a library's, as ``file.py:12``."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lamina":
+    own = None
+    while frame is not None and _is_library(frame.f_globals.get("__name__", "")):
+        if own is None and not frame.f_globals.get("__name__", "").startswith("lamina"):
+            own = frame
         frame = frame.f_back
-    return "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    found = own if frame is None else frame
+    return "?" if found is None else f"{found.f_code.co_filename}:{found.f_lineno}"
+
+
+def _is_library(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top in ("lamina", "numpy") or top in sys.stdlib_module_names

@@ -56,6 +56,11 @@ def full(shape: Shape, val: float, ctx: Context | None = None, dtype: Any = None
     >>> nd.full((1, 2), 7).asnumpy()
     array([[7., 7.]], dtype=float32)
     """
+    if not (isinstance(val, int | float | np.number | np.bool_) or hasattr(val, "as_operand")):
+        try:
+            val = float(val)
+        except (TypeError, ValueError):
+            raise TypeError(f"full: val is a number, not {val!r}") from None
     return _filled(val, as_shape(shape), ctx, dtype)
 
 

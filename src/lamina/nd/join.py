@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.core.primitive import bind
-from lamina.errors import ShapeError
+from lamina.errors import ParameterError, ShapeError
 from lamina.nd.operator import known_name, operator
 from lamina.nd.shape import expand_dims, squeeze
 from lamina.primitives import movement
@@ -119,6 +119,8 @@ def tile(data: NDArray, reps: int | Sequence[int]) -> NDArray:
            [1., 2., 1., 2.]], dtype=float32)
     """
     times = [reps] if isinstance(reps, int) else list(reps)
+    if any(n < 0 for n in times):
+        raise ParameterError(f"tile: an array is repeated 0 times or more, not {reps}")
     ndim = max(len(times), data.ndim)
     times = [1] * (ndim - len(times)) + times
     own = (1,) * (ndim - data.ndim) + data.shape

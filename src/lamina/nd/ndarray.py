@@ -154,6 +154,9 @@ class NDArray(Array, Fluent):
     def __reduce__(self) -> tuple[Callable[..., NDArray], tuple[Any, ...]]:
         return (_rebuild, (self._concrete(), self._context))
 
+    def __copy__(self) -> NDArray:
+        return self.copy()
+
     def __deepcopy__(self, memo: Any) -> NDArray:
         return self.copy()
 
@@ -337,8 +340,7 @@ class NDArray(Array, Fluent):
         """The same memory, off the tape: no gradient flows back through the result."""
         data = self._data if state.trace is None else state.trace.value(self)
         result = NDArray(data, self._context)
-        result._writes = self._writes
-        return result
+        return indexing.view(result, self, lambda base: base, lambda _base, value: value)
 
     def backward(
         self, out_grad: NDArray | None = None, retain_graph: bool = False, train_mode: bool = True

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, ClassVar
 
+import numpy as np
+
 from lamina.core.state import call_each_step, state
 from lamina.errors import ParameterError, TraceError
 from lamina.lr_scheduler import LRScheduler
@@ -58,6 +60,13 @@ class Optimizer:
         multi_precision: bool = False,
         param_dict: Mapping[int, Any] | None = None,
     ) -> None:
+        numbers = {"rescale_grad": rescale_grad, "wd": wd, "begin_num_update": begin_num_update}
+        optional = {"learning_rate": learning_rate, "clip_gradient": clip_gradient}
+        _check_numbers(**numbers, **{name: x for name, x in optional.items() if x is not None})
+        if lr_scheduler is not None and not callable(lr_scheduler):
+            raise ParameterError(
+                f"lr_scheduler gives the rate by the number of updates, not {lr_scheduler!r}"
+            )
         if multi_precision:
             raise ParameterError("multi_precision is not supported: cast the network to float32 to train it")
         self.rescale_grad = rescale_grad
@@ -104,6 +113,7 @@ class Optimizer:
                 f"the learning rate follows a {type(self.lr_scheduler).__name__}, so it can't be set; "
                 "set the scheduler's base_lr, or make the optimizer without lr_scheduler"
             )
+        _check_numbers(learning_rate=lr)
         self.lr = lr
 
     def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
@@ -238,6 +248,13 @@ class Optimizer:
         return tuple(zeros_like(weight) for _ in range(count))
 
 
+def _check_numbers(**settings: Any) -> None:
+    """Raise `ParameterError` at once for what would fail only in the first step."""
+    for name, value in settings.items():
+        if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+            raise ParameterError(f"{name} is a number, not {value!r}")
+
+
 _READ_ANEW = frozenset({"begin_num_update", "lr", "lr_scheduler", "num_update"})
 
 optimizers = Registry[Optimizer]("optimizer", Optimizer)
@@ -265,4 +282,5 @@ def create(name: str | Optimizer, **kwargs: Any) -> Optimizer:
     Traceback (most recent call last):
     ValueError: unknown optimizer 'adm'; did you mean 'adam'? Known: ...
     """
+    _check_numbers(**{key: value for key, value in kwargs.items() if isinstance(value, str)})
     return optimizers.create(name, **kwargs)
