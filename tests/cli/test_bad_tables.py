@@ -234,7 +234,7 @@ def test_several_files_and_fields_of_several_lines(tmp_path, run, cli):
     (tmp_path / "b.csv").write_bytes(b'x,c,flag\n\n1,"a\nb",true\nmany,c,true\n')
     code, _, err = cli("predict", run, tmp_path / "*.csv", "-o", tmp_path / "out.csv")
     assert code == 2 and f"column 'x': 'many' in line 5 of {tmp_path / 'b.csv'} is not a number" in err
-    inf = pl.DataFrame({"x": [1.0, np.inf], "c": ["a", "b"], "flag": [True, False]})
+    inf = pl.DataFrame({"x": [1.0, np.inf], "c": ["a", "b"], "flag": ["true", "false"]})
     inf.write_parquet(tmp_path / "c.parquet")
     code, _, err = cli("predict", run, tmp_path / "a.csv", tmp_path / "c.parquet", "-o", tmp_path / "out.csv")
     assert code == 2 and f"inf, in row 1 (counting from 0) of {tmp_path / 'c.parquet'}; correct it" in err

@@ -114,6 +114,15 @@ def test_the_first_row_of_a_value_whatever_type_the_library_gives_it():
     assert as_column(["a", None]).first_missing() == 1
 
 
+def test_the_first_row_with_a_property_and_its_value():
+    values = ["a", None, "7", "b", "8", "b"] * 50
+    for data in (values, pd.Series(values), pd.Series(values, dtype="category"), pl.Series(values)):
+        column = as_column(data)
+        assert column.first_where(lambda value: str(value) > "a") == (3, "b")
+        assert column.first_where(lambda value: str(value).isdigit()) == (2, "7")
+        assert column.first_where(lambda value: value == "c") is None
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

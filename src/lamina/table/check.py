@@ -114,12 +114,14 @@ def _converted(
         raise DataError(
             f"column {expected.name!r} has type {column.type_name}; the model was trained on {wanted} there"
         )
-    for value, _ in column.value_counts():
-        if parse(value) is None and value_name(value).strip() not in MISSING_TOKENS:
-            raise DataError(
-                f"column {expected.name!r}: {value_name(value)!r} in {row(column.row_of(value))} is not "
-                f"{wanted}, which the model was trained on there; correct it or make it missing"
-            )
+    wrong = column.first_where(
+        lambda value: parse(value) is None and value_name(value).strip() not in MISSING_TOKENS
+    )
+    if wrong is not None:
+        raise DataError(
+            f"column {expected.name!r}: {value_name(wrong[1])!r} in {row(wrong[0])} is not {wanted}, which the model "
+            "was trained on there; correct it or make it missing"
+        )
 
     def convert(value: object) -> float:
         parsed = parse(value)

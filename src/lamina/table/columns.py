@@ -103,6 +103,20 @@ class Column(ABC):
         """The first row that holds `value`."""
         return int(np.argmax(self.mapped(lambda cell: float(_same(cell, value)), np.int32)))
 
+    def first_where(self, holds: Callable[[object], bool]) -> tuple[int, object] | None:
+        """The first row with a value of which `holds` is true, and that value; None if there is none."""
+        found: list[object] = []
+
+        def code(cell: object) -> float:
+            if is_missing(cell) or not holds(cell):
+                return 0
+            found.append(cell)
+            return len(found)
+
+        codes = self.mapped(code, np.int32)
+        row = int(np.argmax(codes > 0)) if found else 0
+        return (row, found[codes[row] - 1]) if found else None
+
     def first_missing(self) -> int:
         """The first row without a value."""
         return int(np.argmax(self.mapped(lambda cell: float(is_missing(cell)), np.int32)))

@@ -223,7 +223,7 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
     if choice is None and _all_dates([value_name(value) for value, _ in counts]):
         raise _date_error(column, counts[0][0])
     if choice == "numeric" or (choice is None and _looks_measured(counts)):
-        return _numbers_in_text(column, counts, choice, named)
+        return _numbers_in_text(column, choice, named)
     if choice is None:
         _warn_of_mixture(column, counts)
     return _categorical(column, missing, named)
@@ -246,16 +246,15 @@ def _looks_measured(counts: list[tuple[object, int]]) -> bool:
     return len(numeric) > max(20, 0.05 * rows) and sum(numeric) >= MOSTLY * rows
 
 
-def _numbers_in_text(
-    column: Column, counts: list[tuple[object, int]], choice: Choice | None, named: bool
-) -> ColumnSchema:
-    for value, _ in counts:
-        text = value_name(value)
-        if number_in(text) is None and text.strip() not in MISSING_TOKENS:
-            raise DataError(
-                f"column {column.name!r} holds numbers, but {text!r} in {row(column.row_of(value))}; correct "
-                f"it or make it missing, or use {as_kind(column.name, 'categorical')}"
-            )
+def _numbers_in_text(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
+    wrong = column.first_where(
+        lambda value: number_in(value_name(value)) is None and value_name(value).strip() not in MISSING_TOKENS
+    )
+    if wrong is not None:
+        raise DataError(
+            f"column {column.name!r} holds numbers, but {value_name(wrong[1])!r} in {row(wrong[0])}; correct "
+            f"it or make it missing, or use {as_kind(column.name, 'categorical')}"
+        )
     if choice is None:
         warn(
             f"column {column.name!r} holds numbers as text; it is used as numbers "
@@ -284,14 +283,17 @@ def _warn_of_mixture(column: Column, counts: list[tuple[object, int]]) -> None:
     rows = types.total()
     if len(types) > 1:
         common = types.most_common(1)[0][0]
-        odd = next(value for value, _ in counts if type(value).__name__ != common)
-        what = f"mixes types: mostly {common}, but {odd!r} ({type(odd).__name__})"
+        odd = column.first_where(lambda value: type(value).__name__ != common)
+        what = f"mixes types: mostly {common}, but"
     elif (1 - MOSTLY) * rows <= numeric < rows:
-        odd = next(value for value, _ in counts if number_in(value_name(value)) is None)
-        what = f"holds numbers in {100 * numeric / rows:.0f} % of its rows, but {odd!r}"
+        odd = column.first_where(lambda value: number_in(value_name(value)) is None)
+        what = f"holds numbers in {100 * numeric / rows:.0f} % of its rows, but"
     else:
         return
-    warn(f"column {column.name!r} {what} in {row(column.row_of(odd))}; all its values are used as categories")
+    assert odd is not None
+    index, value = odd
+    shown = f"{value!r} ({type(value).__name__})" if len(types) > 1 else repr(value)
+    warn(f"column {column.name!r} {what} {shown} in {row(index)}; all its values are used as categories")
 
 
 def _matrix_columns(matrix: Any, names: tuple[str, ...], choices: dict[str, Choice]) -> list[ColumnSchema]:

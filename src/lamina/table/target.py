@@ -163,12 +163,12 @@ def _range(column: Column, reason: str) -> Target:
 def _numbers(column: Column) -> np.ndarray:
     if column.storage in ("number", "boolean"):
         return column.numbers().astype(np.float64)
-    for value, _ in column.value_counts():
-        if number_in(value_name(value)) is None:
-            raise DataError(
-                f"the target {column.name!r} cannot be a regression: it is {value_name(value)!r}, "
-                f"not a number, in {row(column.row_of(value))}"
-            )
+    wrong = column.first_where(lambda value: number_in(value_name(value)) is None)
+    if wrong is not None:
+        raise DataError(
+            f"the target {column.name!r} cannot be a regression: it is {value_name(wrong[1])!r}, "
+            f"not a number, in {row(wrong[0])}"
+        )
     return column.mapped(lambda value: cast(float, number_in(value_name(value))), np.float64)
 
 
