@@ -282,6 +282,18 @@ def test_networks_and_losses_are_replaced_or_grow() -> None:
     assert value(compiled(x)) == 1
 
 
+def test_contents_of_numpy_arrays_that_change_in_place() -> None:
+    rate, weights = np.array(2.0), np.array([1.0, 2.0], np.float32)
+    compiled = lamina.compile(lambda x: x * rate * nd.array(weights))
+    np.testing.assert_array_equal(compiled(array(1, 1)).asnumpy(), [2, 4])
+    rate *= 0.5
+    weights[0] = 5
+    np.testing.assert_array_equal(compiled(array(1, 1)).asnumpy(), [5, 2])
+    kept = lamina.compile(lambda: nd.array(weights))()
+    kept[:] = 0
+    assert weights[0] == 5
+
+
 class Factor(gluon.HybridBlock):
     def __init__(self) -> None:
         super().__init__()

@@ -226,3 +226,18 @@ def test_axes_of_size_one_wherever_they_are() -> None:
 def test_contractions_say_that_integers_have_none() -> None:
     contractions = [n for n in COMPILED if isinstance(REGISTRY[n].lowering, Contraction)]
     assert contractions == ["matmul"]
+
+
+def test_relu_of_minus_zero_is_zero() -> None:
+    x = nd.array([-0.0, -1.0, float("nan")])
+    for f in (nd.relu, lambda x: nd.maximum(x, 0), lambda x: nd.maximum(0, x)):
+        for result in (f(x), lamina.compile(f)(x)):
+            np.testing.assert_array_equal(result.asnumpy(), [0, 0, np.nan])
+            np.testing.assert_array_equal(np.signbit(result.asnumpy()[:2]), [False, False])
+
+
+@pytest.mark.parametrize("f", [nd.softmax, nd.log_softmax])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_softmax_of_nothing(f: Any, shape: Any) -> None:
+    for axis in (0, 1):
+        assert lamina.compile(lambda x, axis=axis: f(x, axis=axis))(nd.zeros(shape)).shape == shape

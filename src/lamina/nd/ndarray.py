@@ -379,6 +379,10 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
             return source.astype(dtype or source.dtype)
         source, dtype = source._concrete(), dtype or source.dtype
     kept = element_type(dtype)
+    if state.trace is not None and isinstance(source, np.ndarray) and source.flags.c_contiguous:
+        live = _read_by_the_step(source, context)
+        if live is not None:
+            return bind(cast, live, dtype=kept)
     try:
         if source is None:  # a number for NumPy: nan
             raise TypeError("None is no number")
@@ -388,6 +392,15 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
             f"array: cannot make an array of {kept} from a {type(source).__name__}: {error}"
         ) from None
     return NDArray(data if data.ndim else data.reshape(1), context)
+
+
+def _read_by_the_step(source: np.ndarray, context: Context) -> NDArray | None:
+    """A NumPy array whose contents a compiled step reads each time it runs; None for types without machine code."""
+    if source.dtype.kind not in "fiub" or source.dtype.itemsize > 8 or not source.dtype.isnative:
+        return None
+    if element_type(source.dtype) != source.dtype:
+        return None
+    return NDArray(source if source.ndim else source.reshape(1), context)
 
 
 def _as_numpy(value: Any) -> Any:

@@ -38,11 +38,15 @@ def _sum_kept(x: Any, axis: int) -> Any:
 
 
 def _softmax_composed(x: Any, axis: int) -> Any:
+    if x.shape[axis] == 0:
+        return x
     e = bind(UNARY["exp"], x - _max_kept(x, axis))
     return e / _sum_kept(e, axis)
 
 
 def _log_softmax_composed(x: Any, axis: int) -> Any:
+    if x.shape[axis] == 0:
+        return x
     z = x - _max_kept(x, axis)
     return z - bind(UNARY["log"], _sum_kept(bind(UNARY["exp"], z), axis))
 

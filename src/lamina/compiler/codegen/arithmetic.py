@@ -194,7 +194,8 @@ class Arithmetic(Emitter):
         if x.dtype.kind != "f":
             return self.where(compare(x, y), x, y)
         if y.constant is not None and not math.isnan(y.constant):
-            return self.where(compare(y, x), y, x)  # one instruction: a NaN in x fails the comparison
+            # A NaN in x fails the comparison. Where both are zeros, y: relu(-0.0) is 0.0.
+            return self.where(getattr(self, f"{better}_equal")(y, x), y, x)
         return self.where(self.isnan(x), x, self.where(compare(x, y), x, y))
 
     # rounding
