@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lamina.compiler.arguments import Arguments, rebuild
-from lamina.compiler.capture import Capture, Captured, tracing
+from lamina.compiler.capture import Capture, Captured, Result, tracing
 from lamina.compiler.guards import Guards
+from lamina.compiler.residuals import split
+from lamina.compiler.simplify import simplify
+from lamina.context import current_context
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive
 from lamina.core.state import state
@@ -17,42 +23,55 @@ from lamina.errors import AutogradError
 if TYPE_CHECKING:
     from lamina.compiler.compiled import CompiledFunction
     from lamina.compiler.specialization import Specialization
+    from lamina.context import Context
     from lamina.nd.ndarray import NDArray
 
 __all__ = ["call_recorded"]
 
 
 def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a compiled function so that `backward` goes through it.
-
-    The pullback computes the forward pass anew: memory for what it needs is not kept between the two, and random
-    numbers are the same in both, since they come from the same streams.
-    """
+    """Call a compiled function so that `backward` goes through it."""
     values = [*args, *kwargs.values()]
     names = tuple(kwargs)
-    forward, taken = compiled.specialize(values, names)
-    if forward is None:
+    plain, taken = compiled.specialize(values, names)
+    if plain is None:
         return compiled.original(*args, **kwargs)
+    recorded = _recorded(compiled, plain, values, names, taken)
     with recording_suspended():
-        numbers = forward.number_values(taken.numbers)
-        result = forward.run_with(taken.arrays, numbers)
-    inputs = {id(x) for x in [*taken.arrays, *forward.captured.arrays]}
-    outputs = tuple(y for y in _arrays_in(result) if id(y) not in inputs)
-    pullback = _pullback(compiled, values, names, taken, outputs)
-    if pullback is not None and outputs:
-        pullback.record(taken.arrays, numbers, outputs)
-    return result
+        if recorded is None:
+            return plain.run_with(taken.arrays, plain.number_values(taken.numbers))
+        return recorded.run(taken.arrays, taken.numbers)
 
 
-class _Pullback:
-    """The compiled gradients of one specialization by everything differentiable that it reads."""
+class _Recorded:
+    """A specialization as two compiled steps: the forward pass, which also returns residuals, and its pullback.
 
-    def __init__(self, step: Specialization, inputs: list[int | Array], numbers: int) -> None:
-        self._step, self._inputs, self._numbers = step, inputs, numbers
+    `inputs`: everything differentiable that it reads, an argument by its position.
+    """
 
-    def record(self, arrays: Sequence[Array], numbers: Sequence[float], outputs: tuple[NDArray, ...]) -> None:
-        """Put one node on the tape, from the differentiable inputs to the outputs."""
+    def __init__(
+        self, forward: Specialization, pullback: Specialization, inputs: Sequence[int | Array]
+    ) -> None:
+        self._forward, self._pullback, self._inputs = forward, pullback, inputs
+        self.is_valid = forward.is_valid
+
+    def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
+        """The forward pass, and one node on the tape from the differentiable inputs to the outputs."""
+        values = self._forward.number_values(numbers)
+        result, residuals = self._forward.run_with(arrays, values)
         inputs = tuple(arrays[x] if isinstance(x, int) else x for x in self._inputs)
+        known = {id(x) for x in [*arrays, *self._forward.captured.arrays]}
+        outputs = tuple(y for y in _arrays_in(result) if id(y) not in known)
+        self._record(inputs, outputs, [*arrays, *residuals], values)
+        return result
+
+    def _record(
+        self,
+        inputs: tuple[Array, ...],
+        outputs: tuple[NDArray, ...],
+        arguments: Sequence[Array],
+        values: Sequence[float],
+    ) -> None:
         latest: list[Any] = [None, ()]
 
         def all_gradients(g: Any) -> tuple[NDArray, ...]:
@@ -63,8 +82,7 @@ class _Pullback:
                 )
             if latest[0] is not g:
                 cotangents = list(g) if isinstance(g, list) else [g]
-                padded = [*numbers, *[0.0] * (self._numbers - len(numbers))]
-                latest[:] = [g, self._step.run_with([*arrays, *cotangents], padded)]
+                latest[:] = [g, self._pullback.run_with([*cotangents, *arguments], values)]
             return latest[1]
 
         def vjp_of(i: int) -> Callable[..., NDArray]:
@@ -78,37 +96,33 @@ class _Pullback:
         record_node(primitive, inputs, {}, outputs)
 
 
-def _pullback(
+def _recorded(
     compiled: CompiledFunction,
+    plain: Specialization,
     values: Sequence[Any],
     names: tuple[str, ...],
     taken: Arguments,
-    outputs: Sequence[Array],
-) -> _Pullback | None:
-    """The pullback for these argument types, captured on the first use; None if nothing is differentiable."""
+) -> _Recorded | None:
+    """Forward pass and pullback for these argument types, compiled on the first use; None if there is no gradient."""
     differentiable = tuple(is_recorded(x) for x in taken.arrays)
-    key = (taken.key, names, "pullback", differentiable, state.training)
+    key = (taken.key, names, differentiable, state.training)
     known = compiled.pullbacks.get(key)
-    if known is not None and (known[1] is None or known[1].is_valid()):
+    if known is not None and (known[0] is None or known[0].is_valid()):
         return known[0]
-    made = _compile_pullback(compiled, values, names, taken, differentiable, outputs)
-    compiled.pullbacks[key] = (made, None if made is None else made._step)
+    made = _compile_recorded(compiled, plain, values, names, taken)
+    compiled.pullbacks[key] = (made,)
     return made
 
 
-def _compile_pullback(
+def _compile_recorded(
     compiled: CompiledFunction,
+    plain: Specialization,
     values: Sequence[Any],
     names: tuple[str, ...],
     taken: Arguments,
-    differentiable: tuple[bool, ...],
-    outputs: Sequence[Array],
-) -> _Pullback | None:
-    from lamina.compiler.program import build
-    from lamina.compiler.specialization import Specialization
-
+) -> _Recorded | None:
     capture = Capture(keep_gradients=True, of_pullback=True)
-    cotangents = [_like(y) for y in outputs]
+    cotangents = _cotangents(plain)
     found: list[Array] = []
     guards = Guards(compiled.original, taken.others)
     with tracing(capture):
@@ -127,31 +141,65 @@ def _compile_pullback(
             retain_graph=False,
             wanted=lambda leaf: found.append(leaf) is None,
         )
-        captured = capture.finish(tuple(by_id[id(leaf)] for leaf in found))
-    captured = _without_writes(captured)
+        captured = capture.finish((result, tuple(by_id[id(leaf)] for leaf in found)))
     guards.settle(captured.arrays, captured.with_leaves)
-    slots = [capture.slot_of(x) for x in [*taken.arrays, *cotangents]]
-    step = Specialization(build(captured.graph, {}), captured, slots, guards)
-    position = {capture.slot_of(x): i for i, x in enumerate(taken.arrays)}
-    inputs: list[int | Array] = [position.get(capture.slot_of(leaf), leaf) for leaf in found]
-    return _Pullback(step, inputs, len(captured.numbers))
+    inputs = [capture.slot_of(x) for x in taken.arrays]
+    forward, pullback = _built(captured, guards, inputs, [capture.slot_of(x) for x in cotangents])
+    position = {slot: i for i, slot in enumerate(inputs)}
+    return _Recorded(forward, pullback, [position.get(capture.slot_of(leaf), leaf) for leaf in found])
 
 
-def _without_writes(captured: Captured) -> Captured:
-    """What the forward pass writes (running statistics), it has written already."""
-    captured.graph.writes.clear()
-    captured.written.clear()
-    captured.stale.clear()
-    return captured
+def _built(
+    captured: Captured, guards: Guards, inputs: list[int], cotangents: list[int]
+) -> tuple[Specialization, Specialization]:
+    """Forward pass and pullback of a capture that returned (result, gradients)."""
+    from lamina.compiler.program import build
+    from lamina.compiler.specialization import Specialization
+
+    result, gradients_ = captured.result
+    count = len(_results_in(result))
+    forward, pullback = split(simplify(captured.graph), count)
+    added = range(len(captured.arrays), len(pullback.inputs))
+    residuals = [_zeros(*pullback.inputs[slot], current_context()) for slot in added]
+    places = [Result(count + i, x._context) for i, x in enumerate(residuals)]
+    first = replace(captured, graph=forward, result=(result, places))
+    second = replace(
+        captured,
+        graph=pullback,
+        arrays=[*captured.arrays, *residuals],
+        result=tuple(replace(x, number=x.number - count) if isinstance(x, Result) else x for x in gradients_),
+        written={},
+        stale=set[int](),
+    )
+    slots = [*cotangents, *inputs, *added]
+    return (
+        Specialization(build(forward, {}), first, inputs, guards),
+        Specialization(build(pullback, {}), second, slots, guards),
+    )
 
 
-def _like(x: Array) -> NDArray:
-    """An array of the same type, whose contents do not matter."""
-    import numpy as np
+def _cotangents(plain: Specialization) -> list[NDArray]:
+    """Arrays like the ones that a specialization makes and returns, whose contents do not matter."""
+    results = plain.program.graph.results
+    places = [place for place in _results_in(plain.captured.result) if place.context is not None]
+    return [_zeros(results[x.number].shape, results[x.number].dtype, x.context) for x in places]
 
+
+def _results_in(template: Any) -> list[Result]:
+    """The places of results in what a function returns, in order."""
+    if isinstance(template, Result):
+        return [template]
+    if isinstance(template, tuple | list):
+        return [place for x in template for place in _results_in(x)]
+    if isinstance(template, dict):
+        return [place for x in template.values() for place in _results_in(x)]
+    return []
+
+
+def _zeros(shape: tuple[int, ...], dtype: np.dtype, context: Context) -> NDArray:
     from lamina.nd.ndarray import NDArray
 
-    return NDArray(np.zeros(x.shape, x.dtype), x._context)
+    return NDArray(np.zeros(shape, dtype), context)
 
 
 def _arrays_in(result: Any) -> tuple[NDArray, ...]:
