@@ -1,4 +1,4 @@
-"""The forward pass and the pullback of a joint graph: what is kept between the two, and that together they are right."""
+"""A joint graph is split into the forward pass and the pullback: what is kept between the two."""
 
 from __future__ import annotations
 
