@@ -132,9 +132,10 @@ def test_large_files_stream_in_parts(tmp_path, folder, cli, monkeypatch):
         age=pl.when(pl.arange(N) == 110).then(pl.lit("old")).otherwise(pl.col("age").cast(str))
     )
     bad.write_csv(tmp_path / "bad.csv")
-    code, _, err = cli("predict", folder / "numbers", tmp_path / "bad.csv", "-o", tmp_path / "never.csv")
-    assert code == 2 and "column 'age': 'old' in line 112 of " in err
-    assert not (tmp_path / "never.csv").exists()
+    for never in ("never.csv", "never.parquet"):
+        code, _, err = cli("predict", folder / "numbers", tmp_path / "bad.csv", "-o", tmp_path / never)
+        assert code == 2 and "column 'age': 'old' in line 112 of " in err
+        assert not (tmp_path / never).exists()
 
 
 def test_standard_input_and_output(folder, cli, monkeypatch):

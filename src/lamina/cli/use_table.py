@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     outputs: list[np.ndarray] = []
     rows = 0
     places = Places()
-    with warnings_as_lines(), places.named():
-        batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading), places)
+    batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading), places)
+    with warnings_as_lines(), places.named(), closing(batches):
         for batch, predicted in model.predicted(_with_target(batches, model.target.name)):
             if not len(batch):  # only a table without rows has such a part
                 raise DataError("the table has no rows to evaluate on")
@@ -75,8 +76,8 @@ def predict_table(
 
     model, details = open_run(run)
     places = Places()
-    with warnings_as_lines(), places.named():
-        batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading), places)
+    batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading), places)
+    with warnings_as_lines(), places.named(), closing(batches):
         rows = write_batches(model.extended(batches, prefix), out, output_format)
     if out != "-":
         print(f"lamina: {counted(rows, 'row')} with predictions in {out}", file=sys.stderr)

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import IO, TYPE_CHECKING, cast
 
 from lamina.errors import DataError
@@ -152,10 +153,16 @@ def _write_columnar(
 ) -> None:
     from polars.io.plugins import register_io_source
 
+    context = (
+        copy_context()
+    )  # polars calls from a thread of its own, where messages would not know the files' lines
+    remaining = iter(parts)
+
     def source(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, batch: int | None
     ) -> Iterator[pl.DataFrame]:
-        return iter(parts)  # a sink of all rows asks for nothing less
+        while (part := context.run(next, remaining, None)) is not None:
+            yield part  # a sink of all rows asks for nothing less
 
     table = register_io_source(source, schema=first.schema)
     if format == "parquet":
