@@ -108,6 +108,7 @@ class BlockedProduct:
     scratch: Pointer
     epilogue: Epilogue
     long_epilogue: bool
+    by_columns: bool
 
     def emit(self, row_bounds: Range, column_bounds: Range) -> None:
         b, blocking = self.b, self.blocking
@@ -242,7 +243,8 @@ class BlockedProduct:
                 b.store(sums, value, position * b.lanes(self.dtype))
 
         def complete() -> None:
-            finish(b, tile, widths, row, column, self.epilogue, is_long=self.long_epilogue)
+            kind = {"is_long": self.long_epilogue, "by_columns": self.by_columns}
+            finish(b, tile, widths, row, column, self.epilogue, **kind)
 
         if self.blocking.keeps_sums:
             b.if_else(b.less(next_k, self.inner), store, complete)

@@ -44,7 +44,8 @@ class Contraction:
     A's element (r, k) lies at r · left_strides[0] + k · left_strides[1], B's element (k, c) at
     k · right_stride + c. Strides count elements.
 
-    `long_epilogue` says that the epilogue is much code (see `microkernel.finish`).
+    `long_epilogue` says that the epilogue is much code (see `microkernel.finish`). It gets vectors along the rows of
+    the result, or `by_columns`, for a result that is wanted transposed.
 
     `skips_zeros` asks to look for columns of A, as it lies in memory, that are zero throughout, and not to multiply by
     them: they are terms of the sums, or rows of the result where A lies transposed. Only done where the operands are
@@ -63,6 +64,7 @@ class Contraction:
     machine: Machine = field(default_factory=target_machine)
     long_epilogue: bool = False
     skips_zeros: bool = False
+    by_columns: bool = False
 
     @property
     def tile(self) -> TileShape:
@@ -184,6 +186,7 @@ class _Product:
             scratch=self.scratch,
             epilogue=self.epilogue,
             long_epilogue=shape.long_epilogue,
+            by_columns=shape.by_columns,
         )
         product.emit(self.rows, self.columns)
 
@@ -213,7 +216,8 @@ class _Product:
                 self._fetch(row, height, column, width)
                 initial = zeros(b, height, widths, shape.dtype, right.padded)
                 sums = self._sums(row, height, widths, right, initial)
-                finish(b, sums, widths, row, column, epilogue, is_long=shape.long_epilogue)
+                kind = {"is_long": shape.long_epilogue, "by_columns": shape.by_columns}
+                finish(b, sums, widths, row, column, epilogue, **kind)
 
             cover(b, shape.rows, shape.row_step, self.rows, tile)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lamina.compiler.codegen.builder import Builder
+from lamina.compiler.codegen.transpose import transpose_vectors
 from lamina.compiler.codegen.values import DType, Pointer, Value
 from lamina.compiler.codegen.zero_columns import ColumnOrder
 
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 Epilogue = Callable[[Builder, Value, Value, Value], None]
-"""`epilogue(b, row, column, value)`: what happens to a finished vector of the result, from `column` on."""
+"""`epilogue(b, row, column, value)`: what happens to a finished vector of the result, from an element on."""
 
 Tile = list[list[Value]]
 
@@ -160,17 +161,47 @@ def finish(
     epilogue: Epilogue,
     *,
     is_long: bool = False,
+    by_columns: bool = False,
 ) -> None:
     """Hand every vector of a finished tile to the epilogue, without the lanes beyond the result.
 
     A long epilogue is written once, in a loop over the tile's rows, instead of once a vector: the code would grow with
-    the tile, and with it the time to compile it.
+    the tile, and with it the time to compile it. `by_columns`: the vectors are columns of the tile, from `row` on.
     """
+    if by_columns:
+        _finish_columns(b, tile, widths, row, column, epilogue, is_long)
+        return
     if is_long and len(tile) > 1:
         _finish_in_a_loop(b, tile, widths, row, column, epilogue)
         return
     for r, values in enumerate(tile):
         _finish_row(b, values, widths, row + r, column, epilogue)
+
+
+def _finish_columns(
+    b: Builder,
+    tile: Tile,
+    widths: Sequence[int],
+    row: Value,
+    column: Value,
+    epilogue: Epilogue,
+    is_long: bool,
+) -> None:
+    """Transpose the tile, block by block, in registers; the result's rows are the tile's columns."""
+
+    def turned(b: Builder, column: Value, row: Value, value: Value) -> None:
+        epilogue(b, row, column, value)
+
+    for index, width in enumerate(widths):
+        lanes = tile[0][index].lanes
+        for first in range(0, len(tile), lanes):
+            block = [values[index] for values in tile[first : first + lanes]]
+            height = len(block)
+            nothing = b.const(0, block[0].dtype, lanes)
+            block += [nothing] * (2 ** (height - 1).bit_length() - height)
+            columns = [[b.narrow(vector, height)] for vector in transpose_vectors(b, block)[:width]]
+            finish(b, columns, (height,), column, row + first, turned, is_long=is_long)
+        column = column + width
 
 
 def _finish_row(

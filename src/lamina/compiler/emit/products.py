@@ -35,7 +35,9 @@ def contraction_of(kernel: Kernel) -> Contraction:
     is_long = _epilogue_length(kernel) > _LONG
     if is_swapped(anchor):
         inner = right.shape[-1]
-        return Contraction(columns, inner, rows, anchor.dtype, (inner, 1), rows, long_epilogue=is_long)
+        return Contraction(
+            columns, inner, rows, anchor.dtype, (inner, 1), rows, long_epilogue=is_long, by_columns=True
+        )
     inner = right.shape[-2]
     strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
     skips_zeros = kernel.reads_data and len(anchor.shape) == 2 and columns >= _FEWEST_COLUMNS
@@ -95,8 +97,8 @@ def _emit_matrix(
     assert anchor is not None
 
     def epilogue(_b: Builder, row: Value, column: Value, value: Value) -> None:
-        place = [scope.axis(row), scope.axis(column, 1)]
-        index = [*batch, *(reversed(place) if is_swapped(anchor) else place)]
+        place = (column, row) if is_swapped(anchor) else (row, column)
+        index = [*batch, scope.axis(place[0]), scope.axis(place[1], 1)]
         values = scope.evaluator(value.lanes, {anchor: value})
         results = [(node, values.at(node, index)) for node in scope.kernel.stores]
         for node, result in results:
