@@ -1,7 +1,8 @@
 """The layout of products: the code generator reads the right operand of a product along its rows.
 
-``a · bᵀ`` therefore needs a transposed copy: of `b`, or of `a`, whichever is cheaper. With a copy of `a` it is computed
-as ``(b · aᵀ)ᵀ``, and written out transposed; the graph says so by both flags (`transpose_a` and `transpose_b`).
+``a · bᵀ`` therefore needs a transposed copy: of `b`, or of `a`, whichever is smaller. With a copy of `a` it is computed
+as ``(b · aᵀ)ᵀ``, and turned tile by tile in registers; the graph says so by both flags (`transpose_a` and
+`transpose_b`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from lamina.core.primitive import REGISTRY
 
 __all__ = ["is_swapped", "lay_out_products"]
 
-_STRIDED = 2  # writing an element of the transposed result costs about as much as copying two
 _VECTOR = 8  # with fewer rows there is no whole vector of them
 
 
@@ -34,11 +34,11 @@ def _laid_out(node: Node) -> Node:
     if not node.is_op("matmul") or not node.params["transpose_b"]:
         return node
     left, right = node.inputs
-    rows, columns = node.shape[-2:]
+    rows = node.shape[-2]
     if len(node.shape) == 2 and rows >= _VECTOR:
         if node.params["transpose_a"]:
             return node
-        if left.size + _STRIDED * rows * columns < right.size:
+        if left.size < right.size:
             return _with(node, (_transposed(left), right), transpose_a=True)
     return _with(node, (left, _transposed(right)), transpose_b=False)
 

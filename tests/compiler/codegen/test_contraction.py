@@ -84,6 +84,39 @@ def check_product(shape, dtype, transposed, execute):
         np.testing.assert_array_equal(result, results[0])
 
 
+@pytest.mark.parametrize("is_long", [False, True], ids=["short", "long"])
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_result_wanted_transposed_comes_by_columns(shape, dtype, is_long, execute):
+    m, k, n = shape
+    row_first = Contraction(m, k, n, dtype, (k, 1), n, long_epilogue=is_long)
+    by_columns = Contraction(m, k, n, dtype, (k, 1), n, long_epilogue=is_long, by_columns=True)
+    generator = np.random.default_rng(0)
+    a = generator.standard_normal((m, k)).astype(dtype)
+    b = generator.standard_normal((k, n)).astype(dtype)
+    results = []
+    for product in (row_first, by_columns):
+        plain = product is row_first
+
+        def make(product: Contraction = product, plain: bool = plain) -> Module:
+            module = Module()
+            with module.function("step") as b:
+                pointers = [b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4)]
+                left, right, result, scratch = pointers
+
+                def store(b, row, column, value):
+                    b.store(result, value, row * n + column if plain else column * m + row)
+
+                product.emit(b, left, right, store, scratch=scratch)
+            return module
+
+        compiled = run.load(f"test {product}", make, ("step",))
+        result = np.full((m, n) if plain else (n, m), np.nan, dtype)
+        execute(compiled.address("step"), [a, b, result, np.empty(product.scratch_bytes + 64, np.uint8)], 1)
+        results.append(result)
+    np.testing.assert_array_equal(results[1].T, results[0])
+
+
 def store_to(result, n, dtype):
     return lambda b, row, column, value: b.store(result, value, row * n + column)
 
