@@ -14,6 +14,7 @@ import lamina
 from lamina import nd
 from lamina.core.lowering import Contraction, Elementwise, Reduction
 from lamina.core.primitive import REGISTRY, bind
+from lamina.errors import DTypeError
 
 COMPILED = sorted(name for name, p in REGISTRY.items() if p.lowering is not None)
 EAGER_ONLY = sorted(name for name, p in REGISTRY.items() if p.lowering is None)
@@ -241,3 +242,34 @@ def test_relu_of_minus_zero_is_zero() -> None:
 def test_softmax_of_nothing(f: Any, shape: Any) -> None:
     for axis in (0, 1):
         assert lamina.compile(lambda x, axis=axis: f(x, axis=axis))(nd.zeros(shape)).shape == shape
+
+
+BOOLEANS = nd.array([0, 0, 1, 1], dtype="bool"), nd.array([0, 1, 0, 1], dtype="bool")
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a, b: a + b,
+        lambda a, b: a * b,
+        lambda a, b: a % b,
+        lambda a, b: 2 * a + 1,
+        lambda a, b: nd.add_n(a, b, a).astype("float32"),
+        lambda a, b: nd.stack(a.sum(), a.prod(), a.max(), b.min(), axis=0),
+        lambda a, b: a.clip(0, 1),
+        nd.maximum,
+    ],
+)
+def test_booleans_are_counted_as_in_numpy(f: Any) -> None:
+    expected, found = f(*BOOLEANS), lamina.compile(f)(*BOOLEANS)
+    assert expected.dtype == found.dtype
+    np.testing.assert_array_equal(found.asnumpy(), expected.asnumpy())
+
+
+@pytest.mark.parametrize(
+    "f", [lambda a: a - a, lambda a: -a, nd.sign, nd.softmax, lambda a: nd.log_softmax(a.astype("int32"))]
+)
+def test_what_only_numbers_have(f: Any) -> None:
+    for g in (f, lamina.compile(f)):
+        with pytest.raises(DTypeError, match="convert with astype"):
+            g(BOOLEANS[0])

@@ -93,6 +93,7 @@ class Capture:
         if lowering is None:
             raise Uncompilable(f"the operator {primitive.name!r}")
         if isinstance(lowering, Decompose):
+            primitive.infer(*inputs, **params)  # for its errors
             with recording_suspended():
                 return (self.value(lowering.function(*inputs, **params)),)
         nodes = self._operands(primitive, inputs, params)

@@ -174,7 +174,7 @@ def _evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) 
     except RuntimeError:  # called from inside another eval (by a signal handler, say)
         with np.errstate(all="ignore"):
             return primitive.eval(*buffers, **params)
-    except (ValueError, TypeError, IndexError, AttributeError):
+    except (ValueError, TypeError, IndexError, AttributeError, OverflowError):
         # The checks that explain are made only once something went wrong: they cost more than a small operator.
         for x in buffers:
             np.asarray(x)  # raises for what has no numbers: a stale gradient, a node of a finished trace

@@ -178,8 +178,8 @@ def clip(data: NDArray, a_min: float, a_max: float) -> NDArray:
     >>> nd.clip(nd.array([-2, 0, 5]), -1, 1).asnumpy()
     array([-1.,  0.,  1.], dtype=float32)
     """
-    is_float = np.dtype(data.dtype).kind == "f"
-    low, high = (float(a_min), float(a_max)) if is_float else (int(a_min), int(a_max))
+    number = {"f": float, "b": bool}.get(np.dtype(data.dtype).kind, int)
+    low, high = number(a_min), number(a_max)
     return bind(BINARY["minimum"], bind(BINARY["maximum"], data, low), high)
 
 

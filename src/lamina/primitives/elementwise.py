@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.core.lowering import Elementwise
 from lamina.core.primitive import Primitive, bind, primitive
+from lamina.errors import DTypeError
 from lamina.primitives.reduce import sum_to
 from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array
 from lamina.primitives.typing import Type, broadcast_shapes, converted, dtype_of, like_first
@@ -31,13 +32,28 @@ def _unary(
     lower = emit or (lambda b, x: getattr(b, name)(x))
     if name not in _OF_INTEGERS:
         lower = _through_float(lower)
-    return primitive(
-        name, eval=_keeping_dtype(function), infer=like_first, vjp=vjp, lowering=Elementwise(lower)
-    )
+    infer = _of_numbers(name, like_first) if name in _NOT_OF_BOOLEANS else like_first
+    return primitive(name, eval=_keeping_dtype(function), infer=infer, vjp=vjp, lowering=Elementwise(lower))
 
 
 _OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "round", "nan_to_zero", "relu"}
 """What integers know without a detour over floats."""
+
+
+_NOT_OF_BOOLEANS = {"negative", "sign", "subtract"}
+"""For which NumPy has no answer."""
+
+
+def _of_numbers(name: str, infer: Function) -> Function:
+    """`infer`, or an error for booleans."""
+
+    def checked(x: Any, *others: Any) -> Type:
+        shape, dtype = infer(x, *others)
+        if dtype.kind == "b":
+            raise DTypeError(f"{name}: arrays of bool have none; convert with astype('float32') first")
+        return shape, dtype
+
+    return checked
 
 
 def _through_float(emit: Function) -> Function:
@@ -162,10 +178,14 @@ def _binary(
     name: str, function: Function, vjp: tuple[Function, Function] | None, emit: Function
 ) -> Primitive:
     """`vjp`: for each operand ``(g, out, x, y)`` in the broadcast shape; summed back to the operand's own shape."""
+
+    def infer(x: Any, y: Any) -> Type:
+        return broadcast_shapes(name, x, y), dtype_of(x, y)
+
     return primitive(
         name,
         eval=function,
-        infer=lambda x, y: (broadcast_shapes(name, x, y), dtype_of(x, y)),
+        infer=_of_numbers(name, infer) if name in _NOT_OF_BOOLEANS else infer,
         vjp=None if vjp is None else (_first(vjp[0]), _second(vjp[1])),
         lowering=Elementwise(emit),
         same_dtype=True,
@@ -248,7 +268,7 @@ BINARY: dict[str, Primitive] = {
             lambda b, x, y: b.div(x, y) if x.dtype.kind == "f" else b.divide_trunc(x, y),
         ),
         _binary("power", _power, (_power_base_vjp, _power_exponent_vjp), _power_emit),
-        _binary("mod", np.mod, (lambda g, o, x, y: g, _mod_vjp), lambda b, x, y: b.mod(x, y)),
+        _binary("mod", _in_own_dtype(np.mod), (lambda g, o, x, y: g, _mod_vjp), lambda b, x, y: b.mod(x, y)),
         _binary(
             "maximum",
             np.maximum,

@@ -65,10 +65,14 @@ def _reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: floa
 
 
 def _lowest(dtype: Any) -> float:
+    if np.dtype(dtype).kind == "b":
+        return False
     return -np.inf if np.dtype(dtype).kind == "f" else int(np.iinfo(dtype).min)
 
 
 def _highest(dtype: Any) -> float:
+    if np.dtype(dtype).kind == "b":
+        return True
     return np.inf if np.dtype(dtype).kind == "f" else int(np.iinfo(dtype).max)
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from lamina.core.lowering import Decompose
 from lamina.core.primitive import bind, primitive
+from lamina.errors import DTypeError
 from lamina.primitives.elementwise import UNARY
 from lamina.primitives.reduce import reduce_max, reduce_sum
-from lamina.primitives.typing import like_first
+from lamina.primitives.typing import Type, like_first
 
 __all__ = ["log_softmax", "softmax"]
 
@@ -51,10 +52,16 @@ def _log_softmax_composed(x: Any, axis: int) -> Any:
     return z - bind(UNARY["log"], _sum_kept(bind(UNARY["exp"], z), axis))
 
 
+def _type(x: Any, axis: int) -> Type:
+    if np.dtype(x.dtype).kind != "f":
+        raise DTypeError(f"softmax: needs floats, got {np.dtype(x.dtype)}; convert with astype('float32') first")
+    return like_first(x)
+
+
 softmax = primitive(
     "softmax",
     eval=_softmax,
-    infer=like_first,
+    infer=_type,
     vjp=(lambda g, out, x, axis: out * (g - _sum_kept(g * out, axis)),),
     lowering=Decompose(_softmax_composed),
 )
@@ -63,7 +70,7 @@ softmax = primitive(
 log_softmax = primitive(
     "log_softmax",
     eval=_log_softmax,
-    infer=like_first,
+    infer=_type,
     vjp=(lambda g, out, x, axis: g - bind(UNARY["exp"], out) * _sum_kept(g, axis),),
     lowering=Decompose(_log_softmax_composed),
 )

@@ -39,6 +39,8 @@ class Arithmetic(Emitter):
                 return y
             if y.constant == 0 and _known(y):
                 return x
+        if x.dtype == BOOL:
+            return self.logical_or(x, y)  # as in NumPy: true and true are not 2
         return self._binary("add", x, y)
 
     def sub(self, x: Operand, y: Operand) -> Value:
