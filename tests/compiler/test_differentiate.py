@@ -193,3 +193,56 @@ def test_changed_parameters_between_forward_and_backward_are_noticed() -> None:
     w[:] = 7
     with pytest.raises(AutogradError, match="changed in place"):
         y.backward()
+
+
+def test_what_the_pullback_reads_must_stay_as_it_was() -> None:
+    w, x, factor = numbers(3, seed=1), nd.ones((3,)), nd.ones((3,))
+    net = lamina.compile(lambda x: nd.exp(x * w * factor))
+    for changed in (x, factor, w):
+        with autograd.record():
+            y = net(x)
+        changed[:] = 2
+        with pytest.raises(AutogradError, match=r"input \d of compiled function .* was changed in place"):
+            y.backward()
+    with autograd.record():
+        y = net(x)
+    y.backward()
+
+
+def test_a_gradient_that_is_attached_later_is_noticed() -> None:
+    w, x = nd.array([2]), nd.array([3])
+    net = lamina.compile(lambda x: x * w)
+    with autograd.record():
+        net(x)
+    w.attach_grad()
+    with autograd.record():
+        y = net(x)
+    y.backward()
+    assert w.grad.asscalar() == 3
+
+
+def test_each_input_may_have_a_gradient_of_its_own() -> None:
+    net = lamina.compile(lambda x: nd.sum(x * x))
+    for i in range(4):
+        x = nd.array([i])
+        x.attach_grad()
+        with autograd.record():
+            y = net(x)
+        y.backward()
+        assert x.grad.asscalar() == 2 * i
+    assert net._compilations == 1
+
+
+def test_a_gradient_of_an_argument_that_is_used_inside() -> None:
+    @lamina.compile
+    def step(x: Any) -> Any:
+        with autograd.record():
+            loss = nd.sum(x * x)
+        loss.backward()
+
+    for req, factor in (("write", 1), ("add", 2), ("write", 1)):
+        x = nd.array([3])
+        x.attach_grad(req)
+        step(x)
+        step(x)
+        assert x.grad.asscalar() == 6 * factor

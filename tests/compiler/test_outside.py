@@ -294,6 +294,21 @@ def test_contents_of_numpy_arrays_that_change_in_place() -> None:
     assert weights[0] == 5
 
 
+def test_items_of_long_containers() -> None:
+    numbers, table = [float(i) for i in range(100)], {f"k{i}": float(i) for i in range(100)}
+    compiled = lamina.compile(lambda x: x * numbers[70] + table["k80"] + len(numbers))
+    assert value(compiled(array(1))) == 70 + 80 + 100
+    numbers[70] = 7.0
+    assert value(compiled(array(1))) == 7 + 80 + 100
+    table["k80"] = 8.0
+    assert value(compiled(array(1))) == 7 + 8 + 100
+    numbers.append(0.0)
+    assert value(compiled(array(1))) == 7 + 8 + 101
+    table["other"] = table.pop("k80")
+    with pytest.raises(KeyError):
+        compiled(array(1))
+
+
 class Factor(gluon.HybridBlock):
     def __init__(self) -> None:
         super().__init__()

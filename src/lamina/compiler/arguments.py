@@ -46,7 +46,7 @@ class Arguments:
     def _take(self, value: Any, parts: list[Any], fixed: bool, closure: frozenset[int]) -> None:
         if isinstance(value, Array):
             self.arrays.append(value)
-            mark = id(value) if id(value) in closure else id(value._leaf) if value._leaf is not None else 0
+            mark = id(value) if id(value) in closure else value._leaf is not None
             parts.append((value._data.shape, value._data.dtype, value._context, mark))
         elif isinstance(value, bool | np.bool_ | str | type(None)):
             parts.append((type(value), value))

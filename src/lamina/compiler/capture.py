@@ -70,6 +70,10 @@ class Capture:
         self._arguments: dict[int, Array] = {}  # by id of an argument: what stands for it
         self._off_tape: list[tuple[Array, Any, Any]] = []
         self._with_leaves: dict[int, Array] = {}
+        self._own_leaves: dict[
+            int, tuple[int, Leaf]
+        ] = {}  # by id of a stand-in: its argument's id and gradient
+        self._used_leaves: set[int] = set()
         self._arrays: list[Array] = []
         self._current: dict[int, Node] = {}  # by id of an array made outside: what it holds now
         self._slots: dict[int, int] = {}
@@ -109,6 +113,8 @@ class Capture:
             self._gradients.add(id(leaf.grad))
         data = array._data
         if isinstance(data, Node):
+            if state.recording:
+                self.uses_gradient(array)
             if data not in self._nodes:
                 raise TraceError(
                     f"{user_location()}: an array of shape {array.shape} made inside another run of "
@@ -157,6 +163,10 @@ class Capture:
         """Remember that it matters which gradient an array has."""
         if not isinstance(array._data, Node):
             self._with_leaves[id(array)] = array
+            return
+        argument, leaf = self._own_leaves.get(id(array), (0, None))
+        if leaf is not None and array._leaf is leaf:
+            self._used_leaves.add(argument)
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
         """Remember how to find an array anew."""
@@ -182,7 +192,8 @@ class Capture:
         """What the function gets for an argument, which has the next input slot.
 
         An array that it also finds outside is given as it is. For others there is a stand-in: should the function
-        find the same array by itself, then that is another input, and `finds_outside` says so.
+        find the same array by itself, then that is another input, and `finds_outside` says so; also if the gradient
+        that is attached to it is of use.
         """
         given = self._arguments.get(id(array))
         if given is None:
@@ -200,8 +211,9 @@ class Capture:
         return id(array) in self._slots
 
     def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
-        """The ids of those that the function found outside, be they arguments or not."""
-        return {id(x) for x in arrays if id(x) in self._slots or id(x) in self._with_leaves}
+        """The ids of those that the function found outside, be they arguments or not, or whose gradient it used."""
+        found = self._slots.keys() | self._with_leaves.keys() | self._used_leaves
+        return {id(x) for x in arrays if id(x) in found}
 
     def restore(self) -> None:
         """Put the arrays that were found outside back on the tape."""
@@ -292,6 +304,8 @@ class Capture:
         # Its node becomes that of an input slot when it is declared.
         stand_in = NDArray(Node(Constant(0), (), {}, shape, dtype), array._context)
         stand_in._leaf = self._leaf_of(array)
+        if array._leaf is not None:
+            self._own_leaves[id(stand_in)] = id(array), array._leaf
         return stand_in
 
     def _operands(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> list[Node]:

@@ -46,14 +46,19 @@ def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dic
 class _Recorded:
     """A specialization as two compiled steps: the forward pass, which also returns residuals, and its pullback.
 
-    `inputs`: everything differentiable that it reads, an argument by its position.
+    `inputs`: everything differentiable that it reads, an argument by its position; `read`: what else the pullback
+    reads, and must find as it was.
     """
 
     def __init__(
-        self, forward: Specialization, pullback: Specialization, inputs: Sequence[int | Array]
+        self,
+        forward: Specialization,
+        pullback: Specialization,
+        inputs: Sequence[int | Array],
+        read: Sequence[int | Array],
     ) -> None:
-        self._forward, self._pullback, self._inputs = forward, pullback, inputs
-        self.is_valid = forward.is_valid
+        self._forward, self._pullback = forward, pullback
+        self._inputs, self._differentiable = [*inputs, *read], len(inputs)
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
         """The forward pass, and one node on the tape from the differentiable inputs to the outputs."""
@@ -91,7 +96,7 @@ class _Recorded:
         def never(*_inputs: Any) -> Any:
             raise AutogradError("a compiled function is evaluated by its machine code")
 
-        vjps = tuple(vjp_of(i) for i in range(len(inputs)))
+        vjps = tuple(vjp_of(i) if i < self._differentiable else None for i in range(len(inputs)))
         primitive = Primitive("compiled function", never, never, vjps, None, same_dtype=False)
         record_node(primitive, inputs, {}, outputs)
 
@@ -107,10 +112,10 @@ def _recorded(
     differentiable = tuple(is_recorded(x) for x in taken.arrays)
     key = (taken.key, names, differentiable, state.training)
     known = compiled.pullbacks.get(key)
-    if known is not None and (known[0] is None or known[0].is_valid()):
+    if known is not None and known[1]():
         return known[0]
-    made = _compile_recorded(compiled, plain, values, names, taken)
-    compiled.pullbacks[key] = (made,)
+    made, is_valid = _compile_recorded(compiled, plain, values, names, taken)
+    compiled.pullbacks[key] = made, is_valid
     return made
 
 
@@ -120,7 +125,8 @@ def _compile_recorded(
     values: Sequence[Any],
     names: tuple[str, ...],
     taken: Arguments,
-) -> _Recorded | None:
+) -> tuple[_Recorded | None, Callable[[], bool]]:
+    """The two steps, or None, and what says whether that is still so."""
     capture = Capture(keep_gradients=True, of_pullback=True)
     cotangents = _cotangents(plain)
     found: list[Array] = []
@@ -134,7 +140,9 @@ def _compile_recorded(
         made = [y for y in _arrays_in(result) if not capture.has_input(y)]
         heads = [(y, g) for y, g in zip(made, head_grads, strict=True) if is_recorded(y)]
         if not heads:
-            return None
+            nothing = capture.finish(())
+            guards.settle(nothing.arrays, nothing.with_leaves)
+            return None, guards.hold
         by_id = gradients(
             [y for y, _ in heads],
             [g for _, g in heads],
@@ -143,10 +151,19 @@ def _compile_recorded(
         )
         captured = capture.finish((result, tuple(by_id[id(leaf)] for leaf in found)))
     guards.settle(captured.arrays, captured.with_leaves)
-    inputs = [capture.slot_of(x) for x in taken.arrays]
-    forward, pullback = _built(captured, guards, inputs, [capture.slot_of(x) for x in cotangents])
-    position = {slot: i for i, slot in enumerate(inputs)}
-    return _Recorded(forward, pullback, [position.get(capture.slot_of(leaf), leaf) for leaf in found])
+    arguments_at = [capture.slot_of(x) for x in taken.arrays]
+    cotangents_at = [capture.slot_of(x) for x in cotangents]
+    forward, pullback = _built(captured, guards, arguments_at, cotangents_at)
+    position = {slot: i for i, slot in enumerate(arguments_at)}
+
+    def place(slot: int) -> int | Array:
+        return position.get(slot, captured.arrays[slot])
+
+    inputs = [capture.slot_of(leaf) for leaf in found]
+    apart = {*inputs, *cotangents_at}
+    read = [slot for slot in pullback.used_slots if slot < len(captured.arrays) and slot not in apart]
+    recorded = _Recorded(forward, pullback, [place(slot) for slot in inputs], [place(slot) for slot in read])
+    return recorded, forward.is_valid
 
 
 def _built(

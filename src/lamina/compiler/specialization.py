@@ -83,6 +83,11 @@ class Specialization:
         self.runs = 0
         _ALIVE.add(self)
 
+    @property
+    def used_slots(self) -> Sequence[int]:
+        """The input slots that the step reads or writes."""
+        return self._used.slots
+
     def is_valid(self) -> bool:
         """Whether the arrays and constants that the function found outside are still the same objects."""
         return self.guards.hold() and (not self._getters or self._sources_hold())

@@ -54,7 +54,9 @@ def _log_softmax_composed(x: Any, axis: int) -> Any:
 
 def _type(x: Any, axis: int) -> Type:
     if np.dtype(x.dtype).kind != "f":
-        raise DTypeError(f"softmax: needs floats, got {np.dtype(x.dtype)}; convert with astype('float32') first")
+        raise DTypeError(
+            f"softmax: needs floats, got {np.dtype(x.dtype)}; convert with astype('float32') first"
+        )
     return like_first(x)
 
 
