@@ -29,6 +29,7 @@ from lamina.nd.ndarray import NDArray
 __all__ = ["Specialization"]
 
 _ALIVE: weakref.WeakSet[Specialization] = weakref.WeakSet()
+"""All specializations; changed and looked through under `HOLDING`."""
 
 
 class _Watched:
@@ -81,7 +82,8 @@ class Specialization:
         self._holder = self._make_holder()
         self._lock = threading.Lock() if self._holder is None else HOLDING
         self.runs = 0
-        _ALIVE.add(self)
+        with HOLDING:
+            _ALIVE.add(self)
 
     @property
     def used_slots(self) -> Sequence[int]:
