@@ -246,3 +246,18 @@ def test_a_gradient_of_an_argument_that_is_used_inside() -> None:
         step(x)
         step(x)
         assert x.grad.asscalar() == 6 * factor
+
+
+def test_parameters_among_the_results_stay_what_they_are() -> None:
+    w, unused = numbers(3, seed=1), numbers(3, seed=2)
+    net = lamina.compile(lambda x: {"y": x * w, "others": [w, unused, x], "none": None})
+    x = nd.ones((3,))
+    with autograd.record():
+        found = net(x)
+        loss = nd.sum(found["y"] * found["others"][0] + found["others"][1])
+    loss.backward()
+    assert found["others"][0] is w
+    assert found["others"][1] is unused
+    assert found["others"][2] is x
+    np.testing.assert_allclose(w.grad.asnumpy(), 2 * w.asnumpy(), rtol=1e-6)
+    np.testing.assert_array_equal(unused.grad.asnumpy(), 1)

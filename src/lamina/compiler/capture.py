@@ -208,7 +208,7 @@ class Capture:
 
     def has_input(self, array: Array) -> bool:
         """Whether an array is an argument or was found outside: not made in here."""
-        return id(array) in self._slots
+        return id(array) in self._slots or not isinstance(array._data, Node)
 
     def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
         """The ids of those that the function found outside, be they arguments or not, or whose gradient it used."""

@@ -65,8 +65,7 @@ class _Recorded:
         values = self._forward.number_values(numbers)
         result, residuals = self._forward.run_with(arrays, values)
         inputs = tuple(arrays[x] if isinstance(x, int) else x for x in self._inputs)
-        known = {id(x) for x in [*arrays, *self._forward.captured.arrays]}
-        outputs = tuple(y for y in _arrays_in(result) if id(y) not in known)
+        outputs = _made(self._forward.captured.result[0], result)
         self._record(inputs, outputs, [*arrays, *residuals], values)
         return result
 
@@ -200,6 +199,17 @@ def _cotangents(plain: Specialization) -> list[NDArray]:
     results = plain.program.graph.results
     places = [place for place in _results_in(plain.captured.result) if place.context is not None]
     return [_zeros(results[x.number].shape, results[x.number].dtype, x.context) for x in places]
+
+
+def _made(template: Any, result: Any) -> tuple[NDArray, ...]:
+    """The arrays in what a function returned that it made itself, in the order of `_results_in`."""
+    if isinstance(template, Result):
+        return () if template.context is None else (result,)
+    if isinstance(template, tuple | list):
+        return tuple(y for x, part in zip(template, result, strict=True) for y in _made(x, part))
+    if isinstance(template, dict):
+        return tuple(y for key, x in template.items() for y in _made(x, result[key]))
+    return ()
 
 
 def _results_in(template: Any) -> list[Result]:
