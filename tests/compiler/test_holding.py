@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import multiprocessing
 import pickle
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -294,6 +296,33 @@ def test_weights_outlive_the_step() -> None:
             weights(other)
         del step
     assert_equal(weights(net), weights(other))
+
+
+def trained_and_dropped() -> Any:
+    """A weak reference to a weight that was held when nothing was left that knew it."""
+    w = nd.ones((7, INPUTS))
+    w.attach_grad()
+    x = batches()[0][0]
+
+    @lamina.compile
+    def step() -> None:
+        with autograd.record():
+            loss = nd.sum(nd.square(nd.dot(x, w, transpose_b=True)))
+        loss.backward()
+        w[:] = w - 0.001 * w.grad
+
+    step()
+    step()
+    assert type(w) is HeldArray
+    return weakref.ref(w)
+
+
+def test_held_weights_leave_memory_without_the_garbage_collector() -> None:
+    gc.disable()
+    try:
+        assert trained_and_dropped()() is None
+    finally:
+        gc.enable()
 
 
 def test_explain_leaves_what_is_held(plainly: Any) -> None:

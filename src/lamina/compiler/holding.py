@@ -9,6 +9,7 @@ import os
 import sys
 import sysconfig
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -48,10 +49,12 @@ class Holder:
     """Keeps some arrays in a compiled step's own layout between calls.
 
     `write_back` copies the step's contents into the buffers. ``is_ahead``: whether they are newer than the buffers'.
+    An array that is held keeps its holder alive; so neither the holder nor `write_back` refers to the arrays, or they
+    would stay in memory until the garbage collector comes.
     """
 
     def __init__(self, arrays: Sequence[Array], write_back: Callable[[], None]) -> None:
-        self._arrays, self._write_back = arrays, write_back
+        self._references, self._write_back = [weakref.ref(array) for array in arrays], write_back
         self._buffers: list[Any] = []
         self._refusals = 0
         self.is_ahead = False
@@ -62,15 +65,16 @@ class Holder:
         The buffers must be up to date. `bindings` counts, by id, the references to buffers that compiled steps keep:
         these are harmless, since a step asks the array first.
         """
-        if self._refusals % _RETRY_AFTER == 0 and _are_alone(self._arrays, bindings()):
-            self._hold()
+        arrays = [array for reference in self._references if (array := reference()) is not None]
+        if self._refusals % _RETRY_AFTER == 0 and _are_alone(arrays, bindings()):
+            self._hold(arrays)
         else:
             self._refusals += 1
 
-    def _hold(self) -> None:
+    def _hold(self, arrays: Sequence[Array]) -> None:
         self._refusals = 0
-        self._buffers = [array._data for array in self._arrays]
-        for array in self._arrays:
+        self._buffers = [array._data for array in arrays]
+        for array in arrays:
             array._keeper = self
             array.__class__ = HeldArray
             del array._data
@@ -82,9 +86,10 @@ class Holder:
             if self.is_ahead:
                 self._write_back()
                 self.is_ahead = False
-            for array, buffer in zip(self._arrays, self._buffers, strict=False):
-                array._data = buffer
-                array.__class__ = NDArray
+            for reference, buffer in zip(self._references, self._buffers, strict=False):
+                if (array := reference()) is not None:
+                    array._data = buffer
+                    array.__class__ = NDArray
             self._buffers = []
 
 

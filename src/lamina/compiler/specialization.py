@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,7 +156,8 @@ class Specialization:
         held = self.program.plan.held
         if not held or not set(held).isdisjoint(self._slots):
             return None
-        return Holder([self._arrays[slot] for slot in held], self._write_back)
+        write_back = _write_back_of(self.program, self._table, self._control, self._arena)
+        return Holder([self._arrays[slot] for slot in held], write_back)
 
     def _run_holding(self, holder: Holder, steps: int, threads: int) -> None:
         """Run steps on what is held, or on what the arrays hold themselves; then try to hold it."""
@@ -165,11 +166,6 @@ class Specialization:
         run_on_threads(self._step, self._address, threads)
         if fresh:
             holder.begin(_bindings)
-
-    def _write_back(self) -> None:
-        """Copy what is held into the arrays' buffers."""
-        self._control[:] = 0, False, True
-        run_on_threads(self._step, self._address, 1 if self._is_small else get_num_threads())
 
     def _bind(self, slots: Sequence[int]) -> None:
         """Point the table to the buffers that these slots' arrays hold now."""
@@ -288,6 +284,18 @@ class Specialization:
                 run_on_threads(code, ctypes.addressof(frame), threads)
                 best[i] = min(best[i], time.perf_counter() - start)
         return best
+
+
+def _write_back_of(program: Program, table: Any, control: Any, arena: np.ndarray) -> Callable[[], None]:
+    """What copies that which a step holds into the arrays' buffers, without any reference to the arrays."""
+
+    def write_back() -> None:
+        table[program.layout.arena] = arena.ctypes.data
+        control[:] = 0, False, True
+        threads = 1 if program.is_small else get_num_threads()
+        run_on_threads(program.step, ctypes.addressof(table), threads)
+
+    return write_back
 
 
 def _bindings() -> Counter[int]:

@@ -28,4 +28,5 @@ def function_of(head: str, body: Sequence[str], names: Names) -> Callable[..., A
     """The function ``def head:`` with these lines in its body, in which the names are known."""
     source = "\n".join([f"def {head}:", *(f"    {line}" for line in body)])
     exec(compile(source, "<written by lamina.compile>", "exec"), names.objects)
-    return names.objects[head.partition("(")[0]]
+    # Its globals must not hold the function, or both would stay in memory until the garbage collector comes.
+    return names.objects.pop(head.partition("(")[0])
