@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import pprint
+import weakref
 from queue import SimpleQueue
 from typing import Any
 
@@ -324,6 +326,25 @@ def test_old_specializations_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 # --- what runs eagerly, with one warning ---------------------------------------------------------------------------
+
+
+def test_arguments_are_not_kept_once_other_ones_come() -> None:
+    @lamina.compile
+    def double(x: Any) -> Any:
+        return x * 2
+
+    data = np.ones((3, 4), np.float32)
+    kept = weakref.ref(data)
+    double.run_batches([[0, 1]], nd.from_numpy(data))
+    double(nd.from_numpy(data))
+    del data
+    for n in (5, 6):
+        double(nd.ones((n,)))
+    gc.collect()
+    assert kept() is None
+    assert "us" in double.explain()
+    next(iter(double._entries.values())).explain()  # whose arguments are gone: no times
+    assert double(nd.ones((3, 4))).asnumpy().sum() == 24
 
 
 def test_an_operator_without_a_compiled_form_runs_eagerly() -> None:

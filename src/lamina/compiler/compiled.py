@@ -274,8 +274,10 @@ class CompiledFunction:
         return [rebuild(value, on_array, number(i)) for i, value in enumerate(values)]
 
     def _limit(self) -> None:
-        """Forget the oldest specializations, and say once what keeps changing."""
+        """Forget the oldest specializations and the arguments of others, and say once what keeps changing."""
         self._compilations += 1
+        for entry in list(self._entries.values())[:-1]:
+            entry.forget_arguments()
         if len(self._entries) > _MAX_SPECIALIZATIONS:
             self._entries.popitem(last=False)
         if self._compilations < _WARN_AT or self._warned:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["call_recorded"]
 
+_MOST_PULLBACKS = 64
+
 
 def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a compiled function so that `backward` goes through it."""
@@ -115,6 +117,8 @@ def _recorded(
         return known[0]
     made, is_valid = _compile_recorded(compiled, plain, values, names, taken)
     compiled.pullbacks[key] = made, is_valid
+    if len(compiled.pullbacks) > _MOST_PULLBACKS:
+        del compiled.pullbacks[next(iter(compiled.pullbacks))]
     return made
 
 

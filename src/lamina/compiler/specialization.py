@@ -90,6 +90,15 @@ class Specialization:
         """The input slots that the step reads or writes."""
         return self._used.slots
 
+    def forget_arguments(self) -> None:
+        """Let go of the last call's arrays, unless a call is under way: the next one brings its own."""
+        if self._lock.acquire(blocking=False):
+            try:
+                for slot in self._slots:
+                    self._arrays[slot], self._bound[slot] = self.captured.arrays[slot], None
+            finally:
+                self._lock.release()
+
     def is_valid(self) -> bool:
         """Whether the arrays and constants that the function found outside are still the same objects."""
         return self.guards.hold() and (not self._getters or self._sources_hold())
@@ -242,7 +251,8 @@ class Specialization:
 
         if self._holder is not None:
             self._holder.give_back()  # to measure, the kernels run in the step's own memory
-        seconds = self._measure() if self.runs else None
+        is_bound = all(self._bound[slot] is not None for slot in self._used.slots)
+        seconds = self._measure() if self.runs and is_bound else None
         threads = 1 if self.program.is_small else get_num_threads()
         return describe(self.program, self._names(), seconds, threads)
 
