@@ -261,3 +261,17 @@ def test_parameters_among_the_results_stay_what_they_are() -> None:
     assert found["others"][2] is x
     np.testing.assert_allclose(w.grad.asnumpy(), 2 * w.asnumpy(), rtol=1e-6)
     np.testing.assert_array_equal(unused.grad.asnumpy(), 1)
+
+
+def test_results_without_gradient_have_none() -> None:
+    w = numbers(3, seed=1)
+    net = lamina.compile(lambda x: (x * w, nd.stop_gradient(x * w), x.astype("int32")))
+    with autograd.record():
+        y, stopped, whole = net(nd.ones((3,)))
+        loss = nd.sum(stopped)
+    with pytest.raises(AutogradError, match="was not computed from arrays with a gradient"):
+        loss.backward()
+    with pytest.raises(AutogradError, match="was not computed from arrays with a gradient"):
+        whole.backward()
+    y.backward()
+    np.testing.assert_array_equal(w.grad.asnumpy(), 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class _Recorded:
     """A specialization as two compiled steps: the forward pass, which also returns residuals, and its pullback.
 
     `inputs`: everything differentiable that it reads, an argument by its position; `read`: what else the pullback
-    reads, and must find as it was.
+    reads, and must find as it was; `outputs`: which of the arrays that it makes have a gradient.
     """
 
     def __init__(
@@ -58,8 +59,9 @@ class _Recorded:
         pullback: Specialization,
         inputs: Sequence[int | Array],
         read: Sequence[int | Array],
+        outputs: Sequence[bool],
     ) -> None:
-        self._forward, self._pullback = forward, pullback
+        self._forward, self._pullback, self._outputs = forward, pullback, outputs
         self._inputs, self._differentiable = [*inputs, *read], len(inputs)
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
@@ -67,7 +69,7 @@ class _Recorded:
         values = self._forward.number_values(numbers)
         result, residuals = self._forward.run_with(arrays, values)
         inputs = tuple(arrays[x] if isinstance(x, int) else x for x in self._inputs)
-        outputs = _made(self._forward.captured.result[0], result)
+        outputs = tuple(compress(_made(self._forward.captured.result[0], result), self._outputs))
         self._record(inputs, outputs, [*arrays, *residuals], values)
         return result
 
@@ -131,24 +133,24 @@ def _compile_recorded(
 ) -> tuple[_Recorded | None, Callable[[], bool]]:
     """The two steps, or None, and what says whether that is still so."""
     capture = Capture(keep_gradients=True, of_pullback=True)
-    cotangents = _cotangents(plain)
     found: list[Array] = []
     guards = Guards(compiled.original, taken.others)
     with tracing(capture):
         arguments = compiled.traced(capture, values)
-        head_grads: list[Any] = [capture.argument(g, is_outside=False) for g in cotangents]
         with recording():
             count = len(values) - len(names)
             result = compiled.original(*arguments[:count], **dict(zip(names, arguments[count:], strict=True)))
         made = [y for y in _arrays_in(result) if not capture.has_input(y)]
-        heads = [(y, g) for y, g in zip(made, head_grads, strict=True) if is_recorded(y)]
-        if not heads:
+        differentiable = [is_recorded(y) for y in made]
+        cotangents = list(compress(_cotangents(plain), differentiable))
+        if not cotangents:
             nothing = capture.finish(())
             guards.settle(nothing.arrays, nothing.with_leaves)
             return None, guards.hold
+        head_grads: list[Any] = [capture.argument(g, is_outside=False) for g in cotangents]
         by_id = gradients(
-            [y for y, _ in heads],
-            [g for _, g in heads],
+            list(compress(made, differentiable)),
+            head_grads,
             retain_graph=False,
             wanted=lambda leaf: found.append(leaf) is None,
         )
@@ -165,7 +167,9 @@ def _compile_recorded(
     inputs = [capture.slot_of(leaf) for leaf in found]
     apart = {*inputs, *cotangents_at}
     read = [slot for slot in pullback.used_slots if slot < len(captured.arrays) and slot not in apart]
-    recorded = _Recorded(forward, pullback, [place(slot) for slot in inputs], [place(slot) for slot in read])
+    recorded = _Recorded(
+        forward, pullback, [place(slot) for slot in inputs], [place(slot) for slot in read], differentiable
+    )
     return recorded, forward.is_valid
 
 
