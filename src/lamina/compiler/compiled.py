@@ -354,8 +354,13 @@ def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool 
 
     The function is run once with symbolic arrays. What it reads (arguments, parameters in closures and globals) and
     what it writes (``param[:] = …``, gradients) is found by itself. Numbers among the arguments may change from
-    call to call. It is compiled again for other shapes or dtypes, and when an array or constant that it found
-    outside is replaced.
+    call to call. It is compiled again for other shapes or dtypes, and when an array, network or constant that it found
+    outside is replaced. Results are new arrays, unless they are arguments or parameters themselves: a view that is
+    returned shares no memory.
+
+    Python runs only while the function is compiled: `print` prints once, and a random number of Python's or NumPy's
+    stays the same. A function that changes variables each time it runs, such as a counter or a list of losses, runs
+    eagerly, with a warning that names the variable.
 
     keep_gradients
         A gradient that is both computed and used inside is normally not stored; True stores it in ``param.grad``.
