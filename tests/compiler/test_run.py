@@ -67,6 +67,18 @@ def test_all_threads_take_part_and_barriers_hold(threads, code):
         assert not counts[threads:].any()
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1e-7, 10.0], ids=["all", "some", "none"])
+def test_barriers_hold_whichever_offers_count_as_long(seconds, code, monkeypatch):
+    monkeypatch.setattr(run, "_LONG_YIELD_SECONDS", seconds)
+    monkeypatch.setattr(run, "_SPIN_SECONDS", 0.0)
+    lone = run_rounds(code, 1)
+    run._pool.pause()  # so that the workers start anew, with these settings
+    for threads in (2, 3):
+        assert np.all(run_rounds(code, threads)[:threads] == ROUNDS)
+    run._pool.pause()
+    assert lone[0] == ROUNDS
+
+
 def test_python_threads_may_call_at_once(code):
     failures = []
 

@@ -29,6 +29,9 @@ _SPIN_SECONDS = 5e-6  # that a waiting thread spins, before it offers its core t
 _CROWDED_SPIN_SECONDS = 1e-6  # where there are more threads than cores
 _IDLE_YIELDS = 200  # offers, of about half a microsecond each, before a worker without work sleeps
 _BUSY_YIELDS = 2000  # and before a thread does that waits for another one's part of the work
+_LONG_YIELD_SECONDS = (
+    200e-6  # an offer that takes longer was taken by another process, not by our own threads
+)
 _MOST_THREADS = 1024
 
 
@@ -54,22 +57,26 @@ class Runtime:
         self.acquire = native("lamina_acquire", i32)
         self.release = native("lamina_release", None)
         self.stop = native("lamina_stop", None)
-        self.configure = native("lamina_configure", None, i64, i64, i64, i64, i64)
+        self.configure = native("lamina_configure", None, i64, i64, i64, i64, i64, i64)
         self.generation = native("lamina_generation", i32)
         self.reset = native("lamina_reset", None)
-        self.pause_seconds = _pause_seconds(native("lamina_spin", None, i64))
+        self.pause_seconds, self.tick_seconds = _measured(
+            native("lamina_spin", None, i64), native("lamina_ticks", i64)
+        )
 
 
-def _pause_seconds(spin: Any) -> float:
-    """How long one turn of a spinning wait takes: the best of a few measurements."""
+def _measured(spin: Any, ticks: Any) -> tuple[float, float]:
+    """How long one turn of a spinning wait and one tick of the processor's clock take, by the best of a few tries."""
     turns = 200
 
-    def measure() -> float:
-        start = time.perf_counter()
+    def measure() -> tuple[float, int]:
+        start, first = time.perf_counter(), ticks()
         spin(turns)
-        return time.perf_counter() - start
+        last = ticks()
+        return time.perf_counter() - start, last - first
 
-    return max(min(measure() for _ in range(5)) / turns, 1e-10)
+    seconds, passed = min(measure() for _ in range(5))
+    return max(seconds / turns, 1e-10), max(seconds / max(passed, 1), 1e-11)
 
 
 @cache
@@ -103,7 +110,8 @@ class _Pool:
 
         fits = threads <= available_cores()
         spins = int((_SPIN_SECONDS if fits else _CROWDED_SPIN_SECONDS) / runtime.pause_seconds)
-        runtime.configure(threads - 1, spins, _IDLE_YIELDS, _BUSY_YIELDS, fits)
+        long = int(_LONG_YIELD_SECONDS / runtime.tick_seconds)
+        runtime.configure(threads - 1, spins, _IDLE_YIELDS, _BUSY_YIELDS, long, fits)
         generation = runtime.generation()
         for index in range(1, threads):
             worker = threading.Thread(
@@ -119,7 +127,7 @@ class _Pool:
             for worker in self._workers:
                 worker.join()
         self._workers.clear()
-        runtime.configure(0, 0, 0, 0, 0)
+        runtime.configure(0, 0, 0, 0, 0, 0)
         self.threads = 1
 
     def pause(self) -> None:

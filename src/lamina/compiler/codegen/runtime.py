@@ -9,6 +9,9 @@ Between spinning and sleeping, a thread offers its core to others for a while, a
 a virtual machine may well put two threads on one core and leave the other one idle: then the thread that is
 waited for runs at once, and two threads that both want to run are soon given a core each. A worker that finds
 itself on the caller's core at the beginning of a job goes elsewhere by itself, where the system lets it (Linux).
+
+Where other processes want the cores, an offer is a whole time slice, a thousand times what is waited for. So offers
+are timed, and after a long one the next waits go to sleep at once: a thread that sleeps runs soon once it is woken.
 """
 
 from __future__ import annotations
@@ -26,7 +29,10 @@ RUNTIME_FUNCTIONS = (
     "lamina_generation",
     "lamina_reset",
     "lamina_spin",
+    "lamina_ticks",
 )
+
+_CROWDED_WAITS = 1000  # that sleep at once after an offer that took long
 
 _STATE = """
 @busy = internal global i32 0, align 64
@@ -38,6 +44,8 @@ _STATE = """
 @spins = internal global i64 0
 @idle_yields = internal global i64 0
 @busy_yields = internal global i64 0
+@long_yield = internal global i64 0
+@crowded = internal global i64 0, align 64
 @stopping = internal global i32 0
 @caller_core = internal global i32 -1
 @moves = internal global i64 0
@@ -63,9 +71,17 @@ again:
   <pause>
   %next = add i64 %count, 1
   %patient = icmp ult i64 %count, %limit
-  br i1 %patient, label %spin, label %offer
+  br i1 %patient, label %spin, label %look
+look:
+  %crowded = load atomic i64, ptr @crowded monotonic, align 8
+  %free = icmp sle i64 %crowded, 0
+  br i1 %free, label %offer, label %avoid
+avoid:
+  %fewer = sub i64 %crowded, 1
+  store atomic i64 %fewer, ptr @crowded monotonic, align 8
+  br label %sleep
 offer:
-  %offered = phi i64 [0, %again], [%more, %yield]
+  %offered = phi i64 [0, %look], [%more, %yield]
   %then = load atomic i32, ptr %word acquire, align 4
   %unchanged = icmp eq i32 %then, %old
   br i1 %unchanged, label %decide, label %changed
@@ -74,8 +90,16 @@ decide:
   %generous = icmp ult i64 %offered, %yields
   br i1 %generous, label %yield, label %sleep
 yield:
+  %start = call i64 @lamina_ticks()
   <yield>
-  br label %offer
+  %end = call i64 @lamina_ticks()
+  %took = sub i64 %end, %start
+  %most = load i64, ptr @long_yield
+  %short = icmp ult i64 %took, %most
+  br i1 %short, label %offer, label %crowd
+crowd:
+  store atomic i64 <crowded>, ptr @crowded monotonic, align 8
+  br label %sleep
 sleep:
   %s0 = atomicrmw add ptr %sleepers, i32 1 seq_cst
   br label %check
@@ -233,9 +257,10 @@ entry:
   ret void
 }
 
-define void @lamina_configure(i64 %workers, i64 %spins, i64 %idle, i64 %busy, i64 %moves) nounwind {
+define void @lamina_configure(i64 %workers, i64 %spins, i64 %idle, i64 %busy, i64 %long, i64 %moves) nounwind {
 entry:
   store i64 %moves, ptr @moves
+  store i64 %long, ptr @long_yield
   store i64 %workers, ptr @workers
   store i64 %spins, ptr @spins
   store i64 %idle, ptr @idle_yields
@@ -263,6 +288,14 @@ entry:
 """
 
 _X86_STATE = """
+declare i64 @llvm.readcyclecounter()
+
+define i64 @lamina_ticks() nounwind {
+entry:
+  %ticks = call i64 @llvm.readcyclecounter()
+  ret i64 %ticks
+}
+
 declare void @llvm.x86.sse.stmxcsr(ptr)
 declare void @llvm.x86.sse.ldmxcsr(ptr)
 declare void @llvm.x86.sse2.pause()
@@ -290,6 +323,15 @@ entry:
 """
 
 _ARM_STATE = """
+declare i64 @llvm.read_volatile_register.i64(metadata)
+!0 = !{!"cntvct_el0"}
+
+define i64 @lamina_ticks() nounwind {
+entry:
+  %ticks = call i64 @llvm.read_volatile_register.i64(metadata !0)
+  ret i64 %ticks
+}
+
 declare i64 @llvm.aarch64.get.fpcr()
 declare void @llvm.aarch64.set.fpcr(i64)
 declare void @llvm.aarch64.hint(i32)
@@ -384,7 +426,8 @@ def runtime_ir(architecture: str, system: str) -> str:
     declaration, sleep, wake, yields = _sleeping(architecture, system)
     cores = _LINUX_CORES if system == "Linux" else _OTHER_CORES
     code = (_STATE + declaration + state + cores + _WAITING + _JOBS).replace("<pause>", pause)
-    return code.replace("<sleep>", sleep).replace("<wake>", wake).replace("<yield>", yields)
+    code = code.replace("<sleep>", sleep).replace("<wake>", wake).replace("<yield>", yields)
+    return code.replace("<crowded>", str(_CROWDED_WAITS))
 
 
 def _sleeping(architecture: str, system: str) -> tuple[str, str, str, str]:
