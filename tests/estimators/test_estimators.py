@@ -200,3 +200,9 @@ def test_class_weights_are_checked():
 def test_texts_are_no_numbers(setting):
     with pytest.raises(ValueError, match=f"{setting} must be .*got 'x'"):
         MLPRegressor(**{**SMALL, setting: "x"}).fit(X, X[:, 0])
+
+
+def test_classes_of_too_few_rows_to_hold_any_out_have_no_validation():
+    X, y = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12) // 2
+    model = MLPClassifier(preset="fast", max_iter=3, random_state=0).fit(X, y)
+    assert model.validation_scores_ is None and model.best_validation_score_ is None and model.n_iter_ == 3

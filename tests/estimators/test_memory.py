@@ -47,6 +47,12 @@ def test_training_takes_half_of_the_table_beside_its_encoding(table):
     assert peak(model.fit, TABLES[table], Y, sample_weight=rng.random(ROWS)) < 1.5 * columns / COLUMNS
 
 
+def test_judging_many_classes_takes_no_second_table():
+    many = {**SMALL, "batch_size": 1000, "number_embedding": False, "validation_fraction": 0.3}
+    most = 2.0  # the outputs for the validation rows are 0.45
+    assert peak(MLPClassifier(**many).fit, X, rng.integers(60, size=ROWS)) < most
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_float32_is_its_own_encoding_where_nothing_is_to_be_done(early_stopping):

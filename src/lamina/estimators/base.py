@@ -186,7 +186,10 @@ class BaseMLP(BaseEstimator):
             return everything, None
         from lamina.estimators.inputs import hold_out
 
-        return hold_out(everything, settings["validation_fraction"], self._stratification(target), rng)
+        train, validation = hold_out(
+            everything, settings["validation_fraction"], self._stratification(target), rng
+        )
+        return train, validation if len(validation) else None  # none, where every class has too few rows
 
     def _fit_encoder(self, X: Any, train_rows: np.ndarray, settings: Mapping[str, Any]) -> None:
         schema = infer(X, kinds=self.column_kinds)

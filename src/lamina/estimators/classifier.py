@@ -181,9 +181,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         scoring = self._chosen_scoring()
         if scoring in (None, "log_loss", "neg_log_loss"):
-            return float(
-                np.average(self._log_likelihood(outputs.astype(np.float64), target), weights=weights)
-            )
+            parts = (slice(begin, begin + _ROWS_AT_ONCE) for begin in range(0, len(target), _ROWS_AT_ONCE))
+            rows = [self._log_likelihood(outputs[part].astype(np.float64), target[part]) for part in parts]
+            return float(np.average(np.concatenate(rows), weights=weights))
         y_true = target.astype(int) if self._multilabel else self.classes_[target.astype(int)]
         probabilities = self._probabilities(outputs)
         if not is_scorer(scoring):
@@ -201,6 +201,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+_ROWS_AT_ONCE = 4096
+"""Rows whose likelihood is computed in float64 at one time: with many classes, all of them would be a second table."""
 
 
 def _log_softmax(raw: np.ndarray) -> np.ndarray:

@@ -334,15 +334,15 @@ def outputs_of(network: Ensemble, data: Data) -> np.ndarray:
     forward = network.compiled_forward
     codes = data.codes if network.architecture.cardinalities else None
     rows = min(_PREDICT_ROWS, 1 << max(len(data) - 1, 0).bit_length())
-    results: list[np.ndarray] = []
+    results = np.empty((len(data), network.architecture.outputs), np.float32)
     for begin in range(0, len(data), rows):
         part = data.chosen(begin, begin + rows)
         numeric = data.numeric[part]
         inputs = [nd.array(_padded(numeric, rows))]
         if codes is not None:
             inputs.append(nd.array(_padded(codes[part], rows), dtype=np.int32))
-        results.append(forward(*inputs).asnumpy()[: len(numeric)])
-    return np.concatenate(results) if results else np.zeros((0, network.architecture.outputs), np.float32)
+        results[begin : begin + rows] = forward(*inputs).asnumpy()[: len(numeric)]
+    return results
 
 
 def _padded(part: np.ndarray, rows: int) -> np.ndarray:
