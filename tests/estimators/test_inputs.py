@@ -12,6 +12,7 @@ import scipy.sparse
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
 from lamina.table.messages import DataWarning
+from lamina.table.sparse import SparseNumbers
 
 SMALL = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
 N = 120
@@ -95,6 +96,45 @@ def test_sparse_matrices_are_tables_with_zeros(kind, preset):
     np.testing.assert_allclose(
         MLPRegressor(**settings).fit(kind(dense), X[:, 0]).predict(kind(dense)), expected
     )
+
+
+@pytest.mark.parametrize("preset", ["default", "sklearn"])
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
+def test_large_sparse_matrices_stay_sparse_to_the_same_bits(kind, preset, monkeypatch):
+    from lamina.estimators import engine
+    from lamina.table import encode
+
+    # A column of few zeros has another median than 0, one has no value, one is constant but for a number.
+    dense = np.where(rng.random((N, 40)) < 0.05, rng.normal(size=(N, 40)), 0).astype(np.float32)
+    dense[:, 0], dense[:, 1], dense[:, 2] = 5 + rng.random(N), 0, np.arange(N) == 3
+    settings = {**SMALL, "preset": preset, "early_stopping": True, "batch_size": 32, "drop_last": False}
+    weights = rng.random(N)
+    whole = MLPClassifier(**settings).fit(kind(dense), X[:, 0] > 0, weights)
+    monkeypatch.setattr(encode, "_STAYS_SPARSE", 0)
+    monkeypatch.setattr(engine, "_GROUP_BYTES", 2 * 32 * 40 * 4 + 1)  # two steps
+    model = MLPClassifier(**settings).fit(kind(dense), X[:, 0] > 0, weights)
+    assert isinstance(model._encoder.transform(kind(dense)).numeric, SparseNumbers)
+    assert model.loss_curve_ == whole.loss_curve_ and model.validation_scores_ == whole.validation_scores_
+    np.testing.assert_array_equal(model.predict_proba(kind(dense)), whole.predict_proba(dense))
+
+
+def test_a_sparse_matrix_with_gaps_or_an_infinite_value(monkeypatch):
+    from lamina.table import encode
+
+    monkeypatch.setattr(encode, "_STAYS_SPARSE", 0)
+    table = scipy.sparse.csr_array(np.where(rng.random((N, 9)) < 0.1, rng.random((N, 9)), 0))
+    model = MLPRegressor(**SMALL).fit(table, X[:, 0])
+    gaps = table.copy()
+    gaps.data[::3] = np.nan
+    np.testing.assert_array_equal(model.predict(gaps), model.predict(gaps.toarray()))
+    bad = table.copy()
+    bad.data[-1] = np.inf
+    row, column = (int(x[-1]) for x in bad.nonzero())
+    with pytest.raises(ValueError, match=rf"'x{column}' has an infinite value, inf, in row {row} "):
+        model.predict(bad)
+    twice = scipy.sparse.csr_array((np.ones(2), np.zeros(2, int), [0, 2, *[2] * (N - 1)]), shape=(N, 9))
+    np.testing.assert_array_equal(model.predict(twice), model.predict(twice.toarray()))
+    assert twice.nnz == 2  # the user's is as it was
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool, np.float16, np.float64, object])

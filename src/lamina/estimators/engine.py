@@ -19,21 +19,24 @@ from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.schedules import SCHEDULES
 from lamina.nd import random
 from lamina.nd.ndarray import NDArray
+from lamina.table.sparse import SparseNumbers
 
 __all__ = ["Data", "Epoch", "Optimization", "Trainer", "outputs_of"]
 
 _PREDICT_ROWS = 256
+_GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
 
 
 @dataclass(frozen=True)
 class Data:
     """Encoded rows: numeric float32 (n, inputs), codes int32 (n, q) or None, target float32, weights or None.
+    Numbers of a large sparse table are `SparseNumbers`.
 
     `rows` (int32) are those that count, as the training or the validation rows of one table, so that neither part is
     a copy; None: all.
     """
 
-    numeric: np.ndarray
+    numeric: np.ndarray | SparseNumbers
     codes: np.ndarray | None
     target: np.ndarray
     weights: np.ndarray | None = None
@@ -55,7 +58,8 @@ class Data:
     def fingerprint(self) -> str:
         """The SHA-256 of all of it, by which the same data is known again."""
         digest = hashlib.sha256()
-        for part in (self.numeric, self.codes, self.target, self.weights, self.rows):
+        numbers = [self.numeric] if isinstance(self.numeric, np.ndarray) else self.numeric.parts
+        for part in (*numbers, self.codes, self.target, self.weights, self.rows):
             digest.update(b"none" if part is None else f"{part.dtype}{part.shape}".encode())
             digest.update(b"" if part is None else np.ascontiguousarray(part).data)
         return digest.hexdigest()
@@ -146,8 +150,8 @@ class Trainer:
         `restore_best`."""
         plan = self.optimization
         epochs = plan.epochs - len(self.past) if epochs is None else epochs
-        arrays = _as_arrays(data)
         batch = min(plan.batch_size, len(data))
+        batches = _Batches(data, batch)
         per_epoch = max(len(data) // batch, 1) if plan.drop_last else -(-len(data) // batch)
         self._steps_total = max(self._steps_done + epochs * per_epoch, 1)
         start = time.perf_counter() - (self.past[-1].seconds if self.past else 0.0)
@@ -156,7 +160,7 @@ class Trainer:
             if self._without_improvement >= patience:
                 break
             number = len(self.past) + 1
-            loss = self._epoch(data, arrays, batch, number)
+            loss = self._epoch(data, batches, batch, number)
             value = (
                 None if validation is None or score is None else score(outputs_of(self.network, validation))
             )
@@ -209,15 +213,15 @@ class Trainer:
         self._rng.bit_generator.state = position["shuffling"]
         random.source.go_to(*position["random"])
 
-    def _epoch(self, data: Data, arrays: list[NDArray], batch: int, number: int) -> float:
+    def _epoch(self, data: Data, batches: _Batches, batch: int, number: int) -> float:
         order = data.shuffled(self._rng)
         whole = len(order) // batch * batch
         report = None if self._progress is None else lambda done, of: self._report(number, done, of)
-        losses = self._run(order[:whole].reshape(-1, batch), arrays, report)
+        losses = self._run(order[:whole].reshape(-1, batch), batches, report)
         total, rows = float(losses.sum()) * batch, whole
         rest = order[whole:]
         if len(rest) and not (self.optimization.drop_last and whole):
-            total += float(self._run(rest.reshape(1, -1), arrays, None).sum()) * len(rest)
+            total += float(self._run(rest.reshape(1, -1), batches, None).sum()) * len(rest)
             rows += len(rest)
         loss = total / max(rows, 1) + self._penalty(batch)
         if not np.isfinite(loss):
@@ -234,11 +238,16 @@ class Trainer:
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
         return 0.5 * self.optimization.l2 * squares / batch / len(self.network.members)
 
-    def _run(self, rows: np.ndarray, arrays: list[NDArray], report: Any) -> np.ndarray:
-        if not rows.size:
-            return np.zeros(0)
+    def _run(self, rows: np.ndarray, batches: _Batches, report: Any) -> np.ndarray:
+        """Take a step with each line of `rows`; the losses."""
+        losses = [np.zeros(0)]
+        done = 0
         with autograd.train_mode():
-            return self._step.run_batches(rows, *arrays, progress=report).asnumpy()
+            for indices in batches.groups(rows):
+                progress = report and (lambda more, _, done=done: report(done + more, len(rows)))
+                losses.append(self._step.run_batches(indices, *batches.arrays, progress=progress).asnumpy())
+                done += len(indices)
+        return np.concatenate([x.ravel() for x in losses])
 
     def _report(self, epoch: int, done: int, of: int) -> None:
         assert self._progress is not None
@@ -321,10 +330,36 @@ class Trainer:
             array[:] = new
 
 
-def _as_arrays(data: Data) -> list[NDArray]:
-    """The data as arrays that share its memory."""
-    parts = [data.numeric, data.codes, data.target, data.weights]
-    return [nd.from_numpy(x) for x in parts if x is not None and x.shape[-1]]
+class _Batches:
+    """The arrays that steps take their rows from, and which rows of them: the data's own memory, or, of sparse data,
+    the rows of a group of steps at a time, made dense."""
+
+    def __init__(self, data: Data, batch: int) -> None:
+        parts = [data.numeric, data.codes, data.target, data.weights]
+        self._parts = [x for x in parts if x is not None and x.shape[-1]]
+        self._buffers: list[np.ndarray] = []
+        if isinstance(data.numeric, np.ndarray):
+            self.arrays = [nd.from_numpy(np.asarray(x)) for x in self._parts]
+            return
+        self._steps = max(1, _GROUP_BYTES // (4 * batch * data.numeric.shape[1]))
+        self._buffers = [np.zeros((self._steps * batch, *x.shape[1:]), x.dtype) for x in self._parts]
+        self.arrays = [nd.from_numpy(x) for x in self._buffers]
+
+    def groups(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """The rows (steps, batch) of the data, as those of `arrays`, which hold them until the next are asked for."""
+        if not rows.size:
+            return
+        if not self._buffers:
+            yield rows
+            return
+        for start in range(0, len(rows), self._steps):
+            group = rows[start : start + self._steps]
+            for part, buffer in zip(self._parts, self._buffers, strict=True):
+                if isinstance(part, np.ndarray):
+                    buffer[: group.size] = part[group.ravel()]
+                else:
+                    part.write(group.ravel(), buffer[: group.size])
+            yield np.arange(group.size, dtype=np.int32).reshape(group.shape)
 
 
 def outputs_of(network: Ensemble, data: Data) -> np.ndarray:

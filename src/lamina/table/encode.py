@@ -7,7 +7,7 @@ that says where.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import counted, listed, row, warn
 from lamina.table.scale import count_statistics, matrix_statistics, robust_statistics, smooth_clip
 from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.sparse import SparseNumbers
 from lamina.table.tables import Table, dense
 
 __all__ = ["Encoded", "TableEncoder", "category_codes"]
@@ -28,6 +29,9 @@ FORMAT_VERSION = 1
 _BLOCK = 1 << 17
 """Elements that a temporary array may have."""
 
+_STAYS_SPARSE = 1 << 26
+"""Bytes of a dense encoding from which on a sparse table stays sparse, if that takes less than half of them."""
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -35,11 +39,11 @@ class Encoded:
 
     Attributes:
         numeric: float32, (rows, inputs), C order: raw numbers first, then what says where they are missing,
-            then one-hot categories; all scaled.
+            then one-hot categories; all scaled. Of a large sparse table `SparseNumbers`.
         codes: int32, (rows, embedded columns), C order: 0 for missing and unknown, else 1 … cardinality − 1.
     """
 
-    numeric: np.ndarray
+    numeric: Any
     codes: np.ndarray
 
 
@@ -150,7 +154,7 @@ class TableEncoder:
         return statistics[:, 0].copy(), statistics[:, 1].copy()
 
     def transform(self, data: Any) -> Encoded:
-        """Encode a table; needs memory for the result and a few MiB.
+        """Encode a table; needs memory for the result and a few MiB. A large sparse one stays sparse.
 
         Categories that training did not have count as missing, with one warning for each such column.
         With scaling and clipping switched off, a float32 array in C order is its own encoding and is not copied.
@@ -163,6 +167,8 @@ class TableEncoder:
         table = check(self.schema, data)
         if self._is_encoded(table.matrix):
             return Encoded(table.matrix, np.empty((table.rows, 0), np.int32))
+        if self._stays_sparse(table.matrix):
+            return Encoded(self._sparse_numbers(table.matrix), np.empty((table.rows, 0), np.int32))
         numeric = np.empty((table.rows, len(self.numeric_names)), np.float32)
         codes = np.empty((table.rows, len(self._embedded)), np.int32)
         self._write_numbers(table, numeric)
@@ -180,6 +186,35 @@ class TableEncoder:
             return False
         return bool(np.isfinite(matrix.min()) and np.isfinite(matrix.max()))
 
+    def _stays_sparse(self, matrix: Any) -> bool:
+        if matrix is None or isinstance(matrix, np.ndarray) or self._gaps:
+            return False
+        size = 4 * matrix.shape[0] * matrix.shape[1]
+        return size >= _STAYS_SPARSE and 2 * 8 * matrix.nnz < size  # an entry is a number and its column's
+
+    def _sparse_numbers(self, matrix: Any) -> SparseNumbers:
+        """What `_scale` makes of a sparse matrix, with the same bits."""
+        entries = matrix.tocsr()
+        if not entries.has_canonical_format:
+            entries = entries.copy()
+            entries.sum_duplicates()
+        scale = self._scaler(entries.dtype)
+        values = np.empty(entries.nnz, np.float32)
+
+        def place(entry: int) -> tuple[int, int]:
+            return int(np.searchsorted(entries.indptr, entry, side="right")) - 1, int(entries.indices[entry])
+
+        for start in range(0, len(values), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            values[part] = scale(
+                entries.data[part], entries.indices[part], lambda i, start=start: place(start + i)
+            )
+        width = entries.shape[1]
+        zeros = scale(np.zeros(width, entries.dtype), np.arange(width), place).astype(np.float32)
+        return SparseNumbers(
+            zeros, type(entries)((values, entries.indices, entries.indptr), shape=entries.shape)
+        )
+
     def fit_transform(self, data: Any) -> Encoded:
         """`fit`, then `transform` of the same table."""
         return self.fit(data).transform(data)
@@ -195,32 +230,47 @@ class TableEncoder:
     def _scale(self, values: Any, columns: slice, out: np.ndarray) -> None:
         """Scale and clip `values` (rows, columns; an array or sparse) into `out`, some rows at a time."""
         values = values if isinstance(values, np.ndarray) else values.tocsr()
+        scale = self._scaler(values.dtype)
+        width = values.shape[1]
+        rows = max(1, _BLOCK // max(1, width))
+        for start in range(0, len(out), rows):
+            out[start : start + rows] = scale(
+                dense(values[start : start + rows]),
+                columns,
+                lambda i, start=start: (start + i // width, columns.start + i % width),
+            )
+
+    def _scaler(self, dtype: np.dtype[Any]) -> Callable[..., np.ndarray]:
+        """A function of numbers, the columns they are of, and what says the row and the column of the i-th of them:
+        the numbers scaled and clipped."""
         # What float32 holds exactly is computed in float32; a time in seconds needs float64 until its median
         # is subtracted.
-        work = np.float32 if np.can_cast(values.dtype, np.float32) else np.float64
-        center = self._center[columns].astype(work)
-        factor = _factor_as(self._factor[columns], work)
-        fill = ((self._fill[columns] - self._center[columns]) * self._factor[columns]).astype(work)
-        rows = max(1, _BLOCK // max(1, values.shape[1]))
-        for start in range(0, len(out), rows):
-            part = dense(values[start : start + rows])
+        work = np.float32 if np.can_cast(dtype, np.float32) else np.float64
+        center = self._center.astype(work)
+        factor = _factor_as(self._factor, work)
+        count = self.n_numbers
+        fill = ((self._fill - self._center[:count]) * self._factor[:count]).astype(work)
+
+        def scale(part: np.ndarray, columns: Any, place: Callable[[int], tuple[int, int]]) -> np.ndarray:
             with np.errstate(over="ignore", invalid="ignore"):
-                scaled = np.subtract(part, center, dtype=work)
-                scaled *= factor
-                if values.dtype.kind == "f" and not np.isfinite(part).all():
-                    self._require_no_infinity(part, start, columns)
-                    np.copyto(scaled, fill, where=np.isnan(part))
+                scaled = np.subtract(part, center[columns], dtype=work)
+                scaled *= factor[columns]
+                if part.dtype.kind == "f" and not np.isfinite(part).all():
+                    self._require_no_infinity(part, place)
+                    np.copyto(scaled, fill[columns], where=np.isnan(part))
                 if self.smooth_clip:
                     smooth_clip(scaled)
-                out[start : start + rows] = scaled
+            return scaled
 
-    def _require_no_infinity(self, part: np.ndarray, start: int, columns: slice) -> None:
-        infinite = np.argwhere(np.isinf(part))
-        if len(infinite):
-            i, j = infinite[0]
-            name = self._numbers[columns.start + j].name
+        return scale
+
+    def _require_no_infinity(self, part: np.ndarray, place: Callable[[int], tuple[int, int]]) -> None:
+        infinite = np.isinf(part).ravel()
+        if infinite.any():
+            i = int(np.argmax(infinite))
+            where, j = place(i)
             raise DataError(
-                f"column {name!r} has an infinite value, {part[i, j]}, in {row(start + int(i))}; "
+                f"column {self._numbers[j].name!r} has an infinite value, {part.ravel()[i]}, in {row(where)}; "
                 "correct it or make it missing (NaN)"
             )
 
