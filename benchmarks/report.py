@@ -19,6 +19,7 @@ __all__ = ["Result", "as_json", "duration", "heading", "label", "print_table", "
 _NAMES = {
     "lamina": "lamina",
     "lamina@epoch": "lamina, by hand with SGD",
+    "lamina@loop": "lamina, by hand",
     "lamina_eager": "lamina, not compiled",
     "lamina_gluon": "lamina, Gluon's layers",
     "torch": "PyTorch",

@@ -85,6 +85,13 @@ WORKLOADS = {
         "epoch",
         goals=(Goal(1.05, ("lamina@epoch",), "lamina_gluon"),),
     ),
+    "gluon_loop": Workload(
+        "the same batch by batch from Python",
+        ("lamina_gluon", "lamina@loop"),
+        _SEED,
+        "loop",
+        goals=(Goal(1.05, ("lamina@loop",), "lamina_gluon"),),
+    ),
     "cold": Workload(
         "the first step of a new process, compiled from nothing",
         _COMPILERS,

@@ -10,7 +10,7 @@ from tasks import Task
 import lamina
 from lamina import autograd, nd
 
-__all__ = ["FACTORIES", "UNAVAILABLE", "loop_over", "scaled", "training_step", "version"]
+__all__ = ["FACTORIES", "UNAVAILABLE", "Step", "epoch_of", "loop_over", "scaled", "training_step", "version"]
 
 UNAVAILABLE: tuple[type[Exception], ...] = ()
 
