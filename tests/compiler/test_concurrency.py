@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import time
 import warnings
 from typing import Any
 
@@ -120,3 +121,30 @@ def test_processes_after_compilation(method: str) -> None:
     for actual, want in zip(results, expected, strict=True):
         np.testing.assert_array_equal(actual, want)
     np.testing.assert_array_equal(_shared(*workload(1)).asnumpy(), expected[1])
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+def test_a_fork_waits_for_what_other_threads_compile() -> None:
+    started = threading.Event()
+
+    @lamina.compile
+    def slow(x: Any) -> Any:
+        started.set()
+        time.sleep(0.2)  # while the function's lock is held
+        return x * 2
+
+    thread = threading.Thread(target=slow, args=(nd.ones((3,)),))
+    thread.start()
+    started.wait()
+    context = multiprocessing.get_context("fork")
+    queue: Any = context.Queue()
+    process = context.Process(target=lambda: queue.put(slow(nd.ones((3,))).asnumpy()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    try:
+        np.testing.assert_array_equal(queue.get(timeout=30), 2)
+    finally:
+        process.kill()
+        process.join()
+        thread.join()

@@ -26,6 +26,7 @@ from lamina.compiler.arguments import (
 )
 from lamina.compiler.capture import Capture, Captured, FoundOutside, Uncompilable, tracing
 from lamina.compiler.debug import compilation_enabled
+from lamina.compiler.forking import compiling
 from lamina.compiler.guards import Guards
 from lamina.compiler.numbers import NeedsValue
 from lamina.core.array import Array
@@ -168,7 +169,7 @@ class CompiledFunction:
             self._replaced = entry.guards.changed()
         if key in self._eager or not compilation_enabled():
             return None, taken
-        with self._lock:
+        with compiling(), self._lock:
             return self._compile(values, names, batch)
 
     def _compile(

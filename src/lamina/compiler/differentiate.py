@@ -11,6 +11,7 @@ import numpy as np
 
 from lamina.compiler.arguments import Arguments, rebuild
 from lamina.compiler.capture import Capture, Captured, Result, tracing
+from lamina.compiler.forking import compiling
 from lamina.compiler.guards import Guards
 from lamina.compiler.residuals import split
 from lamina.compiler.simplify import simplify
@@ -117,7 +118,8 @@ def _recorded(
     known = compiled.pullbacks.get(key)
     if known is not None and known[1]():
         return known[0]
-    made, is_valid = _compile_recorded(compiled, plain, values, names, taken)
+    with compiling():
+        made, is_valid = _compile_recorded(compiled, plain, values, names, taken)
     compiled.pullbacks[key] = made, is_valid
     if len(compiled.pullbacks) > _MOST_PULLBACKS:
         del compiled.pullbacks[next(iter(compiled.pullbacks))]

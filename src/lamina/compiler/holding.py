@@ -5,10 +5,8 @@ See `hold_transposed` for which arrays these are, and docs/adr/held-transposed.m
 
 from __future__ import annotations
 
-import os
 import sys
 import sysconfig
-import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,21 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from lamina.compiler.forking import HOLDING
 from lamina.core.array import Array
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["HOLDING", "Holder"]
 
 _RETRY_AFTER = 100  # calls, once an array's memory was found to be shared
-
-HOLDING = threading.RLock()
-"""Taken while arrays are held or given back, and while a step that holds arrays runs. One for all steps: a step that
-meets an array which another one holds has it given back, and with a lock each they could wait for each other."""
-
-if hasattr(os, "register_at_fork"):  # a child must not find it taken by a thread that stayed in the parent
-    os.register_at_fork(
-        before=HOLDING.acquire, after_in_parent=HOLDING.release, after_in_child=HOLDING.release
-    )
 
 
 class HeldArray(NDArray):

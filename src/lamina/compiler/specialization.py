@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import time
 import weakref
@@ -89,6 +90,12 @@ class Specialization:
     def used_slots(self) -> Sequence[int]:
         """The input slots that the step reads or writes."""
         return self._used.slots
+
+    def forget_run(self) -> None:
+        """In a forked child: a thread that was running the step stayed in the parent, with the lock."""
+        if self._lock is not HOLDING:
+            self._lock = threading.Lock()
+            self._bound[:] = [None] * len(self._bound)
 
     def forget_arguments(self) -> None:
         """Let go of the last call's arrays, unless a call is under way: the next one brings its own."""
@@ -311,6 +318,15 @@ def _write_back_of(program: Program, table: Any, control: Any, arena: np.ndarray
 def _bindings() -> Counter[int]:
     """How many references all specializations keep to each buffer, by the buffer's id."""
     return Counter(id(buffer) for entry in list(_ALIVE) for buffer in entry._bound)
+
+
+def _forget_runs() -> None:
+    for entry in list(_ALIVE):
+        entry.forget_run()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_runs)
 
 
 def fill_template(template: Any, results: Sequence[np.ndarray], inputs: Sequence[Array]) -> Any:
