@@ -39,13 +39,14 @@ PARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "flat_cos": ("weight decay and dropout constant", {"regularization_schedule": "constant"}),
     "beta_2": ("Adam's β₂ = 0.999", {"beta_2": 0.999}),
     "preprocess": ("numbers as they are", {"preprocess": False}),
+    "calibration": ("no calibration", {"calibrate": False}),
     "smoothing": ("with label smoothing 0.1", {"label_smoothing": 0.1}),
     "accuracy": ("best epoch by accuracy", {"scoring": "accuracy"}),
     "epochs": ("256 epochs", {"max_iter": 256}),
 }
 """What is switched off (or, from ``smoothing`` on, done otherwise), and how."""
 
-_CLASSIFIER_ONLY = ("smoothing", "accuracy")
+_CLASSIFIER_ONLY = ("calibration", "smoothing", "accuracy")
 _FEW_CLASSES = 20
 
 
@@ -150,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("target", nargs="?", help="its column to predict")
     parser.add_argument("--parts", default=",".join(PARTS), help="those to switch off, separated by commas")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--preset", default="default")
     parser.add_argument("--epochs", type=int, help="instead of the preset's")
     options = parser.parse_args(arguments)
     parts = options.parts.split(",")
@@ -158,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if (options.csv is None) != (options.target is None):
         parser.error("a CSV file needs the name of its target")
     tables = bundled() if options.csv is None else [from_file(options.csv, options.target)]
-    shared = {} if options.epochs is None else {"max_iter": options.epochs}
+    shared = {"preset": options.preset, "max_iter": options.epochs}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         lines = run(tables, parts, options.seeds, shared)

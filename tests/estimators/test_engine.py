@@ -1,4 +1,4 @@
-"""The training: steps, and a state from which it goes on."""
+"""The training: steps, rows of its own for each member, and a state from which it goes on."""
 
 import dataclasses
 import json
@@ -8,8 +8,9 @@ import pytest
 
 import lamina
 from lamina import MLPRegressor, nd
-from lamina.estimators.engine import Data, Optimization, Trainer
+from lamina.estimators.engine import Data, Optimization, Trainer, own_outputs
 from lamina.estimators.initialize import build_network
+from lamina.estimators.losses import squared_error
 from lamina.estimators.network import Architecture, Ensemble
 
 
@@ -23,7 +24,7 @@ def test_weight_decay_counts_the_factor_on_the_learning_rate_twice():
     plan = Optimization(epochs=1, batch_size=8, rate=0.1, schedule="constant", decay=0.02)
     nothing = lambda outputs, target: nd.sum(outputs * 0.0, axis=1)  # noqa: E731
     trainer = Trainer(Ensemble([network]), nothing, plan, np.random.default_rng(0))
-    list(trainer.run(data))
+    list(trainer.run([data]))
     factors = {"scale": 6.0, "alpha0": 0.1, "weight0": 1.0, "frequency": 0.1, "bias0": 0.0}
     for name, factor in factors.items():
         shrunk = before[name] * (1 - 0.1 * 0.02 * factor**2)
@@ -65,16 +66,16 @@ def _judge(outputs):
 def test_a_restored_training_goes_on_to_the_same_bits(solver, parts, done):
     plan = {"solver": solver, "patience": 5, "drop_last": False}
     whole = _trainer(parts, **plan)
-    epochs = list(whole.run(ROWS, HELD_OUT, _judge))
+    epochs = list(whole.run([ROWS] * 2, [HELD_OUT], _judge))
     broken = _trainer(parts, **plan)
-    for epoch in broken.run(ROWS, HELD_OUT, _judge):
+    for epoch in broken.run([ROWS] * 2, [HELD_OUT], _judge):
         if epoch.number == done:
             break
     arrays, position = broken.state()
     resumed = _trainer(parts, **plan)
     resumed.restore(arrays, json.loads(json.dumps(position)))
     assert len(resumed.past) == done
-    list(resumed.run(ROWS, HELD_OUT, _judge))
+    list(resumed.run([ROWS] * 2, [HELD_OUT], _judge))
     assert [(e.number, e.loss, e.score, e.is_best) for e in resumed.past] == [
         (e.number, e.loss, e.score, e.is_best) for e in epochs
     ]
@@ -87,15 +88,15 @@ def test_a_restored_training_goes_on_to_the_same_bits(solver, parts, done):
 def test_a_restored_training_stops_where_the_whole_one_does():
     plan = {"patience": 1, "tolerance": 1e9}
     whole, resumed = _trainer(**plan), _trainer(**plan)
-    epochs = list(whole.run(ROWS, HELD_OUT, _judge))
+    epochs = list(whole.run([ROWS] * 2, [HELD_OUT], _judge))
     assert len(epochs) == 2  # the first is better than none, the second not by the tolerance
     resumed.restore(*whole.state())
-    assert not list(resumed.run(ROWS, HELD_OUT, _judge)) and len(resumed.past) == 2
+    assert not list(resumed.run([ROWS] * 2, [HELD_OUT], _judge)) and len(resumed.past) == 2
 
 
 def test_a_state_of_another_training_is_refused():
     trainer = _trainer()
-    list(trainer.run(ROWS))
+    list(trainer.run([ROWS] * 2))
     other = _trainer(dataclasses.replace(PARTS, hidden=(8, 9)))
     with pytest.raises(ValueError, match="another network"):
         other.restore(*trainer.state())
@@ -122,3 +123,51 @@ def test_adam_goes_on_from_one_partial_fit_to_the_next():
     X, y = np.zeros((8, 1)), np.arange(8.0)
     found = [float(model.partial_fit(X, y).intercepts_[0][0]) for _ in range(4)]
     np.testing.assert_allclose(np.diff(found), -0.01, rtol=1e-4)
+
+
+CODED = Architecture(numbers=2, inputs=2, cardinalities=(3,), outputs=1, hidden=(4,), dropout=0.0)
+
+
+def _table(rows):
+    rng = np.random.default_rng(0)
+    numeric = rng.normal(size=(rows, 2)).astype(np.float32)
+    codes = rng.integers(0, 3, (rows, 1)).astype(np.int32)
+    return Data(numeric, codes, numeric[:, :1].copy(), np.ones(rows, np.float32))
+
+
+def _ensemble(data, members=2):
+    return Ensemble([build_network(CODED, data, np.random.default_rng(i)) for i in range(members)])
+
+
+@pytest.mark.parametrize("drop_last", [True, False])
+def test_a_member_learns_from_its_own_rows_only(drop_last):
+    data = _table(41)
+    mine, others = np.arange(30, dtype=np.int32), np.arange(10, 41, dtype=np.int32)
+    target = data.target.copy()
+    target[30:] += 5  # not mine
+    trained = []
+    for table in (data, dataclasses.replace(data, target=target)):
+        network = _ensemble(data)
+        parts = [dataclasses.replace(table, rows=rows) for rows in (mine, others)]
+        plan = Optimization(epochs=2, batch_size=8, drop_last=drop_last)
+        losses = [
+            epoch.loss for epoch in Trainer(network, squared_error, plan, np.random.default_rng(0)).run(parts)
+        ]
+        trained.append((network.state(), losses))
+    (first, losses), (second, other_losses) = trained
+    assert losses != other_losses
+    for name in first:
+        assert np.array_equal(first[name], second[name]) == name.startswith("0."), name
+
+
+@pytest.mark.parametrize("sizes", [(3, 5), (256, 257), (600, 599)])
+def test_each_member_is_judged_on_its_own_rows(sizes):
+    data = _table(700)
+    network = _ensemble(data)
+    rows = [np.random.default_rng(i).permutation(700)[:n].astype(np.int32) for i, n in enumerate(sizes)]
+    found = own_outputs(network, [dataclasses.replace(data, rows=part) for part in rows])
+    wanted = [
+        member.forward(nd.array(data.numeric[part]), nd.array(data.codes[part], dtype=np.int32)).asnumpy()
+        for member, part in zip(network.members, rows, strict=True)
+    ]
+    np.testing.assert_allclose(found, np.concatenate(wanted), rtol=1e-4, atol=1e-5)

@@ -8,9 +8,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
+from lamina.estimators.inputs import folds
 from lamina.table.messages import DataWarning
 from lamina.table.sparse import SparseNumbers
 
@@ -238,3 +241,28 @@ def test_what_cannot_be_regressed_on_is_an_error(table, target, message):
 def test_evaluation_sets_that_do_not_fit(eval_set, message):
     with pytest.raises(ValueError, match=message):
         MLPClassifier(**SMALL).fit(FRAME, Y, eval_set=eval_set)
+
+
+@given(
+    st.integers(10, 80), st.floats(0.05, 0.5), st.integers(2, 12), st.integers(1, 6), st.integers(0, 2**31)
+)
+def test_members_hold_out_different_rows_of_every_class(rows, share, members, kinds, seed):
+    rng = np.random.default_rng(seed)
+    classes, chosen = rng.integers(0, kinds, rows + 5), np.sort(rng.permutation(rows + 5)[:rows])
+    splits = folds(chosen, share, classes, rng, members)
+    assert len(splits) == members
+    held = [validation for _, validation in splits]
+    for training, validation in splits:
+        np.testing.assert_array_equal(np.sort(np.concatenate([training, validation])), chosen)
+    assert len(np.unique(np.concatenate(held))) == sum(map(len, held))
+    for value, count in zip(*np.unique(classes[chosen], return_counts=True), strict=True):
+        of_class = [int((classes[part] == value).sum()) for part in held]
+        assert max(of_class) - min(of_class) <= 1
+        assert max(of_class) < max(count, 2)
+        assert count > 1 or max(of_class) == 0
+
+
+@pytest.mark.parametrize("members", [1, 5])
+def test_without_two_rows_of_a_class_nothing_is_held_out(members):
+    model = MLPClassifier(**SMALL, members=members).fit(np.arange(12.0).reshape(-1, 1), np.arange(12))
+    assert model.validation_scores_ is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,19 +25,25 @@ except ImportError as error:
 from lamina.estimators.engine import Data, Optimization, Trainer, outputs_of
 from lamina.estimators.initialize import build_network
 from lamina.estimators.network import Architecture, Ensemble, Network
-from lamina.estimators.presets import check_settings, enough_epochs, resolve
+from lamina.estimators.presets import (
+    check_settings,
+    embeds_numbers,
+    enough_epochs,
+    enough_members,
+    resolve,
+)
 from lamina.estimators.scoring import check_scoring
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 
-__all__ = ["BaseMLP"]
+__all__ = ["BaseMLP", "targets_of"]
 
 _SETTINGS = (
     "members", "hidden_layer_sizes", "activation", "solver", "alpha", "batch_size", "learning_rate",
     "learning_rate_init", "max_iter", "tol", "early_stopping", "validation_fraction", "beta_1", "beta_2", "epsilon",
-    "n_iter_no_change", "dropout", "normalization", "weight_decay", "regularization_schedule", "label_smoothing",
-    "number_embedding", "number_pieces", "embedding_width", "input_scale", "learned_activation", "ntk", "preprocess",
-    "drop_last",
+    "n_iter_no_change", "calibrate", "dropout", "normalization", "weight_decay", "regularization_schedule",
+    "label_smoothing", "number_embedding", "number_pieces", "embedding_width", "input_scale", "learned_activation",
+    "ntk", "preprocess", "drop_last",
 )  # fmt: skip
 
 
@@ -141,16 +147,20 @@ class BaseMLP(BaseEstimator):
         continuing = self.warm_start and hasattr(self, "_network")
         target = self._encode_target(y, first=not (continuing and hasattr(self, "classes_")))
         weights = self._weights(sample_weight, y, X)
-        train_rows, validation = self._validation(X, target, weights, eval_set, settings, rng)
+        rows = _counted_rows(X, weights)
+        members = settings["members"] or enough_members(self.preset, len(rows), X.shape[1])
+        members = len(self._network.members) if continuing else members
+        splits = self._splits(rows, target, eval_set is not None, members, settings, rng)
         if not continuing:
-            self._fit_encoder(X, train_rows, settings)
+            self._fit_encoder(X, _union([rows for rows, _ in splits]), settings)
         encoded = self._encoder.transform(X)
-        train = Data(encoded.numeric, encoded.codes, target, weights, _part_of(target, train_rows))
-        held_out = None if validation is None else dataclasses.replace(train, rows=validation)
+        whole = Data(encoded.numeric, encoded.codes, target, weights)
+        train = [dataclasses.replace(whole, rows=_part_of(target, rows)) for rows, _ in splits]
+        held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]
         if eval_set is not None:
-            held_out = self._evaluation_data(eval_set)
+            held_out = [self._evaluation_data(eval_set)]
         if settings["max_iter"] is None:
-            settings["max_iter"] = enough_epochs(self.preset, len(train), settings["batch_size"])
+            settings["max_iter"] = enough_epochs(self.preset, len(train[0]), settings["batch_size"])
         if settings["n_iter_no_change"] == "auto":
             settings["n_iter_no_change"] = max(_LEAST_PATIENCE, settings["max_iter"] // 4)
         if not continuing:
@@ -175,21 +185,28 @@ class BaseMLP(BaseEstimator):
             raise ValueError("sample_weight: all weights are zero, so there is nothing to learn from")
         return np.ascontiguousarray(weights * (len(weights) / total), dtype=np.float32)
 
-    def _validation(
-        self, X: Any, target: np.ndarray, weights: Any, eval_set: Any, settings: Mapping[str, Any], rng: Any
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The training rows, and the validation rows (None without)."""
-        everything = np.arange(_length(X), dtype=np.int32)
-        if weights is not None:
-            everything = everything[weights > 0]
-        if eval_set is not None or not settings["early_stopping"] or len(everything) < _FEWEST_FOR_VALIDATION:
-            return everything, None
-        from lamina.estimators.inputs import hold_out
+    def _splits(
+        self,
+        rows: np.ndarray,
+        target: np.ndarray,
+        is_evaluated: bool,
+        members: int,
+        settings: Mapping[str, Any],
+        rng: Any,
+    ) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """Each member's training rows and validation rows (None without)."""
+        if is_evaluated or not settings["early_stopping"] or len(rows) < _FEWEST_FOR_VALIDATION:
+            return [(rows, None)] * members
+        from lamina.estimators.inputs import folds, hold_out
 
-        train, validation = hold_out(
-            everything, settings["validation_fraction"], self._stratification(target), rng
+        share, classes = settings["validation_fraction"], self._stratification(target)
+        several = members > 1
+        splits = (
+            folds(rows, share, classes, rng, members) if several else [hold_out(rows, share, classes, rng)]
         )
-        return train, validation if len(validation) else None  # none, where every class has too few rows
+        # None, where every class has too few rows.
+        can_validate = all(len(validation) for _, validation in splits)
+        return list(splits) if can_validate else [(rows, None)] * members
 
     def _fit_encoder(self, X: Any, train_rows: np.ndarray, settings: Mapping[str, Any]) -> None:
         schema = infer(X, kinds=self.column_kinds)
@@ -205,51 +222,53 @@ class BaseMLP(BaseEstimator):
         encoded = self._encoder.transform(X)
         return Data(encoded.numeric, encoded.codes, self._encode_target(y, first=False))
 
-    def _build(self, train: Data, settings: Mapping[str, Any], rng: np.random.Generator) -> None:
+    def _build(self, train: Sequence[Data], settings: Mapping[str, Any], rng: np.random.Generator) -> None:
+        """Networks that have learned nothing, one for each of the members' training rows."""
         architecture = Architecture(
             numbers=self._encoder.n_numbers,
-            inputs=train.numeric.shape[1],
+            inputs=train[0].numeric.shape[1],
             cardinalities=self._encoder.cardinalities,
             outputs=self._outputs(),
             hidden=settings["hidden_layer_sizes"],
             activation=_hashable(settings["activation"]),
             dropout=_hashable(settings["dropout"]),
-            number_embedding=settings["number_embedding"],
+            number_embedding=embeds_numbers(settings["number_embedding"], self._encoder.n_numbers),
             embedding_width=settings["embedding_width"],
             input_scale=settings["input_scale"],
             learned_activation=settings["learned_activation"],
             normalization=settings["normalization"],
             ntk=settings["ntk"],
-            pieces=_pieces(settings["number_pieces"], len(train), self._encoder.n_numbers),
+            pieces=_pieces(settings["number_pieces"], len(train[0]), self._encoder.n_numbers),
         )
-        self._network = Ensemble(
-            [build_network(architecture, train, rng) for _ in range(settings["members"])]
-        )
+        self._network = Ensemble([build_network(architecture, part, rng) for part in train])
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0
         self.best_loss_ = np.inf
         self.best_validation_score_ = None
 
-    def _train(self, train: Data, held_out: Data | None, settings: Mapping[str, Any], rng: Any) -> None:
+    def _train(
+        self, train: Sequence[Data], held_out: Sequence[Data], settings: Mapping[str, Any], rng: Any
+    ) -> None:
         import lamina
 
         lamina.random.seed(int(rng.integers(2**31)))
         plan = self._optimization(settings)
         reporter = self._reporter(plan)
         trainer = Trainer(self._network, self._loss_function(settings), plan, rng, reporter.on_step)
-        judge = None if held_out is None else self._judge(held_out)
+        judge = self._judge(held_out) if held_out else None
+        parts = [*train, *held_out]
         checkpoints: Any = vars(self).get("_checkpoints")  # of the command line
         if checkpoints is not None:
-            checkpoints.begin(trainer, (train, held_out))
+            checkpoints.begin(trainer, parts)
         stopped = False
         try:
             with reporter:
                 for epoch in itertools.chain(tuple(trainer.past), trainer.run(train, held_out, judge)):
-                    self._note(epoch, len(train))
+                    self._note(epoch, len(train[0]))
                     reporter.on_epoch(epoch)
                     if checkpoints is not None:
-                        checkpoints.after_epoch(trainer, (train, held_out))
+                        checkpoints.after_epoch(trainer, parts)
                     if any(callback(self, epoch) for callback in _as_list(self.callbacks)):
                         stopped = True
                         break
@@ -258,8 +277,9 @@ class BaseMLP(BaseEstimator):
                 trainer.restore_best()
                 self.best_validation_score_, self.best_epoch_ = float(trainer.best_score), trainer.best_epoch
                 self.best_loss_ = None
+                self._calibrate(held_out)
         ended_early = stopped or self.n_iter_ < plan.epochs
-        if held_out is None and plan.patience is not None and not ended_early and self.preset == "sklearn":
+        if not held_out and plan.patience is not None and not ended_early and self.preset == "sklearn":
             warnings.warn(
                 f"the optimizer reached max_iter={plan.epochs} and has not converged yet",
                 ConvergenceWarning,
@@ -270,10 +290,12 @@ class BaseMLP(BaseEstimator):
         """The validation score: the one given, else scikit-learn's with its preset, else None for the loss."""
         return self._plain_score if self.scoring is None and self.preset == "sklearn" else self.scoring
 
-    def _judge(self, held_out: Data) -> Callable[[np.ndarray], float]:
-        rows = held_out.chosen()
-        target, weights = held_out.target[rows], None if held_out.weights is None else held_out.weights[rows]
+    def _judge(self, held_out: Sequence[Data]) -> Callable[[np.ndarray], float]:
+        target, weights = targets_of(held_out)
         return lambda outputs: self._score_outputs(outputs, target, weights)
+
+    def _calibrate(self, held_out: Sequence[Data]) -> None:
+        """Correct what the network says by what is so on the validation rows; nothing unless a subclass has a way."""
 
     def _note(self, epoch: Any, rows: int) -> None:
         self.loss_ = epoch.loss
@@ -373,6 +395,25 @@ _FEWEST_FOR_VALIDATION = 10
 _LEAST_PATIENCE = 6
 _ROWS_A_PIECE = 100
 _PIECES_OF_ALL = 4096
+
+
+def _counted_rows(X: Any, weights: np.ndarray | None) -> np.ndarray:
+    """The rows whose weight is not 0, int32."""
+    everything = np.arange(_length(X), dtype=np.int32)
+    return everything if weights is None else everything[weights > 0]
+
+
+def _union(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The rows that are in any part, ascending."""
+    return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
+
+
+def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
+    """The targets and weights of all parts' rows, one after the other."""
+    target = np.concatenate([part.target[part.chosen()] for part in parts])
+    if parts[0].weights is None:
+        return target, None
+    return target, np.concatenate([part.weights[part.chosen()] for part in parts if part.weights is not None])
 
 
 def _part_of(table: Any, rows: np.ndarray) -> np.ndarray | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from lamina.estimators import losses
-from lamina.estimators.base import BaseMLP
+from lamina.estimators.base import BaseMLP, targets_of
+from lamina.estimators.calibration import best_factor
+from lamina.estimators.engine import Data, own_outputs
 from lamina.estimators.inputs import require_target
 from lamina.estimators.parameters import documented
 from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
@@ -76,6 +78,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         weight_decay: float | None = None,
         regularization_schedule: str | None = None,
         label_smoothing: float | None = None,
+        calibrate: bool | None = None,
         number_embedding: bool | None = None,
         number_pieces: int | None = None,
         embedding_width: int | None = None,
@@ -180,16 +183,43 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         scoring = self._chosen_scoring()
+        likelihood = self._mean_log_likelihood(outputs, target, weights)
+        factor = best_factor(likelihood, len(target)) if self._calibrates() else 1.0
         if scoring in (None, "log_loss", "neg_log_loss"):
-            parts = (slice(begin, begin + _ROWS_AT_ONCE) for begin in range(0, len(target), _ROWS_AT_ONCE))
-            rows = [self._log_likelihood(outputs[part].astype(np.float64), target[part]) for part in parts]
-            return float(np.average(np.concatenate(rows), weights=weights))
+            return likelihood(factor)
+        outputs = outputs * np.float32(factor)
         y_true = target.astype(int) if self._multilabel else self.classes_[target.astype(int)]
         probabilities = self._probabilities(outputs)
         if not is_scorer(scoring):
             return float(scoring(y_true, probabilities))
         predicted = PredictedClasses(self.classes_, self._decisions(outputs), probabilities)
         return scorer_score(scoring, predicted, y_true, weights)
+
+    def _calibrates(self) -> bool:
+        """Whether outputs are scaled: logits are, what a loss of the user's makes of them is not known."""
+        return self._resolved()["calibrate"] and not callable(self.loss)
+
+    def _calibrate(self, held_out: Sequence[Data]) -> None:
+        if not self._calibrates():
+            return
+        target, weights = targets_of(held_out)
+        likelihood = self._mean_log_likelihood(own_outputs(self._network, held_out), target, weights)
+        self._network.scale_outputs(best_factor(likelihood, len(target)))
+
+    def _mean_log_likelihood(
+        self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+    ) -> Callable[[float], float]:
+        """The mean log-likelihood of the target as a function of the factor on the outputs."""
+
+        def mean(factor: float) -> float:
+            parts = [slice(begin, begin + _ROWS_AT_ONCE) for begin in range(0, len(target), _ROWS_AT_ONCE)]
+            rows = [
+                self._log_likelihood(outputs[part].astype(np.float64) * factor, target[part])
+                for part in parts
+            ]
+            return float(np.average(np.concatenate(rows), weights=weights))
+
+        return mean
 
     def _log_likelihood(self, raw: np.ndarray, target: np.ndarray) -> np.ndarray:
         """The logarithm of the target's probability in each row (multi-label: the mean over labels)."""
@@ -209,4 +239,5 @@ _ROWS_AT_ONCE = 4096
 
 def _log_softmax(raw: np.ndarray) -> np.ndarray:
     shifted = raw - raw.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from lamina.nd import random
 from lamina.nd.ndarray import NDArray
 from lamina.table.sparse import SparseNumbers
 
-__all__ = ["Data", "Epoch", "Optimization", "Trainer", "outputs_of"]
+__all__ = ["Data", "Epoch", "Optimization", "Trainer", "outputs_of", "own_outputs"]
 
 _PREDICT_ROWS = 256
 _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
@@ -105,11 +105,10 @@ class Epoch:
 
 
 class Trainer:
-    """Trains an ensemble's networks on the same batches; iterate over `run` to get an `Epoch` after each.
+    """Trains an ensemble's networks side by side, each on batches of its own; `run` yields an `Epoch` after each.
 
-    `score` judges outputs on validation data: higher is better. `past` are the epochs done; after each of them, `state`
-    gives all that the rest of the training depends on, and `restore` has another trainer of the same settings go on
-    from there to the same bits.
+    `past` are the epochs done; after each of them, `state` gives all that the rest of the training depends on, and
+    `restore` has another trainer of the same settings go on from there to the same bits.
     """
 
     def __init__(
@@ -140,19 +139,24 @@ class Trainer:
 
     def run(
         self,
-        data: Data,
-        validation: Data | None = None,
+        data: Sequence[Data],
+        validation: Sequence[Data] = (),
         score: Callable[[np.ndarray], float] | None = None,
         epochs: int | None = None,
     ) -> Iterator[Epoch]:
         """Train so many more epochs, or to the last, yielding after each. The best epoch's parameters (ties: the last)
         are in the network at the end, if there is validation data; also when the loop is left early, through
-        `restore_best`."""
+        `restore_best`.
+
+        `data` are rows of the same arrays for each member. `score` judges outputs, higher is better: of each member on
+        its part of `validation`, one after the other; or, of a single part, the mean of the members' on it.
+        """
         plan = self.optimization
         epochs = plan.epochs - len(self.past) if epochs is None else epochs
-        batch = min(plan.batch_size, len(data))
-        batches = _Batches(data, batch)
-        per_epoch = max(len(data) // batch, 1) if plan.drop_last else -(-len(data) // batch)
+        count, members = min(len(part) for part in data), len(self.network.members)
+        batch = min(plan.batch_size, count)
+        batches = _Batches(data[0], batch * members)
+        per_epoch = max(count // batch, 1) if plan.drop_last else -(-count // batch)
         self._steps_total = max(self._steps_done + epochs * per_epoch, 1)
         start = time.perf_counter() - (self.past[-1].seconds if self.past else 0.0)
         patience = np.inf if plan.patience is None else plan.patience
@@ -161,14 +165,12 @@ class Trainer:
                 break
             number = len(self.past) + 1
             loss = self._epoch(data, batches, batch, number)
-            value = (
-                None if validation is None or score is None else score(outputs_of(self.network, validation))
-            )
+            value = None if not validation or score is None else score(own_outputs(self.network, validation))
             self._note_best(number, loss, value)
             seconds = time.perf_counter() - start
             self.past.append(Epoch(number, loss, value, self.best_epoch == number, seconds))
             yield self.past[-1]
-        if validation is not None:
+        if validation:
             self.restore_best()
 
     def restore_best(self) -> None:
@@ -213,16 +215,19 @@ class Trainer:
         self._rng.bit_generator.state = position["shuffling"]
         random.source.go_to(*position["random"])
 
-    def _epoch(self, data: Data, batches: _Batches, batch: int, number: int) -> float:
-        order = data.shuffled(self._rng)
-        whole = len(order) // batch * batch
+    def _epoch(self, data: Sequence[Data], batches: _Batches, batch: int, number: int) -> float:
+        orders = [part.shuffled(self._rng) for part in data]
+        count = min(len(order) for order in orders)
+        whole = count // batch * batch
         report = None if self._progress is None else lambda done, of: self._report(number, done, of)
-        losses = self._run(order[:whole].reshape(-1, batch), batches, report)
+        own = [order[:whole].reshape(-1, batch) for order in orders]
+        losses = self._run(np.concatenate(own, axis=1), batches, report)
         total, rows = float(losses.sum()) * batch, whole
-        rest = order[whole:]
-        if len(rest) and not (self.optimization.drop_last and whole):
-            total += float(self._run(rest.reshape(1, -1), batches, None).sum()) * len(rest)
-            rows += len(rest)
+        rest = count - whole
+        if rest and not (self.optimization.drop_last and whole):
+            last = np.concatenate([order[whole:count] for order in orders]).reshape(1, -1)
+            total += float(self._run(last, batches, None).sum()) * rest
+            rows += rest
         loss = total / max(rows, 1) + self._penalty(batch)
         if not np.isfinite(loss):
             raise NonFiniteLossError(
@@ -280,14 +285,16 @@ class Trainer:
             weights = rest.pop(0) if rest else None
             progress = call_each_step(self._advance)
             drop = call_each_step(lambda: self._regularization)
+            members = len(network.members)
             with autograd.record():
                 total: Any = 0.0
-                for member in network.members:
-                    losses = self.loss(member.forward(numeric, codes, drop), target)
-                    total = total + nd.mean(losses if weights is None else losses * weights)
+                for i, member in enumerate(network.members):
+                    own = [_share(x, i, members) for x in (numeric, codes, target, weights)]
+                    losses = self.loss(member.forward(own[0], own[1], drop), own[2])
+                    total = total + nd.mean(losses if own[3] is None else losses * own[3])
             total.backward()
-            self._update(numeric.shape[0], progress)
-            return total / len(network.members)
+            self._update(numeric.shape[0] // members, progress)
+            return total / members
 
         return step
 
@@ -362,21 +369,54 @@ class _Batches:
             yield np.arange(group.size, dtype=np.int32).reshape(group.shape)
 
 
+def _share(x: Any, i: int, members: int) -> Any:
+    """Member i's rows of a batch that holds as many for each, one after the other."""
+    if x is None or members == 1:
+        return x
+    rows = x.shape[0] // members
+    return nd.slice_axis(x, axis=0, begin=i * rows, end=(i + 1) * rows)
+
+
 def outputs_of(network: Ensemble, data: Data) -> np.ndarray:
     """The network's outputs for all rows, in prediction mode, some rows at a time."""
     if network.compiled_forward is None:
         network.compiled_forward = lamina.compile(lambda numeric, codes=None: network.forward(numeric, codes))
-    forward = network.compiled_forward
-    codes = data.codes if network.architecture.cardinalities else None
-    rows = min(_PREDICT_ROWS, 1 << max(len(data) - 1, 0).bit_length())
-    results = np.empty((len(data), network.architecture.outputs), np.float32)
-    for begin in range(0, len(data), rows):
-        part = data.chosen(begin, begin + rows)
-        numeric = data.numeric[part]
-        inputs = [nd.array(_padded(numeric, rows))]
-        if codes is not None:
-            inputs.append(nd.array(_padded(codes[part], rows), dtype=np.int32))
-        results[begin : begin + rows] = forward(*inputs).asnumpy()[: len(numeric)]
+    return _in_blocks(network, network.compiled_forward, [data])[0]
+
+
+def own_outputs(network: Ensemble, parts: Sequence[Data]) -> np.ndarray:
+    """The outputs of each member for its own part of the rows, part after part; of a single part, `outputs_of` it."""
+    if len(parts) == 1:
+        return outputs_of(network, parts[0])
+    if network.compiled_own is None:
+        members = network.members
+
+        def own(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+            shares = [[_share(x, i, len(members)) for x in (numeric, codes)] for i in range(len(members))]
+            return nd.concat(
+                *(member.forward(*share) for member, share in zip(members, shares, strict=True)), dim=0
+            )
+
+        network.compiled_own = lamina.compile(own)
+    return np.concatenate(_in_blocks(network, network.compiled_own, parts))
+
+
+def _in_blocks(network: Ensemble, forward: Any, parts: Sequence[Data]) -> list[np.ndarray]:
+    """What `forward` makes of rows of all parts at a time, for each part."""
+    longest = max(len(part) for part in parts)
+    rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
+    results = [np.empty((len(part), network.architecture.outputs), np.float32) for part in parts]
+    for begin in range(0, longest, rows):
+        chosen = [part.chosen(begin, begin + rows) for part in parts]
+        numeric = [_padded(part.numeric[at], rows) for part, at in zip(parts, chosen, strict=True)]
+        inputs = [nd.array(np.concatenate(numeric))]
+        if network.architecture.cardinalities:
+            pairs = zip(parts, chosen, strict=True)
+            codes = [_padded(part.codes[at], rows) for part, at in pairs if part.codes is not None]
+            inputs.append(nd.array(np.concatenate(codes), dtype=np.int32))
+        outputs = forward(*inputs).asnumpy().reshape(len(parts), rows, -1)
+        for result, block in zip(results, outputs, strict=True):
+            result[begin : begin + rows] = block[: max(len(result) - begin, 0)]
     return results
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from lamina.estimators.engine import Data, Trainer
+from lamina.estimators.presets import FEWEST_MEMBERS
 
 __all__ = ["partial_fit"]
 
@@ -21,6 +22,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
         "learning_rate": "constant",
         "regularization_schedule": "constant",
     }
+    members = int(settings["members"] or FEWEST_MEMBERS[estimator.preset])
     first = not hasattr(estimator, "_network")
     X, y = estimator._checked(X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
     rng = np.random.default_rng(check_random_state(estimator.random_state).randint(2**31))
@@ -35,13 +37,13 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     encoded = estimator._encoder.transform(X)
     data = Data(encoded.numeric, encoded.codes, target, estimator._weights(sample_weight, y, X))
     if first:
-        estimator._build(data, settings, rng)
+        estimator._build([data] * members, settings, rng)
     trainer = getattr(estimator, "_trainer", None)
     if (
         trainer is None or trainer.network is not estimator._network
     ):  # a fit since then has made another network
         plan = estimator._optimization(settings)
         estimator._trainer = Trainer(estimator._network, estimator._loss_function(settings), plan, rng)
-    for epoch in estimator._trainer.run(data, epochs=1):
+    for epoch in estimator._trainer.run([data] * len(estimator._network.members), epochs=1):
         estimator._note(epoch, len(data))
     return estimator

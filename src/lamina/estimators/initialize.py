@@ -20,8 +20,15 @@ _ROWS_AT_ONCE = 256
 _BIAS_ROWS = 5
 _KNOT_ROWS = 50_000  # of training data, evenly spaced, that the knots of numbers are taken from
 
-_RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1, "pieces": 0.3}
-"""RealMLP-TD's factors on the learning rate (arXiv 2407.04491, Table A.1)."""
+_EMBEDDING_SCALE = (
+    0.1  # RealMLP-TD has 1: then a rare category is known by its random values, not by what it means
+)
+
+_RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1, "pieces": 0.3, "embedding": 0.3}
+"""RealMLP-TD's factors on the learning rate (arXiv 2407.04491, Table A.1); those of pieces and embeddings are lamina's.
+
+Adam moves what has a gradient in few of the batches by as much as anything else, so that rare categories learn noise.
+"""
 
 
 def build_network(architecture: Architecture, data: Data, rng: np.random.Generator) -> Network:
@@ -77,7 +84,8 @@ def _add_input_parameters(network: Network, rng: np.random.Generator) -> None:
         )
         network.add("number_bias", rng.uniform(-bound, bound, (parts.numbers, 1, _NUMBER_WIDTH)), rate=rate)
     for j, cardinality in enumerate(parts.cardinalities):
-        network.add(f"embedding{j}", rng.normal(0, 1, (cardinality, parts.embedding_width)))
+        values = rng.normal(0, _EMBEDDING_SCALE, (cardinality, parts.embedding_width))
+        network.add(f"embedding{j}", values, rate=_RATES["embedding"])
     if parts.input_scale:
         network.add("scale", np.ones(parts.width), rate=_RATES["scale"])
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.table.columns import ArrayColumn
 
-__all__ = ["check_inputs", "hold_out", "is_frame", "require_target"]
+__all__ = ["check_inputs", "folds", "hold_out", "is_frame", "require_target"]
 
 
 _AS_THEY_ARE = [np.float64, *(np.dtype(code) for code in "?bBhHiIlLef")]
@@ -91,3 +91,21 @@ def hold_out(
     stays = np.ones(len(classes), bool)
     stays[validation] = False
     return rows[stays[rows]], validation
+
+
+def folds(
+    rows: np.ndarray, share: float, classes: Any, rng: np.random.Generator, members: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Training and validation rows of each member; no two validate on the same rows.
+
+    They hold out about the `share`, or 1 / `members` if that is less; with `classes`, of each class alike (none, where
+    it has a single row).
+    """
+    count = max(members, round(1 / share))
+    order = rng.permutation(rows)
+    fold = np.arange(len(rows)) % count
+    if classes is not None:
+        order = order[np.argsort(classes[order], kind="stable")]
+        _, where, sizes = np.unique(classes[order], return_inverse=True, return_counts=True)
+        fold[sizes[where] == 1] = -1
+    return [(np.sort(order[fold != i]), np.sort(order[fold == i])) for i in range(members)]

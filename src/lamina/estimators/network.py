@@ -225,6 +225,7 @@ class Ensemble:
 
     members: list[Network]
     compiled_forward: Any = None
+    compiled_own: Any = None
 
     @property
     def architecture(self) -> Architecture:
@@ -248,6 +249,13 @@ class Ensemble:
         """Write what a `state` holds into the members' arrays."""
         for i, member in enumerate(self.members):
             member.load_state(part_of(arrays, f"{i}."))
+
+    def scale_outputs(self, factor: float) -> None:
+        """Multiply all outputs by a factor, which goes into the last layers' weights."""
+        last = len(self.architecture.hidden)
+        for member in self.members:
+            for name in (f"weight{last}", f"bias{last}"):
+                member[name][:] = member[name] * factor
 
     def forward(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
         """The mean of the members' outputs."""

@@ -18,7 +18,8 @@ PARAMETERS = {
     "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'fast' a smaller "
     "network for seconds instead of a minute, 'sklearn' what sklearn.neural_network does.",
     "members": "how many networks are trained side by side; their outputs are averaged (Lakshminarayanan, Pritzel, "
-    "Blundell, 2017).",
+    "Blundell, 2017). None: 5 for a table of at most 5000 rows (fast: 2 of more than 500 columns), else 2 "
+    "(fast: 1 from 20,001 rows on).",
     "loss": "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value a row; "
     "outputs are (rows, k), the target is (rows,) class numbers, or (rows, k) labels or standardized numbers.",
     "quantile": "the level of loss='quantile' (Koenker and Bassett, 1978).",
@@ -40,7 +41,8 @@ PARAMETERS = {
     "nesterovs_momentum": "whether that is Nesterov's momentum.",
     "early_stopping": "whether rows are held out (unless `fit` gets an `eval_set`), and the epoch that is best on them "
     "is kept. Tables of fewer than 10 rows hold none out.",
-    "validation_fraction": "the share of the rows held out, the same of each class.",
+    "validation_fraction": "the share of the rows held out, the same of each class. Several members hold out different "
+    "rows, 1 / members of all if that is less.",
     "beta_1": "Adam's decay of the mean of gradients.",
     "beta_2": "Adam's decay of the mean of squared gradients.",
     "epsilon": "what Adam adds to the root of that mean.",
@@ -53,6 +55,8 @@ PARAMETERS = {
     "regularization_schedule": "a schedule that multiplies `dropout` and `weight_decay`.",
     "label_smoothing": "the share of the target that is spread over all classes (Szegedy et al., 2016). RealMLP-TD has "
     "0.1, which costs log-loss.",
+    "calibrate": "whether outputs are multiplied by the factor that gives the validation rows the smallest log-loss "
+    "(temperature scaling; Guo et al., 2017). Then epochs are judged by what they are after that.",
     "number_embedding": "whether each number also enters as three learned mixtures of its cosines (RealMLP's PBLD).",
     "number_pieces": "how many pieces the piecewise linear function has at most that is learned of each number "
     "(Gorishniy, Rubachev, Babenko, 2022), and added to those mixtures: a piece for 100 rows, and 4096 for all numbers "

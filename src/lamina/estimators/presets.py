@@ -11,10 +11,18 @@ import numpy as np
 from lamina.estimators.activations import activation_by_name
 from lamina.estimators.schedules import SCHEDULES
 
-__all__ = ["PRESETS", "check_settings", "enough_epochs", "resolve"]
+__all__ = [
+    "FEWEST_MEMBERS",
+    "PRESETS",
+    "check_settings",
+    "embeds_numbers",
+    "enough_epochs",
+    "enough_members",
+    "resolve",
+]
 
 _REALMLP: dict[str, Any] = {
-    "members": 2,
+    "members": None,  # by the number of rows
     "hidden_layer_sizes": (256, 256, 256),
     "solver": "adam",
     "alpha": 0.0,
@@ -28,6 +36,7 @@ _REALMLP: dict[str, Any] = {
     "dropout": 0.15,
     "regularization_schedule": "flat_cos",
     "label_smoothing": 0.0,
+    "calibrate": True,
     "normalization": None,
     "number_embedding": True,
     "number_pieces": 64,
@@ -50,10 +59,10 @@ _TASK: dict[str, dict[str, Any]] = {
 
 _FAST: dict[str, Any] = {
     **_REALMLP,
-    "members": 1,
     "hidden_layer_sizes": (128, 128),
     "learning_rate": "one_cycle",
     "dropout": 0.05,
+    "number_embedding": None,  # by the number of numbers
     "learned_activation": False,
     "validation_fraction": 0.1,
     "n_iter_no_change": "auto",  # a quarter of the epochs
@@ -76,6 +85,7 @@ _SKLEARN: dict[str, Any] = {
     "dropout": 0.0,
     "regularization_schedule": "constant",
     "label_smoothing": 0.0,
+    "calibrate": False,
     "normalization": None,
     "number_embedding": False,
     "number_pieces": 0,
@@ -99,15 +109,38 @@ label smoothing, which costs log-loss. ``fast``: a smaller net for a few epochs 
 ``sklearn``: what `sklearn.neural_network` does, except that a regression's target is standardized."""
 
 
-_ENOUGH_STEPS = {"default": 1000, "fast": 800}
+_ENOUGH_STEPS = {"default": 500, "fast": 800}
 _FEWEST_EPOCHS = {"default": 64, "fast": 6}
 _MOST_EPOCHS = 256  # RealMLP-TD's number, for any table
+FEWEST_MEMBERS = {"default": 2, "fast": 1}
+_MOST_MEMBERS = 5
+_SMALL = 5000  # rows
+_MEDIUM = 20_000  # rows: here a second small network takes less than a second
+_WIDE = 500  # columns
+_MOST_EMBEDDED = 128  # numbers whose embedding takes no more time than the rest of a small network
+
+
+def enough_members(preset: str, rows: int, columns: int) -> int:
+    """How many networks a preset trains if the user does not say: more where that takes little time."""
+    if rows > _MEDIUM:
+        return FEWEST_MEMBERS[preset]
+    is_slow = rows > _SMALL or (preset == "fast" and columns > _WIDE)
+    return 2 if is_slow else _MOST_MEMBERS
+
+
+def embeds_numbers(given: bool | None, numbers: int) -> bool:
+    """Whether a table's numbers are embedded: as is said, else if they are few."""
+    return numbers <= _MOST_EMBEDDED if given is None else given
 
 
 def enough_epochs(preset: str, rows: int, batch: int) -> int:
-    """How many epochs a preset trains if the user does not say: so many steps, but at least some epochs."""
+    """How many epochs a preset trains on `rows` if the user does not say.
+
+    So many steps, but at least some epochs, and for small tables, where more networks are trained, just the steps.
+    """
+    fewest = 1 if rows <= _SMALL * 4 // 5 else _FEWEST_EPOCHS[preset]
     epochs = -(-_ENOUGH_STEPS[preset] // max(rows // batch, 1))
-    return min(max(epochs, _FEWEST_EPOCHS[preset]), _MOST_EPOCHS)
+    return min(max(epochs, fewest), _MOST_EPOCHS)
 
 
 def resolve(preset: str, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,7 +184,7 @@ def _one_of(*values: Any) -> tuple[Any, str]:
 
 
 _RULES: dict[str, tuple[Any, str]] = {
-    "members": (_is_count, "a whole number >= 1"),
+    "members": (lambda value: value is None or _is_count(value), "a whole number >= 1"),
     "hidden_layer_sizes": (_is_count, "> 0"),
     "batch_size": (_is_count, "a whole number >= 1"),
     "max_iter": (lambda value: value is None or _is_count(value), "a whole number >= 1"),

@@ -1,0 +1,49 @@
+"""Temperature scaling: the factor is the likeliest one, and all that it does is to multiply the outputs."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from lamina import MLPClassifier
+from lamina.estimators.calibration import best_factor
+
+SMALL = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 1, "random_state": 0}
+rng = np.random.default_rng(0)
+X = rng.normal(size=(200, 3))
+
+
+@pytest.mark.parametrize("true_factor", [0.3, 1.0, 2.5])
+def test_the_factor_is_that_of_a_logistic_regression_on_the_outputs(true_factor):
+    logits = rng.normal(size=(20_000, 1)) * 2
+    labels = rng.random(20_000) < 1 / (1 + np.exp(-true_factor * logits[:, 0]))
+    sign = np.where(labels, 1.0, -1.0)
+    factor = best_factor(lambda f: -float(np.logaddexp(0, -sign * f * logits[:, 0]).mean()), 20_000)
+    peer = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-8).fit(logits, labels)
+    assert factor == pytest.approx(peer.coef_[0, 0], rel=0.01)
+
+
+def test_few_rows_that_are_all_right_prove_little():
+    factor = best_factor(lambda f: -float(np.logaddexp(0, -f)), 4)
+    assert 1 < factor < 2
+
+
+@pytest.mark.parametrize("y", [(X[:, 0] > 0) + (X[:, 1] > 0), (X[:, :2] > 0).astype(int)])
+@pytest.mark.parametrize("members", [1, 3])
+def test_calibration_multiplies_outputs_by_one_factor(y, members):
+    scaled, plain = (
+        MLPClassifier(**SMALL, members=members, calibrate=calibrate).fit(X, y) for calibrate in (True, False)
+    )
+    before, after = plain._raw(X), scaled._raw(X)
+    factor = float((before * after).sum() / (before * before).sum())
+    assert factor != pytest.approx(1, abs=0.01)
+    np.testing.assert_allclose(after, factor * before, rtol=1e-3, atol=1e-4)
+    assert scaled.best_validation_score_ > plain.best_validation_score_
+
+
+def test_outputs_of_a_loss_of_ones_own_stay_as_they_are():
+    from lamina import nd
+
+    hinge = lambda z, y: nd.sum(nd.maximum(1 - (2 * nd.one_hot(y, 2) - 1) * z, 0.0), axis=1)  # noqa: E731
+    y = X[:, 0] > 0
+    first, second = (MLPClassifier(**SMALL, loss=hinge, calibrate=c).fit(X, y) for c in (True, False))
+    np.testing.assert_array_equal(first._raw(X), second._raw(X))
