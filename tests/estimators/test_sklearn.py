@@ -23,15 +23,15 @@ EXPECTED = {
     "check_sample_weight_equivalence_on_dense_data": REASON,
     "check_sample_weight_equivalence_on_sparse_data": REASON,
 }
-SMALL = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+SMALL = {"preset": "fast", "members": 1, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
 X, Y = load_iris(return_X_y=True)
 
 
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [
-        MLPClassifier(preset="fast", hidden_layer_sizes=(32,), random_state=0),
-        MLPRegressor(preset="fast", hidden_layer_sizes=(32,), random_state=0),
+        MLPClassifier(preset="fast", members=2, hidden_layer_sizes=(32,), random_state=0),
+        MLPRegressor(preset="fast", members=2, hidden_layer_sizes=(32,), random_state=0),
     ],
     expected_failed_checks=lambda _estimator: EXPECTED,
 )
