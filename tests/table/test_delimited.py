@@ -203,3 +203,9 @@ def test_what_pythons_csv_writes_comes_back(tmp_path_factory, rows, chunk):
         return pl.Series([field]).str.strip_chars()[0] or None
 
     assert frame.rows() == [tuple(map(stripped, row)) for row in rows]
+
+
+def test_a_column_that_is_to_be_text_has_no_decimal_commas(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('code;x\n"1,5";1\n"2,5";2\n')
+    assert read(path, ReadOptions(as_text=["code"]))["code"].to_list() == ["1,5", "2,5"]  # and no warning

@@ -64,7 +64,8 @@ class DelimitedFile:
         for frame in self.frames():
             frame, found = cleaned(frame, self._missing, self.options.decimal, self.options.as_text)
             if self.options.decimal == ".":
-                warn_of_decimal_commas(frame, found, self.name)
+                unasked = {name: kind for name, kind in found.items() if name not in self.options.as_text}
+                warn_of_decimal_commas(frame, unasked, self.name)
             for name, kind in found.items():
                 types[name] = common_type(types[name], kind, text=True) or pl.String()
             # A small file need not be parsed a second time.
