@@ -96,7 +96,7 @@ def _is_alone(array: Array, known: Counter[int]) -> bool:
     if type(array) is not NDArray:
         return False
     data: Any = (
-        array  # NumPy's attributes of `_data`; without a name for the buffer, which would be a reference
+        array  # so that `_data` has NumPy's attributes; a name for the buffer would be a reference to it
     )
     if sys.getrefcount(data._data) - known[id(data._data)] != _ALONE:
         return False

@@ -165,24 +165,6 @@ class Specialization:
             debug.show(self.explain())
         return results
 
-    # --- what is held between calls --------------------------------------------------------------------------------
-
-    def _make_holder(self) -> Holder | None:
-        """For the arrays that the step holds transposed; None if there are none, or other ones at each call."""
-        held = self.program.plan.held
-        if not held or not set(held).isdisjoint(self._slots):
-            return None
-        write_back = _write_back_of(self.program, self._table, self._control, self._arena)
-        return Holder([self._arrays[slot] for slot in held], write_back)
-
-    def _run_holding(self, holder: Holder, steps: int, threads: int) -> None:
-        """Run steps on what is held, or on what the arrays hold themselves; then try to hold it."""
-        fresh = not holder.is_ahead
-        self._control[:] = steps, fresh, fresh
-        run_on_threads(self._step, self._address, threads)
-        if fresh:
-            holder.begin(_bindings)
-
     def _bind(self, slots: Sequence[int]) -> None:
         """Point the table to the buffers that these slots' arrays hold now."""
         try:
@@ -239,6 +221,24 @@ class Specialization:
         self._scratch = _aligned(self.program.scratch_bytes * threads)
         self._table[self.program.layout.scratch] = self._scratch.ctypes.data
         self._scratch_threads = threads
+
+    # --- what is held between calls --------------------------------------------------------------------------------
+
+    def _make_holder(self) -> Holder | None:
+        """For the arrays that the step holds transposed; None if there are none, or other ones at each call."""
+        held = self.program.plan.held
+        if not held or not set(held).isdisjoint(self._slots):
+            return None
+        write_back = _write_back_of(self.program, self._table, self._control, self._arena)
+        return Holder([self._arrays[slot] for slot in held], write_back)
+
+    def _run_holding(self, holder: Holder, steps: int, threads: int) -> None:
+        """Run steps on what is held, or on what the arrays hold themselves; then try to hold it."""
+        fresh = not holder.is_ahead
+        self._control[:] = steps, fresh, fresh
+        run_on_threads(self._step, self._address, threads)
+        if fresh:
+            holder.begin(_bindings)
 
     # --- results -------------------------------------------------------------------------------------------------
 
