@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from lamina.core.memory import aligned_empty, is_misplaced
 
 PROGRAM = """
 import resource
@@ -23,3 +26,19 @@ print(faults(50) / 50)
 def test_updates_need_no_new_pages():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 20  # 360 where every temporary comes from the operating system
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (3,), (5, 7), (100, 100)])
+@pytest.mark.parametrize("alignment", [64, 4096])
+def test_aligned_arrays_begin_where_they_should(shape, alignment):
+    array = aligned_empty(shape, np.dtype(np.float32), alignment)
+    assert array.shape == shape and array.dtype == np.float32
+    assert array.size == 0 or array.ctypes.data % alignment == 0
+    assert array.flags.c_contiguous and array.flags.writeable
+
+
+def test_large_arrays_inside_a_line_are_misplaced():
+    memory = aligned_empty((2000,), np.dtype(np.float32))
+    assert not is_misplaced(memory)
+    assert is_misplaced(memory[4:])
+    assert not is_misplaced(memory[4:100])  # so small that it doesn't matter

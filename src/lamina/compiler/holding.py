@@ -5,16 +5,13 @@ See `hold_transposed` for which arrays these are, and docs/adr/held-transposed.m
 
 from __future__ import annotations
 
-import sys
-import sysconfig
 import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from lamina.compiler.forking import HOLDING
+from lamina.compiler.ownership import is_alone
 from lamina.core.array import Array
 from lamina.nd.ndarray import NDArray
 
@@ -56,7 +53,7 @@ class Holder:
         these are harmless, since a step asks the array first.
         """
         arrays = [array for reference in self._references if (array := reference()) is not None]
-        if self._refusals % _RETRY_AFTER == 0 and _are_alone(arrays, bindings()):
+        if self._refusals % _RETRY_AFTER == 0 and _all_alone(arrays, bindings()):
             self._hold(arrays)
         else:
             self._refusals += 1
@@ -83,23 +80,5 @@ class Holder:
             self._buffers = []
 
 
-def _are_alone(arrays: Sequence[Array], known: Counter[int]) -> bool:
-    """Whether each array is the only way to its memory, but for `known` references to its buffer."""
-    return _COUNTS_REFERENCES and all(_is_alone(array, known) for array in arrays)
-
-
-_COUNTS_REFERENCES = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
-_ALONE = 2  # what `getrefcount` says of an attribute's value that nothing else refers to: it counts its own argument
-
-
-def _is_alone(array: Array, known: Counter[int]) -> bool:
-    if type(array) is not NDArray:
-        return False
-    data: Any = (
-        array  # so that `_data` has NumPy's attributes; a name for the buffer would be a reference to it
-    )
-    if sys.getrefcount(data._data) - known[id(data._data)] != _ALONE:
-        return False
-    if data._data.base is None:
-        return True
-    return isinstance(data._data.base, np.ndarray) and sys.getrefcount(data._data.base) == _ALONE
+def _all_alone(arrays: Sequence[Array], known: Counter[int]) -> bool:
+    return all(is_alone(array, known) for array in arrays)

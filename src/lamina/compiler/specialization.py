@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import threading
 import time
@@ -19,11 +20,13 @@ from lamina.compiler.arguments import Overlap, sequence_like
 from lamina.compiler.capture import Captured, Result, Returned
 from lamina.compiler.guards import Guards
 from lamina.compiler.holding import HOLDING, Holder
+from lamina.compiler.ownership import move_to_line
 from lamina.compiler.program import Program
 from lamina.compiler.run import get_num_threads
 from lamina.compiler.run import run as run_on_threads
 from lamina.compiler.unrolled import Names, function_of
 from lamina.core.array import Array, StaleGradient
+from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.errors import TraceError
 from lamina.nd.ndarray import NDArray
 
@@ -71,11 +74,11 @@ class Specialization:
         self._address = ctypes.addressof(self._table)
         self._control = (ctypes.c_int64 * 3)(0, True, True)
         self._table[0] = ctypes.addressof(self._control)
-        self._arena = _aligned(program.plan.arena_bytes)
+        self._arena = _pages(program.plan.arena_bytes)
         self._table[program.layout.arena] = self._arena.ctypes.data
         self._step, self._is_small = program.step, program.is_small
         self._result_types = [
-            (entry, node.shape, node.dtype)
+            (entry, node.shape, node.dtype, aligned_empty if node.nbytes >= LARGE_BYTES else np.empty)
             for entry, node in enumerate(program.graph.results, program.layout.first_result)
         ]
         self._scratch = np.empty(0, np.uint8)
@@ -145,8 +148,8 @@ class Specialization:
             self._bind([x for x in watched.slots if self._arrays[x]._data is not self._bound[x]])
         packed = self._pack(values) if values else None
         results: list[np.ndarray] = []
-        for entry, shape, dtype in self._result_types:
-            result = np.empty(lead + shape, dtype)
+        for entry, shape, dtype, allocate in self._result_types:
+            result = allocate(lead + shape, dtype)
             table[entry] = address_of(result)
             results.append(result)
         threads = 1 if self._is_small else get_num_threads()
@@ -178,11 +181,8 @@ class Specialization:
             raise
 
     def _bind_one(self, slot: int, array: Array) -> None:
+        self._prepare(slot, array)
         buffer = array._data
-        if isinstance(buffer, StaleGradient):
-            if slot not in self.captured.written:
-                buffer.__array__()  # raises
-            buffer = array._data = np.empty(array.shape, array.dtype)
         assert isinstance(buffer, np.ndarray)
         expected = self.program.graph.inputs[slot]
         assert (buffer.shape, buffer.dtype) == expected, "the key of a call says its types"
@@ -190,6 +190,17 @@ class Specialization:
             raise Overlap("an array is not contiguous in memory")
         self._bound[slot] = buffer
         self._table[2 + slot] = address_of(buffer)
+
+    def _prepare(self, slot: int, array: Array) -> None:
+        """Give a gradient a buffer again that an earlier step left without, and what is written a good place."""
+        is_written = slot in self.captured.written
+        if isinstance(array._data, StaleGradient):
+            if not is_written:
+                array._data.__array__()  # raises
+            array._data = aligned_empty(array.shape, np.dtype(array.dtype))
+        elif is_written:
+            with HOLDING:
+                move_to_line(array, _bindings)
 
     def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""
@@ -218,7 +229,7 @@ class Specialization:
         return packed
 
     def _make_scratch(self, threads: int) -> None:
-        self._scratch = _aligned(self.program.scratch_bytes * threads)
+        self._scratch = _pages(self.program.scratch_bytes * threads)
         self._table[self.program.layout.scratch] = self._scratch.ctypes.data
         self._scratch_threads = threads
 
@@ -283,8 +294,8 @@ class Specialization:
 
         program = self.program
         layout, plan = program.layout, program.plan
-        copies = [np.zeros(1) if b is None else np.array(b) for b in self._bound]
-        results = [np.empty(n.shape, n.dtype) for n in program.graph.results]
+        copies = [np.zeros(1) if b is None else _copy(b) for b in self._bound]
+        results = [aligned_empty(n.shape, n.dtype) for n in program.graph.results]
         numbers = np.zeros(max(len(program.graph.scalars), 1))
         entries = [0, numbers.ctypes.data, *(x.ctypes.data for x in [*copies, *results])]
         entries += [self._table[layout.arena] or 0, self._table[layout.scratch] or 0]
@@ -352,8 +363,12 @@ def _used_slots(program: Program) -> list[int]:
     return sorted(read | set(program.graph.writes))
 
 
-def _aligned(nbytes: int) -> np.ndarray:
-    """Uninitialized memory, aligned to a page."""
-    buffer = np.empty(nbytes + 4096, np.uint8)
-    start = -buffer.ctypes.data % 4096
-    return buffer[start : start + nbytes]
+def _pages(nbytes: int) -> np.ndarray:
+    """Memory of a step's own."""
+    return aligned_empty((nbytes,), np.dtype(np.uint8), mmap.PAGESIZE)
+
+
+def _copy(buffer: np.ndarray) -> np.ndarray:
+    copy = aligned_empty(buffer.shape, buffer.dtype)
+    copy[...] = buffer
+    return copy

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["LINE_BYTES", "whole_lines"]
+from lamina.core.memory import LINE_BYTES
 
-LINE_BYTES = 64
-"""On all x86-64 processors and nearly all ARM ones; where lines are longer, nothing but speed is lost."""
+__all__ = ["LINE_BYTES", "whole_lines"]
 
 
 def whole_lines(nbytes: int) -> int:
