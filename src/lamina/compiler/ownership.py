@@ -39,8 +39,8 @@ def move_to_line(array: Array, bindings: Callable[[], Counter[int]]) -> None:
 
     `bindings` counts the references that compiled steps keep (see `is_alone`).
 
-    NumPy's large arrays begin 16 bytes into a line. Threads that write neighbouring columns of a matrix then have a line
-    of every row in common, and each waits for it to come from the other's core.
+    NumPy's large arrays begin 16 bytes into a line. Threads that write neighbouring columns of a matrix then have a
+    line of every row in common, and each waits for it to come from the other's core.
     """
     data: Any = array
     if not is_misplaced(data._data) or not is_alone(array, known := bindings()):

@@ -206,3 +206,39 @@ def test_mixed_dtypes_and_foreign_dtypes_are_errors():
             b.div(b.const(1), b.const(2))
     with pytest.raises(TypeError, match="complex64"):
         type_name(np.dtype("complex64"))
+
+
+DIVISORS = [
+    *(255.0, -255.0, 127.5, 3.0, -7.0, 10.0, 65535.0),
+    *(2.0 - 2.0**-23, 1 + 2.0**-23, 1 - 2.0**-24, 2.0**-60, -(2.0**60)),
+    *np.random.default_rng(0).uniform(0.5, 300, 12).tolist(),
+]
+
+
+@pytest.mark.parametrize("result", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "bool"])
+def test_short_integers_divided_by_a_constant(elementwise, dtype, result):
+    """The same bits as a division, for every integer that there is."""
+    dtype, result = np.dtype(dtype), np.dtype(result)
+    if dtype.kind == "b":
+        x = np.array([False, True])
+    else:
+        x = np.arange(np.iinfo(dtype).min, int(np.iinfo(dtype).max) + 1, dtype=dtype)
+    for divisor in DIVISORS:
+        divided = elementwise(
+            lambda b, x, divisor=divisor: b.div(b.cast(x, result), divisor), x, lanes=8, result=result
+        )
+        assert_same(divided, x.astype(result) / result.type(divisor))
+
+
+def test_other_divisions_stay_divisions():
+    def text(emit) -> str:
+        module = Module()
+        with module.function("step", {"x": FLOAT32, "i": np.dtype(np.uint8), "n": np.dtype(np.int64)}) as b:
+            emit(b, b.argument("x"), b.argument("i"), b.argument("n"))
+        return module.ir()
+
+    assert "fdiv" in text(lambda b, x, _i, _n: b.div(x, 255.0))
+    assert "fdiv" in text(lambda b, _x, _i, n: b.div(b.cast(n, FLOAT32), 255.0))
+    for divisor in (0.0, np.inf, np.nan, 1e30, 1e-30):
+        assert "fdiv" in text(lambda b, _x, i, _n, divisor=divisor: b.div(b.cast(i, FLOAT32), divisor))
