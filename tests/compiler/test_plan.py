@@ -125,6 +125,21 @@ def test_no_summed_axis_is_split() -> None:
     assert p.partitions
 
 
+def test_an_optimizers_state_is_shared_by_rows() -> None:
+    W, mean, x, g = nd.zeros((256, 128)), nd.zeros((256, 128)), nd.ones((64, 256)), nd.ones((64, 128))
+
+    def plain(w: Any, x: Any, g: Any) -> None:
+        w[:] = w - nd.dot(x.T, g)
+
+    def with_momentum(w: Any, m: Any, x: Any, g: Any) -> None:
+        m[:] = 0.9 * m + nd.dot(x.T, g)
+        w[:] = w - m
+
+    (alone,) = planned(plain, W, x, g).partitions.values()
+    (both,) = planned(with_momentum, W, mean, x, g).partitions.values()
+    assert (alone.kind, both.kind) == ("columns", "rows")
+
+
 def test_threads_wait_only_where_they_must() -> None:
     def same_rows(x: Any) -> Any:
         y = nd.softmax(x, axis=1)

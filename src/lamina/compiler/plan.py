@@ -73,7 +73,7 @@ def plan(graph: Graph, kernels: list[Kernel], product_steps: Callable[[Kernel], 
     ordered = ordering.run()
     places = ordering.places
     arena_bytes = _allocate(ordered, places, ordering.reads)
-    partitions = {k: _partition(k, product_steps) for k in ordered}
+    partitions = {k: _partition(k, product_steps, _updates(k, places)) for k in ordered}
     held: dict[int, int] = {}
     for slot in sorted(graph.transposed):
         held[slot] = arena_bytes
@@ -288,10 +288,20 @@ _NARROW = 128
 _TALL = 4
 
 
-def _partition(kernel: Kernel, product_steps: Callable[[Kernel], tuple[int, int]]) -> Partition:
+def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
+    """How many arrays of the kernel's shape it updates in place: of an optimizer the weight, means, squares."""
+    return sum(
+        node.shape == kernel.domain and any(place.kind == "input" for place in places[node])
+        for node in kernel.stores
+    )
+
+
+def _partition(kernel: Kernel, product_steps: Callable[[Kernel], tuple[int, int]], updates: int) -> Partition:
     """Products by columns, so that each thread keeps its part of the weights in its cache; the rest by rows.
 
-    Tall products, of very many samples, go by rows, too: by columns, each thread would pack all of them.
+    Tall products, of very many samples, go by rows, too: by columns, each thread would pack all of them. And so do
+    products that update an optimizer's state beside the weight, which nothing else reads: where threads' parts of each
+    row alternate in memory, the processor fetches ahead into the other one's part, and takes it away.
     """
     if kernel.kind == "scatter":
         return Partition("serial")
@@ -302,7 +312,9 @@ def _partition(kernel: Kernel, product_steps: Callable[[Kernel], tuple[int, int]
         if len(kernel.domain) != 2:
             return Partition("rows", kernel.domain[0], 1)
         row_step, column_step = product_steps(kernel)
-        if kernel.domain[1] >= _NARROW and kernel.domain[0] < _TALL * kernel.domain[1]:
+        is_tall = kernel.domain[0] >= _TALL * kernel.domain[1]
+        has_state = updates > 1 and kernel.domain[0] >= _NARROW
+        if kernel.domain[1] >= _NARROW and not is_tall and not has_state:
             return Partition("columns", kernel.domain[1], column_step)
         return Partition("rows", kernel.domain[0], row_step)
     if kernel.kind == "map":
