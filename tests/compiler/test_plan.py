@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 from graphs import capture
 
 from lamina import nd
+from lamina.compiler.codegen.machine import compiling_for, host_machine
 from lamina.compiler.emit.products import product_steps
 from lamina.compiler.fuse import fuse
 from lamina.compiler.graph import Input
@@ -135,9 +137,11 @@ def test_an_optimizers_state_is_shared_by_rows() -> None:
         m[:] = 0.9 * m + nd.dot(x.T, g)
         w[:] = w - m
 
-    (alone,) = planned(plain, W, x, g).partitions.values()
-    (both,) = planned(with_momentum, W, mean, x, g).partitions.values()
-    assert (alone.kind, both.kind) == ("columns", "rows")
+    for has_unit, expected in ((False, "columns"), (True, "rows")):
+        with compiling_for(dataclasses.replace(host_machine(), has_matrix_unit=has_unit)):
+            (alone,) = planned(plain, W, x, g).partitions.values()
+            (both,) = planned(with_momentum, W, mean, x, g).partitions.values()
+        assert (alone.kind, both.kind) == (expected, "rows")
 
 
 def test_threads_wait_only_where_they_must() -> None:

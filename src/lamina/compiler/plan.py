@@ -11,7 +11,7 @@ from lamina.compiler.graph import Graph, Input, Node, Scalar
 from lamina.core.lowering import ArgReduction, Contraction, Elementwise, Reduction, Reshape
 from lamina.core.primitive import REGISTRY
 
-__all__ = ["Partition", "Place", "Plan", "plan", "separate_roots"]
+__all__ = ["Partition", "Place", "Plan", "ProductSteps", "plan", "separate_roots"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ class Partition:
     kind: str
     extent: int = 0
     step: int = 1
+
+
+@dataclass(frozen=True)
+class ProductSteps:
+    """In multiples of how many rows and columns threads may share a product.
+
+    `packs_rows`: whoever computes some columns first packs all rows of the left operand.
+    """
+
+    rows: int
+    columns: int
+    packs_rows: bool
 
 
 @dataclass
@@ -64,10 +76,10 @@ def separate_roots(graph: Graph) -> Graph:
     return replace(graph, results=[own(node) for node in graph.results], writes=writes)
 
 
-def plan(graph: Graph, kernels: list[Kernel], product_steps: Callable[[Kernel], tuple[int, int]]) -> Plan:
+def plan(graph: Graph, kernels: list[Kernel], product_steps: Callable[[Kernel], ProductSteps]) -> Plan:
     """Order, places and barriers for the kernels of a graph whose roots are separate.
 
-    `product_steps` says in multiples of how many rows and columns a product may be split.
+    `product_steps` says how products may be split.
     """
     ordering = _Ordering(graph, kernels)
     ordered = ordering.run()
@@ -296,13 +308,8 @@ def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
     )
 
 
-def _partition(kernel: Kernel, product_steps: Callable[[Kernel], tuple[int, int]], updates: int) -> Partition:
-    """Products by columns, so that each thread keeps its part of the weights in its cache; the rest by rows.
-
-    Tall products, of very many samples, go by rows, too: by columns, each thread would pack all of them. And so do
-    products that update an optimizer's state beside the weight, which nothing else reads: where threads' parts of each
-    row alternate in memory, the processor fetches ahead into the other one's part, and takes it away.
-    """
+def _partition(kernel: Kernel, product_steps: Callable[[Kernel], ProductSteps], updates: int) -> Partition:
+    """Products as `_product_partition` says; the rest by rows, if it can."""
     if kernel.kind == "scatter":
         return Partition("serial")
     if kernel.kind == "fill":
@@ -311,12 +318,7 @@ def _partition(kernel: Kernel, product_steps: Callable[[Kernel], tuple[int, int]
     if kernel.kind == "product":
         if len(kernel.domain) != 2:
             return Partition("rows", kernel.domain[0], 1)
-        row_step, column_step = product_steps(kernel)
-        is_tall = kernel.domain[0] >= _TALL * kernel.domain[1]
-        has_state = updates > 1 and kernel.domain[0] >= _NARROW
-        if kernel.domain[1] >= _NARROW and not is_tall and not has_state:
-            return Partition("columns", kernel.domain[1], column_step)
-        return Partition("rows", kernel.domain[0], row_step)
+        return _product_partition(kernel, product_steps(kernel), updates)
     if kernel.kind == "map":
         return _widest(kernel.domain)
     kept = kernel.kept
@@ -326,6 +328,22 @@ def _partition(kernel: Kernel, product_steps: Callable[[Kernel], tuple[int, int]
         return Partition("rows", kept[0], _ROW_STEP) if 0 not in kernel.reduced else Partition("serial")
     last_is_kept = len(kernel.domain) - 1 not in kernel.reduced
     return Partition("columns", kept[-1], _COLUMN_STEP) if last_is_kept else Partition("serial")
+
+
+def _product_partition(kernel: Kernel, steps: ProductSteps, updates: int) -> Partition:
+    """By columns, so that each thread keeps its part of the weights in its cache, except for
+
+    * tall products, of very many samples: by columns, each thread would pack all of them;
+    * products that update an optimizer's state beside the weight, which nothing else reads: where threads' parts of
+      each row alternate in memory, the processor fetches ahead into the other one's part, and takes it away. Where
+      threads would pack the same rows besides, this is true of the weight alone.
+    """
+    rows, columns = kernel.domain
+    is_tall = rows >= _TALL * columns
+    has_state = updates >= (1 if steps.packs_rows else 2) and rows >= _NARROW
+    if columns >= _NARROW and not is_tall and not has_state:
+        return Partition("columns", columns, steps.columns)
+    return Partition("rows", rows, steps.rows)
 
 
 def _widest(domain: tuple[int, ...]) -> Partition:

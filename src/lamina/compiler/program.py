@@ -17,6 +17,7 @@ from lamina.compiler.hold_transposed import hold_transposed
 from lamina.compiler.layout_products import lay_out_products
 from lamina.compiler.plan import Plan, plan, separate_roots
 from lamina.compiler.recompute import recompute
+from lamina.compiler.scale_products import scale_products
 from lamina.compiler.simplify import simplify
 from lamina.core.lowering import ArgReduction, Contraction, Reduction, Scatter
 from lamina.core.primitive import REGISTRY
@@ -65,7 +66,13 @@ def build(captured: Graph, rows: dict[int, int]) -> Program:
     return _generate(graph, planned, rows, start)
 
 
-_PASSES: tuple[Callable[[Graph], Graph], ...] = (simplify, hold_transposed, lay_out_products, separate_roots)
+_PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    simplify,
+    scale_products,
+    hold_transposed,
+    lay_out_products,
+    separate_roots,
+)
 
 
 def _generate(graph: Graph, planned: Plan, rows: dict[int, int], start: float) -> Program:

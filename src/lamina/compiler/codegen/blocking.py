@@ -26,7 +26,7 @@ from lamina.compiler.codegen.packing import pack_panel, pack_tile
 from lamina.compiler.codegen.tiles import TileShape, vector_widths
 from lamina.compiler.codegen.values import DType, Pointer, Value
 
-__all__ = ["BlockedProduct", "Blocking", "choose_blocking"]
+__all__ = ["BlockedProduct", "Blocking", "choose_blocking", "even_part"]
 
 _INNER_BYTES = 2048  # of a row of A's block; up to twice as many stay whole, so that no sums wait
 _RIGHT_BLOCK_BYTES = 2 << 20
@@ -73,20 +73,20 @@ def choose_blocking(
     if (left_fits and right_fits) or rows < _FEWEST_ROW_TILES * tile.rows:
         return None
     most = _INNER_BYTES // itemsize
-    depth = inner if inner <= 2 * most else _even_part(inner, most, machine.lanes(dtype))
+    depth = inner if inner <= 2 * most else even_part(inner, most, machine.lanes(dtype))
     width = tile.vectors * machine.lanes(dtype)
-    block_rows = _even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
+    block_rows = even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
     return Blocking(
         rows=block_rows,
         inner=depth,
-        columns=_even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width),
-        outer_rows=_even_part(rows, _OUTER_ROWS, block_rows),
+        columns=even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width),
+        outer_rows=even_part(rows, _OUTER_ROWS, block_rows),
         itemsize=itemsize,
         keeps_sums=depth < inner,
     )
 
 
-def _even_part(extent: int, most: int, step: int) -> int:
+def even_part(extent: int, most: int, step: int) -> int:
     """The smallest multiple of `step` that covers `extent` in as few parts as parts of at most `most` do."""
     parts = max(1, -(-extent // max(most, step)))
     return -(-extent // (parts * step)) * step

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from lamina.compiler.codegen.bfloat16 import PARTS
 from lamina.compiler.codegen.blocking import BlockedProduct, Blocking, choose_blocking
 from lamina.compiler.codegen.builder import Builder
 from lamina.compiler.codegen.cover import Range, cover
@@ -25,11 +26,13 @@ from lamina.compiler.codegen.microkernel import (
 )
 from lamina.compiler.codegen.packing import pack_panel
 from lamina.compiler.codegen.tiles import TileShape, choose_tile, vector_widths
-from lamina.compiler.codegen.values import DType, Pointer, Value
+from lamina.compiler.codegen.unit_product import BLOCK, UnitBlocking, UnitProduct, choose_unit_blocking
+from lamina.compiler.codegen.values import FLOAT32, DType, Pointer, Value
 from lamina.compiler.codegen.zero_columns import ColumnOrder, all_finite, order_bytes, order_columns
 
 __all__ = ["Contraction"]
 
+_UNIT_TILE = TileShape(8, 2)
 _PACK_ROW_TILES = 8
 """So many tiles read a panel of B that a copy pays: its rows are neighbours, and begin where cache lines do.
 
@@ -49,7 +52,10 @@ class Contraction:
 
     `skips_zeros` asks to look for columns of A, as it lies in memory, that are zero throughout, and not to multiply by
     them: they are terms of the sums, or rows of the result where A lies transposed. Only done where the operands are
-    not cut into blocks. The result is the same in every bit.
+    not cut into blocks. The result is the same in every bit, unless there is a matrix unit (see `unit_product`).
+
+    `left_is_short` says that A's elements are whole numbers of at most 8 bits, which a matrix unit multiplies as they
+    are.
 
     Threads share the work by rows or columns in multiples of `row_step` or `column_step`
     (`b.split(rows, row_step)`), each with `scratch_bytes` of memory of its own, aligned to 64 bytes.
@@ -65,18 +71,33 @@ class Contraction:
     long_epilogue: bool = False
     skips_zeros: bool = False
     by_columns: bool = False
+    left_is_short: bool = False
 
     @property
     def tile(self) -> TileShape:
+        if self.unit_blocking is not None:  # threads share the work in blocks of the matrix unit
+            return _UNIT_TILE
         return choose_tile(self.machine, self.dtype, max(self.rows, 1), max(self.columns, 1))
 
     @property
     def row_step(self) -> int:
-        return self.tile.rows
+        return self.tile.rows if self.unit_blocking is None else BLOCK
 
     @property
     def column_step(self) -> int:
+        return self._panel_width if self.unit_blocking is None else BLOCK
+
+    @property
+    def _panel_width(self) -> int:
         return self.tile.vectors * self.machine.lanes(self.dtype)
+
+    @property
+    def unit_blocking(self) -> UnitBlocking | None:
+        """How the product is computed on a matrix unit; None where it isn't."""
+        if self.dtype != FLOAT32:
+            return None
+        parts = 1 if self.left_is_short else PARTS
+        return choose_unit_blocking(self.machine, self.rows, self.inner, self.columns, parts)
 
     @property
     def blocking(self) -> Blocking | None:
@@ -86,9 +107,12 @@ class Contraction:
     @property
     def scratch_bytes(self) -> int:
         """Memory that each thread needs while it computes its share."""
+        if self.unit_blocking is not None and not self.skips_zeros:
+            return self.unit_blocking.scratch_bytes
         if self.blocking is not None:
             return self.blocking.scratch_bytes
-        return self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
+        direct = self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
+        return direct if self.unit_blocking is None else max(direct, self.unit_blocking.scratch_bytes)
 
     @property
     def panel_bytes(self) -> int:
@@ -148,7 +172,9 @@ class Contraction:
             scratch,
             tuple(reads),
         )
-        if self.blocking is None:
+        if self.unit_blocking is not None:
+            product.emit_with_unit(self.unit_blocking)
+        elif self.blocking is None:
             product.emit_direct()
         else:
             product.emit_blocked(self.blocking)
@@ -169,6 +195,38 @@ class _Product:
     reads: tuple[Pointer, ...]
     terms: ColumnOrder | None = None
     row_order: ColumnOrder | None = None
+
+    def emit_with_unit(self, blocking: UnitBlocking) -> None:
+        """On the matrix unit; or on the vector unit, which can skip zero columns, where these are more than half.
+
+        All of A decides, whatever part of the result this thread computes.
+        """
+        b, shape = self.b, self.shape
+        if not shape.skips_zeros:
+            self._emit_on_unit(blocking)
+            return
+        extent = shape.inner if shape.left_is_transposed else shape.rows
+        order = self._order((b.const(0), b.const(extent)), (b.const(0), b.const(shape.left_columns)))
+        is_sparse = b.less(order.first_unused * 2, shape.left_columns)
+        b.if_else(is_sparse, self.emit_direct, lambda: self._emit_on_unit(blocking))
+
+    def _emit_on_unit(self, blocking: UnitBlocking) -> None:
+        shape = self.shape
+        assert self.scratch is not None
+        product = UnitProduct(
+            b=self.b,
+            blocking=blocking,
+            rows=shape.rows,
+            inner=shape.inner,
+            columns=shape.columns,
+            left=LeftTile(self.left, *shape.left_strides),
+            right=RightPanel(self.right, shape.right_stride),
+            scratch=self.scratch,
+            epilogue=self.epilogue,
+            fetch=self._fetch_row,
+            by_columns=shape.by_columns,
+        )
+        product.emit(self.rows, self.columns)
 
     def emit_blocked(self, blocking: Blocking) -> None:
         b, shape = self.b, self.shape
@@ -245,14 +303,17 @@ class _Product:
 
     def _fetch(self, first: Value, height: int, column: Value, width: int) -> None:
         """Ask for what the epilogue of a tile will read, so that it is there when the sums are."""
-        b, shape, order = self.b, self.shape, self.row_order
-        line = LINE_BYTES // shape.dtype.itemsize
+        order = self.row_order
         for r in range(height if self.reads else 0):
-            row = first + r if order is None else order.at(b, first + r)
-            for pointer in self.reads:
-                start = b.offset(pointer, row * shape.columns + column, shape.dtype)
-                for last in range(min(line, width) - 1, width, line):
-                    b.prefetch(b.offset(start, last, shape.dtype))
+            self._fetch_row(first + r if order is None else order.at(self.b, first + r), column, width)
+
+    def _fetch_row(self, row: Value, column: Value, width: int) -> None:
+        b, shape = self.b, self.shape
+        line = LINE_BYTES // shape.dtype.itemsize
+        for pointer in self.reads:
+            start = b.offset(pointer, row * shape.columns + column, shape.dtype)
+            for last in range(min(line, width) - 1, width, line):
+                b.prefetch(b.offset(start, last, shape.dtype))
 
     def _at_rows(self, order: ColumnOrder) -> Epilogue:
         """The epilogue, told the row that is at a position of the order."""

@@ -34,6 +34,7 @@ class Machine:
     l2_bytes: int
     l3_bytes: int
     triple: str = ""  # LLVM's name of the whole platform; empty: this process's
+    has_matrix_unit: bool = False  # AMX, with bfloat16 operands
 
     def lanes(self, dtype: DType) -> int:
         """How many elements of a dtype a vector register holds."""
@@ -87,6 +88,7 @@ def host_machine() -> Machine:
         l1_bytes=_cache_bytes(1, _DEFAULT_L1),
         l2_bytes=_cache_bytes(2, _DEFAULT_L2),
         l3_bytes=_cache_bytes(3, _DEFAULT_L3),
+        has_matrix_unit=_has_matrix_unit(features) and bits == 512,
     )
 
 
@@ -97,6 +99,12 @@ def _vector_unit(architecture: str, features: dict[str, bool]) -> tuple[int, int
             return 512, 32
         return (256, 16) if features.get("avx2") and features.get("fma") else (128, 16)
     return 128, 32
+
+
+def _has_matrix_unit(features: dict[str, bool]) -> bool:
+    from lamina.compiler.codegen.matrix_unit import is_permitted
+
+    return bool(features.get("amx-tile") and features.get("amx-bf16")) and is_permitted()
 
 
 def _cache_bytes(level: int, default: int) -> int:

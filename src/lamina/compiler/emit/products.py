@@ -10,6 +10,8 @@ from lamina.compiler.fuse import Kernel, is_expensive
 from lamina.compiler.graph import Node
 from lamina.compiler.index import Axis
 from lamina.compiler.layout_products import is_swapped
+from lamina.compiler.plan import ProductSteps
+from lamina.compiler.scale_products import is_short
 
 __all__ = [
     "contraction_of",
@@ -36,13 +38,29 @@ def contraction_of(kernel: Kernel) -> Contraction:
     if is_swapped(anchor):
         inner = right.shape[-1]
         return Contraction(
-            columns, inner, rows, anchor.dtype, (inner, 1), rows, long_epilogue=is_long, by_columns=True
+            columns,
+            inner,
+            rows,
+            anchor.dtype,
+            (inner, 1),
+            rows,
+            long_epilogue=is_long,
+            by_columns=True,
+            left_is_short=is_short(right),
         )
     inner = right.shape[-2]
     strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
     skips_zeros = kernel.reads_data and len(anchor.shape) == 2 and columns >= _FEWEST_COLUMNS
     return Contraction(
-        rows, inner, columns, anchor.dtype, strides, columns, long_epilogue=is_long, skips_zeros=skips_zeros
+        rows,
+        inner,
+        columns,
+        anchor.dtype,
+        strides,
+        columns,
+        long_epilogue=is_long,
+        skips_zeros=skips_zeros,
+        left_is_short=is_short(left),
     )
 
 
@@ -51,11 +69,12 @@ def _epilogue_length(kernel: Kernel) -> int:
     return sum(_EXPENSIVE if is_expensive(node) else 1 for node in kernel.members)
 
 
-def product_steps(kernel: Kernel) -> tuple[int, int]:
-    """In multiples of how many rows and columns threads may share a product."""
+def product_steps(kernel: Kernel) -> ProductSteps:
+    """How threads may share a product."""
     shape = contraction_of(kernel)
-    swapped = kernel.anchor is not None and is_swapped(kernel.anchor)
-    return (shape.column_step, shape.row_step) if swapped else (shape.row_step, shape.column_step)
+    if kernel.anchor is not None and is_swapped(kernel.anchor):
+        return ProductSteps(shape.column_step, shape.row_step, packs_rows=False)
+    return ProductSteps(shape.row_step, shape.column_step, packs_rows=shape.unit_blocking is not None)
 
 
 def emit_product(scope: Scope) -> None:

@@ -1,0 +1,58 @@
+"""A matrix unit in plain vector code: what the unit's instructions do, on any processor."""
+
+from __future__ import annotations
+
+from lamina.compiler.codegen import FLOAT32, Builder, Pointer, Value
+from lamina.compiler.codegen.bfloat16 import BITS
+from lamina.compiler.codegen.values import Operand
+
+__all__ = ["EmulatedUnit"]
+
+ROWS = 16
+
+
+class EmulatedUnit:
+    """The interface of `lamina.compiler.codegen.matrix_unit.MatrixUnit`; tiles are memory on the stack."""
+
+    def __init__(self, b: Builder) -> None:
+        self.b = b
+        self.tiles = b.alloca(BITS, 8 * ROWS * 16)
+
+    def begin(self) -> None: ...
+
+    def end(self) -> None: ...
+
+    def zero(self, tile: int) -> None:
+        with self.b.loop(0, ROWS) as row:
+            self.b.store(self._row(tile, row), self.b.const(0, BITS, 16))
+
+    def load(self, tile: int, pointer: Pointer, stride: Operand = 64) -> None:
+        with self.b.loop(0, ROWS) as row:
+            self.b.store(self._row(tile, row), self.b.load(self._at(pointer, row, stride), BITS, 0, 16))
+
+    def store(self, tile: int, pointer: Pointer, stride: Operand = 64) -> None:
+        with self.b.loop(0, ROWS) as row:
+            self.b.store(self._at(pointer, row, stride), self.b.load(self._row(tile, row), BITS, 0, 16))
+
+    def multiply_add(self, sums: int, left: int, right: int) -> None:
+        b = self.b
+        with b.loop(0, ROWS) as row, b.loop(0, 16) as pair:
+            factors = b.load(self._row(left, row), BITS, pair)
+            terms = b.load(self._row(right, pair), BITS, 0, 16)
+            total = b.load(self._row(sums, row), FLOAT32, 0, 16)
+            for part in (self._even, self._odd):
+                total = b.multiply_add(b.splat(part(factors), 16), part(terms), total)
+            b.store(self._row(sums, row), total)
+
+    def _even(self, x: Value) -> Value:
+        return self.b.bitcast(self.b.shift_left(x, 16), FLOAT32)
+
+    def _odd(self, x: Value) -> Value:
+        return self.b.bitcast(self.b.bit_and(x, 0xFFFF0000), FLOAT32)
+
+    def _row(self, tile: int, row: Value) -> Pointer:
+        return self.b.offset(self.tiles, (row + tile * ROWS) * 16, BITS)
+
+    def _at(self, pointer: Pointer, row: Value, stride: Operand) -> Pointer:
+        assert isinstance(stride, int)
+        return self.b.offset(pointer, row * (stride // 4), BITS)
