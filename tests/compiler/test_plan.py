@@ -128,7 +128,7 @@ def test_no_summed_axis_is_split() -> None:
 
 
 def test_an_optimizers_state_is_shared_by_rows() -> None:
-    W, mean, x, g = nd.zeros((256, 128)), nd.zeros((256, 128)), nd.ones((64, 256)), nd.ones((64, 128))
+    W, mean, x, g = nd.zeros((256, 128)), nd.zeros((256, 128)), nd.ones((256, 256)), nd.ones((256, 128))
 
     def plain(w: Any, x: Any, g: Any) -> None:
         w[:] = w - nd.dot(x.T, g)

@@ -33,6 +33,8 @@ from lamina.compiler.codegen.zero_columns import ColumnOrder, all_finite, order_
 __all__ = ["Contraction"]
 
 _UNIT_TILE = TileShape(8, 2)
+_FEWEST_DENSE_ROWS = 256
+"""In a batch of fewer rows so many columns may be zero that the vector unit, which skips them, is as fast."""
 _PACK_ROW_TILES = 8
 """So many tiles read a panel of B that a copy pays: its rows are neighbours, and begin where cache lines do.
 
@@ -96,6 +98,8 @@ class Contraction:
         """How the product is computed on a matrix unit; None where it isn't."""
         if self.dtype != FLOAT32:
             return None
+        if self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS:
+            return None
         parts = 1 if self.left_is_short else PARTS
         return choose_unit_blocking(self.machine, self.rows, self.inner, self.columns, parts)
 
@@ -107,7 +111,7 @@ class Contraction:
     @property
     def scratch_bytes(self) -> int:
         """Memory that each thread needs while it computes its share."""
-        if self.unit_blocking is not None and not self.skips_zeros:
+        if self.unit_blocking is not None and (not self.skips_zeros or self.left_is_short):
             return self.unit_blocking.scratch_bytes
         if self.blocking is not None:
             return self.blocking.scratch_bytes
@@ -123,6 +127,11 @@ class Contraction:
     def left_is_transposed(self) -> bool:
         """Whether the columns of A, as it lies in memory, are rows of the result, and not terms of the sums."""
         return self.left_strides[0] == 1 and self.left_strides[1] != 1
+
+    @property
+    def left_rows(self) -> int:
+        """The rows of A as it lies in memory."""
+        return self.inner if self.left_is_transposed else self.rows
 
     @property
     def left_columns(self) -> int:
@@ -202,11 +211,10 @@ class _Product:
         All of A decides, whatever part of the result this thread computes.
         """
         b, shape = self.b, self.shape
-        if not shape.skips_zeros:
+        if not shape.skips_zeros or shape.left_is_short:
             self._emit_on_unit(blocking)
             return
-        extent = shape.inner if shape.left_is_transposed else shape.rows
-        order = self._order((b.const(0), b.const(extent)), (b.const(0), b.const(shape.left_columns)))
+        order = self._order((b.const(0), b.const(shape.left_rows)), (b.const(0), b.const(shape.left_columns)))
         is_sparse = b.less(order.first_unused * 2, shape.left_columns)
         b.if_else(is_sparse, self.emit_direct, lambda: self._emit_on_unit(blocking))
 

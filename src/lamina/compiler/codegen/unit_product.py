@@ -46,7 +46,8 @@ _MOST_ROWS = 512
 _SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize
 _SUM_TILES = 4
 _BYTE: DType = np.dtype(np.int8)
-_FEWEST_ROWS, _FEWEST_TERMS, _FEWEST_COLUMNS = 48, 24, 48  # below, packing costs more than it saves
+_LEAST_EXTENT = 128  # of rows, columns and terms: below, packing costs more than it saves
+_LEAST_SHORT_EXTENT = 48  # where there are half as many products of parts
 _LEAST_WORK = 1 << 20  # multiply-adds
 
 
@@ -106,7 +107,7 @@ def choose_unit_blocking(
     """How to compute a product on the matrix unit; None where there is none, or a vector unit is as fast."""
     if not machine.has_matrix_unit or rows * inner * columns < _LEAST_WORK:
         return None
-    if rows < _FEWEST_ROWS or inner < _FEWEST_TERMS or columns < _FEWEST_COLUMNS:
+    if min(rows, inner, columns) < (_LEAST_SHORT_EXTENT if left_parts == 1 else _LEAST_EXTENT):
         return None
     depth = even_part(inner, _DEEPEST, TILE_DEPTH)
     most = machine.l2_bytes // 2 // (depth * left_parts * 2)
