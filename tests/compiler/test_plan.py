@@ -10,7 +10,7 @@ from graphs import capture
 
 from lamina import nd
 from lamina.compiler.codegen.machine import compiling_for, host_machine
-from lamina.compiler.emit.products import product_steps
+from lamina.compiler.emit.products import computes_operand, product_steps
 from lamina.compiler.fuse import fuse
 from lamina.compiler.graph import Input
 from lamina.compiler.layout_products import lay_out_products
@@ -20,7 +20,7 @@ from lamina.compiler.simplify import simplify
 
 def planned(function: Any, *arrays: Any) -> Plan:
     graph = separate_roots(lay_out_products(simplify(capture(function, *arrays))))
-    return plan(graph, fuse(graph), product_steps)
+    return plan(graph, fuse(graph, computes_operand), product_steps)
 
 
 def written_inputs(p: Plan) -> list[int]:

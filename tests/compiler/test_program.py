@@ -13,7 +13,7 @@ from lamina.compiler.codegen import Module, jit
 from lamina.compiler.codegen.machine import Machine, compiling_for
 from lamina.compiler.codegen.runtime import RUNTIME_FUNCTIONS, runtime_ir
 from lamina.compiler.emit import Layout, emit_program
-from lamina.compiler.emit.products import product_steps
+from lamina.compiler.emit.products import computes_operand, product_steps
 from lamina.compiler.fuse import fuse
 from lamina.compiler.graph import Graph
 from lamina.compiler.plan import plan
@@ -68,7 +68,7 @@ def step_ir(captured: Graph) -> str:
     graph = captured
     for one_pass in _PASSES:
         graph = one_pass(graph)
-    planned = plan(graph, recompute(graph, fuse(graph)), product_steps)
+    planned = plan(graph, recompute(graph, fuse(graph, computes_operand)), product_steps)
     module = Module()
     emit_program(module, graph, planned, Layout.of(graph, {}, planned.held))
     return module.ir()

@@ -7,7 +7,7 @@ every reader, unless it must lie in memory; then it becomes a kernel of its own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from lamina.compiler.graph import Graph, Input, Node, topological, users_of
@@ -88,13 +88,22 @@ def is_alias(node: Node) -> bool:
     return isinstance(node.lowering, Reshape)
 
 
-def fuse(graph: Graph) -> list[Kernel]:
+ComputesOperand = Callable[[Node, Node], bool]
+"""Whether a product computes this operand itself, where it packs it, so that it need not lie in memory."""
+
+
+def _reads_operand(_product: Node, _operand: Node) -> bool:
+    return False
+
+
+def fuse(graph: Graph, computes_operand: ComputesOperand = _reads_operand) -> list[Kernel]:
     """The kernels of a graph, in an order in which each comes after all that it reads."""
-    return _Fusion(graph).kernels()
+    return _Fusion(graph, computes_operand).kernels()
 
 
 class _Fusion:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, computes_operand: ComputesOperand) -> None:
+        self.computes_operand = computes_operand
         self.nodes = graph.nodes()
         self.users = users_of(self.nodes)
         self.roots = set(graph.roots)
@@ -214,12 +223,15 @@ class _Fusion:
         users = self.users[node]
         if any(self._reads_memory(user, node) for user in users):
             return True
+        if all(isinstance(user.lowering, Contraction) for user in users):
+            return False
         return len(users) > 1 and _costs_more_than_memory(node)
 
     def _reads_memory(self, user: Node, node: Node) -> bool:
-        """Products read buffers; so does a reshape that is more than a matter of ones, and what reads through one."""
+        """Products read buffers, but for operands that they compute; so does a reshape that is more than a matter of
+        ones, and what reads through one."""
         if isinstance(user.lowering, Contraction):
-            return True
+            return not self.computes_operand(user, node)
         if is_alias(user):
             if not only_moves_ones(user):
                 return True

@@ -53,7 +53,7 @@ VERIFY = False
 
 def build(captured: Graph, rows: dict[int, int]) -> Program:
     """Compile a graph. `rows`: input slots of which each step takes the next so many bytes."""
-    from lamina.compiler.emit.products import product_steps
+    from lamina.compiler.emit.products import computes_operand, product_steps
 
     start = time.perf_counter()
     graph = captured
@@ -62,7 +62,7 @@ def build(captured: Graph, rows: dict[int, int]) -> Program:
         debug.show_graph(one_pass.__name__, graph)
         if VERIFY:
             graph.verify()
-    planned = plan(graph, recompute(graph, fuse(graph)), product_steps)
+    planned = plan(graph, recompute(graph, fuse(graph, computes_operand)), product_steps)
     return _generate(graph, planned, rows, start)
 
 

@@ -11,7 +11,7 @@ multiplies can tell (`UNSPLITTABLE`). Parts below 2⁻¹²⁶ count as zero, as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,12 +20,15 @@ from lamina.compiler.codegen.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROW
 from lamina.compiler.codegen.transpose import transpose_vectors
 from lamina.compiler.codegen.values import FLOAT32, DType, Pointer, Value
 
-__all__ = ["BITS", "PARTS", "UNSPLITTABLE", "TilePacker", "transpose_tiles"]
+__all__ = ["BITS", "PARTS", "UNSPLITTABLE", "Load", "TilePacker", "transpose_tiles"]
 
 PARTS = 3
 BITS: DType = np.dtype(np.uint32)
 UNSPLITTABLE = 0x7F000000
 """The bits of 2¹²⁷, the least magnitude that can't be split."""
+
+Load = Callable[[int, int], Value]
+"""`load(index, count)`: so many neighbouring float32 numbers from an index on."""
 
 _UPPER_HALF = 0xFFFF0000
 _HALF_A_UNIT = 0x8000  # of the upper half's last place
@@ -46,22 +49,21 @@ class TilePacker:
     def greatest(self) -> Value:
         return self._b.reduce_max(self._greatest.get())
 
-    def pack_rows(self, source: Pointer, tile: Pointer, terms: int, row: Value) -> None:
-        """One row of a left operand's tiles: up to 32 terms that are neighbours in memory."""
+    def pack_rows(self, load: Load, tile: Pointer, terms: int, row: Value) -> None:
+        """One row of a left operand's tiles: up to 32 terms."""
         b = self._b
-        first = self._load(source, 0, min(terms, _ROW))
-        second = self._load(source, _ROW, max(terms - _ROW, 0))
+        first = self._load(load, 0, min(terms, _ROW))
+        second = self._load(load, _ROW, max(terms - _ROW, 0))
         even, odd = (b.shuffle(first, second, list(range(start, 2 * _ROW, 2))) for start in (0, 1))
         for part, pairs in enumerate(self._pairs(even, odd)):
             b.store(self._part(tile, part), pairs, row * _ROW)
 
-    def pack_pair(self, sources: Sequence[Pointer | None], tile: Pointer, width: int, pair: Value) -> None:
-        """One row of a right operand's tiles: two terms (or one), each `width` neighbours in memory."""
+    def pack_pair(self, loads: Sequence[Load | None], tile: Pointer, width: int, pair: Value) -> None:
+        """One row of a right operand's tiles: two terms (or one) of `width` columns."""
         b = self._b
         for half in range(self._halves):
-            even, odd = (
-                self._load(source, half * _ROW, min(max(width - half * _ROW, 0), _ROW)) for source in sources
-            )
+            count = min(max(width - half * _ROW, 0), _ROW)
+            even, odd = (self._load(load, half * _ROW, count) for load in loads)
             for part, pairs in enumerate(self._pairs(even, odd)):
                 position = pair * _ROW + half * (TILE_BYTES // BITS.itemsize)
                 b.store(self._part(tile, part), pairs, position)
@@ -78,12 +80,12 @@ class TilePacker:
     def _part(self, tile: Pointer, part: int) -> Pointer:
         return self._b.offset(tile, part * self._halves * (TILE_BYTES // BITS.itemsize), BITS)
 
-    def _load(self, source: Pointer | None, index: int, count: int) -> Value:
+    def _load(self, load: Load | None, index: int, count: int) -> Value:
         """`count` numbers, and zeros behind them."""
         b = self._b
-        if source is None or count == 0:
+        if load is None or count == 0:
             return b.const(0, FLOAT32, _ROW)
-        return b.widen(b.load(source, FLOAT32, index, count), _ROW, 0.0)
+        return b.widen(load(index, count), _ROW, 0.0)
 
     def _pairs(self, even: Value, odd: Value) -> list[Value]:
         """The parts of even terms in the lower halves of 32 bits, those of odd ones in the upper halves."""

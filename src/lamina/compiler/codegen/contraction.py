@@ -26,7 +26,14 @@ from lamina.compiler.codegen.microkernel import (
 )
 from lamina.compiler.codegen.packing import pack_panel
 from lamina.compiler.codegen.tiles import TileShape, choose_tile, vector_widths
-from lamina.compiler.codegen.unit_product import BLOCK, UnitBlocking, UnitProduct, choose_unit_blocking
+from lamina.compiler.codegen.unit_product import (
+    BLOCK,
+    LeftOperand,
+    Read,
+    UnitBlocking,
+    UnitProduct,
+    choose_unit_blocking,
+)
 from lamina.compiler.codegen.values import FLOAT32, DType, Pointer, Value
 from lamina.compiler.codegen.zero_columns import ColumnOrder, all_finite, order_bytes, order_columns
 
@@ -104,6 +111,11 @@ class Contraction:
         return choose_unit_blocking(self.machine, self.rows, self.inner, self.columns, parts)
 
     @property
+    def reads_left_once(self) -> bool:
+        """Whether a thread reads an element of A only once or twice, to pack it: then A may be computed there."""
+        return self.unit_blocking is not None and (self.left_is_short or not self.skips_zeros)
+
+    @property
     def blocking(self) -> Blocking | None:
         """How operands that outgrow the caches are cut up; None where they don't."""
         return choose_blocking(self.machine, self.dtype, self.rows, self.inner, self.columns, self.tile)
@@ -111,7 +123,7 @@ class Contraction:
     @property
     def scratch_bytes(self) -> int:
         """Memory that each thread needs while it computes its share."""
-        if self.unit_blocking is not None and (not self.skips_zeros or self.left_is_short):
+        if self.unit_blocking is not None and self.reads_left_once:
             return self.unit_blocking.scratch_bytes
         if self.blocking is not None:
             return self.blocking.scratch_bytes
@@ -150,7 +162,7 @@ class Contraction:
     def emit(
         self,
         b: Builder,
-        left: Pointer,
+        left: Pointer | Read,
         right: Pointer,
         epilogue: Epilogue,
         *,
@@ -163,6 +175,8 @@ class Contraction:
 
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
         like the result of which the epilogue reads the element that it computes: they are fetched ahead.
+
+        With `reads_left_once`, `left` may be a function that computes A.
         """
         if self.scratch_bytes and scratch is None:
             raise ValueError(
@@ -170,16 +184,20 @@ class Contraction:
             )
         if min(self.rows, self.columns) == 0:
             return
+        is_computed = not isinstance(left, Pointer)
+        if is_computed and not self.reads_left_once:
+            raise ValueError("this product reads its left operand more than once: it has to lie in memory")
         product = _Product(
             self,
             b,
-            left,
+            right if is_computed else left,
             right,
             epilogue,
             rows or (b.const(0), b.const(self.rows)),
             columns or (b.const(0), b.const(self.columns)),
             scratch,
             tuple(reads),
+            read_left=left if is_computed else None,
         )
         if self.unit_blocking is not None:
             product.emit_with_unit(self.unit_blocking)
@@ -202,6 +220,7 @@ class _Product:
     columns: Range
     scratch: Pointer | None
     reads: tuple[Pointer, ...]
+    read_left: Read | None = None
     terms: ColumnOrder | None = None
     row_order: ColumnOrder | None = None
 
@@ -211,7 +230,7 @@ class _Product:
         All of A decides, whatever part of the result this thread computes.
         """
         b, shape = self.b, self.shape
-        if not shape.skips_zeros or shape.left_is_short:
+        if shape.reads_left_once:
             self._emit_on_unit(blocking)
             return
         order = self._order((b.const(0), b.const(shape.left_rows)), (b.const(0), b.const(shape.left_columns)))
@@ -227,7 +246,7 @@ class _Product:
             rows=shape.rows,
             inner=shape.inner,
             columns=shape.columns,
-            left=LeftTile(self.left, *shape.left_strides),
+            left=LeftOperand(self.read_left or self._load_left, shape.left_is_transposed),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
             epilogue=self.epilogue,
@@ -235,6 +254,10 @@ class _Product:
             by_columns=shape.by_columns,
         )
         product.emit(self.rows, self.columns)
+
+    def _load_left(self, b: Builder, row: Value, column: Value, lanes: int) -> Value:
+        """Elements of A as it lies in memory."""
+        return b.load(self.left, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
 
     def emit_blocked(self, blocking: Blocking) -> None:
         b, shape = self.b, self.shape

@@ -18,25 +18,18 @@ from functools import cached_property
 
 import numpy as np
 
-from lamina.compiler.codegen.bfloat16 import BITS, PARTS, UNSPLITTABLE, TilePacker, transpose_tiles
+from lamina.compiler.codegen.bfloat16 import BITS, PARTS, UNSPLITTABLE, Load, TilePacker, transpose_tiles
 from lamina.compiler.codegen.blocking import even_part
 from lamina.compiler.codegen.builder import Builder
 from lamina.compiler.codegen.cover import Range, cover
 from lamina.compiler.codegen.lines import whole_lines
 from lamina.compiler.codegen.machine import Machine
 from lamina.compiler.codegen.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS, MatrixUnit
-from lamina.compiler.codegen.microkernel import (
-    Epilogue,
-    LeftTile,
-    RightPanel,
-    accumulate,
-    finish,
-    zeros,
-)
+from lamina.compiler.codegen.microkernel import Epilogue, RightPanel, finish
 from lamina.compiler.codegen.tiles import vector_widths
 from lamina.compiler.codegen.values import FLOAT32, DType, Operand, Pointer, Value
 
-__all__ = ["BLOCK", "UnitBlocking", "UnitProduct", "choose_unit_blocking"]
+__all__ = ["BLOCK", "LeftOperand", "Read", "UnitBlocking", "UnitProduct", "choose_unit_blocking"]
 
 BLOCK = 2 * TILE_ROWS
 """Rows and columns of a block of the result."""
@@ -129,6 +122,22 @@ def _passes(left_parts: int) -> list[list[tuple[int, int]]]:
     return [small, [(0, 0)]]
 
 
+Read = Callable[[Builder, Value, Value, int], Value]
+"""`read(b, row, column, lanes)`: neighbouring float32 elements of a matrix as it lies in memory, or would lie there."""
+
+
+@dataclass(frozen=True)
+class LeftOperand:
+    """A matrix, and whether its columns are the rows of the result, and not terms of the sums."""
+
+    read: Read
+    is_transposed: bool
+
+    def element(self, b: Builder, row: Value, term: Value) -> Value:
+        """What is multiplied for a row of the result."""
+        return self.read(b, term, row, 1) if self.is_transposed else self.read(b, row, term, 1)
+
+
 @dataclass(frozen=True)
 class UnitProduct:
     """One emission of a product. Bounds of rows and columns are multiples of 32 or the ends of the matrix.
@@ -141,7 +150,7 @@ class UnitProduct:
     rows: int
     inner: int
     columns: int
-    left: LeftTile
+    left: LeftOperand
     right: RightPanel
     scratch: Pointer
     epilogue: Epilogue
@@ -228,7 +237,7 @@ class UnitProduct:
             packer = TilePacker(b, self.blocking.left_parts)
             number = b.divide_positive(row - block[0], BLOCK)
             target = self._left_tile(number)
-            if self.left.row_stride == 1:
+            if self.left.is_transposed:
                 self._pack_left_transposed(packer, row, height, first_term, target)
             else:
                 self._pack_left_rows(packer, row, height, first_term, target)
@@ -242,13 +251,15 @@ class UnitProduct:
         b = self.b
 
         def step(number: Value, terms: int) -> None:
-            first = first_row * self.left.row_stride + first_term + number * TILE_DEPTH
+            first = first_term + number * TILE_DEPTH
             tiles = self._left_step(target, number)
             with b.loop(0, height) as row:
-                source = b.offset(self.left.pointer, first + row * self.left.row_stride, FLOAT32)
-                packer.pack_rows(source, tiles, terms, row)
+                packer.pack_rows(self._load_left(first_row + row, first), tiles, terms, row)
 
         self._steps(first_term, step)
+
+    def _load_left(self, row: Value, column: Value) -> Load:
+        return lambda index, count: self.left.read(self.b, row, column + index, count)
 
     def _pack_left_transposed(
         self, packer: TilePacker, first_row: Value, height: int, first_term: Value, target: Pointer
@@ -259,9 +270,10 @@ class UnitProduct:
         buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
 
         def step(number: Value, terms: int) -> None:
-            first = (first_term + number * TILE_DEPTH) * self.left.inner_stride + first_row
-            source = b.offset(self.left.pointer, first, FLOAT32)
-            self._pack_terms(packer, source, self.left.inner_stride, terms, height, buffer)
+            first = first_term + number * TILE_DEPTH
+            self._pack_terms(
+                packer, lambda term: self._load_left(first + term, first_row), terms, height, buffer
+            )
             transpose_tiles(b, buffer, self._left_step(target, number), count)
 
         self._steps(first_term, step)
@@ -272,27 +284,27 @@ class UnitProduct:
         target = self._panel
 
         def step(number: Value, terms: int) -> None:
-            first = (first_term + number * TILE_DEPTH) * self.right.stride + column
-            source = b.offset(self.right.pointer, first, FLOAT32)
-            self._pack_terms(
-                packer, source, self.right.stride, terms, width, self._panel_step(target, number)
-            )
+            first = first_term + number * TILE_DEPTH
+
+            def load(term: Value) -> Load:
+                start = (first + term) * self.right.stride + column
+                return lambda index, count: b.load(self.right.pointer, FLOAT32, start + index, count)
+
+            self._pack_terms(packer, load, terms, width, self._panel_step(target, number))
 
         self._steps(first_term, step)
         b.store(self._greatest_place(self.blocking.tiles), packer.greatest())
 
     def _pack_terms(
-        self, packer: TilePacker, source: Pointer, stride: int, terms: int, width: int, tiles: Pointer
+        self, packer: TilePacker, load: Callable[[Value], Load], terms: int, width: int, tiles: Pointer
     ) -> None:
-        """Up to 32 terms, `stride` elements apart, each `width` neighbours."""
+        """Up to 32 terms, each `width` neighbours; `load(term)` is where one is."""
         b = self.b
         pairs, rest = divmod(terms, 2)
         with b.loop(0, pairs) as pair:
-            even = b.offset(source, pair * (2 * stride), FLOAT32)
-            packer.pack_pair([even, b.offset(even, stride, FLOAT32)], tiles, width, pair)
+            packer.pack_pair([load(pair * 2), load(pair * 2 + 1)], tiles, width, pair)
         if rest:
-            last = b.offset(source, (terms - 1) * stride, FLOAT32)
-            packer.pack_pair([last, None], tiles, width, b.const(pairs))
+            packer.pack_pair([load(b.const(terms - 1)), None], tiles, width, b.const(pairs))
         if pairs + rest < TILE_DEPTH // 2:
             packer.pack_nothing(tiles, pairs + rest)
 
@@ -356,18 +368,19 @@ class UnitProduct:
 
     def _on_vectors(self, place: _Place, first_term: Value) -> None:
         """The same block from the operands as they are, for numbers that have no parts. Seldom, so this is short."""
-        b, left, right = self.b, self.left, self.right
+        b, right = self.b, self.right
         widths = vector_widths(place.width, b.lanes(FLOAT32))
-        depth = b.minimum(b.const(self.blocking.inner), self.inner - first_term)
-        start = first_term * right.stride + place.column
-        panel = RightPanel(b.offset(right.pointer, start, FLOAT32), right.stride)
+        last = b.minimum(first_term + self.blocking.inner, self.inner)
         with b.loop(0, place.height) as r:
-            first = (place.row + r) * left.row_stride + first_term * left.inner_stride
-            row = LeftTile(b.offset(left.pointer, first, FLOAT32), left.row_stride, left.inner_stride)
-            initial = zeros(b, 1, widths, FLOAT32, padded=False)
-            (values,) = accumulate(b, row, panel, 1, widths, depth, initial)
-            for index, value in enumerate(values):
-                b.store(self._sums, value, r * BLOCK + index * TILE_ROWS)
+            sums = [b.variable(b.const(0, FLOAT32, width)) for width in widths]
+            with b.loop(first_term, last) as term:
+                factor = self.left.element(b, place.row + r, term)
+                start = term * right.stride + place.column
+                for index, (total, width) in enumerate(zip(sums, widths, strict=True)):
+                    terms = b.load(right.pointer, FLOAT32, start + index * TILE_ROWS, width)
+                    total.set(b.multiply_add(factor, terms, total.get()))
+            for index, total in enumerate(sums):
+                b.store(self._sums, total.get(), r * BLOCK + index * TILE_ROWS)
 
     def _keep(self, place: _Place, first_term: Value) -> None:
         """Add a block's sums to the unfinished ones."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lamina.compiler.codegen import INDEX, Builder, Pointer, Value
 from lamina.compiler.codegen.contraction import Contraction
 from lamina.compiler.codegen.transpose import emit_transpose
+from lamina.compiler.codegen.unit_product import Read
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.fuse import Kernel, is_expensive
-from lamina.compiler.graph import Node
+from lamina.compiler.graph import Input, Node
 from lamina.compiler.index import Axis
 from lamina.compiler.layout_products import is_swapped
 from lamina.compiler.plan import ProductSteps
 from lamina.compiler.scale_products import is_short
 
 __all__ = [
+    "computes_operand",
     "contraction_of",
     "emit_product",
     "emit_transposition",
@@ -32,9 +36,18 @@ def contraction_of(kernel: Kernel) -> Contraction:
     """The shape of a product kernel's matrix product, as the code generator describes it."""
     anchor = kernel.anchor
     assert anchor is not None
+    shape = _shape_of(anchor)
+    skips_zeros = kernel.reads_data and not shape.by_columns and len(anchor.shape) == 2
+    return replace(
+        shape,
+        long_epilogue=_epilogue_length(kernel) > _LONG,
+        skips_zeros=skips_zeros and shape.columns >= _FEWEST_COLUMNS,
+    )
+
+
+def _shape_of(anchor: Node) -> Contraction:
     left, right = anchor.inputs
     rows, columns = anchor.shape[-2:]
-    is_long = _epilogue_length(kernel) > _LONG
     if is_swapped(anchor):
         inner = right.shape[-1]
         return Contraction(
@@ -44,24 +57,23 @@ def contraction_of(kernel: Kernel) -> Contraction:
             anchor.dtype,
             (inner, 1),
             rows,
-            long_epilogue=is_long,
             by_columns=True,
             left_is_short=is_short(right),
         )
     inner = right.shape[-2]
     strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
-    skips_zeros = kernel.reads_data and len(anchor.shape) == 2 and columns >= _FEWEST_COLUMNS
-    return Contraction(
-        rows,
-        inner,
-        columns,
-        anchor.dtype,
-        strides,
-        columns,
-        long_epilogue=is_long,
-        skips_zeros=skips_zeros,
-        left_is_short=is_short(left),
-    )
+    return Contraction(rows, inner, columns, anchor.dtype, strides, columns, left_is_short=is_short(left))
+
+
+def computes_operand(product: Node, operand: Node) -> bool:
+    """Whether a product computes an operand itself where it packs it: a batch of bytes, gathered from a data set."""
+    if operand is not product.inputs[0] or operand is product.inputs[1] or len(product.shape) != 2:
+        return False
+    if is_swapped(product) or not operand.is_op("cast") or not is_short(operand):
+        return False
+    (source,) = operand.inputs
+    parts = source.inputs if source.is_op("take") else (source,)
+    return all(isinstance(x.op, Input) for x in parts) and _shape_of(product).reads_left_once
 
 
 def _epilogue_length(kernel: Kernel) -> int:
@@ -82,8 +94,9 @@ def emit_product(scope: Scope) -> None:
     anchor = scope.kernel.anchor
     assert anchor is not None
     shape = contraction_of(scope.kernel)
-    left, right = (scope.memory.find(x) for x in anchor.inputs)
-    assert left is not None and right is not None
+    right = scope.memory.find(anchor.inputs[1])
+    left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
+    assert right is not None
     scratch = scope.scratch if shape.scratch_bytes else None
     with scope.on_first_thread_if_serial():
         if len(anchor.shape) == 2:
@@ -91,10 +104,12 @@ def emit_product(scope: Scope) -> None:
                 scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True)
             )
             if is_swapped(anchor):
+                assert isinstance(left, Pointer)
                 left, right, rows, columns = right, left, columns, rows
             _emit_matrix(scope, shape, left, right, [], rows, columns, scratch)
             return
         b = scope.b
+        assert isinstance(left, Pointer)
         start, stop = scope.share("rows", anchor.shape[0])
         with b.loop(start, stop) as i:
             one = b.offset(left, i * (shape.rows * shape.inner), anchor.dtype)
@@ -102,10 +117,19 @@ def emit_product(scope: Scope) -> None:
             _emit_matrix(scope, shape, one, other, [scope.axis(i)], None, None, scratch)
 
 
+def _reader(scope: Scope, operand: Node) -> Read:
+    """What computes an operand that lies nowhere in memory."""
+
+    def read(_b: Builder, row: Value, column: Value, lanes: int) -> Value:
+        return scope.evaluator(lanes).vector_at(operand, [scope.axis(row), scope.axis(column, 1)])
+
+    return read
+
+
 def _emit_matrix(
     scope: Scope,
     shape: Contraction,
-    left: Pointer,
+    left: Pointer | Read,
     right: Pointer,
     batch: list[Axis],
     rows: tuple[Value, Value] | None,
