@@ -59,12 +59,19 @@ def _processor() -> dict[str, str]:
     return {
         "model": f"{_model_name()} ({machine.architecture}; LLVM: {machine.cpu})",
         "vector width": f"{machine.vector_bits} bits, {machine.lanes(np.dtype(np.float32))} float32",
+        "matrix unit": _matrix_unit(machine.has_matrix_unit),
         "caches": ", ".join(f"L{level} {size >> 10:,} KiB" for level, size in enumerate(caches, start=1)),
         "cores": f"{available_cores()} for this process, {os.cpu_count()} in all",
         "threads": f"{get_num_threads()} (LAMINA_NUM_THREADS={os.environ.get('LAMINA_NUM_THREADS', 'not set')})",
         "denormals": "flushed to zero in training" if saved is not None else "not flushed in eager training",
         "compilation": "off (LAMINA_COMPILE=0)" if os.environ.get("LAMINA_COMPILE") == "0" else "on",
     }
+
+
+def _matrix_unit(exists: bool) -> str:
+    if os.environ.get("LAMINA_MATRIX_UNIT", "").strip() == "0":
+        return "off (LAMINA_MATRIX_UNIT=0)"
+    return "AMX, used for large float32 products" if exists else "none"
 
 
 def _model_name() -> str:

@@ -11,7 +11,7 @@ from lamina.compiler.graph import Constant, Input, Node, Scalar
 
 if TYPE_CHECKING:
     from lamina.compiler.fuse import Kernel
-    from lamina.compiler.plan import Partition, Place, Plan
+    from lamina.compiler.plan import Place, Plan
     from lamina.compiler.program import Program
 
 __all__ = ["describe", "kernel_bytes"]
@@ -36,25 +36,27 @@ def describe(
         f"{len(plan.kernels)} kernels, {program.flops / 1e6:.2f} Mflop, arena {plan.arena_bytes / 1024:.0f} KiB, "
         f"built in {program.build_seconds * 1e3:.0f} ms"
     ]
+    width = max(len(_sharing(plan, kernel)) for kernel in plan.kernels) if plan.kernels else 0
     for number, kernel in enumerate(plan.kernels):
-        lines.append(_head(plan, number, kernel) + _measured(kernel, number, seconds, threads))
+        lines.append(_head(plan, number, kernel, width) + _measured(kernel, number, seconds, threads))
         lines += [f"        {formula}" for formula in formulas.of(kernel)]
     return "\n".join(lines)
 
 
-def _head(plan: Plan, number: int, kernel: Kernel) -> str:
+def _head(plan: Plan, number: int, kernel: Kernel, width: int) -> str:
     from lamina.compiler.program import kernel_flops
 
     bar = "|" if kernel in plan.barriers else " "
     size = kernel_bytes(kernel, plan) / 1024
     return (
         f"{number:3d} {bar} {kernel.kind:8s}{_shape(kernel.domain):>12s} {kernel_flops(kernel) / 1e6:9.3f} Mflop "
-        f"{size:8.1f} KiB  {_sharing(plan.partitions[kernel]):10s}"
+        f"{size:8.1f} KiB  {_sharing(plan, kernel):{width}s}"
     )
 
 
 def _measured(kernel: Kernel, number: int, seconds: Sequence[float] | None, threads: int) -> str:
-    """Time, rate, and the share of what the cores could do at most (for products only: others wait for memory)."""
+    """Time, rate, and the share of what the cores' vector units could do at most (for products only: others wait for
+    memory)."""
     if seconds is None:
         return ""
     from lamina.compiler.program import kernel_flops
@@ -89,8 +91,14 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "1"
 
 
-def _sharing(partition: Partition) -> str:
-    return "1 thread" if partition.kind == "serial" else f"by {partition.kind}"
+def _sharing(plan: Plan, kernel: Kernel) -> str:
+    """How threads share a kernel, and whether it runs on the processor's matrix unit."""
+    from lamina.compiler.emit.products import contraction_of
+
+    partition = plan.partitions[kernel]
+    text = "1 thread" if partition.kind == "serial" else f"by {partition.kind}"
+    on_unit = kernel.kind == "product" and contraction_of(kernel).unit_blocking is not None
+    return f"{text}, matrix unit" if on_unit else text
 
 
 class _Formulas:

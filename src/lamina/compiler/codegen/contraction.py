@@ -1,7 +1,8 @@
 """Matrix products C = A · B, with an epilogue for every finished vector while it is in a register.
 
 Every element of C is one chain of fused multiply-adds over k = 0, 1, 2, …, whatever tile, block, tail or
-thread computes it: results are the same bits for any split of the work.
+thread computes it: results are the same bits for any split of the work. On a matrix unit (`unit_product`) it is another
+sum, but the same one for any split, too.
 """
 
 from __future__ import annotations
