@@ -16,7 +16,7 @@ from lamina.compiler.codegen import FLOAT32, Module, jit, unit_product
 from lamina.compiler.codegen.contraction import Contraction
 from lamina.compiler.codegen.machine import compiling_for, host_machine
 from lamina.compiler.codegen.matrix_unit import MatrixUnit
-from lamina.compiler.codegen.unit_product import choose_unit_blocking
+from lamina.compiler.codegen.unit_blocking import choose_unit_blocking
 
 SHAPES = [
     (130, 784, 256),

@@ -27,14 +27,9 @@ from lamina.compiler.codegen.microkernel import (
 )
 from lamina.compiler.codegen.packing import pack_panel
 from lamina.compiler.codegen.tiles import TileShape, choose_tile, vector_widths
-from lamina.compiler.codegen.unit_product import (
-    BLOCK,
-    LeftOperand,
-    Read,
-    UnitBlocking,
-    UnitProduct,
-    choose_unit_blocking,
-)
+from lamina.compiler.codegen.unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
+from lamina.compiler.codegen.unit_packing import LeftOperand, Read
+from lamina.compiler.codegen.unit_product import UnitProduct
 from lamina.compiler.codegen.values import FLOAT32, DType, Pointer, Value
 from lamina.compiler.codegen.zero_columns import ColumnOrder, all_finite, order_bytes, order_columns
 

@@ -10,109 +10,35 @@ decides whether operands can be split are the 32 rows and the 32 columns alone.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
-from lamina.compiler.codegen.bfloat16 import BITS, PARTS, UNSPLITTABLE, Load, TilePacker, transpose_tiles
-from lamina.compiler.codegen.blocking import even_part
 from lamina.compiler.codegen.builder import Builder
 from lamina.compiler.codegen.cover import Range, cover
-from lamina.compiler.codegen.lines import whole_lines
-from lamina.compiler.codegen.machine import Machine
-from lamina.compiler.codegen.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS, MatrixUnit
+from lamina.compiler.codegen.matrix_unit import TILE_BYTES, TILE_ROWS, MatrixUnit
 from lamina.compiler.codegen.microkernel import Epilogue, RightPanel, finish
 from lamina.compiler.codegen.tiles import vector_widths
-from lamina.compiler.codegen.values import FLOAT32, DType, Operand, Pointer, Value
+from lamina.compiler.codegen.unit_blocking import BLOCK, SUMS_BYTES, UnitBlocking
+from lamina.compiler.codegen.unit_packing import LeftOperand, UnitPacking
+from lamina.compiler.codegen.values import FLOAT32, Operand, Pointer, Value
 
-__all__ = ["BLOCK", "LeftOperand", "Read", "UnitBlocking", "UnitProduct", "choose_unit_blocking"]
+__all__ = ["UnitProduct"]
 
-BLOCK = 2 * TILE_ROWS
-"""Rows and columns of a block of the result."""
-
-_DEEPEST = 192  # terms: a packed panel of so many stays in the first-level cache
-_MOST_ROWS = 512
-_SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize
 _SUM_TILES = 4
-_BYTE: DType = np.dtype(np.int8)
-_LEAST_EXTENT = 128  # of rows, columns and terms: below, packing costs more than it saves
-_LEAST_SHORT_EXTENT = 48  # where there are half as many products of parts
-_LEAST_WORK = 1 << 20  # multiply-adds
 
 
 @dataclass(frozen=True)
-class UnitBlocking:
-    """How a product is cut up: `rows` by `inner` of A are packed together, then panel after panel of B, 32 columns
-    wide.
+class _Place:
+    """A block of the result: its rows and columns, and the numbers of its tile of A and of its panel of B."""
 
-    `keeps_sums`: the summed dimension is cut, and `sums` blocks of unfinished sums wait in memory.
-    """
-
-    rows: int
-    inner: int
-    left_parts: int
-    keeps_sums: bool
-    sums: int
-
-    @property
-    def steps(self) -> int:
-        """Steps along the summed dimension, of 32 terms each."""
-        return -(-self.inner // TILE_DEPTH)
-
-    @property
-    def left_tile_bytes(self) -> int:
-        """Of 32 rows of A."""
-        return self.steps * self.left_parts * 2 * TILE_BYTES
-
-    @property
-    def panel_bytes(self) -> int:
-        return self.steps * PARTS * 2 * TILE_BYTES
-
-    @property
-    def tiles(self) -> int:
-        return -(-self.rows // BLOCK)
-
-    @property
-    def offsets(self) -> tuple[int, ...]:
-        """Where in the scratch memory begin: A, the panel of B, a block's sums, the unfinished sums, the greatest
-        magnitudes, and what comes after all."""
-        sizes = (
-            self.tiles * self.left_tile_bytes,
-            self.panel_bytes,
-            _SUMS_BYTES,
-            self.sums * _SUMS_BYTES,
-            whole_lines((self.tiles + 1) * BITS.itemsize),
-        )
-        return tuple(itertools.accumulate(sizes, initial=0))
-
-    @property
-    def scratch_bytes(self) -> int:
-        return self.offsets[-1]
-
-
-def choose_unit_blocking(
-    machine: Machine, rows: int, inner: int, columns: int, left_parts: int
-) -> UnitBlocking | None:
-    """How to compute a product on the matrix unit; None where there is none, or a vector unit is as fast."""
-    if not machine.has_matrix_unit or rows * inner * columns < _LEAST_WORK:
-        return None
-    if min(rows, inner, columns) < (_LEAST_SHORT_EXTENT if left_parts == 1 else _LEAST_EXTENT):
-        return None
-    depth = even_part(inner, _DEEPEST, TILE_DEPTH)
-    most = machine.l2_bytes // 2 // (depth * left_parts * 2)
-    block_rows = even_part(rows, min(most, _MOST_ROWS), BLOCK)
-    keeps_sums = depth < inner
-    return UnitBlocking(
-        rows=block_rows,
-        inner=depth,
-        left_parts=left_parts,
-        keeps_sums=keeps_sums,
-        sums=block_rows // BLOCK * -(-columns // BLOCK) if keeps_sums else 0,
-    )
+    row: Value
+    height: int
+    column: Value
+    width: int
+    tile: Value
+    panel: Value
 
 
 def _passes(left_parts: int) -> list[list[tuple[int, int]]]:
@@ -120,22 +46,6 @@ def _passes(left_parts: int) -> list[list[tuple[int, int]]]:
     the large one."""
     small = [(0, 1), (0, 2)] if left_parts == 1 else [(2, 0), (1, 0), (1, 1), (0, 1), (0, 2)]
     return [small, [(0, 0)]]
-
-
-Read = Callable[[Builder, Value, Value, int], Value]
-"""`read(b, row, column, lanes)`: neighbouring float32 elements of a matrix as it lies in memory, or would lie there."""
-
-
-@dataclass(frozen=True)
-class LeftOperand:
-    """A matrix, and whether its columns are the rows of the result, and not terms of the sums."""
-
-    read: Read
-    is_transposed: bool
-
-    def element(self, b: Builder, row: Value, term: Value) -> Value:
-        """What is multiplied for a row of the result."""
-        return self.read(b, term, row, 1) if self.is_transposed else self.read(b, row, term, 1)
 
 
 @dataclass(frozen=True)
@@ -161,6 +71,10 @@ class UnitProduct:
     def _unit(self) -> MatrixUnit:
         return MatrixUnit(self.b)
 
+    @cached_property
+    def _packing(self) -> UnitPacking:
+        return UnitPacking(self.b, self.blocking, self.rows, self.inner, self.left, self.right, self.scratch)
+
     def emit(self, rows: Range, columns: Range) -> None:
         b, blocking = self.b, self.blocking
         self._unit.begin()
@@ -174,7 +88,7 @@ class UnitProduct:
         self._unit.end()
 
     def _emit_block(self, block: Range, columns: Range, first_term: Value) -> None:
-        self._pack_left(block, first_term)
+        self._packing.pack_left(block, first_term)
         self._multiply(block, columns, first_term)
 
     def _multiply(self, block: Range, columns: Range, first_term: Value) -> None:
@@ -182,7 +96,7 @@ class UnitProduct:
         b = self.b
 
         def panel(column: Value, width: int) -> None:
-            self._pack_panel(first_term, column, width)
+            self._packing.pack_panel(first_term, column, width)
             number = b.divide_positive(column - columns[0], BLOCK)
 
             def tile(row: Value, height: int) -> None:
@@ -199,9 +113,8 @@ class UnitProduct:
         last = self._is_last(first_term)
         with self._where(last):
             self._fetch(place)
-        greatest = b.maximum(self._left_greatest(place.tile), self._right_greatest())
         b.if_else(
-            b.less(greatest, UNSPLITTABLE),
+            self._packing.is_splittable(place.tile),
             lambda: self._on_the_unit(place.tile, first_term),
             lambda: self._on_vectors(place, first_term),
         )
@@ -228,120 +141,16 @@ class UnitProduct:
         with self.b.loop(0, place.height) as r:
             self.fetch(place.row + r, place.column, place.width)
 
-    # --- packing -------------------------------------------------------------------------------------------------
-
-    def _pack_left(self, block: Range, first_term: Value) -> None:
-        b = self.b
-
-        def tile(row: Value, height: int) -> None:
-            packer = TilePacker(b, self.blocking.left_parts)
-            number = b.divide_positive(row - block[0], BLOCK)
-            target = self._left_tile(number)
-            if self.left.is_transposed:
-                self._pack_left_transposed(packer, row, height, first_term, target)
-            else:
-                self._pack_left_rows(packer, row, height, first_term, target)
-            b.store(self._greatest_place(0), packer.greatest(), number)
-
-        cover(b, self.rows, BLOCK, block, tile)
-
-    def _pack_left_rows(
-        self, packer: TilePacker, first_row: Value, height: int, first_term: Value, target: Pointer
-    ) -> None:
-        b = self.b
-
-        def step(number: Value, terms: int) -> None:
-            first = first_term + number * TILE_DEPTH
-            tiles = self._left_step(target, number)
-            with b.loop(0, height) as row:
-                packer.pack_rows(self._load_left(first_row + row, first), tiles, terms, row)
-
-        self._steps(first_term, step)
-
-    def _load_left(self, row: Value, column: Value) -> Load:
-        return lambda index, count: self.left.read(self.b, row, column + index, count)
-
-    def _pack_left_transposed(
-        self, packer: TilePacker, first_row: Value, height: int, first_term: Value, target: Pointer
-    ) -> None:
-        """Rows of A as it lies in memory are terms: packed as if for a right operand, then transposed tile by tile."""
-        b = self.b
-        count = 2 * self.blocking.left_parts
-        buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
-
-        def step(number: Value, terms: int) -> None:
-            first = first_term + number * TILE_DEPTH
-            self._pack_terms(
-                packer, lambda term: self._load_left(first + term, first_row), terms, height, buffer
-            )
-            transpose_tiles(b, buffer, self._left_step(target, number), count)
-
-        self._steps(first_term, step)
-
-    def _pack_panel(self, first_term: Value, column: Value, width: int) -> None:
-        b = self.b
-        packer = TilePacker(b, PARTS)
-        target = self._panel
-
-        def step(number: Value, terms: int) -> None:
-            first = first_term + number * TILE_DEPTH
-
-            def load(term: Value) -> Load:
-                start = (first + term) * self.right.stride + column
-                return lambda index, count: b.load(self.right.pointer, FLOAT32, start + index, count)
-
-            self._pack_terms(packer, load, terms, width, self._panel_step(target, number))
-
-        self._steps(first_term, step)
-        b.store(self._greatest_place(self.blocking.tiles), packer.greatest())
-
-    def _pack_terms(
-        self, packer: TilePacker, load: Callable[[Value], Load], terms: int, width: int, tiles: Pointer
-    ) -> None:
-        """Up to 32 terms, each `width` neighbours; `load(term)` is where one is."""
-        b = self.b
-        pairs, rest = divmod(terms, 2)
-        with b.loop(0, pairs) as pair:
-            packer.pack_pair([load(pair * 2), load(pair * 2 + 1)], tiles, width, pair)
-        if rest:
-            packer.pack_pair([load(b.const(terms - 1)), None], tiles, width, b.const(pairs))
-        if pairs + rest < TILE_DEPTH // 2:
-            packer.pack_nothing(tiles, pairs + rest)
-
-    def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
-        """`body(number, terms)` for each step of 32 terms of a part of the summed dimension, and for its rest."""
-        b, blocking = self.b, self.blocking
-        whole, rest = divmod(self.inner, TILE_DEPTH)
-        if not blocking.keeps_sums:
-            with b.loop(0, whole) as number:
-                body(number, TILE_DEPTH)
-            if rest:
-                body(b.const(whole), rest)
-            return
-        count = b.minimum(b.const(blocking.steps), b.const(whole) - self._steps_before(first_term))
-        with b.loop(0, count) as number:
-            body(number, TILE_DEPTH)
-        if rest:
-            with b.if_(b.greater_equal(first_term + blocking.inner, self.inner)):
-                body(count, rest)
-
-    def _steps_before(self, first_term: Value) -> Value:
-        return self.b.divide_positive(first_term, TILE_DEPTH)
-
     # --- multiplication ------------------------------------------------------------------------------------------
 
     def _on_the_unit(self, tile_number: Value, first_term: Value) -> None:
-        b, unit = self.b, self._unit
-        left = self._left_tile(tile_number)
+        b, unit, packing = self.b, self._unit, self._packing
         for tile in range(_SUM_TILES):
             unit.zero(tile)
-        count = b.minimum(
-            b.const(self.blocking.steps), -(-self.inner // TILE_DEPTH) - self._steps_before(first_term)
-        )
         for products in _passes(self.blocking.left_parts):
-            with b.loop(0, count) as number:
+            with b.loop(0, packing.steps(first_term)) as number:
                 self._multiply_parts(
-                    products, self._left_step(left, number), self._panel_step(self._panel, number)
+                    products, packing.left_step(tile_number, number), packing.panel_step(number)
                 )
         for tile in range(_SUM_TILES):
             row_half, column_half = divmod(tile, 2)
@@ -418,48 +227,13 @@ class UnitProduct:
 
     # --- memory --------------------------------------------------------------------------------------------------
 
-    def _at(self, part: int, nbytes: Operand) -> Pointer:
-        """So many bytes into a part of the scratch memory."""
-        start = self.b.offset(self.scratch, self.blocking.offsets[part] // FLOAT32.itemsize, FLOAT32)
-        return self.b.offset(start, nbytes, _BYTE)
-
-    def _left_tile(self, number: Value) -> Pointer:
-        return self._at(0, number * self.blocking.left_tile_bytes)
-
-    def _left_step(self, tile: Pointer, number: Value) -> Pointer:
-        return self.b.offset(tile, number * (self.blocking.left_parts * 2 * TILE_BYTES), _BYTE)
-
-    @property
-    def _panel(self) -> Pointer:
-        return self._at(1, 0)
-
-    def _panel_step(self, panel: Pointer, number: Value) -> Pointer:
-        return self.b.offset(panel, number * (PARTS * 2 * TILE_BYTES), _BYTE)
-
     @property
     def _sums(self) -> Pointer:
-        return self._at(2, 0)
+        """The sums of the block at hand."""
+        return self.b.offset(self.scratch, self.blocking.offsets[2] // FLOAT32.itemsize, FLOAT32)
 
     def _unfinished(self, place: _Place) -> Pointer:
-        return self._at(3, (place.panel * self.blocking.tiles + place.tile) * _SUMS_BYTES)
-
-    def _greatest_place(self, index: int) -> Pointer:
-        return self._at(4, index * BITS.itemsize)
-
-    def _left_greatest(self, tile_number: Value) -> Value:
-        return self.b.load(self._greatest_place(0), BITS, tile_number)
-
-    def _right_greatest(self) -> Value:
-        return self.b.load(self._greatest_place(self.blocking.tiles), BITS)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A block of the result: its rows and columns, and the numbers of its tile of A and of its panel of B."""
-
-    row: Value
-    height: int
-    column: Value
-    width: int
-    tile: Value
-    panel: Value
+        """The sums of a block from the terms before."""
+        start = self.b.offset(self.scratch, self.blocking.offsets[3] // FLOAT32.itemsize, FLOAT32)
+        number = place.panel * self.blocking.tiles + place.tile
+        return self.b.offset(start, number * (SUMS_BYTES // FLOAT32.itemsize), FLOAT32)

@@ -7,13 +7,13 @@ from dataclasses import replace
 from lamina.compiler.codegen import INDEX, Builder, Pointer, Value
 from lamina.compiler.codegen.contraction import Contraction
 from lamina.compiler.codegen.transpose import emit_transpose
-from lamina.compiler.codegen.unit_product import Read
+from lamina.compiler.codegen.unit_packing import Read
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.fuse import Kernel, is_expensive
 from lamina.compiler.graph import Input, Node
 from lamina.compiler.index import Axis
 from lamina.compiler.layout_products import is_swapped
-from lamina.compiler.plan import ProductSteps
+from lamina.compiler.partition import ProductSteps
 from lamina.compiler.scale_products import is_short
 
 __all__ = [

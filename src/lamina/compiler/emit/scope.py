@@ -10,7 +10,7 @@ from lamina.compiler.evaluate import Evaluator, Memory
 from lamina.compiler.fuse import Kernel
 from lamina.compiler.graph import Node
 from lamina.compiler.index import Axis, flat_position
-from lamina.compiler.plan import Partition
+from lamina.compiler.partition import Partition
 
 __all__ = ["Scope"]
 
