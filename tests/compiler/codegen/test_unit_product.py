@@ -202,6 +202,16 @@ def test_mostly_zero_columns_are_left_out_whoever_computes(transposed, multiply)
     np.testing.assert_array_equal(full, multiply(a, b, transposed=transposed))
 
 
+@pytest.mark.parametrize("shape", [(512, 1024, 2000), (300, 5000, 300)], ids=str)
+def test_scratch_memory_has_room_for_either_way(shape):
+    """A product that may skip zero columns decides as it runs; also where a vector unit alone would cut it into blocks."""
+    m, k, n = shape
+    product = Contraction(m, k, n, FLOAT32, (k, 1), n, skips_zeros=True)
+    assert product.unit_blocking is not None and not product.reads_left_once
+    assert product.scratch_bytes >= product.unit_blocking.scratch_bytes
+    assert product.scratch_bytes >= product.panel_bytes + 4 * k  # the order of columns
+
+
 def test_small_products_stay_on_the_vector_unit():
     machine = dataclasses.replace(host_machine(), has_matrix_unit=True)
     assert choose_unit_blocking(machine, 256, 256, 10, 3) is None

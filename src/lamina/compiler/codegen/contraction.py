@@ -119,12 +119,11 @@ class Contraction:
     @property
     def scratch_bytes(self) -> int:
         """Memory that each thread needs while it computes its share."""
-        if self.unit_blocking is not None and self.reads_left_once:
-            return self.unit_blocking.scratch_bytes
-        if self.blocking is not None:
-            return self.blocking.scratch_bytes
         direct = self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
-        return direct if self.unit_blocking is None else max(direct, self.unit_blocking.scratch_bytes)
+        if self.unit_blocking is not None:
+            on_unit = self.unit_blocking.scratch_bytes
+            return on_unit if self.reads_left_once else max(on_unit, direct)
+        return direct if self.blocking is None else self.blocking.scratch_bytes
 
     @property
     def panel_bytes(self) -> int:
