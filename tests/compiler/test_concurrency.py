@@ -56,6 +56,21 @@ def test_threads_that_call_the_same_function(threads: int) -> None:
     in_threads(4, work)
 
 
+def test_first_calls_at_once_compile_once_and_lose_no_step() -> None:
+    x = workload(0)[0]
+    for _ in range(3):
+        total = nd.zeros((150, 200))
+
+        def add(x: Any, total: Any = total) -> Any:
+            total[:] = total + (nd.sum(x) * 0 + 1)
+            return nd.sum(total)
+
+        compiled = lamina.compile(add)
+        in_threads(4, lambda _i, compiled=compiled: [compiled(x) for _ in range(25)])
+        assert (total.asnumpy() == 100).all()
+        assert len(compiled._entries) == compiled._compilations == 1
+
+
 def test_threads_that_compile_the_same_function_at_once() -> None:
     compiled = lamina.compile(product)
     inputs = [workload(i) for i in range(4)]

@@ -160,6 +160,16 @@ class CompiledFunction:
         self, values: Sequence[Any], names: tuple[str, ...], batch: int | None = None
     ) -> tuple[Any, Arguments]:
         """The specialization for these arguments (None: it must run eagerly), and the arguments taken apart."""
+        known = self._known(values, names, batch)
+        if known is not None:
+            return known
+        with compiling(), self._lock:  # another thread may have compiled it meanwhile
+            return self._known(values, names, batch) or self._compile(values, names, batch)
+
+    def _known(
+        self, values: Sequence[Any], names: tuple[str, ...], batch: int | None
+    ) -> tuple[Any, Arguments] | None:
+        """What `specialize` returns, if nothing has to be compiled for it."""
         taken = Arguments(values, self._fixed, self._closure)
         key = (taken.key, names, batch, state.training)
         entry = self._entries.get(key)
@@ -169,8 +179,7 @@ class CompiledFunction:
             self._replaced = entry.guards.changed()
         if key in self._eager or not compilation_enabled():
             return None, taken
-        with compiling(), self._lock:
-            return self._compile(values, names, batch)
+        return None
 
     def _compile(
         self, values: Sequence[Any], names: tuple[str, ...], batch: int | None

@@ -204,7 +204,7 @@ def test_mostly_zero_columns_are_left_out_whoever_computes(transposed, multiply)
 
 @pytest.mark.parametrize("shape", [(512, 1024, 2000), (300, 5000, 300)], ids=str)
 def test_scratch_memory_has_room_for_either_way(shape):
-    """A product that may skip zero columns decides as it runs; also where a vector unit alone would cut it into blocks."""
+    """A product that may skip zero columns decides as it runs, also where a vector unit would cut it up."""
     m, k, n = shape
     product = Contraction(m, k, n, FLOAT32, (k, 1), n, skips_zeros=True)
     assert product.unit_blocking is not None and not product.reads_left_once
