@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import lamina
 from lamina import nd
@@ -105,3 +107,25 @@ def test_large_results_begin_at_a_line():
     x = parameter()
     double = lamina.compile(lambda x: x * 2)
     assert all(not is_misplaced(double(x)._data) for _ in range(5))
+
+
+@pytest.mark.parametrize("kind", ["bytearray", "file"])
+def test_memory_that_is_not_numpys_stays(kind: str, tmp_path: Path) -> None:
+    if kind == "file":
+        path = tmp_path / "numbers"
+        np.zeros(5000, np.float32).tofile(path)
+        memory = np.memmap(path, np.float32, "r+")
+    else:
+        memory = np.frombuffer(bytearray(20_000), np.float32)
+    start = next(i for i in range(16) if is_misplaced(memory[i : i + 4096]))
+    W = nd.from_numpy(memory[start : start + 4096].reshape(64, 64))
+    del memory
+    place = W._data.ctypes.data
+
+    @lamina.compile
+    def step() -> None:
+        W[:] = W + 1
+
+    step()
+    assert W._data.ctypes.data == place
+    assert (W.asnumpy() == 1).all()

@@ -30,8 +30,10 @@ def is_alone(array: Array, known: Counter[int]) -> bool:
     if sys.getrefcount(data._data) - known[id(data._data)] != _ALONE:
         return False
     if data._data.base is None:
-        return True
-    return isinstance(data._data.base, np.ndarray) and sys.getrefcount(data._data.base) == _ALONE
+        return bool(data._data.flags.owndata)
+    if type(data._data.base) is not np.ndarray or sys.getrefcount(data._data.base) != _ALONE:
+        return False
+    return bool(data._data.base.flags.owndata)  # and not a file's or another library's memory
 
 
 def move_to_line(array: Array, bindings: Callable[[], Counter[int]]) -> None:
@@ -45,7 +47,9 @@ def move_to_line(array: Array, bindings: Callable[[], Counter[int]]) -> None:
     data: Any = array
     if not is_misplaced(data._data) or not is_alone(array, known := bindings()):
         return
-    moved = aligned_empty(array.shape, np.dtype(array.dtype))
+    moved, version = aligned_empty(array.shape, np.dtype(array.dtype)), array._version
     moved[...] = data._data
-    if is_alone(array, known):  # still: nobody asked for it meanwhile
+    if array._version == version and is_alone(
+        array, known
+    ):  # no other thread wrote to it, or asked for it, meanwhile
         array._data = moved

@@ -70,7 +70,7 @@ class Arithmetic(Emitter):
         x, y = self.match(x, y)
         if x.dtype.kind != "f":
             raise TypeError(f"div divides floats, not {x.dtype}: use divide_trunc or divide_floor")
-        if x.is_short and _known(y) and self.module.machine.has_fused_multiply_add:
+        if x.is_small_integer and _known(y) and self.module.machine.has_fused_multiply_add:
             divisor = x.dtype.type(y.constant)
             if _LEAST_DIVISOR <= abs(divisor) <= 1 / _LEAST_DIVISOR:
                 return self._divide_by_constant(x, y, float(x.dtype.type(1) / divisor))
@@ -344,8 +344,8 @@ class Arithmetic(Emitter):
         if instruction is None:  # signed to unsigned of the same size: the same register
             return Value(x.builder, x.name, dtype, x.lanes)
         result = self.result(f"{instruction} {x.typed} to {type_name(dtype, x.lanes)}", dtype, x.lanes)
-        is_short = x.dtype.kind in "bui" and x.dtype.itemsize <= 2 and dtype.kind == "f"
-        return replace(result, is_short=True) if is_short else result
+        is_small_integer = x.dtype.kind in "bui" and x.dtype.itemsize <= 2 and dtype.kind == "f"
+        return replace(result, is_small_integer=True) if is_small_integer else result
 
     def _binary(self, operation: str, x: Value, y: Value) -> Value:
         prefix = "f" if x.dtype.kind == "f" else ""

@@ -2,11 +2,13 @@
 
 A bfloat16 is the upper half of a float32: 8 of its 24 bits. So three of them are a float32 exactly, x = x₁ + x₂ + x₃,
 each at most 2⁻⁸ of the one before. Of the nine products of parts of x and y six are computed; the others, x₂y₃, x₃y₂
-and x₃y₃, are together below 2⁻²⁴ |xy|, what rounding a float32 product costs at most. (Henry, Tang and Heinecke,
+and x₃y₃, are together below 2⁻²³ |xy|, mostly far below. (Henry, Tang and Heinecke,
 "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations", 2019.)
 
 A number of 2¹²⁷ or more, an infinity or NaN has no such parts. Packing notes the greatest magnitude, so that whoever
-multiplies can tell (`UNSPLITTABLE`). Parts below 2⁻¹²⁶ count as zero, as denormals do in all compiled code.
+multiplies can tell (`UNSPLITTABLE`). Parts, and products of parts, below 2⁻¹²⁶ count as zero, as denormals do in all
+compiled code: products below about 2⁻¹⁰⁰ therefore have fewer than 24 bits. x₁y₁ may be rounded up beyond the greatest
+float32 where xy is within 2⁻⁷ of it.
 """
 
 from __future__ import annotations
@@ -34,16 +36,17 @@ _UPPER_HALF = 0xFFFF0000
 _HALF_A_UNIT = 0x8000  # of the upper half's last place
 _MAGNITUDE = 0x7FFFFFFF
 _ROW = 16  # elements of 32 bits in a tile's row
+_HALVES = 2  # tiles side by side
 
 
 class TilePacker:
-    """Writes the tiles of a matrix: for each of `parts` parts `halves` tiles, one behind the other.
+    """Writes the tiles of a matrix: for each of `parts` parts two tiles, one behind the other.
 
     `greatest` is the greatest magnitude among what was packed, as bits.
     """
 
-    def __init__(self, b: Builder, parts: int, halves: int = 2) -> None:
-        self._b, self._parts, self._halves = b, parts, halves
+    def __init__(self, b: Builder, parts: int) -> None:
+        self._b, self._parts = b, parts
         self._greatest = b.variable(b.const(0, BITS, _ROW))
 
     def greatest(self) -> Value:
@@ -61,7 +64,7 @@ class TilePacker:
     def pack_pair(self, loads: Sequence[Load | None], tile: Pointer, width: int, pair: Value) -> None:
         """One row of a right operand's tiles: two terms (or one) of `width` columns."""
         b = self._b
-        for half in range(self._halves):
+        for half in range(_HALVES):
             count = min(max(width - half * _ROW, 0), _ROW)
             even, odd = (self._load(load, half * _ROW, count) for load in loads)
             for part, pairs in enumerate(self._pairs(even, odd)):
@@ -73,12 +76,12 @@ class TilePacker:
         b = self._b
         with b.loop(first_pair, TILE_DEPTH // 2) as pair:
             for part in range(self._parts):
-                for half in range(self._halves):
+                for half in range(_HALVES):
                     position = pair * _ROW + half * (TILE_BYTES // BITS.itemsize)
                     b.store(self._part(tile, part), b.const(0, BITS, _ROW), position)
 
     def _part(self, tile: Pointer, part: int) -> Pointer:
-        return self._b.offset(tile, part * self._halves * (TILE_BYTES // BITS.itemsize), BITS)
+        return self._b.offset(tile, part * _HALVES * (TILE_BYTES // BITS.itemsize), BITS)
 
     def _load(self, load: Load | None, index: int, count: int) -> Value:
         """`count` numbers, and zeros behind them."""

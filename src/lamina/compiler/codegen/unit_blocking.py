@@ -19,7 +19,7 @@ BLOCK = 2 * TILE_ROWS
 SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize
 
 _DEEPEST = 192  # terms: a packed panel of so many stays in the first-level cache
-_MOST_ROWS = 512
+_MOST_ROWS, _MOST_COLUMNS = 512, 2048  # whose unfinished sums take 4 MiB
 _LEAST_EXTENT = 128  # of rows, columns and terms: below, packing costs more than it saves
 _LEAST_SHORT_EXTENT = 48  # where there are half as many products of parts
 _LEAST_WORK = 1 << 20  # multiply-adds
@@ -28,13 +28,14 @@ _LEAST_WORK = 1 << 20  # multiply-adds
 @dataclass(frozen=True)
 class UnitBlocking:
     """How a product is cut up: `rows` by `inner` of A are packed together, then panel after panel of B, 32 columns
-    wide.
+    wide, up to `columns` of it.
 
     `keeps_sums`: the summed dimension is cut, and `sums` blocks of unfinished sums wait in memory.
     """
 
     rows: int
     inner: int
+    columns: int
     left_parts: int
     keeps_sums: bool
     sums: int
@@ -86,11 +87,13 @@ def choose_unit_blocking(
     depth = even_part(inner, _DEEPEST, TILE_DEPTH)
     most = machine.l2_bytes // 2 // (depth * left_parts * 2)
     block_rows = even_part(rows, min(most, _MOST_ROWS), BLOCK)
+    block_columns = even_part(columns, _MOST_COLUMNS, BLOCK)
     keeps_sums = depth < inner
     return UnitBlocking(
         rows=block_rows,
         inner=depth,
+        columns=block_columns,
         left_parts=left_parts,
         keeps_sums=keeps_sums,
-        sums=block_rows // BLOCK * -(-columns // BLOCK) if keeps_sums else 0,
+        sums=block_rows // BLOCK * (block_columns // BLOCK) if keeps_sums else 0,
     )

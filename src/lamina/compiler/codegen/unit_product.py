@@ -78,13 +78,17 @@ class UnitProduct:
     def emit(self, rows: Range, columns: Range) -> None:
         b, blocking = self.b, self.blocking
         self._unit.begin()
-        with b.loop(*rows, blocking.rows) as first_row:
+        with (
+            b.loop(*columns, blocking.columns) as first_column,
+            b.loop(*rows, blocking.rows) as first_row,
+        ):
+            part = first_column, b.minimum(first_column + blocking.columns, columns[1])
             block = first_row, b.minimum(first_row + blocking.rows, rows[1])
             if blocking.keeps_sums:
                 with b.loop(0, self.inner, blocking.inner) as first_term:
-                    self._emit_block(block, columns, first_term)
+                    self._emit_block(block, part, first_term)
             else:
-                self._emit_block(block, columns, b.const(0))
+                self._emit_block(block, part, b.const(0))
         self._unit.end()
 
     def _emit_block(self, block: Range, columns: Range, first_term: Value) -> None:

@@ -64,8 +64,8 @@ def type_name(dtype: DType, lanes: int = 1) -> str:
 class Value:
     """A value in a register: `lanes` elements of a NumPy dtype.
 
-    Bool values are masks. `constant` is the Python number where it is known while emitting. `is_short` says of a float
-    that it is a whole number of at most 16 bits, such as a pixel.
+    Bool values are masks. `constant` is the Python number where it is known while emitting. `is_small_integer` says of
+    a float that it is a whole number of at most 16 bits, such as a pixel.
     `+`, `-` and `*` are the builder's `add`, `sub` and `mul`: mostly for index arithmetic.
     """
 
@@ -74,7 +74,7 @@ class Value:
     dtype: DType
     lanes: int = 1
     constant: float | int | bool | None = None
-    is_short: bool = False
+    is_small_integer: bool = False
 
     @property
     def type(self) -> str:
