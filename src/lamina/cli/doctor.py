@@ -69,7 +69,9 @@ def _processor() -> dict[str, str]:
 
 
 def _matrix_unit(exists: bool) -> str:
-    if os.environ.get("LAMINA_MATRIX_UNIT", "").strip() == "0":
+    from lamina.compiler.codegen.matrix_unit import is_switched_off
+
+    if is_switched_off():
         return "off (LAMINA_MATRIX_UNIT=0)"
     return "AMX, used for large float32 products" if exists else "none"
 

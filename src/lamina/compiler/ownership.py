@@ -49,7 +49,6 @@ def move_to_line(array: Array, bindings: Callable[[], Counter[int]]) -> None:
         return
     moved, version = aligned_empty(array.shape, np.dtype(array.dtype)), array._version
     moved[...] = data._data
-    if array._version == version and is_alone(
-        array, known
-    ):  # no other thread wrote to it, or asked for it, meanwhile
+    was_left_alone = array._version == version and is_alone(array, known)  # by other threads, meanwhile
+    if was_left_alone:
         array._data = moved

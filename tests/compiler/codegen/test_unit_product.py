@@ -208,9 +208,34 @@ def test_scratch_memory_has_room_for_either_way(shape):
     """A product that may skip zero columns decides as it runs, also where a vector unit would cut it up."""
     m, k, n = shape
     product = Contraction(m, k, n, FLOAT32, (k, 1), n, skips_zeros=True)
-    assert product.unit_blocking is not None and not product.reads_left_once
+    assert product.unit_blocking is not None and not product.only_packs_left
     assert product.scratch_bytes >= product.unit_blocking.scratch_bytes
     assert product.scratch_bytes >= product.panel_bytes + 4 * k  # the order of columns
+
+
+def multiply_adds(product: Contraction) -> int:
+    """How many the code of a product has."""
+    module = Module(product.machine)
+    with module.function("step") as b:
+        left, right, result, scratch = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4))
+
+        def store(b, row, column, value):
+            b.store(result, value, row * product.columns + column)
+
+        product.emit(b, left, right, store, scratch=scratch)
+    return module.ir().count("call <16 x float> @llvm.fma")
+
+
+def test_the_way_on_the_vector_unit_has_tiles_that_fit_its_registers(unit):
+    """And not blocks of the matrix unit's size, whose sums would lie on the stack."""
+    machine = dataclasses.replace(
+        host_machine(), vector_bits=512, vector_registers=32, has_matrix_unit=True, l2_bytes=1 << 24
+    )
+    without = dataclasses.replace(machine, has_matrix_unit=False)
+    shape = (512, 1024, 256, FLOAT32, (1024, 1), 256)
+    way = multiply_adds(Contraction(*shape, machine, skips_zeros=True))
+    way -= multiply_adds(Contraction(*shape, machine))
+    assert 0 < way <= multiply_adds(Contraction(*shape, without, skips_zeros=True))
 
 
 def test_small_products_stay_on_the_vector_unit():

@@ -35,6 +35,7 @@ Load = Callable[[int, int], Value]
 _UPPER_HALF = 0xFFFF0000
 _HALF_A_UNIT = 0x8000  # of the upper half's last place
 _MAGNITUDE = 0x7FFFFFFF
+_TILE = TILE_BYTES // BITS.itemsize
 _ROW = 16  # elements of 32 bits in a tile's row
 _HALVES = 2  # tiles side by side
 
@@ -68,7 +69,7 @@ class TilePacker:
             count = min(max(width - half * _ROW, 0), _ROW)
             even, odd = (self._load(load, half * _ROW, count) for load in loads)
             for part, pairs in enumerate(self._pairs(even, odd)):
-                position = pair * _ROW + half * (TILE_BYTES // BITS.itemsize)
+                position = pair * _ROW + half * _TILE
                 b.store(self._part(tile, part), pairs, position)
 
     def pack_nothing(self, tile: Pointer, first_pair: int) -> None:
@@ -77,11 +78,11 @@ class TilePacker:
         with b.loop(first_pair, TILE_DEPTH // 2) as pair:
             for part in range(self._parts):
                 for half in range(_HALVES):
-                    position = pair * _ROW + half * (TILE_BYTES // BITS.itemsize)
+                    position = pair * _ROW + half * _TILE
                     b.store(self._part(tile, part), b.const(0, BITS, _ROW), position)
 
     def _part(self, tile: Pointer, part: int) -> Pointer:
-        return self._b.offset(tile, part * _HALVES * (TILE_BYTES // BITS.itemsize), BITS)
+        return self._b.offset(tile, part * _HALVES * _TILE, BITS)
 
     def _load(self, load: Load | None, index: int, count: int) -> Value:
         """`count` numbers, and zeros behind them."""

@@ -90,10 +90,11 @@ class Contraction:
 
     @property
     def column_step(self) -> int:
-        return self._panel_width if self.unit_blocking is None else BLOCK
+        return self.panel_width if self.unit_blocking is None else BLOCK
 
     @property
-    def _panel_width(self) -> int:
+    def panel_width(self) -> int:
+        """The columns of a tile on the vector unit."""
         return self.tile.vectors * self.machine.lanes(self.dtype)
 
     @property
@@ -107,8 +108,8 @@ class Contraction:
         return choose_unit_blocking(self.machine, self.rows, self.inner, self.columns, parts)
 
     @property
-    def reads_left_once(self) -> bool:
-        """Whether a thread reads an element of A only once or twice, to pack it: then A may be computed there."""
+    def only_packs_left(self) -> bool:
+        """Whether A is read where it is packed only, whatever its contents: then it may be computed there."""
         return self.unit_blocking is not None and (self.left_is_short or not self.skips_zeros)
 
     @property
@@ -122,13 +123,13 @@ class Contraction:
         direct = self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
         if self.unit_blocking is not None:
             on_unit = self.unit_blocking.scratch_bytes
-            return on_unit if self.reads_left_once else max(on_unit, direct)
+            return on_unit if self.only_packs_left else max(on_unit, direct)
         return direct if self.blocking is None else self.blocking.scratch_bytes
 
     @property
     def panel_bytes(self) -> int:
         """Memory for a packed panel of B."""
-        return self.inner * self.column_step * self.dtype.itemsize if self.packs_panels else 0
+        return self.inner * self.panel_width * self.dtype.itemsize if self.packs_panels else 0
 
     @property
     def left_is_transposed(self) -> bool:
@@ -152,7 +153,7 @@ class Contraction:
     @property
     def packs_panels(self) -> bool:
         """Whether each panel of B is copied before use: many tiles read it, and its rows lie far apart."""
-        return self.rows >= _PACK_ROW_TILES * self.tile.rows and self.right_stride > self.column_step
+        return self.rows >= _PACK_ROW_TILES * self.tile.rows and self.right_stride > self.panel_width
 
     def emit(
         self,
@@ -171,7 +172,7 @@ class Contraction:
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
         like the result of which the epilogue reads the element that it computes: they are fetched ahead.
 
-        With `reads_left_once`, `left` may be a function that computes A.
+        With `only_packs_left`, `left` may be a function that computes A.
         """
         if self.scratch_bytes and scratch is None:
             raise ValueError(
@@ -179,20 +180,18 @@ class Contraction:
             )
         if min(self.rows, self.columns) == 0:
             return
-        is_computed = not isinstance(left, Pointer)
-        if is_computed and not self.reads_left_once:
-            raise ValueError("this product reads its left operand more than once: it has to lie in memory")
+        if not isinstance(left, Pointer) and not self.only_packs_left:
+            raise ValueError("this product reads its left operand in place: it has to lie in memory")
         product = _Product(
             self,
             b,
-            right if is_computed else left,
+            left,
             right,
             epilogue,
             rows or (b.const(0), b.const(self.rows)),
             columns or (b.const(0), b.const(self.columns)),
             scratch,
             tuple(reads),
-            read_left=left if is_computed else None,
         )
         if self.unit_blocking is not None:
             product.emit_with_unit(self.unit_blocking)
@@ -208,24 +207,23 @@ class _Product:
 
     shape: Contraction
     b: Builder
-    left: Pointer
+    left: Pointer | Read
     right: Pointer
     epilogue: Epilogue
     rows: Range
     columns: Range
     scratch: Pointer | None
     reads: tuple[Pointer, ...]
-    read_left: Read | None = None
     terms: ColumnOrder | None = None
     row_order: ColumnOrder | None = None
 
     def emit_with_unit(self, blocking: UnitBlocking) -> None:
         """On the matrix unit; or on the vector unit, which can skip zero columns, where these are more than half.
 
-        All of A decides, whatever part of the result this thread computes.
+        All of A decides, whatever part of the result this thread computes. So few columns need no blocks.
         """
         b, shape = self.b, self.shape
-        if shape.reads_left_once:
+        if shape.only_packs_left:
             self._emit_on_unit(blocking)
             return
         order = self._order((b.const(0), b.const(shape.left_rows)), (b.const(0), b.const(shape.left_columns)))
@@ -241,7 +239,7 @@ class _Product:
             rows=shape.rows,
             inner=shape.inner,
             columns=shape.columns,
-            left=LeftOperand(self.read_left or self._load_left, shape.left_is_transposed),
+            left=LeftOperand(self._read_left, shape.left_is_transposed),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
             epilogue=self.epilogue,
@@ -250,8 +248,16 @@ class _Product:
         )
         product.emit(self.rows, self.columns)
 
-    def _load_left(self, b: Builder, row: Value, column: Value, lanes: int) -> Value:
-        """Elements of A as it lies in memory."""
+    @property
+    def _matrix(self) -> Pointer:
+        """A in memory."""
+        assert isinstance(self.left, Pointer)
+        return self.left
+
+    def _read_left(self, b: Builder, row: Value, column: Value, lanes: int) -> Value:
+        """Elements of A as it lies in memory, or as it is computed."""
+        if not isinstance(self.left, Pointer):
+            return self.left(b, row, column, lanes)
         return b.load(self.left, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
 
     def emit_blocked(self, blocking: Blocking) -> None:
@@ -265,7 +271,7 @@ class _Product:
             rows=shape.rows,
             inner=shape.inner,
             columns=shape.columns,
-            left=LeftTile(self.left, *shape.left_strides),
+            left=LeftTile(self._matrix, *shape.left_strides),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
             epilogue=self.epilogue,
@@ -303,9 +309,9 @@ class _Product:
                 kind = {"is_long": shape.long_epilogue, "by_columns": shape.by_columns}
                 finish(b, sums, widths, row, column, epilogue, **kind)
 
-            cover(b, shape.rows, shape.row_step, self.rows, tile)
+            cover(b, shape.rows, shape.tile.rows, self.rows, tile)
 
-        cover(b, shape.columns, shape.column_step, self.columns, panel)
+        cover(b, shape.columns, shape.panel_width, self.columns, panel)
 
     def _sums(
         self, row: Value, height: int, widths: tuple[int, ...], right: RightPanel, initial: Tile
@@ -314,11 +320,11 @@ class _Product:
         b, shape, order = self.b, self.shape, self.row_order
         row_stride, inner_stride = shape.left_strides
         if order is None:
-            pointer = b.offset(self.left, row * row_stride, shape.dtype)
+            pointer = b.offset(self._matrix, row * row_stride, shape.dtype)
             left = LeftTile(pointer, row_stride, inner_stride, columns=self.terms)
             return accumulate(b, left, right, height, widths, self._depth, initial)
         numbers = [order.at(b, row + r) for r in range(height)]
-        left = LeftTile(self.left, row_stride, inner_stride, rows=numbers)
+        left = LeftTile(self._matrix, row_stride, inner_stride, rows=numbers)
         sums = [[b.variable(value) for value in values] for values in initial]
         with b.if_(b.less(row, order.first_unused)):
             result = accumulate(b, left, right, height, widths, self._depth, initial)
@@ -357,7 +363,7 @@ class _Product:
         if not shape.packs_panels:
             return panel
         assert self.scratch is not None
-        return pack_panel(b, panel, widths, self._depth, shape.dtype, self.scratch, shape.column_step)
+        return pack_panel(b, panel, widths, self._depth, shape.dtype, self.scratch, shape.panel_width)
 
     # --- zero columns of A ---------------------------------------------------------------------------------------
 
@@ -382,4 +388,4 @@ class _Product:
         b, shape = self.b, self.shape
         assert self.scratch is not None
         memory = b.offset(self.scratch, shape.panel_bytes // shape.dtype.itemsize, shape.dtype)
-        return order_columns(b, self.left, shape.left_columns, shape.dtype, rows, columns, memory)
+        return order_columns(b, self._matrix, shape.left_columns, shape.dtype, rows, columns, memory)

@@ -16,7 +16,7 @@ import sys
 from lamina.compiler.codegen.builder import Builder
 from lamina.compiler.codegen.values import Operand, Pointer
 
-__all__ = ["TILE_BYTES", "TILE_DEPTH", "TILE_ROWS", "MatrixUnit", "is_permitted"]
+__all__ = ["TILE_BYTES", "TILE_DEPTH", "TILE_ROWS", "MatrixUnit", "is_permitted", "is_switched_off"]
 
 TILE_ROWS = 16
 """Rows of a tile, and float32 or pairs of bfloat16 numbers in a row."""
@@ -25,13 +25,17 @@ TILE_DEPTH = 32
 TILE_BYTES = 1024
 
 _ROW_BYTES = 64
-_SWITCH = "LAMINA_MATRIX_UNIT"
 _ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
 
 
+def is_switched_off() -> bool:
+    """Whether the user wants none: ``LAMINA_MATRIX_UNIT=0``."""
+    return os.environ.get("LAMINA_MATRIX_UNIT", "").strip() == "0"
+
+
 def is_permitted() -> bool:
-    """Ask Linux for the matrix unit's registers, for all threads of this process. ``LAMINA_MATRIX_UNIT=0``: don't."""
-    if os.environ.get(_SWITCH, "").strip() == "0":
+    """Ask Linux for the matrix unit's registers, for all threads of this process."""
+    if is_switched_off():
         return False
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return False

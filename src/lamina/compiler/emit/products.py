@@ -73,7 +73,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
         return False
     (source,) = operand.inputs
     parts = source.inputs if source.is_op("take") else (source,)
-    return all(isinstance(x.op, Input) for x in parts) and _shape_of(product).reads_left_once
+    return all(isinstance(x.op, Input) for x in parts) and _shape_of(product).only_packs_left
 
 
 def _epilogue_length(kernel: Kernel) -> int:
