@@ -226,7 +226,7 @@ def test_ctrl_c_keeps_the_best_epoch(tmp_path, folder, cli, monkeypatch, press):
 @pytest.fixture
 def often(monkeypatch):
     """A checkpoint after each epoch."""
-    from lamina.tabular import checkpoint
+    from lamina.runs import checkpoint
 
     monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
     monkeypatch.setattr(checkpoint, "_COST", float("inf"))
@@ -236,7 +236,7 @@ KILLED = """
 import os, signal, sys
 from lamina.cli import main
 from lamina.cli.table_progress import TableProgress
-from lamina.tabular import checkpoint
+from lamina.runs import checkpoint
 checkpoint._SECONDS, checkpoint._COST = 0.0, float("inf")
 TableProgress.on_epoch = lambda self, epoch: os.kill(os.getpid(), signal.SIGKILL) if epoch.number == 5 else None
 main(sys.argv[1:])
@@ -309,7 +309,7 @@ def test_ctrl_c_before_the_first_checkpoint_leaves_nothing_to_go_on_from(tmp_pat
 
 
 def test_ctrl_c_while_the_folder_is_written_leaves_nothing(tmp_path, folder, cli, monkeypatch):
-    from lamina.tabular import run
+    from lamina.runs import run
 
     def interrupted(_findings):
         raise KeyboardInterrupt

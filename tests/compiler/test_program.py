@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 
 from lamina import autograd, nd
-from lamina.compiler.capture import Capture, tracing
-from lamina.compiler.codegen import Module, jit
-from lamina.compiler.codegen.machine import Machine, compiling_for
-from lamina.compiler.codegen.runtime import RUNTIME_FUNCTIONS, runtime_ir
-from lamina.compiler.emit import Layout, emit_program
-from lamina.compiler.emit.products import computes_operand, product_steps
-from lamina.compiler.fuse import fuse
-from lamina.compiler.graph import Graph
-from lamina.compiler.plan import plan
+from lamina.compiler.cpu.products import computes_operand, product_steps
+from lamina.compiler.cpu.runtime import RUNTIME_FUNCTIONS, runtime_ir
+from lamina.compiler.cpu.step import emit_program
+from lamina.compiler.emit import Layout
+from lamina.compiler.front.capture import Capture, tracing
+from lamina.compiler.llvm import Module, jit
+from lamina.compiler.llvm.machine import Machine, compiling_for
+from lamina.compiler.passes.fuse import fuse
+from lamina.compiler.passes.graph import Graph
+from lamina.compiler.passes.plan import plan
+from lamina.compiler.passes.recompute import recompute
 from lamina.compiler.program import _PASSES
-from lamina.compiler.recompute import recompute
 
 
 def machine(triple: str, cpu: str, vector_bits: int, vector_registers: int) -> Machine:

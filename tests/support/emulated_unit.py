@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lamina.compiler.codegen import FLOAT32, Builder, Pointer, Value
-from lamina.compiler.codegen.bfloat16 import BITS
-from lamina.compiler.codegen.values import Operand
+from lamina.compiler.cpu.bfloat16 import BITS
+from lamina.compiler.llvm import FLOAT32, Builder, Pointer, Value
+from lamina.compiler.llvm.values import Operand
 
 __all__ = ["EmulatedUnit"]
 
@@ -12,7 +12,7 @@ ROWS = 16
 
 
 class EmulatedUnit:
-    """The interface of `lamina.compiler.codegen.matrix_unit.MatrixUnit`; tiles are memory on the stack."""
+    """The interface of `lamina.compiler.cpu.matrix_unit.MatrixUnit`; tiles are memory on the stack."""
 
     def __init__(self, b: Builder) -> None:
         self.b = b

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lamina.compiler.capture import Capture, tracing
-from lamina.compiler.graph import Graph
+from lamina.compiler.front.capture import Capture, tracing
+from lamina.compiler.passes.graph import Graph
 
 __all__ = ["capture", "operators"]
 

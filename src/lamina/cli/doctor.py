@@ -49,7 +49,7 @@ def _versions() -> dict[str, str]:
 
 def _processor() -> dict[str, str]:
     from lamina import get_num_threads
-    from lamina.compiler.codegen.machine import available_cores, host_machine
+    from lamina.compiler.llvm.machine import available_cores, host_machine
     from lamina.core.denormals import flush_denormals, restore_denormals
 
     machine = host_machine()
@@ -69,7 +69,7 @@ def _processor() -> dict[str, str]:
 
 
 def _matrix_unit(exists: bool) -> str:
-    from lamina.compiler.codegen.matrix_unit import is_switched_off
+    from lamina.compiler.cpu.matrix_unit import is_switched_off
 
     if is_switched_off():
         return "off (LAMINA_MATRIX_UNIT=0)"
@@ -87,7 +87,7 @@ def _model_name() -> str:
 
 def _files() -> dict[str, str]:
     import lamina
-    from lamina.compiler.codegen.cache import default_directory
+    from lamina.compiler.llvm.cache import default_directory
 
     cache = default_directory()
     nearest = next(folder for folder in (cache, *cache.parents) if folder.exists())

@@ -43,7 +43,7 @@ def evaluate(
       lamina evaluate runs/income-1 new.csv
       lamina evaluate runs/mnist-1
     """
-    from lamina.tabular.run_folder import is_table_run
+    from lamina.runs.run_folder import is_table_run
 
     if data or is_table_run(run):
         from lamina.cli.use_table import evaluate_table

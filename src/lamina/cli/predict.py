@@ -72,7 +72,7 @@ def predict(
       cat new.csv | lamina predict runs/income-1 - > predictions.csv
       lamina predict runs/mnist-1 seven.png
     """
-    from lamina.tabular.run_folder import is_table_run
+    from lamina.runs.run_folder import is_table_run
 
     if is_table_run(run):
         from lamina.cli.use_table import predict_table

@@ -9,9 +9,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from lamina.runs.describe import column_rows
+from lamina.runs.metrics import LOW_IS_GOOD, METRIC_NAMES, format_metric
 from lamina.table.messages import as_kind, counted
-from lamina.tabular.describe import column_rows
-from lamina.tabular.metrics import LOW_IS_GOOD, METRIC_NAMES, format_metric
 
 if TYPE_CHECKING:
     from lamina.table.schema import Schema

@@ -28,7 +28,7 @@ from lamina.cli.options import (
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
-    from lamina.tabular.checkpoint import Checkpoints
+    from lamina.runs.checkpoint import Checkpoints
 
 __all__ = ["train_table"]
 
@@ -192,10 +192,10 @@ def _begun(
     chosen: dict[str, Any], options: dict[str, Any], out: Path | None, resume: Path | None
 ) -> Checkpoints:
     """A new run, or an earlier one that goes on."""
+    from lamina.runs.checkpoint import Checkpoints
+    from lamina.runs.data import Request
+    from lamina.runs.run_folder import require_free
     from lamina.table.read import ReadOptions
-    from lamina.tabular.checkpoint import Checkpoints
-    from lamina.tabular.data import Request
-    from lamina.tabular.run_folder import require_free
 
     if resume is None:
         if "data" not in chosen:
@@ -228,10 +228,10 @@ def _said(name: str, value: Any) -> str:
 def _run(checkpoints: Checkpoints, *, as_json: bool, quiet: bool) -> int:
     from lamina.cli.console import output
     from lamina.cli.table_progress import TableProgress
+    from lamina.runs.data import prepare
+    from lamina.runs.run import complete
+    from lamina.runs.training import train
     from lamina.table.messages import counted
-    from lamina.tabular.data import prepare
-    from lamina.tabular.run import complete
-    from lamina.tabular.training import train
 
     prepared = prepare(checkpoints.request)
     console = None if as_json or quiet else output()
@@ -262,7 +262,7 @@ def _how_to_go_on(checkpoints: Checkpoints) -> str:
 
 def _show_prepared(console: Any, prepared: Any) -> None:
     from lamina.cli.table_views import columns_table, override_hint
-    from lamina.tabular.describe import describe_target
+    from lamina.runs.describe import describe_target
 
     console.print(columns_table(prepared.schema))
     console.print(override_hint(prepared.schema), style="dim", markup=False)

@@ -22,12 +22,12 @@ _BATCH_ROWS = 1 << 16
 def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
     """Metrics of a run's network on a table that has the target."""
     from lamina.cli.table_views import metrics_table
+    from lamina.runs.data import target_of
+    from lamina.runs.metrics import metrics_of
+    from lamina.runs.run_folder import open_run
     from lamina.table.messages import counted, rows_from
     from lamina.table.places import Places
     from lamina.table.read import iter_batches
-    from lamina.tabular.data import target_of
-    from lamina.tabular.metrics import metrics_of
-    from lamina.tabular.run_folder import open_run
 
     if not data:
         raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
@@ -68,11 +68,11 @@ def predict_table(
     run: Path, data: Sequence[str], out: str, reading: Mapping[str, Any], output_format: Any, prefix: str
 ) -> None:
     """Write a table with its predictions added, a part at a time."""
+    from lamina.runs.run_folder import open_run
     from lamina.table.messages import counted
     from lamina.table.places import Places
     from lamina.table.read import iter_batches
     from lamina.table.write import write_batches
-    from lamina.tabular.run_folder import open_run
 
     model, details = open_run(run)
     places = Places()
@@ -99,9 +99,9 @@ def _options(model: Any, details: Mapping[str, Any], reading: Mapping[str, Any])
 def inspect_table(run: Path, *, as_json: bool) -> None:
     """What a run's network is, what it was trained on, and how good it was."""
     from lamina.cli.table_views import columns_table, measured_title, metrics_table
+    from lamina.runs.describe import describe_target
+    from lamina.runs.run_folder import open_run
     from lamina.table.messages import counted
-    from lamina.tabular.describe import describe_target
-    from lamina.tabular.run_folder import open_run
 
     model, details = open_run(run)
     results = details["results"]

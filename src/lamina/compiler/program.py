@@ -10,15 +10,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lamina.compiler import debug
-from lamina.compiler.fuse import Kernel, fuse
-from lamina.compiler.graph import Graph, Node
-from lamina.compiler.hold_transposed import hold_transposed
-from lamina.compiler.layout_products import lay_out_products
-from lamina.compiler.plan import Plan, plan, separate_roots
-from lamina.compiler.recompute import recompute
-from lamina.compiler.scale_products import scale_products
-from lamina.compiler.simplify import simplify
+from lamina.compiler.cpu.hold_transposed import hold_transposed
+from lamina.compiler.cpu.layout_products import lay_out_products
+from lamina.compiler.front import debug
+from lamina.compiler.passes.fuse import Kernel, fuse
+from lamina.compiler.passes.graph import Graph, Node
+from lamina.compiler.passes.plan import Plan, plan, separate_roots
+from lamina.compiler.passes.recompute import recompute
+from lamina.compiler.passes.scale_products import scale_products
+from lamina.compiler.passes.simplify import simplify
 from lamina.core.lowering import ArgReduction, Contraction, Reduction, Scatter
 from lamina.core.primitive import REGISTRY
 
@@ -53,7 +53,7 @@ VERIFY = False
 
 def build(captured: Graph, rows: dict[int, int]) -> Program:
     """Compile a graph. `rows`: input slots of which each step takes the next so many bytes."""
-    from lamina.compiler.emit.products import computes_operand, product_steps
+    from lamina.compiler.cpu.products import computes_operand, product_steps
 
     start = time.perf_counter()
     graph = captured
@@ -76,9 +76,10 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
 
 
 def _generate(graph: Graph, planned: Plan, rows: dict[int, int], start: float) -> Program:
-    from lamina.compiler.codegen import Module
-    from lamina.compiler.emit import Layout, emit_program, kernel_names, scratch_bytes
-    from lamina.compiler.run import load
+    from lamina.compiler.cpu.run import load
+    from lamina.compiler.cpu.step import emit_program, scratch_bytes
+    from lamina.compiler.emit import Layout, kernel_names
+    from lamina.compiler.llvm import Module
 
     layout = Layout.of(graph, rows, planned.held)
 

@@ -34,7 +34,7 @@ class Value(Protocol):
 
 
 class Keeper(Protocol):
-    """What holds an array's contents for a while, see `lamina.compiler.holding`."""
+    """What holds an array's contents for a while, see `lamina.compiler.cpu.holding`."""
 
     def give_back(self) -> None: ...
 

@@ -57,8 +57,8 @@ class Reshape:
 class Movement:
     """An affine index map: ``index(out_index, in_shape, **params)`` gives the input's index for an output's index.
 
-    Indices are lists of `lamina.compiler.index.Axis`, one for each axis; they can be added to and multiplied with
-    integers.
+    Indices are lists of `lamina.compiler.emit.positions.Axis`, one for each axis; they can be added to and multiplied
+    with integers.
     """
 
     def __init__(self, index: Callable[..., list[Any]]) -> None:

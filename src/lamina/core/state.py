@@ -18,7 +18,7 @@ __all__ = ["Trace", "call_each_step", "concrete", "state"]
 
 
 class Trace(Protocol):
-    """What `bind` and the arrays ask of a trace; `lamina.compiler.capture` provides the one implementation."""
+    """What `bind` and the arrays ask of a trace; `lamina.compiler.front.capture` provides the one implementation."""
 
     def bind(
         self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]

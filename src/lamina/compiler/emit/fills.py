@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from lamina.compiler.codegen import FLOAT32, FLOAT64, UINT64, Builder, Pointer, Value
-from lamina.compiler.codegen.random import BLOCK, philox_block, uniform_float64
-from lamina.compiler.codegen.values import type_name
 from lamina.compiler.emit.scope import Scope
-from lamina.compiler.graph import Node
+from lamina.compiler.llvm import FLOAT32, FLOAT64, UINT64, Builder, Pointer, Value
+from lamina.compiler.llvm.random import BLOCK, philox_block, uniform_float64
+from lamina.compiler.llvm.values import type_name
+from lamina.compiler.passes.graph import Node
 
 __all__ = ["emit_fill"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from lamina.compiler.codegen import Value
+from lamina.compiler.emit.positions import Axis
 from lamina.compiler.emit.scope import Scope
-from lamina.compiler.fuse import Kernel, is_alias
-from lamina.compiler.graph import Constant, Input, Node, Scalar
-from lamina.compiler.index import Axis
+from lamina.compiler.llvm import Value
+from lamina.compiler.passes.fuse import Kernel, is_alias
+from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
 from lamina.core.lowering import Elementwise
 
 __all__ = ["emit_map"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lamina.compiler.fuse import Kernel
-from lamina.compiler.graph import Constant, Graph, Input, Node, Scalar
-from lamina.compiler.plan import Place, Plan
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Scalar
+from lamina.compiler.passes.plan import Place, Plan
 
 __all__ = ["Frame", "Layout", "Slot", "kernel_name", "kernel_names", "memory_leaves"]
 

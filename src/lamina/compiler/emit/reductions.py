@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lamina.compiler.codegen import INDEX, Value, Variable
+from lamina.compiler.emit.positions import Axis
 from lamina.compiler.emit.scope import Scope
-from lamina.compiler.graph import Node
-from lamina.compiler.index import Axis
+from lamina.compiler.llvm import INDEX, Value, Variable
+from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import ArgReduction, Reduction
 
 __all__ = ["emit_arg", "emit_reduction"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from lamina.compiler.codegen import Builder
+from lamina.compiler.emit.expressions import PullContext, Reader
+from lamina.compiler.emit.positions import Axis, flat_position
 from lamina.compiler.emit.scope import Scope
-from lamina.compiler.evaluate import PullContext, Reader
-from lamina.compiler.index import Axis, flat_position
+from lamina.compiler.llvm import Builder
 from lamina.core.lowering import Scatter
 
 __all__ = ["emit_scatter"]

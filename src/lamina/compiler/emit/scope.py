@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
-from lamina.compiler.codegen import INDEX, Builder, Pointer, Value
-from lamina.compiler.evaluate import Evaluator, Memory
-from lamina.compiler.fuse import Kernel
-from lamina.compiler.graph import Node
-from lamina.compiler.index import Axis, flat_position
-from lamina.compiler.partition import Partition
+from lamina.compiler.emit.expressions import Evaluator, Memory
+from lamina.compiler.emit.positions import Axis, flat_position
+from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Node
+from lamina.compiler.passes.partition import Partition
 
 __all__ = ["Scope"]
 

@@ -1,0 +1,1 @@
+"""The processor as a target: register tiles, packing, the matrix unit, cache lines, and persistent threads."""

@@ -1,0 +1,37 @@
+"""Loops that cover a range by steps of one size, and its end by a smaller one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lamina.compiler.llvm.builder import Builder
+from lamina.compiler.llvm.values import Value
+
+__all__ = ["Body", "Range", "cover"]
+
+Range = tuple[Value, Value]
+
+Body = Callable[[Value, int], None]
+"""`body(position, size)` writes the code for `size` elements from `position` on."""
+
+
+def cover(b: Builder, extent: int, step: int, bounds: Range | None, body: Body) -> None:
+    """Cover the part of range(extent) between `bounds` (default: all of it).
+
+    The bounds are multiples of `step` or `extent` itself, so that the only smaller size is extent % step.
+    """
+    whole = extent // step * step
+    if bounds is None:
+        if whole:
+            with b.loop(0, whole, step) as position:
+                body(position, step)
+        if whole < extent:
+            body(b.const(whole), extent - whole)
+        return
+    start, stop = bounds
+    if whole:
+        with b.loop(start, b.minimum(stop, whole), step) as position:
+            body(position, step)
+    if whole < extent:
+        with b.if_(b.logical_and(b.greater(stop, whole), b.less(start, stop))):
+            body(b.const(whole), extent - whole)

@@ -1,0 +1,119 @@
+"""How parameters are held while a step trains them: the way their first product reads them.
+
+The code generator reads the right operand of a product along its rows. `gluon.nn.Dense` keeps a weight as (units,
+inputs) and multiplies with its transpose, so that each step would copy the batch or the weight transposed. A step
+transposes such a weight once and holds it so, from one call to the next, until somebody looks at it (`holding`); all
+that has the weight's shape and is computed element for element with it (gradient, momentum, decay) is held transposed,
+too. A network made of layers then is the same kernels as one written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from lamina.compiler.passes.graph import Graph, Input, Node, users_of
+from lamina.core.lowering import Elementwise
+
+__all__ = ["hold_transposed"]
+
+
+def hold_transposed(graph: Graph) -> Graph:
+    """The graph with every matrix that the step changes held as its first product reads it, where that is possible."""
+    nodes = graph.nodes()
+    families = _Families(graph, users_of(nodes))
+    held: set[Node] = set()
+    for weight, is_transposed in _first_products(nodes, graph).items():
+        if is_transposed and weight not in held:
+            held |= families.of(weight)
+    if not held:
+        return graph
+    new: dict[Node, Node] = {}
+    for node in nodes:
+        new[node] = _rewritten(node, new, held)
+    slots = frozenset(slot for slot, node in graph.writes.items() if node in held)
+    return replace(graph.rewritten(new), transposed=slots)
+
+
+def _first_products(nodes: list[Node], graph: Graph) -> dict[Node, bool]:
+    """For the matrices that the step changes: whether the first product that they are the right operand of transposes
+    them."""
+    found: dict[Node, bool] = {}
+    for node in nodes:
+        if not _is_matrix_product(node):
+            continue
+        right = node.inputs[1]
+        if isinstance(right.op, Input) and right.op.slot in graph.writes:
+            found.setdefault(right, node.params["transpose_b"])
+    return found
+
+
+def _is_matrix_product(node: Node) -> bool:
+    return node.is_op("matmul") and len(node.shape) == 2
+
+
+class _Families:
+    """Sets of nodes of one shape that can only be transposed together."""
+
+    def __init__(self, graph: Graph, users: Mapping[Node, list[Node]]) -> None:
+        self.graph, self.users = graph, users
+        self.results = set(graph.results)
+        self.slot_of = {node: slot for slot, node in graph.writes.items()}
+
+    def of(self, weight: Node) -> set[Node]:
+        """All that is computed element for element with a weight; empty if some of it can't be transposed."""
+        family = {weight}
+        stack = [weight]
+        while stack:
+            node = stack.pop()
+            neighbours = self._neighbours(node)
+            if neighbours is None:
+                return set()
+            stack += [x for x in neighbours if x not in family]
+            family.update(neighbours)
+        return family if self._is_closed(family) else set()
+
+    def _neighbours(self, node: Node) -> list[Node] | None:
+        """What must be transposed with a node; None where it can't be."""
+        if node in self.results:
+            return None
+        found: list[Node] = []
+        if isinstance(node.lowering, Elementwise):
+            if any(x.shape != node.shape and x.size != 1 for x in node.inputs):
+                return None
+            found += [x for x in node.inputs if x.shape == node.shape]
+        elif not (isinstance(node.op, Input) or _is_matrix_product(node)):
+            return None
+        for user in self.users[node]:
+            if isinstance(user.lowering, Elementwise) and user.shape == node.shape:
+                found.append(user)
+            elif not _is_matrix_product(user):
+                return None
+        return found
+
+    def _is_closed(self, family: set[Node]) -> bool:
+        """Whether the buffers that the family reads are those that it writes."""
+        read = {node.op.slot for node in family if isinstance(node.op, Input)}
+        written = {self.slot_of[node] for node in family if node in self.slot_of}
+        return read <= written and all(self._readers(slot) <= family for slot in written)
+
+    def _readers(self, slot: int) -> set[Node]:
+        return {node for node in self.users if isinstance(node.op, Input) and node.op.slot == slot}
+
+
+def _rewritten(node: Node, new: Mapping[Node, Node], held: set[Node]) -> Node:
+    """A node on rewritten inputs; held ones are the transpose of what they were."""
+    inputs = [new[x] for x in node.inputs]
+    if _is_matrix_product(node):
+        flags: list[Any] = [
+            node.params[key] != (x in held)
+            for key, x in zip(("transpose_a", "transpose_b"), node.inputs, strict=True)
+        ]
+        if node in held:  # (a · b)ᵀ = bᵀ · aᵀ
+            inputs, flags = inputs[::-1], [not flag for flag in reversed(flags)]
+        shape = node.shape[::-1] if node in held else node.shape
+        return Node(node.op, inputs, {"transpose_a": flags[0], "transpose_b": flags[1]}, shape, node.dtype)
+    if node in held:
+        return Node(node.op, inputs, node.params, node.shape[::-1], node.dtype)
+    return node if tuple(inputs) == node.inputs else node.with_inputs(inputs)

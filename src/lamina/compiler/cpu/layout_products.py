@@ -1,0 +1,53 @@
+"""The layout of products: the code generator reads the right operand of a product along its rows.
+
+``a · bᵀ`` therefore needs a transposed copy: of `b`, or of `a`, whichever is smaller. With a copy of `a` it is computed
+as ``(b · aᵀ)ᵀ``, and turned tile by tile in registers; the graph says so by both flags (`transpose_a` and
+`transpose_b`).
+"""
+
+from __future__ import annotations
+
+from lamina.compiler.passes.graph import Graph, Node
+from lamina.core.primitive import REGISTRY
+
+__all__ = ["is_swapped", "lay_out_products"]
+
+_VECTOR = 8  # with fewer rows there is no whole vector of them
+
+
+def lay_out_products(graph: Graph) -> Graph:
+    """The graph with every product in a form that needs no further copy."""
+    new: dict[Node, Node] = {}
+    for node in graph.nodes():
+        inputs = [new[x] for x in node.inputs]
+        current = node if tuple(inputs) == node.inputs else node.with_inputs(inputs)
+        new[node] = _laid_out(current)
+    return graph.rewritten(new)
+
+
+def is_swapped(product: Node) -> bool:
+    """Whether a product is computed as the transpose of ``b · aᵀ``."""
+    return bool(product.params["transpose_a"] and product.params["transpose_b"])
+
+
+def _laid_out(node: Node) -> Node:
+    if not node.is_op("matmul") or not node.params["transpose_b"]:
+        return node
+    left, right = node.inputs
+    rows = node.shape[-2]
+    if len(node.shape) == 2 and rows >= _VECTOR:
+        if node.params["transpose_a"]:
+            return node
+        if left.size < right.size:
+            return _with(node, (_transposed(left), right), transpose_a=True)
+    return _with(node, (left, _transposed(right)), transpose_b=False)
+
+
+def _with(node: Node, inputs: tuple[Node, Node], **flags: bool) -> Node:
+    return Node(node.op, inputs, {**node.params, **flags}, node.shape, node.dtype)
+
+
+def _transposed(x: Node) -> Node:
+    axes = (*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2)
+    shape = tuple(x.shape[a] for a in axes)
+    return Node(REGISTRY["transpose"], (x,), {"axes": axes}, shape, x.dtype)

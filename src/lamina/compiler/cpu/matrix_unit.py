@@ -1,0 +1,83 @@
+"""The matrix unit of a processor: Intel's AMX, which multiplies tiles of bfloat16 numbers.
+
+It has eight tiles, registers of 16 rows of 64 bytes. One instruction multiplies 16 by 32 numbers with 32 by 16 and adds
+the products to 16 by 16 float32 sums: 8192 multiply-adds in 16 cycles, where a vector unit does 512 (Intel,
+"Architecture instruction set extensions programming reference", chapter 3, 2023). Denormals count as zero.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+import sys
+
+from lamina.compiler.llvm.builder import Builder
+from lamina.compiler.llvm.values import Operand, Pointer
+
+__all__ = ["TILE_BYTES", "TILE_DEPTH", "TILE_ROWS", "MatrixUnit", "is_permitted", "is_switched_off"]
+
+TILE_ROWS = 16
+"""Rows of a tile, and float32 or pairs of bfloat16 numbers in a row."""
+TILE_DEPTH = 32
+"""Terms of the sums that one instruction multiplies."""
+TILE_BYTES = 1024
+
+_ROW_BYTES = 64
+_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
+
+
+def is_switched_off() -> bool:
+    """Whether the user wants none: ``LAMINA_MATRIX_UNIT=0``."""
+    return os.environ.get("LAMINA_MATRIX_UNIT", "").strip() == "0"
+
+
+def is_permitted() -> bool:
+    """Ask Linux for the matrix unit's registers, for all threads of this process."""
+    if is_switched_off():
+        return False
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return False
+    return ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA) == 0
+
+
+class MatrixUnit:
+    """Writes the unit's instructions. Tiles have the numbers 0 to 7, and are whole: 16 rows of 64 bytes."""
+
+    def __init__(self, b: Builder) -> None:
+        self._b = b
+
+    def begin(self) -> None:
+        """Switch the unit on."""
+        rows = struct.pack("<BB14x8H16x8B8x", 1, 0, *[_ROW_BYTES] * 8, *[TILE_ROWS] * 8)
+        text = "".join(f"\\{byte:02X}" for byte in rows)
+        self._b.module.declare(
+            f'@matrix_unit_tiles = internal constant [{len(rows)} x i8] c"{text}", align {_ROW_BYTES}'
+        )
+        self._call("ldtilecfg", "ptr @matrix_unit_tiles", "ptr")
+
+    def end(self) -> None:
+        """Switch the unit off, so that the system need not save its registers."""
+        self._call("tilerelease", "", "")
+
+    def zero(self, tile: int) -> None:
+        self._call("tilezero", f"i8 {tile}", "i8")
+
+    def load(self, tile: int, pointer: Pointer, stride: Operand = _ROW_BYTES) -> None:
+        """Load a tile whose rows lie `stride` bytes apart."""
+        self._call("tileloadd64", f"i8 {tile}, {self._place(pointer, stride)}", "i8, ptr, i64")
+
+    def store(self, tile: int, pointer: Pointer, stride: Operand = _ROW_BYTES) -> None:
+        self._call("tilestored64", f"i8 {tile}, {self._place(pointer, stride)}", "i8, ptr, i64")
+
+    def multiply_add(self, sums: int, left: int, right: int) -> None:
+        """sums += left · right: a row of `left` holds 32 terms, a row of `right` two terms of 16 columns."""
+        self._call("tdpbf16ps", f"i8 {sums}, i8 {left}, i8 {right}", "i8, i8, i8")
+
+    def _place(self, pointer: Pointer, stride: Operand) -> str:
+        return f"{pointer.typed}, {self._b.match(stride, self._b.const(0))[0].typed}"
+
+    def _call(self, name: str, arguments: str, types: str) -> None:
+        self._b.module.declare(f"declare void @llvm.x86.{name}({types})")
+        self._b.emit(f"call void @llvm.x86.{name}({arguments})")

@@ -1,0 +1,175 @@
+"""Product kernels: a matrix product, with everything that happens to its elements done while they are in registers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lamina.compiler.cpu.contraction import Contraction
+from lamina.compiler.cpu.layout_products import is_swapped
+from lamina.compiler.cpu.transpose import emit_transpose
+from lamina.compiler.cpu.unit_packing import Read
+from lamina.compiler.emit.positions import Axis
+from lamina.compiler.emit.scope import Scope
+from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
+from lamina.compiler.passes.fuse import Kernel, is_expensive
+from lamina.compiler.passes.graph import Input, Node
+from lamina.compiler.passes.partition import ProductSteps
+from lamina.compiler.passes.scale_products import is_short
+
+__all__ = [
+    "computes_operand",
+    "contraction_of",
+    "emit_product",
+    "emit_transposition",
+    "is_transposition",
+    "product_steps",
+    "rounded_scratch",
+]
+
+_LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
+_EXPENSIVE = 8
+_FEWEST_COLUMNS = 64
+"""Looking for zero columns costs about as much as two columns of the product."""
+
+
+def contraction_of(kernel: Kernel) -> Contraction:
+    """The shape of a product kernel's matrix product, as the code generator describes it."""
+    anchor = kernel.anchor
+    assert anchor is not None
+    shape = _shape_of(anchor)
+    skips_zeros = kernel.reads_data and not shape.by_columns and len(anchor.shape) == 2
+    return replace(
+        shape,
+        long_epilogue=_epilogue_length(kernel) > _LONG,
+        skips_zeros=skips_zeros and shape.columns >= _FEWEST_COLUMNS,
+    )
+
+
+def _shape_of(anchor: Node) -> Contraction:
+    left, right = anchor.inputs
+    rows, columns = anchor.shape[-2:]
+    if is_swapped(anchor):
+        inner = right.shape[-1]
+        return Contraction(
+            columns,
+            inner,
+            rows,
+            anchor.dtype,
+            (inner, 1),
+            rows,
+            by_columns=True,
+            left_is_short=is_short(right),
+        )
+    inner = right.shape[-2]
+    strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
+    return Contraction(rows, inner, columns, anchor.dtype, strides, columns, left_is_short=is_short(left))
+
+
+def computes_operand(product: Node, operand: Node) -> bool:
+    """Whether a product computes an operand itself where it packs it: a batch of bytes, gathered from a data set."""
+    if operand is not product.inputs[0] or operand is product.inputs[1] or len(product.shape) != 2:
+        return False
+    if is_swapped(product) or not operand.is_op("cast") or not is_short(operand):
+        return False
+    (source,) = operand.inputs
+    parts = source.inputs if source.is_op("take") else (source,)
+    return all(isinstance(x.op, Input) for x in parts) and _shape_of(product).only_packs_left
+
+
+def _epilogue_length(kernel: Kernel) -> int:
+    """About how many operations follow the product."""
+    return sum(_EXPENSIVE if is_expensive(node) else 1 for node in kernel.members)
+
+
+def product_steps(kernel: Kernel) -> ProductSteps:
+    """How threads may share a product."""
+    shape = contraction_of(kernel)
+    if kernel.anchor is not None and is_swapped(kernel.anchor):
+        return ProductSteps(shape.column_step, shape.row_step, packs_rows=False)
+    return ProductSteps(shape.row_step, shape.column_step, packs_rows=shape.unit_blocking is not None)
+
+
+def emit_product(scope: Scope) -> None:
+    """One product, or one for each matrix of a batch."""
+    anchor = scope.kernel.anchor
+    assert anchor is not None
+    shape = contraction_of(scope.kernel)
+    right = scope.memory.find(anchor.inputs[1])
+    left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
+    assert right is not None
+    scratch = scope.scratch if shape.scratch_bytes else None
+    with scope.on_first_thread_if_serial():
+        if len(anchor.shape) == 2:
+            rows, columns = (
+                scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True)
+            )
+            if is_swapped(anchor):
+                assert isinstance(left, Pointer)
+                left, right, rows, columns = right, left, columns, rows
+            _emit_matrix(scope, shape, left, right, [], rows, columns, scratch)
+            return
+        b = scope.b
+        assert isinstance(left, Pointer)
+        start, stop = scope.share("rows", anchor.shape[0])
+        with b.loop(start, stop) as i:
+            one = b.offset(left, i * (shape.rows * shape.inner), anchor.dtype)
+            other = b.offset(right, i * (shape.inner * shape.columns), anchor.dtype)
+            _emit_matrix(scope, shape, one, other, [scope.axis(i)], None, None, scratch)
+
+
+def _reader(scope: Scope, operand: Node) -> Read:
+    """What computes an operand that lies nowhere in memory."""
+
+    def read(_b: Builder, row: Value, column: Value, lanes: int) -> Value:
+        return scope.evaluator(lanes).vector_at(operand, [scope.axis(row), scope.axis(column, 1)])
+
+    return read
+
+
+def _emit_matrix(
+    scope: Scope,
+    shape: Contraction,
+    left: Pointer | Read,
+    right: Pointer,
+    batch: list[Axis],
+    rows: tuple[Value, Value] | None,
+    columns: tuple[Value, Value] | None,
+    scratch: Pointer | None,
+) -> None:
+    anchor = scope.kernel.anchor
+    assert anchor is not None
+
+    def epilogue(_b: Builder, row: Value, column: Value, value: Value) -> None:
+        place = (column, row) if is_swapped(anchor) else (row, column)
+        index = [*batch, scope.axis(place[0]), scope.axis(place[1], 1)]
+        values = scope.evaluator(value.lanes, {anchor: value})
+        results = [(node, values.at(node, index)) for node in scope.kernel.stores]
+        for node, result in results:
+            scope.store(node, result, index, value.lanes)
+
+    reads = [] if is_swapped(anchor) or batch else scope.memory.like(anchor)
+    shape.emit(scope.b, left, right, epilogue, rows=rows, columns=columns, scratch=scratch, reads=reads)
+
+
+def rounded_scratch(nbytes: int) -> int:
+    """A thread's scratch in whole pages, so that threads share no cache line."""
+    return -(-nbytes // 4096) * 4096
+
+
+def is_transposition(kernel: Kernel) -> bool:
+    """Whether a map kernel only transposes a matrix that lies in memory."""
+    if kernel.kind != "map" or len(kernel.members) != 1:
+        return False
+    (node,) = kernel.members
+    return node.is_op("transpose") and node.params["axes"] == (1, 0)
+
+
+def emit_transposition(scope: Scope, source_node: Node, source: Pointer) -> None:
+    """A transposed copy, block by block in registers."""
+    (node,) = scope.kernel.members
+    rows, columns = source_node.shape
+    b = scope.b
+    share = scope.share("rows", node.shape[0])
+    everything = (b.const(0, INDEX), b.const(rows, INDEX))
+    for target in scope.targets[node]:
+        emit_transpose(b, node.dtype, source, columns, target, rows, everything, share)

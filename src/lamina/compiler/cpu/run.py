@@ -1,0 +1,221 @@
+"""Runs compiled functions on a pool of persistent threads.
+
+Workers live in native code (`codegen.runtime`), entered once through ctypes, so that they hold no GIL. A
+job that finds the pool at work for another Python thread runs alone in its own thread: every compiled
+function gives the same bits for any number of threads.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from lamina.errors import LaminaError
+
+if TYPE_CHECKING:
+    from lamina.compiler.llvm.builder import Module
+    from lamina.compiler.llvm.jit import CompiledModule
+
+__all__ = ["get_num_threads", "load", "run", "set_num_threads"]
+
+_SPIN_SECONDS = 5e-6  # that a waiting thread spins, before it offers its core to others
+_CROWDED_SPIN_SECONDS = 1e-6  # where there are more threads than cores
+_IDLE_YIELDS = 200  # offers, of about half a microsecond each, before a worker without work sleeps
+_BUSY_YIELDS = 2000  # and before a thread does that waits for another one's part of the work
+_LONG_YIELD_SECONDS = (
+    200e-6  # an offer that takes longer was taken by another process, not by our own threads
+)
+_MOST_THREADS = 1024
+
+
+class Runtime:
+    """The native functions behind the pool, compiled or fetched from the cache once a process."""
+
+    def __init__(self) -> None:
+        from lamina.compiler.cpu.runtime import RUNTIME_FUNCTIONS, runtime_ir
+        from lamina.compiler.llvm import jit
+        from lamina.compiler.llvm.machine import host_machine
+
+        system, architecture = platform.system(), host_machine().architecture
+        module = jit.load(f"runtime {system}", lambda: runtime_ir(architecture, system), RUNTIME_FUNCTIONS)
+        module.keep_forever()  # threads may still be in it while the interpreter shuts down
+        i32, i64, pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
+
+        def native(name: str, result: Any, *arguments: Any) -> Any:
+            return ctypes.CFUNCTYPE(result, *arguments)(module.address(name))
+
+        self.barrier_address = module.address("lamina_barrier")
+        self.run = native("lamina_run", None, pointer, pointer, i64)
+        self.worker = native("lamina_worker", None, i64, i32)
+        self.acquire = native("lamina_acquire", i32)
+        self.release = native("lamina_release", None)
+        self.stop = native("lamina_stop", None)
+        self.configure = native("lamina_configure", None, i64, i64, i64, i64, i64, i64)
+        self.generation = native("lamina_generation", i32)
+        self.reset = native("lamina_reset", None)
+        self.pause_seconds, self.tick_seconds = _measured(
+            native("lamina_spin", None, i64), native("lamina_ticks", i64)
+        )
+
+
+def _measured(spin: Any, ticks: Any) -> tuple[float, float]:
+    """How long one turn of a spinning wait and one tick of the processor's clock take, by the best of a few tries."""
+    turns = 200
+
+    def measure() -> tuple[float, int]:
+        start, first = time.perf_counter(), ticks()
+        spin(turns)
+        last = ticks()
+        return time.perf_counter() - start, last - first
+
+    seconds, passed = min(measure() for _ in range(5))
+    return max(seconds / turns, 1e-10), max(seconds / max(passed, 1), 1e-11)
+
+
+@cache
+def _runtime() -> Runtime:
+    return Runtime()
+
+
+class _Pool:
+    """The worker threads of this process."""
+
+    def __init__(self) -> None:
+        self._resizing = threading.Lock()
+        self._workers: list[threading.Thread] = []
+        self._stopped = False
+        self.threads = 1
+
+    def resize(self, threads: int) -> None:
+        """Have `threads` - 1 workers, unless the pool is at work: the job at hand then runs alone."""
+        runtime = _runtime()
+        with self._resizing:
+            if threads == self.threads or self._stopped or not runtime.acquire():
+                return
+            try:
+                self._stop_workers(runtime)
+                self._start_workers(runtime, threads)
+            finally:
+                runtime.release()
+
+    def _start_workers(self, runtime: Runtime, threads: int) -> None:
+        from lamina.compiler.llvm.machine import available_cores
+
+        fits = threads <= available_cores()
+        spins = int((_SPIN_SECONDS if fits else _CROWDED_SPIN_SECONDS) / runtime.pause_seconds)
+        long = int(_LONG_YIELD_SECONDS / runtime.tick_seconds)
+        runtime.configure(threads - 1, spins, _IDLE_YIELDS, _BUSY_YIELDS, long, fits)
+        generation = runtime.generation()
+        for index in range(1, threads):
+            worker = threading.Thread(
+                target=runtime.worker, args=(index, generation), name=f"lamina-{index}", daemon=True
+            )
+            worker.start()
+            self._workers.append(worker)
+        self.threads = threads
+
+    def _stop_workers(self, runtime: Runtime) -> None:
+        if self._workers:
+            runtime.stop()
+            for worker in self._workers:
+                worker.join()
+        self._workers.clear()
+        runtime.configure(0, 0, 0, 0, 0, 0)
+        self.threads = 1
+
+    def pause(self) -> None:
+        """Stop the workers; the next job starts them again. A pool at work is left alone."""
+        if self.threads > 1:
+            self.resize(1)
+
+    def close(self) -> None:
+        """Stop the workers for good, before the interpreter goes away."""
+        self.pause()
+        self._stopped = True
+
+    def forget(self) -> None:
+        """In a forked child: the workers stayed in the parent."""
+        self._resizing = threading.Lock()
+        if self.threads > 1:
+            _runtime().reset()
+        self._workers.clear()
+        self.threads = 1
+
+
+_pool = _Pool()
+atexit.register(_pool.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_pool.pause, after_in_child=_pool.forget)
+
+
+def run(function: int, arguments: int | None, threads: int | None = None) -> None:
+    """Run compiled code `void f(void *arguments, int64 thread, int64 threads)` on every thread, and wait.
+
+    `function` and `arguments` are addresses; `threads` defaults to `get_num_threads()`. Denormals are
+    flushed to zero inside; the caller's floating-point state is untouched.
+    """
+    wanted = get_num_threads() if threads is None else threads
+    if wanted > 1 and wanted != _pool.threads:
+        _pool.resize(wanted)
+    _runtime().run(function, arguments, wanted)
+
+
+def load(key: str, make_ir: Callable[[], str | Module], functions: tuple[str, ...]) -> CompiledModule:
+    """`codegen.jit.load`, with what generated code calls of the pool: the barrier."""
+    from lamina.compiler.llvm import jit
+
+    return jit.load(key, make_ir, functions, {"lamina_barrier": _runtime().barrier_address})
+
+
+_num_threads: int | None = None
+
+
+def get_num_threads() -> int:
+    """How many threads compiled functions run on.
+
+    What `set_num_threads` said, else `LAMINA_NUM_THREADS`, else the cores that this process may use (its
+    affinity and its control group's quota).
+    """
+    global _num_threads  # noqa: PLW0603
+    if _num_threads is None:
+        _num_threads = _default_threads()
+    return _num_threads
+
+
+def set_num_threads(threads: int) -> None:
+    """Run compiled functions on this many threads from now on; results don't depend on it.
+
+    Raises `LaminaError` unless 1 <= threads <= 1024.
+
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    """
+    global _num_threads  # noqa: PLW0603
+    _num_threads = _checked(threads, f"set_num_threads({threads!r})")
+
+
+def _default_threads() -> int:
+    from lamina.compiler.llvm.machine import available_cores
+
+    text = os.environ.get("LAMINA_NUM_THREADS", "").strip()
+    if not text:
+        return available_cores()
+    if not text.isdigit():
+        raise LaminaError(
+            f"LAMINA_NUM_THREADS must be a whole number from 1 to {_MOST_THREADS}, not {text!r}"
+        )
+    return _checked(int(text), f"LAMINA_NUM_THREADS={text}")
+
+
+def _checked(threads: int, where: str) -> int:
+    if not 1 <= threads <= _MOST_THREADS:
+        raise LaminaError(f"{where}: the number of threads must be from 1 to {_MOST_THREADS}")
+    return threads

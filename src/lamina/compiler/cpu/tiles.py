@@ -1,0 +1,90 @@
+"""The register tile of a matrix product: rows and vectors of the result that are summed up in registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from lamina.compiler.llvm.machine import Machine
+from lamina.compiler.llvm.values import DType
+
+__all__ = ["TileShape", "choose_tile", "vector_widths"]
+
+_FMA_LATENCY = 4.0  # cycles, on every x86-64 and ARM core since about 2015
+_LOADS_PER_CYCLE = 2.0
+_MOST_VECTORS = 8  # hides the latency for a single row; wider tiles leave nothing for other threads
+_STEP_OVERHEAD = 0.5  # cycles for a step's counters and addresses
+
+
+@dataclass(frozen=True)
+class TileShape:
+    """A tile of `rows` rows by `vectors` vectors."""
+
+    rows: int
+    vectors: int
+
+
+def vector_widths(columns: int, lanes: int) -> tuple[int, ...]:
+    """The lanes in use of each vector that covers so many columns: 10 columns at 8 lanes are (8, 2)."""
+    whole, rest = divmod(columns, lanes)
+    return (lanes,) * whole + ((rest,) if rest else ())
+
+
+@cache
+def choose_tile(machine: Machine, dtype: DType, rows: int, columns: int) -> TileShape:
+    """The tile that covers `rows` by `columns` in the fewest cycles, by a simple model of a core.
+
+    A step of a tile multiplies `vectors` vectors of B with `rows` elements of A. It takes as long as its
+    fused multiply-adds, or its loads, or the latency of one multiply-add where there are too few to overlap.
+    Everything has to fit the registers, with the vectors of B and one element of A (a single row takes the
+    vectors of B straight from memory).
+    """
+    vectors = -(-columns // machine.lanes(dtype))
+    candidates = [
+        TileShape(tile_rows, tile_vectors)
+        for tile_vectors in range(1, min(vectors, _MOST_VECTORS) + 1)
+        for tile_rows in range(1, min(rows, _most_rows(machine, tile_vectors)) + 1)
+    ]
+    return min(candidates, key=lambda tile: (_cycles(machine, tile, rows, vectors), *_preference(tile)))
+
+
+def _preference(tile: TileShape) -> tuple[bool, float]:
+    """Among tiles the model takes to be equal: two vectors, measured fastest on AVX2 and AVX-512; fewest loads."""
+    return tile.vectors != 2, (tile.rows + tile.vectors) / (tile.rows * tile.vectors)
+
+
+def _most_rows(machine: Machine, vectors: int) -> int:
+    return max(1, min(_most_accumulators(machine), machine.vector_registers - vectors - 1) // vectors)
+
+
+def _most_accumulators(machine: Machine) -> int:
+    """With 32 registers, 16 accumulators reach the peak already, and taller tiles only bring tails.
+
+    Where products and sums are instructions of their own, the products need registers, too.
+    """
+    if machine.vector_registers == 32:
+        return 16
+    return 12 if machine.has_fused_multiply_add else 8
+
+
+def _cycles(machine: Machine, tile: TileShape, rows: int, vectors: int) -> float:
+    """Cycles that one step along the summed dimension takes over the whole result."""
+    cycles = 0.0
+    for count, tile_vectors in _repeats(vectors, tile.vectors):
+        for times, tile_rows in _repeats(rows, tile.rows):
+            cycles += count * times * _step_cycles(machine, tile_rows, tile_vectors)
+    return cycles
+
+
+def _repeats(extent: int, step: int) -> list[tuple[int, int]]:
+    whole, rest = divmod(extent, step)
+    return [(whole, step), (1, rest)] if rest else [(whole, step)]
+
+
+def _step_cycles(machine: Machine, rows: int, vectors: int) -> float:
+    multiplying = rows * vectors / _multiply_adds_per_cycle(machine)
+    return max(multiplying, (rows + vectors) / _LOADS_PER_CYCLE, _FMA_LATENCY) + _STEP_OVERHEAD
+
+
+def _multiply_adds_per_cycle(machine: Machine) -> float:
+    return 1.0 if machine.vector_bits >= 512 or not machine.has_fused_multiply_add else 2.0

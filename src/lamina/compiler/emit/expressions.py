@@ -1,0 +1,183 @@
+"""Evaluation: the code for one element (or one vector of elements) of a node, with everything it inlines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.emit.positions import Axis, flat_position
+from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
+from lamina.compiler.passes.fuse import only_moves_ones
+from lamina.compiler.passes.graph import Constant, Node
+from lamina.core.lowering import Elementwise, Movement, Pull, Reshape
+
+__all__ = ["Evaluator", "Memory", "own_index"]
+
+
+class Memory:
+    """Where nodes lie in memory, as pointers of the function that is being written."""
+
+    def __init__(self, pointers: Mapping[Node, Pointer]) -> None:
+        self._pointers = pointers
+
+    def find(self, node: Node) -> Pointer | None:
+        """The buffer of a node: its own, or that of the node it is a reshape of."""
+        while node not in self._pointers and isinstance(node.lowering, Reshape):
+            node = node.inputs[0]
+        return self._pointers.get(node)
+
+    def like(self, node: Node) -> list[Pointer]:
+        """The buffers of the nodes that have the shape and dtype of `node` and are none of its inputs."""
+        return [
+            pointer
+            for other, pointer in self._pointers.items()
+            if (other.shape, other.dtype) == (node.shape, node.dtype) and other not in node.inputs
+        ]
+
+
+def own_index(index: Sequence[Axis], shape: Sequence[int]) -> list[Axis]:
+    """The index of a broadcast operand of this shape: aligned from the right, 0 along axes of size 1."""
+    aligned = list(index)[len(index) - len(shape) :]
+    return [axis * 0 if n == 1 else axis for axis, n in zip(aligned, shape, strict=True)]
+
+
+class Evaluator:
+    """Evaluates nodes at indices, within one straight piece of code.
+
+    `known` holds values that need no evaluation here: accumulators, results of a row's reductions.
+    """
+
+    def __init__(self, b: Builder, memory: Memory, lanes: int, known: Mapping[Node, Value]) -> None:
+        self.b, self.memory, self.lanes = b, memory, lanes
+        self._known = known
+        self._done: dict[Any, Value] = {}
+
+    def at(self, node: Node, index: Sequence[Axis]) -> Value:
+        """The node's value at an index; a scalar where all lanes agree."""
+        known = self._known.get(node)
+        if known is not None:
+            return known
+        key = (node, *(axis.key for axis in index))
+        value = self._done.get(key)
+        if value is None:
+            value = self._done[key] = self._compute(node, index)
+        return value
+
+    def vector_at(self, node: Node, index: Sequence[Axis]) -> Value:
+        """The node's value at an index, in every lane."""
+        return self.b.splat(self.at(node, index), self.lanes)
+
+    def _compute(self, node: Node, index: Sequence[Axis]) -> Value:
+        pointer = self.memory.find(node)
+        if pointer is not None:
+            return self._load(pointer, node, index)
+        if isinstance(node.op, Constant):
+            return self.b.const(node.op.value, node.dtype)
+        match node.lowering:
+            case Elementwise():
+                return self._elementwise(node, index)
+            case Movement():
+                (x,) = node.inputs
+                return self.at(x, node.lowering.index(list(index), x.shape, **node.params))
+            case Pull():
+                readers = [Reader(self, x) for x in node.inputs]
+                return node.lowering.element(PullContext(self), list(index), readers, **node.params)
+            case Reshape() if only_moves_ones(node):
+                return self.at(node.inputs[0], _without_ones(self.b, index, node.shape, node.inputs[0].shape))
+            case _:
+                raise AssertionError(f"{node} is neither in memory nor can it be computed in place")
+
+    def _elementwise(self, node: Node, index: Sequence[Axis]) -> Value:
+        assert isinstance(node.lowering, Elementwise)
+        values = [self.at(x, own_index(index, x.shape)) for x in node.inputs]
+        lanes = max(v.lanes for v in values)
+        spread = [self.b.splat(v, lanes) for v in values]
+        return node.lowering.emit(self.b, *spread, **node.params)
+
+    def _load(self, pointer: Pointer, node: Node, index: Sequence[Axis]) -> Value:
+        position = flat_position(self.b, index, node.shape, self.lanes)
+        if position.vector is not None:
+            return self.b.gather(pointer, node.dtype, position.vector)
+        lanes = self.lanes if position.step else 1
+        return self.b.load_strided(pointer, node.dtype, position.base, position.step, lanes)
+
+
+def _without_ones(
+    b: Builder, index: Sequence[Axis], shape: Sequence[int], target: Sequence[int]
+) -> list[Axis]:
+    """The same index for the shape `target`, which differs by axes of size 1 only."""
+    real = iter([axis for axis, n in zip(index, shape, strict=True) if n != 1])
+    return [Axis.at(b, 0) if n == 1 else next(real) for n in target]
+
+
+class Reader:
+    """An input of a `Pull` primitive: call it with an index."""
+
+    def __init__(self, evaluator: Evaluator, node: Node) -> None:
+        self._evaluator, self._node = evaluator, node
+        self.shape, self.dtype = node.shape, node.dtype
+
+    def __call__(self, index: Sequence[Axis]) -> Value:
+        return self._evaluator.at(self._node, own_index(index, self._node.shape))
+
+
+class PullContext:
+    """What a `Pull` or `Scatter` lowering writes code with: the builder's operations, and positions."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._b, self._lanes = evaluator.b, evaluator.lanes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._b, name)
+
+    def where(self, mask: Value, x: Value, y: Value) -> Value:
+        """Choose, after bringing all three to the same number of lanes."""
+        lanes = max(mask.lanes, x.lanes, y.lanes)
+        return self._b.where(*(self._b.splat(v, lanes) for v in (mask, x, y)))
+
+    def axis(self, position: int) -> Axis:
+        """A fixed position."""
+        return Axis.at(self._b, position)
+
+    def slice_position(
+        self, axis: Axis, size: int, start: int, length: int, step: int
+    ) -> tuple[Axis, Value | None]:
+        """Where a position lies in ``range(start, …, step)`` of `length`, and whether it does (None: surely).
+
+        Outside, the position is some valid one.
+        """
+        if start == 0 and step == 1 and length == size:
+            return axis, None
+        b = self._b
+        position = axis.lanes(self._lanes if axis.step or axis.vector is not None else 1)
+        distance = b.sub(position, start) if step > 0 else b.sub(start, position)
+        offset = b.divide_floor(distance, abs(step)) if abs(step) != 1 else distance
+        inside = b.logical_and(b.greater_equal(distance, 0), b.less(offset, length))
+        if abs(step) != 1:
+            inside = b.logical_and(inside, b.equal(b.mul(offset, abs(step)), distance))
+        safe = b.maximum(b.minimum(offset, max(length - 1, 0)), 0)
+        return self._as_axis(safe), inside
+
+    def table_position(self, value: Value, size: int, mode: str) -> Axis:
+        """A position read from data: clipped into [0, size), or wrapped."""
+        b = self._b
+        position = b.cast(value, INDEX)
+        if mode == "wrap":
+            return self._as_axis(b.mod(position, size))
+        return self._as_axis(b.maximum(b.minimum(position, size - 1), 0))
+
+    def affine(self, axis: Axis, step: float, start: float, size: int) -> Value:
+        """start + step · position: an integer if both are."""
+        b = self._b
+        position = axis.lanes(self._lanes if axis.step or axis.vector is not None else 1)
+        if isinstance(step, int | np.integer) and isinstance(start, int | np.integer):
+            return b.add(b.mul(position, int(step)), int(start))
+        real = b.cast(position, np.dtype(np.float64))
+        return b.add(b.mul(real, float(step)), float(start))
+
+    def _as_axis(self, position: Value) -> Axis:
+        if position.lanes == 1:
+            return Axis(self._b, position)
+        return Axis(self._b, self._b.const(0, INDEX), 0, position)

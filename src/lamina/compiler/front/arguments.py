@@ -1,0 +1,171 @@
+"""Arguments of compiled functions: arrays, numbers that may change, and everything else, which is part of the key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.front.unrolled import Names, function_of
+from lamina.core.array import Array
+from lamina.errors import TraceError
+
+__all__ = [
+    "Arguments", "Overlap", "Taker", "contents", "rebuild", "same_contents", "sequence_like", "take_nothing", "taker",
+]  # fmt: skip
+
+
+class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
+    """An array that is written shares memory with another one, in a way that the compiled step does not know."""
+
+
+class Arguments:
+    """One call's arguments, taken apart.
+
+    ``arrays``   the array arguments in order
+    ``numbers``  the Python numbers in order
+    ``others``   what is neither, nor a container of them
+    ``key``      shapes, dtypes, the other arguments' values, and which arguments are the same array
+    """
+
+    __slots__ = ("arrays", "key", "numbers", "others")
+
+    def __init__(self, values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> None:
+        self.arrays: list[Array] = []
+        self.numbers: list[float] = []
+        self.others: list[Any] = []
+        parts: list[Any] = []
+        for position, value in enumerate(values):
+            self._take(value, parts, position in fixed, closure)
+        ids = [id(x) for x in self.arrays]
+        if len(set(ids)) != len(ids):
+            parts.append(tuple(ids.index(i) for i in ids))
+        self.key = tuple(parts)
+
+    def _take(self, value: Any, parts: list[Any], fixed: bool, closure: frozenset[int]) -> None:
+        if isinstance(value, Array):
+            self.arrays.append(value)
+            mark = id(value) if id(value) in closure else value._leaf is not None
+            parts.append((value._data.shape, value._data.dtype, value._context, mark))
+        elif isinstance(value, bool | np.bool_ | str | type(None)):
+            parts.append((type(value), value))
+        elif isinstance(value, int | float | np.number):
+            if fixed:
+                parts.append((type(value), repr(value)))  # -0.0 is not 0.0, and nan is nan
+            else:
+                self.numbers.append(value)  # pyright: ignore[reportArgumentType]
+                parts.append(int if isinstance(value, int | np.integer) else float)
+        elif isinstance(value, tuple | list):
+            parts.append((type(value), len(value)))
+            for x in value:
+                self._take(x, parts, fixed, closure)
+        elif isinstance(value, dict):
+            parts.append((dict, tuple(value)))
+            for x in value.values():
+                self._take(x, parts, fixed, closure)
+        else:
+            parts.append(_identity(value))
+            self.others.append(value)
+
+
+Taker = Callable[[Sequence[Any]], tuple[tuple[Array, ...], tuple[float, ...]] | None]
+"""Takes a call's positional arguments apart, if they are of the types that it knows: arrays and numbers; else None."""
+
+
+def take_nothing(_values: Sequence[Any]) -> None:
+    """The `Taker` that knows no types."""
+
+
+def taker(values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> Taker:
+    """What takes arguments of the same types as these.
+
+    Most calls are like the one before. To see that takes less time than to make a key and to look it up. Known are
+    plain arrays and numbers only.
+    """
+    plain = all(value.__class__ in (int, float) or isinstance(value, Array) for value in values)
+    if fixed or not plain:
+        return take_nothing
+    written = _written_taker(values, closure)
+    return take_nothing if written(values) is None else written
+
+
+def _written_taker(values: Sequence[Any], closure: frozenset[int]) -> Taker:
+    names = Names()
+    arguments = [f"x{i}" for i in range(len(values))]
+    arrays = [x for x, value in zip(arguments, values, strict=True) if isinstance(value, Array)]
+    lines = [f"if len(values) != {len(values)}: return None"]
+    if arguments:
+        lines.append(f"{', '.join(arguments)}, = values")
+    for x, value in zip(arguments, values, strict=True):
+        lines.append(_written_type_check(x, value, names, closure))
+    lines += [f"if {x} is {y}: return None" for i, x in enumerate(arrays) for y in arrays[:i]]
+    numbers = [x for x in arguments if x not in arrays]
+    lines.append(f"return ({''.join(f'{x}, ' for x in arrays)}), ({''.join(f'{x}, ' for x in numbers)})")
+    return function_of("take(values)", lines, names)
+
+
+def _written_type_check(x: str, value: Any, names: Names, closure: frozenset[int]) -> str:
+    """A line that returns None unless `x` is of the type that `value` has."""
+    conditions = [f"{x}.__class__ is not {names.of(value.__class__)}"]
+    if isinstance(value, Array):
+        conditions.append(f"{x}._leaf is not None")
+        conditions.append(f"{x}._context is not {names.of(value._context)}")
+        conditions.append(f"(data := {x}._data).shape != {names.of(value._data.shape)}")
+        conditions.append(f"data.dtype is not {names.of(value._data.dtype)}")
+        if closure:
+            conditions.append(f"id({x}) in {names.of(closure)}")
+    return f"if {' or '.join(conditions)}: return None"
+
+
+def _identity(value: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        raise TraceError(
+            f"lamina.compile: an argument of type {type(value).__name__} is neither an NDArray, a number nor hashable; "
+            "pass its arrays instead, or let the function find it in its closure"
+        ) from None
+    return value
+
+
+def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[Any], Any]) -> Any:
+    """`value` with every array and every number in it replaced."""
+    if isinstance(value, Array):
+        return on_array(value)
+    if isinstance(value, bool | np.bool_):
+        return value
+    if isinstance(value, int | float | np.number):
+        return on_number(value)
+    if isinstance(value, tuple | list):
+        return sequence_like(value, [rebuild(x, on_array, on_number) for x in value])
+    if isinstance(value, dict):
+        return {k: rebuild(v, on_array, on_number) for k, v in value.items()}
+    return value
+
+
+def contents(value: Any) -> list[tuple[Any, Any]]:
+    """Every list and dictionary in `value`, with a copy, so that `same_contents` can tell whether it was changed."""
+    found: list[tuple[Any, Any]] = []
+    if isinstance(value, list | dict):
+        found.append((value, value.copy()))
+    if isinstance(value, list | tuple | dict):
+        for x in value.values() if isinstance(value, dict) else value:
+            found += contents(x)
+    return found
+
+
+def same_contents(before: list[tuple[Any, Any]]) -> bool:
+    """Whether lists and dictionaries hold the objects that they held."""
+    return all(_items(now) == _items(copy) for now, copy in before)
+
+
+def _items(container: Any) -> list[Any]:
+    items = list(container.items()) if isinstance(container, dict) else list(enumerate(container))
+    return [(key, id(value)) for key, value in items]
+
+
+def sequence_like(original: Any, items: list[Any]) -> Any:
+    """A list, tuple or named tuple of the same type with other items."""
+    make = getattr(type(original), "_make", type(original))
+    return make(items)

@@ -1,0 +1,397 @@
+"""`lamina.compile`: the decorator, and the function that it returns."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+import sys
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from lamina.compiler.front.arguments import (
+    Arguments,
+    Overlap,
+    Taker,
+    contents,
+    rebuild,
+    same_contents,
+    take_nothing,
+    taker,
+)
+from lamina.compiler.front.capture import Capture, Captured, FoundOutside, Uncompilable, tracing
+from lamina.compiler.front.debug import compilation_enabled
+from lamina.compiler.front.forking import compiling
+from lamina.compiler.front.guards import Guards
+from lamina.compiler.front.numbers import NeedsValue
+from lamina.core.array import Array
+from lamina.core.primitive import bind
+from lamina.core.state import state
+from lamina.errors import TraceError
+from lamina.primitives.indexing import take
+
+__all__ = ["CompiledFunction", "compile"]
+
+_MAX_SPECIALIZATIONS = 64
+_WARN_AT = 8
+_RUNS_ONCE = (
+    "is changed by it, and Python code runs only while a function is compiled. "
+    "Pass such a number as an argument, keep such an array's contents in place (x[:] = …), or return it"
+)
+
+
+class CompiledFunction:
+    """A function that runs as machine code, specialized to its arguments' shapes and dtypes.
+
+    Call it like the original. See `compile`.
+    """
+
+    def __init__(self, function: Callable[..., Any], keep_gradients: bool) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._keep_gradients = keep_gradients
+        self._entries: OrderedDict[Any, Any] = OrderedDict()
+        self._fixed: frozenset[int] = frozenset()
+        self._closure: frozenset[int] = frozenset()
+        self._latest: tuple[Taker, Any, bool] = take_nothing, None, False  # the last call's, and what ran it
+        self._eager: set[Any] = set()  # keys of `_entries` for which there is no compiled form
+        self.pullbacks: dict[Any, Any] = {}
+        self._lock = threading.RLock()
+        self._name = str(getattr(function, "__name__", function))
+        self._qualified_name = str(getattr(function, "__qualname__", self._name))
+        self._attribute = self._name
+        self._names = _parameter_names(function)
+        self._where = _definition(function)
+        self._compilations = 0
+        self._replaced: str | None = None  # what had changed when a specialization was no longer valid
+        self._warned = False
+        self._told: set[str] = set()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if state.trace is not None:
+            return self._function(*args, **kwargs)
+        if state.recording:
+            from lamina.compiler.front.differentiate import call_recorded
+
+            return call_recorded(self, args, kwargs)
+        take, entry, training = self._latest
+        taken = None if kwargs else take(args)
+        if taken is not None and training is state.training and entry.is_valid():
+            arrays, numbers = taken
+        else:
+            entry, arrays, numbers = self._find(args, kwargs)
+        if entry is None:
+            return self._function(*args, **kwargs)
+        try:
+            return entry.run(arrays, numbers)
+        except Overlap as overlap:
+            self._run_eagerly_once(str(overlap))
+            return self._function(*args, **kwargs)
+
+    def _find(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, Sequence[Array], Sequence[Any]]:
+        """The specialization for a call (None: it must run eagerly), its arrays and its numbers."""
+        values, names = ([*args, *kwargs.values()], tuple(kwargs)) if kwargs else (args, ())
+        entry, arguments = self.specialize(values, names)
+        if entry is not None and not kwargs:
+            self._latest = taker(args, self._fixed, self._closure), entry, state.training
+        return entry, arguments.arrays, arguments.numbers
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Decorated methods: each object has its own compiled one, kept in its ``__dict__`` from the first use on."""
+        if instance is None:
+            return self
+        bound = CompiledFunction(self._function.__get__(instance, owner), self._keep_gradients)
+        bound._attribute = self._attribute
+        vars(instance)[self._attribute] = bound
+        return bound
+
+    def __reduce__(self) -> Any:
+        """Pickled and copied like a function: by its name; a method by its object and name."""
+        owner = getattr(self._function, "__self__", None)
+        return self._qualified_name if owner is None else (getattr, (owner, self._attribute))
+
+    def run_batches(
+        self, indices: Any, *args: Any, progress: Callable[[int, int], None] | None = None, **kwargs: Any
+    ) -> Any:
+        """Run the function over many batches with no Python between them.
+
+        `indices`: an integer matrix (steps, batch); step s gets rows ``indices[s]`` of every array argument (taken
+        along its first axis, inside the kernels), and every number as it is. Returns the results of all steps,
+        stacked along a new first axis. `progress(done, steps)` is called about 25 times a second; Ctrl-C works as
+        promptly, and what was trained until then stays.
+
+        >>> import lamina, numpy as np
+        >>> from lamina import nd
+        >>> @lamina.compile
+        ... def total(x):
+        ...     return nd.sum(x)
+        >>> total.run_batches(np.array([[0, 1], [2, 2]]), nd.array([1, 2, 3])).asnumpy().ravel()
+        array([3., 6.], dtype=float32)
+        """
+        from lamina.compiler.front.batches import run_batches
+
+        return run_batches(self, indices, args, kwargs, progress)
+
+    def explain(self) -> str:
+        """The kernels of the specialization that ran last: what each computes, its size, and its measured time."""
+        if not self._entries:
+            return "not compiled yet: call the function first"
+        entry = next(reversed(self._entries.values()))
+        return entry.explain()
+
+    @property
+    def original(self) -> Callable[..., Any]:
+        """The function as it was written."""
+        return self._function
+
+    # --- specializations -----------------------------------------------------------------------------------------
+
+    def specialize(
+        self, values: Sequence[Any], names: tuple[str, ...], batch: int | None = None
+    ) -> tuple[Any, Arguments]:
+        """The specialization for these arguments (None: it must run eagerly), and the arguments taken apart."""
+        known = self._known(values, names, batch)
+        if known is not None:
+            return known
+        with compiling(), self._lock:  # another thread may have compiled it meanwhile
+            return self._known(values, names, batch) or self._compile(values, names, batch)
+
+    def _known(
+        self, values: Sequence[Any], names: tuple[str, ...], batch: int | None
+    ) -> tuple[Any, Arguments] | None:
+        """What `specialize` returns, if nothing has to be compiled for it."""
+        taken = Arguments(values, self._fixed, self._closure)
+        key = (taken.key, names, batch, state.training)
+        entry = self._entries.get(key)
+        if entry is not None:
+            if entry.is_valid():
+                return entry, taken
+            self._replaced = entry.guards.changed()
+        if key in self._eager or not compilation_enabled():
+            return None, taken
+        return None
+
+    def _compile(
+        self, values: Sequence[Any], names: tuple[str, ...], batch: int | None
+    ) -> tuple[Any, Arguments]:
+        from lamina.compiler.front.specialization import Specialization
+        from lamina.compiler.program import build
+
+        while True:
+            taken = Arguments(values, self._fixed, self._closure)
+            try:
+                (captured, slots, rows), guards = self._capture_guarded(values, names, taken, batch)
+            except NeedsValue as need:
+                self._fixed |= {int(need.argument)}
+                continue
+            except FoundOutside as found:
+                self._closure |= found.ids
+                continue
+            except Uncompilable as reason:
+                self._stay_eager((taken.key, names, batch, state.training), reason)
+                return None, taken
+            guards.settle(captured.arrays, captured.with_leaves)
+            self._closure = self._found_outside() | guards.arrays
+            taken = Arguments(values, self._fixed, self._closure)
+            entry = Specialization(build(captured.graph, rows), captured, slots, guards)
+            self._entries[taken.key, names, batch, state.training] = entry
+            self._limit()
+            return entry, taken
+
+    def _capture_guarded(
+        self, values: Sequence[Any], names: tuple[str, ...], taken: Arguments, batch: int | None
+    ) -> tuple[tuple[Captured, list[int], dict[int, int]], Guards]:
+        """Capture the function, and guard what it finds outside.
+
+        What it changes itself while it is captured would not change when compiled code runs. Once is an
+        initialization: it is captured again. Twice is a counter, and the function must run eagerly.
+        """
+        first = Guards(self._function, taken.others)
+        changed = None
+        try:
+            captured = self._capture(values, names, taken, batch)
+            changed = first.changed()
+            if changed is None:
+                return captured, first
+            second = Guards(self._function, taken.others)
+            captured = self._capture(values, names, taken, batch)
+            if second.changed() is None:
+                return captured, second
+            raise Uncompilable(changed, _RUNS_ONCE, self._where)
+        except BaseException as error:
+            first.undo()
+            if changed is not None and isinstance(error, TraceError):  # it kept an array of the first capture
+                raise Uncompilable(changed, _RUNS_ONCE, self._where) from None
+            raise
+
+    def _found_outside(self) -> frozenset[int]:
+        """The ids of the arrays that the specializations found outside."""
+        return frozenset[int]().union(*(e.guards.arrays for e in self._entries.values() if e.is_valid()))
+
+    def _capture(
+        self, values: Sequence[Any], names: tuple[str, ...], taken: Arguments, batch: int | None
+    ) -> tuple[Captured, list[int], dict[int, int]]:
+        """Run the function once on nodes. Returns also the arguments' slots, and the slots that step by rows."""
+        capture = Capture(self._keep_gradients, stacked=batch is not None)
+        rows: dict[int, int] = {}
+        with tracing(capture):
+            index = None
+            if batch is not None:
+                index = _index_array(batch)
+                capture.declare(index)
+                rows[0] = batch * index._data.dtype.itemsize
+            arguments = self.traced(capture, values, index)
+            before = contents(arguments)
+            count = len(values) - len(names)
+            keywords = dict(zip(names, arguments[count:], strict=True))
+            result = self._function(*arguments[:count], **keywords)
+            if not same_contents(before):
+                raise Uncompilable("a list or dictionary among its arguments", _RUNS_ONCE, self._where)
+            captured = capture.finish(result)
+        new = capture.finds_outside(taken.arrays) - self._closure
+        if new:
+            raise FoundOutside(new)
+        slots = [capture.slot_of(x) for x in ([index] if index is not None else []) + taken.arrays]
+        return captured, slots, rows
+
+    def traced(self, capture: Capture, values: Sequence[Any], index: Array | None = None) -> list[Any]:
+        """The arguments as the function gets them while it is captured: the rows `index` of arrays, if it is given."""
+        numbers = itertools.count()
+
+        def on_array(array: Array) -> Any:
+            given = capture.argument(array, is_outside=id(array) in self._closure)
+            return given if index is None else bind(take, given, index, axis=0, mode="clip")
+
+        def number(position: int) -> Callable[[Any], Any]:
+            def on_number(value: Any) -> Any:
+                if position in self._fixed:
+                    return value
+                dtype = np.dtype(np.int64 if isinstance(value, int | np.integer) else np.float64)
+                return capture.number(next(numbers), dtype, str(position))
+
+            return on_number
+
+        return [rebuild(value, on_array, number(i)) for i, value in enumerate(values)]
+
+    def _limit(self) -> None:
+        """Forget the oldest specializations and the arguments of others, and say once what keeps changing."""
+        self._compilations += 1
+        for entry in list(self._entries.values())[:-1]:
+            entry.forget_arguments()
+        if len(self._entries) > _MAX_SPECIALIZATIONS:
+            self._entries.popitem(last=False)
+        if self._compilations < _WARN_AT or self._warned:
+            return
+        self._warned = True
+        names = self._changing_arguments()
+        _warn(
+            f"{self._name} was compiled {self._compilations} times; {names}. "
+            "Pad batches to few sizes, and pass changing numbers as plain arguments."
+        )
+
+    def _changing_arguments(self) -> str:
+        """Which arguments differ among the specializations."""
+        keys = [key[0] for key in self._entries]
+        length = min(len(k) for k in keys)
+        changing = [
+            self._names[i] if i < len(self._names) else f"argument {i}"
+            for i in range(length)
+            if len({k[i] for k in keys}) > 1
+        ]
+        return (
+            f"what keeps changing: {', '.join(changing)}"
+            if changing
+            else f"what it finds outside keeps being replaced ({self._replaced or 'a parameter'})"
+        )
+
+    # --- what runs eagerly ---------------------------------------------------------------------------------------
+
+    def _stay_eager(self, key: Any, reason: Uncompilable) -> None:
+        """From now on these arguments run eagerly; each reason is told once."""
+        self._eager.add(key)
+        if reason.what in self._told:
+            return
+        self._told.add(reason.what)
+        _warn(f"{self._name} runs eagerly, since {reason.what} ({reason.location}) {reason.why}")
+
+    def _run_eagerly_once(self, reason: str) -> None:
+        _warn(f"this call of {self._name} runs eagerly: {reason}")
+
+
+def _warn(message: str) -> None:
+    """A warning at the user's line, the innermost one outside lamina."""
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lamina":
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(f"lamina.compile: {message}", stacklevel=depth)
+
+
+def _definition(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "?" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _parameter_names(function: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _index_array(batch: int) -> Array:
+    from lamina.context import current_context
+    from lamina.nd.ndarray import NDArray
+
+    return NDArray(np.zeros(batch, np.int32), current_context())
+
+
+@overload
+def compile(function: Callable[..., Any], *, keep_gradients: bool = False) -> CompiledFunction: ...
+@overload
+def compile(*, keep_gradients: bool = False) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
+def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool = False) -> Any:
+    """Compile a function of arrays to fused machine code: a decorator.
+
+    The function is run once with symbolic arrays. What it reads (arguments, parameters in closures and globals) and
+    what it writes (``param[:] = …``, gradients) is found by itself. Numbers among the arguments may change from
+    call to call. It is compiled again for other shapes or dtypes, and when an array, network or constant that it found
+    outside is replaced. Results are new arrays, unless they are arguments or parameters themselves: a view that is
+    returned shares no memory.
+
+    Python runs only while the function is compiled: `print` prints once, and a random number of Python's or NumPy's
+    stays the same. A function that changes variables each time it runs, such as a counter or a list of losses, runs
+    eagerly, with a warning that names the variable.
+
+    keep_gradients
+        A gradient that is both computed and used inside is normally not stored; True stores it in ``param.grad``.
+
+    >>> import lamina
+    >>> from lamina import nd
+    >>> @lamina.compile
+    ... def scaled(x, factor):
+    ...     return nd.exp(x) * factor
+    >>> scaled(nd.zeros((2,)), 3.0).asnumpy()
+    array([3., 3.], dtype=float32)
+    """
+    if function is None:
+        return lambda f: CompiledFunction(f, keep_gradients)
+    if isinstance(function, CompiledFunction):
+        return function
+    if not callable(function):
+        raise TraceError(f"lamina.compile: needs a function, got {type(function).__name__}")
+    if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        raise TraceError(
+            f"lamina.compile: {function.__name__} is a generator or a coroutine, which has not run when it returns; "
+            "compile the function that does the work in it"
+        )
+    return CompiledFunction(function, keep_gradients)

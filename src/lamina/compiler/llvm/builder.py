@@ -1,0 +1,328 @@
+"""The facade over LLVM that the rest of the compiler writes code with: functions, control flow and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+
+from lamina.compiler.llvm.cache_lines import LINE_BYTES
+from lamina.compiler.llvm.machine import Machine, target_machine
+from lamina.compiler.llvm.mathematics import Mathematics
+from lamina.compiler.llvm.reductions import Reductions
+from lamina.compiler.llvm.values import BOOL, INDEX, DType, Operand, Pointer, Value, type_name
+
+__all__ = ["KERNEL_ARGUMENTS", "Argument", "Builder", "Module", "Variable"]
+
+Argument = DType | None  # None: a pointer
+
+KERNEL_ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
+"""The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
+
+
+class Module:
+    """A unit of compilation: functions, and declarations of what they call."""
+
+    def __init__(self, machine: Machine | None = None) -> None:
+        self.machine = machine or target_machine()
+        self._declarations: dict[str, None] = {}
+        self._functions: list[str] = []
+
+    def declare(self, declaration: str) -> None:
+        """Add a line outside functions, once."""
+        self._declarations[declaration] = None
+
+    @contextmanager
+    def function(
+        self,
+        name: str,
+        arguments: Mapping[str, Argument] = KERNEL_ARGUMENTS,
+        *,
+        internal: bool = False,
+        inline: bool = False,
+    ) -> Generator[Builder]:
+        """Write a function that returns nothing; `internal` ones are seen by their module only."""
+        b = Builder(self, arguments)
+        yield b
+        linkage = "internal " if internal or inline else ""
+        inlining = "alwaysinline" if inline else "noinline" if internal else ""
+        width = self.machine.vector_bits
+        attributes = f'nounwind {inlining} "prefer-vector-width"="{width}" "min-legal-vector-width"="{width}"'
+        parameters = ", ".join(f"{_argument_type(dtype)} %{key}" for key, dtype in arguments.items())
+        head = f"define {linkage}void @{name}({parameters}) {attributes} {{"
+        self._functions.append("\n".join([head, *b.body(), "}"]))
+
+    def ir(self) -> str:
+        """The module as LLVM assembly."""
+        return "\n".join([*self._declarations, *self._functions, ""])
+
+
+def _argument_type(dtype: Argument) -> str:
+    return "ptr" if dtype is None else type_name(dtype)
+
+
+class Variable:
+    """A value that changes: set inside a loop or branch, read after it. LLVM keeps it in a register."""
+
+    def __init__(self, builder: Builder, initial: Value) -> None:
+        self._builder = builder
+        self._dtype, self._lanes = initial.dtype, initial.lanes
+        self._slot = builder.stack_slot(initial.type, builder.alignment_of(initial))
+        self.set(initial)
+
+    def get(self) -> Value:
+        type_ = type_name(self._dtype, self._lanes)
+        return self._builder.result(f"load {type_}, {self._slot.typed}", self._dtype, self._lanes)
+
+    def set(self, value: Value) -> None:
+        if (value.dtype, value.lanes) != (self._dtype, self._lanes):
+            raise TypeError(
+                f"a variable of {self._lanes} x {self._dtype} can't hold {value.lanes} x {value.dtype}"
+            )
+        self._builder.emit(f"store {value.typed}, {self._slot.typed}")
+
+
+class Builder(Mathematics, Reductions):
+    """Writes one function: element operations (inherited), control flow and memory."""
+
+    def __init__(self, module: Module, arguments: Mapping[str, Argument]) -> None:
+        super().__init__(module)
+        self._arguments = arguments
+
+    def body(self) -> list[str]:
+        """The finished function's lines between its braces."""
+        return ["entry:", *self._slots, *self._lines, "ret void"]
+
+    def argument(self, name: str) -> Value:
+        """A number among the function's arguments."""
+        dtype = self._arguments[name]
+        if dtype is None:
+            raise TypeError(f"argument {name!r} is a pointer: use pointer_argument")
+        return Value(self, f"%{name}", dtype)
+
+    def pointer_argument(self, name: str) -> Pointer:
+        """A pointer among the function's arguments."""
+        if self._arguments[name] is not None:
+            raise TypeError(f"argument {name!r} is a number: use argument")
+        return Pointer(f"%{name}")
+
+    def lanes(self, dtype: DType) -> int:
+        """How many elements of a dtype a vector register holds."""
+        return self.module.machine.lanes(dtype)
+
+    # control flow
+
+    @contextmanager
+    def loop(self, start: Operand, stop: Operand, step: int = 1) -> Generator[Value]:
+        """for i in range(start, stop, step), with step > 0."""
+        start, stop = self.match(start, stop) if isinstance(start, Value) else self.match(stop, start)[::-1]
+        body, end = self.new_label("loop"), self.new_label("done")
+        latch = f"{body}.next"
+        index, following = f"%{body}.index", f"%{body}.following"
+        before = self._block
+        if start.constant is not None and stop.constant is not None and start.constant < stop.constant:
+            self.branch(body)
+        else:
+            self.branch_if(self.less(start, stop), body, end)
+        self.start_block(body)
+        self.emit(
+            f"{index} = phi {start.type} [{start.name}, %{before}], [{following}, %{latch}]",
+        )
+        i = Value(self, index, start.dtype)
+        yield i
+        self.branch(latch)
+        self.start_block(latch)
+        self.emit(f"{following} = add nsw {i.typed}, {step}")
+        self.branch_if(self.less(Value(self, following, start.dtype), stop), body, end)
+        self.start_block(end)
+
+    @contextmanager
+    def if_(self, condition: Value) -> Generator[None]:
+        """Run the block where a scalar condition holds."""
+        then, end = self.new_label("then"), self.new_label("done")
+        self.branch_if(condition, then, end)
+        self.start_block(then)
+        yield
+        self.branch(end)
+        self.start_block(end)
+
+    def if_else(self, condition: Value, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
+        """Emit both branches of a scalar condition; results leave through variables."""
+        yes, no, end = self.new_label("then"), self.new_label("else"), self.new_label("done")
+        self.branch_if(condition, yes, no)
+        for label, branch in ((yes, then), (no, otherwise)):
+            self.start_block(label)
+            branch()
+            self.branch(end)
+        self.start_block(end)
+
+    def variable(self, initial: Value) -> Variable:
+        """A variable with a first value; loops carry their accumulators in variables."""
+        return Variable(self, initial)
+
+    def vector_loop(
+        self, start: Operand, stop: Operand, lanes: int, body: Callable[[Value, int], None]
+    ) -> None:
+        """Cover range(start, stop) by calls `body(index, lanes)` that emit code for elements index, ….
+
+        Whole vectors first; the rest is one narrower vector where the range is known, else a loop over single
+        elements. `body` has to serve any number of lanes.
+        """
+        start_value = self.match(start, self.const(0))[0]
+        stop_value = self.match(stop, self.const(0))[0]
+        if start_value.constant is not None and stop_value.constant is not None:
+            first, last = int(start_value.constant), int(stop_value.constant)
+            whole = first + (last - first) // lanes * lanes
+            if whole > first:
+                with self.loop(first, whole, lanes) as i:
+                    body(i, lanes)
+            if last > whole:
+                body(self.const(whole), last - whole)
+            return
+        if lanes == 1:
+            with self.loop(start_value, stop_value) as i:
+                body(i, 1)
+            return
+        extent = self.maximum(self.sub(stop_value, start_value), 0)
+        whole = self.add(start_value, self.bit_and(extent, -lanes)) if _is_power_of_two(lanes) else None
+        if whole is None:
+            whole = self.add(start_value, self.mul(self.divide_trunc(extent, lanes), lanes))
+        with self.loop(start_value, whole, lanes) as i:
+            body(i, lanes)
+        with self.loop(whole, stop_value) as i:
+            body(i, 1)
+
+    def call(self, function: str, *arguments: Value | Pointer) -> None:
+        """Call a function of this module that returns nothing."""
+        self.emit(f"call void @{function}({', '.join(argument.typed for argument in arguments)})")
+
+    def return_(self) -> None:
+        """Leave the function (only sensible inside `if_`)."""
+        self.emit("ret void")
+        self.start_block(self.new_label("unreachable"))
+
+    # memory
+
+    def alignment_of(self, value: Value) -> int:
+        return max(1, value.dtype.itemsize)
+
+    def alloca(self, dtype: DType, count: int, alignment: int = LINE_BYTES) -> Pointer:
+        """`count` elements on the stack, for as long as the function runs."""
+        return self.stack_slot(f"[{count} x {_memory_type(dtype)}]", alignment)
+
+    def offset(self, pointer: Pointer, index: Operand, dtype: DType | None) -> Pointer:
+        """The address of element `index`; dtype None means that the elements are pointers."""
+        index = self.match(index, self.const(0))[0]
+        if index.constant == 0:
+            return pointer
+        element = "ptr" if dtype is None else _memory_type(dtype)
+        return self.pointer_result(f"getelementptr inbounds {element}, {pointer.typed}, {index.typed}")
+
+    def load_pointer(self, pointer: Pointer, index: Operand = 0) -> Pointer:
+        """Load a pointer from an array of pointers."""
+        return self.pointer_result(f"load ptr, {self.offset(pointer, index, None).typed}")
+
+    def load(self, pointer: Pointer, dtype: DType, index: Operand = 0, lanes: int = 1) -> Value:
+        """Load `lanes` neighbouring elements from element `index` on; no alignment is assumed."""
+        address = self.offset(pointer, index, dtype)
+        memory = _memory_type(dtype) if lanes == 1 else f"<{lanes} x {_memory_type(dtype)}>"
+        value = self.result(f"load {memory}, {address.typed}, align {dtype.itemsize}", dtype, lanes)
+        if dtype != BOOL:
+            return value
+        return self.result(f"icmp ne {memory} {value.name}, zeroinitializer", BOOL, lanes)
+
+    def load_masked(self, pointer: Pointer, dtype: DType, index: Operand, count: int, lanes: int) -> Value:
+        """Load `count` neighbouring elements into the first of `lanes`; the others are unspecified."""
+        mask = self.const_vector([lane < count for lane in range(lanes)], BOOL)
+        type_ = type_name(dtype, lanes)
+        letter = "f" if dtype.kind == "f" else "i"
+        function = f"llvm.masked.load.v{lanes}{letter}{8 * dtype.itemsize}.p0"
+        self.module.declare(f"declare {type_} @{function}(ptr, i32, {mask.type}, {type_})")
+        address = self.offset(pointer, index, dtype)
+        arguments = f"{address.typed}, i32 {dtype.itemsize}, {mask.typed}, {type_} poison"
+        return self.result(f"call {type_} @{function}({arguments})", dtype, lanes)
+
+    def prefetch(self, pointer: Pointer) -> None:
+        """Ask for a cache line that will be read soon; any address will do."""
+        self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.emit(f"call void @llvm.prefetch.p0({pointer.typed}, i32 0, i32 2, i32 1)")
+
+    def store(self, pointer: Pointer, value: Value, index: Operand = 0) -> None:
+        """Store a value's lanes to neighbouring elements from element `index` on."""
+        address = self.offset(pointer, index, value.dtype)
+        typed = value.typed
+        if value.dtype == BOOL:
+            memory = "i8" if value.lanes == 1 else f"<{value.lanes} x i8>"
+            typed = f"{memory} {self._register(f'zext {value.typed} to {memory}')}"
+        self.emit(f"store {typed}, {address.typed}, align {value.dtype.itemsize}")
+
+    def load_strided(
+        self, pointer: Pointer, dtype: DType, index: Operand, stride: Operand, lanes: int = 1
+    ) -> Value:
+        """Load elements index, index + stride, … into a vector; stride 0 spreads one element."""
+        if isinstance(stride, Value) and stride.constant is not None:
+            stride = int(stride.constant)
+        if lanes == 1 or (not isinstance(stride, Value) and stride in (0, 1)):
+            width = lanes if stride == 1 else 1
+            return self.splat(self.load(pointer, dtype, index, width), lanes)
+        return self.gather_lanes(
+            [self.load(pointer, dtype, i) for i in self._positions(index, stride, lanes)]
+        )
+
+    def store_strided(self, pointer: Pointer, value: Value, index: Operand, stride: Operand) -> None:
+        """Store lanes to elements index, index + stride, …"""
+        for lane, position in enumerate(self._positions(index, stride, value.lanes)):
+            self.store(pointer, self.extract(value, lane), position)
+
+    def _positions(self, index: Operand, stride: Operand, lanes: int) -> Sequence[Value]:
+        index, stride = self.match(self.const(0) + index, stride)
+        return [index + stride * lane for lane in range(lanes)]
+
+    def gather(self, pointer: Pointer, dtype: DType, indices: Value) -> Value:
+        """Load the element that each lane of `indices` names."""
+        positions = [self.cast(self.extract(indices, lane), INDEX) for lane in range(indices.lanes)]
+        return self.gather_lanes([self.load(pointer, dtype, position) for position in positions])
+
+    def scatter(self, pointer: Pointer, value: Value, indices: Value) -> None:
+        """Store each lane to the element that `indices` names, in the order of lanes."""
+        for lane in range(value.lanes):
+            position = self.cast(self.extract(indices, lane), INDEX)
+            self.store(pointer, self.extract(value, lane), position)
+
+    def lane_indices(self, lanes: int, dtype: DType = INDEX) -> Value:
+        """0, 1, 2, …: add to a splat index to number the lanes."""
+        return self.const_vector(list(range(lanes)), dtype)
+
+    # threads
+
+    def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
+        """This thread's share (start, stop) of range(extent), in whole steps, as even as can be."""
+        extent = self.match(extent, self.const(0))[0]
+        thread, threads = self.argument("thread"), self.argument("threads")
+        steps = self.divide_positive(self.add(extent, step - 1), step)
+        bounds = [
+            self.mul(self.divide_positive(self.mul(steps, part), threads), step)
+            for part in (thread, thread + 1)
+        ]
+        return bounds[0], self.minimum(bounds[1], extent)
+
+    def divide_positive(self, x: Operand, y: Operand) -> Value:
+        """x // y for integers known to be x >= 0, y > 0: a single instruction."""
+        x, y = self.match(x, y)
+        if y.constant == 1:
+            return x
+        if x.constant is not None and y.constant is not None:
+            return self.const(int(x.constant) // int(y.constant), x.dtype)
+        return self.result(f"udiv {x.typed}, {y.name}", x.dtype, x.lanes)
+
+    def barrier(self) -> None:
+        """Wait until all threads of this run are here; what they wrote before is visible after."""
+        self.module.declare("declare void @lamina_barrier(i64) nounwind")
+        self.call("lamina_barrier", self.argument("threads"))
+
+
+def _memory_type(dtype: DType) -> str:
+    return "i8" if dtype == BOOL else type_name(dtype)
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0

@@ -1,0 +1,196 @@
+"""Writes LLVM assembly as text: instructions, constants, labels and declarations.
+
+Text, because LLVM's parser is faster than building the same module object by object from Python.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from lamina.compiler.llvm.values import INDEX, DType, Operand, Pointer, Value, type_name
+
+if TYPE_CHECKING:
+    from lamina.compiler.llvm.builder import Builder, Module
+
+__all__ = ["Emitter"]
+
+
+def _literal(value: float | int | bool, dtype: DType) -> str:
+    if dtype.kind == "f":
+        rounded = float(dtype.type(value))
+        bits = struct.unpack("<Q", struct.pack("<d", rounded))[0]
+        return f"0x{bits:016X}"
+    if dtype.kind == "b":
+        return "true" if value else "false"
+    return str(int(value))
+
+
+class Emitter:
+    """The text of one function, as it grows.
+
+    Registers are numbered in the order of the text; labels and stack slots have names.
+    """
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self._slots: list[str] = []
+        self._lines: list[str] = []
+        self._registers = 0
+        self._labels = 0
+        self._block = "entry"
+
+    def emit(self, instruction: str) -> None:
+        """Append an instruction without a result."""
+        self._lines.append(instruction)
+
+    def result(self, instruction: str, dtype: DType, lanes: int = 1) -> Value:
+        """Append an instruction and name its result."""
+        return Value(self._self, self._register(instruction), dtype, lanes)
+
+    def pointer_result(self, instruction: str) -> Pointer:
+        return Pointer(self._register(instruction))
+
+    def _register(self, instruction: str) -> str:
+        name = f"%{self._registers}"
+        self._registers += 1
+        self._lines.append(f"{name} = {instruction}")
+        return name
+
+    @property
+    def _self(self) -> Builder:
+        return cast("Builder", self)
+
+    def new_label(self, hint: str) -> str:
+        self._labels += 1
+        return f"{hint}{self._labels}"
+
+    def start_block(self, label: str) -> None:
+        self._lines.append(f"{label}:")
+        self._block = label
+
+    def branch(self, label: str) -> None:
+        self.emit(f"br label %{label}")
+
+    def branch_if(self, condition: Value, then: str, otherwise: str) -> None:
+        self.emit(f"br {condition.typed}, label %{then}, label %{otherwise}")
+
+    def stack_slot(self, type_: str, alignment: int) -> Pointer:
+        """Reserve stack memory in the entry block, where LLVM can turn it into registers."""
+        name = f"%slot{len(self._slots)}"
+        self._slots.append(f"{name} = alloca {type_}, align {alignment}")
+        return Pointer(name)
+
+    def const(self, value: float | int | bool, dtype: DType = INDEX, lanes: int = 1) -> Value:
+        """A constant of a dtype, the same in every lane."""
+        literal = _literal(value, dtype)
+        if lanes > 1:
+            literal = f"splat ({type_name(dtype)} {literal})"
+        return Value(self._self, literal, dtype, lanes, constant=value)
+
+    def const_vector(self, values: list[int] | list[float] | list[bool], dtype: DType) -> Value:
+        """A constant with its own value in each lane."""
+        element = type_name(dtype)
+        if len(values) == 1:
+            return self.const(values[0], dtype)
+        literal = ", ".join(f"{element} {_literal(value, dtype)}" for value in values)
+        return Value(self._self, f"<{literal}>", dtype, len(values))
+
+    def splat(self, value: Value, lanes: int) -> Value:
+        """The same scalar in every lane."""
+        if value.lanes == lanes:
+            return value
+        if value.lanes != 1:
+            raise ValueError(f"only a scalar can be spread over {lanes} lanes, not {value.lanes} lanes")
+        if value.constant is not None:
+            return self.const(value.constant, value.dtype, lanes)
+        type_ = type_name(value.dtype, lanes)
+        first = self.result(f"insertelement {type_} poison, {value.typed}, i64 0", value.dtype, lanes)
+        zeros = f"<{lanes} x i32> zeroinitializer"
+        return self.result(f"shufflevector {first.typed}, {type_} poison, {zeros}", value.dtype, lanes)
+
+    def match(self, *operands: Operand) -> list[Value]:
+        """Bring operands to one dtype and number of lanes: numbers become constants, scalars are spread.
+
+        Two values of different dtypes are an error: conversions are written out with `cast`.
+        """
+        values = [operand for operand in operands if isinstance(operand, Value)]
+        dtype = values[0].dtype if values else INDEX
+        lanes = max((value.lanes for value in values), default=1)
+        matched: list[Value] = []
+        for operand in operands:
+            value = operand if isinstance(operand, Value) else self.const(operand, dtype)
+            if value.dtype != dtype:
+                dtypes = ", ".join(str(value.dtype) for value in values)
+                raise TypeError(
+                    f"operands of one instruction must have one dtype, not {dtypes}: cast them first"
+                )
+            matched.append(self.splat(value, lanes))
+        return matched
+
+    def intrinsic(self, name: str, *operands: Operand) -> Value:
+        """Call LLVM's intrinsic `llvm.name` that maps values of one type to a value of that type."""
+        values = self.match(*operands)
+        first = values[0]
+        suffix = _suffix(first.dtype, first.lanes)
+        function = f"llvm.{name}.{suffix}"
+        self.module.declare(f"declare {first.type} @{function}({', '.join(v.type for v in values)})")
+        arguments = ", ".join(value.typed for value in values)
+        return self.result(f"call {first.type} @{function}({arguments})", first.dtype, first.lanes)
+
+    def per_lane_call(self, function: str, *operands: Operand) -> Value:
+        """Call a C function of floating-point arguments once for every lane.
+
+        `function` is named as for float64; the float32 one has an `f` behind it, as in libm.
+        """
+        values = self.match(*operands)
+        first = values[0]
+        element = type_name(first.dtype)
+        symbol = function + ("f" if first.dtype == np.float32 else "")
+        self.module.declare(
+            f"declare {element} @{symbol}({', '.join([element] * len(values))}) nounwind memory(none)"
+        )
+        if first.lanes == 1:
+            arguments = ", ".join(value.typed for value in values)
+            return self.result(f"call {element} @{symbol}({arguments})", first.dtype)
+        results = [
+            self.per_lane_call(function, *(self.extract(value, lane) for value in values))
+            for lane in range(first.lanes)
+        ]
+        return self.gather_lanes(results)
+
+    def extract(self, vector: Value, lane: int) -> Value:
+        """One lane of a vector, as a scalar."""
+        if vector.lanes == 1:
+            return vector
+        return self.result(f"extractelement {vector.typed}, i64 {lane}", vector.dtype)
+
+    def gather_lanes(self, scalars: list[Value]) -> Value:
+        """The vector made of the given scalars."""
+        lanes, dtype = len(scalars), scalars[0].dtype
+        if lanes == 1:
+            return scalars[0]
+        vector = Value(self._self, "poison", dtype, lanes)
+        for lane, scalar in enumerate(scalars):
+            vector = self.result(f"insertelement {vector.typed}, {scalar.typed}, i64 {lane}", dtype, lanes)
+        return vector
+
+    def shuffle(self, first: Value, second: Value | None, lanes: list[int]) -> Value:
+        """Pick lanes from two vectors laid one behind the other (-1: any value)."""
+        other = f"{first.type} poison" if second is None else second.typed
+        if len(lanes) == 1:
+            source = first if lanes[0] < first.lanes else second
+            assert source is not None
+            return self.extract(source, lanes[0] % first.lanes)
+        picks = ", ".join("i32 poison" if lane < 0 else f"i32 {lane}" for lane in lanes)
+        return self.result(
+            f"shufflevector {first.typed}, {other}, <{len(lanes)} x i32> <{picks}>", first.dtype, len(lanes)
+        )
+
+
+def _suffix(dtype: DType, lanes: int) -> str:
+    letter = "f" if dtype.kind == "f" else "i"
+    bits = 1 if dtype.kind == "b" else dtype.itemsize * 8
+    return f"{letter}{bits}" if lanes == 1 else f"v{lanes}{letter}{bits}"

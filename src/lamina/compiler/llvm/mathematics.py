@@ -1,0 +1,101 @@
+"""Mathematical functions: vector code for those that networks run on, the C library for the rare ones."""
+
+from __future__ import annotations
+
+from lamina.compiler.llvm import special_functions, vector_math
+from lamina.compiler.llvm.arithmetic import Arithmetic
+from lamina.compiler.llvm.values import FLOAT64, Operand, Value
+
+__all__ = ["Mathematics"]
+
+
+class Mathematics(Arithmetic):
+    """Functions of float32 and float64 values."""
+
+    def exp(self, x: Value) -> Value:
+        return vector_math.exp(self._self, x)
+
+    def expm1(self, x: Value) -> Value:
+        return vector_math.expm1(self._self, x)
+
+    def log(self, x: Value) -> Value:
+        return vector_math.log(self._self, x)
+
+    def log1p(self, x: Value) -> Value:
+        return vector_math.log1p(self._self, x)
+
+    def log2(self, x: Value) -> Value:
+        return self.per_lane_call("log2", x)
+
+    def log10(self, x: Value) -> Value:
+        return self.per_lane_call("log10", x)
+
+    def sin(self, x: Value) -> Value:
+        return vector_math.sin(self._self, x)
+
+    def cos(self, x: Value) -> Value:
+        return vector_math.cos(self._self, x)
+
+    def tan(self, x: Value) -> Value:
+        return self.per_lane_call("tan", x)
+
+    def arcsin(self, x: Value) -> Value:
+        return self.per_lane_call("asin", x)
+
+    def arccos(self, x: Value) -> Value:
+        return self.per_lane_call("acos", x)
+
+    def arctan(self, x: Value) -> Value:
+        return self.per_lane_call("atan", x)
+
+    def sinh(self, x: Value) -> Value:
+        return self.per_lane_call("sinh", x)
+
+    def cosh(self, x: Value) -> Value:
+        return self.per_lane_call("cosh", x)
+
+    def tanh(self, x: Value) -> Value:
+        return vector_math.tanh(self._self, x)
+
+    def arcsinh(self, x: Value) -> Value:
+        return self.per_lane_call("asinh", x)
+
+    def arccosh(self, x: Value) -> Value:
+        return self.per_lane_call("acosh", x)
+
+    def arctanh(self, x: Value) -> Value:
+        return self.per_lane_call("atanh", x)
+
+    def sigmoid(self, x: Value) -> Value:
+        """1 / (1 + exp(-x))."""
+        return vector_math.sigmoid(self._self, x)
+
+    def cbrt(self, x: Value) -> Value:
+        return self.per_lane_call("cbrt", x)
+
+    def power(self, x: Operand, y: Operand) -> Value:
+        return self.per_lane_call("pow", x, y)
+
+    def arctan2(self, y: Operand, x: Operand) -> Value:
+        return self.per_lane_call("atan2", y, x)
+
+    def hypot(self, x: Operand, y: Operand) -> Value:
+        """In float64: the C library of Windows has no other."""
+        x, y = self.match(x, y)
+        wide = self.per_lane_call("hypot", self.cast(x, FLOAT64), self.cast(y, FLOAT64))
+        return self.cast(wide, x.dtype)
+
+    def erf(self, x: Value) -> Value:
+        return special_functions.erf(self._self, x)
+
+    def erfinv(self, x: Value) -> Value:
+        """The inverse of erf on [-1, 1]; NaN outside."""
+        return special_functions.erfinv(self._self, x)
+
+    def digamma(self, x: Value) -> Value:
+        """The logarithmic derivative of the gamma function; NaN at the negative integers."""
+        return special_functions.digamma(self._self, x)
+
+    def gammaln(self, x: Value) -> Value:
+        """The logarithm of the absolute value of the gamma function."""
+        return self.per_lane_call("lgamma", x)

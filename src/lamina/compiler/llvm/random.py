@@ -1,0 +1,64 @@
+"""Philox4x64-10, the counter-based generator of NumPy's `numpy.random.Philox`, bit for bit.
+
+Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011). A block of four 64-bit
+numbers is a function of a 128-bit key and a 256-bit counter, so that any thread can make any block. NumPy
+counts up before it makes a block: the first one after `Philox(key=key, counter=counter)` is counter + 1's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lamina.compiler.llvm.builder import Builder
+from lamina.compiler.llvm.values import FLOAT64, UINT64, Operand, Pointer, Value
+
+__all__ = ["BLOCK", "fill", "philox_block", "philox_counter", "uniform_float64"]
+
+BLOCK = 4
+"""64-bit numbers in a block."""
+
+_ROUNDS = 10
+_MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+_KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)  # golden ratio, sqrt(3) - 1
+
+
+def philox_counter(b: Builder, start: Sequence[Value], block: Operand) -> list[Value]:
+    """The counter of a generator's block number `block`, counted from 0: start + block + 1."""
+    total, carry = [], b.cast(b.match(block, b.const(0))[0] + 1, UINT64)
+    for word in start:
+        result = b.add(word, carry)
+        carry = b.cast(b.less(result, carry), UINT64)
+        total.append(result)
+    return total
+
+
+def philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> list[Value]:
+    """The four uint64 numbers of a key (2 numbers) and a counter (4 numbers, lowest first)."""
+    words, keys = list(counter), list(key)
+    for round_number in range(_ROUNDS):
+        if round_number:
+            keys = [b.add(k, step) for k, step in zip(keys, _KEY_STEPS, strict=True)]
+        low0, high0 = b.wide_mul(words[0], _MULTIPLIERS[0])
+        low1, high1 = b.wide_mul(words[2], _MULTIPLIERS[1])
+        first = b.bit_xor(b.bit_xor(high1, words[1]), keys[0])
+        third = b.bit_xor(b.bit_xor(high0, words[3]), keys[1])
+        words = [first, low1, third, low0]
+    return words
+
+
+def uniform_float64(b: Builder, bits: Value) -> Value:
+    """A float64 in [0, 1) from the upper 53 bits, as `numpy.random.Generator.random` makes it."""
+    return b.mul(b.cast(b.shift_right(bits, 11), FLOAT64), 2.0**-53)
+
+
+def fill(b: Builder, key: Pointer, counter: Pointer, out: Pointer, start: Operand, stop: Operand) -> None:
+    """Write a generator's blocks start … stop - 1 to their places in `out`, which begins with block 0.
+
+    `key` (2 numbers) and `counter` (4 numbers) are uint64 in memory.
+    """
+    keys = [b.load(key, UINT64, i) for i in range(2)]
+    counters = [b.load(counter, UINT64, i) for i in range(4)]
+    with b.loop(start, stop) as block:
+        words = philox_block(b, keys, philox_counter(b, counters, block))
+        for index, word in enumerate(words):
+            b.store(out, word, block * BLOCK + index)

@@ -1,0 +1,118 @@
+"""What generated code computes with: typed values (scalars or vectors), and pointers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from lamina.compiler.llvm.builder import Builder
+
+__all__ = [
+    "BOOL",
+    "FLOAT32",
+    "FLOAT64",
+    "INDEX",
+    "UINT64",
+    "DType",
+    "Operand",
+    "Pointer",
+    "Value",
+    "type_name",
+]
+
+DType = np.dtype[Any]
+
+BOOL: DType = np.dtype(np.bool_)
+INT32: DType = np.dtype(np.int32)
+INDEX: DType = np.dtype(np.int64)
+UINT64: DType = np.dtype(np.uint64)
+FLOAT32: DType = np.dtype(np.float32)
+FLOAT64: DType = np.dtype(np.float64)
+
+_ELEMENT_NAMES = {
+    "bool": "i1",
+    "int8": "i8",
+    "int16": "i16",
+    "int32": "i32",
+    "int64": "i64",
+    "uint8": "i8",
+    "uint16": "i16",
+    "uint32": "i32",
+    "uint64": "i64",
+    "float32": "float",
+    "float64": "double",
+}
+_type_names: dict[tuple[DType, int], str] = {}
+
+
+def type_name(dtype: DType, lanes: int = 1) -> str:
+    """LLVM's name of a scalar (`lanes` = 1) or vector type; bool is `i1` in registers."""
+    name = _type_names.get((dtype, lanes))
+    if name is None:
+        if dtype.name not in _ELEMENT_NAMES:
+            raise TypeError(f"generated code can't hold elements of dtype {dtype}")
+        element = _ELEMENT_NAMES[dtype.name]
+        name = element if lanes == 1 else f"<{lanes} x {element}>"
+        _type_names[dtype, lanes] = name
+    return name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """A value in a register: `lanes` elements of a NumPy dtype.
+
+    Bool values are masks. `constant` is the Python number where it is known while emitting. `is_small_integer` says of
+    a float that it is a whole number of at most 16 bits, such as a pixel.
+    `+`, `-` and `*` are the builder's `add`, `sub` and `mul`: mostly for index arithmetic.
+    """
+
+    builder: Builder
+    name: str
+    dtype: DType
+    lanes: int = 1
+    constant: float | int | bool | None = None
+    is_small_integer: bool = False
+
+    @property
+    def type(self) -> str:
+        return type_name(self.dtype, self.lanes)
+
+    @property
+    def typed(self) -> str:
+        """`type name`, as operands are written in LLVM's assembly."""
+        return f"{type_name(self.dtype, self.lanes)} {self.name}"
+
+    def __add__(self, other: Operand) -> Value:
+        return self.builder.add(self, other)
+
+    def __radd__(self, other: Operand) -> Value:
+        return self.builder.add(other, self)
+
+    def __sub__(self, other: Operand) -> Value:
+        return self.builder.sub(self, other)
+
+    def __rsub__(self, other: Operand) -> Value:
+        return self.builder.sub(other, self)
+
+    def __mul__(self, other: Operand) -> Value:
+        return self.builder.mul(self, other)
+
+    def __rmul__(self, other: Operand) -> Value:
+        return self.builder.mul(other, self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pointer:
+    """An address; what lies there is said by each load and store."""
+
+    name: str
+
+    @property
+    def typed(self) -> str:
+        return f"ptr {self.name}"
+
+
+Operand = Value | float | int | bool

@@ -1,0 +1,1 @@
+"""Passes: a flat, typed, verified graph is rewritten, fused into kernels and planned, for any target."""

@@ -1,0 +1,303 @@
+"""Fusion: which nodes are computed together in one kernel, which are stored, and which are computed where read.
+
+An **anchor** (a matrix product, a reduction, a scatter, a random fill) always starts a kernel. An elementwise node
+joins the last kernel that it depends on, if it runs over the same elements. What joins nothing is **inlined** into
+every reader, unless it must lie in memory; then it becomes a kernel of its own (a map).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from lamina.compiler.passes.graph import Graph, Input, Node, topological, users_of
+from lamina.core.lowering import (
+    ArgReduction,
+    Contraction,
+    Elementwise,
+    Fill,
+    Movement,
+    Reduction,
+    Reshape,
+    Scatter,
+)
+
+__all__ = ["Kernel", "fuse", "is_alias", "is_expensive", "only_moves_ones"]
+
+_EXPENSIVE = frozenset({  # more than a few instructions
+    "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh", "sigmoid", "erf",
+    "erfinv", "power", "gammaln", "digamma", "arctan2", "arcsin", "arccos", "arctan", "sinh", "cosh",
+    "arcsinh", "arccosh", "arctanh", "divide", "sqrt", "rsqrt", "cbrt", "mod", "take", "gather_nd", "concat",
+    "place", "slice_assign",
+})  # fmt: skip
+
+
+@dataclass(eq=False)
+class Kernel:
+    """Nodes that are computed together.
+
+    ``kind``      product, reduce, map, scatter, fill or arg
+    ``anchor``    the node it grew from; None for a map
+    ``domain``    the shape that its members run over
+    ``reduced``   for a reduce kernel: the reduced axes of `domain`; empty otherwise
+    ``members``   all its nodes, each after its inputs
+    ``stores``    the members whose values go to memory
+    ``reads_data``  for a product: whether its left operand is the network's input, and not what a layer computed
+    """
+
+    kind: str
+    anchor: Node | None
+    domain: tuple[int, ...]
+    reduced: tuple[int, ...] = ()
+    members: list[Node] = field(default_factory=list)
+    stores: list[Node] = field(default_factory=list)
+    reads_data: bool = False
+
+    @property
+    def is_rowwise(self) -> bool:
+        """A reduction over the last axes: members may then run over all elements as well as over rows."""
+        return self.kind == "reduce" and self.reduced == tuple(
+            range(len(self.domain) - len(self.reduced), len(self.domain))
+        )
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The sizes of the axes that are not reduced."""
+        return tuple(n for i, n in enumerate(self.domain) if i not in self.reduced)
+
+    def spans_elements(self, node: Node) -> bool:
+        """Whether a node runs over the whole domain."""
+        return node.shape == self.domain
+
+    def spans_rows(self, node: Node) -> bool:
+        """Whether a node has one element for each result of the reduction."""
+        return self.kind in ("reduce", "arg") and _squeezed(node.shape) == _squeezed(self.kept)
+
+
+def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)
+
+
+def only_moves_ones(node: Node) -> bool:
+    """Whether a reshape only adds or drops axes of size 1."""
+    return isinstance(node.lowering, Reshape) and _squeezed(node.shape) == _squeezed(node.inputs[0].shape)
+
+
+def is_alias(node: Node) -> bool:
+    """Whether a node is the memory of its input under another shape."""
+    return isinstance(node.lowering, Reshape)
+
+
+ComputesOperand = Callable[[Node, Node], bool]
+"""Whether a product computes this operand itself, where it packs it, so that it need not lie in memory."""
+
+
+def _reads_operand(_product: Node, _operand: Node) -> bool:
+    return False
+
+
+def fuse(graph: Graph, computes_operand: ComputesOperand = _reads_operand) -> list[Kernel]:
+    """The kernels of a graph, in an order in which each comes after all that it reads."""
+    return _Fusion(graph, computes_operand).kernels()
+
+
+class _Fusion:
+    def __init__(self, graph: Graph, computes_operand: ComputesOperand) -> None:
+        self.computes_operand = computes_operand
+        self.nodes = graph.nodes()
+        self.users = users_of(self.nodes)
+        self.roots = set(graph.roots)
+        self.written = set(graph.writes)
+        self.order: list[Kernel] = []
+        self.home: dict[Node, int] = {}  # the kernel that computes a node
+        self.level: dict[Node, int] = {}  # the last kernel that a node depends on
+
+    def kernels(self) -> list[Kernel]:
+        for node in self._random_numbers_first():
+            self._place(node)
+        computed = _computed_by_layers(self.nodes, self.written)
+        for kernel in self.order:
+            kernel.stores = [n for n in kernel.members if self._leaves(n)]
+            anchor = kernel.anchor
+            kernel.reads_data = (
+                kernel.kind == "product" and anchor is not None and anchor.inputs[0] not in computed
+            )
+        return [k for k in self.order if k.stores]
+
+    def _random_numbers_first(self) -> list[Node]:
+        """All nodes; fills first, so that what is computed from them can join the kernels that come later."""
+        early = topological(node for node in self.nodes if isinstance(node.lowering, Fill))
+        return list(dict.fromkeys([*early, *self.nodes]))
+
+    def _place(self, node: Node) -> None:
+        self.level[node] = max((self.level[x] for x in node.inputs), default=-1)
+        if not node.inputs and node.lowering is None:
+            return
+        kind = _anchor_kind(node)
+        if kind is not None:
+            if not (kind == "reduce" and self._joins_reduction(node)):
+                self._start(kind, node)
+        elif self._joins(node):
+            self._add(node, self.level[node])
+        elif self._must_be_stored(node):
+            self._start("map", node)
+
+    def _start(self, kind: str, node: Node) -> None:
+        reduced: tuple[int, ...] = ()
+        domain = node.shape
+        if kind in ("reduce", "arg"):
+            axis = node.params["axis"]
+            reduced = axis if isinstance(axis, tuple) else (axis,)
+            domain = node.inputs[0].shape
+        elif kind == "scatter":
+            domain = node.inputs[0].shape
+        self.order.append(Kernel(kind, None if kind == "map" else node, domain, reduced))
+        self._add(node, len(self.order) - 1)
+
+    def _add(self, node: Node, number: int) -> None:
+        self.order[number].members.append(node)
+        self.home[node] = self.level[node] = number
+
+    # --- joining -------------------------------------------------------------------------------------------------
+
+    def _joins(self, node: Node) -> bool:
+        """Whether a node can be computed by the last kernel it depends on, element for element."""
+        if self.level[node] < 0 or not (isinstance(node.lowering, Elementwise) or only_moves_ones(node)):
+            return False
+        kernel = self.order[self.level[node]]
+        if kernel.kind in ("scatter", "fill"):
+            return False
+        if kernel.kind == "reduce" and kernel.is_rowwise and kernel.spans_elements(node):
+            return isinstance(node.lowering, Elementwise) and self._inputs_are_aligned(
+                node, kernel, rows=False
+            )
+        if kernel.spans_rows(node):
+            return self._inputs_are_aligned(node, kernel, rows=True)
+        fits = kernel.kind in ("product", "map") and kernel.spans_elements(node)
+        return (
+            fits
+            and isinstance(node.lowering, Elementwise)
+            and self._inputs_are_aligned(node, kernel, rows=False)
+        )
+
+    def _joins_reduction(self, node: Node) -> bool:
+        """A further reduction over the same axes shares the loop over rows; a map becomes such a loop."""
+        (x,) = node.inputs
+        axis = node.params["axis"]
+        if self.level[node] < 0:
+            return False
+        kernel = self.order[self.level[node]]
+        if kernel.kind == "map" and x.shape == kernel.domain and axis == _last_axes(x.shape, len(axis)):
+            kernel.kind, kernel.reduced = "reduce", axis
+        joins = kernel.is_rowwise and kernel.domain == x.shape and kernel.reduced == axis
+        if joins and self._is_aligned(x, kernel, rows=False):
+            self._add(node, self.level[node])
+            return True
+        return False
+
+    def _inputs_are_aligned(self, node: Node, kernel: Kernel, rows: bool) -> bool:
+        return all(self._is_aligned(x, kernel, rows) for x in node.inputs)
+
+    def _is_aligned(self, x: Node, kernel: Kernel, rows: bool) -> bool:
+        """Whether the element of `x` that a member reads is one that the kernel has at hand, or lies in memory.
+
+        Where `x` depends on this very kernel, it must be a member, and of the same elements or of their row.
+        """
+        number = self.order.index(kernel)
+        if self.level[x] < number:
+            return True
+        if self.home.get(x) != number:
+            return False
+        if rows:
+            return not kernel.spans_elements(x) or kernel.spans_rows(x)
+        return kernel.spans_elements(x) or _broadcasts_along_reduced(x, kernel)
+
+    # --- storing -------------------------------------------------------------------------------------------------
+
+    def _must_be_stored(self, node: Node) -> bool:
+        """Whether a node that no kernel took must lie in memory all the same."""
+        if node in self.roots:
+            return True
+        if is_alias(node) or node.shape == ():  # arithmetic on the step's numbers is done in each kernel
+            return False
+        users = self.users[node]
+        if any(self._reads_memory(user, node) for user in users):
+            return True
+        if all(isinstance(user.lowering, Contraction) for user in users):
+            return False
+        return len(users) > 1 and _costs_more_than_memory(node)
+
+    def _reads_memory(self, user: Node, node: Node) -> bool:
+        """Products read buffers, but for operands that they compute; so does a reshape that is more than a matter of
+        ones, and what reads through one."""
+        if isinstance(user.lowering, Contraction):
+            return not self.computes_operand(user, node)
+        if is_alias(user):
+            if not only_moves_ones(user):
+                return True
+            return user in self.roots or any(self._reads_memory(u, user) for u in self.users[user])
+        return False
+
+    def _leaves(self, node: Node) -> bool:
+        """Whether a member's value is needed outside its kernel."""
+        home = self.home[node]
+        return node in self.roots or any(self.home.get(user) != home for user in self.users[node])
+
+
+def _anchor_kind(node: Node) -> str | None:
+    match node.lowering:
+        case Contraction():
+            return "product"
+        case Reduction():
+            return "reduce"
+        case ArgReduction():
+            return "arg"
+        case Scatter():
+            return "scatter"
+        case Fill():
+            return "fill"
+        case _:
+            return None
+
+
+def _computed_by_layers(nodes: Sequence[Node], written: set[int]) -> set[Node]:
+    """The nodes that depend on a product, or on an array that the step changes: a parameter."""
+    found: set[Node] = set()
+    for node in nodes:
+        is_parameter = isinstance(node.op, Input) and node.op.slot in written
+        if is_parameter or isinstance(node.lowering, Contraction) or any(x in found for x in node.inputs):
+            found.add(node)
+    return found
+
+
+def _last_axes(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
+    return tuple(range(len(shape) - count, len(shape)))
+
+
+def _broadcasts_along_reduced(x: Node, kernel: Kernel) -> bool:
+    """Whether a row value has its axes where the domain has them, with ones in the reduced places."""
+    if kernel.kind != "reduce":
+        return False
+    wanted = tuple(1 if i in kernel.reduced else n for i, n in enumerate(kernel.domain))
+    return x.shape == wanted or (_squeezed(x.shape) == () and _squeezed(wanted) == ())
+
+
+def is_expensive(node: Node) -> bool:
+    """Whether an operator is more than a few instructions."""
+    return node.is_op(*_EXPENSIVE)
+
+
+def _costs_more_than_memory(node: Node) -> bool:
+    """Whether computing a node twice costs more than storing it: it, or what it inlines, is more than arithmetic."""
+    stack: list[Node] = [node]
+    count = 0
+    while stack:
+        x = stack.pop()
+        if x.shape == ():
+            continue  # computed once for a kernel, not for each element
+        count += 1
+        if is_expensive(x) or count > 8:
+            return True
+        inlined: Iterable[Node] = (y for y in x.inputs if isinstance(y.lowering, Elementwise | Movement))
+        stack.extend(inlined)
+    return False

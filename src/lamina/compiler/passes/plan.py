@@ -1,0 +1,335 @@
+"""Planning: where every stored value lies, the order of the kernels, and where threads must wait for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from lamina.compiler.llvm.cache_lines import whole_lines
+from lamina.compiler.passes.fuse import Kernel, is_alias, only_moves_ones
+from lamina.compiler.passes.graph import Graph, Input, Node, Scalar
+from lamina.compiler.passes.partition import Partition, ProductSteps, partition_of
+from lamina.core.lowering import ArgReduction, Contraction, Elementwise, Reduction, Reshape
+from lamina.core.primitive import REGISTRY
+
+__all__ = ["Place", "Plan", "memory_reads", "plan", "separate_roots"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Memory: ``input`` and ``result`` buffers by number, or an offset into the ``arena``."""
+
+    kind: str
+    number: int
+
+
+@dataclass
+class Plan:
+    """The kernels in order, with a place for each stored node, and which of them wait at a barrier first.
+
+    `held`: for each input that is held transposed, by its slot, where in the arena.
+    """
+
+    kernels: list[Kernel]
+    places: dict[Node, list[Place]]
+    arena_bytes: int
+    partitions: dict[Kernel, Partition]
+    held: dict[int, int] = field(default_factory=dict)
+    barriers: set[Kernel] = field(default_factory=set)
+
+
+def separate_roots(graph: Graph) -> Graph:
+    """Give every root a computation of its own: a copy, where it is an input, a number, a reshape, or a root twice."""
+    seen: set[Node] = set()
+
+    def own(node: Node) -> Node:
+        if node in seen or isinstance(node.op, Input | Scalar) or is_alias(node) or node.lowering is None:
+            node = Node(REGISTRY["cast"], (node,), {"dtype": node.dtype}, node.shape, node.dtype)
+        seen.add(node)
+        return node
+
+    writes = {slot: own(node) for slot, node in graph.writes.items()}
+    return replace(graph, results=[own(node) for node in graph.results], writes=writes)
+
+
+def plan(graph: Graph, kernels: list[Kernel], product_steps: Callable[[Kernel], ProductSteps]) -> Plan:
+    """Order, places and barriers for the kernels of a graph whose roots are separate.
+
+    `product_steps` says how products may be split.
+    """
+    ordering = _Ordering(graph, kernels)
+    ordered = ordering.run()
+    places = ordering.places
+    arena_bytes = _allocate(ordered, places, ordering.reads)
+    partitions = {k: partition_of(k, product_steps, _updates(k, places)) for k in ordered}
+    held: dict[int, int] = {}
+    for slot in sorted(graph.transposed):
+        held[slot] = arena_bytes
+        arena_bytes += _rounded(graph.writes[slot].nbytes)
+    result = Plan(ordered, places, arena_bytes, partitions, held)
+    result.barriers = _barriers(result, ordering.reads)
+    return result
+
+
+# --- what a kernel reads -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a kernel reads a node in memory.
+
+    ``aligned``  always at the very element that it computes
+    ``rows``     always in the same row (first axis), ``columns`` in the same column (last axis)
+    """
+
+    aligned: bool = True
+    rows: bool = True
+    columns: bool = True
+
+    def __and__(self, other: Access) -> Access:
+        return Access(
+            self.aligned and other.aligned, self.rows and other.rows, self.columns and other.columns
+        )
+
+
+_ANYWHERE = Access(False, False, False)
+
+
+def memory_reads(kernel: Kernel, stored: set[Node]) -> dict[Node, Access]:
+    """The nodes in memory that a kernel reads, itself or through what it inlines."""
+    members = set(kernel.members)
+    found: dict[Node, Access] = {}
+
+    def visit(node: Node, access: Access) -> None:
+        if node in members:
+            return
+        if isinstance(node.op, Input) or node in stored:
+            found[node] = found.get(node, Access()) & access
+            return
+        for x in node.inputs:
+            visit(x, access & _step(node, x))
+
+    for member in kernel.members:
+        for i, x in enumerate(member.inputs):
+            visit(x, _first_step(kernel, member, i))
+    return found
+
+
+def _step(reader: Node, x: Node) -> Access:
+    """How an inlined node reads its input."""
+    if not (isinstance(reader.lowering, Elementwise) or is_alias(reader)):
+        return _ANYWHERE
+    if not reader.shape or not x.shape:
+        return Access(reader.shape == x.shape, rows=False, columns=False)
+    ones_only = not is_alias(reader) or only_moves_ones(reader)
+    rows = (
+        ones_only
+        and x.shape[0] == reader.shape[0]
+        and (is_alias(reader) or len(x.shape) == len(reader.shape))
+    )
+    return Access(x.shape == reader.shape, rows, ones_only and x.shape[-1] == reader.shape[-1])
+
+
+def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
+    """How a member reads its i-th input."""
+    x = member.inputs[i]
+    match member.lowering:
+        case Contraction():
+            matrices = len(member.shape) == 2
+            own_rows = matrices and i == 0 and not member.params["transpose_a"]
+            own_columns = matrices and i == 1 and not member.params["transpose_b"]
+            return Access(False, own_rows, own_columns)
+        case Reduction() | ArgReduction():
+            last = len(x.shape) - 1
+            return Access(False, 0 not in kernel.reduced, last not in kernel.reduced)
+        case Elementwise() | Reshape():
+            by_row = kernel.kind == "reduce" and not kernel.spans_rows(member)
+            access = _step(member, x)
+            return Access(access.aligned and not by_row, access.rows, access.columns)
+        case _:
+            return _ANYWHERE
+
+
+# --- order -------------------------------------------------------------------------------------------------------
+
+
+class _Ordering:
+    """An order of kernels in which results are computed before they are read, and inputs read before overwritten."""
+
+    def __init__(self, graph: Graph, kernels: list[Kernel]) -> None:
+        self.graph = graph
+        self.kernels = kernels
+        stored = {n for k in kernels for n in k.stores}
+        self.reads = {k: memory_reads(k, stored) for k in kernels}
+        self.maker = {n: k for k in kernels for n in k.stores}
+        self.slot_of = {node: slot for slot, node in graph.writes.items()}
+        self.places: dict[Node, list[Place]] = {n: [] for n in self.maker}
+        for number, node in enumerate(graph.results):
+            self.places[node].append(Place("result", number))
+
+    def run(self) -> list[Kernel]:
+        readers = self._readers_of_slots()
+        in_place = {node for node in self.slot_of if self._may_write_in_place(node)}
+        order: list[Kernel] = []
+        remaining = list(self.kernels)
+        done: set[Kernel] = set()
+        while remaining:
+            kernel = next((k for k in remaining if self._is_ready(k, done, readers, in_place)), None)
+            if kernel is None:
+                # Overwriting in place would come before a reader, whatever the order: write beside, copy at the end.
+                blocked = next(k for k in remaining if self._inputs_done(k, done))
+                in_place -= set(blocked.stores)
+                continue
+            remaining.remove(kernel)
+            done.add(kernel)
+            order.append(kernel)
+        for node in in_place:
+            self.places[node].insert(0, Place("input", self.slot_of[node]))
+        copies = [self._copy(node) for node in self.slot_of if node not in in_place]
+        return order + copies
+
+    def _readers_of_slots(self) -> dict[int, list[Kernel]]:
+        readers: dict[int, list[Kernel]] = {}
+        for kernel, reads in self.reads.items():
+            for node in reads:
+                if isinstance(node.op, Input):
+                    readers.setdefault(node.op.slot, []).append(kernel)
+        return readers
+
+    def _may_write_in_place(self, node: Node) -> bool:
+        """Whether the kernel that computes `node` reads the old contents only where it writes the new ones."""
+        slot = self.slot_of[node]
+        kernel = self.maker[node]
+        if kernel.kind == "scatter":
+            return all(getattr(x.op, "slot", None) != slot for x in self.reads[kernel])
+        return all(
+            access.aligned
+            for x, access in self.reads[kernel].items()
+            if isinstance(x.op, Input) and x.op.slot == slot
+        )
+
+    def _is_ready(
+        self, kernel: Kernel, done: set[Kernel], readers: dict[int, list[Kernel]], in_place: set[Node]
+    ) -> bool:
+        if not self._inputs_done(kernel, done):
+            return False
+        overwritten = [self.slot_of[n] for n in kernel.stores if n in in_place]
+        return all(r in done or r is kernel for slot in overwritten for r in readers.get(slot, ()))
+
+    def _inputs_done(self, kernel: Kernel, done: set[Kernel]) -> bool:
+        return all(self.maker[n] in done for n in self.reads[kernel] if n in self.maker)
+
+    def _copy(self, node: Node) -> Kernel:
+        """A kernel that copies a finished value into the input buffer that it replaces."""
+        copy = Node(REGISTRY["cast"], (node,), {"dtype": node.dtype}, node.shape, node.dtype)
+        kernel = Kernel("map", None, node.shape, (), [copy], [copy])
+        self.reads[kernel] = {node: Access()}
+        self.places[copy] = [Place("input", self.slot_of[node])]
+        return kernel
+
+
+# --- memory ------------------------------------------------------------------------------------------------------
+
+
+def _allocate(
+    kernels: list[Kernel], places: dict[Node, list[Place]], reads: dict[Kernel, dict[Node, Access]]
+) -> int:
+    """Give each temporary a stretch of the arena that is free from its first writer to its last reader."""
+    last: dict[Node, int] = {}
+    for time, kernel in enumerate(kernels):
+        for node in [*reads[kernel], *kernel.stores]:
+            last[node] = time
+    live: list[tuple[int, int, Node]] = []
+    total = 0
+    for time, kernel in enumerate(kernels):
+        for node in kernel.stores:
+            if places[node]:
+                continue
+            start = _first_fit(live, _rounded(node.nbytes))
+            places[node] = [Place("arena", start)]
+            live.append((start, start + _rounded(node.nbytes), node))
+            total = max(total, start + _rounded(node.nbytes))
+        live = [entry for entry in live if last[entry[2]] > time]
+    return total
+
+
+def _rounded(nbytes: int) -> int:
+    """What a value takes in the arena: even an empty one a place of its own."""
+    return whole_lines(max(nbytes, 1))
+
+
+def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:
+    start = 0
+    for begin, end, _node in sorted(live, key=lambda entry: entry[0]):
+        if begin - start >= size:
+            return start
+        start = max(start, end)
+    return start
+
+
+# --- threads -----------------------------------------------------------------------------------------------------
+
+
+def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
+    """How many arrays of the kernel's shape it updates in place: see `partition_of`."""
+    return sum(
+        node.shape == kernel.domain and any(place.kind == "input" for place in places[node])
+        for node in kernel.stores
+    )
+
+
+@dataclass(frozen=True)
+class _Touch:
+    """One memory access of a kernel; `share` is None where a thread touches more than its part."""
+
+    node: Node
+    place: Place
+    writes: bool
+    share: Partition | None
+
+    @property
+    def end(self) -> int:
+        return self.place.number + _rounded(self.node.nbytes)
+
+
+def _barriers(planned: Plan, reads: dict[Kernel, dict[Node, Access]]) -> set[Kernel]:
+    """Kernels before which threads must wait: another thread may have written what they read, or still read what
+    they write. Nothing is needed where both touch only their own share of the same rows or columns."""
+    barriers: set[Kernel] = set()
+    since: list[_Touch] = []
+    for kernel in planned.kernels:
+        touched = list(_touches(planned, kernel, reads[kernel]))
+        if any(_conflict(old, new) for old in since for new in touched):
+            barriers.add(kernel)
+            since = []
+        since += touched
+    return barriers
+
+
+def _touches(planned: Plan, kernel: Kernel, reads: dict[Node, Access]) -> Iterable[_Touch]:
+    own = planned.partitions[kernel]
+    for node in kernel.stores:
+        for place in planned.places[node]:
+            yield _Touch(node, place, True, own)
+    for node, access in reads.items():
+        mine = {"rows": access.rows, "columns": access.columns, "serial": True, "flat": False}[own.kind]
+        places = planned.places.get(node, [])
+        if isinstance(node.op, Input):
+            places = [Place("input", node.op.slot)]
+        for place in places:
+            yield _Touch(node, place, False, own if mine else None)
+
+
+def _conflict(old: _Touch, new: _Touch) -> bool:
+    """Whether `new` must not begin before all threads have done `old`."""
+    if not (old.writes or new.writes) or old.place.kind != new.place.kind:
+        return False
+    if old.place.kind == "arena":
+        overlap = old.place.number < new.end and new.place.number < old.end
+    else:
+        overlap = old.place.number == new.place.number
+    same_memory = old.place == new.place and (old.node.shape, old.node.dtype) == (
+        new.node.shape,
+        new.node.dtype,
+    )
+    return overlap and not (same_memory and old.share is not None and old.share == new.share)

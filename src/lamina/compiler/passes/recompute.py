@@ -1,0 +1,80 @@
+"""Values that are sooner computed again where they are read than stored and loaded.
+
+The backward pass reads much of what the forward pass computed on the way. An activation such as Mish leaves its
+intermediate values to it, one array each, although most of them are a sum or a product of two others. Such a value is
+not stored: whoever reads it computes it again, from what lies in memory anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lamina.compiler.passes.fuse import Kernel, is_expensive
+from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Scalar, users_of
+from lamina.compiler.passes.plan import memory_reads
+from lamina.core.lowering import Elementwise
+
+__all__ = ["recompute"]
+
+_MOST_OPERATIONS = 4
+
+
+def recompute(graph: Graph, kernels: list[Kernel]) -> list[Kernel]:
+    """The kernels, with less among their stores."""
+    return _Recomputation(graph, kernels).run()
+
+
+class _Recomputation:
+    def __init__(self, graph: Graph, kernels: list[Kernel]) -> None:
+        self.kernels = kernels
+        self.roots = set(graph.roots)
+        self.users = users_of(graph.nodes())
+        self.home = {node: kernel for kernel in kernels for node in kernel.members}
+        self.stored = {node for kernel in kernels for node in kernel.stores}
+        self.reads = {kernel: set(memory_reads(kernel, self.stored)) for kernel in kernels}
+
+    def run(self) -> list[Kernel]:
+        for kernel in self.kernels:
+            for node in list(kernel.stores):
+                sources = self._sources(node)
+                if sources is not None and self._pays(node, sources):
+                    self._drop(node, kernel)
+        return self.kernels
+
+    def _sources(self, node: Node) -> set[Node] | None:
+        """What in memory a stored value can be computed from; None if it must be stored, or is too much work."""
+        if node in self.roots or any(not isinstance(u.lowering, Elementwise) for u in self._outside(node)):
+            return None
+        found: set[Node] = set()
+        stack, operations = [node], 0
+        while stack:
+            x = stack.pop()
+            if isinstance(x.op, Constant | Scalar):
+                continue
+            if isinstance(x.op, Input) or (x in self.stored and x is not node):
+                found.add(x)
+                continue
+            operations += 1
+            if not isinstance(x.lowering, Elementwise) or is_expensive(x) or operations > _MOST_OPERATIONS:
+                return None
+            stack += x.inputs
+        return found
+
+    def _outside(self, node: Node) -> Iterable[Node]:
+        """Who reads a value from another kernel."""
+        return (user for user in self.users[node] if self.home.get(user) is not self.home[node])
+
+    def _pays(self, node: Node, sources: set[Node]) -> bool:
+        """Whether no reader has to load more than before."""
+        return all(
+            sum(x.nbytes for x in sources - reads) <= node.nbytes
+            for reads in self.reads.values()
+            if node in reads
+        )
+
+    def _drop(self, node: Node, kernel: Kernel) -> None:
+        kernel.stores.remove(node)
+        self.stored.discard(node)
+        for reader, reads in self.reads.items():
+            if node in reads:
+                self.reads[reader] = set(memory_reads(reader, self.stored))

@@ -1,0 +1,199 @@
+"""Simplification: common subexpressions, constants, and rewrites that never change a value by more than rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.passes.graph import Constant, Graph, Node
+from lamina.core.lowering import Elementwise, Reduction
+from lamina.core.primitive import REGISTRY, Primitive
+
+__all__ = ["simplify"]
+
+Rule = Callable[[Node], Node | None]
+
+
+def simplify(graph: Graph) -> Graph:
+    """The graph with every rule applied to every node, inputs first, and equal nodes merged.
+
+    Nodes that nothing needs any more disappear by themselves: a graph is what its roots reach.
+    """
+    new: dict[Node, Node] = {}
+    known: dict[Any, Node] = {}
+    for node in graph.nodes():
+        inputs = [new[x] for x in node.inputs]
+        current = node if tuple(inputs) == node.inputs else node.with_inputs(inputs)
+        new[node] = known.setdefault(_key(rewritten := _rewrite(current)), rewritten)
+    return graph.rewritten(new)
+
+
+def _rewrite(node: Node) -> Node:
+    """Apply rules until none fits."""
+    for rule in _RULES:
+        better = rule(node)
+        if better is not None:
+            return _rewrite(better)
+    return node
+
+
+def _key(node: Node) -> Any:
+    """Equal keys: equal values."""
+    params = tuple(sorted((k, str(v)) for k, v in node.params.items()))
+    op = ("constant", repr(node.op.value)) if isinstance(node.op, Constant) else node.op
+    return (op, node.inputs, params, node.shape, node.dtype.str)
+
+
+# --- constants ---------------------------------------------------------------------------------------------------
+
+
+def constant_value(node: Node) -> Any:
+    """The number that fills the node everywhere, or None."""
+    if isinstance(node.op, Constant):
+        return node.dtype.type(node.op.value)
+    if node.is_op("full", "broadcast_to", "reshape", "transpose", "slice"):
+        value = constant_value(node.inputs[0])
+        return None if value is None else np.asarray(value).astype(node.dtype)[()]
+    return None
+
+
+def filled(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> Node:
+    """A node that is `value` everywhere."""
+    constant = Node(Constant(np.asarray(value).item()), (), {}, (), dtype)
+    if shape == ():
+        return constant
+    return Node(REGISTRY["full"], (constant,), {"shape": shape, "dtype": dtype}, shape, dtype)
+
+
+def _fold_constants(node: Node) -> Node | None:
+    """An elementwise operator on numbers known now is a number known now."""
+    if not isinstance(node.lowering, Elementwise) or not node.inputs or node.size == 0:
+        return None
+    values = [constant_value(x) for x in node.inputs]
+    if any(v is None for v in values):
+        return None
+    assert isinstance(node.op, Primitive)
+    with np.errstate(all="ignore"):
+        result = node.op.eval(*(np.asarray(v).reshape(1) for v in values), **node.params)
+    return filled(result.reshape(())[()], node.shape, node.dtype)
+
+
+# --- operators that do nothing -----------------------------------------------------------------------------------
+
+
+def _is_filled_with(node: Node, number: float) -> bool:
+    value = constant_value(node)
+    return value is not None and bool(value == number)
+
+
+def _neutral(node: Node) -> Node | None:
+    """x·1, 1·x, x/1: exact. (x + 0 is not: it turns -0 into 0.)"""
+    if node.is_op("multiply"):
+        x, y = node.inputs
+        if _is_filled_with(y, 1) and x.shape == node.shape:
+            return x
+        if _is_filled_with(x, 1) and y.shape == node.shape:
+            return y
+    if node.is_op("divide") and _is_filled_with(node.inputs[1], 1) and node.inputs[0].shape == node.shape:
+        return node.inputs[0]
+    return None
+
+
+def _small_power(node: Node) -> Node | None:
+    """x¹ is x and x² is x·x, both exactly."""
+    if not node.is_op("power") or node.dtype.kind != "f" or node.inputs[0].shape != node.shape:
+        return None
+    x, exponent = node.inputs
+    if _is_filled_with(exponent, 1):
+        return x
+    if _is_filled_with(exponent, 2):
+        return Node(REGISTRY["multiply"], (x, x), {}, node.shape, node.dtype)
+    return None
+
+
+def _idle(node: Node) -> Node | None:
+    """Conversions and movements that change nothing."""
+    if not node.is_op("cast", "reshape", "broadcast_to", "transpose", "slice"):
+        return None
+    (x,) = node.inputs
+    if node.shape != x.shape or node.dtype != x.dtype:
+        return None
+    identical = not node.is_op("transpose") or node.params["axes"] == tuple(range(len(node.shape)))
+    forward = not node.is_op("slice") or all(s == 1 for s in node.params["step"])
+    return x if identical and forward else None
+
+
+def _nothing_to_reduce(node: Node) -> Node | None:
+    """A reduction over no axes is a matter of shape."""
+    if not isinstance(node.lowering, Reduction) or node.params["axis"]:
+        return None
+    (x,) = node.inputs
+    return Node(REGISTRY["reshape"], (x,), {"shape": node.shape}, node.shape, node.dtype)
+
+
+def _reshape_of_reshape(node: Node) -> Node | None:
+    if node.is_op("reshape") and node.inputs[0].is_op("reshape"):
+        return node.with_inputs(node.inputs[0].inputs)
+    return None
+
+
+def _broadcast_is_implied(node: Node) -> Node | None:
+    """Elementwise operators broadcast by themselves where another operand has the full shape."""
+    if not isinstance(node.lowering, Elementwise) or len(node.inputs) < 2:
+        return None
+    inputs = list(node.inputs)
+    for i, x in enumerate(inputs):
+        others = [y.shape for j, y in enumerate(inputs) if j != i]
+        if x.is_op("broadcast_to", "full") and _covers(others, x.inputs[0].shape, node.shape):
+            inputs[i] = x.inputs[0]
+            if inputs[i].dtype == x.dtype:
+                return node.with_inputs(inputs)
+            inputs[i] = x
+    return None
+
+
+def _covers(others: list[tuple[int, ...]], own: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    return np.broadcast_shapes(own, *others) == shape
+
+
+def _whole_assignment(node: Node) -> Node | None:
+    """Writing over everything leaves nothing of the old contents."""
+    if (
+        node.is_op("slice_assign")
+        and node.inputs[1].shape == node.shape
+        and all(s == 1 for s in node.params["step"])
+    ):
+        return node.inputs[1]
+    return None
+
+
+# --- products ----------------------------------------------------------------------------------------------------
+
+
+def _transposed_operand(node: Node) -> Node | None:
+    """A transposed operand of a matrix product is a flag, not a copy."""
+    if not node.is_op("matmul"):
+        return None
+    for i, flag in enumerate(("transpose_a", "transpose_b")):
+        x = node.inputs[i]
+        swap = (*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2)
+        if x.is_op("transpose") and x.params["axes"] == swap:
+            inputs = [x.inputs[0] if j == i else y for j, y in enumerate(node.inputs)]
+            params = {**node.params, flag: not node.params[flag]}
+            return Node(node.op, inputs, params, node.shape, node.dtype)
+    return None
+
+
+_RULES: tuple[Rule, ...] = (
+    _fold_constants,
+    _neutral,
+    _small_power,
+    _idle,
+    _nothing_to_reduce,
+    _reshape_of_reshape,
+    _whole_assignment,
+    _broadcast_is_implied,
+    _transposed_operand,
+)

@@ -1,0 +1,219 @@
+"""The figures of a report, as SVG: learning curves, confusion matrix, calibration, residuals, importance."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import MissingPackageError
+from lamina.runs.importance import Importance
+
+__all__ = [
+    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "confusion", "importances", "learning_curves",
+    "predicted_and_true", "residuals",
+]  # fmt: skip
+
+_BLUE, _ORANGE, _GRAY = "#2f6db3", "#d9822b", "#8a94a0"
+MOST_POINTS = 1500
+BINS = 10
+FEW_CLASSES = 5
+"""Up to so many classes, a confusion matrix has room for shares beside the counts."""
+
+# Widths and letters are such that a page shows figures as they are, and a phone, at two thirds, still readable.
+_WIDE, _NARROW = 5.6, 4.5
+_STYLE = {
+    "font.size": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#b6bec8",
+    "axes.labelcolor": "#39434e",
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e8ecf0",
+    "xtick.color": "#59636e",
+    "ytick.color": "#59636e",
+    "legend.frameon": False,
+    "svg.hashsalt": "lamina",
+}
+
+
+def learning_curves(history: Sequence[Mapping[str, Any]], best: int, loss_name: str) -> str:
+    """Training loss and validation loss by epoch, with the epoch that was kept."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        epochs = [epoch["epoch"] for epoch in history]
+        marker = "o" if len(epochs) <= 40 else None
+        axes.plot(
+            epochs, [epoch["loss"] for epoch in history], color=_GRAY, marker=marker, ms=3, label="training"
+        )
+        scores = [epoch["validation_score"] for epoch in history]
+        if all(score is not None for score in scores):
+            losses = [-score for score in scores]
+            axes.plot(epochs, losses, color=_BLUE, marker=marker, ms=3, label="validation")
+            axes.axvline(best, color=_ORANGE, lw=1, ls="--", label=f"kept: epoch {best}")
+        axes.set(xlabel="epoch", ylabel=loss_name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+
+    return _svg(draw, _WIDE, 3.2)
+
+
+def confusion(counts: np.ndarray, names: Sequence[str]) -> str:
+    """How often each true class (rows) is predicted as each class (columns); shades are shares of the row."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        few = len(names) <= FEW_CLASSES
+        for (i, j), share in np.ndenumerate(shares):
+            text = f"{counts[i, j]:,}" + (f"\n{100 * share:.1f} %" if few else "")
+            if counts[i, j] or few:
+                axes.text(
+                    j,
+                    i,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=10.5 if few else 8.5,
+                    color="white" if share > 0.55 else "#26303a",
+                )
+        short = [name if len(name) <= 14 else name[:13] + "…" for name in names]
+        axes.set_xticks(
+            range(len(names)), short, rotation=0 if max(map(len, short)) * len(short) <= 40 else 60
+        )
+        axes.set_yticks(range(len(names)), short)
+        axes.set(xlabel="predicted", ylabel="true")
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+
+    side = max(_NARROW - 0.5, 1.2 + 0.42 * len(names))
+    return _svg(draw, side + 0.5, side)
+
+
+def calibration(confidence: np.ndarray, correct: np.ndarray, what: str) -> str:
+    """How often it is so when the network says so, in bins of equally many rows, with 95 % (Wilson) intervals."""
+
+    def draw(figure: Any) -> None:
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        order = np.argsort(confidence, kind="stable")
+        parts = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
+        said = np.array([confidence[part].mean() for part in parts])
+        so = np.array([correct[part].mean() for part in parts])
+        low, high = _wilson(so, np.array([len(part) for part in parts]))
+        top.plot([0, 1], [0, 1], color=_GRAY, lw=1, ls="--", label="perfect")
+        errors = np.abs(np.array([so - low, high - so]))
+        top.errorbar(said, so, errors, color=_BLUE, marker="o", ms=4, capsize=2, label="network")
+        top.set(ylabel="how often it is so", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        top.legend()
+        bottom.hist(confidence, bins=40, range=(0, 1), color=_BLUE, alpha=0.6)
+        bottom.set(xlabel=what, ylabel="rows")
+
+    return _svg(draw, _NARROW, 4.0)
+
+
+def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's 95 % interval of a share (1927)."""
+    z = 1.96
+    center = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return center - half, center + half
+
+
+def predicted_and_true(target: np.ndarray, predicted: np.ndarray, name: str) -> str:
+    """Each row's prediction and true value, and the mean true value for each tenth of the predictions."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        rows = np.random.default_rng(0).permutation(len(target))[:MOST_POINTS]
+        axes.scatter(predicted[rows], target[rows], s=6, alpha=0.35, color=_BLUE, lw=0, label="rows")
+        ends = [min(predicted.min(), target.min()), max(predicted.max(), target.max())]
+        axes.plot(ends, ends, color=_GRAY, lw=1, ls="--", label="perfect")
+        order = np.array_split(np.argsort(predicted, kind="stable"), min(BINS, len(target)))
+        means = [(predicted[part].mean(), target[part].mean()) for part in order if len(part)]
+        axes.plot(
+            *zip(*means, strict=True), color=_ORANGE, marker="o", ms=4, lw=1, label="mean of each tenth"
+        )
+        axes.set(xlabel=f"predicted {name}", ylabel=f"true {name}")
+        axes.legend()
+        _plain_numbers(axes)
+
+    return _svg(draw, _NARROW, 4.0)
+
+
+def residuals(target: np.ndarray, predicted: np.ndarray, name: str) -> str:
+    """How the errors are distributed."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        errors = target - predicted
+        low, high = np.quantile(errors, [0.005, 0.995])
+        shown = errors[(errors >= low) & (errors <= high)]
+        axes.hist(shown, bins=50, color=_BLUE, alpha=0.75)
+        axes.axvline(0, color=_GRAY, lw=1)
+        axes.axvline(errors.mean(), color=_ORANGE, lw=1.2, ls="--", label=f"mean {errors.mean():,.4g}")
+        axes.set(xlabel=f"true − predicted {name} (middle 99 %)", ylabel="rows")
+        axes.legend()
+        _plain_numbers(axes)
+
+    return _svg(draw, _NARROW, 4.0)
+
+
+def importances(found: Sequence[Importance], unit: str) -> str:
+    """The importance of each column, the greatest on top, with intervals."""
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        rows = list(found)[::-1]
+        means = [one.mean for one in rows]
+        errors = [[one.mean - one.low for one in rows], [one.high - one.mean for one in rows]]
+        names = [one.column if len(one.column) <= 24 else one.column[:23] + "…" for one in rows]
+        places = range(len(rows))
+        axes.barh(
+            places, means, xerr=errors, color=_BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2
+        )
+        axes.set_yticks(places, names)
+        axes.set_ylim(-0.6, len(rows) - 0.4)
+        axes.axvline(0, color="#59636e", lw=0.8)
+        axes.set(xlabel=f"growth of {unit} when shuffled")
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_formatter(_number_formatter())
+
+    return _svg(draw, _WIDE, 1.0 + 0.28 * len(found))
+
+
+def _plain_numbers(axes: Any) -> None:
+    """Thousands with commas instead of powers of ten, and few enough of them."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(_number_formatter())
+        axis.get_major_locator().set_params(nbins=6)
+
+
+def _number_formatter() -> Any:
+    from matplotlib.ticker import FuncFormatter
+
+    return FuncFormatter(lambda value, _: f"{value:,.6g}")
+
+
+def _svg(draw: Any, width: float, height: float) -> str:
+    """The SVG text of a figure of this size, in inches, that `draw` fills."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingPackageError(
+            'pictures need Matplotlib, which is not installed: pip install "lamina[plot]"'
+        ) from error
+    content = io.StringIO()
+    with rc_context(_STYLE):  # pyright: ignore[reportArgumentType] - its keys are a closed list there
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure)
+        figure.savefig(content, format="svg", metadata={"Date": None})
+    return content.getvalue()

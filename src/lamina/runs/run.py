@@ -1,0 +1,84 @@
+"""From a trained network to a complete run: measured, reported, and in its folder."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lamina.errors import MissingPackageError
+from lamina.runs.checkpoint import Checkpoints
+from lamina.runs.data import Prepared, Request
+from lamina.runs.importance import permutation_importance
+from lamina.runs.measure import measure
+from lamina.runs.report import Findings, report_page
+from lamina.runs.run_folder import save_run
+from lamina.runs.training import Trained
+from lamina.table.messages import DataWarning, warn
+
+__all__ = ["Run", "complete"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in its folder: where it is, and what came out, as JSON holds it."""
+
+    path: Path
+    results: dict[str, Any]
+
+
+def complete(prepared: Prepared, trained: Trained, checkpoints: Checkpoints) -> Run:
+    """Measure a trained network and write its folder.
+
+    Raises:
+        LaminaError: the folder is taken.
+        OSError: the folder cannot be written.
+    """
+    request = checkpoints.request
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # held-out rows may have values that no training row has
+        measured = measure(trained.model, prepared)
+        importance = permutation_importance(trained.model, measured.rows, request.seed)
+    results = _results(prepared, trained, measured, importance)
+    settings = _settings(request, trained)
+    findings = Findings(prepared, trained, measured, importance, settings)
+
+    def fill(folder: Path) -> None:
+        save_run(folder, trained.model, settings, results, trained.history)
+        (folder / "report.html").write_text(_page(findings), "utf-8")
+
+    return Run(checkpoints.complete(fill, finished=not trained.interrupted), results)
+
+
+def _page(findings: Findings) -> str:
+    try:
+        return report_page(findings)
+    except MissingPackageError as error:
+        warn(f"the report has no pictures: {error}")
+        return report_page(findings, pictures=False)
+
+
+def _results(prepared: Prepared, trained: Trained, measured: Any, importance: Any) -> dict[str, Any]:
+    parts = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    return {
+        "task": prepared.target.task,
+        "target": prepared.target.name,
+        "rows": {name: len(part) for name, part in parts.items() if part is not None},
+        "measured_on": measured.part,
+        "measured_rows": len(measured.rows),
+        "metrics": measured.metrics,
+        "epochs": len(trained.history),
+        "best_epoch": trained.best_epoch,
+        "interrupted": trained.interrupted,
+        "seconds": round(trained.seconds, 3),
+        "importance": [asdict(one) for one in importance],
+    }
+
+
+def _settings(request: Request, trained: Trained) -> dict[str, Any]:
+    from lamina import __version__
+
+    resolved = trained.model.estimator._resolved()
+    resolved |= {"max_iter": trained.most_epochs, "column_kinds": None}
+    return {"lamina": __version__, **request.to_dict(), "resolved": resolved}

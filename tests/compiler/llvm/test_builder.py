@@ -1,0 +1,164 @@
+"""Control flow, variables and memory of generated code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamina.compiler.cpu import run
+from lamina.compiler.llvm import BOOL, FLOAT32, INDEX, Builder, Module
+
+
+@pytest.fixture
+def compile_and_run(execute):
+    """`compile_and_run(write, arrays, threads)`: `write(b, *pointers)` writes the function."""
+
+    def apply(write, arrays, threads=1):
+        module = Module()
+        with module.function("step") as b:
+            write(b, *(b.load_pointer(b.pointer_argument("arguments"), i) for i in range(len(arrays))))
+        ir = module.ir()
+        compiled = run.load(ir, lambda: ir, ("step",))
+        execute(compiled.address("step"), arrays, threads)
+
+    return apply
+
+
+def test_loops_carry_variables(compile_and_run):
+    out = np.zeros(1, np.int64)
+
+    def write(b: Builder, target):
+        total = b.variable(b.const(0))
+        with b.loop(2, 20, 3) as i, b.loop(0, i) as j:
+            total.set(total.get() + i * j)
+        with b.loop(5, 5):
+            total.set(b.const(-1))
+        b.store(target, total.get(), 0)
+
+    compile_and_run(write, [out])
+    assert out[0] == sum(i * j for i in range(2, 20, 3) for j in range(i))
+
+
+def test_branches(compile_and_run):
+    x = np.arange(-3, 4)
+    out = np.zeros(7, np.int64)
+
+    def write(b: Builder, source, target):
+        with b.loop(0, 7) as i:
+            value = b.load(source, INDEX, i)
+            result = b.variable(value)
+            with b.if_(b.less(value, 0)):
+                result.set(b.neg(value))
+            b.if_else(
+                b.equal(value, 0),
+                lambda: result.set(b.const(100)),
+                lambda: result.set(result.get() * 10),
+            )
+            b.store(target, result.get(), i)
+
+    compile_and_run(write, [x, out])
+    np.testing.assert_array_equal(out, [30, 20, 10, 100, 10, 20, 30])
+
+
+@settings(max_examples=40, deadline=None)
+@given(length=st.integers(0, 40), start=st.integers(0, 8), lanes=st.sampled_from([1, 3, 4, 8, 16]))
+def test_vector_loops_cover_each_element_once(length, start, lanes):
+    for known in (True, False):
+        bounds = np.array([start, start + length])
+        out = np.zeros(64, np.float32)
+        module = Module()
+        with module.function("step") as b:
+            limits, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
+            first, last = (b.const(int(v)) for v in bounds)
+            if not known:
+                first, last = (b.load(limits, INDEX, i) for i in range(2))
+
+            def body(i, width, b=b, target=target):
+                b.store(target, b.add(b.load(target, FLOAT32, i, width), 1.0), i)
+
+            b.vector_loop(first, last, lanes, body)
+        _run(module, [bounds, out])
+        expected = np.zeros(64)
+        expected[start : start + length] = 1
+        np.testing.assert_array_equal(out, expected)
+
+
+def _run(module: Module, arrays) -> None:
+    import ctypes
+
+    ir = module.ir()
+    compiled = run.load(ir, lambda: ir, ("step",))
+    pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+    run.run(compiled.address("step"), ctypes.addressof(pointers), 1)
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 8])
+def test_strided_and_indexed_memory(lanes, compile_and_run):
+    x = np.arange(100, dtype=np.float32)
+    numbers = np.array([9, 0, 55, 99, 1, 2, 3, 50], np.int32)
+    out = np.full((4, 64), -1, np.float32)
+
+    def write(b: Builder, source, indices, target):
+        b.store(target, b.load_strided(source, FLOAT32, 5, 7, lanes))
+        chosen = b.load(indices, np.dtype(np.int32), 0, lanes)
+        gathered = b.gather(source, FLOAT32, chosen)
+        b.store(target, gathered, 64)
+        b.store_strided(target, gathered, 128, 3)
+        b.scatter(b.offset(target, 192, FLOAT32), gathered, b.add(b.lane_indices(lanes), 10))
+
+    compile_and_run(write, [x, numbers, out])
+    np.testing.assert_array_equal(out[0, :lanes], x[5 : 5 + 7 * lanes : 7])
+    np.testing.assert_array_equal(out[1, :lanes], x[numbers[:lanes]])
+    np.testing.assert_array_equal(out[2, : 3 * lanes : 3], x[numbers[:lanes]])
+    np.testing.assert_array_equal(out[3, 10 : 10 + lanes], x[numbers[:lanes]])
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_masked_loads_read_no_further(count, compile_and_run):
+    x = np.arange(1, 9, dtype=np.float32)
+    out = np.zeros(8, np.float32)
+    compile_and_run(
+        lambda b, source, target: b.store(
+            target, b.narrow(b.load_masked(source, FLOAT32, 0, count, 8), count)
+        ),
+        [x, out],
+    )
+    np.testing.assert_array_equal(out, np.where(np.arange(8) < count, x, 0))
+
+
+def test_masks_are_bytes_in_memory(compile_and_run):
+    x = np.array([True, False, True, True, False])
+    out = np.zeros(5, bool)
+    compile_and_run(lambda b, s, t: b.store(t, b.logical_not(b.load(s, BOOL, 0, 5))), [x, out])
+    np.testing.assert_array_equal(out, ~x)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize(("extent", "step"), [(0, 1), (1, 1), (5, 1), (17, 4), (784, 6), (64, 16), (10, 16)])
+def test_threads_split_work_in_whole_steps(extent, step, threads, compile_and_run):
+    bounds = np.zeros((threads, 2), np.int64)
+
+    def write(b: Builder, target):
+        start, stop = b.split(extent, step)
+        b.store(target, start, b.argument("thread") * 2)
+        b.store(target, stop, b.argument("thread") * 2 + 1)
+
+    compile_and_run(write, [bounds], threads)
+    covered = [i for start, stop in bounds for i in range(start, stop)]
+    assert covered == list(range(extent))
+    assert all(start % step == 0 for start, stop in bounds if start < stop)
+
+
+def test_misuse_is_an_error():
+    module = Module()
+    with module.function("step") as b:
+        with pytest.raises(TypeError, match="pointer_argument"):
+            b.argument("arguments")
+        with pytest.raises(TypeError, match="use argument"):
+            b.pointer_argument("thread")
+        with pytest.raises(TypeError, match="can't hold"):
+            b.variable(b.const(0)).set(b.const(0.0, FLOAT32))
+        with pytest.raises(ValueError, match="spread over 4 lanes"):
+            b.splat(b.const_vector([1, 2], INDEX), 4)

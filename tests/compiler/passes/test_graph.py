@@ -1,0 +1,61 @@
+"""The graph: order, printing, and a verifier that finds wrong types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from graphs import capture, operators
+
+from lamina import nd
+from lamina.compiler.passes.graph import Graph, Node, topological, users_of
+from lamina.core.primitive import REGISTRY
+
+X, Y = nd.zeros((2, 3)), nd.ones((2, 3))
+
+
+def body(x: Any, y: Any) -> Any:
+    z = x + y
+    x[:] = z * 2
+    return z
+
+
+def test_every_node_comes_after_its_inputs() -> None:
+    nodes = capture(body, X, Y).nodes()
+    for i, node in enumerate(nodes):
+        assert all(x in nodes[:i] for x in node.inputs)
+
+
+def test_users() -> None:
+    graph = capture(body, X, Y)
+    (total,) = graph.results
+    assert [u.op.name for u in users_of(graph.nodes())[total]] == ["multiply"]
+
+
+def test_the_text_is_the_same_for_the_same_graph() -> None:
+    first, second = capture(body, X, Y).text(), capture(body, X, Y).text()
+    assert first == second
+    assert first.splitlines()[0] == "   %0 float32[2x3] = input 0"
+    assert first.splitlines()[-2:] == ["return %2", "write input 0 <- %4"]
+
+
+def test_the_verifier_finds_wrong_types() -> None:
+    graph = capture(body, X, Y)
+    (good,) = graph.results
+    wrong = Node(REGISTRY["add"], good.inputs, {}, (3, 2), np.dtype(np.float32))
+    with pytest.raises(AssertionError):
+        Graph([wrong], {}, graph.inputs, graph.scalars).verify()
+    with pytest.raises(AssertionError):
+        Graph([good], {0: good}, [((9,), np.dtype(np.float32)), graph.inputs[1]], graph.scalars).verify()
+
+
+def test_deep_graphs_need_no_recursion() -> None:
+    def deep(x: Any, y: Any) -> Any:
+        for _ in range(3000):
+            x = x + y
+        return x
+
+    graph = capture(deep, X, Y)
+    assert len(operators(graph)) == 3000
+    assert len(topological(graph.roots)) == 3002

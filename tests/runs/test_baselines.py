@@ -1,0 +1,31 @@
+"""The linear baseline, on part of the rows."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lamina.runs import baselines
+from lamina.runs.checkpoint import Checkpoints
+from lamina.runs.data import Request, prepare
+from lamina.runs.training import train
+
+
+@pytest.fixture(scope="module")
+def sorted_by_class(tmp_path_factory):
+    """A table whose first half is of one class."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 100)
+    file = tmp_path_factory.mktemp("sorted") / "table.csv"
+    pl.DataFrame({"x": labels + 0.3 * rng.normal(size=200), "y": labels}).write_csv(file)
+    request = Request((str(file),), "y", preset="fast", epochs=1, hidden=(4,))
+    prepared = prepare(request)
+    return prepared, train(prepared, Checkpoints(request, None)).model
+
+
+def test_few_of_the_rows_are_drawn_from_all(sorted_by_class, monkeypatch):
+    prepared, model = sorted_by_class
+    monkeypatch.setattr(baselines, "_MOST_ROWS", 40)
+    outputs = baselines.baseline_outputs(model, prepared, prepared.test)
+    assert np.mean(outputs["linear"].argmax(axis=1) == prepared.test.target) > 0.85
+    shares = np.bincount(prepared.train.target) / len(prepared.train)
+    np.testing.assert_array_equal(outputs["trivial"], np.tile(shares, (len(prepared.test), 1)))

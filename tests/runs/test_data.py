@@ -1,0 +1,70 @@
+"""The parts of a table: every row once, and known by its number."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lamina.errors import DataError
+from lamina.runs.data import Request, known_rows, prepare
+from lamina.table.messages import DataWarning
+
+
+@pytest.fixture
+def table(tmp_path):
+    frame = pl.DataFrame({"x": np.arange(50) % 7 + 0.5, "y": np.arange(50) % 2})
+    frame.write_csv(tmp_path / "table.csv")
+    return frame
+
+
+def test_rows_keep_their_numbers(tmp_path, table):
+    prepared = prepare(Request((str(tmp_path / "table.csv"),), "y"))
+    parts = [prepared.train, prepared.validation, prepared.test]
+    assert [len(part) for part in parts] == [32, 8, 10]
+    assert sorted(np.concatenate([part.numbers for part in parts])) == list(range(50))
+    for part in parts:
+        assert part.frame.equals(table[part.numbers])
+        assert part.places.of(7) == f"line 9 of {tmp_path / 'table.csv'}"
+
+
+def test_files_of_their_own(tmp_path, table):
+    table[40:].write_csv(tmp_path / "test.csv")
+    table[:40].write_csv(tmp_path / "first.csv")
+    files = (str(tmp_path / "first.csv"), str(tmp_path / "test.csv"))
+    prepared = prepare(Request(files, "y", test=files[1], validation="0"))
+    assert (len(prepared.train), prepared.validation, len(prepared.test)) == (50, None, 10)
+    assert prepared.test.places.of(7) == f"line 9 of {files[1]}"
+    assert prepared.train.places.of(47) == f"line 9 of {files[1]}"
+    assert prepared.test.numbers.tolist() == list(range(10))
+
+
+def test_only_classes_can_be_unknown(tmp_path, table):
+    """A negative number is a value like others, −1 a class that training lacks."""
+    table.with_columns(y=pl.col("x") - 4).write_csv(tmp_path / "numbers.csv")
+    part = prepare(Request((str(tmp_path / "numbers.csv"),), "y")).train
+    assert part.target.min() < -1 and len(known_rows(part)) == len(part)
+    table.with_columns(y=pl.lit("new")).write_csv(tmp_path / "new.csv")
+    with pytest.warns(DataWarning, match="1 class that training did not have"):
+        prepared = prepare(
+            Request(
+                (str(tmp_path / "table.csv"),), "y", task="classification", test=str(tmp_path / "new.csv")
+            )
+        )
+    assert (len(prepared.test), len(known_rows(prepared.test))) == (50, 0)
+    with (
+        pytest.warns(DataWarning, match="1 class that training did not have"),
+        pytest.raises(DataError, match=r"new\.csv: no row is of a class that training has"),
+    ):
+        prepare(Request((str(tmp_path / "table.csv"),), "y", validation=str(tmp_path / "new.csv")))
+
+
+def test_few_rows_all_train(tmp_path, table):
+    table[:9].write_csv(tmp_path / "few.csv")
+    with pytest.warns(DataWarning, match="9 rows are too few to hold any back"):
+        prepared = prepare(Request((str(tmp_path / "few.csv"),), "y"))
+    assert (len(prepared.train), prepared.judged[0]) == (9, "training")
+
+
+def test_a_share_beside_a_file_that_lacks_the_target(tmp_path, table):
+    table.drop("y").write_csv(tmp_path / "test.csv")
+    with pytest.raises(DataError, match=r"test.csv has no column 'y'"):
+        prepare(Request((str(tmp_path / "table.csv"),), "y", test=str(tmp_path / "test.csv")))

@@ -1,0 +1,23 @@
+"""What people read of a table's columns and target."""
+
+import pytest
+
+from lamina.runs.describe import column_rows, describe_target
+from lamina.table.schema import ColumnSchema, Schema, Target
+
+
+def test_of_many_classes_the_most_frequent_are_named():
+    names = tuple(f"c{i:04}" for i in range(1200))
+    counts = (*range(1, 1200), 8801)
+    text = describe_target(Target("y", "classification", "", names, counts))
+    assert text.startswith("classification of 'y' into 1,200 classes: c1199 (1.2 %), c1198 (0.2 %)")
+    assert text.endswith("and 1,190 rarer ones")
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+def test_numbered_columns_are_one_line(left_out):
+    kinds = ["constant" if left_out and i < 3 else "numeric" for i in range(9)]
+    columns = tuple(ColumnSchema(f"pixel_{i}", kind, low=0.0, high=255.0) for i, kind in enumerate(kinds))
+    (row,) = column_rows(Schema(columns, 10, True))
+    assert row.name == "pixel_0 … pixel_8 (9 columns)" and row.used
+    assert row.values == "0 … 255" + (", 3 constant" if left_out else "")

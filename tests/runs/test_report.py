@@ -1,0 +1,89 @@
+"""The report: its numbers are those of the run, and it names rows so that they can be found."""
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from lamina.runs.importance import permutation_importance
+from lamina.runs.measure import measure
+from lamina.runs.report import Findings, report_page
+
+SETTINGS = {"data": ["a/known.csv"], "preset": "fast", "resolved": {}}
+
+
+class Tables(HTMLParser):
+    """The cells of all tables of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tables, self._cell = [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._cell = True
+
+    def handle_endtag(self, tag):
+        self._cell = self._cell and tag not in ("td", "th")
+
+    def handle_data(self, data):
+        if self._cell:
+            self.tables[-1][-1][-1] += data
+
+
+@pytest.fixture(scope="module", params=["number", "name"])
+def findings(trained_on, request):
+    _, prepared, trained = trained_on(request.param)
+    measured = measure(trained.model, prepared)
+    importance = permutation_importance(trained.model, measured.rows)
+    return Findings(prepared, trained, measured, importance, SETTINGS)
+
+
+def test_worst_cases_are_rows_of_the_file(findings):
+    prepared, measured = findings.prepared, findings.measured
+    tables = Tables(report_page(findings, pictures=False)).tables
+    head, *rows = next(table for table in tables if table[0][0] == "where")
+    assert head[:3] == ["where", "true", "predicted"] and "strong" in head and len(rows) == 10
+    numbers = [int(row[0].removeprefix("line ")) - 2 for row in rows]  # below the header
+    frame = prepared.test.frame
+    places = [prepared.test.numbers.tolist().index(number) for number in numbers]
+    strong = [float(row[head.index("strong")]) for row in rows]
+    np.testing.assert_allclose(strong, frame["strong"].to_numpy()[places], rtol=1e-5)
+    if findings.is_classification:
+        losses = -np.log(measured.outputs[np.arange(len(measured.rows)), measured.rows.target])
+    else:
+        losses = np.abs(measured.outputs - measured.rows.target)
+    assert places == np.argsort(-losses, kind="stable")[:10].tolist()
+
+
+def test_a_page_with_pictures_needs_nothing_else(findings):
+    page = report_page(findings)
+    pictures = re.findall(r"src='data:image/svg\+xml;base64,([^']+)'", page)
+    assert len(pictures) == 4
+    texts = [base64.b64decode(picture).decode() for picture in pictures]
+    assert all(text.startswith("<?xml") and text.rstrip().endswith("</svg>") for text in texts)
+    assert not re.search(r"""(src|href)=['"](?!data:)""", page)
+    assert "Data: known.csv" in page and "width=device-width" in page
+    assert f"epoch {findings.trained.best_epoch} was kept" in page
+
+
+def test_without_matplotlib_importance_is_a_table(findings):
+    tables = Tables(report_page(findings, pictures=False)).tables
+    rows = next(table for table in tables if table[0][0] == "column" and "growth" in table[0][1])
+    assert [row[0] for row in rows[1:]] == [one.column for one in findings.importance]
+
+
+def test_names_cannot_become_markup(findings):
+    settings = {**SETTINGS, "data": ["<script>.csv"], "hidden": "<b>"}
+    page = report_page(
+        Findings(findings.prepared, findings.trained, findings.measured, [], settings), pictures=False
+    )
+    assert "<script>" not in page and "&lt;script&gt;.csv" in page and "<b>&" not in page
