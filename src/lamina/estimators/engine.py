@@ -16,9 +16,9 @@ from lamina.core.state import call_each_step
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.losses import Loss
 from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.schedules import SCHEDULES
 from lamina.nd import random
 from lamina.nd.ndarray import NDArray
+from lamina.schedules import SCHEDULES
 from lamina.table.sparse import SparseNumbers
 
 __all__ = ["Data", "Epoch", "Optimization", "Trainer", "outputs_of", "own_outputs"]

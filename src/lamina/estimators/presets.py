@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.estimators.activations import activation_by_name
-from lamina.estimators.schedules import SCHEDULES
+from lamina.schedules import SCHEDULES
 
 __all__ = [
     "FEWEST_MEMBERS",

@@ -12,6 +12,7 @@ from lamina.core.state import call_each_step
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import generator
 from lamina.recipes.chapter import ChapterNetwork
+from lamina.schedules import one_cycle
 
 __all__ = ["AugmentedNetwork", "shifted"]
 
@@ -70,9 +71,7 @@ class AugmentedNetwork(ChapterNetwork):
         """Count a step, and give its share of the peak learning rate."""
         done = self.position / max(self.total, 1)
         self.position += 1
-        if done < _WARM_UP:
-            return done / _WARM_UP
-        return 0.5 * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP)))
+        return one_cycle(done, _WARM_UP)
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
         """The digits of an epoch, each shifted by up to a pixel."""
