@@ -16,8 +16,10 @@ from lamina.core.state import call_each_step
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.losses import Loss
 from lamina.estimators.network import Ensemble, part_of
+from lamina.estimators.optimization import SOLVERS, Optimization
 from lamina.nd import random
 from lamina.nd.ndarray import NDArray
+from lamina.optimizer.optimizer import write
 from lamina.schedules import SCHEDULES
 from lamina.table.sparse import SparseNumbers
 
@@ -65,32 +67,6 @@ class Data:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class Optimization:
-    """How the network is trained; the defaults are RealMLP-TD's for classification (arXiv 2407.04491).
-
-    `rate` and `schedule` give the learning rate; `decay` is decoupled weight decay, `l2` a penalty ½·l2·‖W‖² divided
-    by the batch size as in scikit-learn; both `decay` and dropout follow `regularization_schedule`. `patience`:
-    epochs without improvement by `tolerance` before it stops (None: never).
-    """
-
-    epochs: int = 256
-    batch_size: int = 256
-    rate: float = 0.04
-    schedule: str = "coslog4"
-    betas: tuple[float, float] = (0.9, 0.95)
-    epsilon: float = 1e-8
-    decay: float = 0.02
-    l2: float = 0.0
-    regularization_schedule: str = "flat_cos"
-    drop_last: bool = True
-    patience: int | None = None
-    tolerance: float = 0.0
-    solver: str = "adam"
-    momentum: float = 0.9
-    nesterov: bool = True
-
-
 @dataclass
 class Epoch:
     """What is known after an epoch: its number from 1 on, the mean training loss, the validation score (higher is
@@ -126,8 +102,9 @@ class Trainer:
         self._steps_done = 0
         self._steps_total = 1
         self._without_improvement = 0
+        count = SOLVERS[optimization.solver].arrays
         self._moments = {
-            name: (nd.zeros(w.array.shape), nd.zeros(w.array.shape)) for name, w in network.weights.items()
+            name: tuple(nd.zeros(w.array.shape) for _ in range(count)) for name, w in network.weights.items()
         }
         self._step = lamina.compile(self._make_step())
         self.best_state: dict[str, np.ndarray] | None = None
@@ -202,6 +179,10 @@ class Trainer:
         best = part_of(arrays, "best.")
         expected, _ = self.state()
         expected |= {f"best.{name}": x for name, x in self.network.state().items() if best}
+        # Older states have a second moment for every solver; SGD does not read it.
+        arrays = {
+            name: x for name, x in arrays.items() if name in expected or not name.startswith("moment1.")
+        }
         if {name: x.shape for name, x in arrays.items()} != {name: x.shape for name, x in expected.items()}:
             raise ValueError("its arrays are those of another network")
         self.network.load_state(part_of(arrays, "network."))
@@ -312,29 +293,20 @@ class Trainer:
         plan = self.optimization
         rate = call_each_step(lambda: self._rate)
         decay = call_each_step(lambda: plan.decay * self._rate * self._regularization)
-        first, second = plan.betas
-        scale = call_each_step(lambda: 1 / (1 - first**self._steps_done))
-        scale2 = call_each_step(lambda: 1 / (1 - second**self._steps_done))
+        step = SOLVERS[plan.solver].step(plan, lambda: self._steps_done)
         for name, weight in self.network.weights.items():
             array = weight.array
             gradient = array.grad
             assert gradient is not None
             if plan.l2 and weight.decay:
                 gradient = gradient + (plan.l2 / rows) * array
-            m, v = self._moments[name]
-            if plan.solver == "adam":
-                m[:] = first * m + (1 - first) * gradient
-                v[:] = second * v + (1 - second) * (gradient * gradient)
-                change = (m * scale) / (nd.sqrt(v * scale2) + plan.epsilon)
-                new = array - (rate * weight.rate) * change
-            else:
-                m[:] = plan.momentum * m - (rate * weight.rate) * gradient
-                new = array + (plan.momentum * m - (rate * weight.rate) * gradient if plan.nesterov else m)
+            moments = self._moments[name]
+            new, values = step(array, gradient, moments, rate=rate * weight.rate)
             if plan.decay and weight.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
                 new = new - (decay * weight.rate**2) * array
-            array[:] = new
+            write(array, moments, (new, values))
 
 
 class _Batches:
