@@ -9,6 +9,7 @@ from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.operator import Operator, known_name, operator
+from lamina.nd.random import uniform
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.movement import reshape
 
@@ -177,7 +178,5 @@ def LeakyReLU(  # noqa: N802 - MXNet's name
 def _rrelu(data: NDArray, lower: float, upper: float) -> NDArray:
     if not state.training:
         return leaky_relu(data, (lower + upper) / 2)
-    from lamina.nd.random import uniform
-
     slopes = uniform(lower, upper, shape=data.shape, dtype=data.dtype, ctx=data.context)
     return bind(where, _positive(data), data, data * slopes)
