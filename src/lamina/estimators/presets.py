@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lamina.estimators.activations import activation_by_name
 from lamina.estimators.schedules import SCHEDULES
 from lamina.messages import unknown
+from lamina.nd.activation import activation_by_name
 
 __all__ = [
     "FEWEST_MEMBERS",
