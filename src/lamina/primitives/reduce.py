@@ -13,7 +13,7 @@ from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
 __all__ = [
-    "argmax", "argmin", "broadcast_to", "reduce_max", "reduce_min", "reduce_prod", "reduce_sum", "sum_to",
+    "argmax", "argmin", "broadcast_to", "reduce_max", "reduce_min", "reduce_sum", "sum_to",
 ]  # fmt: skip
 
 Axes = tuple[int, ...]
@@ -41,16 +41,12 @@ def _sum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
     return _expand(g, x.shape, axis)
 
 
-def _prod_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    return _expand(g * out, x.shape, axis) / x
-
-
 def _extremum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
     """Every element equal to the extremum gets the gradient, as in MXNet."""
     return _expand(g, x.shape, axis) * (x == _expand(out, x.shape, axis))
 
 
-def _reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float | None) -> Primitive:
+def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float | None) -> Primitive:
     """A fold over axes. `empty`: the result over no elements, None if there is none."""
 
     def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
@@ -77,16 +73,13 @@ def _highest(dtype: Any) -> float:
     return np.inf if np.dtype(dtype).kind == "f" else int(np.iinfo(dtype).max)
 
 
-reduce_sum = _reduction(
+reduce_sum = reduction(
     "sum", np.add, _sum_vjp, Reduction(lambda dtype: 0, lambda b, acc, x: b.add(acc, x)), empty=0
 )
-reduce_prod = _reduction(
-    "prod", np.multiply, _prod_vjp, Reduction(lambda dtype: 1, lambda b, acc, x: b.mul(acc, x)), empty=1
-)
-reduce_max = _reduction(
+reduce_max = reduction(
     "max", np.maximum, _extremum_vjp, Reduction(_lowest, lambda b, acc, x: b.maximum(acc, x)), empty=None
 )
-reduce_min = _reduction(
+reduce_min = reduction(
     "min", np.minimum, _extremum_vjp, Reduction(_highest, lambda b, acc, x: b.minimum(acc, x)), empty=None
 )
 
