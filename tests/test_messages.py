@@ -43,3 +43,4 @@ def test_the_nearest_known_name_is_proposed() -> None:
         == "unknown color 'RED'. Did you mean 'red'? Known: blue, red"
     )
     assert unknown("color", "xyz", ["blue"]) == "unknown color 'xyz'. Known: blue"
+    assert unknown("color", 3, ["blue"]) == "unknown color 3. Known: blue"

@@ -22,14 +22,14 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """What to say of a name that stands for nothing.
 
     >>> unknown("preset", "defalt", ["default", "fast"])
     "unknown preset 'defalt'. Did you mean 'default'? Known: default, fast"
     """
     names = list(known)
-    return f"unknown {kind} {name!r}.{closest(name.lower(), names)} Known: {', '.join(names)}"
+    return f"unknown {kind} {name!r}.{closest(str(name).lower(), names)} Known: {', '.join(names)}"
 
 
 def warn(warning: str | Warning) -> None:

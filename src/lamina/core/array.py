@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from lamina.context import Context
     from lamina.core.tape import Leaf, TapeNode
 
-__all__ = ["Array", "Buffer", "StaleGradient", "UserArray", "Value", "View", "view"]
+__all__ = ["Array", "StaleGradient", "UserArray", "Value", "View", "view"]
 
 keep_freed_memory()
-
-Buffer = np.ndarray
 
 UserArray = Any
 """An array as users see it, with operators: `lamina.nd.NDArray`, of which the mechanism knows no more than `Array`."""

@@ -161,11 +161,9 @@ def _evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) 
     try:
         return state.silently(primitive.eval, *buffers, **params)
     except RuntimeError:
-        if not is_silent.get():
-            raise
-        return primitive.eval(
-            *buffers, **params
-        )  # called from inside another eval (by a signal handler, say)
+        if is_silent.get():  # this was called from inside another eval (by a signal handler, say)
+            return primitive.eval(*buffers, **params)
+        raise
     except (ValueError, TypeError, IndexError, AttributeError, OverflowError):
         # The checks that explain are made only once something went wrong: they cost more than a small operator.
         for x in buffers:

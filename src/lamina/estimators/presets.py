@@ -146,7 +146,7 @@ def enough_epochs(preset: str, rows: int, batch: int) -> int:
 def resolve(preset: str, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """All settings: those given (not None), else the preset's."""
     if preset not in PRESETS:
-        raise ValueError(unknown("preset", str(preset), PRESETS))
+        raise ValueError(unknown("preset", preset, PRESETS))
     settings = {**_TASK[task], **PRESETS[preset]}
     if preset == "fast" and task == "regression":
         settings["learning_rate_init"] = 0.1  # few steps do not recover from steps as long as the default's

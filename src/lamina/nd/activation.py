@@ -101,10 +101,8 @@ def leaky_relu(data: NDArray, slope: float = 0.25) -> NDArray:
 @operator
 def elu(data: NDArray, slope: float = 0.25) -> NDArray:
     """x where x > 0, else slope · (exp(x) - 1) (Clevert et al., 2015)."""
-    below = bind(
-        UNARY["expm1"], bind(BINARY["minimum"], data, 0.0)
-    )  # so that exp does not overflow in its gradient
-    return bind(where, _positive(data), data, below * slope)
+    below = bind(BINARY["minimum"], data, 0.0)  # so that exp does not overflow in its gradient
+    return bind(where, _positive(data), data, bind(UNARY["expm1"], below) * slope)
 
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
