@@ -8,7 +8,9 @@ import pyarrow
 import pytest
 
 from lamina.errors import DataError, MissingPackageError
-from lamina.table.source import format_of_name, open_sources, open_zstd
+from lamina.table.formats import format_of_name
+from lamina.table.formats.packing import open_zstd
+from lamina.table.source import open_sources
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,233 @@
+"""The formats of files: one registry, from which reading, writing, help texts and messages are derived.
+
+A new format is a module beside this one, with its reader and perhaps its writer, and an entry in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from lamina.errors import DataError
+from lamina.extras import require
+from lamina.table.formats.packing import PACKINGS
+from lamina.table.messages import closest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lamina.table.options import ReadOptions
+    from lamina.table.places import LineNumbers
+    from lamina.table.source import Source
+
+__all__ = [
+    "FORMATS", "NOT_READ", "Format", "Reader", "Writer", "described", "format_named", "format_of_content",
+    "format_of_name", "writable",
+]  # fmt: skip
+
+
+class Reader(Protocol):
+    """One file of a table.
+
+    Attributes:
+        name: what messages call the file.
+        textual: whether values have no types of their own, so that any of them can be read as text.
+        lines: where the rows of a text file begin, known once `types` has run; else None.
+    """
+
+    name: str
+    textual: bool
+    lines: LineNumbers | None
+
+    def types(self) -> dict[str, pl.DataType]:
+        """The columns in order and their types; Null for a column without values."""
+        ...
+
+    def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
+        """The rows in order, with the columns and types of `types`, at most `rows` at a time."""
+        ...
+
+
+Writer = Callable[[Iterable["pl.DataFrame"], "pl.Schema", IO[bytes]], None]
+"""Writes the parts of a table, all with the columns and types of the schema, into a file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A kind of file.
+
+    Attributes:
+        title: what people call it.
+        suffixes: ends of the names of such files, in small letters.
+        magic: what the content may begin with, where names say nothing.
+        reads: "module:name" of what makes a `Reader` of a `Source` and `ReadOptions`; imported at the first use.
+        writes: "module:name" of the `Writer`; None if tables are not written so.
+        packs_itself: whether such files are compressed inside.
+        is_folder: whether a folder counts as such a file.
+        packages: what reading needs besides polars, by names on PyPI.
+    """
+
+    title: str
+    suffixes: tuple[str, ...]
+    magic: tuple[bytes, ...] = ()
+    reads: str
+    writes: str | None = None
+    packs_itself: bool = False
+    is_folder: bool = False
+    packages: tuple[str, ...] = ()
+
+    def reader(self, source: Source, options: ReadOptions) -> Reader:
+        """What reads one file.
+
+        Raises:
+            DataError: the file is not what it should be.
+            MissingPackageError: a package is not installed.
+        """
+        require(f"reading {self.title}", *self.packages)
+        return _imported(self.reads)(source, options)
+
+    def writer(self) -> Writer:
+        """What writes one file; only of a format that is `writable`."""
+        assert self.writes is not None
+        return _imported(self.writes)
+
+
+def _imported(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+FORMATS: dict[str, Format] = {
+    "csv": Format(
+        title="CSV",
+        suffixes=(".csv", ".txt", ".data"),
+        reads="lamina.table.formats.delimited:DelimitedFile",
+        writes="lamina.table.formats.delimited:write_csv",
+    ),
+    "tsv": Format(
+        title="TSV",
+        suffixes=(".tsv", ".tab"),
+        reads="lamina.table.formats.delimited:DelimitedFile",
+        writes="lamina.table.formats.delimited:write_tsv",
+    ),
+    "parquet": Format(
+        title="Parquet",
+        suffixes=(".parquet", ".pq"),
+        magic=(b"PAR1",),
+        reads="lamina.table.formats.columnar:read_parquet",
+        writes="lamina.table.formats.columnar:write_parquet",
+        packs_itself=True,
+    ),
+    "feather": Format(  # Arrow's IPC file
+        title="Feather",
+        suffixes=(".feather", ".arrow", ".ipc"),
+        magic=(b"ARROW1", b"FEA1"),
+        reads="lamina.table.formats.columnar:read_feather",
+        writes="lamina.table.formats.columnar:write_feather",
+        packs_itself=True,
+    ),
+    "jsonl": Format(
+        title="JSON lines",
+        suffixes=(".jsonl", ".ndjson", ".json"),
+        magic=(b"{",),
+        reads="lamina.table.formats.jsonlines:JsonLines",
+        writes="lamina.table.formats.jsonlines:write_json_lines",
+    ),
+    "npz": Format(
+        title="npz",
+        suffixes=(".npz",),
+        magic=(b"PK\x03\x04",),
+        reads="lamina.table.formats.arrays:read_npz",
+    ),
+    "idx": Format(
+        title="IDX",
+        suffixes=(".idx", ".idx1", ".idx3", "-ubyte"),
+        magic=tuple(bytes([0, 0, kind]) for kind in (0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E)),
+        reads="lamina.table.formats.arrays:read_idx_file",
+    ),
+    "images": Format(  # a folder with a folder of images for each class, or one image
+        title="images",
+        suffixes=(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"),
+        reads="lamina.table.formats.images:ImageFolder",
+        is_folder=True,
+        packages=("pillow",),
+    ),
+}
+"""By the names that `ReadOptions` and --format have; the first is what a file is that nothing else is known of."""
+
+NOT_READ: dict[str, str] = {
+    **dict.fromkeys(
+        (".xlsx", ".xls", ".xlsm", ".ods"), "a spreadsheet; save the sheet with the table as CSV"
+    ),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz"), "an archive; unpack it first"),
+    **dict.fromkeys(
+        (".pkl", ".pickle", ".joblib"), "a pickle, which may run any program; save the table as Parquet"
+    ),
+    **dict.fromkeys(
+        (".sav", ".dta", ".sas7bdat", ".rds", ".rdata"), "of a statistics program; save the table as CSV"
+    ),
+    **dict.fromkeys(
+        (".h5", ".hdf5", ".sqlite", ".db", ".npy"), "not a table; save the table as Parquet or .npz"
+    ),
+}
+"""What to do with files that are known and not read."""
+
+
+def described() -> str:
+    """What files may be, in words, for help texts.
+
+    >>> described()
+    'CSV, TSV, Parquet, Feather, JSON lines, npz, IDX, images (.gz and .zst too)'
+    """
+    packings = " and ".join(packing.suffixes[0] for packing in PACKINGS.values())
+    return f"{', '.join(format.title for format in FORMATS.values())} ({packings} too)"
+
+
+def writable() -> tuple[str, ...]:
+    """The names of the formats that tables are written in.
+
+    >>> writable()
+    ('csv', 'tsv', 'parquet', 'feather', 'jsonl')
+    """
+    return tuple(name for name, format in FORMATS.items() if format.writes is not None)
+
+
+def format_named(name: str) -> Format:
+    """The entry of this name.
+
+    Raises:
+        DataError: there is none; the message proposes the closest.
+    """
+    if name not in FORMATS:
+        raise DataError(
+            f"there is no format {name!r}; it is one of {', '.join(FORMATS)}.{closest(name, [*FORMATS])}"
+        )
+    return FORMATS[name]
+
+
+def format_of_name(name: str) -> tuple[str | None, str]:
+    """The format and the packing that a file's name says, None where it says no format.
+
+    >>> format_of_name("a/train.csv.gz"), format_of_name("train-images-idx3-ubyte"), format_of_name("data")
+    (('csv', 'gz'), ('idx', ''), (None, ''))
+    """
+    name, packing = name.lower(), ""
+    for packed, kind in PACKINGS.items():
+        for suffix in kind.suffixes:
+            if name.endswith(suffix):
+                name, packing = name.removesuffix(suffix), packed
+    found = (known for known, format in FORMATS.items() if name.endswith(format.suffixes))
+    return next(found, None), packing
+
+
+def format_of_content(start: bytes) -> str:
+    """The format that the first bytes of a file, unpacked, say.
+
+    >>> format_of_content(b"PAR1"), format_of_content(b"a,b")
+    ('parquet', 'csv')
+    """
+    start = start.removeprefix(b"\xef\xbb\xbf").lstrip(b" \r\n\t")
+    found = (name for name, format in FORMATS.items() if format.magic and start.startswith(format.magic))
+    return next(found, next(iter(FORMATS)))
