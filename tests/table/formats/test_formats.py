@@ -55,16 +55,10 @@ def write_keys_and_values(parts, _schema, file):
 
 @pytest.fixture
 def new_format(monkeypatch):
-    module = types.ModuleType("keys_and_values")
+    module = types.ModuleType("lamina.table.formats.keys")
     module.read, module.write = KeysAndValues, write_keys_and_values
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    entry = Format(
-        title="keys and values",
-        suffixes=(".keys",),
-        magic=(b"%keys",),
-        reads="keys_and_values:read",
-        writes="keys_and_values:write",
-    )
+    entry = Format("keys and values", (".keys",), (b"%keys",), reads="keys:read", writes="keys:write")
     monkeypatch.setitem(FORMATS, "keys", entry)
 
 

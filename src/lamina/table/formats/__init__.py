@@ -6,7 +6,7 @@ A new format is a module beside this one, with its reader and perhaps its writer
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -54,7 +54,7 @@ Writer = Callable[[Iterable["pl.DataFrame"], "pl.Schema", IO[bytes]], None]
 """Writes the parts of a table, all with the columns and types of the schema, into a file."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Format:
     """A kind of file.
 
@@ -62,7 +62,7 @@ class Format:
         title: what people call it.
         suffixes: ends of the names of such files, in small letters.
         magic: what the content may begin with, where names say nothing.
-        reads: "module:name" of what makes a `Reader` of a `Source` and `ReadOptions`; imported at the first use.
+        reads: "module:name", in this package, of what makes a `Reader` of a `Source` and `ReadOptions`.
         writes: "module:name" of the `Writer`; None if tables are not written so.
         packs_itself: whether such files are compressed inside.
         is_folder: whether a folder counts as such a file.
@@ -72,6 +72,7 @@ class Format:
     title: str
     suffixes: tuple[str, ...]
     magic: tuple[bytes, ...] = ()
+    _: KW_ONLY
     reads: str
     writes: str | None = None
     packs_itself: bool = False
@@ -96,81 +97,46 @@ class Format:
 
 def _imported(place: str) -> Callable[..., Any]:
     module, _, name = place.partition(":")
-    return getattr(import_module(module), name)
+    return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 FORMATS: dict[str, Format] = {
-    "csv": Format(
-        title="CSV",
-        suffixes=(".csv", ".txt", ".data"),
-        reads="lamina.table.formats.delimited:DelimitedFile",
-        writes="lamina.table.formats.delimited:write_csv",
-    ),
-    "tsv": Format(
-        title="TSV",
-        suffixes=(".tsv", ".tab"),
-        reads="lamina.table.formats.delimited:DelimitedFile",
-        writes="lamina.table.formats.delimited:write_tsv",
-    ),
+    "csv": Format("CSV", (".csv", ".txt", ".data"), reads="delimited:DelimitedFile", writes="delimited:write_csv"),
+    "tsv": Format("TSV", (".tsv", ".tab"), reads="delimited:DelimitedFile", writes="delimited:write_tsv"),
     "parquet": Format(
-        title="Parquet",
-        suffixes=(".parquet", ".pq"),
-        magic=(b"PAR1",),
-        reads="lamina.table.formats.columnar:read_parquet",
-        writes="lamina.table.formats.columnar:write_parquet",
-        packs_itself=True,
+        "Parquet", (".parquet", ".pq"), (b"PAR1",),
+        reads="columnar:read_parquet", writes="columnar:write_parquet", packs_itself=True,
     ),
     "feather": Format(  # Arrow's IPC file
-        title="Feather",
-        suffixes=(".feather", ".arrow", ".ipc"),
-        magic=(b"ARROW1", b"FEA1"),
-        reads="lamina.table.formats.columnar:read_feather",
-        writes="lamina.table.formats.columnar:write_feather",
-        packs_itself=True,
+        "Feather", (".feather", ".arrow", ".ipc"), (b"ARROW1", b"FEA1"),
+        reads="columnar:read_feather", writes="columnar:write_feather", packs_itself=True,
     ),
     "jsonl": Format(
-        title="JSON lines",
-        suffixes=(".jsonl", ".ndjson", ".json"),
-        magic=(b"{",),
-        reads="lamina.table.formats.jsonlines:JsonLines",
-        writes="lamina.table.formats.jsonlines:write_json_lines",
+        "JSON lines", (".jsonl", ".ndjson", ".json"), (b"{",),
+        reads="jsonlines:JsonLines", writes="jsonlines:write_json_lines",
     ),
-    "npz": Format(
-        title="npz",
-        suffixes=(".npz",),
-        magic=(b"PK\x03\x04",),
-        reads="lamina.table.formats.arrays:read_npz",
-    ),
+    "npz": Format("npz", (".npz",), (b"PK\x03\x04",), reads="arrays:read_npz"),
     "idx": Format(
-        title="IDX",
-        suffixes=(".idx", ".idx1", ".idx3", "-ubyte"),
-        magic=tuple(bytes([0, 0, kind]) for kind in (0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E)),
-        reads="lamina.table.formats.arrays:read_idx_file",
+        "IDX", (".idx", ".idx1", ".idx3", "-ubyte"), tuple(bytes([0, 0, kind]) for kind in b"\x08\x09\x0b\x0c\x0d\x0e"),
+        reads="arrays:read_idx_file",
     ),
     "images": Format(  # a folder with a folder of images for each class, or one image
-        title="images",
-        suffixes=(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"),
-        reads="lamina.table.formats.images:ImageFolder",
-        is_folder=True,
-        packages=("pillow",),
+        "images", (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"),
+        reads="images:ImageFolder", is_folder=True, packages=("pillow",),
     ),
-}
+}  # fmt: skip
 """By the names that `ReadOptions` and --format have; the first is what a file is that nothing else is known of."""
 
 NOT_READ: dict[str, str] = {
-    **dict.fromkeys(
-        (".xlsx", ".xls", ".xlsm", ".ods"), "a spreadsheet; save the sheet with the table as CSV"
-    ),
-    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz"), "an archive; unpack it first"),
-    **dict.fromkeys(
-        (".pkl", ".pickle", ".joblib"), "a pickle, which may run any program; save the table as Parquet"
-    ),
-    **dict.fromkeys(
-        (".sav", ".dta", ".sas7bdat", ".rds", ".rdata"), "of a statistics program; save the table as CSV"
-    ),
-    **dict.fromkeys(
-        (".h5", ".hdf5", ".sqlite", ".db", ".npy"), "not a table; save the table as Parquet or .npz"
-    ),
+    suffix: what
+    for suffixes, what in (
+        (".xlsx .xls .xlsm .ods", "a spreadsheet; save the sheet with the table as CSV"),
+        (".zip .tar .tgz .7z .bz2 .xz", "an archive; unpack it first"),
+        (".pkl .pickle .joblib", "a pickle, which may run any program; save the table as Parquet"),
+        (".sav .dta .sas7bdat .rds .rdata", "of a statistics program; save the table as CSV"),
+        (".h5 .hdf5 .sqlite .db .npy", "not a table; save the table as Parquet or .npz"),
+    )
+    for suffix in suffixes.split()
 }
 """What to do with files that are known and not read."""
 
