@@ -42,7 +42,7 @@ class ColumnarFile:
         try:
             self._scan = scan(path)
             self._types = dict(self._scan.collect_schema())
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             reason = str(error).splitlines()[0]
             kind = FORMATS[source.format].title
             raise DataError(f"{source.name} is not a readable {kind} file: {reason}") from error
@@ -59,7 +59,7 @@ class ColumnarFile:
             while len(batch := scan.slice(start, rows).collect()):
                 yield batch
                 start += rows
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{self.name} is corrupt after row {start}: {reason}") from error
 

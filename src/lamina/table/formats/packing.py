@@ -36,8 +36,11 @@ def open_zstd(target: Target, mode: Mode) -> Generator[IO[bytes]]:
             zstd = __import__(module, fromlist=["open"])
         except ImportError:
             continue
-        with zstd.open(target, mode) as file:
-            yield file
+        try:
+            with zstd.open(target, mode) as file:
+                yield file
+        except zstd.ZstdError as error:
+            raise OSError(str(error)) from error
         return
     try:
         import pyarrow
