@@ -78,7 +78,7 @@ def iter_batches(
     polars = import_polars()
     options = options or ReadOptions()
     with open_sources(source, options.format) as sources:
-        readers = [FORMATS[file.format].reader(file, options) for file in sources]
+        readers = [FORMATS[file.format].reader()(file, options) for file in sources]
         types = _common_types(readers)
         places = places or Places()
         for reader in readers:

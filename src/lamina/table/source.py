@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from lamina.errors import DataError
-from lamina.table.formats import FORMATS, NOT_READ, format_named, format_of_content, format_of_name
+from lamina.table.formats import FORMATS, NOT_READ, format_of_content, format_of_name
 from lamina.table.formats.packing import PACKINGS, open_packed
 from lamina.table.messages import closest
 
@@ -74,8 +74,9 @@ def open_sources(
     Raises:
         DataError: there is no such file, no file fits the glob, a file of a kind that is not read, or no such format.
     """
-    if format is not None:
-        format_named(format)
+    if format is not None and format not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise DataError(f"there is no format {format!r}; it is one of {known}.{closest(format, [*FORMATS])}")
     parts = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     if not parts:
         raise DataError("no file is given")

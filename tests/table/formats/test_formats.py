@@ -14,7 +14,6 @@ from lamina.table.formats import (
     Format,
     _imported,
     described,
-    format_named,
     format_of_content,
     format_of_name,
     writable,
@@ -115,7 +114,6 @@ def test_a_format_that_does_not_exist(tmp_path):
     (tmp_path / "a").write_text("x\n")
     with pytest.raises(DataError, match=r"no format 'parket'; it is one of csv, .*Did you mean 'parquet'\?"):
         read(tmp_path / "a", ReadOptions(format="parket"))
-    assert format_named("csv") is FORMATS["csv"]
 
 
 def test_the_documents_name_what_can_be_read():

@@ -10,20 +10,16 @@ from dataclasses import KW_ONLY, dataclass
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from lamina.errors import DataError
 from lamina.extras import require
 from lamina.table.formats.packing import PACKINGS
-from lamina.table.messages import closest
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from lamina.table.options import ReadOptions
     from lamina.table.places import LineNumbers
-    from lamina.table.source import Source
 
 __all__ = [
-    "FORMATS", "NOT_READ", "Format", "Reader", "Writer", "described", "format_named", "format_of_content",
+    "FORMATS", "NOT_READ", "Format", "Reader", "Writer", "described", "format_of_content",
     "format_of_name", "writable",
 ]  # fmt: skip
 
@@ -79,15 +75,14 @@ class Format:
     is_folder: bool = False
     packages: tuple[str, ...] = ()
 
-    def reader(self, source: Source, options: ReadOptions) -> Reader:
-        """What reads one file.
+    def reader(self) -> Callable[..., Reader]:
+        """What reads one file, given its `Source` and the `ReadOptions`.
 
         Raises:
-            DataError: the file is not what it should be.
             MissingPackageError: a package is not installed.
         """
         require(f"reading {self.title}", *self.packages)
-        return _imported(self.reads)(source, options)
+        return _imported(self.reads)
 
     def writer(self) -> Writer:
         """What writes one file; only of a format that is `writable`."""
@@ -158,19 +153,6 @@ def writable() -> tuple[str, ...]:
     ('csv', 'tsv', 'parquet', 'feather', 'jsonl')
     """
     return tuple(name for name, format in FORMATS.items() if format.writes is not None)
-
-
-def format_named(name: str) -> Format:
-    """The entry of this name.
-
-    Raises:
-        DataError: there is none; the message proposes the closest.
-    """
-    if name not in FORMATS:
-        raise DataError(
-            f"there is no format {name!r}; it is one of {', '.join(FORMATS)}.{closest(name, [*FORMATS])}"
-        )
-    return FORMATS[name]
 
 
 def format_of_name(name: str) -> tuple[str | None, str]:
