@@ -8,7 +8,10 @@ import pyarrow
 import pytest
 
 from lamina.errors import DataError, MissingPackageError
-from lamina.table.source import format_of_name, open_sources, open_zstd
+from lamina.table.formats import format_of_name
+from lamina.table.formats.packing import open_zstd
+from lamina.table.read import read
+from lamina.table.source import open_sources
 
 
 @pytest.mark.parametrize(
@@ -116,8 +119,18 @@ def test_truncated_packed_files(tmp_path, codec):
         file.read()
 
 
+@pytest.mark.parametrize(("suffix", "magic"), [("gz", b"\x1f\x8b"), ("zst", b"\x28\xb5\x2f\xfd")])
+def test_what_only_begins_like_a_packed_file(tmp_path, suffix, magic):
+    (tmp_path / f"a.csv.{suffix}").write_bytes(magic + b"\xf4\x92 is not packed")
+    with pytest.raises(DataError, match=rf"a\.csv\.{suffix} is truncated or corrupt"):
+        read(tmp_path / f"a.csv.{suffix}")
+
+
 def test_zstd_without_a_package_for_it(tmp_path, monkeypatch):
     for module in ("compression.zstd", "backports.zstd", "pyarrow"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingPackageError, match="pip install"), open_zstd(tmp_path / "a", "rb"):
+    with (
+        pytest.raises(MissingPackageError, match=r"pip install 'lamina\[table\]'"),
+        open_zstd(tmp_path / "a", "rb"),
+    ):
         pass

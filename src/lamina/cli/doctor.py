@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import typer
 
+from lamina.extras import EXTRAS
+
 __all__ = ["doctor"]
 
 _REQUIRED = ("numpy", "llvmlite", "safetensors", "pooch", "typer", "rich")
-_OPTIONAL = ("matplotlib", "pillow", "scikit-learn", "narwhals", "polars", "onnx")
 
 
 def doctor() -> None:
@@ -41,10 +43,14 @@ def _versions() -> dict[str, str]:
         try:
             return version(package)
         except PackageNotFoundError:
-            return "not installed" if package in _REQUIRED else "not installed (optional)"
+            optional = f" (optional: pip install 'lamina[{EXTRAS[package]}]')" if package in EXTRAS else ""
+            return f"not installed{optional}"
 
     own = {"lamina": __version__, "Python": f"{platform.python_version()} on {platform.platform()}"}
-    return own | {package: found(package) for package in _REQUIRED + _OPTIONAL}
+    optional = [
+        name for name in EXTRAS if name != "backports.zstd" or sys.version_info < (3, 14)
+    ]  # then Python's own
+    return own | {package: found(package) for package in (*_REQUIRED, *optional)}
 
 
 def _processor() -> dict[str, str]:

@@ -8,19 +8,16 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from lamina.errors import LaminaError
+from lamina.table.formats import FORMATS
 
 __all__ = [
-    "PRESETS", "TASKS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "QuoteOption", "layers",
+    "PRESETS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "QuoteOption", "layers",
     "one_of", "positive", "proposing", "reading",
 ]  # fmt: skip
 
 Number = TypeVar("Number", int, float)
 
 PRESETS = ("default", "fast", "sklearn")
-TASKS = ("classification", "regression")
-
-_FORMATS = ("csv", "tsv", "parquet", "feather", "jsonl", "npz", "idx", "images")
-"""As `lamina.table.source.FORMATS`, whose import would make every command slower to start."""
 
 _PANEL = "How to read files"
 
@@ -33,9 +30,9 @@ def proposing(*values: str) -> Callable[[str], list[str]]:
 FormatOption = Annotated[
     str | None,
     typer.Option(
-        help=f"Where names do not say it: {', '.join(_FORMATS)}.",
+        help=f"Where names do not say it: {', '.join(FORMATS)}.",
         rich_help_panel=_PANEL,
-        autocompletion=proposing(*_FORMATS),
+        autocompletion=proposing(*FORMATS),
     ),
 ]
 DelimiterOption = Annotated[
@@ -72,7 +69,7 @@ def reading(
     {'format': 'csv', 'decimal': ',', 'quote': None}
     """
     given: dict[str, Any] = {
-        "format": one_of("--format", format, _FORMATS),
+        "format": one_of("--format", format, tuple(FORMATS)),
         "delimiter": "\t" if delimiter == "\\t" else delimiter,
         "encoding": encoding,
         "decimal": one_of("--decimal", decimal, (".", ",")),

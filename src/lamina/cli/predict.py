@@ -20,10 +20,9 @@ from lamina.cli.options import (
     reading,
 )
 from lamina.errors import DataError
+from lamina.table.formats import writable
 
 __all__ = ["predict"]
-
-_WRITABLE = ("csv", "tsv", "parquet", "feather", "jsonl")
 
 
 def predict(
@@ -46,8 +45,8 @@ def predict(
     output_format: Annotated[
         str | None,
         typer.Option(
-            help=f"Of the table to write, where its name does not say it: {', '.join(_WRITABLE)}.",
-            autocompletion=proposing(*_WRITABLE),
+            help=f"Of the table to write, where its name does not say it: {', '.join(writable())}.",
+            autocompletion=proposing(*writable()),
         ),
     ] = None,
     format: FormatOption = None,
@@ -77,7 +76,7 @@ def predict(
     if is_table_run(run):
         from lamina.cli.use_table import predict_table
 
-        chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), _WRITABLE)
+        chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
         given = reading(format, delimiter, encoding, decimal, quote)
         predict_table(run, data, out or "-", given, chosen, prefix)
         return
@@ -115,9 +114,9 @@ def _answer(name: str, probabilities: np.ndarray) -> dict[str, Any]:
 def _read(path: Path) -> tuple[list[str], np.ndarray]:
     """The digits in a file, uint8 of shape (n, 28, 28), and what to call each."""
     from lamina.datasets import normalize_digit, read_digit
-    from lamina.io.idx import read_idx
+    from lamina.io.idx import may_be_idx, read_idx
 
-    if not _is_idx(path):
+    if not may_be_idx(path):
         return [str(path)], read_digit(path)[None]
     array = read_idx(path)
     if array.ndim == 2:
@@ -126,10 +125,3 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
         raise DataError(f"{path}: expected images of shape (n, height, width), found {array.shape}")
     names = [f"{path}[{i}]" for i in range(len(array))]
     return names, np.stack([normalize_digit(image) for image in array])
-
-
-def _is_idx(path: Path) -> bool:
-    """By its first bytes: IDX starts with two zero bytes, or is gzipped, which no picture is."""
-    with path.open("rb") as file:
-        start = file.read(2)
-    return start in (b"\0\0", b"\x1f\x8b")

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lamina.runs.describe import column_rows
-from lamina.runs.metrics import LOW_IS_GOOD, METRIC_NAMES, format_metric
+from lamina.runs.metrics import LOW_IS_GOOD, METRIC_NAMES, MODEL_NAMES, format_metric
 from lamina.table.messages import as_kind, counted
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["columns_table", "measured_title", "metrics_table", "override_hint"]
 
 _MOST_ROWS = 60
-_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
 
 
 def columns_table(schema: Schema) -> Table:
@@ -74,7 +73,7 @@ def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]])
             else format_metric(values[name])
             for name in names
         ]
-        table.add_row(_NAMES.get(model, model), *cells)
+        table.add_row(MODEL_NAMES.get(model, model), *cells)
     return table
 
 

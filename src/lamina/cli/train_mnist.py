@@ -12,6 +12,7 @@ import typer
 from lamina.cli.exit_codes import EXIT_INTERRUPTED
 from lamina.cli.options import layers
 from lamina.errors import LaminaError, MissingPackageError, NonFiniteLossError
+from lamina.table.messages import counted
 
 if TYPE_CHECKING:
     from lamina.recipes.run_folder import RunFolder
@@ -108,7 +109,9 @@ def _train(folder: RunFolder, training: Training) -> int:
             save()
             return _say_interrupted(folder, training)
         except NonFiniteLossError as error:
-            kept = f"{folder.path} keeps the network as it was after {_epochs(training.progress.epoch)}"
+            kept = (
+                f"{folder.path} keeps the network as it was after {counted(training.progress.epoch, 'epoch')}"
+            )
             raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
     _draw(folder, training)
     print(f"saved in {folder.path}")
@@ -118,15 +121,11 @@ def _train(folder: RunFolder, training: Training) -> int:
 def _say_interrupted(folder: RunFolder, training: Training) -> int:
     progress = training.progress
     print(
-        f"lamina: interrupted after {_epochs(progress.epoch)} and {progress.batch} of {training.batches} "
+        f"lamina: interrupted after {counted(progress.epoch, 'epoch')} and {progress.batch} of {training.batches} "
         f"steps; saved in {folder.path}; continue with: lamina train mnist --resume {folder.path}",
         file=sys.stderr,
     )
     return EXIT_INTERRUPTED
-
-
-def _epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _draw(folder: RunFolder, training: Training) -> None:

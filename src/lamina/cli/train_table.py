@@ -13,7 +13,6 @@ import typer
 from lamina.cli.exit_codes import EXIT_INTERRUPTED
 from lamina.cli.options import (
     PRESETS,
-    TASKS,
     DecimalOption,
     DelimiterOption,
     EncodingOption,
@@ -26,6 +25,9 @@ from lamina.cli.options import (
     reading,
 )
 from lamina.errors import LaminaError
+from lamina.extras import require
+from lamina.table.formats import described
+from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
     from lamina.runs.checkpoint import Checkpoints
@@ -37,8 +39,7 @@ _TRAINING = "How to train"
 Data = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Files (CSV, TSV, Parquet, Feather, JSON lines, npz, IDX; .gz and .zst too), globs, a folder of "
-        "images by class, or - for standard input.",
+        help=f"Files: {described()}, globs, a folder of images by class, or - for standard input.",
         show_default=False,
     ),
 ]
@@ -164,6 +165,7 @@ def train_table(
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     options = reading(format, delimiter, encoding, decimal, quote)
+    require("training on a table", "scikit-learn", "polars")
     with warnings_as_lines(quiet=quiet), _begun(chosen, options, out, resume) as checkpoints:
         try:
             return _run(checkpoints, as_json=as_json, quiet=quiet)
@@ -179,10 +181,12 @@ def _seed(seed: int | None) -> int | None:
 
 
 def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
+    from lamina.table.kinds import CHOICES
+
     chosen: dict[str, Any] = {}
     for text in kinds:
         name, equals, kind = text.rpartition("=")
-        if not equals or not name or kind not in ("numeric", "categorical", "drop"):
+        if not equals or not name or kind not in CHOICES:
             raise LaminaError(f"--kind {text}: write COLUMN=numeric or COLUMN=categorical")
         chosen[name] = kind
     return {**chosen, **dict.fromkeys(drop, "drop")}

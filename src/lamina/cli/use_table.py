@@ -13,6 +13,7 @@ import numpy as np
 
 from lamina.cli.console import output, warnings_as_lines
 from lamina.errors import DataError, LaminaError
+from lamina.extras import require
 
 __all__ = ["evaluate_table", "inspect_table", "predict_table"]
 
@@ -24,14 +25,13 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     from lamina.cli.table_views import metrics_table
     from lamina.runs.data import target_of
     from lamina.runs.metrics import metrics_of
-    from lamina.runs.run_folder import open_run
     from lamina.table.messages import counted, rows_from
     from lamina.table.places import Places
     from lamina.table.read import iter_batches
 
     if not data:
         raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
-    model, details = open_run(run)
+    model, details = _open(run)
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
     rows = 0
@@ -53,6 +53,14 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     output().print(metrics_table(f"Metrics on {counted(rows, 'row')}", {"lamina": metrics}))
 
 
+def _open(run: Path, *, reads: bool = True) -> tuple[Any, dict[str, Any]]:
+    """A run's model and details; if files are read next, what that needs must be there too."""
+    require("using a network trained on a table", "scikit-learn", *(["polars"] if reads else []))
+    from lamina.runs.run_folder import open_run
+
+    return open_run(run)
+
+
 def _with_target(batches: Any, name: str) -> Any:
     from lamina.table.messages import closest
 
@@ -68,13 +76,12 @@ def predict_table(
     run: Path, data: Sequence[str], out: str, reading: Mapping[str, Any], output_format: Any, prefix: str
 ) -> None:
     """Write a table with its predictions added, a part at a time."""
-    from lamina.runs.run_folder import open_run
     from lamina.table.messages import counted
     from lamina.table.places import Places
     from lamina.table.read import iter_batches
     from lamina.table.write import write_batches
 
-    model, details = open_run(run)
+    model, details = _open(run)
     places = Places()
     batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading), places)
     with warnings_as_lines(), places.named(), closing(batches):
@@ -100,10 +107,9 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     """What a run's network is, what it was trained on, and how good it was."""
     from lamina.cli.table_views import columns_table, measured_title, metrics_table
     from lamina.runs.describe import describe_target
-    from lamina.runs.run_folder import open_run
     from lamina.table.messages import counted
 
-    model, details = open_run(run)
+    model, details = _open(run, reads=False)
     results = details["results"]
     network = model.estimator._network
     parts = network.architecture

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lamina.errors import DataError, DTypeError, MissingPackageError, ShapeError
+from lamina.errors import DataError, DTypeError, ShapeError
+from lamina.extras import require
 
 __all__ = ["normalize_digit", "read_digit"]
 
@@ -92,11 +93,9 @@ def normalize_digit(image: np.ndarray) -> np.ndarray:
 
 def _decode(file: BufferedReader, name: str) -> np.ndarray:
     """The pixels of a picture file: grey, RGB or RGBA, at most about 2 × 1024 on a side."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        hint = 'pip install "lamina[plot]"'
-        raise MissingPackageError(f"reading pictures needs Pillow, which is not installed: {hint}") from error
+    require("reading pictures", "pillow")
+    from PIL import Image, ImageOps
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, and of sizes, which are checked here

@@ -9,18 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from lamina.errors import MissingPackageError
-
-try:
-    from sklearn.base import BaseEstimator
-    from sklearn.exceptions import ConvergenceWarning, NotFittedError
-    from sklearn.utils import check_random_state
-    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
-except ImportError as error:
-    raise MissingPackageError(
-        "lamina's estimators need scikit-learn: pip install 'lamina[sklearn]'"
-    ) from error
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from lamina.estimators.engine import Data, Optimization, Trainer, outputs_of
 from lamina.estimators.initialize import build_network

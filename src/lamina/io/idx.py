@@ -21,7 +21,7 @@ import numpy as np
 from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.io.files import atomic_write
 
-__all__ = ["read_idx", "write_idx"]
+__all__ = ["may_be_idx", "read_idx", "write_idx"]
 
 _ELEMENT_TYPES = {
     0x08: np.dtype(np.uint8),
@@ -37,6 +37,12 @@ _KNOWN_TYPES = ", ".join(f"0x{code:02X} {dtype}" for code, dtype in _ELEMENT_TYP
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE = 1 << 20  # at most so many unpacked bytes exist beside the array itself
 _READ_SIZE = 1 << 17
+
+
+def may_be_idx(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's first bytes are those of IDX, or of gzip; a picture's are not."""
+    with open(path, "rb") as file:
+        return file.read(2) in (b"\0\0", _GZIP_MAGIC)
 
 
 def read_idx(

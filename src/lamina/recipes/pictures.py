@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.errors import MissingPackageError
+from lamina.extras import require
 from lamina.io.files import atomic_write
 from lamina.recipes.training import Epoch
 
@@ -78,13 +78,10 @@ def draw_mistakes(
 
 def _figure(width: float, height: float) -> Any:
     """An empty figure, in inches, that needs no display."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingPackageError(
-            'pictures need Matplotlib, which is not installed: pip install "lamina[plot]"'
-        ) from error
+    require("drawing pictures", "matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

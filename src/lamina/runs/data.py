@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.arrays import FIRST_PIXEL, LABEL
 from lamina.table.check import check
 from lamina.table.columns import as_column
 from lamina.table.encode import category_codes
+from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
 from lamina.table.kinds import Choice, infer
 from lamina.table.messages import counted, listed, warn
 from lamina.table.places import Places

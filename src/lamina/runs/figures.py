@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.errors import MissingPackageError
+from lamina.extras import require
 from lamina.runs.importance import Importance
 
 __all__ = [
@@ -202,14 +202,11 @@ def _number_formatter() -> Any:
 
 def _svg(draw: Any, width: float, height: float) -> str:
     """The SVG text of a figure of this size, in inches, that `draw` fills."""
-    try:
-        from matplotlib import rc_context
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingPackageError(
-            'pictures need Matplotlib, which is not installed: pip install "lamina[plot]"'
-        ) from error
+    require("drawing pictures", "matplotlib")
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
     content = io.StringIO()
     with rc_context(_STYLE):  # pyright: ignore[reportArgumentType] - its keys are a closed list there
         figure = Figure(figsize=(width, height), layout="constrained")

@@ -6,7 +6,7 @@ import numpy as np
 
 from lamina.table.schema import Task
 
-__all__ = ["LOW_IS_GOOD", "METRIC_NAMES", "format_metric", "metrics_of"]
+__all__ = ["LOW_IS_GOOD", "METRIC_NAMES", "MODEL_NAMES", "format_metric", "metrics_of"]
 
 METRIC_NAMES: dict[str, str] = {
     "accuracy": "accuracy",
@@ -17,6 +17,8 @@ METRIC_NAMES: dict[str, str] = {
     "r2": "R²",
 }
 """What people call the metrics."""
+
+MODEL_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
 
 LOW_IS_GOOD = ("log_loss", "rmse", "mae")
 

@@ -16,7 +16,7 @@ from lamina.runs.data import Part, Prepared
 from lamina.runs.describe import column_rows, describe_target, format_number
 from lamina.runs.importance import MOST_ROWS, REPEATS, Importance
 from lamina.runs.measure import Measured, losses_of
-from lamina.runs.metrics import LOW_IS_GOOD, METRIC_NAMES, format_metric
+from lamina.runs.metrics import LOW_IS_GOOD, METRIC_NAMES, MODEL_NAMES, format_metric
 from lamina.runs.page_style import STYLE
 from lamina.runs.training import Trained
 from lamina.table.messages import counted
@@ -26,7 +26,6 @@ __all__ = ["Findings", "report_page"]
 _WORST = 10
 _WORST_COLUMNS = 6
 _MOST_CLASSES = 20
-_MODELS = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def _metrics_table(measured: Measured) -> str:
     for model, values in measured.metrics.items():
         cells = [format_metric(values[name]) for name in names]
         marked = [f"<b>{c}</b>" if values[n] == best.get(n) else c for n, c in zip(names, cells, strict=True)]
-        rows.append([_MODELS[model], *marked])
+        rows.append([MODEL_NAMES[model], *marked])
     return _table(head, rows, numeric=range(1, len(head)))
 
 

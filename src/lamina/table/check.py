@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.arrays import FILE, FIRST_PIXEL
 from lamina.table.columns import ArrayColumn, Column, value_name
+from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, as_table

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from lamina.errors import MissingPackageError
+from lamina.extras import require
 
 __all__ = ["ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "value_name"]
 
@@ -330,8 +330,7 @@ def as_column(data: Any, name: str = "y") -> Column:
 
 def import_narwhals() -> Any:
     """narwhals, or an error that says how to install it."""
-    try:
-        import narwhals
-    except ImportError as error:
-        raise MissingPackageError("DataFrames need narwhals: pip install 'lamina[table]'") from error
+    require("looking into a DataFrame", "narwhals")
+    import narwhals
+
     return narwhals

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from lamina.table.tables import Table, as_table, by_column, dense
 from lamina.table.target import infer_target, target_column
 from lamina.table.values import MISSING_TOKENS, is_date, mean_of, number_in
 
-__all__ = ["Choice", "infer"]
+__all__ = ["CHOICES", "Choice", "infer"]
 
 Choice = Literal["numeric", "categorical", "drop"]
+CHOICES: tuple[Choice, ...] = get_args(Choice)
 """What a user may say of a column."""
 
 UNIQUE = 0.95
@@ -104,7 +105,7 @@ def _named_choices(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choic
             raise DataError(
                 f"kinds names a column {name!r} that the table does not have.{closest(name, table.names)}"
             )
-        if choice not in ("numeric", "categorical", "drop"):
+        if choice not in CHOICES:
             raise DataError(f"kinds[{name!r}] is 'numeric', 'categorical' or 'drop', not {choice!r}")
         choices[name] = choice
     return choices

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lamina.table.source import Format
 from lamina.table.values import MISSING_TOKENS
 
 __all__ = ["ReadOptions"]
@@ -16,7 +15,7 @@ class ReadOptions:
     """How to read; what is not given is found out.
 
     Attributes:
-        format: of the files; else by name, then by content.
+        format: of the files, a key of `lamina.table.formats.FORMATS`; else by name, then by content.
         delimiter: between the fields of a text file; else the one of comma, semicolon, tab and bar that
             divides its first lines alike.
         encoding: of a text file, by Python's names; else by a byte order mark, or UTF-8, or, with a warning,
@@ -28,7 +27,7 @@ class ReadOptions:
         as_text: columns of a text file that stay text, whatever they look like.
     """
 
-    format: Format | None = None
+    format: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
     header: bool = True

@@ -1,4 +1,4 @@
-"""Reads tables: CSV and its like, Parquet, Feather, JSON lines, .npz, IDX, folders of images; one file or many.
+"""Reads tables of any of the formats in `lamina.table.formats`; one file or many.
 
 `read` gives the whole table, `iter_batches` a part at a time for tables larger than memory. Both look at every
 row before they give the first, so that types do not depend on where a batch ends, and no error comes halfway.
@@ -7,19 +7,17 @@ row before they give the first, so that types do not depend on where a batch end
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from lamina.errors import DataError, MissingPackageError
-from lamina.table.arrays import ArrayFile, ImageFolder
-from lamina.table.columnar import ColumnarFile
-from lamina.table.delimited import DelimitedFile
-from lamina.table.jsonlines import JsonLines
+from lamina.errors import DataError
+from lamina.extras import require
+from lamina.table.formats import FORMATS, Reader
+from lamina.table.formats.textual import common_type
 from lamina.table.messages import listed
 from lamina.table.options import ReadOptions
-from lamina.table.places import LineNumbers, Places
-from lamina.table.source import Source, open_sources
-from lamina.table.textual import common_type
+from lamina.table.places import Places
+from lamina.table.source import open_sources
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,28 +27,6 @@ __all__ = ["ReadOptions", "import_polars", "iter_batches", "read"]
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _ROWS_AT_ONCE = 1 << 20
-
-
-class Reader(Protocol):
-    """One file of a table.
-
-    Attributes:
-        name: what messages call the file.
-        textual: whether values have no types of their own, so that any of them can be read as text.
-        lines: where the rows of a text file begin, known once `types` has run; else None.
-    """
-
-    name: str
-    textual: bool
-    lines: LineNumbers | None
-
-    def types(self) -> dict[str, pl.DataType]:
-        """The columns in order and their types; Null for a column without values."""
-        ...
-
-    def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
-        """The rows in order, with the columns and types of `types`, at most `rows` at a time."""
-        ...
 
 
 def read(source: Where, options: ReadOptions | None = None, places: Places | None = None) -> pl.DataFrame:
@@ -68,7 +44,7 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     Raises:
         DataError: no such file; an empty, truncated or malformed one (with the line, where there are lines); files
             whose columns differ (names the file and the columns).
-        MissingPackageError: polars is not installed.
+        MissingPackageError: polars, or what a format needs besides, is not installed.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "people.csv")
@@ -100,8 +76,9 @@ def iter_batches(
     [[1, 2], [3]]
     """
     polars = import_polars()
-    with open_sources(source, (options or ReadOptions()).format) as sources:
-        readers = [_reader(file, options or ReadOptions()) for file in sources]
+    options = options or ReadOptions()
+    with open_sources(source, options.format) as sources:
+        readers = [FORMATS[file.format].reader()(file, options) for file in sources]
         types = _common_types(readers)
         places = places or Places()
         for reader in readers:
@@ -115,23 +92,10 @@ def iter_batches(
 
 def import_polars() -> Any:
     """polars, or an error that says how to install it."""
-    try:
-        import polars
-    except ImportError as error:
-        raise MissingPackageError(
-            "reading and writing tables needs polars: pip install 'lamina[table]'"
-        ) from error
+    require("reading and writing tables", "polars")
+    import polars
+
     return polars
-
-
-def _reader(source: Source, options: ReadOptions) -> Reader:
-    if source.format in ("csv", "tsv"):
-        return DelimitedFile(source, options)
-    if source.format == "jsonl":
-        return JsonLines(source)
-    if source.format in ("parquet", "feather"):
-        return ColumnarFile(source)
-    return ImageFolder(source) if source.format == "images" else ArrayFile(source)
 
 
 def _common_types(readers: list[Reader]) -> dict[str, pl.DataType]:

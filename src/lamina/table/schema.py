@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from lamina.errors import DataError
 from lamina.table.messages import closest
 
-__all__ = ["ColumnSchema", "Kind", "Schema", "Target", "Task"]
+__all__ = ["TASKS", "ColumnSchema", "Kind", "Schema", "Target", "Task"]
 
 Kind = Literal["numeric", "boolean", "categorical", "constant", "missing", "id", "text", "dropped"]
 """The first three are what a network can learn from; columns of the other kinds are left out.
@@ -20,6 +20,7 @@ with sentences, `dropped` was left out by the user.
 """
 
 Task = Literal["classification", "regression"]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 FORMAT_VERSION = 1
 

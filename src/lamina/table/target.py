@@ -10,7 +10,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table.columns import Column, value_name
 from lamina.table.messages import as_option, closest, counted, listed, row, warn
-from lamina.table.schema import Target, Task
+from lamina.table.schema import TASKS, Target, Task
 from lamina.table.tables import Table
 from lamina.table.values import mean_of, number_in
 
@@ -54,7 +54,7 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
     >>> infer_target(as_column([0.5, 1.25, 3.0])).task
     'regression'
     """
-    if task not in (None, "classification", "regression"):
+    if task is not None and task not in TASKS:
         raise DataError(f"task is 'classification' or 'regression', not {task!r}")
     _require_values(column)
     if column.storage == "number":

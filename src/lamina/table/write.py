@@ -1,48 +1,44 @@
-"""Writes tables, whole or a part at a time, as CSV, TSV, Parquet, Feather or JSON lines.
+"""Writes tables, whole or a part at a time, in the formats of `lamina.table.formats` that have a writer.
 
 The file appears under its name when it is complete; if anything fails before, nothing has changed there.
 """
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
 from lamina.errors import DataError
 from lamina.io.files import atomic_write
+from lamina.table.formats import FORMATS, format_of_name, writable
+from lamina.table.formats.packing import open_packed
 from lamina.table.messages import listed
 from lamina.table.read import import_polars
-from lamina.table.source import Compression, Format, format_of_name, open_zstd
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["WRITABLE", "write", "write_batches"]
-
-WRITABLE: tuple[Format, ...] = ("csv", "tsv", "parquet", "feather", "jsonl")
+__all__ = ["write", "write_batches"]
 
 
-def write(frame: pl.DataFrame, path: str | os.PathLike[str], format: Format | None = None) -> None:
+def write(frame: pl.DataFrame, path: str | os.PathLike[str], format: str | None = None) -> None:
     """Write a table; see `write_batches`."""
     write_batches([frame], path, format)
 
 
 def write_batches(
-    batches: Iterable[pl.DataFrame], path: str | os.PathLike[str], format: Format | None = None
+    batches: Iterable[pl.DataFrame], path: str | os.PathLike[str], format: str | None = None
 ) -> int:
     """Write a table that comes in parts, holding no more than a few of them in memory.
 
     Args:
         batches: the parts, at least one, all with the columns and types of the first.
-        path: the file; "-" for standard output. ".gz" or ".zst" at the end packs CSV, TSV and JSON lines
-            (Parquet and Feather are packed inside).
-        format: one of `WRITABLE`; if not given, the name's end says it (standard output: CSV).
+        path: the file; "-" for standard output. ".gz" or ".zst" at the end packs formats that are not packed inside.
+        format: one of `writable()`; if not given, the name's end says it (standard output: CSV).
 
     Returns:
         The number of rows written.
@@ -62,7 +58,7 @@ def write_batches(
     'x\\n1\\n2\\n3\\n'
     """
     polars = import_polars()
-    chosen, compression = _chosen_format(os.fspath(path), format)
+    chosen, packing = _chosen_format(os.fspath(path), format)
     parts = iter(batches)
     first = next(parts, None)
     if first is None:
@@ -71,11 +67,8 @@ def write_batches(
         )
     counted = _Counted(_alike(first, parts))
     try:
-        with _destination(os.fspath(path), compression) as file:
-            if chosen in ("parquet", "feather"):
-                _write_columnar(counted, first, file, chosen)
-            else:
-                _write_lines(counted, file, chosen)
+        with _destination(os.fspath(path), packing) as file:
+            FORMATS[chosen].writer()(counted, first.schema, file)
     except polars.exceptions.PolarsError as error:
         if counted.error is not None:  # polars before 2.0 wraps it
             raise counted.error from None
@@ -84,33 +77,26 @@ def write_batches(
     return counted.rows
 
 
-def _chosen_format(path: str, format: Format | None) -> tuple[Format, Compression]:
-    named, compression = format_of_name(path)
+def _chosen_format(path: str, format: str | None) -> tuple[str, str]:
+    named, packing = format_of_name(path)
     chosen = format or named or ("csv" if path == "-" else None)
     if chosen is None:
-        raise DataError(f"the name {path!r} does not say a format; use one of {listed(WRITABLE)}")
-    if chosen not in WRITABLE:
-        raise DataError(f"tables are not written as {chosen}; use one of {listed(WRITABLE)}")
-    if compression and chosen in ("parquet", "feather"):
+        raise DataError(f"the name {path!r} does not say a format; use one of {listed(writable())}")
+    if chosen not in writable():
+        raise DataError(f"tables are not written as {chosen}; use one of {listed(writable())}")
+    if packing and FORMATS[chosen].packs_itself:
         raise DataError(f"{chosen} is packed inside already; write {path.rsplit('.', 1)[0]!r}")
-    return chosen, compression
+    return chosen, packing
 
 
 @contextmanager
-def _destination(path: str, compression: Compression) -> Generator[IO[bytes]]:
+def _destination(path: str, packing: str) -> Generator[IO[bytes]]:
     if path == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with atomic_write(path) as file:
-        if compression == "gz":
-            with gzip.open(file, "wb", compresslevel=6) as packed:
-                yield cast(IO[bytes], packed)
-        elif compression == "zst":
-            with open_zstd(file, "wb") as packed:
-                yield packed
-        else:
-            yield file
+    with atomic_write(path) as file, open_packed(file, "wb", packing) as packed:
+        yield packed
 
 
 class _Counted:
@@ -138,34 +124,3 @@ def _alike(first: pl.DataFrame, parts: Iterator[pl.DataFrame]) -> Generator[pl.D
             names = dict.fromkeys(name for name, _ in differing) or part.columns
             raise DataError(f"part {i} of the table differs from the first in {listed(names)}")
         yield part
-
-
-def _write_lines(parts: Iterable[pl.DataFrame], file: IO[bytes], format: Format) -> None:
-    for i, part in enumerate(parts):
-        if format == "jsonl":
-            part.write_ndjson(file)
-        else:
-            part.write_csv(file, include_header=i == 0, separator="\t" if format == "tsv" else ",")
-
-
-def _write_columnar(
-    parts: Iterable[pl.DataFrame], first: pl.DataFrame, file: IO[bytes], format: Format
-) -> None:
-    from polars.io.plugins import register_io_source
-
-    context = (
-        copy_context()
-    )  # polars calls from a thread of its own, where messages would not know the files' lines
-    remaining = iter(parts)
-
-    def source(
-        columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, batch: int | None
-    ) -> Iterator[pl.DataFrame]:
-        while (part := context.run(next, remaining, None)) is not None:
-            yield part  # a sink of all rows asks for nothing less
-
-    table = register_io_source(source, schema=first.schema)
-    if format == "parquet":
-        table.sink_parquet(file)
-    else:
-        table.sink_ipc(file, compression="zstd")

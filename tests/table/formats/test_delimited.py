@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
-from lamina.table import delimited, dialect
+from lamina.table.formats import delimited, dialect
 from lamina.table.messages import DataWarning
 from lamina.table.options import ReadOptions
 from lamina.table.read import read
@@ -209,3 +209,14 @@ def test_a_column_that_is_to_be_text_has_no_decimal_commas(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('code;x\n"1,5";1\n"2,5";2\n')
     assert read(path, ReadOptions(as_text=["code"]))["code"].to_list() == ["1,5", "2,5"]  # and no warning
+
+
+def test_a_field_that_is_too_long_for_pythons_reader(tmp_path):
+    long = "a word " * 30_000
+    (tmp_path / "a.csv").write_text(f'text;x\n"{long}";1\nb;2\n')
+    assert read(tmp_path / "a.csv").rows() == [(long.strip(), 1), ("b", 2)]
+
+
+def test_a_carriage_return_within_a_line(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"a,b\n1\r2,3\n4,5\n")
+    assert read(tmp_path / "a.csv").rows() == [("1\r2", 3), ("4", 5)]

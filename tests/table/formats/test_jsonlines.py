@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
-from lamina.table import dialect
+from lamina.table.formats import dialect
 from lamina.table.read import read
 
 

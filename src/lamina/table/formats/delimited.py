@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterable, Mapping
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.dialect import Dialect, find_dialect, utf8_chunks
+from lamina.table.formats.dialect import Dialect, find_dialect, utf8_chunks
+from lamina.table.formats.textual import cleaned, common_type, stripped, typed, warn_of_decimal_commas
 from lamina.table.messages import as_option
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
-from lamina.table.textual import cleaned, common_type, stripped, typed, warn_of_decimal_commas
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["DelimitedFile"]
+__all__ = ["DelimitedFile", "write_csv", "write_tsv"]
 
 _KEPT = 4
 """How many blocks of a file are kept in memory between finding types and reading."""
@@ -226,3 +226,16 @@ def _without_blank_lines(block: bytes, records: np.ndarray) -> bytes:
     if (records[1:, 0] == records[:-1, 1] + 1).all():
         return block[records[0, 0] : records[-1, 1] + 1]
     return b"".join(block[start : end + 1] for start, end in records)
+
+
+def write_csv(
+    parts: Iterable[pl.DataFrame], _schema: pl.Schema, file: IO[bytes], delimiter: str = ","
+) -> None:
+    """A `Writer` of CSV."""
+    for i, part in enumerate(parts):
+        part.write_csv(file, include_header=i == 0, separator=delimiter)
+
+
+def write_tsv(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
+    """A `Writer` of TSV."""
+    write_csv(parts, schema, file, "\t")

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterable, Mapping
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.dialect import utf8_chunks
+from lamina.table.formats.dialect import utf8_chunks
+from lamina.table.formats.textual import common_type
+from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
 from lamina.table.source import Source
-from lamina.table.textual import common_type
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["JsonLines"]
+__all__ = ["JsonLines", "write_json_lines"]
 
 
 class JsonLines:
@@ -26,7 +27,7 @@ class JsonLines:
 
     textual = True
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, _options: ReadOptions) -> None:
         self.name = source.name
         self.lines: LineNumbers | None = None
         self._source = source
@@ -121,3 +122,9 @@ def _kind(value: object) -> str:
         return ""
     names = {"bool": "true or false", "str": "text", "list": "an array", "dict": "an object"}
     return names.get(type(value).__name__, "a number")
+
+
+def write_json_lines(parts: Iterable[pl.DataFrame], _schema: pl.Schema, file: IO[bytes]) -> None:
+    """A `Writer` of JSON lines."""
+    for part in parts:
+        part.write_ndjson(file)

@@ -8,6 +8,7 @@ import io
 import itertools
 from collections import Counter
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,11 +187,17 @@ def _find_delimiter(text: str, quote: str | None) -> str:
     scores: dict[str, tuple[float, int]] = {}
     lines = _lines(text, 50)
     for delimiter in (",", ";", "\t", "|"):
-        widths = Counter(len(fields) for fields in _reader(lines, delimiter, quote) if fields)
-        width, agreeing = widths.most_common(1)[0]
+        widths = Counter(_widths(_reader(lines, delimiter, quote)))
+        width, agreeing = max(widths.items(), key=lambda found: found[1], default=(0, 0))
         scores[delimiter] = (agreeing / widths.total() if width > 1 else 0.0, width)
     best = max(scores, key=lambda delimiter: scores[delimiter])
     return best if scores[best][0] else ","
+
+
+def _widths(reader: Any) -> Generator[int]:
+    """How many fields the records have, up to the first that Python's reader refuses, as for its length."""
+    with suppress(csv.Error):
+        yield from (len(fields) for fields in reader if fields)
 
 
 def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str, ...]:

@@ -1,0 +1,181 @@
+"""The formats of files: one registry, from which reading, writing, help texts and messages are derived.
+
+A new format is a module beside this one, with its reader and perhaps its writer, and an entry in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from importlib import import_module
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from lamina.extras import require
+from lamina.table.formats.packing import PACKINGS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lamina.table.places import LineNumbers
+
+__all__ = [
+    "FORMATS", "NOT_READ", "Format", "Reader", "Writer", "described", "format_of_content",
+    "format_of_name", "writable",
+]  # fmt: skip
+
+
+class Reader(Protocol):
+    """One file of a table.
+
+    Attributes:
+        name: what messages call the file.
+        textual: whether values have no types of their own, so that any of them can be read as text.
+        lines: where the rows of a text file begin, known once `types` has run; else None.
+    """
+
+    name: str
+    textual: bool
+    lines: LineNumbers | None
+
+    def types(self) -> dict[str, pl.DataType]:
+        """The columns in order and their types; Null for a column without values."""
+        ...
+
+    def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
+        """The rows in order, with the columns and types of `types`, at most `rows` at a time."""
+        ...
+
+
+Writer = Callable[[Iterable["pl.DataFrame"], "pl.Schema", IO[bytes]], None]
+"""Writes the parts of a table, all with the columns and types of the schema, into a file."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    Attributes:
+        title: what people call it.
+        suffixes: ends of the names of such files, in small letters.
+        magic: what the content may begin with, where names say nothing.
+        reads: "module:name", in this package, of what makes a `Reader` of a `Source` and `ReadOptions`.
+        writes: "module:name" of the `Writer`; None if tables are not written so.
+        packs_itself: whether such files are compressed inside.
+        is_folder: whether a folder counts as such a file.
+        packages: what reading needs besides polars, by names on PyPI.
+    """
+
+    title: str
+    suffixes: tuple[str, ...]
+    magic: tuple[bytes, ...] = ()
+    _: KW_ONLY
+    reads: str
+    writes: str | None = None
+    packs_itself: bool = False
+    is_folder: bool = False
+    packages: tuple[str, ...] = ()
+
+    def reader(self) -> Callable[..., Reader]:
+        """What reads one file, given its `Source` and the `ReadOptions`.
+
+        Raises:
+            MissingPackageError: a package is not installed.
+        """
+        require(f"reading {self.title}", *self.packages)
+        return _imported(self.reads)
+
+    def writer(self) -> Writer:
+        """What writes one file; only of a format that is `writable`."""
+        assert self.writes is not None
+        return _imported(self.writes)
+
+
+def _imported(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+FORMATS: dict[str, Format] = {
+    "csv": Format("CSV", (".csv", ".txt", ".data"), reads="delimited:DelimitedFile", writes="delimited:write_csv"),
+    "tsv": Format("TSV", (".tsv", ".tab"), reads="delimited:DelimitedFile", writes="delimited:write_tsv"),
+    "parquet": Format(
+        "Parquet", (".parquet", ".pq"), (b"PAR1",),
+        reads="columnar:read_parquet", writes="columnar:write_parquet", packs_itself=True,
+    ),
+    "feather": Format(  # Arrow's IPC file
+        "Feather", (".feather", ".arrow", ".ipc"), (b"ARROW1", b"FEA1"),
+        reads="columnar:read_feather", writes="columnar:write_feather", packs_itself=True,
+    ),
+    "jsonl": Format(
+        "JSON lines", (".jsonl", ".ndjson", ".json"), (b"{",),
+        reads="jsonlines:JsonLines", writes="jsonlines:write_json_lines",
+    ),
+    "npz": Format("npz", (".npz",), (b"PK\x03\x04",), reads="arrays:read_npz"),
+    "idx": Format(
+        "IDX", (".idx", ".idx1", ".idx3", "-ubyte"), tuple(bytes([0, 0, kind]) for kind in b"\x08\x09\x0b\x0c\x0d\x0e"),
+        reads="arrays:read_idx_file",
+    ),
+    "images": Format(  # a folder with a folder of images for each class, or one image
+        "images", (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"),
+        reads="images:ImageFolder", is_folder=True, packages=("pillow",),
+    ),
+}  # fmt: skip
+"""By the names that `ReadOptions` and --format have; the first is what a file is that nothing else is known of."""
+
+NOT_READ: dict[str, str] = {
+    suffix: what
+    for suffixes, what in (
+        (".xlsx .xls .xlsm .ods", "a spreadsheet; save the sheet with the table as CSV"),
+        (".zip .tar .tgz .7z .bz2 .xz", "an archive; unpack it first"),
+        (".pkl .pickle .joblib", "a pickle, which may run any program; save the table as Parquet"),
+        (".sav .dta .sas7bdat .rds .rdata", "of a statistics program; save the table as CSV"),
+        (".h5 .hdf5 .sqlite .db .npy", "not a table; save the table as Parquet or .npz"),
+    )
+    for suffix in suffixes.split()
+}
+"""What to do with files that are known and not read."""
+
+
+def described() -> str:
+    """What files may be, in words, for help texts.
+
+    >>> described()
+    'CSV, TSV, Parquet, Feather, JSON lines, npz, IDX, images (.gz and .zst too)'
+    """
+    packings = " and ".join(packing.suffixes[0] for packing in PACKINGS.values())
+    return f"{', '.join(format.title for format in FORMATS.values())} ({packings} too)"
+
+
+def writable() -> tuple[str, ...]:
+    """The names of the formats that tables are written in.
+
+    >>> writable()
+    ('csv', 'tsv', 'parquet', 'feather', 'jsonl')
+    """
+    return tuple(name for name, format in FORMATS.items() if format.writes is not None)
+
+
+def format_of_name(name: str) -> tuple[str | None, str]:
+    """The format and the packing that a file's name says, None where it says no format.
+
+    >>> format_of_name("a/train.csv.gz"), format_of_name("train-images-idx3-ubyte"), format_of_name("data")
+    (('csv', 'gz'), ('idx', ''), (None, ''))
+    """
+    name, packing = name.lower(), ""
+    for packed, kind in PACKINGS.items():
+        for suffix in kind.suffixes:
+            if name.endswith(suffix):
+                name, packing = name.removesuffix(suffix), packed
+    found = (known for known, format in FORMATS.items() if name.endswith(format.suffixes))
+    return next(found, None), packing
+
+
+def format_of_content(start: bytes) -> str:
+    """The format that the first bytes of a file, unpacked, say.
+
+    >>> format_of_content(b"PAR1"), format_of_content(b"a,b")
+    ('parquet', 'csv')
+    """
+    start = start.removeprefix(b"\xef\xbb\xbf").lstrip(b" \r\n\t")
+    found = (name for name, format in FORMATS.items() if format.magic and start.startswith(format.magic))
+    return next(found, next(iter(FORMATS)))

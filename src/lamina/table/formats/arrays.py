@@ -1,0 +1,128 @@
+"""Arrays as tables: NumPy's .npz and IDX files (MNIST's format). Pixels become columns."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.io.idx import read_idx
+from lamina.table.formats.textual import in_types
+from lamina.table.options import ReadOptions
+from lamina.table.places import LineNumbers
+from lamina.table.source import Source
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["FILE", "FIRST_PIXEL", "LABEL", "ArrayFile", "pixel_frame", "read_idx_file", "read_npz"]
+
+FILE, LABEL, FIRST_PIXEL = "file", "label", "pixel_0"
+"""Columns of tables of images: their names, their classes, and the first of the pixels."""
+
+
+class ArrayFile:
+    """A file of arrays, held in memory as a table."""
+
+    textual = False
+    lines: LineNumbers | None = None
+
+    def __init__(self, name: str, frame: pl.DataFrame) -> None:
+        self.name = name
+        self._frame = frame
+
+    def types(self) -> dict[str, pl.DataType]:
+        return dict(self._frame.schema)
+
+    def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
+        yield from self._frame.select(in_types(types)).iter_slices(rows)
+
+
+def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
+    """An .npz file.
+
+    A 1-D array is a column under its own name, the array of more dimensions gives the columns "pixel_0", "pixel_1",
+    … (several such arrays: "name_0", "name_1", …).
+
+    Raises:
+        DataError: not such a file, truncated, arrays of different lengths, or objects in an array.
+    """
+    try:
+        with np.load(source.unpacked(), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"{source.name} is not a readable .npz file of numbers and text: {error}") from error
+    if not arrays:
+        raise DataError(f"{source.name} holds no arrays")
+    lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise DataError(
+            f"{source.name}: the arrays of a table have one entry for each row, but their shapes are {shown}; "
+            "save those that belong together in a file of their own"
+        )
+    return ArrayFile(source.name, _frame_of_arrays(arrays))
+
+
+def _frame_of_arrays(arrays: dict[str, np.ndarray]) -> pl.DataFrame:
+    import polars as pl
+
+    several = sum(array.ndim > 1 for array in arrays.values()) > 1
+    parts: list[pl.DataFrame] = []
+    for name, array in arrays.items():
+        if array.ndim == 1:
+            parts.append(pl.DataFrame({name: array}))
+        else:
+            parts.append(pixel_frame(array, name if several else "pixel"))
+    return pl.concat(parts, how="horizontal")
+
+
+def pixel_frame(array: np.ndarray, prefix: str = "pixel") -> pl.DataFrame:
+    """An array (rows, …) as a table of one column for each of a row's elements."""
+    import polars as pl
+
+    pixels = array.reshape(len(array), -1)
+    return pl.DataFrame(pixels, schema=[f"{prefix}_{i}" for i in range(pixels.shape[1])], orient="row")
+
+
+def read_idx_file(source: Source, _options: ReadOptions) -> ArrayFile:
+    """An IDX file.
+
+    Images give "pixel_0", … and, from the file of labels beside them (`…-labels-idx1-…` for `…-images-idx3-…`),
+    "label".
+
+    Raises:
+        DataError: not such a file, truncated, or labels beside it that are of other images.
+    """
+    return ArrayFile(source.name, _idx_frame(source))
+
+
+def _idx_frame(source: Source) -> pl.DataFrame:
+    import polars as pl
+
+    array = read_idx(source.unpacked(), name=source.name)
+    if array.ndim == 1:
+        return pl.DataFrame({LABEL: array})
+    frame = pixel_frame(array)
+    labels = _labels_beside(source.path)
+    if labels is None:
+        return frame
+    values = read_idx(labels)
+    if values.shape != (len(array),):
+        raise DataError(
+            f"{source.name} has {len(array)} images, but {labels} has labels of shape {values.shape}"
+        )
+    return frame.with_columns(pl.Series(LABEL, values))
+
+
+def _labels_beside(images: Path) -> Path | None:
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    for candidate in (name, f"{name}.gz", name.removesuffix(".gz")):
+        path = images.with_name(candidate)
+        if candidate != images.name and path.is_file():
+            return path
+    return None

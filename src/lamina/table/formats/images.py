@@ -1,0 +1,104 @@
+"""Folders of images as tables. Pixels become columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.formats import FORMATS
+from lamina.table.formats.arrays import FILE, LABEL, pixel_frame
+from lamina.table.formats.textual import in_types
+from lamina.table.options import ReadOptions
+from lamina.table.places import LineNumbers
+from lamina.table.source import Source
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["ImageFolder"]
+
+_SUFFIXES = FORMATS["images"].suffixes
+
+
+class ImageFolder:
+    """A folder with a folder of images for each class: columns "pixel_0", … (uint8) and "label".
+
+    Images directly in the folder, or an image instead of a folder, have no label; their names are in the column
+    "file". All images must have one size; all are converted to gray or to red, green, blue (in this order for each
+    pixel), like the first one.
+
+    Raises:
+        DataError: no images, an image that cannot be read or has another size than the first (names both).
+    """
+
+    textual = False
+    lines: LineNumbers | None = None
+
+    def __init__(self, source: Source, _options: ReadOptions) -> None:
+        self.name = source.name
+        if source.path.is_file():
+            self._begin(FILE, [(source.path, source.path.name)])
+            return
+        folder = source.path
+        classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        labelled = [(file, path.name) for path in classes for file in _images_in(path)]
+        files = labelled or [(file, file.name) for file in _images_in(folder)]
+        if not files:
+            raise DataError(
+                f"{source.name} has no images ({', '.join(_SUFFIXES)}), nor folders of them; of other files "
+                f"write a pattern, such as '{os.path.join(source.name, '*.csv')}'"
+            )
+        self._begin(LABEL if labelled else FILE, files)
+
+    def _begin(self, key: str, files: list[tuple[Path, str]]) -> None:
+        """Take the files, each with what stands in the column `key`; the first says how all are read."""
+        self._key, self._files = key, files
+        self._first = self._files[0][0]
+        with _open_image(self._first) as image:
+            self._size = image.size
+            self._mode = "L" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "RGB"
+
+    def types(self) -> dict[str, pl.DataType]:
+        import polars as pl
+
+        pixels = self._size[0] * self._size[1] * len(self._mode)
+        return {**{f"pixel_{i}": pl.UInt8() for i in range(pixels)}, self._key: pl.String()}
+
+    def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
+        import polars as pl
+
+        for start in range(0, len(self._files), rows):
+            part = self._files[start : start + rows]
+            pixels = np.stack([self._pixels(file) for file, _ in part])
+            frame = pixel_frame(pixels).with_columns(pl.Series(self._key, [name for _, name in part]))
+            yield frame.select(in_types(types))
+
+    def _pixels(self, file: Path) -> np.ndarray:
+        with _open_image(file) as image:
+            if image.size != self._size:
+                sizes = [f"{width}×{height}" for width, height in (image.size, self._size)]
+                raise DataError(
+                    f"{file} is {sizes[0]} pixels, but {self._first} is {sizes[1]}; give all one size"
+                )
+            try:
+                return np.asarray(image.convert(self._mode), np.uint8).ravel()
+            except OSError as error:
+                raise DataError(f"{file} is a broken image: {error}") from error
+
+
+def _images_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+
+
+def _open_image(file: Path) -> Any:
+    from PIL import Image
+
+    try:
+        return Image.open(file)
+    except OSError as error:
+        raise DataError(f"{file} is not a readable image: {error}") from error

@@ -1,0 +1,81 @@
+"""How whole files are compressed: gzip and zstd."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, cast
+
+from lamina.extras import missing_packages
+
+__all__ = ["PACKINGS", "Packing", "open_packed", "open_zstd"]
+
+Target = Path | IO[bytes]
+Mode = Literal["rb", "wb"]
+
+
+@contextmanager
+def _open_gzip(target: Target, mode: Mode) -> Generator[IO[bytes]]:
+    import gzip
+
+    with gzip.open(target, mode, compresslevel=6) as file:
+        yield cast(IO[bytes], file)
+
+
+@contextmanager
+def open_zstd(target: Target, mode: Mode) -> Generator[IO[bytes]]:
+    """A zstd file, unpacked while it is read or packed while it is written.
+
+    Python has zstd from 3.14 on; before, the same module comes as `backports.zstd`, and pyarrow has it too.
+    """
+    for module in ("compression.zstd", "backports.zstd"):
+        try:
+            zstd = __import__(module, fromlist=["open"])
+        except ImportError:
+            continue
+        try:
+            with zstd.open(target, mode) as file:
+                yield file
+        except zstd.ZstdError as error:
+            raise OSError(str(error)) from error
+        return
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise missing_packages("a .zst file", ["backports.zstd"]) from error
+    opened: Any = pyarrow.input_stream if mode == "rb" else pyarrow.output_stream
+    # pyarrow closes what it is given, so a file that is open already is lent as a second handle.
+    packed = str(target) if isinstance(target, Path) else os.fdopen(os.dup(target.fileno()), mode)
+    with opened(packed, compression="zstd") as file:
+        yield file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """One kind of compression: how its files are named and begin, and what opens them."""
+
+    suffixes: tuple[str, ...]
+    magic: bytes
+    open: Callable[[Target, Mode], AbstractContextManager[IO[bytes]]]
+
+
+PACKINGS: dict[str, Packing] = {
+    "gz": Packing(suffixes=(".gz",), magic=b"\x1f\x8b", open=_open_gzip),
+    "zst": Packing(suffixes=(".zst", ".zstd"), magic=b"\x28\xb5\x2f\xfd", open=open_zstd),
+}
+
+
+@contextmanager
+def open_packed(target: Target, mode: Mode, packing: str) -> Generator[IO[bytes]]:
+    """A file as it is unpacked; `packing` is a key of `PACKINGS`, or "" for none."""
+    if packing:
+        with PACKINGS[packing].open(target, mode) as file:
+            yield file
+    elif isinstance(target, Path):
+        with target.open(mode) as file:
+            yield file
+    else:
+        yield target

@@ -1,0 +1,124 @@
+"""The registry of formats: what it says holds, and one entry is all that a new format needs."""
+
+import io
+import sys
+import types
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from lamina.errors import DataError
+from lamina.table.formats import (
+    FORMATS,
+    Format,
+    _imported,
+    described,
+    format_of_content,
+    format_of_name,
+    writable,
+)
+from lamina.table.options import ReadOptions
+from lamina.table.read import read
+from lamina.table.write import write_batches
+
+ROOT = Path(__file__).parents[3]
+
+
+class KeysAndValues:
+    """A reader of a format for these tests: a row a line, "a=1 b=2"."""
+
+    textual = False
+    lines = None
+
+    def __init__(self, source, _options):
+        self.name = source.name
+        with source.open() as file:
+            lines = file.read().decode().splitlines()[1:]
+        self._frame = pl.DataFrame([dict(part.split("=") for part in line.split()) for line in lines])
+        self._frame = self._frame.with_columns(pl.col("a").cast(pl.Float64))
+
+    def types(self):
+        return dict(self._frame.schema)
+
+    def batches(self, types, rows):
+        yield from self._frame.select(list(types)).iter_slices(rows)
+
+
+def write_keys_and_values(parts, _schema, file):
+    file.write(b"%keys\n")
+    for part in parts:
+        for row in part.iter_rows(named=True):
+            file.write(" ".join(f"{name}={value}" for name, value in row.items()).encode() + b"\n")
+
+
+@pytest.fixture
+def new_format(monkeypatch):
+    module = types.ModuleType("lamina.table.formats.keys")
+    module.read, module.write = KeysAndValues, write_keys_and_values
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    entry = Format("keys and values", (".keys",), (b"%keys",), reads="keys:read", writes="keys:write")
+    monkeypatch.setitem(FORMATS, "keys", entry)
+
+
+TABLE = pl.DataFrame({"a": [i / 7 for i in range(60)], "y": ["no" if i < 30 else "yes" for i in range(60)]})
+
+
+@pytest.mark.parametrize("name", ["t.keys", "t.keys.gz", "t.keys.zst"])
+@pytest.mark.usefixtures("new_format")
+def test_a_format_added_in_one_place_is_written_and_read(tmp_path, name):
+    assert write_batches(TABLE.iter_slices(25), tmp_path / name) == 60
+    assert read(tmp_path / name).equals(TABLE)
+    (tmp_path / name).rename(tmp_path / "nameless")
+    assert read(tmp_path / "nameless").equals(TABLE)
+    assert ", keys and values (" in described() and "keys" in writable()
+
+
+@pytest.mark.usefixtures("new_format")
+def test_a_format_added_in_one_place_works_on_the_command_line(tmp_path, monkeypatch):
+    from lamina.cli import main
+
+    write_batches([TABLE], tmp_path / "t.keys")
+    (tmp_path / "t.keys").rename(tmp_path / "renamed.csv")
+    run, out = tmp_path / "run", tmp_path / "predicted.keys"
+    quick = ["--preset", "fast", "--epochs", "2", "--hidden", "8", "--quiet"]
+    named = ["--format", "keys"]
+    for arguments in (
+        ["train", tmp_path / "renamed.csv", "-t", "y", "--out", run, *named, *quick],
+        ["evaluate", run, tmp_path / "renamed.csv", *named],
+        ["predict", run, tmp_path / "renamed.csv", "--out", out, *named],
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+        assert ended.value.code == 0
+    assert out.read_bytes().startswith(b"%keys\na=0.0 y=no prediction=")
+    assert read(out).height == 60
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(sink := io.BytesIO()))
+    with pytest.raises(SystemExit):
+        main(["predict", str(run), str(out), "--prefix", "new_", "--output-format", "keys"])
+    assert sink.getvalue().startswith(b"%keys\n")
+
+
+@pytest.mark.parametrize("name", [*FORMATS])
+def test_entries_hold(name):
+    entry = FORMATS[name]
+    assert callable(_imported(entry.reads)) and (entry.writes is None or callable(entry.writer()))
+    for suffix in entry.suffixes:
+        assert suffix == suffix.lower() and format_of_name(f"DATA{suffix.upper()}") == (name, "")
+        assert format_of_name(f"data{suffix}.gz") == (name, "gz")
+    for magic in entry.magic:
+        assert format_of_content(magic + b"....") == name
+
+
+def test_a_format_that_does_not_exist(tmp_path):
+    (tmp_path / "a").write_text("x\n")
+    with pytest.raises(DataError, match=r"no format 'parket'; it is one of csv, .*Did you mean 'parquet'\?"):
+        read(tmp_path / "a", ReadOptions(format="parket"))
+
+
+def test_the_documents_name_what_can_be_read():
+    def plain(path):
+        return " ".join((ROOT / path).read_text().replace("`", "").split())
+
+    for path in ("README.md", "docs/guide.md"):
+        assert described() in plain(path), path
