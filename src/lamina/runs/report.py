@@ -25,7 +25,7 @@ __all__ = ["Findings", "report_page"]
 
 _WORST = 10
 _WORST_COLUMNS = 6
-_MOST_CLASSES = 20
+_MOST_IN_MATRIX = 20  # classes, so that the counts of a confusion matrix can be read
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,9 @@ def _summary(findings: Findings) -> str:
     target = prepared.target
     rows = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
     counts = ", ".join(f"{len(part):,} {name}" for name, part in rows.items() if part is not None)
-    network = trained.model.estimator._network
-    layers = " – ".join(
-        map(str, (network.architecture.width, *network.architecture.hidden, network.architecture.outputs))
-    )
-    parameters = sum(weight.array.size for weight in network.weights.values())
-    count = len(network.members)
+    fitted = trained.model.estimator.fitted_
+    layers = " – ".join(map(str, fitted.layers))
+    count = len(fitted.network.members)
     networks = "A network" if count == 1 else f"The mean of {count} networks"
     ended = "Ctrl-C ended it" if trained.interrupted else "trained"
     files = ", ".join(map(escape, _shortened(list(findings.settings["data"]))))
@@ -96,7 +93,7 @@ def _summary(findings: Findings) -> str:
     return (
         f"<header><p class='kicker'>lamina · {escape(target.task)}</p><h1>{escape(target.name)}</h1>"
         f"<p>{escape(_sentence(describe_target(target)))}.</p><p>Data: {files}. Rows: {counts}.</p>"
-        f"<p>{networks} of {layers} units ({parameters:,} parameters), {ended} in {trained.seconds:.1f} s: "
+        f"<p>{networks} of {layers} units ({fitted.parameter_count:,} parameters), {ended} in {trained.seconds:.1f} s: "
         f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
         + _cards(measured)
         + _section("Against baselines", _metrics_table(measured) + _baseline_note(measured))
@@ -170,7 +167,7 @@ def _quality(findings: Findings) -> str:
     known = true >= 0
     true, outputs = true[known], outputs[known]
     parts: list[str] = []
-    if len(target.classes) <= _MOST_CLASSES:
+    if len(target.classes) <= _MOST_IN_MATRIX:
         counts = np.zeros((len(target.classes),) * 2, np.int64)
         np.add.at(counts, (true, outputs.argmax(axis=1)), 1)
         parts.append(_figure(figures.confusion(counts, list(map(str, target.classes))), "Confusion matrix"))
