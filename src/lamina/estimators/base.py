@@ -126,7 +126,7 @@ class BaseMLP(BaseEstimator):
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, schema: Schema | None, sample_weight: Any, eval_set: Any) -> Any:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         settings = self._resolved()
@@ -342,17 +342,9 @@ class BaseMLP(BaseEstimator):
         return tags
 
 
-def fit_table(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    *,
-    schema: Schema | None = None,
-    sample_weight: Any = None,
-    eval_set: Any = None,
-) -> Any:
-    """What `fit` does; a caller that knows what the columns are gives their `schema`, instead of `column_kinds`."""
-    return estimator._fit(X, y, schema, sample_weight, eval_set)
+def fit_table(estimator: Any, X: Any, y: Any, schema: Schema, eval_set: Any = None) -> Any:
+    """`fit` for a caller that knows what the columns are: `schema` holds, and `column_kinds` is not looked at."""
+    return estimator._fit(X, y, None, eval_set, schema)
 
 
 def settings_of(estimator: Any) -> dict[str, Any]:

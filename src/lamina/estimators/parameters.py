@@ -100,6 +100,7 @@ _ATTRIBUTES = {
     "which is kept (of equal ones the last); None without validation rows.",
     "n_iter_, t_": "how many epochs were trained, and on how many rows in all.",
     "n_features_in_, feature_names_in_": "the columns of the training table, and their names if it has any.",
+    "fitted_": "all that predictions need: `encoder`, `network`, `target`.",
     "n_layers_, n_outputs_, out_activation_": "the network's layers with input and output, its outputs, and what "
     "turns these into predictions.",
 }

@@ -2,7 +2,7 @@
 
 A new setting has its values and its rule here, its meaning in `parameters.py`, a place in the signatures of
 `classifier.py` and `regressor.py` (scikit-learn reads them), a line in the table of docs/estimators.md, and is passed
-on in `base.py`, to the `Architecture` or the `Optimization` that it belongs to.
+on in `base.py`: to the `Optimization` by hand, to a field of the `Architecture` that has its name by itself.
 """
 
 from __future__ import annotations
@@ -18,19 +18,9 @@ from lamina.nd.activation import activation_by_name
 from lamina.schedules import SCHEDULES
 
 __all__ = [
-    "ENOUGH_STEPS",
-    "FEWEST_EPOCHS",
-    "FEWEST_MEMBERS",
-    "JUST_STEPS_ROWS",
-    "MOST_EPOCHS",
-    "PRESETS",
-    "SETTINGS",
-    "check_settings",
-    "embeds_numbers",
-    "enough_epochs",
-    "enough_members",
-    "resolve",
-]
+    "ENOUGH_STEPS", "FEWEST_EPOCHS", "FEWEST_MEMBERS", "JUST_STEPS_ROWS", "MOST_EPOCHS", "PRESETS", "SETTINGS",
+    "check_settings", "embeds_numbers", "enough_epochs", "enough_members", "resolve",
+]  # fmt: skip
 
 _VALUES: dict[str, tuple[Any, Any, Any]] = {
     # default, fast, sklearn
