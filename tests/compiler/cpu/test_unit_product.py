@@ -12,11 +12,12 @@ import pytest
 from emulated_unit import EmulatedUnit
 
 from lamina.compiler.cpu import run, unit_product
+from lamina.compiler.cpu.builder import ThreadModule
 from lamina.compiler.cpu.contraction import Contraction
+from lamina.compiler.cpu.machine import compiling_for, host_machine
 from lamina.compiler.cpu.matrix_unit import MatrixUnit
 from lamina.compiler.cpu.unit_blocking import choose_unit_blocking
-from lamina.compiler.llvm import FLOAT32, Module, jit
-from lamina.compiler.llvm.machine import compiling_for, host_machine
+from lamina.compiler.llvm import FLOAT32, jit
 
 SHAPES = [
     (130, 784, 256),
@@ -53,8 +54,8 @@ def multiply(execute, unit):
         product = Contraction(m, k, n, FLOAT32, strides, n, by_columns=by_columns, **options)
         assert product.unit_blocking is not None
 
-        def make() -> Module:
-            module = Module()
+        def make() -> ThreadModule:
+            module = ThreadModule()
             with module.function("step") as b:
                 left, right, result, scratch = (
                     b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4)
@@ -215,7 +216,7 @@ def test_scratch_memory_has_room_for_either_way(shape):
 
 def multiply_adds(product: Contraction) -> int:
     """How many the code of a product has."""
-    module = Module(product.machine)
+    module = ThreadModule(product.machine)
     with module.function("step") as b:
         left, right, result, scratch = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4))
 
@@ -261,7 +262,7 @@ def test_the_units_instructions_are_written():
         has_matrix_unit=True,
     )
     with compiling_for(machine):
-        module = Module()
+        module = ThreadModule()
         with module.function("step", {"p": None}) as b:
             unit, pointer = MatrixUnit(b), b.pointer_argument("p")
             unit.begin()
@@ -271,6 +272,6 @@ def test_the_units_instructions_are_written():
             unit.multiply_add(0, 4, 6)
             unit.store(0, pointer)
             unit.end()
-        text = jit.assembly(module.ir())
+        text = jit.assembly(module.machine, module.ir())
     for name in ("ldtilecfg", "tilezero", "tileloadd", "tdpbf16ps", "tilestored", "tilerelease"):
         assert name in text

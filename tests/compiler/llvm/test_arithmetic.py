@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamina.compiler.llvm import FLOAT32, FLOAT64, Module
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.llvm import FLOAT32, FLOAT64
 from lamina.compiler.llvm.values import type_name
 
 FLOATS = [0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 0.5, -0.5, 1.5, 3.0, np.inf, -np.inf, np.nan, 1e10, 7.25]
@@ -184,7 +185,7 @@ def test_reductions_take_every_lane(values):
 
     x = np.array(values, np.int64)
     out = np.zeros(3, np.int64)
-    module = Module()
+    module = ThreadModule()
     with module.function("step") as b:
         source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
         vector = b.load(source, INDEX, 0, len(values))
@@ -198,7 +199,7 @@ def test_reductions_take_every_lane(values):
 
 
 def test_mixed_dtypes_and_foreign_dtypes_are_errors():
-    module = Module()
+    module = ThreadModule()
     with module.function("step") as b:
         with pytest.raises(TypeError, match="float32, float64"):
             b.add(b.const(1.0, FLOAT32), b.const(1.0, np.dtype("float64")))
@@ -233,7 +234,7 @@ def test_short_integers_divided_by_a_constant(elementwise, dtype, result):
 
 def test_other_divisions_stay_divisions():
     def text(emit) -> str:
-        module = Module()
+        module = ThreadModule()
         with module.function("step", {"x": FLOAT32, "i": np.dtype(np.uint8), "n": np.dtype(np.int64)}) as b:
             emit(b, b.argument("x"), b.argument("i"), b.argument("n"))
         return module.ir()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from lamina.compiler.llvm.machine import host_machine
+from lamina.compiler.cpu.machine import host_machine
 
 WIDE = np.longdouble
 SPECIAL = [

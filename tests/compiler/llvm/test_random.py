@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.llvm import FLOAT64, UINT64, Module
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.llvm import FLOAT64, UINT64
 from lamina.compiler.llvm.random import BLOCK, fill, uniform_float64
 
 FULL = 2**64 - 1
@@ -26,7 +27,7 @@ def test_blocks_are_numpys(counter, threads, execute):
     key = np.array([0x0123456789ABCDEF, FULL - 1], np.uint64)
     counter = np.array(counter, np.uint64)
     out = np.zeros(blocks * BLOCK, np.uint64)
-    module = Module()
+    module = ThreadModule()
     with module.function("step") as b:
         pointers = [b.load_pointer(b.pointer_argument("arguments"), i) for i in range(3)]
         fill(b, *pointers, *b.split(blocks))

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from lamina.compiler.cpu.bfloat16 import PARTS
 from lamina.compiler.cpu.blocking import BlockedProduct, Blocking, choose_blocking
+from lamina.compiler.cpu.cache_lines import LINE_BYTES
 from lamina.compiler.cpu.cover import Range, cover
+from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.cpu.microkernel import (
     Epilogue,
     LeftTile,
@@ -29,8 +31,6 @@ from lamina.compiler.cpu.unit_packing import LeftOperand, Read
 from lamina.compiler.cpu.unit_product import UnitProduct
 from lamina.compiler.cpu.zero_columns import ColumnOrder, all_finite, order_bytes, order_columns
 from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.cache_lines import LINE_BYTES
-from lamina.compiler.llvm.machine import Machine, target_machine
 from lamina.compiler.llvm.values import FLOAT32, DType, Pointer, Value
 
 __all__ = ["Contraction"]

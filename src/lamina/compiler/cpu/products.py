@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lamina.compiler.cpu.contraction import Contraction
 from lamina.compiler.cpu.layout_products import is_swapped
@@ -13,10 +13,10 @@ from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Input, Node
-from lamina.compiler.passes.partition import ProductSteps
 from lamina.compiler.passes.scale_products import is_short
 
 __all__ = [
+    "ProductSteps",
     "computes_operand",
     "contraction_of",
     "emit_product",
@@ -24,6 +24,7 @@ __all__ = [
     "is_transposition",
     "product_steps",
     "rounded_scratch",
+    "runs_on_matrix_unit",
 ]
 
 _LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
@@ -81,12 +82,29 @@ def _epilogue_length(kernel: Kernel) -> int:
     return sum(_EXPENSIVE if is_expensive(node) else 1 for node in kernel.members)
 
 
+@dataclass(frozen=True)
+class ProductSteps:
+    """In multiples of how many rows and columns threads may share a product.
+
+    `packs_rows`: whoever computes some columns first packs all rows of the left operand.
+    """
+
+    rows: int
+    columns: int
+    packs_rows: bool
+
+
 def product_steps(kernel: Kernel) -> ProductSteps:
     """How threads may share a product."""
     shape = contraction_of(kernel)
     if kernel.anchor is not None and is_swapped(kernel.anchor):
         return ProductSteps(shape.column_step, shape.row_step, packs_rows=False)
     return ProductSteps(shape.row_step, shape.column_step, packs_rows=shape.unit_blocking is not None)
+
+
+def runs_on_matrix_unit(kernel: Kernel) -> bool:
+    """Whether a kernel is a product on the processor's matrix unit."""
+    return kernel.kind == "product" and contraction_of(kernel).unit_blocking is not None
 
 
 def emit_product(scope: Scope) -> None:
@@ -98,7 +116,7 @@ def emit_product(scope: Scope) -> None:
     left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
     assert right is not None
     scratch = scope.scratch if shape.scratch_bytes else None
-    with scope.on_first_thread_if_serial():
+    with scope.on_one_worker_if_serial():
         if len(anchor.shape) == 2:
             rows, columns = (
                 scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True)

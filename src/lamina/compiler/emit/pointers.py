@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Scalar
-from lamina.compiler.passes.plan import Place, Plan
+from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
+from lamina.compiler.passes.plan import Place, Plan, memory_leaves
 
-__all__ = ["Frame", "Layout", "Slot", "kernel_name", "kernel_names", "memory_leaves"]
+__all__ = ["Frame", "Layout", "Slot", "kernel_name", "kernel_names"]
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,14 @@ class Layout:
         return self.scratch + 1
 
     @classmethod
-    def of(cls, graph: Graph, rows: dict[int, int], held: Mapping[int, int]) -> Layout:
-        """For a graph; `rows`: inputs of which each step takes the next so many bytes; `held`: see `Plan`."""
+    def of(cls, plan: Plan, rows: Mapping[int, int]) -> Layout:
+        """For a plan; `rows`: inputs of which each step takes the next so many bytes."""
+        graph = plan.graph
         inputs, results = len(graph.inputs), len(graph.results)
         strides = [0, 8 * len(graph.scalars)]
         strides += [rows.get(slot, 0) for slot in range(inputs)]
         strides += [node.nbytes for node in graph.results]
-        return cls(inputs, results, (*strides, 0, 0), held)
+        return cls(inputs, results, (*strides, 0, 0), plan.held)
 
     def slot(self, place: Place) -> Slot:
         """Where a place is."""
@@ -96,7 +97,7 @@ class Frame:
     @classmethod
     def of(cls, plan: Plan, kernel: Kernel, layout: Layout) -> Frame:
         """The frame of a kernel of a plan."""
-        leaves = tuple(memory_leaves(kernel, plan))
+        leaves = tuple(memory_leaves(kernel, plan.places))
         slots = [_slot_of(n, plan, layout) for n in leaves]
         targets: dict[Node, range] = {}
         for node in kernel.stores:
@@ -110,27 +111,6 @@ def _slot_of(node: Node, plan: Plan, layout: Layout) -> Slot:
     if isinstance(node.op, Scalar):
         return Slot(Layout.NUMBERS, 8 * node.op.slot)
     return layout.slot(Place("input", node.op.slot) if isinstance(node.op, Input) else plan.places[node][0])
-
-
-def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
-    """The buffers and numbers that a kernel reads, in a fixed order."""
-    members = set(kernel.members)
-    found: dict[Node, None] = {}
-    seen: set[Node] = set()
-
-    def visit(node: Node) -> None:
-        if node in seen:
-            return
-        seen.add(node)
-        if isinstance(node.op, Input | Scalar) or (node in plan.places and node not in members):
-            found[node] = None
-            return
-        for x in node.inputs:
-            visit(x)
-
-    for member in kernel.members:
-        visit(member)
-    return list(found)
 
 
 def kernel_names(plan: Plan) -> list[str]:
@@ -150,7 +130,7 @@ def kernel_name(number: int, kernel: Kernel) -> str:
 
 def _kernel_text(kernel: Kernel, plan: Plan) -> str:
     """All that a kernel's code depends on, with nodes numbered in the order in which they are met."""
-    leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan))}
+    leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan.places))}
     names: dict[Node, str] = {}
     lines: list[str] = []
 

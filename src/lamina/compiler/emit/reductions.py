@@ -20,7 +20,7 @@ _COLUMN_VECTORS = (
 def emit_reduction(scope: Scope) -> None:
     """The loop nest that fits: over rows, or over vectors of columns."""
     kernel = scope.kernel
-    with scope.on_first_thread_if_serial():
+    with scope.on_one_worker_if_serial():
         if kernel.is_rowwise:
             _emit_rows(scope)
         elif len(kernel.domain) - 1 not in kernel.reduced:
@@ -186,7 +186,7 @@ def _merged(
 def emit_arg(scope: Scope) -> None:
     """The first best element along an axis, NaN counting as better than any number, as in NumPy."""
     kept = scope.kernel.kept
-    with scope.on_first_thread_if_serial():
+    with scope.on_one_worker_if_serial():
         first = scope.share("rows", kept[0]) if kept else None
         scope.nest(kept, lambda row: _find(scope, row), first=first)
 

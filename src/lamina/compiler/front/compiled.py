@@ -14,9 +14,9 @@ from typing import Any, overload
 
 import numpy as np
 
+from lamina.compiler.forking import compiling
 from lamina.compiler.front.arguments import (
     Arguments,
-    Overlap,
     Taker,
     contents,
     rebuild,
@@ -24,11 +24,19 @@ from lamina.compiler.front.arguments import (
     take_nothing,
     taker,
 )
-from lamina.compiler.front.capture import Capture, Captured, FoundOutside, Uncompilable, tracing
+from lamina.compiler.front.capture import (
+    Capture,
+    Captured,
+    FoundOutside,
+    Uncompilable,
+    on_device,
+    tracing,
+)
 from lamina.compiler.front.debug import compilation_enabled
-from lamina.compiler.front.forking import compiling
 from lamina.compiler.front.guards import Guards
 from lamina.compiler.front.numbers import NeedsValue
+from lamina.compiler.target import Overlap
+from lamina.context import current_context
 from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.core.state import state
@@ -185,7 +193,6 @@ class CompiledFunction:
         self, values: Sequence[Any], names: tuple[str, ...], batch: int | None
     ) -> tuple[Any, Arguments]:
         from lamina.compiler.front.specialization import Specialization
-        from lamina.compiler.program import build
 
         while True:
             taken = Arguments(values, self._fixed, self._closure)
@@ -203,7 +210,7 @@ class CompiledFunction:
             guards.settle(captured.arrays, captured.with_leaves)
             self._closure = self._found_outside() | guards.arrays
             taken = Arguments(values, self._fixed, self._closure)
-            entry = Specialization(build(captured.graph, rows), captured, slots, guards)
+            entry = Specialization(captured, slots, guards, rows)
             self._entries[taken.key, names, batch, state.training] = entry
             self._limit()
             return entry, taken
@@ -247,7 +254,7 @@ class CompiledFunction:
         with tracing(capture):
             index = None
             if batch is not None:
-                index = _index_array(batch)
+                index = on_device(np.zeros(batch, np.int32), current_context())
                 capture.declare(index)
                 rows[0] = batch * index._data.dtype.itemsize
             arguments = self.traced(capture, values, index)
@@ -287,7 +294,7 @@ class CompiledFunction:
         """Forget the oldest specializations and the arguments of others, and say once what keeps changing."""
         self._compilations += 1
         for entry in list(self._entries.values())[:-1]:
-            entry.forget_arguments()
+            entry.step.forget_arguments()
         if len(self._entries) > _MAX_SPECIALIZATIONS:
             self._entries.popitem(last=False)
         if self._compilations < _WARN_AT or self._warned:
@@ -346,13 +353,6 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
         return list(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return []
-
-
-def _index_array(batch: int) -> Array:
-    from lamina.context import current_context
-    from lamina.nd.ndarray import NDArray
-
-    return NDArray(np.zeros(batch, np.int32), current_context())
 
 
 @overload

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import is_
 from typing import Any
 
-from lamina.compiler.front.unrolled import Names, function_of
+from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array
 from lamina.core.tape import Leaf
 

@@ -32,7 +32,8 @@ neither on tails nor on how work is split. Nothing is emitted with fast-math fla
 is meant. Denormals are flushed by the threads that run the code (`lamina.compiler.cpu.run`), not by the code.
 """
 
-from lamina.compiler.llvm.builder import KERNEL_ARGUMENTS, Builder, Module, Variable
+from lamina.compiler.llvm.builder import Builder, Variable
+from lamina.compiler.llvm.module import Module
 from lamina.compiler.llvm.values import (
     BOOL,
     FLOAT32,
@@ -50,7 +51,6 @@ __all__ = [
     "FLOAT32",
     "FLOAT64",
     "INDEX",
-    "KERNEL_ARGUMENTS",
     "UINT64",
     "Builder",
     "DType",

@@ -6,14 +6,15 @@ Text, because LLVM's parser is faster than building the same module object by ob
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from lamina.compiler.llvm.module import Module
 from lamina.compiler.llvm.values import INDEX, DType, Operand, Pointer, Value, type_name
 
 if TYPE_CHECKING:
-    from lamina.compiler.llvm.builder import Builder, Module
+    from lamina.compiler.llvm.builder import Builder
 
 __all__ = ["Emitter"]
 
@@ -34,7 +35,7 @@ class Emitter:
     Registers are numbered in the order of the text; labels and stack slots have names.
     """
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module[Any]) -> None:
         self.module = module
         self._slots: list[str] = []
         self._lines: list[str] = []
