@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,11 +20,11 @@ from lamina.compiler.cpu.transpose import emit_transpose
 from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.fills import emit_fill
 from lamina.compiler.emit.maps import emit_map
-from lamina.compiler.emit.pointers import Frame, Layout, kernel_names
+from lamina.compiler.emit.pointers import Frame, Layout, Slot, kernel_names
 from lamina.compiler.emit.reductions import emit_arg, emit_reduction
 from lamina.compiler.emit.scatters import emit_scatter
 from lamina.compiler.emit.scope import Scope
-from lamina.compiler.llvm import INDEX, Value
+from lamina.compiler.llvm import INDEX, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
 from lamina.compiler.passes.plan import Plan
@@ -65,22 +66,41 @@ def _emit_steps(
     table = b.pointer_argument("arguments")
     control = b.load_pointer(table, Layout.CONTROL)
     last = b.load(control, INDEX, Layout.STEPS)
-    memory = [b.alloca(None, len(frame.slots)) for frame in frames]
+    slots = [slot for frame in frames for slot in frame.slots]
+    memory = b.alloca(None, len(slots), LINE_BYTES)
     _copy_held(b, plan, layout, enters=True)
-    with b.loop(b.const(0), last) as step:
-        entries = [b.load_pointer(table, entry) for entry in range(layout.entries)]
-        for entry, stride in enumerate(layout.strides):
-            if stride:
-                entries[entry] = b.offset(entries[entry], step * stride, _BYTE)
-        for frame, where in zip(frames, memory, strict=True):
-            for i, slot in enumerate(frame.slots):
-                b.store_pointer(where, b.offset(entries[slot.entry], slot.offset, _BYTE), i)
-        for kernel, name, where in zip(plan.kernels, names, memory, strict=True):
+    _fill_frames(b, table, slots, memory)
+    starts = itertools.accumulate((len(frame.slots) for frame in frames), initial=0)
+    places = [b.offset(memory, start, None) for start, _ in zip(starts, frames, strict=False)]
+    with b.loop(b.const(0), last):
+        for kernel, name, where in zip(plan.kernels, names, places, strict=True):
             if kernel in plan.barriers:
                 b.barrier()
             b.call(name, where, b.argument("thread"), b.argument("threads"))
+        _move_on(b, slots, memory, layout)
         b.barrier()
     _copy_held(b, plan, layout, enters=False)
+
+
+def _fill_frames(b: ThreadBuilder, table: Pointer, slots: Sequence[Slot], memory: Pointer) -> None:
+    """Write the pointers of all frames, by a loop over constants: a store each would be most of the step's code."""
+    constants = b.constants("slots", [number for slot in slots for number in (slot.entry, slot.offset)])
+    with b.loop(0, len(slots)) as i:
+        pointer = b.load_pointer(table, b.load(constants, INDEX, i * 2))
+        pointer = b.offset(pointer, b.load(constants, INDEX, i * 2 + 1), _BYTE)
+        b.store_pointer(memory, pointer, i)
+
+
+def _move_on(b: ThreadBuilder, slots: Sequence[Slot], memory: Pointer, layout: Layout) -> None:
+    """Point the frames to what the next step reads and writes: its numbers, its rows, its results."""
+    moving = [(i, layout.strides[slot.entry]) for i, slot in enumerate(slots) if layout.strides[slot.entry]]
+    if not moving:
+        return
+    constants = b.constants("moving", [number for pair in moving for number in pair])
+    with b.loop(0, len(moving)) as i:
+        place = b.load(constants, INDEX, i * 2)
+        pointer = b.load_pointer(memory, place)
+        b.store_pointer(memory, b.offset(pointer, b.load(constants, INDEX, i * 2 + 1), _BYTE), place)
 
 
 def _copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> None:

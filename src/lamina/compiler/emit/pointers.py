@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.fuse import Kernel, is_alias
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
-from lamina.compiler.passes.plan import Place, Plan, memory_leaves
+from lamina.compiler.passes.plan import Place, Plan, leaves_of
 
 __all__ = ["Frame", "Layout", "Slot", "kernel_name", "kernel_names"]
 
@@ -97,7 +97,7 @@ class Frame:
     @classmethod
     def of(cls, plan: Plan, kernel: Kernel, layout: Layout) -> Frame:
         """The frame of a kernel of a plan."""
-        leaves = tuple(memory_leaves(kernel, plan.places))
+        leaves = tuple(memory_leaves(kernel, plan))
         slots = [_slot_of(n, plan, layout) for n in leaves]
         targets: dict[Node, range] = {}
         for node in kernel.stores:
@@ -110,7 +110,50 @@ class Frame:
 def _slot_of(node: Node, plan: Plan, layout: Layout) -> Slot:
     if isinstance(node.op, Scalar):
         return Slot(Layout.NUMBERS, 8 * node.op.slot)
-    return layout.slot(Place("input", node.op.slot) if isinstance(node.op, Input) else plan.places[node][0])
+    if isinstance(node.op, Input):
+        return layout.slot(Place("input", node.op.slot))
+    if node in plan.places:
+        return layout.slot(plan.places[node][0])
+    whole = _slot_of(node.inputs[0], plan, layout)
+    return Slot(whole.entry, whole.offset + _first_byte(node))
+
+
+def _first_byte(node: Node) -> int:
+    """Where the memory of a reshape or of some rows begins in that of the whole."""
+    if not _is_rows(node):
+        return 0
+    (whole,) = node.inputs
+    return node.params["begin"][0] * (whole.nbytes // whole.shape[0])
+
+
+def _is_rows(node: Node) -> bool:
+    """Whether a node is neighbouring rows (first axis) of its input: a part of its memory as it lies there."""
+    if not node.is_op("slice") or not node.shape or not node.size:
+        return False
+    return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
+
+
+def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
+    """The buffers, rows of buffers and numbers that a kernel reads, in a fixed order.
+
+    Rows are known by where they begin in memory, so that kernels that read other rows of a buffer (each network of an
+    ensemble reads its own ones of a batch) are the same code.
+    """
+
+    members = set(kernel.members)
+
+    def is_stored(node: Node) -> bool:
+        return isinstance(node.op, Input) or (node in plan.places and node not in members)
+
+    def is_part(node: Node) -> bool:
+        if node in members or not (_is_rows(node) or is_alias(node)):
+            return False
+        return is_stored(node.inputs[0]) or is_part(node.inputs[0])
+
+    def is_leaf(node: Node) -> bool:
+        return isinstance(node.op, Scalar) or is_stored(node) or (_is_rows(node) and is_part(node))
+
+    return list(leaves_of(kernel, is_leaf))
 
 
 def kernel_names(plan: Plan) -> list[str]:
@@ -130,7 +173,7 @@ def kernel_name(number: int, kernel: Kernel) -> str:
 
 def _kernel_text(kernel: Kernel, plan: Plan) -> str:
     """All that a kernel's code depends on, with nodes numbered in the order in which they are met."""
-    leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan.places))}
+    leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan))}
     names: dict[Node, str] = {}
     lines: list[str] = []
 

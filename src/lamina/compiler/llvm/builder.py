@@ -145,6 +145,21 @@ class Builder(Mathematics, Reductions):
         with self.loop(whole, stop_value) as i:
             body(i, 1)
 
+    def rare_call(self, function: str, x: Value) -> Value:
+        """`per_lane_call` where it is hardly ever needed: little code here, and a loop in a function of its own."""
+        if x.lanes == 1:
+            return self.per_lane_call(function, x)
+        name = f"each_{function}_{type_name(x.dtype)}"
+        if name not in self.module.functions:
+            with self.module.function(name, {"values": None, "count": INDEX}, internal=True) as b:
+                values = b.pointer_argument("values")
+                with b.loop(0, b.argument("count")) as i:
+                    b.store(values, b.per_lane_call(function, b.load(values, x.dtype, i)), i)
+        buffer = self.alloca(x.dtype, x.lanes)
+        self.store(buffer, x)
+        self.call(name, buffer, self.const(x.lanes))
+        return self.load(buffer, x.dtype, 0, x.lanes)
+
     def call(self, function: str, *arguments: Value | Pointer) -> None:
         """Call a function of this module that returns nothing."""
         self.emit(f"call void @{function}({', '.join(argument.typed for argument in arguments)})")
@@ -174,6 +189,12 @@ class Builder(Mathematics, Reductions):
     def store_pointer(self, pointer: Pointer, value: Pointer, index: Operand = 0) -> None:
         """Store a pointer to an array of pointers."""
         self.emit(f"store {value.typed}, {self.offset(pointer, index, None).typed}")
+
+    def constants(self, name: str, numbers: Sequence[int]) -> Pointer:
+        """The address of INDEX numbers in the code itself, under a name of the module."""
+        content = ", ".join(f"i64 {number}" for number in numbers)
+        self.module.declare(f"@{name} = internal constant [{len(numbers)} x i64] [{content}]")
+        return Pointer(f"@{name}")
 
     def load(self, pointer: Pointer, dtype: DType, index: Operand = 0, lanes: int = 1) -> Value:
         """Load `lanes` neighbouring elements from element `index` on; no alignment is assumed."""

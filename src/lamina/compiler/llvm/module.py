@@ -36,7 +36,7 @@ class Module(Generic[B]):
         self.machine = machine
         self._builder, self._arguments = builder, arguments
         self._declarations: dict[str, None] = {}
-        self._functions: list[str] = []
+        self.functions: dict[str, str] = {}
 
     def declare(self, declaration: str) -> None:
         """Add a line outside functions, once."""
@@ -60,11 +60,11 @@ class Module(Generic[B]):
         attributes = f"nounwind {inlining} {self.machine.function_attributes}"
         parameters = ", ".join(f"{_argument_type(dtype)} %{key}" for key, dtype in arguments.items())
         head = f"define {linkage}void @{name}({parameters}) {attributes} {{"
-        self._functions.append("\n".join([head, *b.body(), "}"]))
+        self.functions[name] = "\n".join([head, *b.body(), "}"])
 
     def ir(self) -> str:
         """The module as LLVM assembly."""
-        return "\n".join([*self._declarations, *self._functions, ""])
+        return "\n".join([*self._declarations, *self.functions.values(), ""])
 
 
 def _argument_type(dtype: Argument) -> str:

@@ -253,5 +253,5 @@ def _circular(b: Builder, x: Value, quarter_turns: int, name: str) -> Value:
     fits = b.less(b.abs(x), f.circular_limit)
     result = b.variable(value)
     with b.if_(b.logical_not(b.reduce_all(fits))):
-        result.set(b.where(fits, value, b.per_lane_call(name, x)))
+        result.set(b.where(fits, value, b.rare_call(name, x)))
     return result.get()

@@ -15,7 +15,7 @@ __all__ = [
     "Place",
     "Plan",
     "bytes_touched",
-    "memory_leaves",
+    "leaves_of",
     "memory_reads",
     "plan",
     "separate_roots",
@@ -119,8 +119,8 @@ class Access:
 _ANYWHERE = Access(False, False, False)
 
 
-def memory_leaves(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]:
-    """The numbers of the step, and the nodes in memory, that a kernel reads, itself or through what it inlines."""
+def leaves_of(kernel: Kernel, is_leaf: Callable[[Node], bool]) -> dict[Node, Access]:
+    """The leaves that a kernel reads, itself or through what it inlines, in a fixed order."""
     members = set(kernel.members)
     found: dict[Node, Access] = {}
     seen: set[tuple[Node, Access]] = set()
@@ -129,7 +129,7 @@ def memory_leaves(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]
         if node in members or (node, access) in seen:
             return
         seen.add((node, access))
-        if isinstance(node.op, Input | Scalar) or node in stored:
+        if is_leaf(node):
             found[node] = found.get(node, Access()) & access
             return
         for x in node.inputs:
@@ -143,8 +143,7 @@ def memory_leaves(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]
 
 def memory_reads(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]:
     """The nodes in memory that a kernel reads, itself or through what it inlines."""
-    leaves = memory_leaves(kernel, stored).items()
-    return {node: access for node, access in leaves if not isinstance(node.op, Scalar)}
+    return leaves_of(kernel, lambda node: isinstance(node.op, Input) or node in stored)
 
 
 def bytes_touched(kernel: Kernel, plan: Plan) -> int:
