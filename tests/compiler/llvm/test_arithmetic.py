@@ -189,13 +189,37 @@ def test_reductions_take_every_lane(values):
     with module.function("step") as b:
         source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
         vector = b.load(source, INDEX, 0, len(values))
-        for i, reduce in enumerate((b.reduce_add, b.reduce_max, b.reduce_min)):
-            b.store(target, reduce(vector), i)
+        for i, combine in enumerate((b.add, b.maximum, b.minimum)):
+            b.store(target, b.reduce(vector, combine), i)
     ir = module.ir()
     compiled = run.load(ir, lambda: ir, ("step",))
     pointers = (ctypes.c_void_p * 2)(x.ctypes.data, out.ctypes.data)
     run.run(compiled.address("step"), ctypes.addressof(pointers), 1)
     np.testing.assert_array_equal(out, [x.sum(), x.max(), x.min()])
+
+
+@pytest.mark.parametrize("lanes", range(1, 18))
+def test_lanes_are_summed_pair_by_pair(lanes):
+    """Neighbours first; the last lane of an odd number waits. Results are the same bits as they always were."""
+    import ctypes
+
+    from lamina.compiler.cpu import run
+
+    x = np.random.default_rng(lanes).normal(size=lanes).astype(np.float32)
+    out = np.zeros(1, np.float32)
+    module = ThreadModule()
+    with module.function("step") as b:
+        source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
+        b.store(target, b.reduce_add(b.load(source, FLOAT32, 0, lanes)))
+    ir = module.ir()
+    compiled = run.load(ir, lambda: ir, ("step",))
+    pointers = (ctypes.c_void_p * 2)(x.ctypes.data, out.ctypes.data)
+    run.run(compiled.address("step"), ctypes.addressof(pointers), 1)
+    terms = list(x)
+    while len(terms) > 1:
+        pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        terms = pairs + terms[2 * len(pairs) :]
+    assert out[0] == terms[0]
 
 
 def test_mixed_dtypes_and_foreign_dtypes_are_errors():

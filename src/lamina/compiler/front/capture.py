@@ -14,7 +14,7 @@ from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scala
 from lamina.compiler.targets import target_of
 from lamina.context import Context, current_context
 from lamina.core.array import Array, Value, user_location
-from lamina.core.lowering import Contraction, Decompose
+from lamina.core.lowering import Contraction, Decompose, Elementwise
 from lamina.core.primitive import REGISTRY, Primitive
 from lamina.core.state import state
 from lamina.core.tape import Leaf, recording_suspended
@@ -112,7 +112,7 @@ class Capture:
             primitive.infer(*inputs, **params)  # for its errors
             with recording_suspended():
                 return (self.value(lowering.function(*inputs, **params)),)
-        nodes = self._operands(primitive, inputs, params)
+        nodes = self._operands(primitive, inputs)
         shape, dtype = primitive.infer(*nodes, **params)
         if isinstance(lowering, Contraction) and dtype.kind != "f":
             raise Uncompilable(f"the operator {primitive.name!r} for {dtype}")
@@ -313,20 +313,19 @@ class Capture:
             self._own_leaves[id(stand_in)] = id(array), array._leaf
         return stand_in
 
-    def _operands(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> list[Node]:
+    def _operands(self, primitive: Primitive, inputs: tuple[Any, ...]) -> list[Node]:
         """Nodes for all inputs; numbers take the arrays' dtype, or that of the result where there is no array."""
         nodes = [self.value(x) if isinstance(x, Array) else x for x in inputs]
         dtypes = [n.dtype for n in nodes if isinstance(n, Node)]
-        if primitive.name == "where" and len(dtypes) > 1:
+        is_conditional = isinstance(primitive.lowering, Elementwise) and primitive.lowering.conditional
+        if is_conditional and len(dtypes) > 1:
             dtypes = [n.dtype for n in nodes[1:] if isinstance(n, Node)]
         for i, x in enumerate(nodes):
             if isinstance(x, StepNumber):
                 nodes[i] = self._as_type(x.node, (), dtypes[0] if dtypes else x.node.dtype)
             elif not isinstance(x, Node):
-                whole = np.dtype(np.int64 if _is_whole(x) else np.float64)
-                nodes[i] = self._constant(
-                    x, dtypes[0] if dtypes else np.dtype(params.get("value_dtype", whole))
-                )
+                own = np.dtype(np.int64 if _is_whole(x) else np.float64)
+                nodes[i] = self._constant(x, dtypes[0] if dtypes else own)
         return nodes
 
     def _as_type(self, node: Node, shape: tuple[int, ...], dtype: np.dtype) -> Node:

@@ -17,19 +17,13 @@ from lamina.core.lowering import (
     Elementwise,
     Fill,
     Movement,
+    Pull,
     Reduction,
     Reshape,
     Scatter,
 )
 
 __all__ = ["Kernel", "fuse", "is_alias", "is_expensive", "only_moves_ones"]
-
-_EXPENSIVE = frozenset({  # more than a few instructions
-    "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh", "sigmoid", "erf",
-    "erfinv", "power", "gammaln", "digamma", "arctan2", "arcsin", "arccos", "arctan", "sinh", "cosh",
-    "arcsinh", "arccosh", "arctanh", "divide", "sqrt", "rsqrt", "cbrt", "mod", "take", "gather_nd", "concat",
-    "place", "slice_assign",
-})  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -295,7 +289,7 @@ def _broadcasts_along_reduced(x: Node, kernel: Kernel) -> bool:
 
 def is_expensive(node: Node) -> bool:
     """Whether an operator is more than a few instructions."""
-    return node.is_op(*_EXPENSIVE)
+    return isinstance(node.lowering, Elementwise | Pull) and node.lowering.expensive
 
 
 def _costs_more_than_memory(node: Node) -> bool:
