@@ -13,8 +13,8 @@ from emulated_unit import EmulatedUnit
 
 from lamina.compiler.cpu import run, unit_product
 from lamina.compiler.cpu.builder import ThreadModule
-from lamina.compiler.cpu.contraction import Contraction
 from lamina.compiler.cpu.machine import compiling_for, host_machine
+from lamina.compiler.cpu.matrix_product import MatrixProduct
 from lamina.compiler.cpu.matrix_unit import MatrixUnit
 from lamina.compiler.cpu.unit_blocking import choose_unit_blocking
 from lamina.compiler.llvm import FLOAT32, jit
@@ -51,7 +51,7 @@ def multiply(execute, unit):
     def apply(a, right, *, transposed=False, split="columns", threads=1, by_columns=False, **options):
         (m, k), n = a.shape, right.shape[1]
         strides = (1, m) if transposed else (k, 1)
-        product = Contraction(m, k, n, FLOAT32, strides, n, by_columns=by_columns, **options)
+        product = MatrixProduct(m, k, n, FLOAT32, strides, n, by_columns=by_columns, **options)
         assert product.unit_blocking is not None
 
         def make() -> ThreadModule:
@@ -208,13 +208,13 @@ def test_mostly_zero_columns_are_left_out_whoever_computes(transposed, multiply)
 def test_scratch_memory_has_room_for_either_way(shape):
     """A product that may skip zero columns decides as it runs, also where a vector unit would cut it up."""
     m, k, n = shape
-    product = Contraction(m, k, n, FLOAT32, (k, 1), n, skips_zeros=True)
+    product = MatrixProduct(m, k, n, FLOAT32, (k, 1), n, skips_zeros=True)
     assert product.unit_blocking is not None and not product.only_packs_left
     assert product.scratch_bytes >= product.unit_blocking.scratch_bytes
     assert product.scratch_bytes >= product.panel_bytes + 4 * k  # the order of columns
 
 
-def multiply_adds(product: Contraction) -> int:
+def multiply_adds(product: MatrixProduct) -> int:
     """How many the code of a product has."""
     module = ThreadModule(product.machine)
     with module.function("step") as b:
@@ -234,9 +234,9 @@ def test_the_way_on_the_vector_unit_has_tiles_that_fit_its_registers(unit):
     )
     without = dataclasses.replace(machine, has_matrix_unit=False)
     shape = (512, 1024, 256, FLOAT32, (1024, 1), 256)
-    way = multiply_adds(Contraction(*shape, machine, skips_zeros=True))
-    way -= multiply_adds(Contraction(*shape, machine))
-    assert 0 < way <= multiply_adds(Contraction(*shape, without, skips_zeros=True))
+    way = multiply_adds(MatrixProduct(*shape, machine, skips_zeros=True))
+    way -= multiply_adds(MatrixProduct(*shape, machine))
+    assert 0 < way <= multiply_adds(MatrixProduct(*shape, without, skips_zeros=True))
 
 
 def test_small_products_stay_on_the_vector_unit():

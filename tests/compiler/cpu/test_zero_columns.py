@@ -7,7 +7,7 @@ import pytest
 
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu.builder import ThreadModule
-from lamina.compiler.cpu.contraction import Contraction
+from lamina.compiler.cpu.matrix_product import MatrixProduct
 from lamina.compiler.llvm import FLOAT32, FLOAT64, DType
 
 BATCH = 20
@@ -19,7 +19,7 @@ def compiled_product(features: int, columns: int, dtype: DType, transposed: bool
     """X · B, or Xᵀ · B, and the scratch bytes of a thread."""
     rows, inner = (features, BATCH) if transposed else (BATCH, features)
     strides = (1, rows) if transposed else (inner, 1)
-    product = Contraction(rows, inner, columns, dtype, strides, columns, skips_zeros=skips)
+    product = MatrixProduct(rows, inner, columns, dtype, strides, columns, skips_zeros=skips)
 
     def make() -> ThreadModule:
         module = ThreadModule()

@@ -94,7 +94,7 @@ def even_part(extent: int, most: int, step: int) -> int:
 
 @dataclass(frozen=True)
 class BlockedProduct:
-    """One emission of a blocked product. Bounds of rows and columns are as in `Contraction.emit`."""
+    """One emission of a blocked product. Bounds of rows and columns are as in `MatrixProduct.emit`."""
 
     b: Builder
     blocking: Blocking

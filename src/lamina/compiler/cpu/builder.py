@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lamina.compiler.cpu.machine import Machine, target_machine
-from lamina.compiler.llvm.builder import Builder
+from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import INDEX, Operand, Value
 
@@ -15,7 +15,7 @@ KERNEL_ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, 
 """The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
 
 
-class ThreadBuilder(Builder):
+class ThreadBuilder(Mathematics):
     """A builder of functions that know which thread runs them."""
 
     def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:

@@ -10,10 +10,10 @@ import numpy as np
 from lamina.compiler.cpu.builder import ThreadBuilder, ThreadModule
 from lamina.compiler.cpu.cache_lines import LINE_BYTES
 from lamina.compiler.cpu.products import (
-    contraction_of,
     emit_product,
     emit_transposition,
     is_transposition,
+    matrix_product_of,
     rounded_scratch,
 )
 from lamina.compiler.cpu.transpose import emit_transpose
@@ -37,7 +37,7 @@ _BYTE = np.dtype(np.int8)
 def scratch_bytes(plan: Plan) -> int:
     """The scratch memory that each thread needs."""
     products = [k for k in plan.kernels if k.kind == "product"]
-    return max((rounded_scratch(contraction_of(k).scratch_bytes) for k in products), default=0)
+    return max((rounded_scratch(matrix_product_of(k).scratch_bytes) for k in products), default=0)
 
 
 def emit_program(module: ThreadModule, plan: Plan, layout: Layout) -> None:

@@ -33,7 +33,7 @@ from lamina.compiler.front.capture import (
     tracing,
 )
 from lamina.compiler.front.debug import compilation_enabled
-from lamina.compiler.front.guards import Guards
+from lamina.compiler.front.guards import Guards, StandsFor
 from lamina.compiler.front.numbers import NeedsValue
 from lamina.compiler.target import Overlap
 from lamina.context import current_context
@@ -53,7 +53,7 @@ _RUNS_ONCE = (
 )
 
 
-class CompiledFunction:
+class CompiledFunction(StandsFor):
     """A function that runs as machine code, specialized to its arguments' shapes and dtypes.
 
     Call it like the original. See `compile`.
@@ -61,7 +61,7 @@ class CompiledFunction:
 
     def __init__(self, function: Callable[..., Any], keep_gradients: bool) -> None:
         functools.update_wrapper(self, function)
-        self._function = function
+        self.original = function
         self._keep_gradients = keep_gradients
         self._entries: OrderedDict[Any, Any] = OrderedDict()
         self._fixed: frozenset[int] = frozenset()
@@ -82,7 +82,7 @@ class CompiledFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.trace is not None:
-            return self._function(*args, **kwargs)
+            return self.original(*args, **kwargs)
         if state.recording:
             from lamina.compiler.front.differentiate import call_recorded
 
@@ -94,12 +94,12 @@ class CompiledFunction:
         else:
             entry, arrays, numbers = self._find(args, kwargs)
         if entry is None:
-            return self._function(*args, **kwargs)
+            return self.original(*args, **kwargs)
         try:
             return entry.run(arrays, numbers)
         except Overlap as overlap:
             self._run_eagerly_once(str(overlap))
-            return self._function(*args, **kwargs)
+            return self.original(*args, **kwargs)
 
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -118,14 +118,14 @@ class CompiledFunction:
         """Decorated methods: each object has its own compiled one, kept in its ``__dict__`` from the first use on."""
         if instance is None:
             return self
-        bound = CompiledFunction(self._function.__get__(instance, owner), self._keep_gradients)
+        bound = CompiledFunction(self.original.__get__(instance, owner), self._keep_gradients)
         bound._attribute = self._attribute
         vars(instance)[self._attribute] = bound
         return bound
 
     def __reduce__(self) -> Any:
         """Pickled and copied like a function: by its name; a method by its object and name."""
-        owner = getattr(self._function, "__self__", None)
+        owner = getattr(self.original, "__self__", None)
         return self._qualified_name if owner is None else (getattr, (owner, self._attribute))
 
     def run_batches(
@@ -156,11 +156,6 @@ class CompiledFunction:
             return "not compiled yet: call the function first"
         entry = next(reversed(self._entries.values()))
         return entry.explain()
-
-    @property
-    def original(self) -> Callable[..., Any]:
-        """The function as it was written."""
-        return self._function
 
     # --- specializations -----------------------------------------------------------------------------------------
 
@@ -223,14 +218,14 @@ class CompiledFunction:
         What it changes itself while it is captured would not change when compiled code runs. Once is an
         initialization: it is captured again. Twice is a counter, and the function must run eagerly.
         """
-        first = Guards(self._function, taken.others)
+        first = Guards(self.original, taken.others)
         changed = None
         try:
             captured = self._capture(values, names, taken, batch)
             changed = first.changed()
             if changed is None:
                 return captured, first
-            second = Guards(self._function, taken.others)
+            second = Guards(self.original, taken.others)
             captured = self._capture(values, names, taken, batch)
             if second.changed() is None:
                 return captured, second
@@ -261,7 +256,7 @@ class CompiledFunction:
             before = contents(arguments)
             count = len(values) - len(names)
             keywords = dict(zip(names, arguments[count:], strict=True))
-            result = self._function(*arguments[:count], **keywords)
+            result = self.original(*arguments[:count], **keywords)
             if not same_contents(before):
                 raise Uncompilable("a list or dictionary among its arguments", _RUNS_ONCE, self._where)
             captured = capture.finish(result)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.reductions import Reductions
 from lamina.compiler.llvm.values import BOOL, INDEX, DType, Operand, Pointer, Value, type_name
@@ -35,8 +34,8 @@ class Variable:
         self._builder.emit(f"store {value.typed}, {self._slot.typed}")
 
 
-class Builder(Mathematics, Reductions):
-    """Writes one function: element operations (inherited), control flow and memory."""
+class Builder(Reductions):
+    """Writes one function: element operations (inherited; `Mathematics` adds more), control flow and memory."""
 
     def __init__(self, module: Module[Any], arguments: Mapping[str, Argument]) -> None:
         super().__init__(module)

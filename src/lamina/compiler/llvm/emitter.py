@@ -6,15 +6,12 @@ Text, because LLVM's parser is faster than building the same module object by ob
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 
 from lamina.compiler.llvm.module import Module
 from lamina.compiler.llvm.values import INDEX, DType, Operand, Pointer, Value, type_name
-
-if TYPE_CHECKING:
-    from lamina.compiler.llvm.builder import Builder
 
 __all__ = ["Emitter"]
 
@@ -61,8 +58,9 @@ class Emitter:
         return name
 
     @property
-    def _self(self) -> Builder:
-        return cast("Builder", self)
+    def _self(self) -> Any:
+        """Itself, as the builder that it is a part of."""
+        return self
 
     def new_label(self, hint: str) -> str:
         self._labels += 1

@@ -10,14 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lamina.compiler.llvm.builder import Builder
 from lamina.compiler.llvm.values import FLOAT32, DType, Value
-
-if TYPE_CHECKING:
-    from lamina.compiler.llvm.builder import Builder
 
 __all__ = ["cos", "exp", "expm1", "expm1_core", "log", "log1p", "polynomial", "sigmoid", "sin", "tanh"]
 
