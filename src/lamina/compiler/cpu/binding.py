@@ -74,7 +74,7 @@ class Binding:
         self, arguments: Sequence[Array], numbers: Sequence[float], steps: int, lead: tuple[int, ...]
     ) -> list[np.ndarray]:
         """Point the table to this call's buffers, and run. See `BoundStep`."""
-        table, holder = self._table, self._holder
+        table, memory, holder = self._table, self._memory, self._holder
         watched = self._used if holder is None or not holder.is_ahead else self._not_held
         if watched.moved(self.arrays, self.bound, arguments):
             self._bind([x for x in watched.slots if self.arrays[x]._data is not self.bound[x]])
@@ -85,10 +85,15 @@ class Binding:
             table[entry] = address_of(result)
             results.append(result)
         threads = 1 if self._is_small else get_num_threads()
-        if holder is None:
-            self._memory.run(threads, steps)
-        else:
-            self._run_holding(holder, threads, steps)
+        if threads > memory.scratch_threads:
+            memory.make_scratch(threads)
+        is_fresh = holder is not None and not holder.is_ahead
+        if holder is not None:
+            memory.copies_held(before=is_fresh, after=is_fresh)
+        memory.control[Layout.STEPS] = steps
+        run_on_threads(memory.step, memory.address, threads)
+        if is_fresh and holder is not None:  # buffers and step agree now: try to hold the arrays
+            holder.begin(_bindings)
         del packed  # was read until here
         return results
 
@@ -179,17 +184,10 @@ class Binding:
 
         def write_back() -> None:
             memory.copies_held(before=False, after=True)
-            memory.run(threads_for(program), 0)
+            memory.control[Layout.STEPS] = 0
+            run_on_threads(memory.step, memory.address, threads_for(program))
 
         return Holder([self.arrays[slot] for slot in held], write_back)
-
-    def _run_holding(self, holder: Holder, threads: int, steps: int) -> None:
-        """Run steps on what is held, or on what the arrays hold themselves; then try to hold it."""
-        fresh = not holder.is_ahead
-        self._memory.copies_held(before=fresh, after=fresh)
-        self._memory.run(threads, steps)
-        if fresh:
-            holder.begin(_bindings)
 
     # --- measurement ---------------------------------------------------------------------------------------------
 
@@ -225,30 +223,23 @@ class _StepMemory:
         self._plan, self._code = program.plan, program.code
         layout = self._layout = program.code.layout
         self.table = (ctypes.c_void_p * layout.entries)()
-        self._address = ctypes.addressof(self.table)
-        self._control = (ctypes.c_int64 * 3)()
-        self.table[Layout.CONTROL] = ctypes.addressof(self._control)
+        self.step, self.address = program.code.step, ctypes.addressof(self.table)
+        self.control = (ctypes.c_int64 * 3)()
+        self.table[Layout.CONTROL] = ctypes.addressof(self.control)
         self._arena = _pages(program.plan.arena_bytes)
         self.table[layout.arena] = self._arena.ctypes.data
-        self._step = program.code.step
         self._scratch = np.empty(0, np.uint8)
-        self._scratch_threads = 0
-
-    def run(self, threads: int, steps: int) -> None:
-        """Run so many steps."""
-        if threads > self._scratch_threads:
-            self._make_scratch(threads)
-        self._control[Layout.STEPS] = steps
-        run_on_threads(self._step, self._address, threads)
+        self.scratch_threads = 0
 
     def copies_held(self, *, before: bool, after: bool) -> None:
         """Whether what is held is copied from its buffers before the steps, and back into them after."""
-        self._control[Layout.ENTERS], self._control[Layout.LEAVES] = before, after
+        self.control[Layout.ENTERS], self.control[Layout.LEAVES] = before, after
 
-    def _make_scratch(self, threads: int) -> None:
+    def make_scratch(self, threads: int) -> None:
+        """Have scratch memory for so many threads."""
         self._scratch = _pages(self._code.scratch_bytes * threads)
         self.table[self._layout.scratch] = self._scratch.ctypes.data
-        self._scratch_threads = threads
+        self.scratch_threads = threads
 
     def frame(self, kernel: Any, entries: Sequence[int]) -> Any:
         """A kernel's pointers; `entries`: what the table holds up to the arena."""

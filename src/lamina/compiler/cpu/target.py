@@ -23,11 +23,11 @@ from lamina.compiler.emit import Layout, kernel_names
 from lamina.compiler.llvm.cache import digest_of_sources
 from lamina.compiler.llvm.jit import CompiledModule
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Graph, Node
-from lamina.compiler.passes.plan import Partition, Plan
+from lamina.compiler.passes.graph import Graph
+from lamina.compiler.passes.plan import Plan
 from lamina.compiler.passes.scale_products import scale_products
 from lamina.compiler.target import Program
-from lamina.core.array import Array, Value
+from lamina.core.array import Value
 
 __all__ = ["CPU"]
 
@@ -56,13 +56,9 @@ class CPU:
     passes: Sequence[Callable[[Graph], Graph]] = (scale_products, hold_transposed, lay_out_products)
     alignment = LINE_BYTES
 
-    def computes_operand(self, product: Node, operand: Node) -> bool:
-        """A batch of bytes, gathered from a data set, is computed where a matrix unit's operand is packed."""
-        return computes_operand(product, operand)
-
-    def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """Among threads, by rows or by columns."""
-        return partition_of(kernel, updates)
+    computes_operand = staticmethod(computes_operand)
+    partition = staticmethod(partition_of)
+    bind = Binding
 
     def load(self, plan: Plan, rows: Mapping[int, int]) -> CPUCode:
         """Machine code in this process, from the cache on disk where it has it."""
@@ -76,12 +72,6 @@ class CPU:
         names = dict.fromkeys(kernel_names(plan))
         module = load(_key(plan, layout), make_ir, ("step", *names))
         return CPUCode(module, layout, module.address("step"), scratch_bytes(plan))
-
-    def bind(
-        self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
-    ) -> Binding:
-        """A table of pointers to NumPy's buffers."""
-        return Binding(program, arrays, arguments, written)
 
     def from_numpy(self, array: np.ndarray) -> np.ndarray:
         """The array itself: threads read NumPy's buffers."""

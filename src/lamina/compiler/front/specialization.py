@@ -37,7 +37,8 @@ class Specialization:
         self.program = build(captured.graph, self.target, rows, debug.show_graph)
         debug.show_program(self.program)
         self.step = self.target.bind(self.program, captured.arrays, arguments, frozenset(captured.written))
-        self.runs = 0
+        self._result, self._numbers = captured.result, captured.numbers
+        self._has_run, self._must_note = False, True
         self._arguments = tuple(arguments)
         self._arrays = self.step.arrays
         self._getters = list(captured.getters.items())
@@ -54,47 +55,47 @@ class Specialization:
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
         """One step. Returns what the function returns."""
-        with self.step.lock:
-            values = self.number_values(numbers) if self.captured.numbers else ()
-            return self.fill(self._execute(arrays, values, 1, ()), self._arrays)
+        step = self.step
+        with step.lock:
+            results = step.run(arrays, self.number_values(numbers) if self._numbers else (), 1, ())
+            if self._must_note:
+                self._note_run()
+            return self._filled(self._result, results, self._arrays)
 
     def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
         """One step with the step's numbers given."""
         with self.step.lock:
-            return self.fill(self._execute(arrays, values, 1, ()), self._arrays)
+            results = self.step.run(arrays, values, 1, ())
+            self._note_run()
+            return self._filled(self._result, results, self._arrays)
 
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
         """Several steps; `values` are their numbers, one step after the other. Results have a new first axis."""
         with self.step.lock:
-            return self._execute(arrays, values, steps, (steps,))
+            results = self.step.run(arrays, values, steps, (steps,))
+            self._note_run()
+            return results
 
     def number_values(self, numbers: Sequence[float]) -> list[float]:
         """The numbers of the next step: arguments, and what Python computes anew."""
-        return [numbers[s] if isinstance(s, int) else s() for s in self.captured.numbers]
+        return [numbers[s] if isinstance(s, int) else s() for s in self._numbers]
 
-    def _execute(
-        self, arrays: Sequence[Array], values: Sequence[float], steps: int, lead: tuple[int, ...]
-    ) -> list[Any]:
-        """The results of some steps. `lead`: axes that come before those of each result."""
-        results = self.step.run(arrays, values, steps, lead)
-        self.runs += 1
-        if self._written or self._stale:
-            self._note_writes()
-        if self.runs == 1 and debug.level() >= 2:
-            debug.show(self.explain())
-        return results
-
-    def _note_writes(self) -> None:
+    def _note_run(self) -> None:
+        """The arrays that the step wrote count that; gradients that it used up are stale."""
         for slot in self._written:
             self._arrays[slot]._note_write()
         for slot in self._stale:
             array = self._arrays[slot]
             if not isinstance(array._data, StaleGradient):
                 array._data = StaleGradient(array.shape, array._data.dtype)
+        if not self._has_run:
+            self._has_run, self._must_note = True, bool(self._written or self._stale)
+            if debug.level() >= 2:
+                debug.show(self.explain())
 
-    def fill(self, results: Sequence[Any], inputs: Sequence[Array] = ()) -> Any:
-        """What the function returns, with arrays in their places: `results`, and those `inputs` that it returns."""
-        return self._filled(self.captured.result, results, inputs)
+    def fill(self, results: Sequence[Any]) -> Any:
+        """What the function returns, with these results in their places."""
+        return self._filled(self._result, results, ())
 
     def _filled(self, template: Any, results: Sequence[Any], inputs: Sequence[Array]) -> Any:
         if isinstance(template, Result):
@@ -115,7 +116,7 @@ class Specialization:
 
     def explain(self) -> str:
         """The kernels, with times measured on copies of the current buffers if the step has run."""
-        return describe(self.program, self._names(), self.step.measure() if self.runs else None)
+        return describe(self.program, self._names(), self.step.measure() if self._has_run else None)
 
     def _names(self) -> dict[int, str]:
         """What the user calls the arrays: arguments by number, others by their variables."""

@@ -256,12 +256,6 @@ class Builder(Reductions):
         positions = [self.cast(self.extract(indices, lane), INDEX) for lane in range(indices.lanes)]
         return self.gather_lanes([self.load(pointer, dtype, position) for position in positions])
 
-    def scatter(self, pointer: Pointer, value: Value, indices: Value) -> None:
-        """Store each lane to the element that `indices` names, in the order of lanes."""
-        for lane in range(value.lanes):
-            position = self.cast(self.extract(indices, lane), INDEX)
-            self.store(pointer, self.extract(value, lane), position)
-
     def divide_positive(self, x: Operand, y: Operand) -> Value:
         """x // y for integers known to be x >= 0, y > 0: a single instruction."""
         x, y = self.match(x, y)
