@@ -13,8 +13,9 @@ import pytest
 import lamina
 from lamina.compiler import program
 from lamina.compiler.cpu import run
-from lamina.compiler.llvm import Builder, Module, Value
-from lamina.compiler.llvm.machine import compiling_for, host_machine
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu.machine import compiling_for, host_machine
+from lamina.compiler.llvm import Builder, Value
 
 Emit = Callable[..., Value]
 
@@ -50,8 +51,8 @@ def elementwise():
         out = np.empty(arrays[0].shape, result or arrays[0].dtype)
         count = arrays[0].size
 
-        def make() -> Module:
-            module = Module()
+        def make() -> ThreadModule:
+            module = ThreadModule()
             with module.function("step") as b:
                 _emit_loop(b, emit, arrays, count, lanes)
             return module

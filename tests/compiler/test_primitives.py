@@ -12,6 +12,8 @@ from examples_of_primitives import EXAMPLES, Example, special_values
 
 import lamina
 from lamina import nd
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.llvm import FLOAT32
 from lamina.core.lowering import Contraction, Elementwise, Reduction
 from lamina.core.primitive import REGISTRY, bind
 from lamina.errors import DTypeError
@@ -273,3 +275,18 @@ def test_what_only_numbers_have(f: Any) -> None:
     for g in (f, lamina.compile(f)):
         with pytest.raises(DTypeError, match="convert with astype"):
             g(BOOLEANS[0])
+
+
+@pytest.mark.parametrize("name", [n for n, p in REGISTRY.items() if isinstance(p.lowering, Elementwise)])
+def test_what_is_declared_expensive_is_more_than_a_few_instructions(name: str) -> None:
+    """... or one of those that take the processor as long as many others."""
+    example, lowering = EXAMPLES[name][0], REGISTRY[name].lowering
+    assert isinstance(lowering, Elementwise)
+    with ThreadModule().function("step") as b:
+        source = b.pointer_argument("arguments")
+        values = [b.load(source, FLOAT32, i, 4) for i in range(len(example.inputs))]
+        before = len(b.body())
+        lowering.emit(b, *values, **example.params)
+        written = b.body()[before - 1 : -1]
+    is_slow = any(re.search("fdiv|frem|sqrt", line) for line in written)
+    assert lowering.expensive == (len(written) > 6 or is_slow)

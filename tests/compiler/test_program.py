@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 
 from lamina import autograd, nd
-from lamina.compiler.cpu.products import computes_operand, product_steps
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu.machine import Machine, compiling_for
 from lamina.compiler.cpu.runtime import RUNTIME_FUNCTIONS, runtime_ir
 from lamina.compiler.cpu.step import emit_program
 from lamina.compiler.emit import Layout
 from lamina.compiler.front.capture import Capture, tracing
-from lamina.compiler.llvm import Module, jit
-from lamina.compiler.llvm.machine import Machine, compiling_for
-from lamina.compiler.passes.fuse import fuse
+from lamina.compiler.llvm import jit
 from lamina.compiler.passes.graph import Graph
-from lamina.compiler.passes.plan import plan
-from lamina.compiler.passes.recompute import recompute
-from lamina.compiler.program import _PASSES
+from lamina.compiler.program import lower
+from lamina.compiler.targets import target_of
 
 
 def machine(triple: str, cpu: str, vector_bits: int, vector_registers: int) -> Machine:
@@ -66,12 +64,9 @@ def captured_step() -> Graph:
 
 def step_ir(captured: Graph) -> str:
     """What `program.build` makes of a graph, without linking it into this process."""
-    graph = captured
-    for one_pass in _PASSES:
-        graph = one_pass(graph)
-    planned = plan(graph, recompute(graph, fuse(graph, computes_operand)), product_steps)
-    module = Module()
-    emit_program(module, graph, planned, Layout.of(graph, {}, planned.held))
+    plan = lower(captured, target_of())
+    module = ThreadModule()
+    emit_program(module, plan, Layout.of(plan, {}))
     return module.ir()
 
 
@@ -95,7 +90,7 @@ def test_products_of_other_processors_stay_in_registers(name):
     """Their inner loops multiply and add whole vectors; where that is one instruction, nothing goes to the stack."""
     target, multiply_add = TARGETS[name]
     with compiling_for(target):
-        assembly = jit.assembly(step_ir(captured_step()))
+        assembly = jit.assembly(target, step_ir(captured_step()))
     accumulators = 16 if target.vector_registers == 32 else 12 if target.has_fused_multiply_add else 8
     products = [body for body in inner_loops(assembly) if count(multiply_add, body) == 2 * accumulators]
     assert len(products) >= 2
@@ -119,8 +114,7 @@ def test_threads_of_other_systems_compile(name, system):
     }
     described = TARGETS[name][0]
     target = machine(triples[system].format(described.architecture), described.cpu, described.vector_bits, 16)
-    with compiling_for(target):
-        assembly = jit.assembly(runtime_ir(target.architecture, system))
+    assembly = jit.assembly(target, runtime_ir(target.architecture, system))
     for function in RUNTIME_FUNCTIONS:
         assert re.search(rf"^_?{function}:", assembly, re.MULTILINE), function
     assert ("usleep" in assembly) == (system == "Darwin")

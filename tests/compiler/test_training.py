@@ -10,6 +10,7 @@ import pytest
 
 import lamina
 from lamina import autograd, nd
+from lamina.compiler.cpu.binding import threads_for
 from lamina.errors import StaleGradientError
 
 CLASSES = 5
@@ -92,7 +93,7 @@ def test_the_same_bits_for_any_number_of_threads(threads: int) -> None:
         step = lamina.compile(chapter.step)
         losses = run(chapter, step, batches(100, 33, inputs=70), lr=0.005)
         entry = next(iter(step._entries.values()))
-        assert not entry.program.is_small
+        assert threads_for(entry.program) == count
         return [np.array(losses), *(p.asnumpy() for p in chapter.params)]
 
     for one, many in zip(trained(1), trained(threads), strict=True):

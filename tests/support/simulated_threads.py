@@ -25,7 +25,7 @@ def simulated_step(entry: Any, threads: Sequence[int], numbers: Sequence[float] 
     """
     program = entry.program
     count = len(threads)
-    buffers = [np.zeros(1) if b is None else np.array(b) for b in entry._bound]
+    buffers = [np.zeros(1) if b is None else np.array(b) for b in entry.step.bound]
     results = [np.zeros(n.shape, n.dtype) for n in program.graph.results]
     packed = np.array([*numbers, 0.0])
     whole = packed.view(np.int64)
@@ -33,7 +33,7 @@ def simulated_step(entry: Any, threads: Sequence[int], numbers: Sequence[float] 
         if dtype.kind == "i":
             whole[i] = int(packed[i])
     arena = np.full(program.plan.arena_bytes + 64, 0x7F, np.uint8)
-    scratch = np.zeros(program.scratch_bytes * count + 4096, np.uint8)
+    scratch = np.zeros(program.code.scratch_bytes * count + 4096, np.uint8)
     table = [0, packed.ctypes.data, *(x.ctypes.data for x in [*buffers, *results])]
     table += [_aligned(arena, 64), _aligned(scratch, 4096)]
     for stretch in _stretches(program):
@@ -54,13 +54,13 @@ def _stretches(program: Any) -> list[list[Any]]:
 
 
 def _frame(program: Any, kernel: Any, table: list[int]) -> Any:
-    slots = Frame.of(program.plan, kernel, program.layout).slots
+    slots = Frame.of(program.plan, kernel, program.code.layout).slots
     return (ctypes.c_void_p * len(slots))(*(table[slot.entry] + slot.offset for slot in slots))
 
 
 def _call(program: Any, name: str, frame: Any, thread: int, threads: int) -> None:
     code = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(
-        program.module.address(name)
+        program.code.module.address(name)
     )
     code(ctypes.addressof(frame), thread, threads)
 

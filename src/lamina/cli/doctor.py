@@ -55,7 +55,7 @@ def _versions() -> dict[str, str]:
 
 def _processor() -> dict[str, str]:
     from lamina import get_num_threads
-    from lamina.compiler.llvm.machine import available_cores, host_machine
+    from lamina.compiler.cpu.machine import available_cores, host_machine
     from lamina.core.denormals import flush_denormals, restore_denormals
 
     machine = host_machine()

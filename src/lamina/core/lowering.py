@@ -25,10 +25,16 @@ __all__ = [
 
 
 class Elementwise:
-    """Element i of the result from elements i of the (broadcast) inputs: ``emit(b, *values, **params)``."""
+    """Element i of the result from elements i of the (broadcast) inputs: ``emit(b, *values, **params)``.
 
-    def __init__(self, emit: Callable[..., Any]) -> None:
-        self.emit = emit
+    `expensive`: more than a few instructions, so that it had better not be computed twice. `conditional`: the first
+    input is a condition, whose dtype has nothing to do with that of the others.
+    """
+
+    def __init__(
+        self, emit: Callable[..., Any], *, expensive: bool = False, conditional: bool = False
+    ) -> None:
+        self.emit, self.expensive, self.conditional = emit, expensive, conditional
 
 
 class Reduction:
@@ -68,11 +74,12 @@ class Movement:
 class Pull:
     """Each output element fetches what it needs: ``element(b, out_index, inputs, **params)``.
 
-    ``inputs[k](index)`` is the value of input k there, ``inputs[k].shape`` and ``.dtype`` its type.
+    ``inputs[k](index)`` is the value of input k there, ``inputs[k].shape`` and ``.dtype`` its type. `expensive`: as for
+    `Elementwise`.
     """
 
-    def __init__(self, element: Callable[..., Any]) -> None:
-        self.element = element
+    def __init__(self, element: Callable[..., Any], *, expensive: bool = False) -> None:
+        self.element, self.expensive = element, expensive
 
 
 class Scatter:

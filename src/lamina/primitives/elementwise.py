@@ -33,11 +33,12 @@ def _unary(
     if name not in _OF_INTEGERS:
         lower = _through_float(lower)
     infer = _of_numbers(name, like_first) if name in _NOT_OF_BOOLEANS else like_first
-    return primitive(name, eval=_keeping_dtype(function), infer=infer, vjp=vjp, lowering=Elementwise(lower))
+    lowering = Elementwise(lower, expensive=name not in _OF_INTEGERS)
+    return primitive(name, eval=_keeping_dtype(function), infer=infer, vjp=vjp, lowering=lowering)
 
 
 _OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "round", "nan_to_zero", "relu"}
-"""What integers know without a detour over floats."""
+"""What integers know without a detour over floats: a few instructions, for floats, too."""
 
 
 _NOT_OF_BOOLEANS = {"negative", "sign", "subtract"}
@@ -175,7 +176,12 @@ UNARY: dict[str, Primitive] = {
 
 
 def _binary(
-    name: str, function: Function, vjp: tuple[Function, Function] | None, emit: Function
+    name: str,
+    function: Function,
+    vjp: tuple[Function, Function] | None,
+    emit: Function,
+    *,
+    expensive: bool = False,
 ) -> Primitive:
     """`vjp`: for each operand ``(g, out, x, y)`` in the broadcast shape; summed back to the operand's own shape."""
 
@@ -187,7 +193,7 @@ def _binary(
         eval=function,
         infer=_of_numbers(name, infer) if name in _NOT_OF_BOOLEANS else infer,
         vjp=None if vjp is None else (_first(vjp[0]), _second(vjp[1])),
-        lowering=Elementwise(emit),
+        lowering=Elementwise(emit, expensive=expensive),
         same_dtype=True,
     )
 
@@ -266,9 +272,16 @@ BINARY: dict[str, Primitive] = {
             _divide,
             (lambda g, o, x, y: g / y, lambda g, o, x, y: -(g * (o / y))),
             lambda b, x, y: b.div(x, y) if x.dtype.kind == "f" else b.divide_trunc(x, y),
+            expensive=True,
         ),
-        _binary("power", _power, (_power_base_vjp, _power_exponent_vjp), _power_emit),
-        _binary("mod", _in_own_dtype(np.mod), (lambda g, o, x, y: g, _mod_vjp), lambda b, x, y: b.mod(x, y)),
+        _binary("power", _power, (_power_base_vjp, _power_exponent_vjp), _power_emit, expensive=True),
+        _binary(
+            "mod",
+            _in_own_dtype(np.mod),
+            (lambda g, o, x, y: g, _mod_vjp),
+            lambda b, x, y: b.mod(x, y),
+            expensive=True,
+        ),
         _binary(
             "maximum",
             np.maximum,
@@ -286,12 +299,14 @@ BINARY: dict[str, Primitive] = {
             _in_own_dtype(np.arctan2),
             (lambda g, o, x, y: g * (y / (x * x + y * y)), lambda g, o, x, y: -(g * (x / (x * x + y * y)))),
             _through_float(lambda b, x, y: b.arctan2(x, y)),
+            expensive=True,
         ),
         _binary(
             "hypot",
             _in_own_dtype(np.hypot),
             (lambda g, o, x, y: g * (x / o), lambda g, o, x, y: g * (y / o)),
             _through_float(lambda b, x, y: b.hypot(x, y)),
+            expensive=True,
         ),
     )
 }
@@ -346,7 +361,9 @@ where = primitive(
         lambda g, out, c, x, y: sum_to(bind(where, c, g, 0.0), x.shape),
         lambda g, out, c, x, y: sum_to(bind(where, c, 0.0, g), y.shape),
     ),
-    lowering=Elementwise(lambda b, c, x, y: b.where(b.not_equal(c, b.const(0, c.dtype, c.lanes)), x, y)),
+    lowering=Elementwise(
+        lambda b, c, x, y: b.where(b.not_equal(c, b.const(0, c.dtype, c.lanes)), x, y), conditional=True
+    ),
 )
 """``where(condition, x, y)``: x where the condition is not 0, else y; all three broadcast."""
 

@@ -55,7 +55,7 @@ take = primitive(
         lambda g, out, x, i, axis, mode: bind(take_add, g, i, size=x.shape[axis], axis=axis, mode=mode),
         None,
     ),
-    lowering=Pull(_take_element),
+    lowering=Pull(_take_element, expensive=True),
 )
 """``take(x, indices, axis=, mode=)``: slices of `x` at `indices` (any number type), whose shape replaces the axis."""
 
@@ -195,7 +195,7 @@ gather_nd = primitive(
     eval=lambda x, indices: np.ascontiguousarray(x[_nd_key(indices, x.shape)]),
     infer=_gather_nd_type,
     vjp=(lambda g, out, x, i: bind(scatter_nd_add, g, i, shape=x.shape), None),
-    lowering=Pull(_gather_nd_element),
+    lowering=Pull(_gather_nd_element, expensive=True),
 )
 """``gather_nd(x, indices)``: ``indices[:, j…]`` addresses the leading axes of `x`."""
 

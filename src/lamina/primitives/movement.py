@@ -123,7 +123,7 @@ place = primitive(
     eval=_place,
     infer=lambda g, shape, begin, end, step: (shape, np.dtype(g.dtype)),
     vjp=(lambda d, out, g, shape, begin, end, step: bind(slice_, d, begin=begin, end=end, step=step),),
-    lowering=Pull(_place_element),
+    lowering=Pull(_place_element, expensive=True),
 )
 """``place(g, shape=, begin=, end=, step=)``: zeros of `shape` with `g` in the slice: the vjp of `slice_`."""
 
@@ -154,7 +154,7 @@ slice_assign = primitive(
         lambda g, out, x, v, begin, end, step: _outside_slice(g, v.shape, begin=begin, end=end, step=step),
         lambda g, out, x, v, begin, end, step: bind(slice_, g, begin=begin, end=end, step=step),
     ),
-    lowering=Pull(_slice_assign_element),
+    lowering=Pull(_slice_assign_element, expensive=True),
     same_dtype=True,
 )
 """``slice_assign(x, v, begin=, end=, step=)``: `x` with `v` (of the slice's shape) in the slice."""
@@ -202,7 +202,7 @@ concat = primitive(
     eval=lambda *xs, axis: np.concatenate(xs, axis=axis),
     infer=_concat_type,
     vjp=ForEachInput(_concat_vjp),
-    lowering=Pull(_concat_element),
+    lowering=Pull(_concat_element, expensive=True),
     same_dtype=True,
 )
 """``concat(*xs, axis=)``: joined along an existing axis."""

@@ -18,9 +18,9 @@ import pytest
 
 import lamina
 from lamina import autograd, gluon, nd
-from lamina.compiler import program
 from lamina.compiler.cpu.hold_transposed import hold_transposed
 from lamina.compiler.cpu.holding import HeldArray
+from lamina.compiler.cpu.target import CPU
 
 ROWS, INPUTS, BATCH, STEPS = 40, 12, 8, 9
 INDICES = np.random.default_rng(1).integers(0, ROWS, (STEPS, BATCH))
@@ -89,7 +89,7 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], An
 
     def run(function: Callable[[], Any]) -> Any:
         with monkeypatch.context() as patch:
-            patch.setattr(program, "_PASSES", [p for p in program._PASSES if p is not hold_transposed])
+            patch.setattr(CPU, "passes", [p for p in CPU.passes if p is not hold_transposed])
             return function()
 
     return run

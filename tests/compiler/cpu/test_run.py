@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
+from lamina.compiler.cpu.builder import ThreadModule
 from lamina.compiler.cpu.runtime import RUNTIME_FUNCTIONS, runtime_ir
-from lamina.compiler.llvm import FLOAT32, INDEX, Module
+from lamina.compiler.llvm import FLOAT32, INDEX
 from lamina.errors import LaminaError
 
 ROUNDS = 200
@@ -24,7 +25,7 @@ LINE = 8  # int64 numbers in a cache line
 
 def rounds_module() -> str:
     """Each thread counts up its own number, round by round, and checks that its neighbour is as far."""
-    module = Module()
+    module = ThreadModule()
     with module.function("rounds") as b:
         counts, errors = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
         thread, threads = b.argument("thread"), b.argument("threads")
@@ -139,8 +140,8 @@ def run_program(text, **environment):
 def test_the_interpreter_exits_with_workers_waiting():
     done = run_program(
         "from lamina.compiler.cpu import run\n"
-        "from lamina.compiler.llvm import Module\n"
-        "m = Module()\n"
+        "from lamina.compiler.cpu.builder import ThreadModule\n"
+        "m = ThreadModule()\n"
         "with m.function('step'): pass\n"
         "code = run.load('empty step', lambda: m, ('step',))\n"
         "run.run(code.address('step'), None, 3)\n"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
+from lamina.compiler.cpu.builder import ThreadModule
 from lamina.compiler.cpu.transpose import emit_transpose
-from lamina.compiler.llvm import Module
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.int64])
@@ -17,7 +17,7 @@ def test_transposed_copy(shape, dtype, threads, execute):
     rows, columns = shape
     x = np.arange(rows * columns).reshape(shape).astype(dtype)
     out = np.zeros((columns, rows), dtype)
-    module = Module()
+    module = ThreadModule()
     with module.function("step") as b:
         source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
         share = b.split(columns, 16)

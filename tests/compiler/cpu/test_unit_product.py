@@ -12,11 +12,12 @@ import pytest
 from emulated_unit import EmulatedUnit
 
 from lamina.compiler.cpu import run, unit_product
-from lamina.compiler.cpu.contraction import Contraction
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu.machine import compiling_for, host_machine
+from lamina.compiler.cpu.matrix_product import MatrixProduct
 from lamina.compiler.cpu.matrix_unit import MatrixUnit
 from lamina.compiler.cpu.unit_blocking import choose_unit_blocking
-from lamina.compiler.llvm import FLOAT32, Module, jit
-from lamina.compiler.llvm.machine import compiling_for, host_machine
+from lamina.compiler.llvm import FLOAT32, jit
 
 SHAPES = [
     (130, 784, 256),
@@ -50,11 +51,11 @@ def multiply(execute, unit):
     def apply(a, right, *, transposed=False, split="columns", threads=1, by_columns=False, **options):
         (m, k), n = a.shape, right.shape[1]
         strides = (1, m) if transposed else (k, 1)
-        product = Contraction(m, k, n, FLOAT32, strides, n, by_columns=by_columns, **options)
+        product = MatrixProduct(m, k, n, FLOAT32, strides, n, by_columns=by_columns, **options)
         assert product.unit_blocking is not None
 
-        def make() -> Module:
-            module = Module()
+        def make() -> ThreadModule:
+            module = ThreadModule()
             with module.function("step") as b:
                 left, right, result, scratch = (
                     b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4)
@@ -207,15 +208,15 @@ def test_mostly_zero_columns_are_left_out_whoever_computes(transposed, multiply)
 def test_scratch_memory_has_room_for_either_way(shape):
     """A product that may skip zero columns decides as it runs, also where a vector unit would cut it up."""
     m, k, n = shape
-    product = Contraction(m, k, n, FLOAT32, (k, 1), n, skips_zeros=True)
+    product = MatrixProduct(m, k, n, FLOAT32, (k, 1), n, skips_zeros=True)
     assert product.unit_blocking is not None and not product.only_packs_left
     assert product.scratch_bytes >= product.unit_blocking.scratch_bytes
     assert product.scratch_bytes >= product.panel_bytes + 4 * k  # the order of columns
 
 
-def multiply_adds(product: Contraction) -> int:
+def multiply_adds(product: MatrixProduct) -> int:
     """How many the code of a product has."""
-    module = Module(product.machine)
+    module = ThreadModule(product.machine)
     with module.function("step") as b:
         left, right, result, scratch = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4))
 
@@ -233,9 +234,9 @@ def test_the_way_on_the_vector_unit_has_tiles_that_fit_its_registers(unit):
     )
     without = dataclasses.replace(machine, has_matrix_unit=False)
     shape = (512, 1024, 256, FLOAT32, (1024, 1), 256)
-    way = multiply_adds(Contraction(*shape, machine, skips_zeros=True))
-    way -= multiply_adds(Contraction(*shape, machine))
-    assert 0 < way <= multiply_adds(Contraction(*shape, without, skips_zeros=True))
+    way = multiply_adds(MatrixProduct(*shape, machine, skips_zeros=True))
+    way -= multiply_adds(MatrixProduct(*shape, machine))
+    assert 0 < way <= multiply_adds(MatrixProduct(*shape, without, skips_zeros=True))
 
 
 def test_small_products_stay_on_the_vector_unit():
@@ -261,7 +262,7 @@ def test_the_units_instructions_are_written():
         has_matrix_unit=True,
     )
     with compiling_for(machine):
-        module = Module()
+        module = ThreadModule()
         with module.function("step", {"p": None}) as b:
             unit, pointer = MatrixUnit(b), b.pointer_argument("p")
             unit.begin()
@@ -271,6 +272,6 @@ def test_the_units_instructions_are_written():
             unit.multiply_add(0, 4, 6)
             unit.store(0, pointer)
             unit.end()
-        text = jit.assembly(module.ir())
+        text = jit.assembly(module.machine, module.ir())
     for name in ("ldtilecfg", "tilezero", "tileloadd", "tdpbf16ps", "tilestored", "tilerelease"):
         assert name in text

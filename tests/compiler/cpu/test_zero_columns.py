@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu.contraction import Contraction
-from lamina.compiler.llvm import FLOAT32, FLOAT64, DType, Module
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu.matrix_product import MatrixProduct
+from lamina.compiler.llvm import FLOAT32, FLOAT64, DType
 
 BATCH = 20
 SIZES = [(100, 70), (33, 64), (7, 17), (256, 128), (1, 1)]
@@ -18,10 +19,10 @@ def compiled_product(features: int, columns: int, dtype: DType, transposed: bool
     """X · B, or Xᵀ · B, and the scratch bytes of a thread."""
     rows, inner = (features, BATCH) if transposed else (BATCH, features)
     strides = (1, rows) if transposed else (inner, 1)
-    product = Contraction(rows, inner, columns, dtype, strides, columns, skips_zeros=skips)
+    product = MatrixProduct(rows, inner, columns, dtype, strides, columns, skips_zeros=skips)
 
-    def make() -> Module:
-        module = Module()
+    def make() -> ThreadModule:
+        module = ThreadModule()
         with module.function("step") as b:
             left, right, result, scratch = (
                 b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamina.compiler.llvm import FLOAT32, FLOAT64, Module
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.llvm import FLOAT32, FLOAT64
 from lamina.compiler.llvm.values import type_name
 
 FLOATS = [0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 0.5, -0.5, 1.5, 3.0, np.inf, -np.inf, np.nan, 1e10, 7.25]
@@ -184,12 +185,12 @@ def test_reductions_take_every_lane(values):
 
     x = np.array(values, np.int64)
     out = np.zeros(3, np.int64)
-    module = Module()
+    module = ThreadModule()
     with module.function("step") as b:
         source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
         vector = b.load(source, INDEX, 0, len(values))
-        for i, reduce in enumerate((b.reduce_add, b.reduce_max, b.reduce_min)):
-            b.store(target, reduce(vector), i)
+        for i, combine in enumerate((b.add, b.maximum, b.minimum)):
+            b.store(target, b.reduce(vector, combine), i)
     ir = module.ir()
     compiled = run.load(ir, lambda: ir, ("step",))
     pointers = (ctypes.c_void_p * 2)(x.ctypes.data, out.ctypes.data)
@@ -197,8 +198,32 @@ def test_reductions_take_every_lane(values):
     np.testing.assert_array_equal(out, [x.sum(), x.max(), x.min()])
 
 
+@pytest.mark.parametrize("lanes", range(1, 18))
+def test_lanes_are_summed_pair_by_pair(lanes):
+    """Neighbours first; the last lane of an odd number waits. Results are the same bits as they always were."""
+    import ctypes
+
+    from lamina.compiler.cpu import run
+
+    x = np.random.default_rng(lanes).normal(size=lanes).astype(np.float32)
+    out = np.zeros(1, np.float32)
+    module = ThreadModule()
+    with module.function("step") as b:
+        source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
+        b.store(target, b.reduce_add(b.load(source, FLOAT32, 0, lanes)))
+    ir = module.ir()
+    compiled = run.load(ir, lambda: ir, ("step",))
+    pointers = (ctypes.c_void_p * 2)(x.ctypes.data, out.ctypes.data)
+    run.run(compiled.address("step"), ctypes.addressof(pointers), 1)
+    terms = list(x)
+    while len(terms) > 1:
+        pairs = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        terms = pairs + terms[2 * len(pairs) :]
+    assert out[0] == terms[0]
+
+
 def test_mixed_dtypes_and_foreign_dtypes_are_errors():
-    module = Module()
+    module = ThreadModule()
     with module.function("step") as b:
         with pytest.raises(TypeError, match="float32, float64"):
             b.add(b.const(1.0, FLOAT32), b.const(1.0, np.dtype("float64")))
@@ -233,7 +258,7 @@ def test_short_integers_divided_by_a_constant(elementwise, dtype, result):
 
 def test_other_divisions_stay_divisions():
     def text(emit) -> str:
-        module = Module()
+        module = ThreadModule()
         with module.function("step", {"x": FLOAT32, "i": np.dtype(np.uint8), "n": np.dtype(np.int64)}) as b:
             emit(b, b.argument("x"), b.argument("i"), b.argument("n"))
         return module.ir()

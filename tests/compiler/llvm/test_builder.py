@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.compiler.cpu import run
-from lamina.compiler.llvm import BOOL, FLOAT32, INDEX, Builder, Module
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.llvm import BOOL, FLOAT32, INDEX, Builder
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def compile_and_run(execute):
     """`compile_and_run(write, arrays, threads)`: `write(b, *pointers)` writes the function."""
 
     def apply(write, arrays, threads=1):
-        module = Module()
+        module = ThreadModule()
         with module.function("step") as b:
             write(b, *(b.load_pointer(b.pointer_argument("arguments"), i) for i in range(len(arrays))))
         ir = module.ir()
@@ -68,7 +69,7 @@ def test_vector_loops_cover_each_element_once(length, start, lanes):
     for known in (True, False):
         bounds = np.array([start, start + length])
         out = np.zeros(64, np.float32)
-        module = Module()
+        module = ThreadModule()
         with module.function("step") as b:
             limits, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
             first, last = (b.const(int(v)) for v in bounds)
@@ -85,7 +86,7 @@ def test_vector_loops_cover_each_element_once(length, start, lanes):
         np.testing.assert_array_equal(out, expected)
 
 
-def _run(module: Module, arrays) -> None:
+def _run(module: ThreadModule, arrays) -> None:
     import ctypes
 
     ir = module.ir()
@@ -98,7 +99,7 @@ def _run(module: Module, arrays) -> None:
 def test_strided_and_indexed_memory(lanes, compile_and_run):
     x = np.arange(100, dtype=np.float32)
     numbers = np.array([9, 0, 55, 99, 1, 2, 3, 50], np.int32)
-    out = np.full((4, 64), -1, np.float32)
+    out = np.full((3, 64), -1, np.float32)
 
     def write(b: Builder, source, indices, target):
         b.store(target, b.load_strided(source, FLOAT32, 5, 7, lanes))
@@ -106,13 +107,11 @@ def test_strided_and_indexed_memory(lanes, compile_and_run):
         gathered = b.gather(source, FLOAT32, chosen)
         b.store(target, gathered, 64)
         b.store_strided(target, gathered, 128, 3)
-        b.scatter(b.offset(target, 192, FLOAT32), gathered, b.add(b.lane_indices(lanes), 10))
 
     compile_and_run(write, [x, numbers, out])
     np.testing.assert_array_equal(out[0, :lanes], x[5 : 5 + 7 * lanes : 7])
     np.testing.assert_array_equal(out[1, :lanes], x[numbers[:lanes]])
     np.testing.assert_array_equal(out[2, : 3 * lanes : 3], x[numbers[:lanes]])
-    np.testing.assert_array_equal(out[3, 10 : 10 + lanes], x[numbers[:lanes]])
 
 
 @pytest.mark.parametrize("count", [1, 3, 7])
@@ -152,7 +151,7 @@ def test_threads_split_work_in_whole_steps(extent, step, threads, compile_and_ru
 
 
 def test_misuse_is_an_error():
-    module = Module()
+    module = ThreadModule()
     with module.function("step") as b:
         with pytest.raises(TypeError, match="pointer_argument"):
             b.argument("arguments")

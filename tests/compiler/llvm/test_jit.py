@@ -10,19 +10,21 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.llvm import INDEX, Module, jit
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu.machine import host_machine
+from lamina.compiler.llvm import INDEX, jit
 from lamina.compiler.llvm.cache import CodeCache, default_directory
 
 
-def counting_module(value: int = 7) -> Module:
-    module = Module()
+def counting_module(value: int = 7) -> ThreadModule:
+    module = ThreadModule()
     with module.function("step") as b:
         b.store(b.load_pointer(b.pointer_argument("arguments"), 0), b.const(value, INDEX))
     return module
 
 
-def empty_module() -> Module:
-    module = Module()
+def empty_module() -> ThreadModule:
+    module = ThreadModule()
     with module.function("step"):
         pass
     return module
@@ -30,7 +32,7 @@ def empty_module() -> Module:
 
 @pytest.fixture
 def directory(tmp_path, monkeypatch):
-    nothing = jit.load("nothing", empty_module)
+    nothing = jit.load(host_machine(), "nothing", empty_module)
     run.run(nothing.address("step"), None, 1)  # loads the pool's own code before
     monkeypatch.setenv("LAMINA_CACHE_DIR", str(tmp_path))
     return tmp_path
@@ -47,7 +49,7 @@ def load(directory, execute):
             calls.append(1)
             return counting_module()
 
-        compiled = jit.load(key, make)
+        compiled = jit.load(host_machine(), key, make)
         out = np.zeros(1, np.int64)
         execute(compiled.address("step"), [out])
         assert out[0] == 7
@@ -71,9 +73,10 @@ def test_a_second_load_asks_for_nothing(load, directory):
 def test_another_process_finds_the_code(load, directory):
     load()
     program = (
+        "from lamina.compiler.cpu.machine import host_machine\n"
         "from lamina.compiler.llvm import jit\n"
         "def make(): raise SystemExit('asked for the assembly')\n"
-        "print(jit.load('key', make).address('step') != 0)"
+        "print(jit.load(host_machine(), 'key', make).address('step') != 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "True", done.stderr
@@ -146,11 +149,9 @@ def test_the_directory_follows_the_environment(monkeypatch, tmp_path):
 
 
 def test_assembly_can_be_read(directory):
-    compiled = jit.load("key", counting_module)
+    compiled = jit.load(host_machine(), "key", counting_module)
     assert "define void @step" in compiled.ir()
-    assert "define void @step" in compiled.optimized_ir()
     assert "step:" in compiled.assembly()
-    assert compiled.code_bytes > 0
 
 
 def test_importing_lamina_loads_no_llvm():

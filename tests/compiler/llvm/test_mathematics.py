@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import scipy.special
 
-from lamina.compiler.llvm.machine import host_machine
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu.machine import host_machine
+from lamina.compiler.llvm import FLOAT32
 
 WIDE = np.longdouble
 SPECIAL = [
@@ -122,6 +124,18 @@ def test_circular_functions_of_large_arguments(name, dtype, elementwise):
     result = elementwise(call(name), x, lanes=8)
     expected = getattr(np, name)(x.astype(WIDE))
     assert np.max(np.abs(result - expected)) < 1.5 * np.finfo(dtype).eps
+
+
+def test_a_rare_call_is_little_code_wherever_it_is_used():
+    def lines(uses: int) -> int:
+        module = ThreadModule()
+        with module.function("f") as b:
+            pointer = b.pointer_argument("arguments")
+            for i in range(uses):
+                b.store(pointer, b.sin(b.load(pointer, FLOAT32, 16 * i, 16)), 16 * i)
+        return module.ir().count("\n")
+
+    assert lines(2) - lines(1) < 50  # a call for each lane alone is 48
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

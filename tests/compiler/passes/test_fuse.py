@@ -7,16 +7,15 @@ from typing import Any
 from graphs import capture
 
 from lamina import autograd, nd
-from lamina.compiler.cpu.layout_products import lay_out_products
-from lamina.compiler.passes.fuse import Kernel, fuse
-from lamina.compiler.passes.plan import separate_roots
-from lamina.compiler.passes.simplify import simplify
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.program import lower
+from lamina.compiler.targets import target_of
 
 X, W, B = nd.ones((8, 5)), nd.ones((5, 3)), nd.ones((3,))
 
 
 def kernels(function: Any, *arrays: Any) -> list[Kernel]:
-    return fuse(separate_roots(lay_out_products(simplify(capture(function, *arrays)))))
+    return lower(capture(function, *arrays), target_of()).kernels
 
 
 def kinds(function: Any, *arrays: Any) -> list[str]:
@@ -95,8 +94,8 @@ def test_kinds_of_kernels() -> None:
 
 
 def test_every_root_is_stored_by_exactly_one_kernel() -> None:
-    graph = separate_roots(simplify(capture(lambda x: (x, x, x * 2, x * 2, x.reshape((40,))), X)))
-    stores = [n for k in fuse(graph) for n in k.stores]
+    plan = lower(capture(lambda x: (x, x, x * 2, x * 2, x.reshape((40,))), X), target_of())
+    graph, stores = plan.graph, [n for k in plan.kernels for n in k.stores]
     assert len(set(graph.roots)) == len(graph.roots) == 3  # an argument that is returned is itself
     assert set(graph.roots) <= set(stores)
     assert len(stores) == len(set(stores))

@@ -9,18 +9,15 @@ import pytest
 from graphs import capture
 
 from lamina import nd
-from lamina.compiler.cpu.layout_products import lay_out_products
-from lamina.compiler.cpu.products import computes_operand, product_steps
-from lamina.compiler.llvm.machine import compiling_for, host_machine
-from lamina.compiler.passes.fuse import fuse
+from lamina.compiler.cpu.machine import compiling_for, host_machine
 from lamina.compiler.passes.graph import Input
-from lamina.compiler.passes.plan import Plan, memory_reads, plan, separate_roots
-from lamina.compiler.passes.simplify import simplify
+from lamina.compiler.passes.plan import Plan, memory_reads, separate_roots
+from lamina.compiler.program import lower
+from lamina.compiler.targets import target_of
 
 
 def planned(function: Any, *arrays: Any) -> Plan:
-    graph = separate_roots(lay_out_products(simplify(capture(function, *arrays))))
-    return plan(graph, fuse(graph, computes_operand), product_steps)
+    return lower(capture(function, *arrays), target_of())
 
 
 def written_inputs(p: Plan) -> list[int]:

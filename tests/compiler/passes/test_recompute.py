@@ -10,19 +10,15 @@ from graphs import capture
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler.cpu.layout_products import lay_out_products
-from lamina.compiler.passes.fuse import Kernel, fuse
-from lamina.compiler.passes.graph import Graph
-from lamina.compiler.passes.plan import separate_roots
-from lamina.compiler.passes.recompute import recompute
-from lamina.compiler.passes.simplify import simplify
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.program import lower
+from lamina.compiler.targets import target_of
 
 X, W, V = nd.ones((8, 5)), nd.ones((5, 3)), nd.ones((3, 4))
 
 
 def kernels(function: Any) -> list[Kernel]:
-    graph: Graph = separate_roots(lay_out_products(simplify(capture(function, X))))
-    return recompute(graph, fuse(graph))
+    return lower(capture(function, X), target_of()).kernels
 
 
 def stored(function: Any) -> list[str]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lamina.compiler.cpu.cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu.cover import Body, Range, cover
+from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.microkernel import (
     Epilogue,
     LeftTile,
@@ -22,8 +24,6 @@ from lamina.compiler.cpu.microkernel import (
 from lamina.compiler.cpu.packing import pack_panel, pack_tile
 from lamina.compiler.cpu.tiles import TileShape, vector_widths
 from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.cache_lines import LINE_BYTES, whole_lines
-from lamina.compiler.llvm.machine import Machine
 from lamina.compiler.llvm.values import DType, Pointer, Value
 
 __all__ = ["BlockedProduct", "Blocking", "choose_blocking", "even_part"]
@@ -94,7 +94,7 @@ def even_part(extent: int, most: int, step: int) -> int:
 
 @dataclass(frozen=True)
 class BlockedProduct:
-    """One emission of a blocked product. Bounds of rows and columns are as in `Contraction.emit`."""
+    """One emission of a blocked product. Bounds of rows and columns are as in `MatrixProduct.emit`."""
 
     b: Builder
     blocking: Blocking

@@ -29,11 +29,9 @@ def hold_transposed(graph: Graph) -> Graph:
             held |= families.of(weight)
     if not held:
         return graph
-    new: dict[Node, Node] = {}
-    for node in nodes:
-        new[node] = _rewritten(node, new, held)
     slots = frozenset(slot for slot, node in graph.writes.items() if node in held)
-    return replace(graph.rewritten(new), transposed=slots)
+    rewritten = graph.rewritten(lambda node, inputs: _rewritten(node, inputs, held))
+    return replace(rewritten, transposed=slots)
 
 
 def _first_products(nodes: list[Node], graph: Graph) -> dict[Node, bool]:
@@ -102,9 +100,8 @@ class _Families:
         return {node for node in self.users if isinstance(node.op, Input) and node.op.slot == slot}
 
 
-def _rewritten(node: Node, new: Mapping[Node, Node], held: set[Node]) -> Node:
+def _rewritten(node: Node, inputs: list[Node], held: set[Node]) -> Node:
     """A node on rewritten inputs; held ones are the transpose of what they were."""
-    inputs = [new[x] for x in node.inputs]
     if _is_matrix_product(node):
         flags: list[Any] = [
             node.params[key] != (x in held)
@@ -116,4 +113,4 @@ def _rewritten(node: Node, new: Mapping[Node, Node], held: set[Node]) -> Node:
         return Node(node.op, inputs, {"transpose_a": flags[0], "transpose_b": flags[1]}, shape, node.dtype)
     if node in held:
         return Node(node.op, inputs, node.params, node.shape[::-1], node.dtype)
-    return node if tuple(inputs) == node.inputs else node.with_inputs(inputs)
+    return node.with_inputs(inputs)

@@ -5,17 +5,25 @@ See `hold_transposed` for which arrays these are, and docs/adr/held-transposed.m
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from lamina.compiler.cpu.ownership import is_alone
-from lamina.compiler.front.forking import HOLDING
+from lamina.compiler.forking import free_in_children
 from lamina.core.array import Array
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["HOLDING", "Holder"]
+
+HOLDING = free_in_children(threading.RLock())
+"""Taken while arrays are held or given back, and while a step that holds arrays runs.
+
+One for all steps: a step that meets an array which another one holds has it given back, and with a lock each they could
+wait for each other.
+"""
 
 _RETRY_AFTER = 100  # calls, once an array's memory was found to be shared
 

@@ -17,12 +17,7 @@ _VECTOR = 8  # with fewer rows there is no whole vector of them
 
 def lay_out_products(graph: Graph) -> Graph:
     """The graph with every product in a form that needs no further copy."""
-    new: dict[Node, Node] = {}
-    for node in graph.nodes():
-        inputs = [new[x] for x in node.inputs]
-        current = node if tuple(inputs) == node.inputs else node.with_inputs(inputs)
-        new[node] = _laid_out(current)
-    return graph.rewritten(new)
+    return graph.rewritten(lambda node, inputs: _laid_out(node.with_inputs(inputs)))
 
 
 def is_swapped(product: Node) -> bool:

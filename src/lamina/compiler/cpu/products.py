@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from lamina.compiler.cpu.contraction import Contraction
 from lamina.compiler.cpu.layout_products import is_swapped
+from lamina.compiler.cpu.matrix_product import MatrixProduct
 from lamina.compiler.cpu.transpose import emit_transpose
 from lamina.compiler.cpu.unit_packing import Read
 from lamina.compiler.emit.positions import Axis
@@ -13,17 +13,18 @@ from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Input, Node
-from lamina.compiler.passes.partition import ProductSteps
 from lamina.compiler.passes.scale_products import is_short
 
 __all__ = [
+    "ProductSteps",
     "computes_operand",
-    "contraction_of",
     "emit_product",
     "emit_transposition",
     "is_transposition",
+    "matrix_product_of",
     "product_steps",
     "rounded_scratch",
+    "runs_on_matrix_unit",
 ]
 
 _LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
@@ -32,7 +33,7 @@ _FEWEST_COLUMNS = 64
 """Looking for zero columns costs about as much as two columns of the product."""
 
 
-def contraction_of(kernel: Kernel) -> Contraction:
+def matrix_product_of(kernel: Kernel) -> MatrixProduct:
     """The shape of a product kernel's matrix product, as the code generator describes it."""
     anchor = kernel.anchor
     assert anchor is not None
@@ -45,12 +46,12 @@ def contraction_of(kernel: Kernel) -> Contraction:
     )
 
 
-def _shape_of(anchor: Node) -> Contraction:
+def _shape_of(anchor: Node) -> MatrixProduct:
     left, right = anchor.inputs
     rows, columns = anchor.shape[-2:]
     if is_swapped(anchor):
         inner = right.shape[-1]
-        return Contraction(
+        return MatrixProduct(
             columns,
             inner,
             rows,
@@ -62,7 +63,7 @@ def _shape_of(anchor: Node) -> Contraction:
         )
     inner = right.shape[-2]
     strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
-    return Contraction(rows, inner, columns, anchor.dtype, strides, columns, left_is_short=is_short(left))
+    return MatrixProduct(rows, inner, columns, anchor.dtype, strides, columns, left_is_short=is_short(left))
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
@@ -81,24 +82,41 @@ def _epilogue_length(kernel: Kernel) -> int:
     return sum(_EXPENSIVE if is_expensive(node) else 1 for node in kernel.members)
 
 
+@dataclass(frozen=True)
+class ProductSteps:
+    """In multiples of how many rows and columns threads may share a product.
+
+    `packs_rows`: whoever computes some columns first packs all rows of the left operand.
+    """
+
+    rows: int
+    columns: int
+    packs_rows: bool
+
+
 def product_steps(kernel: Kernel) -> ProductSteps:
     """How threads may share a product."""
-    shape = contraction_of(kernel)
+    shape = matrix_product_of(kernel)
     if kernel.anchor is not None and is_swapped(kernel.anchor):
         return ProductSteps(shape.column_step, shape.row_step, packs_rows=False)
     return ProductSteps(shape.row_step, shape.column_step, packs_rows=shape.unit_blocking is not None)
+
+
+def runs_on_matrix_unit(kernel: Kernel) -> bool:
+    """Whether a kernel is a product on the processor's matrix unit."""
+    return kernel.kind == "product" and matrix_product_of(kernel).unit_blocking is not None
 
 
 def emit_product(scope: Scope) -> None:
     """One product, or one for each matrix of a batch."""
     anchor = scope.kernel.anchor
     assert anchor is not None
-    shape = contraction_of(scope.kernel)
+    shape = matrix_product_of(scope.kernel)
     right = scope.memory.find(anchor.inputs[1])
     left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
     assert right is not None
     scratch = scope.scratch if shape.scratch_bytes else None
-    with scope.on_first_thread_if_serial():
+    with scope.on_one_worker_if_serial():
         if len(anchor.shape) == 2:
             rows, columns = (
                 scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True)
@@ -128,7 +146,7 @@ def _reader(scope: Scope, operand: Node) -> Read:
 
 def _emit_matrix(
     scope: Scope,
-    shape: Contraction,
+    shape: MatrixProduct,
     left: Pointer | Read,
     right: Pointer,
     batch: list[Axis],

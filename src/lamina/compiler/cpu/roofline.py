@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import ctypes
 import time
+from functools import cache
 
-from lamina.compiler.llvm.builder import Module
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu.run import load
 from lamina.compiler.llvm.values import DType, Pointer, Value
 
-__all__ = ["measure_peak"]
+__all__ = ["measure_peak", "peak_flops"]
 
-_ACCUMULATORS = (
-    12  # enough to hide a latency of 4 cycles behind 2 multiply-adds a cycle, and few enough to fit
-)
+_ACCUMULATORS = 12
+"""Enough to hide a latency of 4 cycles behind 2 multiply-adds a cycle, and few enough to fit."""
 _STEPS = 40_000
 _REPEATS = 12
 
 
+@cache
+def peak_flops(dtype: DType) -> float:
+    """Floating-point operations a second that one core can do, measured once: the roof of the roofline.
+
+    Independent fused multiply-adds run for about a millisecond, the best of several times.
+    """
+    return measure_peak(dtype)
+
+
 def measure_peak(dtype: DType) -> float:
     """Floating-point operations a second of independent fused multiply-adds on one core."""
-    from lamina.compiler.llvm import jit
-
     module = _multiply_adds(dtype)
-    compiled = jit.load(f"peak {dtype} {_STEPS}", lambda: module, ("multiply_adds",))
+    compiled = load(f"peak {dtype} {_STEPS}", lambda: module, ("multiply_adds",))
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(compiled.address("multiply_adds"))
     result = (ctypes.c_double * 64)()
 
@@ -35,8 +43,8 @@ def measure_peak(dtype: DType) -> float:
     return 2 * _ACCUMULATORS * lanes * _STEPS / min(seconds() for _ in range(_REPEATS))
 
 
-def _multiply_adds(dtype: DType) -> Module:
-    module = Module()
+def _multiply_adds(dtype: DType) -> ThreadModule:
+    module = ThreadModule()
     lanes = module.machine.lanes(dtype)
     with module.function("multiply_adds", {"result": None}) as b:
         result: Pointer = b.pointer_argument("result")

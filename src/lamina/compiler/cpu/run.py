@@ -1,6 +1,6 @@
 """Runs compiled functions on a pool of persistent threads.
 
-Workers live in native code (`codegen.runtime`), entered once through ctypes, so that they hold no GIL. A
+Workers live in native code (`runtime`), entered once through ctypes, so that they hold no GIL. A
 job that finds the pool at work for another Python thread runs alone in its own thread: every compiled
 function gives the same bits for any number of threads.
 """
@@ -13,15 +13,13 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
-    from lamina.compiler.llvm.builder import Module
-    from lamina.compiler.llvm.jit import CompiledModule
+    from lamina.compiler.llvm.jit import CompiledModule, MakeIR
 
 __all__ = ["get_num_threads", "load", "run", "set_num_threads"]
 
@@ -39,12 +37,17 @@ class Runtime:
     """The native functions behind the pool, compiled or fetched from the cache once a process."""
 
     def __init__(self) -> None:
+        from lamina.compiler.cpu.machine import host_machine
         from lamina.compiler.cpu.runtime import RUNTIME_FUNCTIONS, runtime_ir
         from lamina.compiler.llvm import jit
-        from lamina.compiler.llvm.machine import host_machine
 
-        system, architecture = platform.system(), host_machine().architecture
-        module = jit.load(f"runtime {system}", lambda: runtime_ir(architecture, system), RUNTIME_FUNCTIONS)
+        system, machine = platform.system(), host_machine()
+        module = jit.load(
+            machine,
+            f"runtime {system}",
+            lambda: runtime_ir(machine.architecture, system),
+            RUNTIME_FUNCTIONS,
+        )
         module.keep_forever()  # threads may still be in it while the interpreter shuts down
         i32, i64, pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
 
@@ -106,7 +109,7 @@ class _Pool:
                 runtime.release()
 
     def _start_workers(self, runtime: Runtime, threads: int) -> None:
-        from lamina.compiler.llvm.machine import available_cores
+        from lamina.compiler.cpu.machine import available_cores
 
         fits = threads <= available_cores()
         spins = int((_SPIN_SECONDS if fits else _CROWDED_SPIN_SECONDS) / runtime.pause_seconds)
@@ -167,11 +170,12 @@ def run(function: int, arguments: int | None, threads: int | None = None) -> Non
     _runtime().run(function, arguments, wanted)
 
 
-def load(key: str, make_ir: Callable[[], str | Module], functions: tuple[str, ...]) -> CompiledModule:
-    """`codegen.jit.load`, with what generated code calls of the pool: the barrier."""
+def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:
+    """`llvm.jit.load`, with what generated code calls of the pool: the barrier."""
+    from lamina.compiler.cpu.machine import target_machine
     from lamina.compiler.llvm import jit
 
-    return jit.load(key, make_ir, functions, {"lamina_barrier": _runtime().barrier_address})
+    return jit.load(target_machine(), key, make_ir, functions, {"lamina_barrier": _runtime().barrier_address})
 
 
 _num_threads: int | None = None
@@ -203,7 +207,7 @@ def set_num_threads(threads: int) -> None:
 
 
 def _default_threads() -> int:
-    from lamina.compiler.llvm.machine import available_cores
+    from lamina.compiler.cpu.machine import available_cores
 
     text = os.environ.get("LAMINA_NUM_THREADS", "").strip()
     if not text:

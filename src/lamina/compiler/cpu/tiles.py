@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from lamina.compiler.llvm.machine import Machine
+from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm.values import DType
 
 __all__ = ["TileShape", "choose_tile", "vector_widths"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from lamina.compiler.cpu.bfloat16 import BITS, PARTS
 from lamina.compiler.cpu.blocking import even_part
+from lamina.compiler.cpu.cache_lines import whole_lines
+from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS
-from lamina.compiler.llvm.cache_lines import whole_lines
-from lamina.compiler.llvm.machine import Machine
 from lamina.compiler.llvm.values import FLOAT32
 
 __all__ = ["BLOCK", "SUMS_BYTES", "UnitBlocking", "choose_unit_blocking"]

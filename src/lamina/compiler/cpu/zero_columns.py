@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lamina.compiler.cpu.cache_lines import whole_lines
 from lamina.compiler.cpu.cover import Range
 from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.cache_lines import whole_lines
 from lamina.compiler.llvm.values import INDEX, INT32, DType, Pointer, Value
 
 __all__ = ["ColumnOrder", "all_finite", "order_bytes", "order_columns"]

@@ -9,11 +9,12 @@ import numpy as np
 
 from lamina.compiler.emit.positions import Axis, flat_position
 from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
-from lamina.compiler.passes.fuse import only_moves_ones
-from lamina.compiler.passes.graph import Constant, Node
+from lamina.compiler.passes.fuse import Kernel, only_moves_ones
+from lamina.compiler.passes.graph import Constant, Node, Scalar
+from lamina.compiler.passes.plan import Plan
 from lamina.core.lowering import Elementwise, Movement, Pull, Reshape
 
-__all__ = ["Evaluator", "Memory", "own_index"]
+__all__ = ["Evaluator", "Memory", "own_index", "step_numbers"]
 
 
 class Memory:
@@ -181,3 +182,33 @@ class PullContext:
         if position.lanes == 1:
             return Axis(self._b, position)
         return Axis(self._b, self._b.const(0, INDEX), 0, position)
+
+
+def step_numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, Pointer]) -> dict[Node, Value]:
+    """The step's numbers and all arithmetic on them alone, computed once for the kernel."""
+    numbers: dict[Node, Value] = {}
+    members = set(kernel.members)
+    seen: set[Node] = set()
+
+    def visit(node: Node) -> None:
+        if node in seen or (node in plan.places and node not in members):
+            return
+        seen.add(node)
+        for x in node.inputs:
+            visit(x)
+        if isinstance(node.op, Scalar):
+            numbers[node] = b.load(leaves[node], node.dtype)
+        elif (
+            node.shape == ()
+            and node.inputs
+            and node not in members
+            and all(_is_known(x) for x in node.inputs)
+        ):
+            numbers[node] = Evaluator(b, Memory({}), 1, numbers).at(node, [])
+
+    def _is_known(x: Node) -> bool:
+        return x in numbers or isinstance(x.op, Constant)
+
+    for member in kernel.members:
+        visit(member)
+    return numbers

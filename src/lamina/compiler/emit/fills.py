@@ -10,7 +10,6 @@ import numpy as np
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import FLOAT32, FLOAT64, UINT64, Builder, Pointer, Value
 from lamina.compiler.llvm.random import BLOCK, philox_block, uniform_float64
-from lamina.compiler.llvm.values import type_name
 from lamina.compiler.passes.graph import Node
 
 __all__ = ["emit_fill"]
@@ -75,8 +74,7 @@ def _store(scope: Scope, node: Node, words: list[Value], position: Value, count:
 
 def _pieces(b: Builder, words: list[Value], dtype: np.dtype) -> Value:
     """A block's words cut into smaller numbers, lowest bits first."""
-    count = BLOCK * _WORD_BYTES // dtype.itemsize
-    return b.result(f"bitcast {b.gather_lanes(words).typed} to {type_name(dtype, count)}", dtype, count)
+    return b.bitcast(b.gather_lanes(words), dtype)
 
 
 def _store_narrow(b: Builder, pointer: Pointer, value: Value, position: Value, count: int) -> None:

@@ -11,7 +11,7 @@ from lamina.compiler.passes.fuse import Kernel, is_alias
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
 from lamina.core.lowering import Elementwise
 
-__all__ = ["emit_map"]
+__all__ = ["emit_element", "emit_map"]
 
 
 def emit_map(scope: Scope) -> None:
@@ -19,8 +19,8 @@ def emit_map(scope: Scope) -> None:
     kernel = scope.kernel
     domain = kernel.domain
     if len(domain) == 0:
-        with scope.on_first_thread_if_serial():
-            _element(scope, [], 1)
+        with scope.on_one_worker_if_serial():
+            emit_element(scope, [], 1)
         return
     first = scope.share("rows", domain[0])
     if scope.partition.kind == "rows" and len(domain) > 1 and _is_flat(kernel):
@@ -37,12 +37,13 @@ def emit_map(scope: Scope) -> None:
 
 def _last_axis(scope: Scope, outer: list[Axis], bounds: tuple[Value, Value], lanes: int) -> None:
     def body(i: Value, width: int) -> None:
-        _element(scope, [*outer, scope.axis(i, 1)], width)
+        emit_element(scope, [*outer, scope.axis(i, 1)], width)
 
     scope.b.vector_loop(*bounds, lanes, body)
 
 
-def _element(scope: Scope, index: list[Axis], lanes: int) -> None:
+def emit_element(scope: Scope, index: list[Axis], lanes: int) -> None:
+    """Compute and store what the kernel stores at an index, and in the lanes after it."""
     values = scope.evaluator(lanes)
     results = [(node, values.at(node, index)) for node in scope.kernel.stores]
     for node, value in results:
@@ -58,7 +59,7 @@ def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
     before, after = ([Axis.at(scope.b, 0)] * n for n in (last, len(kernel.domain) - last - 1))
 
     def body(i: Value, width: int) -> None:
-        _element(scope, [*before, scope.axis(i, 1), *after], width)
+        emit_element(scope, [*before, scope.axis(i, 1), *after], width)
 
     scope.b.vector_loop(start, stop, lanes, body)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Scalar
-from lamina.compiler.passes.plan import Place, Plan
+from lamina.compiler.passes.fuse import Kernel, is_alias
+from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
+from lamina.compiler.passes.plan import Place, Plan, leaves_of
 
-__all__ = ["Frame", "Layout", "Slot", "kernel_name", "kernel_names", "memory_leaves"]
+__all__ = ["Frame", "Layout", "Slot", "kernel_name", "kernel_names"]
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,14 @@ class Layout:
         return self.scratch + 1
 
     @classmethod
-    def of(cls, graph: Graph, rows: dict[int, int], held: Mapping[int, int]) -> Layout:
-        """For a graph; `rows`: inputs of which each step takes the next so many bytes; `held`: see `Plan`."""
+    def of(cls, plan: Plan, rows: Mapping[int, int]) -> Layout:
+        """For a plan; `rows`: inputs of which each step takes the next so many bytes."""
+        graph = plan.graph
         inputs, results = len(graph.inputs), len(graph.results)
         strides = [0, 8 * len(graph.scalars)]
         strides += [rows.get(slot, 0) for slot in range(inputs)]
         strides += [node.nbytes for node in graph.results]
-        return cls(inputs, results, (*strides, 0, 0), held)
+        return cls(inputs, results, (*strides, 0, 0), plan.held)
 
     def slot(self, place: Place) -> Slot:
         """Where a place is."""
@@ -109,28 +110,50 @@ class Frame:
 def _slot_of(node: Node, plan: Plan, layout: Layout) -> Slot:
     if isinstance(node.op, Scalar):
         return Slot(Layout.NUMBERS, 8 * node.op.slot)
-    return layout.slot(Place("input", node.op.slot) if isinstance(node.op, Input) else plan.places[node][0])
+    if isinstance(node.op, Input):
+        return layout.slot(Place("input", node.op.slot))
+    if node in plan.places:
+        return layout.slot(plan.places[node][0])
+    whole = _slot_of(node.inputs[0], plan, layout)
+    return Slot(whole.entry, whole.offset + _first_byte(node))
+
+
+def _first_byte(node: Node) -> int:
+    """Where the memory of a reshape or of some rows begins in that of the whole."""
+    if not _is_rows(node):
+        return 0
+    (whole,) = node.inputs
+    return node.params["begin"][0] * (whole.nbytes // whole.shape[0])
+
+
+def _is_rows(node: Node) -> bool:
+    """Whether a node is neighbouring rows (first axis) of its input: a part of its memory as it lies there."""
+    if not node.is_op("slice") or not node.shape or not node.size:
+        return False
+    return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
 
 
 def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
-    """The buffers and numbers that a kernel reads, in a fixed order."""
+    """The buffers, rows of buffers and numbers that a kernel reads, in a fixed order.
+
+    Rows are known by where they begin in memory, so that kernels that read other rows of a buffer (each network of an
+    ensemble reads its own ones of a batch) are the same code.
+    """
+
     members = set(kernel.members)
-    found: dict[Node, None] = {}
-    seen: set[Node] = set()
 
-    def visit(node: Node) -> None:
-        if node in seen:
-            return
-        seen.add(node)
-        if isinstance(node.op, Input | Scalar) or (node in plan.places and node not in members):
-            found[node] = None
-            return
-        for x in node.inputs:
-            visit(x)
+    def is_stored(node: Node) -> bool:
+        return isinstance(node.op, Input) or (node in plan.places and node not in members)
 
-    for member in kernel.members:
-        visit(member)
-    return list(found)
+    def is_part(node: Node) -> bool:
+        if node in members or not (_is_rows(node) or is_alias(node)):
+            return False
+        return is_stored(node.inputs[0]) or is_part(node.inputs[0])
+
+    def is_leaf(node: Node) -> bool:
+        return isinstance(node.op, Scalar) or is_stored(node) or (_is_rows(node) and is_part(node))
+
+    return list(leaves_of(kernel, is_leaf))
 
 
 def kernel_names(plan: Plan) -> list[str]:

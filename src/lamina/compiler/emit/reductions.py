@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from lamina.compiler.emit.positions import Axis
 from lamina.compiler.emit.scope import Scope
@@ -12,15 +13,14 @@ from lamina.core.lowering import ArgReduction, Reduction
 
 __all__ = ["emit_arg", "emit_reduction"]
 
-_COLUMN_VECTORS = (
-    4  # neighbouring vectors of columns summed side by side, since one sum waits for its last addition
-)
+_COLUMN_VECTORS = 4
+"""Neighbouring vectors of columns summed side by side, since one sum waits for its last addition."""
 
 
 def emit_reduction(scope: Scope) -> None:
     """The loop nest that fits: over rows, or over vectors of columns."""
     kernel = scope.kernel
-    with scope.on_first_thread_if_serial():
+    with scope.on_one_worker_if_serial():
         if kernel.is_rowwise:
             _emit_rows(scope)
         elif len(kernel.domain) - 1 not in kernel.reduced:
@@ -104,18 +104,9 @@ def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, V
     _along_row(scope, body)
     total: Value | None = None
     for width in sorted(accumulators, reverse=True):
-        part = _fold_lanes(scope, lowering, accumulators[width].get())
+        part = b.reduce(accumulators[width].get(), partial(lowering.combine, b))
         total = part if total is None else lowering.combine(b, total, part)
     return b.const(initial, member.dtype) if total is None else total
-
-
-def _fold_lanes(scope: Scope, lowering: Reduction, value: Value) -> Value:
-    """The lanes of a vector folded pairwise, always in the same order."""
-    lanes = [scope.b.extract(value, i) for i in range(value.lanes)]
-    while len(lanes) > 1:
-        pairs = [lowering.combine(scope.b, x, y) for x, y in zip(lanes[::2], lanes[1::2], strict=False)]
-        lanes = pairs + lanes[len(pairs) * 2 :]
-    return lanes[0]
 
 
 def _row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
@@ -186,7 +177,7 @@ def _merged(
 def emit_arg(scope: Scope) -> None:
     """The first best element along an axis, NaN counting as better than any number, as in NumPy."""
     kept = scope.kernel.kept
-    with scope.on_first_thread_if_serial():
+    with scope.on_one_worker_if_serial():
         first = scope.share("rows", kept[0]) if kept else None
         scope.nest(kept, lambda row: _find(scope, row), first=first)
 

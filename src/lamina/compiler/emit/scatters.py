@@ -18,7 +18,7 @@ def emit_scatter(scope: Scope) -> None:
     anchor = scope.kernel.anchor
     assert anchor is not None
     b = scope.b
-    with scope.on_first_thread_if_serial():
+    with scope.on_one_worker_if_serial():
         for pointer in scope.targets[anchor]:
             zero = b.lanes(anchor.dtype)
             b.vector_loop(
@@ -58,7 +58,7 @@ def _rows_stay_together(scope: Scope, lanes: int) -> bool:
     """Whether neighbours along the last axis land next to each other: tried out on a builder that is thrown away."""
     if scope.kernel.domain[-1] < lanes:
         return False
-    trial = Builder(scope.b.module, {"arguments": None})
+    trial = type(scope.b)(scope.b.module, {})
     index = [Axis(trial, trial.const(0)) for _ in scope.kernel.domain[:-1]]
     position = _position(scope, trial, [*index, Axis(trial, trial.const(0), 1)], lanes)
     return position.vector is None and position.step == 1

@@ -1,7 +1,8 @@
-"""What the emission of every kernel shares: the kernel's memory, its share of the work, loops, stores."""
+"""What the emission of every kernel shares: the kernel's memory, shares of the work, loops, stores."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -10,16 +11,16 @@ from lamina.compiler.emit.positions import Axis, flat_position
 from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
-from lamina.compiler.passes.partition import Partition
+from lamina.compiler.passes.plan import Partition
 
 __all__ = ["Scope"]
 
 
-class Scope:
-    """One kernel while it is written.
+class Scope(ABC):
+    """One kernel while it is written, by the code of a *worker*: one of those who work on it at the same time.
 
     `targets` are the pointers that each stored node is written to; `numbers` the values of the step's numbers,
-    `scratch` this thread's own part of the scratch memory.
+    `scratch` memory of the worker's own. What a worker is, is the target's to say.
     """
 
     def __init__(
@@ -53,21 +54,28 @@ class Scope:
             else:
                 self.b.store_strided(pointer, spread, position.base, position.step)
 
+    @abstractmethod
+    def split(self, extent: int, step: int) -> tuple[Value, Value]:
+        """The worker's share (start, stop) of range(extent), in whole steps."""
+
+    @abstractmethod
+    def is_first(self) -> Value:
+        """Whether the worker is the first one."""
+
     def share(self, kind: str, extent: int) -> tuple[Value, Value]:
-        """This thread's part of an axis: of the split axis its share, of others all."""
-        b = self.b
+        """The worker's part of an axis: of the split axis its share, of others all."""
         if self.partition.kind == kind:
             assert extent == self.partition.extent
-            return b.split(extent, self.partition.step)
-        return b.const(0, INDEX), b.const(extent, INDEX)
+            return self.split(extent, self.partition.step)
+        return self.b.const(0, INDEX), self.b.const(extent, INDEX)
 
     @contextmanager
-    def on_first_thread_if_serial(self) -> Generator[None]:
-        """Kernels that are not split run on thread 0."""
+    def on_one_worker_if_serial(self) -> Generator[None]:
+        """Kernels that are not split are done by the first worker."""
         if self.partition.kind != "serial":
             yield
             return
-        with self.b.if_(self.b.equal(self.b.argument("thread"), 0)):
+        with self.b.if_(self.is_first()):
             yield
 
     def nest(
@@ -96,4 +104,4 @@ class Scope:
         """Lanes for a loop over `extent` elements: a register of the widest type; two where there is work for them."""
         widest = max((n.dtype for n in nodes), key=lambda d: d.itemsize)
         lanes = self.b.lanes(widest)
-        return 2 * lanes if extent >= 8 * lanes else lanes
+        return 2 * lanes if lanes > 1 and extent >= 8 * lanes else lanes

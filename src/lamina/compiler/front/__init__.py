@@ -1,1 +1,4 @@
-"""The front of the compiler: finds what a function reads and writes, guards it, and binds buffers to slots."""
+"""The front of the compiler: what a user's function reads and writes, guarded, captured, and called as it was.
+
+It knows machines only as a `lamina.compiler.target.Target`.
+"""

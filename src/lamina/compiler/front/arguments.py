@@ -7,17 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.front.unrolled import Names, function_of
+from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array
 from lamina.errors import TraceError
 
 __all__ = [
-    "Arguments", "Overlap", "Taker", "contents", "rebuild", "same_contents", "sequence_like", "take_nothing", "taker",
+    "Arguments", "Taker", "contents", "rebuild", "same_contents", "sequence_like", "take_nothing", "taker",
 ]  # fmt: skip
-
-
-class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
-    """An array that is written shares memory with another one, in a way that the compiled step does not know."""
 
 
 class Arguments:

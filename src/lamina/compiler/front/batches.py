@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.compiler.front.arguments import Arguments, rebuild, sequence_like
-from lamina.compiler.front.specialization import fill_template
+from lamina.compiler.front.capture import on_device
+from lamina.context import current_context
 from lamina.core.array import Array
 from lamina.core.state import state
 from lamina.errors import AutogradError, ShapeError
@@ -63,23 +64,16 @@ def run_batches(
 def _compiled_steps(entry: Specialization, taken: Arguments, rows: np.ndarray) -> Any:
     """The results of some steps, stacked."""
     values = [v for _ in rows for v in entry.number_values(taken.numbers)]
-    results = entry.run_steps([_index(rows[0]), *taken.arrays], values, len(rows))
-    return fill_template(entry.captured.result, results, ())
+    results = entry.run_steps([on_device(rows[0], current_context()), *taken.arrays], values, len(rows))
+    return entry.fill(results)
 
 
 def _nothing(entry: Specialization | None) -> Any:
     """The results of no steps."""
     if entry is None:
         return None
-    empty = [np.empty((0, *n.shape), n.dtype) for n in entry.program.graph.results]
-    return fill_template(entry.captured.result, empty, ())
-
-
-def _index(part: np.ndarray) -> Array:
-    from lamina.context import current_context
-    from lamina.nd.ndarray import NDArray
-
-    return NDArray(part, current_context())
+    nothing = [np.empty((0, *n.shape), n.dtype) for n in entry.program.graph.results]
+    return entry.fill([entry.target.from_numpy(x) for x in nothing])
 
 
 def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:

@@ -11,15 +11,27 @@ import numpy as np
 from lamina.compiler.front.arguments import sequence_like
 from lamina.compiler.front.numbers import StepNumber
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
+from lamina.compiler.targets import target_of
+from lamina.context import Context, current_context
 from lamina.core.array import Array, Value
-from lamina.core.lowering import Contraction, Decompose
+from lamina.core.lowering import Contraction, Decompose, Elementwise
 from lamina.core.primitive import REGISTRY, Primitive
 from lamina.core.state import state
 from lamina.core.tape import Leaf, recording_suspended
 from lamina.errors import TraceError
 from lamina.messages import user_location
+from lamina.nd.ndarray import NDArray
 
-__all__ = ["Capture", "Captured", "FoundOutside", "Result", "Returned", "Uncompilable", "tracing"]
+__all__ = [
+    "Capture",
+    "Captured",
+    "FoundOutside",
+    "Result",
+    "Returned",
+    "Uncompilable",
+    "on_device",
+    "tracing",
+]
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
@@ -101,7 +113,7 @@ class Capture:
             primitive.infer(*inputs, **params)  # for its errors
             with recording_suspended():
                 return (self.value(lowering.function(*inputs, **params)),)
-        nodes = self._operands(primitive, inputs, params)
+        nodes = self._operands(primitive, inputs)
         shape, dtype = primitive.infer(*nodes, **params)
         if isinstance(lowering, Contraction) and dtype.kind != "f":
             raise Uncompilable(f"the operator {primitive.name!r} for {dtype}")
@@ -244,9 +256,6 @@ class Capture:
 
     def scalar_array(self, node: Node, dtype: np.dtype) -> Array:
         """A scalar node as an array operand of some dtype."""
-        from lamina.context import current_context
-        from lamina.nd.ndarray import NDArray
-
         return NDArray(self._as_type(node, (), dtype), current_context())
 
     def scalar_operation(self, primitive: Primitive, pair: Sequence[Any]) -> Node:
@@ -291,16 +300,12 @@ class Capture:
 
     def _leaf_of(self, array: Array) -> Leaf | None:
         """The gradient of an array that comes from outside; a new one, where a pullback differentiates by it."""
-        from lamina.nd.ndarray import NDArray
-
         if array._leaf is not None or array._node is None or not self._of_pullback:
             return array._leaf
-        return Leaf(NDArray(np.zeros(array.shape, array.dtype), array._context), "write")
+        return Leaf(on_device(np.zeros(array.shape, array.dtype), array._context), "write")
 
     def _stand_in(self, array: Array) -> Array:
         """An array of the same type for an argument; its own writes are of no interest to a tape outside."""
-        from lamina.nd.ndarray import NDArray
-
         shape, dtype = array.shape, np.dtype(array.dtype)
         # Its node becomes that of an input slot when it is declared.
         stand_in = NDArray(Node(Constant(0), (), {}, shape, dtype), array._context)
@@ -309,20 +314,19 @@ class Capture:
             self._own_leaves[id(stand_in)] = id(array), array._leaf
         return stand_in
 
-    def _operands(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> list[Node]:
+    def _operands(self, primitive: Primitive, inputs: tuple[Any, ...]) -> list[Node]:
         """Nodes for all inputs; numbers take the arrays' dtype, or that of the result where there is no array."""
         nodes = [self.value(x) if isinstance(x, Array) else x for x in inputs]
         dtypes = [n.dtype for n in nodes if isinstance(n, Node)]
-        if primitive.name == "where" and len(dtypes) > 1:
+        is_conditional = isinstance(primitive.lowering, Elementwise) and primitive.lowering.conditional
+        if is_conditional and len(dtypes) > 1:
             dtypes = [n.dtype for n in nodes[1:] if isinstance(n, Node)]
         for i, x in enumerate(nodes):
             if isinstance(x, StepNumber):
                 nodes[i] = self._as_type(x.node, (), dtypes[0] if dtypes else x.node.dtype)
             elif not isinstance(x, Node):
-                whole = np.dtype(np.int64 if _is_whole(x) else np.float64)
-                nodes[i] = self._constant(
-                    x, dtypes[0] if dtypes else np.dtype(params.get("value_dtype", whole))
-                )
+                own = np.dtype(np.int64 if _is_whole(x) else np.float64)
+                nodes[i] = self._constant(x, dtypes[0] if dtypes else own)
         return nodes
 
     def _as_type(self, node: Node, shape: tuple[int, ...], dtype: np.dtype) -> Node:
@@ -395,6 +399,11 @@ _COMPILED_DTYPES = frozenset(
     map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 )
 """Those that generated code computes with."""
+
+
+def on_device(array: np.ndarray, context: Context) -> NDArray:
+    """An array with these contents, now; also while tracing."""
+    return NDArray(target_of(context).from_numpy(array), context)
 
 
 def _is_whole(x: Any) -> bool:

@@ -13,9 +13,9 @@ from typing import Any, overload
 import numpy as np
 
 from lamina import messages
+from lamina.compiler.forking import compiling
 from lamina.compiler.front.arguments import (
     Arguments,
-    Overlap,
     Taker,
     contents,
     rebuild,
@@ -23,11 +23,19 @@ from lamina.compiler.front.arguments import (
     take_nothing,
     taker,
 )
-from lamina.compiler.front.capture import Capture, Captured, FoundOutside, Uncompilable, tracing
+from lamina.compiler.front.capture import (
+    Capture,
+    Captured,
+    FoundOutside,
+    Uncompilable,
+    on_device,
+    tracing,
+)
 from lamina.compiler.front.debug import compilation_enabled
-from lamina.compiler.front.forking import compiling
-from lamina.compiler.front.guards import Guards
+from lamina.compiler.front.guards import Guards, StandsFor
 from lamina.compiler.front.numbers import NeedsValue
+from lamina.compiler.target import Overlap
+from lamina.context import current_context
 from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.core.state import state
@@ -44,7 +52,7 @@ _RUNS_ONCE = (
 )
 
 
-class CompiledFunction:
+class CompiledFunction(StandsFor):
     """A function that runs as machine code, specialized to its arguments' shapes and dtypes.
 
     Call it like the original. See `compile`.
@@ -52,7 +60,7 @@ class CompiledFunction:
 
     def __init__(self, function: Callable[..., Any], keep_gradients: bool) -> None:
         functools.update_wrapper(self, function)
-        self._function = function
+        self.original = function
         self._keep_gradients = keep_gradients
         self._entries: OrderedDict[Any, Any] = OrderedDict()
         self._fixed: frozenset[int] = frozenset()
@@ -73,7 +81,7 @@ class CompiledFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.trace is not None:
-            return self._function(*args, **kwargs)
+            return self.original(*args, **kwargs)
         if state.recording:
             from lamina.compiler.front.differentiate import call_recorded
 
@@ -85,12 +93,12 @@ class CompiledFunction:
         else:
             entry, arrays, numbers = self._find(args, kwargs)
         if entry is None:
-            return self._function(*args, **kwargs)
+            return self.original(*args, **kwargs)
         try:
             return entry.run(arrays, numbers)
         except Overlap as overlap:
             self._run_eagerly_once(str(overlap))
-            return self._function(*args, **kwargs)
+            return self.original(*args, **kwargs)
 
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -109,14 +117,14 @@ class CompiledFunction:
         """Decorated methods: each object has its own compiled one, kept in its ``__dict__`` from the first use on."""
         if instance is None:
             return self
-        bound = CompiledFunction(self._function.__get__(instance, owner), self._keep_gradients)
+        bound = CompiledFunction(self.original.__get__(instance, owner), self._keep_gradients)
         bound._attribute = self._attribute
         vars(instance)[self._attribute] = bound
         return bound
 
     def __reduce__(self) -> Any:
         """Pickled and copied like a function: by its name; a method by its object and name."""
-        owner = getattr(self._function, "__self__", None)
+        owner = getattr(self.original, "__self__", None)
         return self._qualified_name if owner is None else (getattr, (owner, self._attribute))
 
     def run_batches(
@@ -147,11 +155,6 @@ class CompiledFunction:
             return "not compiled yet: call the function first"
         entry = next(reversed(self._entries.values()))
         return entry.explain()
-
-    @property
-    def original(self) -> Callable[..., Any]:
-        """The function as it was written."""
-        return self._function
 
     # --- specializations -----------------------------------------------------------------------------------------
 
@@ -184,7 +187,6 @@ class CompiledFunction:
         self, values: Sequence[Any], names: tuple[str, ...], batch: int | None
     ) -> tuple[Any, Arguments]:
         from lamina.compiler.front.specialization import Specialization
-        from lamina.compiler.program import build
 
         while True:
             taken = Arguments(values, self._fixed, self._closure)
@@ -202,7 +204,7 @@ class CompiledFunction:
             guards.settle(captured.arrays, captured.with_leaves)
             self._closure = self._found_outside() | guards.arrays
             taken = Arguments(values, self._fixed, self._closure)
-            entry = Specialization(build(captured.graph, rows), captured, slots, guards)
+            entry = Specialization(captured, slots, guards, rows)
             self._entries[taken.key, names, batch, state.training] = entry
             self._limit()
             return entry, taken
@@ -215,14 +217,14 @@ class CompiledFunction:
         What it changes itself while it is captured would not change when compiled code runs. Once is an
         initialization: it is captured again. Twice is a counter, and the function must run eagerly.
         """
-        first = Guards(self._function, taken.others)
+        first = Guards(self.original, taken.others)
         changed = None
         try:
             captured = self._capture(values, names, taken, batch)
             changed = first.changed()
             if changed is None:
                 return captured, first
-            second = Guards(self._function, taken.others)
+            second = Guards(self.original, taken.others)
             captured = self._capture(values, names, taken, batch)
             if second.changed() is None:
                 return captured, second
@@ -246,14 +248,14 @@ class CompiledFunction:
         with tracing(capture):
             index = None
             if batch is not None:
-                index = _index_array(batch)
+                index = on_device(np.zeros(batch, np.int32), current_context())
                 capture.declare(index)
                 rows[0] = batch * index._data.dtype.itemsize
             arguments = self.traced(capture, values, index)
             before = contents(arguments)
             count = len(values) - len(names)
             keywords = dict(zip(names, arguments[count:], strict=True))
-            result = self._function(*arguments[:count], **keywords)
+            result = self.original(*arguments[:count], **keywords)
             if not same_contents(before):
                 raise Uncompilable("a list or dictionary among its arguments", _RUNS_ONCE, self._where)
             captured = capture.finish(result)
@@ -286,7 +288,7 @@ class CompiledFunction:
         """Forget the oldest specializations and the arguments of others, and say once what keeps changing."""
         self._compilations += 1
         for entry in list(self._entries.values())[:-1]:
-            entry.forget_arguments()
+            entry.step.forget_arguments()
         if len(self._entries) > _MAX_SPECIALIZATIONS:
             self._entries.popitem(last=False)
         if self._compilations < _WARN_AT or self._warned:
@@ -341,13 +343,6 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
         return list(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return []
-
-
-def _index_array(batch: int) -> Array:
-    from lamina.context import current_context
-    from lamina.nd.ndarray import NDArray
-
-    return NDArray(np.zeros(batch, np.int32), current_context())
 
 
 @overload

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lamina.compiler.passes.graph import Graph
-    from lamina.compiler.program import Program
+from lamina.compiler.front.explain import describe
+from lamina.compiler.passes.graph import Graph
+from lamina.compiler.target import Program
 
 __all__ = ["compilation_enabled", "level", "show", "show_graph", "show_program"]
 
@@ -42,10 +41,8 @@ def show_graph(title: str, graph: Graph) -> None:
 def show_program(program: Program) -> None:
     """Levels 1, 4 and 5."""
     if level() >= 1:
-        from lamina.compiler.front.explain import describe
-
         show(describe(program))
     if level() >= 4:
-        show(program.module.ir())
+        show(program.code.ir())
     if level() >= 5:
-        show(program.module.assembly())
+        show(program.code.assembly())

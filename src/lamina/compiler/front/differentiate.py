@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.compiler.forking import compiling
 from lamina.compiler.front.arguments import Arguments, rebuild
-from lamina.compiler.front.capture import Capture, Captured, Result, tracing
-from lamina.compiler.front.forking import compiling
+from lamina.compiler.front.capture import Capture, Captured, Result, on_device, tracing
 from lamina.compiler.front.guards import Guards
 from lamina.compiler.front.residuals import split
 from lamina.compiler.passes.simplify import simplify
@@ -25,7 +25,6 @@ from lamina.errors import AutogradError
 if TYPE_CHECKING:
     from lamina.compiler.front.compiled import CompiledFunction
     from lamina.compiler.front.specialization import Specialization
-    from lamina.context import Context
     from lamina.nd.ndarray import NDArray
 
 __all__ = ["call_recorded"]
@@ -168,7 +167,7 @@ def _compile_recorded(
 
     inputs = [capture.slot_of(leaf) for leaf in found]
     apart = {*inputs, *cotangents_at}
-    read = [slot for slot in pullback.used_slots if slot < len(captured.arrays) and slot not in apart]
+    read = [slot for slot in pullback.step.used_slots if slot < len(captured.arrays) and slot not in apart]
     recorded = _Recorded(
         forward, pullback, [place(slot) for slot in inputs], [place(slot) for slot in read], differentiable
     )
@@ -180,13 +179,12 @@ def _built(
 ) -> tuple[Specialization, Specialization]:
     """Forward pass and pullback of a capture that returned (result, gradients)."""
     from lamina.compiler.front.specialization import Specialization
-    from lamina.compiler.program import build
 
     result, gradients_ = captured.result
     count = len(_results_in(result))
     forward, pullback = split(simplify(captured.graph), count)
     added = range(len(captured.arrays), len(pullback.inputs))
-    residuals = [_zeros(*pullback.inputs[slot], current_context()) for slot in added]
+    residuals = [on_device(np.zeros(*pullback.inputs[slot]), current_context()) for slot in added]
     places = [Result(count + i, x._context) for i, x in enumerate(residuals)]
     first = replace(captured, graph=forward, result=(result, places))
     second = replace(
@@ -199,8 +197,8 @@ def _built(
     )
     slots = [*cotangents, *inputs, *added]
     return (
-        Specialization(build(forward, {}), first, inputs, guards),
-        Specialization(build(pullback, {}), second, slots, guards),
+        Specialization(first, inputs, guards),
+        Specialization(second, slots, guards),
     )
 
 
@@ -208,7 +206,7 @@ def _cotangents(plain: Specialization) -> list[NDArray]:
     """Arrays like the ones that a specialization makes and returns, whose contents do not matter."""
     results = plain.program.graph.results
     places = [place for place in _results_in(plain.captured.result) if place.context is not None]
-    return [_zeros(results[x.number].shape, results[x.number].dtype, x.context) for x in places]
+    return [on_device(np.zeros(results[x.number].shape, results[x.number].dtype), x.context) for x in places]
 
 
 def _made(template: Any, result: Any) -> tuple[NDArray, ...]:
@@ -231,12 +229,6 @@ def _results_in(template: Any) -> list[Result]:
     if isinstance(template, dict):
         return [place for x in template.values() for place in _results_in(x)]
     return []
-
-
-def _zeros(shape: tuple[int, ...], dtype: np.dtype, context: Context) -> NDArray:
-    from lamina.nd.ndarray import NDArray
-
-    return NDArray(np.zeros(shape, dtype), context)
 
 
 def _arrays_in(result: Any) -> tuple[NDArray, ...]:

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
+from lamina.compiler.passes.plan import Place, Plan, bytes_touched
+from lamina.compiler.target import Program
 
-if TYPE_CHECKING:
-    from lamina.compiler.passes.fuse import Kernel
-    from lamina.compiler.passes.plan import Place, Plan
-    from lamina.compiler.program import Program
-
-__all__ = ["describe", "kernel_bytes"]
+__all__ = ["describe"]
 
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 _MAX_FORMULA = 160
 
 
 def describe(
-    program: Program,
-    names: Mapping[int, str] | None = None,
-    seconds: Sequence[float] | None = None,
-    threads: int = 1,
+    program: Program, names: Mapping[int, str] | None = None, seconds: Sequence[float] | None = None
 ) -> str:
     """The kernels in order; `names` of the input slots, and the `seconds` of each kernel, where they are known.
 
-    A bar in front of a kernel means that the threads wait for each other before it.
+    A bar in front of a kernel means that it waits until all before it are done.
     """
     plan = program.plan
     formulas = _Formulas(plan, names or {})
@@ -36,69 +30,34 @@ def describe(
         f"{len(plan.kernels)} kernels, {program.flops / 1e6:.2f} Mflop, arena {plan.arena_bytes / 1024:.0f} KiB, "
         f"built in {program.build_seconds * 1e3:.0f} ms"
     ]
-    width = max(len(_sharing(plan, kernel)) for kernel in plan.kernels) if plan.kernels else 0
+    sharing = [program.target.sharing(plan, kernel) for kernel in plan.kernels]
+    width = max(map(len, sharing), default=0)
     for number, kernel in enumerate(plan.kernels):
-        lines.append(_head(plan, number, kernel, width) + _measured(kernel, number, seconds, threads))
+        head = f"{_head(plan, number, kernel)}  {sharing[number]:{width}s}"
+        lines.append(head + ("" if seconds is None else _measured(program, kernel, seconds[number])))
         lines += [f"        {formula}" for formula in formulas.of(kernel)]
     return "\n".join(lines)
 
 
-def _head(plan: Plan, number: int, kernel: Kernel, width: int) -> str:
-    from lamina.compiler.program import kernel_flops
-
+def _head(plan: Plan, number: int, kernel: Kernel) -> str:
     bar = "|" if kernel in plan.barriers else " "
-    size = kernel_bytes(kernel, plan) / 1024
     return (
-        f"{number:3d} {bar} {kernel.kind:8s}{_shape(kernel.domain):>12s} {kernel_flops(kernel) / 1e6:9.3f} Mflop "
-        f"{size:8.1f} KiB  {_sharing(plan, kernel):{width}s}"
+        f"{number:3d} {bar} {kernel.kind:8s}{_shape(kernel.domain):>12s} {kernel.flops / 1e6:9.3f} Mflop "
+        f"{bytes_touched(kernel, plan) / 1024:8.1f} KiB"
     )
 
 
-def _measured(kernel: Kernel, number: int, seconds: Sequence[float] | None, threads: int) -> str:
-    """Time, rate, and the share of what the cores' vector units could do at most (for products only: others wait for
-    memory)."""
-    if seconds is None:
-        return ""
-    from lamina.compiler.program import kernel_flops
-
-    rate = kernel_flops(kernel) / max(seconds[number], 1e-12)
-    text = f"{seconds[number] * 1e6:8.1f} us {rate / 1e9:7.1f} Gflop/s"
+def _measured(program: Program, kernel: Kernel, seconds: float) -> str:
+    """Time, rate, and the share of what the machine could do at most (for products only: others wait for memory)."""
+    rate = kernel.flops / max(seconds, 1e-12)
+    text = f"{seconds * 1e6:8.1f} us {rate / 1e9:7.1f} Gflop/s"
     if kernel.kind != "product":
         return text
-    from lamina.compiler.llvm.machine import peak_flops
-
-    return f"{text}, {rate / (threads * peak_flops(kernel.stores[0].dtype)):.0%} of peak"
-
-
-def kernel_bytes(kernel: Kernel, plan: Plan) -> int:
-    """Bytes that a kernel reads and writes, each buffer counted once."""
-    members = set(kernel.members)
-    found: set[Node] = set()
-
-    def visit(node: Node) -> None:
-        if isinstance(node.op, Input) or (node in plan.places and node not in members):
-            found.add(node)
-            return
-        for x in node.inputs:
-            visit(x)
-
-    for member in kernel.members:
-        visit(member)
-    return sum(n.nbytes for n in found) + sum(n.nbytes * len(plan.places[n]) for n in kernel.stores)
+    return f"{text}, {rate / program.target.peak_flops(program, kernel.stores[0].dtype):.0%} of peak"
 
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "1"
-
-
-def _sharing(plan: Plan, kernel: Kernel) -> str:
-    """How threads share a kernel, and whether it runs on the processor's matrix unit."""
-    from lamina.compiler.cpu.products import contraction_of
-
-    partition = plan.partitions[kernel]
-    text = "1 thread" if partition.kind == "serial" else f"by {partition.kind}"
-    on_unit = kernel.kind == "product" and contraction_of(kernel).unit_blocking is not None
-    return f"{text}, matrix unit" if on_unit else text
 
 
 class _Formulas:

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import is_
 from typing import Any
 
-from lamina.compiler.front.unrolled import Names, function_of
+from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array
 from lamina.core.tape import Leaf
 
-__all__ = ["Guards"]
+__all__ = ["Guards", "StandsFor"]
 
 _SIMPLE = (int, float, complex, str, bytes, type(None))
 _CONTAINERS = (list, tuple, dict, deque)
@@ -167,6 +167,13 @@ def _now_in(cell: types.CellType) -> Any:
         return _GONE
 
 
+class StandsFor:
+    """Something of lamina's that is called in the place of a function of the user's."""
+
+    original: Callable[..., Any]
+    """The function as it was written."""
+
+
 class _Attributes:
     """An object's attributes as a mapping, where it has no dictionary that can be written."""
 
@@ -250,8 +257,6 @@ class _Walk:
         return not isinstance(value, types.ModuleType | types.BuiltinFunctionType)
 
     def _look_into(self, value: Any, label: str) -> None:
-        from lamina.compiler.front.compiled import CompiledFunction
-
         match value:
             case types.FunctionType():
                 self._visit_function(value)
@@ -264,7 +269,7 @@ class _Walk:
                 self.visit(value.func, label)
                 self._visit_container(value.args, label)
                 self._visit_container(value.keywords, label)
-            case CompiledFunction():
+            case StandsFor():
                 self.visit(value.original, label)
             case list() | tuple() | dict() | deque():
                 self._visit_container(value, label)

@@ -28,7 +28,7 @@ def split(graph: Graph, results: int) -> tuple[Graph, Graph]:
         if node in slots:
             new[node] = Node(Input(slots[node]), (), {}, node.shape, node.dtype)
         else:
-            new[node] = node.with_inputs([new[x] for x in node.inputs]) if node.inputs else node
+            new[node] = node.with_inputs([new[x] for x in node.inputs])
     forward = replace(graph, results=[*graph.results[:results], *residuals])
     inputs = [*graph.inputs, *((node.shape, node.dtype) for node in residuals)]
     pullback = Graph([new[node] for node in graph.results[results:]], {}, inputs, graph.scalars)

@@ -1,10 +1,10 @@
-"""Machine code from Python: a small facade over LLVM, and the kernels that need more than loops.
+"""Machine code from Python: a small facade over LLVM.
 
 Importing this package loads no LLVM: `jit` does, and is imported where something is compiled.
 
 A module is made of functions, and a function is written through a builder:
 
-    module = Module()
+    module = ThreadModule()                    # lamina.compiler.cpu.builder
     with module.function("step") as b:         # void step(void *arguments, int64 thread, int64 threads)
         arguments = b.pointer_argument("arguments")
         x, y = (b.load_pointer(arguments, i) for i in range(2))
@@ -20,19 +20,20 @@ A module is made of functions, and a function is written through a builder:
   `b.cast`, …; numbers become constants, scalars are spread over lanes, dtypes must agree);
   `b.loop(start, stop, step)`, `b.vector_loop`, `b.if_`, `b.if_else`; `b.variable(initial)` with
   `get` and `set` for what a loop carries; `b.load`, `b.store`, `b.load_strided`, `b.gather`, `b.offset`,
-  `b.alloca`; `b.reduce_add`, … over lanes, `b.widen`, `b.narrow`; `b.split`, `b.barrier` for threads.
+  `b.alloca`; `b.reduce_add`, … over lanes, `b.widen`, `b.narrow`.
   `lanes` may be any number: a tail of 3 is a vector of 3.
-* `contraction`: `C = A · B` with an epilogue for every finished vector; `transpose`: a fast transposed copy.
+* `mathematics.Mathematics`: a builder that knows `exp`, `tanh`, … too. A target's own builder derives from it.
 * `random`: Philox4x64-10, the bits of `numpy.random.Philox`.
-* `jit.load`: machine code, from the cache on disk where it has it (`run.load` adds the barrier). `machine`:
-  the processor.
+* `jit.load`: machine code, from the cache on disk where it has it (`run.load` adds the barrier).
+* `machine`: what a target says of its machine.
 
 Element operations give the same bits for an element whatever the number of lanes, so that results depend
 neither on tails nor on how work is split. Nothing is emitted with fast-math flags; `fma` is written where it
 is meant. Denormals are flushed by the threads that run the code (`lamina.compiler.cpu.run`), not by the code.
 """
 
-from lamina.compiler.llvm.builder import KERNEL_ARGUMENTS, Builder, Module, Variable
+from lamina.compiler.llvm.builder import Builder, Variable
+from lamina.compiler.llvm.module import Module
 from lamina.compiler.llvm.values import (
     BOOL,
     FLOAT32,
@@ -50,7 +51,6 @@ __all__ = [
     "FLOAT32",
     "FLOAT64",
     "INDEX",
-    "KERNEL_ARGUMENTS",
     "UINT64",
     "Builder",
     "DType",

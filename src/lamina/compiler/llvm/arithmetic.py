@@ -323,8 +323,9 @@ class Arithmetic(Emitter):
         return self.result(f"{instruction} {x.typed}, {y.name}", x.dtype, x.lanes)
 
     def bitcast(self, x: Value, dtype: DType) -> Value:
-        """The same bits as another dtype of the same size."""
-        return self.result(f"bitcast {x.typed} to {type_name(dtype, x.lanes)}", dtype, x.lanes)
+        """The same bits as another dtype: of the same size, or as more or fewer lanes of another one."""
+        lanes = x.lanes * x.dtype.itemsize // dtype.itemsize
+        return self.result(f"bitcast {x.typed} to {type_name(dtype, lanes)}", dtype, lanes)
 
     # conversions
 

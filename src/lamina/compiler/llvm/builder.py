@@ -4,60 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from lamina.compiler.llvm.cache_lines import LINE_BYTES
-from lamina.compiler.llvm.machine import Machine, target_machine
-from lamina.compiler.llvm.mathematics import Mathematics
+from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.reductions import Reductions
 from lamina.compiler.llvm.values import BOOL, INDEX, DType, Operand, Pointer, Value, type_name
 
-__all__ = ["KERNEL_ARGUMENTS", "Argument", "Builder", "Module", "Variable"]
-
-Argument = DType | None  # None: a pointer
-
-KERNEL_ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
-"""The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
-
-
-class Module:
-    """A unit of compilation: functions, and declarations of what they call."""
-
-    def __init__(self, machine: Machine | None = None) -> None:
-        self.machine = machine or target_machine()
-        self._declarations: dict[str, None] = {}
-        self._functions: list[str] = []
-
-    def declare(self, declaration: str) -> None:
-        """Add a line outside functions, once."""
-        self._declarations[declaration] = None
-
-    @contextmanager
-    def function(
-        self,
-        name: str,
-        arguments: Mapping[str, Argument] = KERNEL_ARGUMENTS,
-        *,
-        internal: bool = False,
-        inline: bool = False,
-    ) -> Generator[Builder]:
-        """Write a function that returns nothing; `internal` ones are seen by their module only."""
-        b = Builder(self, arguments)
-        yield b
-        linkage = "internal " if internal or inline else ""
-        inlining = "alwaysinline" if inline else "noinline" if internal else ""
-        width = self.machine.vector_bits
-        attributes = f'nounwind {inlining} "prefer-vector-width"="{width}" "min-legal-vector-width"="{width}"'
-        parameters = ", ".join(f"{_argument_type(dtype)} %{key}" for key, dtype in arguments.items())
-        head = f"define {linkage}void @{name}({parameters}) {attributes} {{"
-        self._functions.append("\n".join([head, *b.body(), "}"]))
-
-    def ir(self) -> str:
-        """The module as LLVM assembly."""
-        return "\n".join([*self._declarations, *self._functions, ""])
-
-
-def _argument_type(dtype: Argument) -> str:
-    return "ptr" if dtype is None else type_name(dtype)
+__all__ = ["Builder", "Variable"]
 
 
 class Variable:
@@ -81,10 +34,10 @@ class Variable:
         self._builder.emit(f"store {value.typed}, {self._slot.typed}")
 
 
-class Builder(Mathematics, Reductions):
-    """Writes one function: element operations (inherited), control flow and memory."""
+class Builder(Reductions):
+    """Writes one function: element operations (inherited; `Mathematics` adds more), control flow and memory."""
 
-    def __init__(self, module: Module, arguments: Mapping[str, Argument]) -> None:
+    def __init__(self, module: Module[Any], arguments: Mapping[str, Argument]) -> None:
         super().__init__(module)
         self._arguments = arguments
 
@@ -191,22 +144,32 @@ class Builder(Mathematics, Reductions):
         with self.loop(whole, stop_value) as i:
             body(i, 1)
 
+    def rare_call(self, function: str, x: Value) -> Value:
+        """`per_lane_call` where it is hardly ever needed: little code here, and a loop in a function of its own."""
+        if x.lanes == 1:
+            return self.per_lane_call(function, x)
+        name = f"each_{function}_{type_name(x.dtype)}"
+        if name not in self.module.functions:
+            with self.module.function(name, {"values": None, "count": INDEX}, internal=True) as b:
+                values = b.pointer_argument("values")
+                with b.loop(0, b.argument("count")) as i:
+                    b.store(values, b.per_lane_call(function, b.load(values, x.dtype, i)), i)
+        buffer = self.alloca(x.dtype, x.lanes)
+        self.store(buffer, x)
+        self.call(name, buffer, self.const(x.lanes))
+        return self.load(buffer, x.dtype, 0, x.lanes)
+
     def call(self, function: str, *arguments: Value | Pointer) -> None:
         """Call a function of this module that returns nothing."""
         self.emit(f"call void @{function}({', '.join(argument.typed for argument in arguments)})")
-
-    def return_(self) -> None:
-        """Leave the function (only sensible inside `if_`)."""
-        self.emit("ret void")
-        self.start_block(self.new_label("unreachable"))
 
     # memory
 
     def alignment_of(self, value: Value) -> int:
         return max(1, value.dtype.itemsize)
 
-    def alloca(self, dtype: DType, count: int, alignment: int = LINE_BYTES) -> Pointer:
-        """`count` elements on the stack, for as long as the function runs."""
+    def alloca(self, dtype: DType | None, count: int, alignment: int = 64) -> Pointer:
+        """`count` elements (pointers, if dtype is None) on the stack, for as long as the function runs."""
         return self.stack_slot(f"[{count} x {_memory_type(dtype)}]", alignment)
 
     def offset(self, pointer: Pointer, index: Operand, dtype: DType | None) -> Pointer:
@@ -214,12 +177,23 @@ class Builder(Mathematics, Reductions):
         index = self.match(index, self.const(0))[0]
         if index.constant == 0:
             return pointer
-        element = "ptr" if dtype is None else _memory_type(dtype)
-        return self.pointer_result(f"getelementptr inbounds {element}, {pointer.typed}, {index.typed}")
+        return self.pointer_result(
+            f"getelementptr inbounds {_memory_type(dtype)}, {pointer.typed}, {index.typed}"
+        )
 
     def load_pointer(self, pointer: Pointer, index: Operand = 0) -> Pointer:
         """Load a pointer from an array of pointers."""
         return self.pointer_result(f"load ptr, {self.offset(pointer, index, None).typed}")
+
+    def store_pointer(self, pointer: Pointer, value: Pointer, index: Operand = 0) -> None:
+        """Store a pointer to an array of pointers."""
+        self.emit(f"store {value.typed}, {self.offset(pointer, index, None).typed}")
+
+    def constants(self, name: str, numbers: Sequence[int]) -> Pointer:
+        """The address of INDEX numbers in the code itself, under a name of the module."""
+        content = ", ".join(f"i64 {number}" for number in numbers)
+        self.module.declare(f"@{name} = internal constant [{len(numbers)} x i64] [{content}]")
+        return Pointer(f"@{name}")
 
     def load(self, pointer: Pointer, dtype: DType, index: Operand = 0, lanes: int = 1) -> Value:
         """Load `lanes` neighbouring elements from element `index` on; no alignment is assumed."""
@@ -282,29 +256,6 @@ class Builder(Mathematics, Reductions):
         positions = [self.cast(self.extract(indices, lane), INDEX) for lane in range(indices.lanes)]
         return self.gather_lanes([self.load(pointer, dtype, position) for position in positions])
 
-    def scatter(self, pointer: Pointer, value: Value, indices: Value) -> None:
-        """Store each lane to the element that `indices` names, in the order of lanes."""
-        for lane in range(value.lanes):
-            position = self.cast(self.extract(indices, lane), INDEX)
-            self.store(pointer, self.extract(value, lane), position)
-
-    def lane_indices(self, lanes: int, dtype: DType = INDEX) -> Value:
-        """0, 1, 2, …: add to a splat index to number the lanes."""
-        return self.const_vector(list(range(lanes)), dtype)
-
-    # threads
-
-    def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
-        """This thread's share (start, stop) of range(extent), in whole steps, as even as can be."""
-        extent = self.match(extent, self.const(0))[0]
-        thread, threads = self.argument("thread"), self.argument("threads")
-        steps = self.divide_positive(self.add(extent, step - 1), step)
-        bounds = [
-            self.mul(self.divide_positive(self.mul(steps, part), threads), step)
-            for part in (thread, thread + 1)
-        ]
-        return bounds[0], self.minimum(bounds[1], extent)
-
     def divide_positive(self, x: Operand, y: Operand) -> Value:
         """x // y for integers known to be x >= 0, y > 0: a single instruction."""
         x, y = self.match(x, y)
@@ -314,13 +265,11 @@ class Builder(Mathematics, Reductions):
             return self.const(int(x.constant) // int(y.constant), x.dtype)
         return self.result(f"udiv {x.typed}, {y.name}", x.dtype, x.lanes)
 
-    def barrier(self) -> None:
-        """Wait until all threads of this run are here; what they wrote before is visible after."""
-        self.module.declare("declare void @lamina_barrier(i64) nounwind")
-        self.call("lamina_barrier", self.argument("threads"))
 
-
-def _memory_type(dtype: DType) -> str:
+def _memory_type(dtype: DType | None) -> str:
+    """LLVM's name of an element in memory; None: of a pointer."""
+    if dtype is None:
+        return "ptr"
     return "i8" if dtype == BOOL else type_name(dtype)
 
 

@@ -8,7 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["CodeCache", "default_directory"]
+__all__ = ["CodeCache", "default_directory", "digest_of_sources"]
 
 _MAGIC = b"lamina-object-1\n"
 _DIGEST_BYTES = 32
@@ -25,6 +25,15 @@ def default_directory() -> Path:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "lamina"
+
+
+def digest_of_sources(*folders: Path) -> str:
+    """A digest of all Python files in some folders."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 class CodeCache:

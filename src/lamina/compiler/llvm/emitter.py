@@ -6,14 +6,12 @@ Text, because LLVM's parser is faster than building the same module object by ob
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, cast
+from typing import Any
 
 import numpy as np
 
+from lamina.compiler.llvm.module import Module
 from lamina.compiler.llvm.values import INDEX, DType, Operand, Pointer, Value, type_name
-
-if TYPE_CHECKING:
-    from lamina.compiler.llvm.builder import Builder, Module
 
 __all__ = ["Emitter"]
 
@@ -34,7 +32,7 @@ class Emitter:
     Registers are numbered in the order of the text; labels and stack slots have names.
     """
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module[Any]) -> None:
         self.module = module
         self._slots: list[str] = []
         self._lines: list[str] = []
@@ -60,8 +58,9 @@ class Emitter:
         return name
 
     @property
-    def _self(self) -> Builder:
-        return cast("Builder", self)
+    def _self(self) -> Any:
+        """Itself, as the builder that it is a part of."""
+        return self
 
     def new_label(self, hint: str) -> str:
         self._labels += 1

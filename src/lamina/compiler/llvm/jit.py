@@ -14,11 +14,13 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from lamina.compiler.llvm.builder import Module
-from lamina.compiler.llvm.cache import CodeCache, default_directory
-from lamina.compiler.llvm.machine import Machine, host_machine, target_machine
+from lamina.compiler.llvm.cache import CodeCache, default_directory, digest_of_sources
+from lamina.compiler.llvm.machine import Machine
+from lamina.compiler.llvm.module import Module
 
 __all__ = ["CompiledModule", "assembly", "compile_object", "load"]
+
+MakeIR = Callable[[], "str | Module[Any]"]
 
 _library_numbers = itertools.count()
 _compiling = threading.RLock()  # LLVM's global context isn't made for several threads
@@ -27,10 +29,8 @@ _compiling = threading.RLock()  # LLVM's global context isn't made for several t
 class CompiledModule:
     """Machine code in memory; it stays as long as this object."""
 
-    def __init__(
-        self, code: bytes, make_ir: Callable[[], str | Module], tracker: llvm.ResourceTracker
-    ) -> None:
-        self._code = code
+    def __init__(self, machine: Machine, make_ir: MakeIR, tracker: llvm.ResourceTracker) -> None:
+        self._machine = machine
         self._make_ir = make_ir
         self._tracker = tracker
 
@@ -42,63 +42,55 @@ class CompiledModule:
         """The LLVM assembly that this was made from, before optimisation."""
         return _text(self._make_ir())
 
-    def optimized_ir(self) -> str:
-        """The LLVM assembly after optimisation."""
-        with _compiling:
-            return str(_optimized(self.ir()))
-
     def assembly(self) -> str:
         """The machine's assembly."""
-        return assembly(self.ir())
+        return assembly(self._machine, self.ir())
 
     def keep_forever(self) -> None:
         """Never free the machine code, not even when the interpreter shuts down."""
         self._tracker.detach()
 
-    @property
-    def code_bytes(self) -> int:
-        return len(self._code)
-
 
 def load(
+    machine: Machine,
     key: str,
-    make_ir: Callable[[], str | Module],
+    make_ir: MakeIR,
     functions: tuple[str, ...] = ("step",),
     symbols: Mapping[str, int] | None = None,
 ) -> CompiledModule:
-    """Compile a module, or fetch its machine code from the cache on disk.
+    """Compile a module for the processor of this process, or fetch its machine code from the cache on disk.
 
-    `key` names everything that the code depends on, except what is added here: lamina's own code generator,
-    LLVM's version and the processor. `make_ir` is called only where the cache has nothing. `functions` are
+    `key` names everything that the code depends on, except what is added here: lamina's own compiler,
+    LLVM's version and the machine. `make_ir` is called only where the cache has nothing. `functions` are
     the ones whose `address` can be asked for; `symbols` are addresses of functions that the code calls.
     """
-    full_key = hashlib.sha256("\0".join([key, _environment(target_machine())]).encode()).hexdigest()
+    full_key = hashlib.sha256("\0".join([key, _environment(machine)]).encode()).hexdigest()
     store = CodeCache(default_directory())
     code = store.get(full_key)
     if code is None:
-        code = compile_object(_text(make_ir()))
+        code = compile_object(machine, _text(make_ir()))
         store.put(full_key, code)
-    return CompiledModule(code, make_ir, _link(code, functions, symbols or {}))
+    return CompiledModule(machine, make_ir, _link(machine, code, functions, symbols or {}))
 
 
-def compile_object(ir: str) -> bytes:
+def compile_object(machine: Machine, ir: str) -> bytes:
     """The machine code (an object file) of LLVM assembly."""
     with _compiling:
-        return _target_machine().emit_object(_optimized(ir))
+        return _target(machine).emit_object(_optimized(machine, ir))
 
 
-def assembly(ir: str) -> str:
-    """The machine's assembly of LLVM assembly: this machine's, or that of `machine.compiling_for`."""
+def assembly(machine: Machine, ir: str) -> str:
+    """The machine's assembly of LLVM assembly."""
     with _compiling:
-        return _target_machine().emit_assembly(_optimized(ir))
+        return _target(machine).emit_assembly(_optimized(machine, ir))
 
 
-def _text(ir: str | Module) -> str:
+def _text(ir: str | Module[Any]) -> str:
     return ir if isinstance(ir, str) else ir.ir()
 
 
-def _optimized(ir: str) -> llvm.ModuleRef:
-    target = _target_machine()
+def _optimized(machine: Machine, ir: str) -> llvm.ModuleRef:
+    target = _target(machine)
     module = llvm.parse_assembly(ir)
     module.triple = target.triple
     module.data_layout = str(target.target_data)
@@ -113,32 +105,30 @@ def _optimized(ir: str) -> llvm.ModuleRef:
     return module
 
 
-def _link(code: bytes, functions: tuple[str, ...], symbols: Mapping[str, int]) -> llvm.ResourceTracker:
+def _link(
+    machine: Machine, code: bytes, functions: tuple[str, ...], symbols: Mapping[str, int]
+) -> llvm.ResourceTracker:
     with _compiling:
         library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
         for name, address in symbols.items():
             library.import_symbol(name, address)
         for name in functions:
             library.export_symbol(name)
-        return library.link(_linker(), f"lamina{next(_library_numbers)}")
+        return library.link(_linker(machine), f"lamina{next(_library_numbers)}")
 
 
 @cache
-def _linker() -> llvm.LLJIT:
+def _linker(machine: Machine) -> llvm.LLJIT:
     # LLVM's older linker may put constants farther from the code than an instruction of AArch64 reaches. The newer one
     # isn't made for Windows; elsewhere on x86-64 addresses are written in full, and both do.
-    contiguous = host_machine().architecture == "aarch64" and sys.platform != "win32"
-    linker = llvm.create_lljit_compiler(_target_machine(), use_jit_link=contiguous)
+    is_arm = llvm.get_default_triple().startswith(("aarch64", "arm64"))
+    linker = llvm.create_lljit_compiler(_target(machine), use_jit_link=is_arm and sys.platform != "win32")
     linker._owned = False  # never disposed of: code may be running until the process ends
     return linker
 
 
-def _target_machine() -> llvm.TargetMachine:
-    return _llvm_target(target_machine())
-
-
 @cache
-def _llvm_target(machine: Machine) -> llvm.TargetMachine:
+def _target(machine: Machine) -> llvm.TargetMachine:
     if machine.triple:
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
@@ -154,11 +144,8 @@ def _llvm_target(machine: Machine) -> llvm.TargetMachine:
 
 @cache
 def _environment(machine: Machine) -> str:
-    """What machine code depends on beside the function: the code generator, LLVM, the processor, the system."""
-    sources = hashlib.sha256()
-    for folder in ("cpu", "llvm"):
-        for path in sorted((Path(__file__).parent.parent / folder).glob("*.py")):
-            sources.update(path.read_bytes())
+    """What machine code depends on beside the function: the compiler, LLVM, the processor, the system."""
+    sources = digest_of_sources(Path(__file__).parents[1])
     version = ".".join(str(part) for part in llvm.llvm_version_info)
     triple = machine.triple or llvm.get_default_triple()
-    return "\0".join([sources.hexdigest(), llvmlite.__version__, version, triple, repr(machine)])
+    return "\0".join([sources, llvmlite.__version__, version, triple, repr(machine)])

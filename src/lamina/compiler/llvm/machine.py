@@ -1,183 +1,47 @@
-"""What the compiler has to know of the processor it runs on."""
+"""What writing and translating code depends on of the machine that it is for."""
 
 from __future__ import annotations
 
-import ctypes
-import os
-import platform
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from typing import Protocol
 
 from lamina.compiler.llvm.values import DType
 
-__all__ = ["Machine", "available_cores", "compiling_for", "host_machine", "peak_flops", "target_machine"]
-
-_CPU_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
-_DEFAULT_L1, _DEFAULT_L2, _DEFAULT_L3 = 32 << 10, 512 << 10, 8 << 20
+__all__ = ["Machine"]
 
 
-@dataclass(frozen=True)
-class Machine:
-    """A processor: instruction set, registers and caches (bytes)."""
+class Machine(Protocol):
+    """A machine that LLVM knows. Equal ones have equal hashes, and their `repr` says all that code depends on."""
 
-    architecture: str  # "x86_64" or "aarch64"
-    cpu: str  # LLVM's name
-    features: str  # LLVM's list, "+avx2,+fma,…"
-    vector_bits: int
-    vector_registers: int
-    l1_bytes: int
-    l2_bytes: int
-    l3_bytes: int
-    triple: str = ""  # LLVM's name of the whole platform; empty: this process's
-    has_matrix_unit: bool = False  # AMX, with bfloat16 operands
+    @property
+    def triple(self) -> str:
+        """LLVM's name of the whole platform; empty: this process's."""
+        ...
 
-    def lanes(self, dtype: DType) -> int:
-        """How many elements of a dtype a vector register holds."""
-        return self.vector_bits // (8 * dtype.itemsize)
+    @property
+    def cpu(self) -> str:
+        """LLVM's name of the processor."""
+        ...
+
+    @property
+    def features(self) -> str:
+        """LLVM's list, "+avx2,+fma,…"."""
+        ...
+
+    @property
+    def function_attributes(self) -> str:
+        """What LLVM is told of each function."""
+        ...
+
+    @property
+    def has_fused_multiply_add(self) -> bool:
+        """Whether x · y + z with one rounding is one instruction."""
+        ...
 
     @property
     def has_masked_moves(self) -> bool:
         """Whether a load or store of some lanes of a vector of floats is one instruction."""
-        return self.architecture == "x86_64" and self.vector_bits >= 256
+        ...
 
-    @property
-    def has_fused_multiply_add(self) -> bool:
-        """Whether x · y + z with one rounding is one instruction. On x86-64 it came with AVX2."""
-        return self.architecture != "x86_64" or self.vector_bits >= 256
-
-
-_target: ContextVar[Machine | None] = ContextVar("target", default=None)
-
-
-def target_machine() -> Machine:
-    """The processor that code is generated for: this process's, unless inside `compiling_for`."""
-    return _target.get() or host_machine()
-
-
-@contextmanager
-def compiling_for(machine: Machine) -> Generator[None]:
-    """Generate code for a processor other than this process's: to look at it, not to run it."""
-    token = _target.set(machine)
-    try:
-        yield
-    finally:
-        _target.reset(token)
-
-
-@cache
-def host_machine() -> Machine:
-    """The processor of this process."""
-    import llvmlite.binding as llvm
-
-    names = {"amd64": "x86_64", "arm64": "aarch64"}
-    architecture = platform.machine().lower()
-    architecture = names.get(architecture, architecture)
-    features = llvm.get_host_cpu_features()
-    bits, registers = _vector_unit(architecture, features)
-    return Machine(
-        architecture=architecture,
-        cpu=llvm.get_host_cpu_name(),
-        features=features.flatten(),
-        vector_bits=bits,
-        vector_registers=registers,
-        l1_bytes=_cache_bytes(1, _DEFAULT_L1),
-        l2_bytes=_cache_bytes(2, _DEFAULT_L2),
-        l3_bytes=_cache_bytes(3, _DEFAULT_L3),
-        has_matrix_unit=_has_matrix_unit(features) and bits == 512,
-    )
-
-
-def _vector_unit(architecture: str, features: dict[str, bool]) -> tuple[int, int]:
-    """Bits of a vector register, and how many there are."""
-    if architecture == "x86_64":
-        if features.get("avx512f") and features.get("avx512vl") and features.get("avx512bw"):
-            return 512, 32
-        return (256, 16) if features.get("avx2") and features.get("fma") else (128, 16)
-    return 128, 32
-
-
-def _has_matrix_unit(features: dict[str, bool]) -> bool:
-    from lamina.compiler.cpu.matrix_unit import is_permitted
-
-    return bool(features.get("amx-tile") and features.get("amx-bf16")) and is_permitted()
-
-
-def _cache_bytes(level: int, default: int) -> int:
-    """The size of the data cache at a level as the operating system states it."""
-    for index in sorted(_CPU_DIRECTORY.glob("index*")):
-        try:
-            if (
-                int((index / "level").read_text()) != level
-                or (index / "type").read_text().strip() == "Instruction"
-            ):
-                continue
-            size = (index / "size").read_text().strip()
-        except (OSError, ValueError):
-            continue
-        units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-        return int(size[:-1]) * units[size[-1]] if size[-1] in units else int(size)
-    return default
-
-
-@cache
-def available_cores() -> int:
-    """How many cores this process may use: its affinity, and its control group's quota (rounded up).
-
-    Of Apple's processors only the fast cores count: threads get equal shares of the work, and would wait for slow ones.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = _fast_apple_cores() or os.cpu_count() or 1
-    quota = _cgroup_quota()
-    return max(1, min(cores, quota)) if quota is not None else cores
-
-
-def _fast_apple_cores() -> int | None:
-    """What the kernel of macOS says about the first of its performance levels; None elsewhere."""
-    if sys.platform != "darwin":
-        return None
-    cores, size = ctypes.c_int32(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int32))
-    name = b"hw.perflevel0.logicalcpu"
-    failed = ctypes.CDLL(None).sysctlbyname(
-        name, ctypes.byref(cores), ctypes.byref(size), None, ctypes.c_size_t(0)
-    )
-    return None if failed else cores.value
-
-
-def _cgroup_quota() -> int | None:
-    for read in (_cgroup2_quota, _cgroup1_quota):
-        try:
-            quota, period = read()
-        except (OSError, ValueError):
-            continue
-        return -(-quota // period) if quota > 0 and period > 0 else None
-    return None
-
-
-def _cgroup2_quota() -> tuple[int, int]:
-    quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    return (int(quota) if quota != "max" else -1), int(period)
-
-
-def _cgroup1_quota() -> tuple[int, int]:
-    directory = Path("/sys/fs/cgroup/cpu")
-    return int((directory / "cpu.cfs_quota_us").read_text()), int(
-        (directory / "cpu.cfs_period_us").read_text()
-    )
-
-
-@cache
-def peak_flops(dtype: DType) -> float:
-    """Floating-point operations a second that one core can do, measured once: the roof of the roofline.
-
-    Independent fused multiply-adds run for about a millisecond, the best of several times.
-    """
-    from lamina.compiler.cpu.roofline import measure_peak
-
-    return measure_peak(dtype)
+    def lanes(self, dtype: DType) -> int:
+        """How many elements of a dtype one instruction works on."""
+        ...

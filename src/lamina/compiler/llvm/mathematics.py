@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from lamina.compiler.llvm import special_functions, vector_math
-from lamina.compiler.llvm.arithmetic import Arithmetic
+from lamina.compiler.llvm.builder import Builder
 from lamina.compiler.llvm.values import FLOAT64, Operand, Value
 
 __all__ = ["Mathematics"]
 
 
-class Mathematics(Arithmetic):
-    """Functions of float32 and float64 values."""
+class Mathematics(Builder):
+    """A builder that knows functions of float32 and float64 values, too."""
 
     def exp(self, x: Value) -> Value:
-        return vector_math.exp(self._self, x)
+        return vector_math.exp(self, x)
 
     def expm1(self, x: Value) -> Value:
-        return vector_math.expm1(self._self, x)
+        return vector_math.expm1(self, x)
 
     def log(self, x: Value) -> Value:
-        return vector_math.log(self._self, x)
+        return vector_math.log(self, x)
 
     def log1p(self, x: Value) -> Value:
-        return vector_math.log1p(self._self, x)
+        return vector_math.log1p(self, x)
 
     def log2(self, x: Value) -> Value:
         return self.per_lane_call("log2", x)
@@ -31,10 +31,10 @@ class Mathematics(Arithmetic):
         return self.per_lane_call("log10", x)
 
     def sin(self, x: Value) -> Value:
-        return vector_math.sin(self._self, x)
+        return vector_math.sin(self, x)
 
     def cos(self, x: Value) -> Value:
-        return vector_math.cos(self._self, x)
+        return vector_math.cos(self, x)
 
     def tan(self, x: Value) -> Value:
         return self.per_lane_call("tan", x)
@@ -55,7 +55,7 @@ class Mathematics(Arithmetic):
         return self.per_lane_call("cosh", x)
 
     def tanh(self, x: Value) -> Value:
-        return vector_math.tanh(self._self, x)
+        return vector_math.tanh(self, x)
 
     def arcsinh(self, x: Value) -> Value:
         return self.per_lane_call("asinh", x)
@@ -68,7 +68,7 @@ class Mathematics(Arithmetic):
 
     def sigmoid(self, x: Value) -> Value:
         """1 / (1 + exp(-x))."""
-        return vector_math.sigmoid(self._self, x)
+        return vector_math.sigmoid(self, x)
 
     def cbrt(self, x: Value) -> Value:
         return self.per_lane_call("cbrt", x)
@@ -86,15 +86,15 @@ class Mathematics(Arithmetic):
         return self.cast(wide, x.dtype)
 
     def erf(self, x: Value) -> Value:
-        return special_functions.erf(self._self, x)
+        return special_functions.erf(self, x)
 
     def erfinv(self, x: Value) -> Value:
         """The inverse of erf on [-1, 1]; NaN outside."""
-        return special_functions.erfinv(self._self, x)
+        return special_functions.erfinv(self, x)
 
     def digamma(self, x: Value) -> Value:
         """The logarithmic derivative of the gamma function; NaN at the negative integers."""
-        return special_functions.digamma(self._self, x)
+        return special_functions.digamma(self, x)
 
     def gammaln(self, x: Value) -> Value:
         """The logarithm of the absolute value of the gamma function."""

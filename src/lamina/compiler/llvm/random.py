@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import FLOAT64, UINT64, Operand, Pointer, Value
+from lamina.compiler.llvm.values import FLOAT64, Value
 
-__all__ = ["BLOCK", "fill", "philox_block", "philox_counter", "uniform_float64"]
+__all__ = ["BLOCK", "philox_block", "uniform_float64"]
 
 BLOCK = 4
 """64-bit numbers in a block."""
@@ -20,16 +20,6 @@ BLOCK = 4
 _ROUNDS = 10
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)  # golden ratio, sqrt(3) - 1
-
-
-def philox_counter(b: Builder, start: Sequence[Value], block: Operand) -> list[Value]:
-    """The counter of a generator's block number `block`, counted from 0: start + block + 1."""
-    total, carry = [], b.cast(b.match(block, b.const(0))[0] + 1, UINT64)
-    for word in start:
-        result = b.add(word, carry)
-        carry = b.cast(b.less(result, carry), UINT64)
-        total.append(result)
-    return total
 
 
 def philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> list[Value]:
@@ -49,16 +39,3 @@ def philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> 
 def uniform_float64(b: Builder, bits: Value) -> Value:
     """A float64 in [0, 1) from the upper 53 bits, as `numpy.random.Generator.random` makes it."""
     return b.mul(b.cast(b.shift_right(bits, 11), FLOAT64), 2.0**-53)
-
-
-def fill(b: Builder, key: Pointer, counter: Pointer, out: Pointer, start: Operand, stop: Operand) -> None:
-    """Write a generator's blocks start … stop - 1 to their places in `out`, which begins with block 0.
-
-    `key` (2 numbers) and `counter` (4 numbers) are uint64 in memory.
-    """
-    keys = [b.load(key, UINT64, i) for i in range(2)]
-    counters = [b.load(counter, UINT64, i) for i in range(4)]
-    with b.loop(start, stop) as block:
-        words = philox_block(b, keys, philox_counter(b, counters, block))
-        for index, word in enumerate(words):
-            b.store(out, word, block * BLOCK + index)

@@ -14,40 +14,31 @@ class Reductions(Arithmetic):
     """Reductions of vectors, and changes of their number of lanes."""
 
     def reduce(self, vector: Value, combine: Callable[[Value, Value], Value]) -> Value:
-        """Combine all lanes into one: the upper half onto the lower half until one lane is left.
+        """Combine all lanes into one: neighbours with each other, until one lane is left.
 
-        An odd lane is set aside and combined last.
+        A last lane without a neighbour waits for the next round.
         """
         if vector.lanes == 1:
             return vector
-        half = vector.lanes // 2
-        lower = self.shuffle(vector, None, list(range(half)))
-        upper = self.shuffle(vector, None, list(range(half, 2 * half)))
-        result = self.reduce(combine(lower, upper), combine)
-        return combine(result, self.extract(vector, vector.lanes - 1)) if vector.lanes % 2 else result
+        count, last = (vector.lanes + 1) // 2, vector.lanes - 1
+        even = self.shuffle(vector, None, [2 * lane for lane in range(count)])
+        odd = self.shuffle(vector, None, [min(2 * lane + 1, last) for lane in range(count)])
+        pairs = combine(even, odd)
+        if vector.lanes % 2:
+            pairs = self.shuffle(pairs, even, [*range(count - 1), 2 * count - 1])
+        return self.reduce(pairs, combine)
 
     def reduce_add(self, vector: Value) -> Value:
         return self.reduce(vector, self.add)
 
-    def reduce_mul(self, vector: Value) -> Value:
-        return self.reduce(vector, self.mul)
-
     def reduce_max(self, vector: Value) -> Value:
         return self.reduce(vector, self.maximum)
 
-    def reduce_min(self, vector: Value) -> Value:
-        return self.reduce(vector, self.minimum)
-
-    def reduce_any(self, mask: Value) -> Value:
-        return self._reduce_mask("or", mask)
-
     def reduce_all(self, mask: Value) -> Value:
-        return self._reduce_mask("and", mask)
-
-    def _reduce_mask(self, operation: str, mask: Value) -> Value:
+        """Whether all lanes of a mask hold."""
         if mask.lanes == 1:
             return mask
-        function = f"llvm.vector.reduce.{operation}.v{mask.lanes}i1"
+        function = f"llvm.vector.reduce.and.v{mask.lanes}i1"
         self.module.declare(f"declare i1 @{function}({mask.type})")
         return self.result(f"call i1 @{function}({mask.typed})", BOOL)
 

@@ -6,13 +6,10 @@ Coefficients are minimax polynomials by Remez' algorithm in 60 digits.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from lamina.compiler.llvm.builder import Builder
 from lamina.compiler.llvm.values import FLOAT32, FLOAT64, Value
 from lamina.compiler.llvm.vector_math import cos, exp, log, polynomial, sin
-
-if TYPE_CHECKING:
-    from lamina.compiler.llvm.builder import Builder
 
 __all__ = ["digamma", "erf", "erfinv"]
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from lamina.compiler.llvm.builder import Builder
 
 __all__ = [
     "BOOL",
@@ -60,6 +57,14 @@ def type_name(dtype: DType, lanes: int = 1) -> str:
     return name
 
 
+class _Builder(Protocol):
+    """What wrote a value, as far as the value itself asks it for more."""
+
+    def add(self, x: Operand, y: Operand) -> Value: ...
+    def sub(self, x: Operand, y: Operand) -> Value: ...
+    def mul(self, x: Operand, y: Operand) -> Value: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
     """A value in a register: `lanes` elements of a NumPy dtype.
@@ -69,7 +74,7 @@ class Value:
     `+`, `-` and `*` are the builder's `add`, `sub` and `mul`: mostly for index arithmetic.
     """
 
-    builder: Builder
+    builder: _Builder
     name: str
     dtype: DType
     lanes: int = 1

@@ -10,14 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lamina.compiler.llvm.builder import Builder
 from lamina.compiler.llvm.values import FLOAT32, DType, Value
-
-if TYPE_CHECKING:
-    from lamina.compiler.llvm.builder import Builder
 
 __all__ = ["cos", "exp", "expm1", "expm1_core", "log", "log1p", "polynomial", "sigmoid", "sin", "tanh"]
 
@@ -253,5 +250,5 @@ def _circular(b: Builder, x: Value, quarter_turns: int, name: str) -> Value:
     fits = b.less(b.abs(x), f.circular_limit)
     result = b.variable(value)
     with b.if_(b.logical_not(b.reduce_all(fits))):
-        result.set(b.where(fits, value, b.per_lane_call(name, x)))
+        result.set(b.where(fits, value, b.rare_call(name, x)))
     return result.get()

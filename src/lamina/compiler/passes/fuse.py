@@ -17,19 +17,13 @@ from lamina.core.lowering import (
     Elementwise,
     Fill,
     Movement,
+    Pull,
     Reduction,
     Reshape,
     Scatter,
 )
 
 __all__ = ["Kernel", "fuse", "is_alias", "is_expensive", "only_moves_ones"]
-
-_EXPENSIVE = frozenset({  # more than a few instructions
-    "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "tanh", "sigmoid", "erf",
-    "erfinv", "power", "gammaln", "digamma", "arctan2", "arcsin", "arccos", "arctan", "sinh", "cosh",
-    "arcsinh", "arccosh", "arctanh", "divide", "sqrt", "rsqrt", "cbrt", "mod", "take", "gather_nd", "concat",
-    "place", "slice_assign",
-})  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -54,6 +48,11 @@ class Kernel:
     reads_data: bool = False
 
     @property
+    def flops(self) -> int:
+        """Arithmetic operations: 2mnk for a product, one for each element of everything else."""
+        return sum(_flops(node) for node in self.members)
+
+    @property
     def is_rowwise(self) -> bool:
         """A reduction over the last axes: members may then run over all elements as well as over rows."""
         return self.kind == "reduce" and self.reduced == tuple(
@@ -72,6 +71,17 @@ class Kernel:
     def spans_rows(self, node: Node) -> bool:
         """Whether a node has one element for each result of the reduction."""
         return self.kind in ("reduce", "arg") and _squeezed(node.shape) == _squeezed(self.kept)
+
+
+def _flops(node: Node) -> int:
+    match node.lowering:
+        case Contraction():
+            inner = node.inputs[0].shape[-2] if node.params["transpose_a"] else node.inputs[0].shape[-1]
+            return 2 * node.size * inner
+        case Reduction() | ArgReduction() | Scatter():
+            return node.inputs[0].size
+        case _:
+            return node.size
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -164,20 +174,18 @@ class _Fusion:
         """Whether a node can be computed by the last kernel it depends on, element for element."""
         if self.level[node] < 0 or not (isinstance(node.lowering, Elementwise) or only_moves_ones(node)):
             return False
-        kernel = self.order[self.level[node]]
+        number = self.level[node]
+        kernel = self.order[number]
         if kernel.kind in ("scatter", "fill"):
             return False
-        if kernel.kind == "reduce" and kernel.is_rowwise and kernel.spans_elements(node):
-            return isinstance(node.lowering, Elementwise) and self._inputs_are_aligned(
-                node, kernel, rows=False
-            )
-        if kernel.spans_rows(node):
-            return self._inputs_are_aligned(node, kernel, rows=True)
-        fits = kernel.kind in ("product", "map") and kernel.spans_elements(node)
+        is_rowwise = kernel.kind == "reduce" and kernel.is_rowwise
+        if kernel.spans_rows(node) and not (is_rowwise and kernel.spans_elements(node)):
+            return all(self._is_aligned(x, number, rows=True) for x in node.inputs)
+        fits = (is_rowwise or kernel.kind in ("product", "map")) and kernel.spans_elements(node)
         return (
             fits
             and isinstance(node.lowering, Elementwise)
-            and self._inputs_are_aligned(node, kernel, rows=False)
+            and all(self._is_aligned(x, number, rows=False) for x in node.inputs)
         )
 
     def _joins_reduction(self, node: Node) -> bool:
@@ -190,20 +198,17 @@ class _Fusion:
         if kernel.kind == "map" and x.shape == kernel.domain and axis == _last_axes(x.shape, len(axis)):
             kernel.kind, kernel.reduced = "reduce", axis
         joins = kernel.is_rowwise and kernel.domain == x.shape and kernel.reduced == axis
-        if joins and self._is_aligned(x, kernel, rows=False):
+        if joins and self._is_aligned(x, self.level[node], rows=False):
             self._add(node, self.level[node])
             return True
         return False
 
-    def _inputs_are_aligned(self, node: Node, kernel: Kernel, rows: bool) -> bool:
-        return all(self._is_aligned(x, kernel, rows) for x in node.inputs)
-
-    def _is_aligned(self, x: Node, kernel: Kernel, rows: bool) -> bool:
-        """Whether the element of `x` that a member reads is one that the kernel has at hand, or lies in memory.
+    def _is_aligned(self, x: Node, number: int, rows: bool) -> bool:
+        """Whether the element of `x` that a member reads is one that kernel `number` has at hand, or lies in memory.
 
         Where `x` depends on this very kernel, it must be a member, and of the same elements or of their row.
         """
-        number = self.order.index(kernel)
+        kernel = self.order[number]
         if self.level[x] < number:
             return True
         if self.home.get(x) != number:
@@ -284,7 +289,7 @@ def _broadcasts_along_reduced(x: Node, kernel: Kernel) -> bool:
 
 def is_expensive(node: Node) -> bool:
     """Whether an operator is more than a few instructions."""
-    return node.is_op(*_EXPENSIVE)
+    return isinstance(node.lowering, Elementwise | Pull) and node.lowering.expensive
 
 
 def _costs_more_than_memory(node: Node) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,7 +84,9 @@ class Node:
         return isinstance(self.op, Primitive) and self.op.name in names
 
     def with_inputs(self, inputs: Sequence[Node]) -> Node:
-        """The same operator on other inputs of the same types."""
+        """The same operator on other inputs of the same types; the node itself, if they are its own."""
+        if tuple(inputs) == self.inputs:
+            return self
         return Node(self.op, inputs, self.params, self.shape, self.dtype)
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
@@ -147,11 +149,16 @@ class Graph:
         """All nodes in topological order; what no root needs is not among them."""
         return topological(self.roots)
 
-    def rewritten(self, new: Mapping[Node, Node]) -> Graph:
-        """The graph with roots replaced."""
-        results = [new.get(n, n) for n in self.results]
-        writes = {slot: new.get(n, n) for slot, n in self.writes.items()}
-        return replace(self, results=results, writes=writes)
+    def rewritten(self, better: Callable[[Node, list[Node]], Node]) -> Graph:
+        """The graph with ``better(node, its inputs, rewritten)`` in the place of each node.
+
+        Nodes that nothing needs any more disappear by themselves: a graph is what its roots reach.
+        """
+        new: dict[Node, Node] = {}
+        for node in self.nodes():
+            new[node] = better(node, [new[x] for x in node.inputs])
+        results = [new[node] for node in self.results]
+        return replace(self, results=results, writes={slot: new[node] for slot, node in self.writes.items()})
 
     def type_of(self, slot: int) -> tuple[tuple[int, ...], np.dtype]:
         """The shape and dtype of an input buffer as steps see it."""

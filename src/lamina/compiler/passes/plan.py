@@ -1,18 +1,25 @@
-"""Planning: where every stored value lies, the order of the kernels, and where threads must wait for each other."""
+"""Planning: where every stored value lies, the order of the kernels, and where one must wait for all before it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 
-from lamina.compiler.llvm.cache_lines import whole_lines
 from lamina.compiler.passes.fuse import Kernel, is_alias, only_moves_ones
 from lamina.compiler.passes.graph import Graph, Input, Node, Scalar
-from lamina.compiler.passes.partition import Partition, ProductSteps, partition_of
 from lamina.core.lowering import ArgReduction, Contraction, Elementwise, Reduction, Reshape
 from lamina.core.primitive import REGISTRY
 
-__all__ = ["Place", "Plan", "memory_reads", "plan", "separate_roots"]
+__all__ = [
+    "Partition",
+    "Place",
+    "Plan",
+    "bytes_touched",
+    "leaves_of",
+    "memory_reads",
+    "plan",
+    "separate_roots",
+]
 
 
 @dataclass(frozen=True)
@@ -23,13 +30,27 @@ class Place:
     number: int
 
 
+@dataclass(frozen=True)
+class Partition:
+    """How those who work on a kernel at the same time share it: by ``rows`` (the first axis), ``columns`` (the last),
+    ``flat`` (stretches of memory), or not at all (``serial``).
+
+    `extent` is split in whole `step`s. No axis that is summed over is ever split.
+    """
+
+    kind: str
+    extent: int = 0
+    step: int = 1
+
+
 @dataclass
 class Plan:
-    """The kernels in order, with a place for each stored node, and which of them wait at a barrier first.
+    """The kernels of a graph in order, with a place for each stored node, and which of them wait at a barrier first.
 
     `held`: for each input that is held transposed, by its slot, where in the arena.
     """
 
+    graph: Graph
     kernels: list[Kernel]
     places: dict[Node, list[Place]]
     arena_bytes: int
@@ -52,21 +73,24 @@ def separate_roots(graph: Graph) -> Graph:
     return replace(graph, results=[own(node) for node in graph.results], writes=writes)
 
 
-def plan(graph: Graph, kernels: list[Kernel], product_steps: Callable[[Kernel], ProductSteps]) -> Plan:
+def plan(
+    graph: Graph, kernels: list[Kernel], partition: Callable[[Kernel, int], Partition], alignment: int
+) -> Plan:
     """Order, places and barriers for the kernels of a graph whose roots are separate.
 
-    `product_steps` says how products may be split.
+    `partition(kernel, updates)` says how a kernel is shared that updates so many arrays of its shape in place.
+    Temporaries begin at multiples of `alignment` bytes.
     """
     ordering = _Ordering(graph, kernels)
     ordered = ordering.run()
     places = ordering.places
-    arena_bytes = _allocate(ordered, places, ordering.reads)
-    partitions = {k: partition_of(k, product_steps, _updates(k, places)) for k in ordered}
+    arena_bytes = _allocate(ordered, places, ordering.reads, alignment)
+    partitions = {k: partition(k, _updates(k, places)) for k in ordered}
     held: dict[int, int] = {}
     for slot in sorted(graph.transposed):
         held[slot] = arena_bytes
-        arena_bytes += _rounded(graph.writes[slot].nbytes)
-    result = Plan(ordered, places, arena_bytes, partitions, held)
+        arena_bytes += _rounded(graph.writes[slot], alignment)
+    result = Plan(graph, ordered, places, arena_bytes, partitions, held)
     result.barriers = _barriers(result, ordering.reads)
     return result
 
@@ -95,15 +119,17 @@ class Access:
 _ANYWHERE = Access(False, False, False)
 
 
-def memory_reads(kernel: Kernel, stored: set[Node]) -> dict[Node, Access]:
-    """The nodes in memory that a kernel reads, itself or through what it inlines."""
+def leaves_of(kernel: Kernel, is_leaf: Callable[[Node], bool]) -> dict[Node, Access]:
+    """The leaves that a kernel reads, itself or through what it inlines, in a fixed order."""
     members = set(kernel.members)
     found: dict[Node, Access] = {}
+    seen: set[tuple[Node, Access]] = set()
 
     def visit(node: Node, access: Access) -> None:
-        if node in members:
+        if node in members or (node, access) in seen:
             return
-        if isinstance(node.op, Input) or node in stored:
+        seen.add((node, access))
+        if is_leaf(node):
             found[node] = found.get(node, Access()) & access
             return
         for x in node.inputs:
@@ -113,6 +139,17 @@ def memory_reads(kernel: Kernel, stored: set[Node]) -> dict[Node, Access]:
         for i, x in enumerate(member.inputs):
             visit(x, _first_step(kernel, member, i))
     return found
+
+
+def memory_reads(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]:
+    """The nodes in memory that a kernel reads, itself or through what it inlines."""
+    return leaves_of(kernel, lambda node: isinstance(node.op, Input) or node in stored)
+
+
+def bytes_touched(kernel: Kernel, plan: Plan) -> int:
+    """What a kernel reads and writes, each buffer counted once."""
+    read = sum(node.nbytes for node in memory_reads(kernel, plan.places))
+    return read + sum(node.nbytes * len(plan.places[node]) for node in kernel.stores)
 
 
 def _step(reader: Node, x: Node) -> Access:
@@ -232,7 +269,10 @@ class _Ordering:
 
 
 def _allocate(
-    kernels: list[Kernel], places: dict[Node, list[Place]], reads: dict[Kernel, dict[Node, Access]]
+    kernels: list[Kernel],
+    places: dict[Node, list[Place]],
+    reads: dict[Kernel, dict[Node, Access]],
+    alignment: int,
 ) -> int:
     """Give each temporary a stretch of the arena that is free from its first writer to its last reader."""
     last: dict[Node, int] = {}
@@ -245,17 +285,18 @@ def _allocate(
         for node in kernel.stores:
             if places[node]:
                 continue
-            start = _first_fit(live, _rounded(node.nbytes))
+            size = _rounded(node, alignment)
+            start = _first_fit(live, size)
             places[node] = [Place("arena", start)]
-            live.append((start, start + _rounded(node.nbytes), node))
-            total = max(total, start + _rounded(node.nbytes))
+            live.append((start, start + size, node))
+            total = max(total, start + size)
         live = [entry for entry in live if last[entry[2]] > time]
     return total
 
 
-def _rounded(nbytes: int) -> int:
+def _rounded(node: Node, alignment: int) -> int:
     """What a value takes in the arena: even an empty one a place of its own."""
-    return whole_lines(max(nbytes, 1))
+    return -(-max(node.nbytes, 1) // alignment) * alignment
 
 
 def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:
@@ -267,11 +308,11 @@ def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:
     return start
 
 
-# --- threads -----------------------------------------------------------------------------------------------------
+# --- barriers ----------------------------------------------------------------------------------------------------
 
 
 def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
-    """How many arrays of the kernel's shape it updates in place: see `partition_of`."""
+    """How many arrays of the kernel's shape it updates in place; of an optimizer the weight, means, squares."""
     return sum(
         node.shape == kernel.domain and any(place.kind == "input" for place in places[node])
         for node in kernel.stores
@@ -280,7 +321,7 @@ def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
 
 @dataclass(frozen=True)
 class _Touch:
-    """One memory access of a kernel; `share` is None where a thread touches more than its part."""
+    """One memory access of a kernel; `share` is None where somebody touches more than its part."""
 
     node: Node
     place: Place
@@ -289,12 +330,12 @@ class _Touch:
 
     @property
     def end(self) -> int:
-        return self.place.number + _rounded(self.node.nbytes)
+        return self.place.number + max(self.node.nbytes, 1)
 
 
 def _barriers(planned: Plan, reads: dict[Kernel, dict[Node, Access]]) -> set[Kernel]:
-    """Kernels before which threads must wait: another thread may have written what they read, or still read what
-    they write. Nothing is needed where both touch only their own share of the same rows or columns."""
+    """Kernels that must wait until all is done that came before: another share of it may write what they read, or read
+    what they write. Nothing is needed where both touch only their own share of the same rows or columns."""
     barriers: set[Kernel] = set()
     since: list[_Touch] = []
     for kernel in planned.kernels:
@@ -321,7 +362,7 @@ def _touches(planned: Plan, kernel: Kernel, reads: dict[Node, Access]) -> Iterab
 
 
 def _conflict(old: _Touch, new: _Touch) -> bool:
-    """Whether `new` must not begin before all threads have done `old`."""
+    """Whether `new` must not begin before all of `old` is done."""
     if not (old.writes or new.writes) or old.place.kind != new.place.kind:
         return False
     if old.place.kind == "arena":

@@ -20,11 +20,7 @@ _LEAST, _MOST = 2.0**-30, 2.0**30
 
 def scale_products(graph: Graph) -> Graph:
     """The graph with the scale of short integers applied to the products instead."""
-    new: dict[Node, Node] = {}
-    for node in graph.nodes():
-        inputs = [new[x] for x in node.inputs]
-        new[node] = _scaled_after(node if tuple(inputs) == node.inputs else node.with_inputs(inputs))
-    return graph.rewritten(new)
+    return graph.rewritten(lambda node, inputs: _scaled_after(node.with_inputs(inputs)))
 
 
 def is_short(node: Node) -> bool:
@@ -50,8 +46,7 @@ def _scaled_after(node: Node) -> Node:
 def _without_scale(node: Node, scales: list[float]) -> Node:
     """A product's operand before it was scaled; the factor goes to `scales`."""
     if node.is_op("reshape"):
-        inner = _without_scale(node.inputs[0], scales)
-        return node if inner is node.inputs[0] else node.with_inputs([inner])
+        return node.with_inputs([_without_scale(node.inputs[0], scales)])
     if not node.is_op("divide", "multiply") or node.inputs[0].shape != node.shape:
         return node
     number = constant_value(node.inputs[1])

@@ -17,17 +17,14 @@ Rule = Callable[[Node], Node | None]
 
 
 def simplify(graph: Graph) -> Graph:
-    """The graph with every rule applied to every node, inputs first, and equal nodes merged.
-
-    Nodes that nothing needs any more disappear by themselves: a graph is what its roots reach.
-    """
-    new: dict[Node, Node] = {}
+    """The graph with every rule applied to every node, inputs first, and equal nodes merged."""
     known: dict[Any, Node] = {}
-    for node in graph.nodes():
-        inputs = [new[x] for x in node.inputs]
-        current = node if tuple(inputs) == node.inputs else node.with_inputs(inputs)
-        new[node] = known.setdefault(_key(rewritten := _rewrite(current)), rewritten)
-    return graph.rewritten(new)
+
+    def simplified(node: Node, inputs: list[Node]) -> Node:
+        better = _rewrite(node.with_inputs(inputs))
+        return known.setdefault(_key(better), better)
+
+    return graph.rewritten(simplified)
 
 
 def _rewrite(node: Node) -> Node:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu.contraction import Contraction
-from lamina.compiler.llvm import FLOAT32, FLOAT64, DType, Module
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu.matrix_product import MatrixProduct
+from lamina.compiler.llvm import FLOAT32, FLOAT64, DType
 
 SHAPES = [
     (64, 784, 256),
@@ -27,10 +28,10 @@ SHAPES = [
 def compile_product(shape: tuple[int, int, int], dtype: DType, transposed: bool, split: str = "columns"):
     """C -= A · B, and the scratch bytes of a thread."""
     m, k, n = shape
-    product = Contraction(m, k, n, dtype, (1, m) if transposed else (k, 1), n)
+    product = MatrixProduct(m, k, n, dtype, (1, m) if transposed else (k, 1), n)
 
-    def make() -> Module:
-        module = Module()
+    def make() -> ThreadModule:
+        module = ThreadModule()
         with module.function("step") as b:
             pointers = [b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4)]
             left, right, result, scratch = pointers
@@ -89,8 +90,8 @@ def check_product(shape, dtype, transposed, execute):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_result_wanted_transposed_comes_by_columns(shape, dtype, is_long, execute):
     m, k, n = shape
-    row_first = Contraction(m, k, n, dtype, (k, 1), n, long_epilogue=is_long)
-    by_columns = Contraction(m, k, n, dtype, (k, 1), n, long_epilogue=is_long, by_columns=True)
+    row_first = MatrixProduct(m, k, n, dtype, (k, 1), n, long_epilogue=is_long)
+    by_columns = MatrixProduct(m, k, n, dtype, (k, 1), n, long_epilogue=is_long, by_columns=True)
     generator = np.random.default_rng(0)
     a = generator.standard_normal((m, k)).astype(dtype)
     b = generator.standard_normal((k, n)).astype(dtype)
@@ -98,8 +99,8 @@ def test_a_result_wanted_transposed_comes_by_columns(shape, dtype, is_long, exec
     for product in (row_first, by_columns):
         plain = product is row_first
 
-        def make(product: Contraction = product, plain: bool = plain) -> Module:
-            module = Module()
+        def make(product: MatrixProduct = product, plain: bool = plain) -> ThreadModule:
+            module = ThreadModule()
             with module.function("step") as b:
                 pointers = [b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4)]
                 left, right, result, scratch = pointers
@@ -123,17 +124,17 @@ def store_to(result, n, dtype):
 
 @pytest.mark.parametrize(("m", "n"), [(0, 5), (5, 0)])
 def test_empty_results_are_no_code(m, n):
-    with Module().function("step") as b:
+    with ThreadModule().function("step") as b:
         pointer = b.pointer_argument("arguments")
-        Contraction(m, 3, n, FLOAT32, (3, 1), n).emit(
+        MatrixProduct(m, 3, n, FLOAT32, (3, 1), n).emit(
             b, pointer, pointer, lambda *_: pytest.fail("no elements")
         )
 
 
 def test_an_empty_sum_is_zero(execute):
     out = np.ones((3, 4), np.float32)
-    product = Contraction(3, 0, 4, FLOAT32, (0, 1), 4)
-    module = Module()
+    product = MatrixProduct(3, 0, 4, FLOAT32, (0, 1), 4)
+    module = ThreadModule()
     with module.function("step") as b:
         result = b.load_pointer(b.pointer_argument("arguments"), 0)
         product.emit(b, result, result, store_to(result, 4, FLOAT32))
@@ -144,7 +145,7 @@ def test_an_empty_sum_is_zero(execute):
 
 
 def test_missing_scratch_is_an_error():
-    product = Contraction(600, 700, 40, FLOAT32, (700, 1), 40)
-    with Module().function("step") as b, pytest.raises(ValueError, match="bytes of scratch memory"):
+    product = MatrixProduct(600, 700, 40, FLOAT32, (700, 1), 40)
+    with ThreadModule().function("step") as b, pytest.raises(ValueError, match="bytes of scratch memory"):
         pointer = b.pointer_argument("arguments")
         product.emit(b, pointer, pointer, lambda *_: None)

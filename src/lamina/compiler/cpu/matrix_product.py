@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from lamina.compiler.cpu.bfloat16 import PARTS
 from lamina.compiler.cpu.blocking import BlockedProduct, Blocking, choose_blocking
+from lamina.compiler.cpu.cache_lines import LINE_BYTES
 from lamina.compiler.cpu.cover import Range, cover
+from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.cpu.microkernel import (
     Epilogue,
     LeftTile,
@@ -29,11 +31,9 @@ from lamina.compiler.cpu.unit_packing import LeftOperand, Read
 from lamina.compiler.cpu.unit_product import UnitProduct
 from lamina.compiler.cpu.zero_columns import ColumnOrder, all_finite, order_bytes, order_columns
 from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.cache_lines import LINE_BYTES
-from lamina.compiler.llvm.machine import Machine, target_machine
 from lamina.compiler.llvm.values import FLOAT32, DType, Pointer, Value
 
-__all__ = ["Contraction"]
+__all__ = ["MatrixProduct"]
 
 _UNIT_TILE = TileShape(8, 2)
 _FEWEST_DENSE_ROWS = 256
@@ -46,7 +46,7 @@ NumPy's large arrays begin 16 bytes into a line, so that every load of B in plac
 
 
 @dataclass(frozen=True)
-class Contraction:
+class MatrixProduct:
     """The product of A (rows by inner) and B (inner by columns), both float32 or both float64.
 
     A's element (r, k) lies at r · left_strides[0] + k · left_strides[1], B's element (k, c) at
@@ -205,7 +205,7 @@ class Contraction:
 class _Product:
     """One emission of a product."""
 
-    shape: Contraction
+    shape: MatrixProduct
     b: Builder
     left: Pointer | Read
     right: Pointer

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
+from lamina.compiler.cpu.products import ProductSteps, product_steps
 from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.plan import Partition
 
-__all__ = ["Partition", "ProductSteps", "partition_of"]
+__all__ = ["partition_of"]
 
 _ROW_STEP = 8
 _BLOCK_BYTES = 32  # a block of random words fills four float64 or eight float32
@@ -16,32 +15,7 @@ _NARROW = 128
 _TALL = 4
 
 
-@dataclass(frozen=True)
-class Partition:
-    """How threads share a kernel: by ``rows`` (the first axis), ``columns`` (the last), ``flat`` (stretches of
-    memory), or not at all (``serial``).
-
-    `extent` is split in whole `step`s. No axis that is summed over is ever split.
-    """
-
-    kind: str
-    extent: int = 0
-    step: int = 1
-
-
-@dataclass(frozen=True)
-class ProductSteps:
-    """In multiples of how many rows and columns threads may share a product.
-
-    `packs_rows`: whoever computes some columns first packs all rows of the left operand.
-    """
-
-    rows: int
-    columns: int
-    packs_rows: bool
-
-
-def partition_of(kernel: Kernel, product_steps: Callable[[Kernel], ProductSteps], updates: int) -> Partition:
+def partition_of(kernel: Kernel, updates: int) -> Partition:
     """Products as `_product_partition` says; the rest by rows, if it can.
 
     `updates`: how many arrays of its shape the kernel updates in place; of an optimizer the weight, means, squares.

@@ -7,9 +7,11 @@ import os
 
 import pytest
 
+from lamina.compiler.cpu import machine
+from lamina.compiler.cpu.machine import Machine, available_cores, host_machine
+from lamina.compiler.cpu.roofline import peak_flops
 from lamina.compiler.cpu.tiles import choose_tile, vector_widths
-from lamina.compiler.llvm import FLOAT32, FLOAT64, machine
-from lamina.compiler.llvm.machine import Machine, available_cores, host_machine, peak_flops
+from lamina.compiler.llvm import FLOAT32, FLOAT64
 
 AVX512 = Machine("x86_64", "znver4", "", 512, 32, 32 << 10, 1 << 20, 32 << 20)
 AVX2 = dataclasses.replace(AVX512, cpu="znver3", vector_bits=256, vector_registers=16, l2_bytes=512 << 10)

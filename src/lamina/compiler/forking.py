@@ -1,4 +1,4 @@
-"""A process is forked between compilations, not during one.
+"""A process is forked between compilations, not during one, and while nobody holds certain locks.
 
 A thread that compiles holds locks: Python's of the modules that it imports, LLVM's, its function's. In a child that is
 forked meanwhile nobody would ever release them.
@@ -10,18 +10,11 @@ import os
 import threading
 import time
 
-__all__ = ["HOLDING", "compiling"]
+__all__ = ["compiling", "free_in_children"]
 
 _PATIENCE_SECONDS = 10.0
 _threads: list[int] = []  # that compile now; twice, if one compilation is inside another
-
-
-HOLDING = threading.RLock()
-"""Taken while arrays are held or given back, and while a step that holds arrays runs (see `holding`).
-
-One for all steps: a step that meets an array which another one holds has it given back, and with a lock each they could
-wait for each other.
-"""
+_locks: list[threading.RLock] = []
 
 
 class compiling:  # noqa: N801 - used as `with compiling():`
@@ -34,18 +27,30 @@ class compiling:  # noqa: N801 - used as `with compiling():`
         _threads.remove(threading.get_ident())
 
 
+def free_in_children(lock: threading.RLock) -> threading.RLock:
+    """A lock that a thread which forks takes first, so that no other one holds it in the child."""
+    _locks.append(lock)
+    return lock
+
+
 def _before() -> None:
     own, end = threading.get_ident(), time.monotonic() + _PATIENCE_SECONDS
     while any(thread != own for thread in _threads) and time.monotonic() < end:
         time.sleep(0.001)
-    HOLDING.acquire()
+    for lock in _locks:
+        lock.acquire()
+
+
+def _in_parent() -> None:
+    for lock in _locks:
+        lock.release()
 
 
 def _in_child() -> None:
     own = threading.get_ident()
     _threads[:] = [thread for thread in _threads if thread == own]
-    HOLDING.release()
+    _in_parent()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=HOLDING.release, after_in_child=_in_child)
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -1,0 +1,44 @@
+"""The facade over LLVM for code that a pool of threads runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lamina.compiler.cpu.machine import Machine, target_machine
+from lamina.compiler.llvm.mathematics import Mathematics
+from lamina.compiler.llvm.module import Argument, Module
+from lamina.compiler.llvm.values import INDEX, Operand, Value
+
+__all__ = ["KERNEL_ARGUMENTS", "ThreadBuilder", "ThreadModule"]
+
+KERNEL_ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
+"""The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
+
+
+class ThreadBuilder(Mathematics):
+    """A builder of functions that know which thread runs them."""
+
+    def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
+        """This thread's share (start, stop) of range(extent), in whole steps, as even as can be."""
+        extent = self.match(extent, self.const(0))[0]
+        thread, threads = self.argument("thread"), self.argument("threads")
+        steps = self.divide_positive(self.add(extent, step - 1), step)
+        bounds = [
+            self.mul(self.divide_positive(self.mul(steps, part), threads), step)
+            for part in (thread, thread + 1)
+        ]
+        return bounds[0], self.minimum(bounds[1], extent)
+
+    def barrier(self) -> None:
+        """Wait until all threads of this run are here; what they wrote before is visible after."""
+        self.module.declare("declare void @lamina_barrier(i64) nounwind")
+        self.call("lamina_barrier", self.argument("threads"))
+
+
+class ThreadModule(Module[ThreadBuilder]):
+    """A module for the processor that code is generated for (see `machine.target_machine`)."""
+
+    machine: Machine
+
+    def __init__(self, machine: Machine | None = None) -> None:
+        super().__init__(machine or target_machine(), ThreadBuilder, KERNEL_ARGUMENTS)

@@ -1,0 +1,103 @@
+"""The CPU as a target: products in register tiles, kernels shared by threads that persist, NumPy's buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from lamina.compiler.cpu.binding import Binding, threads_for
+from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu.cache_lines import LINE_BYTES
+from lamina.compiler.cpu.hold_transposed import hold_transposed
+from lamina.compiler.cpu.layout_products import lay_out_products
+from lamina.compiler.cpu.partition import partition_of
+from lamina.compiler.cpu.products import computes_operand, runs_on_matrix_unit
+from lamina.compiler.cpu.roofline import peak_flops
+from lamina.compiler.cpu.run import load
+from lamina.compiler.cpu.step import emit_program, scratch_bytes
+from lamina.compiler.emit import Layout, kernel_names
+from lamina.compiler.llvm.cache import digest_of_sources
+from lamina.compiler.llvm.jit import CompiledModule
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Graph
+from lamina.compiler.passes.plan import Plan
+from lamina.compiler.passes.scale_products import scale_products
+from lamina.compiler.target import Program
+from lamina.core.array import Value
+
+__all__ = ["CPU"]
+
+
+@dataclass(frozen=True)
+class CPUCode:
+    """A step's machine code: ``step`` is the address of its function, ``scratch_bytes`` what each thread needs."""
+
+    module: CompiledModule
+    layout: Layout
+    step: int
+    scratch_bytes: int
+
+    def ir(self) -> str:
+        """LLVM's assembly of it, before optimisation."""
+        return self.module.ir()
+
+    def assembly(self) -> str:
+        """The processor's assembly of it."""
+        return self.module.assembly()
+
+
+class CPU:
+    """See `lamina.compiler.target.Target`."""
+
+    passes: Sequence[Callable[[Graph], Graph]] = (scale_products, hold_transposed, lay_out_products)
+    alignment = LINE_BYTES
+
+    computes_operand = staticmethod(computes_operand)
+    partition = staticmethod(partition_of)
+    bind = Binding
+
+    def load(self, plan: Plan, rows: Mapping[int, int]) -> CPUCode:
+        """Machine code in this process, from the cache on disk where it has it."""
+        layout = Layout.of(plan, rows)
+
+        def make_ir() -> ThreadModule:
+            module = ThreadModule()
+            emit_program(module, plan, layout)
+            return module
+
+        names = dict.fromkeys(kernel_names(plan))
+        module = load(_key(plan, layout), make_ir, ("step", *names))
+        return CPUCode(module, layout, module.address("step"), scratch_bytes(plan))
+
+    def from_numpy(self, array: np.ndarray) -> np.ndarray:
+        """The array itself: threads read NumPy's buffers."""
+        return array
+
+    def to_numpy(self, value: Value) -> np.ndarray:
+        """The buffer itself."""
+        return np.asarray(value)
+
+    def sharing(self, plan: Plan, kernel: Kernel) -> str:
+        """By rows or columns, and whether on the processor's matrix unit."""
+        kind = plan.partitions[kernel].kind
+        text = "1 thread" if kind == "serial" else f"by {kind}"
+        return f"{text}, matrix unit" if runs_on_matrix_unit(kernel) else text
+
+    def peak_flops(self, program: Program, dtype: np.dtype) -> float:
+        """What the vector units of the cores do that the program runs on."""
+        return threads_for(program) * peak_flops(dtype)
+
+
+def _key(plan: Plan, layout: Layout) -> str:
+    """What the code depends on beside the processor and the compiler: the graph, and the primitives themselves."""
+    return "\0".join([plan.graph.text(), repr(layout), _primitives()])
+
+
+@cache
+def _primitives() -> str:
+    package = Path(__file__).parents[2]
+    return digest_of_sources(package / "primitives", package / "core")

@@ -1,0 +1,137 @@
+"""The seam between the compiler and the machines that it compiles for.
+
+In front of it stand the user's function (`front`) and the passes over its graph (`passes`), which know no machine.
+A machine is a `Target`: a package of its own, such as `cpu`, which `targets` finds by the context of the arrays.
+`emit` and `llvm` are tools that a target may write its kernels with. docs/adr/target-seam.md says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Graph, Node
+from lamina.compiler.passes.plan import Partition, Plan
+from lamina.core.array import Array, Value
+
+__all__ = ["BoundStep", "Code", "Overlap", "Program", "Target"]
+
+
+class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
+    """An array that is written shares memory with another one, in a way that the compiled step does not know."""
+
+
+class Code(Protocol):
+    """A plan's code, loaded. What else it has is its target's business."""
+
+    def ir(self) -> str:
+        """LLVM's assembly of it."""
+        ...
+
+    def assembly(self) -> str:
+        """The machine's assembly of it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled step: its plan, and the code for a target."""
+
+    target: Target
+    plan: Plan
+    code: Any
+    build_seconds: float
+
+    @property
+    def graph(self) -> Graph:
+        """What the passes made of the captured graph."""
+        return self.plan.graph
+
+    @property
+    def flops(self) -> int:
+        """Arithmetic operations of a step."""
+        return sum(kernel.flops for kernel in self.plan.kernels)
+
+
+class BoundStep(Protocol):
+    """A program with the memory that it works on: the buffers of arrays, and its own."""
+
+    lock: AbstractContextManager[Any]
+    """Held by whoever runs it."""
+    arrays: list[Array]
+    """What it is bound to, by input slot."""
+    used_slots: Sequence[int]
+    """The input slots that it reads or writes."""
+
+    def run(
+        self, arguments: Sequence[Array], numbers: Sequence[float], steps: int, lead: tuple[int, ...]
+    ) -> list[Any]:
+        """Run a number of steps, and return their results, before whose axes come those of `lead`.
+
+        `numbers`: those of each step, one step after the other. Raises `Overlap`.
+        """
+        ...
+
+    def forget_arguments(self) -> None:
+        """Let go of the last call's arguments, unless a call is under way."""
+        ...
+
+    def measure(self) -> list[float] | None:
+        """The seconds that each kernel takes, on copies of the buffers; None while arguments are missing."""
+        ...
+
+
+class Target(Protocol):
+    """A kind of machine that graphs are compiled for."""
+
+    passes: Sequence[Callable[[Graph], Graph]]
+    """What it wants of a simplified graph before kernels are made of it."""
+    alignment: int
+    """Temporaries begin at multiples of so many bytes."""
+
+    # how a plan is made
+
+    def computes_operand(self, product: Node, operand: Node) -> bool:
+        """Whether a product computes an operand itself while it reads it, so that it need not lie in memory."""
+        ...
+
+    def partition(self, kernel: Kernel, updates: int) -> Partition:
+        """How a kernel is shared out. `updates`: how many arrays of its shape it updates in place."""
+        ...
+
+    # how it is run
+
+    def load(self, plan: Plan, rows: Mapping[int, int]) -> Code:
+        """Emit a plan and load it. `rows`: input slots of which each step takes the next so many bytes."""
+        ...
+
+    def bind(
+        self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
+    ) -> BoundStep:
+        """A program on arrays, by input slot. The slots `arguments` get others at each call; `written` are changed."""
+        ...
+
+    # memory
+
+    def from_numpy(self, array: np.ndarray) -> Value:
+        """An array's contents where the machine reads them."""
+        ...
+
+    def to_numpy(self, value: Value) -> np.ndarray:
+        """A value's contents where NumPy reads them."""
+        ...
+
+    # words and figures for `explain`
+
+    def sharing(self, plan: Plan, kernel: Kernel) -> str:
+        """How a kernel is shared out, in words."""
+        ...
+
+    def peak_flops(self, program: Program, dtype: np.dtype) -> float:
+        """Floating-point operations a second that a kernel of the program could reach at most."""
+        ...

@@ -1,0 +1,32 @@
+"""Which machine computes where arrays live: a target for each type of device.
+
+A new target is a package that implements `lamina.compiler.target.Target`, and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lamina.compiler.target import Target
+from lamina.context import Context, usable
+
+__all__ = ["target_of"]
+
+
+def _cpu() -> Target:
+    from lamina.compiler.cpu.target import CPU
+
+    return CPU()
+
+
+_TARGETS: dict[str, Callable[[], Target]] = {"cpu": _cpu, "cpu_pinned": _cpu}
+
+
+def target_of(context: Context | None = None) -> Target:
+    """The target of a context, by default of the current one; `ContextError` where nothing can compute.
+
+    >>> import lamina
+    >>> type(target_of(lamina.cpu())).__name__
+    'CPU'
+    """
+    return _TARGETS[usable(context).device_type]()
