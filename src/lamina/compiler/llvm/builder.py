@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
+import numpy as np
+
 from lamina.compiler.llvm.cache_lines import LINE_BYTES
 from lamina.compiler.llvm.machine import Machine, target_machine
 from lamina.compiler.llvm.mathematics import Mathematics
@@ -14,6 +16,10 @@ from lamina.compiler.llvm.values import BOOL, INDEX, DType, Operand, Pointer, Va
 __all__ = ["KERNEL_ARGUMENTS", "Argument", "Builder", "Module", "Variable"]
 
 Argument = DType | None  # None: a pointer
+
+_INT32 = np.dtype(np.int32)
+_MOST_STEPS = 1 << 20
+"""Fewer steps are shared among at most 1024 threads in 32 bits, which many processors divide much faster than 64."""
 
 KERNEL_ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
 """The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
@@ -322,10 +328,13 @@ class Builder(Mathematics, Reductions):
     def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
         """This thread's share (start, stop) of range(extent), in whole steps, as even as can be."""
         extent = self.match(extent, self.const(0))[0]
-        thread, threads = self.argument("thread"), self.argument("threads")
         steps = self.divide_positive(self.add(extent, step - 1), step)
+        thread, threads = self.argument("thread"), self.argument("threads")
+        if steps.constant is not None and steps.constant < _MOST_STEPS:
+            steps = self.const(steps.constant, _INT32)
+            thread, threads = self.cast(thread, _INT32), self.cast(threads, _INT32)
         bounds = [
-            self.mul(self.divide_positive(self.mul(steps, part), threads), step)
+            self.mul(self.cast(self.divide_positive(self.mul(steps, part), threads), INDEX), step)
             for part in (thread, thread + 1)
         ]
         return bounds[0], self.minimum(bounds[1], extent)
