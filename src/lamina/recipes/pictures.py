@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina.extras import require
-from lamina.io.files import atomic_write
+from lamina.files.tensors import atomic_write
 from lamina.recipes.training import Epoch
 
 __all__ = ["draw_learning_curves", "draw_mistakes"]

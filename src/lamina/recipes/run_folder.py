@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
-from lamina.io.files import atomic_write, load_tensors, save_tensors
+from lamina.files.tensors import atomic_write, load_tensors, save_tensors
 from lamina.recipes.chapter import ChapterNetwork
 from lamina.recipes.training import Epoch, Progress, Settings, network_of
 

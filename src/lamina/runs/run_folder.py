@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lamina.errors import DataError, LaminaError
-from lamina.io.aside import aside
-from lamina.io.files import load_tensors, naming, sync_folder
+from lamina.files.aside import aside
+from lamina.files.tensors import load_tensors, naming, sync_folder
 from lamina.runs.model import TableModel
 from lamina.table.schema import Schema
 

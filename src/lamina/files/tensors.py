@@ -10,7 +10,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.io.aside import aside
+from lamina.files.aside import aside
 
 __all__ = ["atomic_write", "load_tensors", "naming", "save_tensors", "sync_folder"]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lamina.errors import DataError
-from lamina.io.files import atomic_write, load_tensors, naming, save_tensors
+from lamina.files.tensors import atomic_write, load_tensors, naming, save_tensors
 
 
 def test_atomic_write_bytes_and_text(tmp_path: Path) -> None:
