@@ -105,6 +105,18 @@ def test_predict_pictures_and_idx_files(cli, finished, tmp_path):
     assert re.fullmatch(r".*seven\.png: \d \(\d+\.\d %\)\n", out)
 
 
+def test_inspect_describes_the_run(cli, finished):
+    code, out, _ = cli("inspect", finished)
+    assert (
+        code == 0 and "layers 784 – 8 – 10: 6,370 parameters" in out and "2 of 2 epochs; accuracy 0." in out
+    )
+    found = json.loads(cli("inspect", finished, "--json")[1])
+    assert found["settings"]["recipe"] == "chapter" and [epoch["epoch"] for epoch in found["metrics"]] == [
+        1,
+        2,
+    ]
+
+
 def test_resuming_continues_exactly_and_may_prolong(cli, finished, tmp_path):
     folder = tmp_path / "run"
     assert cli(*QUICK, 1, "--out", folder)[0] == 0
@@ -128,7 +140,8 @@ def test_resuming_continues_exactly_and_may_prolong(cli, finished, tmp_path):
         (("train", "mnist", "--epochs", "x"), "--epochs"),
         (("train", "mnist", "--recipe", "secret"), "unknown recipe 'secret'"),
         (("train", "mnist", "--sead", "1"), "--sead"),
-        (("evaluate", "nowhere"), "holds no run"),
+        (("evaluate", "nowhere"), "there is no run nowhere"),
+        (("inspect", "nowhere"), "there is no run nowhere"),
         (("evaluate",), "Missing argument"),
         (("predict", "RUN", "nothing.png"), "nothing.png"),
         (("predict", "RUN", "RUN/settings.json"), "not a readable picture"),
