@@ -33,7 +33,10 @@ def test_calibration_multiplies_outputs_by_one_factor(y, members):
     scaled, plain = (
         MLPClassifier(**SMALL, members=members, calibrate=calibrate).fit(X, y) for calibrate in (True, False)
     )
-    before, after = plain._raw(X), scaled._raw(X)
+    before, after = (
+        plain.fitted_.outputs(plain.fitted_.encode(X)),
+        scaled.fitted_.outputs(scaled.fitted_.encode(X)),
+    )
     factor = float((before * after).sum() / (before * before).sum())
     assert factor != pytest.approx(1, abs=0.01)
     np.testing.assert_allclose(after, factor * before, rtol=1e-3, atol=1e-4)
@@ -46,4 +49,6 @@ def test_outputs_of_a_loss_of_ones_own_stay_as_they_are():
     hinge = lambda z, y: nd.sum(nd.maximum(1 - (2 * nd.one_hot(y, 2) - 1) * z, 0.0), axis=1)  # noqa: E731
     y = X[:, 0] > 0
     first, second = (MLPClassifier(**SMALL, loss=hinge, calibrate=c).fit(X, y) for c in (True, False))
-    np.testing.assert_array_equal(first._raw(X), second._raw(X))
+    np.testing.assert_array_equal(
+        first.fitted_.outputs(first.fitted_.encode(X)), second.fitted_.outputs(second.fitted_.encode(X))
+    )

@@ -56,10 +56,14 @@ def test_validation_judges_what_is_predicted_which_stays_in_the_range_of_trainin
 
 def test_members_are_networks_of_their_own_whose_outputs_are_averaged():
     model = MLPRegressor(**{**SMALL, "members": 3}).fit(X, X[:, 0])
-    encoded = model._encoder.transform(X)
-    outputs = [net.forward(nd.array(encoded.numeric), None).asnumpy() for net in model._network.members]
+    encoded = model.fitted_.encoder.transform(X)
+    outputs = [
+        net.forward(nd.array(encoded.numeric), None).asnumpy() for net in model.fitted_.network.members
+    ]
     assert not np.allclose(outputs[0], outputs[1], atol=1e-3)
-    np.testing.assert_allclose(model._raw(X), np.mean(outputs, axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        model.fitted_.outputs(model.fitted_.encode(X)), np.mean(outputs, axis=0), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_the_first_member_is_initialized_as_a_single_network_is():
@@ -130,8 +134,8 @@ def test_normalized_networks_learn_what_plain_ones_do(estimator, normalization):
 def test_settings_by_layer():
     settings = {**SMALL, "hidden_layer_sizes": (8, 4), "activation": ["relu", "gelu"], "dropout": [0.5, 0.0]}
     model = MLPRegressor(**settings).fit(X, X[:, 0])
-    assert model._network.architecture.activation == ("relu", "gelu")
-    assert model._network.architecture.dropouts() == [0.5, 0.0]
+    assert model.fitted_.network.architecture.activation == ("relu", "gelu")
+    assert model.fitted_.network.architecture.dropouts() == [0.5, 0.0]
     assert [w.shape[1] for w in model.coefs_] == [8, 4, 1]
     for name, value in (("activation", ["relu"]), ("dropout", [0.1])):
         with pytest.raises(ValueError, match=f"{name}: 1 values .* for 2 hidden layers"):
@@ -147,10 +151,10 @@ def test_layers_in_any_form(hidden):
 def test_a_warm_start_goes_on():
     settings = {**SMALL, "warm_start": True, "early_stopping": False}
     model = MLPRegressor(**settings).fit(X, X[:, 0])
-    after_first, scaling = model.coefs_[0].copy(), model._encoder.state()[1]["center"]
+    after_first, scaling = model.coefs_[0].copy(), model.fitted_.encoder.state()[1]["center"]
     model.set_params(max_iter=2).fit(X + 0.1, X[:, 0])
     assert len(model.loss_curve_) == model.n_iter_ == 5
-    np.testing.assert_array_equal(model._encoder.state()[1]["center"], scaling)
+    np.testing.assert_array_equal(model.fitted_.encoder.state()[1]["center"], scaling)
     cold = MLPRegressor(**{**settings, "warm_start": False}).fit(X, X[:, 0])
     np.testing.assert_array_equal(cold.coefs_[0], after_first)
     assert cold.set_params(max_iter=1).fit(X, X[:, 0]).n_iter_ == 1

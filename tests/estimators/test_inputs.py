@@ -116,7 +116,7 @@ def test_large_sparse_matrices_stay_sparse_to_the_same_bits(kind, preset, monkey
     monkeypatch.setattr(encode, "_STAYS_SPARSE", 0)
     monkeypatch.setattr(engine, "_GROUP_BYTES", 2 * 32 * 40 * 4 + 1)  # two steps
     model = MLPClassifier(**settings).fit(kind(dense), X[:, 0] > 0, weights)
-    assert isinstance(model._encoder.transform(kind(dense)).numeric, SparseNumbers)
+    assert isinstance(model.fitted_.encoder.transform(kind(dense)).numeric, SparseNumbers)
     assert model.loss_curve_ == whole.loss_curve_ and model.validation_scores_ == whole.validation_scores_
     np.testing.assert_array_equal(model.predict_proba(kind(dense)), whole.predict_proba(dense))
 
@@ -178,7 +178,7 @@ def test_kinds_of_columns_can_be_chosen():
     )
     kinds = {"zip": "categorical", "day": "drop", "city": "drop"}
     model = MLPClassifier(**SMALL, column_kinds=kinds).fit(frame, Y)
-    parts = model._network.architecture
+    parts = model.fitted_.network.architecture
     assert (parts.numbers, parts.cardinalities) == (2, (13,))
     with pytest.raises(DataError, match=r"'zipp'.*Did you mean 'zip'"):
         MLPClassifier(**SMALL, column_kinds={"zipp": "categorical"}).fit(frame, Y)

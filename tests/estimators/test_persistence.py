@@ -49,7 +49,7 @@ def test_a_loaded_regressor_predicts_the_same(tmp_path, preset, normalization):
     early = None if preset == "default" else True
     settings = {**SMALL, "normalization": normalization, "preset": preset, "early_stopping": early}
     model = MLPRegressor(**settings).fit(X, X[:, :2] * 3 + 1)
-    assert model._network.architecture.has_pieces == (preset != "sklearn")
+    assert model.fitted_.network.architecture.has_pieces == (preset != "sklearn")
     lamina.save(model, tmp_path / "m.safetensors")
     np.testing.assert_array_equal(lamina.load(tmp_path / "m.safetensors").predict(X), model.predict(X))
 
@@ -94,13 +94,12 @@ DAMAGES = {
     "an unknown parameter": _set("parameters", "evil", to=1),
     "an unknown attribute": _set("learned", "predict", to=1),
     "a huge architecture": _set("architecture", "hidden", to=[10**12, 10**12]),
-    "other classes": _set("classes", "values", to=["a"]),
-    "nested classes": _set("classes", "values", to=[["a"], ["b"]]),
+    "other classes": _set("target", "values", to=["a"]),
+    "nested classes": _set("target", "values", to=[["a"], ["b"]]),
     "another encoder": _set("encoder", "version", to=99),
     "an unknown activation": _set("architecture", "activation", to="__import__"),
     "more networks than arrays": _set("members", to=10**12),
     "no networks": _set("members", to=0),
-    "no rates": _set("rates", to={}),
     "a missing array": _remove_weight,
     "an array of another shape": _cut_weight,
 }

@@ -105,25 +105,25 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
 
     model, details = open_run(run)
     results = details["results"]
-    network = model.estimator._network
-    parts = network.architecture
-    parameters = sum(weight.array.size for weight in network.weights.values())
+    fitted = model.estimator.fitted_
+    parts, parameters, members = (
+        fitted.network.architecture,
+        fitted.parameter_count,
+        len(fitted.network.members),
+    )
     if as_json:
         summary = {
             "parameters": parameters,
-            "members": len(network.members),
+            "members": members,
             "architecture": vars(parts),
             **details,
         }
         print(json.dumps({**summary, "schema": model.schema.to_dict()}))
         return
-    networks = "" if len(network.members) == 1 else f"{len(network.members)} networks with "
+    networks = "" if members == 1 else f"{members} networks with "
     console = output()
     console.print(f"{describe_target(model.target)}", markup=False, style="bold")
-    console.print(
-        f"{networks}layers {' – '.join(map(str, (parts.width, *parts.hidden, parts.outputs)))}: "
-        f"{parameters:,} parameters"
-    )
+    console.print(f"{networks}layers {' – '.join(map(str, fitted.layers))}: {parameters:,} parameters")
     console.print(_inputs(parts))
     hidden = f"activation {parts.activation}{' (learned blend)' if parts.learned_activation else ''}"
     console.print(f"{hidden}, dropout {parts.dropout}, normalization {parts.normalization or 'none'}")

@@ -22,9 +22,11 @@ except ImportError as error:
         "lamina's estimators need scikit-learn: pip install 'lamina[sklearn]'"
     ) from error
 
-from lamina.estimators.engine import Data, Optimization, Trainer, outputs_of
+from lamina.estimators.architecture import Architecture
+from lamina.estimators.engine import Data, Optimization, Trainer
+from lamina.estimators.fitted import FittedModel
 from lamina.estimators.initialize import build_network
-from lamina.estimators.network import Architecture, Ensemble, Network
+from lamina.estimators.network import Ensemble
 from lamina.estimators.presets import (
     check_settings,
     embeds_numbers,
@@ -35,8 +37,9 @@ from lamina.estimators.presets import (
 from lamina.estimators.scoring import check_scoring
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
+from lamina.table.schema import Schema
 
-__all__ = ["BaseMLP", "targets_of"]
+__all__ = ["BaseMLP", "fit_table", "fitted_encoder", "targets_of"]
 
 _SETTINGS = (
     "members", "hidden_layer_sizes", "activation", "solver", "alpha", "batch_size", "learning_rate",
@@ -69,6 +72,7 @@ class BaseMLP(BaseEstimator):
     callbacks: Any
 
     # What fit learns.
+    fitted_: FittedModel[Any]
     loss_: float
     loss_curve_: list[float]
     validation_scores_: list[float] | None
@@ -120,51 +124,57 @@ class BaseMLP(BaseEstimator):
 
     # --- what the subclasses say ---------------------------------------------------------------------------------
 
-    def _encode_target(self, y: Any, *, first: bool) -> np.ndarray:
-        """`y` as the loss takes it; `first`: learn classes or scale from it."""
+    def _checked_target(self, y: Any) -> np.ndarray:
+        """`y` as an array, if it can be a target."""
+        raise TypeError(f"{type(self).__name__} must say what its target may be")
+
+    def _target_of(self, y: np.ndarray) -> Any:
+        """The classes or the scale of the training rows' target."""
         raise TypeError(f"{type(self).__name__} must say how its target is encoded")
 
-    def _loss_function(self, settings: Mapping[str, Any]) -> Any:
+    def _loss_function(self, settings: Mapping[str, Any], target: Any) -> Any:
         raise TypeError(f"{type(self).__name__} must say which loss it has")
-
-    def _outputs(self) -> int:
-        raise TypeError(f"{type(self).__name__} must say how many outputs it has")
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         raise TypeError(f"{type(self).__name__} must say how outputs are judged")
 
-    def _stratification(self, target: np.ndarray) -> Any:
-        return None
-
     # --- fitting -------------------------------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any) -> Any:
+    def _fit(self, X: Any, y: Any, schema: Schema | None, sample_weight: Any, eval_set: Any) -> Any:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         settings = self._resolved()
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         X, y = self._checked(X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
-        continuing = self.warm_start and hasattr(self, "_network")
-        target = self._encode_target(y, first=not (continuing and hasattr(self, "classes_")))
+        y = self._checked_target(y)
+        earlier = vars(self).get("fitted_") if self.warm_start else None
+        # A warm start keeps the classes, but learns a regression's scale anew.
+        known = earlier.target if earlier and self._task == "classification" else None
+        target = known or self._target_of(y)
+        wanted = target.encode(y)
         weights = self._weights(sample_weight, y, X)
         rows = _counted_rows(X, weights)
         members = settings["members"] or enough_members(self.preset, len(rows), X.shape[1])
-        members = len(self._network.members) if continuing else members
-        splits = self._splits(rows, target, eval_set is not None, members, settings, rng)
-        if not continuing:
-            self._fit_encoder(X, _union([rows for rows, _ in splits]), settings)
-        encoded = self._encoder.transform(X)
-        whole = Data(encoded.numeric, encoded.codes, target, weights)
-        train = [dataclasses.replace(whole, rows=_part_of(target, rows)) for rows, _ in splits]
+        members = len(earlier.network.members) if earlier else members
+        splits = self._splits(rows, target.strata(wanted), eval_set is not None, members, settings, rng)
+        encoder = earlier.encoder if earlier else None
+        if encoder is None:
+            schema = schema or infer(X, kinds=self.column_kinds)
+            encoder = fitted_encoder(schema, X, _union([rows for rows, _ in splits]), settings)
+        encoded = encoder.transform(X)
+        whole = Data(encoded.numeric, encoded.codes, wanted, weights)
+        train = [dataclasses.replace(whole, rows=_part_of(X, rows)) for rows, _ in splits]
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]
         if eval_set is not None:
-            held_out = [self._evaluation_data(eval_set)]
+            held_out = [self._evaluation_data(eval_set, encoder, target)]
         if settings["max_iter"] is None:
             settings["max_iter"] = enough_epochs(self.preset, len(train[0]), settings["batch_size"])
         if settings["n_iter_no_change"] == "auto":
             settings["n_iter_no_change"] = max(_LEAST_PATIENCE, settings["max_iter"] // 4)
-        if not continuing:
-            self._build(train, settings, rng)
+        if earlier:
+            self.fitted_ = dataclasses.replace(earlier, target=target)
+        else:
+            self._begin(encoder, target, train, settings, rng)
         self._train(train, held_out, settings, rng)
         return self
 
@@ -188,7 +198,7 @@ class BaseMLP(BaseEstimator):
     def _splits(
         self,
         rows: np.ndarray,
-        target: np.ndarray,
+        strata: np.ndarray | None,
         is_evaluated: bool,
         members: int,
         settings: Mapping[str, Any],
@@ -199,48 +209,47 @@ class BaseMLP(BaseEstimator):
             return [(rows, None)] * members
         from lamina.estimators.inputs import folds, hold_out
 
-        share, classes = settings["validation_fraction"], self._stratification(target)
-        several = members > 1
-        splits = (
-            folds(rows, share, classes, rng, members) if several else [hold_out(rows, share, classes, rng)]
-        )
+        share, several = settings["validation_fraction"], members > 1
+        splits = folds(rows, share, strata, rng, members) if several else [hold_out(rows, share, strata, rng)]
         # None, where every class has too few rows.
         can_validate = all(len(validation) for _, validation in splits)
         return list(splits) if can_validate else [(rows, None)] * members
 
-    def _fit_encoder(self, X: Any, train_rows: np.ndarray, settings: Mapping[str, Any]) -> None:
-        schema = infer(X, kinds=self.column_kinds)
-        preprocess = settings["preprocess"]
-        encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess)
-        self._encoder = encoder.fit(X, _part_of(X, train_rows))
-
-    def _evaluation_data(self, eval_set: Any) -> Data:
+    def _evaluation_data(self, eval_set: Any, encoder: TableEncoder, target: Any) -> Data:
         pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise ValueError(f"eval_set is a pair (X, y) to validate on, not {type(eval_set).__name__}")
         X, y = self._checked(*pair, reset=False)
-        encoded = self._encoder.transform(X)
-        return Data(encoded.numeric, encoded.codes, self._encode_target(y, first=False))
+        encoded = encoder.transform(X)
+        return Data(encoded.numeric, encoded.codes, target.encode(self._checked_target(y)))
 
-    def _build(self, train: Sequence[Data], settings: Mapping[str, Any], rng: np.random.Generator) -> None:
-        """Networks that have learned nothing, one for each of the members' training rows."""
+    def _begin(
+        self,
+        encoder: TableEncoder,
+        target: Any,
+        train: Sequence[Data],
+        settings: Mapping[str, Any],
+        rng: np.random.Generator,
+    ) -> None:
+        """Have networks that have learned nothing, one for each of the members' training rows."""
         architecture = Architecture(
-            numbers=self._encoder.n_numbers,
+            numbers=encoder.n_numbers,
             inputs=train[0].numeric.shape[1],
-            cardinalities=self._encoder.cardinalities,
-            outputs=self._outputs(),
+            cardinalities=encoder.cardinalities,
+            outputs=target.outputs,
             hidden=settings["hidden_layer_sizes"],
             activation=_hashable(settings["activation"]),
             dropout=_hashable(settings["dropout"]),
-            number_embedding=embeds_numbers(settings["number_embedding"], self._encoder.n_numbers),
+            number_embedding=embeds_numbers(settings["number_embedding"], encoder.n_numbers),
             embedding_width=settings["embedding_width"],
             input_scale=settings["input_scale"],
             learned_activation=settings["learned_activation"],
             normalization=settings["normalization"],
             ntk=settings["ntk"],
-            pieces=_pieces(settings["number_pieces"], len(train[0]), self._encoder.n_numbers),
+            pieces=_pieces(settings["number_pieces"], len(train[0]), encoder.n_numbers),
         )
-        self._network = Ensemble([build_network(architecture, part, rng) for part in train])
+        network = Ensemble([build_network(architecture, part, rng) for part in train])
+        self.fitted_ = FittedModel(encoder, network, target)
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0
@@ -255,7 +264,8 @@ class BaseMLP(BaseEstimator):
         lamina.random.seed(int(rng.integers(2**31)))
         plan = self._optimization(settings)
         reporter = self._reporter(plan)
-        trainer = Trainer(self._network, self._loss_function(settings), plan, rng, reporter.on_step)
+        loss = self._loss_function(settings, self.fitted_.target)
+        trainer = Trainer(self.fitted_.network, loss, plan, rng, reporter.on_step)
         judge = self._judge(held_out) if held_out else None
         parts = [*train, *held_out]
         checkpoints: Any = vars(self).get("_checkpoints")  # of the command line
@@ -317,67 +327,50 @@ class BaseMLP(BaseEstimator):
 
     # --- prediction ----------------------------------------------------------------------------------------------
 
-    def _raw(self, X: Any) -> np.ndarray:
+    def _outputs(self, X: Any) -> np.ndarray:
         """The network's outputs, (rows, outputs)."""
-        check_is_fitted(self, "_network")
+        check_is_fitted(self, "fitted_")
         checked, _ = self._checked(X, None, reset=False)
-        encoded = self._encoder.transform(checked)
-        return outputs_of(self._network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
+        return self.fitted_.outputs(self.fitted_.encode(checked))
 
     @property
     def coefs_(self) -> list[np.ndarray]:
         """The weight matrices, (in, out) each, as they multiply a layer's input; those of the first member."""
-        network = self._fitted_network().members[0]
-        scales = [1 / np.sqrt(n) if network.architecture.ntk else 1.0 for n in self._layer_widths()]
-        return [network[f"weight{i}"].asnumpy() * np.float32(s) for i, s in enumerate(scales)]
+        network = self._fitted().network.members[0]
+        return [network.multiplier(i) for i in range(self.n_layers_ - 1)]
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
         """The bias vectors; those of the first member."""
-        network = self._fitted_network().members[0]
+        network = self._fitted().network.members[0]
         return [network[f"bias{i}"].asnumpy() for i in range(self.n_layers_ - 1)]
 
     @property
     def n_layers_(self) -> int:
         """The number of layers, input and output included."""
-        return len(self._fitted_network().architecture.hidden) + 2
+        return len(self._fitted().layers)
 
     @property
     def n_outputs_(self) -> int:
         """The number of outputs."""
-        return self._fitted_network().architecture.outputs
+        return self._fitted().layers[-1]
 
-    def _layer_widths(self) -> list[int]:
-        parts = self._fitted_network().architecture
-        return [parts.width, *parts.hidden]
+    @property
+    def out_activation_(self) -> str:
+        """What turns outputs into probabilities or predictions."""
+        return self._fitted().target.activation
 
-    def _fitted_network(self) -> Ensemble:
-        network = self.__dict__.get("_network")
-        if network is None:
+    def _fitted(self) -> FittedModel[Any]:
+        if "fitted_" not in vars(self):
             # An AttributeError too, so that hasattr says no before fit.
             raise NotFittedAttributeError(f"this {type(self).__name__} is not fitted yet; call fit first")
-        return network
+        return self.fitted_
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and joblib: the network as plain arrays."""
+        """For pickle and joblib."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
         state.pop("_trainer", None)  # compiled code; another is made at the next partial_fit
-        network = state.pop("_network", None)
-        if network is not None:
-            state["_network_state"] = (network.architecture, [_plain(member) for member in network.members])
-        encoder = state.pop("_encoder", None)
-        if encoder is not None:
-            state["_encoder_state"] = encoder.state()
         return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        network, encoder = state.pop("_network_state", None), state.pop("_encoder_state", None)
-        super().__setstate__(state)
-        if network is not None:
-            architecture, members = network
-            self._network = Ensemble([_rebuilt(architecture, member) for member in members])
-        if encoder is not None:
-            self._encoder = TableEncoder.from_state(*encoder)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -385,6 +378,19 @@ class BaseMLP(BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.non_deterministic = False
         return tags
+
+
+def fit_table(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    schema: Schema | None = None,
+    sample_weight: Any = None,
+    eval_set: Any = None,
+) -> Any:
+    """What `fit` does; a caller that knows what the columns are gives their `schema`, instead of `column_kinds`."""
+    return estimator._fit(X, y, schema, sample_weight, eval_set)
 
 
 class NotFittedAttributeError(NotFittedError, AttributeError):
@@ -426,6 +432,13 @@ def _pieces(most: int, rows: int, numbers: int) -> int:
     return min(most, rows // _ROWS_A_PIECE, _PIECES_OF_ALL // max(numbers, 1))
 
 
+def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Mapping[str, Any]) -> TableEncoder:
+    """An encoder that has learned its scales from these rows."""
+    preprocess = settings["preprocess"]
+    encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess)
+    return encoder.fit(X, _part_of(X, rows))
+
+
 def _length(X: Any) -> int:
     return X.shape[0] if hasattr(X, "shape") else len(X)
 
@@ -436,18 +449,3 @@ def _hashable(value: Any) -> Any:
 
 def _as_list(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _plain(network: Network) -> dict[str, Any]:
-    weights = {name: (w.array.asnumpy(), w.rate, w.decay) for name, w in network.weights.items()}
-    return {"weights": weights, "running": {name: x.asnumpy() for name, x in network.running.items()}}
-
-
-def _rebuilt(architecture: Architecture, state: dict[str, Any]) -> Network:
-    from lamina import nd
-
-    network = Network(architecture)
-    for name, (values, rate, decay) in state["weights"].items():
-        network.add(name, values, rate=rate, decay=decay)
-    network.running.update({name: nd.array(x) for name, x in state["running"].items()})
-    return network

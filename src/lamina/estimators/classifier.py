@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 from lamina.estimators import losses
-from lamina.estimators.base import BaseMLP, targets_of
+from lamina.estimators.base import BaseMLP, fit_table, targets_of
 from lamina.estimators.calibration import best_factor
 from lamina.estimators.engine import Data, own_outputs
+from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import require_target
 from lamina.estimators.parameters import documented
 from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
+from lamina.estimators.targets import Classes
 
 __all__ = ["MLPClassifier"]
 
@@ -45,7 +46,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     _own_scores = ("accuracy", "log_loss")
     _plain_score = "accuracy"
     class_weight: Any
-    classes_: np.ndarray
+    fitted_: FittedModel[Classes]
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
         """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""
-        return self._fit(X, y, sample_weight, eval_set)
+        return fit_table(self, X, y, sample_weight=sample_weight, eval_set=eval_set)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
         """One epoch over this data, with a constant learning rate; `classes` at the first call, if `y` lacks some."""
@@ -106,70 +107,41 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most likely class of each row (multi-label: 0 or 1 for each label)."""
-        return self._decisions(self._raw(X))
+        outputs = self._outputs(X)
+        return self.fitted_.target.predictions(outputs)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class (multi-label: of each label), float64."""
-        return self._probabilities(self._raw(X))
+        outputs = self._outputs(X)
+        return self.fitted_.target.probabilities(outputs)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithm of `predict_proba`, computed stably."""
-        raw = self._raw(X).astype(np.float64)
-        if self._multilabel:
-            return -np.logaddexp(0, -raw)
-        return _log_softmax(raw)
+        outputs = self._outputs(X)
+        return self.fitted_.target.log_probabilities(outputs)
 
-    def _decisions(self, raw: np.ndarray) -> np.ndarray:
-        return (raw > 0).astype(int) if self._multilabel else self.classes_[raw.argmax(axis=1)]
-
-    def _probabilities(self, raw: np.ndarray) -> np.ndarray:
-        raw = raw.astype(np.float64)
-        return np.exp(-np.logaddexp(0, -raw)) if self._multilabel else np.exp(_log_softmax(raw))
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes in order (several labels: their positions)."""
+        return self._fitted().target.values
 
     # --- what the base asks --------------------------------------------------------------------------------------
 
-    def _encode_target(self, y: Any, *, first: bool) -> np.ndarray:
+    def _checked_target(self, y: Any) -> np.ndarray:
         y = np.asarray(y)
         require_target(y)
         check_classification_targets(y)
-        if first:
-            self._multilabel = type_of_target(y) == "multilabel-indicator"
-            if not self._multilabel:
-                y = column_or_1d(y, warn=True)
-            self.classes_ = np.arange(y.shape[1]) if self._multilabel else np.unique(y)
-            if len(self.classes_) < 2 and not self._multilabel:
-                only = self.classes_[:1].tolist()[0]
-                raise ValueError(
-                    f"Classifier can't train when only one class is present: the target is {only!r} in every row"
-                )
-        if self._multilabel:
-            return np.ascontiguousarray(y, dtype=np.float32)
-        y = column_or_1d(y)
-        codes = np.searchsorted(self.classes_, y).astype(np.int32)
-        known = self.classes_[np.minimum(codes, len(self.classes_) - 1, out=codes)] == y
-        if not np.all(known):
-            unknown = np.unique(y[~known])[:5].tolist()
-            raise ValueError(f"the target has classes that training did not have: {unknown}")
-        return codes.astype(np.float32)
+        return y
 
-    def _loss_function(self, settings: Mapping[str, Any]) -> Any:
+    def _target_of(self, y: np.ndarray) -> Classes:
+        return Classes.of(y)
+
+    def _loss_function(self, settings: Mapping[str, Any], target: Classes) -> Any:
         if callable(self.loss):
             return self.loss
         if self.loss not in (None, "log_loss"):
             raise ValueError(f"loss {self.loss!r} is unknown; known: 'log_loss', or a function of nd arrays")
-        return losses.multilabel if self._multilabel else losses.cross_entropy(settings["label_smoothing"])
-
-    def _outputs(self) -> int:
-        return len(self.classes_)
-
-    @property
-    def out_activation_(self) -> str:
-        """What turns outputs into probabilities."""
-        self._fitted_network()
-        return "logistic" if self._multilabel else "softmax"
-
-    def _stratification(self, target: np.ndarray) -> Any:
-        return None if self._multilabel else target
+        return losses.multilabel if target.multilabel else losses.cross_entropy(settings["label_smoothing"])
 
     def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
         if self.class_weight is not None:
@@ -182,17 +154,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return super()._weights(sample_weight, y, X)
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        scoring = self._chosen_scoring()
-        likelihood = self._mean_log_likelihood(outputs, target, weights)
+        scoring, classes = self._chosen_scoring(), self.fitted_.target
+        likelihood = _mean_log_likelihood(classes, outputs, target, weights)
         factor = best_factor(likelihood, len(target)) if self._calibrates() else 1.0
         if scoring in (None, "log_loss", "neg_log_loss"):
             return likelihood(factor)
         outputs = outputs * np.float32(factor)
-        y_true = target.astype(int) if self._multilabel else self.classes_[target.astype(int)]
-        probabilities = self._probabilities(outputs)
+        y_true, probabilities = classes.decode(target), classes.probabilities(outputs)
         if not is_scorer(scoring):
             return float(scoring(y_true, probabilities))
-        predicted = PredictedClasses(self.classes_, self._decisions(outputs), probabilities)
+        predicted = PredictedClasses(classes.values, classes.predictions(outputs), probabilities)
         return scorer_score(scoring, predicted, y_true, weights)
 
     def _calibrates(self) -> bool:
@@ -203,29 +174,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if not self._calibrates():
             return
         target, weights = targets_of(held_out)
-        likelihood = self._mean_log_likelihood(own_outputs(self._network, held_out), target, weights)
-        self._network.scale_outputs(best_factor(likelihood, len(target)))
-
-    def _mean_log_likelihood(
-        self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None
-    ) -> Callable[[float], float]:
-        """The mean log-likelihood of the target as a function of the factor on the outputs."""
-
-        def mean(factor: float) -> float:
-            parts = [slice(begin, begin + _ROWS_AT_ONCE) for begin in range(0, len(target), _ROWS_AT_ONCE)]
-            rows = [
-                self._log_likelihood(outputs[part].astype(np.float64) * factor, target[part])
-                for part in parts
-            ]
-            return float(np.average(np.concatenate(rows), weights=weights))
-
-        return mean
-
-    def _log_likelihood(self, raw: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """The logarithm of the target's probability in each row (multi-label: the mean over labels)."""
-        if self._multilabel:
-            return -np.logaddexp(0, np.where(target > 0.5, -raw, raw)).mean(axis=1)
-        return _log_softmax(raw)[np.arange(len(target)), target.astype(int)]
+        network = self.fitted_.network
+        outputs = own_outputs(network, held_out)
+        likelihood = _mean_log_likelihood(self.fitted_.target, outputs, target, weights)
+        network.scale_outputs(best_factor(likelihood, len(target)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -237,7 +189,16 @@ _ROWS_AT_ONCE = 4096
 """Rows whose likelihood is computed in float64 at one time: with many classes, all of them would be a second table."""
 
 
-def _log_softmax(raw: np.ndarray) -> np.ndarray:
-    shifted = raw - raw.max(axis=1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return shifted
+def _mean_log_likelihood(
+    classes: Classes, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+) -> Callable[[float], float]:
+    """The mean log-likelihood of the target as a function of the factor on the outputs."""
+    parts = [slice(begin, begin + _ROWS_AT_ONCE) for begin in range(0, len(target), _ROWS_AT_ONCE)]
+
+    def mean(factor: float) -> float:
+        rows = [
+            classes.log_likelihood(outputs[part].astype(np.float64) * factor, target[part]) for part in parts
+        ]
+        return float(np.average(np.concatenate(rows), weights=weights))
+
+    return mean

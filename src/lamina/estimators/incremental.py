@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from lamina.estimators.base import fitted_encoder
 from lamina.estimators.engine import Data, Trainer
 from lamina.estimators.presets import FEWEST_MEMBERS
+from lamina.table.kinds import infer
 
 __all__ = ["partial_fit"]
 
@@ -23,27 +25,29 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
         "regularization_schedule": "constant",
     }
     members = int(settings["members"] or FEWEST_MEMBERS[estimator.preset])
-    first = not hasattr(estimator, "_network")
+    first = not hasattr(estimator, "fitted_")
     X, y = estimator._checked(X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
     rng = np.random.default_rng(check_random_state(estimator.random_state).randint(2**31))
+    y = estimator._checked_target(y)
     if first:
-        estimator._encode_target(np.unique(classes) if classes is not None else y, first=True)
-        estimator._fit_encoder(X, np.arange(len(y)), settings)
-    elif classes is not None and not np.array_equal(np.unique(classes), estimator.classes_):
-        raise ValueError(
-            f"`classes={list(classes)}` is not the same as on last call to partial_fit, was: {estimator.classes_!r}"
-        )
-    target = estimator._encode_target(y, first=False)
-    encoded = estimator._encoder.transform(X)
-    data = Data(encoded.numeric, encoded.codes, target, estimator._weights(sample_weight, y, X))
+        known = y if classes is None else estimator._checked_target(np.unique(classes))
+        target = estimator._target_of(known)
+        encoder = fitted_encoder(infer(X, kinds=estimator.column_kinds), X, np.arange(len(y)), settings)
+    else:
+        encoder, target = estimator.fitted_.encoder, estimator.fitted_.target
+        if classes is not None and not np.array_equal(np.unique(classes), target.values):
+            raise ValueError(
+                f"`classes={list(classes)}` is not the same as on last call to partial_fit, was: {target.values!r}"
+            )
+    encoded = encoder.transform(X)
+    data = Data(encoded.numeric, encoded.codes, target.encode(y), estimator._weights(sample_weight, y, X))
     if first:
-        estimator._build([data] * members, settings, rng)
+        estimator._begin(encoder, target, [data] * members, settings, rng)
+    network = estimator.fitted_.network
     trainer = getattr(estimator, "_trainer", None)
-    if (
-        trainer is None or trainer.network is not estimator._network
-    ):  # a fit since then has made another network
+    if trainer is None or trainer.network is not network:  # a fit since then has made another network
         plan = estimator._optimization(settings)
-        estimator._trainer = Trainer(estimator._network, estimator._loss_function(settings), plan, rng)
-    for epoch in estimator._trainer.run([data] * len(estimator._network.members), epochs=1):
+        estimator._trainer = Trainer(network, estimator._loss_function(settings, target), plan, rng)
+    for epoch in estimator._trainer.run([data] * len(network.members), epochs=1):
         estimator._note(epoch, len(data))
     return estimator

@@ -11,88 +11,12 @@ import numpy as np
 
 from lamina import nd
 from lamina.core.state import state
-from lamina.estimators.activations import Activation, activation_by_name
+from lamina.estimators.activations import Activation
+from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
 
-__all__ = ["Architecture", "Ensemble", "Network", "Weight", "part_of"]
-
-
-_NUMBER_WIDTH = 3  # outputs of the linear map in a number's embedding; the number itself is appended
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What the network is made of.
-
-    numbers
-        how many of the numeric inputs, from the first on, are raw numbers: these get a PBLD embedding.
-    inputs
-        the width of the numeric matrix (raw numbers, then one-hot columns).
-    cardinalities
-        for each code column, how many codes it has: the rows of its embedding.
-    outputs
-        the width of the output layer.
-    hidden
-        the widths of the hidden layers.
-    activation, dropout
-        one for all hidden layers, or one for each.
-    normalization
-        None, ``"batch"`` or ``"layer"``: between a hidden layer's linear map and its activation.
-    pieces
-        to the embedding of a number, a piecewise linear function of it with so many pieces is added; 0: none.
-    ntk
-        z = xW/√d + b, with W of unit variance (neural tangent parametrization), instead of z = xW + b.
-    """
-
-    numbers: int
-    inputs: int
-    cardinalities: tuple[int, ...]
-    outputs: int
-    hidden: tuple[int, ...] = (256, 256, 256)
-    activation: str | tuple[str, ...] = "selu"
-    dropout: float | tuple[float, ...] = 0.15
-    number_embedding: bool = True
-    embedding_width: int = 8
-    input_scale: bool = True
-    learned_activation: bool = True
-    normalization: str | None = None
-    ntk: bool = True
-    pieces: int = 0
-
-    @property
-    def embeds_numbers(self) -> bool:
-        """Whether raw numbers are embedded."""
-        return self.number_embedding and self.numbers > 0
-
-    @property
-    def has_pieces(self) -> bool:
-        """Whether a number's embedding has a piecewise linear part."""
-        return self.embeds_numbers and self.pieces > 0
-
-    @property
-    def width(self) -> int:
-        """The width of the first hidden layer's input."""
-        extra = _NUMBER_WIDTH * self.numbers if self.embeds_numbers else 0
-        return self.inputs + extra + self.embedding_width * len(self.cardinalities)
-
-    def activations(self) -> list[Activation]:
-        """The activation of each hidden layer."""
-        return [
-            activation_by_name(name) for name in _for_each(self.activation, len(self.hidden), "activation")
-        ]
-
-    def dropouts(self) -> list[float]:
-        """The dropout rate of each hidden layer."""
-        return _for_each(self.dropout, len(self.hidden), "dropout")
-
-
-def _for_each(value: Any, layers: int, name: str) -> list[Any]:
-    if not isinstance(value, tuple | list):
-        return [value] * layers
-    if len(value) != layers:
-        raise ValueError(f"{name}: {len(value)} values {tuple(value)!r} for {layers} hidden layers")
-    return list(value)
+__all__ = ["Ensemble", "Network", "Weight", "part_of"]
 
 
 @dataclass
@@ -115,14 +39,41 @@ class Network:
     architecture: Architecture
     weights: dict[str, Weight] = field(default_factory=dict)
     running: dict[str, NDArray] = field(default_factory=dict)
+    parameters: dict[str, Parameter] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parameters = self.architecture.parameters()
 
     # --- state ---------------------------------------------------------------------------------------------------
 
-    def add(self, name: str, values: np.ndarray, *, rate: float = 1.0, decay: bool = True) -> None:
-        """Add a parameter with these initial values (float32)."""
-        array = nd.array(values)
+    @classmethod
+    def from_state(cls, architecture: Architecture, arrays: Mapping[str, np.ndarray]) -> Network:
+        """The network whose `state` this is.
+
+        Raises:
+            ValueError: the arrays are not those of the architecture.
+        """
+        network = cls(architecture)
+        if set(network.parameters) != set(arrays):
+            others = sorted(set(network.parameters) ^ set(arrays))
+            raise ValueError(f"the architecture does not fit the arrays {others[:5]}")
+        for name, parameter in network.parameters.items():
+            array = arrays[name]
+            if array.shape != parameter.shape or array.dtype != np.float32:
+                raise ValueError(
+                    f"{name} is {array.dtype} {array.shape}; the architecture says float32 {parameter.shape}"
+                )
+            network.add(name, array)
+        return network
+
+    def add(self, name: str, values: np.ndarray) -> None:
+        """Give a parameter of the architecture its values (float32)."""
+        parameter, array = self.parameters[name], nd.array(values)
+        if not parameter.trained:
+            self.running[name.removeprefix("running.")] = array
+            return
         array.attach_grad()
-        self.weights[name] = Weight(array, rate, decay)
+        self.weights[name] = Weight(array, parameter.rate, parameter.decay)
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and running statistics."""
@@ -138,6 +89,11 @@ class Network:
 
     def __getitem__(self, name: str) -> NDArray:
         return self.weights[name].array
+
+    def multiplier(self, i: int) -> np.ndarray:
+        """The matrix (in, out) that layer i's input is multiplied with."""
+        weight = self[f"weight{i}"].asnumpy()
+        return weight * np.float32(1 / np.sqrt(len(weight)) if self.architecture.ntk else 1.0)
 
     # --- forward -------------------------------------------------------------------------------------------------
 
@@ -176,7 +132,7 @@ class Network:
         if self.architecture.has_pieces:
             passed = nd.clip((x - self.running["knot"]) * self.running["slope"], 0.0, 1.0)
             mapped = mapped + nd.batch_dot(passed, self["pieces"])
-        return nd.transpose(mapped, (1, 0, 2)).reshape((rows, count * _NUMBER_WIDTH))
+        return nd.transpose(mapped, (1, 0, 2)).reshape((rows, count * NUMBER_WIDTH))
 
     def linear(self, i: int, x: NDArray) -> NDArray:
         """The linear map of layer i, normalized if the architecture says so."""
@@ -249,6 +205,27 @@ class Ensemble:
         """Write what a `state` holds into the members' arrays."""
         for i, member in enumerate(self.members):
             member.load_state(part_of(arrays, f"{i}."))
+
+    @classmethod
+    def from_state(
+        cls, architecture: Architecture, arrays: Mapping[str, np.ndarray], members: int
+    ) -> Ensemble:
+        """The networks whose `state` this is.
+
+        Raises:
+            ValueError: the arrays are not those of so many networks of the architecture.
+        """
+        found = {name.split(".")[0] for name in arrays}
+        if len(found) != members or not members:
+            raise ValueError(f"{members} networks, but arrays of {len(found)}")
+        return cls([Network.from_state(architecture, part_of(arrays, f"{i}.")) for i in range(members)])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and joblib: plain arrays."""
+        return {"architecture": self.architecture, "arrays": self.state(), "members": len(self.members)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(vars(Ensemble.from_state(**state)))
 
     def scale_outputs(self, factor: float) -> None:
         """Multiply all outputs by a factor, which goes into the last layers' weights."""

@@ -11,21 +11,24 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
-from lamina.estimators.network import Architecture, Ensemble, Network, part_of
+from lamina.estimators.architecture import Architecture
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.network import Ensemble, part_of
+from lamina.estimators.targets import Classes, Numbers
 from lamina.io.files import load_tensors, save_tensors
 
 __all__ = ["FORMAT", "load", "load_with_metadata", "save"]
 
-FORMAT = "lamina estimator 1"
+FORMAT = "lamina estimator 2"
 """What the metadata of such a file says under ``format``."""
 
+_FORMAT_1 = "lamina estimator 1"
 _PLAIN = (str, int, float, bool, type(None))
 _LEARNED = (
     "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "best_epoch_", "n_iter_",
-    "t_", "n_features_in_", "_multilabel", "_flat",
+    "t_", "n_features_in_",
 )  # fmt: skip
-_SCALES = ("_low", "_high", "_center", "_scale")
-_FREQUENCIES, _NUMBER_WIDTH = 16, 3
+_SCALES = ("low", "high", "center", "scale")
 
 
 def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
@@ -53,10 +56,13 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     >>> bool((load(file).predict(X) == model.predict(X)).all())
     True
     """
-    network = vars(estimator).get("_network")
-    if network is None:
+    fitted = vars(estimator).get("fitted_")
+    if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")
-    encoder_settings, encoder_arrays = estimator._encoder.state()
+    network = fitted.network
+    network = fitted.network
+    encoder_settings, encoder_arrays = fitted.encoder.state()
+    target_settings, target_arrays = _target_state(fitted.target)
     content = {
         "class": type(estimator).__name__,
         "parameters": {
@@ -64,15 +70,14 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
         },
         "learned": {name: _plain(getattr(estimator, name)) for name in _LEARNED if hasattr(estimator, name)},
         "feature_names": _plain(getattr(estimator, "feature_names_in_", None)),
-        "classes": _classes_state(estimator),
+        "target": target_settings,
         "architecture": dataclasses.asdict(network.architecture),
         "members": len(network.members),
-        "rates": {name: [float(weight.rate), bool(weight.decay)] for name, weight in network.weights.items()},
         "encoder": encoder_settings,
     }
     arrays = {f"network.{name}": array for name, array in network.state().items()}
     arrays |= {f"encoder.{name}": array for name, array in encoder_arrays.items()}
-    arrays |= {f"target.{name}": getattr(estimator, name) for name in _SCALES if hasattr(estimator, name)}
+    arrays |= {f"target.{name}": array for name, array in target_arrays.items()}
     save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": json.dumps(content)})
 
 
@@ -89,13 +94,29 @@ def load(path: str | os.PathLike[str]) -> Any:
 def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str]]:
     """As `load`, and the metadata that was kept beside the estimator."""
     arrays, metadata = load_tensors(path)
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") not in (FORMAT, _FORMAT_1):
         raise DataError(f"{os.fspath(path)} is not an estimator that lamina saved")
     try:
-        estimator = _restored(json.loads(metadata["estimator"]), arrays)
+        content = json.loads(metadata["estimator"])
+        if metadata["format"] == _FORMAT_1:
+            content, arrays = _from_format_1(content, arrays)
+        estimator = _restored(content, arrays)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DataError(f"{os.fspath(path)} is damaged: {type(error).__name__}: {error}") from error
     return estimator, metadata
+
+
+def _from_format_1(
+    content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a file of today holds, from one in which the target's parts were attributes of the estimator."""
+    learned = dict(content["learned"])
+    if content["class"] == "MLPClassifier":
+        target = {**content["classes"], "multilabel": learned.pop("_multilabel")}
+    else:
+        target = {"flat": learned.pop("_flat"), "logarithmic": content["parameters"].get("loss") == "poisson"}
+    renamed = {name.replace("target._", "target."): array for name, array in arrays.items()}
+    return {**content, "learned": learned, "target": target}, renamed
 
 
 def _restored(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Any:
@@ -108,111 +129,48 @@ def _restored(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> A
         if name not in _LEARNED:
             raise ValueError(f"an attribute {name!r} that estimators do not have")
         setattr(estimator, name, value)
+    if not isinstance(estimator.n_features_in_, int):
+        raise ValueError("the number of columns is not a number")
     if content["feature_names"] is not None:
         estimator.feature_names_in_ = np.array(content["feature_names"], object)
-    _restore_target(estimator, content["classes"], part_of(arrays, "target."))
-    estimator._encoder = TableEncoder.from_state(content["encoder"], part_of(arrays, "encoder."))
-    estimator._network = _ensemble(content, part_of(arrays, "network."))
-    _require_fit(estimator)
+    architecture = Architecture(**{name: _tuples(value) for name, value in content["architecture"].items()})
+    estimator.fitted_ = FittedModel(
+        TableEncoder.from_state(content["encoder"], part_of(arrays, "encoder.")),
+        Ensemble.from_state(architecture, part_of(arrays, "network."), content["members"]),
+        _target(content["class"], content["target"], part_of(arrays, "target.")),
+    )
+    _require_fit(estimator.fitted_)
     return estimator
 
 
-def _restore_target(estimator: Any, classes: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Classes of a classification, the scale of a regression's target."""
-    if estimator._task == "classification":
-        estimator.classes_ = np.array(classes["values"], dtype=classes["dtype"])
-        if estimator.classes_.ndim != 1:
-            raise ValueError("classes are a list of values")
-        return
-    for name in _SCALES:
-        setattr(estimator, name, arrays[name].astype(np.float64))
-
-
-def _ensemble(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Ensemble:
-    settings = {name: _tuples(value) for name, value in content["architecture"].items()}
-    architecture = Architecture(**settings)
-    members = {name.split(".")[0] for name in arrays}
-    if len(members) != content["members"]:
-        raise ValueError(f"{content['members']} networks, but arrays of {len(members)}")
-    return Ensemble(
-        [
-            _network(architecture, part_of(content["rates"], f"{i}."), part_of(arrays, f"{i}."))
-            for i in range(len(members))
-        ]
-    )
-
-
-def _network(
-    architecture: Architecture, rates: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> Network:
-    from lamina import nd
-
-    shapes = _expected_shapes(architecture)
-    if set(shapes) != set(arrays):
-        raise ValueError(f"the architecture does not fit the arrays {sorted(set(shapes) ^ set(arrays))[:5]}")
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape or arrays[name].dtype != np.float32:
-            raise ValueError(
-                f"{name} is {arrays[name].dtype} {arrays[name].shape}; the architecture says float32 {shape}"
-            )
-    network = Network(architecture)
-    for name, array in arrays.items():
-        if name.startswith("running."):
-            network.running[name.removeprefix("running.")] = nd.array(array)
-    for name, (rate, decay) in rates.items():  # in the order of the network's own making
-        network.add(name, arrays[name], rate=float(rate), decay=bool(decay))
-    if len(network.weights) + len(network.running) != len(arrays):
-        raise ValueError("there are not as many learning rates as parameters")
-    return network
-
-
-def _expected_shapes(parts: Architecture) -> dict[str, tuple[int, ...]]:
-    """The shape of each array of a network's state."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    if parts.embeds_numbers:
-        shapes["frequency"] = shapes["phase"] = (parts.numbers, 1, _FREQUENCIES)
-        shapes["number"] = (parts.numbers, _FREQUENCIES, _NUMBER_WIDTH)
-        shapes["number_bias"] = (parts.numbers, 1, _NUMBER_WIDTH)
-    if parts.has_pieces:
-        shapes["running.knot"] = shapes["running.slope"] = (parts.numbers, 1, parts.pieces)
-        shapes["pieces"] = (parts.numbers, parts.pieces, _NUMBER_WIDTH)
-    for j, cardinality in enumerate(parts.cardinalities):
-        shapes[f"embedding{j}"] = (cardinality, parts.embedding_width)
-    if parts.input_scale:
-        shapes["scale"] = (parts.width,)
-    widths = (parts.width, *parts.hidden, parts.outputs)
-    for i in range(len(widths) - 1):
-        shapes[f"weight{i}"], shapes[f"bias{i}"] = (widths[i], widths[i + 1]), (widths[i + 1],)
-    for i, width in enumerate(parts.hidden):
-        if parts.learned_activation:
-            shapes[f"alpha{i}"] = (width,)
-        if parts.normalization:
-            shapes[f"gamma{i}"] = shapes[f"beta{i}"] = (width,)
-        if parts.normalization == "batch":
-            shapes[f"running.mean{i}"] = shapes[f"running.variance{i}"] = (1, width)
-    return shapes
-
-
-def _require_fit(estimator: Any) -> None:
-    """The parts of a loaded estimator belong together."""
-    parts, encoder = estimator._network.architecture, estimator._encoder
+def _require_fit(fitted: FittedModel[Any]) -> None:
+    """The parts of a loaded model belong together."""
+    parts, encoder = fitted.network.architecture, fitted.encoder
     parts.activations()
     parts.dropouts()
     wanted = (encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities))
     if (parts.numbers, parts.inputs, parts.cardinalities) != wanted:
         raise ValueError("the network has other inputs than the encoder's columns")
-    if estimator._outputs() != parts.outputs:
-        raise ValueError(f"the network has {parts.outputs} outputs, but the target {estimator._outputs()}")
-    if not isinstance(estimator.n_features_in_, int):
-        raise ValueError("the number of columns is not a number")
+    if fitted.target.outputs != parts.outputs:
+        raise ValueError(f"the network has {parts.outputs} outputs, but the target {fitted.target.outputs}")
 
 
-def _classes_state(estimator: Any) -> dict[str, Any] | None:
-    classes = getattr(estimator, "classes_", None)
-    if classes is None:
-        return None
-    dtype = "O" if classes.dtype == object else classes.dtype.str
-    return {"dtype": dtype, "values": _plain(classes)}
+def _target_state(target: Classes | Numbers) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    if isinstance(target, Classes):
+        dtype = "O" if target.values.dtype == object else target.values.dtype.str
+        return {"dtype": dtype, "values": _plain(target.values), "multilabel": target.multilabel}, {}
+    settings = {"flat": target.flat, "logarithmic": target.logarithmic}
+    return settings, {name: getattr(target, name) for name in _SCALES}
+
+
+def _target(kind: str, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Classes | Numbers:
+    if kind == "MLPRegressor":
+        scales = {name: arrays[name].astype(np.float64) for name in _SCALES}
+        return Numbers(**scales, flat=bool(settings["flat"]), logarithmic=bool(settings["logarithmic"]))
+    values = np.array(settings["values"], dtype=settings["dtype"])
+    if values.ndim != 1:
+        raise ValueError("classes are a list of values")
+    return Classes(values, bool(settings["multilabel"]))
 
 
 def _is_plain(value: Any) -> bool:

@@ -9,10 +9,12 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from lamina.estimators import losses
-from lamina.estimators.base import BaseMLP
+from lamina.estimators.base import BaseMLP, fit_table
+from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import require_target
 from lamina.estimators.parameters import documented
 from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
+from lamina.estimators.targets import Numbers
 
 __all__ = ["MLPRegressor"]
 
@@ -40,6 +42,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _own_scores = ("loss",)
     _plain_score = "r2"
     quantile: float
+    fitted_: FittedModel[Numbers]
 
     def __init__(
         self,
@@ -88,7 +91,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPRegressor:
         """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""
-        return self._fit(X, y, sample_weight, eval_set)
+        return fit_table(self, X, y, sample_weight=sample_weight, eval_set=eval_set)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """One epoch over this data, with a constant learning rate; the first call fixes the scale of the target."""
@@ -98,19 +101,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def predict(self, X: Any) -> np.ndarray:
         """The predicted target, (rows,) or (rows, outputs), float64."""
-        return self._values(self._raw(X))
-
-    def _values(self, raw: np.ndarray) -> np.ndarray:
-        """The target, in its own units, that outputs stand for."""
-        values = raw.astype(np.float64)
-        if self.loss == "poisson":
-            values = np.exp(values)
-        values = np.clip(values * self._scale + self._center, self._low, self._high)
-        return values[:, 0] if self._flat else values
+        outputs = self._outputs(X)
+        return self.fitted_.target.predictions(outputs)
 
     # --- what the base asks --------------------------------------------------------------------------------------
 
-    def _encode_target(self, y: Any, *, first: bool) -> np.ndarray:
+    def _checked_target(self, y: Any) -> np.ndarray:
         require_target(np.asarray(y))
         y = np.asarray(y, np.float64)
         if not np.isfinite(y).all():
@@ -118,20 +114,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(
                 f"Input y contains NaN or infinity: the target of row {row} is not a finite number"
             )
-        flat = y.ndim == 1
-        columns = y.reshape(len(y), -1)
-        if first:
-            self._flat = flat
-            self._low, self._high = columns.min(axis=0), columns.max(axis=0)
-            self._center, self._scale = columns.mean(axis=0), columns.std(axis=0)
-            self._scale[self._scale == 0] = 1.0
-            if self.loss == "poisson":
-                if self._low.min() < 0:
-                    raise ValueError("loss='poisson' needs targets that are not negative")
-                self._center, self._scale = np.zeros_like(self._center), np.ones_like(self._scale)
-        return np.ascontiguousarray((columns - self._center) / self._scale, dtype=np.float32)
+        return y
 
-    def _loss_function(self, settings: Mapping[str, Any]) -> Any:
+    def _target_of(self, y: np.ndarray) -> Numbers:
+        return Numbers.of(y, logarithmic=self.loss == "poisson")
+
+    def _loss_function(self, settings: Mapping[str, Any], target: Numbers) -> Any:
         if callable(self.loss):
             return self.loss
         known = {
@@ -147,35 +135,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(f"loss {self.loss!r} is unknown; known: {names}, or a function of nd arrays")
         return known[self.loss]
 
-    def _outputs(self) -> int:
-        return len(self._center)
-
-    @property
-    def out_activation_(self) -> str:
-        """What turns outputs into predictions."""
-        self._fitted_network()
-        return "exp" if self.loss == "poisson" else "identity"
-
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        scoring = self._chosen_scoring()
+        scoring, numbers = self._chosen_scoring(), self.fitted_.target
         if scoring not in (None, "loss"):
-            y_true = target * self._scale + self._center
-            y_true, predictions = y_true[:, 0] if self._flat else y_true, self._values(outputs)
+            y_true, predictions = numbers.decode(target), numbers.predictions(outputs)
             if not is_scorer(scoring):
                 return float(scoring(y_true, predictions))
             return scorer_score(scoring, PredictedNumbers(predictions), y_true, weights)
         from lamina import nd
 
-        values = self._loss_function({})(nd.array(self._clamped(outputs)), nd.array(target)).asnumpy()
+        loss = self._loss_function({}, numbers)
+        values = loss(nd.array(numbers.clamped(outputs)), nd.array(target)).asnumpy()
         return -float(np.average(values, weights=weights))
-
-    def _clamped(self, outputs: np.ndarray) -> np.ndarray:
-        """Outputs within those of the training targets' range, as predictions are."""
-        low, high = ((limit - self._center) / self._scale for limit in (self._low, self._high))
-        if self.loss == "poisson":
-            with np.errstate(divide="ignore"):
-                low, high = np.log(low), np.log(high)
-        return np.clip(outputs, low, high).astype(outputs.dtype)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

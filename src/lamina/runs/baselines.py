@@ -66,7 +66,7 @@ def _design(model: TableModel, frame: pl.DataFrame) -> Any:
     """The encoded columns, those with an embedding one-hot: a sparse matrix."""
     from scipy.sparse import csr_array, hstack
 
-    encoder = model.estimator._encoder
+    encoder = model.estimator.fitted_.encoder
     encoded = encoder.transform(model.inputs(frame))
     blocks = [csr_array(encoded.numeric.astype(np.float64))]
     rows = np.arange(len(frame))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
 
-from lamina.estimators.engine import Data, outputs_of
 from lamina.runs.data import Part, known_rows
 from lamina.runs.model import TableModel
-from lamina.table.encode import Encoded, TableEncoder
+from lamina.table.encode import Encoded
 
 __all__ = ["MOST_ROWS", "REPEATS", "Importance", "permutation_importance"]
 
@@ -46,10 +43,10 @@ def permutation_importance(model: TableModel, part: Part, seed: int = 0) -> list
     rows = np.sort(rng.permutation(len(part))[:MOST_ROWS])
     if not len(rows):
         return []
-    encoder: TableEncoder = model.estimator._encoder
-    encoded = encoder.transform(model.inputs(part.frame[rows]))
+    fitted = model.estimator.fitted_
+    encoded = fitted.encode(model.inputs(part.frame[rows]))
     target = part.target[rows]
-    columns = _positions(encoder)
+    columns = fitted.encoder.positions
     names = list(columns)
     if len(names) > _MOST_COLUMNS:
         few = slice(None, _FIRST_LOOK_ROWS)
@@ -61,19 +58,6 @@ def permutation_importance(model: TableModel, part: Part, seed: int = 0) -> list
         mean, error = _growth(model, encoded, target, columns[name], REPEATS, rng)
         found.append(Importance(name, mean, mean - 1.96 * error, mean + 1.96 * error))
     return sorted(found, key=lambda importance: -importance.mean)
-
-
-def _positions(encoder: TableEncoder) -> dict[str, tuple[list[int], list[int]]]:
-    """For each column of the table, its columns in the encoded numbers and codes."""
-    owners = [column.name for column in (*encoder._numbers, *encoder._gaps)]
-    for column in encoder._one_hot:
-        owners += [column.name] * (1 if len(column.categories) == 2 else len(column.categories))
-    found: dict[str, tuple[list[int], list[int]]] = {column.name: ([], []) for column in encoder.schema.used}
-    for position, name in enumerate(owners):
-        found[name][0].append(position)
-    for position, name in enumerate(encoder.code_names):
-        found[name][1].append(position)
-    return found
 
 
 def _growth(
@@ -107,13 +91,11 @@ def _growth(
 
 def _shares(model: TableModel, encoded: Encoded, target: np.ndarray) -> tuple[float, np.ndarray]:
     """The log-loss or RMSE of rows, and what each row adds to it."""
-    estimator: Any = model.estimator
-    raw = outputs_of(estimator._network, Data(encoded.numeric, encoded.codes, target)).astype(np.float64)
+    fitted = model.estimator.fitted_
+    outputs = fitted.outputs(encoded)
     if model.target.task == "classification":
-        rows = np.arange(len(raw))
-        losses = -log_softmax(raw, axis=1)[rows, target]
+        losses = -fitted.target.log_likelihood(outputs, target)
         return float(losses.mean()), losses
-    predicted = np.clip(raw * estimator._scale + estimator._center, estimator._low, estimator._high)[:, 0]
-    squares = (predicted - target) ** 2
+    squares = (fitted.target.predictions(outputs) - target) ** 2
     rmse = float(np.sqrt(squares.mean()))
     return rmse, squares / (2 * rmse) if rmse else squares

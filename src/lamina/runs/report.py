@@ -80,12 +80,9 @@ def _summary(findings: Findings) -> str:
     target = prepared.target
     rows = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
     counts = ", ".join(f"{len(part):,} {name}" for name, part in rows.items() if part is not None)
-    network = trained.model.estimator._network
-    layers = " – ".join(
-        map(str, (network.architecture.width, *network.architecture.hidden, network.architecture.outputs))
-    )
-    parameters = sum(weight.array.size for weight in network.weights.values())
-    count = len(network.members)
+    fitted = trained.model.estimator.fitted_
+    layers = " – ".join(map(str, fitted.layers))
+    count = len(fitted.network.members)
     networks = "A network" if count == 1 else f"The mean of {count} networks"
     ended = "Ctrl-C ended it" if trained.interrupted else "trained"
     files = ", ".join(map(escape, _shortened(list(findings.settings["data"]))))
@@ -97,7 +94,7 @@ def _summary(findings: Findings) -> str:
     return (
         f"<header><p class='kicker'>lamina · {escape(target.task)}</p><h1>{escape(target.name)}</h1>"
         f"<p>{escape(_sentence(describe_target(target)))}.</p><p>Data: {files}. Rows: {counts}.</p>"
-        f"<p>{networks} of {layers} units ({parameters:,} parameters), {ended} in {trained.seconds:.1f} s: "
+        f"<p>{networks} of {layers} units ({fitted.parameter_count:,} parameters), {ended} in {trained.seconds:.1f} s: "
         f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
         + _cards(measured)
         + _section("Against baselines", _metrics_table(measured) + _baseline_note(measured))

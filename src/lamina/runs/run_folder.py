@@ -182,7 +182,7 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{file} is damaged: {error}") from error
     names = [column.name for column in schema.columns]
-    if schema.target is None or names != [column.name for column in estimator._encoder.schema.columns]:
+    if schema.target is None or names != [column.name for column in estimator.fitted_.encoder.schema.columns]:
         raise DataError(f"{file} is damaged: its table and its network have other columns")
     return TableModel(estimator, schema), details
 

@@ -174,6 +174,10 @@ def _schema(estimator: Any, prepared: Prepared) -> Schema:
     """The columns as the training rows have them, or, if left out, as the whole table has, and the target."""
     columns = tuple(
         known if column.kind == "dropped" else dataclasses.replace(column, note=known.note)
-        for column, known in zip(estimator._encoder.schema.columns, prepared.schema.columns, strict=True)
+        for column, known in zip(
+            estimator.fitted_.encoder.schema.columns, prepared.schema.columns, strict=True
+        )
     )
-    return dataclasses.replace(estimator._encoder.schema, columns=columns, target=prepared.schema.target)
+    return dataclasses.replace(
+        estimator.fitted_.encoder.schema, columns=columns, target=prepared.schema.target
+    )

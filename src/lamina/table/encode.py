@@ -115,6 +115,18 @@ class TableEncoder:
         self._fill = np.zeros(self.n_numbers)
         self._fitted = False
 
+    @property
+    def positions(self) -> dict[str, tuple[list[int], list[int]]]:
+        """For each column of the table, its columns in `Encoded.numeric` and in `Encoded.codes`."""
+        owners = [column.name for column in (*self._numbers, *self._gaps)]
+        owners += [column.name for column in self._one_hot for _ in _shown_values(column)]
+        found: dict[str, tuple[list[int], list[int]]] = {column.name: ([], []) for column in self.schema.used}
+        for position, name in enumerate(owners):
+            found[name][0].append(position)
+        for position, name in enumerate(self.code_names):
+            found[name][1].append(position)
+        return found
+
     def fit(self, data: Any, rows: np.ndarray | None = None) -> TableEncoder:
         """Learn medians and scales from a training table; returns the encoder itself.
 

@@ -1,0 +1,177 @@
+"""Targets as networks learn them, and what a network's outputs say of them: classes, labels, numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import column_or_1d
+
+__all__ = ["Classes", "Numbers"]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a classification.
+
+    Attributes:
+        values: the classes in order; of several labels a row, the labels' positions.
+        multilabel: whether each row has any number of labels, instead of one class.
+    """
+
+    values: np.ndarray
+    multilabel: bool = False
+
+    @classmethod
+    def of(cls, y: np.ndarray) -> Self:
+        """Those of the training rows.
+
+        Raises:
+            ValueError: there is only one.
+        """
+        if type_of_target(y) == "multilabel-indicator":
+            return cls(np.arange(y.shape[1]), True)
+        values = np.unique(column_or_1d(y, warn=True))
+        if len(values) < 2:
+            only = values[:1].tolist()[0]
+            raise ValueError(
+                f"Classifier can't train when only one class is present: the target is {only!r} in every row"
+            )
+        return cls(values)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs a network needs."""
+        return len(self.values)
+
+    @property
+    def activation(self) -> str:
+        """What turns outputs into probabilities."""
+        return "logistic" if self.multilabel else "softmax"
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """The target as the loss takes it, float32: class numbers (rows,), or labels (rows, labels).
+
+        Raises:
+            ValueError: a class that is not one of these.
+        """
+        if self.multilabel:
+            return np.ascontiguousarray(y, dtype=np.float32)
+        y = column_or_1d(y)
+        codes = np.searchsorted(self.values, y).astype(np.int32)
+        known = self.values[np.minimum(codes, len(self.values) - 1, out=codes)] == y
+        if not np.all(known):
+            unknown = np.unique(y[~known])[:5].tolist()
+            raise ValueError(f"the target has classes that training did not have: {unknown}")
+        return codes.astype(np.float32)
+
+    def decode(self, target: np.ndarray) -> np.ndarray:
+        """What was encoded."""
+        return target.astype(int) if self.multilabel else self.values[target.astype(int)]
+
+    def strata(self, target: np.ndarray) -> np.ndarray | None:
+        """By what encoded rows are divided evenly; None where chance does."""
+        return None if self.multilabel else target
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """The most likely class of each row, or 0 or 1 for each label."""
+        return (outputs > 0).astype(int) if self.multilabel else self.values[outputs.argmax(axis=1)]
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """The probability of each class or label, (rows, outputs), float64."""
+        return np.exp(self.log_probabilities(outputs))
+
+    def log_probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """The logarithm of `probabilities`, computed stably."""
+        outputs = outputs.astype(np.float64, copy=False)
+        return -np.logaddexp(0, -outputs) if self.multilabel else _log_softmax(outputs)
+
+    def log_likelihood(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """The logarithm of the encoded target's probability in each row (labels: the mean over them), float64."""
+        if self.multilabel:
+            signed = np.where(target > 0.5, -outputs, outputs).astype(np.float64)
+            return -np.logaddexp(0, signed).mean(axis=1)
+        return self.log_probabilities(outputs)[np.arange(len(target)), target.astype(int)]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers that a regression predicts, standardized for training.
+
+    Attributes:
+        low, high: the extremes of each target in training, within which predictions stay.
+        center, scale: what is subtracted from each target, and what then divides it.
+        flat: whether there is one target, (rows,), and not a matrix.
+        logarithmic: whether outputs are logarithms of predictions, as of counts, which are not standardized.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    center: np.ndarray
+    scale: np.ndarray
+    flat: bool
+    logarithmic: bool = False
+
+    @classmethod
+    def of(cls, y: np.ndarray, *, logarithmic: bool = False) -> Self:
+        """The scale of the training rows' targets.
+
+        Raises:
+            ValueError: `logarithmic`, and a target is negative.
+        """
+        columns = y.reshape(len(y), -1)
+        low, high = columns.min(axis=0), columns.max(axis=0)
+        center, scale = columns.mean(axis=0), columns.std(axis=0)
+        scale[scale == 0] = 1.0
+        if logarithmic:
+            if low.min() < 0:
+                raise ValueError("loss='poisson' needs targets that are not negative")
+            center, scale = np.zeros_like(center), np.ones_like(scale)
+        return cls(low, high, center, scale, y.ndim == 1, logarithmic)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs a network needs."""
+        return len(self.center)
+
+    @property
+    def activation(self) -> str:
+        """What turns outputs into predictions, before these are scaled."""
+        return "exp" if self.logarithmic else "identity"
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """The standardized target, (rows, targets), float32."""
+        return np.ascontiguousarray((y.reshape(len(y), -1) - self.center) / self.scale, dtype=np.float32)
+
+    def decode(self, target: np.ndarray) -> np.ndarray:
+        """What was encoded."""
+        return self._shaped(target * self.scale + self.center)
+
+    def strata(self, target: np.ndarray) -> None:
+        """By what encoded rows are divided evenly: by nothing."""
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """The target, in its own units, that outputs stand for: (rows,) or (rows, targets), float64."""
+        values = outputs.astype(np.float64)
+        if self.logarithmic:
+            values = np.exp(values)
+        return self._shaped(np.clip(values * self.scale + self.center, self.low, self.high))
+
+    def clamped(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs within those of the training targets' range, as predictions are."""
+        low, high = ((limit - self.center) / self.scale for limit in (self.low, self.high))
+        if self.logarithmic:
+            with np.errstate(divide="ignore"):
+                low, high = np.log(low), np.log(high)
+        return np.clip(outputs, low, high).astype(outputs.dtype)
+
+    def _shaped(self, values: Any) -> np.ndarray:
+        return values[:, 0] if self.flat else values
+
+
+def _log_softmax(outputs: np.ndarray) -> np.ndarray:
+    shifted = outputs - outputs.max(axis=1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted

@@ -1,0 +1,42 @@
+"""Runs whose folders an earlier lamina wrote are still opened, used and described."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import polars.testing
+import pytest
+
+from lamina.cli.use_table import evaluate_table, inspect_table, predict_table
+
+FILES = Path(__file__).parent / "files"
+"""Runs of `lamina train table.csv`, and what predict, evaluate and inspect said of them, all at commit 74be71e."""
+
+TABLE = str(Path(__file__).parents[1] / "estimators" / "files" / "table.csv")
+
+
+@pytest.fixture(params=["classification", "regression"])
+def run(request):
+    return FILES / request.param
+
+
+@pytest.mark.filterwarnings("ignore:column 'city' has 1 value that training did not have")
+def test_an_early_run_predicts_what_it_did(run, tmp_path):
+    predict_table(run, [TABLE], str(tmp_path / "found.csv"), {}, None, "")
+    found, expected = pl.read_csv(tmp_path / "found.csv"), pl.read_csv(run / "predictions.csv")
+    # As for models: another processor adds float32 numbers in another order.
+    pl.testing.assert_frame_equal(found, expected, rel_tol=1e-5, abs_tol=0)
+
+
+def test_an_early_run_is_evaluated_as_it_was(run, capsys):
+    evaluate_table(run, [TABLE], {}, as_json=True)
+    found, expected = json.loads(capsys.readouterr().out), json.loads((run / "evaluation.json").read_text())
+    assert found["rows"] == expected["rows"]
+    assert found["metrics"] == pytest.approx(expected["metrics"], rel=1e-5)
+
+
+def test_an_early_run_is_described_as_it_was(run, capsys):
+    inspect_table(run, as_json=True)
+    assert json.loads(capsys.readouterr().out) == json.loads((run / "inspection.json").read_text())
+    inspect_table(run, as_json=False)
+    assert "Metrics on 12 test rows" in capsys.readouterr().out
