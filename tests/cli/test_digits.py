@@ -134,7 +134,7 @@ def test_resuming_continues_exactly_and_may_prolong(cli, finished, tmp_path):
         ((*QUICK, "1", "--out", "RUN"), "holds a run already"),
         (("train", "mnist", "--resume", "RUN", "--lr", "0.5"), "was begun with --lr 0.001"),
         (("train", "mnist", "--resume", "RUN", "--out", "other"), "leave --out away"),
-        (("train", "mnist", "--resume", "nowhere"), "holds no run"),
+        (("train", "mnist", "--resume", "nowhere"), "there is no run nowhere"),
         (("train", "mnist", "--hidden", "many"), "--hidden takes whole numbers"),
         (("train", "mnist", "--epochs", "0"), "epochs must be at least 1"),
         (("train", "mnist", "--epochs", "x"), "--epochs"),

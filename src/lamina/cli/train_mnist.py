@@ -84,13 +84,15 @@ def _resume(chosen: dict[str, Any], path: Path, out: Path | None) -> int:
 
     if out is not None:
         raise LaminaError("--resume continues in the run's own folder; leave --out away")
-    settings, saved = read_run(path)
-    for name, value in chosen.items():
-        if name != "epochs" and value != getattr(settings, name):
-            option = "--" + name.replace("_", "-")
-            raise LaminaError(f"the run was begun with {option} {getattr(settings, name)}; it can't change")
-    settings = dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs))
     with held_run(path) as folder:
+        settings, saved = read_run(path)
+        for name, value in chosen.items():
+            if name != "epochs" and value != getattr(settings, name):
+                option = "--" + name.replace("_", "-")
+                raise LaminaError(
+                    f"the run was begun with {option} {getattr(settings, name)}; it can't change"
+                )
+        settings = dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs))
         return _train(folder, settings, saved)
 
 
@@ -125,7 +127,7 @@ def _display() -> Display:
             f"{scores['test_accuracy']:>13.4f}  {scores['train_seconds']:>7.2f}"
         )
 
-    return Display(sys.stdout, lambda epoch: f"loss {epoch.loss:.4f}", row, (_HEADER, "─" * len(_HEADER)))
+    return Display(sys.stdout, lambda _, epoch: f"loss {epoch.loss:.4f}", row, (_HEADER, "─" * len(_HEADER)))
 
 
 def _say_interrupted(folder: RunFolder, training: Training) -> int:

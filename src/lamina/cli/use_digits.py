@@ -41,12 +41,11 @@ def inspect_digits(run: Path, *, as_json: bool) -> None:
     """What a run's network is, how it is trained, and how far it is."""
     from lamina.recipes.run import as_line, read_run
     from lamina.table.messages import counted
-    from lamina.training.loop import Epoch
 
     settings, saved = read_run(run)
     layers = [784, *settings.hidden, 10]
     parameters = sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(layers))
-    past = [as_line(Epoch(**epoch)) for epoch in saved.position["past"]]
+    past = [as_line(epoch) for epoch in saved.past]
     if as_json:
         print(json.dumps({"parameters": parameters, "settings": vars(settings), "metrics": past}))
         return

@@ -17,7 +17,7 @@ from lamina.io.files import load_tensors, save_tensors
 from lamina.training.loop import Epoch, Loop, Observer
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, RunFolder
 
-__all__ = ["Checkpoint", "Checkpoints", "NotSavedWarning", "write_json_lines"]
+__all__ = ["Checkpoint", "Checkpoints", "NotSavedWarning", "damaged", "write_json_lines"]
 
 _FORMAT = "lamina checkpoint 1"
 _SECONDS = 10.0  # of training between two checkpoints
@@ -45,6 +45,11 @@ class Checkpoint:
     position: Mapping[str, Any]
     data: list[str]
 
+    @property
+    def past(self) -> list[Epoch]:
+        """The epochs that are done."""
+        return [Epoch(**epoch) for epoch in self.position["past"]]
+
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
         """The one in a file.
@@ -66,7 +71,9 @@ class Checkpoint:
             raise ValueError(f"its format is {metadata['format']!r}")
         position = json.loads(metadata["position"])
         request = dict(json.loads(metadata["request"]))
-        return cls(request, arrays, dict(position["trainer"]), list(position["data"]))
+        checkpoint = cls(request, arrays, dict(position["trainer"]), list(position["data"]))
+        _ = checkpoint.past
+        return checkpoint
 
     def write(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write it as a safetensors file with more metadata."""
@@ -78,8 +85,8 @@ class Checkpoint:
 class Checkpoints(Observer):
     """Saves a training's state and its metrics in the run's folder, and has a training go on from there.
 
-    The first checkpoint comes after the first epoch; after that they are so far apart that they cost little. They are
-    files of their own, which `finish` or a loss that is not finite removes. But where the model is all that the
+    The first checkpoint comes after the first epoch; after that they are so far apart that they cost little. They are a
+    file of their own, `CHECKPOINT`, which a loss that is not finite removes. But where the model is all that the
     training goes on from, it is the checkpoint: it is saved before the first step, after each epoch and at Ctrl-C, and
     stays.
 
@@ -133,16 +140,11 @@ class Checkpoints(Observer):
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
         """Save what Ctrl-C leaves, and remove what is of no use: from there the loss would be infinite again."""
         if self._model is None and isinstance(error, NonFiniteLossError):
-            self.finish()
+            self.folder.remove(CHECKPOINT)
             if not self.folder.has(MODEL):  # which an earlier Ctrl-C kept
                 self.folder.remove(METRICS)
         if self._model is not None and isinstance(error, KeyboardInterrupt):
             self._save(loop)
-
-    def finish(self) -> None:
-        """Remove the checkpoint of a run that is complete."""
-        if self._model is None:
-            self.folder.remove(CHECKPOINT)
 
     def _resume(self, loop: Loop, saved: Checkpoint) -> None:
         if saved.data != self._data(loop):

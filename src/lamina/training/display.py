@@ -18,7 +18,7 @@ class Display(Observer):
 
     Args:
         stream: where to.
-        said: what the bar says of an epoch.
+        said: what the bar says after an epoch.
         line: a line for each epoch, also where there is no terminal.
         head: lines before the first.
         stays: whether the bar is still there at the end.
@@ -27,7 +27,7 @@ class Display(Observer):
     def __init__(
         self,
         stream: TextIO,
-        said: Callable[[Epoch], str],
+        said: Callable[[Loop, Epoch], str],
         line: Callable[[Epoch], str] | None = None,
         head: Sequence[str] = (),
         *,
@@ -54,7 +54,7 @@ class Display(Observer):
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
         """Show what is known after an epoch."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=epoch.number, description=self._said(epoch))
+            self._bar.update(self._task, completed=epoch.number, description=self._said(loop, epoch))
         if self._line is not None:
             self._print(self._line(epoch))
 

@@ -202,7 +202,7 @@ class Loop:
         """Copies of the parameters, as they are kept of the best epoch."""
         raise NotImplementedError
 
-    def _load_parameters(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def _load_parameters(self, arrays: dict[str, np.ndarray]) -> None:
         """Put `_parameters` back."""
         raise NotImplementedError
 

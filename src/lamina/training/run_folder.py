@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -70,11 +70,7 @@ def new_run(out: Path | None, name: str) -> Generator[RunFolder]:
     try:
         yield RunFolder(path)
     finally:
-        if held is not None:
-            os.close(held)
-        for folder in made:
-            with suppress(OSError):  # it is not empty
-                folder.rmdir()
+        _release(held, made)
 
 
 @contextmanager
@@ -82,14 +78,24 @@ def held_run(path: Path) -> Generator[RunFolder]:
     """Hold the folder of a run that goes on.
 
     Raises:
-        LaminaError: another process trains it.
+        LaminaError: there is none, or another process trains it.
     """
+    if not path.is_dir():
+        raise LaminaError(f"there is no run {path}")
     held = _hold(path)
     try:
         yield RunFolder(path)
     finally:
-        if held is not None:
-            os.close(held)
+        _release(held, [path])
+
+
+def _release(held: int | None, folders: Sequence[Path]) -> None:
+    """Let go of a folder, and remove it and others if they are empty."""
+    if held is not None:
+        os.close(held)
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _claimed(out: Path) -> int | None:
@@ -106,8 +112,7 @@ def _claimed(out: Path) -> int | None:
     try:
         _require_empty(out)
     except BaseException:
-        if held is not None:
-            os.close(held)
+        _release(held, [])
         raise
     return held
 
