@@ -13,6 +13,7 @@ from lamina.estimators.architecture import Architecture
 from lamina.estimators.base import _pieces
 from lamina.estimators.engine import Data
 from lamina.estimators.initialize import _knots, build_network
+from lamina.estimators.network import Network
 
 PARTS = Architecture(numbers=2, inputs=3, cardinalities=(), outputs=1, hidden=(4,), pieces=6)
 NUMERIC = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
@@ -75,3 +76,28 @@ def test_a_constant_number_has_no_pieces():
         PARTS, Data(np.ones((20, 3), np.float32), None, np.zeros(20)), np.random.default_rng(0)
     )
     assert not network.running["slope"].asnumpy().any()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"ntk": False, "normalization": "batch", "pieces": 0},
+        {"normalization": "layer", "cardinalities": (9, 12), "learned_activation": False},
+        {"hidden": (), "input_scale": False, "number_embedding": False},
+    ],
+)
+def test_a_network_has_the_parameters_that_its_architecture_describes(changes):
+    parts = dataclasses.replace(PARTS, **changes)
+    codes = np.zeros((50, 2), np.int32) if parts.cardinalities else None
+    network = build_network(parts, dataclasses.replace(DATA, codes=codes), np.random.default_rng(0))
+    described = parts.parameters()
+    state = network.state()
+    assert {name: x.shape for name, x in state.items()} == {name: p.shape for name, p in described.items()}
+    trained = {name: (p.rate, p.decay) for name, p in described.items() if p.trained}
+    assert list(trained) == list(network.weights)
+    assert trained == {name: (w.rate, w.decay) for name, w in network.weights.items()}
+    again = Network.from_state(parts, state)
+    assert list(again.weights) == list(network.weights)
+    for name, values in again.state().items():
+        np.testing.assert_array_equal(values, state[name])

@@ -8,6 +8,9 @@ import polars.testing
 import pytest
 
 from lamina.cli.use_table import evaluate_table, inspect_table, predict_table
+from lamina.errors import DataError
+from lamina.io.files import load_tensors, save_tensors
+from lamina.runs.run_folder import open_run
 
 FILES = Path(__file__).parent / "files"
 """Runs of `lamina train table.csv`, and what predict, evaluate and inspect said of them, all at commit 74be71e."""
@@ -40,3 +43,12 @@ def test_an_early_run_is_described_as_it_was(run, capsys):
     assert json.loads(capsys.readouterr().out) == json.loads((run / "inspection.json").read_text())
     inspect_table(run, as_json=False)
     assert "Metrics on 12 test rows" in capsys.readouterr().out
+
+
+def test_an_early_run_whose_table_has_other_columns_than_its_network_is_damaged(run, tmp_path):
+    arrays, metadata = load_tensors(run / "model.safetensors")
+    table = json.loads(metadata["table"])
+    table["schema"]["columns"][0]["name"] = "another"
+    save_tensors(tmp_path / "damaged", arrays, {**metadata, "table": json.dumps(table)})
+    with pytest.raises(DataError, match="damaged: its table and its network have other columns"):
+        open_run(tmp_path / "damaged")

@@ -27,6 +27,7 @@ from lamina.estimators.fitted import FittedModel
 from lamina.estimators.initialize import build_network
 from lamina.estimators.network import Ensemble
 from lamina.estimators.presets import (
+    SETTINGS,
     check_settings,
     embeds_numbers,
     enough_epochs,
@@ -39,15 +40,7 @@ from lamina.table.kinds import infer
 from lamina.table.schema import Schema
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["BaseMLP", "fit_table", "fitted_encoder", "targets_of"]
-
-_SETTINGS = (
-    "members", "hidden_layer_sizes", "activation", "solver", "alpha", "batch_size", "learning_rate",
-    "learning_rate_init", "max_iter", "tol", "early_stopping", "validation_fraction", "beta_1", "beta_2", "epsilon",
-    "n_iter_no_change", "calibrate", "dropout", "normalization", "weight_decay", "regularization_schedule",
-    "label_smoothing", "number_embedding", "number_pieces", "embedding_width", "input_scale", "learned_activation",
-    "ntk", "preprocess", "drop_last",
-)  # fmt: skip
+__all__ = ["BaseMLP", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
 
 
 class BaseMLP(BaseEstimator):
@@ -92,7 +85,7 @@ class BaseMLP(BaseEstimator):
 
     def _resolved(self) -> dict[str, Any]:
         """All settings, the preset's where the user gave none; checked."""
-        given = {name: getattr(self, name, None) for name in _SETTINGS}
+        given = {name: getattr(self, name, None) for name in SETTINGS}
         if given["batch_size"] == "auto":
             given["batch_size"] = None
         settings = resolve(self.preset, self._task, given)
@@ -389,6 +382,11 @@ def fit_table(
 ) -> Any:
     """What `fit` does; a caller that knows what the columns are gives their `schema`, instead of `column_kinds`."""
     return estimator._fit(X, y, schema, sample_weight, eval_set)
+
+
+def settings_of(estimator: Any) -> dict[str, Any]:
+    """All settings with which an estimator trains: its own, and the preset's where it has none."""
+    return estimator._resolved()
 
 
 class _Learner(Observer):

@@ -6,7 +6,14 @@ import inspect
 import textwrap
 from typing import Any, TypeVar
 
-from lamina.estimators.presets import PRESETS, resolve
+from lamina.estimators.presets import (
+    ENOUGH_STEPS,
+    FEWEST_EPOCHS,
+    JUST_STEPS_ROWS,
+    MOST_EPOCHS,
+    PRESETS,
+    resolve,
+)
 
 __all__ = ["PARAMETERS", "documented"]
 
@@ -29,8 +36,9 @@ PARAMETERS = {
     "learning_rate": "the schedule of the learning rate: constant, coslog4 (RealMLP), flat_cos, one_cycle (Smith and "
     "Topin, 2018), cosine, linear.",
     "learning_rate_init": "the learning rate that the schedule multiplies.",
-    "max_iter": "the most epochs. None: by the number of rows, 1000 steps (800 of the preset 'fast') on any table, but "
-    "at least 64 epochs of the preset 'default' and 6 of 'fast', and at most 256.",
+    "max_iter": "the most epochs. None: by the number of training rows, "
+    f"{ENOUGH_STEPS['default']} steps (preset 'fast': {ENOUGH_STEPS['fast']}), at most {MOST_EPOCHS} epochs, and at "
+    f"least {FEWEST_EPOCHS['default']} (fast: {FEWEST_EPOCHS['fast']}) of more than {JUST_STEPS_ROWS} rows.",
     "random_state": "the seed of all randomness, or a NumPy RandomState. With the same seed the result is the same bit "
     "by bit, whatever the number of threads.",
     "tol": "by how much the validation score (or, without validation rows, the loss) must improve to count for "

@@ -1,4 +1,9 @@
-"""Presets: the values of all settings that the user leaves open."""
+"""Presets: the values of all settings that the user leaves open.
+
+A new setting has its values and its rule here, its meaning in `parameters.py`, a place in the signatures of
+`classifier.py` and `regressor.py` (scikit-learn reads them), a line in the table of docs/estimators.md, and is passed
+on in `base.py`, to the `Architecture` or the `Optimization` that it belongs to.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,13 @@ from lamina.estimators.activations import activation_by_name
 from lamina.estimators.schedules import SCHEDULES
 
 __all__ = [
+    "ENOUGH_STEPS",
+    "FEWEST_EPOCHS",
     "FEWEST_MEMBERS",
+    "JUST_STEPS_ROWS",
+    "MOST_EPOCHS",
     "PRESETS",
+    "SETTINGS",
     "check_settings",
     "embeds_numbers",
     "enough_epochs",
@@ -108,10 +118,13 @@ Rubachev, Babenko, 2022, arXiv 2203.05556); two networks that are trained for fe
 label smoothing, which costs log-loss. ``fast``: a smaller net for a few epochs with one learning-rate cycle.
 ``sklearn``: what `sklearn.neural_network` does, except that a regression's target is standardized."""
 
+SETTINGS = (*_TASK["classification"], *_REALMLP)
+"""The parameters of the estimators that have a value in each preset."""
 
-_ENOUGH_STEPS = {"default": 500, "fast": 800}
-_FEWEST_EPOCHS = {"default": 64, "fast": 6}
-_MOST_EPOCHS = 256  # RealMLP-TD's number, for any table
+ENOUGH_STEPS = {"default": 500, "fast": 800}
+FEWEST_EPOCHS = {"default": 64, "fast": 6}
+JUST_STEPS_ROWS = 4000
+MOST_EPOCHS = 256  # RealMLP-TD's number, for any table
 FEWEST_MEMBERS = {"default": 2, "fast": 1}
 _MOST_MEMBERS = 5
 _SMALL = 5000  # rows
@@ -138,9 +151,9 @@ def enough_epochs(preset: str, rows: int, batch: int) -> int:
 
     So many steps, but at least some epochs, and for small tables, where more networks are trained, just the steps.
     """
-    fewest = 1 if rows <= _SMALL * 4 // 5 else _FEWEST_EPOCHS[preset]
-    epochs = -(-_ENOUGH_STEPS[preset] // max(rows // batch, 1))
-    return min(max(epochs, fewest), _MOST_EPOCHS)
+    fewest = 1 if rows <= JUST_STEPS_ROWS else FEWEST_EPOCHS[preset]
+    epochs = -(-ENOUGH_STEPS[preset] // max(rows // batch, 1))
+    return min(max(epochs, fewest), MOST_EPOCHS)
 
 
 def resolve(preset: str, task: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lamina.table.schema import ColumnSchema, Schema, Target
 __all__ = ["ColumnRow", "column_rows", "describe_target", "format_number"]
 
 _MAX_ONE_HOT = 8
-_MOST_CLASSES = 10
+_MOST_NAMED = 10  # classes in a sentence
 _MANY = 8
 """Columns of pixels and the like, of one kind and numbered, are one line from this number on."""
 
@@ -135,8 +135,8 @@ def describe_target(target: Target) -> str:
         return f"regression of {target.name!r}: {low} … {high}, mean {mean}"
     total = sum(target.counts)
     classes = list(zip(target.classes, target.counts, strict=True))
-    if len(classes) > _MOST_CLASSES:
-        classes = sorted(classes, key=lambda pair: -pair[1])[:_MOST_CLASSES]
+    if len(classes) > _MOST_NAMED:
+        classes = sorted(classes, key=lambda pair: -pair[1])[:_MOST_NAMED]
     shares = ", ".join(f"{name} ({100 * n / total:.1f} %)" for name, n in classes)
     left = len(target.classes) - len(classes)
     more = f" and {left:,} rarer ones" if left else ""

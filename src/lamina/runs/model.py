@@ -16,9 +16,9 @@ from lamina.table.schema import Schema, Target
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MOST_CLASSES", "TableModel"]
+__all__ = ["TableModel"]
 
-MOST_CLASSES = 20
+_MOST_COLUMNS = 20
 """With more classes, a prediction is written with its own probability only."""
 
 
@@ -55,8 +55,8 @@ class TableModel:
     def predicted_columns(self, outputs: np.ndarray, prefix: str = "") -> list[pl.Series]:
         """The columns that predictions add to a table.
 
-        "prediction"; of a classification also "probability_CLASS" for each class, or, with more than
-        `MOST_CLASSES`, only "probability", that of the prediction.
+        "prediction"; of a classification also "probability_CLASS" for each class, or, with more than 20 of them,
+        only "probability", that of the prediction.
         """
         import polars as pl
 
@@ -64,7 +64,7 @@ class TableModel:
             return [pl.Series(f"{prefix}prediction", outputs)]
         classes = self.estimator.classes_
         series = [pl.Series(f"{prefix}prediction", classes[outputs.argmax(axis=1)])]
-        if len(classes) > MOST_CLASSES:
+        if len(classes) > _MOST_COLUMNS:
             return [*series, pl.Series(f"{prefix}probability", outputs.max(axis=1))]
         return series + [
             pl.Series(f"{prefix}probability_{name}", outputs[:, j]) for j, name in enumerate(classes.tolist())

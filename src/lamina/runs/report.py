@@ -25,7 +25,7 @@ __all__ = ["Findings", "report_page"]
 
 _WORST = 10
 _WORST_COLUMNS = 6
-_MOST_CLASSES = 20
+_MOST_IN_MATRIX = 20  # classes, so that the counts of a confusion matrix can be read
 _MODELS = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
 
 
@@ -168,7 +168,7 @@ def _quality(findings: Findings) -> str:
     known = true >= 0
     true, outputs = true[known], outputs[known]
     parts: list[str] = []
-    if len(target.classes) <= _MOST_CLASSES:
+    if len(target.classes) <= _MOST_IN_MATRIX:
         counts = np.zeros((len(target.classes),) * 2, np.int64)
         np.add.at(counts, (true, outputs.argmax(axis=1)), 1)
         parts.append(_figure(figures.confusion(counts, list(map(str, target.classes))), "Confusion matrix"))

@@ -79,7 +79,8 @@ def _results(prepared: Prepared, trained: Trained, measured: Any, importance: An
 
 def _settings(request: Request, trained: Trained) -> dict[str, Any]:
     from lamina import __version__
+    from lamina.estimators.base import settings_of
 
-    resolved = trained.model.estimator._resolved()
+    resolved = settings_of(trained.model.estimator)
     resolved |= {"max_iter": trained.most_epochs, "column_kinds": None}
     return {"lamina": __version__, **request.to_dict(), "resolved": resolved}

@@ -72,7 +72,7 @@ def save_run(
     """
     from lamina.estimators.persistence import save
 
-    table = {"schema": model.schema.to_dict(), "settings": dict(settings), "results": dict(results)}
+    table = {"settings": dict(settings), "results": dict(results)}
     save(model.estimator, folder / MODEL, {"table": json.dumps(table)})
     (folder / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
     write_json_lines(folder / METRICS, history)
@@ -101,13 +101,16 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     estimator, metadata = load_with_metadata(file)
     try:
         table = json.loads(metadata["table"])
-        schema = Schema.from_dict(table["schema"])
         details = {"settings": dict(table["settings"]), "results": dict(table["results"])}
+        schema = estimator.fitted_.encoder.schema
+        if "schema" in table:  # before estimator files of format 2, whose own schema has the target
+            columns, schema = schema.columns, Schema.from_dict(table["schema"])
+            if [column.name for column in columns] != [column.name for column in schema.columns]:
+                raise ValueError("its table and its network have other columns")
+        if schema.target is None:
+            raise ValueError("it does not say what is predicted")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{file} is damaged: {error}") from error
-    names = [column.name for column in schema.columns]
-    if schema.target is None or names != [column.name for column in estimator.fitted_.encoder.schema.columns]:
-        raise DataError(f"{file} is damaged: its table and its network have other columns")
     return TableModel(estimator, schema), details
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import time
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +14,13 @@ from lamina.errors import LaminaError
 from lamina.runs.data import Part, Prepared, Request, class_values, known_rows
 from lamina.runs.model import TableModel
 from lamina.runs.run_folder import as_line
-from lamina.table.kinds import Choice
+from lamina.table.kinds import Choice, infer
 from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
 from lamina.training.loop import Epoch, Loop, Observer
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["Trained", "train"]
 
@@ -72,7 +75,7 @@ def train(prepared: Prepared, request: Request, observers: Sequence[Observer] = 
             raise
         raise LaminaError(str(error)) from error
     estimator.set_params(callbacks=None)
-    model = TableModel(estimator, _schema(estimator, prepared))
+    model = TableModel(estimator, estimator.fitted_.encoder.schema)
     history = [as_line(epoch) for epoch in watch.past]
     best = len(history) if prepared.validation is None else estimator.best_epoch_
     return Trained(model, history, best, interrupted, time.perf_counter() - watch.start, watch.epochs)
@@ -120,17 +123,19 @@ def _kinds(schema: Schema) -> dict[str, Choice]:
 
 
 def _fit(estimator: Any, prepared: Prepared) -> None:
+    from lamina.estimators.base import fit_table
+
     target = prepared.target.name
     validation = None
     if prepared.validation is not None:
         part = known_rows(prepared.validation)
         validation = (part.frame.drop(target), _values(part, prepared))
+    table = prepared.train.frame.drop(target)
     with warnings.catch_warnings():
         # The whole table was warned about already.
         warnings.simplefilter("ignore", DataWarning)
-        estimator.fit(
-            prepared.train.frame.drop(target), _values(prepared.train, prepared), eval_set=validation
-        )
+        schema = _schema(table, prepared.schema)
+        fit_table(estimator, table, _values(prepared.train, prepared), schema=schema, eval_set=validation)
 
 
 def _values(part: Part, prepared: Prepared) -> np.ndarray:
@@ -140,14 +145,14 @@ def _values(part: Part, prepared: Prepared) -> np.ndarray:
     return class_values(prepared.target)[part.target]
 
 
-def _schema(estimator: Any, prepared: Prepared) -> Schema:
-    """The columns as the training rows have them, or, if left out, as the whole table has, and the target."""
+def _schema(table: pl.DataFrame, whole: Schema) -> Schema:
+    """The columns as the training rows have them, or, if left out, as the whole table has, and the target.
+
+    What the columns are was inferred from the whole table; the training rows say which categories can be learned.
+    """
+    schema = infer(table, kinds=_kinds(whole))
     columns = tuple(
         known if column.kind == "dropped" else dataclasses.replace(column, note=known.note)
-        for column, known in zip(
-            estimator.fitted_.encoder.schema.columns, prepared.schema.columns, strict=True
-        )
+        for column, known in zip(schema.columns, whole.columns, strict=True)
     )
-    return dataclasses.replace(
-        estimator.fitted_.encoder.schema, columns=columns, target=prepared.schema.target
-    )
+    return dataclasses.replace(schema, columns=columns, target=whole.target)
