@@ -2,14 +2,15 @@
 
 A scheduler is called with the number of updates made (1 for the first) and keeps no state besides its settings, so
 that training can be resumed anywhere. `base_lr` is the rate that the schedule starts from; an optimizer that was given
-a learning rate sets it.
+a learning rate sets it. The formulas are those of `lamina.schedules`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
+
+from lamina.schedules import cosine, linear, multi_step_decay, polynomial, step_decay, warm_up
 
 __all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorScheduler", "PolyScheduler"]
 
@@ -57,8 +58,7 @@ class LRScheduler:
         """The rate during the warm-up."""
         if self.warmup_mode == "constant":
             return self.warmup_begin_lr
-        rise = (self.base_lr - self.warmup_begin_lr) * num_update / self.warmup_steps
-        return self.warmup_begin_lr + rise
+        return warm_up(num_update, self.warmup_steps, self.warmup_begin_lr, self.base_lr)
 
     def _scheduled(self, num_update: int) -> float:
         """The rate after the warm-up: `base_lr`, unless a subclass overrides this (or ``__call__``)."""
@@ -90,8 +90,9 @@ class FactorScheduler(LRScheduler):
         self.step, self.factor, self.stop_factor_lr = step, factor, stop_factor_lr
 
     def _scheduled(self, num_update: int) -> float:
-        drops = max(0, num_update - 1) // self.step
-        return max(self.base_lr * self.factor**drops, self.stop_factor_lr) if drops else self.base_lr
+        if num_update <= self.step:
+            return self.base_lr
+        return max(self.base_lr * step_decay(num_update, self.step, self.factor), self.stop_factor_lr)
 
 
 class MultiFactorScheduler(LRScheduler):
@@ -119,7 +120,7 @@ class MultiFactorScheduler(LRScheduler):
         self.step, self.factor = steps, factor
 
     def _scheduled(self, num_update: int) -> float:
-        return self.base_lr * self.factor ** sum(step < num_update for step in self.step)
+        return self.base_lr * multi_step_decay(num_update, self.step, self.factor)
 
 
 def _check_factor(factor: float) -> None:
@@ -152,7 +153,7 @@ class _Decay(LRScheduler):
 
     def _remaining(self, passed: float) -> float:
         """What is left of the way when this part of the time has passed, both from 0 to 1."""
-        return 1.0 - passed
+        return linear(passed)
 
 
 class PolyScheduler(_Decay):
@@ -176,7 +177,7 @@ class PolyScheduler(_Decay):
         self.power = pwr
 
     def _remaining(self, passed: float) -> float:
-        return (1.0 - passed) ** self.power
+        return polynomial(passed, self.power)
 
 
 class CosineScheduler(_Decay):
@@ -187,4 +188,4 @@ class CosineScheduler(_Decay):
     """
 
     def _remaining(self, passed: float) -> float:
-        return (1.0 + math.cos(math.pi * passed)) / 2
+        return cosine(passed)

@@ -88,6 +88,18 @@ def test_a_restored_training_goes_on_to_the_same_bits(solver, parts, done):
         np.testing.assert_array_equal(resumed.network.state()[name], array, err_msg=name)
 
 
+def test_a_state_of_sgd_with_the_second_moment_that_it_once_had_is_restored():
+    broken, resumed = _training(solver="sgd"), _training(solver="sgd")
+    next(broken.run())
+    arrays, position = broken.state()
+    unread = {name.replace("moment0", "moment1"): 0 * x for name, x in arrays.items() if "moment0" in name}
+    assert unread and not unread.keys() & arrays.keys()
+    resumed.restore(arrays | unread, position)
+    assert resumed.state()[0].keys() == arrays.keys()
+    with pytest.raises(ValueError, match="another network"):
+        _training(solver="adam").restore(arrays, position)
+
+
 def test_a_restored_training_stops_where_the_whole_one_does():
     plan = {"patience": 1, "tolerance": 1e9, "validation": [HELD_OUT]}
     whole, resumed = _training(**plan), _training(**plan)

@@ -15,9 +15,11 @@ from lamina.core.state import call_each_step
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.losses import Loss
 from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.schedules import SCHEDULES
+from lamina.estimators.optimization import SOLVERS, Optimization
 from lamina.nd import random
 from lamina.nd.ndarray import NDArray
+from lamina.optimizer.optimizer import write
+from lamina.schedules import SCHEDULES
 from lamina.table.sparse import SparseNumbers
 from lamina.training.early_stopping import EarlyStopping
 from lamina.training.loop import Loop, Observer
@@ -66,32 +68,6 @@ class Data:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class Optimization:
-    """How the network is trained; the defaults are RealMLP-TD's for classification (arXiv 2407.04491).
-
-    `rate` and `schedule` give the learning rate; `decay` is decoupled weight decay, `l2` a penalty ½·l2·‖W‖² divided
-    by the batch size as in scikit-learn; both `decay` and dropout follow `regularization_schedule`. `patience`:
-    epochs without improvement by `tolerance` before it stops (None: never).
-    """
-
-    epochs: int = 256
-    batch_size: int = 256
-    rate: float = 0.04
-    schedule: str = "coslog4"
-    betas: tuple[float, float] = (0.9, 0.95)
-    epsilon: float = 1e-8
-    decay: float = 0.02
-    l2: float = 0.0
-    regularization_schedule: str = "flat_cos"
-    drop_last: bool = True
-    patience: int | None = None
-    tolerance: float = 0.0
-    solver: str = "adam"
-    momentum: float = 0.9
-    nesterov: bool = True
-
-
 class EnsembleTraining(Loop):
     """Trains an ensemble's networks side by side, each on batches of its own.
 
@@ -125,8 +101,9 @@ class EnsembleTraining(Loop):
         self._rng = rng
         self._steps_done = 0
         self._steps_total = 1
+        count = SOLVERS[optimization.solver].arrays
         self._moments = {
-            name: (nd.zeros(w.array.shape), nd.zeros(w.array.shape)) for name, w in network.weights.items()
+            name: tuple(nd.zeros(w.array.shape) for _ in range(count)) for name, w in network.weights.items()
         }
         self._step = lamina.compile(self._make_step())
 
@@ -135,6 +112,12 @@ class EnsembleTraining(Loop):
     def fingerprints(self) -> list[str]:
         """The SHA-256 of each part of the data."""
         return [part.fingerprint() for part in (*self.data, *self.validation)]
+
+    def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+        """As every loop's; older states have a second moment for every solver, which SGD does not read."""
+        count = SOLVERS[self.optimization.solver].arrays
+        unread = tuple(f"moment{i}." for i in range(count, 2))
+        super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
 
     def _prepare(self, epochs: int) -> None:
         plan, count = self.optimization, min(len(part) for part in self.data)
@@ -252,29 +235,20 @@ class EnsembleTraining(Loop):
         plan = self.optimization
         rate = call_each_step(lambda: self._rate)
         decay = call_each_step(lambda: plan.decay * self._rate * self._regularization)
-        first, second = plan.betas
-        scale = call_each_step(lambda: 1 / (1 - first**self._steps_done))
-        scale2 = call_each_step(lambda: 1 / (1 - second**self._steps_done))
+        step = SOLVERS[plan.solver].step(plan, lambda: self._steps_done)
         for name, weight in self.network.weights.items():
             array = weight.array
             gradient = array.grad
             assert gradient is not None
             if plan.l2 and weight.decay:
                 gradient = gradient + (plan.l2 / rows) * array
-            m, v = self._moments[name]
-            if plan.solver == "adam":
-                m[:] = first * m + (1 - first) * gradient
-                v[:] = second * v + (1 - second) * (gradient * gradient)
-                change = (m * scale) / (nd.sqrt(v * scale2) + plan.epsilon)
-                new = array - (rate * weight.rate) * change
-            else:
-                m[:] = plan.momentum * m - (rate * weight.rate) * gradient
-                new = array + (plan.momentum * m - (rate * weight.rate) * gradient if plan.nesterov else m)
+            moments = self._moments[name]
+            new, values = step(array, gradient, moments, rate=rate * weight.rate)
             if plan.decay and weight.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
                 new = new - (decay * weight.rate**2) * array
-            array[:] = new
+            write(array, moments, (new, values))
 
 
 class _Batches:

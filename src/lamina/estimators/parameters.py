@@ -6,6 +6,7 @@ import inspect
 import textwrap
 from typing import Any, TypeVar
 
+from lamina.estimators.optimization import SOLVERS
 from lamina.estimators.presets import (
     ENOUGH_STEPS,
     FEWEST_EPOCHS,
@@ -30,7 +31,7 @@ PARAMETERS = {
     "loss": "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value a row; "
     "outputs are (rows, k), the target is (rows,) class numbers, or (rows, k) labels or standardized numbers.",
     "quantile": "the level of loss='quantile' (Koenker and Bassett, 1978).",
-    "solver": "'adam' (Kingma and Ba, 2015), or 'sgd' with momentum.",
+    "solver": ", ".join(f"{name!r} ({solver.meaning})" for name, solver in SOLVERS.items()) + ".",
     "alpha": "the L2 penalty of scikit-learn: ½·alpha·‖W‖², divided by the rows of the batch.",
     "batch_size": "rows a step, at most those of the table. 'auto' is the preset's value.",
     "learning_rate": "the schedule of the learning rate: constant, coslog4 (RealMLP), flat_cos, one_cycle (Smith and "

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from lamina.estimators.activations import activation_by_name
-from lamina.estimators.schedules import SCHEDULES
+from lamina.estimators.optimization import SOLVERS
+from lamina.schedules import SCHEDULES
 
 __all__ = [
     "ENOUGH_STEPS",
@@ -210,6 +211,6 @@ _RULES: dict[str, tuple[Any, str]] = {
     "dropout": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "learning_rate": _one_of(*SCHEDULES),
     "regularization_schedule": _one_of(*SCHEDULES),
-    "solver": _one_of("adam", "sgd"),
+    "solver": _one_of(*SOLVERS),
     "normalization": _one_of(None, "batch", "layer"),
 }

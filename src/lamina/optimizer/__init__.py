@@ -1,4 +1,15 @@
-"""Optimizers: each written once, for eager and compiled steps alike."""
+"""Optimizers: the mathematics of each step written once, as a pure function, and MXNet's class that calls it.
+
+A step such as `adam_step` takes a weight, its gradient, the state (a tuple of arrays like the weight) and
+hyperparameters, and returns the new weight and the new state; it writes into nothing. Made of operators of `lamina.nd`,
+it serves eager and compiled steps alike. An `Optimizer` calls it for `lamina.gluon.Trainer`, counts updates and keeps
+the settings; the estimators and the digits' recipe call it themselves.
+
+To add an optimizer, write a module here: its step, with paper and year in the docstring, and a subclass of `Optimizer`
+under ``@optimizers.register("name")`` whose `create_state` makes the state and whose `update` hands what the step gave
+to `write`. Import the class below. To offer the step as a `solver` of the estimators, add an entry to `SOLVERS` in
+``estimators/optimization.py``. The formula in NumPy goes into ``tests/optimizer/test_formulas.py``.
+"""
 
 from lamina.optimizer.adam import LAMB, Adam, Adamax, AdamW, Nadam
 from lamina.optimizer.adaptive import AdaDelta, AdaGrad, Ftrl, RMSProp

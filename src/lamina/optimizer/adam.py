@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from lamina.nd.arithmetic import maximum, minimum
@@ -10,11 +11,50 @@ from lamina.nd.elementwise import abs, sqrt
 from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum
-from lamina.optimizer.optimizer import Optimizer, optimizers
+from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
-__all__ = ["LAMB", "Adam", "AdamW", "Adamax", "Nadam"]
+__all__ = [
+    "LAMB",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Nadam",
+    "adam_step",
+    "adamax_step",
+    "adamw_step",
+    "bias_correction",
+    "lamb_step",
+    "nadam_step",
+]
 
-State = tuple[NDArray, NDArray]
+Pair = tuple[float, float]
+
+
+def bias_correction(beta: float, t: int) -> float:
+    """1/(1 - βᵗ): what a running mean must be multiplied by at step t for having started from zero.
+
+    >>> bias_correction(0.5, 1)
+    2.0
+    """
+    return 1.0 / (1.0 - beta**t)
+
+
+def _mean(mean: NDArray, x: NDArray, beta: float) -> NDArray:
+    """A running mean, with x added."""
+    return beta * mean + (1.0 - beta) * x
+
+
+def _moments(g: NDArray, state: State, betas: Pair) -> tuple[NDArray, NDArray]:
+    """m and v: the running means of gradients and of their squares, with g added."""
+    m, v = state
+    return _mean(m, g, betas[0]), _mean(v, g * g, betas[1])
+
+
+def _direction(m: NDArray, v: NDArray, epsilon: float, correction: Pair | None = None) -> NDArray:
+    """m̂/(√v̂ + ε)."""
+    if correction is not None:
+        m, v = m * correction[0], v * correction[1]
+    return m / (sqrt(v) + epsilon)
 
 
 class _Moments(Optimizer):
@@ -35,27 +75,47 @@ class _Moments(Optimizer):
 
     def create_state(self, index: int, weight: NDArray) -> State:
         """(m, v), zeros at first."""
-        m, v = self._moments(weight, 2)
-        return m, v
+        return self._moments(weight, 2)
 
-    def _average(self, g: NDArray, state: State) -> State:
-        """Add a gradient to both running means."""
-        m, v = state
-        m[:] = self.beta1 * m + (1.0 - self.beta1) * g
-        v[:] = self.beta2 * v + (1.0 - self.beta2) * (g * g)
-        return state
+    @property
+    def _betas(self) -> Pair:
+        return self.beta1, self.beta2
+
+    def _correction(self, index: int, beta: float) -> float:
+        return self._each_step(index, lambda t: bias_correction(beta, t))
 
     def _unbias(self, t: int) -> float:
         """√(1 - β₂ᵗ) / (1 - β₁ᵗ): what m/√v must be multiplied by at update t."""
         return math.sqrt(1.0 - self.beta2**t) / (1.0 - self.beta1**t)
 
 
+def adam_step(
+    w: NDArray,
+    g: NDArray,
+    state: State,
+    *,
+    rate: float,
+    betas: Pair,
+    epsilon: float,
+    correction: Pair | None = None,
+) -> Stepped:
+    """Adam (Kingma and Ba, 2015, algorithm 1); the state is (m, v).
+
+    m = β₁m + (1-β₁)g;  v = β₂v + (1-β₂)g²;  w = w - rate·m̂/(√v̂ + ε), with m̂ = c₁m and v̂ = c₂v.
+
+    Args:
+        correction: (c₁, c₂), the `bias_correction` of each mean. None: m̂ = m and v̂ = v, for callers with both
+            corrections in the rate, as at the end of the paper's section 2. That saves two multiplications an element.
+    """
+    m, v = _moments(g, state, betas)
+    return w - rate * _direction(m, v, epsilon, correction), (m, v)
+
+
 @optimizers.register("adam")
 class Adam(_Moments):
-    """Adam (Kingma and Ba, 2015), with the correction of both means in the step size, as at the end of its section 2.
+    """Adam as MXNet has it: `adam_step` with both corrections in the rate, so that ε is added to √v, not √v̂.
 
-    g = clip(rescale_grad·∇) + wd·w;  m = β₁m + (1-β₁)g;  v = β₂v + (1-β₂)g²;
-    w = w - lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m/(√v + ε).
+    g = clip(rescale_grad·∇) + wd·w;  w = w - lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m/(√v + ε).
     """
 
     def __init__(
@@ -70,17 +130,24 @@ class Adam(_Moments):
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
-        """One step."""
-        step_size = self._step_size(index, self._unbias)
-        m, v = self._average(self._prepared(index, weight, grad), state)
-        weight[:] = weight - step_size * (m / (sqrt(v) + self.epsilon))
+        rate = self._step_size(index, self._unbias)
+        g = self._prepared(index, weight, grad)
+        write(weight, state, adam_step(weight, g, state, rate=rate, betas=self._betas, epsilon=self.epsilon))
+
+
+def adamw_step(w: NDArray, g: NDArray, state: State, *, decay: float, **adam: Any) -> Stepped:
+    """Adam with weight decay that bypasses the means (Loshchilov and Hutter, Decoupled weight decay, 2019).
+
+    As `adam_step`, but from (1 - decay)·w; `decay` is the paper's ηₜλ, so it has the learning rate in it.
+    """
+    return adam_step((1.0 - decay) * w, g, state, **adam)
 
 
 @optimizers.register("adamw")
 class AdamW(_Moments):
-    """Adam with weight decay that bypasses the moments (Loshchilov and Hutter, Decoupled weight decay, 2019).
+    """Adam with weight decay that bypasses the moments: `adamw_step` with g = clip(rescale_grad·∇).
 
-    g = clip(rescale_grad·∇);  m, v as in Adam;  w = w - lr·( m̂/(√v̂ + ε) + wd·w ), with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
+    w = w - lr·( m̂/(√v̂ + ε) + wd·w ), with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
 
     Args:
         correct_bias: without, m and v are used as they are (as in BERT's original code).
@@ -99,44 +166,65 @@ class AdamW(_Moments):
         self.correct_bias = correct_bias
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
-        """One step."""
         lr, factor, epsilon = self._step_size(index), 1.0, self.epsilon
-        if self.correct_bias:  # m̂/(√v̂ + ε) = factor·m/(√v + ε√(1-β₂ᵗ)): no array is divided for it
+        if self.correct_bias:  # m̂/(√v̂ + ε) = factor·m/(√v + ε√(1-β₂ᵗ)): no array is multiplied for it
             factor = self._each_step(index, self._unbias)
             epsilon = self._each_step(index, lambda t: self.epsilon * math.sqrt(1.0 - self.beta2**t))
-        m, v = self._average(self._rescaled(grad), state)
-        wd = self._get_wd(index)
-        decayed = (1.0 - lr * wd) * weight if wd else weight
-        weight[:] = decayed - (lr * factor) * (m / (sqrt(v) + epsilon))
+        g, wd = self._rescaled(grad), self._get_wd(index)
+        step = partial(adamw_step, decay=lr * wd) if wd else adam_step
+        write(weight, state, step(weight, g, state, rate=lr * factor, betas=self._betas, epsilon=epsilon))
+
+
+def adamax_step(w: NDArray, g: NDArray, state: State, *, rate: float, betas: Pair, epsilon: float) -> Stepped:
+    """Adam with the largest gradient, exponentially forgotten, in the place of √v (Kingma and Ba, 2015, section 7.1).
+
+    m = β₁m + (1-β₁)g;  u = max(β₂u, |g|);  w = w - rate·m/(u + ε).  The rate has m's correction in it.
+    The state is (m, u). ε is not in the paper: it keeps a parameter whose gradient has been 0 so far from becoming 0/0.
+    """
+    m, u = state
+    m, u = _mean(m, g, betas[0]), maximum(betas[1] * u, abs(g))
+    return w - rate * (m / (u + epsilon)), (m, u)
 
 
 @optimizers.register("adamax")
 class Adamax(_Moments):
-    """Adam with the largest gradient, exponentially forgotten, in the place of √v (Kingma and Ba, 2015, section 7).
-
-    g = clip(rescale_grad·∇) + wd·w;  m = β₁m + (1-β₁)g;  u = max(β₂u, |g|);  w = w - lr/(1-β₁ᵗ) · m/(u + ε).
-
-    ε is not in the paper: it keeps a parameter whose gradient has been 0 so far from becoming 0/0.
-    """
+    """Adam with the largest gradient in the place of √v: `adamax_step` with g = clip(rescale_grad·∇) + wd·w."""
 
     default_learning_rate = 0.002
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
-        """One step."""
-        step_size = self._step_size(index, lambda t: 1.0 / (1.0 - self.beta1**t))
+        rate = self._step_size(index, lambda t: bias_correction(self.beta1, t))
         g = self._prepared(index, weight, grad)
-        m, u = state
-        m[:] = self.beta1 * m + (1.0 - self.beta1) * g
-        u[:] = maximum(self.beta2 * u, abs(g))
-        weight[:] = weight - step_size * (m / (u + self.epsilon))
+        write(
+            weight, state, adamax_step(weight, g, state, rate=rate, betas=self._betas, epsilon=self.epsilon)
+        )
+
+
+def nadam_step(
+    w: NDArray,
+    g: NDArray,
+    state: State,
+    *,
+    rate: float,
+    betas: Pair,
+    epsilon: float,
+    shares: Pair,
+    correction: float,
+) -> Stepped:
+    """Adam with Nesterov's momentum (Dozat, 2016); the state is (m, v).
+
+    m, v as in Adam;  m̄ = shares[0]·g + shares[1]·m;  w = w - rate·m̄/(√v̂ + ε), with v̂ = correction·v. The paper's shares
+    at step t are (1-μₜ)/(1-Mₜ) and μₜ₊₁/(1-Mₜ₊₁), of the momenta μ of the steps and their products Mₜ = μ₁…μₜ.
+    """
+    m, v = _moments(g, state, betas)
+    return w - rate * _direction(shares[0] * g + shares[1] * m, v * correction, epsilon), (m, v)
 
 
 @optimizers.register("nadam")
 class Nadam(_Moments):
-    """Adam with Nesterov's momentum (Dozat, 2016).
+    """Adam with Nesterov's momentum: `nadam_step` with g = clip(rescale_grad·∇) + wd·w.
 
-    With μₜ = β₁(1 - ½·0.96^(t·schedule_decay)) and Mₜ = μ₁…μₜ:  g as in Adam, m, v as in Adam;
-    m̄ = (1-μₜ)/(1-Mₜ)·g + μₜ₊₁/(1-Mₜ₊₁)·m;  w = w - lr · m̄/(√(v/(1-β₂ᵗ)) + ε).
+    The momentum of step t is μₜ = β₁(1 - ½·0.96^(t·schedule_decay)).
 
     Each parameter counts its own Mₜ. (MXNet multiplies one product for all parameters, which makes the result depend
     on how many there are.)
@@ -172,24 +260,56 @@ class Nadam(_Moments):
         return self._momentum(t + 1) / (1.0 - self._product(t + 1))
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
-        """One step."""
-        lr = self._step_size(index)
+        rate = self._step_size(index)
         of_gradient = self._each_step(index, self._share_of_gradient)
-        of_mean = self._each_step(index, self._share_of_mean)
-        unbias_v = self._each_step(index, lambda t: 1.0 / math.sqrt(1.0 - self.beta2**t))
+        shares = of_gradient, self._each_step(index, self._share_of_mean)
+        step = partial(nadam_step, shares=shares, correction=self._correction(index, self.beta2))
         g = self._prepared(index, weight, grad)
-        m, v = self._average(g, state)
-        weight[:] = weight - lr * ((of_gradient * g + of_mean * m) / (unbias_v * sqrt(v) + self.epsilon))
+        write(weight, state, step(weight, g, state, rate=rate, betas=self._betas, epsilon=self.epsilon))
+
+
+def lamb_step(
+    w: NDArray,
+    g: NDArray,
+    state: State,
+    *,
+    rate: float,
+    decay: float,
+    betas: Pair,
+    epsilon: float,
+    correction: Pair | None = None,
+    bounds: tuple[float | None, float | None] = (None, None),
+) -> Stepped:
+    """Adam whose step has, in each array, a length in proportion to the array's own (You et al., LAMB, 2020).
+
+    m̂, v̂ and the state as in `adam_step`;  r = m̂/(√v̂ + ε) + decay·w;  w = w - rate·φ(‖w‖)/‖r‖·r, where φ limits ‖w‖ to
+    `bounds`, and the ratio is 1 where ‖w‖ or ‖r‖ is 0.
+    """
+    m, v = _moments(g, state, betas)
+    r = _direction(m, v, epsilon, correction) + decay * w
+    return w - (rate * _trust(w, r, *bounds)) * r, (m, v)
+
+
+def _trust(w: NDArray, r: NDArray, lower: float | None, upper: float | None) -> NDArray:
+    """φ(‖w‖)/‖r‖, of shape (1,)."""
+    length, step = _norm(w), _norm(r)
+    bounded = length if lower is None else maximum(length, lower)
+    bounded = bounded if upper is None else minimum(bounded, upper)
+    defined = (bounded > 0) * (step > 0)
+    return where(defined, bounded / maximum(step, 1e-38), 1.0)
+
+
+def _norm(x: NDArray) -> NDArray:
+    """‖x‖₂ over all elements, of shape (1,)."""
+    return sqrt(sum(x * x)).reshape((1,) * len(x.shape))
 
 
 @optimizers.register("lamb")
 class LAMB(_Moments):
-    """Adam whose step has, in each parameter array, a length in proportion to the array's own (You et al., 2020).
-
-    g = clip(rescale_grad·∇);  m, v as in Adam;  r = m̂/(√v̂ + ε) + wd·w;  w = w - lr·φ(‖w‖)/‖r‖·r, where φ limits ‖w‖
-    to [lower_bound, upper_bound], and the ratio is 1 where ‖w‖ or ‖r‖ is 0.
+    """Adam with steps in proportion to each array's length: `lamb_step` with g = clip(rescale_grad·∇), decay wd.
 
     Args:
+        lower_bound, upper_bound: of the length.
         bias_correction: without, m and v stand for m̂ and v̂.
     """
 
@@ -208,24 +328,9 @@ class LAMB(_Moments):
         self.lower_bound, self.upper_bound, self.bias_correction = lower_bound, upper_bound, bias_correction
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
-        """One step."""
-        lr, unbias_m, unbias_v = self._step_size(index), 1.0, 1.0
+        rate, wd, correction = self._step_size(index), self._get_wd(index), None
         if self.bias_correction:
-            unbias_m = self._each_step(index, lambda t: 1.0 / (1.0 - self.beta1**t))
-            unbias_v = self._each_step(index, lambda t: 1.0 / math.sqrt(1.0 - self.beta2**t))
-        m, v = self._average(self._rescaled(grad), state)
-        direction = (unbias_m * m) / (unbias_v * sqrt(v) + self.epsilon) + self._get_wd(index) * weight
-        weight[:] = weight - (lr * self._trust(weight, direction)) * direction
-
-    def _trust(self, weight: NDArray, direction: NDArray) -> NDArray:
-        """φ(‖w‖)/‖r‖, of shape (1,)."""
-        length, step = _norm(weight), _norm(direction)
-        bounded = length if self.lower_bound is None else maximum(length, self.lower_bound)
-        bounded = bounded if self.upper_bound is None else minimum(bounded, self.upper_bound)
-        defined = (bounded > 0) * (step > 0)
-        return where(defined, bounded / maximum(step, 1e-38), 1.0)
-
-
-def _norm(x: NDArray) -> NDArray:
-    """‖x‖₂ over all elements, of shape (1,)."""
-    return sqrt(sum(x * x)).reshape((1,) * len(x.shape))
+            correction = self._correction(index, self.beta1), self._correction(index, self.beta2)
+        step = partial(lamb_step, correction=correction, bounds=(self.lower_bound, self.upper_bound))
+        g, betas, epsilon = self._rescaled(grad), self._betas, self.epsilon
+        write(weight, state, step(weight, g, state, rate=rate, decay=wd, betas=betas, epsilon=epsilon))

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from lamina.nd.elementwise import abs, clip, sign, sqrt
 from lamina.nd.ndarray import NDArray
-from lamina.optimizer.optimizer import Optimizer, optimizers
+from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
-__all__ = ["AdaDelta", "AdaGrad", "Ftrl", "RMSProp"]
+__all__ = [
+    "AdaDelta",
+    "AdaGrad",
+    "Ftrl",
+    "RMSProp",
+    "adadelta_step",
+    "adagrad_step",
+    "centered_rmsprop_step",
+    "ftrl_step",
+    "rmsprop_step",
+]
+
+
+def adagrad_step(
+    w: NDArray, g: NDArray, state: State, *, rate: float, epsilon: float, decay: float = 0.0
+) -> Stepped:
+    """Divides by the root of the sum of all squared gradients (Duchi, Hazan and Singer, 2011). The state is (h,).
+
+    h = h + g²;  w = w - rate·( g/√(h + ε) + decay·w ).  As in MXNet, the decay does not enter h.
+    """
+    (h,) = state
+    h = h + g * g
+    step = g / sqrt(h + epsilon)
+    return w - rate * (step + decay * w if decay else step), (h,)
 
 
 @optimizers.register("adagrad")
 class AdaGrad(Optimizer):
-    """Divides by the root of the sum of all squared gradients (Duchi, Hazan and Singer, 2011).
-
-    g = clip(rescale_grad·∇);  h = h + g²;  w = w - lr·( g/√(h + eps) + wd·w ).  As in MXNet, the weight decay does not
-    enter h.
-    """
+    """Divides by the root of the sum of all squared gradients: `adagrad_step` with g = clip(rescale_grad·∇)."""
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -28,51 +48,80 @@ class AdaGrad(Optimizer):
         return self._moments(weight, 1)[0]
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:
-        """One step."""
-        lr, wd = self._step_size(index), self._get_wd(index)
+        rate, wd = self._step_size(index), self._get_wd(index)
         g = self._rescaled(grad)
-        state[:] = state + g * g
-        step = g / sqrt(state + self.float_stable_eps)
-        weight[:] = weight - lr * (step + wd * weight if wd else step)
+        stepped = adagrad_step(weight, g, (state,), rate=rate, epsilon=self.float_stable_eps, decay=wd)
+        write(weight, (state,), stepped)
+
+
+def adadelta_step(
+    w: NDArray, g: NDArray, state: State, *, rho: float, epsilon: float, decay: float = 0.0
+) -> Stepped:
+    """Steps as large as the steps before, in the gradient's units (Zeiler, 2012). No rate; the state is (h, d).
+
+    h = ρh + (1-ρ)g²;  Δ = √(d + ε)/√(h + ε)·g;  d = ρd + (1-ρ)Δ²;  w = w - Δ - decay·w.
+    """
+    h, d = state
+    h = rho * h + (1.0 - rho) * (g * g)
+    step = sqrt((d + epsilon) / (h + epsilon)) * g
+    d = rho * d + (1.0 - rho) * (step * step)
+    return ((1.0 - decay) * w if decay else w) - step, (h, d)
 
 
 @optimizers.register("adadelta")
 class AdaDelta(Optimizer):
-    """Steps as large as the steps before, in the gradient's units (Zeiler, 2012). Has no learning rate.
-
-    g = clip(rescale_grad·∇);  h = ρh + (1-ρ)g²;  Δ = √(d + ε)/√(h + ε)·g;  d = ρd + (1-ρ)Δ²;  w = w - Δ - wd·w.
-    """
+    """Steps as large as the steps before: `adadelta_step` with g = clip(rescale_grad·∇). Has no learning rate."""
 
     def __init__(self, rho: float = 0.90, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rho, self.epsilon = rho, epsilon
 
-    def create_state(self, index: int, weight: NDArray) -> tuple[NDArray, ...]:
+    def create_state(self, index: int, weight: NDArray) -> State:
         """(h, d), zeros at first."""
         return self._moments(weight, 2)
 
-    def update(self, index: int, weight: NDArray, grad: NDArray, state: tuple[NDArray, NDArray]) -> None:
-        """One step."""
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
         self._step_size(index)  # counts the update
-        h, d = state
-        wd, rho = self._get_wd(index), self.rho
-        g = self._rescaled(grad)
-        h[:] = rho * h + (1.0 - rho) * (g * g)
-        delta = sqrt((d + self.epsilon) / (h + self.epsilon)) * g
-        d[:] = rho * d + (1.0 - rho) * (delta * delta)
-        weight[:] = ((1.0 - wd) * weight if wd else weight) - delta
+        g, wd = self._rescaled(grad), self._get_wd(index)
+        stepped = adadelta_step(weight, g, state, rho=self.rho, epsilon=self.epsilon, decay=wd)
+        write(weight, state, stepped)
+
+
+def rmsprop_step(
+    w: NDArray, g: NDArray, state: State, *, rate: float, beta: float, epsilon: float
+) -> Stepped:
+    """Divides by the root of a running mean of squared gradients (Tieleman and Hinton, 2012). The state is (n,).
+
+    n = βn + (1-β)g²;  w = w - rate·g/√(n + ε).
+    """
+    (n,) = state
+    n = beta * n + (1.0 - beta) * (g * g)
+    return w - rate * (g / sqrt(n + epsilon)), (n,)
+
+
+def centered_rmsprop_step(
+    w: NDArray, g: NDArray, state: State, *, rate: float, beta: float, momentum: float, epsilon: float
+) -> Stepped:
+    """RMSProp by an estimate of the variance, and with momentum (Graves, 2013, section 4.2). The state is (n, m, Δ).
+
+    n = βn + (1-β)g²;  m = βm + (1-β)g;  Δ = momentum·Δ - rate·g/√(n - m² + ε);  w = w + Δ.
+    """
+    n, m, step = state
+    n = beta * n + (1.0 - beta) * (g * g)
+    m = beta * m + (1.0 - beta) * g
+    step = momentum * step - rate * (g / sqrt(n - m * m + epsilon))
+    return w + step, (n, m, step)
 
 
 @optimizers.register("rmsprop")
 class RMSProp(Optimizer):
-    """Divides by the root of a running mean of squared gradients (Tieleman and Hinton, 2012; Graves, 2013).
+    """Divides by the root of a running mean of squared gradients: `rmsprop_step`, or `centered_rmsprop_step`.
 
-    g = clip(rescale_grad·∇) + wd·w;  n = γ₁n + (1-γ₁)g².  Plain:  w = w - lr·g/√(n + ε).  Centered, by an estimate of
-    the variance and with momentum:  m = γ₁m + (1-γ₁)g;  Δ = γ₂Δ - lr·g/√(n - m² + ε);  w = w + Δ.
+    g = clip(rescale_grad·∇) + wd·w.
 
     Args:
-        gamma1: γ₁.
-        gamma2: γ₂, the momentum; only if centered.
+        gamma1: β of the running means.
+        gamma2: the momentum; only if centered.
         centered: Graves' variant.
         clip_weights: bound of each element of the weights after the step, or None.
     """
@@ -93,32 +142,46 @@ class RMSProp(Optimizer):
         self.gamma1, self.gamma2, self.epsilon = gamma1, gamma2, epsilon
         self.centered, self.clip_weights = centered, clip_weights
 
-    def create_state(self, index: int, weight: NDArray) -> tuple[NDArray, ...]:
+    def create_state(self, index: int, weight: NDArray) -> State:
         """(n,), or centered (n, m, Δ), zeros at first."""
         return self._moments(weight, 3 if self.centered else 1)
 
-    def update(self, index: int, weight: NDArray, grad: NDArray, state: tuple[NDArray, ...]) -> None:
-        """One step."""
-        lr, decay = self._step_size(index), self.gamma1
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
+        rate = self._step_size(index)
         g = self._prepared(index, weight, grad)
-        n = state[0]
-        n[:] = decay * n + (1.0 - decay) * (g * g)
-        if self.centered:
-            _, m, delta = state
-            m[:] = decay * m + (1.0 - decay) * g
-            delta[:] = self.gamma2 * delta - lr * (g / sqrt(n - m * m + self.epsilon))
-            new = weight + delta
-        else:
-            new = weight - lr * (g / sqrt(n + self.epsilon))
-        weight[:] = new if self.clip_weights is None else clip(new, -self.clip_weights, self.clip_weights)
+        step = partial(centered_rmsprop_step, momentum=self.gamma2) if self.centered else rmsprop_step
+        new, state_after = step(weight, g, state, rate=rate, beta=self.gamma1, epsilon=self.epsilon)
+        if self.clip_weights is not None:
+            new = clip(new, -self.clip_weights, self.clip_weights)
+        write(weight, state, (new, state_after))
+
+
+def ftrl_step(
+    w: NDArray,
+    g: NDArray,
+    state: State,
+    *,
+    rate: float,
+    l1: float,
+    beta: float,
+    decay: float = 0.0,
+) -> Stepped:
+    """Follow the regularized leader: sparse weights through an L1 penalty (McMahan et al., Ad click prediction, 2013).
+
+    z = z + g - (√(n + g²) - √n)/rate·w;  n = n + g²;  w = (sign(z)·l1 - z)/((β + √n)/rate + decay) where |z| > l1, else
+    0. The state is (z, n).
+    """
+    z, n = state
+    root, before = sqrt(n + g * g), sqrt(n)
+    z = z + g - (root - before) / rate * w
+    n = n + g * g
+    kept = abs(z) > l1
+    return kept * (sign(z) * l1 - z) / ((beta + root) / rate + decay), (z, n)
 
 
 @optimizers.register("ftrl")
 class Ftrl(Optimizer):
-    """Follow the regularized leader: sparse weights through an L1 penalty (McMahan et al., Ad click prediction, 2013).
-
-    g = clip(rescale_grad·∇);  z = z + g - (√(n + g²) - √n)/lr·w;  n = n + g²;
-    w = (sign(z)·λ₁ - z)/((β + √n)/lr + wd) where |z| > λ₁, else 0.
+    """Follow the regularized leader: `ftrl_step` with g = clip(rescale_grad·∇) and decay wd.
 
     Args:
         lamda1: λ₁ (MXNet's spelling).
@@ -133,17 +196,12 @@ class Ftrl(Optimizer):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.lamda1, self.beta = lamda1, beta
 
-    def create_state(self, index: int, weight: NDArray) -> tuple[NDArray, ...]:
+    def create_state(self, index: int, weight: NDArray) -> State:
         """(z, n), zeros at first."""
         return self._moments(weight, 2)
 
-    def update(self, index: int, weight: NDArray, grad: NDArray, state: tuple[NDArray, NDArray]) -> None:
-        """One step."""
-        lr, wd = self._step_size(index), self._get_wd(index)
-        z, n = state
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
+        rate, wd = self._step_size(index), self._get_wd(index)
         g = self._rescaled(grad)
-        root, before = sqrt(n + g * g), sqrt(n)
-        z[:] = z + g - (root - before) / lr * weight
-        n[:] = n + g * g
-        kept = abs(z) > self.lamda1
-        weight[:] = kept * (sign(z) * self.lamda1 - z) / ((self.beta + root) / lr + wd)
+        stepped = ftrl_step(weight, g, state, rate=rate, l1=self.lamda1, beta=self.beta, decay=wd)
+        write(weight, state, stepped)

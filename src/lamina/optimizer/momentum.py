@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from lamina.nd.elementwise import sign
 from lamina.nd.ndarray import NDArray
-from lamina.optimizer.optimizer import Optimizer, optimizers
+from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
-__all__ = ["NAG", "SGD", "Signum"]
+__all__ = [
+    "NAG",
+    "SGD",
+    "Signum",
+    "momentum_step",
+    "nesterov_step",
+    "sgd_step",
+    "signsgd_step",
+    "signum_step",
+]
 
 
 class _Momentum(Optimizer):
@@ -22,16 +32,30 @@ class _Momentum(Optimizer):
         """The velocity, zeros at first; None without momentum."""
         return self._moments(weight, 1)[0] if self.momentum else None
 
-    def _descend(self, weight: NDArray, step_size: float, grad: NDArray) -> None:
-        weight[:] = weight - step_size * grad
+
+def sgd_step(w: NDArray, g: NDArray, state: State = (), *, rate: float) -> Stepped:
+    """Gradient descent (of random samples: Robbins and Monro, 1951): w = w - rate·g; no state.
+
+    >>> from lamina import nd
+    >>> w, _ = sgd_step(nd.array([1.0]), nd.array([1.0]), rate=0.5)
+    >>> w.asnumpy()
+    array([0.5], dtype=float32)
+    """
+    return w - rate * g, ()
+
+
+def momentum_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float) -> Stepped:
+    """Gradient descent with momentum (Polyak, 1964): v = momentum·v - rate·g;  w = w + v; the state is (v,)."""
+    (v,) = state
+    v = momentum * v - rate * g
+    return w + v, (v,)
 
 
 @optimizers.register("sgd")
 class SGD(_Momentum):
-    """Stochastic gradient descent, perhaps with momentum (Polyak, 1964).
+    """Stochastic gradient descent, perhaps with momentum: `sgd_step` or `momentum_step`.
 
-    g = clip(rescale_grad·∇) + wd·w;  v = momentum·v - lr·g;  w = w + v.  `lazy_update` is for sparse gradients, which
-    do not exist here.
+    g = clip(rescale_grad·∇) + wd·w.  `lazy_update` is for sparse gradients, which do not exist here.
 
     >>> from lamina import nd
     >>> w = nd.array([1.0])
@@ -44,41 +68,67 @@ class SGD(_Momentum):
         super().__init__(momentum, **kwargs)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:
-        """One step."""
-        step_size = self._step_size(index)
+        rate = self._step_size(index)
         if state is not None:
-            state[:] = self.momentum * state - step_size * self._prepared(index, weight, grad)
-            weight[:] = weight + state
+            g, velocity = self._prepared(index, weight, grad), (state,)
+            write(weight, velocity, momentum_step(weight, g, velocity, rate=rate, momentum=self.momentum))
         elif self.clip_gradient is None and self._get_wd(index) == 0.0:
-            self._descend(weight, step_size * self.rescale_grad, grad)
+            write(weight, (), sgd_step(weight, grad, rate=rate * self.rescale_grad))
         else:
-            self._descend(weight, step_size, self._prepared(index, weight, grad))
+            write(weight, (), sgd_step(weight, self._prepared(index, weight, grad), rate=rate))
+
+
+def nesterov_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float) -> Stepped:
+    """Nesterov's accelerated gradient (Sutskever, Martens, Dahl and Hinton, 2013); the state is (v,).
+
+    v = momentum·v - rate·g;  w = w + momentum·v - rate·g. So w is where the paper looks ahead to and takes the gradient
+    (Bengio, Boulanger-Lewandowski and Pascanu, 2013).
+    """
+    (v,) = state
+    step = rate * g
+    v = momentum * v - step
+    return w + (momentum * v - step), (v,)
 
 
 @optimizers.register("nag")
 class NAG(_Momentum):
-    """Nesterov's accelerated gradient (Sutskever, Martens, Dahl and Hinton, 2013), in the form used by MXNet.
+    """Nesterov's accelerated gradient: `nesterov_step` with g = clip(rescale_grad·∇) + wd·w.
 
-    g = clip(rescale_grad·∇) + wd·w;  v = momentum·v - lr·g;  w = w + momentum·v - lr·g.  Without `momentum`,
-    which is 0 by default as in MXNet 1.x, this is plain gradient descent.
+    Without `momentum`, which is 0 by default as in MXNet 1.x, this is plain gradient descent.
     """
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:
-        """One step."""
-        step = self._step_size(index) * self._prepared(index, weight, grad)
+        rate = self._step_size(index)
+        g = self._prepared(index, weight, grad)
         if state is None:
-            weight[:] = weight - step
-            return
-        state[:] = self.momentum * state - step
-        weight[:] = weight + (self.momentum * state - step)
+            write(weight, (), sgd_step(weight, g, rate=rate))
+        else:
+            velocity = (state,)
+            write(weight, velocity, nesterov_step(weight, g, velocity, rate=rate, momentum=self.momentum))
+
+
+def signsgd_step(w: NDArray, g: NDArray, state: State = (), *, rate: float, decay: float = 0.0) -> Stepped:
+    """Steps of one size (Bernstein et al., signSGD, 2018): w = (1 - rate·decay)·w - rate·sign(g)."""
+    return (1.0 - rate * decay) * w - rate * sign(g), ()
+
+
+def signum_step(
+    w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float, decay: float = 0.0
+) -> Stepped:
+    """signSGD along the averaged gradient (Bernstein et al., 2018, its Signum); the state is (v,).
+
+    v = momentum·v - (1 - momentum)·g;  w = (1 - rate·decay)·w + rate·sign(v).
+    """
+    (v,) = state
+    v = momentum * v - (1.0 - momentum) * g
+    return (1.0 - rate * decay) * w + rate * sign(v), (v,)
 
 
 @optimizers.register("signum", "signsgd")
 class Signum(_Momentum):
-    """Steps of one size along the sign of the averaged gradient (Bernstein et al., signSGD, 2018).
+    """Steps of one size along the sign of the averaged gradient: `signum_step` with decay `wd_lh`.
 
-    g = clip(rescale_grad·∇) + wd·w;  v = momentum·v - (1 - momentum)·g;  w = (1 - lr·wd_lh)·w + lr·sign(v).  Without
-    momentum: w = (1 - lr·(wd + wd_lh))·w - lr·sign(g), the decay `wd` outside the sign.
+    g = clip(rescale_grad·∇) + wd·w.  Without momentum: `signsgd_step` with decay wd + wd_lh, and g without wd·w.
 
     Args:
         wd_lh: weight decay that acts on the weight and not through the gradient (Loshchilov and Hutter, 2019).
@@ -95,12 +145,11 @@ class Signum(_Momentum):
         self.wd_lh = wd_lh
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:
-        """One step."""
-        step_size = self._step_size(index)
+        rate = self._step_size(index)
         if state is None:
-            kept = 1.0 - step_size * (self._get_wd(index) + self.wd_lh)
-            weight[:] = kept * weight - step_size * sign(self._rescaled(grad))
-            return
-        prepared = self._prepared(index, weight, grad)
-        state[:] = self.momentum * state - (1.0 - self.momentum) * prepared
-        weight[:] = (1.0 - step_size * self.wd_lh) * weight + step_size * sign(state)
+            decay = self._get_wd(index) + self.wd_lh
+            write(weight, (), signsgd_step(weight, self._rescaled(grad), rate=rate, decay=decay))
+        else:
+            g, velocity = self._prepared(index, weight, grad), (state,)
+            step = partial(signum_step, momentum=self.momentum, decay=self.wd_lh)
+            write(weight, velocity, step(weight, g, velocity, rate=rate))

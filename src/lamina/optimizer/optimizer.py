@@ -17,16 +17,23 @@ from lamina.nd.elementwise import clip
 from lamina.nd.ndarray import NDArray
 from lamina.registry import Registry
 
-__all__ = ["Optimizer", "create", "register"]
+__all__ = ["Optimizer", "State", "Stepped", "create", "register", "write"]
+
+State = tuple[NDArray, ...]
+"""What a step keeps of a parameter's earlier steps: arrays of its shape."""
+
+Stepped = tuple[NDArray, State]
+"""What a pure step returns: the new weight and the new state."""
 
 
 class Optimizer:
     """Base class: how a parameter, its gradient and a state give the next parameter.
 
     A subclass defines `create_state` and `update`, in operators of `lamina.nd`, and writes its results in place
-    (``weight[:] = …``). That serves eager steps and those of `lamina.compile`; what changes from step to step must
-    come from `_step_size` or `_each_step` then. The learning rate, its factors and the schedule do. The other settings
-    (`wd`, `rescale_grad`, `clip_gradient`, betas …) are constants of a compiled step; to change one later is an error.
+    (``weight[:] = …``, or by `write` what a pure step gave). That serves eager steps and those of `lamina.compile`;
+    what changes from step to step must come from `_step_size` or `_each_step` then. The learning rate, its factors and
+    the schedule do. The other settings (`wd`, `rescale_grad`, `clip_gradient`, betas …) are constants of a compiled
+    step; to change one later is an error.
 
     An optimizer written for MXNet, with `_update_count`, `_get_lr`, `_get_wd` and `_index_update_count`, works too;
     only the last of these cannot be compiled.
@@ -246,6 +253,14 @@ class Optimizer:
     def _moments(self, weight: NDArray, count: int) -> tuple[NDArray, ...]:
         """`count` arrays of zeros like the parameter."""
         return tuple(zeros_like(weight) for _ in range(count))
+
+
+def write(weight: NDArray, state: State, stepped: Stepped) -> None:
+    """Write what a pure step gave into the arrays of a parameter and of its state."""
+    new, values = stepped
+    for array, value in zip(state, values, strict=True):
+        array[:] = value
+    weight[:] = new
 
 
 def _check_numbers(**settings: Any) -> None:

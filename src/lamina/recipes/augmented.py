@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from lamina import autograd, nd
 from lamina.core.state import call_each_step
 from lamina.nd.ndarray import NDArray
+from lamina.optimizer.adam import adam_step, bias_correction
+from lamina.optimizer.optimizer import write
 from lamina.primitives.random import generator
 from lamina.recipes.chapter import ChapterNetwork
+from lamina.schedules import one_cycle
 
 __all__ = ["AugmentedNetwork", "shifted"]
 
@@ -42,18 +46,19 @@ class AugmentedNetwork(ChapterNetwork):
         """One step of Adam on the mean loss of a batch; `lr` is the schedule's peak. Returns the loss, shape (1,)."""
         rate = lr * call_each_step(self._next_rate)
         first, second = _BETAS
-        unbias = call_each_step(lambda: 1 / (1 - first**self.position))
-        unbias2 = call_each_step(lambda: 1 / (1 - second**self.position))
+        correction = (
+            call_each_step(lambda: bias_correction(first, self.position)),
+            call_each_step(lambda: bias_correction(second, self.position)),
+        )
+        adam = partial(adam_step, rate=rate, betas=_BETAS, epsilon=_EPSILON, correction=correction)
         with autograd.record():
             loss = nd.mean(self.losses(self._forward(X), labels))
         loss.backward()
         for name, parameter in self.parameters.items():
             gradient = parameter.grad
             assert gradient is not None
-            m, v = self.moments[f"adam.first.{name}"], self.moments[f"adam.second.{name}"]
-            m[:] = first * m + (1 - first) * gradient
-            v[:] = second * v + (1 - second) * (gradient * gradient)
-            parameter[:] = parameter - rate * ((m * unbias) / (nd.sqrt(v * unbias2) + _EPSILON))
+            moments = self.moments[f"adam.first.{name}"], self.moments[f"adam.second.{name}"]
+            write(parameter, moments, adam(parameter, gradient, moments))
         return loss
 
     def _forward(self, X: NDArray) -> NDArray:
@@ -70,9 +75,7 @@ class AugmentedNetwork(ChapterNetwork):
         """Count a step, and give its share of the peak learning rate."""
         done = self.position / max(self.total, 1)
         self.position += 1
-        if done < _WARM_UP:
-            return done / _WARM_UP
-        return 0.5 * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP)))
+        return one_cycle(done, _WARM_UP)
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
         """The digits of an epoch, each shifted by up to a pixel."""

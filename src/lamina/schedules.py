@@ -1,0 +1,95 @@
+"""Learning-rate schedules, each a pure function: factors on the rate by progress, or by the number of the update.
+
+Progress t goes from 0 to 1; the estimators choose those schedules from `SCHEDULES` by name. The classes of
+`lamina.lr_scheduler` have MXNet's names and settings, and take their formulas from here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+__all__ = [
+    "SCHEDULES",
+    "Schedule",
+    "cosine",
+    "coslog4",
+    "flat_cos",
+    "linear",
+    "multi_step_decay",
+    "one_cycle",
+    "polynomial",
+    "step_decay",
+    "warm_up",
+]
+
+Schedule = Callable[[float], float]
+
+
+def linear(t: float) -> float:
+    """From 1 to 0 in a straight line."""
+    return 1 - t
+
+
+def polynomial(t: float, power: float) -> float:
+    """From 1 to 0 as (1 - t)^power."""
+    return (1.0 - t) ** power
+
+
+def cosine(t: float) -> float:
+    """From 1 to 0 along half a cosine (Loshchilov and Hutter, SGDR, 2017, without restarts): ½(1 + cos(πt)).
+
+    >>> [round(cosine(t), 3) for t in (0, 0.5, 1)]
+    [1.0, 0.5, 0.0]
+    """
+    return _above_trough(math.pi * t)
+
+
+def flat_cos(t: float) -> float:
+    """1 until t = ½, then a cosine to 0 (Holzmüller, Grinsztajn and Steinwart, RealMLP, 2024, arXiv 2407.04491)."""
+    return 1.0 if t < 0.5 else _above_trough(math.pi * (2 * t - 1))
+
+
+def coslog4(t: float) -> float:
+    """Four cosine cycles whose lengths double (RealMLP-TD, arXiv 2407.04491): ½(1 - cos(2π·log₂(1 + 15t)))."""
+    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * t)))
+
+
+def one_cycle(t: float, warm_up: float = 0.15) -> float:
+    """A line from 0 to 1 for a share `warm_up` of the time, then a cosine to 0 (Smith and Topin, 2018).
+
+    >>> [round(one_cycle(t, warm_up=0.5), 3) for t in (0, 0.25, 0.5, 0.75, 1)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    return t / warm_up if t < warm_up else _above_trough(math.pi * (t - warm_up) / (1 - warm_up))
+
+
+def _above_trough(angle: float) -> float:
+    """½(1 + cos): 1 at the crest of a wave, 0 in its trough."""
+    return 0.5 * (1 + math.cos(angle))
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": lambda t: 1.0,
+    "coslog4": coslog4,
+    "flat_cos": flat_cos,
+    "one_cycle": one_cycle,
+    "cosine": cosine,
+    "linear": linear,
+}
+"""What the estimators' `learning_rate` and `regularization_schedule` may be."""
+
+
+def warm_up(update: int, steps: int, begin: float, end: float) -> float:
+    """The rate of an update in a warm-up of so many steps, on the line from `begin` to `end`."""
+    return begin + (end - begin) * update / steps
+
+
+def step_decay(update: int, every: int, factor: float) -> float:
+    """`factor` to the power of how often `every` updates went before this one."""
+    return factor ** (max(0, update - 1) // every)
+
+
+def multi_step_decay(update: int, milestones: Sequence[int], factor: float) -> float:
+    """`factor` to the power of how many of the milestones this update is past."""
+    return factor ** sum(milestone < update for milestone in milestones)
