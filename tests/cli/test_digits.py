@@ -202,6 +202,27 @@ def test_ctrl_c_keeps_what_is_trained(cli, tmp_path):
     assert cli("evaluate", folder)[0] == 0
 
 
+KILLED = """
+import os, signal, sys
+from lamina.cli import main
+from lamina.training.display import Display
+Display.on_epoch = lambda self, loop, epoch: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+def test_a_killed_run_resumes_to_the_same_network(cli, finished, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", KILLED, *QUICK, "2", "--out", str(folder)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert "1 of 2 epochs" in cli("inspect", folder)[1]
+    assert cli("train", "mnist", "--resume", folder)[0] == 0
+    expected, _ = load_tensors(finished / "model.safetensors")
+    for name, array in load_tensors(folder / "model.safetensors")[0].items():
+        np.testing.assert_array_equal(array, expected[name])
+
+
 def test_doctor_finds_this_machine_working(cli):
     code, out, _ = cli("doctor")
     assert code == 0

@@ -17,6 +17,8 @@ from lamina.training.run_folder import held_run, new_run
 class Walk(Loop):
     """A random walk, two steps an epoch; its place is its parameter."""
 
+    resumes_within_epochs = True
+
     def __init__(self, epochs, observers=(), scores=None):
         super().__init__(epochs, observers)
         self.place = np.zeros(1)
@@ -51,6 +53,10 @@ class Walk(Loop):
 
     def _load_parameters(self, arrays):
         self.place[:] = arrays["place"]
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
 
 
 class Diary(Observer):
@@ -162,9 +168,9 @@ def _trained(folder, *observers, saved=None, model=None, epochs=5):
 
 
 def test_the_first_epoch_is_saved_at_once_and_the_next_not_soon(tmp_path):
-    pressed = Diary(error=KeyboardInterrupt(), at=3)
-    with new_run(tmp_path / "run", "walk") as folder, pytest.raises(KeyboardInterrupt):
-        _trained(folder, pressed)
+    killed = Diary(error=KilledError(), at=3)
+    with new_run(tmp_path / "run", "walk") as folder, pytest.raises(KilledError):
+        _trained(folder, killed)
     saved = Checkpoint.read(tmp_path / "run/checkpoint.safetensors")
     assert len(saved.position["past"]) == 1 and saved.request == {"what": "a walk"} and saved.data == ["walk"]
     assert (tmp_path / "run/metrics.jsonl").read_text() == '{"epoch": 1}\n'
@@ -174,6 +180,16 @@ def test_the_first_epoch_is_saved_at_once_and_the_next_not_soon(tmp_path):
     with held_run(tmp_path / "run") as folder:
         assert _trained(folder, diary, saved=saved).place == whole.place
     assert diary.seen == ["begin after 1", 2, 3, 4, 5, "end"]
+
+
+@pytest.mark.parametrize("resumes_within_epochs", [True, False])
+def test_ctrl_c_saves_a_state_that_is_good_within_an_epoch(tmp_path, monkeypatch, resumes_within_epochs):
+    monkeypatch.setattr(Walk, "resumes_within_epochs", resumes_within_epochs)
+    pressed = Diary(error=KeyboardInterrupt(), at=3)
+    with new_run(tmp_path / "run", "walk") as folder, pytest.raises(KeyboardInterrupt):
+        _trained(folder, pressed)
+    saved = Checkpoint.read(tmp_path / "run/checkpoint.safetensors")
+    assert len(saved.past) == (3 if resumes_within_epochs else 1)
 
 
 def test_checkpoints_cost_little(tmp_path, monkeypatch):

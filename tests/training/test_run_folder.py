@@ -37,6 +37,14 @@ def test_a_folder_that_stays_empty_is_gone_with_its_parents(tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
 
 
+def test_an_empty_folder_is_no_run_and_stays(tmp_path):
+    with held_run(tmp_path):
+        pass
+    assert tmp_path.is_dir()
+    with pytest.raises(LaminaError, match="there is no run"), held_run(tmp_path / "absent"):
+        pass
+
+
 def test_a_full_disk_changes_nothing_and_is_told_of_the_run(tmp_path):
     def fail(folder):
         _model(folder)

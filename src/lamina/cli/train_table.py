@@ -137,8 +137,8 @@ def train_table(
     Finds out what the columns are, holds rows back for validation and test, keeps the epoch with the best
     validation score (fast and sklearn stop when it no longer improves), compares with a linear model, and writes
     a folder: model.safetensors, metrics.jsonl, settings.json, report.html. Ctrl-C keeps the best epoch so far.
-    A run that was killed, or Ctrl-C ended, goes on with --resume from the last of the checkpoints that are saved
-    every 10 seconds, to the same network as if nothing had happened.
+    A run that was killed, or Ctrl-C ended, goes on with --resume from its last checkpoint, to the same network as if
+    nothing had happened: checkpoints are saved after the first epoch, and then every 10 seconds.
 
     Examples:
 

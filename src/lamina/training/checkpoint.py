@@ -72,7 +72,7 @@ class Checkpoint:
         position = json.loads(metadata["position"])
         request = dict(json.loads(metadata["request"]))
         checkpoint = cls(request, arrays, dict(position["trainer"]), list(position["data"]))
-        _ = checkpoint.past
+        _ = checkpoint.past  # raises, if they are damaged
         return checkpoint
 
     def write(self, path: Path, metadata: Mapping[str, str]) -> None:
@@ -87,8 +87,8 @@ class Checkpoints(Observer):
 
     The first checkpoint comes after the first epoch; after that they are so far apart that they cost little. They are a
     file of their own, `CHECKPOINT`, which a loss that is not finite removes. But where the model is all that the
-    training goes on from, it is the checkpoint: it is saved before the first step, after each epoch and at Ctrl-C, and
-    stays.
+    training goes on from, it is the checkpoint: it is saved before the first step and after each epoch, and stays. At
+    Ctrl-C the state is saved if it is good within an epoch, too.
 
     Args:
         folder: the run's.
@@ -143,7 +143,7 @@ class Checkpoints(Observer):
             self.folder.remove(CHECKPOINT)
             if not self.folder.has(MODEL):  # which an earlier Ctrl-C kept
                 self.folder.remove(METRICS)
-        if self._model is not None and isinstance(error, KeyboardInterrupt):
+        if loop.resumes_within_epochs and isinstance(error, KeyboardInterrupt):
             self._save(loop)
 
     def _resume(self, loop: Loop, saved: Checkpoint) -> None:

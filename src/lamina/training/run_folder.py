@@ -46,9 +46,10 @@ class RunFolder:
         return (self.path / name).is_file()
 
     def remove(self, *names: str) -> None:
-        """Remove files, if they are there."""
+        """Remove files, if they are there, and the folder, if it is empty then."""
         for name in names:
             (self.path / name).unlink(missing_ok=True)
+        _release(None, [self.path])
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def held_run(path: Path) -> Generator[RunFolder]:
     try:
         yield RunFolder(path)
     finally:
-        _release(held, [path])
+        _release(held, [])
 
 
 def _release(held: int | None, folders: Sequence[Path]) -> None:
