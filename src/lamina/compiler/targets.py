@@ -5,10 +5,21 @@ A new target is a package that implements `lamina.compiler.target.Target`, and a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lamina.compiler.target import Target
 from lamina.context import Context, usable
 
 __all__ = ["target_of"]
+
+
+def _cpu() -> Target:
+    from lamina.compiler.cpu.target import CPU
+
+    return CPU()
+
+
+_TARGETS: dict[str, Callable[[], Target]] = {"cpu": _cpu, "cpu_pinned": _cpu}
 
 
 def target_of(context: Context | None = None) -> Target:
@@ -18,7 +29,4 @@ def target_of(context: Context | None = None) -> Target:
     >>> type(target_of(lamina.cpu())).__name__
     'CPU'
     """
-    usable(context)  # today every device that is usable is the CPU, under whatever name
-    from lamina.compiler.cpu.target import CPU
-
-    return CPU()
+    return _TARGETS[usable(context).device_type]()
