@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
-from lamina.compiler.llvm.values import INDEX, Operand, Value
+from lamina.compiler.llvm.values import INDEX, INT32, Operand, Value
 
 __all__ = ["KERNEL_ARGUMENTS", "ThreadBuilder", "ThreadModule"]
+
+_MOST_STEPS = 1 << 20
+"""Fewer steps are shared among at most 1024 threads in 32 bits, which many processors divide much faster than 64."""
 
 KERNEL_ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
 """The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
@@ -21,10 +24,13 @@ class ThreadBuilder(Mathematics):
     def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
         """This thread's share (start, stop) of range(extent), in whole steps, as even as can be."""
         extent = self.match(extent, self.const(0))[0]
-        thread, threads = self.argument("thread"), self.argument("threads")
         steps = self.divide_positive(self.add(extent, step - 1), step)
+        thread, threads = self.argument("thread"), self.argument("threads")
+        if steps.constant is not None and steps.constant < _MOST_STEPS:
+            steps = self.const(steps.constant, INT32)
+            thread, threads = self.cast(thread, INT32), self.cast(threads, INT32)
         bounds = [
-            self.mul(self.divide_positive(self.mul(steps, part), threads), step)
+            self.mul(self.cast(self.divide_positive(self.mul(steps, part), threads), INDEX), step)
             for part in (thread, thread + 1)
         ]
         return bounds[0], self.minimum(bounds[1], extent)

@@ -39,11 +39,7 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
     assert anchor is not None
     shape = _shape_of(anchor)
     skips_zeros = kernel.reads_data and not shape.by_columns and len(anchor.shape) == 2
-    return replace(
-        shape,
-        long_epilogue=_epilogue_length(kernel) > _LONG,
-        skips_zeros=skips_zeros and shape.columns >= _FEWEST_COLUMNS,
-    )
+    return replace(shape, skips_zeros=skips_zeros and shape.columns >= _FEWEST_COLUMNS)
 
 
 def _shape_of(anchor: Node) -> MatrixProduct:
@@ -77,9 +73,23 @@ def computes_operand(product: Node, operand: Node) -> bool:
     return all(isinstance(x.op, Input) for x in parts) and _shape_of(product).only_packs_left
 
 
-def _epilogue_length(kernel: Kernel) -> int:
-    """About how many operations follow the product."""
-    return sum(_EXPENSIVE if is_expensive(node) else 1 for node in kernel.members)
+def _epilogue_length(scope: Scope) -> int:
+    """About how many operations follow the product: the members, and what is much of all that they inline."""
+    kernel, length = scope.kernel, 0
+    assert kernel.anchor is not None
+    seen = set(kernel.anchor.inputs)
+    stack = list(kernel.members)
+    while stack:
+        node = stack.pop()
+        if node in seen or node in scope.numbers or scope.memory.find(node) is not None:
+            continue
+        seen.add(node)
+        if is_expensive(node):
+            length += _EXPENSIVE
+        elif node in kernel.members:
+            length += 1
+        stack.extend(node.inputs)
+    return length
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ def emit_product(scope: Scope) -> None:
     """One product, or one for each matrix of a batch."""
     anchor = scope.kernel.anchor
     assert anchor is not None
-    shape = matrix_product_of(scope.kernel)
+    shape = replace(matrix_product_of(scope.kernel), long_epilogue=_epilogue_length(scope) > _LONG)
     right = scope.memory.find(anchor.inputs[1])
     left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
     assert right is not None

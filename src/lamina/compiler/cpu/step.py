@@ -45,11 +45,12 @@ def emit_program(module: ThreadModule, plan: Plan, layout: Layout) -> None:
     names = kernel_names(plan)
     frames = [Frame.of(plan, kernel, layout) for kernel in plan.kernels]
     written: set[str] = set()
+    part_bytes = scratch_bytes(plan)
     for kernel, name, frame in zip(plan.kernels, names, frames, strict=True):
         if name not in written:
             written.add(name)
             with module.function(name) as b:
-                _emit_kernel(b, plan, kernel, frame)
+                _emit_kernel(b, plan, kernel, frame, part_bytes)
     written.clear()
     for rows, columns, dtype in sorted({_held_type(plan, slot) for slot in plan.held}):
         for shape in dict.fromkeys([(rows, columns), (columns, rows)]):
@@ -142,7 +143,7 @@ def _emit_transposed_copy(module: ThreadModule, name: str, rows: int, columns: i
         emit_transpose(b, kind, source, columns, destination, rows, (b.const(0), b.const(rows)), share)
 
 
-def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame) -> None:
+def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, part_bytes: int) -> None:
     memory = b.pointer_argument("arguments")
     leaves = {node: b.load_pointer(memory, i) for i, node in enumerate(frame.leaves)}
     targets = {node: [b.load_pointer(memory, i) for i in where] for node, where in frame.targets.items()}
@@ -150,7 +151,7 @@ def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame) -> 
     buffers = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
     # A thread's part is at the same place in all kernels: without a barrier between them, the thread that is in the
     # next kernel already must not write to the part of one that is still in this one.
-    part = b.argument("thread") * scratch_bytes(plan)
+    part = b.argument("thread") * part_bytes
     scratch = b.offset(b.load_pointer(memory, frame.scratch), part, _BYTE)
     _dispatch(ThreadScope(b, kernel, plan.partitions[kernel], buffers, targets, numbers, scratch))
 

@@ -181,7 +181,9 @@ def _kernel_text(kernel: Kernel, plan: Plan) -> str:
         if node not in names:
             names[node] = leaves.get(node) or f"%{len(names)}"
             inputs = [] if node in leaves else [visit(x) for x in node.inputs]
-            lines.append(f"{names[node]} {node.dtype}{node.shape} {_operator(node, node in leaves)} {inputs}")
+            lines.append(
+                f"{names[node]} {node.dtype.str}{node.shape} {_operator(node, node in leaves)} {inputs}"
+            )
         return names[node]
 
     members = [visit(member) for member in kernel.members]
