@@ -250,9 +250,9 @@ class BaseMLP(BaseEstimator):
     def _train(
         self, train: Sequence[Data], held_out: Sequence[Data], settings: Mapping[str, Any], rng: Any
     ) -> None:
-        import lamina
+        from lamina.nd import random
 
-        lamina.random.seed(int(rng.integers(2**31)))
+        random.seed(int(rng.integers(2**31)))
         plan = self._optimization(settings)
         reporter = self._reporter(plan)
         trainer = Trainer(self._network, self._loss_function(settings), plan, rng, reporter.on_step)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-import lamina
 from lamina import autograd, nd
+from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.losses import Loss
@@ -129,7 +129,7 @@ class Trainer:
         self._moments = {
             name: (nd.zeros(w.array.shape), nd.zeros(w.array.shape)) for name, w in network.weights.items()
         }
-        self._step = lamina.compile(self._make_step())
+        self._step = compile(self._make_step())
         self.best_state: dict[str, np.ndarray] | None = None
         self.best_epoch = 0
         self.best_score = -np.inf
@@ -380,7 +380,7 @@ def _share(x: Any, i: int, members: int) -> Any:
 def outputs_of(network: Ensemble, data: Data) -> np.ndarray:
     """The network's outputs for all rows, in prediction mode, some rows at a time."""
     if network.compiled_forward is None:
-        network.compiled_forward = lamina.compile(lambda numeric, codes=None: network.forward(numeric, codes))
+        network.compiled_forward = compile(lambda numeric, codes=None: network.forward(numeric, codes))
     return _in_blocks(network, network.compiled_forward, [data])[0]
 
 
@@ -397,7 +397,7 @@ def own_outputs(network: Ensemble, parts: Sequence[Data]) -> np.ndarray:
                 *(member.forward(*share) for member, share in zip(members, shares, strict=True)), dim=0
             )
 
-        network.compiled_own = lamina.compile(own)
+        network.compiled_own = compile(own)
     return np.concatenate(_in_blocks(network, network.compiled_own, parts))
 
 

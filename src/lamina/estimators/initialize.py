@@ -150,7 +150,7 @@ def _add_plain_layers(network: Network, rng: np.random.Generator) -> None:
     parts = network.architecture
     widths = _widths(parts)
     for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
-        factor = 2.0 if parts.activation == "logistic" else 6.0
+        factor = 2.0 if parts.activation in ("logistic", "sigmoid") else 6.0
         bound = np.sqrt(factor / (fan_in + fan_out))
         network.add(f"weight{i}", rng.uniform(-bound, bound, (fan_in, fan_out)))
         network.add(f"bias{i}", rng.uniform(-bound, bound, fan_out), decay=False)

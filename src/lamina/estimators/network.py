@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.core.state import state
-from lamina.estimators.activations import Activation, activation_by_name
+from lamina.nd.activation import ActivationFunction, activation_by_name
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
 
@@ -76,7 +76,7 @@ class Architecture:
         extra = _NUMBER_WIDTH * self.numbers if self.embeds_numbers else 0
         return self.inputs + extra + self.embedding_width * len(self.cardinalities)
 
-    def activations(self) -> list[Activation]:
+    def activations(self) -> list[ActivationFunction]:
         """The activation of each hidden layer."""
         return [
             activation_by_name(name) for name in _for_each(self.activation, len(self.hidden), "activation")
@@ -190,7 +190,7 @@ class Network:
             z = self._normalize(i, z)
         return z
 
-    def activate(self, i: int, z: NDArray, activation: Activation) -> NDArray:
+    def activate(self, i: int, z: NDArray, activation: ActivationFunction) -> NDArray:
         """z + α(f(z) − z) with a learned α for each unit, or f(z)."""
         if not self.architecture.learned_activation:
             return activation(z)

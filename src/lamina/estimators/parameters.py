@@ -7,13 +7,13 @@ import textwrap
 from typing import Any, TypeVar
 
 from lamina.estimators.presets import PRESETS, resolve
+from lamina.nd.activation import ACTIVATIONS
 
 __all__ = ["PARAMETERS", "documented"]
 
 PARAMETERS = {
     "hidden_layer_sizes": "the widths of the hidden layers, or one width. () gives a linear model.",
-    "activation": "of the hidden layers, one name or a list with one for each: identity, relu, leaky_relu, tanh, "
-    "logistic, elu, selu, gelu, silu, mish, softplus.",
+    "activation": f"of the hidden layers, one name or a list with one for each: {', '.join(ACTIVATIONS)}.",
     "preset": "where parameters that are None get their values: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
     "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'fast' a smaller "
     "network for seconds instead of a minute, 'sklearn' what sklearn.neural_network does.",

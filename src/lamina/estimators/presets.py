@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from lamina.estimators.activations import activation_by_name
 from lamina.estimators.schedules import SCHEDULES
+from lamina.messages import unknown
+from lamina.nd.activation import activation_by_name
 
 __all__ = [
     "FEWEST_MEMBERS",
@@ -146,9 +146,7 @@ def enough_epochs(preset: str, rows: int, batch: int) -> int:
 def resolve(preset: str, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """All settings: those given (not None), else the preset's."""
     if preset not in PRESETS:
-        near = difflib.get_close_matches(str(preset), PRESETS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"preset {preset!r} is unknown{hint} Known: {', '.join(PRESETS)}")
+        raise ValueError(unknown("preset", preset, PRESETS))
     settings = {**_TASK[task], **PRESETS[preset]}
     if preset == "fast" and task == "regression":
         settings["learning_rate_init"] = 0.1  # few steps do not recover from steps as long as the default's

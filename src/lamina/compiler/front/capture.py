@@ -13,12 +13,13 @@ from lamina.compiler.front.numbers import StepNumber
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
 from lamina.compiler.targets import target_of
 from lamina.context import Context, current_context
-from lamina.core.array import Array, Value, user_location
+from lamina.core.array import Array, Value
 from lamina.core.lowering import Contraction, Decompose, Elementwise
 from lamina.core.primitive import REGISTRY, Primitive
 from lamina.core.state import state
 from lamina.core.tape import Leaf, recording_suspended
 from lamina.errors import TraceError
+from lamina.messages import user_location
 from lamina.nd.ndarray import NDArray
 
 __all__ = [
