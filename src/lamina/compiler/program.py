@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +15,7 @@ from typing import Any
 from lamina.compiler.cpu.hold_transposed import hold_transposed
 from lamina.compiler.cpu.layout_products import lay_out_products
 from lamina.compiler.front import debug
+from lamina.compiler.llvm.machine import target_machine
 from lamina.compiler.passes.fuse import Kernel, fuse
 from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Plan, plan, separate_roots
@@ -51,8 +54,32 @@ VERIFY = False
 """Whether the graph is verified after each pass; the tests switch it on."""
 
 
+_MOST_KEPT = 8
+_kept: OrderedDict[str, Program] = OrderedDict()
+"""The latest programs by what they were made from: an equal function, as that of another fit, is not compiled again."""
+_keeping = threading.Lock()
+
+
 def build(captured: Graph, rows: dict[int, int]) -> Program:
     """Compile a graph. `rows`: input slots of which each step takes the next so many bytes."""
+    if debug.level():  # each stage is to be seen
+        return _build(captured, rows)
+    types = captured.inputs, captured.scalars, sorted(rows.items())
+    passes = [one_pass.__name__ for one_pass in _PASSES]
+    key = "\n".join([repr(types), repr(target_machine()), repr(passes), captured.text()])
+    with _keeping:
+        program = _kept.get(key)
+    program = program or _build(captured, rows)
+    with _keeping:
+        _kept[key] = program
+        _kept.move_to_end(key)
+        if len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
+    return program
+
+
+def _build(captured: Graph, rows: dict[int, int]) -> Program:
+    """Compile a graph, and see each stage where that is asked for."""
     from lamina.compiler.cpu.products import computes_operand, product_steps
 
     start = time.perf_counter()
