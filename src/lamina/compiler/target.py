@@ -94,6 +94,11 @@ class Target(Protocol):
     alignment: int
     """Temporaries begin at multiples of so many bytes."""
 
+    @property
+    def description(self) -> str:
+        """All that code for it depends on beside the graph: its kind, and which machine of that kind it is."""
+        ...
+
     # how a plan is made
 
     def computes_operand(self, product: Node, operand: Node) -> bool:

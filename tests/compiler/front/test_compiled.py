@@ -485,3 +485,18 @@ def test_explain_before_and_after() -> None:
     step(numbers(8, 4), numbers(4, 3))
     assert "result0 = relu(dot(argument0, argument1))" in step.explain()
     assert "us" in step.explain()
+
+
+def test_an_equal_function_is_not_compiled_again():
+    def made(shift: float) -> Any:
+        return lamina.compile(lambda x: nd.exp(x * 2.5) + shift)
+
+    first, equal, other = made(1.0), made(1.0), made(2.0)
+    small, large = nd.array([[0.5, 1.0]]), nd.array([[0.5, 1.0, 1.5]])
+    programs = []
+    for function, x in ((first, small), (equal, small), (other, small), (equal, large)):
+        expected = np.exp(x.asnumpy() * 2.5) + (2 if function is other else 1)
+        np.testing.assert_allclose(function(x).asnumpy(), expected, rtol=1e-6)
+        programs.append(next(reversed(function._entries.values())).program)
+    assert programs[0] is programs[1]
+    assert len(set(map(id, programs))) == 3

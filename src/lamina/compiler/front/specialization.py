@@ -34,7 +34,8 @@ class Specialization:
     ) -> None:
         self.captured, self.guards = captured, guards
         self.target = target_of(captured.arrays[0]._context if captured.arrays else None)
-        self.program = build(captured.graph, self.target, rows, debug.show_graph)
+        watch = debug.show_graph if debug.level() else None
+        self.program = build(captured.graph, self.target, rows, watch)
         debug.show_program(self.program)
         self.step = self.target.bind(self.program, captured.arrays, arguments, frozenset(captured.written))
         self._result, self._numbers = captured.result, captured.numbers
