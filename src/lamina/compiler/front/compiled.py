@@ -45,6 +45,9 @@ _RUNS_ONCE = (
 )
 
 
+_PASS_IT = "pass the arrays and numbers that are read from it as arguments"
+
+
 class CompiledFunction:
     """A function that runs as machine code, specialized to its arguments' shapes and dtypes.
 
@@ -69,6 +72,7 @@ class CompiledFunction:
         self._where = _definition(function)
         self._compilations = 0
         self._replaced: str | None = None  # what had changed when a specialization was no longer valid
+        self._former: Any = None  # a specialization that is no longer valid because of numbers in a buffer
         self._warned = False
         self._told: set[str] = set()
 
@@ -177,6 +181,7 @@ class CompiledFunction:
             if entry.is_valid():
                 return entry, taken
             self._replaced = entry.guards.changed()
+            self._former = entry if entry.guards.only_contents_changed() else None
         if key in self._eager or not compilation_enabled():
             return None, taken
         return None
@@ -203,7 +208,13 @@ class CompiledFunction:
             guards.settle(captured.arrays, captured.with_leaves)
             self._closure = self._found_outside() | guards.arrays
             taken = Arguments(values, self._fixed, self._closure)
-            entry = Specialization(build(captured.graph, rows), captured, slots, guards)
+            former, self._former = self._former, None
+            if former is not None and former.captured.graph.text() == captured.graph.text():
+                program = former.program
+            else:
+                program = build(captured.graph, rows)
+                self._compilations += 1
+            entry = Specialization(program, captured, slots, guards)
             self._entries[taken.key, names, batch, state.training] = entry
             self._limit()
             return entry, taken
@@ -216,14 +227,14 @@ class CompiledFunction:
         What it changes itself while it is captured would not change when compiled code runs. Once is an
         initialization: it is captured again. Twice is a counter, and the function must run eagerly.
         """
-        first = Guards(self._function, taken.others)
+        first = self._guards(taken)
         changed = None
         try:
             captured = self._capture(values, names, taken, batch)
             changed = first.changed()
             if changed is None:
                 return captured, first
-            second = Guards(self._function, taken.others)
+            second = self._guards(taken)
             captured = self._capture(values, names, taken, batch)
             if second.changed() is None:
                 return captured, second
@@ -233,6 +244,12 @@ class CompiledFunction:
             if changed is not None and isinstance(error, TraceError):  # it kept an array of the first capture
                 raise Uncompilable(changed, _RUNS_ONCE, self._where) from None
             raise
+
+    def _guards(self, taken: Arguments) -> Guards:
+        guards = Guards(self._function, taken.others)
+        for label, kind in guards.opaque:
+            raise Uncompilable(label, f"is a {kind}, whose changes can't be noticed; {_PASS_IT}", self._where)
+        return guards
 
     def _found_outside(self) -> frozenset[int]:
         """The ids of the arrays that the specializations found outside."""
@@ -285,7 +302,6 @@ class CompiledFunction:
 
     def _limit(self) -> None:
         """Forget the oldest specializations and the arguments of others, and say once what keeps changing."""
-        self._compilations += 1
         for entry in list(self._entries.values())[:-1]:
             entry.forget_arguments()
         if len(self._entries) > _MAX_SPECIALIZATIONS:

@@ -56,6 +56,7 @@ class Specialization:
     """A program with its arrays.
 
     `arguments`: how many of the first input slots are arguments. `numbers`: for each number slot where it comes from.
+    ``is_valid()``: whether all that the function found outside is still what it was.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Specialization:
         used = _used_slots(program)
         self._used = _Watched(used, self._slots)
         self._not_held = _Watched([slot for slot in used if slot not in program.plan.held], self._slots)
-        self._getters = list(captured.getters.items())
+        self.is_valid = _validity(guards, captured, self._arrays)
         self._written, self._stale = list(captured.written), list(captured.stale)
         self._table = (ctypes.c_void_p * program.layout.entries)()
         self._address = ctypes.addressof(self._table)
@@ -77,6 +78,7 @@ class Specialization:
         self._arena = _pages(program.plan.arena_bytes)
         self._table[program.layout.arena] = self._arena.ctypes.data
         self._step, self._is_small = program.step, program.is_small
+        self._is_whole = tuple(dtype.kind == "i" for dtype in program.graph.scalars)
         self._result_types = [
             (entry, node.shape, node.dtype, aligned_empty if node.nbytes >= LARGE_BYTES else np.empty)
             for entry, node in enumerate(program.graph.results, program.layout.first_result)
@@ -108,13 +110,6 @@ class Specialization:
                     self._arrays[slot], self._bound[slot] = self.captured.arrays[slot], None
             finally:
                 self._lock.release()
-
-    def is_valid(self) -> bool:
-        """Whether the arrays and constants that the function found outside are still the same objects."""
-        return self.guards.hold() and (not self._getters or self._sources_hold())
-
-    def _sources_hold(self) -> bool:
-        return all(getter() is self._arrays[slot] for slot, getter in self._getters)
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
         """One step. Returns what the function returns."""
@@ -215,12 +210,11 @@ class Specialization:
 
     def _pack(self, values: Sequence[float]) -> Any:
         packed = np.empty(len(values), np.float64)
-        dtypes = self.program.graph.scalars
-        whole = packed.view(np.int64)
+        is_whole = self._is_whole
+        whole = packed.view(np.int64) if True in is_whole else packed
         for i, value in enumerate(values):
-            target = whole if dtypes[i % len(dtypes)].kind == "i" else packed
             try:
-                target[i] = value
+                (whole if is_whole[i % len(is_whole)] else packed)[i] = value
             except OverflowError:
                 raise TraceError(
                     f"lamina.compile: the integer {value} is beyond ±2**63, where machine code ends; pass it as a float"
@@ -312,6 +306,18 @@ class Specialization:
                 run_on_threads(code, ctypes.addressof(frame), threads)
                 best[i] = min(best[i], time.perf_counter() - start)
         return best
+
+
+def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:
+    """Whether the guards hold, and arrays that may be replaced are still those in `arrays`."""
+    if not captured.getters:
+        return guards.hold
+    names = Names()
+    known = names.of(arrays)
+    found = [f"{names.of(getter)}() is {known}[{slot}]" for slot, getter in captured.getters.items()]
+    return function_of(
+        "is_valid()", [f"return {' and '.join([f'{names.of(guards.hold)}()', *found])}"], names
+    )
 
 
 def _write_back_of(program: Program, table: Any, control: Any, arena: np.ndarray) -> Callable[[], None]:

@@ -1,0 +1,576 @@
+"""The walk: everything that a function can find outside, by following the names in its code.
+
+Globals and closure cells are looked up by the names in the code; of the user's objects, classes and modules those
+attributes count whose names occur in code that was walked, whether they exist or not. Containers, sets and buffers
+count as a whole; so does the state of a library's object, as far as it is Python's. What holds state that Python can't
+see is `opaque`: a function that finds it can't be compiled. lamina's own objects count by their identity: what they
+hold, they tell the trace.
+"""
+
+from __future__ import annotations
+
+import array
+import dis
+import enum
+import functools
+import operator
+import sys
+import types
+import weakref
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lamina.compiler.front.watches import (
+    Absent,
+    Attribute,
+    Cell,
+    Contents,
+    Item,
+    Items,
+    Keys,
+    Kind,
+    Watch,
+    buffer_of,
+    identities,
+)  # fmt: skip
+from lamina.core.array import Array
+
+__all__ = ["Walk"]
+
+
+class Opaque(NamedTuple):
+    """Something whose contents can't be watched: what the user calls it, and what it is."""
+
+    label: str
+    kind: str
+
+
+class _Owner(NamedTuple):
+    """What attributes are looked up in: the mapping that holds them, whose it is, what the user calls it."""
+
+    mapping: Mapping[str, Any] | None
+    owner: Any
+    label: str
+
+
+_SIMPLE = frozenset(
+    {int, float, complex, bool, str, bytes, type(None), type(...), type(NotImplemented), range, slice}
+)
+_IDENTITY_IS_ENOUGH = {
+    "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
+    "decimal": {"Decimal"},
+    "fractions": {"Fraction"},
+    "uuid": {"UUID"},
+    "pathlib": {"PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath"},
+    "re": {"Pattern", "Match"},
+    "_thread": {"lock", "RLock"},
+    "threading": {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Barrier"},
+    "logging": {"Logger", "RootLogger", "LoggerAdapter"},
+    "operator": {"itemgetter", "attrgetter", "methodcaller"},
+    "contextlib": {"nullcontext"},
+}
+"""Library types by module: they never change, or what changes in them is nothing that a result is computed from."""
+_TUPLE_FIELD: Any = type(vars(_Owner)["label"])
+_IDENTITY_TYPES = (
+    types.CodeType, types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodDescriptorType,
+    types.GetSetDescriptorType, types.MemberDescriptorType, types.ClassMethodDescriptorType, types.GenericAlias,
+    types.UnionType, np.generic, np.dtype, np.ufunc, _TUPLE_FIELD,
+)  # fmt: skip
+_BUFFERS = (np.ndarray, array.array, bytearray, memoryview)
+_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_MAX_ITEMS = 10_000
+_MAX_LIBRARY_ITEMS = 1_000
+_BY_ANY_NAME = frozenset({
+    "getattr", "setattr", "delattr", "hasattr", "vars", "dir", "__dict__", "attrgetter", "methodcaller",
+    "__getattribute__", "getmembers",
+})  # fmt: skip
+"""Code that uses one of these may look up attributes whose names are not in it."""
+_BY_ANY_VARIABLE = frozenset({"globals", "eval", "exec", "__import__"})
+"""Code that uses one of these builtins may look up variables whose names are not in it."""
+_CALLED_BY_BLOCKS = frozenset({"forward", "hybrid_forward"})
+_FALLBACKS = frozenset({
+    "__bool__", "__call__", "__class_getitem__", "__contains__", "__delattr__", "__eq__", "__ge__", "__getattr__",
+    "__getattribute__", "__getitem__", "__gt__", "__hash__", "__iter__", "__le__", "__len__", "__lt__", "__ne__",
+    "__setattr__",
+})  # fmt: skip
+"""Methods without which syntax does something else."""
+_LIBRARIES = frozenset({"lamina", "numpy"})
+_NO_CODE_OF_ITS_OWN = types.SimpleNamespace
+
+
+class Walk:
+    """Follow `function`, and objects among its arguments.
+
+    ``watches``          what says whether something has changed
+    ``names_of_arrays``  what the user calls the arrays found, by id
+    ``opaque``           what can't be watched
+    ``modules``          names of modules that the code imports and that were not imported yet
+    ``keep``             so that no other object gets the id of one that was found
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+        self.watches: list[Watch] = []
+        self.names_of_arrays: dict[int, str] = {}
+        self.opaque: list[Opaque] = []
+        self.modules: set[str] = set()
+        self.keep: list[Any] = []
+        self._seen: set[int] = set()
+        self._attributes: set[str] = set()
+        self._owners: list[_Owner] = []
+        self._followed: set[tuple[int, str]] = set()
+        self._globals: dict[int, tuple[dict[str, Any], set[str]]] = {}
+        self._library_items = 0
+        self._visit(function, getattr(function, "__name__", "function"))
+        for i, value in enumerate(arguments):
+            self._visit(value, f"argument {i}")
+        self._follow_attributes()
+        self._watch_absent()
+
+    # --- attributes ----------------------------------------------------------------------------------------------
+
+    def _follow_attributes(self) -> None:
+        """Watch the attributes that the code names; what they lead to may name more."""
+        before = -1
+        while before != len(self._followed) + len(self._owners) + len(self._attributes):
+            before = len(self._followed) + len(self._owners) + len(self._attributes)
+            for found in list(self._owners):
+                for name in self._used(found):
+                    if (id(found.owner), name) not in self._followed:
+                        self._followed.add((id(found.owner), name))
+                        self._follow(found, name)
+
+    def _follow(self, found: _Owner, name: str) -> None:
+        label = f"{found.label}.{name}"
+        if found.mapping is None:
+            self.watches.append(Attribute(found.owner, name, label))
+            if hasattr(found.owner, name):
+                self._visit(getattr(found.owner, name), label)
+        else:
+            self._watch_item(found.mapping, name, found.owner, label)
+
+    def _used(self, found: _Owner) -> Iterable[str]:
+        """The attributes of its own that the code may look up."""
+        owner, wanted = found.owner, self._attributes
+        own = _slots(type(owner)) if found.mapping is None else list(found.mapping)
+        if not isinstance(owner, types.ModuleType) and wanted & _BY_ANY_NAME:
+            return [name for name in own if not _is_special(name) or _is_operator(found, name)]
+        if isinstance(owner, type):
+            wanted = wanted | _CALLED_BY_BLOCKS
+            return [name for name in own if name in wanted or _is_operator(found, name)]
+        if isinstance(owner, types.ModuleType):
+            return [name for name in own if name in wanted or name == "__getattr__"]
+        return [name for name in own if name in wanted]
+
+    def _watch_absent(self) -> None:
+        by_any_name = bool(self._attributes & _BY_ANY_NAME)
+        for mapping, owner, label in self._owners:
+            if mapping is None:
+                continue
+            wanted = self._attributes
+            if isinstance(owner, type):
+                wanted = wanted | _FALLBACKS | _CALLED_BY_BLOCKS
+            elif isinstance(owner, types.ModuleType):
+                wanted = wanted | {"__getattr__"}
+            self.watches.append(Absent(mapping, wanted, owner, label))
+            if by_any_name and not isinstance(owner, types.ModuleType):
+                self.watches.append(Keys(mapping, label))
+        for variables, names in self._globals.values():
+            self.watches.append(Absent(variables, names, None, ""))
+
+    # --- values --------------------------------------------------------------------------------------------------
+
+    def _watch_item(self, mapping: Mapping[Any, Any], key: Any, owner: Any, label: str) -> None:
+        self.watches.append(Item(mapping, key, owner, label))
+        self._visit(mapping[key], label)
+
+    def _visit(self, value: Any, label: str) -> None:
+        """Note what lies behind a value."""
+        if type(value) in _SIMPLE:
+            return
+        if isinstance(value, Array):
+            self.names_of_arrays.setdefault(id(value), label)
+            self.keep.append(value)
+            return
+        if id(value) not in self._seen:
+            self._seen.add(id(value))
+            self.keep.append(value)
+            self._look_into(value, label)
+
+    def _look_into(self, value: Any, label: str) -> None:
+        if isinstance(value, types.ModuleType | type):
+            if _is_users(value):
+                self._visit_object(value, label)
+            return
+        for kinds, visit in _VISITS:
+            if isinstance(value, kinds):
+                visit(self, value, label)
+                return
+        if isinstance(value, _IDENTITY_TYPES):
+            self._visit_bound(value, label)
+        elif isinstance(value, Iterator) and not _is_users(type(value)):
+            self.opaque.append(Opaque(label, type(value).__name__))
+        elif _is_compiled(value):
+            self._visit(value.original, label)
+        elif _is_block(value):
+            self._visit_items(value._children, label, ordered=False)
+            self._visit_object(value, label)
+        else:
+            self._visit_object(value, label)
+
+    def _visit_bound(self, value: Any, label: str) -> None:
+        """A built-in method, ``table.get``, is as good as its object."""
+        owner = getattr(value, "__self__", None)
+        if not isinstance(owner, types.ModuleType | type):
+            self._visit(owner, label)
+
+    def _visit_function(self, function: types.FunctionType, label: str) -> None:
+        if _top(function.__module__ or "") in _LIBRARIES and not _is_users(function):
+            return
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            self.watches.append(Cell(cell, name))
+            try:
+                self._visit(cell.cell_contents, name)
+            except ValueError:
+                continue  # not assigned yet
+        for name, default in _defaults(function).items():
+            self._visit(default, name)
+        self._visit(getattr(function, "__wrapped__", None), function.__name__)
+        if not _is_users(function):
+            return
+        self.watches.append(Attribute(function, "__code__", label))
+        if function.__defaults__:  # without any, a call gave all arguments, and goes on to do so
+            self.watches.append(Attribute(function, "__defaults__", label))
+        if function.__kwdefaults__:
+            self.watches.append(Attribute(function, "__kwdefaults__", label))
+            self._visit(function.__kwdefaults__, label)
+        self._add_owner(vars(function), function, label)
+        for code in _nested_codes(function.__code__):
+            self._visit_code(code, function.__globals__)
+
+    def _visit_code(self, code: types.CodeType, variables: dict[str, Any]) -> None:
+        names = _names(code)
+        self._attributes |= names.attributes
+        used = self._globals.setdefault(id(variables), (variables, set()))[1]
+        for name in sorted(names.variables - used):
+            used.add(name)
+            if name in variables:
+                self._watch_item(variables, name, None, name)
+            elif name in _BY_ANY_NAME:
+                self._attributes.add(name)
+            elif name in _BY_ANY_VARIABLE:
+                self.opaque.append(Opaque(f"{name}()", "function that may look up any variable"))
+        for name in names.modules:
+            full = _absolute(name, variables)
+            if full in sys.modules:
+                self._visit(sys.modules[full], full)
+                self._visit(sys.modules[full.partition(".")[0]], full.partition(".")[0])
+            elif _is_users_module(_top(full)):
+                self.modules.add(full)
+
+    def _visit_items(self, container: Any, label: str, *, ordered: bool = True) -> None:
+        self.keep.append(container)
+        if len(container) > _MAX_ITEMS:
+            self.opaque.append(Opaque(label, f"{type(container).__name__} of more than {_MAX_ITEMS:,} items"))
+            return
+        if not isinstance(container, tuple):
+            self.watches.append(Items(container, label, ordered=ordered))
+        if isinstance(container, defaultdict):
+            self.watches.append(Attribute(container, "default_factory", label))
+            self._visit(container.default_factory, label)
+        if isinstance(container, Mapping):
+            for key, value in list(container.items()):
+                self._visit(key, label)
+                self._visit(value, f"{label}.{key}")
+        else:
+            for i, value in enumerate(list(container)):
+                self._visit(value, f"{label}[{i}]")
+        if _is_users(type(container)):
+            self._visit_object(container, label)
+
+    def _visit_members(self, value: Any, label: str) -> None:
+        """A set, or a dictionary's view."""
+        members = list(value)
+        if len(members) > _MAX_ITEMS:
+            self.opaque.append(Opaque(label, f"{type(value).__name__} of more than {_MAX_ITEMS:,} members"))
+            return
+        self.keep.append(members)
+
+        def restore() -> None:
+            value.clear()
+            value.update(members)
+
+        if not isinstance(value, frozenset):
+            self.watches.append(
+                Contents(value, identities, restore if isinstance(value, set) else None, label)
+            )
+        for member in members:
+            self._visit(member, label)
+        if _is_users(type(value)):
+            self._visit_object(value, label)
+
+    def _visit_buffer(self, value: Any, label: str) -> None:
+        kept = value.copy() if isinstance(value, np.ndarray) else value[:]
+
+        def restore() -> None:
+            value[...] = kept
+
+        def restore_part() -> None:
+            value[:] = kept
+
+        is_array = isinstance(value, np.ndarray)
+        self.watches.append(Contents(value, buffer_of, restore if is_array else restore_part, label))
+        if isinstance(value, np.ndarray) and value.dtype.hasobject:
+            self._visit_members(list(value.flat), label) if value.dtype == object else self._opaque(
+                value, label
+            )
+        if _dictionary(value):
+            self._visit_items(vars(value), label)
+
+    def _opaque(self, value: Any, label: str) -> None:
+        self.opaque.append(Opaque(label, type(value).__name__))
+
+    # --- objects -------------------------------------------------------------------------------------------------
+
+    def _visit_object(self, value: Any, label: str) -> None:
+        """The user's objects, classes and modules, and those of libraries other than lamina."""
+        if isinstance(value, types.ModuleType):
+            self._add_owner(vars(value), value, label)
+            return
+        kind = value if isinstance(value, type) else type(value)
+        users = [parent for parent in kind.__mro__ if _is_users(parent)]
+        for parent in [*users, *(meta for meta in type(kind).__mro__ if _is_users(meta))]:
+            self._add_class(parent)
+        if isinstance(value, type):
+            return
+        if users:
+            self._visit_users_object(value, label)
+        elif type(value) is _NO_CODE_OF_ITS_OWN:
+            self._add_owner(vars(value), value, label)
+        elif kind.__name__ not in _IDENTITY_IS_ENOUGH.get(kind.__module__, ()):
+            self._visit_library_object(value, label)
+
+    def _visit_users_object(self, value: Any, label: str) -> None:
+        kind = type(value)
+        if _has_hidden_state(kind) and not isinstance(value, _TRANSPARENT):
+            self._opaque(value, label)
+        if not isinstance(value, enum.Enum):
+            self.watches.append(Kind(value, label))
+        if _dictionary(value) is not None:
+            self._add_owner(vars(value), value, label)
+        if _slots(kind):
+            self._add_owner(None, value, label)
+        if any(
+            map(_is_foreign, kind.__mro__)
+        ):  # a library's methods read attributes that no walked code names
+            self._visit_library_object(value, label)
+
+    def _visit_library_object(self, value: Any, label: str) -> None:
+        """All state of an object whose code is not walked, if it lies in its dictionary."""
+        kind = type(value)
+        if _top(kind.__module__) == "lamina":
+            return
+        own = _dictionary(value) or {}
+        slots = [name for parent in kind.__mro__ for name in _own_slots(parent) if not _is_special(name)]
+        self._library_items += len(own) + len(slots) + 1
+        if _has_hidden_state(kind) or self._library_items > _MAX_LIBRARY_ITEMS or not (own or slots):
+            self._opaque(value, label)
+            return
+        if own:
+            self._visit_items(own, label)
+        for name in slots:
+            self.watches.append(Attribute(value, name, f"{label}.{name}"))
+            self._visit(getattr(value, name, None), f"{label}.{name}")
+
+    def _add_class(self, kind: type) -> None:
+        if id(kind) not in self._seen:
+            self._seen.add(id(kind))
+            self.keep.append(kind)
+        if self._add_owner(vars(kind), kind, kind.__name__):
+            self.watches.append(Attribute(kind, "__mro__", kind.__name__))
+
+    def _add_owner(self, mapping: Any, owner: Any, label: str) -> bool:
+        self.keep += [mapping, owner]
+        if any(owner is x.owner and (mapping is None) is (x.mapping is None) for x in self._owners):
+            return False
+        self._owners.append(_Owner(mapping, owner, label))
+        return True
+
+
+def _visit_method(walk: Walk, value: Any, label: str) -> None:
+    walk._visit(value.__func__, label)
+    walk._visit(getattr(value, "__self__", None), "self")
+
+
+def _visit_partial(walk: Walk, value: Any, label: str) -> None:
+    for part in (value.func, value.args, value.keywords):
+        walk._visit(part, label)
+
+
+def _visit_property(walk: Walk, value: Any, label: str) -> None:
+    for name in ("fget", "fset", "fdel", "func", "__wrapped__", "cache_parameters"):
+        walk._visit(getattr(value, name, None), label)
+
+
+_VISITS: list[tuple[Any, Callable[[Walk, Any, str], None]]] = [
+    (types.FunctionType, Walk._visit_function),
+    ((types.MethodType, staticmethod, classmethod), _visit_method),
+    ((functools.partial, functools.partialmethod), _visit_partial),
+    ((property, functools.cached_property, type(functools.lru_cache(int))), _visit_property),
+    (weakref.ref, lambda walk, value, label: walk._visit(value(), label)),
+    (_BUFFERS, Walk._visit_buffer),
+    ((list, tuple, dict, deque, types.MappingProxyType), Walk._visit_items),
+    ((set, frozenset, *_VIEWS), Walk._visit_members),
+    (types.MethodWrapperType, Walk._visit_bound),
+    (operator.itemgetter, lambda *_: None),
+]
+_TRANSPARENT = (list, tuple, dict, deque, set, frozenset, int, float, complex, str, bytes, type, *_BUFFERS)
+"""Built-in types whose state is seen, so that the user's classes may be derived from them."""
+
+
+class _Names(NamedTuple):
+    variables: frozenset[str]
+    attributes: frozenset[str]
+    modules: frozenset[tuple[int, str]]
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(code: types.CodeType) -> _Names:
+    """The names that code uses: of variables outside of functions, of attributes, and of modules with their level."""
+    variables: set[str] = set()
+    attributes: set[str] = set()
+    modules: set[tuple[int, str]] = set()
+    level: list[Any] = [0, 0]
+    for instruction in dis.get_instructions(code):
+        name, value = instruction.opname, instruction.argval
+        if name in ("LOAD_CONST", "LOAD_SMALL_INT"):
+            level = [level[1], value]
+        elif name in (
+            "LOAD_GLOBAL",
+            "LOAD_NAME",
+            "STORE_GLOBAL",
+            "DELETE_GLOBAL",
+            "LOAD_FROM_DICT_OR_GLOBALS",
+        ):
+            variables.add(value)
+        elif name == "IMPORT_NAME":
+            modules.add((level[0] if isinstance(level[0], int) else 0, value))
+        elif instruction.opcode in dis.hasname:
+            attributes.add(value)
+    return _Names(frozenset(variables), frozenset(attributes), frozenset(modules))
+
+
+def _absolute(name: tuple[int, str], variables: dict[str, Any]) -> str:
+    """The full name of a module that is imported with this level."""
+    level, module = name
+    if not level:
+        return module
+    package = variables.get("__package__") or variables.get("__name__", "")
+    return ".".join(
+        [*package.split(".")[: len(package.split(".")) - level + 1], *([module] if module else [])]
+    )
+
+
+def _dictionary(value: Any) -> dict[str, Any] | None:
+    own = getattr(value, "__dict__", None)
+    return own if isinstance(own, dict) else None
+
+
+def _has_hidden_state(kind: type) -> bool:
+    """Whether an object of a class is more than a dictionary, slots and weak references: it has state of C's."""
+    slots = sum(len(_own_slots(parent)) for parent in kind.__mro__)
+    return kind.__basicsize__ > object.__basicsize__ + (slots + 2) * tuple.__itemsize__
+
+
+def _is_foreign(kind: type) -> bool:
+    """Whether a class is a library's with methods in Python that may read an object's attributes."""
+    name = kind.__module__
+    return (
+        not _is_users(kind) and _top(name) != "lamina" and name not in _STATELESS and kind not in _TRANSPARENT
+    )
+
+
+_STATELESS = frozenset({"builtins", "abc", "collections.abc", "typing", "typing_extensions", "enum"})
+
+
+def _own_slots(kind: type) -> list[str]:
+    slots = vars(kind).get("__slots__", ())
+    return [slots] if isinstance(slots, str) else list(slots)
+
+
+def _slots(kind: type) -> list[str]:
+    """The names in ``__slots__`` of a class of the user's and those it is derived from."""
+    names: list[str] = []
+    for parent in kind.__mro__:
+        if _is_users(parent):
+            own = parent.__name__.lstrip("_")
+            private = [n for n in _own_slots(parent) if n.startswith("__") and not _is_special(n)]
+            names += [f"_{own}{n}" if n in private else n for n in _own_slots(parent)]
+    return [name for name in names if not _is_special(name)]
+
+
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+def _is_operator(found: _Owner, name: str) -> bool:
+    """Whether a method is called by syntax, so that its name need not occur."""
+    return _is_special(name) and name not in _NOT_OPERATORS and callable(getattr(found.owner, name, None))
+
+
+_NOT_OPERATORS = frozenset({
+    "__class__", "__class_getitem__", "__del__", "__init__", "__init_subclass__", "__new__", "__reduce__",
+    "__reduce_ex__", "__repr__", "__str__",
+})  # fmt: skip
+
+
+def _is_users(value: Any) -> bool:
+    """Whether a function, class or module is the user's own, and not a library's."""
+    name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+    return not isinstance(name, str) or _is_users_module(_top(name))
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@functools.cache
+def _is_users_module(name: str) -> bool:
+    """Whether a top-level module is neither Python's nor installed."""
+    if name in _LIBRARIES or name in sys.stdlib_module_names or name in sys.builtin_module_names:
+        return False
+    path = getattr(sys.modules.get(name), "__file__", None) or ""
+    return not any(part in path for part in ("site-packages", "dist-packages"))
+
+
+def _defaults(function: types.FunctionType) -> dict[str, Any]:
+    """The values that arguments have if they are not given, by name."""
+    positional = function.__code__.co_varnames[: function.__code__.co_argcount]
+    given = function.__defaults__ or ()
+    return {
+        **dict(zip(reversed(positional), reversed(given), strict=False)),
+        **(function.__kwdefaults__ or {}),
+    }
+
+
+def _is_block(value: Any) -> bool:
+    """Whether something is a `gluon.Block`; without importing Gluon, which who has a block has imported."""
+    gluon = sys.modules.get("lamina.gluon.block")
+    return gluon is not None and isinstance(value, gluon.Block)
+
+
+def _is_compiled(value: Any) -> bool:
+    from lamina.compiler.front.compiled import CompiledFunction
+
+    return isinstance(value, CompiledFunction)
+
+
+def _nested_codes(code: types.CodeType) -> list[types.CodeType]:
+    """A function's code and that of the functions and comprehensions written inside it."""
+    found = [code]
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found += _nested_codes(constant)
+    return found
