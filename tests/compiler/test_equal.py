@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lamina
-from lamina import nd
+from lamina import autograd, nd
 from lamina.core.denormals import flush_denormals, restore_denormals
 
 
@@ -96,3 +96,90 @@ def test_axes_of_size_one_in_front_are_left_out_by_broadcasting() -> None:
     for run in (nd.broadcast_to, lamina.compile(nd.broadcast_to)):
         with pytest.raises(lamina.errors.ShapeError):
             run(nd.ones((2, 1)), shape=(3,))
+
+
+def test_nothing_is_taken_from_an_empty_axis() -> None:
+    none, empty = np.zeros((0,), np.int32), np.ones((0, 0), np.float32)
+    assert_equal(lambda i, x: nd.pick(x, i, axis=1), none, empty)
+    assert_equal(lambda i, x: nd.take(x, i, axis=1), none, np.ones((2, 0), np.float32))
+    for run in (nd.take, lamina.compile(nd.take)):
+        with pytest.raises(lamina.errors.ShapeError, match="is empty"):
+            run(nd.ones((0, 2)), nd.zeros((1,)))
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def outcome(function: Any, *args: Any) -> Any:
+    try:
+        return function(*args).asnumpy().tolist()
+    except Exception as error:
+        return type(error)
+
+
+NUMBERS: dict[str, tuple[Any, list[Any]]] = {
+    "divided by zero": (lambda x, n: x * (1.0 / n), [2.0, 0.0]),
+    "zero to a negative power": (lambda x, n: x * n**-1, [2.0, 0.0]),
+    "beyond float64": (lambda x, n: x * n**2000.0, [1.0, 3.0]),
+    "complex": (lambda x, n: x * n**0.5, [4.0, -4.0]),
+    "large on the way": (lambda x, n: x * (n * n * n / 2**80), [3, 2**40]),
+    "of NumPy's small types": (lambda x, n: x * (n + n), [np.int8(3), np.float16(40000), np.float32(0.1)]),
+    "negated": (lambda x, n: 1 / (x * -n), [0.0, -0.0]),
+    "its type": (lambda x, n: x * (2 if type(n) is int else 3), [2, 2.0]),
+    "its class": (lambda x, n: x * (2 if isinstance(n, float) else 3), [2, 2.0, np.float64(2)]),
+    "its methods": (lambda x, n: x * (2 if n.is_integer() else n.real), [2.0, 2.5]),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_among_the_arguments_are_pythons(name: str) -> None:
+    function, numbers = NUMBERS[name]
+    compiled, x = lamina.compile(function), nd.array([1.0, 2.0])
+    for number in numbers:
+        assert outcome(compiled, x, number) == outcome(function, x, number)
+
+
+@pytest.mark.parametrize("number", [2, 2.0, 2.5, -1, 300, 2**40])
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_numbers_that_meet_integers_are_converted_or_refused(number: Any, dtype: str) -> None:
+    x = nd.array([1, 2], dtype=dtype)
+    compiled = lamina.compile(lambda x, n: x + n)
+    compiled(x, type(number)(1))
+    assert outcome(compiled, x, number) == outcome(compiled.original, x, number)
+
+
+# --- memory that is shared -------------------------------------------------------------------------------------------
+
+
+def test_overlapping_arrays_under_record_and_in_batches_run_eagerly() -> None:
+    def write(x: Any, y: Any) -> Any:
+        y[:] = x * 2
+        return x * y
+
+    compiled = lamina.compile(write)
+    with autograd.record():
+        compiled(nd.ones((4,)), nd.ones((4,)))
+    expected, found = nd.ones((6,)), nd.ones((6,))
+    with autograd.record():
+        want = write(expected[1:5], expected[2:6])
+        with pytest.warns(UserWarning, match="runs eagerly: an array that is written shares memory"):
+            got = compiled(found[1:5], found[2:6])
+    np.testing.assert_array_equal(got.asnumpy(), want.asnumpy())
+    np.testing.assert_array_equal(found.asnumpy(), expected.asnumpy())
+
+
+# --- nothing ---------------------------------------------------------------------------------------------------------
+
+
+def test_arrays_without_elements_are_joined_and_their_gradients_are_empty() -> None:
+    empty = np.ones((0, 2), np.float32)
+    assert_equal(lambda x, y: nd.concat(x, y, dim=0) + nd.sum(y), empty, empty)
+
+    def slope(x: Any) -> Any:
+        x.attach_grad()
+        with autograd.record():
+            y = nd.take(x, nd.array([0, 0]), axis=0)
+        y.backward()
+        return x.grad
+
+    assert_equal(slope, np.ones((3, 0), np.float32))

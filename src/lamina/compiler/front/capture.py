@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.front.arguments import sequence_like
-from lamina.compiler.front.numbers import StepNumber
+from lamina.compiler.front.numbers import Derived, StepNumber
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
 from lamina.core.array import Array, Value, user_location
 from lamina.core.lowering import Contraction, Decompose
@@ -19,6 +19,9 @@ from lamina.core.tape import Leaf, recording_suspended
 from lamina.errors import TraceError
 
 __all__ = ["Capture", "Captured", "FoundOutside", "Result", "Returned", "Uncompilable", "tracing"]
+
+
+Source = Callable[[], float] | int | Derived
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
@@ -51,7 +54,7 @@ class Captured:
     graph: Graph
     arrays: list[Array]
     result: Any
-    numbers: list[Callable[[], float] | int]
+    numbers: list[Source]
     getters: dict[int, Callable[[], Array]]
     written: dict[int, Array]
     stale: set[int] = field(default_factory=set)
@@ -78,7 +81,7 @@ class Capture:
         self._current: dict[int, Node] = {}  # by id of an array made outside: what it holds now
         self._slots: dict[int, int] = {}
         self._types: list[tuple[tuple[int, ...], np.dtype]] = []
-        self._numbers: list[Callable[[], float] | int] = []
+        self._numbers: list[Source] = []
         self._scalars: list[np.dtype] = []
         self._written: dict[int, Array] = {}
         self._gradients: set[int] = set()
@@ -176,12 +179,13 @@ class Capture:
 
     # --- what the caller of a capture asks for -------------------------------------------------------------------
 
-    def number(self, source: Callable[[], float] | int, dtype: np.dtype, argument: str | None) -> StepNumber:
-        """A number slot; `source` is a function, or the position of an argument."""
-        node = self._node(Scalar(len(self._scalars)), (), {}, (), dtype)
+    def number(self, source: Source, dtype: np.dtype, argument: str | None) -> StepNumber:
+        """A number slot; `source`: a function, the position of an argument, or how it is made of other slots."""
+        slot = len(self._scalars)
+        node = self._node(Scalar(slot), (), {}, (), dtype)
         self._numbers.append(source)
         self._scalars.append(dtype)
-        return StepNumber(self, node, argument)
+        return StepNumber(self, node, argument, slot)
 
     def declare(self, array: Array) -> None:
         """Give an array the next input slot."""
@@ -247,16 +251,6 @@ class Capture:
         from lamina.nd.ndarray import NDArray
 
         return NDArray(self._as_type(node, (), dtype), current_context())
-
-    def scalar_operation(self, primitive: Primitive, pair: Sequence[Any]) -> Node:
-        """Arithmetic of Python's numbers: float64, unless integers stay integers."""
-        whole = primitive.name != "divide" and all(_is_whole(x) for x in pair)
-        dtype = np.dtype(np.int64 if whole else np.float64)
-        nodes = [
-            self._as_type(x.node, (), dtype) if isinstance(x, StepNumber) else self._constant(x, dtype)
-            for x in pair
-        ]
-        return self._node(primitive, nodes, {}, (), dtype)
 
     # --- inside --------------------------------------------------------------------------------------------------
 

@@ -82,7 +82,11 @@ class CompiledFunction:
         if state.recording:
             from lamina.compiler.front.differentiate import call_recorded
 
-            return call_recorded(self, args, kwargs)
+            try:
+                return call_recorded(self, args, kwargs)
+            except Overlap as overlap:
+                self._run_eagerly_once(str(overlap))
+                return self._function(*args, **kwargs)
         take, entry, training = self._latest
         taken = None if kwargs else take(args)
         if taken is not None and training is state.training and entry.is_valid():
@@ -227,14 +231,14 @@ class CompiledFunction:
         What it changes itself while it is captured would not change when compiled code runs. Once is an
         initialization: it is captured again. Twice is a counter, and the function must run eagerly.
         """
-        first = self._guards(taken)
+        first = self._guards(values, taken)
         changed = None
         try:
             captured = self._capture(values, names, taken, batch)
             changed = first.changed()
             if changed is None:
                 return captured, first
-            second = self._guards(taken)
+            second = self._guards(values, taken)
             captured = self._capture(values, names, taken, batch)
             if second.changed() is None:
                 return captured, second
@@ -245,8 +249,12 @@ class CompiledFunction:
                 raise Uncompilable(changed, _RUNS_ONCE, self._where) from None
             raise
 
-    def _guards(self, taken: Arguments) -> Guards:
+    def _guards(self, values: Sequence[Any], taken: Arguments) -> Guards:
         guards = Guards(self._function, taken.others)
+        if guards.asks_for_types:
+            for i, value in enumerate(values):
+                if i not in self._fixed and Arguments([value], frozenset(), frozenset()).numbers:
+                    raise NeedsValue(str(i))
         for label, kind in guards.opaque:
             raise Uncompilable(label, f"is a {kind}, whose changes can't be noticed; {_PASS_IT}", self._where)
         return guards

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.compiler.front.arguments import Arguments, rebuild
+from lamina.compiler.front.arguments import Arguments, Overlap, rebuild
 from lamina.compiler.front.capture import Capture, Captured, Result, tracing
 from lamina.compiler.front.forking import compiling
 from lamina.compiler.front.guards import Guards
@@ -91,7 +91,10 @@ class _Recorded:
                 )
             if latest[0] is not g:
                 cotangents = list(g) if isinstance(g, list) else [g]
-                latest[:] = [g, self._pullback.run_with([*cotangents, *arguments], values)]
+                try:
+                    latest[:] = [g, self._pullback.run_with([*cotangents, *arguments], values)]
+                except Overlap as overlap:  # too late to run eagerly
+                    raise AutogradError(f"the gradient of a compiled function: {overlap}") from None
             return latest[1]
 
         def vjp_of(i: int) -> Callable[..., NDArray]:

@@ -25,6 +25,7 @@ class Guards:
     ``arrays``  the ids of all arrays found, so that an argument that is one of them can be told from others
     ``hold()``  whether everything is still what it was
     ``opaque``  what was found and can't be watched
+    ``asks_for_types``  whether the numbers among the arguments must be numbers while it is captured
     """
 
     def __init__(self, function: Callable[..., Any], arguments: Sequence[Any] = ()) -> None:
@@ -33,6 +34,7 @@ class Guards:
         self._modules = found.modules
         self._leaves: list[tuple[Array, Leaf | None]] = []
         self.opaque: Sequence[Opaque] = found.opaque
+        self.asks_for_types = found.asks_for_types
         self.arrays = frozenset(self._names)
         self.hold = self._written_hold()
 

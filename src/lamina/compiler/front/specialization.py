@@ -23,11 +23,12 @@ from lamina.compiler.front import debug
 from lamina.compiler.front.arguments import Overlap, sequence_like
 from lamina.compiler.front.capture import Captured, Result, Returned
 from lamina.compiler.front.guards import Guards
+from lamina.compiler.front.numbers import Derived
 from lamina.compiler.front.unrolled import Names, function_of
+from lamina.compiler.passes.graph import Scalar
 from lamina.compiler.program import Program
 from lamina.core.array import Array, StaleGradient
 from lamina.core.memory import LARGE_BYTES, aligned_empty
-from lamina.errors import TraceError
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["Specialization"]
@@ -78,6 +79,8 @@ class Specialization:
         self._arena = _pages(program.plan.arena_bytes)
         self._table[program.layout.arena] = self._arena.ctypes.data
         self._step, self._is_small = program.step, program.is_small
+        used_numbers = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Scalar)}
+        self._is_number_used = tuple(slot in used_numbers for slot in range(len(program.graph.scalars)))
         self._is_whole = tuple(dtype.kind == "i" for dtype in program.graph.scalars)
         self._result_types = [
             (entry, node.shape, node.dtype, aligned_empty if node.nbytes >= LARGE_BYTES else np.empty)
@@ -124,7 +127,15 @@ class Specialization:
 
     def number_values(self, numbers: Sequence[float]) -> list[float]:
         """The numbers of the next step: arguments, and what Python computes anew."""
-        return [numbers[s] if isinstance(s, int) else s() for s in self.captured.numbers]
+        values: list[float] = []
+        for source in self.captured.numbers:
+            if isinstance(source, int):
+                values.append(numbers[source])
+            elif isinstance(source, Derived):
+                values.append(source.value(values))
+            else:
+                values.append(source())
+        return values
 
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[np.ndarray]:
         """Several steps; `values` are their numbers, one step after the other. Results have a new first axis."""
@@ -209,16 +220,16 @@ class Specialization:
                 raise Overlap("an array that is written shares memory with another one")
 
     def _pack(self, values: Sequence[float]) -> Any:
-        packed = np.empty(len(values), np.float64)
-        is_whole = self._is_whole
+        packed = np.zeros(len(values), np.float64)
+        is_whole, is_used = self._is_whole, self._is_number_used
         whole = packed.view(np.int64) if True in is_whole else packed
         for i, value in enumerate(values):
+            if not is_used[i % len(is_used)]:
+                continue
             try:
                 (whole if is_whole[i % len(is_whole)] else packed)[i] = value
             except OverflowError:
-                raise TraceError(
-                    f"lamina.compile: the integer {value} is beyond ±2**63, where machine code ends; pass it as a float"
-                ) from None
+                raise Overlap(f"the integer {value} is beyond ±2**63, where machine code ends") from None
         self._table[1] = packed.ctypes.data
         return packed
 

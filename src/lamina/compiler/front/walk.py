@@ -13,6 +13,7 @@ import array
 import dis
 import enum
 import functools
+import inspect
 import operator
 import sys
 import types
@@ -107,6 +108,7 @@ class Walk:
     ``watches``          what says whether something has changed
     ``names_of_arrays``  what the user calls the arrays found, by id
     ``opaque``           what can't be watched
+    ``asks_for_types``   whether code calls ``type``, for which nothing can stand in
     ``modules``          names of modules that the code imports and that were not imported yet
     ``keep``             so that no other object gets the id of one that was found
     """
@@ -115,6 +117,7 @@ class Walk:
         self.watches: list[Watch] = []
         self.names_of_arrays: dict[int, str] = {}
         self.opaque: list[Opaque] = []
+        self.asks_for_types = False
         self.modules: set[str] = set()
         self.keep: list[Any] = []
         self._seen: set[int] = set()
@@ -200,6 +203,7 @@ class Walk:
             self._look_into(value, label)
 
     def _look_into(self, value: Any, label: str) -> None:
+        is_iterator = isinstance(value, Iterator) and not _is_users(type(value))  # pyright: ignore[reportUnknownArgumentType]
         if isinstance(value, types.ModuleType | type):
             if _is_users(value):
                 self._visit_object(value, label)
@@ -210,7 +214,7 @@ class Walk:
                 return
         if isinstance(value, _IDENTITY_TYPES):
             self._visit_bound(value, label)
-        elif isinstance(value, Iterator) and not _is_users(type(value)):
+        elif is_iterator:
             self.opaque.append(Opaque(label, type(value).__name__))
         elif _is_compiled(value):
             self._visit(value.original, label)
@@ -260,6 +264,8 @@ class Walk:
                 self._watch_item(variables, name, None, name)
             elif name in _BY_ANY_NAME:
                 self._attributes.add(name)
+            elif name == "type":
+                self.asks_for_types = True
             elif name in _BY_ANY_VARIABLE:
                 self.opaque.append(Opaque(f"{name}()", "function that may look up any variable"))
         for name in names.modules:
@@ -341,7 +347,7 @@ class Walk:
             return
         kind = value if isinstance(value, type) else type(value)
         users = [parent for parent in kind.__mro__ if _is_users(parent)]
-        for parent in [*users, *(meta for meta in type(kind).__mro__ if _is_users(meta))]:
+        for parent in [*users, *(meta for meta in inspect.getmro(type(kind)) if _is_users(meta))]:
             self._add_class(parent)
         if isinstance(value, type):
             return
