@@ -10,7 +10,6 @@ hold, they tell the trace.
 from __future__ import annotations
 
 import array
-import dis
 import enum
 import functools
 import inspect
@@ -24,6 +23,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lamina.compiler.front.lookups import (
+    LIBRARIES,
+    absolute_name,
+    defaults_of,
+    dictionary_of,
+    has_hidden_state,
+    is_special,
+    is_users,
+    is_users_module,
+    names_in,
+    nested_codes,
+    own_slots,
+    slots_of,
+    top_of,
+)  # fmt: skip
 from lamina.compiler.front.watches import (
     Absent,
     Attribute,
@@ -98,7 +112,6 @@ _FALLBACKS = frozenset({
     "__setattr__",
 })  # fmt: skip
 """Methods without which syntax does something else."""
-_LIBRARIES = frozenset({"lamina", "numpy"})
 _NO_CODE_OF_ITS_OWN = types.SimpleNamespace
 
 
@@ -157,9 +170,9 @@ class Walk:
     def _used(self, found: _Owner) -> Iterable[str]:
         """The attributes of its own that the code may look up."""
         owner, wanted = found.owner, self._attributes
-        own = _slots(type(owner)) if found.mapping is None else list(found.mapping)
+        own = slots_of(type(owner)) if found.mapping is None else list(found.mapping)
         if not isinstance(owner, types.ModuleType) and wanted & _BY_ANY_NAME:
-            return [name for name in own if not _is_special(name) or _is_operator(found, name)]
+            return [name for name in own if not is_special(name) or _is_operator(found, name)]
         if isinstance(owner, type):
             wanted = wanted | _CALLED_BY_BLOCKS
             return [name for name in own if name in wanted or _is_operator(found, name)]
@@ -203,9 +216,8 @@ class Walk:
             self._look_into(value, label)
 
     def _look_into(self, value: Any, label: str) -> None:
-        is_iterator = isinstance(value, Iterator) and not _is_users(type(value))  # pyright: ignore[reportUnknownArgumentType]
         if isinstance(value, types.ModuleType | type):
-            if _is_users(value):
+            if is_users(value):
                 self._visit_object(value, label)
             return
         for kinds, visit in _VISITS:
@@ -214,7 +226,7 @@ class Walk:
                 return
         if isinstance(value, _IDENTITY_TYPES):
             self._visit_bound(value, label)
-        elif is_iterator:
+        elif _is_foreign_iterator(value):
             self.opaque.append(Opaque(label, type(value).__name__))
         elif _is_compiled(value):
             self._visit(value.original, label)
@@ -231,7 +243,7 @@ class Walk:
             self._visit(owner, label)
 
     def _visit_function(self, function: types.FunctionType, label: str) -> None:
-        if _top(function.__module__ or "") in _LIBRARIES and not _is_users(function):
+        if top_of(function.__module__ or "") in LIBRARIES and not is_users(function):
             return
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             self.watches.append(Cell(cell, name))
@@ -239,10 +251,10 @@ class Walk:
                 self._visit(cell.cell_contents, name)
             except ValueError:
                 continue  # not assigned yet
-        for name, default in _defaults(function).items():
+        for name, default in defaults_of(function).items():
             self._visit(default, name)
         self._visit(getattr(function, "__wrapped__", None), function.__name__)
-        if not _is_users(function):
+        if not is_users(function):
             return
         self.watches.append(Attribute(function, "__code__", label))
         if function.__defaults__:  # without any, a call gave all arguments, and goes on to do so
@@ -251,11 +263,11 @@ class Walk:
             self.watches.append(Attribute(function, "__kwdefaults__", label))
             self._visit(function.__kwdefaults__, label)
         self._add_owner(vars(function), function, label)
-        for code in _nested_codes(function.__code__):
+        for code in nested_codes(function.__code__):
             self._visit_code(code, function.__globals__)
 
     def _visit_code(self, code: types.CodeType, variables: dict[str, Any]) -> None:
-        names = _names(code)
+        names = names_in(code)
         self._attributes |= names.attributes
         used = self._globals.setdefault(id(variables), (variables, set()))[1]
         for name in sorted(names.variables - used):
@@ -269,11 +281,11 @@ class Walk:
             elif name in _BY_ANY_VARIABLE:
                 self.opaque.append(Opaque(f"{name}()", "function that may look up any variable"))
         for name in names.modules:
-            full = _absolute(name, variables)
+            full = absolute_name(name, variables)
             if full in sys.modules:
                 self._visit(sys.modules[full], full)
                 self._visit(sys.modules[full.partition(".")[0]], full.partition(".")[0])
-            elif _is_users_module(_top(full)):
+            elif is_users_module(top_of(full)):
                 self.modules.add(full)
 
     def _visit_items(self, container: Any, label: str, *, ordered: bool = True) -> None:
@@ -293,7 +305,7 @@ class Walk:
         else:
             for i, value in enumerate(list(container)):
                 self._visit(value, f"{label}[{i}]")
-        if _is_users(type(container)):
+        if is_users(type(container)):
             self._visit_object(container, label)
 
     def _visit_members(self, value: Any, label: str) -> None:
@@ -314,7 +326,7 @@ class Walk:
             )
         for member in members:
             self._visit(member, label)
-        if _is_users(type(value)):
+        if is_users(type(value)):
             self._visit_object(value, label)
 
     def _visit_buffer(self, value: Any, label: str) -> None:
@@ -332,7 +344,7 @@ class Walk:
             self._visit_members(list(value.flat), label) if value.dtype == object else self._opaque(
                 value, label
             )
-        if _dictionary(value):
+        if dictionary_of(value):
             self._visit_items(vars(value), label)
 
     def _opaque(self, value: Any, label: str) -> None:
@@ -346,8 +358,8 @@ class Walk:
             self._add_owner(vars(value), value, label)
             return
         kind = value if isinstance(value, type) else type(value)
-        users = [parent for parent in kind.__mro__ if _is_users(parent)]
-        for parent in [*users, *(meta for meta in inspect.getmro(type(kind)) if _is_users(meta))]:
+        users = [parent for parent in kind.__mro__ if is_users(parent)]
+        for parent in [*users, *(meta for meta in inspect.getmro(type(kind)) if is_users(meta))]:
             self._add_class(parent)
         if isinstance(value, type):
             return
@@ -360,13 +372,13 @@ class Walk:
 
     def _visit_users_object(self, value: Any, label: str) -> None:
         kind = type(value)
-        if _has_hidden_state(kind) and not isinstance(value, _TRANSPARENT):
+        if has_hidden_state(kind) and not isinstance(value, _TRANSPARENT):
             self._opaque(value, label)
         if not isinstance(value, enum.Enum):
             self.watches.append(Kind(value, label))
-        if _dictionary(value) is not None:
+        if dictionary_of(value) is not None:
             self._add_owner(vars(value), value, label)
-        if _slots(kind):
+        if slots_of(kind):
             self._add_owner(None, value, label)
         if any(
             map(_is_foreign, kind.__mro__)
@@ -376,12 +388,12 @@ class Walk:
     def _visit_library_object(self, value: Any, label: str) -> None:
         """All state of an object whose code is not walked, if it lies in its dictionary."""
         kind = type(value)
-        if _top(kind.__module__) == "lamina":
+        if top_of(kind.__module__) == "lamina":
             return
-        own = _dictionary(value) or {}
-        slots = [name for parent in kind.__mro__ for name in _own_slots(parent) if not _is_special(name)]
+        own = dictionary_of(value) or {}
+        slots = [name for parent in kind.__mro__ for name in own_slots(parent) if not is_special(name)]
         self._library_items += len(own) + len(slots) + 1
-        if _has_hidden_state(kind) or self._library_items > _MAX_LIBRARY_ITEMS or not (own or slots):
+        if has_hidden_state(kind) or self._library_items > _MAX_LIBRARY_ITEMS or not (own or slots):
             self._opaque(value, label)
             return
         if own:
@@ -436,94 +448,23 @@ _TRANSPARENT = (list, tuple, dict, deque, set, frozenset, int, float, complex, s
 """Built-in types whose state is seen, so that the user's classes may be derived from them."""
 
 
-class _Names(NamedTuple):
-    variables: frozenset[str]
-    attributes: frozenset[str]
-    modules: frozenset[tuple[int, str]]
-
-
-@functools.lru_cache(maxsize=4096)
-def _names(code: types.CodeType) -> _Names:
-    """The names that code uses: of variables outside of functions, of attributes, and of modules with their level."""
-    variables: set[str] = set()
-    attributes: set[str] = set()
-    modules: set[tuple[int, str]] = set()
-    level: list[Any] = [0, 0]
-    for instruction in dis.get_instructions(code):
-        name, value = instruction.opname, instruction.argval
-        if name in ("LOAD_CONST", "LOAD_SMALL_INT"):
-            level = [level[1], value]
-        elif name in (
-            "LOAD_GLOBAL",
-            "LOAD_NAME",
-            "STORE_GLOBAL",
-            "DELETE_GLOBAL",
-            "LOAD_FROM_DICT_OR_GLOBALS",
-        ):
-            variables.add(value)
-        elif name == "IMPORT_NAME":
-            modules.add((level[0] if isinstance(level[0], int) else 0, value))
-        elif instruction.opcode in dis.hasname:
-            attributes.add(value)
-    return _Names(frozenset(variables), frozenset(attributes), frozenset(modules))
-
-
-def _absolute(name: tuple[int, str], variables: dict[str, Any]) -> str:
-    """The full name of a module that is imported with this level."""
-    level, module = name
-    if not level:
-        return module
-    package = variables.get("__package__") or variables.get("__name__", "")
-    return ".".join(
-        [*package.split(".")[: len(package.split(".")) - level + 1], *([module] if module else [])]
-    )
-
-
-def _dictionary(value: Any) -> dict[str, Any] | None:
-    own = getattr(value, "__dict__", None)
-    return own if isinstance(own, dict) else None
-
-
-def _has_hidden_state(kind: type) -> bool:
-    """Whether an object of a class is more than a dictionary, slots and weak references: it has state of C's."""
-    slots = sum(len(_own_slots(parent)) for parent in kind.__mro__)
-    return kind.__basicsize__ > object.__basicsize__ + (slots + 2) * tuple.__itemsize__
-
-
 def _is_foreign(kind: type) -> bool:
     """Whether a class is a library's with methods in Python that may read an object's attributes."""
     name = kind.__module__
     return (
-        not _is_users(kind) and _top(name) != "lamina" and name not in _STATELESS and kind not in _TRANSPARENT
+        not is_users(kind)
+        and top_of(name) != "lamina"
+        and name not in _STATELESS
+        and kind not in _TRANSPARENT
     )
 
 
 _STATELESS = frozenset({"builtins", "abc", "collections.abc", "typing", "typing_extensions", "enum"})
 
 
-def _own_slots(kind: type) -> list[str]:
-    slots = vars(kind).get("__slots__", ())
-    return [slots] if isinstance(slots, str) else list(slots)
-
-
-def _slots(kind: type) -> list[str]:
-    """The names in ``__slots__`` of a class of the user's and those it is derived from."""
-    names: list[str] = []
-    for parent in kind.__mro__:
-        if _is_users(parent):
-            own = parent.__name__.lstrip("_")
-            private = [n for n in _own_slots(parent) if n.startswith("__") and not _is_special(n)]
-            names += [f"_{own}{n}" if n in private else n for n in _own_slots(parent)]
-    return [name for name in names if not _is_special(name)]
-
-
-def _is_special(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
-
-
 def _is_operator(found: _Owner, name: str) -> bool:
     """Whether a method is called by syntax, so that its name need not occur."""
-    return _is_special(name) and name not in _NOT_OPERATORS and callable(getattr(found.owner, name, None))
+    return is_special(name) and name not in _NOT_OPERATORS and callable(getattr(found.owner, name, None))
 
 
 _NOT_OPERATORS = frozenset({
@@ -532,33 +473,8 @@ _NOT_OPERATORS = frozenset({
 })  # fmt: skip
 
 
-def _is_users(value: Any) -> bool:
-    """Whether a function, class or module is the user's own, and not a library's."""
-    name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
-    return not isinstance(name, str) or _is_users_module(_top(name))
-
-
-def _top(module: str) -> str:
-    return module.partition(".")[0]
-
-
-@functools.cache
-def _is_users_module(name: str) -> bool:
-    """Whether a top-level module is neither Python's nor installed."""
-    if name in _LIBRARIES or name in sys.stdlib_module_names or name in sys.builtin_module_names:
-        return False
-    path = getattr(sys.modules.get(name), "__file__", None) or ""
-    return not any(part in path for part in ("site-packages", "dist-packages"))
-
-
-def _defaults(function: types.FunctionType) -> dict[str, Any]:
-    """The values that arguments have if they are not given, by name."""
-    positional = function.__code__.co_varnames[: function.__code__.co_argcount]
-    given = function.__defaults__ or ()
-    return {
-        **dict(zip(reversed(positional), reversed(given), strict=False)),
-        **(function.__kwdefaults__ or {}),
-    }
+def _is_foreign_iterator(value: Any) -> bool:
+    return isinstance(value, Iterator) and not is_users(type(value))  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _is_block(value: Any) -> bool:
@@ -571,12 +487,3 @@ def _is_compiled(value: Any) -> bool:
     from lamina.compiler.front.compiled import CompiledFunction
 
     return isinstance(value, CompiledFunction)
-
-
-def _nested_codes(code: types.CodeType) -> list[types.CodeType]:
-    """A function's code and that of the functions and comprehensions written inside it."""
-    found = [code]
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found += _nested_codes(constant)
-    return found
