@@ -168,6 +168,16 @@ def test_overlapping_arrays_under_record_and_in_batches_run_eagerly() -> None:
     np.testing.assert_array_equal(found.asnumpy(), expected.asnumpy())
 
 
+def test_an_array_that_is_returned_twice_has_one_memory() -> None:
+    def twice(x: Any) -> Any:
+        y = x * 2
+        return y, {"again": y}
+
+    first, second = lamina.compile(twice)(nd.ones((2,)))
+    first += 1
+    np.testing.assert_array_equal(second["again"].asnumpy(), [3, 3])
+
+
 # --- nothing ---------------------------------------------------------------------------------------------------------
 
 

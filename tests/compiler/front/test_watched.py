@@ -13,8 +13,10 @@ import collections
 import dataclasses
 import enum
 import functools
+import os
 import random
 import sys
+import time
 import types
 import warnings
 import weakref
@@ -645,6 +647,17 @@ def objects_of_libraries() -> Case:
 
 
 @case
+def data_of_a_librarys_module() -> Case:
+    def change() -> None:
+        os.environ["USERS_RATE"] = "5"
+
+    return lambda x: x * float(os.environ.get("USERS_RATE", "2")), [
+        change,
+        lambda: os.environ.pop("USERS_RATE", None),
+    ]
+
+
+@case
 def a_weak_reference() -> Case:
     class Part:
         rate = 2.0
@@ -688,6 +701,12 @@ OPAQUE = {
         lambda v: v.get(),
         lambda v: v.set(v.get() + 1),
     ),
+    "random numbers of a module": lambda: ((lambda x: x * seeded().random()), [lambda: None] * 2),
+    "NumPy's random numbers": lambda: (
+        (lambda x: x * (np.random.seed(1) or np.random.rand())),
+        [lambda: None],
+    ),
+    "the time": lambda: ((lambda x: x * 0 + (time.time() > 0)), [lambda: None]),
     "eval": lambda: (
         (lambda x: x * eval("RATE")),
         [lambda: globals().update(RATE=3.0), lambda: globals().update(RATE=2.0)],
@@ -698,6 +717,11 @@ OPAQUE = {
     ),
 }
 RATE = 2.0
+
+
+def seeded() -> Any:
+    random.seed(1)
+    return random
 
 
 def follow(make: Callable[[], Case]) -> Any:
@@ -728,3 +752,12 @@ def test_what_cannot_be_watched_runs_eagerly_and_says_so_once(make: Callable[[],
         compiled = follow(make)
     assert len([w for w in told if "runs eagerly" in str(w.message)]) == 1
     assert not compiled._entries
+
+
+def test_numbers_in_a_buffer_that_only_meet_arrays_compile_nothing_anew() -> None:
+    buffer = np.array([1.0, 2.0], np.float32)
+    compiled = lamina.compile(lambda x: x * buffer + nd.array(buffer))
+    for i in range(20):
+        buffer[:] = i
+        np.testing.assert_array_equal(compiled(nd.ones((2,))).asnumpy(), [2 * i] * 2)
+    assert compiled._compilations == 1

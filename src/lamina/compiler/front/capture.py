@@ -89,6 +89,7 @@ class Capture:
         self._read_before_write: set[int] = set()
         self._getters: dict[int, Callable[[], Array]] = {}
         self._nodes: set[Node] = set()
+        self._returned: dict[int, Result] = {}
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
 
@@ -357,8 +358,10 @@ class Capture:
                     return Returned(self._slots[id(result)])
                 if not isinstance(result._data, Node):
                     return result
-            results.append(self.value(result))
-            return Result(len(results) - 1, result._context)
+            if id(result) not in self._returned:  # one that is returned twice has one memory
+                results.append(self.value(result))
+                self._returned[id(result)] = Result(len(results) - 1, result._context)
+            return self._returned[id(result)]
         if isinstance(result, tuple | list):
             return sequence_like(result, [self._template(x, results) for x in result])
         if isinstance(result, dict):

@@ -392,9 +392,9 @@ def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool 
     outside is replaced. Results are new arrays, unless they are arguments or parameters themselves: a view that is
     returned shares no memory.
 
-    Python runs only while the function is compiled: `print` prints once, and a random number of Python's or NumPy's
-    stays the same. A function that changes variables each time it runs, such as a counter or a list of losses, runs
-    eagerly, with a warning that names the variable.
+    Python runs only while the function is compiled: `print` prints once. A function that changes variables each time it
+    runs, such as a counter or a list of losses, or that finds what can't be watched, such as an iterator or a random
+    number of Python's or NumPy's, runs eagerly, with a warning that names it (see ``docs/adr/guards.md``).
 
     keep_gradients
         A gradient that is both computed and used inside is normally not stored; True stores it in ``param.grad``.

@@ -19,6 +19,7 @@ LIBRARIES = frozenset({"lamina", "numpy"})
 class Names(NamedTuple):
     variables: frozenset[str]
     attributes: frozenset[str]
+    pairs: frozenset[tuple[str, str]]
     modules: frozenset[tuple[int, str]]
 
 
@@ -28,7 +29,9 @@ def names_in(code: types.CodeType) -> Names:
     variables: set[str] = set()
     attributes: set[str] = set()
     modules: set[tuple[int, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     level: list[Any] = [0, 0]
+    latest = ""
     for instruction in dis.get_instructions(code):
         name, value = instruction.opname, instruction.argval
         if name in ("LOAD_CONST", "LOAD_SMALL_INT"):
@@ -45,7 +48,9 @@ def names_in(code: types.CodeType) -> Names:
             modules.add((level[0] if isinstance(level[0], int) else 0, value))
         elif instruction.opcode in dis.hasname:
             attributes.add(value)
-    return Names(frozenset(variables), frozenset(attributes), frozenset(modules))
+            pairs.add((latest, value))
+        latest = value if name in ("LOAD_GLOBAL", "LOAD_NAME") else ""
+    return Names(frozenset(variables), frozenset(attributes), frozenset(pairs), frozenset(modules))
 
 
 def absolute_name(name: tuple[int, str], variables: dict[str, Any]) -> str:

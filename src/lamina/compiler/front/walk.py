@@ -98,6 +98,8 @@ _BUFFERS = (np.ndarray, array.array, bytearray, memoryview)
 _VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
 _MAX_ITEMS = 10_000
 _MAX_LIBRARY_ITEMS = 1_000
+_NEVER_THE_SAME = frozenset({"random", "numpy.random", "secrets", "time"})
+"""Modules whose functions give something else each time."""
 _BY_ANY_NAME = frozenset({
     "getattr", "setattr", "delattr", "hasattr", "vars", "dir", "__dict__", "attrgetter", "methodcaller",
     "__getattribute__", "getmembers",
@@ -239,7 +241,9 @@ class Walk:
     def _visit_bound(self, value: Any, label: str) -> None:
         """A built-in method, ``table.get``, is as good as its object."""
         owner = getattr(value, "__self__", None)
-        if not isinstance(owner, types.ModuleType | type):
+        if isinstance(owner, types.ModuleType) and owner.__name__ in _NEVER_THE_SAME:
+            self._opaque(value, label)
+        elif not isinstance(owner, types.ModuleType | type):
             self._visit(owner, label)
 
     def _visit_function(self, function: types.FunctionType, label: str) -> None:
@@ -280,13 +284,31 @@ class Walk:
                 self.asks_for_types = True
             elif name in _BY_ANY_VARIABLE:
                 self.opaque.append(Opaque(f"{name}()", "function that may look up any variable"))
+        for name, attribute in names.pairs:
+            self._visit_library_attribute(variables.get(name), attribute, f"{name}.{attribute}")
         for name in names.modules:
             full = absolute_name(name, variables)
-            if full in sys.modules:
+            if full in _NEVER_THE_SAME:
+                self.opaque.append(Opaque(full, "source of other values at each call"))
+            elif full in sys.modules:
                 self._visit(sys.modules[full], full)
                 self._visit(sys.modules[full.partition(".")[0]], full.partition(".")[0])
             elif is_users_module(top_of(full)):
                 self.modules.add(full)
+
+    def _visit_library_attribute(self, module: Any, name: str, label: str) -> None:
+        """What code reads from a library's module, if it is data; and what is never the same twice."""
+        if (
+            not isinstance(module, types.ModuleType)
+            or is_users(module)
+            or top_of(module.__name__) == "lamina"
+        ):
+            return
+        value = getattr(module, name, None)
+        if module.__name__ in _NEVER_THE_SAME or getattr(value, "__name__", "") in _NEVER_THE_SAME:
+            self.opaque.append(Opaque(label, "source of other values at each call"))
+        elif not callable(value) and not isinstance(value, types.ModuleType) and name in vars(module):
+            self._watch_item(vars(module), name, module, label)
 
     def _visit_items(self, container: Any, label: str, *, ordered: bool = True) -> None:
         self.keep.append(container)
