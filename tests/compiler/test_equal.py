@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+import statistics
 from typing import Any
 
 import numpy as np
@@ -117,6 +119,14 @@ def outcome(function: Any, *args: Any) -> Any:
         return type(error)
 
 
+def _matched(x: Any, n: Any) -> Any:
+    match n:
+        case int():
+            return x
+        case float():
+            return x * 2
+
+
 NUMBERS: dict[str, tuple[Any, list[Any]]] = {
     "divided by zero": (lambda x, n: x * (1.0 / n), [2.0, 0.0]),
     "zero to a negative power": (lambda x, n: x * n**-1, [2.0, 0.0]),
@@ -127,15 +137,18 @@ NUMBERS: dict[str, tuple[Any, list[Any]]] = {
     "negated": (lambda x, n: 1 / (x * -n), [0.0, -0.0]),
     "its type": (lambda x, n: x * (2 if type(n) is int else 3), [2, 2.0]),
     "its class": (lambda x, n: x * (2 if isinstance(n, float) else 3), [2, 2.0, np.float64(2)]),
+    "its abstract class": (lambda x, n: x * (2 if isinstance(n, numbers.Integral) else 3), [2, 2.0]),
+    "its pattern": (_matched, [2, 2.0, np.float64(2)]),
+    "its mean": (lambda x, n: x * statistics.mean([n, 1]), [2, 2.0]),
     "its methods": (lambda x, n: x * (2 if n.is_integer() else n.real), [2.0, 2.5]),
 }
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_among_the_arguments_are_pythons(name: str) -> None:
-    function, numbers = NUMBERS[name]
+    function, given = NUMBERS[name]
     compiled, x = lamina.compile(function), nd.array([1.0, 2.0])
-    for number in numbers:
+    for number in given:
         assert outcome(compiled, x, number) == outcome(function, x, number)
 
 

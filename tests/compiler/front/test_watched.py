@@ -761,3 +761,14 @@ def test_numbers_in_a_buffer_that_only_meet_arrays_compile_nothing_anew() -> Non
         buffer[:] = i
         np.testing.assert_array_equal(compiled(nd.ones((2,))).asnumpy(), [2 * i] * 2)
     assert compiled._compilations == 1
+
+
+def test_attributes_of_a_users_kind_of_array() -> None:
+    class Weight(nd.NDArray):
+        rate = 2.0
+
+    w = Weight(np.ones(2, np.float32), lamina.cpu())
+    compiled = lamina.compile(lambda x: x * w * w.rate)
+    assert compiled(nd.ones((2,))).asnumpy()[0] == 2
+    w.rate = 3.0
+    assert compiled(nd.ones((2,))).asnumpy()[0] == 3

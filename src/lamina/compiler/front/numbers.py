@@ -207,6 +207,10 @@ def _as_integer(value: Any, dtype: np.dtype) -> int:
 
 
 def _is_asked_by_user() -> bool:
-    """Whether the code that asks for an attribute of a number is not lamina's or Python's own."""
-    module = sys._getframe(2).f_globals.get("__name__", "").partition(".")[0]
-    return module not in ("lamina", "numpy") and module not in sys.stdlib_module_names - {"__main__"}
+    """Whether the code that asks for an attribute of a number is neither lamina's nor NumPy's."""
+    frame = sys._getframe(2)
+    while (
+        frame.f_back is not None and frame.f_globals.get("__name__") == "abc"
+    ):  # isinstance(number, numbers.Real)
+        frame = frame.f_back
+    return frame.f_globals.get("__name__", "").partition(".")[0] not in ("lamina", "numpy")

@@ -138,6 +138,7 @@ class Walk:
         self._seen: set[int] = set()
         self._attributes: set[str] = set()
         self._owners: list[_Owner] = []
+        self._owned: set[tuple[int, bool]] = set()
         self._followed: set[tuple[int, str]] = set()
         self._globals: dict[int, tuple[dict[str, Any], set[str]]] = {}
         self._library_items = 0
@@ -211,6 +212,8 @@ class Walk:
         if isinstance(value, Array):
             self.names_of_arrays.setdefault(id(value), label)
             self.keep.append(value)
+            if is_users(type(value)):
+                self._visit_object(value, label)
             return
         if id(value) not in self._seen:
             self._seen.add(id(value))
@@ -432,9 +435,11 @@ class Walk:
             self.watches.append(Attribute(kind, "__mro__", kind.__name__))
 
     def _add_owner(self, mapping: Any, owner: Any, label: str) -> bool:
-        self.keep += [mapping, owner]
-        if any(owner is x.owner and (mapping is None) is (x.mapping is None) for x in self._owners):
+        key = id(owner), mapping is None
+        if key in self._owned:
             return False
+        self._owned.add(key)
+        self.keep += [mapping, owner]
         self._owners.append(_Owner(mapping, owner, label))
         return True
 
