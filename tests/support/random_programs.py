@@ -11,6 +11,7 @@ Any change here makes other programs of the same seeds, also of those that are k
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,8 @@ SHAPED = (
     "{a}[ROWS]", "nd.broadcast_to({a}, shape={b}.shape)", "nd.broadcast_like({a}, {b})", "nd.tile({a}, reps=(2,))",
     "nd.repeat({a}, repeats=2, axis=0)", "{a}.detach()", "nd.zeros_like({a})", "{a}.copy()", "{a}.flatten()",
     "nd.slice_axis({a}, axis={i}, begin=0, end=1)", "helper({a})", "box({a})",
+    "{a}[{s}]", "{a}[{s}, {s}]", "{a}[:, {s}]", "{a}.reshape((-1, 1))[:, {s}]", "{a}[{k}, {s}]", "{a}[None, {s}]",
+    "helper({a} - 1)", "box({a}) * RATE",
 )  # fmt: skip
 WRITES = (
     "{a}[:] = {b}", "{a}[{s}] = {b}", "{a}[{s}] = {n}", "{a}[{k}] = {b}", "{a} += {b}", "{a} -= {n}",
@@ -138,19 +141,32 @@ class Program:
         return found
 
     def change(self, world: dict[str, Any], call: int) -> None:
-        """What happens to the world before a call."""
+        """What happens to the world before a call, of which the program should notice each by itself."""
+        if not call:
+            return
         box = world["box"]
-        if call == 1:
-            world["RATE"], box.rate, world["numbers"][1] = 1, 1.0, 3
-            world["outer"][:] = [1.0, -1.0]
-            world["tags"].add(3)
-        elif call == 2:
-            box.shift, box.switches["on"], world["table"]["rate"] = 2.0, False, 1.0
-            world["helper"].__defaults__ = (1,)
+
+        def replace_weight() -> None:
             world["W"] = world["W"] * 1
             if self.gradients:
                 world["W"].attach_grad()
             world["weights"][0] = world["W"]
+
+        changes: list[Callable[[], object]] = [
+            lambda: world.update(RATE=1),
+            lambda: setattr(box, "rate", 1.0 + call),
+            lambda: setattr(box, "shift", 2.0),
+            lambda: box.switches.update(on=False),
+            lambda: world["numbers"].__setitem__(1, 3),
+            lambda: world["outer"].__setitem__(slice(None), [1.0, -1.0]),
+            lambda: world["tags"].add(3),
+            lambda: world["table"].update(rate=1.0),
+            lambda: setattr(world["helper"], "__defaults__", (1,)),
+            replace_weight,
+        ]
+        r = random.Random(f"{self.seed} {call}")
+        for change in r.sample(changes, r.choice((0, 1, 1, 3))):
+            change()
 
     # --- how it grows --------------------------------------------------------------------------------------------
 
@@ -167,7 +183,7 @@ class Program:
                 if len(self._lines) == wanted:
                     break
                 if not self.gradients and r.random() < 0.25:
-                    line, made = self._filled(r.choice(WRITES), arrays), None
+                    line, made = self._filled(r.choice(WRITES), arrays[-4:] if r.random() < 0.7 else arrays), None
                 else:
                     made = f"v{len(self._lines)}"
                     kind = SHAPED if r.random() < 0.4 else EXACT if self.exact else SMOOTH
