@@ -211,6 +211,7 @@ def test_links_and_pipes_are_not_followed(load, directory, tmp_path_factory):
     assert load() == 1
 
 
+@own_files
 def test_without_a_home_and_a_name(tmp_path):
     program = (
         "import os, pwd\n"
