@@ -65,12 +65,21 @@ def check(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     eager, other = program.world(), program.world()
     compiled = lamina.compile(other["program"], keep_gradients=True)
     exact = None if program.exact else program.world(np.float64)
+    again = program.world() if program.several_threads else None
+    compiled_again = again and lamina.compile(again["program"], keep_gradients=True)
     for call in range(3):
-        for world in (eager, other, *([exact] if exact else [])):
-            program.change(world, call)
+        for world in (eager, other, exact, again):
+            if world is not None:
+                program.change(world, call)
         plain = outcome(eager["program"], program.arguments(call), eager, program.gradients)
         lamina.set_num_threads(THREADS[(program.seed + call) % 4])
         fused = outcome(compiled, program.arguments(call), other, program.gradients)
+        if again is not None:  # the same bits for any number of threads
+            lamina.set_num_threads(THREADS[(program.seed + call + 1 + call % 3) % 4])
+            repeated = outcome(compiled_again, program.arguments(call), again, program.gradients)
+            assert isinstance(repeated, list) is isinstance(fused, list), (repeated, fused)
+            for x, y in zip(fused, repeated, strict=True) if isinstance(fused, list) else ():
+                np.testing.assert_array_equal(x, y, err_msg="another number of threads")
         if not isinstance(plain, list) or not isinstance(fused, list):
             assert not isinstance(plain, list) and not isinstance(fused, list), (plain, fused)
             assert plain[0] is fused[0], (plain, fused)

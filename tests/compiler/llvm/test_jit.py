@@ -258,13 +258,30 @@ def test_nothing_is_kept_beyond_the_size(load, directory, monkeypatch):
 
 
 def test_what_dead_processes_left_goes_in_time(directory):
-    old, new = directory / "old.tmp", directory / "new.tmp"
-    old.write_bytes(b"")
-    new.write_bytes(b"")
-    os.utime(old, (1, 1))
+    old, new, other = (directory / name for name in ("lamina-aside-1.tmp", "lamina-aside-2.tmp", "other.tmp"))
+    for file in (old, new, other):
+        file.write_bytes(b"")
+    for file in (old, other):
+        os.utime(file, (1, 1))
     CodeCache(directory).put("key", b"code")
-    assert not old.exists()
-    assert new.exists()
+    assert [file.exists() for file in (old, new, other)] == [False, True, True]
+
+
+@own_files
+def test_a_link_to_the_folder_must_be_the_users_own(load, directory, monkeypatch, tmp_path_factory):
+    link = tmp_path_factory.mktemp("elsewhere") / "link"
+    link.symlink_to(directory)
+    monkeypatch.setenv("LAMINA_CACHE_DIR", str(link))
+    assert load() == 1
+    assert load() == 0
+    of_another, lstat = os.geteuid() + 1, os.lstat
+
+    def of_another_user(path, **options):
+        status = lstat(path, **options)
+        return os.stat_result((*status[:4], of_another, *status[5:10])) if str(path) == str(link) else status
+
+    monkeypatch.setattr(os, "lstat", of_another_user)
+    assert_told_once(load, f"belongs to user {of_another}")
 
 
 def test_processes_share_a_small_cache(tmp_path):

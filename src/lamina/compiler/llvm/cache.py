@@ -23,7 +23,7 @@ _MAGIC = b"lamina-object-1\n"
 _DIGEST_BYTES = 32
 _LIMIT_BYTES = 256 << 20
 _SUFFIX = ".object"
-_ASIDE = ".tmp"
+_ASIDE = "lamina-aside-"
 _ASIDE_SECONDS = 3600.0
 """Older files that were written aside belong to processes that have ended."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -104,7 +104,7 @@ class CodeCache:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not self._is_trusted():
                 return
-            handle, aside = tempfile.mkstemp(dir=self._directory, suffix=_ASIDE)
+            handle, aside = tempfile.mkstemp(dir=self._directory, prefix=_ASIDE, suffix=".tmp")
         except OSError:
             return
         try:
@@ -118,7 +118,11 @@ class CodeCache:
                 os.unlink(aside)
 
     def _is_trusted(self) -> bool:
+        """Also a link to it must be of this user's making: another one's could lead anywhere in this user's files."""
         try:
+            link = os.lstat(self._directory)
+            if stat.S_ISLNK(link.st_mode) and not _is_own(link, stat.S_ISLNK, self._directory):
+                return False
             return _is_own(os.stat(self._directory), stat.S_ISDIR, self._directory)
         except OSError:
             return False
@@ -136,7 +140,7 @@ class CodeCache:
                     status = entry.stat(follow_symlinks=False)
                     if entry.name.endswith(_SUFFIX):
                         entries.append((status.st_mtime_ns, status.st_size, entry.path))
-                    elif entry.name.endswith(_ASIDE) and status.st_mtime_ns < oldest_aside:
+                    elif entry.name.startswith(_ASIDE) and status.st_mtime_ns < oldest_aside:
                         os.unlink(entry.path)
         size = sum(nbytes for _, nbytes, _ in entries)
         if size > self._limit_bytes:
@@ -162,7 +166,10 @@ def _is_own(status: os.stat_result, is_kind: Callable[[int], bool], path: Path) 
         return False
     if not hasattr(os, "geteuid"):  # Windows: the profile's folders are the user's alone
         return True
-    if status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    writable = (
+        0 if stat.S_ISLNK(status.st_mode) else stat.S_IWGRP | stat.S_IWOTH
+    )  # a link's mode says nothing
+    if status.st_uid == os.geteuid() and not status.st_mode & writable:
         return True
     reason = (
         f"belongs to user {status.st_uid}"
