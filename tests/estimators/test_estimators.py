@@ -200,3 +200,13 @@ def test_class_weights_are_checked():
 def test_texts_are_no_numbers(setting):
     with pytest.raises(ValueError, match=f"{setting} must be .*got 'x'"):
         MLPRegressor(**{**SMALL, setting: "x"}).fit(X, X[:, 0])
+
+
+@pytest.mark.filterwarnings("ignore:the optimizer reached")
+def test_inputs_beyond_float32_are_errors_and_not_the_first_class():
+    x = np.linspace(-1, 1, 1000).reshape(20, 50)
+    model = MLPClassifier(preset="sklearn", max_iter=3, random_state=0).fit(x, x[:, 0] > 0)
+    with pytest.raises(ValueError, match="beyond the range of float32"):
+        model.predict([[1e39] + [0] * 49])
+    with pytest.raises(ValueError, match=r"row 1: .*output is beyond float32"):
+        model.predict([[0] * 50, [3.3e38, -3.3e38] * 25])

@@ -23,7 +23,7 @@ __all__ = ["BoundStep", "Code", "Overlap", "Program", "Target"]
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
-    """An array that is written shares memory with another one, in a way that the compiled step does not know."""
+    """This call does not fit the compiled step: an array that is written shares memory with another one, say."""
 
 
 class Code(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.errors import MissingPackageError
+from lamina.errors import DataError, MissingPackageError
 
 try:
     from sklearn.base import BaseEstimator
@@ -322,7 +322,13 @@ class BaseMLP(BaseEstimator):
         check_is_fitted(self, "_network")
         checked, _ = self._checked(X, None, reset=False)
         encoded = self._encoder.transform(checked)
-        return outputs_of(self._network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
+        outputs = outputs_of(self._network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
+        if not np.isfinite(outputs).all():
+            row = int(np.argwhere(~np.isfinite(outputs))[0][0])
+            raise DataError(
+                f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
+            )
+        return outputs
 
     @property
     def coefs_(self) -> list[np.ndarray]:
