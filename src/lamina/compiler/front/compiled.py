@@ -215,9 +215,11 @@ class CompiledFunction(StandsFor):
             self._closure = self._found_outside() | guards.arrays
             taken = Arguments(values, self._fixed, self._closure)
             former, self._former = self._former, None
-            is_same = former is not None and former.captured.graph.text() == captured.graph.text()
-            entry = Specialization(captured, slots, guards, rows, former.program if is_same else None)
-            self._compilations += not is_same
+            known = None
+            if former is not None and former.captured.graph.text() == captured.graph.text():
+                known = former.program
+            entry = Specialization(captured, slots, guards, rows, known)
+            self._compilations += known is None
             self._entries[taken.key, names, batch, state.training] = entry
             self._limit()
             return entry, taken
