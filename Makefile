@@ -5,13 +5,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test check format clean
+.PHONY: train test check fuzz format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# compiled equals eager, for PROGRAMS random programs from SEED on
+PROGRAMS ?= 20000
+SEED ?= 0
+fuzz: $(VENV)/.dev
+	LAMINA_FUZZ_PROGRAMS=$(PROGRAMS) LAMINA_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from lamina.errors import DataError
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.engine import Data, EnsembleTraining, Optimization
 from lamina.estimators.fitted import FittedModel
@@ -291,7 +292,13 @@ class BaseMLP(BaseEstimator):
         """The network's outputs, (rows, outputs)."""
         check_is_fitted(self, "fitted_")
         checked, _ = self._checked(X, None, reset=False)
-        return self.fitted_.outputs(self.fitted_.encode(checked))
+        outputs = self.fitted_.outputs(self.fitted_.encode(checked))
+        if not np.isfinite(outputs).all():
+            row = int(np.argwhere(~np.isfinite(outputs))[0][0])
+            raise DataError(
+                f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
+            )
+        return outputs
 
     @property
     def coefs_(self) -> list[np.ndarray]:
