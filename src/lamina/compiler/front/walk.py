@@ -15,6 +15,7 @@ import functools
 import inspect
 import operator
 import sys
+import time
 import types
 import weakref
 from collections import defaultdict, deque
@@ -251,6 +252,8 @@ class Walk:
     def _visit_bound(self, value: Any, label: str) -> None:
         """A built-in method, ``table.get``, is as good as its object."""
         owner = getattr(value, "__self__", None)
+        if value is time.sleep:
+            return
         if isinstance(owner, types.ModuleType) and owner.__name__ in _NEVER_THE_SAME:
             self._opaque(value, label)
         elif not isinstance(owner, types.ModuleType | type):
@@ -298,7 +301,7 @@ class Walk:
             self._visit_library_attribute(variables.get(name), attribute, f"{name}.{attribute}")
         for name in names.modules:
             full = absolute_name(name, variables)
-            if full in _NEVER_THE_SAME:
+            if full in _NEVER_THE_SAME - {"time"}:
                 self.opaque.append(Opaque(full, "source of other values at each call"))
             elif full in sys.modules:
                 self._visit(sys.modules[full], full)
@@ -315,6 +318,8 @@ class Walk:
         ):
             return
         value = getattr(module, name, None)
+        if value is time.sleep:  # it gives nothing
+            return
         if module.__name__ in _NEVER_THE_SAME or getattr(value, "__name__", "") in _NEVER_THE_SAME:
             self.opaque.append(Opaque(label, "source of other values at each call"))
         elif not callable(value) and not isinstance(value, types.ModuleType) and name in vars(module):
