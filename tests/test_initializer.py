@@ -101,7 +101,7 @@ def test_by_name() -> None:
     assert type(init.create("MSRAPrelu")) is init.MSRAPrelu
     assert init.create("normal", sigma=3).sigma == 3
     with pytest.raises(
-        ValueError, match=r"unknown initializer 'orthogonl'; did you mean 'orthogonal'\? Known: constant"
+        ValueError, match=r"unknown initializer 'orthogonl'\. Did you mean 'orthogonal'\? Known: constant"
     ):
         init.create("orthogonl")
 

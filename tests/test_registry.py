@@ -27,7 +27,7 @@ def test_registry() -> None:
     bird = Bird(2)
     assert animals.create(bird) is bird
     with pytest.raises(
-        ValueError, match=r"unknown animal 'hose'; did you mean 'horse'\? Known: bird, fowl, horse"
+        ValueError, match=r"unknown animal 'hose'\. Did you mean 'horse'\? Known: bird, fowl, horse"
     ):
         animals.create("hose")
     with pytest.raises(ValueError, match="not with an instance"):

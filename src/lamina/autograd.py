@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lamina.core.array import Array
-from lamina.core.denormals import Saved, flush_denormals, restore_denormals
+from lamina.core import tape
 from lamina.core.primitive import Primitive
-from lamina.core.state import state
+from lamina.core.state import Mode, state
 from lamina.core.tape import Leaf, gradients, is_recorded, record_node, recording_suspended
 from lamina.errors import AutogradError
 from lamina.nd.creation import ones_like, zeros_like
@@ -30,30 +29,7 @@ __all__ = [
 ]
 
 
-class _Mode:
-    """A context manager that sets recording and training inside; None leaves one as it is.
-
-    Inside a mode that sets recording, which is what training happens in, denormals are flushed to zero.
-    """
-
-    def __init__(self, recording: bool | None, training: bool | None) -> None:
-        self._recording, self._training = recording, training
-        self._saved: list[tuple[bool, bool, Saved]] = []
-
-    def __enter__(self) -> None:
-        saved = None if self._recording is None else flush_denormals()
-        self._saved.append((state.recording, state.training, saved))
-        if self._recording is not None:
-            state.recording = self._recording
-        if self._training is not None:
-            state.training = self._training
-
-    def __exit__(self, *_exception: object) -> None:
-        state.recording, state.training, saved = self._saved.pop()
-        restore_denormals(saved)
-
-
-def record(train_mode: bool = True) -> _Mode:
+def record(train_mode: bool = True) -> Mode:
     """``with autograd.record():`` what is computed inside can be differentiated; layers behave as in training.
 
     >>> from lamina import autograd, nd
@@ -65,22 +41,22 @@ def record(train_mode: bool = True) -> _Mode:
     >>> x.grad.asscalar().item()
     6.0
     """
-    return _Mode(True, train_mode)
+    return Mode(True, train_mode)
 
 
-def pause(train_mode: bool = False) -> _Mode:
+def pause(train_mode: bool = False) -> Mode:
     """Inside, nothing is recorded."""
-    return _Mode(False, train_mode)
+    return Mode(False, train_mode)
 
 
-def train_mode() -> _Mode:
+def train_mode() -> Mode:
     """Inside, layers behave as in training (dropout drops), recording or not."""
-    return _Mode(None, True)
+    return Mode(None, True)
 
 
-def predict_mode() -> _Mode:
+def predict_mode() -> Mode:
     """Inside, layers behave as in prediction, recording or not."""
-    return _Mode(None, False)
+    return Mode(None, False)
 
 
 def is_recording() -> bool:
@@ -129,26 +105,8 @@ def backward(
     Raises `AutogradError` if a head was not recorded, or its graph was used before without `retain_graph`.
     """
     outputs = _as_list(heads)
-    with _Mode(False, train_mode):
-        _backward_into_leaves(outputs, _head_grads(outputs, head_grads), retain_graph)
-
-
-def _backward_into_leaves(
-    heads: Sequence[NDArray], head_grads: Sequence[NDArray], retain_graph: bool
-) -> None:
-    """Run the tape back and write or add each reached leaf's gradient as its `grad_req` says."""
-    leaves: list[Array] = []
-
-    def wanted(leaf: Array) -> bool:
-        leaves.append(leaf)
-        return True
-
-    found = gradients(heads, head_grads, retain_graph=retain_graph, wanted=wanted)
-    for x in leaves:
-        leaf = x._leaf
-        assert leaf is not None
-        gradient = found[id(x)]
-        leaf.grad._write(leaf.grad + gradient if leaf.req == "add" else gradient)
+    with Mode(False, train_mode):
+        tape.backward(outputs, _head_grads(outputs, head_grads), retain_graph=retain_graph)
 
 
 def grad(
@@ -181,7 +139,7 @@ def grad(
             raise AutogradError(
                 f"grad: variable {i} (shape {x.shape}) has no gradient; call attach_grad() first"
             )
-    with _Mode(create_graph, train_mode):
+    with Mode(create_graph, train_mode):
         found = gradients(outputs, _head_grads(outputs, head_grads), retain_graph=keep, inner=inputs)
         return [found[id(x)] if id(x) in found else zeros_like(x) for x in inputs]
 
@@ -195,11 +153,6 @@ def _head_grads(heads: list[NDArray], given: Any) -> list[NDArray]:
     grads: list[Any] = [None] * len(heads) if given is None else _as_list(given)
     if len(grads) != len(heads):
         raise AutogradError(f"backward: {len(heads)} heads but {len(grads)} head gradients")
-    for head, g in zip(heads, grads, strict=True):
-        if g is not None and g.shape != head.shape:
-            raise AutogradError(
-                f"backward: a head of shape {head.shape} has a head gradient of shape {g.shape}"
-            )
     return [ones_like(h) if g is None else g for h, g in zip(heads, grads, strict=True)]
 
 

@@ -131,7 +131,7 @@ def create(init: str | Initializer, **kwargs: Any) -> Initializer:
     Xavier(rnd_type='uniform', factor_type='avg', magnitude=2)
     >>> create("xaver")
     Traceback (most recent call last):
-    ValueError: unknown initializer 'xaver'; did you mean 'xavier'? Known: ...
+    ValueError: unknown initializer 'xaver'. Did you mean 'xavier'? Known: ...
     """
     return _initializers.create(init, **kwargs)
 

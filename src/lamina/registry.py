@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
+
+from lamina.messages import unknown
 
 __all__ = ["Registry"]
 
@@ -23,7 +24,7 @@ class Registry(Generic[T]):
     'Square'
     >>> shapes.create("sqare")
     Traceback (most recent call last):
-    ValueError: unknown shape 'sqare'; did you mean 'square'? Known: square
+    ValueError: unknown shape 'sqare'. Did you mean 'square'? Known: square
     """
 
     def __init__(self, kind: str, base: type[T]) -> None:
@@ -57,10 +58,5 @@ class Registry(Generic[T]):
             raise TypeError(f"{self._kind}: expected a name or an instance, not {choice!r}")
         maker = self._makers.get(choice.lower())
         if maker is None:
-            raise ValueError(self._unknown(choice))
+            raise ValueError(unknown(self._kind, choice, self.names()))
         return maker(*args, **kwargs)
-
-    def _unknown(self, name: str) -> str:
-        nearest = difflib.get_close_matches(name.lower(), self._makers, n=1)
-        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-        return f"unknown {self._kind} {name!r}; {hint}Known: {', '.join(self.names())}"

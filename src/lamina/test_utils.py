@@ -9,7 +9,8 @@ import numpy as np
 
 from lamina import context
 from lamina.context import Context, current_context
-from lamina.nd.ndarray import NDArray, array
+from lamina.nd.conversion import array
+from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
 
 __all__ = [
@@ -84,7 +85,7 @@ def get_mnist(path: str | None = None) -> Mapping[str, np.ndarray]:
 
 def get_mnist_iterator(batch_size: int, input_shape: tuple[int, ...], **_ignored: Any) -> tuple[Any, Any]:
     """`NDArrayIter`s over MNIST to train (shuffled) and to test with; a sample has the shape `input_shape`."""
-    from lamina.io.ndarray_iter import NDArrayIter
+    from lamina.ndarray_iter import NDArrayIter
 
     mnist = get_mnist()
 

@@ -49,13 +49,31 @@ def test_bind_works_inside_an_eval() -> None:
     """As a signal handler or a finalizer might do it."""
     nested = REGISTRY.get("nested for the test") or primitive(
         "nested for the test",
-        eval=lambda x: (nd.array(x) + 1).asnumpy(),
+        eval=lambda x: (nd.log(nd.array(x) - 1) + 1).asnumpy(),
         infer=lambda x: (x.shape, x.dtype),
     )
     try:
-        assert bind(nested, nd.ones(1)).asscalar() == 2
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert bind(nested, nd.ones(1)).asscalar() == -np.inf
     finally:
         del REGISTRY["nested for the test"]
+
+
+def test_an_eval_that_fails_is_not_run_again() -> None:
+    calls: list[int] = []
+
+    def fail(x: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        raise RuntimeError("out of luck")
+
+    failing = primitive("failing for the test", eval=fail, infer=lambda x: (x.shape, x.dtype))
+    try:
+        with pytest.raises(RuntimeError, match="out of luck"):
+            bind(failing, nd.ones(1))
+    finally:
+        del REGISTRY["failing for the test"]
+    assert len(calls) == 1
 
 
 def test_threads_compute_at_the_same_time() -> None:

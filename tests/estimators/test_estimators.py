@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
@@ -204,3 +205,9 @@ def test_class_weights_are_checked():
 def test_texts_are_no_numbers(setting):
     with pytest.raises(ValueError, match=f"{setting} must be .*got 'x'"):
         MLPRegressor(**{**SMALL, setting: "x"}).fit(X, X[:, 0])
+
+
+def test_the_warning_of_a_training_without_an_end_points_to_the_call_of_fit():
+    with pytest.warns(ConvergenceWarning, match="max_iter=1") as warned:
+        MLPRegressor(preset="sklearn", hidden_layer_sizes=2, max_iter=1).fit(X, X[:, 0])
+    assert warned[0].filename == __file__

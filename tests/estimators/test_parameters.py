@@ -17,7 +17,7 @@ def test_help_explains_every_parameter_and_attribute(estimator):
     text = inspect.getdoc(estimator)
     for name in inspect.signature(estimator).parameters:
         assert re.search(rf"^    {name}: .+Default: .+?\.$", text, re.MULTILINE | re.DOTALL), name
-    for name in ("coefs_", "loss_curve_", "best_epoch_", "feature_names_in_"):
+    for name in ("coefs_", "loss_curve_", "best_epoch_", "feature_names_in_", "fitted_"):
         assert name in text
     assert text.index("Args:") < text.index("Attributes:") < text.index(">>> ")
 

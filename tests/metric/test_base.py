@@ -36,7 +36,7 @@ def test_by_name_and_before_the_first_batch(name: str) -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(ValueError, match=r"unknown metric 'accurracy'; did you mean 'accuracy'\?"):
+    with pytest.raises(ValueError, match=r"unknown metric 'accurracy'\. Did you mean 'accuracy'\?"):
         metric.create("accurracy")
     assert metric.create("top_k_acc", top_k=5).name == "top_k_accuracy_5"
 

@@ -8,6 +8,9 @@ from scipy import special, stats
 
 from lamina import autograd, nd
 from lamina.errors import ParameterError, ShapeError
+from lamina.estimators.network import Architecture
+from lamina.gluon import nn
+from lamina.nd.activation import ACTIVATIONS as REGISTERED
 
 A = np.linspace(-3, 3, 24).reshape(4, 6) + 0.01
 x = nd.array(A, dtype="float64")
@@ -23,6 +26,48 @@ ACTIVATIONS: dict[str, Any] = {
 }
 
 
+BY_NAME_ALONE: dict[str, Any] = {
+    "identity": lambda a: a,
+    "logistic": special.expit,
+    "softplus": lambda a: np.logaddexp(a, 0),
+    "leaky_relu": lambda a: np.where(a > 0, a, 0.01 * a),
+    "elu": lambda a: np.where(a > 0, a, np.expm1(a)),
+    "selu": lambda a: 1.0507009873554805 * np.where(a > 0, a, 1.6732632423543772 * np.expm1(a)),
+    "gelu": lambda a: a * stats.norm.cdf(a),
+    "silu": lambda a: a * special.expit(a),
+    "hard_sigmoid": lambda a: np.clip(0.2 * a + 0.5, 0, 1),
+}
+
+
+@pytest.mark.parametrize("name", {**ACTIVATIONS, **BY_NAME_ALONE})
+def test_what_is_chosen_by_name_is_the_same_for_everybody(name: str) -> None:
+    expected = {**ACTIVATIONS, **BY_NAME_ALONE}[name](A)
+    np.testing.assert_allclose(nd.Activation(x, act_type=name).asnumpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(nn.Activation(name)(x).asnumpy(), expected, rtol=1e-12)
+    layers = Architecture(0, 1, (), 1, hidden=(1,), activation=name).activations()
+    np.testing.assert_allclose(layers[0](x).asnumpy(), expected, rtol=1e-12)
+
+
+def test_every_name_has_its_formula_here() -> None:
+    assert set(REGISTERED) == {*ACTIVATIONS, *BY_NAME_ALONE}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_mish_is_accurate_and_does_not_overflow(dtype: str) -> None:
+    a = np.concatenate([np.linspace(-20, 20, 401), [-300.0, 4.99, 5.01, 29.9, 30.1, 300.0]])
+    v = nd.array(a, dtype=dtype)
+    v.attach_grad()
+    with autograd.record():
+        y = nd.mish(v)
+    y.backward()
+    wide = v.asnumpy().astype(np.longdouble)
+    t = np.tanh(np.logaddexp(wide, 0))
+    slope = t + wide * (1 - t * t) / (1 + np.exp(-wide))
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(y.asnumpy(), wide * t, rtol=8 * eps, atol=eps)
+    np.testing.assert_allclose(v.grad.asnumpy(), slope, rtol=8 * eps, atol=80 * eps)
+
+
 @pytest.mark.parametrize("act_type", ACTIVATIONS)
 def test_activation(act_type: str) -> None:
     expected = ACTIVATIONS[act_type](A)
@@ -32,9 +77,10 @@ def test_activation(act_type: str) -> None:
 
 def test_an_unknown_activation_lists_the_known_ones() -> None:
     with pytest.raises(
-        ParameterError, match="act_type='swish' is unknown; known: relu, sigmoid, tanh, softrelu"
+        ParameterError,
+        match=r"unknown activation 'softplu'. Did you mean 'softplus'\? Known: identity, relu, ",
     ):
-        nd.Activation(x, act_type="swish")
+        nd.Activation(x, act_type="softplu")
     with pytest.raises(ParameterError, match="known: leaky, elu, selu, gelu, prelu, rrelu"):
         nd.LeakyReLU(x, act_type="swish")
 

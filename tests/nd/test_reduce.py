@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lamina as mx
 from lamina import autograd, nd
 from lamina.errors import ParameterError, ShapeError
 
@@ -113,3 +114,107 @@ def test_an_axis_that_does_not_exist() -> None:
         nd.array(X).sum(axis=3)
     with pytest.raises(ShapeError, match="twice"):
         nd.array(X).sum(axis=(0, -3))
+
+
+def test_an_axis_may_be_an_argument_of_a_compiled_function() -> None:
+    compiled = mx.compile(lambda x, axis: nd.sum(x, axis=axis))
+    for axis in (0, 1, 0):
+        np.testing.assert_allclose(compiled(nd.array(X), axis).asnumpy(), X.sum(axis), rtol=1e-5, atol=1e-6)
+
+
+# --- the gradient of a product ---------------------------------------------------------------------------------------
+
+WITH_ZEROS = np.array(
+    [
+        [2.0, 3.0, -1.5, 0.5, 4.0],
+        [2.0, 0.0, 3.0, -5.0, 7.0],
+        [0.0, 0.0, 3.0, 1.0, 1.0],
+        [0.0, 2.0, 0.0, 0.0, 1.0],
+    ]
+)
+
+
+def gradient_of_product(x: Any, axis: Any = None, function: Any = nd.prod) -> Any:
+    with autograd.record():
+        (slope,) = autograd.grad(function(x, axis=axis), x)
+    return slope
+
+
+def second_derivative_of_product(x: Any, weight: Any, axis: Any = None) -> Any:
+    with autograd.record():
+        (slope,) = autograd.grad(nd.prod(x, axis=axis), x, create_graph=True)
+        total = (slope * weight).sum()
+    return autograd.grad(total, x)[0]
+
+
+def others(a: np.ndarray) -> np.ndarray:
+    """The gradient of the product along the last axis, by its definition."""
+    return np.stack([np.delete(a, i, -1).prod(-1) for i in range(a.shape[-1])], -1)
+
+
+def differences(function: Any, a: np.ndarray, step: float = 1e-3) -> np.ndarray:
+    """Central differences of a function that gives a number."""
+    slopes = np.empty_like(a)
+    for i in np.ndindex(*a.shape):
+        up, down = a.copy(), a.copy()
+        up[i] += step
+        down[i] -= step
+        slopes[i] = (function(up) - function(down)) / (2 * step)
+    return slopes
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_the_gradient_of_a_product_with_zeros(size: int, compiled: bool) -> None:
+    x = nd.array(WITH_ZEROS[:, :size], dtype="float64")
+    x.attach_grad()
+    gradient = mx.compile(gradient_of_product) if compiled else gradient_of_product
+    np.testing.assert_allclose(gradient(x, 1).asnumpy(), others(x.asnumpy()), rtol=1e-14)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 2), (1, 2), (0, 1), 2])
+def test_the_gradient_of_a_product_over_any_axes(axis: Any) -> None:
+    a = X.copy()
+    a[0, 1, 2] = a[1, 1, 0] = a[1, 2, 3] = 0
+    x = nd.array(a, dtype="float64")
+    x.attach_grad()
+    expected = differences(lambda b: np.prod(b, axis=axis).sum(), a)
+    np.testing.assert_allclose(gradient_of_product(x, axis).asnumpy(), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_second_derivative_of_a_product_with_zeros(compiled: bool) -> None:
+    x = nd.array(WITH_ZEROS, dtype="float64")
+    x.attach_grad()
+    weight = np.random.default_rng(1).normal(size=WITH_ZEROS.shape)
+    second = mx.compile(second_derivative_of_product) if compiled else second_derivative_of_product
+    found = second(x, nd.array(weight, dtype="float64"), 1).asnumpy()
+    expected = differences(lambda a: (others(a) * weight).sum(), WITH_ZEROS)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_the_gradient_of_a_product_does_not_overflow_with_it_and_of_nothing_is_nothing() -> None:
+    x = nd.array([[1e30, 1e30, 1e-30], [np.inf, 2, 3]])
+    x.attach_grad()
+    expected = np.array([[1, 1, np.inf], [6, np.inf, np.inf]])
+    np.testing.assert_allclose(gradient_of_product(x, 1).asnumpy(), expected, rtol=1e-6)
+    for shape in ((2, 0), (0, 2)):
+        empty = nd.zeros(shape)
+        empty.attach_grad()
+        assert gradient_of_product(empty, 1).shape == shape
+
+
+def test_the_gradient_of_nanprod_ignores_what_is_missing() -> None:
+    a = np.array([[2.0, np.nan, 0.0, 5.0], [np.nan, 3.0, 4.0, np.nan]])
+    x = nd.array(a, dtype="float64")
+    x.attach_grad()
+    expected = np.where(np.isnan(a), 0, others(np.where(np.isnan(a), 1, a)))
+    np.testing.assert_allclose(gradient_of_product(x, 1, nd.nanprod).asnumpy(), expected)
+
+
+def test_the_gradient_of_a_long_product() -> None:
+    x = nd.array(np.random.default_rng(0).uniform(0.9, 1.1, 1001), dtype="float64")
+    x.attach_grad()
+    expected = x.asnumpy().prod() / x.asnumpy()
+    np.testing.assert_allclose(gradient_of_product(x).asnumpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(mx.compile(gradient_of_product)(x).asnumpy(), expected, rtol=1e-12)

@@ -62,9 +62,9 @@ def test_create() -> None:
     assert type(optimizer.create("SGD")) is optimizer.SGD
     made = optimizer.create("nadam", schedule_decay=0.01)
     assert optimizer.create(made) is made
-    with pytest.raises(ValueError, match=r"did you mean 'rmsprop'\? Known: adadelta, adagrad, "):
+    with pytest.raises(ValueError, match=r"Did you mean 'rmsprop'\? Known: adadelta, adagrad, "):
         optimizer.create("rmsprob")
-    with pytest.raises(ValueError, match=r"^unknown optimizer 'qqqq'; Known: "):
+    with pytest.raises(ValueError, match=r"^unknown optimizer 'qqqq'\. Known: "):
         optimizer.create("qqqq")
     with pytest.raises(ValueError, match="not with an instance"):
         optimizer.create(made, learning_rate=1)

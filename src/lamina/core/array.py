@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from lamina.core.memory import keep_freed_memory
 from lamina.core.state import state
 from lamina.errors import StaleGradientError, TraceError
+from lamina.messages import user_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from lamina.context import Context
     from lamina.core.tape import Leaf, TapeNode
 
-__all__ = ["Array", "Buffer", "StaleGradient", "Value", "View", "user_location"]
+__all__ = ["Array", "StaleGradient", "UserArray", "Value", "View", "view"]
 
 keep_freed_memory()
 
-Buffer = np.ndarray
+UserArray = Any
+"""An array as users see it, with operators: `lamina.nd.NDArray`, of which the mechanism knows no more than `Array`."""
 
 
 class Value(Protocol):
@@ -155,18 +156,11 @@ class Array:
         return np.asarray(self._data)  # a stale gradient or a node of a finished trace raises its own error
 
 
-def user_location() -> str:
-    """The innermost line of the call stack that is neither lamina's nor a library's, as ``file.py:12``."""
-    frame = sys._getframe(1)
-    own = None
-    while frame is not None and _is_library(frame.f_globals.get("__name__", "")):
-        if own is None and not frame.f_globals.get("__name__", "").startswith("lamina"):
-            own = frame
-        frame = frame.f_back
-    found = own if frame is None else frame
-    return "?" if found is None else f"{found.f_code.co_filename}:{found.f_lineno}"
-
-
-def _is_library(module: str) -> bool:
-    top = module.partition(".")[0]
-    return top in ("lamina", "numpy") or top in sys.stdlib_module_names
+def view(
+    result: UserArray, base: Array, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]
+) -> UserArray:
+    """Note that `result` shares memory with `base`. Eagerly it does by itself; while tracing, by `read` and `write`."""
+    result._writes = base._writes
+    if state.trace is not None:
+        result._view = View(base, state.trace.value(base), read, write)
+    return result

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.context import current_context
-from lamina.core.array import Array, Value
-from lamina.core.state import state
+from lamina.core.array import Array, UserArray, Value
+from lamina.core.state import is_silent, state
 from lamina.core.tape import record
 from lamina.errors import ContextError, DTypeError
 
 if TYPE_CHECKING:
+    from lamina.context import Context
     from lamina.core.lowering import Lowering
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "REGISTRY",
@@ -23,7 +23,7 @@ __all__ = [
     "Operand",
     "Primitive",
     "bind",
-    "bind_all",
+    "new_array",
     "primitive",
     "set_array_type",
 ]
@@ -115,36 +115,25 @@ def primitive(
     return declared
 
 
-def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> NDArray:
+def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
     """Apply a primitive with one result to arrays and numbers: eagerly, or as a node of the current trace."""
     context, buffers = _unpack(primitive, inputs)
     if state.trace is not None:
         value: Value = state.trace.bind(primitive, inputs, params)[0]
     else:
         value = _evaluate(primitive, buffers, params)
-    output: NDArray = _array_type(value, context)  # type: ignore[assignment]
+    output = _array_type(value, context)
     if state.recording and primitive.vjp is not None:
         record(primitive, inputs, params, (output,))
     return output
 
 
-def bind_all(
-    primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any]
-) -> tuple[NDArray, ...]:
-    """`bind` for any number of results."""
-    context, buffers = _unpack(primitive, inputs)
-    if state.trace is not None:
-        values: tuple[Value, ...] = state.trace.bind(primitive, inputs, params)
-    else:
-        result = _evaluate(primitive, buffers, params)
-        values = result if isinstance(result, tuple) else (result,)
-    outputs: tuple[NDArray, ...] = tuple([_array_type(value, context) for value in values])  # type: ignore[misc]
-    if state.recording and primitive.vjp is not None:
-        record(primitive, inputs, params, outputs)
-    return outputs
+def new_array(value: Value, context: Context) -> UserArray:
+    """An array of the type that users see."""
+    return _array_type(value, context)
 
 
-def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Any, list[Any]]:
+def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context, list[Any]]:
     """The inputs' common context, and their buffers; raise if contexts differ, or dtypes where they must not."""
     context = dtype = None
     buffers: list[Any] = []
@@ -171,9 +160,10 @@ def _evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) 
     """The result as `eval` returns it. Overflow, poles and NaN make no warnings, as on any accelerator."""
     try:
         return state.silently(primitive.eval, *buffers, **params)
-    except RuntimeError:  # called from inside another eval (by a signal handler, say)
-        with np.errstate(all="ignore"):
+    except RuntimeError:
+        if is_silent.get():  # this was called from inside another eval (by a signal handler, say)
             return primitive.eval(*buffers, **params)
+        raise
     except (ValueError, TypeError, IndexError, AttributeError, OverflowError):
         # The checks that explain are made only once something went wrong: they cost more than a small operator.
         for x in buffers:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from lamina.core.denormals import Saved, flush_denormals, restore_denormals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from lamina.core.array import Array, Value
     from lamina.core.primitive import Operand, Primitive
 
-__all__ = ["Trace", "call_each_step", "concrete", "state"]
+__all__ = ["Mode", "Trace", "call_each_step", "concrete", "is_silent", "state"]
 
 
 class Trace(Protocol):
@@ -47,6 +49,10 @@ class Trace(Protocol):
         ...
 
 
+is_silent = ContextVar("is silent", default=False)
+"""Whether NumPy's floating-point warnings are off because this is called by what `_State.silently` calls."""
+
+
 class _State(threading.local):
     recording: bool = False
     training: bool = False
@@ -55,6 +61,7 @@ class _State(threading.local):
     def __init__(self) -> None:
         context = copy_context()
         context.run(np.seterr, all="ignore")
+        context.run(is_silent.set, True)
         self.silently: Callable[..., Any] = context.run
         """``silently(function, *args)``: the call, with NumPy's floating-point warnings off.
 
@@ -64,6 +71,29 @@ class _State(threading.local):
 
 
 state = _State()
+
+
+class Mode:
+    """A context manager that sets recording and training inside; None leaves one as it is.
+
+    Inside a mode that sets recording, which is what training happens in, denormals are flushed to zero.
+    """
+
+    def __init__(self, recording: bool | None, training: bool | None) -> None:
+        self._recording, self._training = recording, training
+        self._saved: list[tuple[bool, bool, Saved]] = []
+
+    def __enter__(self) -> None:
+        saved = None if self._recording is None else flush_denormals()
+        self._saved.append((state.recording, state.training, saved))
+        if self._recording is not None:
+            state.recording = self._recording
+        if self._training is not None:
+            state.training = self._training
+
+    def __exit__(self, *_exception: object) -> None:
+        state.recording, state.training, saved = self._saved.pop()
+        restore_denormals(saved)
 
 
 class concrete:  # noqa: N801 - used as `with concrete():`

@@ -7,18 +7,18 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lamina.core.array import Array, Value
+from lamina.core.array import Array, UserArray, Value
 from lamina.core.state import state
 from lamina.errors import AutogradError
 
 if TYPE_CHECKING:
     from lamina.context import Context
     from lamina.core.primitive import Operand, Primitive
-    from lamina.nd.ndarray import NDArray
 
 __all__ = [
     "Leaf",
     "TapeNode",
+    "backward",
     "gradients",
     "is_recorded",
     "record",
@@ -35,7 +35,7 @@ class Leaf:
 
     __slots__ = ("grad", "req")
 
-    def __init__(self, grad: NDArray, req: str) -> None:
+    def __init__(self, grad: UserArray, req: str) -> None:
         self.grad, self.req = grad, req
 
 
@@ -73,9 +73,9 @@ class TapeNode:
         arrays = [x for x in inputs if isinstance(x, Array)]
         self.written = [(x._writes, x._writes[0]) for x in (*outputs, *arrays)]
 
-    def output(self, i: int) -> NDArray:
+    def output(self, i: int) -> UserArray:
         """The i-th output as an array that stands on the tape where the original stood."""
-        array: NDArray = self.array_type(self.outputs[i], self.context)
+        array = self.array_type(self.outputs[i], self.context)
         array._node, array._index = self, i
         return array
 
@@ -110,21 +110,25 @@ def record_node(
 
 
 def gradients(
-    heads: Sequence[NDArray],
-    head_grads: Sequence[NDArray],
+    heads: Sequence[Array],
+    head_grads: Sequence[Array],
     *,
     retain_graph: bool,
     wanted: Callable[[Array], bool] = lambda leaf: True,
     inner: Sequence[Array] = (),
-) -> dict[int, NDArray]:
+) -> dict[int, UserArray]:
     """Walk back from `heads` and return, by `id`, the gradient of every leaf that was reached and is `wanted`.
 
     So are those of the arrays `inner`, which need not be leaves. Nodes are visited in the reverse order of their
     recording, which is a topological order.
     """
-    found: dict[int, NDArray] = {}
+    found: dict[int, UserArray] = {}
     walk = _Walk()
     for head, grad in zip(heads, head_grads, strict=True):
+        if grad.shape != head.shape:
+            raise AutogradError(
+                f"backward: a head of shape {head.shape} has a head gradient of shape {grad.shape}"
+            )
         if not is_recorded(head):
             raise AutogradError(
                 "backward: the array was not computed from arrays with a gradient under autograd.record(). "
@@ -147,16 +151,32 @@ def gradients(
     return found
 
 
+def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
+    """Run the tape back and write or add each reached leaf's gradient as its `req` says."""
+    leaves: list[Array] = []
+
+    def wanted(leaf: Array) -> bool:
+        leaves.append(leaf)
+        return True
+
+    found = gradients(heads, head_grads, retain_graph=retain_graph, wanted=wanted)
+    for x in leaves:
+        leaf = x._leaf
+        assert leaf is not None
+        gradient = found[id(x)]
+        leaf.grad._write(leaf.grad + gradient if leaf.req == "add" else gradient)
+
+
 class _Walk:
     """Cotangents on the way: of nodes still to visit, and of leaves."""
 
     def __init__(self) -> None:
         self.pending: dict[int, TapeNode] = {}
         self.latest: list[int] = []
-        self.cotangents: dict[int, list[NDArray | None]] = {}
-        self.leaves: dict[int, tuple[Array, NDArray]] = {}
+        self.cotangents: dict[int, list[UserArray | None]] = {}
+        self.leaves: dict[int, tuple[Array, UserArray]] = {}
 
-    def add(self, x: Array, grad: NDArray) -> None:
+    def add(self, x: Array, grad: UserArray) -> None:
         if x._leaf is not None:
             known = self.leaves.get(id(x))
             self.leaves[id(x)] = (x, grad if known is None else known[1] + grad)
@@ -193,7 +213,7 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
     if len(slots) == 1:
         g, out = slots[0], outputs[0]
     else:
-        g = [zeros_like(y) if s is None else s for s, y in zip(slots, outputs, strict=True)]
+        g = [y.zeros_like() if s is None else s for s, y in zip(slots, outputs, strict=True)]
         out = outputs
     for i, x in enumerate(inputs):
         if not isinstance(x, Array) or (x._node is None and x._leaf is None):
@@ -216,13 +236,6 @@ def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
         f"backward: {changed} was changed in place after it was recorded, so its gradient would be wrong. "
         "Write to a copy, or call backward first."
     )
-
-
-def zeros_like(x: NDArray) -> NDArray:
-    """Zeros of the shape and dtype of `x`."""
-    from lamina.nd.creation import zeros
-
-    return zeros(x.shape, ctx=x.context, dtype=x.dtype)
 
 
 def recording() -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.estimators.activations import Activation, activation_by_name
+from lamina.nd.activation import ActivationFunction, activation_by_name
 
 __all__ = ["NUMBER_WIDTH", "Architecture", "Parameter"]
 
@@ -114,7 +114,7 @@ class Architecture:
         extra = NUMBER_WIDTH * self.numbers if self.embeds_numbers else 0
         return self.inputs + extra + self.embedding_width * len(self.cardinalities)
 
-    def activations(self) -> list[Activation]:
+    def activations(self) -> list[ActivationFunction]:
         """The activation of each hidden layer."""
         return [
             activation_by_name(name) for name in _for_each(self.activation, len(self.hidden), "activation")
@@ -158,7 +158,11 @@ class Architecture:
     def layer_parameters(self, i: int) -> dict[str, Parameter]:
         """Those of layer i: its linear map, its normalization, and how much of the activation it uses."""
         fan_in, width = self.widths[i : i + 2]
-        plain = None if self.ntk else _glorot(fan_in, width, 2.0 if self.activation == "logistic" else 6.0)
+        plain = (
+            None
+            if self.ntk
+            else _glorot(fan_in, width, 2.0 if self.activation in ("logistic", "sigmoid") else 6.0)
+        )
         found = {
             f"weight{i}": Parameter((fan_in, width), plain),
             f"bias{i}": Parameter((width,), plain, _RATES["bias"] if self.ntk else 1.0, decay=False),

@@ -25,6 +25,7 @@ from lamina.estimators.architecture import Architecture
 from lamina.estimators.engine import Data, EnsembleTraining, Optimization
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.initialize import build_network
+from lamina.estimators.inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators.network import Ensemble
 from lamina.estimators.presets import (
     SETTINGS,
@@ -133,7 +134,7 @@ class BaseMLP(BaseEstimator):
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, schema: Schema | None, sample_weight: Any, eval_set: Any) -> Any:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         settings = self._resolved()
@@ -146,17 +147,18 @@ class BaseMLP(BaseEstimator):
         target = known or self._target_of(y)
         wanted = target.encode(y)
         weights = self._weights(sample_weight, y, X)
-        rows = _counted_rows(X, weights)
+        rows = counted_rows(X, weights)
         members = settings["members"] or enough_members(self.preset, len(rows), X.shape[1])
         members = len(earlier.network.members) if earlier else members
-        splits = self._splits(rows, target.strata(wanted), eval_set is not None, members, settings, rng)
+        share = settings["validation_fraction"] if settings["early_stopping"] and eval_set is None else None
+        splits = members_rows(rows, target.strata(wanted), share, rng, members)
         encoder = earlier.encoder if earlier else None
         if encoder is None:
-            schema = schema or infer(X, kinds=self.column_kinds)
-            encoder = fitted_encoder(schema, X, _union([rows for rows, _ in splits]), settings)
+            seen = union([rows for rows, _ in splits])
+            encoder = fitted_encoder(schema or infer(X, kinds=self.column_kinds), X, seen, settings)
         encoded = encoder.transform(X)
         whole = Data(encoded.numeric, encoded.codes, wanted, weights)
-        train = [dataclasses.replace(whole, rows=_part_of(X, rows)) for rows, _ in splits]
+        train = [dataclasses.replace(whole, rows=selection(X, rows)) for rows, _ in splits]
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]
         if eval_set is not None:
             held_out = [self._evaluation_data(eval_set, encoder, target)]
@@ -173,40 +175,18 @@ class BaseMLP(BaseEstimator):
 
     def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         """Input validated: arrays by scikit-learn, data frames as they are."""
-        from lamina.estimators.inputs import check_inputs
-
         return check_inputs(self, X, y, reset=reset, validate=validate_data)
 
     def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
         """Weights of the rows with mean 1, or None."""
         if sample_weight is None:
             return None
-        rows = np.empty((_length(X), 0))
+        rows = np.empty((length(X), 0))
         weights = _check_sample_weight(sample_weight, rows, dtype=np.float32, ensure_non_negative=True)
         total = float(weights.sum())
         if not total > 0:
             raise ValueError("sample_weight: all weights are zero, so there is nothing to learn from")
         return np.ascontiguousarray(weights * (len(weights) / total), dtype=np.float32)
-
-    def _splits(
-        self,
-        rows: np.ndarray,
-        strata: np.ndarray | None,
-        is_evaluated: bool,
-        members: int,
-        settings: Mapping[str, Any],
-        rng: Any,
-    ) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """Each member's training rows and validation rows (None without)."""
-        if is_evaluated or not settings["early_stopping"] or len(rows) < _FEWEST_FOR_VALIDATION:
-            return [(rows, None)] * members
-        from lamina.estimators.inputs import folds, hold_out
-
-        share, several = settings["validation_fraction"], members > 1
-        splits = folds(rows, share, strata, rng, members) if several else [hold_out(rows, share, strata, rng)]
-        # None, where every class has too few rows.
-        can_validate = all(len(validation) for _, validation in splits)
-        return list(splits) if can_validate else [(rows, None)] * members
 
     def _evaluation_data(self, eval_set: Any, encoder: TableEncoder, target: Any) -> Data:
         pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
@@ -225,21 +205,18 @@ class BaseMLP(BaseEstimator):
         rng: np.random.Generator,
     ) -> None:
         """Have networks that have learned nothing, one for each of the members' training rows."""
+        parts = {field.name for field in dataclasses.fields(Architecture)}
+        numbers = encoder.n_numbers
+        given = {name: _hashable(value) for name, value in settings.items() if name in parts}
+        given["number_embedding"] = embeds_numbers(given["number_embedding"], numbers)
         architecture = Architecture(
-            numbers=encoder.n_numbers,
+            **given,
+            numbers=numbers,
             inputs=train[0].numeric.shape[1],
             cardinalities=encoder.cardinalities,
             outputs=target.outputs,
             hidden=settings["hidden_layer_sizes"],
-            activation=_hashable(settings["activation"]),
-            dropout=_hashable(settings["dropout"]),
-            number_embedding=embeds_numbers(settings["number_embedding"], encoder.n_numbers),
-            embedding_width=settings["embedding_width"],
-            input_scale=settings["input_scale"],
-            learned_activation=settings["learned_activation"],
-            normalization=settings["normalization"],
-            ntk=settings["ntk"],
-            pieces=_pieces(settings["number_pieces"], len(train[0]), encoder.n_numbers),
+            pieces=_pieces(settings["number_pieces"], len(train[0]), numbers),
         )
         network = Ensemble([build_network(architecture, part, rng) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
@@ -252,9 +229,9 @@ class BaseMLP(BaseEstimator):
     def _train(
         self, train: Sequence[Data], held_out: Sequence[Data], settings: Mapping[str, Any], rng: Any
     ) -> None:
-        import lamina
+        from lamina.nd import random
 
-        lamina.random.seed(int(rng.integers(2**31)))
+        random.seed(int(rng.integers(2**31)))
         plan = self._optimization(settings)
         loss = self._loss_function(settings, self.fitted_.target)
         judge = self._judge(held_out) if held_out else None
@@ -371,17 +348,9 @@ class BaseMLP(BaseEstimator):
         return tags
 
 
-def fit_table(
-    estimator: Any,
-    X: Any,
-    y: Any,
-    *,
-    schema: Schema | None = None,
-    sample_weight: Any = None,
-    eval_set: Any = None,
-) -> Any:
-    """What `fit` does; a caller that knows what the columns are gives their `schema`, instead of `column_kinds`."""
-    return estimator._fit(X, y, schema, sample_weight, eval_set)
+def fit_table(estimator: Any, X: Any, y: Any, schema: Schema, eval_set: Any = None) -> Any:
+    """`fit` for a caller that knows what the columns are: `schema` holds, and `column_kinds` is not looked at."""
+    return estimator._fit(X, y, None, eval_set, schema)
 
 
 def settings_of(estimator: Any) -> dict[str, Any]:
@@ -411,21 +380,16 @@ class NotFittedAttributeError(NotFittedError, AttributeError):
     """Asked for an attribute that only a fitted estimator has."""
 
 
-_FEWEST_FOR_VALIDATION = 10
 _LEAST_PATIENCE = 6
 _ROWS_A_PIECE = 100
 _PIECES_OF_ALL = 4096
 
 
-def _counted_rows(X: Any, weights: np.ndarray | None) -> np.ndarray:
-    """The rows whose weight is not 0, int32."""
-    everything = np.arange(_length(X), dtype=np.int32)
-    return everything if weights is None else everything[weights > 0]
-
-
-def _union(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """The rows that are in any part, ascending."""
-    return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
+def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Mapping[str, Any]) -> TableEncoder:
+    """An encoder that has learned its scales from these rows."""
+    preprocess = settings["preprocess"]
+    encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess)
+    return encoder.fit(X, selection(X, rows))
 
 
 def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -436,25 +400,9 @@ def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
     return target, np.concatenate([part.weights[part.chosen()] for part in parts if part.weights is not None])
 
 
-def _part_of(table: Any, rows: np.ndarray) -> np.ndarray | None:
-    """`rows`, or None if they are all the rows of the table."""
-    return None if len(rows) == _length(table) else rows
-
-
 def _pieces(most: int, rows: int, numbers: int) -> int:
     """How many pieces the functions of numbers have: few where rows are few or numbers many."""
     return min(most, rows // _ROWS_A_PIECE, _PIECES_OF_ALL // max(numbers, 1))
-
-
-def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Mapping[str, Any]) -> TableEncoder:
-    """An encoder that has learned its scales from these rows."""
-    preprocess = settings["preprocess"]
-    encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess)
-    return encoder.fit(X, _part_of(X, rows))
-
-
-def _length(X: Any) -> int:
-    return X.shape[0] if hasattr(X, "shape") else len(X)
 
 
 def _hashable(value: Any) -> Any:

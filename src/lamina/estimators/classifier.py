@@ -11,7 +11,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from lamina.estimators import losses
-from lamina.estimators.base import BaseMLP, fit_table, targets_of
+from lamina.estimators.base import BaseMLP, targets_of
 from lamina.estimators.calibration import best_factor
 from lamina.estimators.engine import Data, own_outputs
 from lamina.estimators.fitted import FittedModel
@@ -97,7 +97,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
         """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""
-        return fit_table(self, X, y, sample_weight=sample_weight, eval_set=eval_set)
+        return self._fit(X, y, sample_weight, eval_set)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
         """One epoch over this data, with a constant learning rate; `classes` at the first call, if `y` lacks some."""

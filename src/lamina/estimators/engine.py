@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-import lamina
 from lamina import autograd, nd
+from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.losses import Loss
@@ -105,7 +105,7 @@ class EnsembleTraining(Loop):
         self._moments = {
             name: tuple(nd.zeros(w.array.shape) for _ in range(count)) for name, w in network.weights.items()
         }
-        self._step = lamina.compile(self._make_step())
+        self._step = compile(self._make_step())
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ def _share(x: Any, i: int, members: int) -> Any:
 def outputs_of(network: Ensemble, data: Data) -> np.ndarray:
     """The network's outputs for all rows, in prediction mode, some rows at a time."""
     if network.compiled_forward is None:
-        network.compiled_forward = lamina.compile(lambda numeric, codes=None: network.forward(numeric, codes))
+        network.compiled_forward = compile(lambda numeric, codes=None: network.forward(numeric, codes))
     return _in_blocks(network, network.compiled_forward, [data])[0]
 
 
@@ -311,7 +311,7 @@ def own_outputs(network: Ensemble, parts: Sequence[Data]) -> np.ndarray:
                 *(member.forward(*share) for member, share in zip(members, shares, strict=True)), dim=0
             )
 
-        network.compiled_own = lamina.compile(own)
+        network.compiled_own = compile(own)
     return np.concatenate(_in_blocks(network, network.compiled_own, parts))
 
 

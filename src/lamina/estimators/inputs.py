@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from lamina.table.columns import ArrayColumn
 
-__all__ = ["check_inputs", "folds", "hold_out", "is_frame", "require_target"]
+__all__ = [
+    "check_inputs",
+    "counted_rows",
+    "folds",
+    "hold_out",
+    "is_frame",
+    "length",
+    "members_rows",
+    "require_target",
+    "selection",
+    "union",
+]  # fmt: skip
 
+_FEWEST_FOR_VALIDATION = 10
 
 _AS_THEY_ARE = [np.float64, *(np.dtype(code) for code in "?bBhHiIlLef")]
 """The types of numbers that arrays keep, so that a table of bytes need not be copied; others become float64."""
@@ -71,6 +83,39 @@ def _same_length(X: Any, y: Any) -> None:
     rows, targets = len(X), len(y)
     if rows != targets:
         raise ValueError(f"Found input variables with inconsistent numbers of samples: [{rows}, {targets}]")
+
+
+def length(X: Any) -> int:
+    """The number of rows of a table."""
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def counted_rows(X: Any, weights: np.ndarray | None) -> np.ndarray:
+    """The rows whose weight is not 0, int32."""
+    everything = np.arange(length(X), dtype=np.int32)
+    return everything if weights is None else everything[weights > 0]
+
+
+def union(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The rows that are in any part, ascending."""
+    return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
+
+
+def selection(table: Any, rows: np.ndarray) -> np.ndarray | None:
+    """`rows`, or None if they are all the rows of the table."""
+    return None if len(rows) == length(table) else rows
+
+
+def members_rows(
+    rows: np.ndarray, strata: Any, share: float | None, rng: np.random.Generator, members: int
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """Each member's training rows and validation rows: None without a `share`, or where there are too few of them."""
+    if share is None or len(rows) < _FEWEST_FOR_VALIDATION:
+        return [(rows, None)] * members
+    several = members > 1
+    splits = folds(rows, share, strata, rng, members) if several else [hold_out(rows, share, strata, rng)]
+    can_validate = all(len(validation) for _, validation in splits)  # not where each class has one row
+    return list(splits) if can_validate else [(rows, None)] * members
 
 
 def hold_out(

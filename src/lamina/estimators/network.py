@@ -11,8 +11,8 @@ import numpy as np
 
 from lamina import nd
 from lamina.core.state import state
-from lamina.estimators.activations import Activation
 from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter
+from lamina.nd.activation import ActivationFunction
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
 
@@ -146,7 +146,7 @@ class Network:
             z = self._normalize(i, z)
         return z
 
-    def activate(self, i: int, z: NDArray, activation: Activation) -> NDArray:
+    def activate(self, i: int, z: NDArray, activation: ActivationFunction) -> NDArray:
         """z + α(f(z) − z) with a learned α for each unit, or f(z)."""
         if not self.architecture.learned_activation:
             return activation(z)

@@ -15,13 +15,13 @@ from lamina.estimators.presets import (
     PRESETS,
     resolve,
 )
+from lamina.nd.activation import ACTIVATIONS
 
 __all__ = ["PARAMETERS", "documented"]
 
 PARAMETERS = {
     "hidden_layer_sizes": "the widths of the hidden layers, or one width. () gives a linear model.",
-    "activation": "of the hidden layers, one name or a list with one for each: identity, relu, leaky_relu, tanh, "
-    "logistic, elu, selu, gelu, silu, mish, softplus.",
+    "activation": f"of the hidden layers, one name or a list with one for each: {', '.join(ACTIVATIONS)}.",
     "preset": "where parameters that are None get their values: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
     "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'fast' a smaller "
     "network for seconds instead of a minute, 'sklearn' what sklearn.neural_network does.",
@@ -101,6 +101,7 @@ _ATTRIBUTES = {
     "which is kept (of equal ones the last); None without validation rows.",
     "n_iter_, t_": "how many epochs were trained, and on how many rows in all.",
     "n_features_in_, feature_names_in_": "the columns of the training table, and their names if it has any.",
+    "fitted_": "all that predictions need: `encoder`, `network`, `target`.",
     "n_layers_, n_outputs_, out_activation_": "the network's layers with input and output, its outputs, and what "
     "turns these into predictions.",
 }

@@ -2,124 +2,75 @@
 
 A new setting has its values and its rule here, its meaning in `parameters.py`, a place in the signatures of
 `classifier.py` and `regressor.py` (scikit-learn reads them), a line in the table of docs/estimators.md, and is passed
-on in `base.py`, to the `Architecture` or the `Optimization` that it belongs to.
+on in `base.py`: to the `Optimization` by hand, to a field of the `Architecture` that has its name by itself.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from lamina.estimators.activations import activation_by_name
 from lamina.estimators.optimization import SOLVERS
+from lamina.messages import unknown
+from lamina.nd.activation import activation_by_name
 from lamina.schedules import SCHEDULES
 
 __all__ = [
-    "ENOUGH_STEPS",
-    "FEWEST_EPOCHS",
-    "FEWEST_MEMBERS",
-    "JUST_STEPS_ROWS",
-    "MOST_EPOCHS",
-    "PRESETS",
-    "SETTINGS",
-    "check_settings",
-    "embeds_numbers",
-    "enough_epochs",
-    "enough_members",
-    "resolve",
-]
+    "ENOUGH_STEPS", "FEWEST_EPOCHS", "FEWEST_MEMBERS", "JUST_STEPS_ROWS", "MOST_EPOCHS", "PRESETS", "SETTINGS",
+    "check_settings", "embeds_numbers", "enough_epochs", "enough_members", "resolve",
+]  # fmt: skip
 
-_REALMLP: dict[str, Any] = {
-    "members": None,  # by the number of rows
-    "hidden_layer_sizes": (256, 256, 256),
-    "solver": "adam",
-    "alpha": 0.0,
-    "batch_size": 256,
-    "max_iter": None,  # by the number of rows
-    "learning_rate": "coslog4",
-    "beta_1": 0.9,
-    "beta_2": 0.95,
-    "epsilon": 1e-8,
-    "weight_decay": 0.02,
-    "dropout": 0.15,
-    "regularization_schedule": "flat_cos",
-    "label_smoothing": 0.0,
-    "calibrate": True,
-    "normalization": None,
-    "number_embedding": True,
-    "number_pieces": 64,
-    "embedding_width": 8,
-    "input_scale": True,
-    "learned_activation": True,
-    "ntk": True,
-    "preprocess": True,
-    "drop_last": True,
-    "early_stopping": True,
-    "validation_fraction": 0.2,
-    "n_iter_no_change": None,
-    "tol": 0.0,
-}
+_VALUES: dict[str, tuple[Any, Any, Any]] = {
+    # default, fast, sklearn
+    "members": (None, None, 1),  # None: by the number of rows
+    "hidden_layer_sizes": ((256, 256, 256), (128, 128), (100,)),
+    "solver": ("adam", "adam", "adam"),
+    "alpha": (0.0, 0.0, 1e-4),
+    "batch_size": (256, 256, 200),
+    "max_iter": (None, None, 200),  # None: by the number of rows
+    "learning_rate": ("coslog4", "one_cycle", "constant"),
+    "beta_1": (0.9, 0.9, 0.9),
+    "beta_2": (0.95, 0.95, 0.999),
+    "epsilon": (1e-8, 1e-8, 1e-8),
+    "weight_decay": (0.02, 0.02, 0.0),
+    "dropout": (0.15, 0.05, 0.0),
+    "regularization_schedule": ("flat_cos", "flat_cos", "constant"),
+    "label_smoothing": (0.0, 0.0, 0.0),
+    "calibrate": (True, True, False),
+    "normalization": (None, None, None),
+    "number_embedding": (True, None, False),  # None: by the number of numbers
+    "number_pieces": (64, 64, 0),
+    "embedding_width": (8, 8, 8),
+    "input_scale": (True, True, False),
+    "learned_activation": (True, False, False),
+    "ntk": (True, True, False),
+    "preprocess": (True, True, False),
+    "drop_last": (True, True, False),
+    "early_stopping": (True, True, False),
+    "validation_fraction": (0.2, 0.1, 0.1),
+    "n_iter_no_change": (None, "auto", 10),  # 'auto': a quarter of the epochs
+    "tol": (0.0, 0.0, 1e-4),
+}  # fmt: skip
 
 _TASK: dict[str, dict[str, Any]] = {
     "classification": {"activation": "selu", "learning_rate_init": 0.04},
     "regression": {"activation": "mish", "learning_rate_init": 0.2},
 }
 
-_FAST: dict[str, Any] = {
-    **_REALMLP,
-    "hidden_layer_sizes": (128, 128),
-    "learning_rate": "one_cycle",
-    "dropout": 0.05,
-    "number_embedding": None,  # by the number of numbers
-    "learned_activation": False,
-    "validation_fraction": 0.1,
-    "n_iter_no_change": "auto",  # a quarter of the epochs
+PRESETS: dict[str, dict[str, Any]] = {
+    preset: {name: values[i] for name, values in _VALUES.items()}
+    for i, preset in enumerate(("default", "fast", "sklearn"))
 }
-
-_SKLEARN: dict[str, Any] = {
-    "members": 1,
-    "hidden_layer_sizes": (100,),
-    "activation": "relu",
-    "solver": "adam",
-    "alpha": 1e-4,
-    "batch_size": 200,
-    "max_iter": 200,
-    "learning_rate": "constant",
-    "learning_rate_init": 1e-3,
-    "beta_1": 0.9,
-    "beta_2": 0.999,
-    "epsilon": 1e-8,
-    "weight_decay": 0.0,
-    "dropout": 0.0,
-    "regularization_schedule": "constant",
-    "label_smoothing": 0.0,
-    "calibrate": False,
-    "normalization": None,
-    "number_embedding": False,
-    "number_pieces": 0,
-    "embedding_width": 8,
-    "input_scale": False,
-    "learned_activation": False,
-    "ntk": False,
-    "preprocess": False,
-    "drop_last": False,
-    "early_stopping": False,
-    "validation_fraction": 0.1,
-    "n_iter_no_change": 10,
-    "tol": 1e-4,
-}
-
-PRESETS: dict[str, dict[str, Any]] = {"default": _REALMLP, "fast": _FAST, "sklearn": _SKLEARN}
+PRESETS["sklearn"] |= {"activation": "relu", "learning_rate_init": 1e-3}
 """``default``: RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, 2024, arXiv 2407.04491) with three changes, each because
 it was measured to be better (docs/estimators.md): the embedding of a number has a piecewise linear part (Gorishniy,
 Rubachev, Babenko, 2022, arXiv 2203.05556); two networks that are trained for fewer epochs are averaged; and there is no
 label smoothing, which costs log-loss. ``fast``: a smaller net for a few epochs with one learning-rate cycle.
 ``sklearn``: what `sklearn.neural_network` does, except that a regression's target is standardized."""
 
-SETTINGS = (*_TASK["classification"], *_REALMLP)
+SETTINGS = (*_TASK["classification"], *_VALUES)
 """The parameters of the estimators that have a value in each preset."""
 
 ENOUGH_STEPS = {"default": 500, "fast": 800}
@@ -160,9 +111,7 @@ def enough_epochs(preset: str, rows: int, batch: int) -> int:
 def resolve(preset: str, task: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """All settings: those given (not None), else the preset's."""
     if preset not in PRESETS:
-        near = difflib.get_close_matches(str(preset), PRESETS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"preset {preset!r} is unknown{hint} Known: {', '.join(PRESETS)}")
+        raise ValueError(unknown("preset", preset, PRESETS))
     settings = {**_TASK[task], **PRESETS[preset]}
     if preset == "fast" and task == "regression":
         settings["learning_rate_init"] = 0.1  # few steps do not recover from steps as long as the default's

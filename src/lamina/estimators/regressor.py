@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from lamina.estimators import losses
-from lamina.estimators.base import BaseMLP, fit_table
+from lamina.estimators.base import BaseMLP
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.inputs import require_target
 from lamina.estimators.parameters import documented
@@ -91,7 +91,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPRegressor:
         """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""
-        return fit_table(self, X, y, sample_weight=sample_weight, eval_set=eval_set)
+        return self._fit(X, y, sample_weight, eval_set)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """One epoch over this data, with a constant learning rate; the first call fixes the scale of the target."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
+
+from lamina.messages import closest
 
 __all__ = ["PredictedClasses", "PredictedNumbers", "check_scoring", "is_scorer", "scorer_score"]
 
@@ -50,10 +51,8 @@ def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
     known = [*own, *get_scorer_names()]
     if scoring in known:
         return
-    near = difflib.get_close_matches(str(scoring), known, 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(
-        f"scoring {scoring!r} is unknown.{hint} Known: {', '.join(own)}, the names that "
+        f"scoring {scoring!r} is unknown.{closest(str(scoring), known)} Known: {', '.join(own)}, the names that "
         "sklearn.metrics.get_scorer_names() lists, or a function of (y_true, predictions), higher is better"
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
@@ -17,6 +16,8 @@ from lamina.gluon.files import assign, read_arrays, write_arrays
 from lamina.gluon.naming import NameScope, new_prefix
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.gluon.summary import summary
+from lamina.messages import warn
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["Block", "HookHandle", "HybridBlock", "with_children"]
@@ -69,13 +70,19 @@ class Block:
     (4, 2)
     """
 
+    _active = False
+    """Whether it runs compiled, see `HybridBlock.hybridize`."""
+    _has_row = True
+    """Whether it is a layer of its own in `summary`'s table, and not just the ones inside it."""
+
     def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
         self._children: dict[str, Block] = {}
         self._reg_params: dict[str, Parameter] = {}
         self._forward_hooks: dict[int, Hook] = {}
         self._forward_pre_hooks: dict[int, Hook] = {}
+        _check_naming(type(self).__name__, prefix, params)
         self._prefix, self._params = new_prefix(prefix, params, self._alias())
-        self._scope = NameScope(self, transparent=prefix == "")
+        self._scope = NameScope(self._prefix, self._params, transparent=prefix == "")
 
     def _alias(self) -> str:
         """The word that is counted to make names."""
@@ -120,12 +127,17 @@ class Block:
             )
         super().__setattr__(name, value)
 
+    @property
+    def __lamina_children__(self) -> dict[str, Block]:
+        """The children, which a block calls without naming them, for `lamina.compile` to notice a change of them."""
+        return self._children
+
     def register_child(self, block: Block, name: str | None = None) -> None:
         """Make `block` a child; assigning it to an attribute does the same."""
         if not isinstance(block, Block):
+            hint = "; nn.Lambda makes a block of a function" if callable(block) else ""
             raise TypeError(
-                f"a child of {type(self).__name__} must be a Block, not a {type(block).__name__}; "
-                "nn.Lambda makes a block of a function"
+                f"a child of {type(self).__name__} must be a Block, not a {type(block).__name__}{hint}"
             )
         self._children[str(len(self._children)) if name is None else name] = block
 
@@ -269,8 +281,6 @@ class Block:
 
     def summary(self, *inputs: Any) -> None:
         """Print a table of the layers: output shapes and numbers of parameters, for these inputs."""
-        from lamina.gluon.summary import summary
-
         print(summary(self, *inputs))
 
 
@@ -295,13 +305,12 @@ class HybridBlock(Block):
     """
 
     def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
-        self._active = False
         self._compiled: Callable[..., Any] | None = None
         super().__init__(prefix, params)
 
     def register_child(self, block: Block, name: str | None = None) -> None:
         """Make `block` a child. It must be a `HybridBlock`, so that the whole can be compiled."""
-        if not isinstance(block, HybridBlock):
+        if isinstance(block, Block) and not isinstance(block, HybridBlock):
             raise ValueError(
                 f"a child of a HybridBlock must be a HybridBlock, but {block!r} is a {type(block).__name__}. "
                 "For nn.Sequential there is nn.HybridSequential."
@@ -379,6 +388,20 @@ class HybridBlock(Block):
         raise TypeError(f"{type(self).__name__} must override hybrid_forward or forward")
 
 
+def _check_naming(kind: str, prefix: object, params: object) -> None:
+    """Raise `TypeError` for what can't be a block's `prefix` and `params`: often a setting, or a layer, was meant."""
+    if not (prefix is None or isinstance(prefix, str)):
+        raise TypeError(
+            f"{kind}: the prefix of its parameters' names must be a string, not a {type(prefix).__name__}. "
+            "Layers go into a container: nn.Sequential(layer, …), or net.add(layer)"
+        )
+    if not (params is None or isinstance(params, ParameterDict)):
+        raise TypeError(
+            f"{kind}: params, to share parameters, must be another block's .params or .collect_params(), "
+            f"not a {type(params).__name__}"
+        )
+
+
 def with_children(block: Block, children: Mapping[str, Block]) -> str:
     """The class name with each child on lines of its own, indented."""
     lines = "\n".join(f"  ({key}): " + repr(child).replace("\n", "\n  ") for key, child in children.items())
@@ -401,8 +424,7 @@ def _warn_of_hidden_blocks(block: Block) -> None:
         if name == "_children" or not isinstance(value, list | tuple | dict):
             continue
         if any(hidden not in children for hidden in _blocks_in(value)):
-            warnings.warn(
+            warn(
                 f"{type(block).__name__}.{name} holds blocks that are not registered, so their parameters "
-                "are not collected. Register them with register_child(), or put them into nn.Sequential.",
-                stacklevel=4,
+                "are not collected. Register them with register_child(), or put them into nn.Sequential."
             )

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from lamina.gluon.parameter_dict import ParameterDict
-
-if TYPE_CHECKING:
-    from lamina.gluon.block import Block
 
 __all__ = ["NameScope", "new_prefix"]
 
@@ -26,12 +22,16 @@ _current = _Current()
 
 
 class NameScope:
-    """``with block.name_scope():`` blocks made inside are named after `block`, with counters of its own."""
+    """``with block.name_scope():`` blocks made inside are named after `block`, with counters of its own.
 
-    def __init__(self, block: Block, transparent: bool) -> None:
-        self.block = block
+    `prefix` and `params` are the block's. Inside a `transparent` scope, that of a block with the prefix "", names are
+    made as outside.
+    """
+
+    def __init__(self, prefix: str, params: ParameterDict, transparent: bool) -> None:
+        self.prefix, self.params = prefix, params
         self.counts: Counter[str] = Counter()
-        self._transparent = transparent  # a block with prefix "" names nothing
+        self._transparent = transparent
         self._outer: list[NameScope | None] = []
 
     def __enter__(self) -> NameScope:
@@ -60,6 +60,5 @@ def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> t
     elif scope is None:
         own = ParameterDict(prefix)
     else:
-        parent = scope.block.params
-        own = ParameterDict(parent.prefix + prefix, parent._shared)
-    return (prefix if scope is None else scope.block.prefix + prefix), own
+        own = ParameterDict(scope.params.prefix + prefix, scope.params._shared)
+    return (prefix if scope is None else scope.prefix + prefix), own

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,8 +11,10 @@ from lamina import autograd, initializer
 from lamina.context import Context, current_context, usable
 from lamina.core.state import concrete, state
 from lamina.errors import ParameterError
+from lamina.messages import warn
+from lamina.nd.conversion import array
 from lamina.nd.creation import as_shape, zeros
-from lamina.nd.ndarray import NDArray, array
+from lamina.nd.ndarray import NDArray
 
 __all__ = ["Constant", "DeferredInitializationError", "Parameter", "UninitializedParameterError"]
 
@@ -164,10 +165,9 @@ class Parameter:
             ParameterError: if the shape is unknown and may not be deferred.
         """
         if self._data is not None and not force_reinit:
-            warnings.warn(
+            warn(
                 f"Parameter '{self.name}' is already initialized, ignoring. Set force_reinit=True to "
-                "re-initialize.",
-                stacklevel=2,
+                "re-initialize."
             )
             return
         if not self._shape_is_known and not self._allow_deferred_init:
@@ -393,9 +393,7 @@ class Constant(Parameter):
     @grad_req.setter
     def grad_req(self, req: str) -> None:
         if req != "null":
-            warnings.warn(
-                f"Constant '{self.name}' has no gradient; grad_req={req!r} is ignored", stacklevel=2
-            )
+            warn(f"Constant '{self.name}' has no gradient; grad_req={req!r} is ignored")
 
     def _initial(self, how: _Deferred) -> np.ndarray:
         return self.value.asnumpy()

@@ -33,6 +33,11 @@ class ParameterDict:
     """
 
     def __init__(self, prefix: str = "", shared: ParameterDict | None = None) -> None:
+        if not isinstance(prefix, str):
+            raise TypeError(
+                f"ParameterDict: the prefix of the names must be a string, not a {type(prefix).__name__}; "
+                "update() takes parameters over"
+            )
         self._prefix = prefix
         self._params: dict[str, Parameter] = {}
         self._shared = shared

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lamina.gluon.block import Block, HybridBlock
-from lamina.gluon.nn.containers import HybridSequential, Sequential
 from lamina.gluon.parameter import Parameter
 from lamina.nd.ndarray import NDArray
+
+if TYPE_CHECKING:
+    from lamina.gluon.block import Block
 
 __all__ = ["summary"]
 
@@ -27,7 +28,7 @@ def summary(block: Block, *inputs: Any) -> str:
     def note(layer: Block, _inputs: Any, output: Any) -> None:
         own = list(layer.params.values())
         uses.extend(own)
-        if not isinstance(layer, Sequential | HybridSequential):
+        if layer._has_row:
             size = sum(p.data().size for p in own)
             rows.append(_Row(f"{type(layer).__name__}-{len(rows)}", _shapes(output), size))
 
@@ -45,12 +46,10 @@ class _Eagerly:
         self._block = block
 
     def __enter__(self) -> None:
-        if isinstance(self._block, HybridBlock):
-            self._active, self._block._active = self._block._active, False
+        self._active, self._block._active = self._block._active, False
 
     def __exit__(self, *_exception: object) -> None:
-        if isinstance(self._block, HybridBlock):
-            self._block._active = self._active
+        self._block._active = self._active
 
 
 def _shapes(value: Any) -> str:

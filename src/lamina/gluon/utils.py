@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +11,11 @@ import numpy as np
 from lamina.context import Context
 from lamina.core.state import state
 from lamina.errors import ShapeError
+from lamina.messages import warn
 from lamina.nd.arithmetic import maximum
+from lamina.nd.conversion import array
 from lamina.nd.elementwise import sqrt
-from lamina.nd.ndarray import NDArray, array
+from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum as sum_of
 from lamina.nd.slicing import slice_axis
 
@@ -83,7 +84,7 @@ def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite:
         total = total + square
     norm = sqrt(total)
     if check_isfinite and state.trace is None and not math.isfinite(norm.item()):
-        warnings.warn("clip_global_norm: the norm is not finite, so the arrays become NaN or 0", stacklevel=2)
+        warn("clip_global_norm: the norm is not finite, so the arrays become NaN or 0")
     scale = max_norm / maximum(norm + 1e-8, max_norm)
     for x in arrays:
         factor = scale.as_in_context(x.context).astype(x.dtype, copy=False)

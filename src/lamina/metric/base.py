@@ -224,7 +224,7 @@ def create(metric: Any, *args: Any, **kwargs: Any) -> EvalMetric:
     ('accuracy', nan)
     >>> create("acuracy")
     Traceback (most recent call last):
-    ValueError: unknown metric 'acuracy'; did you mean 'accuracy'? Known: acc, ...
+    ValueError: unknown metric 'acuracy'. Did you mean 'accuracy'? Known: acc, ...
     """
     if isinstance(metric, list | tuple):
         return CompositeEvalMetric([create(each, *args, **kwargs) for each in metric])

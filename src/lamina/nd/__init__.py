@@ -24,6 +24,7 @@ from lamina.nd import (
 )
 from lamina.nd.activation import *
 from lamina.nd.arithmetic import *
+from lamina.nd.conversion import array
 from lamina.nd.creation import *
 from lamina.nd.elementwise import *
 from lamina.nd.interop import *
@@ -33,7 +34,7 @@ from lamina.nd.linalg import gemm as linalg_gemm
 from lamina.nd.linalg import gemm2 as linalg_gemm2
 from lamina.nd.linalg import syrk as linalg_syrk
 from lamina.nd.lookup import *
-from lamina.nd.ndarray import NDArray, array
+from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import *
 from lamina.nd.normalization import *
 from lamina.nd.ordering import *

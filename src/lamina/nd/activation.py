@@ -1,14 +1,20 @@
-"""Activation functions, under their own names and through `Activation` and `LeakyReLU`."""
+"""Activation functions, under their own names, by name (`ACTIVATIONS`), and as MXNet's `LeakyReLU`."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd.operator import Operator, known_name, operator
+from lamina.messages import unknown
+from lamina.nd.elementwise import tanh
+from lamina.nd.operator import known_name, operator
+from lamina.nd.random import uniform
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.movement import reshape
 
@@ -58,8 +64,14 @@ def softsign(data: NDArray) -> NDArray:
 
 @operator
 def mish(data: NDArray) -> NDArray:
-    """x · tanh(softrelu(x)) (Misra, 2019)."""
-    return data * bind(UNARY["tanh"], softrelu(data))
+    """x · tanh(softrelu(x)) (Misra, 2019), as x · (u² + 2u) / (u² + 2u + 2) with u = eˣ: one exponential.
+
+    Where u² would overflow, the fraction is 1 already.
+    """
+    most = 5.0 if np.dtype(data.dtype) == np.float16 else 30.0
+    u = bind(UNARY["exp"], bind(BINARY["minimum"], data, most))
+    n = u * (u + 2.0)
+    return data * (n / (n + 2.0))
 
 
 @operator
@@ -89,10 +101,8 @@ def leaky_relu(data: NDArray, slope: float = 0.25) -> NDArray:
 @operator
 def elu(data: NDArray, slope: float = 0.25) -> NDArray:
     """x where x > 0, else slope · (exp(x) - 1) (Clevert et al., 2015)."""
-    below = bind(
-        UNARY["expm1"], bind(BINARY["minimum"], data, 0.0)
-    )  # so that exp does not overflow in its gradient
-    return bind(where, _positive(data), data, below * slope)
+    below = bind(BINARY["minimum"], data, 0.0)  # so that exp does not overflow in its gradient
+    return bind(where, _positive(data), data, bind(UNARY["expm1"], below) * slope)
 
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -116,31 +126,49 @@ def prelu(data: NDArray, gamma: NDArray) -> NDArray:
     return bind(where, _positive(data), data, data * gamma)
 
 
-_ACTIVATIONS: dict[str, Operator[[NDArray]]] = {
+ActivationFunction = Callable[["NDArray"], "NDArray"]
+
+ACTIVATIONS: dict[str, ActivationFunction] = {
+    "identity": lambda data: data,
     "relu": relu,
     "sigmoid": sigmoid,
-    "tanh": operator(lambda data: bind(UNARY["tanh"], data)),
+    "logistic": sigmoid,  # scikit-learn's name
+    "tanh": tanh,
     "softrelu": softrelu,
+    "softplus": softrelu,  # what all but MXNet call it
     "softsign": softsign,
     "log_sigmoid": log_sigmoid,
+    "hard_sigmoid": hard_sigmoid,
+    "leaky_relu": lambda data: leaky_relu(data, 0.01),
+    "elu": lambda data: elu(data, 1.0),
+    "selu": selu,
+    "gelu": gelu,
+    "silu": lambda data: data * sigmoid(data),
     "mish": mish,
 }
+"""What is chosen by name: by `Activation`, Gluon's layers and the estimators.
+
+leaky_relu and elu have the slopes of the papers (Maas et al., 2013; Clevert et al., 2015); the functions of these names
+have MXNet's, 0.25, by default. SiLU: Elfwing et al., 2018.
+"""
+
+
+def activation_by_name(name: str) -> ActivationFunction:
+    """The function; an unknown name raises `ParameterError`, which lists the known ones."""
+    if name not in ACTIVATIONS:
+        raise ParameterError(unknown("activation", name, ACTIVATIONS))
+    return ACTIVATIONS[name]
 
 
 @operator
 def Activation(data: NDArray, act_type: str) -> NDArray:  # noqa: N802 - MXNet's name
-    """An activation by name: relu, sigmoid, tanh, softrelu, softsign, log_sigmoid or mish.
+    """An activation by name: relu, sigmoid, tanh, softrelu, … (see `lamina.nd.activation.ACTIVATIONS`).
 
     >>> from lamina import nd
     >>> nd.Activation(nd.array([0.0]), act_type="sigmoid").asscalar().item()
     0.5
     """
-    function = _ACTIVATIONS.get(act_type)
-    if function is None:
-        raise ParameterError(
-            f"Activation: act_type={act_type!r} is unknown; known: {', '.join(_ACTIVATIONS)}"
-        )
-    return function(data)
+    return activation_by_name(act_type)(data)
 
 
 @operator
@@ -177,7 +205,5 @@ def LeakyReLU(  # noqa: N802 - MXNet's name
 def _rrelu(data: NDArray, lower: float, upper: float) -> NDArray:
     if not state.training:
         return leaky_relu(data, (lower + upper) / 2)
-    from lamina.nd.random import uniform
-
     slopes = uniform(lower, upper, shape=data.shape, dtype=data.dtype, ctx=data.context)
     return bind(where, _positive(data), data, data * slopes)

@@ -15,7 +15,10 @@ import numpy as np
 from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.core.state import state
-from lamina.primitives.elementwise import cast
+from lamina.nd.conversion import array
+from lamina.nd.join import stack
+from lamina.nd.shape import broadcast_arrays
+from lamina.primitives.elementwise import cast, where
 from lamina.primitives.indexing import gather_nd, take
 
 if TYPE_CHECKING:
@@ -44,9 +47,6 @@ def get_advanced(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 def address(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
     """The positions that the key selects, as the indices of `gather_nd`: (k, *shape), for the k leading axes."""
     if not any(isinstance(p, slice) or p is None or p is Ellipsis or _is_boolean(p) for p in parts):
-        from lamina.nd.join import stack
-        from lamina.nd.shape import broadcast_arrays
-
         if len(parts) > x.ndim:
             raise IndexError(f"{len(parts)} indices for an array of shape {x.shape}")
         return stack(*broadcast_arrays(*[_along_axis(x, p, a) for a, p in enumerate(parts)]), axis=0)
@@ -55,8 +55,6 @@ def address(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 
 def _address_by_numpy(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
     """For slices and arrays together, and booleans: NumPy applies the key to the numbers of the elements."""
-    from lamina.nd.ndarray import array
-
     index = tuple([numpy_key(p) for p in parts])
     if len(index) == 1 and index[0].dtype.kind == "b" and index[0].shape == x.shape[: index[0].ndim]:
         return array(np.stack(np.nonzero(index[0])), ctx=x.context, dtype=_INDEX)
@@ -87,13 +85,10 @@ def _is_boolean(part: Any) -> bool:
 
 def _along_axis(x: NDArray, part: Any, axis: int) -> NDArray:
     """Positions along one axis, in [0, size). Their range is checked, except while tracing, when it is not known."""
-    from lamina.nd.lookup import where
-    from lamina.nd.ndarray import array
-
     size = x.shape[axis]
     if isinstance(part, Array) and state.trace is not None:
         whole = bind(cast, part, dtype=_INDEX)
-        return where(whole < 0, whole + size, whole)
+        return bind(where, whole < 0, whole + size, whole)
     positions = np.atleast_1d(numpy_key(part if not isinstance(part, int) else np.array(part)))
     outside = (positions < -size) | (positions >= size)
     if outside.any():

@@ -8,6 +8,7 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
+from lamina.nd.conversion import array
 from lamina.nd.operator import operator
 from lamina.primitives.indexing import take
 from lamina.primitives.typing import normalize_axis
@@ -27,8 +28,6 @@ def boolean_mask(data: NDArray, index: NDArray, axis: int = 0) -> NDArray:
     array([[3., 4.],
            [5., 6.]], dtype=float32)
     """
-    from lamina.nd.ndarray import array
-
     place = normalize_axis("boolean_mask", axis, data.ndim)
     if index.shape != (data.shape[place],):
         raise ShapeError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.nd.operator import Operator, operator
-from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
+from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.typing import element_type
 
@@ -186,11 +186,9 @@ def clip(data: NDArray, a_min: float, a_max: float) -> NDArray:
 @operator
 def smooth_l1(data: NDArray, scalar: float = 1.0) -> NDArray:
     """(σx)²/2 where |x| < 1/σ², else |x| - 1/(2σ²), with σ = `scalar` (Girshick, "Fast R-CNN", 2015)."""
-    from lamina.nd.lookup import where
-
     sigma2 = float(scalar) ** 2
     size = abs(data)
-    return where(size < 1 / sigma2, (0.5 * sigma2) * data * data, size - 0.5 / sigma2)
+    return bind(where, size < 1 / sigma2, (0.5 * sigma2) * data * data, size - 0.5 / sigma2)
 
 
 @operator

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.core.array import Array, View
+from lamina.core.array import Array, view
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.core.tape import is_recorded
 from lamina.errors import ShapeError
 from lamina.nd.advanced_index import address, get_advanced, is_advanced, numpy_key
 from lamina.nd.basic_index import BasicIndex, parse_basic
-from lamina.primitives.elementwise import cast
+from lamina.nd.conversion import array
+from lamina.nd.creation import full, ones
+from lamina.primitives.elementwise import cast, where
 from lamina.primitives.indexing import scatter_nd_set
-from lamina.primitives.movement import broadcast_to, slice_, slice_assign
+from lamina.primitives.movement import slice_, slice_assign
+from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.reshape import reshape
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["get", "set", "view"]
+__all__ = ["get", "set"]
 
 
 def get(x: NDArray, key: Any) -> NDArray:
@@ -69,16 +71,6 @@ def set(x: NDArray, key: Any, value: Any) -> None:
     x._write(_place(x, basic, _broadcast(new, basic.shape)))
 
 
-def view(
-    result: NDArray, base: Array, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]
-) -> NDArray:
-    """Note that `result` shares memory with `base`. Eagerly it does by itself; while tracing, by `read` and `write`."""
-    result._writes = base._writes
-    if state.trace is not None:
-        result._view = View(base, state.trace.value(base), read, write)
-    return result
-
-
 def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
     buffer = x._concrete() if isinstance(x._data, np.ndarray) else _renewed(x)
     source = np.asarray(value) if isinstance(value, list | tuple) else value
@@ -122,19 +114,13 @@ def _place(base: Any, basic: BasicIndex, value: Any) -> Any:
 
 def _scatter(x: NDArray, parts: tuple[Any, ...], value: Any) -> Any:
     """`x` with `value` at a key with arrays: by a mask of the addressed elements."""
-    from lamina.nd.creation import ones
-    from lamina.nd.lookup import where
-
     positions = address(x, parts)
     new = _broadcast(value, (*positions.shape[1:], *x.shape[positions.shape[0] :]))
     mask = bind(scatter_nd_set, ones(new.shape, ctx=x.context, dtype=np.bool_), positions, shape=x.shape)
-    return where(mask, bind(scatter_nd_set, new, positions, shape=x.shape), x)
+    return bind(where, mask, bind(scatter_nd_set, new, positions, shape=x.shape), x)
 
 
 def _as_array(x: NDArray, value: Any) -> Any:
-    from lamina.nd.creation import full
-    from lamina.nd.ndarray import array
-
     if isinstance(value, Array):
         same = value._data.dtype == x._data.dtype
         return value if same else bind(cast, value, dtype=np.dtype(x.dtype))

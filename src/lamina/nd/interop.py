@@ -8,7 +8,8 @@ import numpy as np
 
 from lamina.context import cpu, current_context
 from lamina.errors import ContextError, DTypeError
-from lamina.nd.ndarray import NDArray, array
+from lamina.nd.conversion import array
+from lamina.nd.ndarray import NDArray
 from lamina.primitives.typing import ELEMENT_TYPES, element_type
 
 __all__ = ["from_dlpack", "from_numpy", "to_dlpack_for_read", "to_dlpack_for_write", "waitall"]

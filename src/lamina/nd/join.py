@@ -10,10 +10,12 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
+from lamina.nd.creation import ones_like
 from lamina.nd.operator import known_name, operator
 from lamina.nd.shape import expand_dims, squeeze
 from lamina.primitives import movement
 from lamina.primitives.elementwise import where
+from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.typing import normalize_axis
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ def tile(data: NDArray, reps: int | Sequence[int]) -> NDArray:
     own = (1,) * (ndim - data.ndim) + data.shape
     apart = [n for size in own for n in (1, size)]
     repeated = tuple([n for pair in zip(times, own, strict=True) for n in pair])
-    grown = bind(movement.broadcast_to, bind(movement.reshape, data, shape=tuple(apart)), shape=repeated)
+    grown = bind(broadcast_to, bind(movement.reshape, data, shape=tuple(apart)), shape=repeated)
     return bind(
         movement.reshape, grown, shape=tuple([t * n for t, n in zip(times, own, strict=True)]) or (1,)
     )
@@ -144,7 +146,7 @@ def repeat(data: NDArray, repeats: int, axis: int | None = None) -> NDArray:
     place = 0 if axis is None else normalize_axis("repeat", axis, data.ndim)
     before, size, after = own[:place], own[place], own[place + 1 :]
     apart = bind(movement.reshape, data, shape=(*before, size, 1, *after))
-    grown = bind(movement.broadcast_to, apart, shape=(*before, size, repeats, *after))
+    grown = bind(broadcast_to, apart, shape=(*before, size, repeats, *after))
     return bind(movement.reshape, grown, shape=(*before, size * repeats, *after))
 
 
@@ -184,8 +186,6 @@ def pad(
     placed = bind(movement.place, data, **place)
     if constant_value == 0:
         return placed
-    from lamina.nd.creation import ones_like
-
     inside = bind(movement.place, ones_like(data), **place)
     return bind(where, inside, placed, np.dtype(data.dtype).type(constant_value).item())
 

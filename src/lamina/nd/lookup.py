@@ -9,7 +9,10 @@ import numpy as np
 from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
+from lamina.nd.creation import eye
+from lamina.nd.join import pad
 from lamina.nd.operator import known_name, operand, operator
+from lamina.nd.shape import moveaxis
 from lamina.primitives import indexing
 from lamina.primitives.elementwise import where as where_primitive
 from lamina.primitives.movement import reshape
@@ -151,8 +154,6 @@ def diag(data: NDArray, k: int = 0, axis1: int = 0, axis2: int = 1) -> NDArray:
     """
     if data.ndim == 1:
         return _matrix_with_diagonal(data, k)
-    from lamina.nd.shape import moveaxis
-
     moved = moveaxis(data, (axis1, axis2), (-2, -1))
     rows, columns = moved.shape[-2:]
     length = max(0, min(rows + min(k, 0), columns - max(k, 0)))
@@ -164,9 +165,6 @@ def diag(data: NDArray, k: int = 0, axis1: int = 0, axis2: int = 1) -> NDArray:
 
 
 def _matrix_with_diagonal(data: NDArray, k: int) -> NDArray:
-    from lamina.nd.creation import eye
-    from lamina.nd.join import pad
-
     size = data.shape[0] + abs(k)
     row = bind(reshape, data, shape=(1, data.shape[0]))
     wide = pad(row, pad_width=(0, 0, max(k, 0), max(-k, 0)))

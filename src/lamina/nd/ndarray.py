@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from lamina.context import Context, usable
-from lamina.core.array import Array
+from lamina.core.array import Array, view
 from lamina.core.primitive import Primitive, bind, set_array_type
-from lamina.core.state import state
-from lamina.core.tape import Leaf, is_recorded, recording_suspended
+from lamina.core.state import Mode, state
+from lamina.core.tape import Leaf, backward, is_recorded, recording_suspended
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd import indexing
+from lamina.nd.conversion import array
+from lamina.nd.creation import ones_like
 from lamina.nd.fluent import Fluent
 from lamina.nd.operator import known_name, operand
 from lamina.primitives.contract import matmul
@@ -22,7 +24,7 @@ from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_co
 from lamina.primitives.indexing import full
 from lamina.primitives.typing import element_type
 
-__all__ = ["NDArray", "Number", "array"]
+__all__ = ["NDArray", "Number"]
 
 Number = int | float | bool | np.number[Any] | np.bool_
 
@@ -340,7 +342,7 @@ class NDArray(Array, Fluent):
         """The same memory, off the tape: no gradient flows back through the result."""
         data = self._data if state.trace is None else state.trace.value(self)
         result = NDArray(data, self._context)
-        return indexing.view(result, self, lambda base: base, lambda _base, value: value)
+        return view(result, self, lambda base: base, lambda _base, value: value)
 
     def backward(
         self, out_grad: NDArray | None = None, retain_graph: bool = False, train_mode: bool = True
@@ -349,9 +351,9 @@ class NDArray(Array, Fluent):
 
         `out_grad`: the gradient of the final objective by this array; ones if None.
         """
-        from lamina.autograd import backward
-
-        backward([self], None if out_grad is None else [out_grad], retain_graph, train_mode)
+        with Mode(False, train_mode):
+            out_grad = ones_like(self) if out_grad is None else out_grad
+            backward([self], [out_grad], retain_graph=retain_graph)
 
 
 _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "multiply", "divide"))
@@ -359,48 +361,6 @@ _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "m
 
 def _same_type(x: Array, value: Any) -> bool:
     return isinstance(value, Array) and value.shape == x.shape and value._data.dtype == x._data.dtype
-
-
-def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:
-    """A new array with a copy of `source_array` (nested lists, a number, a NumPy array, an NDArray …).
-
-    Without `dtype` it is float32, unless `source_array` is an NDArray, whose dtype it keeps, as in MXNet. A single
-    number gives shape (1,). Raises `TypeError` if `source_array` is not made of numbers, or of rows that differ in
-    length.
-
-    >>> from lamina import nd
-    >>> nd.array([1, 2, 3]).dtype
-    <class 'numpy.float32'>
-    """
-    context = usable(ctx)
-    source = source_array
-    if isinstance(source, NDArray):
-        if state.trace is not None:
-            return source.astype(dtype or source.dtype)
-        source, dtype = source._concrete(), dtype or source.dtype
-    kept = element_type(dtype)
-    if state.trace is not None and isinstance(source, np.ndarray) and source.flags.c_contiguous:
-        live = _read_by_the_step(source, context)
-        if live is not None:
-            return bind(cast, live, dtype=kept)
-    try:
-        if source is None:  # a number for NumPy: nan
-            raise TypeError("None is no number")
-        data = np.array(source, dtype=kept, order="C")
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"array: cannot make an array of {kept} from a {type(source).__name__}: {error}"
-        ) from None
-    return NDArray(data if data.ndim else data.reshape(1), context)
-
-
-def _read_by_the_step(source: np.ndarray, context: Context) -> NDArray | None:
-    """A NumPy array whose contents a compiled step reads each time it runs; None for types without machine code."""
-    if source.dtype.kind not in "fiub" or source.dtype.itemsize > 8 or not source.dtype.isnative:
-        return None
-    if element_type(source.dtype) != source.dtype:
-        return None
-    return NDArray(source if source.ndim else source.reshape(1), context)
 
 
 def _as_numpy(value: Any) -> Any:

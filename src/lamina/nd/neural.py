@@ -12,6 +12,7 @@ from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.operator import known_name, operator
+from lamina.nd.random import bits
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import COMPARISON
 from lamina.primitives.movement import reshape
@@ -88,8 +89,6 @@ def dropped(data: NDArray, p: Any, shape: tuple[int, ...]) -> NDArray:
     `p` may be a number that changes from step to step. A mask's element is decided by 16 random bits, which take a
     quarter of the time of a uniform float32's; so a chance is off by at most 2⁻¹⁶.
     """
-    from lamina.nd.random import bits
-
     chance = bits(shape, data.context, np.uint16).astype(np.float32)
     kept = bind(COMPARISON["less"], chance, (1.0 - p) * _CHANCES)
     return data * (kept * (1.0 / (1.0 - p))).astype(data.dtype)

@@ -11,6 +11,7 @@ import numpy as np
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import DTypeError, ParameterError, ShapeError
+from lamina.nd.conversion import array
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -69,8 +70,6 @@ def operand(x: Array, other: Any) -> Any:
         kind = x._data.dtype.kind
         return float(other) if kind == "f" else bool(other) if kind == "b" else _whole_number(x, other)
     if isinstance(other, np.ndarray | list | tuple):
-        from lamina.nd.ndarray import array
-
         return array(other, ctx=x._context, dtype=x.dtype)
     if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
         return other.as_operand(x._data.dtype)

@@ -26,6 +26,7 @@ from lamina.core.state import call_each_step
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.creation import Shape, as_shape, full, placed
 from lamina.nd.elementwise import cast, cos, floor, log, sqrt
+from lamina.nd.lookup import pick
 from lamina.nd.operator import operator
 from lamina.nd.ordering import argsort
 from lamina.nd.shape import broadcast_to, reshape
@@ -282,8 +283,6 @@ def multinomial(
     samples = cast(reshape(drawn, out_shape), dtype)
     if not get_prob:
         return samples
-    from lamina.nd.lookup import pick
-
     repeated = broadcast_to(scores, (*batch, count, classes))
     return [samples, reshape(pick(repeated, drawn, axis=-1), out_shape)]
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ParameterError
 from lamina.nd.operator import operator
@@ -17,6 +15,7 @@ from lamina.primitives import reduce
 from lamina.primitives.elementwise import COMPARISON, UNARY
 from lamina.primitives.elementwise import where as where_primitive
 from lamina.primitives.movement import reshape
+from lamina.primitives.product import reduce_prod
 from lamina.primitives.typing import normalize_axes, normalize_axis
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ Axis = int | tuple[int, ...] | list[int] | None
 
 def _axes(name: str, data: NDArray, axis: Axis, exclude: bool) -> tuple[int, ...]:
     ndim = len(data.shape)
-    whole = axis is None or (not isinstance(axis, int | np.integer) and len(axis) == 0)
+    whole = axis is None or (isinstance(axis, tuple | list) and len(axis) == 0)
     axes = normalize_axes(name, None if whole else axis, ndim)
     return tuple([a for a in range(ndim) if a not in axes]) if exclude and not whole else axes
 
@@ -52,7 +51,7 @@ def sum(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool 
 @operator
 def prod(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
     """The product over `axis`."""
-    return bind(reduce.reduce_prod, data, axis=_axes("prod", data, axis, exclude), keepdims=bool(keepdims))
+    return bind(reduce_prod, data, axis=_axes("prod", data, axis, exclude), keepdims=bool(keepdims))
 
 
 @operator
@@ -92,9 +91,7 @@ def nansum(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bo
 def nanprod(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
     """The product over `axis`, NaN counted as 1."""
     known = bind(where_primitive, bind(COMPARISON["equal"], data, data), data, 1.0)
-    return bind(
-        reduce.reduce_prod, known, axis=_axes("nanprod", data, axis, exclude), keepdims=bool(keepdims)
-    )
+    return bind(reduce_prod, known, axis=_axes("nanprod", data, axis, exclude), keepdims=bool(keepdims))
 
 
 @operator

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lamina.nd.ndarray import NDArray, array
+from lamina.nd.conversion import array
+from lamina.nd.ndarray import NDArray
 
 if TYPE_CHECKING:
     from lamina.context import Context

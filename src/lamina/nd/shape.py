@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lamina.core.array import view
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import ShapeError
+from lamina.nd.conversion import array
 from lamina.nd.creation import full
-from lamina.nd.indexing import view
 from lamina.nd.operator import operator
 from lamina.nd.shape_codes import resolve_shape
 from lamina.primitives import movement
+from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
 from lamina.primitives.typing import normalize_axes, normalize_axis
 
 if TYPE_CHECKING:
@@ -172,7 +174,7 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
     target = tuple([int(n) for n in shape])
     if len(target) == len(own) and 0 in target:
         target = tuple([m if n == 0 else n for n, m in zip(target, own, strict=True)])
-    return data if target == own else bind(movement.broadcast_to, data, shape=target)
+    return data if target == own else bind(broadcast_to_primitive, data, shape=target)
 
 
 @operator
@@ -184,7 +186,7 @@ def broadcast_axis(data: NDArray, axis: int | Shape = (), size: int | Shape = ()
     shape = list(data.shape)
     for a, n in zip(axes, sizes, strict=True):
         shape[normalize_axis("broadcast_axis", a, data.ndim)] = n
-    return bind(movement.broadcast_to, data, shape=tuple(shape))
+    return bind(broadcast_to_primitive, data, shape=tuple(shape))
 
 
 @operator
@@ -213,8 +215,6 @@ def broadcast_arrays(*data: NDArray) -> list[NDArray]:
 @operator
 def shape_array(data: NDArray) -> NDArray:
     """The shape as an int64 array."""
-    from lamina.nd.ndarray import array
-
     return array(np.array(data.shape), ctx=data.context, dtype=np.int64)
 
 

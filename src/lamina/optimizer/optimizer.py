@@ -295,7 +295,7 @@ def create(name: str | Optimizer, **kwargs: Any) -> Optimizer:
     0.1
     >>> create("adm")
     Traceback (most recent call last):
-    ValueError: unknown optimizer 'adm'; did you mean 'adam'? Known: ...
+    ValueError: unknown optimizer 'adm'. Did you mean 'adam'? Known: ...
     """
     _check_numbers(**{key: value for key, value in kwargs.items() if isinstance(value, str)})
     return optimizers.create(name, **kwargs)

@@ -83,8 +83,8 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def _softrelu(x: np.ndarray) -> np.ndarray:
-    """log(1 + exp(x)), without overflow."""
-    return np.logaddexp(x, np.zeros((), x.dtype))
+    """log(1 + exp(x)), without overflow; np.logaddexp takes four times as long in float32."""
+    return np.maximum(x, x.dtype.type(0)) + np.log1p(np.exp(-np.abs(x)))
 
 
 def _softrelu_emit(b: Any, x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Primitives that move elements without computing: transpose, broadcast, slice, place, concat (and reshape)."""
+"""Primitives that move elements without computing: transpose, slice, place, concat (and reshape)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy as np
 from lamina.core.lowering import Movement, Pull
 from lamina.core.primitive import ForEachInput, bind, primitive
 from lamina.errors import ShapeError
-from lamina.primitives.reduce import sum_to
+from lamina.primitives.indexing import full
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type, dtype_of
 
 __all__ = [
-    "broadcast_to",
     "concat",
     "place",
     "reshape",
@@ -54,40 +53,6 @@ transpose = primitive(
     lowering=Movement(_transpose_index),
 )
 """``transpose(x, axes=)``: axis i of the result is axis ``axes[i]`` of `x`."""
-
-
-# --- broadcast ---------------------------------------------------------------------------------------------------
-
-
-def _broadcast_type(x: Any, shape: Ints) -> Type:
-    own = tuple(x.shape)
-    fits = len(own) <= len(shape) and all(
-        n in (1, m) for n, m in zip(own, shape[len(shape) - len(own) :], strict=True)
-    )
-    if not fits:
-        raise ShapeError(f"broadcast_to: shape {own} does not broadcast to {shape}")
-    return shape, np.dtype(x.dtype)
-
-
-def _broadcast_index(index: list[Any], in_shape: Ints, shape: Ints) -> list[Any]:
-    own = index[len(shape) - len(in_shape) :]
-    return [i * 0 if n == 1 else i for i, n in zip(own, in_shape, strict=True)]
-
-
-def _broadcast_to(x: np.ndarray, shape: Ints) -> np.ndarray:
-    out = np.empty(shape, x.dtype)
-    np.copyto(out, x)  # broadcasts, and much faster than copying np.broadcast_to's view
-    return out
-
-
-broadcast_to = primitive(
-    "broadcast_to",
-    eval=_broadcast_to,
-    infer=_broadcast_type,
-    vjp=(lambda g, out, x, shape: sum_to(g, x.shape),),
-    lowering=Movement(_broadcast_index),
-)
-"""``broadcast_to(x, shape=)``: repeat along new axes in front and along axes of size 1."""
 
 
 # --- slice and its opposite --------------------------------------------------------------------------------------
@@ -176,9 +141,9 @@ def _slice_assign_element(b: Any, index: list[Any], inputs: Any, begin: Ints, en
 
 
 def _outside_slice(g: Any, v_shape: Ints, **where: Ints) -> Any:
-    from lamina.nd import zeros
-
-    return bind(slice_assign, g, zeros(v_shape, ctx=g.context, dtype=g.dtype), **where)
+    nothing = bind(full, 0, shape=v_shape, dtype=np.dtype(g.dtype))
+    nothing._context = g._context
+    return bind(slice_assign, g, nothing, **where)
 
 
 slice_assign = primitive(

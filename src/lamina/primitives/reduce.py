@@ -1,4 +1,4 @@
-"""Reductions over axes, and `sum_to`, which undoes broadcasting."""
+"""Reductions over axes, and broadcasting: the gradient of a sum is broadcast, that of a broadcast array summed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.lowering import ArgReduction, Reduction
+from lamina.core.lowering import ArgReduction, Movement, Reduction
 from lamina.core.primitive import Primitive, bind, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
-__all__ = ["argmax", "argmin", "reduce_max", "reduce_min", "reduce_prod", "reduce_sum", "sum_to"]
+__all__ = [
+    "argmax", "argmin", "broadcast_to", "reduce_max", "reduce_min", "reduce_sum", "sum_to",
+]  # fmt: skip
 
 Axes = tuple[int, ...]
+Shape = tuple[int, ...]
 
 
 def reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
@@ -30,8 +33,6 @@ def _reduction_type(x: Any, axis: Axes, keepdims: bool) -> Type:
 
 def _expand(x: Any, shape: tuple[int, ...], axis: Axes) -> Any:
     """Give a reduced array its axes back and broadcast it to `shape`."""
-    from lamina.primitives.movement import broadcast_to  # whose vjp is a reduction
-
     kept = bind(reshape, x, shape=reduced_shape(shape, axis, True))
     return kept if kept.shape == shape else bind(broadcast_to, kept, shape=shape)
 
@@ -40,16 +41,12 @@ def _sum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
     return _expand(g, x.shape, axis)
 
 
-def _prod_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    return _expand(g * out, x.shape, axis) / x
-
-
 def _extremum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
     """Every element equal to the extremum gets the gradient, as in MXNet."""
     return _expand(g, x.shape, axis) * (x == _expand(out, x.shape, axis))
 
 
-def _reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float | None) -> Primitive:
+def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float | None) -> Primitive:
     """A fold over axes. `empty`: the result over no elements, None if there is none."""
 
     def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
@@ -76,16 +73,13 @@ def _highest(dtype: Any) -> float:
     return np.inf if np.dtype(dtype).kind == "f" else int(np.iinfo(dtype).max)
 
 
-reduce_sum = _reduction(
+reduce_sum = reduction(
     "sum", np.add, _sum_vjp, Reduction(lambda dtype: 0, lambda b, acc, x: b.add(acc, x)), empty=0
 )
-reduce_prod = _reduction(
-    "prod", np.multiply, _prod_vjp, Reduction(lambda dtype: 1, lambda b, acc, x: b.mul(acc, x)), empty=1
-)
-reduce_max = _reduction(
+reduce_max = reduction(
     "max", np.maximum, _extremum_vjp, Reduction(_lowest, lambda b, acc, x: b.maximum(acc, x)), empty=None
 )
-reduce_min = _reduction(
+reduce_min = reduction(
     "min", np.minimum, _extremum_vjp, Reduction(_highest, lambda b, acc, x: b.minimum(acc, x)), empty=None
 )
 
@@ -116,3 +110,37 @@ def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     axis = tuple(i for i, n in enumerate(x.shape) if i < missing or (shape[i - missing] == 1 and n != 1))
     summed = bind(reduce_sum, x, axis=axis, keepdims=False) if axis else x
     return summed if summed.shape == shape else bind(reshape, summed, shape=shape)
+
+
+# --- broadcast, the opposite of a sum ---------------------------------------------------------------------------
+
+
+def _broadcast_type(x: Any, shape: Shape) -> Type:
+    own = tuple(x.shape)
+    fits = len(own) <= len(shape) and all(
+        n in (1, m) for n, m in zip(own, shape[len(shape) - len(own) :], strict=True)
+    )
+    if not fits:
+        raise ShapeError(f"broadcast_to: shape {own} does not broadcast to {shape}")
+    return shape, np.dtype(x.dtype)
+
+
+def _broadcast_index(index: list[Any], in_shape: Shape, shape: Shape) -> list[Any]:
+    own = index[len(shape) - len(in_shape) :]
+    return [i * 0 if n == 1 else i for i, n in zip(own, in_shape, strict=True)]
+
+
+def _broadcast_to(x: np.ndarray, shape: Shape) -> np.ndarray:
+    out = np.empty(shape, x.dtype)
+    np.copyto(out, x)  # broadcasts, and much faster than copying np.broadcast_to's view
+    return out
+
+
+broadcast_to = primitive(
+    "broadcast_to",
+    eval=_broadcast_to,
+    infer=_broadcast_type,
+    vjp=(lambda g, out, x, shape: sum_to(g, x.shape),),
+    lowering=Movement(_broadcast_index),
+)
+"""``broadcast_to(x, shape=)``: repeat along new axes in front and along axes of size 1."""

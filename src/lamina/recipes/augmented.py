@@ -66,9 +66,7 @@ class AugmentedNetwork(ChapterNetwork):
         last = len(self.sizes) - 1
         h = X.astype(np.float32) / 255
         for layer in range(1, last):
-            h = nd.relu(self._linear(h, layer))
-            kept = nd.random.uniform(shape=h.shape) >= _DROPOUT
-            h = h * kept * (1 / (1 - _DROPOUT))
+            h = nd.Dropout(nd.relu(self._linear(h, layer)), _DROPOUT)
         return self._linear(h, last)
 
     def _next_rate(self) -> float:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-import lamina
 from lamina import nd
+from lamina.compiler import compile
 from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import generator
@@ -97,10 +97,10 @@ class Training(Loop):
     ) -> None:
         super().__init__(settings.epochs, observers)
         self.settings, self.train, self.test = settings, train, test
-        lamina.random.seed(settings.seed)
+        nd.random.seed(settings.seed)
         self.network = network_of(settings, train.images.shape[1])
         self.progress = Progress()
-        self._step = lamina.compile(self.network.step)
+        self._step = compile(self.network.step)
         self._arrays = self.network.arrays()
         self._images = train.images
 
@@ -167,7 +167,7 @@ class Training(Loop):
     def _set_position(self, steps: int) -> None:
         """Schedules and random numbers depend on the steps done alone, so that a resumed run goes on the same way."""
         self.network.position = steps
-        lamina.random.seed(self.settings.seed * _SEED_FACTOR + steps + 1)
+        nd.random.seed(self.settings.seed * _SEED_FACTOR + steps + 1)
 
     def _losses(self, rows: np.ndarray) -> list[float]:
         """Take a step with each batch of these rows; the last batch may be smaller."""
@@ -210,7 +210,7 @@ def network_of(settings: Settings, inputs: int) -> ChapterNetwork:
 
 def evaluate(network: ChapterNetwork, data: Digits) -> tuple[float, float, np.ndarray]:
     """The accuracy, the mean loss, and the probabilities of the classes, shape (n, classes)."""
-    forward = lamina.compile(network.__call__)
+    forward = compile(network.__call__)
     losses: list[np.ndarray] = []
     probabilities: list[np.ndarray] = []
     for start in range(0, len(data), _EVALUATION_ROWS):

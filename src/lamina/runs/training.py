@@ -135,7 +135,7 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
         # The whole table was warned about already.
         warnings.simplefilter("ignore", DataWarning)
         schema = _schema(table, prepared.schema)
-        fit_table(estimator, table, _values(prepared.train, prepared), schema=schema, eval_set=validation)
+        fit_table(estimator, table, _values(prepared.train, prepared), schema, validation)
 
 
 def _values(part: Part, prepared: Prepared) -> np.ndarray:

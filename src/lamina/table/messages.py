@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import shlex
-import sys
-import warnings
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+from lamina import messages
+from lamina.messages import closest
 
 __all__ = [
     "DataWarning", "as_kind", "as_option", "closest", "counted", "listed", "on_command_line", "row", "rows_called",
@@ -33,12 +32,8 @@ class DataWarning(UserWarning):
 
 
 def warn(message: str, subject: str | None = None) -> None:
-    """Warn about the data, pointing at the first line outside lamina; see `DataWarning` for `subject`."""
-    package = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
-    outside, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
-        outside, frame = outside + 1, frame.f_back
-    warnings.warn(DataWarning(message, subject), stacklevel=outside)
+    """Warn about the data, at the user's line; see `DataWarning` for `subject`."""
+    messages.warn(DataWarning(message, subject))
 
 
 def listed(names: Iterable[object], limit: int = 5) -> str:
@@ -50,16 +45,6 @@ def listed(names: Iterable[object], limit: int = 5) -> str:
     quoted = [repr(str(name)) for name in names]
     shown = ", ".join(quoted[:limit])
     return shown if len(quoted) <= limit else f"{shown} and {len(quoted) - limit} more"
-
-
-def closest(name: str, known: Sequence[str]) -> str:
-    """A question that proposes the known name most like `name`, or nothing.
-
-    >>> closest("incme", ["age", "income"])
-    " Did you mean 'income'?"
-    """
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

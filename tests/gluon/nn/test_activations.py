@@ -68,9 +68,11 @@ def test_prelu_learns_a_slope_for_each_channel():
 
 
 def test_unknown_or_impossible_activations():
-    with pytest.raises(ParameterError, match="'reul' is unknown; known: relu, sigmoid"):
+    with pytest.raises(
+        ParameterError, match=r"unknown activation 'reul'. Did you mean 'relu'\? Known: identity, relu"
+    ):
         nn.Activation("reul")
-    with pytest.raises(ParameterError, match="'reul' is unknown"):
+    with pytest.raises(ParameterError, match="unknown activation 'reul'"):
         nn.Dense(3, activation="reul")
     with pytest.raises(ParameterError, match="at least 0, not -1"):
         nn.LeakyReLU(-1)

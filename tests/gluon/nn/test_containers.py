@@ -5,7 +5,7 @@ import pytest
 
 from lamina import nd
 from lamina.errors import ParameterError
-from lamina.gluon import nn
+from lamina.gluon import ParameterDict, nn
 
 
 @pytest.mark.parametrize("kind", [nn.Sequential, nn.HybridSequential])
@@ -25,6 +25,61 @@ def test_indexing_slicing_and_length(kind):
     net.initialize()
     x = nd.ones((5, 7))
     assert np.array_equal(net(x).asnumpy(), net[1:](net[:1](x)).asnumpy())
+
+
+@pytest.mark.parametrize("kind", [nn.Sequential, nn.HybridSequential])
+def test_blocks_may_come_with_the_constructor(kind):
+    layers = [nn.Dense(3, in_units=2), nn.Dense(1, in_units=3)]
+    for net in (kind(*layers), kind(layers), kind(tuple(layers), prefix="net_")):
+        assert list(net) == layers
+        net.initialize(force_reinit=True)
+        assert net(nd.ones((4, 2))).shape == (4, 1)
+        net.hybridize()
+        assert net(nd.ones((4, 2))).shape == (4, 1)
+    assert list(kind(layers[0])) == layers[:1]
+    assert net.prefix == "net_"
+
+
+@pytest.mark.parametrize("kind", [nn.Sequential, nn.HybridSequential])
+def test_a_prefix_may_come_first_as_in_mxnet(kind):
+    shared = nn.Dense(3, prefix="other_").params
+    for net in (kind("net_"), kind("net_", shared), kind("net_", params=shared), kind(prefix="net_")):
+        assert net.prefix == "net_"
+        assert len(net) == 0
+    assert kind("net_", shared).params.prefix == "other_"
+    assert kind(None).prefix.startswith(kind.__name__.lower())
+    assert kind(None, None).prefix.startswith(kind.__name__.lower())
+    assert kind(None, shared).params.prefix == "other_"
+
+
+@pytest.mark.parametrize("kind", [nn.Sequential, nn.HybridSequential])
+def test_what_is_no_block_is_refused(kind):
+    with pytest.raises(TypeError, match=r"a child of .*Sequential must be a Block, not a int"):
+        kind(3)
+    with pytest.raises(TypeError, match=r"must be a Block, not a function; nn.Lambda makes a block"):
+        kind([nn.Dense(3), lambda x: x])
+    with pytest.raises(TypeError, match="must be a Block, not a str"):
+        kind(nn.Dense(3), "net_")
+    with pytest.raises(TypeError, match=r"params, to share parameters, must be another block's .params"):
+        kind("net_", nn.Dense(3))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [nn.Flatten, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, lambda x: nn.Dense(2, prefix=x)],
+)
+def test_a_prefix_is_a_string(make):
+    for wrong in (1, True, [nn.Dense(2)], nn.Dense(2)):
+        with pytest.raises(TypeError, match=r"prefix of .* must be a string.*nn\.Sequential\(layer, …\)"):
+            make(wrong)
+    with pytest.raises(TypeError, match=r"Lambda: the prefix"):
+        nn.Lambda("relu", nn.Dense(2))
+    with pytest.raises(TypeError, match=r"params, to share parameters, .* not a Dense"):
+        nn.Flatten(params=nn.Dense(2))
+    with pytest.raises(
+        TypeError, match="ParameterDict: the prefix of the names must be a string, not a dict"
+    ):
+        ParameterDict({})
 
 
 def test_it_prints_nested():

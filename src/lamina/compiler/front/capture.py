@@ -11,12 +11,13 @@ import numpy as np
 from lamina.compiler.front.arguments import sequence_like
 from lamina.compiler.front.numbers import StepNumber
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
-from lamina.core.array import Array, Value, user_location
+from lamina.core.array import Array, Value
 from lamina.core.lowering import Contraction, Decompose
 from lamina.core.primitive import REGISTRY, Primitive
 from lamina.core.state import state
 from lamina.core.tape import Leaf, recording_suspended
 from lamina.errors import TraceError
+from lamina.messages import user_location
 
 __all__ = ["Capture", "Captured", "FoundOutside", "Result", "Returned", "Uncompilable", "tracing"]
 

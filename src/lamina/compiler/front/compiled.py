@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import sys
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import numpy as np
 
+from lamina import messages
 from lamina.compiler.front.arguments import (
     Arguments,
     Overlap,
@@ -329,11 +328,7 @@ class CompiledFunction:
 
 
 def _warn(message: str) -> None:
-    """A warning at the user's line, the innermost one outside lamina."""
-    frame, depth = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lamina":
-        frame, depth = frame.f_back, depth + 1
-    warnings.warn(f"lamina.compile: {message}", stacklevel=depth)
+    messages.warn(f"lamina.compile: {message}")
 
 
 def _definition(function: Callable[..., Any]) -> str:

@@ -268,8 +268,10 @@ class _Walk:
                 self.visit(value.original, label)
             case list() | tuple() | dict() | deque():
                 self._visit_container(value, label)
-            case _ if _is_block(value):
-                self._visit_container(value._children, label)
+            case _ if hasattr(
+                type(value), "__lamina_children__"
+            ):  # such as a `gluon.Block`: it calls them unnamed
+                self._visit_container(value.__lamina_children__, label)
                 self._visit_object(value, label)
             case _:
                 self._visit_object(value, label)
@@ -393,12 +395,6 @@ def _defaults(function: types.FunctionType) -> dict[str, Any]:
         **dict(zip(reversed(positional), reversed(given), strict=False)),
         **(function.__kwdefaults__ or {}),
     }
-
-
-def _is_block(value: Any) -> bool:
-    """Whether something is a `gluon.Block`; without importing Gluon, which who has a block has imported."""
-    gluon = sys.modules.get("lamina.gluon.block")
-    return gluon is not None and isinstance(value, gluon.Block)
 
 
 def _nested_codes(code: types.CodeType) -> list[types.CodeType]:

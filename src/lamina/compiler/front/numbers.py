@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.core.array import Array, user_location
+from lamina.core.array import Array
 from lamina.core.primitive import REGISTRY
 from lamina.errors import TraceError
+from lamina.messages import user_location
 
 if TYPE_CHECKING:
     from lamina.compiler.front.capture import Capture

@@ -9,8 +9,9 @@ import numpy as np
 
 from lamina.errors import ShapeError
 from lamina.gluon.data.deferred import gather
+from lamina.nd.conversion import array
 from lamina.nd.join import stack
-from lamina.nd.ndarray import NDArray, array
+from lamina.nd.ndarray import NDArray
 
 __all__ = ["default_batchify_fn"]
 

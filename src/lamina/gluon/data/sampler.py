@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from lamina.nd.ndarray import array
+from lamina.nd.conversion import array
 from lamina.nd.random import shuffle
 
 __all__ = [

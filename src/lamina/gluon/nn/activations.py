@@ -7,9 +7,8 @@ from typing import Any
 from lamina.errors import ParameterError
 from lamina.gluon.block import HybridBlock
 from lamina.initializer import Constant
-from lamina.nd.activation import _ACTIVATIONS as ACTIVATIONS
+from lamina.nd.activation import activation_by_name
 from lamina.nd.ndarray import NDArray
-from lamina.nd.operator import known_name
 
 __all__ = ["ELU", "GELU", "SELU", "Activation", "LeakyReLU", "Mish", "PReLU", "SiLU", "Swish"]
 
@@ -28,7 +27,8 @@ class Activation(HybridBlock):
     """
 
     def __init__(self, activation: str, **kwargs: Any) -> None:
-        self._act_type = known_name("Activation", "activation", activation, tuple(ACTIVATIONS))
+        activation_by_name(activation)  # raises for an unknown one
+        self._act_type = activation
         super().__init__(**kwargs)
 
     def _alias(self) -> str:
@@ -126,7 +126,7 @@ class SiLU(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
         """The function, element by element."""
-        return x * F.sigmoid(x)
+        return F.Activation(x, act_type="silu")
 
 
 class Mish(HybridBlock):

@@ -8,12 +8,22 @@ from typing import Any, Self, overload
 from lamina import nd
 from lamina.errors import ParameterError
 from lamina.gluon.block import Block, HybridBlock, with_children
+from lamina.gluon.parameter_dict import ParameterDict
 
 __all__ = ["HybridLambda", "HybridSequential", "Lambda", "Sequential"]
 
 
 class _Stack(Block):
     """What the two sequential containers share."""
+
+    _has_row = False
+
+    def __init__(self, *blocks: Any, prefix: str | None = None, params: ParameterDict | None = None) -> None:
+        if 0 < len(blocks) <= 2 and (blocks[0] is None or isinstance(blocks[0], str)):
+            prefix, *rest = blocks  # MXNet's order
+            params, blocks = rest[0] if rest else params, ()
+        super().__init__(prefix, params)
+        self.add(*(blocks[0] if len(blocks) == 1 and isinstance(blocks[0], list | tuple) else blocks))
 
     def add(self, *blocks: Block) -> None:
         """Put blocks at the end."""
@@ -56,10 +66,15 @@ class _Stack(Block):
 class Sequential(_Stack):
     """Blocks in a row.
 
+    Args:
+        blocks: the first ones, one by one or in a list; `add` puts more behind them. Blocks that are to be named after
+            the container are added inside its `name_scope`. As in MXNet, a string here is the `prefix`.
+        prefix, params: see `Block`.
+
     >>> from lamina import nd
     >>> from lamina.gluon import nn
-    >>> net = nn.Sequential()
-    >>> net.add(nn.Dense(4, activation="relu", in_units=3), nn.Dense(2, in_units=4))
+    >>> net = nn.Sequential(nn.Dense(4, activation="relu", in_units=3))
+    >>> net.add(nn.Dense(2, in_units=4))
     >>> net
     Sequential(
       (0): Dense(3 -> 4, Activation(relu))
@@ -71,8 +86,12 @@ class Sequential(_Stack):
     """
 
 
-class HybridSequential(HybridBlock, _Stack):
+class HybridSequential(_Stack, HybridBlock):
     """Hybrid blocks in a row: `hybridize` compiles them together. Used like `Sequential`."""
+
+    def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """The result of `hybrid_forward`."""
+        return HybridBlock.forward(self, x, *args, **kwargs)
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> Any:
         """Run the blocks in order, each on the result of the one before."""

@@ -11,7 +11,7 @@ import numpy as np
 from lamina.datasets import ImageDataset, fashion_mnist, mnist
 from lamina.gluon.data.dataset import Dataset
 from lamina.gluon.data.deferred import RowSource
-from lamina.nd.ndarray import array
+from lamina.nd.conversion import array
 
 __all__ = ["MNIST", "FashionMNIST"]
 

@@ -10,7 +10,8 @@ import numpy as np
 from lamina.errors import ShapeError
 from lamina.gluon.block import Block
 from lamina.gluon.nn import Lambda, Sequential
-from lamina.nd.ndarray import NDArray, array
+from lamina.nd.conversion import array
+from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
 
 __all__ = ["Cast", "Compose", "Normalize", "RandomFlipLeftRight", "RandomFlipTopBottom", "ToTensor"]

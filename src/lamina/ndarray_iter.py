@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lamina.errors import ShapeError
-from lamina.nd.ndarray import NDArray, array
+from lamina.nd.conversion import array
+from lamina.nd.ndarray import NDArray
 from lamina.nd.random import shuffle as shuffled
 
 __all__ = ["DataBatch", "DataDesc", "DataIter", "NDArrayIter"]

@@ -1,0 +1,65 @@
+"""How lamina speaks to people: at which of their lines something happened, and which name they may have meant."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable
+from types import FrameType
+
+__all__ = ["closest", "unknown", "user_location", "warn"]
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """A question that proposes the known name most like `name`, or nothing.
+
+    >>> closest("incme", ["age", "income"])
+    " Did you mean 'income'?"
+    """
+    from difflib import get_close_matches  # only where something went wrong
+
+    near = get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """What to say of a name that stands for nothing.
+
+    >>> unknown("preset", "defalt", ["default", "fast"])
+    "unknown preset 'defalt'. Did you mean 'default'? Known: default, fast"
+    """
+    names = list(known)
+    return f"unknown {kind} {name!r}.{closest(str(name).lower(), names)} Known: {', '.join(names)}"
+
+
+def warn(warning: str | Warning) -> None:
+    """Warn of something at the user's line."""
+    frame = _user_frame()
+    warnings.warn_explicit(
+        warning,
+        UserWarning,  # unless `warning` has a class of its own
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__", "<unknown>"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def user_location() -> str:
+    """The user's line, as ``file.py:12``."""
+    frame = _user_frame()
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _user_frame() -> FrameType:
+    """The innermost call that is neither lamina's nor a library's; if all are, the innermost that is not lamina's."""
+    innermost = frame = sys._getframe(1)
+    others: FrameType | None = None
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "").partition(".")[0]
+        if module not in ("lamina", "numpy") and module not in sys.stdlib_module_names:
+            return frame
+        if others is None and module != "lamina":
+            others = frame
+        frame = frame.f_back
+    return others or innermost

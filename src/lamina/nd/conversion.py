@@ -1,0 +1,61 @@
+"""`array`: a new array with a copy of whatever is made of numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.context import Context, usable
+from lamina.core.array import Array
+from lamina.core.primitive import bind, new_array
+from lamina.core.state import state
+from lamina.primitives.elementwise import cast
+from lamina.primitives.typing import element_type
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["array"]
+
+
+def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:
+    """A new array with a copy of `source_array` (nested lists, a number, a NumPy array, an NDArray …).
+
+    Without `dtype` it is float32, unless `source_array` is an NDArray, whose dtype it keeps, as in MXNet. A single
+    number gives shape (1,). Raises `TypeError` if `source_array` is not made of numbers, or of rows that differ in
+    length.
+
+    >>> from lamina import nd
+    >>> nd.array([1, 2, 3]).dtype
+    <class 'numpy.float32'>
+    """
+    context = usable(ctx)
+    source = source_array
+    if isinstance(source, Array):
+        if state.trace is not None:
+            return bind(cast, source, dtype=element_type(dtype or source.dtype))
+        source, dtype = source._concrete(), dtype or source.dtype
+    kept = element_type(dtype)
+    if state.trace is not None and isinstance(source, np.ndarray) and source.flags.c_contiguous:
+        live = _read_by_the_step(source, context)
+        if live is not None:
+            return bind(cast, live, dtype=kept)
+    try:
+        if source is None:  # a number for NumPy: nan
+            raise TypeError("None is no number")
+        data = np.array(source, dtype=kept, order="C")
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"array: cannot make an array of {kept} from a {type(source).__name__}: {error}"
+        ) from None
+    return new_array(data if data.ndim else data.reshape(1), context)
+
+
+def _read_by_the_step(source: np.ndarray, context: Context) -> NDArray | None:
+    """A NumPy array whose contents a compiled step reads each time it runs; None for types without machine code."""
+    if source.dtype.kind not in "fiub" or source.dtype.itemsize > 8 or not source.dtype.isnative:
+        return None
+    if element_type(source.dtype) != source.dtype:
+        return None
+    return new_array(source if source.ndim else source.reshape(1), context)

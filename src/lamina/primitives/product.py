@@ -1,0 +1,60 @@
+"""The product over axes. Its gradient multiplies the other elements, without a division, so zeros do no harm."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lamina.core.lowering import Reduction
+from lamina.core.primitive import bind
+from lamina.primitives.movement import concat, slice_, transpose
+from lamina.primitives.reduce import reduction
+from lamina.primitives.reshape import reshape
+
+__all__ = ["reduce_prod"]
+
+Axes = tuple[int, ...]
+
+
+def _prod_vjp(g: Any, _out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+    """The reduced axes as columns of a matrix with a row for each product, and the result in the shape of `x`."""
+    order = (*(a for a in range(len(x.shape)) if a not in axis), *axis)
+    moved = tuple(x.shape[a] for a in order)
+    columns = math.prod(x.shape[a] for a in axis)
+    rows = math.prod(g.shape)
+    matrix = bind(reshape, bind(transpose, x, axes=order), shape=(rows, columns))
+    gradient = _times_others(bind(reshape, g, shape=(rows, 1)), matrix)
+    back = tuple(order.index(a) for a in range(len(order)))
+    return bind(transpose, bind(reshape, gradient, shape=moved), axes=back)
+
+
+def _times_others(g: Any, x: Any) -> Any:
+    """For each element of a matrix the product of the others in its row, times `g` (rows, 1).
+
+    An element's others are its neighbour, and the others of the pair they form: as many multiplications as elements, in
+    twice as many steps as n can be halved. Made of operators, so that it can be differentiated itself.
+    """
+    rows, n = x.shape
+    if n < 2:
+        return g if n else x
+
+    def part(y: Any, begin: int, end: int) -> Any:
+        return bind(slice_, y, begin=(0, begin), end=(rows, end), step=(1, 1))
+
+    half, odd = n // 2, n % 2
+    left, right = part(x, 0, half), part(x, half, 2 * half)
+    last = [part(x, n - 1, n)] * odd
+    others = _times_others(g, bind(concat, left * right, *last, axis=1))
+    of_pair = part(others, 0, half)
+    return bind(concat, of_pair * right, of_pair * left, *[part(others, half, half + 1)] * odd, axis=1)
+
+
+reduce_prod = reduction(
+    "prod",
+    np.multiply,
+    _prod_vjp,
+    Reduction(lambda dtype: 1, lambda b, acc, x: b.mul(acc, x)),
+    empty=1,
+)
