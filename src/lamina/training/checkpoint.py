@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from lamina.errors import DataError, NonFiniteLossError
 from lamina.files.tensors import load_tensors, save_tensors
+from lamina.messages import warn
 from lamina.training.loop import Epoch, Loop, Observer
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, RunFolder
 
@@ -133,7 +133,7 @@ class Checkpoints(Observer):
             self._save(loop)
         except OSError as error:
             message = f"{NotSavedWarning.subject}, and what is trained since the last one is lost if the run is killed"
-            warnings.warn(NotSavedWarning(f"{message}: {error}"), stacklevel=2)
+            warn(NotSavedWarning(f"{message}: {error}"))
         end = time.perf_counter()
         self._due = end + max(_SECONDS, (end - start) / _COST)
 
