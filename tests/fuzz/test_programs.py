@@ -40,8 +40,8 @@ FAILED: dict[int, str] = {
 }
 """Seeds that failed once, and why.
 
-These four failed in the generator's first version; since it makes other programs of them now, what failed is also written
-out in ``tests/compiler/test_equal.py``.
+These four failed in the generator's first version; since it makes other programs of them now, what failed is also
+written out in ``tests/compiler/test_equal.py``.
 """
 
 
