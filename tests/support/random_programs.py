@@ -183,7 +183,10 @@ class Program:
                 if len(self._lines) == wanted:
                     break
                 if not self.gradients and r.random() < 0.25:
-                    line, made = self._filled(r.choice(WRITES), arrays[-4:] if r.random() < 0.7 else arrays), None
+                    line, made = (
+                        self._filled(r.choice(WRITES), arrays[-4:] if r.random() < 0.7 else arrays),
+                        None,
+                    )
                 else:
                     made = f"v{len(self._lines)}"
                     kind = SHAPED if r.random() < 0.4 else EXACT if self.exact else SMOOTH
