@@ -21,22 +21,9 @@ from lamina.nd.random import normal, uniform
 from lamina.registry import Registry
 
 __all__ = [
-    "KNOWN_ENDINGS",
-    "Constant",
-    "InitDesc",
-    "Initializer",
-    "Load",
-    "MSRAPrelu",
-    "Mixed",
-    "Normal",
-    "One",
-    "Orthogonal",
-    "Uniform",
-    "Xavier",
-    "Zero",
-    "create",
-    "register",
-]
+    "KNOWN_ENDINGS", "Constant", "InitDesc", "Initializer", "Load", "MSRAPrelu", "Mixed", "Normal", "One",
+    "Orthogonal", "Uniform", "Xavier", "Zero", "create", "register",
+]  # fmt: skip
 
 
 class InitDesc(str):

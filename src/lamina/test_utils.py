@@ -14,17 +14,9 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
 
 __all__ = [
-    "almost_equal",
-    "assert_almost_equal",
-    "assert_exception",
-    "default_context",
-    "get_mnist",
-    "get_mnist_iterator",
-    "list_gpus",
-    "rand_ndarray",
-    "same",
-    "set_default_context",
-]
+    "almost_equal", "assert_almost_equal", "assert_exception", "default_context", "get_mnist",
+    "get_mnist_iterator", "list_gpus", "rand_ndarray", "same", "set_default_context",
+]  # fmt: skip
 
 
 class _MNIST(Mapping[str, np.ndarray]):

@@ -16,16 +16,9 @@ if TYPE_CHECKING:
     from lamina.core.primitive import Operand, Primitive
 
 __all__ = [
-    "Leaf",
-    "TapeNode",
-    "backward",
-    "gradients",
-    "is_recorded",
-    "record",
-    "record_node",
-    "recording",
+    "Leaf", "TapeNode", "backward", "gradients", "is_recorded", "record", "record_node", "recording",
     "recording_suspended",
-]
+]  # fmt: skip
 
 _order = itertools.count()
 

@@ -12,17 +12,9 @@ from lamina.nd.ndarray import NDArray
 from lamina.registry import Registry
 
 __all__ = [
-    "CompositeEvalMetric",
-    "CustomMetric",
-    "EvalMetric",
-    "as_list",
-    "as_numpy",
-    "create",
-    "metrics",
-    "np",
-    "register",
-    "require_same_length",
-]
+    "CompositeEvalMetric", "CustomMetric", "EvalMetric", "as_list", "as_numpy", "create", "metrics", "np",
+    "register", "require_same_length",
+]  # fmt: skip
 
 Arrays = Any
 """An NDArray, anything that NumPy makes an array of, or a list of these: one for each output of a network."""

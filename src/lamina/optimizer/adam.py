@@ -14,18 +14,9 @@ from lamina.nd.reduce import sum
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
-    "LAMB",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Nadam",
-    "adam_step",
-    "adamax_step",
-    "adamw_step",
-    "bias_correction",
-    "lamb_step",
-    "nadam_step",
-]
+    "LAMB", "Adam", "AdamW", "Adamax", "Nadam", "adam_step", "adamax_step", "adamw_step", "bias_correction",
+    "lamb_step", "nadam_step",
+]  # fmt: skip
 
 Pair = tuple[float, float]
 

@@ -10,16 +10,9 @@ from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
-    "AdaDelta",
-    "AdaGrad",
-    "Ftrl",
-    "RMSProp",
-    "adadelta_step",
-    "adagrad_step",
-    "centered_rmsprop_step",
-    "ftrl_step",
-    "rmsprop_step",
-]
+    "AdaDelta", "AdaGrad", "Ftrl", "RMSProp", "adadelta_step", "adagrad_step", "centered_rmsprop_step",
+    "ftrl_step", "rmsprop_step",
+]  # fmt: skip
 
 
 def adagrad_step(

@@ -10,15 +10,8 @@ from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
-    "NAG",
-    "SGD",
-    "Signum",
-    "momentum_step",
-    "nesterov_step",
-    "sgd_step",
-    "signsgd_step",
-    "signum_step",
-]
+    "NAG", "SGD", "Signum", "momentum_step", "nesterov_step", "sgd_step", "signsgd_step", "signum_step",
+]  # fmt: skip
 
 
 class _Momentum(Optimizer):

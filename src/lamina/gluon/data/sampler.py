@@ -11,13 +11,8 @@ from lamina.nd.conversion import array
 from lamina.nd.random import shuffle
 
 __all__ = [
-    "BatchSampler",
-    "FilterSampler",
-    "IntervalSampler",
-    "RandomSampler",
-    "Sampler",
-    "SequentialSampler",
-]
+    "BatchSampler", "FilterSampler", "IntervalSampler", "RandomSampler", "Sampler", "SequentialSampler",
+]  # fmt: skip
 
 LAST_BATCH = ("keep", "discard", "rollover")
 
