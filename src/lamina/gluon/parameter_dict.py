@@ -185,16 +185,8 @@ class ParameterDict:
         ``"current"``), or taken over from the file (``"saved"``).
         """
         loaded = {restore_prefix + name: values for name, values in read_arrays(filename).items()}
-        assign(
-            self._params,
-            loaded,
-            os.fspath(filename),
-            ctx,
-            allow_missing,
-            ignore_extra,
-            cast_dtype,
-            dtype_source,
-        )
+        source = os.fspath(filename)
+        assign(self._params, loaded, source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
 
 
 def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
