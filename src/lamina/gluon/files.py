@@ -1,5 +1,4 @@
-"""Parameters in files: MXNet's `.params` or safetensors, and the check that a file fits before anything is
-changed."""
+"""Parameters in files: MXNet's `.params` or safetensors, and the check that a file fits before anything is changed."""
 
 from __future__ import annotations
 

@@ -116,8 +116,7 @@ def _softplus_of_minus_abs(F: Any, x: NDArray) -> NDArray:
 
 
 class SigmoidBinaryCrossEntropyLoss(Loss):
-    """−label·log p·pos_weight − (1 − label)·log(1 − p), with p = sigmoid(pred), or p = pred if
-    `from_sigmoid`.
+    """−label·log p·pos_weight − (1 − label)·log(1 − p), with p = sigmoid(pred), or p = pred if `from_sigmoid`.
 
     Without `from_sigmoid` sigmoid and logarithm are computed together, which is stable for any pred.
     """
@@ -152,8 +151,7 @@ class SigmoidBinaryCrossEntropyLoss(Loss):
 
 
 class SoftmaxCrossEntropyLoss(Loss):
-    """−log p[label], or with ``sparse_label=False`` −Σ label·log p over `axis`; p = softmax(pred) along
-    `axis`.
+    """−log p[label], or with ``sparse_label=False`` −Σ label·log p over `axis`; p = softmax(pred) along `axis`.
 
     `from_logits`: pred holds log p already (MXNet's name).
 
@@ -177,8 +175,7 @@ class SoftmaxCrossEntropyLoss(Loss):
     def hybrid_forward(
         self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
     ) -> NDArray:
-        """label: the shape of pred without `axis`, class numbers of any dtype; or all of pred's,
-        probabilities."""
+        """label: the shape of pred without `axis`, class numbers of any dtype; or all of pred's, probabilities."""
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
             self._require_class_numbers(label, pred)

@@ -82,8 +82,7 @@ class ParameterDict:
     # --- making ---------------------------------------------------------------------------------------------
 
     def get(self, name: str, **attributes: Any) -> Parameter:
-        """The parameter called ``prefix + name``: from here, from the shared dictionary, or made with
-        `attributes`.
+        """The parameter called ``prefix + name``: from here, from the shared dictionary, or made with `attributes`.
 
         Raises:
             ParameterError: if the parameter exists with other attributes; an unknown size fits any.
@@ -177,8 +176,7 @@ class ParameterDict:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Read values saved by `save`; `restore_prefix` goes before each name. All of them, or an error and
-        none.
+        """Read values saved by `save`; `restore_prefix` goes before each name. All of them, or an error and none.
 
         `allow_missing`: parameters that the file lacks stay as they are. `ignore_extra`: names that are not
         here are skipped. `cast_dtype`: another element type is converted to the parameter's (`dtype_source`
