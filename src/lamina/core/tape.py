@@ -38,16 +38,7 @@ class TapeNode:
     The outputs are kept as values and not as arrays: an array points to its node, so the node must not point back.
     """
 
-    __slots__ = (
-        "array_type",
-        "context",
-        "inputs",
-        "order",
-        "outputs",
-        "params",
-        "primitive",
-        "written",
-    )
+    __slots__ = ("array_type", "context", "inputs", "order", "outputs", "params", "primitive", "written")
 
     def __init__(
         self,

@@ -259,11 +259,7 @@ class LogisticLoss(_ElementLoss):
     """
 
     def __init__(
-        self,
-        weight: float | None = None,
-        batch_axis: int = 0,
-        label_format: str = "signed",
-        **kwargs: Any,
+        self, weight: float | None = None, batch_axis: int = 0, label_format: str = "signed", **kwargs: Any
     ) -> None:
         super().__init__(weight, batch_axis, **kwargs)
         if label_format not in ("signed", "binary"):
@@ -354,12 +350,7 @@ class CosineEmbeddingLoss(Loss):
         self._margin = margin
 
     def hybrid_forward(
-        self,
-        F: Any,
-        input1: NDArray,
-        input2: NDArray,
-        label: NDArray,
-        sample_weight: NDArray | None = None,
+        self, F: Any, input1: NDArray, input2: NDArray, label: NDArray, sample_weight: NDArray | None = None
     ) -> NDArray:
         """input1, input2: (batch, features); label: (batch,) of 1 and −1; → (batch,)."""
         input1 = self._like(input1, input2)

@@ -33,10 +33,7 @@ class EvalMetric:
     """
 
     def __init__(
-        self,
-        name: str,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        self, name: str, output_names: Sequence[str] | None = None, label_names: Sequence[str] | None = None
     ) -> None:
         self.name = name
         self.output_names, self.label_names = output_names, label_names

@@ -150,14 +150,7 @@ class RMSProp(Optimizer):
 
 
 def ftrl_step(
-    w: NDArray,
-    g: NDArray,
-    state: State,
-    *,
-    rate: float,
-    l1: float,
-    beta: float,
-    decay: float = 0.0,
+    w: NDArray, g: NDArray, state: State, *, rate: float, l1: float, beta: float, decay: float = 0.0
 ) -> Stepped:
     """Follow the regularized leader: sparse weights through an L1 penalty (McMahan et al., Ad click prediction, 2013).
 

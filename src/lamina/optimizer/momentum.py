@@ -128,11 +128,7 @@ class Signum(_Momentum):
     """
 
     def __init__(
-        self,
-        learning_rate: float | None = None,
-        momentum: float = 0.9,
-        wd_lh: float = 0.0,
-        **kwargs: Any,
+        self, learning_rate: float | None = None, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(momentum, learning_rate=learning_rate, **kwargs)
         self.wd_lh = wd_lh
