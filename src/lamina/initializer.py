@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lamina.errors import ParameterError, ShapeError
+from lamina.files.named import read_arrays
+from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import normal, uniform
 from lamina.registry import Registry
@@ -310,7 +312,9 @@ class Load(Initializer):
         verbose: bool = False,
     ) -> None:
         super().__init__()
-        self.param = {name.removeprefix("arg:").removeprefix("aux:"): arr for name, arr in _named(param)}
+        if not isinstance(param, Mapping):
+            param = {name: array(values, dtype=values.dtype) for name, values in read_arrays(param).items()}
+        self.param = {name.removeprefix("arg:").removeprefix("aux:"): arr for name, arr in param.items()}
         self.default_init = None if default_init is None else create(default_init)
 
     def __call__(self, desc: str, arr: NDArray) -> None:
@@ -328,12 +332,3 @@ class Load(Initializer):
         arr[:] = found
 
     _init_weight = __call__
-
-
-def _named(param: Mapping[str, Any] | str | os.PathLike[str]) -> Iterable[tuple[str, Any]]:
-    from lamina.nd.serialization import load
-
-    arrays: Any = param if isinstance(param, Mapping) else load(os.fspath(param))
-    if not isinstance(arrays, Mapping):
-        raise ParameterError(f"Load: the arrays in {param} have no names")
-    return arrays.items()

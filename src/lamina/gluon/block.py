@@ -12,7 +12,8 @@ import numpy as np
 from lamina import nd
 from lamina.core.state import state
 from lamina.errors import ParameterError
-from lamina.gluon.files import assign, read_arrays, write_arrays
+from lamina.files.named import read_arrays, write_arrays
+from lamina.gluon.files import assign
 from lamina.gluon.naming import NameScope, new_prefix
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict
