@@ -132,16 +132,14 @@ def create(init: str | Initializer, **kwargs: Any) -> Initializer:
 class Zero(Initializer):
     """0."""
 
-    def _init_weight(self, desc: str, arr: NDArray) -> None:
-        arr[:] = 0.0
+    _init_weight = Initializer._init_zero
 
 
 @_initializers.register("one", "ones")
 class One(Initializer):
     """1."""
 
-    def _init_weight(self, desc: str, arr: NDArray) -> None:
-        arr[:] = 1.0
+    _init_weight = Initializer._init_one
 
 
 @_initializers.register("constant")
@@ -240,10 +238,8 @@ class Xavier(Initializer):
         outputs, inputs = arr.shape[0] * window, arr.shape[1] * window
         factor = {"in": inputs, "out": outputs, "avg": (inputs + outputs) / 2}[self.factor_type]
         scale = math.sqrt(self.magnitude / factor) if factor else 0.0
-        if self.rnd_type == "uniform":
-            arr[:] = _draw(uniform, -scale, scale, arr.shape, arr.dtype)
-        else:
-            arr[:] = _draw(normal, 0.0, scale, arr.shape, arr.dtype)
+        distribution, first = (uniform, -scale) if self.rnd_type == "uniform" else (normal, 0.0)
+        arr[:] = _draw(distribution, first, scale, arr.shape, arr.dtype)
 
 
 def _require_matrix(initializer: str, desc: str, arr: NDArray) -> None:
