@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,14 +33,13 @@ __all__ = [
 
 def _unary(name: str, doc: str, formula: Callable[[NDArray], NDArray] | None = None) -> Operator[NDArray]:
     """The function of this name: that of the primitive, unless a formula tells it by others."""
-    apply = partial(bind, UNARY[name]) if formula is None else formula
-
-    def function(data: NDArray) -> NDArray:
-        return apply(data)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return operator(function)  # pyright: ignore[reportReturnType] - `data` may also be given by name
+    if formula is None:
+        primitive = UNARY[name]
+        formula = lambda data: bind(primitive, data)  # noqa: E731 - it gets its name, as any formula does
+    formula.__name__ = formula.__qualname__ = name
+    formula.__doc__ = doc
+    formula.__annotations__ = {"data": "NDArray", "return": "NDArray"}
+    return operator(formula)  # pyright: ignore[reportReturnType] - `data` may also be given by name
 
 
 abs = _unary("abs", "The absolute value; its gradient is the sign, 0 at 0.")
@@ -79,17 +77,19 @@ erfinv = _unary("erfinv", "The inverse of `erf` on (-1, 1).")
 gammaln = _unary("gammaln", "log |Γ(x)|.")
 digamma = _unary("digamma", "The derivative of log Γ(x); no gradient of its own.")
 
-square = _unary("square", "x².", lambda x: x * x)
-reciprocal = _unary("reciprocal", "1 / x.", lambda x: 1.0 / x)
-rcbrt = _unary("rcbrt", "1 / ∛x.", lambda x: 1.0 / cbrt(x))
-degrees = _unary("degrees", "An angle in radians, in degrees.", lambda x: x * (180 / math.pi))
-radians = _unary("radians", "An angle in degrees, in radians.", lambda x: x * (math.pi / 180))
+square = _unary("square", "x².", lambda data: data * data)
+reciprocal = _unary("reciprocal", "1 / x.", lambda data: 1.0 / data)
+rcbrt = _unary("rcbrt", "1 / ∛x.", lambda data: 1.0 / cbrt(data))
+degrees = _unary("degrees", "An angle in radians, in degrees.", lambda data: data * (180 / math.pi))
+radians = _unary("radians", "An angle in degrees, in radians.", lambda data: data * (math.pi / 180))
 logical_not = _unary(
-    "logical_not", "1 where the element is 0, else 0, in the dtype of `data`.", lambda x: x == 0
+    "logical_not", "1 where the element is 0, else 0, in the dtype of `data`.", lambda data: data == 0
 )
-identity = _unary("identity", "A copy, through which gradients pass.", lambda x: x.copy())
+identity = _unary("identity", "A copy, through which gradients pass.", lambda data: data.copy())
 make_loss = _unary(
-    "make_loss", "The values of a loss, from which `backward` starts: the same as `identity`.", identity
+    "make_loss",
+    "The values of a loss, from which `backward` starts: the same as `identity`.",
+    lambda data: data.copy(),
 )
 
 
