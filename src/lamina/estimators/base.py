@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -37,28 +38,9 @@ from lamina.training.loop import Epoch, Loop, Observer
 __all__ = ["BaseMLP", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
 
 
-class BaseMLP(BaseEstimator):
-    """The common part of `MLPClassifier` and `MLPRegressor`, which document the parameters."""
+class _Learned:
+    """What `fit` learns."""
 
-    _task: str
-    _own_scores: tuple[str, ...]
-    _plain_score: str
-
-    # The constructor's parameters. The subclasses' signatures say their defaults, as scikit-learn asks.
-    hidden_layer_sizes: Any
-    activation: Any
-    preset: str
-    loss: Any
-    random_state: Any
-    verbose: Any
-    warm_start: bool
-    momentum: float
-    nesterovs_momentum: bool
-    column_kinds: Mapping[Any, Any] | None
-    scoring: Any
-    callbacks: Any
-
-    # What fit learns.
     fitted_: FittedModel[Any]
     loss_: float
     loss_curve_: list[float]
@@ -69,11 +51,54 @@ class BaseMLP(BaseEstimator):
     n_iter_: int
     t_: int
 
-    def _keep(self, parameters: dict[str, Any]) -> None:
-        """Set the constructor's parameters as attributes, unchanged."""
-        for name, value in parameters.items():
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
+
+@dataclass(eq=False, repr=False)
+class BaseMLP(_Learned, BaseEstimator):
+    """The common part of `MLPClassifier` and `MLPRegressor`; its fields are their constructors' parameters."""
+
+    _task: ClassVar[str]
+    _own_scores: ClassVar[tuple[str, ...]]
+    _plain_score: ClassVar[str]
+
+    hidden_layer_sizes: Any = None
+    activation: Any = None
+    _: KW_ONLY
+    preset: str = "default"
+    members: int | None = None
+    loss: Any = None
+    solver: str | None = None
+    alpha: float | None = None
+    batch_size: int | str | None = None
+    learning_rate: str | None = None
+    learning_rate_init: float | None = None
+    max_iter: int | None = None
+    random_state: Any = None
+    tol: float | None = None
+    verbose: Any = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool | None = None
+    validation_fraction: float | None = None
+    beta_1: float | None = None
+    beta_2: float | None = None
+    epsilon: float | None = None
+    n_iter_no_change: int | None = None
+    dropout: Any = None
+    normalization: str | None = None
+    weight_decay: float | None = None
+    regularization_schedule: str | None = None
+    number_embedding: bool | None = None
+    number_pieces: int | None = None
+    embedding_width: int | None = None
+    input_scale: bool | None = None
+    learned_activation: bool | None = None
+    ntk: bool | None = None
+    preprocess: bool | None = None
+    drop_last: bool | None = None
+    column_kinds: Mapping[Any, Any] | None = None
+    scoring: Any = None
+    callbacks: Any = None
 
     # --- settings ------------------------------------------------------------------------------------------------
 
