@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from lamina.errors import DataError
 from lamina.estimators.architecture import Architecture
@@ -157,7 +157,7 @@ class BaseMLP(_Learned, BaseEstimator):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         settings = self._resolved()
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-        X, y = self._checked(X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
+        X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
         y = self._checked_target(y)
         earlier = vars(self).get("fitted_") if self.warm_start else None
         # A warm start keeps the classes, but learns a regression's scale anew.
@@ -191,10 +191,6 @@ class BaseMLP(_Learned, BaseEstimator):
         self._train(train, held_out, settings, rng)
         return self
 
-    def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        """Input validated: arrays by scikit-learn, data frames as they are."""
-        return check_inputs(self, X, y, reset=reset, validate=validate_data)
-
     def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
         """Weights of the rows with mean 1, or None."""
         if sample_weight is None:
@@ -210,7 +206,7 @@ class BaseMLP(_Learned, BaseEstimator):
         pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise ValueError(f"eval_set is a pair (X, y) to validate on, not {type(eval_set).__name__}")
-        X, y = self._checked(*pair, reset=False)
+        X, y = check_inputs(self, *pair, reset=False)
         encoded = encoder.transform(X)
         return Data(encoded.numeric, encoded.codes, target.encode(self._checked_target(y)))
 
@@ -265,10 +261,8 @@ class BaseMLP(_Learned, BaseEstimator):
         finally:  # Ctrl-C too leaves the best epoch behind
             if training.best_state is not None:
                 training.restore_best()
-                self.best_validation_score_, self.best_epoch_ = (
-                    float(training.best_score),
-                    training.best_epoch,
-                )
+                self.best_validation_score_ = float(training.best_score)
+                self.best_epoch_ = training.best_epoch
                 self.best_loss_ = None
                 self._calibrate(held_out)
         ended_early = learner.stopped or self.n_iter_ < plan.epochs
@@ -316,7 +310,7 @@ class BaseMLP(_Learned, BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's outputs, (rows, outputs)."""
         check_is_fitted(self, "fitted_")
-        checked, _ = self._checked(X, None, reset=False)
+        checked, _ = check_inputs(self, X, None, reset=False)
         outputs = self.fitted_.outputs(self.fitted_.encode(checked))
         if not np.isfinite(outputs).all():
             row = int(np.argwhere(~np.isfinite(outputs))[0][0])
