@@ -16,7 +16,7 @@ from lamina.recipes.chapter import ChapterNetwork
 from lamina.recipes.training import Settings, network_of
 from lamina.training.checkpoint import Checkpoint, Checkpoints
 from lamina.training.loop import Epoch
-from lamina.training.run_folder import MODEL, SETTINGS, RunFolder
+from lamina.training.run_folder import MODEL, SETTINGS, RunFolder, model_file
 
 __all__ = ["as_line", "checkpoints", "is_digits_run", "network_of_run", "read_run", "write_settings"]
 
@@ -52,7 +52,7 @@ def read_run(path: Path) -> tuple[Settings, Checkpoint]:
     Raises:
         DataError: there is no run, or its model is damaged or of another kind.
     """
-    file = _model_file(path)
+    file = model_file(path)
     if not file.is_file():
         raise DataError(f"{path} holds no run: there is no {MODEL} in it")
     arrays, metadata = load_tensors(file)
@@ -72,14 +72,10 @@ def is_digits_run(path: Path) -> bool:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(_model_file(path), framework="numpy") as file:
+        with safe_open(model_file(path), framework="numpy") as file:
             return "classes" in (file.metadata() or {})
     except (OSError, SafetensorError):
         return False
-
-
-def _model_file(path: Path) -> Path:
-    return path / MODEL if path.is_dir() else path
 
 
 def _first_format(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Checkpoint:

@@ -14,7 +14,7 @@ from lamina.runs.model import TableModel
 from lamina.table.schema import Schema
 from lamina.training.checkpoint import Checkpoint, damaged, write_json_lines
 from lamina.training.loop import Epoch
-from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS
+from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, model_file
 
 __all__ = ["as_line", "open_run", "read_unfinished", "save_run"]
 
@@ -89,7 +89,7 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     """
     from lamina.estimators.persistence import load_with_metadata
 
-    file = _model_file(path)
+    file = model_file(path)
     if not file.is_file():
         if (path / CHECKPOINT).is_file():
             raise DataError(f"{path} holds an unfinished run: continue it with lamina train --resume {path}")
@@ -112,7 +112,3 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{file} is damaged: {error}") from error
     return TableModel(estimator, schema), details
-
-
-def _model_file(path: Path) -> Path:
-    return path / MODEL if path.is_dir() else path
