@@ -52,5 +52,5 @@ def test_texts_that_are_not_utf8(tmp_path):
     pl.DataFrame({"s": ["some text that is long", "and another that is"]}).write_ipc(tmp_path / "a.feather")
     content = (tmp_path / "a.feather").read_bytes()
     (tmp_path / "a.feather").write_bytes(content.replace(b"some text", b"some\xfftext"))
-    with pytest.raises(DataError, match="a.feather is corrupt after row 0"):
+    with pytest.raises(DataError, match=r"a\.feather is corrupt after row 0"):
         read(tmp_path / "a.feather")
