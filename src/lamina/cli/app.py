@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from lamina.cli import doctor, evaluate, inspect, predict, train
+from lamina.cli.console import say
 from lamina.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
 from lamina.cli.help_text import help_text
 from lamina.errors import LaminaError
@@ -101,11 +102,12 @@ def _one_line(error: Exception) -> str:
 
 
 def _complain(message: str, code: int = EXIT_ERROR) -> int:
-    print(f"lamina: {message}", file=sys.stderr)
+    say(f"lamina: {message}", error=True)
     return code
 
 
 def _close_quietly() -> int:
     """The reader of our output went away (``lamina … | head``): say nothing, not even when Python exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - where it was closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

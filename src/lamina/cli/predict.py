@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from lamina.cli.console import say
 from lamina.cli.options import (
     DecimalOption,
     DelimiterOption,
@@ -49,6 +50,12 @@ def predict(
             autocompletion=proposing(*writable()),
         ),
     ] = None,
+    safe_csv: Annotated[
+        bool,
+        typer.Option(
+            "--safe-csv", help="Of CSV: put ' before texts that a spreadsheet would run as formulas."
+        ),
+    ] = False,
     format: FormatOption = None,
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
@@ -78,7 +85,7 @@ def predict(
 
         chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
         given = reading(format, delimiter, encoding, decimal, quote)
-        predict_table(run, data, out or "-", given, chosen, prefix)
+        predict_table(run, data, out or "-", given, chosen, prefix, safe=safe_csv)
         return
     _predict_digits(run, [Path(path) for path in data], as_json=as_json)
 
@@ -98,7 +105,7 @@ def _predict_digits(run: Path, images: list[Path], *, as_json: bool) -> None:
         print(json.dumps(answers, indent=2))
         return
     for answer in answers:
-        print(f"{answer['image']}: {answer['digit']} ({100 * answer['probability']:.1f} %)")
+        say(f"{answer['image']}: {answer['digit']} ({100 * answer['probability']:.1f} %)")
 
 
 def _answer(name: str, probabilities: np.ndarray) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lamina.cli.console import say
 from lamina.cli.exit_codes import EXIT_INTERRUPTED
 from lamina.cli.options import layers
 from lamina.errors import LaminaError, MissingPackageError, NonFiniteLossError
@@ -114,16 +114,16 @@ def _train(folder: RunFolder, training: Training) -> int:
             )
             raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
     _draw(folder, training)
-    print(f"saved in {folder.path}")
+    say(f"saved in {folder.path}")
     return 0
 
 
 def _say_interrupted(folder: RunFolder, training: Training) -> int:
     progress = training.progress
-    print(
+    say(
         f"lamina: interrupted after {counted(progress.epoch, 'epoch')} and {progress.batch} of {training.batches} "
         f"steps; saved in {folder.path}; continue with: lamina train mnist --resume {folder.path}",
-        file=sys.stderr,
+        error=True,
     )
     return EXIT_INTERRUPTED
 
@@ -139,4 +139,4 @@ def _draw(folder: RunFolder, training: Training) -> None:
         draw_learning_curves(folder.learning_curves, training.progress.history)
         draw_mistakes(folder.mistakes, test.images.asnumpy(), test.labels.asnumpy(), probabilities)
     except MissingPackageError as error:
-        print(f"lamina: no pictures: {error}", file=sys.stderr)
+        say(f"lamina: no pictures: {error}", error=True)

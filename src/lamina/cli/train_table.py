@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from lamina.cli.console import output, say, warnings_as_lines
 from lamina.cli.exit_codes import EXIT_INTERRUPTED
 from lamina.cli.options import (
     PRESETS,
@@ -148,8 +148,6 @@ def train_table(
 
     MNIST has a command of its own: lamina train mnist --help
     """
-    from lamina.cli.console import warnings_as_lines
-
     given = {
         "data": tuple(data or ()) or None,
         "target": target,
@@ -170,7 +168,7 @@ def train_table(
         try:
             return _run(checkpoints, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
-            print(f"lamina: interrupted; {_how_to_go_on(checkpoints)}", file=sys.stderr)
+            say(f"lamina: interrupted; {_how_to_go_on(checkpoints)}", error=True)
             return EXIT_INTERRUPTED
 
 
@@ -230,7 +228,6 @@ def _said(name: str, value: Any) -> str:
 
 
 def _run(checkpoints: Checkpoints, *, as_json: bool, quiet: bool) -> int:
-    from lamina.cli.console import output
     from lamina.cli.table_progress import TableProgress
     from lamina.runs.data import prepare
     from lamina.runs.run import complete
@@ -243,18 +240,18 @@ def _run(checkpoints: Checkpoints, *, as_json: bool, quiet: bool) -> int:
         _show_prepared(console, prepared)
     if checkpoints.past and not quiet:
         done = counted(len(checkpoints.past), "epoch")
-        print(f"lamina: {checkpoints.folder} goes on after {done}", file=sys.stderr)
+        say(f"lamina: {checkpoints.folder} goes on after {done}", error=True)
     trained = train(prepared, checkpoints, None if quiet else TableProgress)
     if trained.interrupted:
-        print(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", file=sys.stderr)
+        say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
     run = complete(prepared, trained, checkpoints)
     if console:
         _show_results(console, run)
-    print(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, quiet))
+    say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, quiet))
     if not trained.interrupted:
         return 0
     if checkpoints.folder is not None:
-        print(f"lamina: {_how_to_go_on(checkpoints)}", file=sys.stderr)
+        say(f"lamina: {_how_to_go_on(checkpoints)}", error=True)
     return EXIT_INTERRUPTED
 
 

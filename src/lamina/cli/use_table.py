@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.cli.console import output, warnings_as_lines
+from lamina.cli.console import output, say, warnings_as_lines
 from lamina.errors import DataError, LaminaError
 from lamina.extras import require
 
@@ -73,9 +72,16 @@ def _with_target(batches: Any, name: str) -> Any:
 
 
 def predict_table(
-    run: Path, data: Sequence[str], out: str, reading: Mapping[str, Any], output_format: Any, prefix: str
+    run: Path,
+    data: Sequence[str],
+    out: str,
+    reading: Mapping[str, Any],
+    output_format: Any,
+    prefix: str,
+    *,
+    safe: bool = False,
 ) -> None:
-    """Write a table with its predictions added, a part at a time."""
+    """Write a table with its predictions added, a part at a time; `safe`: see `write_batches`."""
     from lamina.table.messages import counted
     from lamina.table.places import Places
     from lamina.table.read import iter_batches
@@ -85,9 +91,9 @@ def predict_table(
     places = Places()
     batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading), places)
     with warnings_as_lines(), places.named(), closing(batches):
-        rows = write_batches(model.extended(batches, prefix), out, output_format)
+        rows = write_batches(model.extended(batches, prefix), out, output_format, safe=safe)
     if out != "-":
-        print(f"lamina: {counted(rows, 'row')} with predictions in {out}", file=sys.stderr)
+        say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
 
 
 _AS_TRAINED = ("delimiter", "decimal", "quote")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.extras import require
+from lamina.messages import printable
 from lamina.runs.importance import Importance
 
 __all__ = [
@@ -37,6 +38,7 @@ _STYLE = {
     "ytick.color": "#59636e",
     "legend.frameon": False,
     "svg.hashsalt": "lamina",
+    "text.parse_math": False,  # names may hold dollar signs
 }
 
 
@@ -82,7 +84,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> str:
                     fontsize=10.5 if few else 8.5,
                     color="white" if share > 0.55 else "#26303a",
                 )
-        short = [name if len(name) <= 14 else name[:13] + "…" for name in names]
+        short = [_label(name, 14) for name in names]
         axes.set_xticks(
             range(len(names)), short, rotation=0 if max(map(len, short)) * len(short) <= 40 else 60
         )
@@ -111,7 +113,7 @@ def calibration(confidence: np.ndarray, correct: np.ndarray, what: str) -> str:
         top.set(ylabel="how often it is so", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         top.legend()
         bottom.hist(confidence, bins=40, range=(0, 1), color=_BLUE, alpha=0.6)
-        bottom.set(xlabel=what, ylabel="rows")
+        bottom.set(xlabel=_label(what, 80), ylabel="rows")
 
     return _svg(draw, _NARROW, 4.0)
 
@@ -138,7 +140,7 @@ def predicted_and_true(target: np.ndarray, predicted: np.ndarray, name: str) -> 
         axes.plot(
             *zip(*means, strict=True), color=_ORANGE, marker="o", ms=4, lw=1, label="mean of each tenth"
         )
-        axes.set(xlabel=f"predicted {name}", ylabel=f"true {name}")
+        axes.set(xlabel=f"predicted {_label(name)}", ylabel=f"true {_label(name)}")
         axes.legend()
         _plain_numbers(axes)
 
@@ -156,7 +158,7 @@ def residuals(target: np.ndarray, predicted: np.ndarray, name: str) -> str:
         axes.hist(shown, bins=50, color=_BLUE, alpha=0.75)
         axes.axvline(0, color=_GRAY, lw=1)
         axes.axvline(errors.mean(), color=_ORANGE, lw=1.2, ls="--", label=f"mean {errors.mean():,.4g}")
-        axes.set(xlabel=f"true − predicted {name} (middle 99 %)", ylabel="rows")
+        axes.set(xlabel=f"true − predicted {_label(name)} (middle 99 %)", ylabel="rows")
         axes.legend()
         _plain_numbers(axes)
 
@@ -171,7 +173,7 @@ def importances(found: Sequence[Importance], unit: str) -> str:
         rows = list(found)[::-1]
         means = [one.mean for one in rows]
         errors = [[one.mean - one.low for one in rows], [one.high - one.mean for one in rows]]
-        names = [one.column if len(one.column) <= 24 else one.column[:23] + "…" for one in rows]
+        names = [_label(one.column, 24) for one in rows]
         places = range(len(rows))
         axes.barh(
             places, means, xerr=errors, color=_BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2
@@ -185,6 +187,12 @@ def importances(found: Sequence[Importance], unit: str) -> str:
         axes.xaxis.set_major_formatter(_number_formatter())
 
     return _svg(draw, _WIDE, 1.0 + 0.28 * len(found))
+
+
+def _label(name: str, most: int = 40) -> str:
+    """A name from data as it is drawn: not long, and of characters that an SVG may have."""
+    name = printable(name, keep="")
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _plain_numbers(axes: Any) -> None:

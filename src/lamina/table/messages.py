@@ -11,8 +11,8 @@ from lamina import messages
 from lamina.messages import closest
 
 __all__ = [
-    "DataWarning", "as_kind", "as_option", "closest", "counted", "listed", "on_command_line", "row", "rows_called",
-    "rows_from", "warn",
+    "DataWarning", "as_kind", "as_option", "closest", "counted", "is_on_command_line", "listed", "on_command_line",
+    "row", "rows_called", "rows_from", "warn",
 ]  # fmt: skip
 
 _ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on command line", default=False)
@@ -103,6 +103,11 @@ def on_command_line() -> Generator[None]:
         yield
     finally:
         _ON_COMMAND_LINE.reset(token)
+
+
+def is_on_command_line() -> bool:
+    """Whether messages are for users of the command line."""
+    return _ON_COMMAND_LINE.get()
 
 
 def as_option(name: str, value: str | None) -> str:
