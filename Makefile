@@ -1,17 +1,23 @@
 # Two commands on a fresh machine with git, make and Python >= 3.11:
 #   make train   trains the chapter's network on MNIST
 #   make test    runs every test
+#   make fuzz    tries many more damaged files than the tests do
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test check format clean
+.PHONY: train test fuzz check format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# As long as one likes: inputs for each target of tests/fuzz
+FUZZ_RUNS ?= 100000
+fuzz: $(VENV)/.dev
+	FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -s tests/fuzz
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -32,7 +32,7 @@ def _texts(frame: pl.DataFrame) -> list[pl.Expr]:
 def _marked(texts: pl.Expr) -> pl.Expr:
     import polars as pl
 
-    return pl.when(_could_be_formula(texts)).then(pl.lit("'") + texts).otherwise(texts)
+    return pl.when(_could_be_formula(texts)).then(texts.str.replace("^", "'")).otherwise(texts)
 
 
 def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
