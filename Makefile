@@ -1,11 +1,12 @@
 # Two commands on a fresh machine with git, make and Python >= 3.11:
 #   make train   trains the chapter's network on MNIST
 #   make test    runs every test
+#   make fuzz    tries many more random programs and damaged files than the tests do
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test check fuzz format clean
+.PHONY: train test fuzz check format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -13,11 +14,12 @@ train: $(VENV)/.user
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-# compiled equals eager, for PROGRAMS random programs from SEED on
+# As long as one likes: random programs from SEED on, compiled and eager, and damaged inputs for each kind of file
 PROGRAMS ?= 20000
 SEED ?= 0
+FUZZ_RUNS ?= 100000
 fuzz: $(VENV)/.dev
-	LAMINA_FUZZ_PROGRAMS=$(PROGRAMS) LAMINA_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz
+	LAMINA_FUZZ_PROGRAMS=$(PROGRAMS) LAMINA_FUZZ_SEED=$(SEED) FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -s tests/fuzz
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 import warnings
 from collections.abc import Iterable
 from types import FrameType
 
-__all__ = ["closest", "unknown", "user_location", "warn"]
+__all__ = ["closest", "printable", "unknown", "user_location", "warn"]
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -20,6 +21,24 @@ def closest(name: str, known: Iterable[str]) -> str:
 
     near = get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def printable(text: str, keep: str = "\n\t") -> str:
+    """A text that may come from a file, with what could act on a terminal or deceive its reader shown as escapes.
+
+    Those are control characters (ESC begins commands of terminals), marks that turn the direction of writing, other
+    invisible characters, line separators and halves of surrogate pairs; those in `keep` stay.
+
+    >>> print(printable("a\\x1b[2Jb\\u202ec\\n"), end="")
+    a\\x1b[2Jb\\u202ec
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep or _is_space(c) else repr(c)[1:-1] for c in text)
+
+
+def _is_space(character: str) -> bool:
+    return unicodedata.category(character) == "Zs"  # not printable in Python's eyes, but harmless
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:

@@ -163,3 +163,10 @@ def test_changed_bytes_load_or_raise_data_error(data: st.DataObject) -> None:
     content = content[: data.draw(st.integers(0, len(content)))]
     with contextlib.suppress(DataError):
         read_idx(io.BytesIO(content))
+
+
+def test_a_packed_file_that_unpacks_to_far_more():
+    header = bytes([0, 0, 8, 1]) + (200 << 20).to_bytes(4, "big")
+    packed = gzip.compress(header + bytes(200 << 20), 6)
+    with pytest.raises(DataError, match="256 times its size"):
+        read_idx(io.BytesIO(packed), name="a.gz")

@@ -9,7 +9,7 @@ import pytest
 
 from lamina.errors import DataError, MissingPackageError
 from lamina.table.formats import format_of_name
-from lamina.table.formats.packing import open_zstd
+from lamina.table.formats.packing import open_packed, open_zstd
 from lamina.table.read import read
 from lamina.table.source import open_sources
 
@@ -133,4 +133,23 @@ def test_zstd_without_a_package_for_it(tmp_path, monkeypatch):
         pytest.raises(MissingPackageError, match=r"pip install 'lamina\[table\]'"),
         open_zstd(tmp_path / "a", "rb"),
     ):
+        pass
+
+
+@pytest.mark.parametrize("pack", ["gz", "zst"])
+def test_packed_files_that_unpack_to_far_more(tmp_path, pack):
+    with open_packed(tmp_path / f"a.csv.{pack}", "wb", pack) as file:
+        file.write(b"x\n")
+        for _ in range(100):
+            file.write(b"0\n" * (1 << 19))
+    with (
+        pytest.raises(DataError, match="256 times its size"),
+        open_sources(tmp_path / f"a.csv.{pack}") as [one],
+    ):
+        one.unpacked()
+
+
+def test_no_standard_input(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(DataError, match="no standard input"), open_sources("-"):
         pass

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lamina.cli.console import EXIT_ERROR, EXIT_INTERRUPTED
+from lamina.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, say
 from lamina.cli.doctor import doctor
 from lamina.cli.evaluate import evaluate
 from lamina.cli.inspect import inspect
@@ -134,11 +134,12 @@ def _one_line(error: Exception) -> str:
 
 
 def _complain(message: str, code: int = EXIT_ERROR) -> int:
-    print(f"lamina: {message}", file=sys.stderr)
+    say(f"lamina: {message}", error=True)
     return code
 
 
 def _close_quietly() -> int:
     """The reader of our output went away (``lamina … | head``): say nothing, not even when Python exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - where it was closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

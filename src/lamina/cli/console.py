@@ -8,10 +8,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lamina.messages import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "output", "warnings_as_lines"]
+__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "output", "say", "warnings_as_lines"]
 
 EXIT_ERROR = 2
 """The exit code where something given was wrong, or training diverged; one line on stderr says what."""
@@ -23,11 +25,24 @@ _WIDTH_OF_A_PIPE = 110
 
 
 def output() -> Console:
-    """The console on standard output: plain text of a fixed width where that is not a terminal."""
-    from rich.console import Console
+    """The console on standard output: plain text of a fixed width where that is not a terminal.
 
-    width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
-    return Console(highlight=False, width=width)
+    Texts are `printable`, before they are measured: names and values from data cannot act on the terminal.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    class Printable(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(printable(text), **options)
+
+    width = None if sys.stdout is not None and sys.stdout.isatty() else _WIDTH_OF_A_PIPE
+    return Printable(highlight=False, width=width)
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """A line, or several, on standard output or standard error, as `printable` text."""
+    print(printable(text), file=sys.stderr if error else sys.stdout)
 
 
 @contextmanager
@@ -43,7 +58,7 @@ def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
     def show(message: Any, *_where: Any, **_more: Any) -> None:
         if isinstance(message, shown) and message.subject not in seen:
             seen.add(message.subject)
-            print(f"lamina: warning: {' '.join(str(message).split())}", file=sys.stderr)
+            say(f"lamina: warning: {' '.join(str(message).split())}", error=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -34,6 +34,12 @@ def predict(
     output_format: Annotated[
         str | None, choosing(*writable(), help="Of the table to write, where its name does not say it: {}.")
     ] = None,
+    safe_csv: Annotated[
+        bool,
+        typer.Option(
+            "--safe-csv", help="Of CSV: put ' before texts that a spreadsheet would run as formulas."
+        ),
+    ] = False,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
@@ -67,4 +73,4 @@ def predict(
 
     chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
     given = reading(format, delimiter, encoding, decimal, quote)
-    predict_table(run, data, out or "-", given, chosen, prefix)
+    predict_table(run, data, out or "-", given, chosen, prefix, safe=safe_csv)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamina.cli.console import EXIT_INTERRUPTED, warnings_as_lines
+from lamina.cli.console import EXIT_INTERRUPTED, say, warnings_as_lines
 from lamina.cli.options import layers
 from lamina.errors import LaminaError, MissingPackageError, NonFiniteLossError
 from lamina.table.messages import counted
@@ -111,7 +110,7 @@ def _train(folder: RunFolder, settings: Settings, saved: Checkpoint | None = Non
         kept = f"{folder.path} keeps the network as it was after {counted(len(training.past), 'epoch')}"
         raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
     _draw(folder, training)
-    print(f"saved in {folder.path}")
+    say(f"saved in {folder.path}")
     return 0
 
 
@@ -132,10 +131,10 @@ def _display() -> Display:
 def _say_interrupted(folder: RunFolder, training: Training) -> int:
     done, progress = len(training.past), training.progress
     batches = progress.batch if progress.epoch == done else 0
-    print(
+    say(
         f"lamina: interrupted after {counted(done, 'epoch')} and {batches} of {training.batches} "
         f"steps; saved in {folder.path}; continue with: lamina train mnist --resume {folder.path}",
-        file=sys.stderr,
+        error=True,
     )
     return EXIT_INTERRUPTED
 
@@ -152,4 +151,4 @@ def _draw(folder: RunFolder, training: Training) -> None:
         mistakes = folder.path / "mistakes.png"
         draw_mistakes(mistakes, test.images.asnumpy(), test.labels.asnumpy(), probabilities)
     except MissingPackageError as error:
-        print(f"lamina: no pictures: {error}", file=sys.stderr)
+        say(f"lamina: no pictures: {error}", error=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from lamina.cli import options
-from lamina.cli.console import EXIT_INTERRUPTED
+from lamina.cli.console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli.options import PRESETS, choosing, layers, one_of, positive, reading
 from lamina.errors import LaminaError
 from lamina.extras import require
@@ -122,8 +122,6 @@ def train_table(
 
     MNIST has a command of its own: lamina train mnist --help
     """
-    from lamina.cli.console import warnings_as_lines
-
     given = {
         "data": tuple(data or ()) or None,
         "target": target,
@@ -144,7 +142,7 @@ def train_table(
         try:
             return _run(folder, request, saved, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
-            print(f"lamina: interrupted; {_how_to_go_on(folder)}", file=sys.stderr)
+            say(f"lamina: interrupted; {_how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
 
 
@@ -211,7 +209,6 @@ def _said(name: str, value: Any) -> str:
 
 
 def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_json: bool, quiet: bool) -> int:
-    from lamina.cli.console import output
     from lamina.runs.data import prepare
     from lamina.runs.run import complete
     from lamina.runs.run_folder import as_line
@@ -225,20 +222,20 @@ def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_js
     if console:
         _show_prepared(console, prepared)
     if saved and not quiet:
-        print(f"lamina: {folder.path} goes on after {counted(len(saved.past), 'epoch')}", file=sys.stderr)
+        say(f"lamina: {folder.path} goes on after {counted(len(saved.past), 'epoch')}", error=True)
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
     if not quiet:
         observers.append(Display(sys.stderr, _progress))
     trained = train(prepared, request, observers)
     if trained.interrupted:
-        print(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", file=sys.stderr)
+        say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
     run = complete(prepared, trained, request, folder)
     if console:
         _show_results(console, run)
-    print(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, quiet))
+    say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, quiet))
     if not trained.interrupted:
         return 0
-    print(f"lamina: {_how_to_go_on(folder)}", file=sys.stderr)
+    say(f"lamina: {_how_to_go_on(folder)}", error=True)
     return EXIT_INTERRUPTED
 
 

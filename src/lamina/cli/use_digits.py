@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.cli.console import output
+from lamina.cli.console import output, say
 from lamina.errors import DataError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def predict_digits(run: Path, images: Sequence[Path], *, as_json: bool) -> None:
         print(json.dumps(answers, indent=2))
         return
     for answer in answers:
-        print(f"{answer['image']}: {answer['digit']} ({100 * answer['probability']:.1f} %)")
+        say(f"{answer['image']}: {answer['digit']} ({100 * answer['probability']:.1f} %)")
 
 
 def _answer(name: str, probabilities: np.ndarray) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.cli.console import output, warnings_as_lines
+from lamina.cli.console import output, say, warnings_as_lines
 from lamina.errors import DataError, LaminaError
 from lamina.extras import require
 
@@ -69,17 +68,24 @@ def _with_target(batches: Any, name: str) -> Any:
 
 
 def predict_table(
-    run: Path, data: Sequence[str], out: str, reading: Mapping[str, Any], output_format: Any, prefix: str
+    run: Path,
+    data: Sequence[str],
+    out: str,
+    reading: Mapping[str, Any],
+    output_format: Any,
+    prefix: str,
+    *,
+    safe: bool = False,
 ) -> None:
-    """Write a table with its predictions added, a part at a time."""
+    """Write a table with its predictions added, a part at a time; `safe`: see `write_batches`."""
     from lamina.table.messages import counted
     from lamina.table.write import write_batches
 
     model, details = _open(run)
     with _batches(model, details, data, reading) as batches:
-        rows = write_batches(model.extended(batches, prefix), out, output_format)
+        rows = write_batches(model.extended(batches, prefix), out, output_format, safe=safe)
     if out != "-":
-        print(f"lamina: {counted(rows, 'row')} with predictions in {out}", file=sys.stderr)
+        say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
 
 
 _AS_TRAINED = ("delimiter", "decimal", "quote")

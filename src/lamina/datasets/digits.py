@@ -8,14 +8,13 @@ picture's border, and a pixel is as inky as its colour is far from the paper's.
 """
 
 import os
-import warnings
 from io import BufferedReader
 from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError, DTypeError, ShapeError
-from lamina.extras import require
+from lamina.files.pictures import open_picture
 
 __all__ = ["normalize_digit", "read_digit"]
 
@@ -93,24 +92,11 @@ def normalize_digit(image: np.ndarray) -> np.ndarray:
 
 def _decode(file: BufferedReader, name: str) -> np.ndarray:
     """The pixels of a picture file: grey, RGB or RGBA, at most about 2 × 1024 on a side."""
-    require("reading pictures", "pillow")
-    from PIL import Image, ImageOps
+    with open_picture(file, name, _MOST_PIXELS) as image:
+        from PIL import ImageOps
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, and of sizes, which are checked here
-            with Image.open(file) as image:
-                width, height = image.size
-                if width * height > _MOST_PIXELS:
-                    raise DataError(
-                        f"{name} has {width} × {height} pixels; at most {_MOST_PIXELS:,} are read"
-                    )
-                image.draft("RGB", (_ENOUGH_DETAIL, _ENOUGH_DETAIL))  # JPEG decodes at a reduced size
-                return _pixels(ImageOps.exif_transpose(image))
-    except DataError:
-        raise
-    except Exception as error:  # damaged pictures make decoders fail in every way there is
-        raise DataError(f"{name} is not a readable picture: {error}") from error
+        image.draft("RGB", (_ENOUGH_DETAIL, _ENOUGH_DETAIL))  # JPEG decodes at a reduced size
+        return _pixels(ImageOps.exif_transpose(image))
 
 
 def _pixels(image: Any) -> np.ndarray:

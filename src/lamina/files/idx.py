@@ -19,6 +19,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from lamina.errors import DataError, DTypeError, ShapeError
+from lamina.files.limits import FAR_MORE, unpacked_limit
 from lamina.files.tensors import atomic_write
 
 __all__ = ["may_be_idx", "read_idx", "write_idx"]
@@ -151,6 +152,7 @@ def _unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
 def _gunzipped(packed: Iterator[bytes], name: str) -> Iterator[bytes]:
     """Unpack gzip members one after another (RFC 1952); their checksums are checked on the way."""
     block = next(packed, b"")
+    read, unpacked = len(block), 0
     while block:
         member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
         while not member.eof:
@@ -160,9 +162,18 @@ def _gunzipped(packed: Iterator[bytes], name: str) -> Iterator[bytes]:
                 raise DataError(f"{name}: its gzip data is damaged: {error}") from error
             if not block and not piece and not member.eof:
                 raise DataError(f"{name} is truncated: its gzip data ends too early")
+            unpacked += len(piece)
+            if unpacked > unpacked_limit(read):
+                raise DataError(f"{name}: {FAR_MORE}")
             yield piece
-            block = member.unconsumed_tail or (b"" if member.eof else next(packed, b""))
-        block = member.unused_data or next(packed, b"")
+            block = member.unconsumed_tail
+            if not block and not member.eof:
+                block = next(packed, b"")
+                read += len(block)
+        block = member.unused_data
+        if not block:
+            block = next(packed, b"")
+            read += len(block)
 
 
 def write_idx(path: str | os.PathLike[str], array: np.ndarray, *, compress: bool | None = None) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lamina.messages import printable
 from lamina.table.schema import ColumnSchema, Schema, Target
 
 __all__ = ["ColumnRow", "column_rows", "describe_rows", "describe_target", "format_number"]
@@ -38,7 +39,7 @@ def column_rows(schema: Schema) -> list[ColumnRow]:
             missing = sum(column.missing for column in group)
             row = replace(
                 row,
-                name=f"{first.name} … {last.name} ({len(group)} columns)",
+                name=f"{_shown(first.name)} … {_shown(last.name)} ({len(group)} columns)",
                 missing=f"{missing:,}" if missing else "–",
                 values=_range_of(group),
             )
@@ -79,7 +80,7 @@ def _row(column: ColumnSchema, rows: int) -> ColumnRow:
     missing = f"{column.missing:,} ({share:.0f} %)" if share >= 1 else f"{column.missing:,}"
     kind = f"{column.kind} (as told)" if column.note == "chosen" else column.kind
     missing = missing if column.missing else "–"
-    return ColumnRow(column.name, kind, missing, _values(column), _treatment(column), column.used)
+    return ColumnRow(_shown(column.name), kind, missing, _values(column), _treatment(column), column.used)
 
 
 def _values(column: ColumnSchema) -> str:
@@ -90,7 +91,8 @@ def _values(column: ColumnSchema) -> str:
         return f"{text} ({column.note})" if column.note == "numbers as text" else text
     if column.categories:
         ordered = sorted(zip(column.counts, column.categories, strict=True), key=lambda pair: -pair[0])
-        shown = ", ".join(name if len(name) <= 20 else name[:19] + "…" for _, name in ordered[:3])
+        names = (_shown(name) for _, name in ordered[:3])
+        shown = ", ".join(name if len(name) <= 20 else name[:19] + "…" for name in names)
         more = len(ordered) - 3
         return f"{shown} + {more:,} more" if more > 0 else shown
     return ""
@@ -116,6 +118,11 @@ def _treatment(column: ColumnSchema) -> str:
     return f"one-hot, {count} columns" if count <= _MAX_ONE_HOT else f"embedding of {count:,} categories"
 
 
+def _shown(name: str) -> str:
+    """A name or a value from data, such that it neither acts on a terminal nor looks like more than one line."""
+    return printable(name, keep="")
+
+
 def describe_rows(parts: Mapping[str, int]) -> str:
     """How many rows each part of a table has.
 
@@ -138,7 +145,7 @@ def describe_target(target: Target) -> str:
     classes = list(zip(target.classes, target.counts, strict=True))
     if len(classes) > _MOST_NAMED:
         classes = sorted(classes, key=lambda pair: -pair[1])[:_MOST_NAMED]
-    shares = ", ".join(f"{name} ({100 * n / total:.1f} %)" for name, n in classes)
+    shares = ", ".join(f"{_shown(str(name))} ({100 * n / total:.1f} %)" for name, n in classes)
     left = len(target.classes) - len(classes)
     more = f" and {left:,} rarer ones" if left else ""
     return f"classification of {target.name!r} into {len(target.classes):,} classes: {shares}{more}"

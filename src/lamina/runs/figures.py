@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
+from lamina.messages import printable
 from lamina.runs.importance import Importance
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
@@ -65,7 +66,7 @@ def confusion(figure: Any, counts: np.ndarray, names: Sequence[str]) -> None:
         if counts[i, j] or few:
             color, size = "white" if share > 0.55 else "#26303a", 10.5 if few else 8.5
             axes.text(j, i, text, ha="center", va="center", fontsize=size, color=color)
-    short = [name if len(name) <= 14 else name[:13] + "…" for name in names]
+    short = [_label(name, 14) for name in names]
     axes.set_xticks(range(len(names)), short, rotation=0 if max(map(len, short)) * len(short) <= 40 else 60)
     axes.set_yticks(range(len(names)), short)
     axes.set(xlabel="predicted", ylabel="true")
@@ -88,7 +89,7 @@ def calibration(figure: Any, confidence: np.ndarray, correct: np.ndarray, what: 
     top.set(ylabel="how often it is so", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     top.legend()
     bottom.hist(confidence, bins=40, range=(0, 1), color=BLUE, alpha=0.6)
-    bottom.set(xlabel=what, ylabel="rows")
+    bottom.set(xlabel=_label(what, 80), ylabel="rows")
 
 
 def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +111,7 @@ def predicted_and_true(figure: Any, target: np.ndarray, predicted: np.ndarray, n
     order = np.array_split(np.argsort(predicted, kind="stable"), min(BINS, len(target)))
     means = [(predicted[part].mean(), target[part].mean()) for part in order if len(part)]
     axes.plot(*zip(*means, strict=True), color=ORANGE, marker="o", ms=4, lw=1, label="mean of each tenth")
-    axes.set(xlabel=f"predicted {name}", ylabel=f"true {name}")
+    axes.set(xlabel=f"predicted {_label(name)}", ylabel=f"true {_label(name)}")
     axes.legend()
     _plain_numbers(axes)
 
@@ -125,7 +126,7 @@ def residuals(figure: Any, target: np.ndarray, predicted: np.ndarray, name: str)
     axes.hist(shown, bins=50, color=BLUE, alpha=0.75)
     axes.axvline(0, color=GRAY, lw=1)
     axes.axvline(errors.mean(), color=ORANGE, lw=1.2, ls="--", label=f"mean {errors.mean():,.4g}")
-    axes.set(xlabel=f"true − predicted {name} (middle 99 %)", ylabel="rows")
+    axes.set(xlabel=f"true − predicted {_label(name)} (middle 99 %)", ylabel="rows")
     axes.legend()
     _plain_numbers(axes)
 
@@ -138,7 +139,7 @@ def importances(figure: Any, found: Sequence[Importance], unit: str) -> None:
     rows = list(found)[::-1]
     means = [one.mean for one in rows]
     errors = [[one.mean - one.low for one in rows], [one.high - one.mean for one in rows]]
-    names = [one.column if len(one.column) <= 24 else one.column[:23] + "…" for one in rows]
+    names = [_label(one.column, 24) for one in rows]
     places = range(len(rows))
     axes.barh(places, means, xerr=errors, color=BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2)
     axes.set_yticks(places, names)
@@ -148,6 +149,12 @@ def importances(figure: Any, found: Sequence[Importance], unit: str) -> None:
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(_number_formatter())
+
+
+def _label(name: str, most: int = 40) -> str:
+    """A name from data as it is drawn: not long, and of characters that an SVG may have."""
+    name = printable(name, keep="")
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _plain_numbers(axes: Any) -> None:

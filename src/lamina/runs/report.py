@@ -6,11 +6,12 @@ import base64
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as escape_markup
 from typing import Any
 
 import numpy as np
 
+from lamina.messages import printable
 from lamina.runs import figures
 from lamina.runs.data import Part, Prepared
 from lamina.runs.describe import column_rows, describe_rows, describe_target, format_number
@@ -44,6 +45,11 @@ class Findings:
         return self.prepared.target.task == "classification"
 
 
+def escape(text: str) -> str:
+    """A text from data as HTML shows it: no markup, and no marks that turn the direction of what is around it."""
+    return escape_markup(printable(text))
+
+
 def report_page(findings: Findings, *, pictures: bool = True) -> str:
     """The page as HTML.
 
@@ -67,6 +73,8 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
     title = f"{target.name}: a {target.task} by lamina"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n<title>{escape(title)}</title>\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+        "style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>{STYLE}</style></head>\n<body><main>\n"
         + "\n".join(filter(None, sections))

@@ -12,8 +12,8 @@ from lamina import messages
 from lamina.messages import closest
 
 __all__ = [
-    "DataWarning", "as_kind", "as_option", "closest", "counted", "listed", "on_command_line", "row", "rows_called",
-    "rows_from", "warn",
+    "DataWarning", "as_kind", "as_option", "closest", "counted", "is_on_command_line", "listed", "on_command_line",
+    "row", "rows_called", "rows_from", "warn",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -101,6 +101,11 @@ def _being(variable: ContextVar[T], value: T) -> Generator[None]:
         yield
     finally:
         variable.reset(token)
+
+
+def is_on_command_line() -> bool:
+    """Whether messages are for users of the command line."""
+    return _ON_COMMAND_LINE.get()
 
 
 def as_option(name: str, value: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
 import shutil
 import sys
@@ -12,9 +13,10 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from lamina.errors import DataError
+from lamina.files.limits import FAR_MORE, unpacked_limit
 from lamina.table.formats import FORMATS, NOT_READ, format_of_content, format_of_name
 from lamina.table.formats.packing import PACKINGS, open_packed
 from lamina.table.messages import closest
@@ -45,7 +47,7 @@ class Source:
         """The unpacked bytes, from the first to the last."""
         try:
             with open_packed(self.path, "rb", self.compression) as file:
-                yield file
+                yield io.BufferedReader(_Unpacked(self, file), 1 << 17) if self.compression else file
         except (EOFError, zlib.error, OSError) as error:
             if not self.compression or isinstance(error, FileNotFoundError):
                 raise
@@ -59,6 +61,26 @@ class Source:
         with self.open() as packed, copy.open("wb") as file:
             shutil.copyfileobj(packed, file, 1 << 20)
         return copy
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes of a packed file, which must not be far more than the file has."""
+
+    def __init__(self, source: Source, file: IO[bytes]) -> None:
+        self._file = file
+        self._name = source.name
+        self._left = unpacked_limit(source.path.stat().st_size)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._file.read(len(buffer))
+        self._left -= len(content)
+        if self._left < 0:
+            raise DataError(f"{self._name}: {FAR_MORE}")
+        buffer[: len(content)] = content
+        return len(content)
 
 
 @contextmanager
@@ -90,6 +112,8 @@ def open_sources(
 def _sources(part: str, format: str | None, scratch: Path) -> list[Source]:
     if part == "-":
         path = scratch / "standard input"
+        if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - it is where it was closed
+            raise DataError("there is no standard input to read the table from")
         with path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
         return [_source("standard input", path, format, scratch)]

@@ -5,17 +5,21 @@ The file appears under its name when it is complete; if anything fails before, n
 
 from __future__ import annotations
 
+import codecs
+import io
 import itertools
 import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from lamina.errors import DataError
 from lamina.files.tensors import atomic_write
+from lamina.messages import printable
 from lamina.table.formats import FORMATS, format_of_name, writable
 from lamina.table.formats.packing import open_packed
+from lamina.table.formulas import warned_of, without_formulas
 from lamina.table.messages import listed
 from lamina.table.read import import_polars
 
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["write", "write_batches"]
 
+_OPENED_BY_SPREADSHEETS = ("csv", "tsv")
+
 
 def write(frame: pl.DataFrame, path: str | os.PathLike[str], format: str | None = None) -> None:
     """Write a table; see `write_batches`."""
@@ -31,7 +37,11 @@ def write(frame: pl.DataFrame, path: str | os.PathLike[str], format: str | None 
 
 
 def write_batches(
-    batches: Iterable[pl.DataFrame], path: str | os.PathLike[str], format: str | None = None
+    batches: Iterable[pl.DataFrame],
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    safe: bool = False,
 ) -> int:
     """Write a table that comes in parts, holding no more than a few of them in memory.
 
@@ -39,6 +49,8 @@ def write_batches(
         batches: the parts, at least one, all with the columns and types of the first.
         path: the file; "-" for standard output. ".gz" or ".zst" at the end packs formats that are not packed inside.
         format: one of `writable()`; if not given, the name's end says it (standard output: CSV).
+        safe: of CSV and TSV: whether texts that a spreadsheet would run as formulas get a ' before them; otherwise
+            they stay as they are, and the first is told of.
 
     Returns:
         The number of rows written.
@@ -65,7 +77,10 @@ def write_batches(
         raise DataError(
             "there is nothing to write: not even a part without rows, which would say the columns"
         )
-    counted = _Counted(_alike(first, parts))
+    alike = _alike(first, parts)
+    if chosen in _OPENED_BY_SPREADSHEETS:
+        alike = without_formulas(alike) if safe else warned_of(alike)
+    counted = _Counted(alike)
     try:
         with _destination(os.fspath(path), packing) as file:
             FORMATS[chosen].writer()(counted, first.schema, file)
@@ -92,11 +107,28 @@ def _chosen_format(path: str, format: str | None) -> tuple[str, str]:
 @contextmanager
 def _destination(path: str, packing: str) -> Generator[IO[bytes]]:
     if path == "-":
-        yield sys.stdout.buffer
+        if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - where it was closed
+            raise DataError("there is no standard output to write the table to; name a file")
+        yield cast(IO[bytes], _Shown()) if sys.stdout.isatty() else sys.stdout.buffer
+        sys.stdout.flush()
         sys.stdout.buffer.flush()
         return
     with atomic_write(path) as file, open_packed(file, "wb", packing) as packed:
         yield packed
+
+
+class _Shown(io.RawIOBase):
+    """A file whose content a terminal shows, which texts from data cannot command."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        sys.stdout.write(printable(self._decoder.decode(bytes(content))))
+        return len(content)
 
 
 class _Counted:

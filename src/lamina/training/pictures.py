@@ -26,6 +26,7 @@ _STYLE = {
     "ytick.color": "#59636e",
     "legend.frameon": False,
     "svg.hashsalt": "lamina",
+    "text.parse_math": False,  # names may hold dollar signs
 }
 
 

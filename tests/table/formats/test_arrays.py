@@ -3,12 +3,15 @@
 import gzip
 import pickle
 import sys
+import zipfile
+import zlib
 
 import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
 
+from lamina.datasets import read_digit
 from lamina.errors import DataError, MissingPackageError
 from lamina.files.idx import write_idx
 from lamina.table.read import iter_batches, read
@@ -107,3 +110,61 @@ def test_folders_that_are_no_table(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'lamina\[plot\]'"):
         read(folder)
+
+
+def test_npz_files_that_claim_what_they_do_not_have(tmp_path):
+    def reason_of(header, version=b"\x01\x00"):
+        header = header.encode() + b"\n"
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            content = b"\x93NUMPY" + version + len(header).to_bytes(2, "little") + header + bytes(800)
+            archive.writestr("x.npy", content)
+        with pytest.raises(DataError, match=r"not a readable \.npz file of numbers and text") as caught:
+            read(tmp_path / "a.npz")
+        return str(caught.value)
+
+    def described(dtype, shape):
+        return f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}}}"
+
+    assert "too few for float64 of shape (1000000000000,)" in reason_of(described("<f8", "(1000000000000,)"))
+    assert "values of type" in reason_of(described("|S0", "(1000000000000,)"))
+    assert "values of type" in reason_of(described("|V8", "(100,)"))
+    assert "is of version (3, 0)" in reason_of(described("<f8", "(100,)"), b"\x03\x00")
+    reason_of("{'descr': '<f8', 'fortran_order': (((((")
+    reason_of("[" * 5000)
+
+
+def test_npz_files_that_unpack_to_far_more(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros(20_000_000))
+    with pytest.raises(DataError, match="256 times its size"):
+        read(tmp_path / "a.npz")
+
+
+def test_too_many_columns(tmp_path):
+    write_idx(tmp_path / "a.idx", np.zeros((2, 200_000), np.uint8))
+    np.savez(tmp_path / "b.npz", np.zeros((2, 200_000), np.uint8))
+    Image.new("RGB", (210, 210)).save(tmp_path / "c.png")
+    for name in ("a.idx", "b.npz", "c.png"):
+        with pytest.raises(
+            DataError, match=rf"{name} would give a table of [12]..,.00 columns; at most 131,072"
+        ):
+            read(tmp_path / name)
+
+
+def test_pictures_are_refused_by_the_size_that_they_claim(tmp_path):
+    Image.new("1", (3, 3)).save(tmp_path / "a.png")
+    content = bytearray((tmp_path / "a.png").read_bytes())
+    content[16:24] = (9000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"a.png has 9000 × 9000 pixels; at most 131,072 are read"):
+        read(tmp_path / "a.png")
+
+
+def test_a_picture_that_pillow_would_run_as_a_program(tmp_path, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", lambda *_args, **_options: pytest.fail("a program was started"))
+    program = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "a.png").write_text(program)
+    with pytest.raises(DataError, match=r"a\.png is not a readable picture"):
+        read(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png is not a readable picture"):
+        read_digit(tmp_path / "a.png")

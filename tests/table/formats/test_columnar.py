@@ -1,11 +1,16 @@
 """Parquet and Feather files that are damaged."""
 
+import shutil
+from pathlib import Path
+
 import polars as pl
 import pytest
 
 from lamina.errors import DataError
-from lamina.table.read import read
+from lamina.table.read import iter_batches, read
 from lamina.table.write import write
+
+FOUND = Path(__file__).parents[2] / "fuzz/found"
 
 
 @pytest.mark.parametrize(("name", "title"), [("a.parquet", "Parquet"), ("a.feather", "Feather")])
@@ -16,12 +21,36 @@ def test_a_truncated_file(tmp_path, name, title):
         read(tmp_path / name)
 
 
-def test_a_file_at_which_polars_panics(tmp_path, monkeypatch):
-    write(pl.DataFrame({"x": range(100)}), tmp_path / "a.feather")
+def test_a_file_at_which_polars_aborts_the_process(tmp_path):
+    shutil.copy(FOUND / "feather/aborts", tmp_path / "a.feather")
+    write(pl.DataFrame({"x": range(100)}), tmp_path / "whole.feather")
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"a\.feather is corrupt after row 0: it is damaged such that"):
+            read(tmp_path / "a.feather")
+        assert read(tmp_path / "whole.feather")["x"].to_list() == list(range(100))
 
-    def panic(*_args, **_options):
-        raise pl.exceptions.PanicException("range end index 8 out of range")
 
-    monkeypatch.setattr(pl.LazyFrame, "collect", panic)
-    with pytest.raises(DataError, match=r"a\.feather is corrupt after row 0: range end"):
+def test_files_that_are_read_alternately(tmp_path):
+    for name in ("a.parquet", "b.feather"):
+        write(pl.DataFrame({"x": range(300_000), "file": name}), tmp_path / name)
+    both = zip(*(iter_batches(tmp_path / name, 70_000) for name in ("a.parquet", "b.feather")), strict=True)
+    rows = [(len(a), len(b), a["x"][0], b["file"][-1]) for a, b in both]
+    assert rows[0] == (70_000, 70_000, 0, "b.feather")
+    assert sum(a for a, *_ in rows) == sum(b for _, b, *_ in rows) == 300_000
+
+
+def test_a_file_that_unpacks_to_far_more_than_its_size(tmp_path):
+    write(pl.DataFrame({"x": pl.repeat(1.5, 20_000_000, eager=True)}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 500_000
+    with pytest.raises(DataError, match="unpacks to more than 256 times its size"):
+        read(tmp_path / "a.parquet")
+    write(pl.DataFrame({"x": pl.repeat(1.5, 7_000_000, eager=True)}), tmp_path / "b.parquet")
+    assert len(read(tmp_path / "b.parquet")) == 7_000_000
+
+
+def test_texts_that_are_not_utf8(tmp_path):
+    pl.DataFrame({"s": ["some text that is long", "and another that is"]}).write_ipc(tmp_path / "a.feather")
+    content = (tmp_path / "a.feather").read_bytes()
+    (tmp_path / "a.feather").write_bytes(content.replace(b"some text", b"some\xfftext"))
+    with pytest.raises(DataError, match=r"a\.feather is corrupt after row 0"):
         read(tmp_path / "a.feather")

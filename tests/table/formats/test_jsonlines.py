@@ -1,5 +1,6 @@
 """JSON lines: types over the whole file, and errors with their line."""
 
+import gzip
 import json
 
 import polars as pl
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
-from lamina.table.formats import dialect
+from lamina.table.formats import dialect, jsonlines
 from lamina.table.read import read
 
 
@@ -73,3 +74,42 @@ def test_what_pythons_json_writes_comes_back(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("json") / "a.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert read(path).rows(named=True) == [dict(row) for row in rows]
+
+
+def test_lines_that_each_have_keys_of_their_own_are_refused_quickly(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b"".join(b'{"k%d": 1}\n' % i for i in range(20_000)))
+    with pytest.raises(DataError, match="20,000 different keys"):
+        read(tmp_path / "a.jsonl")
+    (tmp_path / "a.jsonl").write_bytes(b"{" + b",".join(b'"k%d":1' % i for i in range(200_000)) + b"}\n")
+    with pytest.raises(DataError, match="a table of 200,000 columns"):
+        read(tmp_path / "a.jsonl")
+
+
+def test_keys_are_counted_wherever_they_stand():
+    lines = b'{"a":1,"b\\"c" : "x:y", "z":{"k": 2}}\n{"a":3,"never closed\n{"q":1}\n'
+    assert jsonlines._keys_in(lines) == {b"a", b'b\\"c', b"z", b"k", b"q"}
+    assert jsonlines._keys_in(b'{"a":1,"b":2}\n' * 9) == {b"a", b"b"}
+    assert jsonlines._keys_in(b'{"a":1}\n{"b" :2}\n') == {b"a", b"b"}
+
+
+def test_a_line_without_end(tmp_path):
+    with gzip.open(tmp_path / "a.jsonl.gz", "wb", compresslevel=1) as file:
+        file.write(b'{"a": "')
+        for _ in range(70):
+            file.write(b"x" * (1 << 20))
+    with pytest.raises(DataError, match="longer than 64 MiB"):
+        read(tmp_path / "a.jsonl.gz")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"[" * 20_000 + b"]" * 20_000, "line 2: not JSON: maximum recursion depth"),
+        (b"1" * 50, "line 2: not JSON: the whole number 1+ is beyond 64 bits"),
+        (rb'"\ud800"', "surrogates not allowed"),
+    ],
+)
+def test_values_that_no_table_holds(tmp_path, line, reason):
+    (tmp_path / "a.jsonl").write_bytes(b'{"x": NaN}\n{"y": ' + line + b"}\n")
+    with pytest.raises(DataError, match=reason):
+        read(tmp_path / "a.jsonl")

@@ -100,11 +100,11 @@ FORMATS: dict[str, Format] = {
     "tsv": Format("TSV", (".tsv", ".tab"), reads="delimited:DelimitedFile", writes="delimited:write_tsv"),
     "parquet": Format(
         "Parquet", (".parquet", ".pq"), (b"PAR1",),
-        reads="columnar:read_parquet", writes="columnar:write_parquet", packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_parquet", packs_itself=True,
     ),
     "feather": Format(  # Arrow's IPC file
         "Feather", (".feather", ".arrow", ".ipc"), (b"ARROW1", b"FEA1"),
-        reads="columnar:read_feather", writes="columnar:write_feather", packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_feather", packs_itself=True,
     ),
     "jsonl": Format(
         "JSON lines", (".jsonl", ".ndjson", ".json"), (b"{",),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.files.idx import read_idx
+from lamina.files.limits import FAR_MORE, require_columns, unpacked_limit, untrusted
 from lamina.table.formats.textual import in_types
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
@@ -51,41 +53,71 @@ def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
     Raises:
         DataError: not such a file, truncated, arrays of different lengths, or objects in an array.
     """
-    try:
-        with np.load(source.unpacked(), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{source.name} is not a readable .npz file of numbers and text: {error}") from error
+    with untrusted(f"{source.name} is not a readable .npz file of numbers and text"):
+        return ArrayFile(source.name, _frame_of_arrays(source.name, _arrays_in(source.unpacked())))
+
+
+def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
+    import polars as pl
+
     if not arrays:
-        raise DataError(f"{source.name} holds no arrays")
+        raise DataError(f"{file} holds no arrays")
     lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise DataError(
-            f"{source.name}: the arrays of a table have one entry for each row, but their shapes are {shown}; "
+            f"{file}: the arrays of a table have one entry for each row, but their shapes are {shown}; "
             "save those that belong together in a file of their own"
         )
-    return ArrayFile(source.name, _frame_of_arrays(arrays))
-
-
-def _frame_of_arrays(arrays: dict[str, np.ndarray]) -> pl.DataFrame:
-    import polars as pl
-
     several = sum(array.ndim > 1 for array in arrays.values()) > 1
     parts: list[pl.DataFrame] = []
     for name, array in arrays.items():
         if array.ndim == 1:
             parts.append(pl.DataFrame({name: array}))
         else:
-            parts.append(pixel_frame(array, name if several else "pixel"))
+            parts.append(pixel_frame(file, array, name if several else "pixel"))
     return pl.concat(parts, how="horizontal")
 
 
-def pixel_frame(array: np.ndarray, prefix: str = "pixel") -> pl.DataFrame:
-    """An array (rows, …) as a table of one column for each of a row's elements."""
+def _arrays_in(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name, none of which is larger than what the file has of it."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > unpacked_limit(path.stat().st_size):
+            raise ValueError(FAR_MORE)
+        for member in members:
+            with archive.open(member) as file:
+                _require_plausible(file, member.file_size, member.filename)
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
+    """Raise if a .npy file of `size` bytes claims more values than it has, or values of no bytes."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{name} is of version {version} of the .npy format, which only records need")
+    read_header = (
+        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read_header(file)
+    if dtype.kind not in "biufcSUMm" or not dtype.itemsize or dtype.hasobject:
+        raise ValueError(f"{name} has values of type {dtype}, not numbers or text")
+    if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"{name} has {size:,} bytes, too few for {dtype} of shape {shape}")
+
+
+def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataFrame:
+    """An array (rows, …) as a table of one column for each of a row's elements.
+
+    Raises:
+        DataError: more columns than are read; `name` says of what.
+    """
     import polars as pl
 
-    pixels = array.reshape(len(array), -1)
+    columns = math.prod(array.shape[1:])
+    require_columns(name, columns)
+    pixels = array.reshape(len(array), columns)
     return pl.DataFrame(pixels, schema=[f"{prefix}_{i}" for i in range(pixels.shape[1])], orient="row")
 
 
@@ -107,7 +139,7 @@ def _idx_frame(source: Source) -> pl.DataFrame:
     array = read_idx(source.unpacked(), name=source.name)
     if array.ndim == 1:
         return pl.DataFrame({LABEL: array})
-    frame = pixel_frame(array)
+    frame = pixel_frame(source.name, array)
     labels = _labels_beside(source.path)
     if labels is None:
         return frame

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextvars import copy_context
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from lamina.errors import DataError
+from lamina.files.limits import FAR_MORE, unpacked_limit
 from lamina.table.formats import FORMATS
+from lamina.table.formats.apart import read_apart
 from lamina.table.formats.textual import in_types
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
@@ -17,15 +18,15 @@ from lamina.table.source import Source
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ColumnarFile", "read_feather", "read_parquet", "write_feather", "write_parquet"]
+__all__ = ["ColumnarFile", "write_feather", "write_parquet"]
+
+
+_ROWS_AT_ONCE = 1 << 17
+"""Greater parts would wait to be copied between the processes while nothing else is done."""
 
 
 class ColumnarFile:
-    """One Parquet or Feather file.
-
-    Args:
-        source: the file.
-        scan: polars' function that opens it.
+    """One Parquet or Feather file, decoded in a child process: see `lamina.table.formats.apart`.
 
     Raises:
         DataError: the file is truncated, corrupt, or not of its format.
@@ -34,48 +35,35 @@ class ColumnarFile:
     textual = False
     lines: LineNumbers | None = None
 
-    def __init__(self, source: Source, scan: Callable[[Path], pl.LazyFrame]) -> None:
-        import polars as pl
-
+    def __init__(self, source: Source, _options: ReadOptions) -> None:
         self.name = source.name
-        path = source.unpacked()
+        self._path = source.unpacked()
+        self._format = source.format
         try:
-            self._scan = scan(path)
-            self._types = dict(self._scan.collect_schema())
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-            reason = str(error).splitlines()[0]
+            self._types = dict(read_apart(self._path, self._format).schema)
+        except DataError as error:
             kind = FORMATS[source.format].title
-            raise DataError(f"{source.name} is not a readable {kind} file: {reason}") from error
+            raise DataError(f"{source.name} is not a readable {kind} file: {error}") from error
 
     def types(self) -> dict[str, pl.DataType]:
         return self._types
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
-        import polars as pl
-
-        scan = self._scan.select(in_types(types))
-        start = 0
-        try:
-            while len(batch := scan.slice(start, rows).collect()):
-                yield batch
-                start += rows
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"{self.name} is corrupt after row {start}: {reason}") from error
-
-
-def read_parquet(source: Source, _options: ReadOptions) -> ColumnarFile:
-    """A Parquet file."""
-    import polars as pl
-
-    return ColumnarFile(source, pl.scan_parquet)
-
-
-def read_feather(source: Source, _options: ReadOptions) -> ColumnarFile:
-    """A Feather file."""
-    import polars as pl
-
-    return ColumnarFile(source, pl.scan_ipc)
+        rows = min(rows, _ROWS_AT_ONCE)
+        start = unpacked = 0
+        limit = unpacked_limit(self._path.stat().st_size)
+        while True:
+            try:
+                batch = read_apart(self._path, self._format, start, rows)
+            except DataError as error:
+                raise DataError(f"{self.name} is corrupt after row {start}: {error}") from error
+            if not len(batch):
+                return
+            unpacked += batch.estimated_size()
+            if unpacked > limit:
+                raise DataError(f"{self.name}: {FAR_MORE}")
+            yield batch.select(in_types(types))
+            start += rows
 
 
 def write_parquet(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:

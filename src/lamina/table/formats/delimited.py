@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.files.limits import LONGEST_RECORD
 from lamina.table.formats.dialect import Dialect, find_dialect, utf8_chunks
 from lamina.table.formats.textual import cleaned, common_type, stripped, typed, warn_of_decimal_commas
 from lamina.table.messages import as_option
@@ -23,9 +24,6 @@ __all__ = ["DelimitedFile", "write_csv", "write_tsv"]
 
 _KEPT = 4
 """How many blocks of a file are kept in memory between finding types and reading."""
-
-_LONGEST_RECORD = 1 << 28
-"""Bytes of one record after which a quote counts as never closed."""
 
 
 class DelimitedFile:
@@ -124,7 +122,7 @@ class DelimitedFile:
             if end:
                 yield block[:end]
             rest = block[end:]
-            if len(rest) > _LONGEST_RECORD:
+            if len(rest) > LONGEST_RECORD:
                 break
         if rest:
             yield rest if rest.endswith(b"\n") else rest + b"\n"

@@ -60,6 +60,9 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
         DataError: an empty file, binary content, an encoding that does not fit or needs to be said, an
             unclosed quote, repeated column names.
     """
+    for what, sign in (("delimiter", options.delimiter), ("quote", options.quote)):
+        if sign is not None and not (len(sign) == 1 and sign.isascii() and sign not in "\r\n"):
+            raise DataError(f"the {what} of a text file is one ASCII character, not {sign!r}")
     encoding = options.encoding or _find_encoding(source)
     head = _head(source, encoding)
     blank = len(head) - len(head.lstrip(b"\r\n"))
@@ -69,9 +72,8 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     delimiter = options.delimiter or (
         "\t" if source.format == "tsv" else _find_delimiter(text, options.quote)
     )
-    for what, sign in (("delimiter", delimiter), ("quote", options.quote)):
-        if sign is not None and not (len(sign) == 1 and sign.isascii()):
-            raise DataError(f"the {what} of a text file is one ASCII character, not {sign!r}")
+    if delimiter == options.quote:
+        raise DataError(f"{delimiter!r} can't be both the delimiter and the quote of a text file")
     reader = _reader(io.StringIO(text, newline="\n"), delimiter, options.quote)
     try:
         fields = next(reader)
@@ -153,9 +155,12 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
         DataError: the file is not in that encoding (names the byte), or there is no such encoding.
     """
     try:
-        name = codecs.lookup(encoding).name
-    except LookupError as error:
+        known = codecs.lookup(encoding)
+    except (LookupError, ValueError) as error:  # ValueError: a name with a zero byte
         raise DataError(f"there is no encoding {encoding!r}; Python's names are utf-8, cp1252, …") from error
+    name = known.name
+    if not known._is_text_encoding or known.incrementaldecoder is None:  # as base64, and idna's kind
+        raise DataError(f"{encoding!r} is not an encoding of text files; Python's names are utf-8, cp1252, …")
     decoder = codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
     old_mac = None
     try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.files.limits import MOST_COLUMNS, require_columns
+from lamina.files.pictures import open_picture
 from lamina.table.formats import FORMATS
 from lamina.table.formats.arrays import FILE, LABEL, pixel_frame
 from lamina.table.formats.textual import in_types
@@ -59,7 +62,7 @@ class ImageFolder:
         """Take the files, each with what stands in the column `key`; the first says how all are read."""
         self._key, self._files = key, files
         self._first = self._files[0][0]
-        with _open_image(self._first) as image:
+        with _opened(self._first) as image:
             self._size = image.size
             self._mode = "L" if image.mode in ("1", "L", "LA", "I", "I;16", "F") else "RGB"
 
@@ -67,6 +70,7 @@ class ImageFolder:
         import polars as pl
 
         pixels = self._size[0] * self._size[1] * len(self._mode)
+        require_columns(str(self._first), pixels)
         return {**{f"pixel_{i}": pl.UInt8() for i in range(pixels)}, self._key: pl.String()}
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
@@ -75,30 +79,26 @@ class ImageFolder:
         for start in range(0, len(self._files), rows):
             part = self._files[start : start + rows]
             pixels = np.stack([self._pixels(file) for file, _ in part])
-            frame = pixel_frame(pixels).with_columns(pl.Series(self._key, [name for _, name in part]))
+            frame = pixel_frame(self.name, pixels).with_columns(
+                pl.Series(self._key, [name for _, name in part])
+            )
             yield frame.select(in_types(types))
 
     def _pixels(self, file: Path) -> np.ndarray:
-        with _open_image(file) as image:
+        with _opened(file) as image:
             if image.size != self._size:
                 sizes = [f"{width}×{height}" for width, height in (image.size, self._size)]
                 raise DataError(
                     f"{file} is {sizes[0]} pixels, but {self._first} is {sizes[1]}; give all one size"
                 )
-            try:
-                return np.asarray(image.convert(self._mode), np.uint8).ravel()
-            except OSError as error:
-                raise DataError(f"{file} is a broken image: {error}") from error
+            return np.asarray(image.convert(self._mode), np.uint8).ravel()
 
 
 def _images_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
 
 
-def _open_image(file: Path) -> Any:
-    from PIL import Image
-
-    try:
-        return Image.open(file)
-    except OSError as error:
-        raise DataError(f"{file} is not a readable image: {error}") from error
+@contextmanager
+def _opened(file: Path) -> Generator[Any]:
+    with file.open("rb") as content, open_picture(content, file, MOST_COLUMNS) as image:
+        yield image

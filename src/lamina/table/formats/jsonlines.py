@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Generator, Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.files.limits import LONGEST_RECORD, require_columns, untrusted
 from lamina.table.formats.dialect import utf8_chunks
 from lamina.table.formats.textual import common_type
 from lamina.table.options import ReadOptions
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["JsonLines", "write_json_lines"]
+
+
+_STRINGS = re.compile(rb'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"\s*+(:)?|)')
+"""Each string, and the colon after it if it is a key; one that is never closed reaches to the end of its line."""
+
+_FEW = 30
+_CELLS_A_BYTE, _MOST_CELLS = 8, 1 << 20
+"""Of a table, at most, for each byte of the file and besides; lines with keys of their own would have far more."""
 
 
 class JsonLines:
@@ -40,10 +50,20 @@ class JsonLines:
         """
         types: dict[str, pl.DataType] = {}
         lines = LineNumbers()
+        keys: set[bytes] = set()
+        size = rows = 0
         for chunk, line in self._chunks():
             lines.add(
                 np.array([i for i, text in enumerate(chunk.split(b"\n"), line) if text.strip()], np.int64)
             )
+            size, rows = size + len(chunk), rows + chunk.count(b"\n") + 1
+            keys |= _keys_in(chunk)
+            require_columns(self.name, len(keys))
+            if rows * len(keys) > _CELLS_A_BYTE * size + _MOST_CELLS:
+                raise DataError(
+                    f"{self.name}: its {rows:,} lines up to line {line + chunk.count(10)} have {len(keys):,} different "
+                    "keys, so that nearly all values would be missing; write the keys as values of a column"
+                )
             for name, found in self._parse(chunk, line, None).schema.items():
                 known = types.get(name)
                 common = found if known is None else common_type(known, found, text=True)
@@ -72,6 +92,8 @@ class JsonLines:
                 yield block[:end], line
             line += block.count(b"\n", 0, end)
             rest = block[end:]
+            if len(rest) > LONGEST_RECORD:
+                raise DataError(f"{self.name}, line {line}: it is longer than {LONGEST_RECORD >> 20} MiB")
         if rest.strip():
             yield rest, line
 
@@ -84,7 +106,8 @@ class JsonLines:
         except pl.exceptions.PolarsError:
             # Either a line is wrong, which Python's parser can name, or it has NaN, which it reads.
             rows = self._rows(chunk, line)
-        return pl.from_dicts(rows, schema=schema, infer_schema_length=None)
+        with untrusted(f"{self.name}, lines {line} to {line + chunk.count(10)}"):
+            return pl.from_dicts(rows, schema=schema, infer_schema_length=None)
 
     def _rows(self, chunk: bytes, line: int) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -93,8 +116,8 @@ class JsonLines:
             if not text.strip():
                 continue
             try:
-                row = json.loads(text, parse_constant=_constant)
-            except ValueError as error:
+                row = json.loads(text, parse_constant=_constant, parse_int=_whole)
+            except (ValueError, RecursionError) as error:
                 hint = "; an array of objects is not JSON lines" if text.startswith(b"[") else ""
                 raise DataError(f"{self.name}, line {number}: not JSON: {error}{hint}") from error
             if not isinstance(row, dict):
@@ -112,8 +135,25 @@ class JsonLines:
         return rows
 
 
+def _keys_in(chunk: bytes) -> set[bytes]:
+    """All keys in some lines of JSON, those of objects in objects too; perhaps more where lines are damaged."""
+    first = {name for name, colon in _STRINGS.findall(chunk[: chunk.find(b"\n") + 1]) if colon}
+    if len(first) <= _FEW and sum(chunk.count(b'"%b":' % name) for name in first) == chunk.count(b":"):
+        return first  # every colon comes after one of these: quicker to find out where that is so
+    return {name for name, colon in _STRINGS.findall(chunk) if colon}
+
+
 def _constant(name: str) -> float | None:
     return None if name == "NaN" else float(name)
+
+
+def _whole(digits: str) -> int:
+    number = int(digits) if len(digits) <= 20 else 1 << 64
+    if not -(1 << 63) <= number < 1 << 64:
+        raise ValueError(
+            f"the whole number {digits[:30]} is beyond 64 bits; if it is a code, put quotes around it"
+        )
+    return number
 
 
 def _kind(value: object) -> str:
