@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from lamina.files.aside import aside, lock
-from lamina.files.tensors import atomic_write
+from lamina.files.atomic import atomic_write
 
 FILLING = """
 import os, sys
 from pathlib import Path
 from lamina.files.aside import aside
-from lamina.files.tensors import atomic_write
+from lamina.files.atomic import atomic_write
 with aside(Path(sys.argv[1]), ".run-", Path.mkdir) as folder, atomic_write(Path(sys.argv[1], "a")) as file:
     (folder / "half").touch()
     print("filling", flush=True)

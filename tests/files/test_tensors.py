@@ -1,84 +1,19 @@
-"""Atomic writing and safetensors: what is on the disk after success, failure and corruption."""
+"""Safetensors files: what is read back, what is refused, and that no bit may change."""
 
+import json
 import os
-import stat
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lamina.errors import DataError
-from lamina.files.tensors import atomic_write, load_tensors, naming, save_tensors
-
-
-def test_atomic_write_bytes_and_text(tmp_path: Path) -> None:
-    with atomic_write(tmp_path / "a") as file:
-        file.write(b"\x00\xff")
-        assert not (tmp_path / "a").exists()
-    with atomic_write(tmp_path / "b", "w") as file:
-        file.write("é\n")
-    assert (tmp_path / "a").read_bytes() == b"\x00\xff"
-    assert (tmp_path / "b").read_bytes() == b"\xc3\xa9\n"
-    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_atomic_write_failure_keeps_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
-    target = tmp_path / "a"
-    target.write_text("old")
-    with pytest.raises(error), atomic_write(target, "w") as file:
-        file.write("half")
-        raise error
-    assert target.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a"]
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-def test_a_full_disk_is_told_with_its_file() -> None:
-    with pytest.raises(OSError, match=r"'out\.csv'"), naming("out.csv"), open("/dev/full", "wb") as file:
-        file.write(b"a")
-    with pytest.raises(OSError, match=r"'absent/in\.csv'"), naming("out.csv"):
-        open("absent/in.csv").close()
-
-
-def test_atomic_write_failure_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "a"):
-        raise ZeroDivisionError
-    assert os.listdir(tmp_path) == []
-
-
-def test_atomic_write_permissions_follow_umask_and_old_file(tmp_path: Path) -> None:
-    plain = tmp_path / "plain"
-    plain.touch()
-    with atomic_write(tmp_path / "new"):
-        pass
-    assert (tmp_path / "new").stat().st_mode == plain.stat().st_mode
-    plain.chmod(0o640)
-    with atomic_write(plain):
-        pass
-    assert stat.S_IMODE(plain.stat().st_mode) == 0o640
-
-
-def test_atomic_write_follows_a_symbolic_link(tmp_path: Path) -> None:
-    (tmp_path / "real").write_text("old")
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    with atomic_write(tmp_path / "link", "w") as file:
-        file.write("new")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real").read_text() == "new"
-
-
-def test_atomic_write_errors(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no folder"), atomic_write(tmp_path / "missing" / "a"):
-        pass
-    with pytest.raises(IsADirectoryError, match="folder"), atomic_write(tmp_path):
-        pass
-    with pytest.raises(ValueError, match="'rb'"), atomic_write(tmp_path / "a", "rb"):  # type: ignore[arg-type]
-        pass
-
+from lamina.files.tensors import load_tensors, save_tensors
 
 TENSORS = hnp.arrays(
     st.one_of(
@@ -164,3 +99,102 @@ def test_a_changed_byte_loads_or_raises_data_error(
         load_tensors(path)
     except DataError as error:
         assert str(path) in str(error)
+
+
+def test_every_bit_of_a_file_counts(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    save_tensors(path, {"w": np.arange(6.0), "é": np.array([True, False])}, {"k": "é\t"})
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(DataError, match=f"{path} is "):
+            load_tensors(path)
+
+
+def test_the_same_content_is_the_same_file(tmp_path: Path) -> None:
+    arrays = {name: np.full(3, i, np.float32) for i, name in enumerate("zyx")}
+    save_tensors(tmp_path / "a", arrays, {"b": "1", "a": "2"})
+    save_tensors(tmp_path / "b", dict(reversed(arrays.items())), {"a": "2", "b": "1"})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_the_formats_own_library_reads_and_writes_the_same(tmp_path: Path) -> None:
+    arrays = {
+        "half": np.ones((2, 3), np.float16),
+        "byte": np.arange(5, dtype=np.uint8),
+        "none": np.empty((0, 4)),
+    }
+    save_tensors(tmp_path / "ours", arrays, {"k": "v"})
+    with safetensors.safe_open(tmp_path / "ours", framework="numpy") as file:
+        assert file.metadata()["k"] == "v"
+        assert file.metadata()["lamina.digest"].startswith("sha256:")
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(file.get_tensor(name), array)
+    safetensors.numpy.save_file(arrays, tmp_path / "theirs", {"k": "v"})
+    loaded, metadata = load_tensors(tmp_path / "theirs")
+    assert metadata == {"k": "v"}
+    for name, array in arrays.items():
+        assert loaded[name].dtype == array.dtype
+        np.testing.assert_array_equal(loaded[name], array)
+
+
+def test_loaded_arrays_can_be_written(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "t", {"w": np.zeros(2)})
+    loaded, _ = load_tensors(tmp_path / "t")
+    loaded["w"][:] = 1
+    assert loaded["w"].tolist() == [1, 1]
+
+
+def _file(header: str | dict, data: bytes = b"") -> bytes:
+    text = (header if isinstance(header, str) else json.dumps(header)).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def _place(dtype="F32", shape=(1,), offsets=(0, 4), **more):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets), **more}
+
+
+HOSTILE = {
+    "a header longer than the file": ((1 << 62).to_bytes(8, "little"), "4611686018427387904 bytes, of 8"),
+    "a header that is no object": (_file("[]"), "Expected `object`"),
+    "nested": (_file('{"a":' + "[" * 100_000), "its header"),
+    "NaN": (_file('{"a": NaN}'), "its header"),
+    "metadata that is no text": (_file({"__metadata__": {"a": 1}}), "its metadata: Expected `str`"),
+    "a field too many": (_file({"a": _place(more=1)}, bytes(4)), "unknown field `more`"),
+    "a field too few": (_file({"a": {"dtype": "F32"}}), "array 'a': Object missing required field"),
+    "bfloat16": (_file({"a": _place("BF16", (2,))}, bytes(4)), "array 'a' is of 'BF16', which NumPy lacks"),
+    "a huge array": (_file({"a": _place(shape=(1 << 40,))}, bytes(4)), "is not at bytes 0 to 4398046511104"),
+    "a huge empty array": (_file({"a": _place(shape=(0, 1 << 62), offsets=(0, 0))}), "array"),
+    "a huge number": (_file({"a": _place(shape=(10**30,))}, bytes(4)), "array 'a'"),
+    "a negative size": (_file({"a": _place(shape=(-1, -1))}, bytes(4)), "a shape that NumPy can't hold"),
+    "dimensions": (_file({"a": _place(shape=[1] * 65)}, bytes(4)), "a shape that NumPy can't hold"),
+    "a gap": (_file({"a": _place(offsets=(4, 8))}, bytes(8)), "is not at bytes 0 to 4"),
+    "an overlap": (_file({"a": _place(), "b": _place()}, bytes(4)), "array 'b' of shape (1,) is not at bytes 4 to 8"),
+    "bytes too many": (_file({"a": _place()}, bytes(5)), "have 4 bytes, but 5 follow"),
+    "two digests": (
+        _file('{"__metadata__":{"lamina.digest":"sha256:0","lamina.digest":"sha256:0"}}'),
+        "damaged: its digest is not in its place",
+    ),
+    "another version": (_file({"__metadata__": {"lamina.file": "2", "lamina.digest": ""}}), "its version is '2'"),
+    "no digest": (_file({"__metadata__": {"lamina.file": "1"}}), "damaged: it has lost its digest"),
+    "a digest with spaces": (_file({"__metadata__": {"lamina.digest": "sha256:" + "0" * 64}}), "not in its place"),
+    "a digest that is short": (_file('{"__metadata__":{"lamina.digest":"sha256:0"}}'), "not that of which"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_files_are_refused_in_little_memory(tmp_path: Path, what: str) -> None:
+    content, message = HOSTILE[what]
+    path = tmp_path / "t.safetensors"
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError) as caught:
+            load_tensors(path)
+        assert tracemalloc.get_traced_memory()[1] < (1 << 20) + 10 * len(content)
+    finally:
+        tracemalloc.stop()
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)

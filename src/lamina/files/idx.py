@@ -19,8 +19,8 @@ from typing import IO, Any, cast
 import numpy as np
 
 from lamina.errors import DataError, DTypeError, ShapeError
+from lamina.files.atomic import atomic_write
 from lamina.files.limits import FAR_MORE, unpacked_limit
-from lamina.files.tensors import atomic_write
 
 __all__ = ["may_be_idx", "read_idx", "write_idx"]
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from lamina.errors import DataError
-from lamina.files.tensors import atomic_write
+from lamina.files.atomic import atomic_write
 from lamina.messages import printable
 from lamina.table.formats import FORMATS, format_of_name, writable
 from lamina.table.formats.packing import open_packed

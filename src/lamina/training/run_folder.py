@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lamina.errors import LaminaError
 from lamina.files.aside import aside, lock
-from lamina.files.tensors import naming, sync_folder
+from lamina.files.atomic import naming, sync_folder
 
 __all__ = ["CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "RunFolder", "held_run", "model_file", "new_run"]
 
