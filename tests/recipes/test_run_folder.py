@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lamina.errors import DataError, LaminaError
-from lamina.io.files import load_tensors, save_tensors
+from lamina.io.tensors import load_tensors, save_tensors
 from lamina.recipes import ChapterNetwork, Epoch, Progress, Settings
 from lamina.recipes.run_folder import RunFolder
 

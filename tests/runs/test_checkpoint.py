@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from lamina.errors import DataError, LaminaError, NonFiniteLossError
-from lamina.io.files import load_tensors, save_tensors
+from lamina.io.tensors import load_tensors, save_tensors
 from lamina.runs import checkpoint
 from lamina.runs.checkpoint import Checkpoints
 from lamina.runs.data import Request, prepare

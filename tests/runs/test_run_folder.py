@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lamina.errors import DataError
-from lamina.io.files import load_tensors, save_tensors
+from lamina.io.tensors import load_tensors, save_tensors
 from lamina.runs.run_folder import open_run, save_run, write_run
 
 

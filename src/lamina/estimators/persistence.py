@@ -15,7 +15,7 @@ from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.targets import Classes, Numbers
-from lamina.io.files import load_tensors, save_tensors
+from lamina.io.tensors import load_tensors, save_tensors
 
 __all__ = ["FORMAT", "load", "load_with_metadata", "save"]
 

@@ -183,7 +183,7 @@ class Trainer:
 
         The parameters themselves are saved by `Block.save_parameters`.
         """
-        from lamina.io.files import save_tensors
+        from lamina.io.tensors import save_tensors
 
         arrays: dict[str, np.ndarray] = {}
         for i, values in self._states.items():
@@ -204,7 +204,7 @@ class Trainer:
         Raises:
             DataError: if the file is damaged, or of another optimizer or network.
         """
-        from lamina.io.files import load_tensors
+        from lamina.io.tensors import load_tensors
 
         source = os.fspath(fname)
         loaded, described = load_tensors(fname)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
-from lamina.io.files import atomic_write, load_tensors, save_tensors
+from lamina.io.files import atomic_write
+from lamina.io.tensors import load_tensors, save_tensors
 from lamina.recipes.chapter import ChapterNetwork
 from lamina.recipes.training import Epoch, Progress, Settings, network_of
 

@@ -15,7 +15,7 @@ import numpy as np
 from lamina.errors import DataError, LaminaError
 from lamina.estimators.engine import Data, Epoch, Trainer
 from lamina.io.aside import lock
-from lamina.io.files import load_tensors, save_tensors
+from lamina.io.tensors import load_tensors, save_tensors
 from lamina.runs.data import Request
 from lamina.runs.run_folder import CHECKPOINT, add_to_run, require_unfinished, write_run
 from lamina.table.messages import warn

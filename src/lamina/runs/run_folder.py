@@ -11,7 +11,8 @@ from typing import Any
 
 from lamina.errors import DataError, LaminaError
 from lamina.io.aside import aside
-from lamina.io.files import load_tensors, naming, sync_folder
+from lamina.io.files import naming, sync_folder
+from lamina.io.tensors import load_tensors
 from lamina.runs.model import TableModel
 from lamina.table.schema import Schema
 
