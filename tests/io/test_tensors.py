@@ -113,7 +113,9 @@ def test_every_bit_of_a_file_counts(tmp_path: Path) -> None:
             with open_tensors(path) as file:
                 file.arrays()
             # Another name for the digest: the file is as one that has none, and says what it did.
-            assert not file.is_signed and 0 <= bit // 8 - content.index(b"lamina.digest") < len("lamina.digest")
+            assert not file.is_signed and 0 <= bit // 8 - content.index(b"lamina.digest") < len(
+                "lamina.digest"
+            )
         except DataError as error:
             assert str(path) in str(error)
 

@@ -14,7 +14,15 @@ from lamina.estimators.architecture import Architecture
 from lamina.io.typed_json import strict
 from lamina.table.schema import ColumnSchema, Target
 
-__all__ = ["Content", "FirstContent", "Learned", "TargetState", "class_values", "is_setting", "stored_classes"]
+__all__ = [
+    "Content",
+    "FirstContent",
+    "Learned",
+    "TargetState",
+    "class_values",
+    "is_setting",
+    "stored_classes",
+]
 
 Scalar = None | bool | int | float | str
 Setting = None | bool | int | float | str | list[Scalar] | dict[str, Scalar]
