@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
 
 from lamina.errors import DataError
 
-__all__ = ["decoded", "strict"]
+__all__ = ["Count", "decoded", "strict"]
 
 T = TypeVar("T")
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+"""A whole number from 0 on."""
 
 _MOST_LENIENT = 1 << 23
 """Characters of a text that Python's own reader may get, whose objects take up to 30 times its length."""
