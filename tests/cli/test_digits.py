@@ -105,6 +105,18 @@ def test_predict_pictures_and_idx_files(cli, finished, tmp_path):
     assert re.fullmatch(r".*seven\.png: \d \(\d+\.\d %\)\n", out)
 
 
+def test_inspect_describes_the_run(cli, finished):
+    code, out, _ = cli("inspect", finished)
+    assert (
+        code == 0 and "layers 784 – 8 – 10: 6,370 parameters" in out and "2 of 2 epochs; accuracy 0." in out
+    )
+    found = json.loads(cli("inspect", finished, "--json")[1])
+    assert found["settings"]["recipe"] == "chapter" and [epoch["epoch"] for epoch in found["metrics"]] == [
+        1,
+        2,
+    ]
+
+
 def test_resuming_continues_exactly_and_may_prolong(cli, finished, tmp_path):
     folder = tmp_path / "run"
     assert cli(*QUICK, 1, "--out", folder)[0] == 0
@@ -122,13 +134,14 @@ def test_resuming_continues_exactly_and_may_prolong(cli, finished, tmp_path):
         ((*QUICK, "1", "--out", "RUN"), "holds a run already"),
         (("train", "mnist", "--resume", "RUN", "--lr", "0.5"), "was begun with --lr 0.001"),
         (("train", "mnist", "--resume", "RUN", "--out", "other"), "leave --out away"),
-        (("train", "mnist", "--resume", "nowhere"), "holds no run"),
+        (("train", "mnist", "--resume", "nowhere"), "there is no run nowhere"),
         (("train", "mnist", "--hidden", "many"), "--hidden takes whole numbers"),
         (("train", "mnist", "--epochs", "0"), "epochs must be at least 1"),
         (("train", "mnist", "--epochs", "x"), "--epochs"),
         (("train", "mnist", "--recipe", "secret"), "unknown recipe 'secret'"),
         (("train", "mnist", "--sead", "1"), "--sead"),
-        (("evaluate", "nowhere"), "holds no run"),
+        (("evaluate", "nowhere"), "there is no run nowhere"),
+        (("inspect", "nowhere"), "there is no run nowhere"),
         (("evaluate",), "Missing argument"),
         (("predict", "RUN", "nothing.png"), "nothing.png"),
         (("predict", "RUN", "RUN/settings.json"), "not a readable picture"),
@@ -187,6 +200,27 @@ def test_ctrl_c_keeps_what_is_trained(cli, tmp_path):
     assert f"--resume {folder}" in err
     assert "\x1b" not in out
     assert cli("evaluate", folder)[0] == 0
+
+
+KILLED = """
+import os, signal, sys
+from lamina.cli import main
+from lamina.training.display import Display
+Display.on_epoch = lambda self, loop, epoch: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+def test_a_killed_run_resumes_to_the_same_network(cli, finished, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", KILLED, *QUICK, "2", "--out", str(folder)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert "1 of 2 epochs" in cli("inspect", folder)[1]
+    assert cli("train", "mnist", "--resume", folder)[0] == 0
+    expected, _ = load_tensors(finished / "model.safetensors")
+    for name, array in load_tensors(folder / "model.safetensors")[0].items():
+        np.testing.assert_array_equal(array, expected[name])
 
 
 def test_doctor_finds_this_machine_working(cli):

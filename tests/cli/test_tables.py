@@ -199,13 +199,13 @@ def test_a_shell_completes_commands_options_and_values(cli, monkeypatch, words, 
 
 def _interrupt_after(epoch, monkeypatch, press):
     """Press Ctrl-C, or be killed, when this epoch is complete."""
-    from lamina.cli.table_progress import TableProgress
+    from lamina.training.display import Display
 
-    def on_epoch(_self, done):
+    def on_epoch(_self, _loop, done):
         if done.number == epoch:
             os.kill(os.getpid(), press)
 
-    monkeypatch.setattr(TableProgress, "on_epoch", on_epoch)
+    monkeypatch.setattr(Display, "on_epoch", on_epoch)
 
 
 @pytest.mark.parametrize("press", [signal.SIGINT, signal.SIGTERM])
@@ -226,7 +226,7 @@ def test_ctrl_c_keeps_the_best_epoch(tmp_path, folder, cli, monkeypatch, press):
 @pytest.fixture
 def often(monkeypatch):
     """A checkpoint after each epoch."""
-    from lamina.runs import checkpoint
+    from lamina.training import checkpoint
 
     monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
     monkeypatch.setattr(checkpoint, "_COST", float("inf"))
@@ -235,12 +235,13 @@ def often(monkeypatch):
 KILLED = """
 import os, signal, sys
 from lamina.cli import main
-from lamina.cli.table_progress import TableProgress
-from lamina.runs import checkpoint
+from lamina.training import checkpoint
+from lamina.training.display import Display
 checkpoint._SECONDS, checkpoint._COST = 0.0, float("inf")
-TableProgress.on_epoch = lambda self, epoch: os.kill(os.getpid(), signal.SIGKILL) if epoch.number == 5 else None
+Display.on_epoch = lambda self, loop, epoch: os.kill(os.getpid(), signal.SIGKILL) if epoch.number == 4 else None
 main(sys.argv[1:])
 """
+UNFINISHED = ["checkpoint.safetensors", "metrics.jsonl"]
 LONGER = ("-t", "income", "--epochs", "8", "--hidden", "8", "--seed", "3")
 
 
@@ -254,7 +255,7 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
     data, run = folder / "people.csv", tmp_path / "killed"
     command = [sys.executable, "-c", KILLED, "train", data, *LONGER, "-o", run]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
-    assert os.listdir(run) == ["checkpoint.safetensors"]
+    assert sorted(os.listdir(run)) == UNFINISHED
     assert cli("train", data, *LONGER, "-o", tmp_path / "whole", "--quiet")[0] == 0
     for command in ("inspect", "evaluate", "predict"):
         code, _, err = cli(command, run, *([] if command == "inspect" else [data]))
@@ -278,7 +279,7 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
     ]:
         code, out, err = cli(*arguments)
         assert (code, out) == (2, "") and message in err and err.count("\n") == 1
-    assert os.listdir(run) == ["checkpoint.safetensors"]
+    assert sorted(os.listdir(run)) == UNFINISHED
     code, out, err = cli("train", "--resume", run, "--seed", "3")
     assert code == 0 and f"{run} goes on after 4 epochs" in err and "8 epochs in" in out
     assert sorted(os.listdir(run)) == sorted(os.listdir(tmp_path / "whole"))
@@ -300,15 +301,32 @@ def test_a_run_that_ctrl_c_ended_goes_on(tmp_path, folder, cli, monkeypatch, oft
     _assert_same_networks(tmp_path / "whole", run)
 
 
-def test_ctrl_c_before_the_first_checkpoint_leaves_nothing_to_go_on_from(tmp_path, folder, cli, monkeypatch):
+def test_ctrl_c_after_the_first_epoch_leaves_something_to_go_on_from(tmp_path, folder, cli, monkeypatch):
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        _interrupt_after(2, patched, signal.SIGINT)
+        code, _, err = cli("train", folder / "people.csv", *LONGER, "-o", run)
+    assert code == 130 and f"continue with: lamina train --resume {run}" in err
+    code, _, err = cli("train", "--resume", run)
+    assert code == 0 and f"{run} goes on after 1 epoch\n" in err
+
+
+def test_a_run_without_a_checkpoint_says_so(tmp_path, folder, cli, monkeypatch):
+    from lamina.training.checkpoint import Checkpoints
+
+    def fail(_self, _loop):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Checkpoints, "_save", fail)
     _interrupt_after(2, monkeypatch, signal.SIGINT)
     code, _, err = cli("train", folder / "people.csv", *LONGER, "-o", tmp_path / "run")
     assert code == 130 and "--resume" not in err
+    assert err.count("lamina: warning: a checkpoint could not be saved") == 1
     code, _, err = cli("train", "--resume", tmp_path / "run")
     assert code == 2 and "was interrupted before there was a checkpoint to go on from; train anew" in err
 
 
-def test_ctrl_c_while_the_folder_is_written_leaves_nothing(tmp_path, folder, cli, monkeypatch):
+def test_ctrl_c_while_the_folder_is_written_leaves_its_checkpoint(tmp_path, folder, cli, monkeypatch):
     from lamina.runs import run
 
     def interrupted(_findings):
@@ -316,8 +334,8 @@ def test_ctrl_c_while_the_folder_is_written_leaves_nothing(tmp_path, folder, cli
 
     monkeypatch.setattr(run, "_page", interrupted)
     code, _, err = cli("train", folder / "people.csv", "-t", "price", *QUICK, "-o", tmp_path / "run")
-    assert code == 130 and "interrupted" in err
-    assert not list(tmp_path.iterdir())
+    assert code == 130 and f"interrupted; continue with: lamina train --resume {tmp_path / 'run'}" in err
+    assert sorted(os.listdir(tmp_path / "run")) == UNFINISHED
 
 
 def test_without_validation_and_test_rows_the_measures_are_of_the_training_rows(tmp_path, folder, cli):

@@ -9,7 +9,7 @@ import pytest
 import lamina
 from lamina import MLPRegressor, nd
 from lamina.estimators.architecture import Architecture
-from lamina.estimators.engine import Data, Optimization, Trainer, own_outputs
+from lamina.estimators.engine import Data, EnsembleTraining, Optimization, own_outputs
 from lamina.estimators.initialize import build_network
 from lamina.estimators.losses import squared_error
 from lamina.estimators.network import Ensemble
@@ -24,8 +24,7 @@ def test_weight_decay_counts_the_factor_on_the_learning_rate_twice():
     before = network.state()
     plan = Optimization(epochs=1, batch_size=8, rate=0.1, schedule="constant", decay=0.02)
     nothing = lambda outputs, target: nd.sum(outputs * 0.0, axis=1)  # noqa: E731
-    trainer = Trainer(Ensemble([network]), nothing, plan, np.random.default_rng(0))
-    list(trainer.run([data]))
+    list(EnsembleTraining(Ensemble([network]), nothing, plan, np.random.default_rng(0), [data]).run())
     factors = {"scale": 6.0, "alpha0": 0.1, "weight0": 1.0, "frequency": 0.1, "bias0": 0.0}
     for name, factor in factors.items():
         shrunk = before[name] * (1 - 0.1 * 0.02 * factor**2)
@@ -43,7 +42,7 @@ HELD_OUT = dataclasses.replace(ROWS, rows=np.arange(1, 150, 2, dtype=np.int32))
 PARTS = Architecture(numbers=2, inputs=3, cardinalities=(5,), outputs=1, hidden=(8, 8), pieces=2)
 
 
-def _trainer(parts=PARTS, **plan):
+def _training(parts=PARTS, validation=(), **plan):
     """A training from the start, with randomness of all kinds."""
     source = np.random.default_rng(7)
     network = Ensemble([build_network(parts, ROWS, source) for _ in range(2)])
@@ -52,7 +51,8 @@ def _trainer(parts=PARTS, **plan):
     def loss(outputs, target):
         return nd.sum((outputs - target) ** 2, axis=1)
 
-    return Trainer(network, loss, Optimization(epochs=6, batch_size=16, rate=0.05, **plan), source)
+    optimization = Optimization(epochs=6, batch_size=16, rate=0.05, **plan)
+    return EnsembleTraining(network, loss, optimization, source, [ROWS] * 2, validation, _judge)
 
 
 def _judge(outputs):
@@ -65,57 +65,59 @@ def _judge(outputs):
 )
 @pytest.mark.parametrize("done", [1, 6])
 def test_a_restored_training_goes_on_to_the_same_bits(solver, parts, done):
-    plan = {"solver": solver, "patience": 5, "drop_last": False}
-    whole = _trainer(parts, **plan)
-    epochs = list(whole.run([ROWS] * 2, [HELD_OUT], _judge))
-    broken = _trainer(parts, **plan)
-    for epoch in broken.run([ROWS] * 2, [HELD_OUT], _judge):
+    plan = {"solver": solver, "patience": 5, "drop_last": False, "validation": [HELD_OUT]}
+    whole = _training(parts, **plan)
+    epochs = list(whole.run())
+    broken = _training(parts, **plan)
+    for epoch in broken.run():
         if epoch.number == done:
             break
     arrays, position = broken.state()
-    resumed = _trainer(parts, **plan)
+    resumed = _training(parts, **plan)
     resumed.restore(arrays, json.loads(json.dumps(position)))
     assert len(resumed.past) == done
-    list(resumed.run([ROWS] * 2, [HELD_OUT], _judge))
+    list(resumed.run())
     assert [(e.number, e.loss, e.score, e.is_best) for e in resumed.past] == [
         (e.number, e.loss, e.score, e.is_best) for e in epochs
     ]
     seconds = [epoch.seconds for epoch in resumed.past]
     assert seconds == sorted(seconds)
+    for training in (whole, resumed):
+        training.restore_best()
     for name, array in whole.network.state().items():
         np.testing.assert_array_equal(resumed.network.state()[name], array, err_msg=name)
 
 
 def test_a_state_of_sgd_with_the_second_moment_that_it_once_had_is_restored():
-    broken, resumed = _trainer(solver="sgd"), _trainer(solver="sgd")
-    next(broken.run([ROWS] * 2))
+    broken, resumed = _training(solver="sgd"), _training(solver="sgd")
+    next(broken.run())
     arrays, position = broken.state()
     unread = {name.replace("moment0", "moment1"): 0 * x for name, x in arrays.items() if "moment0" in name}
     assert unread and not unread.keys() & arrays.keys()
     resumed.restore(arrays | unread, position)
     assert resumed.state()[0].keys() == arrays.keys()
     with pytest.raises(ValueError, match="another network"):
-        _trainer(solver="adam").restore(arrays, position)
+        _training(solver="adam").restore(arrays, position)
 
 
 def test_a_restored_training_stops_where_the_whole_one_does():
-    plan = {"patience": 1, "tolerance": 1e9}
-    whole, resumed = _trainer(**plan), _trainer(**plan)
-    epochs = list(whole.run([ROWS] * 2, [HELD_OUT], _judge))
+    plan = {"patience": 1, "tolerance": 1e9, "validation": [HELD_OUT]}
+    whole, resumed = _training(**plan), _training(**plan)
+    epochs = list(whole.run())
     assert len(epochs) == 2  # the first is better than none, the second not by the tolerance
     resumed.restore(*whole.state())
-    assert not list(resumed.run([ROWS] * 2, [HELD_OUT], _judge)) and len(resumed.past) == 2
+    assert not list(resumed.run()) and len(resumed.past) == 2
 
 
 def test_a_state_of_another_training_is_refused():
-    trainer = _trainer()
-    list(trainer.run([ROWS] * 2))
-    other = _trainer(dataclasses.replace(PARTS, hidden=(8, 9)))
+    training = _training()
+    list(training.run())
+    other = _training(dataclasses.replace(PARTS, hidden=(8, 9)))
     with pytest.raises(ValueError, match="another network"):
-        other.restore(*trainer.state())
-    arrays, position = trainer.state()
+        other.restore(*training.state())
+    arrays, position = training.state()
     with pytest.raises(KeyError):
-        _trainer().restore(arrays, {name: value for name, value in position.items() if name != "past"})
+        _training().restore(arrays, {name: value for name, value in position.items() if name != "past"})
 
 
 def test_a_fingerprint_depends_on_all_parts_of_the_data():
@@ -163,9 +165,8 @@ def test_a_member_learns_from_its_own_rows_only(drop_last):
         network = _ensemble(data)
         parts = [dataclasses.replace(table, rows=rows) for rows in (mine, others)]
         plan = Optimization(epochs=2, batch_size=8, drop_last=drop_last)
-        losses = [
-            epoch.loss for epoch in Trainer(network, squared_error, plan, np.random.default_rng(0)).run(parts)
-        ]
+        training = EnsembleTraining(network, squared_error, plan, np.random.default_rng(0), parts)
+        losses = [epoch.loss for epoch in training.run()]
         trained.append((network.state(), losses))
     (first, losses), (second, other_losses) = trained
     assert losses != other_losses

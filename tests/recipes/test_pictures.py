@@ -17,7 +17,8 @@ def ink(path):
 @pytest.mark.parametrize("epochs", [1, 10, 200])
 def test_learning_curves(tmp_path, epochs):
     path = tmp_path / "curves.png"
-    history = [Epoch(i, 1 / i, 1 - 0.1 / i, 1 - 0.2 / i, 1.0) for i in range(1, epochs + 1)]
+    scores = [{"train_accuracy": 1 - 0.1 / i, "test_accuracy": 1 - 0.2 / i} for i in range(1, epochs + 1)]
+    history = [Epoch(i, 1 / i, None, False, 1.0 * i, found) for i, found in enumerate(scores, 1)]
     draw_learning_curves(path, history)
     covered, (height, width) = ink(path)
     assert 0.01 < covered < 0.3

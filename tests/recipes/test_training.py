@@ -1,6 +1,7 @@
 """Training: what it computes, and that stopping it anywhere loses nothing."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from lamina import autograd, nd
 from lamina.errors import LaminaError, NonFiniteLossError, ParameterError, ShapeError
 from lamina.recipes import ChapterNetwork, Digits, Settings, Training, evaluate
+from lamina.training.loop import Observer
 
 SETTINGS = Settings(hidden=(16,), epochs=2, batch_size=8, lr=0.005, seed=3)
 ROWS = 1003  # 126 steps an epoch, in three stretches; the last batch has 3 rows
@@ -31,8 +33,26 @@ def data():
 @pytest.fixture(scope="module")
 def finished(data):
     training = Training(SETTINGS, *data)
-    training.run()
+    list(training.run())
     return training
+
+
+def arrays_of(training):
+    return training.state()[0]
+
+
+class Stopping(Observer):
+    """Presses Ctrl-C after some stretches."""
+
+    watches_steps = True
+
+    def __init__(self, stretches):
+        self._left = stretches
+
+    def on_steps(self, loop, done, of, loss):
+        self._left -= 1
+        if not self._left:
+            raise KeyboardInterrupt
 
 
 def assert_same(first, second):
@@ -42,53 +62,49 @@ def assert_same(first, second):
 
 
 def test_it_learns(finished):
-    last = finished.progress.history[-1]
-    assert [epoch.epoch for epoch in finished.progress.history] == [1, 2]
-    assert last.test_accuracy > 0.8
-    assert last.loss < finished.progress.history[0].loss
-    assert last.train_seconds > 0
+    last = finished.past[-1]
+    assert [epoch.number for epoch in finished.past] == [1, 2]
+    assert last.scores["test_accuracy"] > 0.8
+    assert last.loss < finished.past[0].loss
+    assert 0 < last.scores["train_seconds"] < last.seconds
 
 
 def test_the_same_settings_give_the_same_bits(data, finished):
     again = Training(SETTINGS, *data)
-    again.run()
-    assert_same(again.arrays(), finished.arrays())
+    list(again.run())
+    assert_same(arrays_of(again), arrays_of(finished))
 
 
 def test_another_seed_gives_another_network(data, finished):
     other = Training(dataclasses.replace(SETTINGS, seed=4, epochs=1), *data)
-    other.run()
-    assert not np.array_equal(other.arrays()["W1"], finished.arrays()["W1"])
+    list(other.run())
+    assert not np.array_equal(arrays_of(other)["W1"], arrays_of(finished)["W1"])
 
 
-@pytest.mark.parametrize("stretches", [1, 2, 4])
+@pytest.mark.parametrize("stretches", [1, 2, 3, 4, 6])
 def test_interrupted_and_resumed_equals_uninterrupted(data, finished, stretches):
-    training = Training(SETTINGS, *data)
-    calls = []
-
-    def interrupt(progress):
-        calls.append(progress)
-        if len(calls) == stretches:
-            raise KeyboardInterrupt
-
+    training = Training(SETTINGS, *data, [Stopping(stretches)])
     with pytest.raises(KeyboardInterrupt):
-        training.run(interrupt)
-    resumed = Training(SETTINGS, *data, parameters=training.arrays(), progress=training.progress)
-    resumed.run()
-    assert_same(resumed.arrays(), finished.arrays())
-    for epoch, expected in zip(resumed.progress.history, finished.progress.history, strict=True):
-        assert dataclasses.replace(epoch, train_seconds=0) == dataclasses.replace(expected, train_seconds=0)
+        list(training.run())
+    arrays, position = training.state()
+    resumed = Training(SETTINGS, *data)
+    resumed.restore(arrays, json.loads(json.dumps(position)))
+    list(resumed.run())
+    assert_same(arrays_of(resumed), arrays_of(finished))
+    for epoch, expected in zip(resumed.past, finished.past, strict=True):
+        assert (epoch.number, epoch.loss) == (expected.number, expected.loss)
+        assert epoch.scores | {"train_seconds": 0} == expected.scores | {"train_seconds": 0}
 
 
 def test_the_moving_loss_is_the_chapters(data):
     """Against the chapter's loop, written out with the same initial parameters and batches."""
     training = Training(dataclasses.replace(SETTINGS, epochs=1), *data)
-    parameters = [nd.array(array) for array in training.arrays().values()]
+    parameters = [nd.array(array) for array in arrays_of(training).values()]
     for parameter in parameters:
         parameter.attach_grad()
     W1, b1, W2, b2 = parameters
     order = training._order(0)
-    training.run()
+    list(training.run())
     moving_loss = None
     for start in range(0, ROWS, SETTINGS.batch_size):
         rows = order[start : start + SETTINGS.batch_size]
@@ -103,9 +119,9 @@ def test_the_moving_loss_is_the_chapters(data):
             parameter[:] = parameter - SETTINGS.lr * parameter.grad
         value = nd.mean(loss).asscalar()
         moving_loss = value if moving_loss is None else 0.99 * moving_loss + 0.01 * value
-    assert training.progress.history[0].loss == pytest.approx(float(moving_loss), rel=1e-4)
+    assert training.past[0].loss == pytest.approx(float(moving_loss), rel=1e-4)
     for name, parameter in zip(("W1", "b1", "W2", "b2"), parameters, strict=True):
-        np.testing.assert_allclose(training.arrays()[name], parameter.asnumpy(), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(arrays_of(training)[name], parameter.asnumpy(), rtol=1e-3, atol=1e-4)
 
 
 def test_divergence_names_the_step_and_keeps_the_last_good_state(data):
@@ -113,9 +129,9 @@ def test_divergence_names_the_step_and_keeps_the_last_good_state(data):
     with pytest.raises(
         NonFiniteLossError, match=r"at step \d+ of epoch 1 .* lower learning rate than 1e\+20"
     ):
-        training.run()
+        list(training.run())
     assert training.progress.batch == 0
-    assert all(np.isfinite(array).all() for array in training.arrays().values())
+    assert all(np.isfinite(array).all() for array in arrays_of(training).values())
 
 
 def test_the_step_that_is_named_is_the_first_bad_one(data):
@@ -160,9 +176,9 @@ def test_settings_that_make_no_sense(change, message):
 
 def test_no_hidden_layer_is_softmax_regression(data):
     training = Training(dataclasses.replace(SETTINGS, hidden=(), epochs=1), *data)
-    training.run()
-    assert set(training.arrays()) == {"W1", "b1"}
-    assert training.progress.history[0].test_accuracy > 0.5
+    list(training.run())
+    assert set(arrays_of(training)) == {"W1", "b1"}
+    assert training.past[0].scores["test_accuracy"] > 0.5
 
 
 def test_loading_other_parameters_is_refused():

@@ -4,7 +4,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lamina.runs.checkpoint import Checkpoints
 from lamina.runs.data import Request, prepare
 from lamina.runs.training import train
 
@@ -30,7 +29,7 @@ def trained_on(tmp_path_factory):
         other = "name" if target == "number" else "number"
         request = Request((str(file),), target, kinds={other: "drop"}, preset="fast", hidden=(16,), **asked)
         prepared = prepare(request)
-        return request, prepared, train(prepared, Checkpoints(request, None))
+        return request, prepared, train(prepared, request)
 
     known = {target: run(target) for target in ("number", "name")}
     return lambda target: known[target]

@@ -5,7 +5,6 @@ import polars as pl
 import pytest
 
 from lamina.runs import baselines
-from lamina.runs.checkpoint import Checkpoints
 from lamina.runs.data import Request, prepare
 from lamina.runs.training import train
 
@@ -19,7 +18,7 @@ def sorted_by_class(tmp_path_factory):
     pl.DataFrame({"x": labels + 0.3 * rng.normal(size=200), "y": labels}).write_csv(file)
     request = Request((str(file),), "y", preset="fast", epochs=1, hidden=(4,))
     prepared = prepare(request)
-    return prepared, train(prepared, Checkpoints(request, None)).model
+    return prepared, train(prepared, request).model
 
 
 def test_few_of_the_rows_are_drawn_from_all(sorted_by_class, monkeypatch):

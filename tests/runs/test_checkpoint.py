@@ -2,41 +2,36 @@
 
 import json
 import os
-import sys
 
 import numpy as np
 import polars as pl
 import pytest
 
-from lamina.errors import DataError, LaminaError, NonFiniteLossError
+from lamina.errors import DataError, NonFiniteLossError
 from lamina.io.tensors import load_tensors, save_tensors
-from lamina.runs import checkpoint
-from lamina.runs.checkpoint import Checkpoints
 from lamina.runs.data import Request, prepare
 from lamina.runs.run import complete
+from lamina.runs.run_folder import as_line, read_unfinished
 from lamina.runs.training import train
-from lamina.table.messages import DataWarning
+from lamina.training import checkpoint
+from lamina.training.checkpoint import Checkpoints, NotSavedWarning
+from lamina.training.loop import Observer
+from lamina.training.run_folder import held_run, new_run
 
 
 class KilledError(Exception):
     """Stands for the end of the process: nothing handles it."""
 
 
-class _Killer:
-    """A display that ends the training after an epoch."""
+class _Killer(Observer):
+    """Ends the training after an epoch."""
 
-    def __init__(self, after):
-        self._after = after
+    def __init__(self, after, error=KilledError):
+        self._after, self._error = after, error
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_exception):
-        pass
-
-    def on_epoch(self, epoch):
+    def on_epoch(self, loop, epoch):
         if epoch.number == self._after:
-            raise KilledError
+            raise self._error
 
 
 @pytest.fixture
@@ -58,26 +53,38 @@ def request_(tmp_path, monkeypatch):
     return Request(("table.csv",), "y", kinds={"b": "numeric"}, epochs=6, hidden=(8,))
 
 
-def _run(checkpoints, kill_after=None):
-    with checkpoints:
-        prepared = prepare(checkpoints.request)
-        return complete(prepared, train(prepared, checkpoints, lambda _: _Killer(kill_after)), checkpoints)
+def _run(folder, request, *observers, saved=None):
+    prepared = prepare(request)
+    checkpoints = Checkpoints(folder, request.to_dict(), as_line, saved=saved)
+    return complete(prepared, train(prepared, request, [checkpoints, *observers]), request, folder)
+
+
+def _begin(request, out, *observers):
+    with new_run(out, request.run_name) as folder:
+        return _run(folder, request, *observers)
+
+
+def _resume(path, *observers):
+    with held_run(path) as folder:
+        request, saved = read_unfinished(path)
+        return _run(folder, request, *observers, saved=saved)
 
 
 def _killed(request, out, after):
     with pytest.raises(KilledError):
-        _run(Checkpoints(request, out), after)
+        _begin(request, out, _Killer(after))
 
 
 def test_a_killed_run_goes_on_to_the_same_network(request_, tmp_path, often):
-    whole = _run(Checkpoints(request_, tmp_path / "whole"))
-    _killed(request_, None, 3)
-    assert os.listdir("runs") == ["y-1"] and os.listdir("runs/y-1") == ["checkpoint.safetensors"]
+    whole = _begin(request_, tmp_path / "whole")
+    _killed(request_, None, 2)
+    assert os.listdir("runs") == ["y-1"]
+    assert sorted(os.listdir("runs/y-1")) == ["checkpoint.safetensors", "metrics.jsonl"]
     with pytest.raises(KilledError):  # again and again
-        _run(Checkpoints.resumed(tmp_path / "runs/y-1"), 5)
-    checkpoints = Checkpoints.resumed(tmp_path / "runs/y-1")
-    assert len(checkpoints.past) == 4 and checkpoints.request == request_
-    run = _run(checkpoints)
+        _resume(tmp_path / "runs/y-1", _Killer(4))
+    request, saved = read_unfinished(tmp_path / "runs/y-1")
+    assert len(saved.past) == 4 and request == request_
+    run = _resume(tmp_path / "runs/y-1")
     assert sorted(os.listdir(run.path)) == sorted(os.listdir(whole.path))
     expected, _ = load_tensors(whole.path / "model.safetensors")
     for name, array in load_tensors(run.path / "model.safetensors")[0].items():
@@ -90,17 +97,17 @@ def test_a_killed_run_goes_on_to_the_same_network(request_, tmp_path, often):
     assert whole.results["metrics"] == run.results["metrics"]
 
 
-def test_checkpoints_are_far_apart(request_, tmp_path):
+def test_checkpoints_are_far_apart_but_the_first(request_, tmp_path):
     _killed(request_, tmp_path / "run", 3)
-    assert not (tmp_path / "run").exists()
+    assert len(read_unfinished(tmp_path / "run")[1].past) == 1
 
 
 def test_rows_that_have_changed_are_refused_and_the_checkpoint_stays(request_, tmp_path, often):
     _killed(request_, tmp_path / "run", 3)
     pl.read_csv("table.csv").reverse().write_csv("table.csv")
     with pytest.raises(DataError, match=r"the rows are not those with which the run in .*run began"):
-        _run(Checkpoints.resumed(tmp_path / "run"))
-    assert os.listdir(tmp_path / "run") == ["checkpoint.safetensors"]
+        _resume(tmp_path / "run")
+    assert len(read_unfinished(tmp_path / "run")[1].past) == 3
 
 
 @pytest.mark.parametrize("what", ["format", "request", "position", "arrays", "bytes"])
@@ -115,18 +122,7 @@ def test_a_damaged_checkpoint_is_told(request_, tmp_path, often, what):
     else:
         save_tensors(file, arrays, {**metadata, what: "{}"})
     with pytest.raises(DataError, match=r"checkpoint.safetensors is (damaged|not a readable)"):
-        _run(Checkpoints.resumed(tmp_path / "run"))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
-def test_one_process_at_a_time(request_, tmp_path, often):
-    _killed(request_, tmp_path / "run", 3)
-    with (
-        Checkpoints.resumed(tmp_path / "run"),
-        pytest.raises(LaminaError, match="another process is training the run in"),
-        Checkpoints.resumed(tmp_path / "run"),
-    ):
-        pass
+        _resume(tmp_path / "run")
 
 
 def test_a_disk_that_is_full_for_a_while_ends_no_training(request_, tmp_path, often, monkeypatch):
@@ -134,22 +130,17 @@ def test_a_disk_that_is_full_for_a_while_ends_no_training(request_, tmp_path, of
         raise OSError(28, "No space left on device", "run")
 
     monkeypatch.setattr(checkpoint, "save_tensors", fail)
-    with pytest.warns(DataWarning, match=r"a checkpoint could not be saved.*No space left"):
-        run = _run(Checkpoints(request_, tmp_path / "run"))
+    with pytest.warns(NotSavedWarning, match=r"a checkpoint could not be saved.*No space left"):
+        run = _begin(request_, tmp_path / "run")
     assert (run.path / "model.safetensors").exists() and not (run.path / "checkpoint.safetensors").exists()
 
 
-def test_a_run_that_diverged_leaves_nothing(request_, tmp_path, often, monkeypatch):
-    from lamina.estimators.engine import Trainer
-
-    epoch = Trainer._epoch
-
-    def diverging(self, data, arrays, batch, number):
-        if number == 3:
-            raise NonFiniteLossError("the training loss became inf in epoch 3")
-        return epoch(self, data, arrays, batch, number)
-
-    monkeypatch.setattr(Trainer, "_epoch", diverging)
+def test_a_run_that_diverged_leaves_nothing(request_, tmp_path, often):
+    error = NonFiniteLossError("the training loss became inf in epoch 3")
     with pytest.raises(NonFiniteLossError):
-        _run(Checkpoints(request_, tmp_path / "run"))
+        _begin(request_, tmp_path / "run", _Killer(3, error))
+    assert not (tmp_path / "run").exists()
+    _killed(request_, tmp_path / "run", 2)
+    with pytest.raises(NonFiniteLossError):
+        _resume(tmp_path / "run", _Killer(3, error))
     assert not (tmp_path / "run").exists()

@@ -26,19 +26,23 @@ def output() -> Console:
 
 @contextmanager
 def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
-    """Each warning about the data is a line on standard error, once a subject; others are not for users."""
+    """Each warning about the data or checkpoints is a line on standard error, once a subject; others are not for
+    users."""
     from lamina.table.messages import DataWarning
+    from lamina.training.checkpoint import NotSavedWarning
 
+    shown = (DataWarning, NotSavedWarning)
     seen: set[str] = set()
 
     def show(message: Any, *_where: Any, **_more: Any) -> None:
-        if isinstance(message, DataWarning) and message.subject not in seen:
+        if isinstance(message, shown) and message.subject not in seen:
             seen.add(message.subject)
             print(f"lamina: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if not quiet:
-            warnings.simplefilter("always", DataWarning)
+            for category in shown:
+                warnings.simplefilter("always", category)
         warnings.showwarning = show
         yield

@@ -159,9 +159,8 @@ def _check_training() -> str:
     from lamina.recipes import Digits, Settings, Training, load_digits
 
     train, test = (Digits(part.images[:2000], part.labels[:2000]) for part in load_digits())
-    training = Training(Settings(hidden=(64,), epochs=5, lr=0.002), train, test)
-    training.run()
-    accuracy = training.progress.history[-1].test_accuracy
+    *_, last = Training(Settings(hidden=(64,), epochs=5, lr=0.002), train, test).run()
+    accuracy = last.scores["test_accuracy"]
     if not accuracy > 0.6:
         raise ArithmeticError(f"a tiny network reached a test accuracy of only {accuracy:.3f}")
     return f"a tiny network reached a test accuracy of {accuracy:.3f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,9 +15,6 @@ from lamina.cli.options import (
     QuoteOption,
     reading,
 )
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 __all__ = ["evaluate"]
 
@@ -43,50 +40,14 @@ def evaluate(
       lamina evaluate runs/income-1 new.csv
       lamina evaluate runs/mnist-1
     """
-    from lamina.runs.run_folder import is_table_run
+    from lamina.recipes.run import is_digits_run
 
-    if data or is_table_run(run):
-        from lamina.cli.use_table import evaluate_table
+    if not data and is_digits_run(run):
+        from lamina.cli.use_digits import evaluate_digits
 
-        given = reading(format, delimiter, encoding, decimal, quote)
-        evaluate_table(run, data or [], given, as_json=as_json)
+        evaluate_digits(run, as_json=as_json)
         return
-    _evaluate_digits(run, as_json=as_json)
+    from lamina.cli.use_table import evaluate_table
 
-
-def _evaluate_digits(run: Path, *, as_json: bool) -> None:
-    import json
-
-    import numpy as np
-    from rich.console import Console
-
-    from lamina.recipes import evaluate as measure
-    from lamina.recipes import load_digits
-    from lamina.recipes.run_folder import RunFolder
-
-    network = RunFolder(run).network()
-    _, test = load_digits()
-    accuracy, loss, probabilities = measure(network, test)
-    counts = np.zeros((10, 10), np.int64)
-    np.add.at(counts, (test.labels.asnumpy().astype(int), probabilities.argmax(axis=1)), 1)
-    if as_json:
-        print(json.dumps({"accuracy": accuracy, "loss": loss, "confusion": counts.tolist()}))
-        return
-    console = Console(highlight=False)
-    console.print(f"accuracy {accuracy:.4f}, loss {loss:.4f} on {len(test):,} test images", soft_wrap=True)
-    console.print(_confusion_table(counts.tolist()))
-
-
-def _confusion_table(counts: list[list[int]]) -> Table:
-    """Rows: the true digit; columns: the network's answer."""
-    from rich.table import Table
-
-    table = Table(title="Confusion matrix: rows are true digits, columns the network's answers")
-    table.add_column("", justify="right", style="bold")
-    for digit in range(10):
-        table.add_column(str(digit), justify="right")
-    table.add_column("correct", justify="right")
-    for digit, row in enumerate(counts):
-        cells = [str(n) if n else "·" for n in row]
-        table.add_row(str(digit), *cells, f"{100 * row[digit] / max(1, sum(row)):.1f} %")
-    return table
+    given = reading(format, delimiter, encoding, decimal, quote)
+    evaluate_table(run, data or [], given, as_json=as_json)

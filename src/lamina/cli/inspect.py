@@ -14,13 +14,15 @@ def inspect(
     run: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Architecture, columns and metrics of a run on a table.
+    """Architecture, columns and metrics of a run on a table; of a run on MNIST: settings and accuracy.
 
     Example:
 
     \b
       lamina inspect runs/income-1
     """
+    from lamina.cli.use_digits import inspect_digits
     from lamina.cli.use_table import inspect_table
+    from lamina.recipes.run import is_digits_run
 
-    inspect_table(run, as_json=as_json)
+    (inspect_digits if is_digits_run(run) else inspect_table)(run, as_json=as_json)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 
 from lamina.cli.options import (
@@ -19,7 +17,6 @@ from lamina.cli.options import (
     proposing,
     reading,
 )
-from lamina.errors import DataError
 from lamina.table.formats import writable
 
 __all__ = ["predict"]
@@ -71,57 +68,15 @@ def predict(
       cat new.csv | lamina predict runs/income-1 - > predictions.csv
       lamina predict runs/mnist-1 seven.png
     """
-    from lamina.runs.run_folder import is_table_run
+    from lamina.recipes.run import is_digits_run
 
-    if is_table_run(run):
-        from lamina.cli.use_table import predict_table
+    if is_digits_run(run):
+        from lamina.cli.use_digits import predict_digits
 
-        chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
-        given = reading(format, delimiter, encoding, decimal, quote)
-        predict_table(run, data, out or "-", given, chosen, prefix)
+        predict_digits(run, [Path(path) for path in data], as_json=as_json)
         return
-    _predict_digits(run, [Path(path) for path in data], as_json=as_json)
+    from lamina.cli.use_table import predict_table
 
-
-def _predict_digits(run: Path, images: list[Path], *, as_json: bool) -> None:
-    from lamina import nd
-    from lamina.recipes.digits import pixel_rows
-    from lamina.recipes.run_folder import RunFolder
-
-    network = RunFolder(run).network()
-    answers: list[dict[str, Any]] = []
-    for path in images:
-        names, pixels = _read(path)
-        probabilities = nd.softmax(network(pixel_rows(pixels))).asnumpy()
-        answers += [_answer(name, row) for name, row in zip(names, probabilities, strict=True)]
-    if as_json:
-        print(json.dumps(answers, indent=2))
-        return
-    for answer in answers:
-        print(f"{answer['image']}: {answer['digit']} ({100 * answer['probability']:.1f} %)")
-
-
-def _answer(name: str, probabilities: np.ndarray) -> dict[str, Any]:
-    digit = int(probabilities.argmax())
-    return {
-        "image": name,
-        "digit": digit,
-        "probability": float(probabilities[digit]),
-        "probabilities": [float(p) for p in probabilities],
-    }
-
-
-def _read(path: Path) -> tuple[list[str], np.ndarray]:
-    """The digits in a file, uint8 of shape (n, 28, 28), and what to call each."""
-    from lamina.datasets import normalize_digit, read_digit
-    from lamina.io.idx import may_be_idx, read_idx
-
-    if not may_be_idx(path):
-        return [str(path)], read_digit(path)[None]
-    array = read_idx(path)
-    if array.ndim == 2:
-        array = array[None]
-    if array.ndim != 3 or array.size == 0:
-        raise DataError(f"{path}: expected images of shape (n, height, width), found {array.shape}")
-    names = [f"{path}[{i}]" for i in range(len(array))]
-    return names, np.stack([normalize_digit(image) for image in array])
+    chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
+    given = reading(format, delimiter, encoding, decimal, quote)
+    predict_table(run, data, out or "-", given, chosen, prefix)

@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lamina.cli.console import warnings_as_lines
 from lamina.cli.exit_codes import EXIT_INTERRUPTED
 from lamina.cli.options import layers
 from lamina.errors import LaminaError, MissingPackageError, NonFiniteLossError
 from lamina.table.messages import counted
 
 if TYPE_CHECKING:
-    from lamina.recipes.run_folder import RunFolder
-    from lamina.recipes.training import Epoch, Settings, Training
+    from lamina.recipes import Epoch, Settings, Training
+    from lamina.training.checkpoint import Checkpoint
+    from lamina.training.display import Display
+    from lamina.training.run_folder import RunFolder
 
 __all__ = ["mnist"]
+
+_HEADER = f"{'epoch':>5}  {'moving loss':>11}  {'train accuracy':>14}  {'test accuracy':>13}  {'seconds':>7}"
 
 
 def mnist(
@@ -58,70 +63,78 @@ def mnist(
         "lr": lr,
         "seed": seed,
     }
-    folder, training = _begin(given, out, resume)
-    return _train(folder, training)
-
-
-def _begin(given: dict[str, Any], out: Path | None, resume: Path | None) -> tuple[RunFolder, Training]:
-    """A new run, or an earlier one as it stood."""
-    from lamina.recipes import Settings, Training, load_digits
-    from lamina.recipes.run_folder import RunFolder
-
     chosen = {name: value for name, value in given.items() if value is not None}
-    if resume is None:
-        settings = Settings.of(chosen.pop("recipe", "default"), **chosen)
-        training = Training(settings, *load_digits())
-        return RunFolder.create(out), training  # last: what cannot be trained leaves no empty folder
+    with warnings_as_lines():
+        return _resume(chosen, resume, out) if resume is not None else _begin(chosen, out)
+
+
+def _begin(chosen: dict[str, Any], out: Path | None) -> int:
+    from lamina.recipes import Settings
+    from lamina.training.run_folder import new_run
+
+    settings = Settings.of(chosen.pop("recipe", "default"), **chosen)
+    with new_run(out, "mnist") as folder:
+        return _train(folder, settings)
+
+
+def _resume(chosen: dict[str, Any], path: Path, out: Path | None) -> int:
+    """Go on with an earlier run: with its own settings, but perhaps more epochs."""
+    from lamina.recipes.run import read_run
+    from lamina.training.run_folder import held_run
+
     if out is not None:
         raise LaminaError("--resume continues in the run's own folder; leave --out away")
-    folder = RunFolder(resume)
-    settings, parameters, progress = folder.load()
-    settings = _prolonged(settings, chosen)
-    return folder, Training(settings, *load_digits(), parameters=parameters, progress=progress)
+    with held_run(path) as folder:
+        settings, saved = read_run(path)
+        for name, value in chosen.items():
+            if name != "epochs" and value != getattr(settings, name):
+                option = "--" + name.replace("_", "-")
+                raise LaminaError(
+                    f"the run was begun with {option} {getattr(settings, name)}; it can't change"
+                )
+        settings = dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs))
+        return _train(folder, settings, saved)
 
 
-def _prolonged(settings: Settings, chosen: dict[str, Any]) -> Settings:
-    """The settings of a resumed run: its own, but for more epochs."""
-    for name, value in chosen.items():
-        if name != "epochs" and value != getattr(settings, name):
-            option = "--" + name.replace("_", "-")
-            raise LaminaError(f"the run was begun with {option} {getattr(settings, name)}; it can't change")
-    return dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs))
+def _train(folder: RunFolder, settings: Settings, saved: Checkpoint | None = None) -> int:
+    """Train to the end or to Ctrl-C; then draw the pictures."""
+    from lamina.recipes import Training, load_digits
+    from lamina.recipes.run import checkpoints, write_settings
 
-
-def _train(folder: RunFolder, training: Training) -> int:
-    """Train to the end or to Ctrl-C, saving after every epoch; then draw the pictures."""
-    from lamina.cli.training_table import TrainingTable
-
-    def save() -> None:
-        folder.save(training.settings, training.arrays(), training.progress)
-
-    save()
-    with TrainingTable(training) as table:
-
-        def after_epoch(epoch: Epoch) -> None:
-            save()
-            table.after_epoch(epoch)
-
-        try:
-            training.run(table.after_stretch, after_epoch)
-        except KeyboardInterrupt:
-            save()
-            return _say_interrupted(folder, training)
-        except NonFiniteLossError as error:
-            kept = (
-                f"{folder.path} keeps the network as it was after {counted(training.progress.epoch, 'epoch')}"
-            )
-            raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
+    training = Training(settings, *load_digits(), [checkpoints(folder, settings, saved), _display()])
+    write_settings(folder, settings)
+    try:
+        for _ in training.run():
+            pass
+    except KeyboardInterrupt:
+        return _say_interrupted(folder, training)
+    except NonFiniteLossError as error:
+        kept = f"{folder.path} keeps the network as it was after {counted(len(training.past), 'epoch')}"
+        raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
     _draw(folder, training)
     print(f"saved in {folder.path}")
     return 0
 
 
+def _display() -> Display:
+    """A table that grows by a row an epoch."""
+    from lamina.training.display import Display
+
+    def row(epoch: Epoch) -> str:
+        scores = epoch.scores
+        return (
+            f"{epoch.number:>5}  {epoch.loss:>11.4f}  {scores['train_accuracy']:>14.4f}  "
+            f"{scores['test_accuracy']:>13.4f}  {scores['train_seconds']:>7.2f}"
+        )
+
+    return Display(sys.stdout, lambda _, epoch: f"loss {epoch.loss:.4f}", row, (_HEADER, "─" * len(_HEADER)))
+
+
 def _say_interrupted(folder: RunFolder, training: Training) -> int:
-    progress = training.progress
+    done, progress = len(training.past), training.progress
+    batches = progress.batch if progress.epoch == done else 0
     print(
-        f"lamina: interrupted after {counted(progress.epoch, 'epoch')} and {progress.batch} of {training.batches} "
+        f"lamina: interrupted after {counted(done, 'epoch')} and {batches} of {training.batches} "
         f"steps; saved in {folder.path}; continue with: lamina train mnist --resume {folder.path}",
         file=sys.stderr,
     )
@@ -136,7 +149,8 @@ def _draw(folder: RunFolder, training: Training) -> None:
     test = training.test
     probabilities = evaluate(training.network, test)[2]
     try:
-        draw_learning_curves(folder.learning_curves, training.progress.history)
-        draw_mistakes(folder.mistakes, test.images.asnumpy(), test.labels.asnumpy(), probabilities)
+        draw_learning_curves(folder.path / "learning_curves.png", training.past)
+        mistakes = folder.path / "mistakes.png"
+        draw_mistakes(mistakes, test.images.asnumpy(), test.labels.asnumpy(), probabilities)
     except MissingPackageError as error:
         print(f"lamina: no pictures: {error}", file=sys.stderr)

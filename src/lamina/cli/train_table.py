@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -30,7 +32,10 @@ from lamina.table.formats import described
 from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
-    from lamina.runs.checkpoint import Checkpoints
+    from lamina.runs.data import Request
+    from lamina.training.checkpoint import Checkpoint
+    from lamina.training.loop import Epoch, Loop, Observer
+    from lamina.training.run_folder import RunFolder
 
 __all__ = ["train_table"]
 
@@ -133,8 +138,8 @@ def train_table(
     Finds out what the columns are, holds rows back for validation and test, keeps the epoch with the best
     validation score (fast and sklearn stop when it no longer improves), compares with a linear model, and writes
     a folder: model.safetensors, metrics.jsonl, settings.json, report.html. Ctrl-C keeps the best epoch so far.
-    A run that was killed, or Ctrl-C ended, goes on with --resume from the last of the checkpoints that are saved
-    every 10 seconds, to the same network as if nothing had happened.
+    A run that was killed, or Ctrl-C ended, goes on with --resume from its last checkpoint, to the same network as if
+    nothing had happened: checkpoints are saved after the first epoch, and then every 10 seconds.
 
     Examples:
 
@@ -166,11 +171,11 @@ def train_table(
     chosen = {name: value for name, value in given.items() if value is not None}
     options = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
-    with warnings_as_lines(quiet=quiet), _begun(chosen, options, out, resume) as checkpoints:
+    with warnings_as_lines(quiet=quiet), _held(chosen, options, out, resume) as (folder, request, saved):
         try:
-            return _run(checkpoints, as_json=as_json, quiet=quiet)
+            return _run(folder, request, saved, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
-            print(f"lamina: interrupted; {_how_to_go_on(checkpoints)}", file=sys.stderr)
+            print(f"lamina: interrupted; {_how_to_go_on(folder)}", file=sys.stderr)
             return EXIT_INTERRUPTED
 
 
@@ -192,31 +197,38 @@ def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
     return {**chosen, **dict.fromkeys(drop, "drop")}
 
 
-def _begun(
+@contextmanager
+def _held(
     chosen: dict[str, Any], options: dict[str, Any], out: Path | None, resume: Path | None
-) -> Checkpoints:
-    """A new run, or an earlier one that goes on."""
-    from lamina.runs.checkpoint import Checkpoints
+) -> Generator[tuple[RunFolder, Request, Checkpoint | None]]:
+    """The folder of a new run, or of an earlier one that goes on: what was asked for, and what it goes on from."""
     from lamina.runs.data import Request
-    from lamina.runs.run_folder import require_free
+    from lamina.runs.run_folder import read_unfinished
     from lamina.table.read import ReadOptions
+    from lamina.training.run_folder import held_run, new_run
 
     if resume is None:
         if "data" not in chosen:
             raise LaminaError("name the table to train on, or with --resume the run to continue")
-        require_free(out)
-        return Checkpoints(Request(**chosen, options=ReadOptions(**options)), out)
+        request = Request(**chosen, options=ReadOptions(**options))
+        with new_run(out, request.run_name) as folder:
+            yield folder, request, None
+        return
     if out is not None:
         raise LaminaError("--resume continues in the run's own folder; leave --out away")
-    checkpoints = Checkpoints.resumed(resume)
-    begun = checkpoints.request
+    with held_run(resume) as folder:
+        request, saved = read_unfinished(resume)
+        yield folder, _same(request, chosen, options), saved
+
+
+def _same(begun: Request, chosen: dict[str, Any], options: dict[str, Any]) -> Request:
+    """What an earlier run was asked for, unless something else is said now."""
     for name, value in (chosen | options).items():
         its = getattr(begun, name) if name in chosen else getattr(begun.options, name)
         if value != its and name != "data":
             raise LaminaError(f"the run was begun with {_said(name, its)}; it can't change")
-    if "data" in chosen:  # the files may have moved, but not changed
-        checkpoints.request = dataclasses.replace(begun, data=chosen["data"])
-    return checkpoints
+    # The files may have moved, but not changed.
+    return dataclasses.replace(begun, data=chosen.get("data", begun.data))
 
 
 def _said(name: str, value: Any) -> str:
@@ -229,39 +241,52 @@ def _said(name: str, value: Any) -> str:
     return f"{option} {','.join(map(str, cast(Any, value))) if isinstance(value, tuple) else value}"
 
 
-def _run(checkpoints: Checkpoints, *, as_json: bool, quiet: bool) -> int:
+def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_json: bool, quiet: bool) -> int:
     from lamina.cli.console import output
-    from lamina.cli.table_progress import TableProgress
     from lamina.runs.data import prepare
     from lamina.runs.run import complete
+    from lamina.runs.run_folder import as_line
     from lamina.runs.training import train
     from lamina.table.messages import counted
+    from lamina.training.checkpoint import Checkpoints
+    from lamina.training.display import Display
 
-    prepared = prepare(checkpoints.request)
+    prepared = prepare(request)
     console = None if as_json or quiet else output()
     if console:
         _show_prepared(console, prepared)
-    if checkpoints.past and not quiet:
-        done = counted(len(checkpoints.past), "epoch")
-        print(f"lamina: {checkpoints.folder} goes on after {done}", file=sys.stderr)
-    trained = train(prepared, checkpoints, None if quiet else TableProgress)
+    if saved and not quiet:
+        print(f"lamina: {folder.path} goes on after {counted(len(saved.past), 'epoch')}", file=sys.stderr)
+    observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
+    if not quiet:
+        observers.append(Display(sys.stderr, _progress))
+    trained = train(prepared, request, observers)
     if trained.interrupted:
         print(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", file=sys.stderr)
-    run = complete(prepared, trained, checkpoints)
+    run = complete(prepared, trained, request, folder)
     if console:
         _show_results(console, run)
     print(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, quiet))
     if not trained.interrupted:
         return 0
-    if checkpoints.folder is not None:
-        print(f"lamina: {_how_to_go_on(checkpoints)}", file=sys.stderr)
+    print(f"lamina: {_how_to_go_on(folder)}", file=sys.stderr)
     return EXIT_INTERRUPTED
 
 
-def _how_to_go_on(checkpoints: Checkpoints) -> str:
-    if checkpoints.folder is None:
-        return "nothing is saved"
-    return f"continue with: lamina train --resume {checkpoints.folder}"
+def _progress(loop: Loop, epoch: Epoch) -> str:
+    """Loss, validation loss, and the best of that."""
+    if epoch.score is None:
+        return f"loss {epoch.loss:.4f}"
+    best = f"best {-loop.best_score:.4f} in {loop.best_epoch}"
+    return f"loss {epoch.loss:.4f}, validation {-epoch.score:.4f} ({best})"
+
+
+def _how_to_go_on(folder: RunFolder) -> str:
+    from lamina.training.run_folder import CHECKPOINT
+
+    if not folder.has(CHECKPOINT):
+        return "nothing is saved to go on from"
+    return f"continue with: lamina train --resume {folder.path}"
 
 
 def _show_prepared(console: Any, prepared: Any) -> None:

@@ -29,9 +29,9 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     from lamina.table.places import Places
     from lamina.table.read import iter_batches
 
+    model, details = _open(run)
     if not data:
         raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
-    model, details = _open(run)
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
     rows = 0

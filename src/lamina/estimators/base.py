@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from lamina.estimators.architecture import Architecture
-from lamina.estimators.engine import Data, Optimization, Trainer
+from lamina.estimators.engine import Data, EnsembleTraining, Optimization
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.initialize import build_network
 from lamina.estimators.inputs import check_inputs, counted_rows, length, members_rows, selection, union
@@ -32,6 +31,7 @@ from lamina.estimators.scoring import check_scoring
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
+from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = ["BaseMLP", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
 
@@ -225,32 +225,27 @@ class BaseMLP(BaseEstimator):
 
         random.seed(int(rng.integers(2**31)))
         plan = self._optimization(settings)
-        reporter = self._reporter(plan)
         loss = self._loss_function(settings, self.fitted_.target)
-        trainer = Trainer(self.fitted_.network, loss, plan, rng, reporter.on_step)
         judge = self._judge(held_out) if held_out else None
-        parts = [*train, *held_out]
-        checkpoints: Any = vars(self).get("_checkpoints")  # of the command line
-        if checkpoints is not None:
-            checkpoints.begin(trainer, parts)
-        stopped = False
+        watching = _as_list(self.callbacks)
+        learner = _Learner(self, len(train[0]), [one for one in watching if not isinstance(one, Observer)])
+        observers = [one for one in watching if isinstance(one, Observer)]
+        observers += [*self._displays(plan), learner]
+        network = self.fitted_.network
+        training = EnsembleTraining(network, loss, plan, rng, train, held_out, judge, observers)
         try:
-            with reporter:
-                for epoch in itertools.chain(tuple(trainer.past), trainer.run(train, held_out, judge)):
-                    self._note(epoch, len(train[0]))
-                    reporter.on_epoch(epoch)
-                    if checkpoints is not None:
-                        checkpoints.after_epoch(trainer, parts)
-                    if any(callback(self, epoch) for callback in _as_list(self.callbacks)):
-                        stopped = True
-                        break
+            for _ in training.run():
+                pass
         finally:  # Ctrl-C too leaves the best epoch behind
-            if trainer.best_state is not None:
-                trainer.restore_best()
-                self.best_validation_score_, self.best_epoch_ = float(trainer.best_score), trainer.best_epoch
+            if training.best_state is not None:
+                training.restore_best()
+                self.best_validation_score_, self.best_epoch_ = (
+                    float(training.best_score),
+                    training.best_epoch,
+                )
                 self.best_loss_ = None
                 self._calibrate(held_out)
-        ended_early = stopped or self.n_iter_ < plan.epochs
+        ended_early = learner.stopped or self.n_iter_ < plan.epochs
         if not held_out and plan.patience is not None and not ended_early and self.preset == "sklearn":
             warnings.warn(
                 f"the optimizer reached max_iter={plan.epochs} and has not converged yet",
@@ -279,13 +274,16 @@ class BaseMLP(BaseEstimator):
         if epoch.score is not None:
             self.validation_scores_ = [*(self.validation_scores_ or []), float(epoch.score)]
 
-    def _reporter(self, plan: Optimization) -> Any:
-        from lamina.estimators.report import reporter
+    def _displays(self, plan: Optimization) -> list[Observer]:
+        """What `verbose` asks for."""
+        if not self.verbose:
+            return []
+        from lamina.estimators.progress import progress
 
         scoring = self._chosen_scoring()
         own = scoring in (None, "loss", "log_loss", "neg_log_loss")
         name = scoring if isinstance(scoring, str) else "score"
-        return reporter(self.verbose, plan.epochs, "loss" if own else name, -1 if own else 1)
+        return [progress(plan.epochs, "loss" if own else name, -1 if own else 1)]
 
     # --- prediction ----------------------------------------------------------------------------------------------
 
@@ -331,7 +329,7 @@ class BaseMLP(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and joblib."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
-        state.pop("_trainer", None)  # compiled code; another is made at the next partial_fit
+        state.pop("_training", None)  # compiled code; another is made at the next partial_fit
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -355,6 +353,24 @@ def fit_table(estimator: Any, X: Any, y: Any, schema: Schema, eval_set: Any = No
 def settings_of(estimator: Any) -> dict[str, Any]:
     """All settings with which an estimator trains: its own, and the preset's where it has none."""
     return estimator._resolved()
+
+
+class _Learner(Observer):
+    """Has an estimator learn of its epochs, those of an earlier run too, and calls the user's functions after each."""
+
+    def __init__(self, estimator: BaseMLP, rows: int, functions: Sequence[Callable[..., Any]]) -> None:
+        self._estimator, self._rows, self._functions = estimator, rows, functions
+        self.stopped = False
+
+    def on_begin(self, loop: Loop) -> None:
+        for epoch in loop.past:
+            self._estimator._note(epoch, self._rows)
+
+    def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
+        self._estimator._note(epoch, self._rows)
+        if any(function(self._estimator, epoch) for function in self._functions):
+            self.stopped = True
+            loop.stop()
 
 
 class NotFittedAttributeError(NotFittedError, AttributeError):

@@ -1,11 +1,10 @@
-"""Training of the estimators' network: compiled steps, schedules, validation after each epoch, the best epoch kept."""
+"""Training of the estimators' networks: compiled steps, schedules, validation after each epoch."""
 
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,10 @@ from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import write
 from lamina.schedules import SCHEDULES
 from lamina.table.sparse import SparseNumbers
+from lamina.training.early_stopping import EarlyStopping
+from lamina.training.loop import Loop, Observer
 
-__all__ = ["Data", "Epoch", "Optimization", "Trainer", "outputs_of", "own_outputs"]
+__all__ = ["Data", "EnsembleTraining", "Optimization", "outputs_of", "own_outputs"]
 
 _PREDICT_ROWS = 256
 _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
@@ -67,24 +68,18 @@ class Data:
         return digest.hexdigest()
 
 
-@dataclass
-class Epoch:
-    """What is known after an epoch: its number from 1 on, the mean training loss, the validation score (higher is
-    better; None without validation data), whether it is the best so far, and seconds since training began."""
+class EnsembleTraining(Loop):
+    """Trains an ensemble's networks side by side, each on batches of its own.
 
-    number: int
-    loss: float
-    score: float | None
-    is_best: bool
-    seconds: float
-    scores: dict[str, float] = field(default_factory=dict)
-
-
-class Trainer:
-    """Trains an ensemble's networks side by side, each on batches of its own; `run` yields an `Epoch` after each.
-
-    `past` are the epochs done; after each of them, `state` gives all that the rest of the training depends on, and
-    `restore` has another trainer of the same settings go on from there to the same bits.
+    Args:
+        network: what is trained.
+        loss: of each row, from outputs and targets.
+        optimization: how.
+        rng: shuffles the rows.
+        data: rows of the same arrays for each member.
+        validation: each member's part, or a single one for the mean of the members.
+        score: judges the outputs for `validation`, part after part; higher is better.
+        observers: what watches, besides the early stopping that `optimization` asks for.
     """
 
     def __init__(
@@ -93,121 +88,57 @@ class Trainer:
         loss: Loss,
         optimization: Optimization,
         rng: np.random.Generator,
-        progress: Callable[[int, int, int], None] | None = None,
+        data: Sequence[Data],
+        validation: Sequence[Data] = (),
+        score: Callable[[np.ndarray], float] | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
+        patience, tolerance = optimization.patience, optimization.tolerance
+        stopping = [] if patience is None else [EarlyStopping(patience, tolerance)]
+        super().__init__(optimization.epochs, [*observers, *stopping], tolerance)
         self.network, self.loss, self.optimization = network, loss, optimization
+        self.data, self.validation, self.score = data, validation, score
         self._rng = rng
-        self._progress = progress
-        self.past: list[Epoch] = []
         self._steps_done = 0
         self._steps_total = 1
-        self._without_improvement = 0
         count = SOLVERS[optimization.solver].arrays
         self._moments = {
             name: tuple(nd.zeros(w.array.shape) for _ in range(count)) for name, w in network.weights.items()
         }
         self._step = compile(self._make_step())
-        self.best_state: dict[str, np.ndarray] | None = None
-        self.best_epoch = 0
-        self.best_score = -np.inf
-        self.best_loss = np.inf
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
-    def run(
-        self,
-        data: Sequence[Data],
-        validation: Sequence[Data] = (),
-        score: Callable[[np.ndarray], float] | None = None,
-        epochs: int | None = None,
-    ) -> Iterator[Epoch]:
-        """Train so many more epochs, or to the last, yielding after each. The best epoch's parameters (ties: the last)
-        are in the network at the end, if there is validation data; also when the loop is left early, through
-        `restore_best`.
-
-        `data` are rows of the same arrays for each member. `score` judges outputs, higher is better: of each member on
-        its part of `validation`, one after the other; or, of a single part, the mean of the members' on it.
-        """
-        plan = self.optimization
-        epochs = plan.epochs - len(self.past) if epochs is None else epochs
-        count, members = min(len(part) for part in data), len(self.network.members)
-        batch = min(plan.batch_size, count)
-        batches = _Batches(data[0], batch * members)
-        per_epoch = max(count // batch, 1) if plan.drop_last else -(-count // batch)
-        self._steps_total = max(self._steps_done + epochs * per_epoch, 1)
-        start = time.perf_counter() - (self.past[-1].seconds if self.past else 0.0)
-        patience = np.inf if plan.patience is None else plan.patience
-        for _ in range(epochs):
-            if self._without_improvement >= patience:
-                break
-            number = len(self.past) + 1
-            loss = self._epoch(data, batches, batch, number)
-            value = None if not validation or score is None else score(own_outputs(self.network, validation))
-            self._note_best(number, loss, value)
-            seconds = time.perf_counter() - start
-            self.past.append(Epoch(number, loss, value, self.best_epoch == number, seconds))
-            yield self.past[-1]
-        if validation:
-            self.restore_best()
-
-    def restore_best(self) -> None:
-        """Put the best epoch's parameters back."""
-        if self.best_state is not None:
-            self.network.load_state(self.best_state)
-
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """All that the training goes on from, as of the last whole epoch: arrays, and what JSON can hold."""
-        arrays = {f"network.{name}": x for name, x in self.network.state().items()}
-        for name, moments in self._moments.items():
-            arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
-        arrays |= {f"best.{name}": x for name, x in (self.best_state or {}).items()}
-        return arrays, {
-            "past": [asdict(epoch) for epoch in self.past],
-            "steps": self._steps_done,
-            "without_improvement": self._without_improvement,
-            "best": [self.best_epoch, self.best_score, self.best_loss],
-            "shuffling": self._rng.bit_generator.state,
-            "random": random.source.position(),
-        }
+    def fingerprints(self) -> list[str]:
+        """The SHA-256 of each part of the data."""
+        return [part.fingerprint() for part in (*self.data, *self.validation)]
 
     def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        """Go on from a `state`.
+        """As every loop's; older states have a second moment for every solver, which SGD does not read."""
+        count = SOLVERS[self.optimization.solver].arrays
+        unread = tuple(f"moment{i}." for i in range(count, 2))
+        super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
 
-        Raises:
-            KeyError, TypeError, ValueError: it is not one of a training of these settings.
-        """
-        best = part_of(arrays, "best.")
-        expected, _ = self.state()
-        expected |= {f"best.{name}": x for name, x in self.network.state().items() if best}
-        # Older states have a second moment for every solver; SGD does not read it.
-        arrays = {
-            name: x for name, x in arrays.items() if name in expected or not name.startswith("moment1.")
-        }
-        if {name: x.shape for name, x in arrays.items()} != {name: x.shape for name, x in expected.items()}:
-            raise ValueError("its arrays are those of another network")
-        self.network.load_state(part_of(arrays, "network."))
-        for name, moments in self._moments.items():
-            for i, moment in enumerate(moments):
-                moment[:] = arrays[f"moment{i}.{name}"]
-        self.best_state = best or None
-        self.best_epoch, self.best_score, self.best_loss = position["best"]
-        self.past = [Epoch(**epoch) for epoch in position["past"]]
-        self._steps_done, self._without_improvement = position["steps"], position["without_improvement"]
-        self._rng.bit_generator.state = position["shuffling"]
-        random.source.go_to(*position["random"])
+    def _prepare(self, epochs: int) -> None:
+        plan, count = self.optimization, min(len(part) for part in self.data)
+        self._batch = min(plan.batch_size, count)
+        self._batches = _Batches(self.data[0], self._batch * len(self.network.members))
+        per_epoch = max(count // self._batch, 1) if plan.drop_last else -(-count // self._batch)
+        self._steps_total = max(self._steps_done + epochs * per_epoch, 1)
 
-    def _epoch(self, data: Sequence[Data], batches: _Batches, batch: int, number: int) -> float:
-        orders = [part.shuffled(self._rng) for part in data]
+    def _train(self, number: int) -> float:
+        """An epoch; the mean loss, with the penalty."""
+        batch = self._batch
+        orders = [part.shuffled(self._rng) for part in self.data]
         count = min(len(order) for order in orders)
         whole = count // batch * batch
-        report = None if self._progress is None else lambda done, of: self._report(number, done, of)
         own = [order[:whole].reshape(-1, batch) for order in orders]
-        losses = self._run(np.concatenate(own, axis=1), batches, report)
+        losses = self._run(np.concatenate(own, axis=1), self.report if self.watched() else None)
         total, rows = float(losses.sum()) * batch, whole
         rest = count - whole
         if rest and not (self.optimization.drop_last and whole):
             last = np.concatenate([order[whole:count] for order in orders]).reshape(1, -1)
-            total += float(self._run(last, batches, None).sum()) * rest
+            total += float(self._run(last, None).sum()) * rest
             rows += rest
         loss = total / max(rows, 1) + self._penalty(batch)
         if not np.isfinite(loss):
@@ -217,6 +148,36 @@ class Trainer:
             )
         return loss
 
+    def _measure(self) -> tuple[float | None, dict[str, float]]:
+        if not self.validation or self.score is None:
+            return None, {}
+        return self.score(own_outputs(self.network, self.validation)), {}
+
+    def _parameters(self) -> dict[str, np.ndarray]:
+        return self.network.state()
+
+    def _load_parameters(self, arrays: dict[str, np.ndarray]) -> None:
+        self.network.load_state(arrays)
+
+    def _own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        arrays = {f"network.{name}": x for name, x in self.network.state().items()}
+        for name, moments in self._moments.items():
+            arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
+        return arrays, {
+            "steps": self._steps_done,
+            "shuffling": self._rng.bit_generator.state,
+            "random": random.source.position(),
+        }
+
+    def _restore_own(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+        self.network.load_state(part_of(arrays, "network."))
+        for name, moments in self._moments.items():
+            for i, moment in enumerate(moments):
+                moment[:] = arrays[f"moment{i}.{name}"]
+        self._steps_done = position["steps"]
+        self._rng.bit_generator.state = position["shuffling"]
+        random.source.go_to(*position["random"])
+
     def _penalty(self, batch: int) -> float:
         """The members' mean L2 penalty of a batch, which the loss includes as scikit-learn's does."""
         if not self.optimization.l2:
@@ -224,9 +185,9 @@ class Trainer:
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
         return 0.5 * self.optimization.l2 * squares / batch / len(self.network.members)
 
-    def _run(self, rows: np.ndarray, batches: _Batches, report: Any) -> np.ndarray:
+    def _run(self, rows: np.ndarray, report: Any) -> np.ndarray:
         """Take a step with each line of `rows`; the losses."""
-        losses = [np.zeros(0)]
+        losses, batches = [np.zeros(0)], self._batches
         done = 0
         with autograd.train_mode():
             for indices in batches.groups(rows):
@@ -234,25 +195,6 @@ class Trainer:
                 losses.append(self._step.run_batches(indices, *batches.arrays, progress=progress).asnumpy())
                 done += len(indices)
         return np.concatenate([x.ravel() for x in losses])
-
-    def _report(self, epoch: int, done: int, of: int) -> None:
-        assert self._progress is not None
-        self._progress(epoch, done, of)
-
-    def _note_best(self, number: int, loss: float, value: float | None) -> None:
-        """Remember the best epoch, and for how many epochs none improved by more than the tolerance."""
-        tolerance = self.optimization.tolerance
-        if value is None:
-            improved = loss < self.best_loss - tolerance
-            if improved:
-                self.best_epoch = number
-        else:
-            improved = value > self.best_score + tolerance
-            if value >= self.best_score:
-                self.best_score, self.best_epoch = value, number
-                self.best_state = self.network.state()
-        self.best_loss = min(loss, self.best_loss)
-        self._without_improvement = 0 if improved else self._without_improvement + 1
 
     # --- the step ------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from lamina.estimators.base import fitted_encoder
-from lamina.estimators.engine import Data, Trainer
+from lamina.estimators.engine import Data, EnsembleTraining
 from lamina.estimators.presets import FEWEST_MEMBERS
 from lamina.table.kinds import infer
 
@@ -44,10 +44,12 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     if first:
         estimator._begin(encoder, target, [data] * members, settings, rng)
     network = estimator.fitted_.network
-    trainer = getattr(estimator, "_trainer", None)
-    if trainer is None or trainer.network is not network:  # a fit since then has made another network
-        plan = estimator._optimization(settings)
-        estimator._trainer = Trainer(network, estimator._loss_function(settings, target), plan, rng)
-    for epoch in estimator._trainer.run([data] * len(network.members), epochs=1):
+    training = getattr(estimator, "_training", None)
+    parts = [data] * len(network.members)
+    if training is None or training.network is not network:  # a fit since then has made another network
+        plan, loss = estimator._optimization(settings), estimator._loss_function(settings, target)
+        training = estimator._training = EnsembleTraining(network, loss, plan, rng, parts)
+    training.data = parts
+    for epoch in training.run(epochs=1):
         estimator._note(epoch, len(data))
     return estimator

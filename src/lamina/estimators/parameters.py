@@ -84,7 +84,8 @@ PARAMETERS = {
     "get_scorer_names(), what make_scorer made, or a function of (y_true, predictions), of a classifier "
     "(y_true, probabilities). None: the negative loss (sklearn: accuracy, r2).",
     "callbacks": "a function, or a list of them, called after each epoch with the estimator and what is known of the "
-    "epoch (`number`, `loss`, `score`, `is_best`, `seconds`); a true result ends the training.",
+    "epoch (`number`, `loss`, `score`, `is_best`, `seconds`); a true result ends the training. An `Observer` of "
+    "`lamina.training.loop` among them sees the training's steps, beginning and end, too.",
     "class_weight": "a dict of weights by class, or 'balanced': by the inverse of the classes' frequencies; multiplied "
     "with `sample_weight`.",
 }

@@ -2,7 +2,8 @@
 
 from lamina.recipes.chapter import ChapterNetwork
 from lamina.recipes.digits import Digits, load_digits
-from lamina.recipes.training import Epoch, Progress, Settings, Training, evaluate
+from lamina.recipes.training import Progress, Settings, Training, evaluate
+from lamina.training.loop import Epoch
 
 __all__ = [
     "ChapterNetwork",

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lamina.extras import require
 from lamina.io.files import atomic_write
-from lamina.recipes.training import Epoch
+from lamina.training.loop import Epoch
+from lamina.training.pictures import Curves, drawn, learning_curves
 
 __all__ = ["draw_learning_curves", "draw_mistakes"]
 
-_TRAIN, _TEST, _LOSS = "#1f77b4", "#d62728", "#444444"
 _COLUMNS, _MOST_ROWS = 10, 6
 _CELL_WIDTH, _CELL_HEIGHT, _CAPTION = 40, 46, 16  # in pixels of the digits
 
 
 def draw_learning_curves(path: str | os.PathLike[str], history: Sequence[Epoch]) -> None:
     """Draw loss and accuracy by epoch as a PNG file; raises `MissingPackageError` without Matplotlib."""
-    figure = _figure(10, 4.2)
-    left, right = figure.subplots(1, 2)
-    epochs = [epoch.epoch for epoch in history]
-    left.plot(epochs, [epoch.loss for epoch in history], "o-", color=_LOSS, markersize=4)
-    left.set(title="Training loss", xlabel="epoch", ylabel="moving average of cross-entropy")
-    left.set_ylim(bottom=0)
-    train = [100 * epoch.train_accuracy for epoch in history]
-    test = [100 * epoch.test_accuracy for epoch in history]
-    right.plot(epochs, train, "o-", color=_TRAIN, markersize=4, label=f"train, {train[-1]:.2f} % at the end")
-    right.plot(epochs, test, "s-", color=_TEST, markersize=4, label=f"test, {test[-1]:.2f} % at the end")
-    right.set(title="Accuracy", xlabel="epoch", ylabel="images classified correctly (%)")
-    right.legend(loc="lower right", frameon=False)
-    for axes in (left, right):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    _save(figure, path)
+    percents: dict[str, list[float]] = {}
+    for part in ("train", "test"):
+        values = [100 * epoch.scores[f"{part}_accuracy"] for epoch in history]
+        percents[f"{part}, {values[-1]:.2f} % at the end"] = values
+    losses = Curves(
+        "moving average of cross-entropy", {"training loss": [e.loss for e in history]}, begins_at_0=True
+    )
+    parts = (losses, Curves("images classified correctly (%)", percents))
+    _save(partial(learning_curves, [epoch.number for epoch in history], parts), 10, 4.2, path)
 
 
 def draw_mistakes(
@@ -61,34 +52,24 @@ def draw_mistakes(
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
     shown = wrong[: _COLUMNS * _MOST_ROWS]
     rows = max(1, -(-len(shown) // _COLUMNS))
-    figure = _figure(11, 0.8 + 1.35 * rows)
-    extent = f", the {len(shown)} most confident" if len(shown) < len(wrong) else ""
-    figure.suptitle(f"{len(wrong):,} mistakes in {len(labels):,} test images{extent}")
-    axes = figure.subplots()
-    axes.set_axis_off()
-    sheet = np.zeros((rows * _CELL_HEIGHT, _COLUMNS * _CELL_WIDTH))
-    for place, i in enumerate(shown):
-        top, left = place // _COLUMNS * _CELL_HEIGHT, place % _COLUMNS * _CELL_WIDTH
-        sheet[top + _CAPTION : top + _CAPTION + 28, left + 6 : left + 34] = images[i].reshape(28, 28)
-        caption = f"{answers[i]}, not {labels[i]:.0f}\n({100 * confidence[i]:.0f} % sure)"
-        axes.text(left + 20, top + _CAPTION - 1, caption, fontsize=8, ha="center", va="bottom")
-    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-    _save(figure, path)
+
+    def draw(figure: Any) -> None:
+        extent = f", the {len(shown)} most confident" if len(shown) < len(wrong) else ""
+        figure.suptitle(f"{len(wrong):,} mistakes in {len(labels):,} test images{extent}")
+        axes = figure.subplots()
+        axes.set_axis_off()
+        sheet = np.zeros((rows * _CELL_HEIGHT, _COLUMNS * _CELL_WIDTH))
+        for place, i in enumerate(shown):
+            top, left = place // _COLUMNS * _CELL_HEIGHT, place % _COLUMNS * _CELL_WIDTH
+            sheet[top + _CAPTION : top + _CAPTION + 28, left + 6 : left + 34] = images[i].reshape(28, 28)
+            caption = f"{answers[i]}, not {labels[i]:.0f}\n({100 * confidence[i]:.0f} % sure)"
+            axes.text(left + 20, top + _CAPTION - 1, caption, fontsize=8, ha="center", va="bottom")
+        axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+
+    _save(draw, 11, 0.8 + 1.35 * rows, path)
 
 
-def _figure(width: float, height: float) -> Any:
-    """An empty figure, in inches, that needs no display."""
-    require("drawing pictures", "matplotlib")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120)
+def _save(draw: Callable[[Any], None], width: float, height: float, path: str | os.PathLike[str]) -> None:
+    content = drawn(draw, width, height, "png")
     with atomic_write(path) as file:
-        file.write(content.getvalue())
+        file.write(content)

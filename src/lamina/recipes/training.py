@@ -1,14 +1,14 @@
-"""The training loop: epochs of shuffled batches, that can be watched, interrupted and resumed exactly.
+"""Training on digits: epochs of shuffled batches, that can be interrupted and resumed anywhere.
 
-The loop works in short stretches of steps. After each one the losses are looked at and the parameters copied,
+An epoch goes in short stretches of steps. After each one the losses are looked at and the parameters copied,
 so that a Ctrl-C or a diverging step loses a few milliseconds of work and never leaves a half-updated network.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,9 @@ from lamina.primitives.random import generator
 from lamina.recipes.augmented import AugmentedNetwork
 from lamina.recipes.chapter import ChapterNetwork
 from lamina.recipes.digits import Digits
+from lamina.training.loop import Loop, Observer
 
-__all__ = ["Epoch", "Progress", "Settings", "Training", "evaluate", "network_of"]
+__all__ = ["Progress", "Settings", "Training", "evaluate", "network_of"]
 
 _STRETCH = 50  # steps between two looks at the losses
 _SMOOTHING = 0.01  # of the moving loss, as in the chapter
@@ -73,49 +74,32 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """What is reported of an epoch. `train_seconds` counts its steps, not the measuring of accuracy."""
-
-    epoch: int
-    loss: float
-    train_accuracy: float
-    test_accuracy: float
-    train_seconds: float
-
-
-@dataclass
 class Progress:
-    """How far a training is: whole epochs, batches of the epoch begun, and what they left behind."""
+    """How far the epoch begun is: its number from 0 on, its batches done, the moving loss, and the steps' seconds."""
 
     epoch: int = 0
     batch: int = 0
     moving_loss: float | None = None
     seconds: float = 0.0
-    history: list[Epoch] = field(default_factory=list[Epoch])
 
 
-class Training:
-    """A training between two steps: `run` carries it on; `arrays` and `progress` are its whole state.
+class Training(Loop):
+    """The training loop on digits, whose state is good after each stretch of steps.
 
     The random state needs no saving: the order of an epoch's batches depends on the seed and the epoch's
-    number alone. `parameters` and `progress` continue an earlier training.
+    number alone. Of each epoch is measured: "train_accuracy", "test_accuracy", and "train_seconds", of its steps alone.
     """
 
+    resumes_within_epochs = True
+
     def __init__(
-        self,
-        settings: Settings,
-        train: Digits,
-        test: Digits,
-        *,
-        parameters: dict[str, np.ndarray] | None = None,
-        progress: Progress | None = None,
+        self, settings: Settings, train: Digits, test: Digits, observers: Sequence[Observer] = ()
     ) -> None:
+        super().__init__(settings.epochs, observers)
         self.settings, self.train, self.test = settings, train, test
         nd.random.seed(settings.seed)
         self.network = network_of(settings, train.images.shape[1])
-        if parameters is not None:
-            self.network.load(parameters)
-        self.progress = progress or Progress()
+        self.progress = Progress()
         self._step = compile(self.network.step)
         self._arrays = self.network.arrays()
         self._images = train.images
@@ -125,32 +109,40 @@ class Training:
         """The number of steps in an epoch; the last one may be smaller."""
         return -(-len(self.train) // self.settings.batch_size)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The parameters as of `progress`, by name."""
-        return self._arrays
+    def _prepare(self, epochs: int) -> None:
+        self.network.total = self.settings.epochs * self.batches
 
-    def run(
-        self,
-        after_stretch: Callable[[Progress], None] = lambda progress: None,
-        after_epoch: Callable[[Epoch], None] = lambda epoch: None,
-    ) -> None:
-        """Train to the last epoch, calling back after every few steps and after every epoch.
-
-        Whatever ends it early (an error, Ctrl-C) leaves `arrays` and `progress` at the last good state.
+    def _train(self, number: int) -> float:
+        """An epoch, or what is left of it; the moving loss at its end.
 
         Raises:
             NonFiniteLossError: at the first step whose loss is infinite or NaN.
         """
-        self.network.total = self.settings.epochs * self.batches
-        while self.progress.epoch < self.settings.epochs:
-            order = self._order(self.progress.epoch)
-            self._images = self.network.images_of_epoch(
-                self.train.images, self.settings.seed, self.progress.epoch
-            )
-            while self.progress.batch < self.batches:
-                self._run_stretch(order)
-                after_stretch(self.progress)
-            after_epoch(self._finish_epoch())
+        if self.progress.epoch != number - 1:
+            self.progress = Progress(number - 1, 0, self.progress.moving_loss)
+        order = self._order(number - 1)
+        self._images = self.network.images_of_epoch(self.train.images, self.settings.seed, number - 1)
+        while self.progress.batch < self.batches:
+            self._run_stretch(order)
+            self.report(self.progress.batch, self.batches, self.progress.moving_loss)
+        assert self.progress.moving_loss is not None
+        return self.progress.moving_loss
+
+    def _measure(self) -> tuple[None, dict[str, float]]:
+        accuracies = [evaluate(self.network, data)[0] for data in (self.train, self.test)]
+        return None, {
+            "train_accuracy": accuracies[0],
+            "test_accuracy": accuracies[1],
+            "train_seconds": self.progress.seconds,
+        }
+
+    def _own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        return dict(self._arrays), asdict(self.progress)
+
+    def _restore_own(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+        progress = Progress(**{name: position[name] for name in asdict(self.progress)})
+        self.network.load(dict(arrays))
+        self._commit(progress)
 
     def _order(self, epoch: int) -> np.ndarray:
         """The rows of the training set in the order in which this epoch takes them."""
@@ -169,7 +161,8 @@ class Training:
         moving = progress.moving_loss
         for loss in losses:
             moving = loss if moving is None else (1 - _SMOOTHING) * moving + _SMOOTHING * loss
-        self._commit(Progress(progress.epoch, stop, moving, progress.seconds + seconds, progress.history))
+        seconds += progress.seconds
+        self._commit(replace(progress, batch=stop, moving_loss=moving, seconds=seconds))
 
     def _set_position(self, steps: int) -> None:
         """Schedules and random numbers depend on the steps done alone, so that a resumed run goes on the same way."""
@@ -205,23 +198,8 @@ class Training:
         )
 
     def _commit(self, progress: Progress) -> None:
-        """Make the network's present parameters the state that `arrays` shows."""
+        """Make the network's present parameters the state from which the training would go on."""
         self._arrays, self.progress = self.network.arrays(), progress
-
-    def _finish_epoch(self) -> Epoch:
-        progress = self.progress
-        assert progress.moving_loss is not None
-        finished = Epoch(
-            progress.epoch + 1,
-            progress.moving_loss,
-            evaluate(self.network, self.train)[0],
-            evaluate(self.network, self.test)[0],
-            progress.seconds,
-        )
-        self.progress = Progress(
-            progress.epoch + 1, 0, progress.moving_loss, 0.0, [*progress.history, finished]
-        )
-        return finished
 
 
 def network_of(settings: Settings, inputs: int) -> ChapterNetwork:

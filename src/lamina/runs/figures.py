@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lamina.extras import require
 from lamina.runs.importance import Importance
+from lamina.training import pictures
+from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
 __all__ = [
     "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "confusion", "importances", "learning_curves",
     "predicted_and_true", "residuals",
 ]  # fmt: skip
 
-_BLUE, _ORANGE, _GRAY = "#2f6db3", "#d9822b", "#8a94a0"
 MOST_POINTS = 1500
 BINS = 10
 FEW_CLASSES = 5
@@ -24,42 +24,19 @@ FEW_CLASSES = 5
 
 # Widths and letters are such that a page shows figures as they are, and a phone, at two thirds, still readable.
 _WIDE, _NARROW = 5.6, 4.5
-_STYLE = {
-    "font.size": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#b6bec8",
-    "axes.labelcolor": "#39434e",
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e8ecf0",
-    "xtick.color": "#59636e",
-    "ytick.color": "#59636e",
-    "legend.frameon": False,
-    "svg.hashsalt": "lamina",
-}
 
 
 def learning_curves(history: Sequence[Mapping[str, Any]], best: int, loss_name: str) -> str:
     """Training loss and validation loss by epoch, with the epoch that was kept."""
-
-    def draw(figure: Any) -> None:
-        axes = figure.subplots()
-        epochs = [epoch["epoch"] for epoch in history]
-        marker = "o" if len(epochs) <= 40 else None
-        axes.plot(
-            epochs, [epoch["loss"] for epoch in history], color=_GRAY, marker=marker, ms=3, label="training"
-        )
-        scores = [epoch["validation_score"] for epoch in history]
-        if all(score is not None for score in scores):
-            losses = [-score for score in scores]
-            axes.plot(epochs, losses, color=_BLUE, marker=marker, ms=3, label="validation")
-            axes.axvline(best, color=_ORANGE, lw=1, ls="--", label=f"kept: epoch {best}")
-        axes.set(xlabel="epoch", ylabel=loss_name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
-
-    return _svg(draw, _WIDE, 3.2)
+    lines = {"training": [epoch["loss"] for epoch in history]}
+    scores = [epoch["validation_score"] for epoch in history]
+    is_validated = all(score is not None for score in scores)
+    if is_validated:
+        lines["validation"] = [-score for score in scores]
+    curves = Curves(loss_name, lines, best if is_validated else None)
+    return _svg(
+        partial(pictures.learning_curves, [epoch["epoch"] for epoch in history], [curves]), _WIDE, 3.2
+    )
 
 
 def confusion(counts: np.ndarray, names: Sequence[str]) -> str:
@@ -105,12 +82,12 @@ def calibration(confidence: np.ndarray, correct: np.ndarray, what: str) -> str:
         said = np.array([confidence[part].mean() for part in parts])
         so = np.array([correct[part].mean() for part in parts])
         low, high = _wilson(so, np.array([len(part) for part in parts]))
-        top.plot([0, 1], [0, 1], color=_GRAY, lw=1, ls="--", label="perfect")
+        top.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--", label="perfect")
         errors = np.abs(np.array([so - low, high - so]))
-        top.errorbar(said, so, errors, color=_BLUE, marker="o", ms=4, capsize=2, label="network")
+        top.errorbar(said, so, errors, color=BLUE, marker="o", ms=4, capsize=2, label="network")
         top.set(ylabel="how often it is so", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         top.legend()
-        bottom.hist(confidence, bins=40, range=(0, 1), color=_BLUE, alpha=0.6)
+        bottom.hist(confidence, bins=40, range=(0, 1), color=BLUE, alpha=0.6)
         bottom.set(xlabel=what, ylabel="rows")
 
     return _svg(draw, _NARROW, 4.0)
@@ -130,14 +107,12 @@ def predicted_and_true(target: np.ndarray, predicted: np.ndarray, name: str) -> 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         rows = np.random.default_rng(0).permutation(len(target))[:MOST_POINTS]
-        axes.scatter(predicted[rows], target[rows], s=6, alpha=0.35, color=_BLUE, lw=0, label="rows")
+        axes.scatter(predicted[rows], target[rows], s=6, alpha=0.35, color=BLUE, lw=0, label="rows")
         ends = [min(predicted.min(), target.min()), max(predicted.max(), target.max())]
-        axes.plot(ends, ends, color=_GRAY, lw=1, ls="--", label="perfect")
+        axes.plot(ends, ends, color=GRAY, lw=1, ls="--", label="perfect")
         order = np.array_split(np.argsort(predicted, kind="stable"), min(BINS, len(target)))
         means = [(predicted[part].mean(), target[part].mean()) for part in order if len(part)]
-        axes.plot(
-            *zip(*means, strict=True), color=_ORANGE, marker="o", ms=4, lw=1, label="mean of each tenth"
-        )
+        axes.plot(*zip(*means, strict=True), color=ORANGE, marker="o", ms=4, lw=1, label="mean of each tenth")
         axes.set(xlabel=f"predicted {name}", ylabel=f"true {name}")
         axes.legend()
         _plain_numbers(axes)
@@ -153,9 +128,9 @@ def residuals(target: np.ndarray, predicted: np.ndarray, name: str) -> str:
         errors = target - predicted
         low, high = np.quantile(errors, [0.005, 0.995])
         shown = errors[(errors >= low) & (errors <= high)]
-        axes.hist(shown, bins=50, color=_BLUE, alpha=0.75)
-        axes.axvline(0, color=_GRAY, lw=1)
-        axes.axvline(errors.mean(), color=_ORANGE, lw=1.2, ls="--", label=f"mean {errors.mean():,.4g}")
+        axes.hist(shown, bins=50, color=BLUE, alpha=0.75)
+        axes.axvline(0, color=GRAY, lw=1)
+        axes.axvline(errors.mean(), color=ORANGE, lw=1.2, ls="--", label=f"mean {errors.mean():,.4g}")
         axes.set(xlabel=f"true − predicted {name} (middle 99 %)", ylabel="rows")
         axes.legend()
         _plain_numbers(axes)
@@ -173,9 +148,7 @@ def importances(found: Sequence[Importance], unit: str) -> str:
         errors = [[one.mean - one.low for one in rows], [one.high - one.mean for one in rows]]
         names = [one.column if len(one.column) <= 24 else one.column[:23] + "…" for one in rows]
         places = range(len(rows))
-        axes.barh(
-            places, means, xerr=errors, color=_BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2
-        )
+        axes.barh(places, means, xerr=errors, color=BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2)
         axes.set_yticks(places, names)
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.axvline(0, color="#59636e", lw=0.8)
@@ -200,17 +173,6 @@ def _number_formatter() -> Any:
     return FuncFormatter(lambda value, _: f"{value:,.6g}")
 
 
-def _svg(draw: Any, width: float, height: float) -> str:
+def _svg(draw: Callable[[Any], None], width: float, height: float) -> str:
     """The SVG text of a figure of this size, in inches, that `draw` fills."""
-    require("drawing pictures", "matplotlib")
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    content = io.StringIO()
-    with rc_context(_STYLE):  # pyright: ignore[reportArgumentType] - its keys are a closed list there
-        figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasSVG(figure)
-        draw(figure)
-        figure.savefig(content, format="svg", metadata={"Date": None})
-    return content.getvalue()
+    return pictures.drawn(draw, width, height).decode()

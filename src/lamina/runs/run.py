@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lamina.errors import MissingPackageError
-from lamina.runs.checkpoint import Checkpoints
 from lamina.runs.data import Prepared, Request
 from lamina.runs.importance import permutation_importance
 from lamina.runs.measure import measure
@@ -16,6 +15,7 @@ from lamina.runs.report import Findings, report_page
 from lamina.runs.run_folder import save_run
 from lamina.runs.training import Trained
 from lamina.table.messages import DataWarning, warn
+from lamina.training.run_folder import CHECKPOINT, RunFolder
 
 __all__ = ["Run", "complete"]
 
@@ -28,14 +28,12 @@ class Run:
     results: dict[str, Any]
 
 
-def complete(prepared: Prepared, trained: Trained, checkpoints: Checkpoints) -> Run:
-    """Measure a trained network and write its folder.
+def complete(prepared: Prepared, trained: Trained, request: Request, folder: RunFolder) -> Run:
+    """Measure a trained network and fill its folder; only a run that Ctrl-C ended keeps its checkpoint.
 
     Raises:
-        LaminaError: the folder is taken.
         OSError: the folder cannot be written.
     """
-    request = checkpoints.request
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # held-out rows may have values that no training row has
         measured = measure(trained.model, prepared)
@@ -44,11 +42,14 @@ def complete(prepared: Prepared, trained: Trained, checkpoints: Checkpoints) -> 
     settings = _settings(request, trained)
     findings = Findings(prepared, trained, measured, importance, settings)
 
-    def fill(folder: Path) -> None:
-        save_run(folder, trained.model, settings, results, trained.history)
-        (folder / "report.html").write_text(_page(findings), "utf-8")
+    def fill(filled: Path) -> None:
+        save_run(filled, trained.model, settings, results, trained.history)
+        (filled / "report.html").write_text(_page(findings), "utf-8")
 
-    return Run(checkpoints.complete(fill, finished=not trained.interrupted), results)
+    folder.put(fill)
+    if not trained.interrupted:
+        folder.remove(CHECKPOINT)
+    return Run(folder.path, results)
 
 
 def _page(findings: Findings) -> str:

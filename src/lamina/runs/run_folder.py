@@ -1,120 +1,57 @@
-"""A run's folder: the model with all that prediction needs, metrics by epoch, settings, and the report."""
+"""The files of a run on a table: the model with all that prediction needs, metrics, settings, a checkpoint."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lamina.errors import DataError, LaminaError
-from lamina.io.aside import aside
-from lamina.io.files import naming, sync_folder
 from lamina.io.tensors import load_tensors
+from lamina.runs.data import Request
 from lamina.runs.model import TableModel
 from lamina.table.schema import Schema
+from lamina.training.checkpoint import Checkpoint, damaged, write_json_lines
+from lamina.training.loop import Epoch
+from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS
 
-__all__ = [
-    "CHECKPOINT", "add_to_run", "is_table_run", "open_run", "require_free", "require_unfinished", "save_run",
-    "write_run",
-]  # fmt: skip
-
-CHECKPOINT = "checkpoint.safetensors"
-"""In the folder of a run that is not finished: what it goes on from."""
-
-_MODEL = "model.safetensors"
-_ASIDE = ".lamina-run-"
+__all__ = ["as_line", "open_run", "read_unfinished", "save_run"]
 
 
-def require_free(out: Path | None) -> None:
-    """Raise before the work begins if its results could not be put into `out`.
-
-    Raises:
-        LaminaError: there is a file, or a folder that is not empty.
-    """
-    if out is None or not out.exists():
-        return
-    if not out.is_dir():
-        raise LaminaError(f"{out} is a file; --out needs a folder")
-    if any(out.iterdir()):
-        if (out / CHECKPOINT).exists():
-            raise LaminaError(
-                f"{out} holds an unfinished run; choose another --out, or continue that run with --resume {out}"
-            )
-        what = "holds a run already" if (out / _MODEL).exists() else "is not empty"
-        raise LaminaError(f"{out} {what}; choose another --out")
+def as_line(epoch: Epoch) -> dict[str, Any]:
+    """What JSON holds of an epoch."""
+    return {
+        "epoch": epoch.number,
+        "loss": float(epoch.loss),
+        "validation_score": None if epoch.score is None else float(epoch.score),
+        "best": bool(epoch.is_best),
+        "seconds": round(float(epoch.seconds), 3),
+    }
 
 
-def require_unfinished(folder: Path) -> None:
-    """Raise if there is no run to go on with.
+def read_unfinished(folder: Path) -> tuple[Request, Checkpoint]:
+    """What a run that is not finished was asked for, and what it goes on from.
 
     Raises:
         LaminaError: no run is there, it is complete, or nothing was saved to go on from.
+        DataError: the checkpoint is damaged.
     """
-    if (folder / CHECKPOINT).is_file():
-        return
-    _, details = open_run(folder)
-    if details["results"]["interrupted"]:
-        raise LaminaError(f"{folder} was interrupted before there was a checkpoint to go on from; train anew")
-    raise LaminaError(
-        f"the run in {folder} is complete; to train again, give another --out instead of --resume"
-    )
-
-
-def write_run(out: Path | None, name: str, fill: Callable[[Path], None]) -> Path:
-    """Make the folder `out`, or the next free ``runs/NAME-N``, which appears when `fill` has filled it.
-
-    If `fill` raises (Ctrl-C too), nothing has changed; what a run that was killed here left, the next one removes.
-    """
-    parent = Path("runs") if out is None else out.parent
-    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    file = folder / CHECKPOINT
+    if not file.is_file():
+        _, details = open_run(folder)
+        if details["results"]["interrupted"]:
+            raise LaminaError(
+                f"{folder} was interrupted before there was a checkpoint to go on from; train anew"
+            )
+        raise LaminaError(
+            f"the run in {folder} is complete; to train again, give another --out instead of --resume"
+        )
+    checkpoint = Checkpoint.read(file)
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with naming(parent / name if out is None else out), aside(parent, _ASIDE, Path.mkdir) as folder:
-            fill(folder)
-            named = _named(folder, out, parent / name)
-        sync_folder(parent)
-        return named
-    except BaseException:
-        for folder in made:
-            with suppress(OSError):  # not made, or another run is in it now
-                folder.rmdir()
-        raise
-
-
-def _named(filled: Path, out: Path | None, pattern: Path) -> Path:
-    """Give the filled folder its name; of several runs at once each gets a number of its own."""
-    if out is not None:
-        require_free(out)
-        os.replace(filled, out)
-        return out
-    number = 1
-    while True:
-        path = pattern.with_name(f"{pattern.name}-{number}")
-        if not path.exists():
-            try:
-                os.rename(filled, path)
-            except OSError:
-                if not path.exists():
-                    raise
-            else:
-                return path
-        number += 1
-
-
-def add_to_run(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Put the files that `fill` makes into a run's folder; the model, by which the run is known, comes last.
-
-    If `fill` raises, nothing has changed.
-    """
-    with naming(folder), aside(folder, _ASIDE, Path.mkdir) as filled:
-        fill(filled)
-        for path in sorted(filled.iterdir(), key=lambda path: path.name == _MODEL):
-            os.replace(path, folder / path.name)
-        filled.rmdir()
-    sync_folder(folder)
+        return Request.from_dict(checkpoint.request), checkpoint
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(file, error) from error
 
 
 def save_run(
@@ -136,23 +73,9 @@ def save_run(
     from lamina.estimators.persistence import save
 
     table = {"settings": dict(settings), "results": dict(results)}
-    save(model.estimator, folder / _MODEL, {"table": json.dumps(table)})
-    (folder / "settings.json").write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    lines = "".join(json.dumps(epoch) + "\n" for epoch in history)
-    (folder / "metrics.jsonl").write_text(lines, "utf-8")
-
-
-def is_table_run(path: Path) -> bool:
-    """Whether a folder holds a run on a table, or a model file is of one; False too if there is no run."""
-    from safetensors import SafetensorError, safe_open
-
-    if (path / CHECKPOINT).is_file():
-        return True
-    try:
-        with safe_open(_model_file(path), framework="numpy") as file:
-            return "table" in (file.metadata() or {})
-    except (OSError, SafetensorError):
-        return False
+    save(model.estimator, folder / MODEL, {"table": json.dumps(table)})
+    (folder / SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json_lines(folder / METRICS, history)
 
 
 def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
@@ -171,7 +94,7 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
         if (path / CHECKPOINT).is_file():
             raise DataError(f"{path} holds an unfinished run: continue it with lamina train --resume {path}")
         raise DataError(
-            f"{path} holds no run: there is no {_MODEL} in it" if path.is_dir() else f"there is no run {path}"
+            f"{path} holds no run: there is no {MODEL} in it" if path.is_dir() else f"there is no run {path}"
         )
     if "table" not in load_tensors(file)[1]:
         raise DataError(f"{file} is not a model that lamina train made from a table")
@@ -192,4 +115,4 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
 
 
 def _model_file(path: Path) -> Path:
-    return path / _MODEL if path.is_dir() else path
+    return path / MODEL if path.is_dir() else path

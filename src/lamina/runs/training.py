@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.errors import LaminaError, NonFiniteLossError
-from lamina.runs.checkpoint import NOT_SAVED, Checkpoints
+from lamina.errors import LaminaError
 from lamina.runs.data import Part, Prepared, Request, class_values, known_rows
 from lamina.runs.model import TableModel
+from lamina.runs.run_folder import as_line
 from lamina.table.kinds import Choice, infer
 from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
+from lamina.training.loop import Epoch, Loop, Observer
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,84 +49,53 @@ class Trained:
     most_epochs: int
 
 
-def train(
-    prepared: Prepared, checkpoints: Checkpoints, display: Callable[[int], Any] | None = None
-) -> Trained:
+def train(prepared: Prepared, request: Request, observers: Sequence[Observer] = ()) -> Trained:
     """Train, from the start or from where an earlier run was.
 
     Args:
         prepared: the table.
-        checkpoints: what was asked for (preset, epochs, layers, learning rate, seed), and where the state is saved.
-        display: makes what shows the progress, from the greatest number of epochs; see `lamina.estimators.report`.
+        request: what was asked for: preset, epochs, layers, learning rate, seed.
+        observers: what watches, as the run's `Checkpoints`, which may have an earlier run go on.
 
     Raises:
         LaminaError: settings that cannot work, or the training diverged.
         KeyboardInterrupt: Ctrl-C before the first epoch was complete.
     """
-    history: list[dict[str, Any]] = []
-    most: list[int] = []
-
-    def recorder(epochs: int) -> _Recorder:
-        most.append(epochs)
-        return _Recorder(history, display(epochs) if display else None)
-
-    estimator = _estimator(prepared, checkpoints.request, recorder)
-    estimator._checkpoints = checkpoints
-    start, interrupted = time.perf_counter(), False
-    if checkpoints.past:
-        start -= checkpoints.past[-1].seconds
+    watch = _Watch()
+    estimator = _estimator(prepared, request, [*observers, watch])
+    interrupted = False
     try:
         _fit(estimator, prepared)
     except KeyboardInterrupt:
-        if not history:
+        if not watch.past:
             raise
         interrupted = True
-    except NonFiniteLossError:
-        checkpoints.discard()  # from there it would diverge again
-        raise
     except ValueError as error:
         if isinstance(error, LaminaError):
             raise
         raise LaminaError(str(error)) from error
-    del estimator._checkpoints
-    estimator.set_params(verbose=False)
+    estimator.set_params(callbacks=None)
     model = TableModel(estimator, estimator.fitted_.encoder.schema)
+    history = [as_line(epoch) for epoch in watch.past]
     best = len(history) if prepared.validation is None else estimator.best_epoch_
-    return Trained(model, history, best, interrupted, time.perf_counter() - start, most[0])
+    return Trained(model, history, best, interrupted, time.perf_counter() - watch.start, watch.epochs)
 
 
-class _Recorder:
-    """Keeps what is known after each epoch, and passes everything on to a display."""
+class _Watch(Observer):
+    """Notes what is known of the training: when it began, its epochs, and how many there may be."""
 
-    def __init__(self, history: list[dict[str, Any]], display: Any) -> None:
-        self._history, self._display = history, display
-        self.on_step: Any = getattr(display, "on_step", None)
+    def __init__(self) -> None:
+        self.start = time.perf_counter()
+        self.past: list[Epoch] = []
+        self.epochs = 0
 
-    def __enter__(self) -> _Recorder:
-        if self._display is not None:
-            self._display.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._display is not None:
-            self._display.__exit__(*exception)
-
-    def on_epoch(self, epoch: Any) -> None:
-        """Note an epoch, then show it."""
-        self._history.append(
-            {
-                "epoch": epoch.number,
-                "loss": float(epoch.loss),
-                "validation_score": None if epoch.score is None else float(epoch.score),
-                "best": bool(epoch.is_best),
-                "seconds": round(float(epoch.seconds), 3),
-            }
-        )
-        if self._display is not None:
-            self._display.on_epoch(epoch)
+    def on_begin(self, loop: Loop) -> None:
+        self.past, self.epochs = loop.past, loop.epochs
+        if loop.past:
+            self.start -= loop.past[-1].seconds
 
 
-def _estimator(prepared: Prepared, request: Request, display: Callable[[int], Any]) -> Any:
+def _estimator(prepared: Prepared, request: Request, observers: Sequence[Observer]) -> Any:
     from lamina.estimators import MLPClassifier, MLPRegressor
 
     kind: Any = MLPClassifier if prepared.target.task == "classification" else MLPRegressor
@@ -139,7 +109,7 @@ def _estimator(prepared: Prepared, request: Request, display: Callable[[int], An
         column_kinds=_kinds(prepared.schema),
         preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
         scoring="log_loss" if kind is MLPClassifier else "loss",  # what curves and progress show
-        verbose=display,
+        callbacks=observers,
     )
 
 
@@ -163,7 +133,7 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
     table = prepared.train.frame.drop(target)
     with warnings.catch_warnings():
         # The whole table was warned about already.
-        warnings.filterwarnings("ignore", f"(?!{NOT_SAVED})", DataWarning)
+        warnings.simplefilter("ignore", DataWarning)
         schema = _schema(table, prepared.schema)
         fit_table(estimator, table, _values(prepared.train, prepared), schema, validation)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lamina import MLPClassifier, MLPRegressor
+from lamina.training.loop import Observer
 
 SMALL = {"preset": "fast", "hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
 X = np.random.default_rng(0).normal(size=(60, 2))
@@ -53,23 +54,24 @@ def test_a_bar_on_a_terminal(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "150")
     MLPRegressor(**SMALL, verbose=True).fit(X, X[:, 0])
-    assert "2/2 epochs" in terminal.getvalue() and "validation loss" in terminal.getvalue()
+    assert "epoch 2 of 2" in terminal.getvalue() and "validation loss" in terminal.getvalue()
 
 
-def test_a_function_makes_the_display():
+def test_an_observer_among_the_callbacks_sees_the_training():
     seen = []
 
-    class Display:
-        on_step = None
+    class Diary(Observer):
+        def on_begin(self, loop):
+            seen.append(f"of {loop.epochs}")
 
-        def __enter__(self):
-            seen.append("start")
-
-        def __exit__(self, *_):
-            seen.append("end")
-
-        def on_epoch(self, epoch):
+        def on_epoch(self, loop, epoch):
             seen.append(epoch.number)
 
-    MLPRegressor(**SMALL, verbose=lambda epochs: seen.append(f"of {epochs}") or Display()).fit(X, X[:, 0])
-    assert seen == ["of 2", "start", 1, 2, "end"]
+        def on_end(self, loop, error):
+            seen.append("end")
+
+    def note(estimator, epoch):
+        seen.append(estimator.n_iter_ == epoch.number)
+
+    MLPRegressor(**SMALL, callbacks=[note, Diary()]).fit(X, X[:, 0])
+    assert seen == ["of 2", 1, True, 2, True, "end"]

@@ -1,0 +1,33 @@
+"""What `verbose` shows while an estimator trains."""
+
+from __future__ import annotations
+
+import sys
+
+from lamina.training.display import Display
+from lamina.training.loop import Epoch, Loop
+
+__all__ = ["progress"]
+
+
+def progress(epochs: int, metric: str, sign: int) -> Display:
+    """A bar on a terminal, elsewhere a line an epoch, for logs.
+
+    `metric` is what the validation score is called, shown times `sign`: −1 for a loss.
+    """
+
+    def said(epoch: Epoch) -> str:
+        parts = [f"loss {epoch.loss:.4f}"]
+        if epoch.score is not None:
+            parts.append(f"validation {metric} {sign * epoch.score:.4f}{' (best)' if epoch.is_best else ''}")
+        return ", ".join(parts)
+
+    def line(epoch: Epoch) -> str:
+        left = epoch.seconds / epoch.number * (epochs - epoch.number)
+        times = f"{epoch.seconds:.1f} s, at most {left:.1f} s left"
+        return f"epoch {epoch.number}/{epochs}: {said(epoch)}, {times}"
+
+    def short(_loop: Loop, epoch: Epoch) -> str:
+        return said(epoch)
+
+    return Display(sys.stdout, short, None if sys.stdout.isatty() else line, stays=True)

@@ -1,0 +1,184 @@
+"""Checkpoints: all that a training goes on from, in its run's folder, so that a run that is killed loses little."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DataError, NonFiniteLossError
+from lamina.io.tensors import load_tensors, save_tensors
+from lamina.messages import warn
+from lamina.training.loop import Epoch, Loop, Observer
+from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, RunFolder
+
+__all__ = ["Checkpoint", "Checkpoints", "NotSavedWarning", "damaged", "write_json_lines"]
+
+_FORMAT = "lamina checkpoint 1"
+_SECONDS = 10.0  # of training between two checkpoints
+_COST = 0.02  # the share of the time that saving them may take
+
+
+class NotSavedWarning(UserWarning):
+    """A checkpoint could not be saved, as on a full disk; the training goes on."""
+
+    subject = "a checkpoint could not be saved"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a training goes on from.
+
+    Attributes:
+        request: what was asked for, as JSON holds it: the same rows and the same initial network come from it.
+        arrays, position: the training's `Loop.state`.
+        data: what its rows are known by, see `Loop.fingerprints`.
+    """
+
+    request: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray]
+    position: Mapping[str, Any]
+    data: list[str]
+
+    @property
+    def past(self) -> list[Epoch]:
+        """The epochs that are done."""
+        return [Epoch(**epoch) for epoch in self.position["past"]]
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """The one in a file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            DataError: it is damaged.
+        """
+        arrays, metadata = load_tensors(path)
+        try:
+            return cls.of(arrays, metadata)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise damaged(path, error) from error
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Checkpoint:
+        """The one in a file's arrays and metadata; raises `KeyError`, `TypeError`, `ValueError` if it is damaged."""
+        if metadata["format"] != _FORMAT:
+            raise ValueError(f"its format is {metadata['format']!r}")
+        position = json.loads(metadata["position"])
+        request = dict(json.loads(metadata["request"]))
+        checkpoint = cls(request, arrays, dict(position["trainer"]), list(position["data"]))
+        _ = checkpoint.past  # raises, if they are damaged
+        return checkpoint
+
+    def write(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write it as a safetensors file with more metadata."""
+        position = {"data": self.data, "trainer": self.position}
+        texts = {"request": json.dumps(self.request), "position": json.dumps(position)}
+        save_tensors(path, self.arrays, {**metadata, "format": _FORMAT, **texts})
+
+
+class Checkpoints(Observer):
+    """Saves a training's state and its metrics in the run's folder, and has a training go on from there.
+
+    The first checkpoint comes after the first epoch; after that they are so far apart that they cost little. They are a
+    file of their own, `CHECKPOINT`, which a loss that is not finite removes. But where the model is all that the
+    training goes on from, it is the checkpoint: it is saved before the first step and after each epoch, and stays. At
+    Ctrl-C the state is saved if it is good within an epoch, too.
+
+    Args:
+        folder: the run's.
+        request: see `Checkpoint`.
+        as_line: what `METRICS` holds of an epoch.
+        model: that the model is the checkpoint, and the metadata that it has.
+        saved: what an earlier run left.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        request: Mapping[str, Any],
+        as_line: Callable[[Epoch], dict[str, Any]],
+        model: Mapping[str, str] | None = None,
+        saved: Checkpoint | None = None,
+    ) -> None:
+        self.folder, self.request = folder, request
+        self._as_line, self._model, self._saved = as_line, model, saved
+        self._file = CHECKPOINT if model is None else MODEL
+        self._fingerprints: list[str] | None = None
+        self._due = 0.0
+
+    def on_begin(self, loop: Loop) -> None:
+        """Put a training where the earlier run was.
+
+        Raises:
+            DataError: the rows are not the earlier run's, or the checkpoint does not fit.
+        """
+        if self._saved is not None:
+            self._resume(loop, self._saved)
+            self._due = time.perf_counter() + _SECONDS
+        if self._model is not None:
+            self._save(loop)
+
+    def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
+        """Save the state, if it is time."""
+        start = time.perf_counter()
+        if self._model is None and start < self._due:
+            return
+        try:
+            self._save(loop)
+        except OSError as error:
+            message = f"{NotSavedWarning.subject}, and what is trained since the last one is lost if the run is killed"
+            warn(NotSavedWarning(f"{message}: {error}"))
+        end = time.perf_counter()
+        self._due = end + max(_SECONDS, (end - start) / _COST)
+
+    def on_end(self, loop: Loop, error: BaseException | None) -> None:
+        """Save what Ctrl-C leaves, and remove what is of no use: from there the loss would be infinite again."""
+        if self._model is None and isinstance(error, NonFiniteLossError):
+            self.folder.remove(CHECKPOINT)
+            if not self.folder.has(MODEL):  # which an earlier Ctrl-C kept
+                self.folder.remove(METRICS)
+        if loop.resumes_within_epochs and isinstance(error, KeyboardInterrupt):
+            self._save(loop)
+
+    def _resume(self, loop: Loop, saved: Checkpoint) -> None:
+        if saved.data != self._data(loop):
+            raise DataError(
+                f"the rows are not those with which the run in {self.folder.path} began, so it can't go on; "
+                "train anew, with another --out"
+            )
+        try:
+            loop.restore(saved.arrays, saved.position)
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(self.folder.path / self._file, error) from error
+        self._saved = None
+
+    def _save(self, loop: Loop) -> None:
+        arrays, position = loop.state()
+        checkpoint = Checkpoint(self.request, arrays, position, self._data(loop))
+
+        def fill(folder: Path) -> None:
+            checkpoint.write(folder / self._file, self._model or {})
+            write_json_lines(folder / METRICS, map(self._as_line, loop.past))
+
+        self.folder.put(fill)
+
+    def _data(self, loop: Loop) -> list[str]:
+        if self._fingerprints is None:
+            self._fingerprints = loop.fingerprints()
+        return self._fingerprints
+
+
+def damaged(path: Path, error: Exception) -> DataError:
+    """The error of a checkpoint that can't be used."""
+    return DataError(f"{path} is damaged, or of another version of lamina: {error}")
+
+
+def write_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Write a JSON object a line."""
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")

@@ -1,0 +1,87 @@
+"""The progress of a training: a bar on terminals, and, where wanted, a line an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+from lamina.training.loop import Epoch, Loop, Observer
+
+__all__ = ["Display"]
+
+
+class Display(Observer):
+    """Shows how a training gets on.
+
+    On a terminal there is a bar that fills epoch by epoch; lines are plain text, so that a file or a pipe gets the
+    same without control characters.
+
+    Args:
+        stream: where to.
+        said: what the bar says after an epoch.
+        line: a line for each epoch, also where there is no terminal.
+        head: lines before the first.
+        stays: whether the bar is still there at the end.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        said: Callable[[Loop, Epoch], str],
+        line: Callable[[Epoch], str] | None = None,
+        head: Sequence[str] = (),
+        *,
+        stays: bool = False,
+    ) -> None:
+        self._stream, self._said, self._line, self._head, self._stays = stream, said, line, head, stays
+        self.watches_steps = stream.isatty()
+        self._bar: Any = None
+
+    def on_begin(self, loop: Loop) -> None:
+        """Show the bar, and the epochs of an earlier run."""
+        if self.watches_steps:
+            self._start_bar(loop.epochs)
+        for line in self._head:
+            self._print(line)
+        for epoch in loop.past:
+            self.on_epoch(loop, epoch)
+
+    def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
+        """Move the bar within an epoch."""
+        said = {} if loss is None else {"description": f"loss {loss:.4f}"}
+        self._bar.update(self._task, completed=len(loop.past) + done / max(of, 1), **said)
+
+    def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
+        """Show what is known after an epoch."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=epoch.number, description=self._said(loop, epoch))
+        if self._line is not None:
+            self._print(self._line(epoch))
+
+    def on_end(self, loop: Loop, error: BaseException | None) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _start_bar(self, epochs: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("epoch {task.completed:.0f} of {task.total:.0f}"),
+            BarColumn(bar_width=12),
+            TextColumn("{task.description}"),
+            TextColumn("at most"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+            console=Console(file=self._stream),
+            transient=not self._stays,
+        )
+        self._task = self._bar.add_task("compiling …", total=epochs)
+        self._bar.start()
+
+    def _print(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, file=self._stream, flush=True)

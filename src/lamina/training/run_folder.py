@@ -1,0 +1,152 @@
+"""A run's folder: held by the process that trains the run, and filled with files that are complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lamina.errors import LaminaError
+from lamina.io.aside import aside, lock
+from lamina.io.files import naming, sync_folder
+
+__all__ = ["CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "RunFolder", "held_run", "new_run"]
+
+MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
+"""The model, by which a run is known; and what a run that is not finished goes on from, unless its model is that."""
+
+METRICS, SETTINGS = "metrics.jsonl", "settings.json"
+"""A JSON object for each epoch; and what the run was asked for, for people and other programs."""
+
+_ASIDE = ".lamina-run-"
+
+
+class RunFolder:
+    """The folder of a run that this process trains; `new_run` and `held_run` give it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def put(self, fill: Callable[[Path], object]) -> None:
+        """Put the files that `fill` makes into the folder, the model last.
+
+        They are made in a hidden folder aside. If `fill` raises (Ctrl-C too), nothing has changed; what a process
+        left that was killed here, the next one removes.
+        """
+        with naming(self.path), aside(self.path, _ASIDE, Path.mkdir) as filled:
+            fill(filled)
+            for path in sorted(filled.iterdir(), key=lambda path: path.name == MODEL):
+                os.replace(path, self.path / path.name)
+            filled.rmdir()
+        sync_folder(self.path)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return (self.path / name).is_file()
+
+    def remove(self, *names: str) -> None:
+        """Remove files, if they are there, and the folder, if it is empty then."""
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+        _release(None, [self.path])
+
+
+@contextmanager
+def new_run(out: Path | None, name: str) -> Generator[RunFolder]:
+    """Make the folder `out`, or the next free ``runs/NAME-N``, and hold it; if it stays empty, it is gone at the end.
+
+    It is there from the beginning, so that of two processes with one `out` the second is refused before it trains.
+
+    Raises:
+        LaminaError: `out` is a file or a folder that is not empty, or another process trains there.
+    """
+    wanted = Path("runs") if out is None else out
+    made = [folder for folder in (wanted, *wanted.parents) if not folder.exists()]
+    if out is None:
+        path, held = _next_free(wanted, name)
+        made.insert(0, path)
+    else:
+        path, held = out, _claimed(out)
+    try:
+        yield RunFolder(path)
+    finally:
+        _release(held, made)
+
+
+@contextmanager
+def held_run(path: Path) -> Generator[RunFolder]:
+    """Hold the folder of a run that goes on.
+
+    Raises:
+        LaminaError: there is none, or another process trains it.
+    """
+    if not path.is_dir():
+        raise LaminaError(f"there is no run {path}")
+    held = _hold(path)
+    try:
+        yield RunFolder(path)
+    finally:
+        _release(held, [])
+
+
+def _release(held: int | None, folders: Sequence[Path]) -> None:
+    """Let go of a folder, and remove it and others if they are empty."""
+    if held is not None:
+        os.close(held)
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _claimed(out: Path) -> int | None:
+    """Make and hold a folder, if nothing is in it."""
+    if out.exists() and not out.is_dir():
+        raise LaminaError(f"{out} is a file; --out needs a folder")
+    while True:
+        out.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # another process ended, and has just removed it
+            held = _hold(out)
+            if held is None or os.path.samestat(os.fstat(held), out.stat()):
+                break
+            os.close(held)
+    try:
+        _require_empty(out)
+    except BaseException:
+        _release(held, [])
+        raise
+    return held
+
+
+def _require_empty(out: Path) -> None:
+    # What a killed process left aside is removed when the folder is filled.
+    names = {path.name for path in out.iterdir() if not path.name.startswith(_ASIDE)}
+    if names & {CHECKPOINT, MODEL}:
+        what = "an unfinished run" if CHECKPOINT in names else "a run already"
+        raise LaminaError(
+            f"{out} holds {what}; choose another --out, or continue that run with --resume {out}"
+        )
+    if names:
+        raise LaminaError(f"{out} is not empty; choose another --out")
+
+
+def _next_free(parent: Path, name: str) -> tuple[Path, int | None]:
+    """Make and hold ``parent/NAME-N``, N one more than the highest there."""
+    parent.mkdir(parents=True, exist_ok=True)
+    prefix = f"{name}-"
+    taken = [path.name.removeprefix(prefix) for path in parent.iterdir() if path.name.startswith(prefix)]
+    number = max((int(n) for n in taken if n.isdecimal()), default=0)
+    while True:
+        number += 1
+        path = parent / f"{name}-{number}"
+        with suppress(FileExistsError):  # another run started at the same moment
+            path.mkdir()
+            return path, _hold(path)
+
+
+def _hold(path: Path) -> int | None:
+    """Lock a folder until its descriptor is closed, or this process ends, however it does."""
+    try:
+        return lock(Path(os.path.realpath(path)))
+    except BlockingIOError as error:
+        raise LaminaError(f"another process is training the run in {path}") from error

@@ -1,0 +1,111 @@
+"""A run on MNIST: everything comes back, other programs can read it, damage is told."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lamina.errors import DataError
+from lamina.io.tensors import load_tensors, save_tensors
+from lamina.recipes import ChapterNetwork, Digits, Settings, Training
+from lamina.recipes.run import checkpoints, is_digits_run, network_of_run, read_run, write_settings
+from lamina.training.loop import Observer
+from lamina.training.run_folder import held_run, new_run
+
+SETTINGS = Settings(hidden=(4,), epochs=3, batch_size=20)
+
+
+class Stopping(Observer):
+    """Presses Ctrl-C within the third epoch."""
+
+    watches_steps = True
+
+    def on_steps(self, loop, done, of, loss):
+        if len(loop.past) == 2:
+            raise KeyboardInterrupt
+
+
+def _training(*observers):
+    rng = np.random.default_rng(0)
+    digits = Digits.from_arrays(rng.integers(0, 255, (1100, 28, 28), np.uint8), rng.integers(0, 10, 1100))
+    return Training(SETTINGS, digits, digits, observers)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with new_run(tmp_path / "run", "mnist") as run:
+        write_settings(run, SETTINGS)
+        training = _training(checkpoints(run, SETTINGS), Stopping())
+        with pytest.raises(KeyboardInterrupt):
+            list(training.run())
+        assert training.progress.batch == 50
+    return tmp_path / "run"
+
+
+def test_what_is_saved_comes_back_and_goes_on(folder):
+    settings, saved = read_run(folder)
+    assert settings == SETTINGS and is_digits_run(folder)
+    network = network_of_run(folder)
+    for name, array in saved.arrays.items():
+        np.testing.assert_array_equal(network.arrays()[name], array)
+    with held_run(folder) as run:
+        resumed = _training(checkpoints(run, settings, saved))
+        assert [epoch.number for epoch in resumed.run()] == [3]
+    whole = _training()
+    list(whole.run())
+    for name, array in load_tensors(folder / "model.safetensors")[0].items():
+        np.testing.assert_array_equal(array, whole.state()[0][name])
+
+
+def test_other_programs_can_read_it(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert set(lines[0]) == {"epoch", "loss", "train_accuracy", "test_accuracy", "train_seconds"}
+    assert json.loads((folder / "settings.json").read_text())["hidden"] == [4]
+    metadata = load_tensors(folder / "model.safetensors")[1]
+    assert json.loads(metadata["classes"]) == list(range(10))
+    assert "28x28" in metadata["input"]
+
+
+def test_no_run_here(tmp_path):
+    assert not is_digits_run(tmp_path)
+    with pytest.raises(DataError, match="holds no run"):
+        read_run(tmp_path)
+
+
+def test_a_foreign_model_is_told_apart(tmp_path):
+    save_tensors(tmp_path / "model.safetensors", {"x": np.zeros(3, np.float32)}, {"format": "pt"})
+    assert not is_digits_run(tmp_path)
+    with pytest.raises(DataError, match="not a model that lamina trained on digits"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", [{"request": "{"}, {"request": "{}"}, {"request": "[]"}, {"position": "{}"}, {"format": "?"}]
+)
+def test_damaged_settings_are_told(folder, damage):
+    arrays, metadata = load_tensors(folder / "model.safetensors")
+    save_tensors(folder / "model.safetensors", arrays, {**metadata, **damage})
+    with pytest.raises(DataError, match="settings are damaged"):
+        read_run(folder)
+
+
+def test_a_state_of_other_layers_is_told(folder):
+    arrays, metadata = load_tensors(folder / "model.safetensors")
+    arrays["W1"] = ChapterNetwork([784, 5, 10]).arrays()["W1"]
+    save_tensors(folder / "model.safetensors", arrays, metadata)
+    _, saved = read_run(folder)
+    with (
+        held_run(folder) as run,
+        pytest.raises(DataError, match=r"model.safetensors is damaged.*another network"),
+    ):
+        list(_training(checkpoints(run, SETTINGS, saved)).run())
+
+
+def test_a_truncated_model_is_told(folder):
+    file = folder / "model.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    assert not is_digits_run(folder)
+    with pytest.raises(DataError, match="not a readable safetensors file"):
+        read_run(folder)
