@@ -9,7 +9,7 @@ from typing import IO, Any, Literal
 
 from lamina.io.aside import aside
 
-__all__ = ["atomic_write", "naming", "sync_folder"]
+__all__ = ["atomic_write", "naming", "sync"]
 
 
 @contextmanager
@@ -70,13 +70,13 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
         if target.exists():
             shutil.copymode(target, hidden)
         os.replace(hidden, target)
-    sync_folder(target.parent)
+    sync(target.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut, on systems where a folder can be synced."""
+def sync(path: Path) -> None:
+    """Have the content of a file, or the names in a folder, survive a power cut, on systems where that can be asked."""
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

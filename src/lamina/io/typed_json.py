@@ -25,7 +25,8 @@ def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True
     """What a JSON text holds, as `kind` declares it.
 
     JSON is decoded at once into the declared types, so that hostile text takes little memory. Python also writes NaN,
-    infinities and halves of surrogate pairs, which are not JSON: if `lenient`, a text of moderate length may have them.
+    infinities and halves of surrogate pairs, which are not JSON, and whole numbers of more than 64 bits: if `lenient`,
+    a text of moderate length may have them.
 
     Args:
         text: the JSON.
@@ -46,8 +47,6 @@ def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True
     try:
         try:
             return msgspec.json.decode(text, type=kind)
-        except msgspec.ValidationError:
-            raise
         except msgspec.DecodeError:
             if not lenient or len(text) > _MOST_LENIENT:
                 raise
@@ -76,6 +75,10 @@ def strict(kind: type, **types: Any) -> Any:
     fields: list[Any] = []
     for field in dataclasses.fields(kind):
         pair = field.name, types.get(field.name, hints[field.name])
-        has_default = field.default is not dataclasses.MISSING
-        fields.append((*pair, field.default) if has_default else pair)
+        if field.default is not dataclasses.MISSING:
+            fields.append((*pair, field.default))
+        elif field.default_factory is not dataclasses.MISSING:
+            fields.append((*pair, msgspec.field(default_factory=field.default_factory)))
+        else:
+            fields.append(pair)
     return msgspec.defstruct(kind.__name__, fields, forbid_unknown_fields=True, frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lamina.errors import LaminaError
 from lamina.io.aside import aside, lock
-from lamina.io.files import naming, sync_folder
+from lamina.io.files import naming, sync
 
 __all__ = ["CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "RunFolder", "held_run", "new_run"]
 
@@ -36,10 +36,12 @@ class RunFolder:
         """
         with naming(self.path), aside(self.path, _ASIDE, Path.mkdir) as filled:
             fill(filled)
+            for path in filled.iterdir():
+                sync(path)
             for path in sorted(filled.iterdir(), key=lambda path: path.name == MODEL):
                 os.replace(path, self.path / path.name)
             filled.rmdir()
-        sync_folder(self.path)
+        sync(self.path)
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
