@@ -5,13 +5,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test check format clean
+.PHONY: train test fuzz check format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# Damaged and hostile files of every kind, and processes that are killed; FUZZ=1000000 for longer.
+FUZZ ?= 100000
+fuzz: $(VENV)/.dev
+	LAMINA_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz -s
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

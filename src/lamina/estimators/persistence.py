@@ -27,6 +27,7 @@ from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.targets import Classes, Numbers
 from lamina.io.tensors import TensorFile, open_tensors, save_tensors
 from lamina.io.typed_json import decoded
+from lamina.messages import excerpt
 from lamina.table.encode import TableEncoder
 
 __all__ = ["FORMAT", "load", "load_with_metadata", "save"]
@@ -124,7 +125,7 @@ def _content(file: TensorFile) -> Content:
     if written not in _FORMATS:
         if re.fullmatch("lamina estimator [0-9]+", written):
             raise DataError(
-                f"{file.name} has the format {written!r}: a newer lamina wrote it, which can read it"
+                f"{file.name} has the format {excerpt(written)!r}: a newer lamina wrote it, which can read it"
             )
         raise DataError(f"{file.name} is not an estimator that lamina saved")
     if written == FORMAT and not file.is_signed:

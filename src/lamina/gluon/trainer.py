@@ -15,6 +15,7 @@ from lamina.core.state import concrete, state
 from lamina.errors import DataError, ParameterError, TraceError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.messages import excerpt
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, create
 
@@ -212,7 +213,7 @@ class Trainer:
         counts, num_update = self._check_described(described, source)
         other = next((name for name in loaded if not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", name)), None)
         if other is not None:
-            raise DataError(f"{source} holds an array {other!r}, which no trainer's states have")
+            raise DataError(f"{source} holds an array {excerpt(other)!r}, which no trainer's states have")
         indices = sorted({int(name.partition(".")[0]) for name in loaded})
         pairs = [pair for i in indices for pair in self._state_pairs(i, loaded, source)]
         for x, values in pairs:
@@ -244,7 +245,7 @@ class Trainer:
 
         kind, found = type(self._optimizer).__name__, described.get("optimizer")
         if found != kind:
-            raise DataError(f"{source} holds states of {found}, but the optimizer is {kind}")
+            raise DataError(f"{source} holds states of {excerpt(found)}, but the optimizer is {kind}")
         what = f"{source} does not hold a trainer's states"
         counts = decoded(described.get("update_counts", ""), dict[Count, Count], what)
         updates: Any = Count  # for the type checker an alias is no type

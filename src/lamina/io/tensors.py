@@ -2,8 +2,9 @@
 
 A file is a uint64 length (little-endian), so many bytes of JSON, the header, and the arrays' bytes without gaps. The
 header says each array's dtype, shape and place, and, under ``__metadata__``, text by name (the safetensors project's
-"Format"). lamina's files have one text more, the digest: ``sha256:`` and 64 hexadecimal digits, the SHA-256 of the
-whole file, from the first byte to the last, with 64 zeros in the digits' place.
+"Format"). lamina's files have two texts more. One is the digest: ``sha256:`` and 64 hexadecimal digits, the SHA-256 of
+the whole file, from the first byte to the last, with 64 zeros in the digits' place. The other says that there must be
+one, so that a digest whose name is damaged is missed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.io.files import atomic_write
 from lamina.io.typed_json import decoded
+from lamina.messages import excerpt
 
 __all__ = ["TensorFile", "load_tensors", "open_tensors", "save_tensors"]
 
@@ -34,6 +36,7 @@ _METADATA = "__metadata__"
 _LONGEST_HEADER = 100_000_000  # as in the format's own library
 _MOST_DIMENSIONS = 64  # of NumPy
 
+_SIGNED, _VERSION = "lamina.file", "1"
 _DIGEST = "lamina.digest"
 _PREFIX = f'"{_DIGEST}":"sha256:'.encode()
 _DIGITS = 64
@@ -53,7 +56,7 @@ class TensorFile:
 
     Attributes:
         name: the file's, for messages.
-        metadata: its text by name, without the digest.
+        metadata: its text by name, without those two.
         shapes, dtypes: of each array.
         is_signed: whether the file has a digest, which `arrays` checks.
     """
@@ -73,12 +76,17 @@ class TensorFile:
         )
         self.metadata = decoded(bytes(raw.pop(_METADATA, b"{}")), dict[str, str], self._what("its metadata"))
         self._places = {
-            key: decoded(bytes(text), _Place, self._what(f"array {key!r}")) for key, text in raw.items()
+            key: decoded(bytes(text), _Place, self._what(f"array {key[:80]!r}")) for key, text in raw.items()
         }
         self.dtypes = {key: self._dtype(key, place) for key, place in self._places.items()}
         self.shapes = {key: place.shape for key, place in self._places.items()}
         self._check_places()
         self.is_signed = self.metadata.pop(_DIGEST, None) is not None
+        version = self.metadata.pop(_SIGNED, None)
+        if version is not None and not self.is_signed:
+            raise self.damaged("it has lost its digest")
+        if version not in (None, _VERSION):
+            raise self.error(f"its version is {version!r}; this lamina reads {_VERSION}")
 
     def error(self, problem: object) -> DataError:
         """The error of a file that is not what it should be."""
@@ -86,7 +94,7 @@ class TensorFile:
 
     def damaged(self, problem: object) -> DataError:
         """The error of a file that was what it should be."""
-        return DataError(f"{self.name} is damaged: {problem}")
+        return DataError(f"{self.name} is damaged: {excerpt(problem)}")
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Read all arrays, into memory as long as they are; they can be written.
@@ -105,11 +113,11 @@ class TensorFile:
             raise self.error(error) from error
 
     def _what(self, problem: object) -> str:
-        return f"{self.name} is not a readable safetensors file: {problem}"
+        return f"{self.name} is not a readable safetensors file: {excerpt(problem)}"
 
     def _dtype(self, key: str, place: _Place) -> np.dtype[Any]:
         if place.dtype not in _DTYPES:
-            raise self.error(f"array {key!r} is of {place.dtype[:20]}, which NumPy lacks")
+            raise self.error(f"array {key!r} is of {place.dtype[:20]!r}, which NumPy lacks")
         return np.dtype(_DTYPES[place.dtype])
 
     def _check_places(self) -> None:
@@ -224,7 +232,8 @@ def save_tensors(
 
 def _header(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
     """The header, with zeros for a digest; spaces make the arrays begin at a multiple of 8."""
-    texts = dict(sorted({**metadata, _DIGEST: f"sha256:{_UNSIGNED.decode()}"}.items()))
+    marks = {_SIGNED: _VERSION, _DIGEST: f"sha256:{_UNSIGNED.decode()}"}
+    texts = dict(sorted({**metadata, **marks}.items()))
     places: dict[str, Any] = {_METADATA: texts}
     end = 0
     for name, array in tensors.items():

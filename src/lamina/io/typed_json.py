@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import msgspec
 
 from lamina.errors import DataError
+from lamina.messages import excerpt
 
 __all__ = ["Count", "decoded", "strict"]
 
@@ -52,7 +53,7 @@ def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True
                 raise
             return msgspec.convert(json.loads(text), kind)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{what}: {error}") from error
+        raise DataError(f"{what}: {excerpt(error)}") from error
 
 
 def strict(kind: type, **types: Any) -> Any:

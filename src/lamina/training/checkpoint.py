@@ -15,7 +15,7 @@ import numpy as np
 from lamina.errors import DataError, NonFiniteLossError
 from lamina.io.tensors import TensorFile, open_tensors, save_tensors
 from lamina.io.typed_json import Count, decoded, strict
-from lamina.messages import warn
+from lamina.messages import excerpt, warn
 from lamina.training.loop import Epoch, Loop, Observer
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, RunFolder
 
@@ -202,7 +202,7 @@ class Checkpoints(Observer):
 
 def damaged(path: Path, error: object) -> DataError:
     """The error of a checkpoint that can't be used."""
-    return DataError(f"{path} is damaged, or of another version of lamina: {error}")
+    return DataError(f"{path} is damaged, or of another version of lamina: {excerpt(error)}")
 
 
 def write_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
