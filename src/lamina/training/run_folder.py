@@ -27,6 +27,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._filled: set[str] = set()
 
     def put(self, fill: Callable[[Path], object]) -> None:
         """Put the files that `fill` makes into the folder, the model last.
@@ -38,6 +39,7 @@ class RunFolder:
             fill(filled)
             for path in filled.iterdir():
                 sync(path)
+            self._filled |= {path.name for path in filled.iterdir()}
             for path in sorted(filled.iterdir(), key=lambda path: path.name == MODEL):
                 os.replace(path, self.path / path.name)
             filled.rmdir()
@@ -46,6 +48,12 @@ class RunFolder:
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
         return (self.path / name).is_file()
+
+    def remove_without_model(self) -> None:
+        """Remove what was put here, if nothing of it can be used or go on, as when the disk is full at the start."""
+        if not self.has(MODEL) and not self.has(CHECKPOINT):
+            for name in self._filled:
+                (self.path / name).unlink(missing_ok=True)
 
     def remove(self, *names: str) -> None:
         """Remove files, if they are there, and the folder, if it is empty then."""
@@ -70,9 +78,11 @@ def new_run(out: Path | None, name: str) -> Generator[RunFolder]:
         made.insert(0, path)
     else:
         path, held = out, _claimed(out)
+    folder = RunFolder(path)
     try:
-        yield RunFolder(path)
+        yield folder
     finally:
+        folder.remove_without_model()
         _release(held, made)
 
 
