@@ -85,7 +85,7 @@ def get_mnist(path: str | None = None) -> Mapping[str, np.ndarray]:
 
 def get_mnist_iterator(batch_size: int, input_shape: tuple[int, ...], **_ignored: Any) -> tuple[Any, Any]:
     """`NDArrayIter`s over MNIST to train (shuffled) and to test with; a sample has the shape `input_shape`."""
-    from lamina.ndarray_iter import NDArrayIter
+    from lamina.io import NDArrayIter
 
     mnist = get_mnist()
 

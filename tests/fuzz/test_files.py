@@ -17,9 +17,9 @@ from mutations import bytes_changed, tensors_changed
 import lamina
 from lamina import gluon
 from lamina.errors import DataError, LaminaError
+from lamina.files.mxnet_params import load_params, save_params
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
-from lamina.io.mxnet_params import load_params, save_params
-from lamina.io.tensors import load_tensors, save_tensors
 from lamina.recipes.run import network_of_run
 from lamina.runs.run_folder import open_run, read_unfinished
 

@@ -23,8 +23,8 @@ def _is_safetensors(filename: str | os.PathLike[str]) -> bool:
 
 def write_arrays(filename: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays: safetensors if the name ends so, else MXNet's format."""
-    from lamina.io.mxnet_params import save_params
-    from lamina.io.tensors import save_tensors
+    from lamina.files.mxnet_params import save_params
+    from lamina.files.tensors import save_tensors
 
     if _is_safetensors(filename):
         save_tensors(filename, arrays)
@@ -38,8 +38,8 @@ def read_arrays(filename: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises:
         DataError: if the file is damaged, or its arrays have no names.
     """
-    from lamina.io.mxnet_params import load_params
-    from lamina.io.tensors import load_tensors
+    from lamina.files.mxnet_params import load_params
+    from lamina.files.tensors import load_tensors
 
     if _is_safetensors(filename):
         return load_tensors(filename)[0]

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
-from lamina.io.tensors import TensorFile, open_tensors
-from lamina.io.typed_json import Count, decoded, strict
+from lamina.files.tensors import TensorFile, open_tensors
+from lamina.files.typed_json import Count, decoded, strict
 from lamina.recipes.augmented import MOMENTS
 from lamina.recipes.chapter import ChapterNetwork, parameter_shapes
 from lamina.recipes.training import Progress, Settings, network_of

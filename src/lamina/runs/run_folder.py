@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from lamina.errors import DataError, LaminaError
-from lamina.io.tensors import TensorFile, open_tensors
-from lamina.io.typed_json import decoded
+from lamina.files.tensors import TensorFile, open_tensors
+from lamina.files.typed_json import decoded
 from lamina.runs.data import Request
 from lamina.runs.file_schema import Asked, Details, TablePosition
 from lamina.runs.model import TableModel

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lamina.errors import LaminaError
-from lamina.io.aside import aside, lock
-from lamina.io.files import naming, sync
+from lamina.files.aside import aside, lock
+from lamina.files.atomic import naming, sync
 
 __all__ = ["CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "RunFolder", "held_run", "new_run"]
 
