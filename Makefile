@@ -14,7 +14,7 @@ train: $(VENV)/.user
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-# As long as one likes: random programs from SEED on, compiled and eager, and damaged inputs for each kind of file
+# As long as one likes: random programs from SEED on, compiled and eager; damaged files of each kind; killed processes
 PROGRAMS ?= 20000
 SEED ?= 0
 FUZZ_RUNS ?= 100000

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable
 from types import FrameType
 
-__all__ = ["closest", "printable", "unknown", "user_location", "warn"]
+__all__ = ["closest", "excerpt", "printable", "unknown", "user_location", "warn"]
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -49,6 +49,17 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """
     names = list(known)
     return f"unknown {kind} {name!r}.{closest(str(name).lower(), names)} Known: {', '.join(names)}"
+
+
+def excerpt(text: object, most: int = 300) -> str:
+    """What a file or a library says, for a message: escaped where it could move a terminal's cursor, and not endless.
+
+    >>> excerpt("a\\x1b[2J"), excerpt("long " * 9, most=10)
+    ('a\\\\x1b[2J', 'long long …')
+    """
+    said = str(text)
+    shown = said if len(said) <= most else said[:most] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 
 
 def warn(warning: str | Warning) -> None:

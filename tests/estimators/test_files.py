@@ -1,6 +1,7 @@
 """Models that lamina 0.1 saved are read, and predict what they did."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,13 @@ import polars as pl
 import pytest
 
 import lamina
+from lamina.errors import DataError
 
 FILES = Path(__file__).parent / "files"
 """Written at commit 74be71e, in the format "lamina estimator 1": tiny networks of each kind on `table.csv`.
 
-Those of arrays were trained on `x` and the number of the `city`, the others on the data frame without the targets.
+Those whose names end with format_2 are of commit a4d02b2, the pickles of 52f6b3c. Those of arrays were trained on `x`
+and the number of the `city`, the others on the data frame without the targets.
 """
 
 TABLE = pl.read_csv(FILES / "table.csv")
@@ -20,6 +23,7 @@ FRAME = TABLE.drop("size", "price")
 ARRAY = np.c_[TABLE["x"].to_numpy(), TABLE["city"].str.slice(5).cast(pl.Int64).to_numpy()].astype(np.float32)
 OF_ARRAYS = ("classifier_normalized", "classifier_sklearn", "regressor_sklearn")
 PREDICTIONS = json.loads((FILES / "predictions.json").read_text())
+PICKLED = json.loads((FILES / "predictions_pickled.json").read_text())
 
 
 @pytest.mark.parametrize("name", PREDICTIONS)
@@ -27,12 +31,32 @@ def test_an_early_model_predicts_what_it_did(name, tmp_path):
     model = lamina.load(FILES / f"{name}.safetensors")
     lamina.save(model, tmp_path / "again.safetensors")
     for one in (model, lamina.load(tmp_path / "again.safetensors")):
-        for method, expected in PREDICTIONS[name].items():
-            found = getattr(one, method)(ARRAY if name in OF_ARRAYS else FRAME)
-            expected = np.array(expected)
-            assert found.shape == expected.shape
-            if expected.dtype.kind == "f":
-                # A processor with other vectors adds float32 numbers in another order; on one machine it is equal.
-                np.testing.assert_allclose(found, expected, rtol=1e-5)
-            else:
-                np.testing.assert_array_equal(found, expected)
+        assert_predicts(one, PREDICTIONS[name], ARRAY if name in OF_ARRAYS else FRAME)
+
+
+@pytest.mark.parametrize("name", PICKLED)
+def test_an_early_pickle_predicts_what_it_did(name, tmp_path):
+    model = pickle.loads((FILES / f"{name}.pickle").read_bytes())
+    lamina.save(model, tmp_path / "again.safetensors")
+    for one in (model, lamina.load(tmp_path / "again.safetensors"), pickle.loads(pickle.dumps(model))):
+        assert_predicts(one, PICKLED[name], FRAME)
+
+
+def test_a_pickle_of_an_unknown_version_says_so():
+    model = pickle.loads((FILES / "classifier_pickled.pickle").read_bytes())
+    with pytest.raises(
+        DataError, match="this pickle of an MLPClassifier is of a version of lamina that can't be read"
+    ):
+        model.__setstate__({"_network_state": (None, [])})
+
+
+def assert_predicts(model, predictions, table):
+    for method, expected in predictions.items():
+        found = getattr(model, method)(table)
+        expected = np.array(expected)
+        assert found.shape == expected.shape
+        if expected.dtype.kind == "f":
+            # A processor with other vectors adds float32 numbers in another order; on one machine it is equal.
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
+        else:
+            np.testing.assert_array_equal(found, expected)

@@ -89,7 +89,47 @@ def _cut_weight(content, arrays):
     arrays["network.0.weight0"] = arrays["network.0.weight0"][:-1]
 
 
+def _huge_classes(content, arrays):
+    content["target"] = {"dtype": "<U999999", "values": ["a"] * 10_000, "multilabel": False}
+
+
+def _infinite(content, arrays):
+    arrays["network.0.weight0"][0] = np.nan
+
+
+def _wide(content, arrays):
+    arrays["network.0.bias0"] = arrays["network.0.bias0"].astype(np.float64)
+
+
+def _broadcast(content, arrays):
+    arrays["encoder.center"] = arrays["encoder.center"][:1]
+
+
+def _extra(content, arrays):
+    arrays["more"] = np.zeros(1)
+
+
 DAMAGES = {
+    "classes as wide as a file": _huge_classes,
+    "values that are not finite": _infinite,
+    "an array of another type": _wide,
+    "an array that broadcasts": _broadcast,
+    "an array too many": _extra,
+    "very many layers": _set("architecture", "hidden", to=[1] * 1_000_000),
+    "very many categories of one column": _set("encoder", "max_one_hot", to=10**9),
+    "a number for a list": _set("architecture", "hidden", to=8),
+    "null for an object": _set("encoder", to=None),
+    "a list for a mapping": _set("parameters", to=[]),
+    "text for a number": _set("learned", "n_iter_", to="2"),
+    "a nested setting": _set("parameters", "alpha", to=[[[]]]),
+    "an unknown kind of column": _set("encoder", "schema", "columns", 0, "kind", to="evil"),
+    "a field that nothing reads": _set("architecture", "ntq", to=True),
+    "the same class twice": _set("target", "values", to=[1, 1]),
+    "classes of another type": _set("target", "values", to=["0", "1"]),
+    "classes too large for their type": _set(
+        "target", to={"dtype": "|i1", "values": [1, 300], "multilabel": False}
+    ),
+    "classes of an evil type": _set("target", "dtype", to="V8"),
     "another class": _set("class", to="os.system"),
     "an unknown parameter": _set("parameters", "evil", to=1),
     "an unknown attribute": _set("learned", "predict", to=1),
@@ -122,7 +162,72 @@ def test_damaged_files_are_refused(tmp_path, saved, how):
         lamina.load(tmp_path / "damaged")
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, ""])
+def test_every_flipped_bit_is_noticed(tmp_path, saved):
+    content = saved.read_bytes()
+    header = int.from_bytes(content[:8], "little")
+    rng = np.random.default_rng(0)
+    # Evenly over the file, of which most is header, and 100 more in the arrays.
+    bits = [
+        *rng.integers(8 * len(content), size=300),
+        *rng.integers(8 * (8 + header), 8 * len(content), size=100),
+    ]
+    for bit in bits:
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "flipped").write_bytes(changed)
+        with pytest.raises(DataError, match=r"flipped (is|has) "):
+            lamina.load(tmp_path / "flipped")
+
+
+def test_a_file_of_today_without_its_digest_is_damaged(tmp_path, saved):
+    arrays, metadata = load_tensors(saved)
+    save_file(arrays, tmp_path / "m.safetensors", metadata)
+    with pytest.raises(DataError, match="damaged: it has lost its digest"):
+        lamina.load(tmp_path / "m.safetensors")
+
+
+def test_a_file_of_a_newer_lamina_says_so(tmp_path, saved):
+    arrays, metadata = load_tensors(saved)
+    save_tensors(tmp_path / "m", arrays, {**metadata, "format": "lamina estimator 4"})
+    with pytest.raises(DataError, match="a newer lamina wrote it"):
+        lamina.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ns"])
+def test_dates_are_classes_that_can_be_saved(tmp_path, unit):
+    y = np.array(["2020-02-03", "2021-05-06"], f"M8[{unit}]")[np.arange(60) % 2]
+    model = MLPClassifier(**SMALL).fit(FRAME, y)
+    lamina.save(model, tmp_path / "m.safetensors")
+    loaded = lamina.load(tmp_path / "m.safetensors")
+    assert loaded.classes_.dtype == model.classes_.dtype
+    np.testing.assert_array_equal(loaded.predict(FRAME), model.predict(FRAME))
+
+
+def test_classes_that_no_file_can_hold_are_named(tmp_path):
+    model = MLPClassifier(**SMALL).fit(FRAME, np.array([1, 2], np.longdouble)[np.arange(60) % 2])
+    with pytest.raises(LaminaError, match=r"classes of the type \w+ can't be saved"):
+        lamina.save(model, tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_not_finite_is_not_saved(tmp_path):
+    model = MLPRegressor(**SMALL).fit(FRAME, np.arange(60.0))
+    model.fitted_.network.members[0]["bias0"][:] = np.inf
+    with pytest.raises(LaminaError, match="bias0 has values that are not finite"):
+        lamina.save(model, tmp_path / "m.safetensors")
+
+
+def test_settings_that_are_infinite_and_texts_that_utf_8_cannot_hold_come_back(tmp_path):
+    y = np.array(["plain", "half \ud800"], object)[np.arange(60) % 2]
+    settings = {"n_iter_no_change": np.inf, "preset": "sklearn", "early_stopping": True, "preprocess": True}
+    model = MLPClassifier(**SMALL, **settings).fit(FRAME, y)
+    lamina.save(model, tmp_path / "m.safetensors")
+    loaded = lamina.load(tmp_path / "m.safetensors")
+    assert loaded.n_iter_no_change == np.inf
+    np.testing.assert_array_equal(loaded.predict(FRAME), model.predict(FRAME))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "", "NaN", '"\\ud800', '{"class": NaN'])
 def test_damaged_json_is_refused(tmp_path, saved, text):
     arrays, metadata = load_tensors(saved)
     save_tensors(tmp_path / "damaged", arrays, {**metadata, "estimator": text})

@@ -197,8 +197,15 @@ def test_states_of_something_else_are_refused(tmp_path):
     with pytest.raises(DataError, match="a state for parameter 1; the trainer has 1"):
         gluon.Trainer(dense().collect_params(".*weight"), "adam").load_states(path)
     arrays, described = load_tensors(path)
-    save_tensors(path, arrays, described | {"update_counts": "[1"})
-    with pytest.raises(DataError, match="does not hold a trainer's states"):
+    damages = [
+        {"update_counts": text} for text in ("[1", "[" * 100_000, '{"a": 1}', '{"0": "1"}', '{"0": -1}')
+    ]
+    for damage in (*damages, {"num_update": "-1"}, {"num_update": "nan"}):
+        save_tensors(path, arrays, described | damage)
+        with pytest.raises(DataError, match="does not hold a trainer's states"):
+            trainer.load_states(path)
+    save_tensors(path, {**arrays, "weight": np.zeros(1)}, described)
+    with pytest.raises(DataError, match="holds an array 'weight', which no trainer's states have"):
         trainer.load_states(path)
     save_tensors(path, {}, {"optimizer": "Adam", "update_counts": json.dumps({}), "num_update": "0"})
     trainer.load_states(path)

@@ -1,6 +1,7 @@
 """A run on MNIST: everything comes back, other programs can read it, damage is told."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_a_foreign_model_is_told_apart(tmp_path):
 def test_damaged_settings_are_told(folder, damage):
     arrays, metadata = load_tensors(folder / "model.safetensors")
     save_tensors(folder / "model.safetensors", arrays, {**metadata, **damage})
-    with pytest.raises(DataError, match="settings are damaged"):
+    with pytest.raises(DataError, match=r"model.safetensors is damaged"):
         read_run(folder)
 
 
@@ -94,12 +95,42 @@ def test_a_state_of_other_layers_is_told(folder):
     arrays, metadata = load_tensors(folder / "model.safetensors")
     arrays["W1"] = ChapterNetwork([784, 5, 10]).arrays()["W1"]
     save_tensors(folder / "model.safetensors", arrays, metadata)
-    _, saved = read_run(folder)
-    with (
-        held_run(folder) as run,
-        pytest.raises(DataError, match=r"model.safetensors is damaged.*another network"),
-    ):
-        list(_training(checkpoints(run, SETTINGS, saved)).run())
+    with pytest.raises(DataError, match=r"model.safetensors is damaged.*'W1' is not as in a network"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize("hidden", [[1_500_000], [4] * 100_000, [4, 4], [], [-4], ["4"], 4])
+def test_layers_that_the_file_does_not_hold_take_no_memory(folder, hidden):
+    arrays, metadata = load_tensors(folder / "model.safetensors")
+    request = {**json.loads(metadata["request"]), "hidden": hidden}
+    save_tensors(folder / "model.safetensors", arrays, {**metadata, "request": json.dumps(request)})
+    tracemalloc.start()
+    try:
+        for read in (read_run, network_of_run):
+            with pytest.raises(DataError, match=r"model.safetensors is damaged"):
+                read(folder)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_network_that_is_not_finite_predicts_nothing(folder):
+    arrays, metadata = load_tensors(folder / "model.safetensors")
+    arrays["b1"][0] = np.nan
+    save_tensors(folder / "model.safetensors", arrays, metadata)
+    with pytest.raises(DataError, match="'b1' has values that are not finite"):
+        network_of_run(folder)
+
+
+def test_every_flipped_bit_is_noticed(folder):
+    file = folder / "model.safetensors"
+    content = file.read_bytes()
+    for bit in np.random.default_rng(0).integers(8 * len(content), size=400):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(changed)
+        with pytest.raises(DataError):
+            network_of_run(folder)
 
 
 def test_a_truncated_model_is_told(folder):

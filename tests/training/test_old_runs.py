@@ -1,4 +1,4 @@
-"""Runs that lamina 52f6b3c left: what was interrupted goes on, what is finished evaluates and predicts.
+"""Runs that lamina 52f6b3c and b9e41f7 left: what was interrupted goes on, what is finished evaluates and predicts.
 
 Their networks were computed on one machine. Where this one gets the same bits for a whole training, what is left of an
 interrupted one ends with them too; elsewhere, other instructions round differently.
@@ -101,3 +101,11 @@ def test_a_finished_run_on_a_table_evaluates_and_predicts(here, capsys):
     assert pl.read_csv("out.csv")["prediction"].is_in(["high", "low"]).all()
     lamina("inspect", "table-finished")
     assert "6 epochs in" in capsys.readouterr().out
+
+
+def test_runs_between_the_formats_are_used_and_go_on(here, capsys):
+    """Of b9e41f7: "lamina checkpoint 1" without a digest, "lamina estimator 2"."""
+    lamina("evaluate", "table-estimator-2", "people.csv", "--json")
+    assert json.loads(capsys.readouterr().out)["rows"] == 80
+    lamina("train", "mnist", "--resume", "digits-checkpoint-1", "--epochs", "2")
+    assert epochs("digits-checkpoint-1") == [1, 2]

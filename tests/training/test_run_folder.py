@@ -58,6 +58,13 @@ def test_a_full_disk_changes_nothing_and_is_told_of_the_run(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_run_that_fails_before_there_is_a_model_leaves_nothing(tmp_path):
+    with pytest.raises(OSError), new_run(tmp_path / "run", "y") as run:
+        run.put(lambda folder: (folder / "settings.json").touch())
+        raise OSError(28, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
 def test_folders_are_numbered_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("runs/y-17", "runs/y-copy", "runs/99", "runs/yy-20"):

@@ -358,6 +358,11 @@ class BaseMLP(_Learned, BaseEstimator):
         state.pop("_training", None)  # compiled code; another is made at the next partial_fit
         return state
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from lamina.estimators.early_pickles import modern_state
+
+        super().__setstate__(modern_state(state, type(self).__name__))
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True

@@ -5,25 +5,38 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
 from lamina.estimators.architecture import Architecture
+from lamina.estimators.file_schema import (
+    Content,
+    FirstContent,
+    TargetState,
+    class_values,
+    is_setting,
+    stored_classes,
+)
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.targets import Classes, Numbers
-from lamina.files.tensors import load_tensors, save_tensors
+from lamina.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.files.typed_json import decoded
+from lamina.messages import excerpt
+from lamina.table.encode import TableEncoder
 
 __all__ = ["FORMAT", "load", "load_with_metadata", "save"]
 
-FORMAT = "lamina estimator 2"
-"""What the metadata of such a file says under ``format``."""
+FORMAT = "lamina estimator 3"
+"""What the metadata of such a file says under ``format``. From 3 on, a file has a digest."""
 
 _FORMAT_1 = "lamina estimator 1"
-_PLAIN = (str, int, float, bool, type(None))
+_FORMATS = (_FORMAT_1, "lamina estimator 2", FORMAT)
 _LEARNED = (
     "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "best_epoch_", "n_iter_",
     "t_", "n_features_in_",
@@ -42,7 +55,7 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
         metadata: text to keep beside it; names other than ``format`` and ``estimator``.
 
     Raises:
-        LaminaError: the estimator is not fitted.
+        LaminaError: the estimator is not fitted, or not finite, or its classes are of a type that files can't hold.
         OSError: the folder is missing or not writable.
 
     >>> import tempfile, pathlib
@@ -60,17 +73,15 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")
     network = fitted.network
-    network = fitted.network
     encoder_settings, encoder_arrays = fitted.encoder.state()
-    target_settings, target_arrays = _target_state(fitted.target)
+    target, target_arrays = _target_state(fitted.target)
+    parameters = {name: _plain(value) for name, value in estimator.get_params().items() if is_setting(value)}
     content = {
         "class": type(estimator).__name__,
-        "parameters": {
-            name: _plain(value) for name, value in estimator.get_params().items() if _is_plain(value)
-        },
+        "parameters": parameters,
         "learned": {name: _plain(getattr(estimator, name)) for name in _LEARNED if hasattr(estimator, name)},
         "feature_names": _plain(getattr(estimator, "feature_names_in_", None)),
-        "target": target_settings,
+        "target": msgspec.to_builtins(target),
         "architecture": dataclasses.asdict(network.architecture),
         "members": len(network.members),
         "encoder": encoder_settings,
@@ -78,7 +89,12 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     arrays = {f"network.{name}": array for name, array in network.state().items()}
     arrays |= {f"encoder.{name}": array for name, array in encoder_arrays.items()}
     arrays |= {f"target.{name}": array for name, array in target_arrays.items()}
-    save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": json.dumps(content)})
+    text = json.dumps(content)
+    cannot = f"this {type(estimator).__name__} can't be saved"
+    decoded(text, Content, cannot)
+    if infinite := _not_finite(arrays):
+        raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
+    save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -93,54 +109,92 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str]]:
     """As `load`, and the metadata that was kept beside the estimator."""
-    arrays, metadata = load_tensors(path)
-    if metadata.get("format") not in (FORMAT, _FORMAT_1):
-        raise DataError(f"{os.fspath(path)} is not an estimator that lamina saved")
-    try:
-        content = json.loads(metadata["estimator"])
-        if metadata["format"] == _FORMAT_1:
-            content, arrays = _from_format_1(content, arrays)
-        estimator = _restored(content, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise DataError(f"{os.fspath(path)} is damaged: {type(error).__name__}: {error}") from error
-    return estimator, metadata
+    with open_tensors(path) as file:
+        content = _content(file)
+        try:
+            return _restored(content, file), file.metadata
+        except (ValueError, TypeError, OverflowError) as error:
+            if isinstance(error, DataError) and file.name in str(error):
+                raise
+            raise file.damaged(error) from error
 
 
-def _from_format_1(
-    content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What a file of today holds, from one in which the target's parts were attributes of the estimator."""
-    learned = dict(content["learned"])
-    if content["class"] == "MLPClassifier":
-        target = {**content["classes"], "multilabel": learned.pop("_multilabel")}
-    else:
-        target = {"flat": learned.pop("_flat"), "logarithmic": content["parameters"].get("loss") == "poisson"}
-    renamed = {name.replace("target._", "target."): array for name, array in arrays.items()}
-    return {**content, "learned": learned, "target": target}, renamed
+def _content(file: TensorFile) -> Content:
+    """What the metadata says, whichever version wrote it."""
+    written = file.metadata.get("format", "")
+    if written not in _FORMATS:
+        if re.fullmatch("lamina estimator [0-9]+", written):
+            raise DataError(
+                f"{file.name} has the format {excerpt(written)!r}: a newer lamina wrote it, which can read it"
+            )
+        raise DataError(f"{file.name} is not an estimator that lamina saved")
+    if written == FORMAT and not file.is_signed:
+        raise file.damaged("it has lost its digest")
+    text, what = file.metadata.get("estimator", ""), f"{file.name} is damaged"
+    if written == _FORMAT_1:
+        return decoded(text, FirstContent, what).modern()
+    return decoded(text, Content, what)
 
 
-def _restored(content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Any:
+def _restored(content: Content, file: TensorFile) -> Any:
     from lamina.estimators import MLPClassifier, MLPRegressor
-    from lamina.table.encode import TableEncoder
 
-    kind: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content["class"]]
-    estimator = kind(**content["parameters"])
-    for name, value in content["learned"].items():
-        if name not in _LEARNED:
-            raise ValueError(f"an attribute {name!r} that estimators do not have")
-        setattr(estimator, name, value)
-    if not isinstance(estimator.n_features_in_, int):
-        raise ValueError("the number of columns is not a number")
-    if content["feature_names"] is not None:
-        estimator.feature_names_in_ = np.array(content["feature_names"], object)
-    architecture = Architecture(**{name: _tuples(value) for name, value in content["architecture"].items()})
-    estimator.fitted_ = FittedModel(
-        TableEncoder.from_state(content["encoder"], part_of(arrays, "encoder.")),
-        Ensemble.from_state(architecture, part_of(arrays, "network."), content["members"]),
-        _target(content["class"], content["target"], part_of(arrays, "target.")),
+    architecture = Architecture(**msgspec.structs.asdict(content.architecture))
+    encoder_settings = msgspec.to_builtins(content.encoder)
+    _require_shapes(content, architecture, file)
+    arrays = {name.replace("target._", "target."): array for name, array in file.arrays().items()}
+    if infinite := _not_finite(arrays):
+        raise ValueError(f"{infinite} has values that are not finite")
+    fitted = FittedModel(
+        TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder.")),
+        Ensemble.from_state(architecture, part_of(arrays, "network."), content.members),
+        _target(content, part_of(arrays, "target.")),
     )
-    _require_fit(estimator.fitted_)
+    _require_fit(fitted)
+    estimator: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content.kind]()
+    unknown = content.parameters.keys() - estimator.get_params().keys()
+    if unknown:
+        raise ValueError(f"a setting {min(unknown)!r} that estimators do not have")
+    estimator.set_params(**content.parameters)
+    for name, value in msgspec.to_builtins(content.learned).items():
+        setattr(estimator, name, value)
+    if content.feature_names is not None:
+        estimator.feature_names_in_ = np.array(content.feature_names, object)
+    estimator.fitted_ = fitted
     return estimator
+
+
+def _require_shapes(content: Content, parts: Architecture, file: TensorFile) -> None:
+    """The file holds the arrays of the architecture, and none besides; nothing has been allocated for them yet."""
+    if 2 * content.members * (len(parts.hidden) + 1) + len(parts.cardinalities) > len(file.shapes):
+        raise ValueError(
+            f"{content.members} networks of {len(parts.hidden)} layers, but {len(file.shapes)} arrays"
+        )
+    parameters = parts.parameters()
+    wanted = {
+        f"network.{i}.{name}": parameter.shape
+        for i in range(content.members)
+        for name, parameter in parameters.items()
+    }
+    for name, shape in wanted.items():
+        if file.shapes.get(name) != shape or file.dtypes[name] != np.float32:
+            raise ValueError(
+                f"the architecture says that {name} is float32 {shape}; it is {_described(file, name)}"
+            )
+    others = [
+        name for name in file.shapes if name not in wanted and not name.startswith(("encoder.", "target."))
+    ]
+    if others:
+        raise ValueError(f"the architecture has no array {min(others)!r}")
+
+
+def _described(file: TensorFile, name: str) -> str:
+    return f"{file.dtypes[name]} {file.shapes[name]}" if name in file.shapes else "missing"
+
+
+def _not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
+    """The name of an array that has values that are not finite."""
+    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
 
 def _require_fit(fitted: FittedModel[Any]) -> None:
@@ -155,31 +209,33 @@ def _require_fit(fitted: FittedModel[Any]) -> None:
         raise ValueError(f"the network has {parts.outputs} outputs, but the target {fitted.target.outputs}")
 
 
-def _target_state(target: Classes | Numbers) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.ndarray]]:
     if isinstance(target, Classes):
-        dtype = "O" if target.values.dtype == object else target.values.dtype.str
-        return {"dtype": dtype, "values": _plain(target.values), "multilabel": target.multilabel}, {}
-    settings = {"flat": target.flat, "logarithmic": target.logarithmic}
-    return settings, {name: getattr(target, name) for name in _SCALES}
+        state = stored_classes(target.values)
+        state.multilabel = target.multilabel
+        return state, {}
+    state = TargetState(flat=target.flat, logarithmic=target.logarithmic)
+    return state, {name: getattr(target, name) for name in _SCALES}
 
 
-def _target(kind: str, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Classes | Numbers:
-    if kind == "MLPRegressor":
-        scales = {name: arrays[name].astype(np.float64) for name in _SCALES}
-        return Numbers(**scales, flat=bool(settings["flat"]), logarithmic=bool(settings["logarithmic"]))
-    values = np.array(settings["values"], dtype=settings["dtype"])
-    if values.ndim != 1:
-        raise ValueError("classes are a list of values")
-    return Classes(values, bool(settings["multilabel"]))
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether JSON can hold a setting."""
-    if isinstance(value, Mapping):
-        return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return isinstance(value, (*_PLAIN, np.generic))
+def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Numbers:
+    state = content.target
+    if content.kind == "MLPClassifier":
+        if not isinstance(state.multilabel, bool):
+            raise ValueError("it does not say whether rows have several labels")
+        return Classes(class_values(state), state.multilabel)
+    if not isinstance(state.flat, bool) or not isinstance(state.logarithmic, bool):
+        raise ValueError("it does not say of which form the target is")
+    shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
+    if len(arrays) != len(_SCALES) or any(
+        shape != (content.architecture.outputs,) for shape in shapes.values()
+    ):
+        raise ValueError(f"the target's scale has the shapes {shapes}")
+    return Numbers(
+        **{name: arrays[name].astype(np.float64) for name in _SCALES},
+        flat=state.flat,
+        logarithmic=state.logarithmic,
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -191,7 +247,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

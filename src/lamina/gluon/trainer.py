@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from lamina.core.state import concrete, state
 from lamina.errors import DataError, ParameterError, TraceError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.messages import excerpt
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, create
 
@@ -208,6 +210,9 @@ class Trainer:
         source = os.fspath(fname)
         loaded, described = load_tensors(fname)
         counts, num_update = self._check_described(described, source)
+        other = next((name for name in loaded if not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", name)), None)
+        if other is not None:
+            raise DataError(f"{source} holds an array {excerpt(other)!r}, which no trainer's states have")
         indices = sorted({int(name.partition(".")[0]) for name in loaded})
         pairs = [pair for i in indices for pair in self._state_pairs(i, loaded, source)]
         for x, values in pairs:
@@ -235,14 +240,15 @@ class Trainer:
 
     def _check_described(self, described: Mapping[str, str], source: str) -> tuple[dict[int, int], int]:
         """The update counts in a file's metadata."""
+        from lamina.files.typed_json import Count, decoded
+
         kind, found = type(self._optimizer).__name__, described.get("optimizer")
         if found != kind:
-            raise DataError(f"{source} holds states of {found}, but the optimizer is {kind}")
-        try:
-            counts = {int(i): int(n) for i, n in json.loads(described["update_counts"]).items()}
-            return counts, int(described["num_update"])
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise DataError(f"{source} does not hold a trainer's states: {error!r}") from error
+            raise DataError(f"{source} holds states of {excerpt(found)}, but the optimizer is {kind}")
+        what = f"{source} does not hold a trainer's states"
+        counts = decoded(described.get("update_counts", ""), dict[Count, Count], what)
+        updates: Any = Count  # for the type checker an alias is no type
+        return counts, decoded(described.get("num_update", ""), updates, what)
 
 
 def _distinct(params: Any) -> list[Parameter]:

@@ -17,7 +17,10 @@ from lamina.primitives.random import generator
 from lamina.recipes.chapter import ChapterNetwork
 from lamina.schedules import one_cycle
 
-__all__ = ["AugmentedNetwork", "shifted"]
+__all__ = ["MOMENTS", "AugmentedNetwork", "shifted"]
+
+MOMENTS = ("adam.first.", "adam.second.")
+"""What the names of Adam's moments begin with; a parameter's name follows."""
 
 _DROPOUT = 0.1
 _WARM_UP = 0.1  # of all steps, with a rising learning rate; then a cosine to 0
@@ -39,8 +42,8 @@ class AugmentedNetwork(ChapterNetwork):
                 parameter[:] = nd.random_normal(shape=parameter.shape, scale=scale)
             else:
                 parameter[:] = 0
-            self.moments[f"adam.first.{name}"] = nd.zeros(parameter.shape)
-            self.moments[f"adam.second.{name}"] = nd.zeros(parameter.shape)
+            for prefix in MOMENTS:
+                self.moments[prefix + name] = nd.zeros(parameter.shape)
 
     def step(self, X: NDArray, labels: NDArray, lr: float) -> NDArray:
         """One step of Adam on the mean loss of a batch; `lr` is the schedule's peak. Returns the loss, shape (1,)."""
@@ -57,7 +60,7 @@ class AugmentedNetwork(ChapterNetwork):
         for name, parameter in self.parameters.items():
             gradient = parameter.grad
             assert gradient is not None
-            moments = self.moments[f"adam.first.{name}"], self.moments[f"adam.second.{name}"]
+            moments = tuple(self.moments[prefix + name] for prefix in MOMENTS)
             write(parameter, moments, adam(parameter, gradient, moments))
         return loss
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,9 +11,17 @@ from lamina import autograd, nd
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["ChapterNetwork"]
+__all__ = ["ChapterNetwork", "parameter_shapes"]
 
 _WEIGHT_SCALE = 0.01
+
+
+def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's parameters, in the order in which they get their first values."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, (inputs, outputs) in enumerate(itertools.pairwise(sizes), start=1):
+        shapes |= {f"W{layer}": (inputs, outputs), f"b{layer}": (outputs,)}
+    return shapes
 
 
 class ChapterNetwork:
@@ -32,9 +41,8 @@ class ChapterNetwork:
         """`sizes`: the numbers of units, from the inputs over the hidden layers to the classes."""
         self.sizes = tuple(sizes)
         self.parameters: dict[str, NDArray] = {}
-        for layer, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False), start=1):
-            self.parameters[f"W{layer}"] = nd.random_normal(shape=(inputs, outputs), scale=_WEIGHT_SCALE)
-            self.parameters[f"b{layer}"] = nd.random_normal(shape=outputs, scale=_WEIGHT_SCALE)
+        for name, shape in parameter_shapes(self.sizes).items():
+            self.parameters[name] = nd.random_normal(shape=shape, scale=_WEIGHT_SCALE)
         for parameter in self.parameters.values():
             parameter.attach_grad()
         self.position = 0  # steps done, and to be done, for schedules

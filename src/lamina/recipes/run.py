@@ -8,19 +8,50 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from lamina.errors import DataError
-from lamina.files.tensors import load_tensors
-from lamina.recipes.chapter import ChapterNetwork
-from lamina.recipes.training import Settings, network_of
-from lamina.training.checkpoint import Checkpoint, Checkpoints
+from lamina.errors import DataError, LaminaError
+from lamina.files.tensors import TensorFile, open_tensors
+from lamina.files.typed_json import Count, decoded, strict
+from lamina.recipes.augmented import MOMENTS
+from lamina.recipes.chapter import ChapterNetwork, parameter_shapes
+from lamina.recipes.training import Progress, Settings, network_of
+from lamina.training.checkpoint import Checkpoint, Checkpoints, Position, damaged
 from lamina.training.loop import Epoch
 from lamina.training.run_folder import MODEL, SETTINGS, RunFolder, model_file
 
 __all__ = ["as_line", "checkpoints", "is_digits_run", "network_of_run", "read_run", "write_settings"]
 
 _FIRST_FORMAT = "lamina digits 1"
+_SETTINGS = strict(Settings)
+
+
+class _Position(Position, kw_only=True):
+    """Of a `Training`."""
+
+    epoch: Count
+    batch: Count
+    moving_loss: float | None
+    seconds: float
+
+
+class _FirstLine(msgspec.Struct, forbid_unknown_fields=True):
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    train_seconds: float
+
+
+class _FirstProgress(msgspec.Struct, forbid_unknown_fields=True):
+    epoch: Count
+    batch: Count
+    moving_loss: float | None
+    seconds: float
+    history: list[_FirstLine]
+
+
 _METADATA = {
     "input": "uint8 images of 28x28, ink 255 on 0, flattened by rows, divided by 255",
     "classes": json.dumps(list(range(10))),
@@ -55,46 +86,72 @@ def read_run(path: Path) -> tuple[Settings, Checkpoint]:
     file = model_file(path)
     if not file.is_file():
         raise DataError(f"{path} holds no run: there is no {MODEL} in it")
-    arrays, metadata = load_tensors(file)
-    if "classes" not in metadata:
-        raise DataError(f"{file} is not a model that lamina trained on digits")
-    read = _first_format if metadata.get("format") == _FIRST_FORMAT else Checkpoint.of
+    with open_tensors(file) as opened:
+        if "classes" not in opened.metadata:
+            raise DataError(f"{file} is not a model that lamina trained on digits")
+        if opened.metadata.get("format") == _FIRST_FORMAT:
+            saved = _first_format(opened)
+        else:
+            saved = Checkpoint.of(opened, _SETTINGS, _Position, _check)
+    return _settings(saved.request, opened), saved
+
+
+def _settings(request: Mapping[str, Any], file: TensorFile) -> Settings:
     try:
-        saved = read(arrays, metadata)
-        asked: dict[str, Any] = {**saved.request, "hidden": tuple(saved.request["hidden"])}
-        return Settings(**asked), saved
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise DataError(f"{file}: its settings are damaged: {error}") from error
+        return Settings(**{**request, "hidden": tuple(request["hidden"])})
+    except LaminaError as error:
+        raise damaged(Path(file.name), error) from error
+
+
+def _check(asked: Any, file: TensorFile) -> None:
+    """The file holds the arrays of a network of these settings, and nothing has been allocated for them yet."""
+    inputs = file.shapes.get("W1", ())[:1]
+    if 2 * len(asked.hidden) >= len(file.shapes):
+        raise damaged(Path(file.name), f"{len(asked.hidden)} hidden layers, but {len(file.shapes)} arrays")
+    parameters = parameter_shapes((*inputs, *asked.hidden, 10))
+    known = parameters | {
+        f"{moment}{name}": shape for name, shape in parameters.items() for moment in MOMENTS
+    }
+    for name in [*parameters, *file.shapes]:
+        if name not in known or file.shapes.get(name) != known[name] or file.dtypes[name] != np.float32:
+            raise damaged(
+                Path(file.name), f"{name!r} is not as in a network with hidden layers of {asked.hidden}"
+            )
 
 
 def is_digits_run(path: Path) -> bool:
     """Whether a folder holds a run on MNIST, or a model file is of one; False too if there is no run."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(model_file(path), framework="numpy") as file:
-            return "classes" in (file.metadata() or {})
-    except (OSError, SafetensorError):
+        with open_tensors(model_file(path)) as file:
+            return "classes" in file.metadata
+    except (OSError, DataError):
         return False
 
 
-def _first_format(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Checkpoint:
+def _first_format(file: TensorFile) -> Checkpoint:
     """The checkpoint in a model that was saved before tables and digits had one format."""
-    progress = dict(json.loads(metadata["progress"]))
+    what = str(damaged(Path(file.name), "its metadata"))
+    asked = decoded(file.metadata.get("settings", ""), _SETTINGS, what)
+    progress = decoded(file.metadata.get("progress", ""), _FirstProgress, what)
+    _check(asked, file)
     past: list[dict[str, Any]] = []
     seconds = 0.0
-    for line in progress.pop("history"):
-        number, loss = line.pop("epoch"), line.pop("loss")
-        seconds += line["train_seconds"]
-        past.append(asdict(Epoch(number, loss, None, is_best=False, seconds=seconds, scores=line)))
-    position = {**progress, "past": past, "best": [0, -np.inf, np.inf]}
-    return Checkpoint(json.loads(metadata["settings"]), arrays, position, data=[])
+    for line in progress.history:
+        scores = msgspec.structs.asdict(line)
+        number, loss = scores.pop("epoch"), scores.pop("loss")
+        seconds += line.train_seconds
+        past.append(asdict(Epoch(number, loss, None, is_best=False, seconds=seconds, scores=scores)))
+    position = {name: getattr(progress, name) for name in asdict(Progress())}
+    position |= {"past": past, "best": [0, -np.inf, np.inf]}
+    return Checkpoint(msgspec.to_builtins(asked), file.arrays(), position, data=[])
 
 
 def network_of_run(path: Path) -> ChapterNetwork:
     """The trained network, ready to predict; raises as `read_run` does."""
     settings, saved = read_run(path)
-    inputs: Any = saved.arrays.get("W1")
-    network = network_of(settings, 784 if inputs is None else inputs.shape[0])
+    for name, array in saved.arrays.items():
+        if not np.isfinite(array).all():
+            raise damaged(model_file(path), f"{name!r} has values that are not finite")
+    network = network_of(settings, saved.arrays["W1"].shape[0])
     network.load(dict(saved.arrays))
     return network

@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lamina.errors import DataError, LaminaError
-from lamina.files.tensors import load_tensors
+from lamina.files.tensors import TensorFile, open_tensors
+from lamina.files.typed_json import decoded
 from lamina.runs.data import Request
+from lamina.runs.file_schema import Asked, Details, TablePosition
 from lamina.runs.model import TableModel
 from lamina.table.schema import Schema
 from lamina.training.checkpoint import Checkpoint, damaged, write_json_lines
@@ -47,11 +51,17 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint]:
         raise LaminaError(
             f"the run in {folder} is complete; to train again, give another --out instead of --resume"
         )
-    checkpoint = Checkpoint.read(file)
-    try:
-        return Request.from_dict(checkpoint.request), checkpoint
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(file, error) from error
+    with open_tensors(file) as opened:
+        checkpoint = Checkpoint.of(opened, Asked, TablePosition, _check_layers)
+    return Request.from_dict(checkpoint.request), checkpoint
+
+
+def _check_layers(asked: Any, file: TensorFile) -> None:
+    """The layers that were asked for, which a training would make first of all, are those of the file."""
+    found = [file.shapes.get(f"network.0.weight{i}", ())[1:] for i in range(len(file.shapes))]
+    widths = [shape[0] for shape in found if shape]
+    if asked.hidden is not None and list(asked.hidden) != widths[:-1]:
+        raise damaged(Path(file.name), "its arrays are those of another network")
 
 
 def save_run(
@@ -96,19 +106,17 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
         raise DataError(
             f"{path} holds no run: there is no {MODEL} in it" if path.is_dir() else f"there is no run {path}"
         )
-    if "table" not in load_tensors(file)[1]:
-        raise DataError(f"{file} is not a model that lamina train made from a table")
+    with open_tensors(file) as opened:
+        if "table" not in opened.metadata:
+            raise DataError(f"{file} is not a model that lamina train made from a table")
     estimator, metadata = load_with_metadata(file)
-    try:
-        table = json.loads(metadata["table"])
-        details = {"settings": dict(table["settings"]), "results": dict(table["results"])}
-        schema = estimator.fitted_.encoder.schema
-        if "schema" in table:  # before estimator files of format 2, whose own schema has the target
-            columns, schema = schema.columns, Schema.from_dict(table["schema"])
-            if [column.name for column in columns] != [column.name for column in schema.columns]:
-                raise ValueError("its table and its network have other columns")
-        if schema.target is None:
-            raise ValueError("it does not say what is predicted")
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"{file} is damaged: {error}") from error
+    table: Any = decoded(metadata["table"], Details, f"{file} is damaged")
+    schema = estimator.fitted_.encoder.schema
+    details = msgspec.to_builtins(table)
+    if "schema" in details:  # before estimator files of format 2, whose own schema has the target
+        columns, schema = schema.columns, Schema.from_dict(details.pop("schema"))
+        if [column.name for column in columns] != [column.name for column in schema.columns]:
+            raise DataError(f"{file} is damaged: its table and its network have other columns")
+    if schema.target is None:
+        raise DataError(f"{file} is damaged: it does not say what is predicted")
     return TableModel(estimator, schema), details

@@ -354,6 +354,8 @@ class TableEncoder:
             encoder = cls(Schema.from_dict(settings["schema"]), **options)
             for name in ("center", "factor", "fill"):
                 own = getattr(encoder, f"_{name}")
+                if arrays[name].shape != own.shape:
+                    raise ValueError(f"{name} has the shape {arrays[name].shape}, not {own.shape}")
                 own[:] = arrays[name]
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not the state of a table encoder: {error}") from error

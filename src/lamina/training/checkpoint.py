@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from lamina.errors import DataError, NonFiniteLossError
-from lamina.files.tensors import load_tensors, save_tensors
-from lamina.messages import warn
+from lamina.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.files.typed_json import Count, decoded, strict
+from lamina.messages import excerpt, warn
 from lamina.training.loop import Epoch, Loop, Observer
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, RunFolder
 
-__all__ = ["Checkpoint", "Checkpoints", "NotSavedWarning", "damaged", "write_json_lines"]
+__all__ = ["Checkpoint", "Checkpoints", "NotSavedWarning", "Position", "damaged", "write_json_lines"]
 
-_FORMAT = "lamina checkpoint 1"
+_FORMAT = "lamina checkpoint 2"
+"""Its files have a digest; those of format 1 have none."""
+
+_FORMATS = ("lamina checkpoint 1", _FORMAT)
+_EPOCH = strict(Epoch)
 _SECONDS = 10.0  # of training between two checkpoints
 _COST = 0.02  # the share of the time that saving them may take
 
@@ -28,6 +34,13 @@ class NotSavedWarning(UserWarning):
     """A checkpoint could not be saved, as on a full disk; the training goes on."""
 
     subject = "a checkpoint could not be saved"
+
+
+class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What JSON holds of every `Loop.state`; a subclass declares what its loop adds."""
+
+    past: list[_EPOCH]  # pyright: ignore[reportInvalidTypeForm] - made above
+    best: tuple[Count, float, float]
 
 
 @dataclass(frozen=True)
@@ -51,29 +64,42 @@ class Checkpoint:
         return [Epoch(**epoch) for epoch in self.position["past"]]
 
     @classmethod
-    def read(cls, path: Path) -> Checkpoint:
-        """The one in a file.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            DataError: it is damaged.
-        """
-        arrays, metadata = load_tensors(path)
-        try:
-            return cls.of(arrays, metadata)
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise damaged(path, error) from error
+    def read(cls, path: Path, request: Any = dict[str, Any], position: Any = dict[str, Any]) -> Checkpoint:
+        """The one in a file, which must be as the types of the request and the position declare; see `of`."""
+        with open_tensors(path) as file:
+            return cls.of(file, request, position)
 
     @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Checkpoint:
-        """The one in a file's arrays and metadata; raises `KeyError`, `TypeError`, `ValueError` if it is damaged."""
-        if metadata["format"] != _FORMAT:
-            raise ValueError(f"its format is {metadata['format']!r}")
-        position = json.loads(metadata["position"])
-        request = dict(json.loads(metadata["request"]))
-        checkpoint = cls(request, arrays, dict(position["trainer"]), list(position["data"]))
-        _ = checkpoint.past  # raises, if they are damaged
-        return checkpoint
+    def of(
+        cls,
+        file: TensorFile,
+        request: Any,
+        position: Any,
+        check: Callable[[Any, TensorFile], None] | None = None,
+    ) -> Checkpoint:
+        """The one in a file that is open.
+
+        Args:
+            file: the file.
+            request, position: what JSON must hold, as msgspec declares it; the position is a `Position`.
+            check: whether what was asked for fits the file's header; raises `LaminaError`, before arrays are read.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        what = str(damaged(Path(file.name), "its metadata"))
+        written = file.metadata.get("format")
+        if written not in _FORMATS or (written == _FORMAT and not file.is_signed):
+            lost = "it has lost its digest" if written == _FORMAT else f"its format is {written!r}"
+            raise damaged(Path(file.name), lost)
+        asked = decoded(file.metadata.get("request", ""), request, what)
+        place = msgspec.defstruct(
+            "Place", [("data", list[str]), ("trainer", position)], forbid_unknown_fields=True
+        )
+        at: Any = decoded(file.metadata.get("position", ""), place, what)
+        if check is not None:
+            check(asked, file)
+        return cls(msgspec.to_builtins(asked), file.arrays(), msgspec.to_builtins(at.trainer), at.data)
 
     def write(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write it as a safetensors file with more metadata."""
@@ -154,7 +180,7 @@ class Checkpoints(Observer):
             )
         try:
             loop.restore(saved.arrays, saved.position)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise damaged(self.folder.path / self._file, error) from error
         self._saved = None
 
@@ -174,9 +200,9 @@ class Checkpoints(Observer):
         return self._fingerprints
 
 
-def damaged(path: Path, error: Exception) -> DataError:
+def damaged(path: Path, error: object) -> DataError:
     """The error of a checkpoint that can't be used."""
-    return DataError(f"{path} is damaged, or of another version of lamina: {error}")
+    return DataError(f"{path} is damaged, or of another version of lamina: {excerpt(error)}")
 
 
 def write_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:

@@ -207,5 +207,5 @@ class Loop:
         raise NotImplementedError
 
 
-def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    return {name: x.shape for name, x in arrays.items()}
+def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[Any, ...]]:
+    return {name: (x.shape, x.dtype) for name, x in arrays.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lamina.errors import LaminaError
 from lamina.files.aside import aside, lock
-from lamina.files.atomic import naming, sync_folder
+from lamina.files.atomic import naming, sync
 
 __all__ = ["CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "RunFolder", "held_run", "model_file", "new_run"]
 
@@ -32,6 +32,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._filled: set[str] = set()
 
     def put(self, fill: Callable[[Path], object]) -> None:
         """Put the files that `fill` makes into the folder, the model last.
@@ -41,14 +42,23 @@ class RunFolder:
         """
         with naming(self.path), aside(self.path, _ASIDE, Path.mkdir) as filled:
             fill(filled)
+            for path in filled.iterdir():
+                sync(path)
+            self._filled |= {path.name for path in filled.iterdir()}
             for path in sorted(filled.iterdir(), key=lambda path: path.name == MODEL):
                 os.replace(path, self.path / path.name)
             filled.rmdir()
-        sync_folder(self.path)
+        sync(self.path)
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
         return (self.path / name).is_file()
+
+    def remove_without_model(self) -> None:
+        """Remove what was put here, if nothing of it can be used or go on, as when the disk is full at the start."""
+        if not self.has(MODEL) and not self.has(CHECKPOINT):
+            for name in self._filled:
+                (self.path / name).unlink(missing_ok=True)
 
     def remove(self, *names: str) -> None:
         """Remove files, if they are there, and the folder, if it is empty then."""
@@ -73,9 +83,11 @@ def new_run(out: Path | None, name: str) -> Generator[RunFolder]:
         made.insert(0, path)
     else:
         path, held = out, _claimed(out)
+    folder = RunFolder(path)
     try:
-        yield RunFolder(path)
+        yield folder
     finally:
+        folder.remove_without_model()
         _release(held, made)
 
 

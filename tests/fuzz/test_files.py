@@ -1,0 +1,160 @@
+"""Damaged and hostile files of every kind that lamina writes: each loads, or ends in an error that lamina means.
+
+``FUZZ_RUNS`` says how many inputs each kind of file gets (`make fuzz`); each input follows from its kind and number.
+"""
+
+import os
+import resource
+import time
+import tracemalloc
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from mutations import bytes_changed, tensors_changed
+
+import lamina
+from lamina import gluon
+from lamina.errors import DataError, LaminaError
+from lamina.files.mxnet_params import load_params, save_params
+from lamina.files.tensors import load_tensors, save_tensors
+from lamina.gluon import nn
+from lamina.recipes.run import network_of_run
+from lamina.runs.run_folder import open_run, read_unfinished
+
+INPUTS = int(os.environ.get("FUZZ_RUNS", "150"))
+SECONDS = 5.0
+"""That reading a file of a few KB may take, on a machine that does much else."""
+
+TESTS = Path(__file__).parents[1]
+MEMORY = 4 << 20, 100
+"""Bytes, and times the file's length, that reading may take: most is for Python's own reader of small JSON texts."""
+
+
+def _trained(folder):
+    """A model, a checkpoint and a run of today's formats, from the files of yesterday's."""
+    lamina.save(lamina.load(TESTS / "estimators/files/classifier.safetensors"), folder / "classifier")
+    lamina.save(lamina.load(TESTS / "estimators/files/two_targets.safetensors"), folder / "regressor")
+    arrays, metadata = load_tensors(TESTS / "training/files/table-killed/checkpoint.safetensors")
+    save_tensors(folder / "checkpoint", arrays, metadata | {"format": "lamina checkpoint 2"})
+    arrays, metadata = load_tensors(TESTS / "training/files/digits-checkpoint-1/model.safetensors")
+    save_tensors(folder / "digits", arrays, metadata | {"format": "lamina checkpoint 2"})
+    net = _net()
+    _trainer(net).save_states(folder / "states")
+    net.save_parameters(str(folder / "net.safetensors"))
+    net.save_parameters(str(folder / "net.params"))
+    save_params(folder / "list.params", [np.arange(3), np.ones((2, 2), np.float16), np.zeros((0, 3))])
+
+
+def _net():
+    net = nn.Dense(2, in_units=3, prefix="d_")
+    net.initialize()
+    return net
+
+
+def _trainer(net):
+    trainer = gluon.Trainer(net.collect_params(), "adam")
+    with lamina.autograd.record():
+        loss = net(lamina.nd.ones((1, 3))).sum()
+    loss.backward()
+    trainer.step(1)
+    return trainer
+
+
+def _read_checkpoint(path):
+    return read_unfinished(path.parent)
+
+
+def _read_parameters(path):
+    _net().load_parameters(str(path))
+
+
+EARLY_RUNS = ("runs/files/regression/model.safetensors", "training/files/table-estimator-2/model.safetensors")
+EARLY_CHECKPOINT = ("training/files/table-killed/checkpoint.safetensors",)
+EARLY_DIGITS = ("training/files/digits-killed/model.safetensors",)
+
+# Of each kind: what reads it, the name that a file must have, files of today, and files of before.
+KINDS = {
+    "model": (lamina.load, "m", ["classifier", "regressor"], ["estimators/files/multilabel.safetensors"]),
+    "run": (open_run, "m", [], EARLY_RUNS),
+    "checkpoint": (_read_checkpoint, "checkpoint.safetensors", ["checkpoint"], EARLY_CHECKPOINT),
+    "digits": (network_of_run, "m", ["digits"], EARLY_DIGITS),
+    "states": (_trainer(_net()).load_states, "m", ["states"], []),
+    "parameters": (_read_parameters, "m.safetensors", ["net.safetensors"], []),
+    "params": (load_params, "m", ["net.params", "list.params"], []),
+}
+
+
+@pytest.fixture(scope="module")
+def today(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("today")
+    _trained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_loads_or_says_what_is_wrong(kind, today, tmp_path):
+    read, name, new, old = KINDS[kind]
+    sources = [today / file for file in new] + [TESTS / file for file in old]
+    contents = [source.read_bytes() for source in sources]
+    tensors = None if kind == "params" else [load_tensors(source) for source in sources]
+    path = tmp_path / name
+    before, loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
+    for number in range(INPUTS):
+        rng = Random(f"{kind} {number}")
+        which = rng.randrange(len(sources))
+        is_whole = tensors is not None and rng.random() < 0.5
+        if is_whole:
+            _save(path, *tensors_changed(*tensors[which], rng))
+        else:
+            path.write_bytes(bytes_changed(contents[which], rng))
+        measured = number % 16 == 0
+        said = _outcome(read, path, measured, f"{kind} {number}")
+        if said is None:
+            loaded += 1
+            if not is_whole and which < len(new) and kind != "params":
+                assert path.read_bytes() == contents[which], f"{kind} {number}: a change went unnoticed"
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(f"{kind}: {INPUTS:,} inputs, {loaded:,} loaded, {grown / 1024:.0f} MiB more than before")
+    assert grown < 400 << 10
+
+
+def _save(path, arrays, metadata):
+    try:
+        save_tensors(path, arrays, metadata)
+    except TypeError:  # text that no file can hold
+        save_tensors(path, arrays, {})
+
+
+def _outcome(read, path, measured, what):
+    """What reading says, or None if the file loads; fails if it takes too much, or raises what lamina does not mean."""
+    size, start = path.stat().st_size, time.perf_counter()
+    if measured:
+        tracemalloc.start()
+    try:
+        read(path)
+        said = None
+    except LaminaError as error:
+        said = str(error)
+        assert len(said) < 1500 and said.isprintable(), what
+    except BaseException as error:
+        raise AssertionError(f"{what}: {error!r}") from error
+    finally:
+        peak = tracemalloc.get_traced_memory()[1] if measured else 0
+        tracemalloc.stop()
+    assert peak < MEMORY[0] + MEMORY[1] * size, f"{what}: {peak:,} bytes for {size:,}"
+    assert time.perf_counter() - start < SECONDS, what
+    return said
+
+
+def test_a_hostile_file_is_told_by_the_command_line(tmp_path, capsys):
+    from lamina.cli import main
+
+    (tmp_path / "model.safetensors").write_bytes(b"\x1b" * 100)
+    with pytest.raises(SystemExit) as ended:
+        main(["inspect", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1 and said.strip().isprintable()
+    with pytest.raises(DataError):
+        load_tensors(tmp_path / "model.safetensors")
