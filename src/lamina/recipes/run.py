@@ -98,7 +98,8 @@ def read_run(path: Path) -> tuple[Settings, Checkpoint]:
 
 def _settings(request: Mapping[str, Any], file: TensorFile) -> Settings:
     try:
-        return Settings(**{**request, "hidden": tuple(request["hidden"])})
+        asked: dict[str, Any] = {**request, "hidden": tuple(request["hidden"])}
+        return Settings(**asked)
     except LaminaError as error:
         raise damaged(Path(file.name), error) from error
 

@@ -24,11 +24,11 @@ _ASKED: Any = strict(
 _COLUMN, _TARGET, _IMPORTANCE = strict(ColumnSchema), strict(Target), strict(Importance)
 
 
-class Asked(_ASKED, frozen=True, kw_only=True):
+class Asked(_ASKED, frozen=True, kw_only=True):  # pyright: ignore[reportGeneralTypeIssues, reportCallIssue]
     """What a user asked of a training, see `Request`."""
 
 
-class _Settings(_ASKED, frozen=True, kw_only=True):
+class _Settings(_ASKED, frozen=True, kw_only=True):  # pyright: ignore[reportGeneralTypeIssues, reportCallIssue]
     """What was asked, the version of lamina, and the estimator's settings that came of it."""
 
     lamina: str
