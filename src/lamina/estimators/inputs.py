@@ -48,9 +48,10 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
     }
     if y is None:
         return validate_data(estimator, X, **options), None
-    options |= {"multi_output": True, "y_numeric": estimator._task == "regression"}
-    checked: Any = validate_data(estimator, X, y, **options)
-    return checked
+    checked, target = validate_data(
+        estimator, X, y, multi_output=True, y_numeric=estimator._task == "regression", **options
+    )
+    return checked, target
 
 
 def _check_names(estimator: Any, X: Any, reset: bool) -> None:

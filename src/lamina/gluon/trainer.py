@@ -198,8 +198,7 @@ class Trainer:
         save_tensors(fname, arrays, described)
 
     def load_states(self, fname: str | os.PathLike[str]) -> None:
-        """Read what `save_states` wrote, for the same parameters and kind of optimizer; all of it, or an
-        error.
+        """Read what `save_states` wrote, for the same parameters and kind of optimizer; all of it, or an error.
 
         Raises:
             DataError: if the file is damaged, or of another optimizer or network.

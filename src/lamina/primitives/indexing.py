@@ -307,10 +307,7 @@ def _sort_vjp(g: Any, out: Any, x: Any, axis: int, ascending: bool) -> Any:
 
 
 sort = primitive(
-    "sort",
-    eval=_sort,
-    infer=lambda x, axis, ascending: (tuple(x.shape), np.dtype(x.dtype)),
-    vjp=(_sort_vjp,),
+    "sort", eval=_sort, infer=lambda x, axis, ascending: (tuple(x.shape), np.dtype(x.dtype)), vjp=(_sort_vjp,)
 )
 argsort = primitive(
     "argsort",

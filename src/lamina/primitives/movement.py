@@ -14,14 +14,8 @@ from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type, dtype_of
 
 __all__ = [
-    "concat",
-    "place",
-    "reshape",
-    "slice_",
-    "slice_assign",
-    "slice_length",
-    "transpose",
-]
+    "concat", "place", "reshape", "slice_", "slice_assign", "slice_length", "transpose",
+]  # fmt: skip
 
 Ints = tuple[int, ...]
 
