@@ -163,8 +163,8 @@ LARGE = {
     "losses": '{"class": "MLPClassifier", "learned": {"loss_curve_": [' + _repeated("1.5,", "1]}}"),
     "columns": '{"class": "MLPClassifier", "encoder": {"version": 1, "schema": {"version": 1, "columns": ['
     + _repeated('{"name":"","kind":"id"},', "0]}}}"),
-    "layers": '{"class": "MLPClassifier", "architecture": {"numbers": 1, "inputs": 1, "cardinalities": [], "outputs": 1, '
-    '"hidden": [' + _repeated("1,", "1]}}"),
+    "layers": '{"class": "MLPClassifier", "architecture": {"numbers": 1, "inputs": 1, "cardinalities": [], '
+    '"outputs": 1, "hidden": [' + _repeated("1,", "1]}}"),
     "depth": _repeated("["),
     "digits": _repeated("9"),
 }  # fmt: skip
