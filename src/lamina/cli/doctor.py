@@ -16,7 +16,7 @@ from lamina.extras import EXTRAS
 
 __all__ = ["doctor"]
 
-_REQUIRED = ("numpy", "llvmlite", "safetensors", "pooch", "typer", "rich")
+_REQUIRED = ("numpy", "llvmlite", "msgspec", "pooch", "typer", "rich")
 
 
 def doctor() -> None:

@@ -48,8 +48,9 @@ def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True
     try:
         try:
             return msgspec.json.decode(text, type=kind)
-        except msgspec.DecodeError:
-            if not lenient or len(text) > _MOST_LENIENT:
+        except msgspec.DecodeError as error:
+            is_wrong = isinstance(error, msgspec.ValidationError) and "out of range" not in str(error)
+            if is_wrong or not lenient or len(text) > _MOST_LENIENT:
                 raise
             return msgspec.convert(json.loads(text), kind)
     except (ValueError, RecursionError) as error:

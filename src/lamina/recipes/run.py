@@ -97,9 +97,9 @@ def read_run(path: Path) -> tuple[Settings, Checkpoint]:
 
 
 def _settings(request: Mapping[str, Any], file: TensorFile) -> Settings:
+    values: dict[str, Any] = {**request, "hidden": tuple(request["hidden"])}
     try:
-        asked: dict[str, Any] = {**request, "hidden": tuple(request["hidden"])}
-        return Settings(**asked)
+        return Settings(**values)
     except LaminaError as error:
         raise damaged(Path(file.name), error) from error
 

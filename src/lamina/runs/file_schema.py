@@ -18,21 +18,21 @@ from lamina.training.checkpoint import Position
 __all__ = ["Asked", "Details", "TablePosition"]
 
 _OPTIONS = strict(ReadOptions, missing=list[str], as_text=list[str])
-_ASKED: Any = strict(
+Asked: Any = strict(
     Request, data=list[str], kinds=dict[str, Choice], hidden=list[Count] | None, options=_OPTIONS
 )
+"""What a user asked of a training, see `Request`."""
+
+_SETTINGS = msgspec.defstruct(
+    "Settings",
+    [("lamina", str), ("resolved", dict[str, bool | int | float | str | list[int | float | str] | None])],
+    bases=(Asked,),
+    frozen=True,
+    kw_only=True,
+)
+"""What was asked, the version of lamina, and the estimator's settings that came of it."""
+
 _COLUMN, _TARGET, _IMPORTANCE = strict(ColumnSchema), strict(Target), strict(Importance)
-
-
-class Asked(_ASKED, frozen=True, kw_only=True):  # pyright: ignore[reportGeneralTypeIssues, reportCallIssue]
-    """What a user asked of a training, see `Request`."""
-
-
-class _Settings(_ASKED, frozen=True, kw_only=True):  # pyright: ignore[reportGeneralTypeIssues, reportCallIssue]
-    """What was asked, the version of lamina, and the estimator's settings that came of it."""
-
-    lamina: str
-    resolved: dict[str, bool | int | float | str | list[int | float | str] | None]
 
 
 class _Results(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,7 +62,7 @@ class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
 class Details(msgspec.Struct, forbid_unknown_fields=True):
     """What a run's model says besides the estimator."""
 
-    settings: _Settings
+    settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - made above
     results: _Results
     schema: _FirstSchema | UnsetType = UNSET
 
