@@ -77,9 +77,7 @@ class Builder(Reductions):
         else:
             self.branch_if(self.less(start, stop), body, end)
         self.start_block(body)
-        self.emit(
-            f"{index} = phi {start.type} [{start.name}, %{before}], [{following}, %{latch}]",
-        )
+        self.emit(f"{index} = phi {start.type} [{start.name}, %{before}], [{following}, %{latch}]")
         i = Value(self, index, start.dtype)
         yield i
         self.branch(latch)
