@@ -20,6 +20,7 @@ from lamina.compiler.cpu.microkernel import (
     LeftTile,
     RightPanel,
     Tile,
+    TileVariable,
     accumulate,
     finish,
     zeros,
@@ -332,13 +333,10 @@ class _Product:
             return accumulate(b, left, right, height, widths, self._depth, initial)
         numbers = [order.at(b, row + r) for r in range(height)]
         left = LeftTile(self._matrix, row_stride, inner_stride, rows=numbers)
-        sums = [[b.variable(value) for value in values] for values in initial]
+        sums = TileVariable(b, initial)
         with b.if_(b.less(row, order.first_unused)):
-            result = accumulate(b, left, right, height, widths, self._depth, initial)
-            for variables, values in zip(sums, result, strict=True):
-                for variable, value in zip(variables, values, strict=True):
-                    variable.set(value)
-        return [[variable.get() for variable in variables] for variables in sums]
+            sums.set(accumulate(b, left, right, height, widths, self._depth, initial))
+        return sums.get()
 
     def _fetch(self, first: Value, height: int, column: Value, width: int) -> None:
         """Ask for what the epilogue of a tile will read, so that it is there when the sums are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from lamina.compiler.cpu.transpose import transpose_vectors
 from lamina.compiler.cpu.zero_columns import ColumnOrder
@@ -15,6 +16,7 @@ __all__ = [
     "LeftTile",
     "RightPanel",
     "Tile",
+    "TileVariable",
     "accumulate",
     "accumulator_lanes",
     "finish",
@@ -26,6 +28,20 @@ Epilogue = Callable[[Builder, Value, Value, Value], None]
 """`epilogue(b, row, column, value)`: what happens to a finished vector of the result, from an element on."""
 
 Tile = list[list[Value]]
+
+
+class TileVariable:
+    """A tile that changes: set inside a loop or branch, read after it."""
+
+    def __init__(self, b: Builder, initial: Tile) -> None:
+        self._variables = [[b.variable(value) for value in row] for row in initial]
+
+    def get(self) -> Tile:
+        return [[variable.get() for variable in row] for row in self._variables]
+
+    def set(self, tile: Tile) -> None:
+        for variable, value in zip(chain(*self._variables), chain(*tile), strict=True):
+            variable.set(value)
 
 
 @dataclass(frozen=True)
@@ -101,10 +117,10 @@ def accumulate(
     `initial` holds, for each row, a vector per width.
     """
     dtype = initial[0][0].dtype
-    sums = [[b.variable(value) for value in row] for row in initial]
+    sums = TileVariable(b, initial)
 
     def step(k: Value, unroll: int) -> None:
-        current = [[variable.get() for variable in row] for row in sums]
+        current = sums.get()
         for u in range(unroll):
             row_pointer = right.row(b, k + u, dtype)
             vectors = [
@@ -117,12 +133,10 @@ def accumulate(
                 current[r] = [
                     b.multiply_add(scalar, v, total) for v, total in zip(vectors, current[r], strict=True)
                 ]
-        for variables, values in zip(sums, current, strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                variable.set(value)
+        sums.set(current)
 
     _unrolled_loop(b, inner, step)
-    return [[variable.get() for variable in row] for row in sums]
+    return sums.get()
 
 
 def _unrolled_loop(

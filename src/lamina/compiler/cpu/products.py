@@ -170,10 +170,7 @@ def _emit_matrix(
     def epilogue(_b: Builder, row: Value, column: Value, value: Value) -> None:
         place = (column, row) if is_swapped(anchor) else (row, column)
         index = [*batch, scope.axis(place[0]), scope.axis(place[1], 1)]
-        values = scope.evaluator(value.lanes, {anchor: value})
-        results = [(node, values.at(node, index)) for node in scope.kernel.stores]
-        for node, result in results:
-            scope.store(node, result, index, value.lanes)
+        scope.compute(dict.fromkeys(scope.kernel.stores, index), value.lanes, {anchor: value})
 
     reads = [] if is_swapped(anchor) or batch else scope.memory.like(anchor)
     shape.emit(scope.b, left, right, epilogue, rows=rows, columns=columns, scratch=scratch, reads=reads)
