@@ -12,15 +12,7 @@ from dataclasses import dataclass
 from lamina.compiler.cpu.cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu.cover import Body, Range, cover
 from lamina.compiler.cpu.machine import Machine
-from lamina.compiler.cpu.microkernel import (
-    Epilogue,
-    LeftTile,
-    RightPanel,
-    Tile,
-    accumulate,
-    finish,
-    zeros,
-)
+from lamina.compiler.cpu.microkernel import Epilogue, LeftTile, RightPanel, Tile, accumulate, finish, zeros
 from lamina.compiler.cpu.packing import pack_panel, pack_tile
 from lamina.compiler.cpu.tiles import TileShape, vector_widths
 from lamina.compiler.llvm.builder import Builder

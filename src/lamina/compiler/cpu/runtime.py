@@ -16,21 +16,9 @@ are timed, and after a long one the next waits go to sleep at once: a thread tha
 
 from __future__ import annotations
 
-__all__ = ["RUNTIME_FUNCTIONS", "runtime_ir"]
+import re
 
-RUNTIME_FUNCTIONS = (
-    "lamina_run",
-    "lamina_worker",
-    "lamina_barrier",
-    "lamina_acquire",
-    "lamina_release",
-    "lamina_stop",
-    "lamina_configure",
-    "lamina_generation",
-    "lamina_reset",
-    "lamina_spin",
-    "lamina_ticks",
-)
+__all__ = ["RUNTIME_FUNCTIONS", "runtime_ir"]
 
 _CROWDED_WAITS = 1000  # that sleep at once after an offer that took long
 
@@ -412,6 +400,8 @@ entry:
   ret void
 }
 """
+
+RUNTIME_FUNCTIONS = tuple(re.findall(r"define \S+ @(lamina_\w+)", _WAITING + _JOBS + _X86_STATE))
 
 _FUTEX_NUMBERS = {"x86_64": 202, "aarch64": 98}
 _WAIT_PRIVATE, _WAKE_PRIVATE = 128, 129

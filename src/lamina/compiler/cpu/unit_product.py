@@ -78,10 +78,7 @@ class UnitProduct:
     def emit(self, rows: Range, columns: Range) -> None:
         b, blocking = self.b, self.blocking
         self._unit.begin()
-        with (
-            b.loop(*columns, blocking.columns) as first_column,
-            b.loop(*rows, blocking.rows) as first_row,
-        ):
+        with b.loop(*columns, blocking.columns) as first_column, b.loop(*rows, blocking.rows) as first_row:
             part = first_column, b.minimum(first_column + blocking.columns, columns[1])
             block = first_row, b.minimum(first_row + blocking.rows, rows[1])
             if blocking.keeps_sums:

@@ -42,13 +42,7 @@ def order_bytes(columns: int, dtype: DType) -> int:
 
 
 def order_columns(
-    b: Builder,
-    matrix: Pointer,
-    stride: int,
-    dtype: DType,
-    rows: Range,
-    columns: Range,
-    scratch: Pointer,
+    b: Builder, matrix: Pointer, stride: int, dtype: DType, rows: Range, columns: Range, scratch: Pointer
 ) -> ColumnOrder:
     """Find which of a matrix's columns are zero in all the given rows. `stride`: from row to row.
 

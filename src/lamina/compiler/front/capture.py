@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.front.arguments import sequence_like
-from lamina.compiler.front.numbers import Derived, StepNumber
+from lamina.compiler.front.numbers import Derived, StepNumber, is_whole
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
 from lamina.compiler.targets import target_of
 from lamina.context import Context, current_context
@@ -86,9 +86,8 @@ class Capture:
         self._arguments: dict[int, Array] = {}  # by id of an argument: what stands for it
         self._off_tape: list[tuple[Array, Any, Any]] = []
         self._with_leaves: dict[int, Array] = {}
-        self._own_leaves: dict[
-            int, tuple[int, Leaf]
-        ] = {}  # by id of a stand-in: its argument's id and gradient
+        # By id of a stand-in: its argument's id and gradient.
+        self._own_leaves: dict[int, tuple[int, Leaf]] = {}
         self._used_leaves: set[int] = set()
         self._arrays: list[Array] = []
         self._current: dict[int, Node] = {}  # by id of an array made outside: what it holds now
@@ -320,7 +319,7 @@ class Capture:
             if isinstance(x, StepNumber):
                 nodes[i] = self._as_type(x.node, (), dtypes[0] if dtypes else x.node.dtype)
             elif not isinstance(x, Node):
-                own = np.dtype(np.int64 if _is_whole(x) else np.float64)
+                own = np.dtype(np.int64 if is_whole(x) else np.float64)
                 nodes[i] = self._constant(x, dtypes[0] if dtypes else own)
         return nodes
 
@@ -401,12 +400,6 @@ _COMPILED_DTYPES = frozenset(
 def on_device(array: np.ndarray, context: Context) -> NDArray:
     """An array with these contents, now; also while tracing."""
     return NDArray(target_of(context).from_numpy(array), context)
-
-
-def _is_whole(x: Any) -> bool:
-    if isinstance(x, StepNumber):
-        return x.node.dtype.kind == "i"
-    return isinstance(x, int | np.integer | np.bool_)
 
 
 class tracing:  # noqa: N801 - used as `with tracing(capture):`

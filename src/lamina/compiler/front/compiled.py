@@ -23,14 +23,7 @@ from lamina.compiler.front.arguments import (
     take_nothing,
     taker,
 )
-from lamina.compiler.front.capture import (
-    Capture,
-    Captured,
-    FoundOutside,
-    Uncompilable,
-    on_device,
-    tracing,
-)
+from lamina.compiler.front.capture import Capture, Captured, FoundOutside, Uncompilable, on_device, tracing
 from lamina.compiler.front.debug import compilation_enabled
 from lamina.compiler.front.guards import Guards
 from lamina.compiler.front.numbers import NeedsValue

@@ -200,10 +200,7 @@ def _built(
         stale=set[int](),
     )
     slots = [*cotangents, *inputs, *added]
-    return (
-        Specialization(first, inputs, guards),
-        Specialization(second, slots, guards),
-    )
+    return (Specialization(first, inputs, guards), Specialization(second, slots, guards))
 
 
 def _cotangents(plain: Specialization) -> list[NDArray]:
