@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.front.arguments import sequence_like
+from lamina.compiler.front.arguments import mapped
 from lamina.compiler.front.numbers import Derived, StepNumber, is_whole
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
 from lamina.compiler.targets import target_of
@@ -356,24 +356,24 @@ class Capture:
 
     def _template(self, result: Any, results: list[Node]) -> Any:
         """`result` with a `Result` in the place of every array made inside, `Returned` in that of arguments."""
-        if isinstance(result, Array):
+
+        def place(x: Any) -> Any:
+            if isinstance(x, StepNumber):
+                results.append(x.node)
+                return Result(len(results) - 1, None)
+            if not isinstance(x, Array):
+                return x
             if not self._stacked:
-                if any(result is x for x in self._arguments.values()):
-                    return Returned(self._slots[id(result)])
-                if not isinstance(result._data, Node):
-                    return result
-            if id(result) not in self._returned:  # one that is returned twice has one memory
-                results.append(self.value(result))
-                self._returned[id(result)] = Result(len(results) - 1, result._context)
-            return self._returned[id(result)]
-        if isinstance(result, tuple | list):
-            return sequence_like(result, [self._template(x, results) for x in result])
-        if isinstance(result, dict):
-            return {k: self._template(v, results) for k, v in result.items()}
-        if isinstance(result, StepNumber):
-            results.append(result.node)
-            return Result(len(results) - 1, None)
-        return result
+                if any(x is argument for argument in self._arguments.values()):
+                    return Returned(self._slots[id(x)])
+                if not isinstance(x._data, Node):
+                    return x
+            if id(x) not in self._returned:  # one that is returned twice has one memory
+                results.append(self.value(x))
+                self._returned[id(x)] = Result(len(results) - 1, x._context)
+            return self._returned[id(x)]
+
+        return mapped(result, place)
 
 
 @dataclass(frozen=True)
