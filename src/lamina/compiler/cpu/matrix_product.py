@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from lamina.compiler.cpu.bfloat16 import PARTS
 from lamina.compiler.cpu.blocking import BlockedProduct, Blocking, choose_blocking
@@ -81,19 +82,40 @@ class MatrixProduct:
     by_columns: bool = False
     left_is_short: bool = False
 
+    @cached_property
+    def way(self) -> UnitBlocking | Blocking | None:
+        """How the operands are cut up: for the matrix unit, in blocks that fit the caches, or (None) not at all."""
+        parts = 1 if self.left_is_short else PARTS
+        is_thin = self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS
+        if self.dtype == FLOAT32 and not is_thin:
+            unit = choose_unit_blocking(self.machine, self.rows, self.inner, self.columns, parts)
+            if unit is not None:
+                return unit
+        return choose_blocking(
+            self.machine, self.dtype, self.rows, self.inner, self.columns, self._vector_tile
+        )
+
     @property
-    def tile(self) -> TileShape:
-        if self.unit_blocking is not None:  # threads share the work in blocks of the matrix unit
-            return _UNIT_TILE
+    def is_on_unit(self) -> bool:
+        """Whether a matrix unit computes it."""
+        return isinstance(self.way, UnitBlocking)
+
+    @property
+    def _vector_tile(self) -> TileShape:
         return choose_tile(self.machine, self.dtype, max(self.rows, 1), max(self.columns, 1))
 
     @property
+    def tile(self) -> TileShape:
+        # Beside a matrix unit, threads share the work in its blocks.
+        return _UNIT_TILE if self.is_on_unit else self._vector_tile
+
+    @property
     def row_step(self) -> int:
-        return self.tile.rows if self.unit_blocking is None else BLOCK
+        return BLOCK if self.is_on_unit else self.tile.rows
 
     @property
     def column_step(self) -> int:
-        return self.panel_width if self.unit_blocking is None else BLOCK
+        return BLOCK if self.is_on_unit else self.panel_width
 
     @property
     def panel_width(self) -> int:
@@ -101,33 +123,18 @@ class MatrixProduct:
         return self.tile.vectors * self.machine.lanes(self.dtype)
 
     @property
-    def unit_blocking(self) -> UnitBlocking | None:
-        """How the product is computed on a matrix unit; None where it isn't."""
-        if self.dtype != FLOAT32:
-            return None
-        if self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS:
-            return None
-        parts = 1 if self.left_is_short else PARTS
-        return choose_unit_blocking(self.machine, self.rows, self.inner, self.columns, parts)
-
-    @property
     def only_packs_left(self) -> bool:
         """Whether A is read where it is packed only, whatever its contents: then it may be computed there."""
-        return self.unit_blocking is not None and (self.left_is_short or not self.skips_zeros)
-
-    @property
-    def blocking(self) -> Blocking | None:
-        """How operands that outgrow the caches are cut up; None where they don't."""
-        return choose_blocking(self.machine, self.dtype, self.rows, self.inner, self.columns, self.tile)
+        return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
 
     @property
     def scratch_bytes(self) -> int:
         """Memory that each thread needs while it computes its share."""
         direct = self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
-        if self.unit_blocking is not None:
-            on_unit = self.unit_blocking.scratch_bytes
-            return on_unit if self.only_packs_left else max(on_unit, direct)
-        return direct if self.blocking is None else self.blocking.scratch_bytes
+        if self.way is None:
+            return direct
+        may_be_direct = self.is_on_unit and not self.only_packs_left
+        return max(self.way.scratch_bytes, direct if may_be_direct else 0)
 
     @property
     def panel_bytes(self) -> int:
@@ -148,10 +155,6 @@ class MatrixProduct:
     def left_columns(self) -> int:
         """The columns of A as it lies in memory."""
         return self.rows if self.left_is_transposed else self.inner
-
-    @property
-    def flops(self) -> int:
-        return 2 * self.rows * self.inner * self.columns
 
     @property
     def packs_panels(self) -> bool:
@@ -196,12 +199,13 @@ class MatrixProduct:
             scratch,
             tuple(reads) if self._outgrow_cache(len(reads)) else (),
         )
-        if self.unit_blocking is not None:
-            product.emit_with_unit(self.unit_blocking)
-        elif self.blocking is None:
-            product.emit_direct()
-        else:
-            product.emit_blocked(self.blocking)
+        match self.way:
+            case UnitBlocking():
+                product.emit_with_unit(self.way)
+            case Blocking():
+                product.emit_blocked(self.way)
+            case None:
+                product.emit_direct()
 
     def _outgrow_cache(self, matrices: int) -> bool:
         """Whether so many matrices like the result may have left the second cache when they are read."""

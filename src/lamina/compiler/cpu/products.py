@@ -20,7 +20,6 @@ __all__ = [
     "computes_operand",
     "emit_product",
     "emit_transposition",
-    "is_transposition",
     "matrix_product_of",
     "product_steps",
     "rounded_scratch",
@@ -35,10 +34,8 @@ _FEWEST_COLUMNS = 64
 
 def matrix_product_of(kernel: Kernel) -> MatrixProduct:
     """The shape of a product kernel's matrix product, as the code generator describes it."""
-    anchor = kernel.anchor
-    assert anchor is not None
-    shape = _shape_of(anchor)
-    skips_zeros = kernel.reads_data and not shape.by_columns and len(anchor.shape) == 2
+    shape = _shape_of(kernel.main)
+    skips_zeros = kernel.reads_data and not shape.by_columns and len(kernel.domain) == 2
     return replace(shape, skips_zeros=skips_zeros and shape.columns >= _FEWEST_COLUMNS)
 
 
@@ -76,8 +73,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
 def _epilogue_length(scope: Scope) -> int:
     """About how many operations follow the product: the members, and what is much of all that they inline."""
     kernel, length = scope.kernel, 0
-    assert kernel.anchor is not None
-    seen = set(kernel.anchor.inputs)
+    seen = set(kernel.main.inputs)
     stack = list(kernel.members)
     while stack:
         node = stack.pop()
@@ -107,20 +103,19 @@ class ProductSteps:
 def product_steps(kernel: Kernel) -> ProductSteps:
     """How threads may share a product."""
     shape = matrix_product_of(kernel)
-    if kernel.anchor is not None and is_swapped(kernel.anchor):
+    if is_swapped(kernel.main):
         return ProductSteps(shape.column_step, shape.row_step, packs_rows=False)
-    return ProductSteps(shape.row_step, shape.column_step, packs_rows=shape.unit_blocking is not None)
+    return ProductSteps(shape.row_step, shape.column_step, packs_rows=shape.is_on_unit)
 
 
 def runs_on_matrix_unit(kernel: Kernel) -> bool:
     """Whether a kernel is a product on the processor's matrix unit."""
-    return kernel.kind == "product" and matrix_product_of(kernel).unit_blocking is not None
+    return kernel.kind == "product" and matrix_product_of(kernel).is_on_unit
 
 
 def emit_product(scope: Scope) -> None:
     """One product, or one for each matrix of a batch."""
-    anchor = scope.kernel.anchor
-    assert anchor is not None
+    anchor = scope.kernel.main
     shape = replace(matrix_product_of(scope.kernel), long_epilogue=_epilogue_length(scope) > _LONG)
     right = scope.memory.find(anchor.inputs[1])
     left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
@@ -164,8 +159,7 @@ def _emit_matrix(
     columns: tuple[Value, Value] | None,
     scratch: Pointer | None,
 ) -> None:
-    anchor = scope.kernel.anchor
-    assert anchor is not None
+    anchor = scope.kernel.main
 
     def epilogue(_b: Builder, row: Value, column: Value, value: Value) -> None:
         place = (column, row) if is_swapped(anchor) else (row, column)
@@ -181,20 +175,20 @@ def rounded_scratch(nbytes: int) -> int:
     return -(-nbytes // 4096) * 4096
 
 
-def is_transposition(kernel: Kernel) -> bool:
-    """Whether a map kernel only transposes a matrix that lies in memory."""
-    if kernel.kind != "map" or len(kernel.members) != 1:
+def emit_transposition(scope: Scope) -> bool:
+    """A map kernel that only transposes a matrix in memory, block by block in registers; False for any other kernel."""
+    if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
         return False
-    (node,) = kernel.members
-    return node.is_op("transpose") and node.params["axes"] == (1, 0)
-
-
-def emit_transposition(scope: Scope, source_node: Node, source: Pointer) -> None:
-    """A transposed copy, block by block in registers."""
     (node,) = scope.kernel.members
-    rows, columns = source_node.shape
+    if not node.is_op("transpose") or node.params["axes"] != (1, 0):
+        return False
+    source = scope.memory.find(node.inputs[0])
+    if source is None:
+        return False
+    rows, columns = node.inputs[0].shape
     b = scope.b
     share = scope.share("rows", node.shape[0])
     everything = (b.const(0, INDEX), b.const(rows, INDEX))
     for target in scope.targets[node]:
         emit_transpose(b, node.dtype, source, columns, target, rows, everything, share)
+    return True

@@ -137,9 +137,7 @@ def _emit_scattered(scope: Scope) -> None:
 
 def _column(scope: Scope, kept: list[Axis], lanes: int) -> None:
     b, kernel = scope.b, scope.kernel
-    anchor = kernel.anchor
-    assert anchor is not None
-    lowering = anchor.lowering
+    anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)
     accumulator = b.variable(b.const(lowering.initial(anchor.dtype), anchor.dtype, lanes))
 
@@ -160,10 +158,8 @@ def _merged(kernel: Kernel, kept: list[Axis], reduced: list[Axis]) -> list[Axis]
 
 def _finish(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> None:
     """Store the anchor's result at an index of the kept axes, and what is made of it."""
-    kernel = scope.kernel
-    assert kernel.anchor is not None
-    indices = {node: _row_index(scope, node.shape, kept) for node in kernel.stores}
-    scope.compute(indices, lanes, {kernel.anchor: result})
+    indices = {node: _row_index(scope, node.shape, kept) for node in scope.kernel.stores}
+    scope.compute(indices, lanes, {scope.kernel.main: result})
 
 
 # --- positions ---------------------------------------------------------------------------------------------------
@@ -179,9 +175,7 @@ def emit_arg(scope: Scope) -> None:
 
 def _find(scope: Scope, row: list[Axis]) -> None:
     b, kernel = scope.b, scope.kernel
-    anchor = kernel.anchor
-    assert anchor is not None
-    lowering = anchor.lowering
+    anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, ArgReduction)
     (x,) = anchor.inputs
     best = b.variable(b.const(0, x.dtype))

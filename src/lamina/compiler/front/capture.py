@@ -69,7 +69,6 @@ class Captured:
     result: Any
     numbers: list[Source]
     getters: dict[int, Callable[[], Array]]
-    written: dict[int, Array]
     stale: set[int] = field(default_factory=set)
     with_leaves: list[Array] = field(default_factory=list)
 
@@ -95,7 +94,7 @@ class Capture:
         self._types: list[tuple[tuple[int, ...], np.dtype]] = []
         self._numbers: list[Source] = []
         self._scalars: list[np.dtype] = []
-        self._written: dict[int, Array] = {}
+        self._written: dict[int, None] = {}  # ids of arrays, in the order in which they were written first
         self._gradients: set[int] = set()
         self._read_after_write: set[int] = set()
         self._read_before_write: set[int] = set()
@@ -142,7 +141,7 @@ class Capture:
         key = id(array)
         if key in self._written:
             self._read_after_write.add(key)
-        elif key not in self._read_before_write:
+        else:
             self._read_before_write.add(key)
         if key not in self._current:
             self._current[key] = self._input(array)
@@ -162,13 +161,13 @@ class Capture:
                 view.base_value = self.value(view.base)
             if id(array) in self._slots:  # it stands for an argument
                 self._current[id(array)] = node
-                self._written[id(array)] = array
+                self._written[id(array)] = None
             return
         key = id(array)
         if key not in self._slots:
             self._current[key] = self._input(array)
         self._current[key] = node
-        self._written[key] = array
+        self._written[key] = None
         self._read_after_write.discard(key)
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
@@ -242,21 +241,11 @@ class Capture:
         """The graph of everything that leaves the step: `result` (nested tuples …) and the written arrays."""
         results: list[Node] = []
         template = self._template(result, results)
-        writes: dict[int, Node] = {}
-        written: dict[int, Array] = {}
-        stale: set[int] = set()
-        for key, array in self._written.items():
-            slot = self._slots[key]
-            if self._is_used_up(key):
-                stale.add(slot)
-                continue
-            writes[slot] = self._current[key]
-            written[slot] = array
+        writes = {self._slots[key]: self._current[key] for key in self._written if not self._is_used_up(key)}
+        stale = {self._slots[key] for key in self._written if self._is_used_up(key)}
         graph = Graph(results, writes, self._types, self._scalars)
         with_leaves = list(self._with_leaves.values())
-        return Captured(
-            graph, self._arrays, template, self._numbers, self._getters, written, stale, with_leaves
-        )
+        return Captured(graph, self._arrays, template, self._numbers, self._getters, stale, with_leaves)
 
     def scalar_array(self, node: Node, dtype: np.dtype) -> Array:
         """A scalar node as an array operand of some dtype."""

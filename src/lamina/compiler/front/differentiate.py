@@ -186,7 +186,6 @@ def _built(
         graph=pullback,
         arrays=[*captured.arrays, *residuals],
         result=tuple(replace(x, number=x.number - count) if isinstance(x, Result) else x for x in gradients_),
-        written={},
         stale=set[int](),
     )
     slots = [*cotangents, *inputs, *added]

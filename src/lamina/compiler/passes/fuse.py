@@ -64,6 +64,12 @@ class Kernel:
         """The sizes of the axes that are not reduced."""
         return tuple(n for i, n in enumerate(self.domain) if i not in self.reduced)
 
+    @property
+    def main(self) -> Node:
+        """The anchor, which all kernels but maps have."""
+        assert self.anchor is not None
+        return self.anchor
+
     def spans_elements(self, node: Node) -> bool:
         """Whether a node runs over the whole domain."""
         return node.shape == self.domain
@@ -124,8 +130,7 @@ class _Fusion:
         computed = _computed_by_layers(self.nodes, self.written)
         for kernel in self.order:
             kernel.stores = [n for n in kernel.members if self._leaves(n)]
-            if kernel.kind == "product" and kernel.anchor is not None:
-                kernel.reads_data = kernel.anchor.inputs[0] not in computed
+            kernel.reads_data = kernel.kind == "product" and kernel.main.inputs[0] not in computed
         return [k for k in self.order if k.stores]
 
     def _random_numbers_first(self) -> list[Node]:
