@@ -18,12 +18,12 @@ from lamina.compiler.cpu.cover import Range, cover
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.cpu.microkernel import (
     Epilogue,
+    Finish,
     LeftTile,
     RightPanel,
     Tile,
     TileVariable,
     accumulate,
-    finish,
     zeros,
 )
 from lamina.compiler.cpu.packing import pack_panel
@@ -56,7 +56,7 @@ class MatrixProduct:
     A's element (r, k) lies at r · left_strides[0] + k · left_strides[1], B's element (k, c) at
     k · right_stride + c. Strides count elements.
 
-    `long_epilogue` says that the epilogue is much code (see `microkernel.finish`). It gets vectors along the rows of
+    `long_epilogue` says that the epilogue is much code (see `microkernel.Finish`). It gets vectors along the rows of
     the result, or `by_columns`, for a result that is wanted transposed.
 
     `skips_zeros` asks to look for columns of A, as it lies in memory, that are zero throughout, and not to multiply by
@@ -254,9 +254,8 @@ class _Product:
             left=LeftOperand(self._read_left, shape.left_is_transposed),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
-            epilogue=self.epilogue,
+            finish=Finish(self.b, self.epilogue, is_long=True, by_columns=shape.by_columns),
             fetch=self._fetch_row,
-            by_columns=shape.by_columns,
         )
         product.emit(self.rows, self.columns)
 
@@ -286,9 +285,7 @@ class _Product:
             left=LeftTile(self._matrix, *shape.left_strides),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
-            epilogue=self.epilogue,
-            long_epilogue=shape.long_epilogue,
-            by_columns=shape.by_columns,
+            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
         )
         product.emit(self.rows, self.columns)
 
@@ -309,6 +306,7 @@ class _Product:
     def _emit_panels(self) -> None:
         b, shape = self.b, self.shape
         epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
+        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns)
 
         def panel(column: Value, width: int) -> None:
             widths = vector_widths(width, b.lanes(shape.dtype))
@@ -318,8 +316,7 @@ class _Product:
                 self._fetch(row, height, column, width)
                 initial = zeros(b, height, widths, shape.dtype, right.padded)
                 sums = self._sums(row, height, widths, right, initial)
-                kind = {"is_long": shape.long_epilogue, "by_columns": shape.by_columns}
-                finish(b, sums, widths, row, column, epilogue, **kind)
+                finish(sums, widths, row, column)
 
             cover(b, shape.rows, shape.tile.rows, self.rows, tile)
 

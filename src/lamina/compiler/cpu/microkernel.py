@@ -13,13 +13,13 @@ from lamina.compiler.llvm.values import DType, Pointer, Value
 
 __all__ = [
     "Epilogue",
+    "Finish",
     "LeftTile",
     "RightPanel",
     "Tile",
     "TileVariable",
     "accumulate",
     "accumulator_lanes",
-    "finish",
     "load_row",
     "zeros",
 ]
@@ -166,78 +166,63 @@ def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bo
     return [[b.const(0, dtype, count) for count in lanes] for _ in range(rows)]
 
 
-def finish(
-    b: Builder,
-    tile: Tile,
-    widths: Sequence[int],
-    row: Value,
-    column: Value,
-    epilogue: Epilogue,
-    *,
-    is_long: bool = False,
-    by_columns: bool = False,
-) -> None:
-    """Hand every vector of a finished tile to the epilogue, without the lanes beyond the result.
+@dataclass(frozen=True)
+class Finish:
+    """Hands every vector of a finished tile to the epilogue, without the lanes beyond the result.
 
     A long epilogue is written once, in a loop over the tile's rows, instead of once a vector: the code would grow with
-    the tile, and with it the time to compile it. `by_columns`: the vectors are columns of the tile, from `row` on.
+    the tile, and with it the time to compile it. `by_columns`: the vectors are columns of the tile, from its row on.
     """
-    if by_columns:
-        _finish_columns(b, tile, widths, row, column, epilogue, is_long)
-        return
-    if is_long and len(tile) > 1:
-        _finish_in_a_loop(b, tile, widths, row, column, epilogue)
-        return
-    for r, values in enumerate(tile):
-        _finish_row(b, values, widths, row + r, column, epilogue)
 
+    b: Builder
+    epilogue: Epilogue
+    is_long: bool
+    by_columns: bool
 
-def _finish_columns(
-    b: Builder,
-    tile: Tile,
-    widths: Sequence[int],
-    row: Value,
-    column: Value,
-    epilogue: Epilogue,
-    is_long: bool,
-) -> None:
-    """Transpose the tile, block by block, in registers; the result's rows are the tile's columns."""
+    def __call__(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
+        if self.by_columns:
+            self._columns(tile, widths, row, column)
+        elif self.is_long and len(tile) > 1:
+            self._in_a_loop(tile, widths, row, column)
+        else:
+            for r, values in enumerate(tile):
+                self._row(values, widths, row + r, column)
 
-    def turned(b: Builder, column: Value, row: Value, value: Value) -> None:
-        epilogue(b, row, column, value)
+    def _columns(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
+        """Transpose the tile, block by block, in registers; the result's rows are the tile's columns."""
+        b = self.b
 
-    for index, width in enumerate(widths):
-        lanes = tile[0][index].lanes
-        for first in range(0, len(tile), lanes):
-            block = [values[index] for values in tile[first : first + lanes]]
-            height = len(block)
-            nothing = b.const(0, block[0].dtype, lanes)
-            block += [nothing] * (2 ** (height - 1).bit_length() - height)
-            columns = [[b.narrow(vector, height)] for vector in transpose_vectors(b, block)[:width]]
-            finish(b, columns, (height,), column, row + first, turned, is_long=is_long)
-        column = column + width
+        def turned(b: Builder, column: Value, row: Value, value: Value) -> None:
+            self.epilogue(b, row, column, value)
 
+        finish = Finish(b, turned, self.is_long, by_columns=False)
+        for index, width in enumerate(widths):
+            lanes = tile[0][index].lanes
+            for first in range(0, len(tile), lanes):
+                block = [values[index] for values in tile[first : first + lanes]]
+                height = len(block)
+                nothing = b.const(0, block[0].dtype, lanes)
+                block += [nothing] * (2 ** (height - 1).bit_length() - height)
+                columns = [[b.narrow(vector, height)] for vector in transpose_vectors(b, block)[:width]]
+                finish(columns, (height,), column, row + first)
+            column = column + width
 
-def _finish_row(
-    b: Builder, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value, epilogue: Epilogue
-) -> None:
-    position = column
-    for width, value in zip(widths, values, strict=True):
-        epilogue(b, row, position, b.narrow(value, width))
-        position = position + width
+    def _row(self, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value) -> None:
+        for width, value in zip(widths, values, strict=True):
+            self.epilogue(self.b, row, column, self.b.narrow(value, width))
+            column = column + width
 
-
-def _finish_in_a_loop(
-    b: Builder, tile: Tile, widths: Sequence[int], row: Value, column: Value, epilogue: Epilogue
-) -> None:
-    """Put the tile into a buffer on the stack and take it out row by row."""
-    dtype = tile[0][0].dtype
-    lanes = [value.lanes for value in tile[0]]
-    length = sum(lanes)
-    buffer = b.alloca(dtype, length * len(tile))
-    for r, values in enumerate(tile):
-        for v, value in enumerate(values):
-            b.store(buffer, value, r * length + sum(lanes[:v]))
-    with b.loop(0, len(tile)) as r:
-        values = [b.load(buffer, dtype, r * length + sum(lanes[:v]), count) for v, count in enumerate(lanes)]
-        _finish_row(b, values, widths, row + r, column, epilogue)
+    def _in_a_loop(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
+        """Put the tile into a buffer on the stack and take it out row by row."""
+        b, dtype = self.b, tile[0][0].dtype
+        lanes = [value.lanes for value in tile[0]]
+        starts = [sum(lanes[:v]) for v in range(len(lanes))]
+        length = sum(lanes)
+        buffer = b.alloca(dtype, length * len(tile))
+        for r, values in enumerate(tile):
+            for value, start in zip(values, starts, strict=True):
+                b.store(buffer, value, r * length + start)
+        with b.loop(0, len(tile)) as r:
+            places = zip(starts, lanes, strict=True)
+            values = [b.load(buffer, dtype, r * length + start, count) for start, count in places]
+            self._row(values, widths, row + r, column)

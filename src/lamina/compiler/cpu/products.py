@@ -44,16 +44,8 @@ def _shape_of(anchor: Node) -> MatrixProduct:
     rows, columns = anchor.shape[-2:]
     if is_swapped(anchor):
         inner = right.shape[-1]
-        return MatrixProduct(
-            columns,
-            inner,
-            rows,
-            anchor.dtype,
-            (inner, 1),
-            rows,
-            by_columns=True,
-            left_is_short=is_short(right),
-        )
+        turned = MatrixProduct(columns, inner, rows, anchor.dtype, (inner, 1), rows, by_columns=True)
+        return replace(turned, left_is_short=is_short(right))
     inner = right.shape[-2]
     strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
     return MatrixProduct(rows, inner, columns, anchor.dtype, strides, columns, left_is_short=is_short(left))

@@ -17,7 +17,7 @@ from functools import cached_property
 
 from lamina.compiler.cpu.cover import Range, cover
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_ROWS, MatrixUnit
-from lamina.compiler.cpu.microkernel import Epilogue, RightPanel, finish
+from lamina.compiler.cpu.microkernel import Finish, RightPanel
 from lamina.compiler.cpu.tiles import vector_widths
 from lamina.compiler.cpu.unit_blocking import BLOCK, SUMS_BYTES, UnitBlocking
 from lamina.compiler.cpu.unit_packing import LeftOperand, UnitPacking
@@ -63,9 +63,8 @@ class UnitProduct:
     left: LeftOperand
     right: RightPanel
     scratch: Pointer
-    epilogue: Epilogue
+    finish: Finish
     fetch: Callable[[Value, Value, int], None]
-    by_columns: bool
 
     @cached_property
     def _unit(self) -> MatrixUnit:
@@ -210,15 +209,13 @@ class UnitProduct:
             start = b.match(r, b.const(0))[0] * BLOCK
             return [self._complete(kept, start + i * TILE_ROWS) for i in range(len(widths))]
 
-        if not self.by_columns:
+        if not self.finish.by_columns:
             with b.loop(0, place.height) as r:
-                finish(b, [values(r)], widths, place.row + r, place.column, self.epilogue)
+                self.finish([values(r)], widths, place.row + r, place.column)
             return
         for first in range(0, place.height, TILE_ROWS):
             tile = [values(r) for r in range(first, min(first + TILE_ROWS, place.height))]
-            finish(
-                b, tile, widths, place.row + first, place.column, self.epilogue, is_long=True, by_columns=True
-            )
+            self.finish(tile, widths, place.row + first, place.column)
 
     def _complete(self, kept: Pointer, position: Value) -> Value:
         """A block's sums and the unfinished ones from the terms before."""
