@@ -19,7 +19,6 @@ __all__ = [
     "Tile",
     "TileVariable",
     "accumulate",
-    "accumulator_lanes",
     "load_row",
     "zeros",
 ]
@@ -87,7 +86,7 @@ def _numbered(b: Builder, order: ColumnOrder | None, k: Value) -> Value:
     return k if order is None else order.at(b, k)
 
 
-def accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:
+def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:
     """How wide the registers are that sum up `width` columns: wider, where a narrower load would be slow."""
     odd = width & (width - 1) != 0
     return b.lanes(dtype) if odd and (padded or b.module.machine.has_masked_moves) else width
@@ -96,8 +95,8 @@ def accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int
 def load_row(
     b: Builder, pointer: Pointer, dtype: DType, offset: int, width: int, padded: bool = False
 ) -> Value:
-    """Load `width` elements into a vector of `accumulator_lanes`; the lanes beyond are unspecified."""
-    lanes = accumulator_lanes(b, width, dtype, padded)
+    """Load `width` elements into a vector of `_accumulator_lanes`; the lanes beyond are unspecified."""
+    lanes = _accumulator_lanes(b, width, dtype, padded)
     if lanes == width or padded:
         return b.load(pointer, dtype, offset, lanes)
     return b.load_masked(pointer, dtype, offset, width, lanes)
@@ -162,7 +161,7 @@ def _unrolled_loop(
 
 def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bool) -> Tile:
     """A tile of zeros."""
-    lanes = [accumulator_lanes(b, width, dtype, padded) for width in widths]
+    lanes = [_accumulator_lanes(b, width, dtype, padded) for width in widths]
     return [[b.const(0, dtype, count) for count in lanes] for _ in range(rows)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lamina.compiler.cpu.layout_products import is_swapped
 from lamina.compiler.cpu.matrix_product import MatrixProduct
@@ -16,12 +16,10 @@ from lamina.compiler.passes.graph import Input, Node
 from lamina.compiler.passes.scale_products import is_short
 
 __all__ = [
-    "ProductSteps",
     "computes_operand",
     "emit_product",
     "emit_transposition",
     "matrix_product_of",
-    "product_steps",
     "rounded_scratch",
     "runs_on_matrix_unit",
 ]
@@ -78,26 +76,6 @@ def _epilogue_length(scope: Scope) -> int:
             length += 1
         stack.extend(node.inputs)
     return length
-
-
-@dataclass(frozen=True)
-class ProductSteps:
-    """In multiples of how many rows and columns threads may share a product.
-
-    `packs_rows`: whoever computes some columns first packs all rows of the left operand.
-    """
-
-    rows: int
-    columns: int
-    packs_rows: bool
-
-
-def product_steps(kernel: Kernel) -> ProductSteps:
-    """How threads may share a product."""
-    shape = matrix_product_of(kernel)
-    if is_swapped(kernel.main):
-        return ProductSteps(shape.column_step, shape.row_step, packs_rows=False)
-    return ProductSteps(shape.row_step, shape.column_step, packs_rows=shape.is_on_unit)
 
 
 def runs_on_matrix_unit(kernel: Kernel) -> bool:

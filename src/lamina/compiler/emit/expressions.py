@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.emit.positions import Axis, flat_position
+from lamina.compiler.emit.positions import Axis, flat_position, moved_ones
 from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, only_moves_ones
 from lamina.compiler.passes.graph import Constant, Node, Scalar
@@ -86,7 +86,7 @@ class Evaluator:
                 readers = [Reader(self, x) for x in node.inputs]
                 return node.lowering.element(PullContext(self), list(index), readers, **node.params)
             case Reshape() if only_moves_ones(node):
-                return self.at(node.inputs[0], _without_ones(self.b, index, node.shape, node.inputs[0].shape))
+                return self.at(node.inputs[0], moved_ones(self.b, index, node.shape, node.inputs[0].shape))
             case _:
                 raise AssertionError(f"{node} is neither in memory nor can it be computed in place")
 
@@ -103,14 +103,6 @@ class Evaluator:
             return self.b.gather(pointer, node.dtype, position.vector)
         lanes = self.lanes if position.step else 1
         return self.b.load_strided(pointer, node.dtype, position.base, position.step, lanes)
-
-
-def _without_ones(
-    b: Builder, index: Sequence[Axis], shape: Sequence[int], target: Sequence[int]
-) -> list[Axis]:
-    """The same index for the shape `target`, which differs by axes of size 1 only."""
-    real = iter([axis for axis, n in zip(index, shape, strict=True) if n != 1])
-    return [Axis.at(b, 0) if n == 1 else next(real) for n in target]
 
 
 class Reader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from lamina.compiler.emit.positions import Axis
+from lamina.compiler.emit.positions import Axis, moved_ones
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import INDEX, Value, Variable
 from lamina.compiler.passes.fuse import Kernel
@@ -105,8 +105,7 @@ def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, V
 
 def _row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
     """The index of a row's value in a shape that differs from the kept axes by ones only."""
-    real = iter([axis for axis, n in zip(row, scope.kernel.kept, strict=True) if n != 1])
-    return [Axis.at(scope.b, 0) if n == 1 else next(real) for n in shape]
+    return moved_ones(scope.b, row, scope.kernel.kept, shape)
 
 
 # --- columns -----------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dic
     recorded = _recorded(compiled, plain, call, taken)
     with recording_suspended():
         if recorded is None:
-            return plain.run_with(taken.arrays, plain.number_values(taken.numbers))
+            return plain.run(taken.arrays, taken.numbers)
         return recorded.run(taken.arrays, taken.numbers)
 
 

@@ -55,9 +55,7 @@ class Kernel:
     @property
     def is_rowwise(self) -> bool:
         """A reduction over the last axes: members may then run over all elements as well as over rows."""
-        return self.kind == "reduce" and self.reduced == tuple(
-            range(len(self.domain) - len(self.reduced), len(self.domain))
-        )
+        return self.kind == "reduce" and self.reduced == _last_axes(self.domain, len(self.reduced))
 
     @property
     def kept(self) -> tuple[int, ...]:
