@@ -15,8 +15,7 @@ from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.microkernel import Finish, LeftTile, RightPanel, Tile, accumulate, zeros
 from lamina.compiler.cpu.packing import pack_panel, pack_tile
 from lamina.compiler.cpu.tiles import TileShape, vector_widths
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import DType, Pointer, Value
+from lamina.compiler.llvm import Builder, DType, Pointer, Value
 
 __all__ = ["BlockedProduct", "Blocking", "choose_blocking", "even_part"]
 

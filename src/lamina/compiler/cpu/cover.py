@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import Value
+from lamina.compiler.llvm import Builder, Value
 
 __all__ = ["Body", "Range", "cover"]
 

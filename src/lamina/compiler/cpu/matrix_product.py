@@ -32,8 +32,7 @@ from lamina.compiler.cpu.unit_blocking import BLOCK, UnitBlocking, choose_unit_b
 from lamina.compiler.cpu.unit_packing import LeftOperand, Read
 from lamina.compiler.cpu.unit_product import UnitProduct
 from lamina.compiler.cpu.zero_columns import ColumnOrder, all_finite, order_bytes, order_columns
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import FLOAT32, DType, Pointer, Value
+from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 
 __all__ = ["MatrixProduct"]
 

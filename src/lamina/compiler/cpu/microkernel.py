@@ -8,8 +8,7 @@ from itertools import chain
 
 from lamina.compiler.cpu.transpose import transpose_vectors
 from lamina.compiler.cpu.zero_columns import ColumnOrder
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import DType, Pointer, Value
+from lamina.compiler.llvm import Builder, DType, Pointer, Value
 
 __all__ = [
     "Epilogue",

@@ -21,8 +21,7 @@ from lamina.compiler.cpu.microkernel import Finish, RightPanel
 from lamina.compiler.cpu.tiles import vector_widths
 from lamina.compiler.cpu.unit_blocking import BLOCK, SUMS_BYTES, UnitBlocking
 from lamina.compiler.cpu.unit_packing import LeftOperand, UnitPacking
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import FLOAT32, Operand, Pointer, Value
+from lamina.compiler.llvm import FLOAT32, Builder, Operand, Pointer, Value
 
 __all__ = ["UnitProduct"]
 

@@ -69,9 +69,7 @@ class CompiledFunction(StandsFor):
         self.pullbacks: dict[Any, Any] = {}
         self._lock = threading.RLock()
         self._name = str(getattr(function, "__name__", function))
-        self._qualified_name = str(getattr(function, "__qualname__", self._name))
         self._attribute = self._name
-        self._names = _parameter_names(function)
         self._where = _definition(function)
         self._compilations = 0
         self._replaced: str | None = None  # what had changed when a specialization was no longer valid
@@ -123,7 +121,11 @@ class CompiledFunction(StandsFor):
     def __reduce__(self) -> Any:
         """Pickled and copied like a function: by its name; a method by its object and name."""
         owner = getattr(self.original, "__self__", None)
-        return self._qualified_name if owner is None else (getattr, (owner, self._attribute))
+        return (
+            str(getattr(self, "__qualname__", self._name))
+            if owner is None
+            else (getattr, (owner, self._attribute))
+        )
 
     def run_batches(
         self, indices: Any, *args: Any, progress: Callable[[int, int], None] | None = None, **kwargs: Any
@@ -311,7 +313,8 @@ class CompiledFunction(StandsFor):
         changing = [i for i in range(length) if len({k[i] for k in keys}) > 1]
         if not changing:
             return f"what it finds outside keeps being replaced ({self._replaced or 'a parameter'})"
-        names = [self._names[i] if i < len(self._names) else f"argument {i}" for i in changing]
+        known = _parameter_names(self.original)
+        names = [known[i] if i < len(known) else f"argument {i}" for i in changing]
         return f"what keeps changing: {', '.join(names)}"
 
     # --- what runs eagerly ---------------------------------------------------------------------------------------

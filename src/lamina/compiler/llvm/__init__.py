@@ -34,13 +34,25 @@ is meant. Denormals are flushed by the threads that run the code (`lamina.compil
 
 from lamina.compiler.llvm.builder import Builder, Variable
 from lamina.compiler.llvm.module import Module
-from lamina.compiler.llvm.values import BOOL, FLOAT32, FLOAT64, INDEX, UINT64, DType, Operand, Pointer, Value
+from lamina.compiler.llvm.values import (
+    BOOL,
+    FLOAT32,
+    FLOAT64,
+    INDEX,
+    INT32,
+    UINT64,
+    DType,
+    Operand,
+    Pointer,
+    Value,
+)
 
 __all__ = [
     "BOOL",
     "FLOAT32",
     "FLOAT64",
     "INDEX",
+    "INT32",
     "UINT64",
     "Builder",
     "DType",

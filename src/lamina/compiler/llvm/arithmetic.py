@@ -6,6 +6,7 @@ Each means what NumPy means by it: NaN and signed zeros, wrap-around, division o
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from lamina.compiler.llvm.values import BOOL, FLOAT32, FLOAT64, INDEX, INT32, DT
 __all__ = ["Arithmetic"]
 
 _LEAST_DIVISOR = 2.0**-60
+_ON_INTEGERS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 
 Unary = Callable[["Arithmetic", Value], Value]
 Binary = Callable[["Arithmetic", Operand, Operand], Value]
@@ -59,34 +61,21 @@ class Arithmetic(Emitter):
 
     def add(self, x: Operand, y: Operand) -> Value:
         x, y = self.match(x, y)
-        if x.dtype == INDEX:
-            if _known(x) and _known(y):
-                return self.const(_integer(x) + _integer(y), INDEX, x.lanes)
-            if x.constant == 0 and _known(x):
-                return y
-            if y.constant == 0 and _known(y):
-                return x
         if x.dtype == BOOL:
             return self.logical_or(x, y)  # as in NumPy: true and true are not 2
+        if x.dtype == INDEX and 0 in (x.constant, y.constant):
+            return y if x.constant == 0 else x
         return self._binary("add", x, y)
 
     def sub(self, x: Operand, y: Operand) -> Value:
         x, y = self.match(x, y)
-        if x.dtype == INDEX:
-            if _known(x) and _known(y):
-                return self.const(_integer(x) - _integer(y), INDEX, x.lanes)
-            if y.constant == 0 and _known(y):
-                return x
-        return self._binary("sub", x, y)
+        return x if x.dtype == INDEX and y.constant == 0 else self._binary("sub", x, y)
 
     def mul(self, x: Operand, y: Operand) -> Value:
         x, y = self.match(x, y)
-        if x.dtype == INDEX:
-            if _known(x) and _known(y):
-                return self.const(_integer(x) * _integer(y), INDEX, x.lanes)
-            for factor, other in ((x, y), (y, x)):
-                if _known(factor) and _integer(factor) in (0, 1):
-                    return other if factor.constant == 1 else self.const(0, INDEX, x.lanes)
+        for factor, other in ((x, y), (y, x)):
+            if x.dtype == INDEX and factor.constant in (0, 1):
+                return other if factor.constant == 1 else self.const(0, INDEX, x.lanes)
         return self._binary("mul", x, y)
 
     def div(self, x: Operand, y: Operand) -> Value:
@@ -94,7 +83,7 @@ class Arithmetic(Emitter):
         x, y = self.match(x, y)
         if x.dtype.kind != "f":
             raise TypeError(f"div divides floats, not {x.dtype}: use divide_trunc or divide_floor")
-        if x.is_small_integer and _known(y) and self.module.machine.has_fused_multiply_add:
+        if x.is_small_integer and y.constant is not None and self.module.machine.has_fused_multiply_add:
             divisor = x.dtype.type(y.constant)
             if _LEAST_DIVISOR <= abs(divisor) <= 1 / _LEAST_DIVISOR:
                 return self._divide_by_constant(x, y, float(x.dtype.type(1) / divisor))
@@ -312,17 +301,10 @@ class Arithmetic(Emitter):
         return replace(result, is_small_integer=True) if is_small_integer else result
 
     def _binary(self, operation: str, x: Value, y: Value) -> Value:
+        if x.dtype == INDEX and x.constant is not None and y.constant is not None:
+            return self.const(_ON_INTEGERS[operation](int(x.constant), int(y.constant)), INDEX, x.lanes)
         prefix = "f" if x.dtype.kind == "f" else ""
         return self.result(f"{prefix}{operation} {x.typed}, {y.name}", x.dtype, x.lanes)
-
-
-def _known(value: Value) -> bool:
-    return value.constant is not None
-
-
-def _integer(value: Value) -> int:
-    assert value.constant is not None
-    return int(value.constant)
 
 
 def _signed(x: Value, signed: str, unsigned: str) -> str:
