@@ -143,8 +143,7 @@ class PullContext:
         """
         if start == 0 and step == 1 and length == size:
             return axis, None
-        b = self._b
-        position = axis.lanes(self._lanes if axis.step or axis.vector is not None else 1)
+        b, position = self._b, self._positions(axis)
         distance = b.sub(position, start) if step > 0 else b.sub(start, position)
         offset = b.divide_floor(distance, abs(step)) if abs(step) != 1 else distance
         inside = b.logical_and(b.greater_equal(distance, 0), b.less(offset, length))
@@ -163,12 +162,14 @@ class PullContext:
 
     def affine(self, axis: Axis, step: float, start: float, size: int) -> Value:
         """start + step · position: an integer if both are."""
-        b = self._b
-        position = axis.lanes(self._lanes if axis.step or axis.vector is not None else 1)
+        b, position = self._b, self._positions(axis)
         if isinstance(step, int | np.integer) and isinstance(start, int | np.integer):
             return b.add(b.mul(position, int(step)), int(start))
         real = b.cast(position, np.dtype(np.float64))
         return b.add(b.mul(real, float(step)), float(start))
+
+    def _positions(self, axis: Axis) -> Value:
+        return axis.lanes(self._lanes if axis.step or axis.vector is not None else 1)
 
     def _as_axis(self, position: Value) -> Axis:
         if position.lanes == 1:
@@ -188,18 +189,11 @@ def step_numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, P
         seen.add(node)
         for x in node.inputs:
             visit(x)
+        known = all(x in numbers or isinstance(x.op, Constant) for x in node.inputs)
         if isinstance(node.op, Scalar):
             numbers[node] = b.load(leaves[node], node.dtype)
-        elif (
-            node.shape == ()
-            and node.inputs
-            and node not in members
-            and all(_is_known(x) for x in node.inputs)
-        ):
+        elif node.shape == () and node.inputs and node not in members and known:
             numbers[node] = Evaluator(b, Memory({}), 1, numbers).at(node, [])
-
-    def _is_known(x: Node) -> bool:
-        return x in numbers or isinstance(x.op, Constant)
 
     for member in kernel.members:
         visit(member)

@@ -126,9 +126,8 @@ class StepNumber:
 
     __bool__ = __int__ = __float__ = __index__ = __round__ = __trunc__ = __floor__ = __ceil__ = _value
     __complex__ = __divmod__ = __rdivmod__ = __array__ = _value
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __rmod__ = __floordiv__ = (
-        __rfloordiv__
-    ) = _value
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _value
+    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _value
     __abs__ = __format__ = __str__ = __hash__ = _value
 
     @property

@@ -443,26 +443,24 @@ class Walk:
         return True
 
 
-def _visit_method(walk: Walk, value: Any, label: str) -> None:
-    walk._visit(value.__func__, label)
-    walk._visit(getattr(value, "__self__", None), "self")
+def _parts(*names: str) -> Callable[[Walk, Any, str], None]:
+    """Visits what an object is made of."""
 
+    def visit(walk: Walk, value: Any, label: str) -> None:
+        for name in names:
+            walk._visit(getattr(value, name, None), "self" if name == "__self__" else label)
 
-def _visit_partial(walk: Walk, value: Any, label: str) -> None:
-    for part in (value.func, value.args, value.keywords):
-        walk._visit(part, label)
-
-
-def _visit_property(walk: Walk, value: Any, label: str) -> None:
-    for name in ("fget", "fset", "fdel", "func", "__wrapped__", "cache_parameters"):
-        walk._visit(getattr(value, name, None), label)
+    return visit
 
 
 _VISITS: list[tuple[Any, Callable[[Walk, Any, str], None]]] = [
     (types.FunctionType, Walk._visit_function),
-    ((types.MethodType, staticmethod, classmethod), _visit_method),
-    ((functools.partial, functools.partialmethod), _visit_partial),
-    ((property, functools.cached_property, type(functools.lru_cache(int))), _visit_property),
+    ((types.MethodType, staticmethod, classmethod), _parts("__func__", "__self__")),
+    ((functools.partial, functools.partialmethod), _parts("func", "args", "keywords")),
+    (
+        (property, functools.cached_property, type(functools.lru_cache(int))),
+        _parts("fget", "fset", "fdel", "func", "__wrapped__", "cache_parameters"),
+    ),
     (weakref.ref, lambda walk, value, label: walk._visit(value(), label)),
     (_BUFFERS, Walk._visit_buffer),
     ((list, tuple, dict, deque, types.MappingProxyType), Walk._visit_items),
