@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,16 +18,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Call(NamedTuple):
+class Call:
     """A call's arguments, the named ones last. `batch`: how many rows of the arrays each step takes; None: all."""
 
-    values: Sequence[Any]
-    names: tuple[str, ...] = ()
-    batch: int | None = None
+    __slots__ = ("batch", "names", "values")
 
-    @classmethod
-    def of(cls, args: Sequence[Any], kwargs: dict[str, Any], batch: int | None = None) -> Call:
-        return cls([*args, *kwargs.values()], tuple(kwargs), batch) if kwargs else cls(args, (), batch)
+    def __init__(self, args: Sequence[Any], kwargs: dict[str, Any], batch: int | None = None) -> None:
+        self.values: Sequence[Any] = [*args, *kwargs.values()] if kwargs else args
+        self.names, self.batch = tuple(kwargs), batch
 
     def of_function(self, function: Callable[..., Any], values: Sequence[Any]) -> Any:
         """Call a function in the same way with other values."""
@@ -185,13 +183,11 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
     return leaf(value)
 
 
-def leaves(value: Any) -> Iterator[Any]:
+def leaves(value: Any) -> list[Any]:
     """All in `value` that is neither list, tuple nor dictionary, in order."""
-    if isinstance(value, tuple | list | dict):
-        for x in value.values() if isinstance(value, dict) else value:
-            yield from leaves(x)
-    else:
-        yield value
+    if not isinstance(value, tuple | list | dict):
+        return [value]
+    return [leaf for x in (value.values() if isinstance(value, dict) else value) for leaf in leaves(x)]
 
 
 def contents(value: Any) -> list[tuple[Any, Any]]:

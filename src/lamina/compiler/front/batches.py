@@ -41,7 +41,7 @@ def run_batches(
     rows = _checked_rows(indices, Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays)
     if state.trace is not None:
         return _joined([_eager_step(compiled.original, row, args, kwargs) for row in rows])
-    call = Call.of(args, kwargs, batch=rows.shape[1])
+    call = Call(args, kwargs, batch=rows.shape[1])
     entry, taken = compiled.specialize(call)
     parts: list[Any] = []
     done, size = 0, 1

@@ -101,7 +101,7 @@ class CompiledFunction(StandsFor):
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, Sequence[Array], Sequence[Any]]:
         """The specialization for a call (None: it must run eagerly), its arrays and its numbers."""
-        entry, arguments = self.specialize(Call.of(args, kwargs))
+        entry, arguments = self.specialize(Call(args, kwargs))
         if entry is not None and not kwargs:
             self._latest = taker(args, self._fixed, self._closure), entry, state.training
         return entry, arguments.arrays, arguments.numbers

@@ -35,7 +35,7 @@ _MOST_PULLBACKS = 64
 
 def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a compiled function so that `backward` goes through it."""
-    call = Call.of(args, kwargs)
+    call = Call(args, kwargs)
     plain, taken = compiled.specialize(call)
     if plain is None:
         return compiled.original(*args, **kwargs)
@@ -61,15 +61,17 @@ class _Recorded:
         read: Sequence[int | Array],
         outputs: Sequence[bool],
     ) -> None:
-        self._forward, self._pullback, self._outputs = forward, pullback, outputs
+        self._forward, self._pullback = forward, pullback
         self._inputs, self._differentiable = [*inputs, *read], len(inputs)
+        places, flags = leaves(forward.captured.result[0]), iter(outputs)
+        self._outputs = [isinstance(x, Result) and x.context is not None and next(flags) for x in places]
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
         """The forward pass, and one node on the tape from the differentiable inputs to the outputs."""
         values = self._forward.number_values(numbers)
         result, residuals = self._forward.run_with(arrays, values)
         inputs = tuple(arrays[x] if isinstance(x, int) else x for x in self._inputs)
-        outputs = tuple(compress(_made(self._forward.captured.result[0], result), self._outputs))
+        outputs = tuple(compress(leaves(result), self._outputs))
         self._record(inputs, outputs, [*arrays, *residuals], values)
         return result
 
@@ -197,12 +199,6 @@ def _cotangents(plain: Specialization) -> list[NDArray]:
     results = plain.program.graph.results
     places = [place for place in _results_in(plain.captured.result) if place.context is not None]
     return [on_device(np.zeros(results[x.number].shape, results[x.number].dtype), x.context) for x in places]
-
-
-def _made(template: Any, result: Any) -> tuple[NDArray, ...]:
-    """The arrays in what a function returned that it made itself, in the order of `_results_in`."""
-    pairs = zip(leaves(template), leaves(result), strict=True)
-    return tuple(y for x, y in pairs if isinstance(x, Result) and x.context is not None)
 
 
 def _results_in(template: Any) -> list[Result]:
