@@ -33,6 +33,10 @@ _STAYS_SPARSE = 1 << 26
 """Bytes of a dense encoding from which on a sparse table stays sparse, if that takes less than half of them."""
 
 
+_FARTHEST = 1e25
+"""Numbers beyond so many times their scale count as being there."""
+
+
 @dataclass(frozen=True)
 class Encoded:
     """A table as a network takes it; see `TableEncoder` for which column is what.
@@ -272,6 +276,8 @@ class TableEncoder:
                     np.copyto(scaled, fill[columns], where=np.isnan(part))
                 if self.smooth_clip:
                     smooth_clip(scaled)
+                else:  # what a network in float32 can still add up, rather than infinities and then NaN
+                    np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
             return scaled
 
         return scale
