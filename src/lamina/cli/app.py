@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from lamina.errors import LaminaError
 from lamina.table.messages import on_command_line
 
 __all__ = ["app", "main"]
+
+_LONGEST_MESSAGE = 3000
+"""Letters of an error; names and values from a file, which it may hold, can be of any length."""
 
 app = typer.Typer(
     name="lamina",
@@ -98,7 +102,7 @@ def _one_line(error: Exception) -> str:
     """What an error says; of an error of the operating system, the file and the reason."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+    return textwrap.shorten(str(error), _LONGEST_MESSAGE, placeholder=" …")
 
 
 def _complain(message: str, code: int = EXIT_ERROR) -> int:
