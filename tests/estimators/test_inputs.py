@@ -266,3 +266,34 @@ def test_members_hold_out_different_rows_of_every_class(rows, share, members, ki
 def test_without_two_rows_of_a_class_nothing_is_held_out(members):
     model = MLPClassifier(**SMALL, members=members).fit(np.arange(12.0).reshape(-1, 1), np.arange(12))
     assert model.validation_scores_ is None
+
+
+def _line(rows=200):
+    X = np.random.default_rng(0).normal(size=(rows, 2))
+    return X, 3 * X[:, 0] + 1
+
+
+@pytest.mark.filterwarnings("ignore:the optimizer reached max_iter")
+@pytest.mark.parametrize("preset", ["fast", "sklearn"])
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e160, 1e200, 1e307])
+def test_targets_of_any_size_are_learned_alike(preset, scale):
+    X, y = _line()
+    usual, extreme = (
+        MLPRegressor(preset=preset, max_iter=5, random_state=0).fit(X, y * unit).predict(X) / unit
+        for unit in (1.0, scale)
+    )
+    np.testing.assert_allclose(extreme, usual, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
+def test_complex_targets_are_refused_for_frames_too(estimator):
+    X, y = _line()
+    for inputs in (X, pl.DataFrame(X)):
+        with pytest.raises(ValueError, match="Complex data not supported"):
+            estimator().fit(inputs, y + 1j)
+
+
+@pytest.mark.parametrize("name", ["beta_1", "beta_2"])
+def test_betas_of_one_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0 and below 1, got 1.0"):
+        MLPRegressor(**{name: 1.0}).fit(*_line())

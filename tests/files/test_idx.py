@@ -170,3 +170,9 @@ def test_a_packed_file_that_unpacks_to_far_more():
     packed = gzip.compress(header + bytes(200 << 20), 6)
     with pytest.raises(DataError, match="256 times its size"):
         read_idx(io.BytesIO(packed), name="a.gz")
+
+
+def test_messages_about_many_dimensions_are_short():
+    with pytest.raises(DataError, match="promises uint8 of 255 dimensions") as caught:
+        read_idx(io.BytesIO(bytes([0, 0, 8, 255]) + b"\1" * 1020))
+    assert len(str(caught.value)) < 200

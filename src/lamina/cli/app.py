@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,9 @@ def help_text(command: Callable[..., Any]) -> str:
     paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
     return "\n\n".join(text if text.startswith("\b") else text.replace("\n", " ") for text in paragraphs)
 
+
+_LONGEST_MESSAGE = 3000
+"""Letters of an error; names and values from a file, which it may hold, can be of any length."""
 
 app = typer.Typer(
     name="lamina",
@@ -130,7 +134,7 @@ def _one_line(error: Exception) -> str:
     """What an error says; of an error of the operating system, the file and the reason."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+    return textwrap.shorten(str(error), _LONGEST_MESSAGE, placeholder=" …")
 
 
 def _complain(message: str, code: int = EXIT_ERROR) -> int:

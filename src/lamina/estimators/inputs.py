@@ -66,11 +66,13 @@ def _check_names(estimator: Any, X: Any, reset: bool) -> None:
 
 
 def require_target(y: np.ndarray) -> None:
-    """Raise `ValueError` where a target is missing (None, NaN, NA), naming the row, or if there is none at all."""
+    """Raise `ValueError` where a target is missing (None, NaN, NA), naming the row, or complex, or if there is none."""
     if not len(y):
         raise ValueError(
             "Found array with 0 sample(s) while a minimum of 1 is required: the table has no rows"
         )
+    if np.iscomplexobj(y):
+        raise ValueError("Complex data not supported: the target is of complex numbers, which have two parts")
     column = ArrayColumn("y", y.reshape(len(y), -1)[:, 0])
     if column.missing():
         raise ValueError(

@@ -158,6 +158,8 @@ _RULES: dict[str, tuple[Any, str]] = {
     "weight_decay": (lambda value: value >= 0, ">= 0"),
     "label_smoothing": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "dropout": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "beta_1": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "beta_2": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "learning_rate": _one_of(*SCHEDULES),
     "regularization_schedule": _one_of(*SCHEDULES),
     "solver": _one_of(*SOLVERS),

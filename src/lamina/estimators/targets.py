@@ -12,6 +12,10 @@ from sklearn.utils.validation import column_or_1d
 __all__ = ["Classes", "Numbers"]
 
 
+_SQUARE_IS_EXACT = 1e-140
+"""Numbers from this one to its inverse have squares that are neither denormal nor, many together, infinite."""
+
+
 @dataclass(frozen=True)
 class Classes:
     """The classes of a classification.
@@ -123,7 +127,7 @@ class Numbers:
         """
         columns = y.reshape(len(y), -1)
         low, high = columns.min(axis=0), columns.max(axis=0)
-        center, scale = columns.mean(axis=0), columns.std(axis=0)
+        center, scale = _center_and_scale(columns)
         scale[scale == 0] = 1.0
         if logarithmic:
             if low.min() < 0:
@@ -169,6 +173,20 @@ class Numbers:
 
     def _shaped(self, values: Any) -> np.ndarray:
         return values[:, 0] if self.flat else values
+
+
+def _center_and_scale(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the standard deviation of each column, also where sums or squares are beyond float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        center, scale = columns.mean(axis=0), columns.std(axis=0)
+    extreme = ~((scale > _SQUARE_IS_EXACT) & (scale < 1 / _SQUARE_IS_EXACT)) & np.ptp(
+        columns / 2, axis=0
+    ).astype(bool)
+    for j in np.flatnonzero(extreme):
+        unit = np.abs(columns[:, j]).max()
+        values = columns[:, j] / unit
+        center[j], scale[j] = values.mean() * unit, values.std() * unit
+    return center, scale
 
 
 def _log_softmax(outputs: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ _TYPE_CODES = {dtype: code for code, dtype in _ELEMENT_TYPES.items()}
 _KNOWN_TYPES = ", ".join(f"0x{code:02X} {dtype}" for code, dtype in _ELEMENT_TYPES.items())
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_MOST_SHOWN = 8  # dimensions, in messages; a damaged header may claim 255
 _PIECE = 1 << 20  # at most so many unpacked bytes exist beside the array itself
 _READ_SIZE = 1 << 17
 
@@ -78,7 +79,9 @@ def _read_array(file: IO[bytes], name: str, sha256: str | None) -> np.ndarray:
     dtype, shape = _read_header(stream, name)
     expected = math.prod(shape) * dtype.itemsize
     data = stream.read(expected)
-    promise = f"the header promises {dtype} of shape {shape}, {expected} bytes"
+    shown = f"shape {shape}" if len(shape) <= _MOST_SHOWN else f"{len(shape)} dimensions"
+    size = f"{expected} bytes" if len(shape) <= _MOST_SHOWN else "far too many bytes"
+    promise = f"the header promises {dtype} of {shown}, {size}"
     if len(data) < expected:
         raise DataError(f"{name} is truncated: {promise}, found {len(data)}")
     if stream.read(1):
@@ -88,7 +91,7 @@ def _read_array(file: IO[bytes], name: str, sha256: str | None) -> np.ndarray:
     try:
         array = np.ndarray(shape, dtype, buffer=cast(Any, data))
     except ValueError as error:  # an empty array whose other dimensions are beyond NumPy
-        raise DataError(f"{name}: NumPy cannot hold an array of shape {shape}: {error}") from error
+        raise DataError(f"{name}: NumPy cannot hold an array of {shown}: {error}") from error
     return array.byteswap(inplace=True) if sys.byteorder == "little" else array
 
 

@@ -24,6 +24,9 @@ MODEL_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial
 
 LOW_IS_GOOD = ("log_loss", "rmse", "mae")
 
+_SQUARES = 1e-140
+"""Numbers from this one to its inverse have squares that are neither denormal nor, many together, infinite."""
+
 _LEAST = float(np.finfo(np.float64).tiny)
 
 
@@ -73,6 +76,13 @@ def _auc(labels: np.ndarray, p: np.ndarray) -> float | None:
 
 
 def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+    greatest = float(max(np.abs(target).max(), np.abs(outputs).max()))
+    if greatest and not _SQUARES < greatest < 1 / _SQUARES:  # in units whose squares float64 holds
+        metrics = _of_numbers(target / greatest, outputs / greatest)
+        return {
+            name: value if name == "r2" or value is None else value * greatest
+            for name, value in metrics.items()
+        }
     errors = target - outputs
     spread = float(np.sum((target - target.mean()) ** 2))
     return {

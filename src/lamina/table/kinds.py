@@ -32,6 +32,10 @@ MOSTLY = 0.9
 """Text of which at least this share is numbers was probably meant as numbers, or as codes."""
 
 
+BEYOND_FLOATS = "alike in float64"
+"""The note on a column whose whole numbers become one number there."""
+
+
 def infer(
     data: Any,
     target: Any = None,
@@ -127,8 +131,14 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
         "id": "of text that differs in (almost) every row, as ids and names do",
         "text": "of sentences, which a network on tables cannot read (turn them into numbers first)",
     }
+    alike = [column.name for column in columns if column.note == BEYOND_FLOATS]
+    if alike:
+        warn(
+            f"left out {counted(len(alike), 'column')} of whole numbers that differ by less than float64, in which a "
+            f"network computes, can tell: {listed(alike)}; {as_kind(alike[0], 'categorical')} would keep it"
+        )
     for kind, reason in reasons.items():
-        names = [column.name for column in columns if column.kind == kind]
+        names = [column.name for column in columns if column.kind == kind and column.note != BEYOND_FLOATS]
         if names:
             keep = f" ({as_kind(names[0], 'categorical')} would keep it)" if kind == "id" else ""
             warn(f"left out {counted(len(names), 'column')} {reason}: {listed(names)}{keep}")
@@ -182,6 +192,8 @@ def _numeric(column: Column, values: np.ndarray, named: bool, note: str = "") ->
         )
     missing = len(values) - len(present)
     kind = "constant" if low == high and not missing and named else "numeric"
+    if kind == "constant" and present.min() != present.max():
+        note = BEYOND_FLOATS
     mean = mean_of(present) if named else None
     return ColumnSchema(
         column.name, kind, column.type_name, missing, low=low, high=high, mean=mean, note=note

@@ -54,3 +54,9 @@ def test_texts_that_are_not_utf8(tmp_path):
     (tmp_path / "a.feather").write_bytes(content.replace(b"some text", b"some\xfftext"))
     with pytest.raises(DataError, match=r"a\.feather is corrupt after row 0"):
         read(tmp_path / "a.feather")
+
+
+def test_a_file_without_columns(tmp_path):
+    pl.DataFrame().write_ipc(tmp_path / "a.feather")
+    with pytest.raises(DataError, match=r"a\.feather holds no columns"):
+        read(tmp_path / "a.feather")

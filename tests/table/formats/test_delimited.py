@@ -220,3 +220,26 @@ def test_a_field_that_is_too_long_for_pythons_reader(tmp_path):
 def test_a_carriage_return_within_a_line(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"a,b\n1\r2,3\n4,5\n")
     assert read(tmp_path / "a.csv").rows() == [("1\r2", 3), ("4", 5)]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"quote": ""}, "the quote of a text file is one ASCII character, not ''"),
+        ({"quote": "ab"}, "the quote of a text file is one ASCII character, not 'ab'"),
+        ({"quote": "\n"}, "the quote of a text file is one ASCII character"),
+        ({"delimiter": "\r"}, "the delimiter of a text file is one ASCII character"),
+        ({"delimiter": '"'}, "both the delimiter and the quote"),
+        ({"encoding": "base64"}, "'base64' is not an encoding of text files"),
+        ({"encoding": "rot13"}, "'rot13' is not an encoding of text files"),
+        ({"encoding": "utf\0"}, "there is no encoding"),
+    ],
+)
+def test_options_that_no_text_file_has(read_text, options, reason):
+    with pytest.raises(DataError, match=reason):
+        read_text("a,b\n1,2\n", **options)
+
+
+def test_many_repeated_names_make_no_endless_message(read_text):
+    with pytest.raises(DataError, match=r"names are repeated: 'a' \(columns 1, .*, 10 …\)"):
+        read_text(",".join(["a"] * 5000) + "\n1\n")

@@ -45,6 +45,9 @@ class ColumnarFile:
             kind = FORMATS[source.format].title
             raise DataError(f"{source.name} is not a readable {kind} file: {error}") from error
 
+        if not self._types:
+            raise DataError(f"{source.name} holds no columns")
+
     def types(self) -> dict[str, pl.DataType]:
         return self._types
 

@@ -210,9 +210,10 @@ def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str,
         return tuple(f"column_{i}" for i in range(1, len(fields) + 1))
     repeated = [name for name, count in Counter(fields).items() if count > 1 and name]
     if repeated:
-        places = ", ".join(str(i) for i, name in enumerate(fields, start=1) if name == repeated[0])
+        places = [str(i) for i, name in enumerate(fields, start=1) if name == repeated[0]]
+        shown = ", ".join(places[:10]) + (" …" if len(places) > 10 else "")
         raise DataError(
-            f"{source.name}: column names are repeated: {listed(repeated)} (columns {places}); "
+            f"{source.name}: column names are repeated: {listed(repeated)} (columns {shown}); "
             "give each column a name of its own"
         )
     unnamed = [i for i, name in enumerate(fields, start=1) if not name]
