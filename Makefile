@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test fuzz check format clean
+.PHONY: train test check fuzz format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -13,15 +13,18 @@ train: $(VENV)/.user
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-# Damaged and hostile files of every kind, and processes that are killed; FUZZ=1000000 for longer.
-FUZZ ?= 100000
+# compiled equals eager, for PROGRAMS random programs from SEED on; FUZZ_RUNS damaged inputs for all that is parsed
+PROGRAMS ?= 20000
+SEED ?= 0
+FUZZ_RUNS ?= 100000
 fuzz: $(VENV)/.dev
-	LAMINA_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/fuzz -s
+	LAMINA_FUZZ_PROGRAMS=$(PROGRAMS) LAMINA_FUZZ_SEED=$(SEED) FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest tests/fuzz
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

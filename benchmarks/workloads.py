@@ -47,6 +47,7 @@ _COMPILERS = ("lamina", "torch_compile", "jax", "tinygrad")
 _SEED = Task((784, 256, 256, 10), batch_size=64, examples=60_000)
 _ADAM = Task((784, 256, 256, 10), batch_size=64, examples=60_000, optimizer="adam")
 _WIDE = Task((2048,) * 5, batch_size=512, examples=1024, lr=1e-7)
+_IRIS = Task((4, 128, 128, 3), batch_size=256, examples=150)
 _SMALL = Task((20, 64, 64, 1), batch_size=32, examples=32_000, lr=1e-4)
 
 WORKLOADS = {
@@ -109,6 +110,32 @@ WORKLOADS = {
         flops=None,
         process="warm",
         goals=(Goal(0.15),),
+    ),
+    "fit_cold": Workload(
+        "the first fit of a new process on a small table (iris, preset fast), compiled from nothing",
+        ("lamina",),
+        _IRIS,
+        "fit",
+        flops=None,
+        process="cold",
+        goals=(Goal(1.5),),
+    ),
+    "fit_warm": Workload(
+        "the same with the machine code of an earlier process on disk",
+        ("lamina",),
+        _IRIS,
+        "fit",
+        flops=None,
+        process="warm",
+        goals=(Goal(0.75),),
+    ),
+    "fit_again": Workload(
+        "the same a second time in a process",
+        ("lamina",),
+        _IRIS,
+        "fit",
+        flops=None,
+        goals=(Goal(0.45),),
     ),
     "wide": Workload(
         "a step of four layers of 2048, batch 512",

@@ -9,7 +9,8 @@ from scipy import stats
 
 import lamina as mx
 from lamina import init, nd
-from lamina.errors import ParameterError, ShapeError
+from lamina.errors import DataError, ParameterError, ShapeError
+from lamina.files.tensors import save_tensors
 
 
 def filled(
@@ -136,7 +137,12 @@ def test_load(tmp_path: Path) -> None:
     assert filled(load, (2,), "b_bias").tolist() == [3, 3]
     assert filled(load, (2, 2), "c_weight").max() == 0
     nd.save(str(tmp_path / "w.params"), arrays)
-    assert filled(init.Load(tmp_path / "w.params"), (2, 2), "a_weight").min() == 1
+    save_tensors(tmp_path / "w.safetensors", {name: x.asnumpy() for name, x in arrays.items()})
+    for saved in ("w.params", "w.safetensors"):
+        assert filled(init.Load(tmp_path / saved), (2, 2), "a_weight").min() == 1
+    nd.save(str(tmp_path / "nameless.params"), [nd.ones(1)])
+    with pytest.raises(DataError, match=r"nameless\.params holds 1 arrays without names"):
+        init.Load(tmp_path / "nameless.params")
     with pytest.raises(ShapeError, match=r"'a_weight' has shape \(3, 2\), the loaded array \(2, 2\)"):
         filled(load, (3, 2), "a_weight")
     with pytest.raises(ParameterError, match=r"no array 'x_weight' .*there are a_weight, b_bias"):

@@ -134,4 +134,13 @@ def predict(task: Task) -> Callable[[], object]:
     return lambda: net(nd.from_numpy(rows)).asnumpy()
 
 
-FACTORIES = {"epoch": epoch, "loop": loop, "first": loop, "predict": predict}
+def fit(_task: Task) -> Callable[[], object]:
+    """An estimator on iris; what it imports is imported before."""
+    from sklearn.datasets import load_iris
+
+    X, y = load_iris(return_X_y=True)
+    classifier = lamina.MLPClassifier(preset="fast", random_state=0)
+    return lambda: classifier.fit(X, y).loss_
+
+
+FACTORIES = {"epoch": epoch, "loop": loop, "first": loop, "predict": predict, "fit": fit}

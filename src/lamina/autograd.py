@@ -14,19 +14,9 @@ from lamina.nd.creation import ones_like, zeros_like
 from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "Function",
-    "backward",
-    "grad",
-    "is_recording",
-    "is_training",
-    "mark_variables",
-    "pause",
-    "predict_mode",
-    "record",
-    "set_recording",
-    "set_training",
-    "train_mode",
-]
+    "Function", "backward", "grad", "is_recording", "is_training", "mark_variables", "pause", "predict_mode",
+    "record", "set_recording", "set_training", "train_mode",
+]  # fmt: skip
 
 
 def record(train_mode: bool = True) -> Mode:

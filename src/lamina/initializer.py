@@ -10,33 +10,22 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lamina.errors import ParameterError, ShapeError
+from lamina.files.named import read_arrays
+from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import normal, uniform
 from lamina.registry import Registry
 
 __all__ = [
-    "KNOWN_ENDINGS",
-    "Constant",
-    "InitDesc",
-    "Initializer",
-    "Load",
-    "MSRAPrelu",
-    "Mixed",
-    "Normal",
-    "One",
-    "Orthogonal",
-    "Uniform",
-    "Xavier",
-    "Zero",
-    "create",
-    "register",
-]
+    "KNOWN_ENDINGS", "Constant", "InitDesc", "Initializer", "Load", "MSRAPrelu", "Mixed", "Normal", "One",
+    "Orthogonal", "Uniform", "Xavier", "Zero", "create", "register",
+]  # fmt: skip
 
 
 class InitDesc(str):
@@ -143,16 +132,14 @@ def create(init: str | Initializer, **kwargs: Any) -> Initializer:
 class Zero(Initializer):
     """0."""
 
-    def _init_weight(self, desc: str, arr: NDArray) -> None:
-        arr[:] = 0.0
+    _init_weight = Initializer._init_zero
 
 
 @_initializers.register("one", "ones")
 class One(Initializer):
     """1."""
 
-    def _init_weight(self, desc: str, arr: NDArray) -> None:
-        arr[:] = 1.0
+    _init_weight = Initializer._init_one
 
 
 @_initializers.register("constant")
@@ -251,10 +238,8 @@ class Xavier(Initializer):
         outputs, inputs = arr.shape[0] * window, arr.shape[1] * window
         factor = {"in": inputs, "out": outputs, "avg": (inputs + outputs) / 2}[self.factor_type]
         scale = math.sqrt(self.magnitude / factor) if factor else 0.0
-        if self.rnd_type == "uniform":
-            arr[:] = _draw(uniform, -scale, scale, arr.shape, arr.dtype)
-        else:
-            arr[:] = _draw(normal, 0.0, scale, arr.shape, arr.dtype)
+        distribution, first = (uniform, -scale) if self.rnd_type == "uniform" else (normal, 0.0)
+        arr[:] = _draw(distribution, first, scale, arr.shape, arr.dtype)
 
 
 def _require_matrix(initializer: str, desc: str, arr: NDArray) -> None:
@@ -323,7 +308,9 @@ class Load(Initializer):
         verbose: bool = False,
     ) -> None:
         super().__init__()
-        self.param = {name.removeprefix("arg:").removeprefix("aux:"): arr for name, arr in _named(param)}
+        if not isinstance(param, Mapping):
+            param = {name: array(values, dtype=values.dtype) for name, values in read_arrays(param).items()}
+        self.param = {name.removeprefix("arg:").removeprefix("aux:"): arr for name, arr in param.items()}
         self.default_init = None if default_init is None else create(default_init)
 
     def __call__(self, desc: str, arr: NDArray) -> None:
@@ -341,12 +328,3 @@ class Load(Initializer):
         arr[:] = found
 
     _init_weight = __call__
-
-
-def _named(param: Mapping[str, Any] | str | os.PathLike[str]) -> Iterable[tuple[str, Any]]:
-    from lamina.nd.serialization import load
-
-    arrays: Any = param if isinstance(param, Mapping) else load(os.fspath(param))
-    if not isinstance(arrays, Mapping):
-        raise ParameterError(f"Load: the arrays in {param} have no names")
-    return arrays.items()

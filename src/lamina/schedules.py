@@ -10,18 +10,9 @@ import math
 from collections.abc import Callable, Sequence
 
 __all__ = [
-    "SCHEDULES",
-    "Schedule",
-    "cosine",
-    "coslog4",
-    "flat_cos",
-    "linear",
-    "multi_step_decay",
-    "one_cycle",
-    "polynomial",
-    "step_decay",
-    "warm_up",
-]
+    "SCHEDULES", "Schedule", "cosine", "coslog4", "flat_cos", "linear", "multi_step_decay", "one_cycle",
+    "polynomial", "step_decay", "warm_up",
+]  # fmt: skip
 
 Schedule = Callable[[float], float]
 

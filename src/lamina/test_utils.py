@@ -14,17 +14,9 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
 
 __all__ = [
-    "almost_equal",
-    "assert_almost_equal",
-    "assert_exception",
-    "default_context",
-    "get_mnist",
-    "get_mnist_iterator",
-    "list_gpus",
-    "rand_ndarray",
-    "same",
-    "set_default_context",
-]
+    "almost_equal", "assert_almost_equal", "assert_exception", "default_context", "get_mnist",
+    "get_mnist_iterator", "list_gpus", "rand_ndarray", "same", "set_default_context",
+]  # fmt: skip
 
 
 class _MNIST(Mapping[str, np.ndarray]):
@@ -34,8 +26,10 @@ class _MNIST(Mapping[str, np.ndarray]):
         self._made: dict[str, np.ndarray] = {}
 
     def __getitem__(self, key: str) -> np.ndarray:
+        if key not in _MNIST_PARTS:
+            raise KeyError(key)
         if key not in self._made:
-            self._made[key] = _MNIST_PARTS[key]()
+            self._made[key] = _mnist_part(*key.split("_"))
         return self._made[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -48,25 +42,15 @@ class _MNIST(Mapping[str, np.ndarray]):
         return f"<MNIST: {', '.join(self)}>"
 
 
-def _images(part: str) -> np.ndarray:
+_MNIST_PARTS = ("train_data", "train_label", "test_data", "test_label")
+
+
+def _mnist_part(part: str, kind: str) -> np.ndarray:
     from lamina.datasets import mnist
 
-    images: np.ndarray = getattr(mnist(), f"{part}_images")
-    return images[:, np.newaxis].astype(np.float32) / np.float32(255)
-
-
-def _labels(part: str) -> np.ndarray:
-    from lamina.datasets import mnist
-
-    return getattr(mnist(), f"{part}_labels").astype(np.int8)
-
-
-_MNIST_PARTS: dict[str, Callable[[], np.ndarray]] = {
-    "train_data": lambda: _images("train"),
-    "train_label": lambda: _labels("train"),
-    "test_data": lambda: _images("test"),
-    "test_label": lambda: _labels("test"),
-}
+    if kind == "label":
+        return getattr(mnist(), f"{part}_labels").astype(np.int8)
+    return getattr(mnist(), f"{part}_images")[:, np.newaxis].astype(np.float32) / np.float32(255)
 
 
 def get_mnist(path: str | None = None) -> Mapping[str, np.ndarray]:
@@ -85,7 +69,7 @@ def get_mnist(path: str | None = None) -> Mapping[str, np.ndarray]:
 
 def get_mnist_iterator(batch_size: int, input_shape: tuple[int, ...], **_ignored: Any) -> tuple[Any, Any]:
     """`NDArrayIter`s over MNIST to train (shuffled) and to test with; a sample has the shape `input_shape`."""
-    from lamina.ndarray_iter import NDArrayIter
+    from lamina.io import NDArrayIter
 
     mnist = get_mnist()
 

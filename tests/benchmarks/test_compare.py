@@ -28,7 +28,7 @@ def report(tmp_path_factory):
     """The record of one comparison of lamina with NumPy, and what was printed and drawn."""
     folder = tmp_path_factory.mktemp("compare")
     few = ["--examples", "256", "--rounds", "1", "--calls", "2", "--patience", "0"]
-    workloads = "epoch,eager,adam,gluon,gluon_loop,cold,warm,small,predict_one"
+    workloads = "epoch,eager,adam,gluon,gluon_loop,cold,warm,fit_cold,small,predict_one"
     contestants = "lamina,lamina_eager,lamina_gluon,numpy"
     files = ["--json", folder / "record.json", "--plot", folder / "plot.png"]
     printed = run("compare.py", *few, "--only", workloads, "--contestants", contestants, *files)
@@ -37,7 +37,7 @@ def report(tmp_path_factory):
 
 def test_everybody_finishes_every_workload(report):
     record, _, _ = report
-    assert len(record["workloads"]) == 9
+    assert len(record["workloads"]) == 10
     for name, workload in record["workloads"].items():
         assert workload["contestants"], name
         for contestant, times in workload["contestants"].items():

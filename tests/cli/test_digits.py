@@ -15,8 +15,8 @@ from PIL import Image
 
 from lamina.cli import doctor, main
 from lamina.datasets import mnist
-from lamina.io.idx import write_idx
-from lamina.io.tensors import load_tensors
+from lamina.files.idx import write_idx
+from lamina.files.tensors import load_tensors
 
 QUICK = ("train", "mnist", "--recipe", "chapter", "--hidden", "8", "--batch-size", "500", "--epochs")
 FILES = {"metrics.jsonl", "settings.json", "model.safetensors", "learning_curves.png", "mistakes.png"}

@@ -14,7 +14,7 @@ import pytest
 
 import lamina
 from lamina.cli import main
-from lamina.io.tensors import load_tensors
+from lamina.files.tensors import load_tensors
 
 QUICK = ("--preset", "fast", "--epochs", "2", "--hidden", "8")
 rng = np.random.default_rng(0)

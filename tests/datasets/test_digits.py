@@ -15,7 +15,7 @@ from PIL import Image
 
 from lamina.datasets.digits import _resampling, normalize_digit, read_digit
 from lamina.errors import DataError, DTypeError, ShapeError
-from lamina.io.idx import read_idx
+from lamina.files.idx import read_idx
 
 MNIST = Path(__file__).parents[2] / "src" / "lamina" / "data" / "mnist"
 IMAGES = read_idx(MNIST / "t10k-images-idx3-ubyte.gz")

@@ -10,7 +10,7 @@ import pytest
 
 from lamina.datasets import EMNIST_SPLITS, downloaded, emnist, fashion_mnist, kmnist, mnist
 from lamina.errors import DataError, DataUnavailableError
-from lamina.io.idx import write_idx
+from lamina.files.idx import write_idx
 
 RANDOM = np.random.default_rng(0)
 IMAGES = {"train": RANDOM.integers(0, 256, (12, 28, 28)).astype(np.uint8)}

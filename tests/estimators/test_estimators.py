@@ -211,3 +211,13 @@ def test_the_warning_of_a_training_without_an_end_points_to_the_call_of_fit():
     with pytest.warns(ConvergenceWarning, match="max_iter=1") as warned:
         MLPRegressor(preset="sklearn", hidden_layer_sizes=2, max_iter=1).fit(X, X[:, 0])
     assert warned[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("ignore:the optimizer reached")
+def test_inputs_beyond_float32_are_errors_and_not_the_first_class():
+    x = np.linspace(-1, 1, 1000).reshape(20, 50)
+    model = MLPClassifier(preset="sklearn", max_iter=3, random_state=0).fit(x, x[:, 0] > 0)
+    with pytest.raises(ValueError, match="beyond the range of float32"):
+        model.predict([[1e39] + [0] * 49])
+    with pytest.raises(ValueError, match=r"row 1: .*output is beyond float32"):
+        model.predict([[0] * 50, [3.3e38, -3.3e38] * 25])

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError, LaminaError
-from lamina.io.tensors import load_tensors, save_tensors
+from lamina.files.tensors import load_tensors, save_tensors
 
 rng = np.random.default_rng(0)
 FRAME = pl.DataFrame(

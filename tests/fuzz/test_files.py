@@ -1,6 +1,6 @@
 """Damaged and hostile files of every kind that lamina writes: each loads, or ends in an error that lamina means.
 
-``LAMINA_FUZZ`` says how many inputs each kind of file gets (`make fuzz`); each input follows from its kind and number.
+``FUZZ_RUNS`` says how many inputs each kind of file gets (`make fuzz`); each input follows from its kind and number.
 """
 
 import os
@@ -17,13 +17,13 @@ from mutations import bytes_changed, tensors_changed
 import lamina
 from lamina import gluon
 from lamina.errors import DataError, LaminaError
+from lamina.files.mxnet_params import load_params, save_params
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
-from lamina.io.mxnet_params import load_params, save_params
-from lamina.io.tensors import load_tensors, save_tensors
 from lamina.recipes.run import network_of_run
 from lamina.runs.run_folder import open_run, read_unfinished
 
-INPUTS = int(os.environ.get("LAMINA_FUZZ", "150"))
+INPUTS = int(os.environ.get("FUZZ_RUNS", "150"))
 SECONDS = 5.0
 """That reading a file of a few KB may take, on a machine that does much else."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-TRIALS = 200 if int(os.environ.get("LAMINA_FUZZ", "0")) >= 100_000 else 4
+TRIALS = 200 if int(os.environ.get("FUZZ_RUNS", "0")) >= 100_000 else 4
 PROGRAM = Path(__file__).parents[1] / "support/killed.py"
 
 

@@ -8,8 +8,8 @@ import pytest
 import lamina as mx
 from lamina import autograd, gluon, nd
 from lamina.errors import DataError, ParameterError
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
-from lamina.io.tensors import load_tensors, save_tensors
 
 
 def dense(units=2, inputs=3, **kwargs):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lamina.errors import DataError
-from lamina.io.tensors import load_tensors, save_tensors
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.recipes import ChapterNetwork, Digits, Settings, Training
 from lamina.recipes.run import checkpoints, is_digits_run, network_of_run, read_run, write_settings
 from lamina.training.loop import Observer

@@ -9,7 +9,7 @@ import pytest
 
 from lamina.cli.use_table import evaluate_table, inspect_table, predict_table
 from lamina.errors import DataError
-from lamina.io.tensors import load_tensors, save_tensors
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.run_folder import open_run
 
 FILES = Path(__file__).parent / "files"

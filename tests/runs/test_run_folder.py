@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lamina.errors import DataError
-from lamina.io.tensors import load_tensors, save_tensors
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.run_folder import open_run, read_unfinished, save_run
 
 FILES = Path(__file__).parents[1]

@@ -32,6 +32,7 @@ class Interpreter:
 
     passes = ()
     alignment = 1
+    description = "interpreter"
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
         return False

@@ -23,7 +23,7 @@ import numpy as np
 import lamina
 from lamina import nd
 from lamina.cli import main
-from lamina.io.tensors import load_tensors
+from lamina.files.tensors import load_tensors
 from lamina.recipes import Digits, Settings, Training
 from lamina.recipes.run import checkpoints, network_of_run, read_run, write_settings
 from lamina.training import checkpoint

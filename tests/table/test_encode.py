@@ -161,6 +161,16 @@ def test_extreme_numbers_stay_finite():
         assert np.isfinite(encoder.transform(largest).numeric).all()
 
 
+def test_a_number_beyond_float32_is_named_where_nothing_clips():
+    array = np.arange(10.0).reshape(5, 2)
+    encoder = TableEncoder(infer(array), robust_scale=False, smooth_clip=False).fit(array)
+    array[3, 1] = -1e39
+    with pytest.raises(DataError, match=r"'x1' has the value -1e\+39 in row 3 .*beyond the range of float32"):
+        encoder.transform(array)
+    array[3, 1] = -3e38
+    assert encoder.transform(array).numeric[3, 1] == np.float32(-3e38)
+
+
 def test_an_infinite_number_at_prediction_is_named():
     encoder = TableEncoder(infer(FRAME)).fit(FRAME)
     bad = FRAME.with_columns(wage=pl.Series([1.0, 2.0, 3.0, float("-inf"), 5.0, 6.0]))

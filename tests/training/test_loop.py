@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lamina.errors import DataError, NonFiniteLossError
-from lamina.io.tensors import load_tensors, save_tensors
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.training import checkpoint
 from lamina.training.checkpoint import Checkpoint, Checkpoints, NotSavedWarning
 from lamina.training.early_stopping import EarlyStopping

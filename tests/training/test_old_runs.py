@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from lamina.cli import main
-from lamina.io.tensors import load_tensors
+from lamina.files.tensors import load_tensors
 
 FILES = Path(__file__).parent / "files"
 DIGITS = ("--recipe", "chapter", "--hidden", "4", "--batch-size", "500", "--epochs", "2", "--seed", "5")

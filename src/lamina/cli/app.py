@@ -6,30 +6,63 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from lamina.cli import doctor, evaluate, inspect, predict, train
-from lamina.cli.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED
-from lamina.cli.help_text import help_text
+from lamina.cli.console import EXIT_ERROR, EXIT_INTERRUPTED
+from lamina.cli.doctor import doctor
+from lamina.cli.evaluate import evaluate
+from lamina.cli.inspect import inspect
+from lamina.cli.predict import predict
+from lamina.cli.train_mnist import mnist
+from lamina.cli.train_table import train_table
 from lamina.errors import LaminaError
 from lamina.table.messages import on_command_line
 
-__all__ = ["app", "main"]
+__all__ = ["app", "help_text", "main"]
+
+_MNIST = "train mnist"
+
+
+class _Commands(TyperGroup):
+    """Commands of which one has a name of two words."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the first arguments name, and the other arguments."""
+        if " ".join(args[:2]) == _MNIST:
+            return _MNIST, self.get_command(ctx, _MNIST), args[2:]
+        return super().resolve_command(ctx, args)
+
+
+def help_text(command: Callable[..., Any]) -> str:
+    """The docstring, each paragraph one line, so that a terminal of any width breaks it; examples stay as they are.
+
+    >>> def dance() -> None:
+    ...     '''Dance to
+    ...     music.'''
+    >>> help_text(dance)
+    'Dance to music.'
+    """
+    paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(text if text.startswith("\b") else text.replace("\n", " ") for text in paragraphs)
+
 
 app = typer.Typer(
     name="lamina",
     help="Multilayer perceptrons from scratch: train them, measure them, use them.",
-    cls=train.TrainGroup,
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-train.register(app)
-for command in (evaluate.evaluate, predict.predict, inspect.inspect, doctor.doctor):
+app.command("train", help=help_text(train_table), no_args_is_help=True)(train_table)
+app.command(_MNIST, help=help_text(mnist))(mnist)
+for command in (evaluate, predict, inspect, doctor):
     app.command(command.__name__, help=help_text(command))(command)
 
 

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["output", "warnings_as_lines"]
+__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "output", "warnings_as_lines"]
+
+EXIT_ERROR = 2
+"""The exit code where something given was wrong, or training diverged; one line on stderr says what."""
+
+EXIT_INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 + SIGINT, as shells have it; SIGTERM is treated alike."""
 
 _WIDTH_OF_A_PIPE = 110
 

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lamina.cli.options import (
-    DecimalOption,
-    DelimiterOption,
-    EncodingOption,
-    FormatOption,
-    QuoteOption,
-    reading,
-)
+from lamina.cli import options
+from lamina.cli.options import reading
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
+    run: options.RunArgument,
     data: Annotated[
         list[str] | None,
         typer.Argument(help="Of a run on a table: files with the target column, or -.", show_default=False),
     ] = None,
-    format: FormatOption = None,
-    delimiter: DelimiterOption = None,
-    encoding: EncodingOption = None,
-    decimal: DecimalOption = None,
-    quote: QuoteOption = None,
+    format: options.FormatOption = None,
+    delimiter: options.DelimiterOption = None,
+    encoding: options.EncodingOption = None,
+    decimal: options.DecimalOption = None,
+    quote: options.QuoteOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Metrics of a trained network on a table; of a run on MNIST: accuracy and confusion matrix on the test images.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from lamina.cli.options import RunArgument
 
 __all__ = ["inspect"]
 
 
 def inspect(
-    run: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
+    run: RunArgument,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Architecture, columns and metrics of a run on a table; of a run on MNIST: settings and accuracy.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -11,54 +12,45 @@ from lamina.errors import LaminaError
 from lamina.table.formats import FORMATS
 
 __all__ = [
-    "PRESETS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "QuoteOption", "layers",
-    "one_of", "positive", "proposing", "reading",
+    "PRESETS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "QuoteOption", "RunArgument",
+    "choosing", "layers", "one_of", "positive", "reading",
 ]  # fmt: skip
 
 Number = TypeVar("Number", int, float)
 
 PRESETS = ("default", "fast", "sklearn")
 
-_PANEL = "How to read files"
+
+def choosing(*values: str, help: str, between: str = ", ", **more: Any) -> Any:
+    """An option that takes one of `values`: `help` says them at ``{}``, and a shell completes what is typed."""
+
+    def completed(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return typer.Option(help=help.format(between.join(values)), autocompletion=completed, **more)
 
 
-def proposing(*values: str) -> Callable[[str], list[str]]:
-    """Completion in a shell: the values that begin with what is typed."""
-    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+RunArgument = Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)]
 
-
-FormatOption = Annotated[
-    str | None,
-    typer.Option(
-        help=f"Where names do not say it: {', '.join(FORMATS)}.",
-        rich_help_panel=_PANEL,
-        autocompletion=proposing(*FORMATS),
-    ),
-]
+_reading: dict[str, Any] = {"rich_help_panel": "How to read files"}
+FormatOption = Annotated[str | None, choosing(*FORMATS, help="Where names do not say it: {}.", **_reading)]
 DelimiterOption = Annotated[
-    str | None, typer.Option(help="Between fields, where it is not found out.", rich_help_panel=_PANEL)
+    str | None, typer.Option(help="Between fields, where it is not found out.", **_reading)
 ]
 EncodingOption = Annotated[
-    str | None, typer.Option(help="Of text files, where it is not found out.", rich_help_panel=_PANEL)
+    str | None, typer.Option(help="Of text files, where it is not found out.", **_reading)
 ]
 DecimalOption = Annotated[
-    str | None,
-    typer.Option(help="The decimal point: . or ,", show_default=".", rich_help_panel=_PANEL),
+    str | None, typer.Option(help="The decimal point: . or ,", show_default=".", **_reading)
 ]
 QuoteOption = Annotated[
     str | None,
-    typer.Option(
-        help="The character around fields; none for none.", show_default='"', rich_help_panel=_PANEL
-    ),
+    typer.Option(help="The character around fields; none for none.", show_default='"', **_reading),
 ]
 
 
 def reading(
-    format: str | None,
-    delimiter: str | None,
-    encoding: str | None,
-    decimal: str | None,
-    quote: str | None,
+    format: str | None, delimiter: str | None, encoding: str | None, decimal: str | None, quote: str | None
 ) -> dict[str, Any]:
     """What the command line says of files, as arguments of `lamina.table.read.ReadOptions`.
 

@@ -7,23 +7,15 @@ from typing import Annotated
 
 import typer
 
-from lamina.cli.options import (
-    DecimalOption,
-    DelimiterOption,
-    EncodingOption,
-    FormatOption,
-    QuoteOption,
-    one_of,
-    proposing,
-    reading,
-)
+from lamina.cli import options
+from lamina.cli.options import choosing, one_of, reading
 from lamina.table.formats import writable
 
 __all__ = ["predict"]
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
+    run: options.RunArgument,
     data: Annotated[
         list[str],
         typer.Argument(
@@ -40,17 +32,13 @@ def predict(
     ] = None,
     prefix: Annotated[str, typer.Option(help="Put before the names of the new columns.")] = "",
     output_format: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Of the table to write, where its name does not say it: {', '.join(writable())}.",
-            autocompletion=proposing(*writable()),
-        ),
+        str | None, choosing(*writable(), help="Of the table to write, where its name does not say it: {}.")
     ] = None,
-    format: FormatOption = None,
-    delimiter: DelimiterOption = None,
-    encoding: EncodingOption = None,
-    decimal: DecimalOption = None,
-    quote: QuoteOption = None,
+    format: options.FormatOption = None,
+    delimiter: options.DelimiterOption = None,
+    encoding: options.EncodingOption = None,
+    decimal: options.DecimalOption = None,
+    quote: options.QuoteOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Tables: JSON lines. Digits: a JSON array.")
     ] = False,

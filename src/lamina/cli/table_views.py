@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lamina.runs.describe import column_rows
-from lamina.runs.metrics import LOW_IS_GOOD, METRIC_NAMES, MODEL_NAMES, format_metric
+from lamina.runs.metrics import compared
 from lamina.table.messages import as_kind, counted
 
 if TYPE_CHECKING:
@@ -61,25 +61,10 @@ def measured_title(results: Mapping[str, Any]) -> str:
 def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]]) -> Table:
     """A row for each model, a column for each metric; the best of each in bold."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    titles, rows = compared(metrics)
     table.add_column("")
-    names = list(next(iter(metrics.values())))
-    for name in names:
-        better = "↓" if name in LOW_IS_GOOD else "↑"
-        table.add_column(f"{METRIC_NAMES.get(name, name)} {better}", justify="right")
-    for model, values in metrics.items():
-        cells = [
-            f"[bold]{format_metric(values[name])}[/bold]"
-            if _is_best(model, name, metrics)
-            else format_metric(values[name])
-            for name in names
-        ]
-        table.add_row(MODEL_NAMES.get(model, model), *cells)
+    for name in titles:
+        table.add_column(name, justify="right")
+    for model, cells in rows.items():
+        table.add_row(model, *(f"[bold]{text}[/bold]" if best else text for text, best in cells))
     return table
-
-
-def _is_best(model: str, name: str, metrics: Mapping[str, Mapping[str, float | None]]) -> bool:
-    known = {key: value for key, values in metrics.items() if (value := values.get(name)) is not None}
-    if len(known) < 2 or model not in known:
-        return False
-    best = min if name in LOW_IS_GOOD else max
-    return known[model] == best(known.values())

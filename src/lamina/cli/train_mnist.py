@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamina.cli.console import warnings_as_lines
-from lamina.cli.exit_codes import EXIT_INTERRUPTED
+from lamina.cli.console import EXIT_INTERRUPTED, warnings_as_lines
 from lamina.cli.options import layers
 from lamina.errors import LaminaError, MissingPackageError, NonFiniteLossError
 from lamina.table.messages import counted

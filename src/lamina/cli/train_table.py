@@ -12,20 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from lamina.cli.exit_codes import EXIT_INTERRUPTED
-from lamina.cli.options import (
-    PRESETS,
-    DecimalOption,
-    DelimiterOption,
-    EncodingOption,
-    FormatOption,
-    QuoteOption,
-    layers,
-    one_of,
-    positive,
-    proposing,
-    reading,
-)
+from lamina.cli import options
+from lamina.cli.console import EXIT_INTERRUPTED
+from lamina.cli.options import PRESETS, choosing, layers, one_of, positive, reading
 from lamina.errors import LaminaError
 from lamina.extras import require
 from lamina.table.formats import described
@@ -39,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["train_table"]
 
-_TRAINING = "How to train"
+_training: dict[str, Any] = {"rich_help_panel": "How to train"}
+_by_preset: dict[str, Any] = {"show_default": "by preset", **_training}
 
 Data = Annotated[
     list[str] | None,
@@ -51,12 +41,7 @@ Data = Annotated[
 Target = Annotated[
     str | None, typer.Option("--target", "-t", help="The column to predict; images have theirs.")
 ]
-Task = Annotated[
-    str | None,
-    typer.Option(
-        help=f"{' or '.join(TASKS)}, where the inferred one is wrong.", autocompletion=proposing(*TASKS)
-    ),
-]
+Task = Annotated[str | None, choosing(*TASKS, between=" or ", help="{}, where the inferred one is wrong.")]
 Kind = Annotated[
     list[str] | None,
     typer.Option(help="COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
@@ -72,40 +57,24 @@ Test = Annotated[
     str | None, typer.Option(help="A file, or a share of the rows; 0 for none.", show_default="0.2")
 ]
 Out = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", help="The run's folder, new.", show_default="runs/<target>-<n>"),
+    Path | None, typer.Option("--out", "-o", help="The run's folder, new.", show_default="runs/<target>-<n>")
 ]
 Resume = Annotated[
-    Path | None,
-    typer.Option(help="Continue the run in this folder where it stopped.", show_default=False),
+    Path | None, typer.Option(help="Continue the run in this folder where it stopped.", show_default=False)
 ]
 Preset = Annotated[
     str | None,
-    typer.Option(
+    choosing(
+        *PRESETS,
         help="default: most accurate; fast: seconds; sklearn: its plain MLP, scaled.",
         show_default="default",
-        rich_help_panel=_TRAINING,
-        autocompletion=proposing(*PRESETS),
+        **_training,
     ),
 ]
-Epochs = Annotated[
-    int | None,
-    typer.Option(help="At most so many epochs.", show_default="by preset", rich_help_panel=_TRAINING),
-]
-Hidden = Annotated[
-    str | None,
-    typer.Option(
-        help="Units of the hidden layers, with commas.", show_default="by preset", rich_help_panel=_TRAINING
-    ),
-]
-Rate = Annotated[
-    float | None,
-    typer.Option("--lr", help="The learning rate.", show_default="by preset", rich_help_panel=_TRAINING),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(help="The seed of all randomness.", show_default="0", rich_help_panel=_TRAINING),
-]
+Epochs = Annotated[int | None, typer.Option(help="At most so many epochs.", **_by_preset)]
+Hidden = Annotated[str | None, typer.Option(help="Units of the hidden layers, with commas.", **_by_preset)]
+Rate = Annotated[float | None, typer.Option("--lr", help="The learning rate.", **_by_preset)]
+Seed = Annotated[int | None, typer.Option(help="The seed of all randomness.", show_default="0", **_training)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the run's folder, no warnings.")]
 
@@ -125,11 +94,11 @@ def train_table(
     hidden: Hidden = None,
     lr: Rate = None,
     seed: Seed = None,
-    format: FormatOption = None,
-    delimiter: DelimiterOption = None,
-    encoding: EncodingOption = None,
-    decimal: DecimalOption = None,
-    quote: QuoteOption = None,
+    format: options.FormatOption = None,
+    delimiter: options.DelimiterOption = None,
+    encoding: options.EncodingOption = None,
+    decimal: options.DecimalOption = None,
+    quote: options.QuoteOption = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -169,9 +138,9 @@ def train_table(
         "seed": _seed(seed),
     }
     chosen = {name: value for name, value in given.items() if value is not None}
-    options = reading(format, delimiter, encoding, decimal, quote)
+    read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
-    with warnings_as_lines(quiet=quiet), _held(chosen, options, out, resume) as (folder, request, saved):
+    with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
         try:
             return _run(folder, request, saved, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
@@ -199,7 +168,7 @@ def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
 
 @contextmanager
 def _held(
-    chosen: dict[str, Any], options: dict[str, Any], out: Path | None, resume: Path | None
+    chosen: dict[str, Any], read_as: dict[str, Any], out: Path | None, resume: Path | None
 ) -> Generator[tuple[RunFolder, Request, Checkpoint | None]]:
     """The folder of a new run, or of an earlier one that goes on: what was asked for, and what it goes on from."""
     from lamina.runs.data import Request
@@ -210,7 +179,7 @@ def _held(
     if resume is None:
         if "data" not in chosen:
             raise LaminaError("name the table to train on, or with --resume the run to continue")
-        request = Request(**chosen, options=ReadOptions(**options))
+        request = Request(**chosen, options=ReadOptions(**read_as))
         with new_run(out, request.run_name) as folder:
             yield folder, request, None
         return
@@ -218,12 +187,12 @@ def _held(
         raise LaminaError("--resume continues in the run's own folder; leave --out away")
     with held_run(resume) as folder:
         request, saved = read_unfinished(resume)
-        yield folder, _same(request, chosen, options), saved
+        yield folder, _same(request, chosen, read_as), saved
 
 
-def _same(begun: Request, chosen: dict[str, Any], options: dict[str, Any]) -> Request:
+def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Request:
     """What an earlier run was asked for, unless something else is said now."""
-    for name, value in (chosen | options).items():
+    for name, value in (chosen | read_as).items():
         its = getattr(begun, name) if name in chosen else getattr(begun.options, name)
         if value != its and name != "data":
             raise LaminaError(f"the run was begun with {_said(name, its)}; it can't change")
@@ -291,16 +260,14 @@ def _how_to_go_on(folder: RunFolder) -> str:
 
 def _show_prepared(console: Any, prepared: Any) -> None:
     from lamina.cli.table_views import columns_table, override_hint
-    from lamina.runs.describe import describe_target
+    from lamina.runs.describe import describe_rows, describe_target
 
     console.print(columns_table(prepared.schema))
     console.print(override_hint(prepared.schema), style="dim", markup=False)
     console.print(
         f"\n[bold]Task[/bold]: {_escaped(describe_target(prepared.target))} ({_escaped(prepared.target.reason)})"
     )
-    parts = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
-    rows = ", ".join(f"{len(part):,} {name}" for name, part in parts.items() if part is not None)
-    console.print(f"[bold]Rows[/bold]: {rows}\n")
+    console.print(f"[bold]Rows[/bold]: {describe_rows(prepared.rows)}\n")
 
 
 def _show_results(console: Any, run: Any) -> None:

@@ -96,7 +96,7 @@ def _answer(name: str, probabilities: np.ndarray) -> dict[str, Any]:
 def _read(path: Path) -> tuple[list[str], np.ndarray]:
     """The digits in a file, uint8 of shape (n, 28, 28), and what to call each."""
     from lamina.datasets import normalize_digit, read_digit
-    from lamina.io.idx import may_be_idx, read_idx
+    from lamina.files.idx import may_be_idx, read_idx
 
     if not may_be_idx(path):
         return [str(path)], read_digit(path)[None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,6 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     from lamina.runs.data import target_of
     from lamina.runs.metrics import metrics_of
     from lamina.table.messages import counted, rows_from
-    from lamina.table.places import Places
-    from lamina.table.read import iter_batches
 
     model, details = _open(run)
     if not data:
@@ -35,9 +33,7 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
     rows = 0
-    places = Places()
-    batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading), places)
-    with warnings_as_lines(), places.named(), closing(batches):
+    with _batches(model, details, data, reading) as batches:
         for batch, predicted in model.predicted(_with_target(batches, model.target.name)):
             if not len(batch):  # only a table without rows has such a part
                 raise DataError("the table has no rows to evaluate on")
@@ -77,14 +73,10 @@ def predict_table(
 ) -> None:
     """Write a table with its predictions added, a part at a time."""
     from lamina.table.messages import counted
-    from lamina.table.places import Places
-    from lamina.table.read import iter_batches
     from lamina.table.write import write_batches
 
     model, details = _open(run)
-    places = Places()
-    batches = iter_batches(list(data), _BATCH_ROWS, _options(model, details, reading), places)
-    with warnings_as_lines(), places.named(), closing(batches):
+    with _batches(model, details, data, reading) as batches:
         rows = write_batches(model.extended(batches, prefix), out, output_format)
     if out != "-":
         print(f"lamina: {counted(rows, 'row')} with predictions in {out}", file=sys.stderr)
@@ -94,36 +86,36 @@ _AS_TRAINED = ("delimiter", "decimal", "quote")
 """What holds for new files too if the user said it of the training's; the encoding is found out anew."""
 
 
-def _options(model: Any, details: Mapping[str, Any], reading: Mapping[str, Any]) -> Any:
-    """How to read new files: as the training's, but for what is said of them."""
-    from lamina.table.read import ReadOptions
+@contextmanager
+def _batches(
+    model: Any, details: Mapping[str, Any], data: Sequence[str], reading: Mapping[str, Any]
+) -> Generator[Any]:
+    """New files, a part at a time, read as the training's, but for what is said of them."""
+    from lamina.table.places import Places
+    from lamina.table.read import ReadOptions, iter_batches
 
     said = details["settings"]["options"]
     alike = {name: said[name] for name in _AS_TRAINED}
-    return ReadOptions(**{**alike, **reading}, as_text=model.schema.text_columns)
+    options = ReadOptions(**{**alike, **reading}, as_text=model.schema.text_columns)
+    places = Places()
+    batches = iter_batches(list(data), _BATCH_ROWS, options, places)
+    with warnings_as_lines(), places.named(), closing(batches):
+        yield batches
 
 
 def inspect_table(run: Path, *, as_json: bool) -> None:
     """What a run's network is, what it was trained on, and how good it was."""
     from lamina.cli.table_views import columns_table, measured_title, metrics_table
-    from lamina.runs.describe import describe_target
+    from lamina.runs.describe import describe_rows, describe_target
     from lamina.table.messages import counted
 
     model, details = _open(run, reads=False)
     results = details["results"]
     fitted = model.estimator.fitted_
-    parts, parameters, members = (
-        fitted.network.architecture,
-        fitted.parameter_count,
-        len(fitted.network.members),
-    )
+    parts, members = fitted.network.architecture, len(fitted.network.members)
+    parameters = fitted.parameter_count
     if as_json:
-        summary = {
-            "parameters": parameters,
-            "members": members,
-            "architecture": vars(parts),
-            **details,
-        }
+        summary = {"parameters": parameters, "members": members, "architecture": vars(parts), **details}
         print(json.dumps({**summary, "schema": model.schema.to_dict()}))
         return
     networks = "" if members == 1 else f"{members} networks with "
@@ -134,7 +126,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     hidden = f"activation {parts.activation}{' (learned blend)' if parts.learned_activation else ''}"
     console.print(f"{hidden}, dropout {parts.dropout}, normalization {parts.normalization or 'none'}")
     ended = ", interrupted" if results["interrupted"] else ""
-    rows = ", ".join(f"{count:,} {name}" for name, count in results["rows"].items())
+    rows = describe_rows(results["rows"])
     epochs = counted(results["epochs"], "epoch")
     console.print(
         f"{epochs} in {results['seconds']:.1f} s{ended}, kept {results['best_epoch']}; rows: {rows}\n"

@@ -2,9 +2,9 @@
 
     capture → graph → passes → plan → target: emit, load, bind, run
 
-Its parts, each of which imports only what stands below it: `front` (the user's function), `targets`, `cpu` (the one target
-there is), `program` (the pipeline), `target` (what a target is), `emit` (loops of kernels), then `llvm` (text builder, jit)
-and `passes` (a graph becomes a plan), which don't know each other.
+Each of its parts imports only what stands below it: `front` (the user's function), `targets`, `cpu` (the only target
+so far), `program` (the pipeline), `target` (what a target is), `emit` (loops of kernels), then `llvm` (text builder
+and jit) and `passes` (a graph becomes a plan), which don't know each other.
 """
 
 from lamina.compiler.cpu.run import get_num_threads, set_num_threads

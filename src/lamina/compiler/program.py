@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from lamina.compiler.passes.fuse import fuse
@@ -16,6 +18,11 @@ __all__ = ["build", "lower"]
 
 VERIFY = False
 """Whether the graph is verified after each pass; the tests switch it on."""
+
+_MOST_KEPT = 8
+_kept: OrderedDict[str, Program] = OrderedDict()
+"""The latest programs by what they were made from: an equal function, as that of another fit, is not compiled again."""
+_keeping = threading.Lock()
 
 Watch = Callable[[str, Graph], None]
 
@@ -39,8 +46,24 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
 def build(
     captured: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
 ) -> Program:
-    """Compile a graph. `rows`: input slots of which each step takes the next so many bytes."""
-    start = time.perf_counter()
-    lowered = lower(captured, target, watch)
-    code = target.load(lowered, rows or {})
-    return Program(target, lowered, code, time.perf_counter() - start)
+    """Compile a graph. `rows`: input slots of which each step takes the next so many bytes.
+
+    With `watch`, to which `lower` shows each stage, a program that is known is made again.
+    """
+    rows = rows or {}
+    passes = [one_pass.__name__ for one_pass in target.passes]
+    types = captured.inputs, captured.scalars, sorted(rows.items())
+    key = "\n".join([repr(types), target.description, repr(passes), captured.text()])
+    with _keeping:
+        program = _kept.get(key) if watch is None else None
+    if program is None:
+        start = time.perf_counter()
+        lowered = lower(captured, target, watch)
+        code = target.load(lowered, rows)
+        program = Program(target, lowered, code, time.perf_counter() - start)
+    with _keeping:
+        _kept[key] = program
+        _kept.move_to_end(key)
+        if len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
+    return program

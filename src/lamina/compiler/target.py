@@ -23,7 +23,7 @@ __all__ = ["BoundStep", "Code", "Overlap", "Program", "Target"]
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
-    """An array that is written shares memory with another one, in a way that the compiled step does not know."""
+    """This call does not fit the compiled step: an array that is written shares memory with another one, say."""
 
 
 class Code(Protocol):
@@ -93,6 +93,11 @@ class Target(Protocol):
     """What it wants of a simplified graph before kernels are made of it."""
     alignment: int
     """Temporaries begin at multiples of so many bytes."""
+
+    @property
+    def description(self) -> str:
+        """All that code for it depends on beside the graph: its kind, and which machine of that kind it is."""
+        ...
 
     # how a plan is made
 

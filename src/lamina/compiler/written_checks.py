@@ -16,10 +16,11 @@ class Names:
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
 
     def of(self, value: Any) -> str:
         """A name for an object."""
-        name = f"object{len(self.objects)}"
+        name = self._names.setdefault(id(value), f"object{len(self._names)}")
         self.objects[name] = value
         return name
 

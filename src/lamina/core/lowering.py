@@ -10,18 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 __all__ = [
-    "ArgReduction",
-    "Contraction",
-    "Decompose",
-    "Elementwise",
-    "Fill",
-    "Lowering",
-    "Movement",
-    "Pull",
-    "Reduction",
-    "Reshape",
-    "Scatter",
-]
+    "ArgReduction", "Contraction", "Decompose", "Elementwise", "Fill", "Lowering", "Movement", "Pull",
+    "Reduction", "Reshape", "Scatter",
+]  # fmt: skip
 
 
 class Elementwise:

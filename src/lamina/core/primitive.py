@@ -18,15 +18,8 @@ if TYPE_CHECKING:
     from lamina.core.lowering import Lowering
 
 __all__ = [
-    "REGISTRY",
-    "ForEachInput",
-    "Operand",
-    "Primitive",
-    "bind",
-    "new_array",
-    "primitive",
-    "set_array_type",
-]
+    "REGISTRY", "ForEachInput", "Operand", "Primitive", "bind", "new_array", "primitive", "set_array_type",
+]  # fmt: skip
 
 Operand = Any
 """An input of a primitive: an `Array`, or a Python number that takes the arrays' dtype."""

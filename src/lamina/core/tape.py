@@ -16,16 +16,9 @@ if TYPE_CHECKING:
     from lamina.core.primitive import Operand, Primitive
 
 __all__ = [
-    "Leaf",
-    "TapeNode",
-    "backward",
-    "gradients",
-    "is_recorded",
-    "record",
-    "record_node",
-    "recording",
+    "Leaf", "TapeNode", "backward", "gradients", "is_recorded", "record", "record_node", "recording",
     "recording_suspended",
-]
+]  # fmt: skip
 
 _order = itertools.count()
 
@@ -45,16 +38,7 @@ class TapeNode:
     The outputs are kept as values and not as arrays: an array points to its node, so the node must not point back.
     """
 
-    __slots__ = (
-        "array_type",
-        "context",
-        "inputs",
-        "order",
-        "outputs",
-        "params",
-        "primitive",
-        "written",
-    )
+    __slots__ = ("array_type", "context", "inputs", "order", "outputs", "params", "primitive", "written")
 
     def __init__(
         self,

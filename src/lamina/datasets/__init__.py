@@ -6,12 +6,6 @@ from lamina.datasets.downloaded import EMNIST_SPLITS, emnist, fashion_mnist, kmn
 from lamina.datasets.images import ImageDataset
 
 __all__ = [
-    "EMNIST_SPLITS",
-    "ImageDataset",
-    "emnist",
-    "fashion_mnist",
-    "kmnist",
-    "mnist",
-    "normalize_digit",
+    "EMNIST_SPLITS", "ImageDataset", "emnist", "fashion_mnist", "kmnist", "mnist", "normalize_digit",
     "read_digit",
-]
+]  # fmt: skip

@@ -6,7 +6,7 @@ from importlib.resources import files
 import numpy as np
 
 from lamina.datasets.images import ImageDataset
-from lamina.io.idx import read_idx
+from lamina.files.idx import read_idx
 
 __all__ = ["mnist"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from lamina.datasets.fetch import Published, find_files, obtain, search_folders
 from lamina.datasets.images import ImageDataset
 from lamina.errors import DataError
-from lamina.io.idx import read_idx
+from lamina.files.idx import read_idx
 
 __all__ = ["EMNIST_SPLITS", "emnist", "fashion_mnist", "kmnist"]
 

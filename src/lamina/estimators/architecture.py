@@ -116,9 +116,8 @@ class Architecture:
 
     def activations(self) -> list[ActivationFunction]:
         """The activation of each hidden layer."""
-        return [
-            activation_by_name(name) for name in _for_each(self.activation, len(self.hidden), "activation")
-        ]
+        names = _for_each(self.activation, len(self.hidden), "activation")
+        return [activation_by_name(name) for name in names]
 
     def dropouts(self) -> list[float]:
         """The dropout rate of each hidden layer."""
@@ -158,11 +157,9 @@ class Architecture:
     def layer_parameters(self, i: int) -> dict[str, Parameter]:
         """Those of layer i: its linear map, its normalization, and how much of the activation it uses."""
         fan_in, width = self.widths[i : i + 2]
-        plain = (
-            None
-            if self.ntk
-            else _glorot(fan_in, width, 2.0 if self.activation in ("logistic", "sigmoid") else 6.0)
-        )
+        # Uniform within ±√(factor / (in + out)) (Glorot and Bengio, 2010; factors as in scikit-learn).
+        factor = 2.0 if self.activation in ("logistic", "sigmoid") else 6.0
+        plain = None if self.ntk else _uniform(math.sqrt(factor / (fan_in + width)))
         found = {
             f"weight{i}": Parameter((fan_in, width), plain),
             f"bias{i}": Parameter((width,), plain, _RATES["bias"] if self.ntk else 1.0, decay=False),
@@ -199,13 +196,3 @@ def _uniform(bound: float) -> Initial:
 
 def _filled(value: float) -> Initial:
     return lambda _, shape: np.full(shape, value)
-
-
-def _glorot(fan_in: int, fan_out: int, factor: float) -> Initial:
-    """Uniform within ±√(factor / (in + out)) (Glorot and Bengio, 2010; factors as in scikit-learn)."""
-
-    def initial(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        bound = math.sqrt(factor / (fan_in + fan_out))
-        return rng.uniform(-bound, bound, shape)
-
-    return initial

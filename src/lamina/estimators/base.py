@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from lamina.errors import DataError
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.engine import Data, EnsembleTraining, Optimization
 from lamina.estimators.fitted import FittedModel
@@ -36,28 +38,9 @@ from lamina.training.loop import Epoch, Loop, Observer
 __all__ = ["BaseMLP", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
 
 
-class BaseMLP(BaseEstimator):
-    """The common part of `MLPClassifier` and `MLPRegressor`, which document the parameters."""
+class _Learned:
+    """What `fit` learns."""
 
-    _task: str
-    _own_scores: tuple[str, ...]
-    _plain_score: str
-
-    # The constructor's parameters. The subclasses' signatures say their defaults, as scikit-learn asks.
-    hidden_layer_sizes: Any
-    activation: Any
-    preset: str
-    loss: Any
-    random_state: Any
-    verbose: Any
-    warm_start: bool
-    momentum: float
-    nesterovs_momentum: bool
-    column_kinds: Mapping[Any, Any] | None
-    scoring: Any
-    callbacks: Any
-
-    # What fit learns.
     fitted_: FittedModel[Any]
     loss_: float
     loss_curve_: list[float]
@@ -68,11 +51,54 @@ class BaseMLP(BaseEstimator):
     n_iter_: int
     t_: int
 
-    def _keep(self, parameters: dict[str, Any]) -> None:
-        """Set the constructor's parameters as attributes, unchanged."""
-        for name, value in parameters.items():
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
+
+@dataclass(eq=False, repr=False)
+class BaseMLP(_Learned, BaseEstimator):
+    """The common part of `MLPClassifier` and `MLPRegressor`; its fields are their constructors' parameters."""
+
+    _task: ClassVar[str]
+    _own_scores: ClassVar[tuple[str, ...]]
+    _plain_score: ClassVar[str]
+
+    hidden_layer_sizes: Any = None
+    activation: Any = None
+    _: KW_ONLY
+    preset: str = "default"
+    members: int | None = None
+    loss: Any = None
+    solver: str | None = None
+    alpha: float | None = None
+    batch_size: int | str | None = None
+    learning_rate: str | None = None
+    learning_rate_init: float | None = None
+    max_iter: int | None = None
+    random_state: Any = None
+    tol: float | None = None
+    verbose: Any = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool | None = None
+    validation_fraction: float | None = None
+    beta_1: float | None = None
+    beta_2: float | None = None
+    epsilon: float | None = None
+    n_iter_no_change: int | None = None
+    dropout: Any = None
+    normalization: str | None = None
+    weight_decay: float | None = None
+    regularization_schedule: str | None = None
+    number_embedding: bool | None = None
+    number_pieces: int | None = None
+    embedding_width: int | None = None
+    input_scale: bool | None = None
+    learned_activation: bool | None = None
+    ntk: bool | None = None
+    preprocess: bool | None = None
+    drop_last: bool | None = None
+    column_kinds: Mapping[Any, Any] | None = None
+    scoring: Any = None
+    callbacks: Any = None
 
     # --- settings ------------------------------------------------------------------------------------------------
 
@@ -131,7 +157,7 @@ class BaseMLP(BaseEstimator):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         settings = self._resolved()
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
-        X, y = self._checked(X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
+        X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
         y = self._checked_target(y)
         earlier = vars(self).get("fitted_") if self.warm_start else None
         # A warm start keeps the classes, but learns a regression's scale anew.
@@ -165,10 +191,6 @@ class BaseMLP(BaseEstimator):
         self._train(train, held_out, settings, rng)
         return self
 
-    def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        """Input validated: arrays by scikit-learn, data frames as they are."""
-        return check_inputs(self, X, y, reset=reset, validate=validate_data)
-
     def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
         """Weights of the rows with mean 1, or None."""
         if sample_weight is None:
@@ -184,7 +206,7 @@ class BaseMLP(BaseEstimator):
         pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise ValueError(f"eval_set is a pair (X, y) to validate on, not {type(eval_set).__name__}")
-        X, y = self._checked(*pair, reset=False)
+        X, y = check_inputs(self, *pair, reset=False)
         encoded = encoder.transform(X)
         return Data(encoded.numeric, encoded.codes, target.encode(self._checked_target(y)))
 
@@ -239,10 +261,8 @@ class BaseMLP(BaseEstimator):
         finally:  # Ctrl-C too leaves the best epoch behind
             if training.best_state is not None:
                 training.restore_best()
-                self.best_validation_score_, self.best_epoch_ = (
-                    float(training.best_score),
-                    training.best_epoch,
-                )
+                self.best_validation_score_ = float(training.best_score)
+                self.best_epoch_ = training.best_epoch
                 self.best_loss_ = None
                 self._calibrate(held_out)
         ended_early = learner.stopped or self.n_iter_ < plan.epochs
@@ -290,8 +310,14 @@ class BaseMLP(BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's outputs, (rows, outputs)."""
         check_is_fitted(self, "fitted_")
-        checked, _ = self._checked(X, None, reset=False)
-        return self.fitted_.outputs(self.fitted_.encode(checked))
+        checked, _ = check_inputs(self, X, None, reset=False)
+        outputs = self.fitted_.outputs(self.fitted_.encode(checked))
+        if not np.isfinite(outputs).all():
+            row = int(np.argwhere(~np.isfinite(outputs))[0][0])
+            raise DataError(
+                f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
+            )
+        return outputs
 
     @property
     def coefs_(self) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = ["MLPClassifier"]
 
 
 @documented
+@dataclass(eq=False, repr=False, kw_only=True)
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multilayer perceptron for classification; a drop-in for `sklearn.neural_network.MLPClassifier`.
 
@@ -45,55 +47,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     _task = "classification"
     _own_scores = ("accuracy", "log_loss")
     _plain_score = "accuracy"
-    class_weight: Any
-    fitted_: FittedModel[Classes]
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = None,
-        activation: Any = None,
-        *,
-        preset: str = "default",
-        members: int | None = None,
-        loss: Any = None,
-        solver: str | None = None,
-        alpha: float | None = None,
-        batch_size: int | str | None = None,
-        learning_rate: str | None = None,
-        learning_rate_init: float | None = None,
-        max_iter: int | None = None,
-        random_state: Any = None,
-        tol: float | None = None,
-        verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool | None = None,
-        validation_fraction: float | None = None,
-        beta_1: float | None = None,
-        beta_2: float | None = None,
-        epsilon: float | None = None,
-        n_iter_no_change: int | None = None,
-        dropout: Any = None,
-        normalization: str | None = None,
-        weight_decay: float | None = None,
-        regularization_schedule: str | None = None,
-        label_smoothing: float | None = None,
-        calibrate: bool | None = None,
-        number_embedding: bool | None = None,
-        number_pieces: int | None = None,
-        embedding_width: int | None = None,
-        input_scale: bool | None = None,
-        learned_activation: bool | None = None,
-        ntk: bool | None = None,
-        preprocess: bool | None = None,
-        drop_last: bool | None = None,
-        column_kinds: Mapping[Any, str] | None = None,
-        scoring: Any = None,
-        callbacks: Any = None,
-        class_weight: Any = None,
-    ) -> None:
-        self._keep(locals())
+    label_smoothing: float | None = None
+    calibrate: bool | None = None
+    class_weight: Any = None
+    fitted_: FittedModel[Classes] = field(init=False)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
         """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""

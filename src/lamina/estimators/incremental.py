@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from lamina.estimators.base import fitted_encoder
 from lamina.estimators.engine import Data, EnsembleTraining
+from lamina.estimators.inputs import check_inputs
 from lamina.estimators.presets import FEWEST_MEMBERS
 from lamina.table.kinds import infer
 
@@ -26,7 +27,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     }
     members = int(settings["members"] or FEWEST_MEMBERS[estimator.preset])
     first = not hasattr(estimator, "fitted_")
-    X, y = estimator._checked(X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
+    X, y = check_inputs(estimator, X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
     rng = np.random.default_rng(check_random_state(estimator.random_state).randint(2**31))
     y = estimator._checked_target(y)
     if first:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lamina import nd
-from lamina.estimators.architecture import Architecture
+from lamina.estimators.architecture import Architecture, Parameter
 from lamina.estimators.engine import Data
 from lamina.estimators.network import Network
 
@@ -26,19 +26,23 @@ def build_network(architecture: Architecture, data: Data, rng: np.random.Generat
     """
     network = Network(architecture)
     knots = _pieces(architecture, data) if architecture.has_pieces else {}
-    for name, parameter in architecture.input_parameters().items():
-        initial = parameter.initial
-        network.add(name, knots[name] if initial is None else initial(rng, parameter.shape))
+    _add(network, architecture.input_parameters(), knots, rng)
     if architecture.ntk:
         _add_fitted_layers(network, data, rng)
         return network
     for i in range(len(architecture.hidden) + 1):
-        _add_layer(network, i, {}, rng)
+        _add(network, architecture.layer_parameters(i), {}, rng)
     return network
 
 
-def _add_layer(network: Network, i: int, fitted: dict[str, np.ndarray], rng: np.random.Generator) -> None:
-    for name, parameter in network.architecture.layer_parameters(i).items():
+def _add(
+    network: Network,
+    parameters: dict[str, Parameter],
+    fitted: dict[str, np.ndarray],
+    rng: np.random.Generator,
+) -> None:
+    """Add parameters with their first values, which are `fitted` where the architecture does not say them."""
+    for name, parameter in parameters.items():
         initial = parameter.initial
         network.add(name, fitted[name] if initial is None else initial(rng, parameter.shape))
 
@@ -47,16 +51,14 @@ def _add_fitted_layers(network: Network, data: Data, rng: np.random.Generator) -
     parts = network.architecture
     rows = rng.choice(len(data), min(_ROWS, len(data)), replace=False)
     rows = rows if data.rows is None else data.rows[rows]
-    x = nd.concat(*(_embedded(network, data, part) for part in _parts(rows)), dim=0)
+    # A few rows at a time: embedding a number takes as much memory as all its pieces.
+    groups = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
+    x = nd.concat(*(_embedded(network, data, group) for group in groups), dim=0)
     for i, activation in enumerate([*parts.activations(), None]):
-        _add_layer(network, i, _fitted_layer(i, x.asnumpy(), parts.widths[i + 1], rng), rng)
+        fitted = _fitted_layer(i, x.asnumpy(), parts.widths[i + 1], rng)
+        _add(network, parts.layer_parameters(i), fitted, rng)
         if activation is not None:
             x = network.activate(i, network.linear(i, x), activation)
-
-
-def _parts(rows: np.ndarray) -> list[np.ndarray]:
-    """The rows, few at a time: embedding a number takes as much memory as all its pieces."""
-    return [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
 
 
 def _embedded(network: Network, data: Data, rows: np.ndarray) -> nd.NDArray:

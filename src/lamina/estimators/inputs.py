@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from lamina.table.columns import ArrayColumn
 
 __all__ = [
-    "check_inputs",
-    "counted_rows",
-    "folds",
-    "hold_out",
-    "is_frame",
-    "length",
-    "members_rows",
-    "require_target",
-    "selection",
-    "union",
+    "check_inputs", "counted_rows", "folds", "hold_out", "is_frame", "length", "members_rows", "require_target",
+    "selection", "union",
 ]  # fmt: skip
 
 _FEWEST_FOR_VALIDATION = 10
@@ -35,14 +28,17 @@ def is_frame(X: Any) -> bool:
     return hasattr(X, "columns") or hasattr(X, "column_names") or hasattr(X, "__narwhals_dataframe__")
 
 
-def check_inputs(
-    estimator: Any, X: Any, y: Any, *, reset: bool, validate: Callable[..., Any]
-) -> tuple[Any, Any]:
-    """`X` and `y` validated, `n_features_in_` and `feature_names_in_` set (`reset`) or compared."""
+def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+    """`X` and `y` validated: arrays by scikit-learn, data frames as they are.
+
+    `n_features_in_` and `feature_names_in_` are set (`reset`) or compared.
+    """
     if is_frame(X):
-        _check_names(estimator, X, reset, validate)
-        if y is not None:
-            _same_length(X, y)
+        _check_names(estimator, X, reset)
+        if y is not None and len(X) != len(y):
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: [{len(X)}, {len(y)}]"
+            )
         return X, y
     options: dict[str, Any] = {
         "accept_sparse": ["csr", "csc"],
@@ -51,14 +47,17 @@ def check_inputs(
         "reset": reset,
     }
     if y is None:
-        return validate(estimator, X, **options), None
-    return validate(estimator, X, y, multi_output=True, y_numeric=estimator._task == "regression", **options)
+        return validate_data(estimator, X, **options), None
+    checked, target = validate_data(
+        estimator, X, y, multi_output=True, y_numeric=estimator._task == "regression", **options
+    )
+    return checked, target
 
 
-def _check_names(estimator: Any, X: Any, reset: bool, validate: Callable[..., Any]) -> None:
+def _check_names(estimator: Any, X: Any, reset: bool) -> None:
     """Set or compare the columns' names, by scikit-learn's rule: the same ones in the same order."""
     try:
-        validate(estimator, X, skip_check_array=True, reset=reset)
+        validate_data(estimator, X, skip_check_array=True, reset=reset)
     except ValueError as error:
         if reset or "same order" not in str(error):
             raise
@@ -77,12 +76,6 @@ def require_target(y: np.ndarray) -> None:
         raise ValueError(
             f"Input y contains NaN: the target of row {column.first_missing()} is missing; leave such rows out"
         )
-
-
-def _same_length(X: Any, y: Any) -> None:
-    rows, targets = len(X), len(y)
-    if rows != targets:
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: [{rows}, {targets}]")
 
 
 def length(X: Any) -> int:

@@ -8,15 +8,8 @@ from lamina import nd
 from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "Loss",
-    "absolute_error",
-    "cross_entropy",
-    "huber",
-    "multilabel",
-    "poisson",
-    "quantile",
-    "squared_error",
-]
+    "Loss", "absolute_error", "cross_entropy", "huber", "multilabel", "poisson", "quantile", "squared_error",
+]  # fmt: skip
 
 Loss = Callable[[NDArray, NDArray], NDArray]
 """``loss(outputs, target)``: outputs (rows, k); target (rows,) class numbers, or (rows, k) numbers; result (rows,)."""

@@ -107,7 +107,7 @@ class Network:
         for i, (activation, rate) in enumerate(zip(parts.activations(), parts.dropouts(), strict=True)):
             x = self.activate(i, self.linear(i, x), activation)
             if rate and state.training:
-                x = _drop(x, rate, dropout)
+                x = dropped(x, dropout * rate, x.shape)
         return self.linear(len(parts.hidden), x)
 
     def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
@@ -191,15 +191,13 @@ class Ensemble:
     @property
     def weights(self) -> dict[str, Weight]:
         """All members' parameters; their names begin with the member's number."""
-        return {
-            f"{i}.{name}": w for i, member in enumerate(self.members) for name, w in member.weights.items()
-        }
+        members = enumerate(self.members)
+        return {f"{i}.{name}": w for i, member in members for name, w in member.weights.items()}
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all members' parameters and running statistics, named likewise."""
-        return {
-            f"{i}.{name}": x for i, member in enumerate(self.members) for name, x in member.state().items()
-        }
+        members = enumerate(self.members)
+        return {f"{i}.{name}": x for i, member in members for name, x in member.state().items()}
 
     def load_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Write what a `state` holds into the members' arrays."""
@@ -243,8 +241,3 @@ class Ensemble:
 def part_of(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """The entries whose names begin with `prefix`, named without it."""
     return {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
-
-
-def _drop(x: NDArray, rate: float, factor: float | Any) -> NDArray:
-    """Inverted dropout (Srivastava et al., 2014) at rate · factor."""
-    return dropped(x, factor * rate, x.shape)

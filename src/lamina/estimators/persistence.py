@@ -25,8 +25,8 @@ from lamina.estimators.file_schema import (
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.targets import Classes, Numbers
-from lamina.io.tensors import TensorFile, open_tensors, save_tensors
-from lamina.io.typed_json import decoded
+from lamina.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.files.typed_json import decoded
 from lamina.messages import excerpt
 from lamina.table.encode import TableEncoder
 

@@ -1,8 +1,8 @@
 """Presets: the values of all settings that the user leaves open.
 
-A new setting has its values and its rule here, its meaning in `parameters.py`, a place in the signatures of
-`classifier.py` and `regressor.py` (scikit-learn reads them), a line in the table of docs/estimators.md, and is passed
-on in `base.py`: to the `Optimization` by hand, to a field of the `Architecture` that has its name by itself.
+A new setting has its values and its rule here, its meaning in `parameters.py`, a field of the estimators in `base.py`
+(scikit-learn reads the constructor made of them), a line in the table of docs/estimators.md, and is passed on in
+`base.py`: to the `Optimization` by hand, to a field of the `Architecture` that has its name by itself.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = ["MLPRegressor"]
 
 
 @documented
+@dataclass(eq=False, repr=False, kw_only=True)
 class MLPRegressor(RegressorMixin, BaseMLP):
     """A multilayer perceptron for regression; a drop-in for `sklearn.neural_network.MLPRegressor`.
 
@@ -41,53 +43,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _task = "regression"
     _own_scores = ("loss",)
     _plain_score = "r2"
-    quantile: float
-    fitted_: FittedModel[Numbers]
-
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = None,
-        activation: Any = None,
-        *,
-        preset: str = "default",
-        members: int | None = None,
-        loss: Any = None,
-        solver: str | None = None,
-        alpha: float | None = None,
-        batch_size: int | str | None = None,
-        learning_rate: str | None = None,
-        learning_rate_init: float | None = None,
-        max_iter: int | None = None,
-        random_state: Any = None,
-        tol: float | None = None,
-        verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool | None = None,
-        validation_fraction: float | None = None,
-        beta_1: float | None = None,
-        beta_2: float | None = None,
-        epsilon: float | None = None,
-        n_iter_no_change: int | None = None,
-        dropout: Any = None,
-        normalization: str | None = None,
-        weight_decay: float | None = None,
-        regularization_schedule: str | None = None,
-        number_embedding: bool | None = None,
-        number_pieces: int | None = None,
-        embedding_width: int | None = None,
-        input_scale: bool | None = None,
-        learned_activation: bool | None = None,
-        ntk: bool | None = None,
-        preprocess: bool | None = None,
-        drop_last: bool | None = None,
-        column_kinds: Mapping[Any, str] | None = None,
-        scoring: Any = None,
-        callbacks: Any = None,
-        quantile: float = 0.5,
-    ) -> None:
-        self._keep(locals())
+    quantile: float = 0.5
+    fitted_: FittedModel[Numbers] = field(init=False)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPRegressor:
         """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""

@@ -12,16 +12,6 @@ from lamina.gluon.parameter_dict import ParameterDict
 from lamina.gluon.trainer import Trainer
 
 __all__ = [
-    "Block",
-    "Constant",
-    "DeferredInitializationError",
-    "HybridBlock",
-    "Parameter",
-    "ParameterDict",
-    "Trainer",
-    "UninitializedParameterError",
-    "data",
-    "loss",
-    "nn",
-    "utils",
-]
+    "Block", "Constant", "DeferredInitializationError", "HybridBlock", "Parameter", "ParameterDict",
+    "Trainer", "UninitializedParameterError", "data", "loss", "nn", "utils",
+]  # fmt: skip

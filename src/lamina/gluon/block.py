@@ -12,7 +12,8 @@ import numpy as np
 from lamina import nd
 from lamina.core.state import state
 from lamina.errors import ParameterError
-from lamina.gluon.files import assign, read_arrays, write_arrays
+from lamina.files.named import read_arrays, write_arrays
+from lamina.gluon.files import assign
 from lamina.gluon.naming import NameScope, new_prefix
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict
@@ -185,8 +186,7 @@ class Block:
     # --- parameters -----------------------------------------------------------------------------------------
 
     def collect_params(self, select: str | None = None) -> ParameterDict:
-        """The parameters of this block and all below; with `select`, those whose full name starts to match
-        it.
+        """The parameters of this block and all below; with `select`, those whose full name starts to match it.
 
         ``net.collect_params(".*weight|.*bias")``
         """
@@ -243,8 +243,7 @@ class Block:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Read values saved by `save_parameters`, or by `ParameterDict.save` with or without this block's
-        prefix.
+        """Read values saved by `save_parameters`, or by `ParameterDict.save` with or without this block's prefix.
 
         The arguments are those of `ParameterDict.load`. Either all values are taken, or there is an error and
         none.
@@ -350,8 +349,7 @@ class HybridBlock(Block):
         return run(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run `hybrid_forward` on the parameters' arrays, initializing those that waited for the shape of
-        `args`."""
+        """Run `hybrid_forward` on the parameters' arrays, initializing those that waited for the shape of `args`."""
         if args and isinstance(args[0], np.ndarray | int | float):
             raise TypeError(
                 f"{self.name}: needs an NDArray, got {type(args[0]).__name__}; make one with nd.array"
@@ -374,8 +372,7 @@ class HybridBlock(Block):
             parameter._finish_deferred_init()
 
     def infer_shape(self, *args: Any) -> None:
-        """Set the shapes of this block's own parameters from its inputs; layers with unknown sizes override
-        it."""
+        """Set the shapes of this block's own parameters from its inputs; layers with unknown sizes override it."""
         unknown = [p for p in self._reg_params.values() if not p._shape_is_known]
         if unknown:
             raise DeferredInitializationError(

@@ -20,22 +20,10 @@ from lamina.gluon.block import HybridBlock
 from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "CosineEmbeddingLoss",
-    "HingeLoss",
-    "HuberLoss",
-    "KLDivLoss",
-    "L1Loss",
-    "L2Loss",
-    "LogisticLoss",
-    "Loss",
-    "PoissonNLLLoss",
-    "SigmoidBCELoss",
-    "SigmoidBinaryCrossEntropyLoss",
-    "SoftmaxCELoss",
-    "SoftmaxCrossEntropyLoss",
-    "SquaredHingeLoss",
-    "TripletLoss",
-]
+    "CosineEmbeddingLoss", "HingeLoss", "HuberLoss", "KLDivLoss", "L1Loss", "L2Loss", "LogisticLoss", "Loss",
+    "PoissonNLLLoss", "SigmoidBCELoss", "SigmoidBinaryCrossEntropyLoss", "SoftmaxCELoss",
+    "SoftmaxCrossEntropyLoss", "SquaredHingeLoss", "TripletLoss",
+]  # fmt: skip
 
 _SMALL = 1e-12  # MXNet's guard against log 0
 
@@ -79,26 +67,10 @@ class Loss(HybridBlock):
         return F.mean(weighted, axis=self._batch_axis, exclude=True)
 
 
-class L2Loss(Loss):
-    """½ (label − pred)².
+class _ElementLoss(Loss):
+    """A loss of each element of a prediction and of the label, which is brought to its shape."""
 
-    >>> from lamina import gluon, nd
-    >>> gluon.loss.L2Loss()(nd.array([[1, 2], [3, 5]]), nd.array([[1, 2], [3, 3]])).asnumpy()
-    array([0., 1.], dtype=float32)
-    """
-
-    def __init__(self, weight: float | None = 1.0, batch_axis: int = 0, **kwargs: Any) -> None:
-        super().__init__(weight, batch_axis, **kwargs)
-
-    def hybrid_forward(
-        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
-    ) -> NDArray:
-        """pred, label: any shape; → (batch,)."""
-        return self._mean(F, F.square(self._like(label, pred) - pred), sample_weight, factor=0.5)
-
-
-class L1Loss(Loss):
-    """|label − pred|."""
+    _factor = 1.0
 
     def __init__(self, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
         super().__init__(weight, batch_axis, **kwargs)
@@ -107,7 +79,35 @@ class L1Loss(Loss):
         self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
     ) -> NDArray:
         """pred, label: any shape; → (batch,)."""
-        return self._mean(F, F.abs(self._like(label, pred) - pred), sample_weight)
+        loss = self._of_each(F, pred, self._like(label, pred))
+        return self._mean(F, loss, sample_weight, self._factor)
+
+    def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
+        raise TypeError(f"{type(self).__name__} must override _of_each")
+
+
+class L2Loss(_ElementLoss):
+    """½ (label − pred)².
+
+    >>> from lamina import gluon, nd
+    >>> gluon.loss.L2Loss()(nd.array([[1, 2], [3, 5]]), nd.array([[1, 2], [3, 3]])).asnumpy()
+    array([0., 1.], dtype=float32)
+    """
+
+    _factor = 0.5
+
+    def __init__(self, weight: float | None = 1.0, batch_axis: int = 0, **kwargs: Any) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+
+    def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
+        return F.square(label - pred)
+
+
+class L1Loss(_ElementLoss):
+    """|label − pred|."""
+
+    def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
+        return F.abs(label - pred)
 
 
 def _softplus_of_minus_abs(F: Any, x: NDArray) -> NDArray:
@@ -116,8 +116,7 @@ def _softplus_of_minus_abs(F: Any, x: NDArray) -> NDArray:
 
 
 class SigmoidBinaryCrossEntropyLoss(Loss):
-    """−label·log p·pos_weight − (1 − label)·log(1 − p), with p = sigmoid(pred), or p = pred if
-    `from_sigmoid`.
+    """−label·log p·pos_weight − (1 − label)·log(1 − p), with p = sigmoid(pred), or p = pred if `from_sigmoid`.
 
     Without `from_sigmoid` sigmoid and logarithm are computed together, which is stable for any pred.
     """
@@ -152,8 +151,7 @@ class SigmoidBinaryCrossEntropyLoss(Loss):
 
 
 class SoftmaxCrossEntropyLoss(Loss):
-    """−log p[label], or with ``sparse_label=False`` −Σ label·log p over `axis`; p = softmax(pred) along
-    `axis`.
+    """−log p[label], or with ``sparse_label=False`` −Σ label·log p over `axis`; p = softmax(pred) along `axis`.
 
     `from_logits`: pred holds log p already (MXNet's name).
 
@@ -177,8 +175,7 @@ class SoftmaxCrossEntropyLoss(Loss):
     def hybrid_forward(
         self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
     ) -> NDArray:
-        """label: the shape of pred without `axis`, class numbers of any dtype; or all of pred's,
-        probabilities."""
+        """label: the shape of pred without `axis`, class numbers of any dtype; or all of pred's, probabilities."""
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
             self._require_class_numbers(label, pred)
@@ -196,11 +193,11 @@ class SoftmaxCrossEntropyLoss(Loss):
             )
 
 
-class KLDivLoss(Loss):
+class KLDivLoss(_ElementLoss):
     """label·(log label − log p), the divergence of p from label (Kullback & Leibler, 1951).
 
-    By default pred is log p; with ``from_logits=False``, p = softmax(pred) along `axis`. As everywhere, the
-    terms are averaged, not summed, over the classes.
+    By default pred is log p; with ``from_logits=False``, p = softmax(pred) along `axis`. label: probabilities in the
+    shape of pred. As everywhere, the terms are averaged, not summed, over the classes.
     """
 
     def __init__(
@@ -214,16 +211,12 @@ class KLDivLoss(Loss):
         super().__init__(weight, batch_axis, **kwargs)
         self._from_logits, self._axis = from_logits, axis
 
-    def hybrid_forward(
-        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
-    ) -> NDArray:
-        """label: probabilities in the shape of pred; → (batch,)."""
-        label = self._like(label, pred)
+    def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
-        return self._mean(F, label * (F.log(label + _SMALL) - log_p), sample_weight)
+        return label * (F.log(label + _SMALL) - log_p)
 
 
-class HuberLoss(Loss):
+class HuberLoss(_ElementLoss):
     """With d = |label − pred|: d²/(2·rho) where d ≤ rho, else d − rho/2 (Huber, 1964, scaled by 1/rho)."""
 
     def __init__(
@@ -232,17 +225,13 @@ class HuberLoss(Loss):
         super().__init__(weight, batch_axis, **kwargs)
         self._rho = rho
 
-    def hybrid_forward(
-        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
-    ) -> NDArray:
-        """pred, label: any shape; → (batch,)."""
-        distance = F.abs(self._like(label, pred) - pred)
+    def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
+        distance = F.abs(label - pred)
         quadratic = (0.5 / self._rho) * F.square(distance)
-        loss = F.where(distance > self._rho, distance - 0.5 * self._rho, quadratic)
-        return self._mean(F, loss, sample_weight)
+        return F.where(distance > self._rho, distance - 0.5 * self._rho, quadratic)
 
 
-class HingeLoss(Loss):
+class HingeLoss(_ElementLoss):
     """max(0, margin − pred·label), for labels −1 and 1."""
 
     def __init__(
@@ -251,31 +240,18 @@ class HingeLoss(Loss):
         super().__init__(weight, batch_axis, **kwargs)
         self._margin = margin
 
-    def hybrid_forward(
-        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
-    ) -> NDArray:
-        """pred, label (−1 or 1): any shape; → (batch,)."""
-        return self._mean(F, F.relu(self._margin - pred * self._like(label, pred)), sample_weight)
+    def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
+        return F.relu(self._margin - pred * label)
 
 
-class SquaredHingeLoss(Loss):
+class SquaredHingeLoss(HingeLoss):
     """max(0, margin − pred·label)², for labels −1 and 1."""
 
-    def __init__(
-        self, margin: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
-    ) -> None:
-        super().__init__(weight, batch_axis, **kwargs)
-        self._margin = margin
-
-    def hybrid_forward(
-        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
-    ) -> NDArray:
-        """pred, label (−1 or 1): any shape; → (batch,)."""
-        violation = F.relu(self._margin - pred * self._like(label, pred))
-        return self._mean(F, F.square(violation), sample_weight)
+    def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
+        return F.square(super()._of_each(F, pred, label))
 
 
-class LogisticLoss(Loss):
+class LogisticLoss(_ElementLoss):
     """log(1 + exp(−pred·label)), for labels −1 and 1, or 0 and 1 with ``label_format="binary"``.
 
     Computed as max(pred, 0) − pred·y + log(1 + exp(−|pred|)) with y in {0, 1}, stable for any pred. Exactly
@@ -283,26 +259,17 @@ class LogisticLoss(Loss):
     """
 
     def __init__(
-        self,
-        weight: float | None = None,
-        batch_axis: int = 0,
-        label_format: str = "signed",
-        **kwargs: Any,
+        self, weight: float | None = None, batch_axis: int = 0, label_format: str = "signed", **kwargs: Any
     ) -> None:
         super().__init__(weight, batch_axis, **kwargs)
         if label_format not in ("signed", "binary"):
             raise ParameterError(f"LogisticLoss: label_format is 'signed' or 'binary', not {label_format!r}")
         self._label_format = label_format
 
-    def hybrid_forward(
-        self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
-    ) -> NDArray:
-        """pred, label: any shape; → (batch,)."""
-        label = self._like(label, pred)
+    def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
         if self._label_format == "signed":
             label = (label + 1.0) / 2.0
-        loss = F.relu(pred) - pred * label + _softplus_of_minus_abs(F, pred)
-        return self._mean(F, loss, sample_weight)
+        return F.relu(pred) - pred * label + _softplus_of_minus_abs(F, pred)
 
 
 class TripletLoss(Loss):
@@ -383,12 +350,7 @@ class CosineEmbeddingLoss(Loss):
         self._margin = margin
 
     def hybrid_forward(
-        self,
-        F: Any,
-        input1: NDArray,
-        input2: NDArray,
-        label: NDArray,
-        sample_weight: NDArray | None = None,
+        self, F: Any, input1: NDArray, input2: NDArray, label: NDArray, sample_weight: NDArray | None = None
     ) -> NDArray:
         """input1, input2: (batch, features); label: (batch,) of 1 and −1; → (batch,)."""
         input1 = self._like(input1, input2)

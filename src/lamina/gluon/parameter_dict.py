@@ -10,7 +10,8 @@ import numpy as np
 
 from lamina.context import Context
 from lamina.errors import ParameterError
-from lamina.gluon.files import assign, brief, read_arrays, write_arrays
+from lamina.files.named import read_arrays, write_arrays
+from lamina.gluon.files import assign, brief
 from lamina.gluon.parameter import Constant, Contexts, Parameter
 from lamina.nd.creation import as_shape
 
@@ -82,8 +83,7 @@ class ParameterDict:
     # --- making ---------------------------------------------------------------------------------------------
 
     def get(self, name: str, **attributes: Any) -> Parameter:
-        """The parameter called ``prefix + name``: from here, from the shared dictionary, or made with
-        `attributes`.
+        """The parameter called ``prefix + name``: from here, from the shared dictionary, or made with `attributes`.
 
         Raises:
             ParameterError: if the parameter exists with other attributes; an unknown size fits any.
@@ -177,24 +177,15 @@ class ParameterDict:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Read values saved by `save`; `restore_prefix` goes before each name. All of them, or an error and
-        none.
+        """Read values saved by `save`; `restore_prefix` goes before each name. All of them, or an error and none.
 
         `allow_missing`: parameters that the file lacks stay as they are. `ignore_extra`: names that are not
         here are skipped. `cast_dtype`: another element type is converted to the parameter's (`dtype_source`
         ``"current"``), or taken over from the file (``"saved"``).
         """
         loaded = {restore_prefix + name: values for name, values in read_arrays(filename).items()}
-        assign(
-            self._params,
-            loaded,
-            os.fspath(filename),
-            ctx,
-            allow_missing,
-            ignore_extra,
-            cast_dtype,
-            dtype_source,
-        )
+        source = os.fspath(filename)
+        assign(self._params, loaded, source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
 
 
 def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:

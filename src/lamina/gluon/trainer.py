@@ -185,7 +185,7 @@ class Trainer:
 
         The parameters themselves are saved by `Block.save_parameters`.
         """
-        from lamina.io.tensors import save_tensors
+        from lamina.files.tensors import save_tensors
 
         arrays: dict[str, np.ndarray] = {}
         for i, values in self._states.items():
@@ -200,13 +200,12 @@ class Trainer:
         save_tensors(fname, arrays, described)
 
     def load_states(self, fname: str | os.PathLike[str]) -> None:
-        """Read what `save_states` wrote, for the same parameters and kind of optimizer; all of it, or an
-        error.
+        """Read what `save_states` wrote, for the same parameters and kind of optimizer; all of it, or an error.
 
         Raises:
             DataError: if the file is damaged, or of another optimizer or network.
         """
-        from lamina.io.tensors import load_tensors
+        from lamina.files.tensors import load_tensors
 
         source = os.fspath(fname)
         loaded, described = load_tensors(fname)
@@ -241,7 +240,7 @@ class Trainer:
 
     def _check_described(self, described: Mapping[str, str], source: str) -> tuple[dict[int, int], int]:
         """The update counts in a file's metadata."""
-        from lamina.io.typed_json import Count, decoded
+        from lamina.files.typed_json import Count, decoded
 
         kind, found = type(self._optimizer).__name__, described.get("optimizer")
         if found != kind:

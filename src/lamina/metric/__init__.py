@@ -6,22 +6,7 @@ from lamina.metric.probabilistic import CrossEntropy, Loss, NegativeLogLikelihoo
 from lamina.metric.regression import MAE, MSE, RMSE, PearsonCorrelation
 
 __all__ = [
-    "F1",
-    "MAE",
-    "MCC",
-    "MSE",
-    "RMSE",
-    "Accuracy",
-    "CompositeEvalMetric",
-    "CrossEntropy",
-    "CustomMetric",
-    "EvalMetric",
-    "Loss",
-    "NegativeLogLikelihood",
-    "PearsonCorrelation",
-    "Perplexity",
-    "TopKAccuracy",
-    "create",
-    "np",
-    "register",
-]
+    "F1", "MAE", "MCC", "MSE", "RMSE", "Accuracy", "CompositeEvalMetric", "CrossEntropy", "CustomMetric",
+    "EvalMetric", "Loss", "NegativeLogLikelihood", "PearsonCorrelation", "Perplexity", "TopKAccuracy",
+    "create", "np", "register",
+]  # fmt: skip

@@ -12,17 +12,9 @@ from lamina.nd.ndarray import NDArray
 from lamina.registry import Registry
 
 __all__ = [
-    "CompositeEvalMetric",
-    "CustomMetric",
-    "EvalMetric",
-    "as_list",
-    "as_numpy",
-    "create",
-    "metrics",
-    "np",
-    "register",
-    "require_same_length",
-]
+    "Averaged", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "as_list", "as_numpy", "create", "metrics", "np",
+    "register", "require_same_length",
+]  # fmt: skip
 
 Arrays = Any
 """An NDArray, anything that NumPy makes an array of, or a list of these: one for each output of a network."""
@@ -41,10 +33,7 @@ class EvalMetric:
     """
 
     def __init__(
-        self,
-        name: str,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
+        self, name: str, output_names: Sequence[str] | None = None, label_names: Sequence[str] | None = None
     ) -> None:
         self.name = name
         self.output_names, self.label_names = output_names, label_names
@@ -80,6 +69,21 @@ class EvalMetric:
         """`get` as a list of pairs, also where there are several values."""
         names, values = self.get()
         return list(zip(names, values, strict=True)) if isinstance(names, list) else [(names, values)]
+
+
+class Averaged(EvalMetric):
+    """A metric whose value over several batches may mean two things.
+
+    Args:
+        average: ``"macro"``: the mean of the batches' values, as MXNet does by default; ``"micro"``: the value of all
+            samples together.
+    """
+
+    def __init__(self, name: str, average: str, **names: Any) -> None:
+        if average not in ("macro", "micro"):
+            raise ValueError(f"{name}: average must be 'macro' or 'micro', not {average!r}")
+        self.average = average
+        super().__init__(name, **names)
 
 
 def _pairs(labels: Arrays, preds: Arrays) -> Iterator[tuple[Any, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError, ShapeError
-from lamina.metric.base import EvalMetric, metrics, require_same_length
+from lamina.metric.base import Averaged, EvalMetric, metrics, require_same_length
 
 __all__ = ["F1", "MCC", "Accuracy", "TopKAccuracy"]
 
@@ -62,19 +62,8 @@ class TopKAccuracy(EvalMetric):
         self.num_inst += len(pred)
 
 
-class _Confusion(EvalMetric):
-    """From the counts of true and false, positive and negative decisions between class 0 and class 1.
-
-    Args:
-        average: ``"macro"``: the mean of the batches' values, as MXNet does by default; ``"micro"``: the value of all
-            samples together.
-    """
-
-    def __init__(self, name: str, average: str, **names: Any) -> None:
-        if average not in ("macro", "micro"):
-            raise ValueError(f"{name}: average must be 'macro' or 'micro', not {average!r}")
-        self.average = average
-        super().__init__(name, **names)
+class _Confusion(Averaged):
+    """From the counts of true and false, positive and negative decisions between class 0 and class 1."""
 
     def reset(self) -> None:
         """Forget all batches."""

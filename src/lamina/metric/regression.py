@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import ShapeError
-from lamina.metric.base import EvalMetric, metrics
+from lamina.metric.base import Averaged, EvalMetric, metrics
 
 __all__ = ["MAE", "MSE", "RMSE", "PearsonCorrelation"]
 
@@ -77,7 +77,7 @@ class RMSE(_Regression):
 
 
 @metrics.register("pearsonr", "PearsonCorrelation")
-class PearsonCorrelation(EvalMetric):
+class PearsonCorrelation(Averaged):
     """Pearson's correlation coefficient between truth and prediction, NaN if one of them is constant.
 
     Args:
@@ -86,10 +86,7 @@ class PearsonCorrelation(EvalMetric):
     """
 
     def __init__(self, name: str = "pearsonr", average: str = "macro", **names: Any) -> None:
-        if average not in ("macro", "micro"):
-            raise ValueError(f"{name}: average must be 'macro' or 'micro', not {average!r}")
-        self.average = average
-        super().__init__(name, **names)
+        super().__init__(name, average, **names)
 
     def reset(self) -> None:
         """Forget all batches."""

@@ -29,8 +29,12 @@ class BasicIndex(NamedTuple):
 
     def is_contiguous(self, shape: Ints) -> bool:
         """Whether the part is one stretch of memory: leading single elements, one range, then whole axes."""
+        if 0 in self.sliced:
+            return True
         first = next((a for a, n in enumerate(self.sliced) if n != 1), len(shape))
-        if any(n != shape[a] or self.step[a] != 1 for a, n in enumerate(self.sliced) if a > first):
+        if any(
+            n != shape[a] or (n != 1 and self.step[a] != 1) for a, n in enumerate(self.sliced) if a > first
+        ):
             return False
         return first == len(shape) or self.step[first] == 1
 

@@ -8,6 +8,7 @@ array([1., 2., 3.], dtype=float32)
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,67 +23,23 @@ if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "BlockGrad",
-    "Cast",
-    "abs",
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctanh",
-    "cast",
-    "cbrt",
-    "ceil",
-    "clip",
-    "cos",
-    "cosh",
-    "degrees",
-    "digamma",
-    "erf",
-    "erfinv",
-    "exp",
-    "expm1",
-    "fix",
-    "floor",
-    "gamma",
-    "gammaln",
-    "identity",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "logical_not",
-    "make_loss",
-    "negative",
-    "radians",
-    "rcbrt",
-    "reciprocal",
-    "rint",
-    "round",
-    "rsqrt",
-    "sign",
-    "sin",
-    "sinh",
-    "smooth_l1",
-    "sqrt",
-    "square",
-    "stop_gradient",
-    "tan",
-    "tanh",
-    "trunc",
+    "BlockGrad", "Cast", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cast", "cbrt",
+    "ceil", "clip", "cos", "cosh", "degrees", "digamma", "erf", "erfinv", "exp", "expm1", "fix", "floor",
+    "gamma", "gammaln", "identity", "log", "log1p", "log2", "log10", "logical_not", "make_loss", "negative",
+    "radians", "rcbrt", "reciprocal", "rint", "round", "rsqrt", "sign", "sin", "sinh", "smooth_l1", "sqrt",
+    "square", "stop_gradient", "tan", "tanh", "trunc",
 ]  # fmt: skip
 
 
-def _unary(name: str, doc: str) -> Operator[NDArray]:
-    primitive = UNARY[name]
-
-    def function(data: NDArray) -> NDArray:
-        return bind(primitive, data)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return operator(function)  # pyright: ignore[reportReturnType] - `data` may also be given by name
+def _unary(name: str, doc: str, formula: Callable[[NDArray], NDArray] | None = None) -> Operator[NDArray]:
+    """The function of this name: that of the primitive, unless a formula tells it by others."""
+    if formula is None:
+        primitive = UNARY[name]
+        formula = lambda data: bind(primitive, data)  # noqa: E731 - it gets its name, as any formula does
+    formula.__name__ = formula.__qualname__ = name
+    formula.__doc__ = doc
+    formula.__annotations__ = {"data": "NDArray", "return": "NDArray"}
+    return operator(formula)  # pyright: ignore[reportReturnType] - `data` may also be given by name
 
 
 abs = _unary("abs", "The absolute value; its gradient is the sign, 0 at 0.")
@@ -120,35 +77,20 @@ erfinv = _unary("erfinv", "The inverse of `erf` on (-1, 1).")
 gammaln = _unary("gammaln", "log |Γ(x)|.")
 digamma = _unary("digamma", "The derivative of log Γ(x); no gradient of its own.")
 
-
-@operator
-def square(data: NDArray) -> NDArray:
-    """x²."""
-    return data * data
-
-
-@operator
-def reciprocal(data: NDArray) -> NDArray:
-    """1 / x."""
-    return 1.0 / data
-
-
-@operator
-def rcbrt(data: NDArray) -> NDArray:
-    """1 / ∛x."""
-    return 1.0 / cbrt(data)
-
-
-@operator
-def degrees(data: NDArray) -> NDArray:
-    """An angle in radians, in degrees."""
-    return data * (180 / math.pi)
-
-
-@operator
-def radians(data: NDArray) -> NDArray:
-    """An angle in degrees, in radians."""
-    return data * (math.pi / 180)
+square = _unary("square", "x².", lambda data: data * data)
+reciprocal = _unary("reciprocal", "1 / x.", lambda data: 1.0 / data)
+rcbrt = _unary("rcbrt", "1 / ∛x.", lambda data: 1.0 / cbrt(data))
+degrees = _unary("degrees", "An angle in radians, in degrees.", lambda data: data * (180 / math.pi))
+radians = _unary("radians", "An angle in degrees, in radians.", lambda data: data * (math.pi / 180))
+logical_not = _unary(
+    "logical_not", "1 where the element is 0, else 0, in the dtype of `data`.", lambda data: data == 0
+)
+identity = _unary("identity", "A copy, through which gradients pass.", lambda data: data.copy())
+make_loss = _unary(
+    "make_loss",
+    "The values of a loss, from which `backward` starts: the same as `identity`.",
+    lambda data: data.copy(),
+)
 
 
 @operator
@@ -162,12 +104,6 @@ def gamma(data: NDArray) -> NDArray:
     below = floor(data)
     odd = bind(COMPARISON["less"], data, 0.0) * bind(COMPARISON["not_equal"], below, floor(below * 0.5) * 2.0)
     return exp(gammaln(data)) * (1.0 - 2.0 * odd)
-
-
-@operator
-def logical_not(data: NDArray) -> NDArray:
-    """1 where the element is 0, else 0, in the dtype of `data`."""
-    return data == 0
 
 
 @operator
@@ -203,12 +139,6 @@ def cast(data: NDArray, dtype: Any) -> NDArray:
 
 
 @operator
-def identity(data: NDArray) -> NDArray:
-    """A copy, through which gradients pass."""
-    return data.copy()
-
-
-@operator
 def stop_gradient(data: NDArray) -> NDArray:
     """The same values; no gradient passes back.
 
@@ -222,12 +152,6 @@ def stop_gradient(data: NDArray) -> NDArray:
     3.0
     """
     return data.detach()
-
-
-@operator
-def make_loss(data: NDArray) -> NDArray:
-    """The values of a loss, from which `backward` starts: the same as `identity`."""
-    return identity(data)
 
 
 Cast = cast

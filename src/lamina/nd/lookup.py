@@ -136,7 +136,7 @@ def where(condition: NDArray, x: Any, y: Any) -> NDArray:
     main = x if isinstance(x, Array) else y if isinstance(y, Array) else condition
     rank = len(main.shape)
     if len(condition.shape) == 1 < rank and condition.shape[0] == main.shape[0]:
-        condition = bind(reshape, condition, shape=(-1,) + (1,) * (rank - 1))
+        condition = bind(reshape, condition, shape=(condition.shape[0],) + (1,) * (rank - 1))
     return bind(where_primitive, condition, operand(main, x), operand(main, y))
 
 

@@ -176,8 +176,7 @@ class NDArray(Array, Fluent):
     def __add__(self, other: Any) -> NDArray:
         return bind(_add, self, operand(self, other))
 
-    def __radd__(self, other: Any) -> NDArray:
-        return bind(_add, self, operand(self, other))
+    __radd__ = __add__
 
     def __sub__(self, other: Any) -> NDArray:
         return bind(_subtract, self, operand(self, other))
@@ -188,8 +187,7 @@ class NDArray(Array, Fluent):
     def __mul__(self, other: Any) -> NDArray:
         return bind(_multiply, self, operand(self, other))
 
-    def __rmul__(self, other: Any) -> NDArray:
-        return bind(_multiply, self, operand(self, other))
+    __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> NDArray:
         return bind(_divide, self, operand(self, other))

@@ -29,6 +29,15 @@ def _moments(data: NDArray, axes: tuple[int, ...]) -> tuple[NDArray, NDArray, ND
     return centered, mean, bind(reduce_sum, centered * centered, axis=axes, keepdims=True) / count
 
 
+def _require_vectors(function: str, data: NDArray, axis: int, vectors: dict[str, NDArray]) -> None:
+    size = data.shape[axis]
+    for name, x in vectors.items():
+        if x.shape != (size,):
+            raise ShapeError(
+                f"{function}: axis {axis} of data {data.shape} needs {name} of shape ({size},), got {x.shape}"
+            )
+
+
 def BatchNorm(  # noqa: N802 - MXNet's name
     data: NDArray,
     gamma: NDArray,
@@ -61,16 +70,8 @@ def BatchNorm(  # noqa: N802 - MXNet's name
     """
     place = normalize_axis("BatchNorm", axis, data.ndim)
     channels = data.shape[place]
-    for name, x in (
-        ("gamma", gamma),
-        ("beta", beta),
-        ("moving_mean", moving_mean),
-        ("moving_var", moving_var),
-    ):
-        if x.shape != (channels,):
-            raise ShapeError(
-                f"BatchNorm: axis {place} of data {data.shape} needs {name} of shape ({channels},), got {x.shape}"
-            )
+    vectors = {"gamma": gamma, "beta": beta, "moving_mean": moving_mean, "moving_var": moving_var}
+    _require_vectors("BatchNorm", data, place, vectors)
     kept = tuple([n if a == place else 1 for a, n in enumerate(data.shape)])
     if state.training and not use_global_stats:
         centered, mean, var = _moments(data, tuple([a for a in range(data.ndim) if a != place]))
@@ -101,12 +102,7 @@ def LayerNorm(  # noqa: N802 - MXNet's name
     With `output_mean_var` the result is [out, mean, √(var + eps)].
     """
     place = normalize_axis("LayerNorm", axis, data.ndim)
-    size = data.shape[place]
-    for name, x in (("gamma", gamma), ("beta", beta)):
-        if x.shape != (size,):
-            raise ShapeError(
-                f"LayerNorm: axis {place} of data {data.shape} needs {name} of shape ({size},), got {x.shape}"
-            )
+    _require_vectors("LayerNorm", data, place, {"gamma": gamma, "beta": beta})
     kept = tuple([n if a == place else 1 for a, n in enumerate(data.shape)])
     centered, mean, var = _moments(data, (place,))
     normal = centered * bind(UNARY["rsqrt"], var + eps)

@@ -169,11 +169,7 @@ def normal(
 
 
 def randn(
-    *shape: int,
-    loc: Parameter = 0.0,
-    scale: Parameter = 1.0,
-    dtype: Any = None,
-    ctx: Context | None = None,
+    *shape: int, loc: Parameter = 0.0, scale: Parameter = 1.0, dtype: Any = None, ctx: Context | None = None
 ) -> NDArray:
     """`normal` with the shape as arguments: ``randn(2, 3)``."""
     return normal(loc, scale, shape=shape or None, dtype=dtype, ctx=ctx)

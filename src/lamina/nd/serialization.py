@@ -24,7 +24,7 @@ def save(fname: Path, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray])
 
     The file appears whole or not at all.
     """
-    from lamina.io.mxnet_params import save_params
+    from lamina.files.mxnet_params import save_params
 
     if isinstance(data, NDArray):
         data = [data]
@@ -53,7 +53,7 @@ def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, N
     ...     nd.load(f"{folder}/x.params")["weight"].shape
     (2, 3)
     """
-    from lamina.io.mxnet_params import load_params
+    from lamina.files.mxnet_params import load_params
 
     found = load_params(fname)
     if isinstance(found, dict):

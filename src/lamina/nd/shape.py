@@ -174,6 +174,11 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
     target = tuple([int(n) for n in shape])
     if len(target) == len(own) and 0 in target:
         target = tuple([m if n == 0 else n for n, m in zip(target, own, strict=True)])
+    extra = len(own) - len(target)
+    if (
+        extra > 0 and own[:extra] == (1,) * extra
+    ):  # axes of size 1 in front are left out, as NumPy's assignment does
+        data, own = _as_shape(data, own[extra:]), own[extra:]
     return data if target == own else bind(broadcast_to_primitive, data, shape=target)
 
 

@@ -17,19 +17,6 @@ from lamina.optimizer.momentum import NAG, SGD, Signum
 from lamina.optimizer.optimizer import Optimizer, create, register
 
 __all__ = [
-    "LAMB",
-    "NAG",
-    "SGD",
-    "AdaDelta",
-    "AdaGrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Ftrl",
-    "Nadam",
-    "Optimizer",
-    "RMSProp",
-    "Signum",
-    "create",
-    "register",
-]
+    "LAMB", "NAG", "SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "Ftrl", "Nadam", "Optimizer",
+    "RMSProp", "Signum", "create", "register",
+]  # fmt: skip

@@ -14,18 +14,9 @@ from lamina.nd.reduce import sum
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
-    "LAMB",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Nadam",
-    "adam_step",
-    "adamax_step",
-    "adamw_step",
-    "bias_correction",
-    "lamb_step",
-    "nadam_step",
-]
+    "LAMB", "Adam", "AdamW", "Adamax", "Nadam", "adam_step", "adamax_step", "adamw_step", "bias_correction",
+    "lamb_step", "nadam_step",
+]  # fmt: skip
 
 Pair = tuple[float, float]
 
@@ -77,9 +68,10 @@ class _Moments(Optimizer):
         """(m, v), zeros at first."""
         return self._moments(weight, 2)
 
-    @property
-    def _betas(self) -> Pair:
-        return self.beta1, self.beta2
+    def _make(self, step: Any, weight: NDArray, g: NDArray, state: State, **settings: Any) -> None:
+        """Make a step with these settings, and those that all of the family have."""
+        settings = {"betas": (self.beta1, self.beta2), "epsilon": self.epsilon, **settings}
+        write(weight, state, step(weight, g, state, **settings))
 
     def _correction(self, index: int, beta: float) -> float:
         return self._each_step(index, lambda t: bias_correction(beta, t))
@@ -131,8 +123,7 @@ class Adam(_Moments):
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
         rate = self._step_size(index, self._unbias)
-        g = self._prepared(index, weight, grad)
-        write(weight, state, adam_step(weight, g, state, rate=rate, betas=self._betas, epsilon=self.epsilon))
+        self._make(adam_step, weight, self._prepared(index, weight, grad), state, rate=rate)
 
 
 def adamw_step(w: NDArray, g: NDArray, state: State, *, decay: float, **adam: Any) -> Stepped:
@@ -172,7 +163,7 @@ class AdamW(_Moments):
             epsilon = self._each_step(index, lambda t: self.epsilon * math.sqrt(1.0 - self.beta2**t))
         g, wd = self._rescaled(grad), self._get_wd(index)
         step = partial(adamw_step, decay=lr * wd) if wd else adam_step
-        write(weight, state, step(weight, g, state, rate=lr * factor, betas=self._betas, epsilon=epsilon))
+        self._make(step, weight, g, state, rate=lr * factor, epsilon=epsilon)
 
 
 def adamax_step(w: NDArray, g: NDArray, state: State, *, rate: float, betas: Pair, epsilon: float) -> Stepped:
@@ -194,10 +185,7 @@ class Adamax(_Moments):
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
         rate = self._step_size(index, lambda t: bias_correction(self.beta1, t))
-        g = self._prepared(index, weight, grad)
-        write(
-            weight, state, adamax_step(weight, g, state, rate=rate, betas=self._betas, epsilon=self.epsilon)
-        )
+        self._make(adamax_step, weight, self._prepared(index, weight, grad), state, rate=rate)
 
 
 def nadam_step(
@@ -264,8 +252,7 @@ class Nadam(_Moments):
         of_gradient = self._each_step(index, self._share_of_gradient)
         shares = of_gradient, self._each_step(index, self._share_of_mean)
         step = partial(nadam_step, shares=shares, correction=self._correction(index, self.beta2))
-        g = self._prepared(index, weight, grad)
-        write(weight, state, step(weight, g, state, rate=rate, betas=self._betas, epsilon=self.epsilon))
+        self._make(step, weight, self._prepared(index, weight, grad), state, rate=rate)
 
 
 def lamb_step(
@@ -332,5 +319,4 @@ class LAMB(_Moments):
         if self.bias_correction:
             correction = self._correction(index, self.beta1), self._correction(index, self.beta2)
         step = partial(lamb_step, correction=correction, bounds=(self.lower_bound, self.upper_bound))
-        g, betas, epsilon = self._rescaled(grad), self._betas, self.epsilon
-        write(weight, state, step(weight, g, state, rate=rate, decay=wd, betas=betas, epsilon=epsilon))
+        self._make(step, weight, self._rescaled(grad), state, rate=rate, decay=wd)

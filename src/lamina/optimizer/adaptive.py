@@ -10,16 +10,9 @@ from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
-    "AdaDelta",
-    "AdaGrad",
-    "Ftrl",
-    "RMSProp",
-    "adadelta_step",
-    "adagrad_step",
-    "centered_rmsprop_step",
-    "ftrl_step",
-    "rmsprop_step",
-]
+    "AdaDelta", "AdaGrad", "Ftrl", "RMSProp", "adadelta_step", "adagrad_step", "centered_rmsprop_step",
+    "ftrl_step", "rmsprop_step",
+]  # fmt: skip
 
 
 def adagrad_step(
@@ -157,14 +150,7 @@ class RMSProp(Optimizer):
 
 
 def ftrl_step(
-    w: NDArray,
-    g: NDArray,
-    state: State,
-    *,
-    rate: float,
-    l1: float,
-    beta: float,
-    decay: float = 0.0,
+    w: NDArray, g: NDArray, state: State, *, rate: float, l1: float, beta: float, decay: float = 0.0
 ) -> Stepped:
     """Follow the regularized leader: sparse weights through an L1 penalty (McMahan et al., Ad click prediction, 2013).
 

@@ -10,15 +10,8 @@ from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
-    "NAG",
-    "SGD",
-    "Signum",
-    "momentum_step",
-    "nesterov_step",
-    "sgd_step",
-    "signsgd_step",
-    "signum_step",
-]
+    "NAG", "SGD", "Signum", "momentum_step", "nesterov_step", "sgd_step", "signsgd_step", "signum_step",
+]  # fmt: skip
 
 
 class _Momentum(Optimizer):
@@ -135,11 +128,7 @@ class Signum(_Momentum):
     """
 
     def __init__(
-        self,
-        learning_rate: float | None = None,
-        momentum: float = 0.9,
-        wd_lh: float = 0.0,
-        **kwargs: Any,
+        self, learning_rate: float | None = None, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(momentum, learning_rate=learning_rate, **kwargs)
         self.wd_lh = wd_lh

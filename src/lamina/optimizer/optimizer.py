@@ -77,9 +77,7 @@ class Optimizer:
         if multi_precision:
             raise ParameterError("multi_precision is not supported: cast the network to float32 to train it")
         self.rescale_grad = rescale_grad
-        self._own_rescale_grad: float | None = (
-            None  # while `dividing_by` a batch size: `rescale_grad` without it
-        )
+        self._own_rescale_grad: float | None = None  # `rescale_grad` itself, while `dividing_by` a batch size
         self.wd = wd
         self.clip_gradient = clip_gradient
         self.lr_scheduler = lr_scheduler

@@ -29,12 +29,17 @@ def _unary(
     """A function of one number; `derivative(x, out)` in lamina operators, None where it is 0 or does not exist."""
     vjp = None if derivative is None else (lambda g, out, x: g * derivative(x, out),)
 
-    lower = emit or (lambda b, x: getattr(b, name)(x))
+    lower = emit or _by_name(name)
     if name not in _OF_INTEGERS:
         lower = _through_float(lower)
     infer = _of_numbers(name, like_first) if name in _NOT_OF_BOOLEANS else like_first
     lowering = Elementwise(lower, expensive=name not in _OF_INTEGERS)
     return primitive(name, eval=_keeping_dtype(function), infer=infer, vjp=vjp, lowering=lowering)
+
+
+def _by_name(name: str) -> Function:
+    """The code generator's own function of this name."""
+    return lambda b, *values: getattr(b, name)(*values)
 
 
 _OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "round", "nan_to_zero", "relu"}
@@ -179,7 +184,7 @@ def _binary(
     name: str,
     function: Function,
     vjp: tuple[Function, Function] | None,
-    emit: Function,
+    emit: Function | None = None,
     *,
     expensive: bool = False,
 ) -> Primitive:
@@ -193,7 +198,7 @@ def _binary(
         eval=function,
         infer=_of_numbers(name, infer) if name in _NOT_OF_BOOLEANS else infer,
         vjp=None if vjp is None else (_first(vjp[0]), _second(vjp[1])),
-        lowering=Elementwise(emit, expensive=expensive),
+        lowering=Elementwise(emit or _by_name(name), expensive=expensive),
         same_dtype=True,
     )
 
@@ -254,7 +259,7 @@ def _in_own_dtype(function: Function) -> Function:
 BINARY: dict[str, Primitive] = {
     p.name: p
     for p in (
-        _binary("add", np.add, (lambda g, o, x, y: g, lambda g, o, x, y: g), lambda b, x, y: b.add(x, y)),
+        _binary("add", np.add, (lambda g, o, x, y: g, lambda g, o, x, y: g)),
         _binary(
             "subtract",
             np.subtract,
@@ -275,37 +280,21 @@ BINARY: dict[str, Primitive] = {
             expensive=True,
         ),
         _binary("power", _power, (_power_base_vjp, _power_exponent_vjp), _power_emit, expensive=True),
-        _binary(
-            "mod",
-            _in_own_dtype(np.mod),
-            (lambda g, o, x, y: g, _mod_vjp),
-            lambda b, x, y: b.mod(x, y),
-            expensive=True,
-        ),
-        _binary(
-            "maximum",
-            np.maximum,
-            (lambda g, o, x, y: g * (x >= y), lambda g, o, x, y: g * (y > x)),
-            lambda b, x, y: b.maximum(x, y),
-        ),
-        _binary(
-            "minimum",
-            np.minimum,
-            (lambda g, o, x, y: g * (x <= y), lambda g, o, x, y: g * (y < x)),
-            lambda b, x, y: b.minimum(x, y),
-        ),
+        _binary("mod", _in_own_dtype(np.mod), (lambda g, o, x, y: g, _mod_vjp), expensive=True),
+        _binary("maximum", np.maximum, (lambda g, o, x, y: g * (x >= y), lambda g, o, x, y: g * (y > x))),
+        _binary("minimum", np.minimum, (lambda g, o, x, y: g * (x <= y), lambda g, o, x, y: g * (y < x))),
         _binary(
             "arctan2",
             _in_own_dtype(np.arctan2),
             (lambda g, o, x, y: g * (y / (x * x + y * y)), lambda g, o, x, y: -(g * (x / (x * x + y * y)))),
-            _through_float(lambda b, x, y: b.arctan2(x, y)),
+            _through_float(_by_name("arctan2")),
             expensive=True,
         ),
         _binary(
             "hypot",
             _in_own_dtype(np.hypot),
             (lambda g, o, x, y: g * (x / o), lambda g, o, x, y: g * (y / o)),
-            _through_float(lambda b, x, y: b.hypot(x, y)),
+            _through_float(_by_name("hypot")),
             expensive=True,
         ),
     )
@@ -313,8 +302,9 @@ BINARY: dict[str, Primitive] = {
 power = BINARY["power"]
 
 
-def _comparison(name: str, function: Function) -> Primitive:
-    """A comparison answers 0 or 1 in the dtype of its operands, as MXNet's do."""
+def _comparison(name: str) -> Primitive:
+    """NumPy's comparison of this name; it answers 0 or 1 in the dtype of its operands, as MXNet's do."""
+    function = getattr(np, name)
 
     def eval(x: Any, y: Any) -> np.ndarray:
         return function(x, y).astype(dtype_of(x, y))
@@ -326,18 +316,11 @@ def _comparison(name: str, function: Function) -> Primitive:
 
 
 COMPARISON: dict[str, Primitive] = {
-    name: _comparison(name, function)
-    for name, function in {
-        "equal": np.equal,
-        "not_equal": np.not_equal,
-        "greater": np.greater,
-        "greater_equal": np.greater_equal,
-        "less": np.less,
-        "less_equal": np.less_equal,
-        "logical_and": np.logical_and,
-        "logical_or": np.logical_or,
-        "logical_xor": np.logical_xor,
-    }.items()
+    name: _comparison(name)
+    for name in (
+        *("equal", "not_equal", "greater", "greater_equal", "less", "less_equal"),
+        *("logical_and", "logical_or", "logical_xor"),
+    )
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,10 @@ def _take(x: np.ndarray, indices: np.ndarray, axis: int, mode: str) -> np.ndarra
 
 
 def _take_type(x: Any, indices: Any, axis: int, mode: str) -> Type:
-    if x.shape[axis] == 0:
+    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    if x.shape[axis] == 0 and math.prod(shape):
         raise ShapeError(f"take: axis {axis} of shape {tuple(x.shape)} is empty")
-    return (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), np.dtype(x.dtype)
+    return shape, np.dtype(x.dtype)
 
 
 def _take_element(b: Any, index: list[Any], inputs: Any, axis: int, mode: str) -> Any:
@@ -65,7 +67,7 @@ def _take_add(g: np.ndarray, indices: np.ndarray, size: int, axis: int, mode: st
     shape = (*g.shape[:axis], size, *g.shape[axis + rank :])
     out = np.zeros(shape, g.dtype)
     rows = np.moveaxis(out, axis, 0)
-    flat = g.reshape(*g.shape[:axis], -1, *g.shape[axis + rank :])
+    flat = g.reshape(*g.shape[:axis], indices.size, *g.shape[axis + rank :])
     np.add.at(rows, _positions(indices, size, mode).ravel(), np.moveaxis(flat, axis, 0))
     return out
 
@@ -95,7 +97,8 @@ take_add = primitive(
 
 def _take_along_type(x: Any, indices: Any, axis: int, mode: str) -> Type:
     own, wanted = tuple(x.shape), tuple(indices.shape)
-    if own[:axis] != wanted[:axis] or own[axis + 1 :] != wanted[axis + 1 :] or own[axis] == 0:
+    is_empty = own[axis] == 0 and math.prod(wanted)
+    if own[:axis] != wanted[:axis] or own[axis + 1 :] != wanted[axis + 1 :] or is_empty:
         raise ShapeError(
             f"take_along: indices of shape {wanted} do not fit data of shape {own} along axis {axis}"
         )
@@ -304,10 +307,7 @@ def _sort_vjp(g: Any, out: Any, x: Any, axis: int, ascending: bool) -> Any:
 
 
 sort = primitive(
-    "sort",
-    eval=_sort,
-    infer=lambda x, axis, ascending: (tuple(x.shape), np.dtype(x.dtype)),
-    vjp=(_sort_vjp,),
+    "sort", eval=_sort, infer=lambda x, axis, ascending: (tuple(x.shape), np.dtype(x.dtype)), vjp=(_sort_vjp,)
 )
 argsort = primitive(
     "argsort",

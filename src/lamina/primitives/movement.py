@@ -14,14 +14,8 @@ from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type, dtype_of
 
 __all__ = [
-    "concat",
-    "place",
-    "reshape",
-    "slice_",
-    "slice_assign",
-    "slice_length",
-    "transpose",
-]
+    "concat", "place", "reshape", "slice_", "slice_assign", "slice_length", "transpose",
+]  # fmt: skip
 
 Ints = tuple[int, ...]
 
@@ -187,6 +181,8 @@ def _concat_element(b: Any, index: list[Any], inputs: Any, axis: int) -> Any:
     result: Any = None
     start = 0
     total = sum(x.shape[axis] for x in inputs)
+    if not total:
+        return inputs[0](index)  # of nothing; it is compiled, and never runs
     for x in inputs:
         if x.shape[axis] == 0:
             continue

@@ -52,9 +52,5 @@ def _times_others(g: Any, x: Any) -> Any:
 
 
 reduce_prod = reduction(
-    "prod",
-    np.multiply,
-    _prod_vjp,
-    Reduction(lambda dtype: 1, lambda b, acc, x: b.mul(acc, x)),
-    empty=1,
+    "prod", np.multiply, _prod_vjp, Reduction(lambda dtype: 1, lambda b, acc, x: b.mul(acc, x)), empty=1
 )

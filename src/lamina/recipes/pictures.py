@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.io.files import atomic_write
+from lamina.files.atomic import atomic_write
 from lamina.training.loop import Epoch
 from lamina.training.pictures import Curves, drawn, learning_curves
 

@@ -12,14 +12,14 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
-from lamina.io.tensors import TensorFile, open_tensors
-from lamina.io.typed_json import Count, decoded, strict
+from lamina.files.tensors import TensorFile, open_tensors
+from lamina.files.typed_json import Count, decoded, strict
 from lamina.recipes.augmented import MOMENTS
 from lamina.recipes.chapter import ChapterNetwork, parameter_shapes
 from lamina.recipes.training import Progress, Settings, network_of
 from lamina.training.checkpoint import Checkpoint, Checkpoints, Position, damaged
 from lamina.training.loop import Epoch
-from lamina.training.run_folder import MODEL, SETTINGS, RunFolder
+from lamina.training.run_folder import MODEL, SETTINGS, RunFolder, model_file
 
 __all__ = ["as_line", "checkpoints", "is_digits_run", "network_of_run", "read_run", "write_settings"]
 
@@ -83,7 +83,7 @@ def read_run(path: Path) -> tuple[Settings, Checkpoint]:
     Raises:
         DataError: there is no run, or its model is damaged or of another kind.
     """
-    file = _model_file(path)
+    file = model_file(path)
     if not file.is_file():
         raise DataError(f"{path} holds no run: there is no {MODEL} in it")
     with open_tensors(file) as opened:
@@ -123,14 +123,10 @@ def _check(asked: Any, file: TensorFile) -> None:
 def is_digits_run(path: Path) -> bool:
     """Whether a folder holds a run on MNIST, or a model file is of one; False too if there is no run."""
     try:
-        with open_tensors(_model_file(path)) as file:
+        with open_tensors(model_file(path)) as file:
             return "classes" in file.metadata
     except (OSError, DataError):
         return False
-
-
-def _model_file(path: Path) -> Path:
-    return path / MODEL if path.is_dir() else path
 
 
 def _first_format(file: TensorFile) -> Checkpoint:
@@ -156,7 +152,7 @@ def network_of_run(path: Path) -> ChapterNetwork:
     settings, saved = read_run(path)
     for name, array in saved.arrays.items():
         if not np.isfinite(array).all():
-            raise damaged(_model_file(path), f"{name!r} has values that are not finite")
+            raise damaged(model_file(path), f"{name!r} has values that are not finite")
     network = network_of(settings, saved.arrays["W1"].shape[0])
     network.load(dict(saved.arrays))
     return network

@@ -25,7 +25,7 @@ from lamina.table.target import target_values
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Part", "Prepared", "Request", "aligned", "class_values", "known_rows", "prepare", "target_of"]
+__all__ = ["Part", "Prepared", "Request", "aligned", "known_rows", "prepare", "target_of"]
 
 _FEWEST_TO_DIVIDE = 10
 _COLLECTIONS = ("missing", "as_text")  # of the options
@@ -122,16 +122,17 @@ class Prepared:
         return self.schema.target
 
     @property
+    def rows(self) -> dict[str, int]:
+        """How many rows each part has that there is."""
+        parts = {"training": self.train, "validation": self.validation, "test": self.test}
+        return {name: len(part) for name, part in parts.items() if part is not None}
+
+    @property
     def judged(self) -> tuple[str, Part]:
         """The part on which the network is judged, and what it is called."""
         if self.test is not None:
             return "test", self.test
         return ("validation", self.validation) if self.validation is not None else ("training", self.train)
-
-
-def class_values(target: Target) -> np.ndarray:
-    """The classes of a classification as an array of one type, in order."""
-    return np.array(target.classes)
 
 
 def prepare(request: Request) -> Prepared:
@@ -143,11 +144,8 @@ def prepare(request: Request) -> Prepared:
     places = Places()
     frame = read(list(request.data), request.options, places)
     target = _target_name(request, frame.columns)
-    for name in request.kinds:
-        if name == target:
-            raise DataError(
-                f"{name!r} is the column to predict; --task says what it is, not --kind or --drop"
-            )
+    if target in request.kinds:
+        raise DataError(f"{target!r} is the column to predict; --task says what it is, not --kind or --drop")
     if frame.columns == [target]:
         raise DataError(f"the table has no column besides {target!r}, so there is nothing to predict it from")
     with places.named():
@@ -170,15 +168,11 @@ def prepare(request: Request) -> Prepared:
     for name, file in files.items():
         if file is not None and _number(file) is None:
             parts[name] = _from_file(file, request.options, schema)
+    parts = {name: part for name, part in parts.items() if len(part)}
     validating = parts.get("validation")
-    if validating is not None and len(validating) and not len(known_rows(validating)):
+    if validating is not None and not len(known_rows(validating)):
         raise DataError(f"{request.validation}: no row is of a class that training has, so none can validate")
-    return Prepared(schema, _rows(whole, rows.train), _filled(parts, "validation"), _filled(parts, "test"))
-
-
-def _filled(parts: Mapping[str, Part], name: str) -> Part | None:
-    part = parts.get(name)
-    return part if part is not None and len(part) else None
+    return Prepared(schema, _rows(whole, rows.train), validating, parts.get("test"))
 
 
 def _target_name(request: Request, columns: Sequence[str]) -> str:

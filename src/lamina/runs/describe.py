@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lamina.table.schema import ColumnSchema, Schema, Target
 
-__all__ = ["ColumnRow", "column_rows", "describe_target", "format_number"]
+__all__ = ["ColumnRow", "column_rows", "describe_rows", "describe_target", "format_number"]
 
 _MAX_ONE_HOT = 8
 _MOST_NAMED = 10  # classes in a sentence
@@ -36,13 +36,11 @@ def column_rows(schema: Schema) -> list[ColumnRow]:
         row = _row(next((column for column in group if column.used), first), schema.rows)
         if len(group) > 1:
             missing = sum(column.missing for column in group)
-            row = ColumnRow(
-                f"{first.name} … {last.name} ({len(group)} columns)",
-                row.kind,
-                f"{missing:,}" if missing else "–",
-                _range_of(group),
-                row.treatment,
-                row.used,
+            row = replace(
+                row,
+                name=f"{first.name} … {last.name} ({len(group)} columns)",
+                missing=f"{missing:,}" if missing else "–",
+                values=_range_of(group),
             )
         rows.append(row)
     return rows
@@ -80,14 +78,8 @@ def _row(column: ColumnSchema, rows: int) -> ColumnRow:
     share = 100 * column.missing / max(rows, 1)
     missing = f"{column.missing:,} ({share:.0f} %)" if share >= 1 else f"{column.missing:,}"
     kind = f"{column.kind} (as told)" if column.note == "chosen" else column.kind
-    return ColumnRow(
-        column.name,
-        kind,
-        missing if column.missing else "–",
-        _values(column),
-        _treatment(column),
-        column.used,
-    )
+    missing = missing if column.missing else "–"
+    return ColumnRow(column.name, kind, missing, _values(column), _treatment(column), column.used)
 
 
 def _values(column: ColumnSchema) -> str:
@@ -122,6 +114,15 @@ def _treatment(column: ColumnSchema) -> str:
     if count <= 2:
         return "−1 or 1; missing: 0"
     return f"one-hot, {count} columns" if count <= _MAX_ONE_HOT else f"embedding of {count:,} categories"
+
+
+def describe_rows(parts: Mapping[str, int]) -> str:
+    """How many rows each part of a table has.
+
+    >>> describe_rows({"training": 1200, "test": 300})
+    '1,200 training, 300 test'
+    """
+    return ", ".join(f"{count:,} {name}" for name, count in parts.items())
 
 
 def describe_target(target: Target) -> str:

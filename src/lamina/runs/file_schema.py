@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from lamina.io.typed_json import Count, strict
+from lamina.files.typed_json import Count, strict
 from lamina.runs.data import Request
 from lamina.runs.importance import Importance
 from lamina.table.kinds import Choice

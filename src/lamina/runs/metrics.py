@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from lamina.table.schema import Task
 
-__all__ = ["LOW_IS_GOOD", "METRIC_NAMES", "MODEL_NAMES", "format_metric", "metrics_of"]
+__all__ = ["LOW_IS_GOOD", "METRIC_NAMES", "MODEL_NAMES", "compared", "format_metric", "metrics_of"]
 
 METRIC_NAMES: dict[str, str] = {
     "accuracy": "accuracy",
@@ -90,3 +92,26 @@ def format_metric(value: float | None) -> str:
         return "–"
     places = 0 if abs(value) >= 1000 else 4 if abs(value) < 10 else 2
     return f"{round(value, places) + 0.0:,.{places}f}"
+
+
+def compared(
+    metrics: Mapping[str, Mapping[str, float | None]],
+) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
+    """The titles of a table of models' metrics, and each model's cells: a text, and whether it is the best of several.
+
+    >>> compared({"lamina": {"rmse": 0.5}, "linear": {"rmse": 0.75}})
+    (['RMSE ↓'], {'lamina': [('0.5000', True)], 'linear model': [('0.7500', False)]})
+    """
+    names = list(next(iter(metrics.values())))
+    best: dict[str, float] = {}
+    for name in names:
+        known = [value for values in metrics.values() if (value := values.get(name)) is not None]
+        if len(known) > 1:
+            best[name] = min(known) if name in LOW_IS_GOOD else max(known)
+    titles = [f"{METRIC_NAMES.get(name, name)} {'↓' if name in LOW_IS_GOOD else '↑'}" for name in names]
+    return titles, {
+        MODEL_NAMES.get(model, model): [
+            (format_metric(values[name]), name in best and values[name] == best[name]) for name in names
+        ]
+        for model, values in metrics.items()
+    }

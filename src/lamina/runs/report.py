@@ -13,10 +13,10 @@ import numpy as np
 
 from lamina.runs import figures
 from lamina.runs.data import Part, Prepared
-from lamina.runs.describe import column_rows, describe_target, format_number
+from lamina.runs.describe import column_rows, describe_rows, describe_target, format_number
 from lamina.runs.importance import MOST_ROWS, REPEATS, Importance
 from lamina.runs.measure import Measured, losses_of
-from lamina.runs.metrics import LOW_IS_GOOD, METRIC_NAMES, MODEL_NAMES, format_metric
+from lamina.runs.metrics import METRIC_NAMES, compared, format_metric
 from lamina.runs.page_style import STYLE
 from lamina.runs.training import Trained
 from lamina.table.messages import counted
@@ -77,8 +77,6 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
 def _summary(findings: Findings) -> str:
     prepared, trained, measured = findings.prepared, findings.trained, findings.measured
     target = prepared.target
-    rows = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
-    counts = ", ".join(f"{len(part):,} {name}" for name, part in rows.items() if part is not None)
     fitted = trained.model.estimator.fitted_
     layers = " – ".join(map(str, fitted.layers))
     count = len(fitted.network.members)
@@ -92,7 +90,8 @@ def _summary(findings: Findings) -> str:
     )
     return (
         f"<header><p class='kicker'>lamina · {escape(target.task)}</p><h1>{escape(target.name)}</h1>"
-        f"<p>{escape(_sentence(describe_target(target)))}.</p><p>Data: {files}. Rows: {counts}.</p>"
+        f"<p>{escape(_sentence(describe_target(target)))}.</p>"
+        f"<p>Data: {files}. Rows: {describe_rows(prepared.rows)}.</p>"
         f"<p>{networks} of {layers} units ({fitted.parameter_count:,} parameters), {ended} in {trained.seconds:.1f} s: "
         f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
         + _cards(measured)
@@ -120,19 +119,12 @@ def _cards(measured: Measured) -> str:
 
 
 def _metrics_table(measured: Measured) -> str:
-    names = list(measured.metrics["lamina"])
-    best: dict[str, float] = {}
-    for name in names:
-        values = [row[name] for row in measured.metrics.values() if row[name] is not None]
-        if values:
-            best[name] = (min if name in LOW_IS_GOOD else max)(value for value in values if value is not None)
-    head = ["", *(f"{METRIC_NAMES[name]} {'↓' if name in LOW_IS_GOOD else '↑'}" for name in names)]
-    rows: list[list[str]] = []
-    for model, values in measured.metrics.items():
-        cells = [format_metric(values[name]) for name in names]
-        marked = [f"<b>{c}</b>" if values[n] == best.get(n) else c for n, c in zip(names, cells, strict=True)]
-        rows.append([MODEL_NAMES[model], *marked])
-    return _table(head, rows, numeric=range(1, len(head)))
+    titles, models = compared(measured.metrics)
+    rows = [
+        [model, *(f"<b>{text}</b>" if best else text for text, best in cells)]
+        for model, cells in models.items()
+    ]
+    return _table(["", *titles], rows, numeric=range(1, len(titles) + 1))
 
 
 def _baseline_note(measured: Measured) -> str:

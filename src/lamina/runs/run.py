@@ -61,11 +61,10 @@ def _page(findings: Findings) -> str:
 
 
 def _results(prepared: Prepared, trained: Trained, measured: Any, importance: Any) -> dict[str, Any]:
-    parts = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
     return {
         "task": prepared.target.task,
         "target": prepared.target.name,
-        "rows": {name: len(part) for name, part in parts.items() if part is not None},
+        "rows": prepared.rows,
         "measured_on": measured.part,
         "measured_rows": len(measured.rows),
         "metrics": measured.metrics,

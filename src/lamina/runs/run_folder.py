@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 
 from lamina.errors import DataError, LaminaError
-from lamina.io.tensors import TensorFile, open_tensors
-from lamina.io.typed_json import decoded
+from lamina.files.tensors import TensorFile, open_tensors
+from lamina.files.typed_json import decoded
 from lamina.runs.data import Request
 from lamina.runs.file_schema import Asked, Details, TablePosition
 from lamina.runs.model import TableModel
 from lamina.table.schema import Schema
 from lamina.training.checkpoint import Checkpoint, damaged, write_json_lines
 from lamina.training.loop import Epoch
-from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS
+from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, model_file
 
 __all__ = ["as_line", "open_run", "read_unfinished", "save_run"]
 
@@ -99,7 +99,7 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     """
     from lamina.estimators.persistence import load_with_metadata
 
-    file = _model_file(path)
+    file = model_file(path)
     if not file.is_file():
         if (path / CHECKPOINT).is_file():
             raise DataError(f"{path} holds an unfinished run: continue it with lamina train --resume {path}")
@@ -120,7 +120,3 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     if schema.target is None:
         raise DataError(f"{file} is damaged: it does not say what is predicted")
     return TableModel(estimator, schema), details
-
-
-def _model_file(path: Path) -> Path:
-    return path / MODEL if path.is_dir() else path

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import LaminaError
-from lamina.runs.data import Part, Prepared, Request, class_values, known_rows
+from lamina.runs.data import Part, Prepared, Request, known_rows
 from lamina.runs.model import TableModel
 from lamina.runs.run_folder import as_line
 from lamina.table.kinds import Choice, infer
@@ -142,7 +142,7 @@ def _values(part: Part, prepared: Prepared) -> np.ndarray:
     """The target as the estimator takes it: classes, or numbers."""
     if prepared.target.task == "regression":
         return part.target
-    return class_values(prepared.target)[part.target]
+    return np.array(prepared.target.classes)[part.target]
 
 
 def _schema(table: pl.DataFrame, whole: Schema) -> Schema:

@@ -13,7 +13,7 @@ from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, as_table
-from lamina.table.values import MISSING_TOKENS, number_in
+from lamina.table.values import number_in
 
 __all__ = ["check"]
 
@@ -88,7 +88,7 @@ def _fitted(expected: ColumnSchema, column: Column) -> Column:
     if expected.kind == "numeric":
         if column.storage in ("number", "boolean"):
             return column
-        return ArrayColumn(expected.name, _converted(expected, column, _number, "a number"))
+        return ArrayColumn(expected.name, _converted(expected, column, number_in, "a number"))
     if expected.kind == "boolean" and column.storage not in ("boolean", "empty"):
         values = _converted(expected, column, _truth, "true or false")
         names = np.array(["false", "true"], object)[np.nan_to_num(values).astype(np.intp)]
@@ -97,16 +97,12 @@ def _fitted(expected: ColumnSchema, column: Column) -> Column:
     return column
 
 
-def _number(value: object) -> float | None:
-    return number_in(value_name(value))
-
-
-def _truth(value: object) -> float | None:
-    return _TRUTH.get(value_name(value).strip().lower())
+def _truth(text: str) -> float | None:
+    return _TRUTH.get(text.strip().lower())
 
 
 def _converted(
-    expected: ColumnSchema, column: Column, parse: Callable[[object], float | None], wanted: str
+    expected: ColumnSchema, column: Column, parse: Callable[[str], float | None], wanted: str
 ) -> np.ndarray:
     if column.storage == "empty":
         return np.full(len(column), np.nan)
@@ -114,17 +110,10 @@ def _converted(
         raise DataError(
             f"column {expected.name!r} has type {column.type_name}; the model was trained on {wanted} there"
         )
-    wrong = column.first_where(
-        lambda value: parse(value) is None and value_name(value).strip() not in MISSING_TOKENS
-    )
+    values, wrong = column.parsed(parse)
     if wrong is not None:
         raise DataError(
             f"column {expected.name!r}: {value_name(wrong[1])!r} in {row(wrong[0])} is not {wanted}, which the model "
             "was trained on there; correct it or make it missing"
         )
-
-    def convert(value: object) -> float:
-        parsed = parse(value)
-        return np.nan if parsed is None else parsed
-
-    return column.mapped(convert, np.float64)
+    return values

@@ -19,11 +19,17 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from lamina.extras import require
+from lamina.table.values import MISSING_TOKENS
 
-__all__ = ["ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "value_name"]
+__all__ = [
+    "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "series_column", "value_name",
+]  # fmt: skip
 
 Storage = Literal["number", "boolean", "text", "mixed", "date", "duration", "empty", "other"]
 """What a column holds, before any judgement: `empty` only missing values, `mixed` several Python types."""
+
+OfCell = Callable[[object], float]
+NumberType = type[np.int32] | type[np.float64]
 
 
 def is_missing(value: object) -> bool:
@@ -94,9 +100,7 @@ class Column(ABC):
         """Each distinct value that is not missing, with its number of rows; any order."""
 
     @abstractmethod
-    def mapped(
-        self, function: Callable[[object], float], dtype: type[np.int32] | type[np.float64]
-    ) -> np.ndarray:
+    def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
         """`function` of every cell (missing ones too), called once for each distinct value."""
 
     def row_of(self, value: object) -> int:
@@ -121,6 +125,21 @@ class Column(ABC):
         """The first row without a value."""
         return int(np.argmax(self.mapped(lambda cell: float(is_missing(cell)), np.int32)))
 
+    def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
+        """What `parse` makes of each value's name, NaN where it gives None, float64; and the first row of such a value.
+
+        A text that stands for a missing value, as in a text file, is none.
+        """
+
+        def number(value: object) -> float:
+            found = parse(value_name(value))
+            return math.nan if found is None else found
+
+        wrong = self.first_where(
+            lambda value: math.isnan(number(value)) and value_name(value).strip() not in MISSING_TOKENS
+        )
+        return self.mapped(number, np.float64), wrong
+
 
 def _same(cell: object, value: object) -> bool:
     # By name, since libraries differ in the type they give (1 or numpy.int64(1)); but 1 is not "1".
@@ -128,7 +147,7 @@ def _same(cell: object, value: object) -> bool:
 
 
 class SeriesColumn(Column):
-    """A column of a DataFrame, through narwhals."""
+    """A column of a DataFrame, through narwhals, of a type that it has a name for (see `series_column`)."""
 
     def __init__(self, name: str, series: Any) -> None:
         import narwhals
@@ -146,10 +165,6 @@ class SeriesColumn(Column):
         return SeriesColumn(self.name, self._series.head(rows))
 
     def missing(self) -> int:
-        import narwhals as nw
-
-        if self._series.dtype == nw.Object:
-            return sum(map(is_missing, self._series.to_list()))
         if self._series.dtype.is_float():  # polars and pyarrow know nulls and NaN, pandas only one of them
             return int(np.isnan(self.numbers()).sum())
         return int(self._series.null_count())
@@ -160,33 +175,22 @@ class SeriesColumn(Column):
     def numbers(self) -> np.ndarray:
         import narwhals as nw
 
-        if self._series.dtype == nw.Object:
-            return self.mapped(_as_float, np.float64)
         plain = self._series.dtype.is_numeric() and not self._series.dtype.is_decimal()
         series = self._series if plain else self._series.cast(nw.Float64)
         return cast(np.ndarray, series.to_numpy())
 
     def value_counts(self) -> list[tuple[object, int]]:
-        import narwhals as nw
-
-        if self._series.dtype == nw.Object:
-            return _counted(self._series.to_list())
         pairs = self._series.value_counts(sort=False).rows()
         return [(value, int(count)) for value, count in pairs if not is_missing(value)]
 
-    def mapped(
-        self, function: Callable[[object], float], dtype: type[np.int32] | type[np.float64]
-    ) -> np.ndarray:
+    def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
         import narwhals as nw
 
-        if self._series.dtype == nw.Object:
-            return _mapped(self._series.to_list(), function, dtype)
         if not len(self._series):
             return np.empty(0, dtype)
         if self._series.implementation.is_pandas_like():
-            positions, values = (
-                self._series.to_native().factorize()
-            )  # −1, the last of the results, if missing
+            # −1, the last of the results, if missing
+            positions, values = self._series.to_native().factorize()
             return np.array([*map(function, values.tolist()), function(None)], dtype)[positions]
         values = self._series.unique().to_list()
         results = [function(value) for value in values]
@@ -200,24 +204,18 @@ def _series_storage(series: Any) -> Storage:
     import narwhals as nw
 
     dtype = series.dtype
-    if dtype == nw.Object:
-        return _storage_of_values(series.to_list())
     if series.null_count() == len(series):
         return "empty"
     if dtype.is_numeric():
         return "number"
-    kinds: list[tuple[Any, Storage]] = [
-        (nw.Boolean, "boolean"),
-        (nw.String, "text"),
-        (nw.Categorical, "text"),
-        (nw.Enum, "text"),
-        (nw.Date, "date"),
-        (nw.Datetime, "date"),
-        (nw.Time, "date"),
-        (nw.Duration, "duration"),
-    ]
-    for kind, storage in kinds:
-        if dtype == kind:
+    kinds: dict[Storage, tuple[Any, ...]] = {
+        "boolean": (nw.Boolean,),
+        "text": (nw.String, nw.Categorical, nw.Enum),
+        "date": (nw.Date, nw.Datetime, nw.Time),
+        "duration": (nw.Duration,),
+    }
+    for storage, types in kinds.items():
+        if dtype in types:
             return storage
     return "other"
 
@@ -225,9 +223,9 @@ def _series_storage(series: Any) -> Storage:
 class ArrayColumn(Column):
     """A column in a 1-D NumPy array."""
 
-    def __init__(self, name: str, values: np.ndarray) -> None:
+    def __init__(self, name: str, values: np.ndarray, type_name: str | None = None) -> None:
         self.name = name
-        self.type_name = str(values.dtype)
+        self.type_name = type_name or str(values.dtype)
         self._values = values
         kinds: dict[str, Storage] = {"b": "boolean", "M": "date", "m": "duration", "U": "text", "T": "text"}
         if values.dtype.kind in "iuf":
@@ -241,7 +239,7 @@ class ArrayColumn(Column):
         return len(self._values)
 
     def head(self, rows: int) -> Column:
-        return ArrayColumn(self.name, self._values[:rows])
+        return ArrayColumn(self.name, self._values[:rows], self.type_name)
 
     def missing(self) -> int:
         if self._values.dtype.kind == "f":
@@ -261,9 +259,7 @@ class ArrayColumn(Column):
             return [(value, count) for value, count in pairs if not is_missing(value)]
         return _counted(self._values.tolist())
 
-    def mapped(
-        self, function: Callable[[object], float], dtype: type[np.int32] | type[np.float64]
-    ) -> np.ndarray:
+    def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
         if self._values.dtype.kind in "biuf":
             values, inverse = np.unique(self._values, return_inverse=True)
             return np.array([function(value) for value in values.tolist()], dtype)[inverse]
@@ -302,9 +298,7 @@ def _counted(values: Iterable[object]) -> list[tuple[object, int]]:
     return [(value, count) for (_, value), count in counts.items()]
 
 
-def _mapped(
-    values: list[object], function: Callable[[object], float], dtype: type[np.int32] | type[np.float64]
-) -> np.ndarray:
+def _mapped(values: list[object], function: OfCell, dtype: NumberType) -> np.ndarray:
     results: dict[tuple[type, object], float] = {}
     mapped = np.empty(len(values), dtype)
     for i, value in enumerate(values):
@@ -315,13 +309,22 @@ def _mapped(
     return mapped
 
 
+def series_column(name: str, series: Any) -> Column:
+    """A column of a DataFrame, through narwhals; Python objects are taken out of it."""
+    import narwhals as nw
+
+    if series.dtype != nw.Object:
+        return SeriesColumn(name, series)
+    return ArrayColumn(name, np.fromiter(series.to_list(), object, len(series)), str(series.dtype))
+
+
 def as_column(data: Any, name: str = "y") -> Column:
     """A 1-D array, list or Series as a `Column`; a Series keeps its own name, if it has one."""
     if not isinstance(data, (np.ndarray, list, tuple)) and hasattr(data, "dtype"):
         narwhals = import_narwhals()
         series = narwhals.from_native(data, series_only=True, pass_through=True)
         if isinstance(series, narwhals.Series):
-            return SeriesColumn(name if series.name in (None, "") else str(series.name), series)
+            return series_column(name if series.name in (None, "") else str(series.name), series)
     values = np.asarray(data)
     if isinstance(data, (list, tuple)) and values.dtype.kind not in "biuf":
         values = np.fromiter(data, object, len(data))  # NumPy would turn [1, "a"] into two texts

@@ -26,6 +26,7 @@ __all__ = ["Encoded", "TableEncoder", "category_codes"]
 
 FORMAT_VERSION = 1
 
+_LARGEST = float(np.finfo(np.float32).max)
 _BLOCK = 1 << 17
 """Elements that a temporary array may have."""
 
@@ -272,6 +273,8 @@ class TableEncoder:
                     np.copyto(scaled, fill[columns], where=np.isnan(part))
                 if self.smooth_clip:
                     smooth_clip(scaled)
+                else:
+                    self._require_float32(scaled, part, place)
             return scaled
 
         return scale
@@ -285,6 +288,19 @@ class TableEncoder:
                 f"column {self._numbers[j].name!r} has an infinite value, {part.ravel()[i]}, in {row(where)}; "
                 "correct it or make it missing (NaN)"
             )
+
+    def _require_float32(
+        self, scaled: np.ndarray, part: np.ndarray, place: Callable[[int], tuple[int, int]]
+    ) -> None:
+        """Nothing that was finite may become infinite where the network reads it."""
+        if not scaled.size or (scaled.min() >= -_LARGEST and scaled.max() <= _LARGEST):
+            return
+        i = int(np.argmax(~(np.abs(scaled.ravel()) <= _LARGEST)))
+        where, j = place(i)
+        raise DataError(
+            f"column {self._numbers[j].name!r} has the value {part.ravel()[i]} in {row(where)}, which is beyond the "
+            f"range of float32 (±{_LARGEST:.3g}) that the network computes in; scale the column or correct the value"
+        )
 
     def _write_gaps(self, table: Table, numeric: np.ndarray) -> None:
         for j, column in enumerate(self._gaps, start=self.n_numbers):

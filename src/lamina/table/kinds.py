@@ -248,9 +248,7 @@ def _looks_measured(counts: list[tuple[object, int]]) -> bool:
 
 
 def _numbers_in_text(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
-    wrong = column.first_where(
-        lambda value: number_in(value_name(value)) is None and value_name(value).strip() not in MISSING_TOKENS
-    )
+    numbers, wrong = column.parsed(number_in)
     if wrong is not None:
         raise DataError(
             f"column {column.name!r} holds numbers, but {value_name(wrong[1])!r} in {row(wrong[0])}; correct "
@@ -261,17 +259,7 @@ def _numbers_in_text(column: Column, choice: Choice | None, named: bool) -> Colu
             f"column {column.name!r} holds numbers as text; it is used as numbers "
             f"({as_kind(column.name, 'categorical')} would make categories of it)"
         )
-    return _numeric(column, text_numbers(column), named, "numbers as text")
-
-
-def text_numbers(column: Column) -> np.ndarray:
-    """The numbers in a column of text, NaN for what is missing or not a number."""
-
-    def parse(value: object) -> float:
-        number = number_in(value_name(value))
-        return np.nan if number is None else number
-
-    return column.mapped(parse, np.float64)
+    return _numeric(column, numbers, named, "numbers as text")
 
 
 def _warn_of_mixture(column: Column, counts: list[tuple[object, int]]) -> None:

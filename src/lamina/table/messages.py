@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from typing import TypeVar
 
 from lamina import messages
 from lamina.messages import closest
@@ -14,6 +15,8 @@ __all__ = [
     "DataWarning", "as_kind", "as_option", "closest", "counted", "listed", "on_command_line", "row", "rows_called",
     "rows_from", "warn",
 ]  # fmt: skip
+
+T = TypeVar("T")
 
 _ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on command line", default=False)
 _FIRST_ROW: ContextVar[int] = ContextVar("first row", default=0)
@@ -65,44 +68,39 @@ def row(index: int) -> str:
     return _PLACE.get()(_FIRST_ROW.get() + index)
 
 
-@contextmanager
-def rows_called(place: Callable[[int], str]) -> Generator[None]:
+def rows_called(place: Callable[[int], str]) -> AbstractContextManager[None]:
     """While a table that was read from files is at work: `row` says what `place` says of a row's number.
 
     >>> with rows_called(lambda number: f"line {number + 2} of people.csv"):
     ...     row(17)
     'line 19 of people.csv'
     """
-    token = _PLACE.set(place)
-    try:
-        yield
-    finally:
-        _PLACE.reset(token)
+    return _being(_PLACE, place)
 
 
-@contextmanager
-def rows_from(start: int) -> Generator[None]:
+def rows_from(start: int) -> AbstractContextManager[None]:
     """While a part of a table is at work: `row` counts from the first row of the whole, `start` rows before.
 
     >>> with rows_from(1000):
     ...     row(17)
     'row 1017 (counting from 0)'
     """
-    token = _FIRST_ROW.set(start)
-    try:
-        yield
-    finally:
-        _FIRST_ROW.reset(token)
+    return _being(_FIRST_ROW, start)
+
+
+def on_command_line() -> AbstractContextManager[None]:
+    """Messages say what to do in options of the command line instead of Python's arguments."""
+    return _being(_ON_COMMAND_LINE, True)
 
 
 @contextmanager
-def on_command_line() -> Generator[None]:
-    """Messages say what to do in options of the command line instead of Python's arguments."""
-    token = _ON_COMMAND_LINE.set(True)
+def _being(variable: ContextVar[T], value: T) -> Generator[None]:
+    """Meanwhile, the variable has this value."""
+    token = variable.set(value)
     try:
         yield
     finally:
-        _ON_COMMAND_LINE.reset(token)
+        variable.reset(token)
 
 
 def as_option(name: str, value: str | None) -> str:

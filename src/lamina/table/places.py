@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import numpy as np
 
@@ -91,8 +90,6 @@ class Places:
         place = f"line {number}" if unit == "line" else f"row {number} (counting from 0)"
         return place if self.single and unit == "row" else f"{place} of {name}"
 
-    @contextmanager
-    def named(self) -> Generator[None]:
+    def named(self) -> AbstractContextManager[None]:
         """Meanwhile, messages that name a row of the table name its place."""
-        with rows_called(self.of):
-            yield
+        return rows_called(self.of)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.columns import ArrayColumn, Column, SeriesColumn, import_narwhals
+from lamina.table.columns import ArrayColumn, Column, import_narwhals, series_column
 from lamina.table.messages import listed
 
 __all__ = ["Table", "as_table", "by_column", "dense"]
@@ -42,10 +42,7 @@ class Table:
         self._column = column
         self._positions = {name: i for i, name in enumerate(self.names)}
         if len(self._positions) < len(self.names):
-            repeated = [name for name, count in Counter(self.names).items() if count > 1]
-            raise DataError(
-                f"column names are repeated: {listed(repeated)}; give each column a name of its own"
-            )
+            raise _repeated(self.names)
 
     def position(self, name: str) -> int:
         return self._positions[name]
@@ -55,6 +52,11 @@ class Table:
 
     def __contains__(self, name: object) -> bool:
         return name in self._positions
+
+
+def _repeated(names: Iterable[str]) -> DataError:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    return DataError(f"column names are repeated: {listed(repeated)}; give each column a name of its own")
 
 
 def as_table(data: Any) -> Table:
@@ -73,45 +75,32 @@ def as_table(data: Any) -> Table:
     """
     if isinstance(data, Table):
         return data
-    if isinstance(data, np.ndarray):
-        return _array_table(data)
-    if hasattr(data, "tocsc") and hasattr(data, "nnz"):
-        return _sparse_table(data)
+    if isinstance(data, np.ndarray) or (hasattr(data, "tocsc") and hasattr(data, "nnz")):
+        return _matrix_table(data)
     if any(hasattr(type(data), mark) for mark in ("columns", "column_names", "__narwhals_dataframe__")):
         return _frame_table(data)
-    return _array_table(np.asarray(data))
+    return _matrix_table(np.asarray(data))
 
 
-def _array_table(array: np.ndarray) -> Table:
-    if array.ndim != 2:
+def _matrix_table(matrix: Any) -> Table:
+    """Of an array or a sparse matrix."""
+    if matrix.ndim != 2:
         raise DataError(
-            f"Expected 2D array, got {array.ndim}D array instead, of shape {array.shape}; reshape one column "
+            f"Expected 2D array, got {matrix.ndim}D array instead, of shape {matrix.shape}; reshape one column "
             "with .reshape(-1, 1), one row with .reshape(1, -1)"
         )
-    if array.dtype.kind == "c":
+    if matrix.dtype.kind == "c":
         raise DataError("Complex data not supported: give the real and the imaginary part a column each")
-    names = [f"x{i}" for i in range(array.shape[1])]
-    return Table(
-        names,
-        array.shape[0],
-        lambda i: ArrayColumn(names[i], array[:, i]),
-        named=False,
-        matrix=array if array.dtype.kind in "biuf" else None,
-    )
+    rows, width = matrix.shape
+    names = [f"x{i}" for i in range(width)]
+    columns = cache(lambda: by_column(matrix))
 
+    def column(i: int) -> Column:
+        is_array = isinstance(matrix, np.ndarray)
+        return ArrayColumn(names[i], matrix[:, i] if is_array else dense(columns()[:, [i]]).ravel())
 
-def _sparse_table(data: Any) -> Table:
-    if data.dtype.kind == "c":
-        raise DataError("Complex data not supported: give the real and the imaginary part a column each")
-    names = [f"x{i}" for i in range(data.shape[1])]
-    columns = cache(lambda: by_column(data))
-    return Table(
-        names,
-        data.shape[0],
-        lambda i: ArrayColumn(names[i], dense(columns()[:, [i]]).ravel()),
-        named=False,
-        matrix=data,
-    )
+    of_numbers = matrix.dtype.kind in "biuf"
+    return Table(names, rows, column, named=False, matrix=matrix if of_numbers else None)
 
 
 def by_column(matrix: Any) -> Any:
@@ -129,12 +118,9 @@ def _frame_table(data: Any) -> Table:
     try:
         frame = narwhals.from_native(data)
     except TypeError:
-        return _array_table(np.asarray(data))
+        return _matrix_table(np.asarray(data))
     except narwhals.exceptions.DuplicateError as error:
-        repeated = [name for name, count in Counter(map(str, data.columns)).items() if count > 1]
-        raise DataError(
-            f"column names are repeated: {listed(repeated)}; give each column a name of its own"
-        ) from error
+        raise _repeated(map(str, data.columns)) from error
     if isinstance(frame, narwhals.LazyFrame):
         raise DataError(
             f"a lazy table ({type(data).__name__}) has no rows yet; pass the result of its .collect()"
@@ -143,4 +129,4 @@ def _frame_table(data: Any) -> Table:
     named = all(isinstance(key, str) for key in keys)
     names = [key if named else f"x{i}" for i, key in enumerate(keys)]
     series = list(frame.iter_columns())
-    return Table(names, len(frame), lambda i: SeriesColumn(names[i], series[i]), named=named)
+    return Table(names, len(frame), lambda i: series_column(names[i], series[i]), named=named)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from lamina.errors import DataError
-from lamina.io.files import atomic_write
+from lamina.files.atomic import atomic_write
 from lamina.table.formats import FORMATS, format_of_name, writable
 from lamina.table.formats.packing import open_packed
 from lamina.table.messages import listed

@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lamina.errors import LaminaError
-from lamina.io.aside import aside, lock
-from lamina.io.files import naming, sync
+from lamina.files.aside import aside, lock
+from lamina.files.atomic import naming, sync
 
-__all__ = ["CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "RunFolder", "held_run", "new_run"]
+__all__ = ["CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "RunFolder", "held_run", "model_file", "new_run"]
 
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
 """The model, by which a run is known; and what a run that is not finished goes on from, unless its model is that."""
@@ -20,6 +20,11 @@ METRICS, SETTINGS = "metrics.jsonl", "settings.json"
 """A JSON object for each epoch; and what the run was asked for, for people and other programs."""
 
 _ASIDE = ".lamina-run-"
+
+
+def model_file(path: Path) -> Path:
+    """The model of a run, which is named by its folder or by that file."""
+    return path / MODEL if path.is_dir() else path
 
 
 class RunFolder:

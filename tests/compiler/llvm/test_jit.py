@@ -12,8 +12,8 @@ import pytest
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu.builder import ThreadModule
 from lamina.compiler.cpu.machine import host_machine
-from lamina.compiler.llvm import INDEX, jit
-from lamina.compiler.llvm.cache import CodeCache, default_directory
+from lamina.compiler.llvm import INDEX, cache, jit
+from lamina.compiler.llvm.cache import CodeCache, default_directory, size_limit
 
 
 def counting_module(value: int = 7) -> ThreadModule:
@@ -115,24 +115,24 @@ def test_directories_that_cannot_be_used_do_no_harm(monkeypatch, tmp_path, load)
 
 
 def test_the_cache_is_bounded_and_drops_the_oldest(tmp_path):
-    cache = CodeCache(tmp_path, limit_bytes=1000)
+    store = CodeCache(tmp_path, limit_bytes=1000)
     for number in range(9):
-        cache.put(f"k{number}", bytes(200))
-        os.utime(cache.path(f"k{number}"), (number, number))
+        store.put(f"k{number}", bytes(200))
+        os.utime(store.path(f"k{number}"), (number, number))
         assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1000 + 300
-    assert cache.get("k0") is None
-    assert cache.get("k8") == bytes(200)
+    assert store.get("k0") is None
+    assert store.get("k8") == bytes(200)
 
 
 def test_a_directory_of_many_files_is_looked_through_only_now_and_then(tmp_path, monkeypatch):
     looks, scandir = [], os.scandir
     monkeypatch.setattr(os, "scandir", lambda path: looks.append(path) or scandir(path))
-    cache = CodeCache(tmp_path, limit_bytes=100_000)
+    store = CodeCache(tmp_path, limit_bytes=100_000)
     for number in range(100):
-        cache.put(f"k{number}", bytes(300))
+        store.put(f"k{number}", bytes(300))
     assert len(looks) <= 2
     for number in range(900):
-        cache.put(f"m{number}", bytes(300))
+        store.put(f"m{number}", bytes(300))
     assert len(looks) < 100
     monkeypatch.undo()
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 100_000 + 400
@@ -146,6 +146,164 @@ def test_the_directory_follows_the_environment(monkeypatch, tmp_path):
     assert default_directory() == tmp_path / "lamina"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert default_directory().name == "lamina"
+
+
+def test_relative_directories_of_the_environment_are_not_the_current_one(monkeypatch, tmp_path):
+    monkeypatch.delenv("LAMINA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")  # to be ignored, says the standard
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_directory() == tmp_path / ".cache" / "lamina"
+    monkeypatch.setenv("HOME", "")
+    assert default_directory().is_absolute()
+
+
+own_files = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no modes")
+
+
+@pytest.fixture(autouse=True)
+def nothing_told(monkeypatch):
+    monkeypatch.setattr(cache, "_told", set())
+
+
+def assert_told_once(load, match):
+    with pytest.warns(UserWarning, match=match) as told:
+        assert load() == 1
+        assert load() == 1
+    assert len(told) == 1
+
+
+@own_files
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_folder_that_others_may_write_to_is_not_trusted(mode, load, directory):
+    load()
+    directory.chmod(mode)
+    assert_told_once(load, "can be written by other users, and is compiled anew")
+    directory.chmod(0o755)
+    assert load() == 0
+
+
+@own_files
+@pytest.mark.parametrize("mode", [0o666, 0o620])
+def test_a_file_that_others_may_write_to_is_not_trusted(mode, load, directory):
+    load()
+    entries(directory)[0].chmod(mode)
+    with pytest.warns(UserWarning, match="can be written by other users"):
+        assert load() == 1
+    assert load() == 0  # it was replaced by an own one
+
+
+@own_files
+def test_what_another_user_owns_is_not_trusted(load, directory, monkeypatch):
+    load()
+    own = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+    assert_told_once(load, f"belongs to user {own}, and is compiled anew")
+
+
+@own_files
+def test_links_and_pipes_are_not_followed(load, directory, tmp_path_factory):
+    load()
+    (entry,) = entries(directory)
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "code"
+    entry.rename(elsewhere)
+    entry.symlink_to(elsewhere)
+    assert load() == 1
+    assert not entry.is_symlink()
+    entry.unlink()
+    os.mkfifo(entry)
+    assert load() == 1
+
+
+@own_files
+def test_without_a_home_and_a_name(tmp_path):
+    program = (
+        "import os, pwd\n"
+        "def nobody(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = nobody\n"
+        "import lamina\n"
+        "from lamina import nd\n"
+        "from lamina.compiler.llvm.cache import default_directory\n"
+        "assert lamina.compile(lambda x: x + 1)(nd.ones((1,))).asscalar() == 2\n"
+        "print(default_directory(), len(list(default_directory().iterdir())) > 0)"
+    )
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("HOME", "LAMINA_CACHE_DIR", "XDG_CACHE_HOME")
+    }
+    environment["TMPDIR"] = str(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.stdout.split() == [str(tmp_path / f"lamina-{os.geteuid()}"), "True"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [("", 256 << 20), ("1000", 1000), ("2k", 2048), ("1.5M", 3 << 19), ("1 GiB", 1 << 30), ("0", 0)],
+)
+def test_the_size_follows_the_environment(given, size, monkeypatch):
+    monkeypatch.setenv("LAMINA_CACHE_SIZE", given)
+    assert size_limit() == size
+
+
+def test_a_size_that_is_none_is_told(monkeypatch):
+    monkeypatch.setenv("LAMINA_CACHE_SIZE", "much")
+    with pytest.warns(UserWarning, match="LAMINA_CACHE_SIZE='much' is no size"):
+        assert size_limit() == 256 << 20
+
+
+def test_nothing_is_kept_beyond_the_size(load, directory, monkeypatch):
+    monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")
+    assert load() == 1
+    assert load() == 1
+    monkeypatch.setenv("LAMINA_CACHE_SIZE", "10")
+    assert load() == 1
+    assert not entries(directory)
+
+
+def test_what_dead_processes_left_goes_in_time(directory):
+    old, new, other = (directory / name for name in ("lamina-aside-1.tmp", "lamina-aside-2.tmp", "other.tmp"))
+    for file in (old, new, other):
+        file.write_bytes(b"")
+    for file in (old, other):
+        os.utime(file, (1, 1))
+    CodeCache(directory).put("key", b"code")
+    assert [file.exists() for file in (old, new, other)] == [False, True, True]
+
+
+@own_files
+def test_a_link_to_the_folder_must_be_the_users_own(load, directory, monkeypatch, tmp_path_factory):
+    link = tmp_path_factory.mktemp("elsewhere") / "link"
+    link.symlink_to(directory)
+    monkeypatch.setenv("LAMINA_CACHE_DIR", str(link))
+    assert load() == 1
+    assert load() == 0
+    of_another, lstat = os.geteuid() + 1, os.lstat
+
+    def of_another_user(path, **options):
+        status = lstat(path, **options)
+        return os.stat_result((*status[:4], of_another, *status[5:10])) if str(path) == str(link) else status
+
+    monkeypatch.setattr(os, "lstat", of_another_user)
+    assert_told_once(load, f"belongs to user {of_another}")
+
+
+def test_processes_share_a_small_cache(tmp_path):
+    """Each writes, reads and makes room, while the others do; what is read is whole."""
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from lamina.compiler.llvm.cache import CodeCache\n"
+        "cache = CodeCache(Path(sys.argv[1]), limit_bytes=20_000)\n"
+        "for i in range(300):\n"
+        "    key = f'k{i * 7 % 40}'\n"
+        "    found = cache.get(key)\n"
+        "    assert found in (None, key.encode() * 300), len(found)\n"
+        "    if found is None:\n"
+        "        cache.put(key, key.encode() * 300)\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(4)]
+    assert [process.wait() for process in running] == [0] * 4
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * 20_000
 
 
 def test_assembly_can_be_read(directory):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lamina.errors import DataError, MissingPackageError
-from lamina.io.idx import write_idx
+from lamina.files.idx import write_idx
 from lamina.table.read import iter_batches, read
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 3, 4)).astype(np.uint8)

@@ -20,12 +20,11 @@ from lamina.compiler.cpu.ownership import move_to_line
 from lamina.compiler.cpu.run import get_num_threads
 from lamina.compiler.cpu.run import run as run_on_threads
 from lamina.compiler.emit import Frame, Layout, kernel_names
-from lamina.compiler.passes.graph import Input
+from lamina.compiler.passes.graph import Input, Scalar
 from lamina.compiler.target import Overlap, Program
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient
 from lamina.core.memory import LARGE_BYTES, aligned_empty
-from lamina.errors import TraceError
 
 __all__ = ["Binding", "threads_for"]
 
@@ -61,6 +60,9 @@ class Binding:
         self._memory = _StepMemory(program)
         self._table = self._memory.table
         self._is_small = program.flops < _SMALL
+        used_numbers = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Scalar)}
+        self._is_number_used = tuple(slot in used_numbers for slot in range(len(program.graph.scalars)))
+        self._is_whole = tuple(dtype.kind == "i" for dtype in program.graph.scalars)
         self._result_types = [
             (entry, node.shape, node.dtype, aligned_empty if node.nbytes >= LARGE_BYTES else np.empty)
             for entry, node in enumerate(program.graph.results, program.code.layout.first_result)
@@ -159,17 +161,16 @@ class Binding:
                 raise Overlap("an array that is written shares memory with another one")
 
     def _pack(self, values: Sequence[float]) -> np.ndarray:
-        packed = np.empty(len(values), np.float64)
-        dtypes = self.program.graph.scalars
-        whole = packed.view(np.int64)
+        packed = np.zeros(len(values), np.float64)
+        is_whole, is_used = self._is_whole, self._is_number_used
+        whole = packed.view(np.int64) if True in is_whole else packed
         for i, value in enumerate(values):
-            target = whole if dtypes[i % len(dtypes)].kind == "i" else packed
+            if not is_used[i % len(is_used)]:
+                continue
             try:
-                target[i] = value
+                (whole if is_whole[i % len(is_whole)] else packed)[i] = value
             except OverflowError:
-                raise TraceError(
-                    f"lamina.compile: the integer {value} is beyond ±2**63, where machine code ends; pass it as a float"
-                ) from None
+                raise Overlap(f"the integer {value} is beyond ±2**63, where machine code ends") from None
         self._table[Layout.NUMBERS] = packed.ctypes.data
         return packed
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
-from lamina.compiler.llvm.values import INDEX, Operand, Value
+from lamina.compiler.llvm.values import INDEX, INT32, Operand, Value
 
 __all__ = ["KERNEL_ARGUMENTS", "ThreadBuilder", "ThreadModule"]
 
-KERNEL_ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
-"""The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
-
-_INT32 = np.dtype(np.int32)
 _MOST_STEPS = 1 << 20
 """Fewer steps are shared among at most 1024 threads in 32 bits, which many processors divide much faster than 64."""
+
+KERNEL_ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
+"""The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
 
 
 class ThreadBuilder(Mathematics):
@@ -30,8 +27,8 @@ class ThreadBuilder(Mathematics):
         steps = self.divide_positive(self.add(extent, step - 1), step)
         thread, threads = self.argument("thread"), self.argument("threads")
         if steps.constant is not None and steps.constant < _MOST_STEPS:
-            steps = self.const(steps.constant, _INT32)
-            thread, threads = self.cast(thread, _INT32), self.cast(threads, _INT32)
+            steps = self.const(steps.constant, INT32)
+            thread, threads = self.cast(thread, INT32), self.cast(threads, INT32)
         bounds = [
             self.mul(self.cast(self.divide_positive(self.mul(steps, part), threads), INDEX), step)
             for part in (thread, thread + 1)

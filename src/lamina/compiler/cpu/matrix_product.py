@@ -38,6 +38,8 @@ __all__ = ["MatrixProduct"]
 _UNIT_TILE = TileShape(8, 2)
 _FEWEST_DENSE_ROWS = 256
 """In a batch of fewer rows so many columns may be zero that the vector unit, which skips them, is as fast."""
+_STAYS_IN_CACHE = 4
+"""What is less than this part of the second cache is taken to be there still."""
 _PACK_ROW_TILES = 8
 """So many tiles read a panel of B that a copy pays: its rows are neighbours, and begin where cache lines do.
 
@@ -170,7 +172,7 @@ class MatrixProduct:
         """Write the code that computes the given rows and columns (default: all).
 
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
-        like the result of which the epilogue reads the element that it computes: they are fetched ahead.
+        like the result of which the epilogue reads the element that it computes: they are fetched ahead, if large.
 
         With `only_packs_left`, `left` may be a function that computes A.
         """
@@ -191,7 +193,7 @@ class MatrixProduct:
             rows or (b.const(0), b.const(self.rows)),
             columns or (b.const(0), b.const(self.columns)),
             scratch,
-            tuple(reads),
+            tuple(reads) if self._outgrow_cache(len(reads)) else (),
         )
         if self.unit_blocking is not None:
             product.emit_with_unit(self.unit_blocking)
@@ -199,6 +201,11 @@ class MatrixProduct:
             product.emit_direct()
         else:
             product.emit_blocked(self.blocking)
+
+    def _outgrow_cache(self, matrices: int) -> bool:
+        """Whether so many matrices like the result may have left the second cache when they are read."""
+        nbytes = matrices * self.rows * self.columns * self.dtype.itemsize
+        return nbytes >= self.machine.l2_bytes // _STAYS_IN_CACHE
 
 
 @dataclass(frozen=True)

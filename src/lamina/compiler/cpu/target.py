@@ -14,6 +14,7 @@ from lamina.compiler.cpu.builder import ThreadModule
 from lamina.compiler.cpu.cache_lines import LINE_BYTES
 from lamina.compiler.cpu.hold_transposed import hold_transposed
 from lamina.compiler.cpu.layout_products import lay_out_products
+from lamina.compiler.cpu.machine import target_machine
 from lamina.compiler.cpu.partition import partition_of
 from lamina.compiler.cpu.products import computes_operand, runs_on_matrix_unit
 from lamina.compiler.cpu.roofline import peak_flops
@@ -55,6 +56,11 @@ class CPU:
 
     passes: Sequence[Callable[[Graph], Graph]] = (scale_products, hold_transposed, lay_out_products)
     alignment = LINE_BYTES
+
+    @property
+    def description(self) -> str:
+        """The processor that code is generated for."""
+        return repr(target_machine())
 
     computes_operand = staticmethod(computes_operand)
     partition = staticmethod(partition_of)

@@ -1,6 +1,6 @@
 """Emission: a kernel of the plan becomes loops of code, one file a kind of loop.
 
-For targets that write LLVM's assembly. How many workers share a kernel, and what its product looks like, is the target's to say.
+For targets that write LLVM's assembly. Who shares a kernel, and what a product looks like, is the target's to say.
 """
 
 from lamina.compiler.emit.pointers import Frame, Layout, kernel_names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ class Arguments:
             for x in value:
                 self._take(x, parts, fixed, closure)
         elif isinstance(value, dict):
-            parts.append((dict, tuple(value)))
+            parts.append((type(value), tuple((type(x), x) for x in value)))
             for x in value.values():
                 self._take(x, parts, fixed, closure)
         else:
@@ -114,6 +115,21 @@ def _written_type_check(x: str, value: Any, names: Names, closure: frozenset[int
     return f"if {' or '.join(conditions)}: return None"
 
 
+class _Same:
+    """A part of a key that only the same object equals: what equal objects hold may differ."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other._value is self._value
+
+    def __hash__(self) -> int:
+        return id(self._value)
+
+
 def _identity(value: Any) -> Any:
     try:
         hash(value)
@@ -122,7 +138,11 @@ def _identity(value: Any) -> Any:
             f"lamina.compile: an argument of type {type(value).__name__} is neither an NDArray, a number nor hashable; "
             "pass its arrays instead, or let the function find it in its closure"
         ) from None
-    return value
+    if isinstance(value, complex | np.complexfloating):
+        return type(value), repr(value)  # -0.0 is not 0.0
+    if isinstance(value, bytes | range | np.dtype):
+        return type(value), value
+    return _Same(value)
 
 
 def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[Any], Any]) -> Any:
@@ -136,7 +156,8 @@ def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[A
     if isinstance(value, tuple | list):
         return sequence_like(value, [rebuild(x, on_array, on_number) for x in value])
     if isinstance(value, dict):
-        return {k: rebuild(v, on_array, on_number) for k, v in value.items()}
+        items = {k: rebuild(v, on_array, on_number) for k, v in value.items()}
+        return items if type(value) is dict else _dictionary_like(value, items)
     return value
 
 
@@ -159,6 +180,13 @@ def same_contents(before: list[tuple[Any, Any]]) -> bool:
 def _items(container: Any) -> list[Any]:
     items = list(container.items()) if isinstance(container, dict) else list(enumerate(container))
     return [(key, id(value)) for key, value in items]
+
+
+def _dictionary_like(original: dict[Any, Any], items: dict[Any, Any]) -> Any:
+    """A dictionary of the same type, which may do something of its own for keys that it lacks, with other items."""
+    made = copy.copy(original)
+    made.update(items)
+    return made
 
 
 def sequence_like(original: Any, items: list[Any]) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.compiler.front.arguments import Arguments, rebuild, sequence_like
 from lamina.compiler.front.capture import on_device
+from lamina.compiler.target import Overlap
 from lamina.context import current_context
 from lamina.core.array import Array
 from lamina.core.state import state
@@ -50,7 +51,12 @@ def run_batches(
             done += 1
         else:
             start = time.perf_counter()
-            parts.append(_compiled_steps(entry, taken, rows[done : done + size]))
+            try:
+                parts.append(_compiled_steps(entry, taken, rows[done : done + size]))
+            except Overlap as overlap:
+                compiled._run_eagerly_once(str(overlap))
+                entry = None
+                continue
             seconds = (time.perf_counter() - start) / len(rows[done : done + size])
             done += len(rows[done : done + size])
             size = max(1, min(int(_CHUNK_SECONDS / max(seconds, 1e-9)), 4 * size, 10_000))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.front.arguments import sequence_like
-from lamina.compiler.front.numbers import StepNumber
+from lamina.compiler.front.numbers import Derived, StepNumber
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
 from lamina.compiler.targets import target_of
 from lamina.context import Context, current_context
@@ -32,6 +32,9 @@ __all__ = [
     "on_device",
     "tracing",
 ]
+
+
+Source = Callable[[], float] | int | Derived
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
@@ -64,7 +67,7 @@ class Captured:
     graph: Graph
     arrays: list[Array]
     result: Any
-    numbers: list[Callable[[], float] | int]
+    numbers: list[Source]
     getters: dict[int, Callable[[], Array]]
     written: dict[int, Array]
     stale: set[int] = field(default_factory=set)
@@ -91,7 +94,7 @@ class Capture:
         self._current: dict[int, Node] = {}  # by id of an array made outside: what it holds now
         self._slots: dict[int, int] = {}
         self._types: list[tuple[tuple[int, ...], np.dtype]] = []
-        self._numbers: list[Callable[[], float] | int] = []
+        self._numbers: list[Source] = []
         self._scalars: list[np.dtype] = []
         self._written: dict[int, Array] = {}
         self._gradients: set[int] = set()
@@ -99,6 +102,7 @@ class Capture:
         self._read_before_write: set[int] = set()
         self._getters: dict[int, Callable[[], Array]] = {}
         self._nodes: set[Node] = set()
+        self._returned: dict[int, Result] = {}
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
 
@@ -189,12 +193,13 @@ class Capture:
 
     # --- what the caller of a capture asks for -------------------------------------------------------------------
 
-    def number(self, source: Callable[[], float] | int, dtype: np.dtype, argument: str | None) -> StepNumber:
-        """A number slot; `source` is a function, or the position of an argument."""
-        node = self._node(Scalar(len(self._scalars)), (), {}, (), dtype)
+    def number(self, source: Source, dtype: np.dtype, argument: str | None) -> StepNumber:
+        """A number slot; `source`: a function, the position of an argument, or how it is made of other slots."""
+        slot = len(self._scalars)
+        node = self._node(Scalar(slot), (), {}, (), dtype)
         self._numbers.append(source)
         self._scalars.append(dtype)
-        return StepNumber(self, node, argument)
+        return StepNumber(self, node, argument, slot)
 
     def declare(self, array: Array) -> None:
         """Give an array the next input slot."""
@@ -257,16 +262,6 @@ class Capture:
     def scalar_array(self, node: Node, dtype: np.dtype) -> Array:
         """A scalar node as an array operand of some dtype."""
         return NDArray(self._as_type(node, (), dtype), current_context())
-
-    def scalar_operation(self, primitive: Primitive, pair: Sequence[Any]) -> Node:
-        """Arithmetic of Python's numbers: float64, unless integers stay integers."""
-        whole = primitive.name != "divide" and all(_is_whole(x) for x in pair)
-        dtype = np.dtype(np.int64 if whole else np.float64)
-        nodes = [
-            self._as_type(x.node, (), dtype) if isinstance(x, StepNumber) else self._constant(x, dtype)
-            for x in pair
-        ]
-        return self._node(primitive, nodes, {}, (), dtype)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -368,8 +363,10 @@ class Capture:
                     return Returned(self._slots[id(result)])
                 if not isinstance(result._data, Node):
                     return result
-            results.append(self.value(result))
-            return Result(len(results) - 1, result._context)
+            if id(result) not in self._returned:  # one that is returned twice has one memory
+                results.append(self.value(result))
+                self._returned[id(result)] = Result(len(results) - 1, result._context)
+            return self._returned[id(result)]
         if isinstance(result, tuple | list):
             return sequence_like(result, [self._template(x, results) for x in result])
         if isinstance(result, dict):

@@ -32,8 +32,9 @@ from lamina.compiler.front.capture import (
     tracing,
 )
 from lamina.compiler.front.debug import compilation_enabled
-from lamina.compiler.front.guards import Guards, StandsFor
+from lamina.compiler.front.guards import Guards
 from lamina.compiler.front.numbers import NeedsValue
+from lamina.compiler.front.walk import StandsFor
 from lamina.compiler.target import Overlap
 from lamina.context import current_context
 from lamina.core.array import Array
@@ -50,6 +51,9 @@ _RUNS_ONCE = (
     "is changed by it, and Python code runs only while a function is compiled. "
     "Pass such a number as an argument, keep such an array's contents in place (x[:] = …), or return it"
 )
+
+
+_PASS_IT = "pass the arrays and numbers that are read from it as arguments"
 
 
 class CompiledFunction(StandsFor):
@@ -76,6 +80,7 @@ class CompiledFunction(StandsFor):
         self._where = _definition(function)
         self._compilations = 0
         self._replaced: str | None = None  # what had changed when a specialization was no longer valid
+        self._former: Any = None  # a specialization that is no longer valid because of numbers in a buffer
         self._warned = False
         self._told: set[str] = set()
 
@@ -85,7 +90,11 @@ class CompiledFunction(StandsFor):
         if state.recording:
             from lamina.compiler.front.differentiate import call_recorded
 
-            return call_recorded(self, args, kwargs)
+            try:
+                return call_recorded(self, args, kwargs)
+            except Overlap as overlap:
+                self._run_eagerly_once(str(overlap))
+                return self.original(*args, **kwargs)
         take, entry, training = self._latest
         taken = None if kwargs else take(args)
         if taken is not None and training is state.training and entry.is_valid():
@@ -179,6 +188,7 @@ class CompiledFunction(StandsFor):
             if entry.is_valid():
                 return entry, taken
             self._replaced = entry.guards.changed()
+            self._former = entry if entry.guards.only_contents_changed() else None
         if key in self._eager or not compilation_enabled():
             return None, taken
         return None
@@ -204,7 +214,12 @@ class CompiledFunction(StandsFor):
             guards.settle(captured.arrays, captured.with_leaves)
             self._closure = self._found_outside() | guards.arrays
             taken = Arguments(values, self._fixed, self._closure)
-            entry = Specialization(captured, slots, guards, rows)
+            former, self._former = self._former, None
+            known = None
+            if former is not None and former.captured.graph.text() == captured.graph.text():
+                known = former.program
+            entry = Specialization(captured, slots, guards, rows, known)
+            self._compilations += known is None
             self._entries[taken.key, names, batch, state.training] = entry
             self._limit()
             return entry, taken
@@ -217,14 +232,14 @@ class CompiledFunction(StandsFor):
         What it changes itself while it is captured would not change when compiled code runs. Once is an
         initialization: it is captured again. Twice is a counter, and the function must run eagerly.
         """
-        first = Guards(self.original, taken.others)
+        first = self._guards(values, taken)
         changed = None
         try:
             captured = self._capture(values, names, taken, batch)
             changed = first.changed()
             if changed is None:
                 return captured, first
-            second = Guards(self.original, taken.others)
+            second = self._guards(values, taken)
             captured = self._capture(values, names, taken, batch)
             if second.changed() is None:
                 return captured, second
@@ -234,6 +249,16 @@ class CompiledFunction(StandsFor):
             if changed is not None and isinstance(error, TraceError):  # it kept an array of the first capture
                 raise Uncompilable(changed, _RUNS_ONCE, self._where) from None
             raise
+
+    def _guards(self, values: Sequence[Any], taken: Arguments) -> Guards:
+        guards = Guards(self.original, taken.others)
+        if guards.asks_for_types:
+            for i, value in enumerate(values):
+                if i not in self._fixed and Arguments([value], frozenset(), frozenset()).numbers:
+                    raise NeedsValue(str(i))
+        for label, kind in guards.opaque:
+            raise Uncompilable(label, f"is a {kind}, whose changes can't be noticed; {_PASS_IT}", self._where)
+        return guards
 
     def _found_outside(self) -> frozenset[int]:
         """The ids of the arrays that the specializations found outside."""
@@ -286,7 +311,6 @@ class CompiledFunction(StandsFor):
 
     def _limit(self) -> None:
         """Forget the oldest specializations and the arguments of others, and say once what keeps changing."""
-        self._compilations += 1
         for entry in list(self._entries.values())[:-1]:
             entry.step.forget_arguments()
         if len(self._entries) > _MAX_SPECIALIZATIONS:
@@ -358,9 +382,9 @@ def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool 
     outside is replaced. Results are new arrays, unless they are arguments or parameters themselves: a view that is
     returned shares no memory.
 
-    Python runs only while the function is compiled: `print` prints once, and a random number of Python's or NumPy's
-    stays the same. A function that changes variables each time it runs, such as a counter or a list of losses, runs
-    eagerly, with a warning that names the variable.
+    Python runs only while the function is compiled: `print` prints once. A function that changes variables each time it
+    runs, such as a counter or a list of losses, or that finds what can't be watched, such as an iterator or a random
+    number of Python's or NumPy's, runs eagerly, with a warning that names it (see ``docs/adr/guards.md``).
 
     keep_gradients
         A gradient that is both computed and used inside is normally not stored; True stores it in ``param.grad``.

@@ -15,6 +15,7 @@ from lamina.compiler.front.capture import Capture, Captured, Result, on_device, 
 from lamina.compiler.front.guards import Guards
 from lamina.compiler.front.residuals import split
 from lamina.compiler.passes.simplify import simplify
+from lamina.compiler.target import Overlap
 from lamina.context import current_context
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive
@@ -90,7 +91,10 @@ class _Recorded:
                 )
             if latest[0] is not g:
                 cotangents = list(g) if isinstance(g, list) else [g]
-                latest[:] = [g, self._pullback.run_with([*cotangents, *arguments], values)]
+                try:
+                    latest[:] = [g, self._pullback.run_with([*cotangents, *arguments], values)]
+                except Overlap as overlap:  # too late to run eagerly
+                    raise AutogradError(f"the gradient of a compiled function: {overlap}") from None
             return latest[1]
 
         def vjp_of(i: int) -> Callable[..., NDArray]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import operator
+import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.core.array import Array
-from lamina.core.primitive import REGISTRY
-from lamina.errors import TraceError
+from lamina.errors import DTypeError, TraceError
 from lamina.messages import user_location
 
 if TYPE_CHECKING:
     from lamina.compiler.front.capture import Capture
     from lamina.compiler.passes.graph import Node
 
-__all__ = ["NeedsValue", "StepNumber"]
+__all__ = ["Derived", "NeedsValue", "StepNumber"]
 
 Number = int | float
 
@@ -28,6 +30,23 @@ class NeedsValue(Exception):  # noqa: N818 - not an error: the capture starts ag
         self.argument = argument
 
 
+class Derived:
+    """A number that Python computes from other numbers of the step, by Python's own rules, before the step runs.
+
+    So it raises what it raises eagerly (a division by zero), and numbers of NumPy's keep their types' ranges.
+    """
+
+    __slots__ = ("_function", "_operands")
+
+    def __init__(self, function: Callable[..., Any], operands: Sequence[Any]) -> None:
+        self._function = function
+        self._operands = [(True, x.slot) if isinstance(x, StepNumber) else (False, x) for x in operands]
+
+    def value(self, values: Sequence[Any]) -> Any:
+        """The number; `values`: those of the slots before."""
+        return self._function(*[values[x] if is_slot else x for is_slot, x in self._operands])
+
+
 class StepNumber:
     """Behaves as the number it stands for in arithmetic; Python's float64, or int64.
 
@@ -35,10 +54,10 @@ class StepNumber:
     argument's value; for a number that changes at every step that is an error.
     """
 
-    __slots__ = ("_argument", "_capture", "_node")
+    __slots__ = ("_argument", "_capture", "_node", "slot")
 
-    def __init__(self, capture: Capture, node: Node, argument: str | None) -> None:
-        self._capture, self._node, self._argument = capture, node, argument
+    def __init__(self, capture: Capture, node: Node, argument: str | None, slot: int) -> None:
+        self._capture, self._node, self._argument, self.slot = capture, node, argument, slot
 
     @property
     def node(self) -> Node:
@@ -50,8 +69,12 @@ class StepNumber:
         return self._node.dtype.kind == "i"
 
     def as_operand(self, dtype: np.dtype) -> Array:
-        """The number in the dtype of the array it meets."""
-        return self._capture.scalar_array(self._node, dtype)
+        """The number in the dtype of the array it meets; with integers, only integers in their range do."""
+        number = self
+        if dtype.kind in "iu":
+            whole = Derived(lambda value: _as_integer(value, dtype), [self])
+            number = self._capture.number(whole, np.dtype(np.int64), self._argument)
+        return self._capture.scalar_array(number.node, dtype)
 
     def _arithmetic(self, name: str, other: Any, reflected: bool = False) -> Any:
         if isinstance(other, Array):
@@ -59,9 +82,15 @@ class StepNumber:
         if not isinstance(other, int | float | np.number | StepNumber):
             return NotImplemented
         pair = (other, self) if reflected else (self, other)
-        node = self._capture.scalar_operation(REGISTRY[name], pair)
-        argument = self._argument or (other._argument if isinstance(other, StepNumber) else None)
-        return StepNumber(self._capture, node, argument)
+        whole = name != "divide" and all(map(_is_whole, pair))
+        if name == "power" and whole and not isinstance(pair[1], StepNumber) and pair[1] < 0:
+            whole = False
+        return self._derived(_OPERATORS[name], pair, whole)
+
+    def _derived(self, function: Callable[..., Any], operands: Sequence[Any], whole: bool) -> StepNumber:
+        argument = next((x._argument for x in operands if isinstance(x, StepNumber) and x._argument), None)
+        dtype = np.dtype(np.int64 if whole else np.float64)
+        return self._capture.number(Derived(function, operands), dtype, argument)
 
     def __add__(self, other: Any) -> Any:
         return self._arithmetic("add", other)
@@ -90,7 +119,7 @@ class StepNumber:
     def __pow__(self, other: Any) -> Any:
         if isinstance(other, StepNumber) and self._is_whole and other._is_whole:
             return other._value()  # whole or not, as the exponent's sign decides
-        return self._arithmetic("power", float(other) if isinstance(other, int) and other < 0 else other)
+        return self._arithmetic("power", other)
 
     def __rpow__(self, other: Any) -> Any:
         if isinstance(other, int) and self._is_whole:
@@ -98,7 +127,7 @@ class StepNumber:
         return self._arithmetic("power", other, True)
 
     def __neg__(self) -> Any:
-        return self._arithmetic("multiply", -1)
+        return self._derived(operator.neg, [self], self._is_whole)
 
     def __pos__(self) -> StepNumber:
         return self
@@ -131,12 +160,58 @@ class StepNumber:
     ) = _value
     __abs__ = __format__ = __str__ = __hash__ = _value
 
+    @property
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """``isinstance(number, float)`` needs to know; lamina's own code asks whether it is a `StepNumber`."""
+        return self._value().__class__ if _is_asked_by_user() else StepNumber
+
+    def __getattr__(self, name: str) -> Any:
+        """Methods of numbers, such as ``is_integer``."""
+        if _is_asked_by_user():
+            return getattr(self._value(), name)
+        raise AttributeError(name)
+
     def __repr__(self) -> str:
         return f"<a number of the step{f', argument {self._argument}' if self._argument else ''}>"
 
 
-_OPERATORS = frozenset({"add", "subtract", "multiply", "divide", "power"})
+_OPERATORS: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "power": operator.pow,
+}
 
 
 def _others(inputs: tuple[Any, ...]) -> list[Any]:
     return [x for x in inputs if not isinstance(x, StepNumber)]
+
+
+def _is_whole(x: Any) -> bool:
+    if isinstance(x, StepNumber):
+        return x._is_whole
+    return isinstance(x, int | np.integer | np.bool_)
+
+
+def _as_integer(value: Any, dtype: np.dtype) -> int:
+    """What `nd` makes of a number that meets integers."""
+    if value != value // 1:
+        raise DTypeError(
+            f"an array of {dtype} does not combine with {value}, which is not an integer; "
+            "convert with astype('float32') first"
+        )
+    limits = np.iinfo(dtype)
+    if not limits.min <= value <= limits.max:
+        raise OverflowError(f"Python integer {int(value)} out of bounds for {dtype}")
+    return int(value)
+
+
+def _is_asked_by_user() -> bool:
+    """Whether the code that asks for an attribute of a number is neither lamina's nor NumPy's."""
+    frame = sys._getframe(2)
+    while (
+        frame.f_back is not None and frame.f_globals.get("__name__") == "abc"
+    ):  # isinstance(number, numbers.Real)
+        frame = frame.f_back
+    return frame.f_globals.get("__name__", "").partition(".")[0] not in ("lamina", "numpy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lamina.compiler.front import debug
@@ -10,8 +10,11 @@ from lamina.compiler.front.arguments import sequence_like
 from lamina.compiler.front.capture import Captured, Result, Returned
 from lamina.compiler.front.explain import describe
 from lamina.compiler.front.guards import Guards
+from lamina.compiler.front.numbers import Derived
 from lamina.compiler.program import build
+from lamina.compiler.target import Program
 from lamina.compiler.targets import target_of
+from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient
 from lamina.nd.ndarray import NDArray
 
@@ -23,6 +26,7 @@ class Specialization:
 
     `arguments` are the input slots that each call brings arrays for. `rows` says of input slots that they move on by
     so many bytes from one step to the next. `guards` know what the function found outside.
+    ``is_valid()``: whether all of that is still what it was. `program`: what is known to be made of the same graph.
     """
 
     def __init__(
@@ -31,25 +35,20 @@ class Specialization:
         arguments: Sequence[int],
         guards: Guards,
         rows: Mapping[int, int] | None = None,
+        program: Program | None = None,
     ) -> None:
         self.captured, self.guards = captured, guards
         self.target = target_of(captured.arrays[0]._context if captured.arrays else None)
-        self.program = build(captured.graph, self.target, rows, debug.show_graph)
+        watch = debug.show_graph if debug.level() else None
+        self.program = program or build(captured.graph, self.target, rows, watch)
         debug.show_program(self.program)
         self.step = self.target.bind(self.program, captured.arrays, arguments, frozenset(captured.written))
         self._result, self._numbers = captured.result, captured.numbers
         self._has_run, self._must_note = False, True
         self._arguments = tuple(arguments)
         self._arrays = self.step.arrays
-        self._getters = list(captured.getters.items())
+        self.is_valid = _validity(guards, captured, self._arrays)
         self._written, self._stale = list(captured.written), list(captured.stale)
-
-    def is_valid(self) -> bool:
-        """Whether the arrays and constants that the function found outside are still the same objects."""
-        return self.guards.hold() and (not self._getters or self._sources_hold())
-
-    def _sources_hold(self) -> bool:
-        return all(getter() is self._arrays[slot] for slot, getter in self._getters)
 
     # --- calls ---------------------------------------------------------------------------------------------------
 
@@ -78,7 +77,15 @@ class Specialization:
 
     def number_values(self, numbers: Sequence[float]) -> list[float]:
         """The numbers of the next step: arguments, and what Python computes anew."""
-        return [numbers[s] if isinstance(s, int) else s() for s in self._numbers]
+        values: list[float] = []
+        for source in self._numbers:
+            if isinstance(source, int):
+                values.append(numbers[source])
+            elif isinstance(source, Derived):
+                values.append(source.value(values))
+            else:
+                values.append(source())
+        return values
 
     def _note_run(self) -> None:
         """The arrays that the step wrote count that; gradients that it used up are stale."""
@@ -131,3 +138,15 @@ class Specialization:
         for slot, array in enumerate(self._arrays):
             names.setdefault(slot, by_gradient.get(id(array), f"input{slot}"))
         return names
+
+
+def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:
+    """Whether the guards hold, and arrays that may be replaced are still those in `arrays`."""
+    if not captured.getters:
+        return guards.hold
+    names = Names()
+    known = names.of(arrays)
+    found = [f"{names.of(getter)}() is {known}[{slot}]" for slot, getter in captured.getters.items()]
+    return function_of(
+        "is_valid()", [f"return {' and '.join([f'{names.of(guards.hold)}()', *found])}"], names
+    )

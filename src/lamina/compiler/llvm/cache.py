@@ -1,30 +1,65 @@
-"""A directory of machine code: whole files only, foreign or damaged ones are ignored, the oldest go first."""
+"""A directory of machine code: whole files only, foreign or damaged ones are ignored, the oldest go first.
+
+What lies there is run, so only what this user wrote is read: directory and file belong to the user, and nobody else may
+write to them, as ssh asks of keys. Otherwise the code is compiled anew, and a warning says so once.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import re
+import stat
 import tempfile
+import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["CodeCache", "default_directory", "digest_of_sources"]
+__all__ = ["CodeCache", "default_directory", "digest_of_sources", "size_limit"]
 
 _MAGIC = b"lamina-object-1\n"
 _DIGEST_BYTES = 32
 _LIMIT_BYTES = 256 << 20
 _SUFFIX = ".object"
+_ASIDE = "lamina-aside-"
+_ASIDE_SECONDS = 3600.0
+"""Older files that were written aside belong to processes that have ended."""
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _room: dict[Path, int] = {}
 """Bytes that this process may add to a directory before it looks through it again: it may hold thousands of files."""
+_told: set[str] = set()
 
 
 def default_directory() -> Path:
-    """`LAMINA_CACHE_DIR`, else `lamina` in the user's cache directory (XDG base directories)."""
+    """`LAMINA_CACHE_DIR`, else `lamina` in the user's cache directory (XDG base directories).
+
+    Who has no home directory has one in the directory for temporary files.
+    """
     chosen = os.environ.get("LAMINA_CACHE_DIR")
     if chosen:
         return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "lamina"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if base.is_absolute():
+        return base / "lamina"
+    with contextlib.suppress(RuntimeError):  # neither HOME nor an entry in the system's list of users
+        home = Path.home()
+        if home.is_absolute():
+            return home / ".cache" / "lamina"
+    return Path(tempfile.gettempdir()) / f"lamina-{_user()}"
+
+
+def size_limit() -> int:
+    """`LAMINA_CACHE_SIZE` in bytes (``500M``, ``2G``; 0: nothing is kept), 256 MiB if it is not set."""
+    given = os.environ.get("LAMINA_CACHE_SIZE", "").strip()
+    if not given:
+        return _LIMIT_BYTES
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([KMG]?)(?:I?B)?", given.upper())
+    if found is None:
+        _tell(f"LAMINA_CACHE_SIZE={given!r} is no size; write bytes, or 500M or 2G. It is taken as 256M")
+        return _LIMIT_BYTES
+    return int(float(found[1]) * _UNITS[found[2]])
 
 
 def digest_of_sources(*folders: Path) -> str:
@@ -37,20 +72,27 @@ def digest_of_sources(*folders: Path) -> str:
 
 
 class CodeCache:
-    """Object code by key. Never raises: a cache that can't be read or written is an empty cache."""
+    """Object code by key. A cache that can't be read, written or trusted is an empty cache."""
 
-    def __init__(self, directory: Path, limit_bytes: int = _LIMIT_BYTES) -> None:
+    def __init__(self, directory: Path, limit_bytes: int | None = None) -> None:
         self._directory = directory
-        self._limit_bytes = limit_bytes
+        self._limit_bytes = size_limit() if limit_bytes is None else limit_bytes
 
     def path(self, key: str) -> Path:
         return self._directory / (key + _SUFFIX)
 
     def get(self, key: str) -> bytes | None:
         """The code stored under a key, or None."""
+        if not self._limit_bytes or not self._is_trusted():
+            return None
         path = self.path(key)
         try:
-            stored = path.read_bytes()
+            # Not through a link; and the file that is looked at is the one that is read.
+            handle = os.open(path, os.O_RDONLY | _NO_FOLLOW)
+            with os.fdopen(handle, "rb") as file:
+                if not _is_own(os.fstat(handle), stat.S_ISREG, path):
+                    return None
+                stored = file.read(self._limit_bytes + 1)
             os.utime(path)  # the least recently used go first
         except OSError:
             return None
@@ -64,12 +106,16 @@ class CodeCache:
 
     def put(self, key: str, code: bytes) -> None:
         """Store code under a key: written aside, then renamed, so that readers see all of it or nothing."""
+        content = _MAGIC + _digest(key, code) + code
+        if len(content) > self._limit_bytes:
+            return
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, aside = tempfile.mkstemp(dir=self._directory, suffix=".tmp")
+            if not self._is_trusted():
+                return
+            handle, aside = tempfile.mkstemp(dir=self._directory, prefix=_ASIDE, suffix=".tmp")
         except OSError:
             return
-        content = _MAGIC + _digest(key, code) + code
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -80,21 +126,76 @@ class CodeCache:
             with contextlib.suppress(OSError):
                 os.unlink(aside)
 
+    def _is_trusted(self) -> bool:
+        """Also a link to it must be of this user's making: another one's could lead anywhere in this user's files."""
+        try:
+            link = os.lstat(self._directory)
+            if stat.S_ISLNK(link.st_mode) and not _is_own(link, stat.S_ISLNK, self._directory):
+                return False
+            return _is_own(os.stat(self._directory), stat.S_ISDIR, self._directory)
+        except OSError:
+            return False
+
     def _shrink(self) -> int:
         """Beyond the limit, remove the least recently used entries until half of it is free.
 
         Returns how much may be added before the next look: half of what is free, since other processes add too.
         """
+        entries: list[tuple[int, int, str]] = []
+        oldest_aside = time.time_ns() - int(_ASIDE_SECONDS * 1e9)
         with os.scandir(self._directory) as found:
-            entries = [(entry.stat(), entry.path) for entry in found if entry.name.endswith(_SUFFIX)]
-        size = sum(stat.st_size for stat, _ in entries)
+            for entry in found:
+                with contextlib.suppress(OSError):  # another process removed it meanwhile
+                    status = entry.stat(follow_symlinks=False)
+                    if entry.name.endswith(_SUFFIX):
+                        entries.append((status.st_mtime_ns, status.st_size, entry.path))
+                    elif entry.name.startswith(_ASIDE) and status.st_mtime_ns < oldest_aside:
+                        os.unlink(entry.path)
+        size = sum(nbytes for _, nbytes, _ in entries)
         if size > self._limit_bytes:
-            for stat, path in sorted(entries, key=lambda item: item[0].st_mtime_ns):
+            for _, nbytes, path in sorted(entries):
                 if size <= self._limit_bytes // 2:
                     break
-                Path(path).unlink(missing_ok=True)
-                size -= stat.st_size
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+                size -= nbytes
         return max(0, self._limit_bytes - size) // 2
+
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def _user() -> int | str:
+    return os.geteuid() if hasattr(os, "geteuid") else os.environ.get("USERNAME", "user")
+
+
+def _is_own(status: os.stat_result, is_kind: Callable[[int], bool], path: Path) -> bool:
+    """Whether nobody but this user can have written something; if somebody can, that is said once."""
+    if not is_kind(status.st_mode):
+        return False
+    if not hasattr(os, "geteuid"):  # Windows: the profile's folders are the user's alone
+        return True
+    writable = (
+        0 if stat.S_ISLNK(status.st_mode) else stat.S_IWGRP | stat.S_IWOTH
+    )  # a link's mode says nothing
+    if status.st_uid == os.geteuid() and not status.st_mode & writable:
+        return True
+    reason = (
+        f"belongs to user {status.st_uid}"
+        if status.st_uid != os.geteuid()
+        else "can be written by other users"
+    )
+    _tell(
+        f"machine code is not taken from {path}, which {reason}, and is compiled anew. Remove it, make it yours alone "
+        "(chmod go-w), or set LAMINA_CACHE_DIR"
+    )
+    return False
+
+
+def _tell(message: str) -> None:
+    if message not in _told:
+        _told.add(message)
+        warnings.warn(f"lamina: {message}", stacklevel=2)
 
 
 def _digest(key: str, code: bytes) -> bytes:

@@ -99,7 +99,6 @@ def _optimized(machine: Machine, ir: str) -> llvm.ModuleRef:
     passes = llvm.create_new_module_pass_manager()
     passes.add_always_inliner_pass()
     passes.add_sroa_pass()
-    passes.add_instruction_combine_pass()
     passes.add_simplify_cfg_pass()
     passes.run(module, llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options()))
     return module
@@ -138,7 +137,7 @@ def _target(machine: Machine) -> llvm.TargetMachine:
         llvm.initialize_native_asmprinter()
         target = llvm.Target.from_default_triple()
     return target.create_target_machine(
-        cpu=machine.cpu, features=machine.features, opt=2, reloc="pic", jit=True
+        cpu=machine.cpu, features=machine.features, opt=1, reloc="pic", jit=True
     )
 
 

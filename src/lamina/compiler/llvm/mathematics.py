@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from lamina.compiler.llvm import special_functions, vector_math
 from lamina.compiler.llvm.builder import Builder
 from lamina.compiler.llvm.values import FLOAT64, Operand, Value
@@ -77,7 +79,9 @@ class Mathematics(Builder):
         return self.per_lane_call("pow", x, y)
 
     def arctan2(self, y: Operand, x: Operand) -> Value:
-        return self.per_lane_call("atan2", y, x)
+        """Denormals count as zero before the C library, whose own scaling would meet 0 / 0 where they are flushed."""
+        y, x = self.match(y, x)
+        return self.per_lane_call("atan2", self._without_denormals(y), self._without_denormals(x))
 
     def hypot(self, x: Operand, y: Operand) -> Value:
         """In float64: the C library of Windows has no other."""
@@ -99,3 +103,10 @@ class Mathematics(Builder):
     def gammaln(self, x: Value) -> Value:
         """The logarithm of the absolute value of the gamma function."""
         return self.per_lane_call("lgamma", x)
+
+    def _without_denormals(self, x: Value) -> Value:
+        """`x`, or a zero of its sign, which integer instructions would see else where arithmetic sees zero."""
+        smallest = float(np.finfo(x.dtype).tiny)
+        return self.where(
+            self.less(self.abs(x), smallest), self.copysign(self.const(0.0, x.dtype, x.lanes), x), x
+        )

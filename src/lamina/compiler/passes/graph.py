@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -189,11 +190,16 @@ class Graph:
         for node in self.nodes():
             names[node] = f"%{len(names)}"
             shape = "x".join(map(str, node.shape))
-            lines.append(f"{names[node]:>5} {node.dtype}[{shape}] = {_expression(node, names)}")
+            lines.append(f"{names[node]:>5} {_name(node.dtype)}[{shape}] = {_expression(node, names)}")
         lines.append("return " + ", ".join(names[n] for n in self.results))
         lines += [f"write input {slot} <- {names[n]}" for slot, n in self.writes.items()]
         lines += [f"input {slot} is held transposed" for slot in sorted(self.transposed)]
         return "\n".join(lines)
+
+
+@cache
+def _name(dtype: np.dtype) -> str:
+    return str(dtype)  # which NumPy works out anew each time
 
 
 def _expression(node: Node, names: Mapping[Node, str]) -> str:

@@ -14,16 +14,6 @@ from lamina.gluon.data.sampler import (
 )
 
 __all__ = [
-    "ArrayDataset",
-    "BatchSampler",
-    "DataLoader",
-    "Dataset",
-    "FilterSampler",
-    "IntervalSampler",
-    "RandomSampler",
-    "Sampler",
-    "SequentialSampler",
-    "SimpleDataset",
-    "default_batchify_fn",
-    "vision",
-]
+    "ArrayDataset", "BatchSampler", "DataLoader", "Dataset", "FilterSampler", "IntervalSampler",
+    "RandomSampler", "Sampler", "SequentialSampler", "SimpleDataset", "default_batchify_fn", "vision",
+]  # fmt: skip

@@ -14,7 +14,7 @@ Why the result is the same, to the last bit, is argued in docs/adr/deferred-rows
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,29 +22,31 @@ from lamina.core.array import Array
 from lamina.core.state import concrete, state
 from lamina.nd.ndarray import NDArray
 
-if TYPE_CHECKING:
-    from lamina.context import Context
-
 __all__ = ["DeferredRow", "RowSource", "Rows", "gather"]
 
-_NUMBERS = frozenset(
-    (
-        int,
-        float,
-        np.float16,
-        np.float32,
-        np.float64,
-        np.int8,
-        np.int16,
-        np.int32,
-        np.int64,
-        np.uint8,
-        np.uint16,
-    )
-)
-Operation = Callable[[NDArray], NDArray]
-
 _MOST_BRANCHES = 16  # notes that differ from sample to sample (random factors) are not worth remembering
+_ARITHMETIC = (
+    "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__",
+)  # fmt: skip
+_CODES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2")
+_NUMBERS = frozenset((int, float, *(np.dtype(code).type for code in _CODES)))
+
+
+def _may_wait(kind: str, name: str, argument: Any) -> bool:
+    """Whether an operation on elements of this kind gives one value alone and among others.
+
+    Movements do, and so does arithmetic that is correctly rounded. A conversion does, but for float to integer, where
+    a NaN or an overflow may differ between the processor's instructions.
+    """
+    if name == "astype":
+        return isinstance(argument, type | str | np.dtype) and (
+            kind != "f" or np.dtype(argument).kind not in "iu"
+        )
+    if name not in _ARITHMETIC:
+        return True
+    # 0.0 and -0.0 are one key of a dict but not one divisor, so zeros don't wait
+    exact = kind == "f" or (kind in "iu" and "div" not in name)
+    return exact and argument.__class__ in _NUMBERS and bool(argument)
 
 
 class Recipe:
@@ -53,12 +55,11 @@ class Recipe:
     Recipes form a tree: equal notes lead to the same object, so that comparing two rows' notes is `is`.
     """
 
-    __slots__ = ("after", "model", "operations", "repetitions")
+    __slots__ = ("after", "model", "operations")
 
-    def __init__(self, model: NDArray) -> None:
+    def __init__(self, model: NDArray, operations: tuple[tuple[str, Any, tuple[int, ...]], ...] = ()) -> None:
         self.model = model  # zeros: each operation itself says what shape, dtype or error it gives
-        self.operations: tuple[tuple[str, Any], ...] = ()
-        self.repetitions: tuple[Operation, ...] = ()
+        self.operations = operations  # with the shape that each gives
         self.after: dict[Any, Recipe] = {}
 
     def then(self, name: str, argument: Any) -> Recipe | None:
@@ -66,76 +67,30 @@ class Recipe:
 
         Raises what the operation itself raises.
         """
+        kind = np.dtype(self.model.dtype).kind
+        if len(self.after) >= _MOST_BRANCHES or not _may_wait(kind, name, argument):
+            return None
         with concrete():
-            repetition = _ON_BATCH[name](self.model, argument)
-            if repetition is None or len(self.after) >= _MOST_BRANCHES:
-                return None
-            recipe = Recipe(getattr(self.model, name)(argument))
-        recipe.operations = (*self.operations, (name, argument))
-        recipe.repetitions = (*self.repetitions, repetition)
+            model = getattr(self.model, name)(argument)
+        recipe = Recipe(model, (*self.operations, (name, argument, model.shape)))
         return self.after.setdefault((name, argument.__class__, argument), recipe)
 
     def on_row(self, row: NDArray) -> NDArray:
         """The very calls that the transform made."""
-        for name, argument in self.operations:
+        for name, argument, _ in self.operations:
             row = getattr(row, name)(argument)
         return row
 
     def on_batch(self, batch: NDArray) -> NDArray:
         """The same operations on rows that lie along axis 0."""
-        for repetition in self.repetitions:
-            batch = repetition(batch)
+        for name, argument, shape in self.operations:
+            if name == "reshape":  # MXNet's codes count from the front, where the batch's axis is
+                argument = (batch.shape[0], *shape)
+            elif name == "transpose":
+                ndim = len(shape)
+                argument = (0, *(a % ndim + 1 for a in argument or range(ndim)[::-1]))
+            batch = getattr(batch, name)(argument)
         return batch
-
-
-# --- which operations may wait, and how they are repeated on a batch ---------------------------------------------
-
-
-def _cast(model: NDArray, dtype: Any) -> Operation | None:
-    """All but float to integer, where a NaN or an overflow may differ between the processor's instructions."""
-    if not isinstance(dtype, type | str | np.dtype):
-        return None
-    if np.dtype(model.dtype).kind == "f" and np.dtype(dtype).kind in "iu":
-        return None
-    return lambda batch: batch.astype(dtype)
-
-
-def _arithmetic(name: str) -> Any:
-    """One correctly rounded operation an element: the same alone as among others."""
-
-    def rule(model: NDArray, number: Any) -> Operation | None:
-        kind = np.dtype(model.dtype).kind
-        exact = kind == "f" or (kind in "iu" and "div" not in name)
-        # 0.0 and -0.0 are one key of a dict but not one divisor, so zeros don't wait
-        if number.__class__ not in _NUMBERS or not number or not exact:
-            return None
-        return lambda batch: getattr(batch, name)(number)
-
-    return rule
-
-
-def _reshape(model: NDArray, shape: tuple[int, ...]) -> Operation:
-    target = model.reshape(shape).shape  # MXNet's codes count from the front, where the batch's axis will be
-    return lambda batch: batch.reshape((batch.shape[0], *target))
-
-
-def _transpose(model: NDArray, axes: tuple[int, ...]) -> Operation:
-    order = [a % model.ndim for a in axes] or list(range(model.ndim))[::-1]
-    return lambda batch: batch.transpose((0, *(a + 1 for a in order)))
-
-
-_ARITHMETIC = (
-    "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__rtruediv__",
-)  # fmt: skip
-_ON_BATCH: dict[str, Callable[[NDArray, Any], Operation | None]] = {
-    "astype": _cast,
-    "reshape": _reshape,
-    "transpose": _transpose,
-    **{name: _arithmetic(name) for name in _ARITHMETIC},
-}
-
-
-# --- rows --------------------------------------------------------------------------------------------------------
 
 
 class RowSource:
@@ -160,7 +115,7 @@ class Rows:
 
     def __init__(self, source: RowSource, recipe: Recipe) -> None:
         self.source, self.recipe, self.size = source, recipe, source.data.shape[0]
-        self.waiting: list[DeferredRow] = []
+        self.waiting: list[NDArray] = []
 
     def get(self, index: int) -> NDArray:
         """The row `index`, as ``data[index]`` gives it."""
@@ -169,14 +124,6 @@ class Rows:
         row = _new(DeferredRow)
         _write_note(row, (self, index, self.recipe))
         return row
-
-    def settle(self) -> None:
-        """Compute all that waits, in the order in which it was noted; from here on rows are plain arrays."""
-        self.source.deferring = False
-        waiting, self.waiting = self.waiting, []
-        for row in waiting:
-            if row.__class__ is DeferredRow:
-                _compute(row)
 
 
 _new: Any = object.__new__
@@ -194,53 +141,27 @@ class DeferredRow(NDArray):
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
-        _become_plain(self)
-        return getattr(self, name)
+        return getattr(_become_plain(self), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        _become_plain(self)
-        setattr(self, name, value)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return _read_note(self)[2].model.shape
-
-    @property
-    def dtype(self) -> type[np.generic]:
-        return _read_note(self)[2].model.dtype
-
-    @property
-    def context(self) -> Context:
-        return _read_note(self)[2].model.context
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return _read_note(self)[2].model.size
+        setattr(_become_plain(self), name, value)
 
     def astype(self, dtype: Any, copy: bool = True) -> NDArray:
         return _later(self, "astype", dtype) if copy is True else _become_plain(self).astype(dtype, copy)
 
     def reshape(self, *shape: Any, **named: Any) -> NDArray:
-        target = _integers(shape)
-        if named or target is None:
-            return _become_plain(self).reshape(*shape, **named)
-        return _later(self, "reshape", target)
+        return _move_later(self, "reshape", shape, named)
 
     def transpose(self, *axes: Any, **named: Any) -> NDArray:
-        order = _integers(axes)
-        if named or order is None:
-            return _become_plain(self).transpose(*axes, **named)
-        return _later(self, "transpose", order)
+        return _move_later(self, "transpose", axes, named)
 
 
-def _integers(arguments: tuple[Any, ...]) -> tuple[int, ...] | None:
-    """Integers passed one by one or as a tuple, as a tuple; None if they are anything else."""
+def _move_later(row: NDArray, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> NDArray:
+    """A movement waits if it is told by integers, one by one or in a tuple."""
     values = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple) else arguments
-    return values if all(isinstance(value, int) for value in values) else None
+    if named or not all(isinstance(value, int) for value in values):
+        return getattr(_become_plain(row), name)(*arguments, **named)
+    return _later(row, name, values)
 
 
 def _arithmetic_later(name: str) -> Any:
@@ -251,8 +172,15 @@ def _arithmetic_later(name: str) -> Any:
     return operator
 
 
+def _of_model(name: str) -> Any:
+    """An attribute that is known without computing the row."""
+    return property(lambda row: getattr(_read_note(row)[2].model, name))
+
+
 for _name in _ARITHMETIC:
     setattr(DeferredRow, _name, _arithmetic_later(_name))
+for _name in ("shape", "dtype", "context", "ndim", "size"):
+    setattr(DeferredRow, _name, _of_model(_name))
 
 
 def _later(row: NDArray, name: str, argument: Any) -> NDArray:
@@ -271,34 +199,29 @@ def _later(row: NDArray, name: str, argument: Any) -> NDArray:
 
 
 def _become_plain(row: NDArray) -> NDArray:
-    _read_note(row)[0].settle()
-    if row.__class__ is DeferredRow:
-        _compute(row)
+    """The row, computed after all that waits, in the order of noting; from here on rows are plain arrays."""
+    rows = _read_note(row)[0]
+    rows.source.deferring = False
+    waiting, rows.waiting = rows.waiting, []
+    for each in (*waiting, row):
+        if each.__class__ is DeferredRow:
+            _, index, recipe = _read_note(each)
+            with concrete():
+                value = recipe.on_row(rows.source.data[index])
+            object.__setattr__(each, "__class__", NDArray)
+            Array.__init__(each, value._data, value._context)
     return row
-
-
-def _compute(row: NDArray) -> None:
-    """Do what was noted, on this row alone, and let the row be the result."""
-    rows, index, recipe = _read_note(row)
-    with concrete():
-        value = recipe.on_row(rows.source.data[index])
-    object.__setattr__(row, "__class__", NDArray)
-    Array.__init__(row, value._data, value._context)
 
 
 def gather(samples: Sequence[Any]) -> NDArray | None:
     """One array with the samples along axis 0, if all are rows of one source with the same notes; else None."""
-    if samples[0].__class__ is not DeferredRow:
+    if set(map(type, samples)) != {DeferredRow}:
         return None
-    rows, _, recipe = _read_note(samples[0])
-    indices: list[int] = []
-    for sample in samples:
-        if sample.__class__ is not DeferredRow:
-            return None
-        its_rows, index, its_recipe = _read_note(sample)
-        if its_recipe is not recipe or its_rows is not rows:
-            return None
-        indices.append(index)
-    data = rows.source.data
+    notes = list(map(_read_note, samples))
+    rows, _, recipe = notes[0]
+    if any(note[0] is not rows or note[2] is not recipe for note in notes):
+        return None
     rows.waiting.clear()
+    data = rows.source.data
+    indices = [index for _, index, _ in notes]
     return recipe.on_batch(NDArray(data._concrete().take(indices, axis=0), data.context))

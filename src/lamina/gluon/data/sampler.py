@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,13 +11,8 @@ from lamina.nd.conversion import array
 from lamina.nd.random import shuffle
 
 __all__ = [
-    "BatchSampler",
-    "FilterSampler",
-    "IntervalSampler",
-    "RandomSampler",
-    "Sampler",
-    "SequentialSampler",
-]
+    "BatchSampler", "FilterSampler", "IntervalSampler", "RandomSampler", "Sampler", "SequentialSampler",
+]  # fmt: skip
 
 LAST_BATCH = ("keep", "discard", "rollover")
 
@@ -40,7 +35,19 @@ class Sampler:
         raise TypeError(f"{type(self).__name__} must define __iter__")
 
 
-class SequentialSampler(Sampler):
+class _Listed(Sampler):
+    """Indices that are the same at each pass."""
+
+    _indices: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._indices)
+
+
+class SequentialSampler(_Listed):
     """``start, start + 1, …``: `length` indices in order.
 
     >>> list(SequentialSampler(3, start=2))
@@ -48,13 +55,7 @@ class SequentialSampler(Sampler):
     """
 
     def __init__(self, length: int, start: int = 0) -> None:
-        self._length, self._start = length, start
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self._start, self._start + self._length))
+        self._indices = range(start, start + length)
 
 
 class RandomSampler(Sampler):
@@ -81,7 +82,7 @@ class RandomSampler(Sampler):
         return iter(order.tolist())
 
 
-class FilterSampler(Sampler):
+class FilterSampler(_Listed):
     """The indices of the samples for which `fn` holds, found once, when the sampler is made.
 
     >>> list(FilterSampler(lambda sample: sample > 1, [0, 1, 2, 3]))
@@ -91,14 +92,8 @@ class FilterSampler(Sampler):
     def __init__(self, fn: Callable[[Any], Any], dataset: IndexedData) -> None:
         self._indices = [i for i in range(len(dataset)) if fn(dataset[i])]
 
-    def __len__(self) -> int:
-        return len(self._indices)
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._indices)
-
-
-class IntervalSampler(Sampler):
+class IntervalSampler(_Listed):
     """Every `interval`-th index from 0; with `rollover`, then every `interval`-th from 1, and so on.
 
     >>> list(IntervalSampler(7, interval=3))
@@ -108,14 +103,8 @@ class IntervalSampler(Sampler):
     def __init__(self, length: int, interval: int, rollover: bool = True) -> None:
         if not 0 < interval <= length:
             raise ValueError(f"IntervalSampler: interval must be from 1 to length {length}, not {interval}")
-        self._length, self._interval, self._rollover = length, interval, rollover
-
-    def __len__(self) -> int:
-        return self._length if self._rollover else len(range(0, self._length, self._interval))
-
-    def __iter__(self) -> Iterator[int]:
-        starts = range(self._interval if self._rollover else 1)
-        return (i for start in starts for i in range(start, self._length, self._interval))
+        starts = range(interval if rollover else 1)
+        self._indices = [i for start in starts for i in range(start, length, interval)]
 
 
 class BatchSampler(Sampler):

@@ -7,25 +7,7 @@ from lamina.gluon.nn.containers import HybridLambda, HybridSequential, Lambda, S
 from lamina.gluon.nn.normalization import BatchNorm, LayerNorm
 
 __all__ = [
-    "ELU",
-    "GELU",
-    "SELU",
-    "Activation",
-    "BatchNorm",
-    "Block",
-    "Dense",
-    "Dropout",
-    "Embedding",
-    "Flatten",
-    "HybridBlock",
-    "HybridLambda",
-    "HybridSequential",
-    "Lambda",
-    "LayerNorm",
-    "LeakyReLU",
-    "Mish",
-    "PReLU",
-    "Sequential",
-    "SiLU",
-    "Swish",
-]
+    "ELU", "GELU", "SELU", "Activation", "BatchNorm", "Block", "Dense", "Dropout", "Embedding", "Flatten",
+    "HybridBlock", "HybridLambda", "HybridSequential", "Lambda", "LayerNorm", "LeakyReLU", "Mish", "PReLU",
+    "Sequential", "SiLU", "Swish",
+]  # fmt: skip

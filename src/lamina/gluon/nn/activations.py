@@ -17,8 +17,7 @@ _QUARTER = Constant(0.25)
 
 
 class Activation(HybridBlock):
-    """An activation function by name: ``"relu"``, ``"sigmoid"``, ``"tanh"``, ``"softrelu"``, … (see
-    `nd.Activation`).
+    """An activation function by name: ``"relu"``, ``"sigmoid"``, ``"tanh"``, ``"softrelu"``, … (see `nd.Activation`).
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -61,8 +60,7 @@ class LeakyReLU(HybridBlock):
 
 
 class PReLU(HybridBlock):
-    """x where x > 0, else alpha·x with a learned alpha: one number, or one for each of `in_channels` along
-    axis 1.
+    """x where x > 0, else alpha·x with a learned alpha: one number, or one for each of `in_channels` along axis 1.
 
     He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, who start from alpha = 0.25, as here.
     """

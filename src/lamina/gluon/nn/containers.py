@@ -121,8 +121,7 @@ class Lambda(Block):
 
 
 class HybridLambda(HybridBlock):
-    """A function as a hybrid layer: ``function(F, x, …)`` with ``F = lamina.nd``, or the name of one in
-    `lamina.nd`."""
+    """A function as a hybrid layer: ``function(F, x, …)`` with ``F = lamina.nd``, or the name of one in `lamina.nd`."""
 
     def __init__(self, function: str | Callable[..., Any], prefix: str | None = None) -> None:
         super().__init__(prefix=prefix)

@@ -93,13 +93,7 @@ class BatchNorm(_Normalization):
         super().cast("float32" if np.dtype(dtype) == np.float16 else dtype)
 
     def hybrid_forward(
-        self,
-        F: Any,
-        x: NDArray,
-        gamma: NDArray,
-        beta: NDArray,
-        running_mean: NDArray,
-        running_var: NDArray,
+        self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray
     ) -> NDArray:
         """Any shape; the same shape."""
         return F.BatchNorm(x, gamma, beta, running_mean, running_var, **self._settings)

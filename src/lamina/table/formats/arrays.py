@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.io.idx import read_idx
+from lamina.files.idx import read_idx
 from lamina.table.formats.textual import in_types
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers

@@ -10,9 +10,9 @@ import pytest
 import lamina as mx
 from lamina.datasets import mnist
 from lamina.errors import DataError
+from lamina.files.idx import write_idx
 from lamina.gluon.data import DataLoader
 from lamina.gluon.data.vision import MNIST, FashionMNIST
-from lamina.io.idx import write_idx
 
 
 @pytest.fixture(scope="module")

@@ -21,16 +21,20 @@ Transform = Callable[[Any, Any], Any]
 class _Pictures(Dataset):
     """Samples ``(picture, label)``: an NDArray uint8 of shape (28, 28, 1) and a NumPy int32 number."""
 
-    def __init__(self, pictures: ImageDataset, train: bool, transform: Transform | None) -> None:
-        images, labels = (
-            (pictures.train_images, pictures.train_labels)
-            if train
-            else (pictures.test_images, pictures.test_labels)
-        )
-        self._data = array(images[..., np.newaxis], dtype=np.uint8)
-        self._label = labels.astype(np.int32)
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        train: bool = True,
+        transform: Transform | None = None,
+    ) -> None:
+        pictures, part = self._read(root), "train" if train else "test"
+        self._data = array(getattr(pictures, f"{part}_images")[..., np.newaxis], dtype=np.uint8)
+        self._label = getattr(pictures, f"{part}_labels").astype(np.int32)
         self._transform = transform
         self._source = RowSource(self._data)
+
+    def _read(self, root: str | os.PathLike[str] | None) -> ImageDataset:
+        raise TypeError(f"{type(self).__name__} must override _read")
 
     def __len__(self) -> int:
         return len(self._label)
@@ -63,13 +67,8 @@ class MNIST(_Pictures):
     ((28, 28, 1), 'uint8', 7)
     """
 
-    def __init__(
-        self,
-        root: str | os.PathLike[str] | None = None,
-        train: bool = True,
-        transform: Transform | None = None,
-    ) -> None:
-        super().__init__(mnist(), train, transform)
+    def _read(self, root: str | os.PathLike[str] | None) -> ImageDataset:
+        return mnist()
 
 
 class FashionMNIST(_Pictures):
@@ -81,10 +80,5 @@ class FashionMNIST(_Pictures):
         transform: a function of picture and label.
     """
 
-    def __init__(
-        self,
-        root: str | os.PathLike[str] | None = None,
-        train: bool = True,
-        transform: Transform | None = None,
-    ) -> None:
-        super().__init__(fashion_mnist(root), train, transform)
+    def _read(self, root: str | os.PathLike[str] | None) -> ImageDataset:
+        return fashion_mnist(root)

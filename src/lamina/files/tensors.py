@@ -21,8 +21,8 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.io.files import atomic_write
-from lamina.io.typed_json import decoded
+from lamina.files.atomic import atomic_write
+from lamina.files.typed_json import decoded
 from lamina.messages import excerpt
 
 __all__ = ["TensorFile", "load_tensors", "open_tensors", "save_tensors"]

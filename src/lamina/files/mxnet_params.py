@@ -25,7 +25,7 @@ from io import BufferedReader
 import numpy as np
 
 from lamina.errors import DataError, DTypeError, ShapeError
-from lamina.io.files import atomic_write
+from lamina.files.atomic import atomic_write
 
 __all__ = ["load_params", "save_params"]
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lamina.errors import DataError, DTypeError
-from lamina.io.idx import read_idx, write_idx
+from lamina.files.idx import read_idx, write_idx
 
 MNIST = Path(__file__).parents[2] / "src" / "lamina" / "data" / "mnist"
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lamina.io.aside import aside, lock
-from lamina.io.files import atomic_write
+from lamina.files.aside import aside, lock
+from lamina.files.atomic import atomic_write
 
 FILLING = """
 import os, sys
 from pathlib import Path
-from lamina.io.aside import aside
-from lamina.io.files import atomic_write
+from lamina.files.aside import aside
+from lamina.files.atomic import atomic_write
 with aside(Path(sys.argv[1]), ".run-", Path.mkdir) as folder, atomic_write(Path(sys.argv[1], "a")) as file:
     (folder / "half").touch()
     print("filling", flush=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.io.files import atomic_write, naming
+from lamina.files.atomic import atomic_write, naming
 
 
 def test_atomic_write_bytes_and_text(tmp_path: Path) -> None:

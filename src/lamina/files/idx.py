@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from lamina.errors import DataError, DTypeError, ShapeError
-from lamina.io.files import atomic_write
+from lamina.files.atomic import atomic_write
 
 __all__ = ["may_be_idx", "read_idx", "write_idx"]
 

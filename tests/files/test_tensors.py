@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lamina.errors import DataError
-from lamina.io.tensors import load_tensors, save_tensors
+from lamina.files.tensors import load_tensors, save_tensors
 
 TENSORS = hnp.arrays(
     st.one_of(

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from lamina.io.aside import aside
+from lamina.files.aside import aside
 
 __all__ = ["atomic_write", "naming", "sync"]
 

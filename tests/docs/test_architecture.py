@@ -1,0 +1,41 @@
+"""docs/architecture.md: each path it names exists, each package of lamina is named, and additions touch few files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "architecture.md").read_text()
+PATH = re.compile(r"`(src/[\w./]+|pyproject\.toml)`")
+SETTLED = {
+    "__init__",
+    "__main__",
+    "__pycache__",
+    "data",
+    "py",
+    "init",
+    "io",
+    "ndarray",
+    "random",
+    "test_utils",
+}
+"""The package itself, its data, and names that MXNet's programs import."""
+
+
+def test_every_path_exists() -> None:
+    named = PATH.findall(DOCUMENT)
+    assert len(named) > 30
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_package_is_named() -> None:
+    inside = {path.stem for path in (ROOT / "src" / "lamina").iterdir()} - SETTLED
+    assert {name for name in inside if not re.search(rf"`src/lamina/{name}(\.py)?`", DOCUMENT)} == set()
+
+
+def test_additions_touch_at_most_three_files() -> None:
+    table = DOCUMENT.partition("## Where things are added")[2]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("|")][2:]
+    assert len(rows) >= 10
+    assert [what for what, files in rows if len(PATH.findall(files)) > 3] == []
