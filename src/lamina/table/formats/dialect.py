@@ -159,7 +159,8 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     except (LookupError, ValueError) as error:  # ValueError: a name with a zero byte
         raise DataError(f"there is no encoding {encoding!r}; Python's names are utf-8, cp1252, …") from error
     name = known.name
-    if not known._is_text_encoding or known.incrementaldecoder is None:  # as base64, and idna's kind
+    incremental: Any = known.incrementaldecoder  # None for a few
+    if not known._is_text_encoding or incremental is None:  # as base64, and idna's kind
         raise DataError(f"{encoding!r} is not an encoding of text files; Python's names are utf-8, cp1252, …")
     decoder = codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
     old_mac = None
