@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamina.errors import DataError
+from lamina.io.limits import MOST_TEXT_COLUMNS, require_columns
 from lamina.table.messages import as_option, counted, listed, warn
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source
@@ -79,6 +80,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
         fields = next(reader)
     except csv.Error as error:
         raise DataError(f"{source.name}: the first line cannot be divided into fields: {error}") from error
+    require_columns(source.name, len(fields), MOST_TEXT_COLUMNS)
     header = "".join(_lines(text, reader.line_num)) if options.header else ""
     names = _unique_names(source, [field.strip() for field in fields], options.header)
     lines_before = head[:blank].count(b"\n") + header.count("\n")
