@@ -1,6 +1,8 @@
 """Bad tables: each has an error or a warning of one line that names column and row, and nothing is half-written."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import polars as pl
@@ -246,3 +248,24 @@ def test_a_format_that_cannot_be_written(tmp_path, run, cli):
     assert code == 2 and "does not say a format" in err
     code, _, err = cli("predict", run, tmp_path / "new.csv", "-o", tmp_path / "absent/out.csv")
     assert code == 2 and "absent" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["doctor"], 0),
+        (["predict", "run", "table.csv"], 2),
+        (["predict", "run", "-", "-o", "p.csv"], 2),
+        (["train", "-", "-t", "y"], 2),
+        (["inspect", "run"], 0),
+    ],
+)
+def test_closed_standard_input_and_output(tmp_path, cli, command, expected):
+    (tmp_path / "table.csv").write_bytes(table())
+    cli("train", tmp_path / "table.csv", "-t", "y", *QUICK, "-o", tmp_path / "run")
+    program = "import os, sys; sys.stdin = sys.stdout = None; from lamina.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == expected, done.stderr
+    assert done.stderr.count("\n") == (1 if expected else 0)

@@ -7,10 +7,21 @@ from contextlib import contextmanager
 
 from lamina.errors import DataError, LaminaError
 
-__all__ = ["FAR_MORE", "LONGEST_RECORD", "MOST_COLUMNS", "require_columns", "unpacked_limit", "untrusted"]
+__all__ = [
+    "FAR_MORE",
+    "LONGEST_RECORD",
+    "MOST_COLUMNS",
+    "MOST_TEXT_COLUMNS",
+    "require_columns",
+    "unpacked_limit",
+    "untrusted",
+]
 
-MOST_COLUMNS = 1 << 17
+MOST_COLUMNS = 1 << 18
 """Of a table; the pixels of an image are columns too. Each costs some KB in every step, however few the rows."""
+
+MOST_TEXT_COLUMNS = 1 << 16
+"""Of a CSV file and its like, where finding out what a column holds takes some 17 KB for each."""
 
 LONGEST_RECORD = 1 << 26
 """Bytes of one line, or of one record with line feeds inside quotes, after which it counts as damaged."""
@@ -37,7 +48,7 @@ def unpacked_limit(packed: int) -> int:
     return _RATIO * packed + _ALWAYS
 
 
-def require_columns(name: str, count: int) -> None:
+def require_columns(name: str, count: int, most: int = MOST_COLUMNS) -> None:
     """Raise if a table would have more columns than are read.
 
     Raises:
@@ -46,10 +57,10 @@ def require_columns(name: str, count: int) -> None:
     >>> require_columns("big.png", 27_000_000)
     Traceback (most recent call last):
     ...
-    lamina.errors.DataError: big.png would give a table of 27,000,000 columns; at most 131,072 are read
+    lamina.errors.DataError: big.png would give a table of 27,000,000 columns; at most 262,144 are read
     """
-    if count > MOST_COLUMNS:
-        raise DataError(f"{name} would give a table of {count:,} columns; at most {MOST_COLUMNS:,} are read")
+    if count > most:
+        raise DataError(f"{name} would give a table of {count:,} columns; at most {most:,} are read")
 
 
 @contextmanager

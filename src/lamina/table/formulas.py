@@ -26,7 +26,7 @@ def _texts(frame: pl.DataFrame) -> list[pl.Expr]:
     import polars as pl
 
     kinds = (pl.String, pl.Categorical, pl.Enum)
-    return [pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if kind in kinds]
+    return [pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, kinds)]
 
 
 def _marked(texts: pl.Expr) -> pl.Expr:

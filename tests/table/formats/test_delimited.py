@@ -243,3 +243,8 @@ def test_options_that_no_text_file_has(read_text, options, reason):
 def test_many_repeated_names_make_no_endless_message(read_text):
     with pytest.raises(DataError, match=r"names are repeated: 'a' \(columns 1, .*, 10 …\)"):
         read_text(",".join(["a"] * 5000) + "\n1\n")
+
+
+def test_more_columns_than_are_read(read_text):
+    with pytest.raises(DataError, match=r"a table of 70,001 columns; at most 65,536 are read"):
+        read_text("," * 70_000 + "\n")

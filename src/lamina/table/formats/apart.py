@@ -14,8 +14,9 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from lamina.errors import DataError
 from lamina.files.limits import MOST_COLUMNS, unpacked_limit
@@ -55,7 +56,7 @@ class _Child:
             self._send(request)
             head = self.process.stdout.read(9)
             content = bytearray(int.from_bytes(head[:8], "big"))
-            whole = self.process.stdout.readinto(content) == len(content)
+            whole = cast(BufferedReader, self.process.stdout).readinto(content) == len(content)
             return head[8:] if whole else b"", content
         except OSError:  # the pipe is broken
             return b"", bytearray()

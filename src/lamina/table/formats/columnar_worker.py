@@ -64,7 +64,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.path[:] = json.loads(requests.read(int.from_bytes(requests.read(8), "big")))
-    import polars  # noqa: F401 - before the first request comes
+    import polars  # noqa: F401  # pyright: ignore[reportUnusedImport] - before the first request comes
 
     ahead: dict[str, Any] | None = None
     letter, content = ERROR, b""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamina.errors import DataError
+from lamina.io.limits import MOST_TEXT_COLUMNS, require_columns
 from lamina.table.messages import as_option, counted, listed, warn
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source
@@ -79,6 +80,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
         fields = next(reader)
     except csv.Error as error:
         raise DataError(f"{source.name}: the first line cannot be divided into fields: {error}") from error
+    require_columns(source.name, len(fields), MOST_TEXT_COLUMNS)
     header = "".join(_lines(text, reader.line_num)) if options.header else ""
     names = _unique_names(source, [field.strip() for field in fields], options.header)
     lines_before = head[:blank].count(b"\n") + header.count("\n")
@@ -159,7 +161,8 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     except (LookupError, ValueError) as error:  # ValueError: a name with a zero byte
         raise DataError(f"there is no encoding {encoding!r}; Python's names are utf-8, cp1252, …") from error
     name = known.name
-    if not known._is_text_encoding or known.incrementaldecoder is None:  # as base64, and idna's kind
+    incremental: Any = known.incrementaldecoder  # None for a few
+    if not known._is_text_encoding or incremental is None:  # as base64, and idna's kind
         raise DataError(f"{encoding!r} is not an encoding of text files; Python's names are utf-8, cp1252, …")
     decoder = codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
     old_mac = None
