@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -198,3 +200,8 @@ def test_hostile_files_are_refused_in_little_memory(tmp_path: Path, what: str) -
         tracemalloc.stop()
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_importing_lamina_loads_nothing_of_files() -> None:
+    program = "import lamina, sys; assert not {'msgspec', 'safetensors'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", program], check=True)

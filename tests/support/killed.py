@@ -107,6 +107,13 @@ class Run:
 
 
 class TableRun(Run):
+    def __init__(self, folder: Path) -> None:
+        # Loaded once, and not by each trial; not polars, whose threads would not live in a fork.
+        import matplotlib.figure  # noqa: F401
+        import sklearn.linear_model  # noqa: F401
+
+        super().__init__(folder)
+
     def work(self) -> None:
         table = FILES / "training/files/people.csv"
         options = ("--epochs", "6", "--hidden", "4", "--seed", "3", "--quiet", "--preset", "fast")
