@@ -22,7 +22,9 @@ def test_weight_decay_counts_the_factor_on_the_learning_rate_twice():
     parts = Architecture(numbers=2, inputs=2, cardinalities=(), outputs=1, hidden=(3,), dropout=0.0)
     network = build_network(parts, data, np.random.default_rng(0))
     before = network.state()
-    plan = Optimization(epochs=1, batch_size=8, rate=0.1, schedule="constant", decay=0.02)
+    plan = Optimization(
+        max_iter=1, batch_size=8, learning_rate_init=0.1, learning_rate="constant", weight_decay=0.02
+    )
     nothing = lambda outputs, target: nd.sum(outputs * 0.0, axis=1)  # noqa: E731
     list(EnsembleTraining(Ensemble([network]), nothing, plan, np.random.default_rng(0), [data]).run())
     factors = {"scale": 6.0, "alpha0": 0.1, "weight0": 1.0, "frequency": 0.1, "bias0": 0.0}
@@ -51,7 +53,7 @@ def _training(parts=PARTS, validation=(), **plan):
     def loss(outputs, target):
         return nd.sum((outputs - target) ** 2, axis=1)
 
-    optimization = Optimization(epochs=6, batch_size=16, rate=0.05, **plan)
+    optimization = Optimization(max_iter=6, batch_size=16, learning_rate_init=0.05, **plan)
     return EnsembleTraining(network, loss, optimization, source, [ROWS] * 2, validation, _judge)
 
 
@@ -65,7 +67,7 @@ def _judge(outputs):
 )
 @pytest.mark.parametrize("done", [1, 6])
 def test_a_restored_training_goes_on_to_the_same_bits(solver, parts, done):
-    plan = {"solver": solver, "patience": 5, "drop_last": False, "validation": [HELD_OUT]}
+    plan = {"solver": solver, "n_iter_no_change": 5, "drop_last": False, "validation": [HELD_OUT]}
     whole = _training(parts, **plan)
     epochs = list(whole.run())
     broken = _training(parts, **plan)
@@ -101,7 +103,7 @@ def test_a_state_of_sgd_with_the_second_moment_that_it_once_had_is_restored():
 
 
 def test_a_restored_training_stops_where_the_whole_one_does():
-    plan = {"patience": 1, "tolerance": 1e9, "validation": [HELD_OUT]}
+    plan = {"n_iter_no_change": 1, "tol": 1e9, "validation": [HELD_OUT]}
     whole, resumed = _training(**plan), _training(**plan)
     epochs = list(whole.run())
     assert len(epochs) == 2  # the first is better than none, the second not by the tolerance
@@ -164,7 +166,7 @@ def test_a_member_learns_from_its_own_rows_only(drop_last):
     for table in (data, dataclasses.replace(data, target=target)):
         network = _ensemble(data)
         parts = [dataclasses.replace(table, rows=rows) for rows in (mine, others)]
-        plan = Optimization(epochs=2, batch_size=8, drop_last=drop_last)
+        plan = Optimization(max_iter=2, batch_size=8, drop_last=drop_last)
         training = EnsembleTraining(network, squared_error, plan, np.random.default_rng(0), parts)
         losses = [epoch.loss for epoch in training.run()]
         trained.append((network.state(), losses))

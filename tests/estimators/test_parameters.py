@@ -38,3 +38,11 @@ def test_help_says_how_long_presets_train():
     assert [enough_epochs(preset, 10**7, 256) for preset in ("default", "fast")] == [fewest, fast_fewest]
     assert enough_epochs("default", 1, 256) == most
     assert enough_epochs("fast", rows, 1) == 1 and enough_epochs("fast", rows + 1, 1) == fast_fewest
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_layers_and_the_activation_may_be_given_by_position(estimator):
+    model = estimator((3, 4), "relu", preset="fast")
+    assert (model.hidden_layer_sizes, model.activation) == ((3, 4), "relu")
+    with pytest.raises(TypeError, match="positional"):
+        estimator((3, 4), "relu", "fast")

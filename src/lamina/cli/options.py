@@ -13,7 +13,7 @@ from lamina.table.formats import FORMATS
 
 __all__ = [
     "PRESETS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "QuoteOption", "RunArgument",
-    "choosing", "layers", "one_of", "positive", "reading",
+    "choosing", "layers", "one_of", "option", "positive", "reading", "said",
 ]  # fmt: skip
 
 Number = TypeVar("Number", int, float)
@@ -21,32 +21,28 @@ Number = TypeVar("Number", int, float)
 PRESETS = ("default", "fast", "sklearn")
 
 
-def choosing(*values: str, help: str, between: str = ", ", **more: Any) -> Any:
+def option(help: str, shown: str | bool = True, *, named: str = "", **more: Any) -> Any:
+    """An option: `shown` is the default as the help says it; `named`, what it is called, if not as the argument."""
+    return typer.Option(*named.split(), help=help, show_default=shown, **more)
+
+
+def choosing(help: str, values: Sequence[str], between: str = ", ", **more: Any) -> Any:
     """An option that takes one of `values`: `help` says them at ``{}``, and a shell completes what is typed."""
 
     def completed(incomplete: str) -> list[str]:
         return [value for value in values if value.startswith(incomplete)]
 
-    return typer.Option(help=help.format(between.join(values)), autocompletion=completed, **more)
+    return option(help.format(between.join(values)), autocompletion=completed, **more)
 
 
 RunArgument = Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)]
 
 _reading: dict[str, Any] = {"rich_help_panel": "How to read files"}
-FormatOption = Annotated[str | None, choosing(*FORMATS, help="Where names do not say it: {}.", **_reading)]
-DelimiterOption = Annotated[
-    str | None, typer.Option(help="Between fields, where it is not found out.", **_reading)
-]
-EncodingOption = Annotated[
-    str | None, typer.Option(help="Of text files, where it is not found out.", **_reading)
-]
-DecimalOption = Annotated[
-    str | None, typer.Option(help="The decimal point: . or ,", show_default=".", **_reading)
-]
-QuoteOption = Annotated[
-    str | None,
-    typer.Option(help="The character around fields; none for none.", show_default='"', **_reading),
-]
+FormatOption = Annotated[str | None, choosing("Where names do not say it: {}.", tuple(FORMATS), **_reading)]
+DelimiterOption = Annotated[str | None, option("Between fields, where it is not found out.", **_reading)]
+EncodingOption = Annotated[str | None, option("Of text files, where it is not found out.", **_reading)]
+DecimalOption = Annotated[str | None, option("The decimal point: . or ,", ".", **_reading)]
+QuoteOption = Annotated[str | None, option("The character around fields; none for none.", '"', **_reading)]
 
 
 def reading(
@@ -60,15 +56,19 @@ def reading(
     >>> reading("csv", None, None, ",", "none")
     {'format': 'csv', 'decimal': ',', 'quote': None}
     """
-    given: dict[str, Any] = {
-        "format": one_of("--format", format, tuple(FORMATS)),
-        "delimiter": "\t" if delimiter == "\\t" else delimiter,
-        "encoding": encoding,
-        "decimal": one_of("--decimal", decimal, (".", ",")),
-        "quote": quote,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
+    given = said(
+        format=one_of("--format", format, tuple(FORMATS)),
+        delimiter="\t" if delimiter == "\\t" else delimiter,
+        encoding=encoding,
+        decimal=one_of("--decimal", decimal, (".", ",")),
+        quote=quote,
+    )
     return {**given, "quote": None} if quote == "none" else given
+
+
+def said(**given: Any) -> dict[str, Any]:
+    """What is given: all that is not None."""
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:

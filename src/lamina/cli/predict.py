@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lamina.cli import options
-from lamina.cli.options import choosing, one_of, reading
+from lamina.cli.options import choosing, one_of, option, reading
 from lamina.table.formats import writable
 
 __all__ = ["predict"]
@@ -25,23 +25,18 @@ def predict(
         ),
     ],
     out: Annotated[
-        str | None,
-        typer.Option(
-            "--out", "-o", help="The table to write, by its name in any format.", show_default="-, CSV"
-        ),
+        str | None, option("The table to write, by its name in any format.", "-, CSV", named="--out -o")
     ] = None,
-    prefix: Annotated[str, typer.Option(help="Put before the names of the new columns.")] = "",
+    prefix: Annotated[str, option("Put before the names of the new columns.")] = "",
     output_format: Annotated[
-        str | None, choosing(*writable(), help="Of the table to write, where its name does not say it: {}.")
+        str | None, choosing("Of the table to write, where its name does not say it: {}.", writable())
     ] = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
     decimal: options.DecimalOption = None,
     quote: options.QuoteOption = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Tables: JSON lines. Digits: a JSON array.")
-    ] = False,
+    as_json: Annotated[bool, option("Tables: JSON lines. Digits: a JSON array.", named="--json")] = False,
 ) -> None:
     """Add a network's predictions to a table; of a run on MNIST: say which digit each image shows.
 

@@ -33,9 +33,7 @@ def columns_table(schema: Schema) -> Table:
     table.add_column("what becomes of it", overflow="fold")
     rows = column_rows(schema)
     for row in rows[:_MOST_ROWS]:
-        style = None if row.used else "dim"
-        cells = (row.name, row.kind, row.missing, row.values, row.treatment)
-        table.add_row(*map(escape, cells), style=style)
+        table.add_row(*map(escape, row.cells), style=None if row.used else "dim")
     if len(rows) > _MOST_ROWS:
         table.add_row(f"… and {len(rows) - _MOST_ROWS} more", "", "", "", "")
     return table

@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from lamina.cli.console import EXIT_INTERRUPTED, warnings_as_lines
-from lamina.cli.options import layers
+from lamina.cli.options import layers, option, said
 from lamina.errors import LaminaError, MissingPackageError, NonFiniteLossError
 from lamina.table.messages import counted
 
@@ -27,26 +25,16 @@ _HEADER = f"{'epoch':>5}  {'moving loss':>11}  {'train accuracy':>14}  {'test ac
 
 def mnist(
     recipe: Annotated[
-        str | None,
-        typer.Option(help="How to train: default (98.8 %) or chapter (97 %).", show_default="default"),
+        str | None, option("How to train: default (98.8 %) or chapter (97 %).", "default")
     ] = None,
-    hidden: Annotated[
-        str | None, typer.Option(help="Units of the hidden layers, with commas.", show_default="256,256")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the images.", show_default="10")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Images a step.", show_default="128, chapter 64")
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="The learning rate.", show_default="0.002, chapter 0.001")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of all randomness.", show_default="0")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The run's folder, new.", show_default="runs/mnist-<n>")
-    ] = None,
+    hidden: Annotated[str | None, option("Units of the hidden layers, with commas.", "256,256")] = None,
+    epochs: Annotated[int | None, option("Passes over the images.", "10")] = None,
+    batch_size: Annotated[int | None, option("Images a step.", "128, chapter 64")] = None,
+    lr: Annotated[float | None, option("The learning rate.", "0.002, chapter 0.001")] = None,
+    seed: Annotated[int | None, option("The seed of all randomness.", "0")] = None,
+    out: Annotated[Path | None, option("The run's folder, new.", "runs/mnist-<n>")] = None,
     resume: Annotated[
-        Path | None,
-        typer.Option(help="Continue the run in this folder where it stopped; --epochs may prolong it."),
+        Path | None, option("Continue the run in this folder where it stopped; --epochs may prolong it.")
     ] = None,
 ) -> int:
     """Train a multilayer perceptron on MNIST.
@@ -54,15 +42,8 @@ def mnist(
     The folder then holds the model, its settings, metrics by epoch, and two pictures.
     Ctrl-C keeps what is trained so far.
     """
-    given = {
-        "recipe": recipe,
-        "hidden": None if hidden is None else layers(hidden),
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "seed": seed,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
+    units = None if hidden is None else layers(hidden)
+    chosen = said(recipe=recipe, hidden=units, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
     with warnings_as_lines():
         return _resume(chosen, resume, out) if resume is not None else _begin(chosen, out)
 

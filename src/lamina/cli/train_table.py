@@ -14,7 +14,7 @@ import typer
 
 from lamina.cli import options
 from lamina.cli.console import EXIT_INTERRUPTED
-from lamina.cli.options import PRESETS, choosing, layers, one_of, positive, reading
+from lamina.cli.options import PRESETS, choosing, layers, one_of, option, positive, reading, said
 from lamina.errors import LaminaError
 from lamina.extras import require
 from lamina.table.formats import described
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["train_table"]
 
 _training: dict[str, Any] = {"rich_help_panel": "How to train"}
-_by_preset: dict[str, Any] = {"show_default": "by preset", **_training}
+_by_preset: dict[str, Any] = {"shown": "by preset", **_training}
+_PART = "A file, or a share of the rows; 0 for none."
 
 Data = Annotated[
     list[str] | None,
@@ -38,45 +39,32 @@ Data = Annotated[
         show_default=False,
     ),
 ]
-Target = Annotated[
-    str | None, typer.Option("--target", "-t", help="The column to predict; images have theirs.")
-]
-Task = Annotated[str | None, choosing(*TASKS, between=" or ", help="{}, where the inferred one is wrong.")]
+Target = Annotated[str | None, option("The column to predict; images have theirs.", named="--target -t")]
+Task = Annotated[str | None, choosing("{}, where the inferred one is wrong.", TASKS, " or ")]
 Kind = Annotated[
     list[str] | None,
-    typer.Option(help="COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
+    option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
 ]
-Drop = Annotated[list[str] | None, typer.Option(help="A column to leave out; repeatable.")]
-Validation = Annotated[
-    str | None,
-    typer.Option(
-        help="A file, or a share of the rows; 0 for none.", show_default="0.16; fast and sklearn: 0.08"
-    ),
-]
-Test = Annotated[
-    str | None, typer.Option(help="A file, or a share of the rows; 0 for none.", show_default="0.2")
-]
-Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="The run's folder, new.", show_default="runs/<target>-<n>")
-]
-Resume = Annotated[
-    Path | None, typer.Option(help="Continue the run in this folder where it stopped.", show_default=False)
-]
+Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
+Validation = Annotated[str | None, option(_PART, "0.16; fast and sklearn: 0.08")]
+Test = Annotated[str | None, option(_PART, "0.2")]
+Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
+Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
 Preset = Annotated[
     str | None,
     choosing(
-        *PRESETS,
-        help="default: most accurate; fast: seconds; sklearn: its plain MLP, scaled.",
-        show_default="default",
+        "default: most accurate; fast: seconds; sklearn: its plain MLP, scaled.",
+        PRESETS,
+        shown="default",
         **_training,
     ),
 ]
-Epochs = Annotated[int | None, typer.Option(help="At most so many epochs.", **_by_preset)]
-Hidden = Annotated[str | None, typer.Option(help="Units of the hidden layers, with commas.", **_by_preset)]
-Rate = Annotated[float | None, typer.Option("--lr", help="The learning rate.", **_by_preset)]
-Seed = Annotated[int | None, typer.Option(help="The seed of all randomness.", show_default="0", **_training)]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the run's folder, no warnings.")]
+Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
+Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
+Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
+Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
+Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
+Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
 
 
 def train_table(
@@ -124,20 +112,19 @@ def train_table(
     """
     from lamina.cli.console import warnings_as_lines
 
-    given = {
-        "data": tuple(data or ()) or None,
-        "target": target,
-        "task": one_of("--task", task, TASKS),
-        "kinds": _kinds(kind or [], drop or []) or None,
-        "preset": one_of("--preset", preset, PRESETS),
-        "validation": validation,
-        "test": test,
-        "epochs": positive("--epochs", epochs),
-        "hidden": None if hidden is None else layers(hidden),
-        "learning_rate": positive("--lr", lr),
-        "seed": _seed(seed),
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = said(
+        data=tuple(data or ()) or None,
+        target=target,
+        task=one_of("--task", task, TASKS),
+        kinds=_kinds(kind or [], drop or []) or None,
+        preset=one_of("--preset", preset, PRESETS),
+        validation=validation,
+        test=test,
+        epochs=positive("--epochs", epochs),
+        hidden=None if hidden is None else layers(hidden),
+        learning_rate=positive("--lr", lr),
+        seed=_seed(seed),
+    )
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
@@ -259,14 +246,15 @@ def _how_to_go_on(folder: RunFolder) -> str:
 
 
 def _show_prepared(console: Any, prepared: Any) -> None:
+    from rich.markup import escape
+
     from lamina.cli.table_views import columns_table, override_hint
     from lamina.runs.describe import describe_rows, describe_target
 
     console.print(columns_table(prepared.schema))
     console.print(override_hint(prepared.schema), style="dim", markup=False)
-    console.print(
-        f"\n[bold]Task[/bold]: {_escaped(describe_target(prepared.target))} ({_escaped(prepared.target.reason)})"
-    )
+    task = f"{describe_target(prepared.target)} ({prepared.target.reason})"
+    console.print(f"\n[bold]Task[/bold]: {escape(task)}")
     console.print(f"[bold]Rows[/bold]: {describe_rows(prepared.rows)}\n")
 
 
@@ -285,9 +273,3 @@ def _closing(run: Any, quiet: bool) -> str:
         return str(run.path)
     report, use = run.path / "report.html", f"lamina predict {run.path} NEW.csv -o predictions.csv"
     return f"saved in {run.path}; the report is {report}\nnext: {use}"
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

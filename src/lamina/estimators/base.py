@@ -15,21 +15,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from lamina.errors import DataError
+from lamina.estimators import presets
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.engine import Data, EnsembleTraining, Optimization
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.initialize import build_network
 from lamina.estimators.inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators.network import Ensemble
-from lamina.estimators.presets import (
-    SETTINGS,
-    check_settings,
-    embeds_numbers,
-    enough_epochs,
-    enough_members,
-    resolve,
-)
+from lamina.estimators.progress import progress
 from lamina.estimators.scoring import check_scoring
+from lamina.nd import random
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
@@ -104,35 +99,19 @@ class BaseMLP(_Learned, BaseEstimator):
 
     def _resolved(self) -> dict[str, Any]:
         """All settings, the preset's where the user gave none; checked."""
-        given = {name: getattr(self, name, None) for name in SETTINGS}
+        given = {name: getattr(self, name, None) for name in presets.SETTINGS}
         if given["batch_size"] == "auto":
             given["batch_size"] = None
-        settings = resolve(self.preset, self._task, given)
+        settings = presets.resolve(self.preset, self._task, given)
         hidden = settings["hidden_layer_sizes"]
         settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
-        check_settings(settings)
+        presets.check_settings(settings)
         check_scoring(self.scoring, self._own_scores)
         return settings
 
     def _optimization(self, settings: Mapping[str, Any]) -> Optimization:
-        rate = settings["learning_rate"]
-        return Optimization(
-            epochs=settings["max_iter"],
-            batch_size=settings["batch_size"],
-            rate=settings["learning_rate_init"],
-            schedule=rate,
-            betas=(settings["beta_1"], settings["beta_2"]),
-            epsilon=settings["epsilon"],
-            decay=settings["weight_decay"],
-            l2=settings["alpha"],
-            regularization_schedule=settings["regularization_schedule"],
-            drop_last=settings["drop_last"],
-            patience=settings["n_iter_no_change"],
-            tolerance=settings["tol"],
-            solver=settings["solver"],
-            momentum=self.momentum,
-            nesterov=self.nesterovs_momentum,
-        )
+        names = [part.name for part in dataclasses.fields(Optimization)]
+        return Optimization(**{name: settings.get(name, getattr(self, name)) for name in names})
 
     # --- what the subclasses say ---------------------------------------------------------------------------------
 
@@ -166,7 +145,7 @@ class BaseMLP(_Learned, BaseEstimator):
         wanted = target.encode(y)
         weights = self._weights(sample_weight, y, X)
         rows = counted_rows(X, weights)
-        members = settings["members"] or enough_members(self.preset, len(rows), X.shape[1])
+        members = settings["members"] or presets.enough_members(self.preset, len(rows), X.shape[1])
         members = len(earlier.network.members) if earlier else members
         share = settings["validation_fraction"] if settings["early_stopping"] and eval_set is None else None
         splits = members_rows(rows, target.strata(wanted), share, rng, members)
@@ -181,7 +160,7 @@ class BaseMLP(_Learned, BaseEstimator):
         if eval_set is not None:
             held_out = [self._evaluation_data(eval_set, encoder, target)]
         if settings["max_iter"] is None:
-            settings["max_iter"] = enough_epochs(self.preset, len(train[0]), settings["batch_size"])
+            settings["max_iter"] = presets.enough_epochs(self.preset, len(train[0]), settings["batch_size"])
         if settings["n_iter_no_change"] == "auto":
             settings["n_iter_no_change"] = max(_LEAST_PATIENCE, settings["max_iter"] // 4)
         if earlier:
@@ -222,7 +201,7 @@ class BaseMLP(_Learned, BaseEstimator):
         parts = {field.name for field in dataclasses.fields(Architecture)}
         numbers = encoder.n_numbers
         given = {name: _hashable(value) for name, value in settings.items() if name in parts}
-        given["number_embedding"] = embeds_numbers(given["number_embedding"], numbers)
+        given["number_embedding"] = presets.embeds_numbers(given["number_embedding"], numbers)
         architecture = Architecture(
             **given,
             numbers=numbers,
@@ -243,8 +222,6 @@ class BaseMLP(_Learned, BaseEstimator):
     def _train(
         self, train: Sequence[Data], held_out: Sequence[Data], settings: Mapping[str, Any], rng: Any
     ) -> None:
-        from lamina.nd import random
-
         random.seed(int(rng.integers(2**31)))
         plan = self._optimization(settings)
         loss = self._loss_function(settings, self.fitted_.target)
@@ -265,10 +242,10 @@ class BaseMLP(_Learned, BaseEstimator):
                 self.best_epoch_ = training.best_epoch
                 self.best_loss_ = None
                 self._calibrate(held_out)
-        ended_early = learner.stopped or self.n_iter_ < plan.epochs
-        if not held_out and plan.patience is not None and not ended_early and self.preset == "sklearn":
+        to_the_end = not learner.stopped and self.n_iter_ >= plan.max_iter
+        if to_the_end and not held_out and plan.n_iter_no_change is not None and self.preset == "sklearn":
             warnings.warn(
-                f"the optimizer reached max_iter={plan.epochs} and has not converged yet",
+                f"the optimizer reached max_iter={plan.max_iter} and has not converged yet",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -298,12 +275,10 @@ class BaseMLP(_Learned, BaseEstimator):
         """What `verbose` asks for."""
         if not self.verbose:
             return []
-        from lamina.estimators.progress import progress
-
         scoring = self._chosen_scoring()
         own = scoring in (None, "loss", "log_loss", "neg_log_loss")
         name = scoring if isinstance(scoring, str) else "score"
-        return [progress(plan.epochs, "loss" if own else name, -1 if own else 1)]
+        return [progress(plan.max_iter, "loss" if own else name, -1 if own else 1)]
 
     # --- prediction ----------------------------------------------------------------------------------------------
 
@@ -348,8 +323,8 @@ class BaseMLP(_Learned, BaseEstimator):
 
     def _fitted(self) -> FittedModel[Any]:
         if "fitted_" not in vars(self):
-            # An AttributeError too, so that hasattr says no before fit.
-            raise NotFittedAttributeError(f"this {type(self).__name__} is not fitted yet; call fit first")
+            # It is an AttributeError too, so that hasattr says no before fit.
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
         return self.fitted_
 
     def __getstate__(self) -> dict[str, Any]:
@@ -397,10 +372,6 @@ class _Learner(Observer):
         if any(function(self._estimator, epoch) for function in self._functions):
             self.stopped = True
             loop.stop()
-
-
-class NotFittedAttributeError(NotFittedError, AttributeError):
-    """Asked for an attribute that only a fitted estimator has."""
 
 
 _LEAST_PATIENCE = 6

@@ -16,6 +16,7 @@ from lamina.estimators.base import BaseMLP, targets_of
 from lamina.estimators.calibration import best_factor
 from lamina.estimators.engine import Data, own_outputs
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.incremental import partial_fit
 from lamina.estimators.inputs import require_target
 from lamina.estimators.parameters import documented
 from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
@@ -58,8 +59,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
         """One epoch over this data, with a constant learning rate; `classes` at the first call, if `y` lacks some."""
-        from lamina.estimators.incremental import partial_fit
-
         return partial_fit(self, X, y, classes, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:

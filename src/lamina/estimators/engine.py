@@ -93,9 +93,9 @@ class EnsembleTraining(Loop):
         score: Callable[[np.ndarray], float] | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        patience, tolerance = optimization.patience, optimization.tolerance
+        patience, tolerance = optimization.n_iter_no_change, optimization.tol
         stopping = [] if patience is None else [EarlyStopping(patience, tolerance)]
-        super().__init__(optimization.epochs, [*observers, *stopping], tolerance)
+        super().__init__(optimization.max_iter, [*observers, *stopping], tolerance)
         self.network, self.loss, self.optimization = network, loss, optimization
         self.data, self.validation, self.score = data, validation, score
         self._rng = rng
@@ -144,7 +144,7 @@ class EnsembleTraining(Loop):
         if not np.isfinite(loss):
             raise NonFiniteLossError(
                 f"the training loss became {loss} in epoch {number}; lower learning_rate_init "
-                f"(now {self.optimization.rate:g}) or check the data for extreme values"
+                f"(now {self.optimization.learning_rate_init:g}) or check the data for extreme values"
             )
         return loss
 
@@ -180,10 +180,10 @@ class EnsembleTraining(Loop):
 
     def _penalty(self, batch: int) -> float:
         """The members' mean L2 penalty of a batch, which the loss includes as scikit-learn's does."""
-        if not self.optimization.l2:
+        if not self.optimization.alpha:
             return 0.0
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
-        return 0.5 * self.optimization.l2 * squares / batch / len(self.network.members)
+        return 0.5 * self.optimization.alpha * squares / batch / len(self.network.members)
 
     def _run(self, rows: np.ndarray, report: Any) -> np.ndarray:
         """Take a step with each line of `rows`; the losses."""
@@ -226,7 +226,7 @@ class EnsembleTraining(Loop):
         t = self._steps_done / self._steps_total
         plan = self.optimization
         self._steps_done += 1
-        self._rate = plan.rate * SCHEDULES[plan.schedule](t)
+        self._rate = plan.learning_rate_init * SCHEDULES[plan.learning_rate](t)
         self._regularization = SCHEDULES[plan.regularization_schedule](t)
         return t
 
@@ -234,17 +234,17 @@ class EnsembleTraining(Loop):
         """One step of the solver on every parameter."""
         plan = self.optimization
         rate = call_each_step(lambda: self._rate)
-        decay = call_each_step(lambda: plan.decay * self._rate * self._regularization)
+        decay = call_each_step(lambda: plan.weight_decay * self._rate * self._regularization)
         step = SOLVERS[plan.solver].step(plan, lambda: self._steps_done)
         for name, weight in self.network.weights.items():
             array = weight.array
             gradient = array.grad
             assert gradient is not None
-            if plan.l2 and weight.decay:
-                gradient = gradient + (plan.l2 / rows) * array
+            if plan.alpha and weight.decay:
+                gradient = gradient + (plan.alpha / rows) * array
             moments = self._moments[name]
             new, values = step(array, gradient, moments, rate=rate * weight.rate)
-            if plan.decay and weight.decay:
+            if plan.weight_decay and weight.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
                 new = new - (decay * weight.rate**2) * array

@@ -16,28 +16,29 @@ __all__ = ["SOLVERS", "Optimization", "Solver"]
 
 @dataclass(frozen=True)
 class Optimization:
-    """How the network is trained; the defaults are RealMLP-TD's for classification (arXiv 2407.04491).
+    """How the network is trained, by the names of the estimators' parameters (see `lamina.estimators.parameters`).
 
-    `rate` and `schedule` give the learning rate; `decay` is decoupled weight decay, `l2` a penalty ½·l2·‖W‖² divided
-    by the batch size as in scikit-learn; both `decay` and dropout follow `regularization_schedule`. `patience`:
-    epochs without improvement by `tolerance` before it stops (None: never).
+    The defaults are RealMLP-TD's for classification (arXiv 2407.04491). Both `weight_decay`, which is decoupled, and
+    dropout follow `regularization_schedule`; `alpha` is a penalty ½·alpha·‖W‖² divided by the batch size as in
+    scikit-learn. `n_iter_no_change`: epochs without improvement by `tol` before it stops (None: never).
     """
 
-    epochs: int = 256
+    max_iter: int = 256
     batch_size: int = 256
-    rate: float = 0.04
-    schedule: str = "coslog4"
-    betas: tuple[float, float] = (0.9, 0.95)
+    learning_rate_init: float = 0.04
+    learning_rate: str = "coslog4"
+    beta_1: float = 0.9
+    beta_2: float = 0.95
     epsilon: float = 1e-8
-    decay: float = 0.02
-    l2: float = 0.0
+    weight_decay: float = 0.02
+    alpha: float = 0.0
     regularization_schedule: str = "flat_cos"
     drop_last: bool = True
-    patience: int | None = None
-    tolerance: float = 0.0
+    n_iter_no_change: int | None = None
+    tol: float = 0.0
     solver: str = "adam"
     momentum: float = 0.9
-    nesterov: bool = True
+    nesterovs_momentum: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,20 +55,17 @@ class Solver:
 
 
 def _adam(plan: Optimization, steps: Callable[[], int]) -> Callable[..., Stepped]:
-    first, second = plan.betas
+    betas = first, second = plan.beta_1, plan.beta_2
     correction = (
         call_each_step(lambda: bias_correction(first, steps())),
         call_each_step(lambda: bias_correction(second, steps())),
     )
-    return partial(adam_step, betas=plan.betas, epsilon=plan.epsilon, correction=correction)
+    return partial(adam_step, betas=betas, epsilon=plan.epsilon, correction=correction)
 
 
 def _sgd(plan: Optimization, _steps: Callable[[], int]) -> Callable[..., Stepped]:
-    return partial(nesterov_step if plan.nesterov else momentum_step, momentum=plan.momentum)
+    return partial(nesterov_step if plan.nesterovs_momentum else momentum_step, momentum=plan.momentum)
 
 
-SOLVERS = {
-    "adam": Solver("Kingma and Ba, 2015", 2, _adam),
-    "sgd": Solver("with momentum", 1, _sgd),
-}
+SOLVERS = {"adam": Solver("Kingma and Ba, 2015", 2, _adam), "sgd": Solver("with momentum", 1, _sgd)}
 """What the estimators' `solver` may be."""

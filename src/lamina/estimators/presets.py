@@ -2,7 +2,7 @@
 
 A new setting has its values and its rule here, its meaning in `parameters.py`, a field of the estimators in `base.py`
 (scikit-learn reads the constructor made of them), a line in the table of docs/estimators.md, and is passed on in
-`base.py`: to the `Optimization` by hand, to a field of the `Architecture` that has its name by itself.
+`base.py` to a field of the `Optimization` or the `Architecture` that has its name.
 """
 
 from __future__ import annotations

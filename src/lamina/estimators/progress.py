@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from lamina.training.display import Display
-from lamina.training.loop import Epoch, Loop
+from lamina.training.loop import Epoch
 
 __all__ = ["progress"]
 
@@ -27,7 +27,5 @@ def progress(epochs: int, metric: str, sign: int) -> Display:
         times = f"{epoch.seconds:.1f} s, at most {left:.1f} s left"
         return f"epoch {epoch.number}/{epochs}: {said(epoch)}, {times}"
 
-    def short(_loop: Loop, epoch: Epoch) -> str:
-        return said(epoch)
-
-    return Display(sys.stdout, short, None if sys.stdout.isatty() else line, stays=True)
+    line_or_none = None if sys.stdout.isatty() else line
+    return Display(sys.stdout, lambda _loop, epoch: said(epoch), line_or_none, stays=True)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from lamina import nd
 from lamina.estimators import losses
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.incremental import partial_fit
 from lamina.estimators.inputs import require_target
 from lamina.estimators.parameters import documented
 from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
@@ -52,8 +54,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """One epoch over this data, with a constant learning rate; the first call fixes the scale of the target."""
-        from lamina.estimators.incremental import partial_fit
-
         return partial_fit(self, X, y, None, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -99,8 +99,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             if not is_scorer(scoring):
                 return float(scoring(y_true, predictions))
             return scorer_score(scoring, PredictedNumbers(predictions), y_true, weights)
-        from lamina import nd
-
         loss = self._loss_function({}, numbers)
         values = loss(nd.array(numbers.clamped(outputs)), nd.array(target)).asnumpy()
         return -float(np.average(values, weights=weights))

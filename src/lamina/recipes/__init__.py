@@ -5,13 +5,4 @@ from lamina.recipes.digits import Digits, load_digits
 from lamina.recipes.training import Progress, Settings, Training, evaluate
 from lamina.training.loop import Epoch
 
-__all__ = [
-    "ChapterNetwork",
-    "Digits",
-    "Epoch",
-    "Progress",
-    "Settings",
-    "Training",
-    "evaluate",
-    "load_digits",
-]
+__all__ = ["ChapterNetwork", "Digits", "Epoch", "Progress", "Settings", "Training", "evaluate", "load_digits"]

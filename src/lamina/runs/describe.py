@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,11 @@ class ColumnRow:
     treatment: str
     used: bool
 
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """The texts, in order."""
+        return self.name, self.kind, self.missing, self.values, self.treatment
+
 
 def column_rows(schema: Schema) -> list[ColumnRow]:
     """A line for each column, or for a run of numbered columns (pixel_0, pixel_1, …) of one kind."""
@@ -47,16 +53,11 @@ def column_rows(schema: Schema) -> list[ColumnRow]:
 
 
 def _groups(columns: Sequence[ColumnSchema]) -> list[list[ColumnSchema]]:
-    runs: list[list[ColumnSchema]] = []
-    for column in columns:
-        if runs and _stem(runs[-1][-1]) == _stem(column) is not None:
-            runs[-1].append(column)
-        else:
-            runs.append([column])
-    split: list[list[ColumnSchema]] = []
-    for run in runs:
-        split += [run] if len(run) >= _MANY else [[column] for column in run]
-    return split
+    groups: list[list[ColumnSchema]] = []
+    for stem, alike in itertools.groupby(columns, _stem):
+        run = list(alike)
+        groups += [run] if stem and len(run) >= _MANY else [[column] for column in run]
+    return groups
 
 
 def _stem(column: ColumnSchema) -> tuple[str, str] | None:

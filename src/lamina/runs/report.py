@@ -77,6 +77,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
 def _summary(findings: Findings) -> str:
     prepared, trained, measured = findings.prepared, findings.trained, findings.measured
     target = prepared.target
+    predicted = describe_target(target)
     fitted = trained.model.estimator.fitted_
     layers = " – ".join(map(str, fitted.layers))
     count = len(fitted.network.members)
@@ -90,17 +91,13 @@ def _summary(findings: Findings) -> str:
     )
     return (
         f"<header><p class='kicker'>lamina · {escape(target.task)}</p><h1>{escape(target.name)}</h1>"
-        f"<p>{escape(_sentence(describe_target(target)))}.</p>"
+        f"<p>{escape(predicted[:1].upper() + predicted[1:])}.</p>"
         f"<p>Data: {files}. Rows: {describe_rows(prepared.rows)}.</p>"
         f"<p>{networks} of {layers} units ({fitted.parameter_count:,} parameters), {ended} in {trained.seconds:.1f} s: "
         f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
         + _cards(measured)
-        + _section("Against baselines", _metrics_table(measured) + _baseline_note(measured))
+        + _baselines(measured)
     )
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _shortened(files: list[str], limit: int = 3) -> list[str]:
@@ -118,28 +115,26 @@ def _cards(measured: Measured) -> str:
     return f"<div class='cards'>{cards}</div>"
 
 
-def _metrics_table(measured: Measured) -> str:
+def _baselines(measured: Measured) -> str:
     titles, models = compared(measured.metrics)
     rows = [
         [model, *(f"<b>{text}</b>" if best else text for text, best in cells)]
         for model, cells in models.items()
     ]
-    return _table(["", *titles], rows, numeric=range(1, len(titles) + 1))
-
-
-def _baseline_note(measured: Measured) -> str:
-    return (
-        f"<p class='small'>On the {measured.part} rows. The linear model is scikit-learn's logistic or ridge "
-        "regression on the same encoding of the columns; the trivial guess is the classes' shares, or the mean.</p>"
+    note = _small(
+        f"On the {measured.part} rows. The linear model is scikit-learn's logistic or ridge regression on the same "
+        "encoding of the columns; the trivial guess is the classes' shares, or the mean."
     )
+    table = _table(["", *titles], rows, numeric=range(1, len(titles) + 1))
+    return _section("Against baselines", table + note)
 
 
 def _learning(findings: Findings) -> str:
     name = "log-loss" if findings.is_classification else "½ · squared error, standardized"
     svg = figures.learning_curves(findings.trained.history, findings.trained.best_epoch, name)
-    text = (
-        "<p class='small'>The training loss is the mean over an epoch, with dropout and while the weights still "
-        "change, so it may lie above the validation loss.</p>"
+    text = _small(
+        "The training loss is the mean over an epoch, with dropout and while the weights still change, so it may lie "
+        "above the validation loss."
     )
     return _section("Learning curves", _figure(svg, "Training and validation loss by epoch") + text)
 
@@ -204,34 +199,26 @@ def _importance(findings: Findings, *, pictures: bool) -> str:
         "interval over rows and shuffles. A column whose interval holds 0 is not needed, or others say the same."
     )
     if pictures:
-        shown = findings.importance[:30]
-        return _section(
-            "Which columns matter", _figure(figures.importances(shown, unit), "Importance") + text
-        )
-    rows = [
-        [escape(one.column), f"{one.mean:.4g}", f"{one.low:.4g} … {one.high:.4g}"]
-        for one in findings.importance
-    ]
-    return _section(
-        "Which columns matter",
-        _table(["column", f"growth of {unit}", "95&nbsp;% interval"], rows, numeric=(1, 2)) + text,
-    )
+        shown = _figure(figures.importances(findings.importance[:30], unit), "Importance")
+    else:
+        rows = [
+            [escape(one.column), f"{one.mean:.4g}", f"{one.low:.4g} … {one.high:.4g}"]
+            for one in findings.importance
+        ]
+        shown = _table(["column", f"growth of {unit}", "95&nbsp;% interval"], rows, numeric=(1, 2))
+    return _section("Which columns matter", shown + text)
 
 
 def _worst(findings: Findings) -> str:
     """The rows whose predictions are the most wrong."""
     measured, target = findings.measured, findings.prepared.target
     losses = losses_of(target.task, measured.rows.target, measured.outputs)
-    rows = np.argsort(-losses, kind="stable")[:_WORST]
+    rows = np.argsort(-losses, kind="stable")[:_WORST].tolist()
     ranked = [one.column for one in findings.importance] or [c.name for c in findings.prepared.schema.used]
     columns = ranked[:_WORST_COLUMNS]
     frame = measured.rows.frame
     table = [
-        [
-            _place(measured.rows, int(row)),
-            *_answer(findings, int(row)),
-            *(_cell(frame[name][int(row)]) for name in columns),
-        ]
+        [_place(measured.rows, row), *_answer(findings, row), *(_cell(frame[name][row]) for name in columns)]
         for row in rows
     ]
     regression = target.task == "regression"
@@ -254,19 +241,13 @@ def _answer(findings: Findings, row: int) -> list[str]:
     true = findings.measured.rows.frame[target.name][row]
     if target.task == "regression":
         predicted = float(outputs[row])
-        return [
-            _cell(true),
-            format_number(predicted),
-            format_number(float(findings.measured.rows.target[row]) - predicted),
-        ]
+        error = float(findings.measured.rows.target[row]) - predicted
+        return [_cell(true), format_number(predicted), format_number(error)]
     code = int(findings.measured.rows.target[row])
     probability = f"{100 * outputs[row, code]:.2g} %" if code >= 0 else "unknown class"
     best = int(outputs[row].argmax())
-    return [
-        _cell(true),
-        f"{escape(str(target.classes[best]))} ({100 * outputs[row, best]:.1f} %)",
-        probability,
-    ]
+    predicted = f"{escape(str(target.classes[best]))} ({100 * outputs[row, best]:.1f} %)"
+    return [_cell(true), predicted, probability]
 
 
 def _cell(value: Any) -> str:
@@ -283,14 +264,9 @@ def _cell(value: Any) -> str:
 def _columns(findings: Findings) -> str:
     schema = findings.trained.model.schema
     head = ["column", "kind", "missing", "values", "what becomes of it"]
-    rows = [
-        [escape(text) for text in (row.name, row.kind, row.missing, row.values, row.treatment)]
-        for row in column_rows(schema)
-    ]
-    return _section(
-        "The data",
-        f"<p>{counted(schema.rows, 'training row')}.</p>" + _table(head, rows, numeric=(2,)),
-    )
+    rows = [[escape(text) for text in row.cells] for row in column_rows(schema)]
+    count = counted(schema.rows, "training row")
+    return _section("The data", f"<p>{count}.</p>" + _table(head, rows, numeric=(2,)))
 
 
 def _settings(findings: Findings) -> str:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Trained", "train"]
 
-_CHOICES: dict[str, Choice] = {"numeric": "numeric", "categorical": "categorical"}
-
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
@@ -116,7 +114,7 @@ def _estimator(prepared: Prepared, request: Request, observers: Sequence[Observe
 def _kinds(schema: Schema) -> dict[str, Choice]:
     """What was inferred from the whole table holds for the training rows."""
     return {
-        column.name: _CHOICES.get(column.kind, "drop")
+        column.name: column.kind if column.kind in ("numeric", "categorical") else "drop"
         for column in schema.columns
         if column.kind != "boolean"
     }

@@ -90,15 +90,11 @@ def _fitted(expected: ColumnSchema, column: Column) -> Column:
             return column
         return ArrayColumn(expected.name, _converted(expected, column, number_in, "a number"))
     if expected.kind == "boolean" and column.storage not in ("boolean", "empty"):
-        values = _converted(expected, column, _truth, "true or false")
+        values = _converted(expected, column, lambda text: _TRUTH.get(text.strip().lower()), "true or false")
         names = np.array(["false", "true"], object)[np.nan_to_num(values).astype(np.intp)]
         names[np.isnan(values)] = None
         return ArrayColumn(expected.name, names)
     return column
-
-
-def _truth(text: str) -> float | None:
-    return _TRUTH.get(text.strip().lower())
 
 
 def _converted(

@@ -13,7 +13,7 @@ import math
 import numbers
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -250,20 +250,33 @@ class ArrayColumn(Column):
         return len(self.value_counts())
 
     def numbers(self) -> np.ndarray:
-        return self.mapped(_as_float, np.float64) if self._values.dtype == object else self._values
+        if self._values.dtype != object:
+            return self._values
+        return self.mapped(
+            lambda value: math.nan if is_missing(value) else float(cast(Any, value)), np.float64
+        )
 
     def value_counts(self) -> list[tuple[object, int]]:
         if self._values.dtype.kind in "biuf":
             values, counts = np.unique(self._values, return_counts=True)
             pairs = zip(values.tolist(), counts.tolist(), strict=True)
             return [(value, count) for value, count in pairs if not is_missing(value)]
-        return _counted(self._values.tolist())
+        # Equal values of different types are counted apart.
+        found = Counter((type(value), value) for value in self._values.tolist() if not is_missing(value))
+        return [(value, count) for (_, value), count in found.items()]
 
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
         if self._values.dtype.kind in "biuf":
             values, inverse = np.unique(self._values, return_inverse=True)
             return np.array([function(value) for value in values.tolist()], dtype)[inverse]
-        return _mapped(self._values.tolist(), function, dtype)
+        results: dict[tuple[type, object], float] = {}
+        mapped = np.empty(len(self), dtype)
+        for i, value in enumerate(self._values.tolist()):
+            key = (type(value), value)
+            if key not in results:
+                results[key] = function(value)
+            mapped[i] = results[key]
+        return mapped
 
 
 def _storage_of_values(values: list[Any]) -> Storage:
@@ -286,27 +299,6 @@ def _storage_of_value(value: object) -> Storage:
     if isinstance(value, (datetime.date, datetime.time, np.datetime64)):
         return "date"
     return "duration" if isinstance(value, (datetime.timedelta, np.timedelta64)) else "other"
-
-
-def _as_float(value: object) -> float:
-    return math.nan if is_missing(value) else float(cast(Any, value))
-
-
-def _counted(values: Iterable[object]) -> list[tuple[object, int]]:
-    """Counts of the values that are not missing; equal values of different types apart."""
-    counts = Counter((type(value), value) for value in values if not is_missing(value))
-    return [(value, count) for (_, value), count in counts.items()]
-
-
-def _mapped(values: list[object], function: OfCell, dtype: NumberType) -> np.ndarray:
-    results: dict[tuple[type, object], float] = {}
-    mapped = np.empty(len(values), dtype)
-    for i, value in enumerate(values):
-        key = (type(value), value)
-        if key not in results:
-            results[key] = function(value)
-        mapped[i] = results[key]
-    return mapped
 
 
 def series_column(name: str, series: Any) -> Column:

@@ -260,7 +260,7 @@ class TableEncoder:
         # is subtracted.
         work = np.float32 if np.can_cast(dtype, np.float32) else np.float64
         center = self._center.astype(work)
-        factor = _factor_as(self._factor, work)
+        factor = np.minimum(self._factor, np.finfo(work).max).astype(work)  # finite, since 0 · ∞ would be NaN
         count = self.n_numbers
         fill = ((self._fill - self._center[:count]) * self._factor[:count]).astype(work)
 
@@ -361,11 +361,6 @@ class TableEncoder:
             raise DataError(f"not the state of a table encoder: {error}") from error
         encoder._fitted = True
         return encoder
-
-
-def _factor_as(factor: np.ndarray, dtype: type[np.float32] | type[np.float64]) -> np.ndarray:
-    """Factors in `dtype`, kept finite: 0 · ∞ would be NaN."""
-    return np.minimum(factor, np.finfo(dtype).max).astype(dtype)
 
 
 def _shown_values(column: ColumnSchema) -> tuple[str, ...]:

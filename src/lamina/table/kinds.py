@@ -215,12 +215,12 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
             words = sum(len(text.split()) for text in sample) / len(sample)
             return ColumnSchema(column.name, "text" if words >= 4 else "id", column.type_name, missing)
     counts = column.value_counts()
-    if choice is None and _all_truth(counts):
-        names = ("false", "true")
-        rows = tuple(
-            sum(n for value, n in counts if value_name(value).strip().lower() == name) for name in names
-        )
-        return ColumnSchema(column.name, "boolean", column.type_name, missing, names, rows)
+    names: Counter[str] = Counter()
+    for value, count in counts:
+        names[value_name(value).strip().lower()] += count
+    if choice is None and set(names) == {"false", "true"}:  # as programs write booleans into text files
+        rows = (names["false"], names["true"])
+        return ColumnSchema(column.name, "boolean", column.type_name, missing, ("false", "true"), rows)
     if choice is None and _all_dates([value_name(value) for value, _ in counts]):
         raise _date_error(column, counts[0][0])
     if choice == "numeric" or (choice is None and _looks_measured(counts)):
@@ -228,11 +228,6 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
     if choice is None:
         _warn_of_mixture(column, counts)
     return _categorical(column, missing, named)
-
-
-def _all_truth(counts: list[tuple[object, int]]) -> bool:
-    """Whether texts are "True" and "False", as programs write booleans into text files."""
-    return {value_name(value).strip().lower() for value, _ in counts} == {"true", "false"}
 
 
 def _all_dates(texts: list[str]) -> bool:

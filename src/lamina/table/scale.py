@@ -52,7 +52,8 @@ def matrix_statistics(matrix: Any, rows: np.ndarray | None = None) -> tuple[np.n
         # Each column contiguous, so that finding a quantile runs through memory in order.
         block = np.array(dense(matrix[:, part]).T[:, counted], order="C")
         if matrix.dtype.kind in "bu" and matrix.dtype.itemsize == 1:
-            summary = np.stack([_summary_of_bytes(column) for column in block], axis=1)
+            counts = [np.bincount(column, minlength=256) for column in block]
+            summary = np.stack([_summary_of_counts(np.arange(256), n) for n in counts], axis=1)
         else:
             summary = _summary(block)
         centers[part], factors[part] = _center_and_factor(summary)
@@ -72,11 +73,6 @@ def _summary(block: np.ndarray) -> np.ndarray:
     summary = (left + (right - left) * (positions - below)).T
     summary[:, np.isnan(block[:, last])] = np.nan  # NaN sorts last
     return summary
-
-
-def _summary_of_bytes(column: np.ndarray) -> np.ndarray:
-    counts = np.bincount(column, minlength=256)
-    return _summary_of_counts(np.arange(256), counts)
 
 
 def count_statistics(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:

@@ -52,7 +52,7 @@ def multiply(execute, unit):
         (m, k), n = a.shape, right.shape[1]
         strides = (1, m) if transposed else (k, 1)
         product = MatrixProduct(m, k, n, FLOAT32, strides, n, by_columns=by_columns, **options)
-        assert product.unit_blocking is not None
+        assert product.is_on_unit
 
         def make() -> ThreadModule:
             module = ThreadModule()
@@ -209,8 +209,8 @@ def test_scratch_memory_has_room_for_either_way(shape):
     """A product that may skip zero columns decides as it runs, also where a vector unit would cut it up."""
     m, k, n = shape
     product = MatrixProduct(m, k, n, FLOAT32, (k, 1), n, skips_zeros=True)
-    assert product.unit_blocking is not None and not product.only_packs_left
-    assert product.scratch_bytes >= product.unit_blocking.scratch_bytes
+    assert product.is_on_unit and not product.only_packs_left
+    assert product.scratch_bytes >= product.way.scratch_bytes
     assert product.scratch_bytes >= product.panel_bytes + 4 * k  # the order of columns
 
 

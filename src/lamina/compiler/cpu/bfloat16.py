@@ -19,8 +19,7 @@ import numpy as np
 
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS
 from lamina.compiler.cpu.transpose import transpose_vectors
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import FLOAT32, DType, Pointer, Value
+from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 
 __all__ = ["BITS", "PARTS", "UNSPLITTABLE", "Load", "TilePacker", "transpose_tiles"]
 

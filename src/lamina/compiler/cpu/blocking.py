@@ -12,19 +12,10 @@ from dataclasses import dataclass
 from lamina.compiler.cpu.cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu.cover import Body, Range, cover
 from lamina.compiler.cpu.machine import Machine
-from lamina.compiler.cpu.microkernel import (
-    Epilogue,
-    LeftTile,
-    RightPanel,
-    Tile,
-    accumulate,
-    finish,
-    zeros,
-)
+from lamina.compiler.cpu.microkernel import Finish, LeftTile, RightPanel, Tile, accumulate, zeros
 from lamina.compiler.cpu.packing import pack_panel, pack_tile
 from lamina.compiler.cpu.tiles import TileShape, vector_widths
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import DType, Pointer, Value
+from lamina.compiler.llvm import Builder, DType, Pointer, Value
 
 __all__ = ["BlockedProduct", "Blocking", "choose_blocking", "even_part"]
 
@@ -106,9 +97,7 @@ class BlockedProduct:
     left: LeftTile
     right: RightPanel
     scratch: Pointer
-    epilogue: Epilogue
-    long_epilogue: bool
-    by_columns: bool
+    finish: Finish
 
     def emit(self, row_bounds: Range, column_bounds: Range) -> None:
         b, blocking = self.b, self.blocking
@@ -128,9 +117,6 @@ class BlockedProduct:
 
     def _cover_rows(self, bounds: Range, body: Body) -> None:
         cover(self.b, self.rows, self.tile.rows, bounds, body)
-
-    def _cover_columns(self, bounds: Range, body: Body) -> None:
-        cover(self.b, self.columns, self._panel_width, bounds, body)
 
     @property
     def _panel_width(self) -> int:
@@ -199,7 +185,7 @@ class BlockedProduct:
 
             self._cover_rows(block, tile)
 
-        self._cover_columns(columns, panel)
+        cover(b, self.columns, self._panel_width, columns, panel)
 
     def _following_panel(self, column: Value, columns: Range, first_k: Value, depth: Value) -> RightPanel:
         """The panel that is packed after the one that ends before `column`."""
@@ -215,9 +201,7 @@ class BlockedProduct:
         line = LINE_BYTES // self.dtype.itemsize
         with b.loop(row * share, (row + height) * share) as k:
             start = panel.row(b, k, self.dtype)
-            for last in range(
-                line - 1, self._panel_width, line
-            ):  # a panel may begin anywhere in its first line
+            for last in range(line - 1, self._panel_width, line):  # it may begin anywhere in its first line
                 b.prefetch(b.offset(start, last, self.dtype))
 
     def _initial(self, sums: Pointer, height: int, widths: tuple[int, ...], first_k: Value) -> Tile:
@@ -243,8 +227,7 @@ class BlockedProduct:
                 b.store(sums, value, position * b.lanes(self.dtype))
 
         def complete() -> None:
-            kind = {"is_long": self.long_epilogue, "by_columns": self.by_columns}
-            finish(b, tile, widths, row, column, self.epilogue, **kind)
+            self.finish(tile, widths, row, column)
 
         if self.blocking.keeps_sums:
             b.if_else(b.less(next_k, self.inner), store, complete)

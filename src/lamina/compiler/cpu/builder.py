@@ -9,12 +9,12 @@ from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import INDEX, INT32, Operand, Value
 
-__all__ = ["KERNEL_ARGUMENTS", "ThreadBuilder", "ThreadModule"]
+__all__ = ["ThreadBuilder", "ThreadModule"]
 
 _MOST_STEPS = 1 << 20
 """Fewer steps are shared among at most 1024 threads in 32 bits, which many processors divide much faster than 64."""
 
-KERNEL_ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
+_ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
 """The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""
 
 
@@ -47,4 +47,4 @@ class ThreadModule(Module[ThreadBuilder]):
     machine: Machine
 
     def __init__(self, machine: Machine | None = None) -> None:
-        super().__init__(machine or target_machine(), ThreadBuilder, KERNEL_ARGUMENTS)
+        super().__init__(machine or target_machine(), ThreadBuilder, _ARGUMENTS)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import Value
+from lamina.compiler.llvm import Builder, Value
 
 __all__ = ["Body", "Range", "cover"]
 
@@ -15,19 +14,12 @@ Body = Callable[[Value, int], None]
 """`body(position, size)` writes the code for `size` elements from `position` on."""
 
 
-def cover(b: Builder, extent: int, step: int, bounds: Range | None, body: Body) -> None:
-    """Cover the part of range(extent) between `bounds` (default: all of it).
+def cover(b: Builder, extent: int, step: int, bounds: Range, body: Body) -> None:
+    """Cover the part of range(extent) between `bounds`.
 
     The bounds are multiples of `step` or `extent` itself, so that the only smaller size is extent % step.
     """
     whole = extent // step * step
-    if bounds is None:
-        if whole:
-            with b.loop(0, whole, step) as position:
-                body(position, step)
-        if whole < extent:
-            body(b.const(whole), extent - whole)
-        return
     start, stop = bounds
     if whole:
         with b.loop(start, b.minimum(stop, whole), step) as position:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from lamina.compiler.cpu.bfloat16 import PARTS
 from lamina.compiler.cpu.blocking import BlockedProduct, Blocking, choose_blocking
@@ -17,11 +18,12 @@ from lamina.compiler.cpu.cover import Range, cover
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.cpu.microkernel import (
     Epilogue,
+    Finish,
     LeftTile,
     RightPanel,
     Tile,
+    TileVariable,
     accumulate,
-    finish,
     zeros,
 )
 from lamina.compiler.cpu.packing import pack_panel
@@ -30,8 +32,7 @@ from lamina.compiler.cpu.unit_blocking import BLOCK, UnitBlocking, choose_unit_b
 from lamina.compiler.cpu.unit_packing import LeftOperand, Read
 from lamina.compiler.cpu.unit_product import UnitProduct
 from lamina.compiler.cpu.zero_columns import ColumnOrder, all_finite, order_bytes, order_columns
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import FLOAT32, DType, Pointer, Value
+from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 
 __all__ = ["MatrixProduct"]
 
@@ -54,7 +55,7 @@ class MatrixProduct:
     A's element (r, k) lies at r · left_strides[0] + k · left_strides[1], B's element (k, c) at
     k · right_stride + c. Strides count elements.
 
-    `long_epilogue` says that the epilogue is much code (see `microkernel.finish`). It gets vectors along the rows of
+    `long_epilogue` says that the epilogue is much code (see `microkernel.Finish`). It gets vectors along the rows of
     the result, or `by_columns`, for a result that is wanted transposed.
 
     `skips_zeros` asks to look for columns of A, as it lies in memory, that are zero throughout, and not to multiply by
@@ -80,19 +81,40 @@ class MatrixProduct:
     by_columns: bool = False
     left_is_short: bool = False
 
+    @cached_property
+    def way(self) -> UnitBlocking | Blocking | None:
+        """How the operands are cut up: for the matrix unit, in blocks that fit the caches, or (None) not at all."""
+        parts = 1 if self.left_is_short else PARTS
+        is_thin = self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS
+        if self.dtype == FLOAT32 and not is_thin:
+            unit = choose_unit_blocking(self.machine, self.rows, self.inner, self.columns, parts)
+            if unit is not None:
+                return unit
+        return choose_blocking(
+            self.machine, self.dtype, self.rows, self.inner, self.columns, self._vector_tile
+        )
+
     @property
-    def tile(self) -> TileShape:
-        if self.unit_blocking is not None:  # threads share the work in blocks of the matrix unit
-            return _UNIT_TILE
+    def is_on_unit(self) -> bool:
+        """Whether a matrix unit computes it."""
+        return isinstance(self.way, UnitBlocking)
+
+    @property
+    def _vector_tile(self) -> TileShape:
         return choose_tile(self.machine, self.dtype, max(self.rows, 1), max(self.columns, 1))
 
     @property
+    def tile(self) -> TileShape:
+        # Beside a matrix unit, threads share the work in its blocks.
+        return _UNIT_TILE if self.is_on_unit else self._vector_tile
+
+    @property
     def row_step(self) -> int:
-        return self.tile.rows if self.unit_blocking is None else BLOCK
+        return BLOCK if self.is_on_unit else self.tile.rows
 
     @property
     def column_step(self) -> int:
-        return self.panel_width if self.unit_blocking is None else BLOCK
+        return BLOCK if self.is_on_unit else self.panel_width
 
     @property
     def panel_width(self) -> int:
@@ -100,33 +122,18 @@ class MatrixProduct:
         return self.tile.vectors * self.machine.lanes(self.dtype)
 
     @property
-    def unit_blocking(self) -> UnitBlocking | None:
-        """How the product is computed on a matrix unit; None where it isn't."""
-        if self.dtype != FLOAT32:
-            return None
-        if self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS:
-            return None
-        parts = 1 if self.left_is_short else PARTS
-        return choose_unit_blocking(self.machine, self.rows, self.inner, self.columns, parts)
-
-    @property
     def only_packs_left(self) -> bool:
         """Whether A is read where it is packed only, whatever its contents: then it may be computed there."""
-        return self.unit_blocking is not None and (self.left_is_short or not self.skips_zeros)
-
-    @property
-    def blocking(self) -> Blocking | None:
-        """How operands that outgrow the caches are cut up; None where they don't."""
-        return choose_blocking(self.machine, self.dtype, self.rows, self.inner, self.columns, self.tile)
+        return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
 
     @property
     def scratch_bytes(self) -> int:
         """Memory that each thread needs while it computes its share."""
         direct = self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
-        if self.unit_blocking is not None:
-            on_unit = self.unit_blocking.scratch_bytes
-            return on_unit if self.only_packs_left else max(on_unit, direct)
-        return direct if self.blocking is None else self.blocking.scratch_bytes
+        if self.way is None:
+            return direct
+        may_be_direct = self.is_on_unit and not self.only_packs_left
+        return max(self.way.scratch_bytes, direct if may_be_direct else 0)
 
     @property
     def panel_bytes(self) -> int:
@@ -147,10 +154,6 @@ class MatrixProduct:
     def left_columns(self) -> int:
         """The columns of A as it lies in memory."""
         return self.rows if self.left_is_transposed else self.inner
-
-    @property
-    def flops(self) -> int:
-        return 2 * self.rows * self.inner * self.columns
 
     @property
     def packs_panels(self) -> bool:
@@ -195,12 +198,13 @@ class MatrixProduct:
             scratch,
             tuple(reads) if self._outgrow_cache(len(reads)) else (),
         )
-        if self.unit_blocking is not None:
-            product.emit_with_unit(self.unit_blocking)
-        elif self.blocking is None:
-            product.emit_direct()
-        else:
-            product.emit_blocked(self.blocking)
+        match self.way:
+            case UnitBlocking():
+                product.emit_with_unit(self.way)
+            case Blocking():
+                product.emit_blocked(self.way)
+            case None:
+                product.emit_direct()
 
     def _outgrow_cache(self, matrices: int) -> bool:
         """Whether so many matrices like the result may have left the second cache when they are read."""
@@ -249,9 +253,8 @@ class _Product:
             left=LeftOperand(self._read_left, shape.left_is_transposed),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
-            epilogue=self.epilogue,
+            finish=Finish(self.b, self.epilogue, is_long=True, by_columns=shape.by_columns),
             fetch=self._fetch_row,
-            by_columns=shape.by_columns,
         )
         product.emit(self.rows, self.columns)
 
@@ -281,9 +284,7 @@ class _Product:
             left=LeftTile(self._matrix, *shape.left_strides),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
-            epilogue=self.epilogue,
-            long_epilogue=shape.long_epilogue,
-            by_columns=shape.by_columns,
+            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
         )
         product.emit(self.rows, self.columns)
 
@@ -304,6 +305,7 @@ class _Product:
     def _emit_panels(self) -> None:
         b, shape = self.b, self.shape
         epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
+        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns)
 
         def panel(column: Value, width: int) -> None:
             widths = vector_widths(width, b.lanes(shape.dtype))
@@ -313,8 +315,7 @@ class _Product:
                 self._fetch(row, height, column, width)
                 initial = zeros(b, height, widths, shape.dtype, right.padded)
                 sums = self._sums(row, height, widths, right, initial)
-                kind = {"is_long": shape.long_epilogue, "by_columns": shape.by_columns}
-                finish(b, sums, widths, row, column, epilogue, **kind)
+                finish(sums, widths, row, column)
 
             cover(b, shape.rows, shape.tile.rows, self.rows, tile)
 
@@ -332,13 +333,10 @@ class _Product:
             return accumulate(b, left, right, height, widths, self._depth, initial)
         numbers = [order.at(b, row + r) for r in range(height)]
         left = LeftTile(self._matrix, row_stride, inner_stride, rows=numbers)
-        sums = [[b.variable(value) for value in values] for values in initial]
+        sums = TileVariable(b, initial)
         with b.if_(b.less(row, order.first_unused)):
-            result = accumulate(b, left, right, height, widths, self._depth, initial)
-            for variables, values in zip(sums, result, strict=True):
-                for variable, value in zip(variables, values, strict=True):
-                    variable.set(value)
-        return [[variable.get() for variable in variables] for variables in sums]
+            sums.set(accumulate(b, left, right, height, widths, self._depth, initial))
+        return sums.get()
 
     def _fetch(self, first: Value, height: int, column: Value, width: int) -> None:
         """Ask for what the epilogue of a tile will read, so that it is there when the sums are."""

@@ -13,8 +13,7 @@ import platform
 import struct
 import sys
 
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import Operand, Pointer
+from lamina.compiler.llvm import Builder, Operand, Pointer
 
 __all__ = ["TILE_BYTES", "TILE_DEPTH", "TILE_ROWS", "MatrixUnit", "is_permitted", "is_switched_off"]
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from lamina.compiler.cpu.transpose import transpose_vectors
 from lamina.compiler.cpu.zero_columns import ColumnOrder
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import DType, Pointer, Value
+from lamina.compiler.llvm import Builder, DType, Pointer, Value
 
 __all__ = [
     "Epilogue",
+    "Finish",
     "LeftTile",
     "RightPanel",
     "Tile",
+    "TileVariable",
     "accumulate",
-    "accumulator_lanes",
-    "finish",
     "load_row",
     "zeros",
 ]
@@ -26,6 +26,20 @@ Epilogue = Callable[[Builder, Value, Value, Value], None]
 """`epilogue(b, row, column, value)`: what happens to a finished vector of the result, from an element on."""
 
 Tile = list[list[Value]]
+
+
+class TileVariable:
+    """A tile that changes: set inside a loop or branch, read after it."""
+
+    def __init__(self, b: Builder, initial: Tile) -> None:
+        self._variables = [[b.variable(value) for value in row] for row in initial]
+
+    def get(self) -> Tile:
+        return [[variable.get() for variable in row] for row in self._variables]
+
+    def set(self, tile: Tile) -> None:
+        for variable, value in zip(chain(*self._variables), chain(*tile), strict=True):
+            variable.set(value)
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ def _numbered(b: Builder, order: ColumnOrder | None, k: Value) -> Value:
     return k if order is None else order.at(b, k)
 
 
-def accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:
+def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:
     """How wide the registers are that sum up `width` columns: wider, where a narrower load would be slow."""
     odd = width & (width - 1) != 0
     return b.lanes(dtype) if odd and (padded or b.module.machine.has_masked_moves) else width
@@ -80,8 +94,8 @@ def accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int
 def load_row(
     b: Builder, pointer: Pointer, dtype: DType, offset: int, width: int, padded: bool = False
 ) -> Value:
-    """Load `width` elements into a vector of `accumulator_lanes`; the lanes beyond are unspecified."""
-    lanes = accumulator_lanes(b, width, dtype, padded)
+    """Load `width` elements into a vector of `_accumulator_lanes`; the lanes beyond are unspecified."""
+    lanes = _accumulator_lanes(b, width, dtype, padded)
     if lanes == width or padded:
         return b.load(pointer, dtype, offset, lanes)
     return b.load_masked(pointer, dtype, offset, width, lanes)
@@ -101,10 +115,10 @@ def accumulate(
     `initial` holds, for each row, a vector per width.
     """
     dtype = initial[0][0].dtype
-    sums = [[b.variable(value) for value in row] for row in initial]
+    sums = TileVariable(b, initial)
 
     def step(k: Value, unroll: int) -> None:
-        current = [[variable.get() for variable in row] for row in sums]
+        current = sums.get()
         for u in range(unroll):
             row_pointer = right.row(b, k + u, dtype)
             vectors = [
@@ -117,12 +131,10 @@ def accumulate(
                 current[r] = [
                     b.multiply_add(scalar, v, total) for v, total in zip(vectors, current[r], strict=True)
                 ]
-        for variables, values in zip(sums, current, strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                variable.set(value)
+        sums.set(current)
 
     _unrolled_loop(b, inner, step)
-    return [[variable.get() for variable in row] for row in sums]
+    return sums.get()
 
 
 def _unrolled_loop(
@@ -148,82 +160,67 @@ def _unrolled_loop(
 
 def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bool) -> Tile:
     """A tile of zeros."""
-    lanes = [accumulator_lanes(b, width, dtype, padded) for width in widths]
+    lanes = [_accumulator_lanes(b, width, dtype, padded) for width in widths]
     return [[b.const(0, dtype, count) for count in lanes] for _ in range(rows)]
 
 
-def finish(
-    b: Builder,
-    tile: Tile,
-    widths: Sequence[int],
-    row: Value,
-    column: Value,
-    epilogue: Epilogue,
-    *,
-    is_long: bool = False,
-    by_columns: bool = False,
-) -> None:
-    """Hand every vector of a finished tile to the epilogue, without the lanes beyond the result.
+@dataclass(frozen=True)
+class Finish:
+    """Hands every vector of a finished tile to the epilogue, without the lanes beyond the result.
 
     A long epilogue is written once, in a loop over the tile's rows, instead of once a vector: the code would grow with
-    the tile, and with it the time to compile it. `by_columns`: the vectors are columns of the tile, from `row` on.
+    the tile, and with it the time to compile it. `by_columns`: the vectors are columns of the tile, from its row on.
     """
-    if by_columns:
-        _finish_columns(b, tile, widths, row, column, epilogue, is_long)
-        return
-    if is_long and len(tile) > 1:
-        _finish_in_a_loop(b, tile, widths, row, column, epilogue)
-        return
-    for r, values in enumerate(tile):
-        _finish_row(b, values, widths, row + r, column, epilogue)
 
+    b: Builder
+    epilogue: Epilogue
+    is_long: bool
+    by_columns: bool
 
-def _finish_columns(
-    b: Builder,
-    tile: Tile,
-    widths: Sequence[int],
-    row: Value,
-    column: Value,
-    epilogue: Epilogue,
-    is_long: bool,
-) -> None:
-    """Transpose the tile, block by block, in registers; the result's rows are the tile's columns."""
+    def __call__(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
+        if self.by_columns:
+            self._columns(tile, widths, row, column)
+        elif self.is_long and len(tile) > 1:
+            self._in_a_loop(tile, widths, row, column)
+        else:
+            for r, values in enumerate(tile):
+                self._row(values, widths, row + r, column)
 
-    def turned(b: Builder, column: Value, row: Value, value: Value) -> None:
-        epilogue(b, row, column, value)
+    def _columns(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
+        """Transpose the tile, block by block, in registers; the result's rows are the tile's columns."""
+        b = self.b
 
-    for index, width in enumerate(widths):
-        lanes = tile[0][index].lanes
-        for first in range(0, len(tile), lanes):
-            block = [values[index] for values in tile[first : first + lanes]]
-            height = len(block)
-            nothing = b.const(0, block[0].dtype, lanes)
-            block += [nothing] * (2 ** (height - 1).bit_length() - height)
-            columns = [[b.narrow(vector, height)] for vector in transpose_vectors(b, block)[:width]]
-            finish(b, columns, (height,), column, row + first, turned, is_long=is_long)
-        column = column + width
+        def turned(b: Builder, column: Value, row: Value, value: Value) -> None:
+            self.epilogue(b, row, column, value)
 
+        finish = Finish(b, turned, self.is_long, by_columns=False)
+        for index, width in enumerate(widths):
+            lanes = tile[0][index].lanes
+            for first in range(0, len(tile), lanes):
+                block = [values[index] for values in tile[first : first + lanes]]
+                height = len(block)
+                nothing = b.const(0, block[0].dtype, lanes)
+                block += [nothing] * (2 ** (height - 1).bit_length() - height)
+                columns = [[b.narrow(vector, height)] for vector in transpose_vectors(b, block)[:width]]
+                finish(columns, (height,), column, row + first)
+            column = column + width
 
-def _finish_row(
-    b: Builder, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value, epilogue: Epilogue
-) -> None:
-    position = column
-    for width, value in zip(widths, values, strict=True):
-        epilogue(b, row, position, b.narrow(value, width))
-        position = position + width
+    def _row(self, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value) -> None:
+        for width, value in zip(widths, values, strict=True):
+            self.epilogue(self.b, row, column, self.b.narrow(value, width))
+            column = column + width
 
-
-def _finish_in_a_loop(
-    b: Builder, tile: Tile, widths: Sequence[int], row: Value, column: Value, epilogue: Epilogue
-) -> None:
-    """Put the tile into a buffer on the stack and take it out row by row."""
-    dtype = tile[0][0].dtype
-    lanes = [value.lanes for value in tile[0]]
-    length = sum(lanes)
-    buffer = b.alloca(dtype, length * len(tile))
-    for r, values in enumerate(tile):
-        for v, value in enumerate(values):
-            b.store(buffer, value, r * length + sum(lanes[:v]))
-    with b.loop(0, len(tile)) as r:
-        values = [b.load(buffer, dtype, r * length + sum(lanes[:v]), count) for v, count in enumerate(lanes)]
-        _finish_row(b, values, widths, row + r, column, epilogue)
+    def _in_a_loop(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
+        """Put the tile into a buffer on the stack and take it out row by row."""
+        b, dtype = self.b, tile[0][0].dtype
+        lanes = [value.lanes for value in tile[0]]
+        starts = [sum(lanes[:v]) for v in range(len(lanes))]
+        length = sum(lanes)
+        buffer = b.alloca(dtype, length * len(tile))
+        for r, values in enumerate(tile):
+            for value, start in zip(values, starts, strict=True):
+                b.store(buffer, value, r * length + start)
+        with b.loop(0, len(tile)) as r:
+            places = zip(starts, lanes, strict=True)
+            values = [b.load(buffer, dtype, r * length + start, count) for start, count in places]
+            self._row(values, widths, row + r, column)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from lamina.compiler.cpu.cover import Range
 from lamina.compiler.cpu.microkernel import LeftTile, RightPanel, load_row
 from lamina.compiler.cpu.transpose import transpose_vectors
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import DType, Pointer, Value
+from lamina.compiler.llvm import Builder, DType, Pointer, Value
 
 __all__ = ["pack_panel", "pack_tile"]
 

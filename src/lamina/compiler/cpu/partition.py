@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.compiler.cpu.products import ProductSteps, product_steps
+from lamina.compiler.cpu.products import matrix_product_of
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.plan import Partition
 
@@ -28,7 +28,7 @@ def partition_of(kernel: Kernel, updates: int) -> Partition:
     if kernel.kind == "product":
         if len(kernel.domain) != 2:
             return Partition("rows", kernel.domain[0], 1)
-        return _product_partition(kernel, product_steps(kernel), updates)
+        return _product_partition(kernel, updates)
     if kernel.kind == "map":
         return _widest(kernel.domain)
     kept = kernel.kept
@@ -40,7 +40,7 @@ def partition_of(kernel: Kernel, updates: int) -> Partition:
     return Partition("columns", kept[-1], _COLUMN_STEP) if last_is_kept else Partition("serial")
 
 
-def _product_partition(kernel: Kernel, steps: ProductSteps, updates: int) -> Partition:
+def _product_partition(kernel: Kernel, updates: int) -> Partition:
     """By columns, so that each thread keeps its part of the weights in its cache, except for
 
     * tall products, of very many samples: by columns, each thread would pack all of them;
@@ -49,11 +49,16 @@ def _product_partition(kernel: Kernel, steps: ProductSteps, updates: int) -> Par
       threads would pack the same rows besides, this is true of the weight alone.
     """
     rows, columns = kernel.domain
+    shape = matrix_product_of(kernel)  # computed as the transpose, if by columns
+    row_step, column_step = shape.row_step, shape.column_step
+    if shape.by_columns:
+        row_step, column_step = column_step, row_step
+    packs_rows = shape.is_on_unit and not shape.by_columns  # whoever computes some columns packs all rows
     is_tall = rows >= _TALL * columns
-    has_state = updates >= (1 if steps.packs_rows else 2) and rows >= _NARROW
+    has_state = updates >= (1 if packs_rows else 2) and rows >= _NARROW
     if columns >= _NARROW and not is_tall and not has_state:
-        return Partition("columns", columns, steps.columns)
-    return Partition("rows", rows, steps.rows)
+        return Partition("columns", columns, column_step)
+    return Partition("rows", rows, row_step)
 
 
 def _widest(domain: tuple[int, ...]) -> Partition:

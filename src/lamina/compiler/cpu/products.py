@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lamina.compiler.cpu.layout_products import is_swapped
 from lamina.compiler.cpu.matrix_product import MatrixProduct
@@ -16,13 +16,10 @@ from lamina.compiler.passes.graph import Input, Node
 from lamina.compiler.passes.scale_products import is_short
 
 __all__ = [
-    "ProductSteps",
     "computes_operand",
     "emit_product",
     "emit_transposition",
-    "is_transposition",
     "matrix_product_of",
-    "product_steps",
     "rounded_scratch",
     "runs_on_matrix_unit",
 ]
@@ -35,10 +32,8 @@ _FEWEST_COLUMNS = 64
 
 def matrix_product_of(kernel: Kernel) -> MatrixProduct:
     """The shape of a product kernel's matrix product, as the code generator describes it."""
-    anchor = kernel.anchor
-    assert anchor is not None
-    shape = _shape_of(anchor)
-    skips_zeros = kernel.reads_data and not shape.by_columns and len(anchor.shape) == 2
+    shape = _shape_of(kernel.main)
+    skips_zeros = kernel.reads_data and not shape.by_columns and len(kernel.domain) == 2
     return replace(shape, skips_zeros=skips_zeros and shape.columns >= _FEWEST_COLUMNS)
 
 
@@ -47,16 +42,8 @@ def _shape_of(anchor: Node) -> MatrixProduct:
     rows, columns = anchor.shape[-2:]
     if is_swapped(anchor):
         inner = right.shape[-1]
-        return MatrixProduct(
-            columns,
-            inner,
-            rows,
-            anchor.dtype,
-            (inner, 1),
-            rows,
-            by_columns=True,
-            left_is_short=is_short(right),
-        )
+        turned = MatrixProduct(columns, inner, rows, anchor.dtype, (inner, 1), rows, by_columns=True)
+        return replace(turned, left_is_short=is_short(right))
     inner = right.shape[-2]
     strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
     return MatrixProduct(rows, inner, columns, anchor.dtype, strides, columns, left_is_short=is_short(left))
@@ -76,8 +63,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
 def _epilogue_length(scope: Scope) -> int:
     """About how many operations follow the product: the members, and what is much of all that they inline."""
     kernel, length = scope.kernel, 0
-    assert kernel.anchor is not None
-    seen = set(kernel.anchor.inputs)
+    seen = set(kernel.main.inputs)
     stack = list(kernel.members)
     while stack:
         node = stack.pop()
@@ -92,35 +78,14 @@ def _epilogue_length(scope: Scope) -> int:
     return length
 
 
-@dataclass(frozen=True)
-class ProductSteps:
-    """In multiples of how many rows and columns threads may share a product.
-
-    `packs_rows`: whoever computes some columns first packs all rows of the left operand.
-    """
-
-    rows: int
-    columns: int
-    packs_rows: bool
-
-
-def product_steps(kernel: Kernel) -> ProductSteps:
-    """How threads may share a product."""
-    shape = matrix_product_of(kernel)
-    if kernel.anchor is not None and is_swapped(kernel.anchor):
-        return ProductSteps(shape.column_step, shape.row_step, packs_rows=False)
-    return ProductSteps(shape.row_step, shape.column_step, packs_rows=shape.unit_blocking is not None)
-
-
 def runs_on_matrix_unit(kernel: Kernel) -> bool:
     """Whether a kernel is a product on the processor's matrix unit."""
-    return kernel.kind == "product" and matrix_product_of(kernel).unit_blocking is not None
+    return kernel.kind == "product" and matrix_product_of(kernel).is_on_unit
 
 
 def emit_product(scope: Scope) -> None:
     """One product, or one for each matrix of a batch."""
-    anchor = scope.kernel.anchor
-    assert anchor is not None
+    anchor = scope.kernel.main
     shape = replace(matrix_product_of(scope.kernel), long_epilogue=_epilogue_length(scope) > _LONG)
     right = scope.memory.find(anchor.inputs[1])
     left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
@@ -164,16 +129,12 @@ def _emit_matrix(
     columns: tuple[Value, Value] | None,
     scratch: Pointer | None,
 ) -> None:
-    anchor = scope.kernel.anchor
-    assert anchor is not None
+    anchor = scope.kernel.main
 
     def epilogue(_b: Builder, row: Value, column: Value, value: Value) -> None:
         place = (column, row) if is_swapped(anchor) else (row, column)
         index = [*batch, scope.axis(place[0]), scope.axis(place[1], 1)]
-        values = scope.evaluator(value.lanes, {anchor: value})
-        results = [(node, values.at(node, index)) for node in scope.kernel.stores]
-        for node, result in results:
-            scope.store(node, result, index, value.lanes)
+        scope.compute(dict.fromkeys(scope.kernel.stores, index), value.lanes, {anchor: value})
 
     reads = [] if is_swapped(anchor) or batch else scope.memory.like(anchor)
     shape.emit(scope.b, left, right, epilogue, rows=rows, columns=columns, scratch=scratch, reads=reads)
@@ -184,20 +145,20 @@ def rounded_scratch(nbytes: int) -> int:
     return -(-nbytes // 4096) * 4096
 
 
-def is_transposition(kernel: Kernel) -> bool:
-    """Whether a map kernel only transposes a matrix that lies in memory."""
-    if kernel.kind != "map" or len(kernel.members) != 1:
+def emit_transposition(scope: Scope) -> bool:
+    """A map kernel that only transposes a matrix in memory, block by block in registers; False for any other kernel."""
+    if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
         return False
-    (node,) = kernel.members
-    return node.is_op("transpose") and node.params["axes"] == (1, 0)
-
-
-def emit_transposition(scope: Scope, source_node: Node, source: Pointer) -> None:
-    """A transposed copy, block by block in registers."""
     (node,) = scope.kernel.members
-    rows, columns = source_node.shape
+    if not node.is_op("transpose") or node.params["axes"] != (1, 0):
+        return False
+    source = scope.memory.find(node.inputs[0])
+    if source is None:
+        return False
+    rows, columns = node.inputs[0].shape
     b = scope.b
     share = scope.share("rows", node.shape[0])
     everything = (b.const(0, INDEX), b.const(rows, INDEX))
     for target in scope.targets[node]:
         emit_transpose(b, node.dtype, source, columns, target, rows, everything, share)
+    return True

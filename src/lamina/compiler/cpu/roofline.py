@@ -10,7 +10,7 @@ from lamina.compiler.cpu.builder import ThreadModule
 from lamina.compiler.cpu.run import load
 from lamina.compiler.llvm.values import DType, Pointer, Value
 
-__all__ = ["measure_peak", "peak_flops"]
+__all__ = ["peak_flops"]
 
 _ACCUMULATORS = 12
 """Enough to hide a latency of 4 cycles behind 2 multiply-adds a cycle, and few enough to fit."""
@@ -24,11 +24,6 @@ def peak_flops(dtype: DType) -> float:
 
     Independent fused multiply-adds run for about a millisecond, the best of several times.
     """
-    return measure_peak(dtype)
-
-
-def measure_peak(dtype: DType) -> float:
-    """Floating-point operations a second of independent fused multiply-adds on one core."""
     module = _multiply_adds(dtype)
     compiled = load(f"peak {dtype} {_STEPS}", lambda: module, ("multiply_adds",))
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(compiled.address("multiply_adds"))

@@ -43,10 +43,7 @@ class Runtime:
 
         system, machine = platform.system(), host_machine()
         module = jit.load(
-            machine,
-            f"runtime {system}",
-            lambda: runtime_ir(machine.architecture, system),
-            RUNTIME_FUNCTIONS,
+            machine, f"runtime {system}", lambda: runtime_ir(machine.architecture, system), RUNTIME_FUNCTIONS
         )
         module.keep_forever()  # threads may still be in it while the interpreter shuts down
         i32, i64, pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
@@ -82,9 +79,7 @@ def _measured(spin: Any, ticks: Any) -> tuple[float, float]:
     return max(seconds / turns, 1e-10), max(seconds / max(passed, 1), 1e-11)
 
 
-@cache
-def _runtime() -> Runtime:
-    return Runtime()
+_runtime = cache(Runtime)
 
 
 class _Pool:

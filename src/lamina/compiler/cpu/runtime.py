@@ -16,21 +16,9 @@ are timed, and after a long one the next waits go to sleep at once: a thread tha
 
 from __future__ import annotations
 
-__all__ = ["RUNTIME_FUNCTIONS", "runtime_ir"]
+import re
 
-RUNTIME_FUNCTIONS = (
-    "lamina_run",
-    "lamina_worker",
-    "lamina_barrier",
-    "lamina_acquire",
-    "lamina_release",
-    "lamina_stop",
-    "lamina_configure",
-    "lamina_generation",
-    "lamina_reset",
-    "lamina_spin",
-    "lamina_ticks",
-)
+__all__ = ["RUNTIME_FUNCTIONS", "runtime_ir"]
 
 _CROWDED_WAITS = 1000  # that sleep at once after an offer that took long
 
@@ -118,7 +106,6 @@ changed:
 }
 
 define internal void @advance(ptr %word, ptr %sleepers) nounwind noinline {
-entry:
   %old = atomicrmw add ptr %word, i32 1 seq_cst
   %sleeping = load atomic i32, ptr %sleepers seq_cst, align 4
   %any = icmp ne i32 %sleeping, 0
@@ -144,7 +131,6 @@ done:
 }
 
 define void @lamina_barrier(i64 %threads) nounwind {
-entry:
   %alone = icmp ule i64 %threads, 1
   br i1 %alone, label %done, label %arrive
 arrive:
@@ -169,7 +155,6 @@ done:
 
 _JOBS = """
 define i32 @lamina_acquire() nounwind {
-entry:
   %pair = cmpxchg ptr @busy, i32 0, i32 1 acq_rel monotonic
   %free = extractvalue { i32, i1 } %pair, 1
   %result = zext i1 %free to i32
@@ -177,13 +162,11 @@ entry:
 }
 
 define void @lamina_release() nounwind {
-entry:
   store atomic i32 0, ptr @busy release, align 4
   ret void
 }
 
 define void @lamina_run(ptr %function, ptr %arguments, i64 %wanted) nounwind {
-entry:
   %saved = call i64 @flush_denormals()
   %one = icmp ule i64 %wanted, 1
   br i1 %one, label %alone, label %ask
@@ -251,14 +234,12 @@ leave:
 }
 
 define void @lamina_stop() nounwind {
-entry:
   store atomic i32 1, ptr @stopping seq_cst, align 4
   call void @advance(ptr @generation, ptr @generation_sleepers)
   ret void
 }
 
 define void @lamina_configure(i64 %workers, i64 %spins, i64 %idle, i64 %busy, i64 %long, i64 %moves) nounwind {
-entry:
   store i64 %moves, ptr @moves
   store i64 %long, ptr @long_yield
   store i64 %workers, ptr @workers
@@ -270,13 +251,11 @@ entry:
 }
 
 define i32 @lamina_generation() nounwind {
-entry:
   %generation = load atomic i32, ptr @generation acquire, align 4
   ret i32 %generation
 }
 
 define void @lamina_reset() nounwind {
-entry:
   store i32 0, ptr @busy
   store i32 0, ptr @generation_sleepers
   store i32 0, ptr @finished_sleepers
@@ -291,7 +270,6 @@ _X86_STATE = """
 declare i64 @llvm.readcyclecounter()
 
 define i64 @lamina_ticks() nounwind {
-entry:
   %ticks = call i64 @llvm.readcyclecounter()
   ret i64 %ticks
 }
@@ -301,7 +279,6 @@ declare void @llvm.x86.sse.ldmxcsr(ptr)
 declare void @llvm.x86.sse2.pause()
 
 define internal i64 @flush_denormals() nounwind alwaysinline {
-entry:
   %slot = alloca i32
   call void @llvm.x86.sse.stmxcsr(ptr %slot)
   %old = load i32, ptr %slot
@@ -313,7 +290,6 @@ entry:
 }
 
 define internal void @restore_state(i64 %wide) nounwind alwaysinline {
-entry:
   %slot = alloca i32
   %old = trunc i64 %wide to i32
   store i32 %old, ptr %slot
@@ -327,7 +303,6 @@ declare i64 @llvm.read_volatile_register.i64(metadata)
 !0 = !{!"cntvct_el0"}
 
 define i64 @lamina_ticks() nounwind {
-entry:
   %ticks = call i64 @llvm.read_volatile_register.i64(metadata !0)
   ret i64 %ticks
 }
@@ -337,7 +312,6 @@ declare void @llvm.aarch64.set.fpcr(i64)
 declare void @llvm.aarch64.hint(i32)
 
 define internal i64 @flush_denormals() nounwind alwaysinline {
-entry:
   %old = call i64 @llvm.aarch64.get.fpcr()
   %new = or i64 %old, 16777216
   call void @llvm.aarch64.set.fpcr(i64 %new)
@@ -345,7 +319,6 @@ entry:
 }
 
 define internal void @restore_state(i64 %old) nounwind alwaysinline {
-entry:
   call void @llvm.aarch64.set.fpcr(i64 %old)
   ret void
 }
@@ -357,13 +330,11 @@ declare i32 @sched_getaffinity(i32, i64, ptr)
 declare i32 @sched_setaffinity(i32, i64, ptr)
 
 define internal i32 @current_core() nounwind {
-entry:
   %core = call i32 @sched_getcpu()
   ret i32 %core
 }
 
 define internal void @leave_caller() nounwind {
-entry:
   %allowed = alloca [128 x i8], align 8
   %others = alloca [128 x i8], align 8
   %moves = load i64, ptr @moves
@@ -403,15 +374,15 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 _OTHER_CORES = """
 define internal i32 @current_core() nounwind alwaysinline {
-entry:
   ret i32 -1
 }
 
 define internal void @leave_caller() nounwind alwaysinline {
-entry:
   ret void
 }
 """
+
+RUNTIME_FUNCTIONS = tuple(re.findall(r"define \S+ @(lamina_\w+)", _WAITING + _JOBS + _X86_STATE))
 
 _FUTEX_NUMBERS = {"x86_64": 202, "aarch64": 98}
 _WAIT_PRIVATE, _WAKE_PRIVATE = 128, 129

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from lamina.compiler.cpu.cache_lines import LINE_BYTES
 from lamina.compiler.cpu.products import (
     emit_product,
     emit_transposition,
-    is_transposition,
     matrix_product_of,
     rounded_scratch,
 )
@@ -153,7 +152,9 @@ def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, par
     # next kernel already must not write to the part of one that is still in this one.
     part = b.argument("thread") * part_bytes
     scratch = b.offset(b.load_pointer(memory, frame.scratch), part, _BYTE)
-    _dispatch(ThreadScope(b, kernel, plan.partitions[kernel], buffers, targets, numbers, scratch))
+    scope = ThreadScope(b, kernel, plan.partitions[kernel], buffers, targets, numbers, scratch)
+    if not emit_transposition(scope):
+        _EMITTERS[kernel.kind](scope)
 
 
 class ThreadScope(Scope):
@@ -170,22 +171,11 @@ class ThreadScope(Scope):
         return self.b.equal(self.b.argument("thread"), 0)
 
 
-def _dispatch(scope: Scope) -> None:
-    match scope.kernel.kind:
-        case "product":
-            emit_product(scope)
-        case "reduce":
-            emit_reduction(scope)
-        case "arg":
-            emit_arg(scope)
-        case "scatter":
-            emit_scatter(scope)
-        case "fill":
-            emit_fill(scope)
-        case _:
-            source = scope.kernel.members[0].inputs[0] if is_transposition(scope.kernel) else None
-            pointer = None if source is None else scope.memory.find(source)
-            if source is None or pointer is None or scope.partition.kind != "rows":
-                emit_map(scope)
-            else:
-                emit_transposition(scope, source, pointer)
+_EMITTERS: dict[str, Callable[[Scope], None]] = {
+    "product": emit_product,
+    "reduce": emit_reduction,
+    "arg": emit_arg,
+    "scatter": emit_scatter,
+    "fill": emit_fill,
+    "map": emit_map,
+}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from lamina.compiler.cpu.cache_lines import LINE_BYTES
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import DType, Operand, Pointer, Value
+from lamina.compiler.llvm import Builder, DType, Operand, Pointer, Value
 
 __all__ = ["emit_transpose", "transpose_vectors"]
 

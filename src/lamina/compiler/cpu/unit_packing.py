@@ -12,8 +12,7 @@ from lamina.compiler.cpu.cover import Range, cover
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH
 from lamina.compiler.cpu.microkernel import RightPanel
 from lamina.compiler.cpu.unit_blocking import BLOCK, UnitBlocking
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import FLOAT32, DType, Pointer, Value
+from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 
 __all__ = ["LeftOperand", "Read", "UnitPacking"]
 

@@ -17,12 +17,11 @@ from functools import cached_property
 
 from lamina.compiler.cpu.cover import Range, cover
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_ROWS, MatrixUnit
-from lamina.compiler.cpu.microkernel import Epilogue, RightPanel, finish
+from lamina.compiler.cpu.microkernel import Finish
 from lamina.compiler.cpu.tiles import vector_widths
-from lamina.compiler.cpu.unit_blocking import BLOCK, SUMS_BYTES, UnitBlocking
-from lamina.compiler.cpu.unit_packing import LeftOperand, UnitPacking
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import FLOAT32, Operand, Pointer, Value
+from lamina.compiler.cpu.unit_blocking import BLOCK, SUMS_BYTES
+from lamina.compiler.cpu.unit_packing import UnitPacking
+from lamina.compiler.llvm import FLOAT32, Operand, Pointer, Value
 
 __all__ = ["UnitProduct"]
 
@@ -49,39 +48,24 @@ def _passes(left_parts: int) -> list[list[tuple[int, int]]]:
 
 
 @dataclass(frozen=True)
-class UnitProduct:
+class UnitProduct(UnitPacking):
     """One emission of a product. Bounds of rows and columns are multiples of 32 or the ends of the matrix.
 
     `fetch(row, column, width)` asks for what the epilogue will read of a row.
     """
 
-    b: Builder
-    blocking: UnitBlocking
-    rows: int
-    inner: int
     columns: int
-    left: LeftOperand
-    right: RightPanel
-    scratch: Pointer
-    epilogue: Epilogue
+    finish: Finish
     fetch: Callable[[Value, Value, int], None]
-    by_columns: bool
 
     @cached_property
     def _unit(self) -> MatrixUnit:
         return MatrixUnit(self.b)
 
-    @cached_property
-    def _packing(self) -> UnitPacking:
-        return UnitPacking(self.b, self.blocking, self.rows, self.inner, self.left, self.right, self.scratch)
-
     def emit(self, rows: Range, columns: Range) -> None:
         b, blocking = self.b, self.blocking
         self._unit.begin()
-        with (
-            b.loop(*columns, blocking.columns) as first_column,
-            b.loop(*rows, blocking.rows) as first_row,
-        ):
+        with b.loop(*columns, blocking.columns) as first_column, b.loop(*rows, blocking.rows) as first_row:
             part = first_column, b.minimum(first_column + blocking.columns, columns[1])
             block = first_row, b.minimum(first_row + blocking.rows, rows[1])
             if blocking.keeps_sums:
@@ -92,15 +76,12 @@ class UnitProduct:
         self._unit.end()
 
     def _emit_block(self, block: Range, columns: Range, first_term: Value) -> None:
-        self._packing.pack_left(block, first_term)
-        self._multiply(block, columns, first_term)
-
-    def _multiply(self, block: Range, columns: Range, first_term: Value) -> None:
-        """Multiply a packed block of A with panel after panel of B."""
+        """Pack a block of A, and multiply it with panel after panel of B."""
         b = self.b
+        self.pack_left(block, first_term)
 
         def panel(column: Value, width: int) -> None:
-            self._packing.pack_panel(first_term, column, width)
+            self.pack_panel(first_term, column, width)
             number = b.divide_positive(column - columns[0], BLOCK)
 
             def tile(row: Value, height: int) -> None:
@@ -118,7 +99,7 @@ class UnitProduct:
         with self._where(last):
             self._fetch(place)
         b.if_else(
-            self._packing.is_splittable(place.tile),
+            self.is_splittable(place.tile),
             lambda: self._on_the_unit(place.tile, first_term),
             lambda: self._on_vectors(place, first_term),
         )
@@ -148,14 +129,12 @@ class UnitProduct:
     # --- multiplication ------------------------------------------------------------------------------------------
 
     def _on_the_unit(self, tile_number: Value, first_term: Value) -> None:
-        b, unit, packing = self.b, self._unit, self._packing
+        b, unit = self.b, self._unit
         for tile in range(_SUM_TILES):
             unit.zero(tile)
         for products in _passes(self.blocking.left_parts):
-            with b.loop(0, packing.steps(first_term)) as number:
-                self._multiply_parts(
-                    products, packing.left_step(tile_number, number), packing.panel_step(number)
-                )
+            with b.loop(0, self.steps(first_term)) as number:
+                self._multiply_parts(products, self.left_step(tile_number, number), self.panel_step(number))
         for tile in range(_SUM_TILES):
             row_half, column_half = divmod(tile, 2)
             target = b.offset(self._sums, TILE_ROWS * (row_half * BLOCK + column_half), FLOAT32)
@@ -213,15 +192,13 @@ class UnitProduct:
             start = b.match(r, b.const(0))[0] * BLOCK
             return [self._complete(kept, start + i * TILE_ROWS) for i in range(len(widths))]
 
-        if not self.by_columns:
+        if not self.finish.by_columns:
             with b.loop(0, place.height) as r:
-                finish(b, [values(r)], widths, place.row + r, place.column, self.epilogue)
+                self.finish([values(r)], widths, place.row + r, place.column)
             return
         for first in range(0, place.height, TILE_ROWS):
             tile = [values(r) for r in range(first, min(first + TILE_ROWS, place.height))]
-            finish(
-                b, tile, widths, place.row + first, place.column, self.epilogue, is_long=True, by_columns=True
-            )
+            self.finish(tile, widths, place.row + first, place.column)
 
     def _complete(self, kept: Pointer, position: Value) -> Value:
         """A block's sums and the unfinished ones from the terms before."""

@@ -14,8 +14,7 @@ import numpy as np
 
 from lamina.compiler.cpu.cache_lines import whole_lines
 from lamina.compiler.cpu.cover import Range
-from lamina.compiler.llvm.builder import Builder
-from lamina.compiler.llvm.values import INDEX, INT32, DType, Pointer, Value
+from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value
 
 __all__ = ["ColumnOrder", "all_finite", "order_bytes", "order_columns"]
 
@@ -42,13 +41,7 @@ def order_bytes(columns: int, dtype: DType) -> int:
 
 
 def order_columns(
-    b: Builder,
-    matrix: Pointer,
-    stride: int,
-    dtype: DType,
-    rows: Range,
-    columns: Range,
-    scratch: Pointer,
+    b: Builder, matrix: Pointer, stride: int, dtype: DType, rows: Range, columns: Range, scratch: Pointer
 ) -> ColumnOrder:
     """Find which of a matrix's columns are zero in all the given rows. `stride`: from row to row.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.emit.positions import Axis, flat_position
+from lamina.compiler.emit.positions import Axis, flat_position, moved_ones
 from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, only_moves_ones
 from lamina.compiler.passes.graph import Constant, Node, Scalar
@@ -86,7 +86,7 @@ class Evaluator:
                 readers = [Reader(self, x) for x in node.inputs]
                 return node.lowering.element(PullContext(self), list(index), readers, **node.params)
             case Reshape() if only_moves_ones(node):
-                return self.at(node.inputs[0], _without_ones(self.b, index, node.shape, node.inputs[0].shape))
+                return self.at(node.inputs[0], moved_ones(self.b, index, node.shape, node.inputs[0].shape))
             case _:
                 raise AssertionError(f"{node} is neither in memory nor can it be computed in place")
 
@@ -103,14 +103,6 @@ class Evaluator:
             return self.b.gather(pointer, node.dtype, position.vector)
         lanes = self.lanes if position.step else 1
         return self.b.load_strided(pointer, node.dtype, position.base, position.step, lanes)
-
-
-def _without_ones(
-    b: Builder, index: Sequence[Axis], shape: Sequence[int], target: Sequence[int]
-) -> list[Axis]:
-    """The same index for the shape `target`, which differs by axes of size 1 only."""
-    real = iter([axis for axis, n in zip(index, shape, strict=True) if n != 1])
-    return [Axis.at(b, 0) if n == 1 else next(real) for n in target]
 
 
 class Reader:
@@ -151,8 +143,7 @@ class PullContext:
         """
         if start == 0 and step == 1 and length == size:
             return axis, None
-        b = self._b
-        position = axis.lanes(self._lanes if axis.step or axis.vector is not None else 1)
+        b, position = self._b, self._positions(axis)
         distance = b.sub(position, start) if step > 0 else b.sub(start, position)
         offset = b.divide_floor(distance, abs(step)) if abs(step) != 1 else distance
         inside = b.logical_and(b.greater_equal(distance, 0), b.less(offset, length))
@@ -171,12 +162,14 @@ class PullContext:
 
     def affine(self, axis: Axis, step: float, start: float, size: int) -> Value:
         """start + step · position: an integer if both are."""
-        b = self._b
-        position = axis.lanes(self._lanes if axis.step or axis.vector is not None else 1)
+        b, position = self._b, self._positions(axis)
         if isinstance(step, int | np.integer) and isinstance(start, int | np.integer):
             return b.add(b.mul(position, int(step)), int(start))
         real = b.cast(position, np.dtype(np.float64))
         return b.add(b.mul(real, float(step)), float(start))
+
+    def _positions(self, axis: Axis) -> Value:
+        return axis.lanes(self._lanes if axis.step or axis.vector is not None else 1)
 
     def _as_axis(self, position: Value) -> Axis:
         if position.lanes == 1:
@@ -196,18 +189,11 @@ def step_numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, P
         seen.add(node)
         for x in node.inputs:
             visit(x)
+        known = all(x in numbers or isinstance(x.op, Constant) for x in node.inputs)
         if isinstance(node.op, Scalar):
             numbers[node] = b.load(leaves[node], node.dtype)
-        elif (
-            node.shape == ()
-            and node.inputs
-            and node not in members
-            and all(_is_known(x) for x in node.inputs)
-        ):
+        elif node.shape == () and node.inputs and node not in members and known:
             numbers[node] = Evaluator(b, Memory({}), 1, numbers).at(node, [])
-
-    def _is_known(x: Node) -> bool:
-        return x in numbers or isinstance(x.op, Constant)
 
     for member in kernel.members:
         visit(member)

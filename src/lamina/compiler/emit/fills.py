@@ -30,17 +30,19 @@ def emit_fill(scope: Scope) -> None:
     start, stop = scope.share("flat", scope.partition.extent)
     last = b.minimum(stop, whole)
     side_by_side = b.sub(last, b.bit_and(b.maximum(b.sub(last, start), 0), _SIDE_BY_SIDE - 1))
+
+    def write(first: Value, blocks: int, count: int) -> None:
+        for words, block in _blocks(b, seed, stream, first, blocks):
+            _store(scope, node, words, b.mul(block, per_block), count)
+
     with b.loop(start, side_by_side, _SIDE_BY_SIDE) as first:
-        for words, block in _blocks(b, seed, stream, first, _SIDE_BY_SIDE):
-            _store(scope, node, words, b.mul(block, per_block), per_block)
+        write(first, _SIDE_BY_SIDE, per_block)
     with b.loop(b.maximum(side_by_side, start), last) as first:
-        for words, block in _blocks(b, seed, stream, first, 1):
-            _store(scope, node, words, b.mul(block, per_block), per_block)
+        write(first, 1, per_block)
     rest = node.size - whole * per_block
     if rest:
         with b.if_(b.logical_and(b.greater(stop, whole), b.less_equal(start, whole))):
-            for words, block in _blocks(b, seed, stream, b.const(whole), 1):
-                _store(scope, node, words, b.mul(block, per_block), rest)
+            write(b.const(whole), 1, rest)
 
 
 def _blocks(

@@ -11,7 +11,7 @@ from lamina.compiler.passes.fuse import Kernel, is_alias
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
 from lamina.core.lowering import Elementwise
 
-__all__ = ["emit_element", "emit_map"]
+__all__ = ["emit_map"]
 
 
 def emit_map(scope: Scope) -> None:
@@ -20,7 +20,7 @@ def emit_map(scope: Scope) -> None:
     domain = kernel.domain
     if len(domain) == 0:
         with scope.on_one_worker_if_serial():
-            emit_element(scope, [], 1)
+            _element(scope, [], 1)
         return
     first = scope.share("rows", domain[0])
     if scope.partition.kind == "rows" and len(domain) > 1 and _is_flat(kernel):
@@ -37,17 +37,14 @@ def emit_map(scope: Scope) -> None:
 
 def _last_axis(scope: Scope, outer: list[Axis], bounds: tuple[Value, Value], lanes: int) -> None:
     def body(i: Value, width: int) -> None:
-        emit_element(scope, [*outer, scope.axis(i, 1)], width)
+        _element(scope, [*outer, scope.axis(i, 1)], width)
 
     scope.b.vector_loop(*bounds, lanes, body)
 
 
-def emit_element(scope: Scope, index: list[Axis], lanes: int) -> None:
-    """Compute and store what the kernel stores at an index, and in the lanes after it."""
-    values = scope.evaluator(lanes)
-    results = [(node, values.at(node, index)) for node in scope.kernel.stores]
-    for node, value in results:
-        scope.store(node, value, index, lanes)
+def _element(scope: Scope, index: list[Axis], lanes: int) -> None:
+    """What the kernel stores at an index, and in the lanes after it."""
+    scope.compute(dict.fromkeys(scope.kernel.stores, index), lanes)
 
 
 def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
@@ -59,7 +56,7 @@ def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
     before, after = ([Axis.at(scope.b, 0)] * n for n in (last, len(kernel.domain) - last - 1))
 
     def body(i: Value, width: int) -> None:
-        emit_element(scope, [*before, scope.axis(i, 1), *after], width)
+        _element(scope, [*before, scope.axis(i, 1), *after], width)
 
     scope.b.vector_loop(start, stop, lanes, body)
 
@@ -70,23 +67,16 @@ def _is_flat(kernel: Kernel) -> bool:
     stack = list(kernel.stores)
     while stack:
         node = stack.pop()
-        if node in seen or node.shape == () or _fills(node):
+        if node in seen or node.shape == () or node.is_op("full"):
             continue
         seen.add(node)
         if node.shape != kernel.domain:
             return False
         if isinstance(node.op, Input | Scalar | Constant):
             continue
-        if node not in kernel.members and not isinstance(node.lowering, Elementwise):
-            if is_alias(node) and node.inputs[0].shape != kernel.domain:
+        if not isinstance(node.lowering, Elementwise):
+            is_same_memory = is_alias(node) and node.inputs[0].shape == kernel.domain
+            if node in kernel.members or not is_same_memory:
                 return False
-            if not is_alias(node):
-                return False
-        if node in kernel.members and not isinstance(node.lowering, Elementwise):
-            return False
         stack.extend(node.inputs)
     return True
-
-
-def _fills(node: Node) -> bool:
-    return node.is_op("full")

@@ -13,7 +13,7 @@ from lamina.compiler.passes.fuse import Kernel, is_alias
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
 from lamina.compiler.passes.plan import Place, Plan, leaves_of
 
-__all__ = ["Frame", "Layout", "Slot", "kernel_name", "kernel_names"]
+__all__ = ["Frame", "Layout", "Slot", "kernel_names"]
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,12 @@ def kernel_names(plan: Plan) -> list[str]:
     """The function of each kernel; equal kernels share one."""
     first: dict[str, str] = {}
     return [
-        first.setdefault(_kernel_text(kernel, plan), kernel_name(number, kernel))
+        first.setdefault(_kernel_text(kernel, plan), _kernel_name(number, kernel))
         for number, kernel in enumerate(plan.kernels)
     ]
 
 
-def kernel_name(number: int, kernel: Kernel) -> str:
+def _kernel_name(number: int, kernel: Kernel) -> str:
     """A name for a kernel's function: its number, kind and main operator."""
     anchor = kernel.anchor or kernel.stores[-1]
     return f"kernel{number}_{kernel.kind}_{anchor.op.name}"
@@ -188,16 +188,8 @@ def _kernel_text(kernel: Kernel, plan: Plan) -> str:
 
     members = [visit(member) for member in kernel.members]
     stores = [(names[node], len(plan.places[node])) for node in kernel.stores]
-    head = (
-        kernel.kind,
-        kernel.domain,
-        kernel.reduced,
-        kernel.reads_data,
-        plan.partitions[kernel],
-        members,
-        stores,
-    )
-    return "\n".join([repr(head), *lines])
+    kind = kernel.kind, kernel.domain, kernel.reduced, kernel.reads_data, plan.partitions[kernel]
+    return "\n".join([repr((kind, members, stores)), *lines])
 
 
 def _operator(node: Node, is_leaf: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lamina.compiler.llvm import INDEX, Builder, Value
 
-__all__ = ["Axis", "flat_position"]
+__all__ = ["Axis", "flat_position", "moved_ones"]
 
 
 class Axis:
@@ -65,6 +65,12 @@ def flat_position(b: Builder, index: Sequence[Axis], shape: Sequence[int], lanes
             position = _sum(b, position, axis * stride, lanes)
         stride *= size
     return position
+
+
+def moved_ones(b: Builder, index: Sequence[Axis], shape: Sequence[int], target: Sequence[int]) -> list[Axis]:
+    """The same index for the shape `target`, which differs by axes of size 1 only."""
+    real = iter([axis for axis, n in zip(index, shape, strict=True) if n != 1])
+    return [Axis.at(b, 0) if n == 1 else next(real) for n in target]
 
 
 def _sum(b: Builder, x: Axis, y: Axis, lanes: int) -> Axis:

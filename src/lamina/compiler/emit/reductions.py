@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from lamina.compiler.emit.positions import Axis
+from lamina.compiler.emit.positions import Axis, moved_ones
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import INDEX, Value, Variable
+from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import ArgReduction, Reduction
 
@@ -50,24 +51,17 @@ def _emit_row(scope: Scope, row: list[Axis]) -> None:
             known[member] = scope.evaluator(1, known).at(member, _row_index(scope, member.shape, row))
         elif member in kernel.stores:
             elements.append(member)
-    for (
-        member
-    ) in kernel.stores:  # only now: a store may overwrite what another of the row's values is made of
+    # Only now: a store may overwrite what another of the row's values is made of.
+    for member in kernel.stores:
         if member in known:
             scope.store(member, known[member], _row_index(scope, member.shape, row), 1)
     if elements:
-        _store_elements(scope, elements, row, known)
 
+        def body(column: list[Axis], lanes: int) -> None:
+            index = [*row, *column]
+            scope.compute(dict.fromkeys(elements, index), lanes, known)
 
-def _store_elements(scope: Scope, nodes: list[Node], row: list[Axis], known: dict[Node, Value]) -> None:
-    def body(column: list[Axis], lanes: int) -> None:
-        values = scope.evaluator(lanes, known)
-        index = [*row, *column]
-        results = [(node, values.at(node, index)) for node in nodes]
-        for node, value in results:
-            scope.store(node, value, index, lanes)
-
-    _along_row(scope, body)
+        _along_row(scope, body)
 
 
 def _along_row(scope: Scope, body: Callable[[list[Axis], int], None]) -> None:
@@ -111,8 +105,7 @@ def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, V
 
 def _row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
     """The index of a row's value in a shape that differs from the kept axes by ones only."""
-    real = iter([axis for axis, n in zip(row, scope.kernel.kept, strict=True) if n != 1])
-    return [Axis.at(scope.b, 0) if n == 1 else next(real) for n in shape]
+    return moved_ones(scope.b, row, scope.kernel.kept, shape)
 
 
 # --- columns -----------------------------------------------------------------------------------------------------
@@ -143,32 +136,29 @@ def _emit_scattered(scope: Scope) -> None:
 
 def _column(scope: Scope, kept: list[Axis], lanes: int) -> None:
     b, kernel = scope.b, scope.kernel
-    anchor = kernel.anchor
-    assert anchor is not None
-    lowering = anchor.lowering
+    anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)
     accumulator = b.variable(b.const(lowering.initial(anchor.dtype), anchor.dtype, lanes))
 
     def body(reduced: list[Axis]) -> None:
-        index = _merged(kernel.domain, kernel.reduced, kept, reduced)
+        index = _merged(kernel, kept, reduced)
         value = scope.evaluator(lanes).vector_at(anchor.inputs[0], index)
         accumulator.set(lowering.combine(b, accumulator.get(), value))
 
     scope.nest([kernel.domain[a] for a in kernel.reduced], body)
-    known = {anchor: accumulator.get()}
-    values = scope.evaluator(lanes, known)
-    indices = {member: _row_index(scope, member.shape, kept) for member in kernel.members}
-    results = [(node, values.at(node, indices[node])) for node in kernel.stores]
-    for node, value in results:
-        scope.store(node, value, indices[node], lanes)
+    _finish(scope, kept, lanes, accumulator.get())
 
 
-def _merged(
-    domain: tuple[int, ...], reduced: tuple[int, ...], kept: list[Axis], inner: list[Axis]
-) -> list[Axis]:
+def _merged(kernel: Kernel, kept: list[Axis], reduced: list[Axis]) -> list[Axis]:
     """The index into the domain from the kept and the reduced axes."""
-    outer_axes, inner_axes = iter(kept), iter(inner)
-    return [next(inner_axes) if a in reduced else next(outer_axes) for a in range(len(domain))]
+    outer, inner = iter(kept), iter(reduced)
+    return [next(inner) if a in kernel.reduced else next(outer) for a in range(len(kernel.domain))]
+
+
+def _finish(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> None:
+    """Store the anchor's result at an index of the kept axes, and what is made of it."""
+    indices = {node: _row_index(scope, node.shape, kept) for node in scope.kernel.stores}
+    scope.compute(indices, lanes, {scope.kernel.main: result})
 
 
 # --- positions ---------------------------------------------------------------------------------------------------
@@ -184,15 +174,13 @@ def emit_arg(scope: Scope) -> None:
 
 def _find(scope: Scope, row: list[Axis]) -> None:
     b, kernel = scope.b, scope.kernel
-    anchor = kernel.anchor
-    assert anchor is not None
-    lowering = anchor.lowering
+    anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, ArgReduction)
     (x,) = anchor.inputs
     best = b.variable(b.const(0, x.dtype))
     place = b.variable(b.const(-1, INDEX))
     with b.loop(0, kernel.domain[kernel.reduced[0]]) as i:
-        index = _merged(kernel.domain, kernel.reduced, row, [scope.axis(i)])
+        index = _merged(kernel, row, [scope.axis(i)])
         value = scope.evaluator(1).at(x, index)
         better = b.logical_or(lowering.better(b, value, best.get()), b.less(place.get(), 0))
         if x.dtype.kind == "f":
@@ -200,8 +188,4 @@ def _find(scope: Scope, row: list[Axis]) -> None:
             better = b.logical_or(new_nan, better)
         best.set(b.where(better, value, best.get()))
         place.set(b.where(better, i, place.get()))
-    known = {anchor: b.cast(place.get(), anchor.dtype)}
-    values = scope.evaluator(1, known)
-    for node in kernel.stores:
-        index = _row_index(scope, node.shape, row)
-        scope.store(node, values.at(node, index), index, 1)
+    _finish(scope, row, 1, b.cast(place.get(), anchor.dtype))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from lamina.compiler.emit.expressions import PullContext, Reader
 from lamina.compiler.emit.positions import Axis, flat_position
 from lamina.compiler.emit.scope import Scope
-from lamina.compiler.llvm import Builder
+from lamina.compiler.llvm import Builder, Pointer, Value
 from lamina.core.lowering import Scatter
 
 __all__ = ["emit_scatter"]
@@ -15,37 +13,31 @@ __all__ = ["emit_scatter"]
 
 def emit_scatter(scope: Scope) -> None:
     """In order, on one thread: several elements may meet at one position."""
-    anchor = scope.kernel.anchor
-    assert anchor is not None
+    anchor = scope.kernel.main
     b = scope.b
     with scope.on_one_worker_if_serial():
+        lanes, domain = b.lanes(anchor.dtype), scope.kernel.domain
         for pointer in scope.targets[anchor]:
-            zero = b.lanes(anchor.dtype)
-            b.vector_loop(
-                0,
-                math.prod(anchor.shape),
-                zero,
-                lambda i, width, p=pointer: b.store(p, b.const(0, anchor.dtype, width), i),
-            )
-        domain = scope.kernel.domain
+
+            def clear(i: Value, width: int, pointer: Pointer = pointer) -> None:
+                b.store(pointer, b.const(0, anchor.dtype, width), i)
+
+            b.vector_loop(0, anchor.size, lanes, clear)
         if not domain:
             return
-        lanes = b.lanes(anchor.dtype)
         vectors = lanes if _rows_stay_together(scope, lanes) else 1
-        scope.nest(
-            domain[:-1],
-            lambda outer: b.vector_loop(
-                0,
-                domain[-1],
-                vectors,
-                lambda i, width: _add(scope, b, [*outer, scope.axis(i, 1 if vectors > 1 else 0)], width),
-            ),
-        )
+
+        def row(outer: list[Axis]) -> None:
+            def add(i: Value, width: int) -> None:
+                _add(scope, b, [*outer, scope.axis(i, 1 if vectors > 1 else 0)], width)
+
+            b.vector_loop(0, domain[-1], vectors, add)
+
+        scope.nest(domain[:-1], row)
 
 
 def _position(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> Axis:
-    anchor = scope.kernel.anchor
-    assert anchor is not None
+    anchor = scope.kernel.main
     assert isinstance(anchor.lowering, Scatter)
     values = scope.evaluator(lanes)
     values.b = b
@@ -65,8 +57,7 @@ def _rows_stay_together(scope: Scope, lanes: int) -> bool:
 
 
 def _add(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> None:
-    anchor = scope.kernel.anchor
-    assert anchor is not None
+    anchor = scope.kernel.main
     assert isinstance(anchor.lowering, Scatter)
     value = scope.evaluator(lanes).vector_at(anchor.inputs[0], index)
     position = _position(scope, b, index, lanes)

@@ -54,6 +54,16 @@ class Scope(ABC):
             else:
                 self.b.store_strided(pointer, spread, position.base, position.step)
 
+    def compute(
+        self, indices: Mapping[Node, Sequence[Axis]], lanes: int, known: Mapping[Node, Value] | None = None
+    ) -> None:
+        """Compute members at their indices, and store them: all are computed before the first one is stored, which may
+        overwrite what another is made of."""
+        values = self.evaluator(lanes, known)
+        results = [(node, values.at(node, index), index) for node, index in indices.items()]
+        for node, value, index in results:
+            self.store(node, value, index, lanes)
+
     @abstractmethod
     def split(self, extent: int, step: int) -> tuple[Value, Value]:
         """The worker's share (start, stop) of range(extent), in whole steps."""

@@ -13,8 +13,24 @@ from lamina.core.array import Array
 from lamina.errors import TraceError
 
 __all__ = [
-    "Arguments", "Taker", "contents", "rebuild", "same_contents", "sequence_like", "take_nothing", "taker",
+    "Arguments", "Call", "Taker", "contents", "leaves", "mapped", "rebuild", "same_contents", "sequence_like",
+    "take_nothing", "taker",
 ]  # fmt: skip
+
+
+class Call:
+    """A call's arguments, the named ones last. `batch`: how many rows of the arrays each step takes; None: all."""
+
+    __slots__ = ("batch", "names", "values")
+
+    def __init__(self, args: Sequence[Any], kwargs: dict[str, Any], batch: int | None = None) -> None:
+        self.values: Sequence[Any] = [*args, *kwargs.values()] if kwargs else args
+        self.names, self.batch = tuple(kwargs), batch
+
+    def of_function(self, function: Callable[..., Any], values: Sequence[Any]) -> Any:
+        """Call a function in the same way with other values."""
+        count = len(values) - len(self.names)
+        return function(*values[:count], **dict(zip(self.names, values[count:], strict=True)))
 
 
 class Arguments:
@@ -147,18 +163,31 @@ def _identity(value: Any) -> Any:
 
 def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[Any], Any]) -> Any:
     """`value` with every array and every number in it replaced."""
-    if isinstance(value, Array):
-        return on_array(value)
-    if isinstance(value, bool | np.bool_):
-        return value
-    if isinstance(value, int | float | np.number):
-        return on_number(value)
+
+    def leaf(x: Any) -> Any:
+        if isinstance(x, Array):
+            return on_array(x)
+        is_number = not isinstance(x, bool | np.bool_) and isinstance(x, int | float | np.number)
+        return on_number(x) if is_number else x
+
+    return mapped(value, leaf)
+
+
+def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
+    """`value` with ``leaf(x)`` in the place of all in it that is neither list, tuple nor dictionary."""
     if isinstance(value, tuple | list):
-        return sequence_like(value, [rebuild(x, on_array, on_number) for x in value])
+        return sequence_like(value, [mapped(x, leaf) for x in value])
     if isinstance(value, dict):
-        items = {k: rebuild(v, on_array, on_number) for k, v in value.items()}
+        items = {key: mapped(x, leaf) for key, x in value.items()}
         return items if type(value) is dict else _dictionary_like(value, items)
-    return value
+    return leaf(value)
+
+
+def leaves(value: Any) -> list[Any]:
+    """All in `value` that is neither list, tuple nor dictionary, in order."""
+    if not isinstance(value, tuple | list | dict):
+        return [value]
+    return [leaf for x in (value.values() if isinstance(value, dict) else value) for leaf in leaves(x)]
 
 
 def contents(value: Any) -> list[tuple[Any, Any]]:

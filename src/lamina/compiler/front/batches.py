@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.compiler.front.arguments import Arguments, rebuild, sequence_like
+from lamina.compiler.front.arguments import Arguments, Call, rebuild, sequence_like
 from lamina.compiler.front.capture import on_device
 from lamina.compiler.target import Overlap
 from lamina.context import current_context
@@ -38,11 +38,11 @@ def run_batches(
             "run_batches: its steps are not recorded. Compute the gradients inside the compiled function, and call it "
             "outside of autograd.record()"
         )
-    values, names = [*args, *kwargs.values()], tuple(kwargs)
-    rows = _checked_rows(indices, Arguments(values, frozenset(), frozenset()).arrays)
+    rows = _checked_rows(indices, Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays)
     if state.trace is not None:
         return _joined([_eager_step(compiled.original, row, args, kwargs) for row in rows])
-    entry, taken = compiled.specialize(values, names, batch=rows.shape[1])
+    call = Call(args, kwargs, batch=rows.shape[1])
+    entry, taken = compiled.specialize(call)
     parts: list[Any] = []
     done, size = 0, 1
     while done < len(rows):
@@ -54,7 +54,7 @@ def run_batches(
             try:
                 parts.append(_compiled_steps(entry, taken, rows[done : done + size]))
             except Overlap as overlap:
-                compiled._run_eagerly_once(str(overlap))
+                compiled.run_eagerly_once(str(overlap))
                 entry = None
                 continue
             seconds = (time.perf_counter() - start) / len(rows[done : done + size])
@@ -63,7 +63,7 @@ def run_batches(
         if progress is not None:
             progress(done, len(rows))
             if entry is not None and not entry.is_valid():  # it replaced a parameter, say
-                entry, taken = compiled.specialize(values, names, batch=rows.shape[1])
+                entry, taken = compiled.specialize(call)
     return _nothing(entry) if not parts else _joined(parts)
 
 

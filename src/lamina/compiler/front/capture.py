@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.front.arguments import sequence_like
-from lamina.compiler.front.numbers import Derived, StepNumber
+from lamina.compiler.front.arguments import mapped
+from lamina.compiler.front.numbers import Derived, StepNumber, is_whole
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
 from lamina.compiler.targets import target_of
 from lamina.context import Context, current_context
@@ -69,7 +69,6 @@ class Captured:
     result: Any
     numbers: list[Source]
     getters: dict[int, Callable[[], Array]]
-    written: dict[int, Array]
     stale: set[int] = field(default_factory=set)
     with_leaves: list[Array] = field(default_factory=list)
 
@@ -86,9 +85,8 @@ class Capture:
         self._arguments: dict[int, Array] = {}  # by id of an argument: what stands for it
         self._off_tape: list[tuple[Array, Any, Any]] = []
         self._with_leaves: dict[int, Array] = {}
-        self._own_leaves: dict[
-            int, tuple[int, Leaf]
-        ] = {}  # by id of a stand-in: its argument's id and gradient
+        # By id of a stand-in: its argument's id and gradient.
+        self._own_leaves: dict[int, tuple[int, Leaf]] = {}
         self._used_leaves: set[int] = set()
         self._arrays: list[Array] = []
         self._current: dict[int, Node] = {}  # by id of an array made outside: what it holds now
@@ -96,7 +94,7 @@ class Capture:
         self._types: list[tuple[tuple[int, ...], np.dtype]] = []
         self._numbers: list[Source] = []
         self._scalars: list[np.dtype] = []
-        self._written: dict[int, Array] = {}
+        self._written: dict[int, None] = {}  # ids of arrays, in the order in which they were written first
         self._gradients: set[int] = set()
         self._read_after_write: set[int] = set()
         self._read_before_write: set[int] = set()
@@ -143,7 +141,7 @@ class Capture:
         key = id(array)
         if key in self._written:
             self._read_after_write.add(key)
-        elif key not in self._read_before_write:
+        else:
             self._read_before_write.add(key)
         if key not in self._current:
             self._current[key] = self._input(array)
@@ -163,13 +161,13 @@ class Capture:
                 view.base_value = self.value(view.base)
             if id(array) in self._slots:  # it stands for an argument
                 self._current[id(array)] = node
-                self._written[id(array)] = array
+                self._written[id(array)] = None
             return
         key = id(array)
         if key not in self._slots:
             self._current[key] = self._input(array)
         self._current[key] = node
-        self._written[key] = array
+        self._written[key] = None
         self._read_after_write.discard(key)
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
@@ -243,21 +241,11 @@ class Capture:
         """The graph of everything that leaves the step: `result` (nested tuples …) and the written arrays."""
         results: list[Node] = []
         template = self._template(result, results)
-        writes: dict[int, Node] = {}
-        written: dict[int, Array] = {}
-        stale: set[int] = set()
-        for key, array in self._written.items():
-            slot = self._slots[key]
-            if self._is_used_up(key):
-                stale.add(slot)
-                continue
-            writes[slot] = self._current[key]
-            written[slot] = array
+        writes = {self._slots[key]: self._current[key] for key in self._written if not self._is_used_up(key)}
+        stale = {self._slots[key] for key in self._written if self._is_used_up(key)}
         graph = Graph(results, writes, self._types, self._scalars)
         with_leaves = list(self._with_leaves.values())
-        return Captured(
-            graph, self._arrays, template, self._numbers, self._getters, written, stale, with_leaves
-        )
+        return Captured(graph, self._arrays, template, self._numbers, self._getters, stale, with_leaves)
 
     def scalar_array(self, node: Node, dtype: np.dtype) -> Array:
         """A scalar node as an array operand of some dtype."""
@@ -320,7 +308,7 @@ class Capture:
             if isinstance(x, StepNumber):
                 nodes[i] = self._as_type(x.node, (), dtypes[0] if dtypes else x.node.dtype)
             elif not isinstance(x, Node):
-                own = np.dtype(np.int64 if _is_whole(x) else np.float64)
+                own = np.dtype(np.int64 if is_whole(x) else np.float64)
                 nodes[i] = self._constant(x, dtypes[0] if dtypes else own)
         return nodes
 
@@ -357,24 +345,24 @@ class Capture:
 
     def _template(self, result: Any, results: list[Node]) -> Any:
         """`result` with a `Result` in the place of every array made inside, `Returned` in that of arguments."""
-        if isinstance(result, Array):
+
+        def place(x: Any) -> Any:
+            if isinstance(x, StepNumber):
+                results.append(x.node)
+                return Result(len(results) - 1, None)
+            if not isinstance(x, Array):
+                return x
             if not self._stacked:
-                if any(result is x for x in self._arguments.values()):
-                    return Returned(self._slots[id(result)])
-                if not isinstance(result._data, Node):
-                    return result
-            if id(result) not in self._returned:  # one that is returned twice has one memory
-                results.append(self.value(result))
-                self._returned[id(result)] = Result(len(results) - 1, result._context)
-            return self._returned[id(result)]
-        if isinstance(result, tuple | list):
-            return sequence_like(result, [self._template(x, results) for x in result])
-        if isinstance(result, dict):
-            return {k: self._template(v, results) for k, v in result.items()}
-        if isinstance(result, StepNumber):
-            results.append(result.node)
-            return Result(len(results) - 1, None)
-        return result
+                if any(x is argument for argument in self._arguments.values()):
+                    return Returned(self._slots[id(x)])
+                if not isinstance(x._data, Node):
+                    return x
+            if id(x) not in self._returned:  # one that is returned twice has one memory
+                results.append(self.value(x))
+                self._returned[id(x)] = Result(len(results) - 1, x._context)
+            return self._returned[id(x)]
+
+        return mapped(result, place)
 
 
 @dataclass(frozen=True)
@@ -401,12 +389,6 @@ _COMPILED_DTYPES = frozenset(
 def on_device(array: np.ndarray, context: Context) -> NDArray:
     """An array with these contents, now; also while tracing."""
     return NDArray(target_of(context).from_numpy(array), context)
-
-
-def _is_whole(x: Any) -> bool:
-    if isinstance(x, StepNumber):
-        return x.node.dtype.kind == "i"
-    return isinstance(x, int | np.integer | np.bool_)
 
 
 class tracing:  # noqa: N801 - used as `with tracing(capture):`

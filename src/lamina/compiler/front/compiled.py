@@ -16,6 +16,7 @@ from lamina import messages
 from lamina.compiler.forking import compiling
 from lamina.compiler.front.arguments import (
     Arguments,
+    Call,
     Taker,
     contents,
     rebuild,
@@ -23,14 +24,7 @@ from lamina.compiler.front.arguments import (
     take_nothing,
     taker,
 )
-from lamina.compiler.front.capture import (
-    Capture,
-    Captured,
-    FoundOutside,
-    Uncompilable,
-    on_device,
-    tracing,
-)
+from lamina.compiler.front.capture import Capture, Captured, FoundOutside, Uncompilable, on_device, tracing
 from lamina.compiler.front.debug import compilation_enabled
 from lamina.compiler.front.guards import Guards
 from lamina.compiler.front.numbers import NeedsValue
@@ -51,9 +45,10 @@ _RUNS_ONCE = (
     "is changed by it, and Python code runs only while a function is compiled. "
     "Pass such a number as an argument, keep such an array's contents in place (x[:] = …), or return it"
 )
-
-
 _PASS_IT = "pass the arrays and numbers that are read from it as arguments"
+
+_Capture = tuple[Captured, list[int], dict[int, int]]
+"""What was captured, the arguments' slots, and by how many bytes slots move on from step to step."""
 
 
 class CompiledFunction(StandsFor):
@@ -74,9 +69,7 @@ class CompiledFunction(StandsFor):
         self.pullbacks: dict[Any, Any] = {}
         self._lock = threading.RLock()
         self._name = str(getattr(function, "__name__", function))
-        self._qualified_name = str(getattr(function, "__qualname__", self._name))
         self._attribute = self._name
-        self._names = _parameter_names(function)
         self._where = _definition(function)
         self._compilations = 0
         self._replaced: str | None = None  # what had changed when a specialization was no longer valid
@@ -87,34 +80,28 @@ class CompiledFunction(StandsFor):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.trace is not None:
             return self.original(*args, **kwargs)
-        if state.recording:
-            from lamina.compiler.front.differentiate import call_recorded
-
-            try:
-                return call_recorded(self, args, kwargs)
-            except Overlap as overlap:
-                self._run_eagerly_once(str(overlap))
-                return self.original(*args, **kwargs)
-        take, entry, training = self._latest
-        taken = None if kwargs else take(args)
-        if taken is not None and training is state.training and entry.is_valid():
-            arrays, numbers = taken
-        else:
-            entry, arrays, numbers = self._find(args, kwargs)
-        if entry is None:
-            return self.original(*args, **kwargs)
         try:
-            return entry.run(arrays, numbers)
+            if state.recording:
+                from lamina.compiler.front.differentiate import call_recorded
+
+                return call_recorded(self, args, kwargs)
+            take, entry, training = self._latest
+            taken = None if kwargs else take(args)
+            if taken is not None and training is state.training and entry.is_valid():
+                arrays, numbers = taken
+            else:
+                entry, arrays, numbers = self._find(args, kwargs)
+            if entry is not None:
+                return entry.run(arrays, numbers)
         except Overlap as overlap:
-            self._run_eagerly_once(str(overlap))
-            return self.original(*args, **kwargs)
+            self.run_eagerly_once(str(overlap))
+        return self.original(*args, **kwargs)
 
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, Sequence[Array], Sequence[Any]]:
         """The specialization for a call (None: it must run eagerly), its arrays and its numbers."""
-        values, names = ([*args, *kwargs.values()], tuple(kwargs)) if kwargs else (args, ())
-        entry, arguments = self.specialize(values, names)
+        entry, arguments = self.specialize(Call(args, kwargs))
         if entry is not None and not kwargs:
             self._latest = taker(args, self._fixed, self._closure), entry, state.training
         return entry, arguments.arrays, arguments.numbers
@@ -134,7 +121,11 @@ class CompiledFunction(StandsFor):
     def __reduce__(self) -> Any:
         """Pickled and copied like a function: by its name; a method by its object and name."""
         owner = getattr(self.original, "__self__", None)
-        return self._qualified_name if owner is None else (getattr, (owner, self._attribute))
+        return (
+            str(getattr(self, "__qualname__", self._name))
+            if owner is None
+            else (getattr, (owner, self._attribute))
+        )
 
     def run_batches(
         self, indices: Any, *args: Any, progress: Callable[[int, int], None] | None = None, **kwargs: Any
@@ -162,27 +153,21 @@ class CompiledFunction(StandsFor):
         """The kernels of the specialization that ran last: what each computes, its size, and its measured time."""
         if not self._entries:
             return "not compiled yet: call the function first"
-        entry = next(reversed(self._entries.values()))
-        return entry.explain()
+        return next(reversed(self._entries.values())).explain()
 
     # --- specializations -----------------------------------------------------------------------------------------
 
-    def specialize(
-        self, values: Sequence[Any], names: tuple[str, ...], batch: int | None = None
-    ) -> tuple[Any, Arguments]:
-        """The specialization for these arguments (None: it must run eagerly), and the arguments taken apart."""
-        known = self._known(values, names, batch)
+    def specialize(self, call: Call) -> tuple[Any, Arguments]:
+        """The specialization for a call (None: it must run eagerly), and the arguments taken apart."""
+        known = self._known(call)
         if known is not None:
             return known
         with compiling(), self._lock:  # another thread may have compiled it meanwhile
-            return self._known(values, names, batch) or self._compile(values, names, batch)
+            return self._known(call) or self._compile(call)
 
-    def _known(
-        self, values: Sequence[Any], names: tuple[str, ...], batch: int | None
-    ) -> tuple[Any, Arguments] | None:
+    def _known(self, call: Call) -> tuple[Any, Arguments] | None:
         """What `specialize` returns, if nothing has to be compiled for it."""
-        taken = Arguments(values, self._fixed, self._closure)
-        key = (taken.key, names, batch, state.training)
+        taken, key = self._taken_apart(call)
         entry = self._entries.get(key)
         if entry is not None:
             if entry.is_valid():
@@ -193,15 +178,18 @@ class CompiledFunction(StandsFor):
             return None, taken
         return None
 
-    def _compile(
-        self, values: Sequence[Any], names: tuple[str, ...], batch: int | None
-    ) -> tuple[Any, Arguments]:
+    def _taken_apart(self, call: Call) -> tuple[Arguments, Any]:
+        """A call's arguments, and its key among the specializations."""
+        taken = Arguments(call.values, self._fixed, self._closure)
+        return taken, (taken.key, call.names, call.batch, state.training)
+
+    def _compile(self, call: Call) -> tuple[Any, Arguments]:
         from lamina.compiler.front.specialization import Specialization
 
         while True:
-            taken = Arguments(values, self._fixed, self._closure)
+            taken, key = self._taken_apart(call)
             try:
-                (captured, slots, rows), guards = self._capture_guarded(values, names, taken, batch)
+                (captured, slots, rows), guards = self._capture_guarded(call, taken)
             except NeedsValue as need:
                 self._fixed |= {int(need.argument)}
                 continue
@@ -209,38 +197,36 @@ class CompiledFunction(StandsFor):
                 self._closure |= found.ids
                 continue
             except Uncompilable as reason:
-                self._stay_eager((taken.key, names, batch, state.training), reason)
+                self._stay_eager(key, reason)
                 return None, taken
             guards.settle(captured.arrays, captured.with_leaves)
             self._closure = self._found_outside() | guards.arrays
-            taken = Arguments(values, self._fixed, self._closure)
+            taken, key = self._taken_apart(call)
             former, self._former = self._former, None
             known = None
             if former is not None and former.captured.graph.text() == captured.graph.text():
                 known = former.program
             entry = Specialization(captured, slots, guards, rows, known)
             self._compilations += known is None
-            self._entries[taken.key, names, batch, state.training] = entry
+            self._entries[key] = entry
             self._limit()
             return entry, taken
 
-    def _capture_guarded(
-        self, values: Sequence[Any], names: tuple[str, ...], taken: Arguments, batch: int | None
-    ) -> tuple[tuple[Captured, list[int], dict[int, int]], Guards]:
+    def _capture_guarded(self, call: Call, taken: Arguments) -> tuple[_Capture, Guards]:
         """Capture the function, and guard what it finds outside.
 
         What it changes itself while it is captured would not change when compiled code runs. Once is an
         initialization: it is captured again. Twice is a counter, and the function must run eagerly.
         """
-        first = self._guards(values, taken)
+        first = self._guards(call, taken)
         changed = None
         try:
-            captured = self._capture(values, names, taken, batch)
+            captured = self._capture(call, taken)
             changed = first.changed()
             if changed is None:
                 return captured, first
-            second = self._guards(values, taken)
-            captured = self._capture(values, names, taken, batch)
+            second = self._guards(call, taken)
+            captured = self._capture(call, taken)
             if second.changed() is None:
                 return captured, second
             raise Uncompilable(changed, _RUNS_ONCE, self._where)
@@ -250,10 +236,10 @@ class CompiledFunction(StandsFor):
                 raise Uncompilable(changed, _RUNS_ONCE, self._where) from None
             raise
 
-    def _guards(self, values: Sequence[Any], taken: Arguments) -> Guards:
+    def _guards(self, call: Call, taken: Arguments) -> Guards:
         guards = Guards(self.original, taken.others)
         if guards.asks_for_types:
-            for i, value in enumerate(values):
+            for i, value in enumerate(call.values):
                 if i not in self._fixed and Arguments([value], frozenset(), frozenset()).numbers:
                     raise NeedsValue(str(i))
         for label, kind in guards.opaque:
@@ -264,23 +250,19 @@ class CompiledFunction(StandsFor):
         """The ids of the arrays that the specializations found outside."""
         return frozenset[int]().union(*(e.guards.arrays for e in self._entries.values() if e.is_valid()))
 
-    def _capture(
-        self, values: Sequence[Any], names: tuple[str, ...], taken: Arguments, batch: int | None
-    ) -> tuple[Captured, list[int], dict[int, int]]:
-        """Run the function once on nodes. Returns also the arguments' slots, and the slots that step by rows."""
-        capture = Capture(self._keep_gradients, stacked=batch is not None)
+    def _capture(self, call: Call, taken: Arguments) -> _Capture:
+        """Run the function once on nodes."""
+        capture = Capture(self._keep_gradients, stacked=call.batch is not None)
         rows: dict[int, int] = {}
         with tracing(capture):
             index = None
-            if batch is not None:
-                index = on_device(np.zeros(batch, np.int32), current_context())
+            if call.batch is not None:
+                index = on_device(np.zeros(call.batch, np.int32), current_context())
                 capture.declare(index)
-                rows[0] = batch * index._data.dtype.itemsize
-            arguments = self.traced(capture, values, index)
+                rows[0] = call.batch * index._data.dtype.itemsize
+            arguments = self.traced(capture, call, index)
             before = contents(arguments)
-            count = len(values) - len(names)
-            keywords = dict(zip(names, arguments[count:], strict=True))
-            result = self.original(*arguments[:count], **keywords)
+            result = call.of_function(self.original, arguments)
             if not same_contents(before):
                 raise Uncompilable("a list or dictionary among its arguments", _RUNS_ONCE, self._where)
             captured = capture.finish(result)
@@ -290,7 +272,7 @@ class CompiledFunction(StandsFor):
         slots = [capture.slot_of(x) for x in ([index] if index is not None else []) + taken.arrays]
         return captured, slots, rows
 
-    def traced(self, capture: Capture, values: Sequence[Any], index: Array | None = None) -> list[Any]:
+    def traced(self, capture: Capture, call: Call, index: Array | None = None) -> list[Any]:
         """The arguments as the function gets them while it is captured: the rows `index` of arrays, if it is given."""
         numbers = itertools.count()
 
@@ -307,7 +289,7 @@ class CompiledFunction(StandsFor):
 
             return on_number
 
-        return [rebuild(value, on_array, number(i)) for i, value in enumerate(values)]
+        return [rebuild(value, on_array, number(i)) for i, value in enumerate(call.values)]
 
     def _limit(self) -> None:
         """Forget the oldest specializations and the arguments of others, and say once what keeps changing."""
@@ -328,16 +310,12 @@ class CompiledFunction(StandsFor):
         """Which arguments differ among the specializations."""
         keys = [key[0] for key in self._entries]
         length = min(len(k) for k in keys)
-        changing = [
-            self._names[i] if i < len(self._names) else f"argument {i}"
-            for i in range(length)
-            if len({k[i] for k in keys}) > 1
-        ]
-        return (
-            f"what keeps changing: {', '.join(changing)}"
-            if changing
-            else f"what it finds outside keeps being replaced ({self._replaced or 'a parameter'})"
-        )
+        changing = [i for i in range(length) if len({k[i] for k in keys}) > 1]
+        if not changing:
+            return f"what it finds outside keeps being replaced ({self._replaced or 'a parameter'})"
+        known = _parameter_names(self.original)
+        names = [known[i] if i < len(known) else f"argument {i}" for i in changing]
+        return f"what keeps changing: {', '.join(names)}"
 
     # --- what runs eagerly ---------------------------------------------------------------------------------------
 
@@ -349,7 +327,7 @@ class CompiledFunction(StandsFor):
         self._told.add(reason.what)
         _warn(f"{self._name} runs eagerly, since {reason.what} ({reason.location}) {reason.why}")
 
-    def _run_eagerly_once(self, reason: str) -> None:
+    def run_eagerly_once(self, reason: str) -> None:
         _warn(f"this call of {self._name} runs eagerly: {reason}")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.compiler.forking import compiling
-from lamina.compiler.front.arguments import Arguments, rebuild
+from lamina.compiler.front.arguments import Arguments, Call, leaves
 from lamina.compiler.front.capture import Capture, Captured, Result, on_device, tracing
 from lamina.compiler.front.guards import Guards
 from lamina.compiler.front.residuals import split
@@ -35,15 +35,14 @@ _MOST_PULLBACKS = 64
 
 def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a compiled function so that `backward` goes through it."""
-    values = [*args, *kwargs.values()]
-    names = tuple(kwargs)
-    plain, taken = compiled.specialize(values, names)
+    call = Call(args, kwargs)
+    plain, taken = compiled.specialize(call)
     if plain is None:
         return compiled.original(*args, **kwargs)
-    recorded = _recorded(compiled, plain, values, names, taken)
+    recorded = _recorded(compiled, plain, call, taken)
     with recording_suspended():
         if recorded is None:
-            return plain.run_with(taken.arrays, plain.number_values(taken.numbers))
+            return plain.run(taken.arrays, taken.numbers)
         return recorded.run(taken.arrays, taken.numbers)
 
 
@@ -62,15 +61,17 @@ class _Recorded:
         read: Sequence[int | Array],
         outputs: Sequence[bool],
     ) -> None:
-        self._forward, self._pullback, self._outputs = forward, pullback, outputs
+        self._forward, self._pullback = forward, pullback
         self._inputs, self._differentiable = [*inputs, *read], len(inputs)
+        places, flags = leaves(forward.captured.result[0]), iter(outputs)
+        self._outputs = [isinstance(x, Result) and x.context is not None and next(flags) for x in places]
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
         """The forward pass, and one node on the tape from the differentiable inputs to the outputs."""
         values = self._forward.number_values(numbers)
         result, residuals = self._forward.run_with(arrays, values)
         inputs = tuple(arrays[x] if isinstance(x, int) else x for x in self._inputs)
-        outputs = tuple(compress(_made(self._forward.captured.result[0], result), self._outputs))
+        outputs = tuple(compress(leaves(result), self._outputs))
         self._record(inputs, outputs, [*arrays, *residuals], values)
         return result
 
@@ -109,20 +110,16 @@ class _Recorded:
 
 
 def _recorded(
-    compiled: CompiledFunction,
-    plain: Specialization,
-    values: Sequence[Any],
-    names: tuple[str, ...],
-    taken: Arguments,
+    compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
 ) -> _Recorded | None:
     """Forward pass and pullback for these argument types, compiled on the first use; None if there is no gradient."""
     differentiable = tuple(is_recorded(x) for x in taken.arrays)
-    key = (taken.key, names, differentiable, state.training)
+    key = (taken.key, call.names, differentiable, state.training)
     known = compiled.pullbacks.get(key)
     if known is not None and known[1]():
         return known[0]
     with compiling():
-        made, is_valid = _compile_recorded(compiled, plain, values, names, taken)
+        made, is_valid = _compile_recorded(compiled, plain, call, taken)
     compiled.pullbacks[key] = made, is_valid
     if len(compiled.pullbacks) > _MOST_PULLBACKS:
         del compiled.pullbacks[next(iter(compiled.pullbacks))]
@@ -130,22 +127,17 @@ def _recorded(
 
 
 def _compile_recorded(
-    compiled: CompiledFunction,
-    plain: Specialization,
-    values: Sequence[Any],
-    names: tuple[str, ...],
-    taken: Arguments,
+    compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
 ) -> tuple[_Recorded | None, Callable[[], bool]]:
     """The two steps, or None, and what says whether that is still so."""
     capture = Capture(keep_gradients=True, of_pullback=True)
     found: list[Array] = []
     guards = Guards(compiled.original, taken.others)
     with tracing(capture):
-        arguments = compiled.traced(capture, values)
+        arguments = compiled.traced(capture, call)
         with recording():
-            count = len(values) - len(names)
-            result = compiled.original(*arguments[:count], **dict(zip(names, arguments[count:], strict=True)))
-        made = [y for y in _arrays_in(result) if not capture.has_input(y)]
+            result = call.of_function(compiled.original, arguments)
+        made = [y for y in leaves(result) if isinstance(y, Array) and not capture.has_input(y)]
         differentiable = [is_recorded(y) for y in made]
         cotangents = list(compress(_cotangents(plain), differentiable))
         if not cotangents:
@@ -196,14 +188,10 @@ def _built(
         graph=pullback,
         arrays=[*captured.arrays, *residuals],
         result=tuple(replace(x, number=x.number - count) if isinstance(x, Result) else x for x in gradients_),
-        written={},
         stale=set[int](),
     )
     slots = [*cotangents, *inputs, *added]
-    return (
-        Specialization(first, inputs, guards),
-        Specialization(second, slots, guards),
-    )
+    return (Specialization(first, inputs, guards), Specialization(second, slots, guards))
 
 
 def _cotangents(plain: Specialization) -> list[NDArray]:
@@ -213,29 +201,6 @@ def _cotangents(plain: Specialization) -> list[NDArray]:
     return [on_device(np.zeros(results[x.number].shape, results[x.number].dtype), x.context) for x in places]
 
 
-def _made(template: Any, result: Any) -> tuple[NDArray, ...]:
-    """The arrays in what a function returned that it made itself, in the order of `_results_in`."""
-    if isinstance(template, Result):
-        return () if template.context is None else (result,)
-    if isinstance(template, tuple | list):
-        return tuple(y for x, part in zip(template, result, strict=True) for y in _made(x, part))
-    if isinstance(template, dict):
-        return tuple(y for key, x in template.items() for y in _made(x, result[key]))
-    return ()
-
-
 def _results_in(template: Any) -> list[Result]:
     """The places of results in what a function returns, in order."""
-    if isinstance(template, Result):
-        return [template]
-    if isinstance(template, tuple | list):
-        return [place for x in template for place in _results_in(x)]
-    if isinstance(template, dict):
-        return [place for x in template.values() for place in _results_in(x)]
-    return []
-
-
-def _arrays_in(result: Any) -> tuple[NDArray, ...]:
-    found: list[NDArray] = []
-    rebuild(result, found.append, lambda n: n)  # pyright: ignore[reportArgumentType]
-    return tuple(found)
+    return [x for x in leaves(template) if isinstance(x, Result)]

@@ -16,6 +16,9 @@ __all__ = [
 LIBRARIES = frozenset({"lamina", "numpy"})
 
 
+_OF_VARIABLES = ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
+
+
 class Names(NamedTuple):
     variables: frozenset[str]
     attributes: frozenset[str]
@@ -36,13 +39,7 @@ def names_in(code: types.CodeType) -> Names:
         name, value = instruction.opname, instruction.argval
         if name in ("LOAD_CONST", "LOAD_SMALL_INT"):
             level = [level[1], value]
-        elif name in (
-            "LOAD_GLOBAL",
-            "LOAD_NAME",
-            "STORE_GLOBAL",
-            "DELETE_GLOBAL",
-            "LOAD_FROM_DICT_OR_GLOBALS",
-        ):
+        elif name in _OF_VARIABLES:
             variables.add(value)
         elif name == "IMPORT_NAME":
             modules.add((level[0] if isinstance(level[0], int) else 0, value))
@@ -58,10 +55,8 @@ def absolute_name(name: tuple[int, str], variables: dict[str, Any]) -> str:
     level, module = name
     if not level:
         return module
-    package = variables.get("__package__") or variables.get("__name__", "")
-    return ".".join(
-        [*package.split(".")[: len(package.split(".")) - level + 1], *([module] if module else [])]
-    )
+    package = (variables.get("__package__") or variables.get("__name__", "")).split(".")
+    return ".".join([*package[: len(package) - level + 1], *filter(None, [module])])
 
 
 def own_slots(kind: type) -> list[str]:

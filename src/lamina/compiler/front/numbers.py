@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lamina.compiler.front.capture import Capture
     from lamina.compiler.passes.graph import Node
 
-__all__ = ["Derived", "NeedsValue", "StepNumber"]
+__all__ = ["Derived", "NeedsValue", "StepNumber", "is_whole"]
 
 Number = int | float
 
@@ -47,6 +47,11 @@ class Derived:
         return self._function(*[values[x] if is_slot else x for is_slot, x in self._operands])
 
 
+def _both_ways(name: str) -> tuple[Callable[[StepNumber, Any], Any], Callable[[StepNumber, Any], Any]]:
+    """An operator's method, and its reflected one."""
+    return (lambda x, other: x._arithmetic(name, other)), (lambda x, other: x._arithmetic(name, other, True))
+
+
 class StepNumber:
     """Behaves as the number it stands for in arithmetic; Python's float64, or int64.
 
@@ -54,19 +59,10 @@ class StepNumber:
     argument's value; for a number that changes at every step that is an error.
     """
 
-    __slots__ = ("_argument", "_capture", "_node", "slot")
+    __slots__ = ("_argument", "_capture", "node", "slot")
 
     def __init__(self, capture: Capture, node: Node, argument: str | None, slot: int) -> None:
-        self._capture, self._node, self._argument, self.slot = capture, node, argument, slot
-
-    @property
-    def node(self) -> Node:
-        """Its node in the graph."""
-        return self._node
-
-    @property
-    def _is_whole(self) -> bool:
-        return self._node.dtype.kind == "i"
+        self._capture, self.node, self._argument, self.slot = capture, node, argument, slot
 
     def as_operand(self, dtype: np.dtype) -> Array:
         """The number in the dtype of the array it meets; with integers, only integers in their range do."""
@@ -77,12 +73,10 @@ class StepNumber:
         return self._capture.scalar_array(number.node, dtype)
 
     def _arithmetic(self, name: str, other: Any, reflected: bool = False) -> Any:
-        if isinstance(other, Array):
-            return NotImplemented
-        if not isinstance(other, int | float | np.number | StepNumber):
+        if isinstance(other, Array) or not isinstance(other, int | float | np.number | StepNumber):
             return NotImplemented
         pair = (other, self) if reflected else (self, other)
-        whole = name != "divide" and all(map(_is_whole, pair))
+        whole = name != "divide" and all(map(is_whole, pair))
         if name == "power" and whole and not isinstance(pair[1], StepNumber) and pair[1] < 0:
             whole = False
         return self._derived(_OPERATORS[name], pair, whole)
@@ -92,42 +86,23 @@ class StepNumber:
         dtype = np.dtype(np.int64 if whole else np.float64)
         return self._capture.number(Derived(function, operands), dtype, argument)
 
-    def __add__(self, other: Any) -> Any:
-        return self._arithmetic("add", other)
-
-    def __radd__(self, other: Any) -> Any:
-        return self._arithmetic("add", other, True)
-
-    def __sub__(self, other: Any) -> Any:
-        return self._arithmetic("subtract", other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return self._arithmetic("subtract", other, True)
-
-    def __mul__(self, other: Any) -> Any:
-        return self._arithmetic("multiply", other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return self._arithmetic("multiply", other, True)
-
-    def __truediv__(self, other: Any) -> Any:
-        return self._arithmetic("divide", other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return self._arithmetic("divide", other, True)
+    __add__, __radd__ = _both_ways("add")
+    __sub__, __rsub__ = _both_ways("subtract")
+    __mul__, __rmul__ = _both_ways("multiply")
+    __truediv__, __rtruediv__ = _both_ways("divide")
 
     def __pow__(self, other: Any) -> Any:
-        if isinstance(other, StepNumber) and self._is_whole and other._is_whole:
+        if isinstance(other, StepNumber) and is_whole(self) and is_whole(other):
             return other._value()  # whole or not, as the exponent's sign decides
         return self._arithmetic("power", other)
 
     def __rpow__(self, other: Any) -> Any:
-        if isinstance(other, int) and self._is_whole:
+        if isinstance(other, int) and is_whole(self):
             return self._value()
         return self._arithmetic("power", other, True)
 
     def __neg__(self) -> Any:
-        return self._derived(operator.neg, [self], self._is_whole)
+        return self._derived(operator.neg, [self], is_whole(self))
 
     def __pos__(self) -> StepNumber:
         return self
@@ -135,12 +110,8 @@ class StepNumber:
     def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         """NumPy's operators on numbers are arithmetic, too (``np.float32(2) * lr``); other functions need the value."""
         name = function.__name__
-        if (
-            name not in _OPERATORS
-            or method != "__call__"
-            or options
-            or any(np.ndim(x) for x in _others(inputs))
-        ):
+        others = [x for x in inputs if not isinstance(x, StepNumber)]
+        if name not in _OPERATORS or method != "__call__" or options or any(map(np.ndim, others)):
             return self._value()
         left, right = inputs
         return self._arithmetic(name, right) if left is self else self._arithmetic(name, left, True)
@@ -155,9 +126,8 @@ class StepNumber:
 
     __bool__ = __int__ = __float__ = __index__ = __round__ = __trunc__ = __floor__ = __ceil__ = _value
     __complex__ = __divmod__ = __rdivmod__ = __array__ = _value
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __rmod__ = __floordiv__ = (
-        __rfloordiv__
-    ) = _value
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _value
+    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _value
     __abs__ = __format__ = __str__ = __hash__ = _value
 
     @property
@@ -184,13 +154,10 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _others(inputs: tuple[Any, ...]) -> list[Any]:
-    return [x for x in inputs if not isinstance(x, StepNumber)]
-
-
-def _is_whole(x: Any) -> bool:
+def is_whole(x: Any) -> bool:
+    """Whether a number is an integer: Python's, NumPy's or one of the step's."""
     if isinstance(x, StepNumber):
-        return x._is_whole
+        return x.node.dtype.kind == "i"
     return isinstance(x, int | np.integer | np.bool_)
 
 
@@ -210,8 +177,7 @@ def _as_integer(value: Any, dtype: np.dtype) -> int:
 def _is_asked_by_user() -> bool:
     """Whether the code that asks for an attribute of a number is neither lamina's nor NumPy's."""
     frame = sys._getframe(2)
-    while (
-        frame.f_back is not None and frame.f_globals.get("__name__") == "abc"
-    ):  # isinstance(number, numbers.Real)
+    # `isinstance(number, numbers.Real)` asks by way of `abc`
+    while frame.f_back is not None and frame.f_globals.get("__name__") == "abc":
         frame = frame.f_back
     return frame.f_globals.get("__name__", "").partition(".")[0] not in ("lamina", "numpy")

@@ -42,13 +42,15 @@ class Specialization:
         watch = debug.show_graph if debug.level() else None
         self.program = program or build(captured.graph, self.target, rows, watch)
         debug.show_program(self.program)
-        self.step = self.target.bind(self.program, captured.arrays, arguments, frozenset(captured.written))
+        self.step = self.target.bind(
+            self.program, captured.arrays, arguments, frozenset(captured.graph.writes)
+        )
         self._result, self._numbers = captured.result, captured.numbers
         self._has_run, self._must_note = False, True
         self._arguments = tuple(arguments)
         self._arrays = self.step.arrays
         self.is_valid = _validity(guards, captured, self._arrays)
-        self._written, self._stale = list(captured.written), list(captured.stale)
+        self._written, self._stale = list(captured.graph.writes), list(captured.stale)
 
     # --- calls ---------------------------------------------------------------------------------------------------
 

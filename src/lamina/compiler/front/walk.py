@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lamina.compiler.front import watches
 from lamina.compiler.front.lookups import (
     LIBRARIES,
     absolute_name,
@@ -38,19 +39,6 @@ from lamina.compiler.front.lookups import (
     own_slots,
     slots_of,
     top_of,
-)  # fmt: skip
-from lamina.compiler.front.watches import (
-    Absent,
-    Attribute,
-    Cell,
-    Contents,
-    Item,
-    Items,
-    Keys,
-    Kind,
-    Watch,
-    buffer_of,
-    identities,
 )  # fmt: skip
 from lamina.core.array import Array
 
@@ -137,7 +125,7 @@ class Walk:
     """
 
     def __init__(self, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
-        self.watches: list[Watch] = []
+        self.watches: list[watches.Watch] = []
         self.names_of_arrays: dict[int, str] = {}
         self.opaque: list[Opaque] = []
         self.asks_for_types = False
@@ -172,7 +160,7 @@ class Walk:
     def _follow(self, found: _Owner, name: str) -> None:
         label = f"{found.label}.{name}"
         if found.mapping is None:
-            self.watches.append(Attribute(found.owner, name, label))
+            self.watches.append(watches.Attribute(found.owner, name, label))
             if hasattr(found.owner, name):
                 self._visit(getattr(found.owner, name), label)
         else:
@@ -201,16 +189,16 @@ class Walk:
                 wanted = wanted | _FALLBACKS | _CALLED_BY_BLOCKS
             elif isinstance(owner, types.ModuleType):
                 wanted = wanted | {"__getattr__"}
-            self.watches.append(Absent(mapping, wanted, owner, label))
+            self.watches.append(watches.Absent(mapping, wanted, owner, label))
             if by_any_name and not isinstance(owner, types.ModuleType):
-                self.watches.append(Keys(mapping, label))
+                self.watches.append(watches.Keys(mapping, label))
         for variables, names in self._globals.values():
-            self.watches.append(Absent(variables, names, None, ""))
+            self.watches.append(watches.Absent(variables, names, None, ""))
 
     # --- values --------------------------------------------------------------------------------------------------
 
     def _watch_item(self, mapping: Mapping[Any, Any], key: Any, owner: Any, label: str) -> None:
-        self.watches.append(Item(mapping, key, owner, label))
+        self.watches.append(watches.Item(mapping, key, owner, label))
         self._visit(mapping[key], label)
 
     def _visit(self, value: Any, label: str) -> None:
@@ -240,7 +228,7 @@ class Walk:
         if isinstance(value, _IDENTITY_TYPES):
             self._visit_bound(value, label)
         elif _is_foreign_iterator(value):
-            self.opaque.append(Opaque(label, type(value).__name__))
+            self._opaque(value, label)
         elif isinstance(value, StandsFor):
             self._visit(value.original, label)
         elif hasattr(type(value), "__lamina_children__"):  # such as a `gluon.Block`: it calls them unnamed
@@ -263,7 +251,7 @@ class Walk:
         if top_of(function.__module__ or "") in LIBRARIES and not is_users(function):
             return
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            self.watches.append(Cell(cell, name))
+            self.watches.append(watches.Cell(cell, name))
             try:
                 self._visit(cell.cell_contents, name)
             except ValueError:
@@ -273,11 +261,11 @@ class Walk:
         self._visit(getattr(function, "__wrapped__", None), function.__name__)
         if not is_users(function):
             return
-        self.watches.append(Attribute(function, "__code__", label))
+        self.watches.append(watches.Attribute(function, "__code__", label))
         if function.__defaults__:  # without any, a call gave all arguments, and goes on to do so
-            self.watches.append(Attribute(function, "__defaults__", label))
+            self.watches.append(watches.Attribute(function, "__defaults__", label))
         if function.__kwdefaults__:
-            self.watches.append(Attribute(function, "__kwdefaults__", label))
+            self.watches.append(watches.Attribute(function, "__kwdefaults__", label))
             self._visit(function.__kwdefaults__, label)
         self._add_owner(vars(function), function, label)
         for code in nested_codes(function.__code__):
@@ -331,9 +319,9 @@ class Walk:
             self.opaque.append(Opaque(label, f"{type(container).__name__} of more than {_MAX_ITEMS:,} items"))
             return
         if not isinstance(container, tuple):
-            self.watches.append(Items(container, label, ordered=ordered))
+            self.watches.append(watches.Items(container, label, ordered=ordered))
         if isinstance(container, defaultdict):
-            self.watches.append(Attribute(container, "default_factory", label))
+            self.watches.append(watches.Attribute(container, "default_factory", label))
             self._visit(container.default_factory, label)
         if isinstance(container, Mapping):
             for key, value in list(container.items()):
@@ -359,7 +347,9 @@ class Walk:
 
         if not isinstance(value, frozenset):
             self.watches.append(
-                Contents(value, identities, restore if isinstance(value, set) else None, label)
+                watches.Contents(
+                    value, watches.identities, restore if isinstance(value, set) else None, label
+                )
             )
         for member in members:
             self._visit(member, label)
@@ -367,20 +357,18 @@ class Walk:
             self._visit_object(value, label)
 
     def _visit_buffer(self, value: Any, label: str) -> None:
+        everything: Any = ... if isinstance(value, np.ndarray) else slice(None)
         kept = value.copy() if isinstance(value, np.ndarray) else value[:]
 
         def restore() -> None:
-            value[...] = kept
+            value[everything] = kept
 
-        def restore_part() -> None:
-            value[:] = kept
-
-        is_array = isinstance(value, np.ndarray)
-        self.watches.append(Contents(value, buffer_of, restore if is_array else restore_part, label))
+        self.watches.append(watches.Contents(value, watches.buffer_of, restore, label))
         if isinstance(value, np.ndarray) and value.dtype.hasobject:
-            self._visit_members(list(value.flat), label) if value.dtype == object else self._opaque(
-                value, label
-            )
+            if value.dtype == object:
+                self._visit_members(list(value.flat), label)
+            else:
+                self._opaque(value, label)
         if dictionary_of(value):
             self._visit_items(vars(value), label)
 
@@ -412,14 +400,13 @@ class Walk:
         if has_hidden_state(kind) and not isinstance(value, _TRANSPARENT):
             self._opaque(value, label)
         if not isinstance(value, enum.Enum):
-            self.watches.append(Kind(value, label))
+            self.watches.append(watches.Kind(value, label))
         if dictionary_of(value) is not None:
             self._add_owner(vars(value), value, label)
         if slots_of(kind):
             self._add_owner(None, value, label)
-        if any(
-            map(_is_foreign, kind.__mro__)
-        ):  # a library's methods read attributes that no walked code names
+        # A library's methods read attributes that no walked code names.
+        if any(map(_is_foreign, kind.__mro__)):
             self._visit_library_object(value, label)
 
     def _visit_library_object(self, value: Any, label: str) -> None:
@@ -436,7 +423,7 @@ class Walk:
         if own:
             self._visit_items(own, label)
         for name in slots:
-            self.watches.append(Attribute(value, name, f"{label}.{name}"))
+            self.watches.append(watches.Attribute(value, name, f"{label}.{name}"))
             self._visit(getattr(value, name, None), f"{label}.{name}")
 
     def _add_class(self, kind: type) -> None:
@@ -444,7 +431,7 @@ class Walk:
             self._seen.add(id(kind))
             self.keep.append(kind)
         if self._add_owner(vars(kind), kind, kind.__name__):
-            self.watches.append(Attribute(kind, "__mro__", kind.__name__))
+            self.watches.append(watches.Attribute(kind, "__mro__", kind.__name__))
 
     def _add_owner(self, mapping: Any, owner: Any, label: str) -> bool:
         key = id(owner), mapping is None
@@ -456,26 +443,24 @@ class Walk:
         return True
 
 
-def _visit_method(walk: Walk, value: Any, label: str) -> None:
-    walk._visit(value.__func__, label)
-    walk._visit(getattr(value, "__self__", None), "self")
+def _parts(*names: str) -> Callable[[Walk, Any, str], None]:
+    """Visits what an object is made of."""
 
+    def visit(walk: Walk, value: Any, label: str) -> None:
+        for name in names:
+            walk._visit(getattr(value, name, None), "self" if name == "__self__" else label)
 
-def _visit_partial(walk: Walk, value: Any, label: str) -> None:
-    for part in (value.func, value.args, value.keywords):
-        walk._visit(part, label)
-
-
-def _visit_property(walk: Walk, value: Any, label: str) -> None:
-    for name in ("fget", "fset", "fdel", "func", "__wrapped__", "cache_parameters"):
-        walk._visit(getattr(value, name, None), label)
+    return visit
 
 
 _VISITS: list[tuple[Any, Callable[[Walk, Any, str], None]]] = [
     (types.FunctionType, Walk._visit_function),
-    ((types.MethodType, staticmethod, classmethod), _visit_method),
-    ((functools.partial, functools.partialmethod), _visit_partial),
-    ((property, functools.cached_property, type(functools.lru_cache(int))), _visit_property),
+    ((types.MethodType, staticmethod, classmethod), _parts("__func__", "__self__")),
+    ((functools.partial, functools.partialmethod), _parts("func", "args", "keywords")),
+    (
+        (property, functools.cached_property, type(functools.lru_cache(int))),
+        _parts("fget", "fset", "fdel", "func", "__wrapped__", "cache_parameters"),
+    ),
     (weakref.ref, lambda walk, value, label: walk._visit(value(), label)),
     (_BUFFERS, Walk._visit_buffer),
     ((list, tuple, dict, deque, types.MappingProxyType), Walk._visit_items),
@@ -490,12 +475,8 @@ _TRANSPARENT = (list, tuple, dict, deque, set, frozenset, int, float, complex, s
 def _is_foreign(kind: type) -> bool:
     """Whether a class is a library's with methods in Python that may read an object's attributes."""
     name = kind.__module__
-    return (
-        not is_users(kind)
-        and top_of(name) != "lamina"
-        and name not in _STATELESS
-        and kind not in _TRANSPARENT
-    )
+    is_librarys = not is_users(kind) and top_of(name) != "lamina" and name not in _STATELESS
+    return is_librarys and kind not in _TRANSPARENT
 
 
 _STATELESS = frozenset({"builtins", "abc", "collections.abc", "typing", "typing_extensions", "enum"})

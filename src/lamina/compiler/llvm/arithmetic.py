@@ -6,26 +6,52 @@ Each means what NumPy means by it: NaN and signed zeros, wrap-around, division o
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from lamina.compiler.llvm.emitter import Emitter
-from lamina.compiler.llvm.values import (
-    BOOL,
-    FLOAT32,
-    FLOAT64,
-    INDEX,
-    INT32,
-    DType,
-    Operand,
-    Value,
-    type_name,
-)
+from lamina.compiler.llvm.values import BOOL, FLOAT32, FLOAT64, INDEX, INT32, DType, Operand, Value, type_name
 
 __all__ = ["Arithmetic"]
 
 _LEAST_DIVISOR = 2.0**-60
+_ON_INTEGERS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
+
+Unary = Callable[["Arithmetic", Value], Value]
+Binary = Callable[["Arithmetic", Operand, Operand], Value]
+
+
+def _rounding(intrinsic: str) -> Unary:
+    """Integers are rounded already."""
+    return lambda b, x: b.intrinsic(intrinsic, x) if x.dtype.kind == "f" else x
+
+
+def _comparison(floats: str, integers: str, signed: str = "", unsigned: str = "") -> Binary:
+    """By LLVM's predicates for floats and for integers; of these, with what tells signed from unsigned ones."""
+
+    def compare(b: Arithmetic, x: Operand, y: Operand) -> Value:
+        x, y = b.match(x, y)
+        if x.dtype.kind == "f":
+            return b.result(f"fcmp {floats} {x.typed}, {y.name}", BOOL, x.lanes)
+        predicate = _signed(x, signed, unsigned) + integers
+        return b.result(f"icmp {predicate} {x.typed}, {y.name}", BOOL, x.lanes)
+
+    return compare
+
+
+def _bits(instruction: str) -> Binary:
+    def operate(b: Arithmetic, x: Operand, y: Operand) -> Value:
+        x, y = b.match(x, y)
+        return b.result(f"{instruction} {x.typed}, {y.name}", x.dtype, x.lanes)
+
+    return operate
+
+
+def _logical(bits: Binary) -> Callable[[Arithmetic, Value, Value], Value]:
+    return lambda b, x, y: bits(b, b.truth(x), b.truth(y))
 
 
 class Arithmetic(Emitter):
@@ -35,34 +61,21 @@ class Arithmetic(Emitter):
 
     def add(self, x: Operand, y: Operand) -> Value:
         x, y = self.match(x, y)
-        if x.dtype == INDEX:
-            if _known(x) and _known(y):
-                return self.const(_integer(x) + _integer(y), INDEX, x.lanes)
-            if x.constant == 0 and _known(x):
-                return y
-            if y.constant == 0 and _known(y):
-                return x
         if x.dtype == BOOL:
             return self.logical_or(x, y)  # as in NumPy: true and true are not 2
+        if x.dtype == INDEX and 0 in (x.constant, y.constant):
+            return y if x.constant == 0 else x
         return self._binary("add", x, y)
 
     def sub(self, x: Operand, y: Operand) -> Value:
         x, y = self.match(x, y)
-        if x.dtype == INDEX:
-            if _known(x) and _known(y):
-                return self.const(_integer(x) - _integer(y), INDEX, x.lanes)
-            if y.constant == 0 and _known(y):
-                return x
-        return self._binary("sub", x, y)
+        return x if x.dtype == INDEX and y.constant == 0 else self._binary("sub", x, y)
 
     def mul(self, x: Operand, y: Operand) -> Value:
         x, y = self.match(x, y)
-        if x.dtype == INDEX:
-            if _known(x) and _known(y):
-                return self.const(_integer(x) * _integer(y), INDEX, x.lanes)
-            for factor, other in ((x, y), (y, x)):
-                if _known(factor) and _integer(factor) in (0, 1):
-                    return other if factor.constant == 1 else self.const(0, INDEX, x.lanes)
+        for factor, other in ((x, y), (y, x)):
+            if x.dtype == INDEX and factor.constant in (0, 1):
+                return other if factor.constant == 1 else self.const(0, INDEX, x.lanes)
         return self._binary("mul", x, y)
 
     def div(self, x: Operand, y: Operand) -> Value:
@@ -70,7 +83,7 @@ class Arithmetic(Emitter):
         x, y = self.match(x, y)
         if x.dtype.kind != "f":
             raise TypeError(f"div divides floats, not {x.dtype}: use divide_trunc or divide_floor")
-        if x.is_small_integer and _known(y) and self.module.machine.has_fused_multiply_add:
+        if x.is_small_integer and y.constant is not None and self.module.machine.has_fused_multiply_add:
             divisor = x.dtype.type(y.constant)
             if _LEAST_DIVISOR <= abs(divisor) <= 1 / _LEAST_DIVISOR:
                 return self._divide_by_constant(x, y, float(x.dtype.type(1) / divisor))
@@ -220,74 +233,31 @@ class Arithmetic(Emitter):
 
     # rounding
 
-    def floor(self, x: Value) -> Value:
-        return self._rounded("floor", x)
+    floor, ceil, trunc = _rounding("floor"), _rounding("ceil"), _rounding("trunc")
+    fix = trunc
+    rint = _rounding("rint")  # halves to even
+    round = _rounding("round")  # halves away from zero
 
-    def ceil(self, x: Value) -> Value:
-        return self._rounded("ceil", x)
+    # comparisons, masks, bits of integers
 
-    def trunc(self, x: Value) -> Value:
-        return self._rounded("trunc", x)
-
-    def fix(self, x: Value) -> Value:
-        """The nearest integer towards zero."""
-        return self._rounded("trunc", x)
-
-    def rint(self, x: Value) -> Value:
-        """The nearest integer, halves to even."""
-        return self._rounded("rint", x)
-
-    def round(self, x: Value) -> Value:
-        """The nearest integer, halves away from zero."""
-        return self._rounded("round", x)
-
-    def _rounded(self, name: str, x: Value) -> Value:
-        return self.intrinsic(name, x) if x.dtype.kind == "f" else x
-
-    # comparisons and masks
-
-    def equal(self, x: Operand, y: Operand) -> Value:
-        return self._compare("oeq", "eq", x, y)
-
-    def not_equal(self, x: Operand, y: Operand) -> Value:
-        return self._compare("une", "ne", x, y)
-
-    def less(self, x: Operand, y: Operand) -> Value:
-        return self._compare("olt", "lt", x, y)
-
-    def less_equal(self, x: Operand, y: Operand) -> Value:
-        return self._compare("ole", "le", x, y)
-
-    def greater(self, x: Operand, y: Operand) -> Value:
-        return self._compare("ogt", "gt", x, y)
-
-    def greater_equal(self, x: Operand, y: Operand) -> Value:
-        return self._compare("oge", "ge", x, y)
+    equal = _comparison("oeq", "eq")
+    not_equal = _comparison("une", "ne")
+    less = _comparison("olt", "lt", "s", "u")
+    less_equal = _comparison("ole", "le", "s", "u")
+    greater = _comparison("ogt", "gt", "s", "u")
+    greater_equal = _comparison("oge", "ge", "s", "u")
 
     def isnan(self, x: Value) -> Value:
         if x.dtype.kind != "f":
             return self.const(False, BOOL, x.lanes)
         return self.result(f"fcmp uno {x.typed}, {x.name}", BOOL, x.lanes)
 
-    def _compare(self, ordered: str, integer: str, x: Operand, y: Operand) -> Value:
-        x, y = self.match(x, y)
-        if x.dtype.kind == "f":
-            return self.result(f"fcmp {ordered} {x.typed}, {y.name}", BOOL, x.lanes)
-        predicate = integer if integer in ("eq", "ne") else _signed(x, "s", "u") + integer
-        return self.result(f"icmp {predicate} {x.typed}, {y.name}", BOOL, x.lanes)
-
     def truth(self, x: Value) -> Value:
         """The mask of elements that are not zero."""
         return x if x.dtype == BOOL else self.not_equal(x, 0)
 
-    def logical_and(self, x: Value, y: Value) -> Value:
-        return self.bit_and(self.truth(x), self.truth(y))
-
-    def logical_or(self, x: Value, y: Value) -> Value:
-        return self.bit_or(self.truth(x), self.truth(y))
-
-    def logical_xor(self, x: Value, y: Value) -> Value:
-        return self.bit_xor(self.truth(x), self.truth(y))
+    bit_and, bit_or, bit_xor, shift_left = _bits("and"), _bits("or"), _bits("xor"), _bits("shl")
+    logical_and, logical_or, logical_xor = _logical(bit_and), _logical(bit_or), _logical(bit_xor)
 
     def logical_not(self, x: Value) -> Value:
         return self.bit_xor(self.truth(x), True)
@@ -299,28 +269,10 @@ class Arithmetic(Emitter):
         mask, x, y = self.splat(mask, lanes), self.splat(x, lanes), self.splat(y, lanes)
         return self.result(f"select {mask.typed}, {x.typed}, {y.typed}", x.dtype, lanes)
 
-    # bits of integers
-
-    def bit_and(self, x: Operand, y: Operand) -> Value:
-        return self._bits("and", x, y)
-
-    def bit_or(self, x: Operand, y: Operand) -> Value:
-        return self._bits("or", x, y)
-
-    def bit_xor(self, x: Operand, y: Operand) -> Value:
-        return self._bits("xor", x, y)
-
-    def shift_left(self, x: Operand, y: Operand) -> Value:
-        return self._bits("shl", x, y)
-
     def shift_right(self, x: Operand, y: Operand) -> Value:
         """Shift right: signed integers keep their sign."""
         x, y = self.match(x, y)
-        return self._bits(_signed(x, "ashr", "lshr"), x, y)
-
-    def _bits(self, instruction: str, x: Operand, y: Operand) -> Value:
-        x, y = self.match(x, y)
-        return self.result(f"{instruction} {x.typed}, {y.name}", x.dtype, x.lanes)
+        return self.result(f"{_signed(x, 'ashr', 'lshr')} {x.typed}, {y.name}", x.dtype, x.lanes)
 
     def bitcast(self, x: Value, dtype: DType) -> Value:
         """The same bits as another dtype: of the same size, or as more or fewer lanes of another one."""
@@ -349,17 +301,10 @@ class Arithmetic(Emitter):
         return replace(result, is_small_integer=True) if is_small_integer else result
 
     def _binary(self, operation: str, x: Value, y: Value) -> Value:
+        if x.dtype == INDEX and x.constant is not None and y.constant is not None:
+            return self.const(_ON_INTEGERS[operation](int(x.constant), int(y.constant)), INDEX, x.lanes)
         prefix = "f" if x.dtype.kind == "f" else ""
         return self.result(f"{prefix}{operation} {x.typed}, {y.name}", x.dtype, x.lanes)
-
-
-def _known(value: Value) -> bool:
-    return value.constant is not None
-
-
-def _integer(value: Value) -> int:
-    assert value.constant is not None
-    return int(value.constant)
 
 
 def _signed(x: Value, signed: str, unsigned: str) -> str:

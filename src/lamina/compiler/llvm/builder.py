@@ -77,9 +77,7 @@ class Builder(Reductions):
         else:
             self.branch_if(self.less(start, stop), body, end)
         self.start_block(body)
-        self.emit(
-            f"{index} = phi {start.type} [{start.name}, %{before}], [{following}, %{latch}]",
-        )
+        self.emit(f"{index} = phi {start.type} [{start.name}, %{before}], [{following}, %{latch}]")
         i = Value(self, index, start.dtype)
         yield i
         self.branch(latch)
@@ -136,9 +134,11 @@ class Builder(Reductions):
                 body(i, 1)
             return
         extent = self.maximum(self.sub(stop_value, start_value), 0)
-        whole = self.add(start_value, self.bit_and(extent, -lanes)) if _is_power_of_two(lanes) else None
-        if whole is None:
-            whole = self.add(start_value, self.mul(self.divide_trunc(extent, lanes), lanes))
+        if lanes & (lanes - 1) == 0:  # a power of two
+            vectors = self.bit_and(extent, -lanes)
+        else:
+            vectors = self.mul(self.divide_trunc(extent, lanes), lanes)
+        whole = self.add(start_value, vectors)
         with self.loop(start_value, whole, lanes) as i:
             body(i, lanes)
         with self.loop(whole, stop_value) as i:
@@ -271,7 +271,3 @@ def _memory_type(dtype: DType | None) -> str:
     if dtype is None:
         return "ptr"
     return "i8" if dtype == BOOL else type_name(dtype)
-
-
-def _is_power_of_two(number: int) -> bool:
-    return number & (number - 1) == 0

@@ -175,16 +175,13 @@ def _is_own(status: os.stat_result, is_kind: Callable[[int], bool], path: Path) 
         return False
     if not hasattr(os, "geteuid"):  # Windows: the profile's folders are the user's alone
         return True
-    writable = (
-        0 if stat.S_ISLNK(status.st_mode) else stat.S_IWGRP | stat.S_IWOTH
-    )  # a link's mode says nothing
-    if status.st_uid == os.geteuid() and not status.st_mode & writable:
+    is_link = stat.S_ISLNK(status.st_mode)  # whose mode says nothing
+    if status.st_uid != os.geteuid():
+        reason = f"belongs to user {status.st_uid}"
+    elif not is_link and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        reason = "can be written by other users"
+    else:
         return True
-    reason = (
-        f"belongs to user {status.st_uid}"
-        if status.st_uid != os.geteuid()
-        else "can be written by other users"
-    )
     _tell(
         f"machine code is not taken from {path}, which {reason}, and is compiled anew. Remove it, make it yours alone "
         "(chmod go-w), or set LAMINA_CACHE_DIR"

@@ -46,7 +46,7 @@ class Emitter:
 
     def result(self, instruction: str, dtype: DType, lanes: int = 1) -> Value:
         """Append an instruction and name its result."""
-        return Value(self._self, self._register(instruction), dtype, lanes)
+        return Value(self, self._register(instruction), dtype, lanes)
 
     def pointer_result(self, instruction: str) -> Pointer:
         return Pointer(self._register(instruction))
@@ -56,11 +56,6 @@ class Emitter:
         self._registers += 1
         self._lines.append(f"{name} = {instruction}")
         return name
-
-    @property
-    def _self(self) -> Any:
-        """Itself, as the builder that it is a part of."""
-        return self
 
     def new_label(self, hint: str) -> str:
         self._labels += 1
@@ -87,7 +82,7 @@ class Emitter:
         literal = _literal(value, dtype)
         if lanes > 1:
             literal = f"splat ({type_name(dtype)} {literal})"
-        return Value(self._self, literal, dtype, lanes, constant=value)
+        return Value(self, literal, dtype, lanes, constant=value)
 
     def const_vector(self, values: list[int] | list[float] | list[bool], dtype: DType) -> Value:
         """A constant with its own value in each lane."""
@@ -95,7 +90,7 @@ class Emitter:
         if len(values) == 1:
             return self.const(values[0], dtype)
         literal = ", ".join(f"{element} {_literal(value, dtype)}" for value in values)
-        return Value(self._self, f"<{literal}>", dtype, len(values))
+        return Value(self, f"<{literal}>", dtype, len(values))
 
     def splat(self, value: Value, lanes: int) -> Value:
         """The same scalar in every lane."""
@@ -171,7 +166,7 @@ class Emitter:
         lanes, dtype = len(scalars), scalars[0].dtype
         if lanes == 1:
             return scalars[0]
-        vector = Value(self._self, "poison", dtype, lanes)
+        vector = Value(self, "poison", dtype, lanes)
         for lane, scalar in enumerate(scalars):
             vector = self.result(f"insertelement {vector.typed}, {scalar.typed}, i64 {lane}", dtype, lanes)
         return vector

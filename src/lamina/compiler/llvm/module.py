@@ -44,19 +44,13 @@ class Module(Generic[B]):
 
     @contextmanager
     def function(
-        self,
-        name: str,
-        arguments: Mapping[str, Argument] | None = None,
-        *,
-        internal: bool = False,
-        inline: bool = False,
+        self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
     ) -> Generator[B]:
         """Write a function that returns nothing; `internal` ones are seen by their module only."""
         arguments = self._arguments if arguments is None else arguments
         b = self._builder(self, arguments)
         yield b
-        linkage = "internal " if internal or inline else ""
-        inlining = "alwaysinline" if inline else "noinline" if internal else ""
+        linkage, inlining = ("internal ", "noinline") if internal else ("", "")
         attributes = f"nounwind {inlining} {self.machine.function_attributes}"
         parameters = ", ".join(f"{_argument_type(dtype)} %{key}" for key, dtype in arguments.items())
         head = f"define {linkage}void @{name}({parameters}) {attributes} {{"

@@ -122,7 +122,10 @@ def _complement(b: Builder, x: Value) -> Value:
 
 
 def erfinv(b: Builder, x: Value) -> Value:
-    """A guess by polynomials (after Giles, 2010), then one of Halley's steps; all in float64."""
+    """The inverse of erf on [-1, 1]; NaN outside.
+
+    A guess by polynomials (after Giles, 2010), then one of Halley's steps; all in float64.
+    """
     dtype, x = x.dtype, b.cast(x, FLOAT64)
     magnitude = b.abs(x)
     complement = b.sub(1.0, magnitude)
@@ -142,7 +145,10 @@ def erfinv(b: Builder, x: Value) -> Value:
 
 
 def digamma(b: Builder, x: Value) -> Value:
-    """Reflection to positive arguments, recurrence to 10 and above, the asymptotic series there; in float64."""
+    """The logarithmic derivative of the gamma function; NaN at the negative integers.
+
+    Reflection to positive arguments, recurrence to 10 and above, the asymptotic series there; in float64.
+    """
     dtype, x = x.dtype, b.cast(x, FLOAT64)
     negative = b.less(x, 0.0)
     positive = b.where(negative, b.sub(1.0, x), x)

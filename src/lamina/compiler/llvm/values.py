@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -57,12 +58,12 @@ def type_name(dtype: DType, lanes: int = 1) -> str:
     return name
 
 
-class _Builder(Protocol):
-    """What wrote a value, as far as the value itself asks it for more."""
-
-    def add(self, x: Operand, y: Operand) -> Value: ...
-    def sub(self, x: Operand, y: Operand) -> Value: ...
-    def mul(self, x: Operand, y: Operand) -> Value: ...
+def _both_ways(name: str) -> tuple[Callable[[Value, Operand], Value], Callable[[Value, Operand], Value]]:
+    """An operator's method, and its reflected one, by the name of the builder's method that is meant."""
+    return (
+        lambda x, other: getattr(x.builder, name)(x, other),
+        lambda x, other: getattr(x.builder, name)(other, x),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,10 +72,10 @@ class Value:
 
     Bool values are masks. `constant` is the Python number where it is known while emitting. `is_small_integer` says of
     a float that it is a whole number of at most 16 bits, such as a pixel.
-    `+`, `-` and `*` are the builder's `add`, `sub` and `mul`: mostly for index arithmetic.
+    `+`, `-` and `*` are `add`, `sub` and `mul` of the builder that wrote it: mostly for index arithmetic.
     """
 
-    builder: _Builder
+    builder: Any
     name: str
     dtype: DType
     lanes: int = 1
@@ -90,23 +91,9 @@ class Value:
         """`type name`, as operands are written in LLVM's assembly."""
         return f"{type_name(self.dtype, self.lanes)} {self.name}"
 
-    def __add__(self, other: Operand) -> Value:
-        return self.builder.add(self, other)
-
-    def __radd__(self, other: Operand) -> Value:
-        return self.builder.add(other, self)
-
-    def __sub__(self, other: Operand) -> Value:
-        return self.builder.sub(self, other)
-
-    def __rsub__(self, other: Operand) -> Value:
-        return self.builder.sub(other, self)
-
-    def __mul__(self, other: Operand) -> Value:
-        return self.builder.mul(self, other)
-
-    def __rmul__(self, other: Operand) -> Value:
-        return self.builder.mul(other, self)
+    __add__, __radd__ = _both_ways("add")
+    __sub__, __rsub__ = _both_ways("sub")
+    __mul__, __rmul__ = _both_ways("mul")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

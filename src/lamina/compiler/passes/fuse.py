@@ -55,14 +55,18 @@ class Kernel:
     @property
     def is_rowwise(self) -> bool:
         """A reduction over the last axes: members may then run over all elements as well as over rows."""
-        return self.kind == "reduce" and self.reduced == tuple(
-            range(len(self.domain) - len(self.reduced), len(self.domain))
-        )
+        return self.kind == "reduce" and self.reduced == _last_axes(self.domain, len(self.reduced))
 
     @property
     def kept(self) -> tuple[int, ...]:
         """The sizes of the axes that are not reduced."""
         return tuple(n for i, n in enumerate(self.domain) if i not in self.reduced)
+
+    @property
+    def main(self) -> Node:
+        """The anchor, which all kernels but maps have."""
+        assert self.anchor is not None
+        return self.anchor
 
     def spans_elements(self, node: Node) -> bool:
         """Whether a node runs over the whole domain."""
@@ -102,11 +106,7 @@ ComputesOperand = Callable[[Node, Node], bool]
 """Whether a product computes this operand itself, where it packs it, so that it need not lie in memory."""
 
 
-def _reads_operand(_product: Node, _operand: Node) -> bool:
-    return False
-
-
-def fuse(graph: Graph, computes_operand: ComputesOperand = _reads_operand) -> list[Kernel]:
+def fuse(graph: Graph, computes_operand: ComputesOperand = lambda _product, _operand: False) -> list[Kernel]:
     """The kernels of a graph, in an order in which each comes after all that it reads."""
     return _Fusion(graph, computes_operand).kernels()
 
@@ -128,10 +128,7 @@ class _Fusion:
         computed = _computed_by_layers(self.nodes, self.written)
         for kernel in self.order:
             kernel.stores = [n for n in kernel.members if self._leaves(n)]
-            anchor = kernel.anchor
-            kernel.reads_data = (
-                kernel.kind == "product" and anchor is not None and anchor.inputs[0] not in computed
-            )
+            kernel.reads_data = kernel.kind == "product" and kernel.main.inputs[0] not in computed
         return [k for k in self.order if k.stores]
 
     def _random_numbers_first(self) -> list[Node]:
@@ -143,7 +140,7 @@ class _Fusion:
         self.level[node] = max((self.level[x] for x in node.inputs), default=-1)
         if not node.inputs and node.lowering is None:
             return
-        kind = _anchor_kind(node)
+        kind = _KINDS.get(type(node.lowering))
         if kind is not None:
             if not (kind == "reduce" and self._joins_reduction(node)):
                 self._start(kind, node)
@@ -249,20 +246,14 @@ class _Fusion:
         return node in self.roots or any(self.home.get(user) != home for user in self.users[node])
 
 
-def _anchor_kind(node: Node) -> str | None:
-    match node.lowering:
-        case Contraction():
-            return "product"
-        case Reduction():
-            return "reduce"
-        case ArgReduction():
-            return "arg"
-        case Scatter():
-            return "scatter"
-        case Fill():
-            return "fill"
-        case _:
-            return None
+_KINDS: dict[type, str] = {
+    Contraction: "product",
+    Reduction: "reduce",
+    ArgReduction: "arg",
+    Scatter: "scatter",
+    Fill: "fill",
+}
+"""The kind of kernel that an anchor starts, by its lowering."""
 
 
 def _computed_by_layers(nodes: Sequence[Node], written: set[int]) -> set[Node]:

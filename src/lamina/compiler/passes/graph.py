@@ -176,10 +176,8 @@ class Graph:
                 assert node.shape == (), node
             elif isinstance(node.op, Primitive):
                 inferred = node.op.infer(*node.inputs, **node.params)
-                assert (tuple(inferred[0]), np.dtype(inferred[1])) == (node.shape, node.dtype), (
-                    node,
-                    inferred,
-                )
+                types = tuple(inferred[0]), np.dtype(inferred[1])
+                assert types == (node.shape, node.dtype), (node, inferred)
         for slot, node in self.writes.items():
             assert self.type_of(slot) == (node.shape, node.dtype), (slot, node)
 

@@ -159,11 +159,8 @@ def _step(reader: Node, x: Node) -> Access:
     if not reader.shape or not x.shape:
         return Access(reader.shape == x.shape, rows=False, columns=False)
     ones_only = not is_alias(reader) or only_moves_ones(reader)
-    rows = (
-        ones_only
-        and x.shape[0] == reader.shape[0]
-        and (is_alias(reader) or len(x.shape) == len(reader.shape))
-    )
+    same_axes = is_alias(reader) or len(x.shape) == len(reader.shape)
+    rows = ones_only and same_axes and x.shape[0] == reader.shape[0]
     return Access(x.shape == reader.shape, rows, ones_only and x.shape[-1] == reader.shape[-1])
 
 
@@ -237,13 +234,9 @@ class _Ordering:
         """Whether the kernel that computes `node` reads the old contents only where it writes the new ones."""
         slot = self.slot_of[node]
         kernel = self.maker[node]
-        if kernel.kind == "scatter":
-            return all(getattr(x.op, "slot", None) != slot for x in self.reads[kernel])
-        return all(
-            access.aligned
-            for x, access in self.reads[kernel].items()
-            if isinstance(x.op, Input) and x.op.slot == slot
-        )
+        may_read = kernel.kind != "scatter"
+        old = [access for x, access in self.reads[kernel].items() if x.op == Input(slot)]
+        return all(may_read and access.aligned for access in old)
 
     def _is_ready(
         self, kernel: Kernel, done: set[Kernel], readers: dict[int, list[Kernel]], in_place: set[Node]
@@ -369,8 +362,6 @@ def _conflict(old: _Touch, new: _Touch) -> bool:
         overlap = old.place.number < new.end and new.place.number < old.end
     else:
         overlap = old.place.number == new.place.number
-    same_memory = old.place == new.place and (old.node.shape, old.node.dtype) == (
-        new.node.shape,
-        new.node.dtype,
-    )
+    same_type = (old.node.shape, old.node.dtype) == (new.node.shape, new.node.dtype)
+    same_memory = old.place == new.place and same_type
     return overlap and not (same_memory and old.share is not None and old.share == new.share)

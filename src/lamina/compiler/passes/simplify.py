@@ -140,19 +140,12 @@ def _broadcast_is_implied(node: Node) -> Node | None:
     """Elementwise operators broadcast by themselves where another operand has the full shape."""
     if not isinstance(node.lowering, Elementwise) or len(node.inputs) < 2:
         return None
-    inputs = list(node.inputs)
-    for i, x in enumerate(inputs):
-        others = [y.shape for j, y in enumerate(inputs) if j != i]
-        if x.is_op("broadcast_to", "full") and _covers(others, x.inputs[0].shape, node.shape):
-            inputs[i] = x.inputs[0]
-            if inputs[i].dtype == x.dtype:
+    for i, x in enumerate(node.inputs):
+        if x.is_op("broadcast_to", "full") and x.inputs[0].dtype == x.dtype:
+            inputs = [*node.inputs[:i], x.inputs[0], *node.inputs[i + 1 :]]
+            if np.broadcast_shapes(*(y.shape for y in inputs)) == node.shape:
                 return node.with_inputs(inputs)
-            inputs[i] = x
     return None
-
-
-def _covers(others: list[tuple[int, ...]], own: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    return np.broadcast_shapes(own, *others) == shape
 
 
 def _whole_assignment(node: Node) -> Node | None:
