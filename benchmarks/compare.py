@@ -25,7 +25,7 @@ from report import Result, as_json, heading, print_table
 from rich.console import Console
 from workloads import WORKLOADS
 
-from lamina.compiler.cpu.roofline import measure_peak
+from lamina.compiler.cpu._roofline import measure_peak
 
 __all__ = ["main"]
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lamina.cli import doctor, main
+from lamina.cli import _doctor as doctor
+from lamina.cli import main
 from lamina.datasets import mnist
 from lamina.files.idx import write_idx
 from lamina.files.tensors import load_tensors

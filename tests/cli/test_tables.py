@@ -121,7 +121,7 @@ def test_predictions_go_from_any_format_to_any(tmp_path, folder, cli, suffix):
 
 
 def test_large_files_stream_in_parts(tmp_path, folder, cli, monkeypatch):
-    from lamina.cli import use_table
+    from lamina.cli import _use_table as use_table
 
     monkeypatch.setattr(use_table, "_BATCH_ROWS", 50)
     assert cli("predict", folder / "numbers", folder / "people.csv", "-o", tmp_path / "parts.parquet")[0] == 0

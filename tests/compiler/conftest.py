@@ -13,7 +13,7 @@ import pytest
 import lamina
 from lamina.compiler import program
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu.machine import compiling_for, host_machine
 from lamina.compiler.llvm import Builder, Value
 

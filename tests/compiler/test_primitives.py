@@ -12,7 +12,7 @@ from examples_of_primitives import EXAMPLES, Example, special_values
 
 import lamina
 from lamina import nd
-from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.llvm import FLOAT32
 from lamina.core.lowering import Contraction, Elementwise, Reduction
 from lamina.core.primitive import REGISTRY, bind

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from lamina import autograd, nd
-from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu._builder import ThreadModule
+from lamina.compiler.cpu._runtime import RUNTIME_FUNCTIONS, runtime_ir
+from lamina.compiler.cpu._step import emit_program
 from lamina.compiler.cpu.machine import Machine, compiling_for
-from lamina.compiler.cpu.runtime import RUNTIME_FUNCTIONS, runtime_ir
-from lamina.compiler.cpu.step import emit_program
 from lamina.compiler.emit import Layout
-from lamina.compiler.front.capture import Capture, tracing
+from lamina.compiler.front._capture import Capture, tracing
 from lamina.compiler.llvm import jit
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.program import lower

@@ -10,7 +10,7 @@ import pytest
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler.cpu.binding import threads_for
+from lamina.compiler.cpu._binding import threads_for
 from lamina.errors import StaleGradientError
 
 CLASSES = 5

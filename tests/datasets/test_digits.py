@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from lamina.datasets.digits import _resampling, normalize_digit, read_digit
+from lamina.datasets._digits import _resampling, normalize_digit, read_digit
 from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.files.idx import read_idx
 

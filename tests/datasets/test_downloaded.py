@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lamina.datasets import EMNIST_SPLITS, downloaded, emnist, fashion_mnist, kmnist, mnist
+from lamina.datasets import EMNIST_SPLITS, emnist, fashion_mnist, kmnist, mnist
+from lamina.datasets import _downloaded as downloaded
 from lamina.errors import DataError, DataUnavailableError
 from lamina.files.idx import write_idx
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -41,3 +42,19 @@ def test_additions_touch_at_most_three_files() -> None:
     # what is only sometimes needed stands after a semicolon
     many = [what.strip() for what, files in rows if len(PATH.findall(files.partition(";")[0])) > 3]
     assert many == ["an estimator's setting"]
+
+
+def test_modules_with_an_underscore_are_imported_by_their_own_package_only() -> None:
+    source = ROOT / "src"
+    foreign: list[str] = []
+    for path in source.rglob("*.py"):
+        package = path.parent.relative_to(source).as_posix().replace("/", ".")
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or node.module is None:
+                continue
+            for name in [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]:
+                owner, _, module = name.rpartition(".")
+                is_module = (source / name.replace(".", "/")).with_suffix(".py").exists()
+                if is_module and module.startswith("_") and owner != package:
+                    foreign.append(f"{path.relative_to(source)} imports {name}")
+    assert foreign == []

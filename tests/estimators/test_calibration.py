@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from lamina import MLPClassifier
-from lamina.estimators.calibration import best_factor
+from lamina.estimators._calibration import best_factor
 
 SMALL = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 1, "random_state": 0}
 rng = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
-from lamina.estimators.inputs import folds
+from lamina.estimators._inputs import folds
 from lamina.table.messages import DataWarning
 from lamina.table.sparse import SparseNumbers
 
@@ -104,7 +104,7 @@ def test_sparse_matrices_are_tables_with_zeros(kind, preset):
 @pytest.mark.parametrize("preset", ["default", "sklearn"])
 @pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
 def test_large_sparse_matrices_stay_sparse_to_the_same_bits(kind, preset, monkeypatch):
-    from lamina.estimators import engine
+    from lamina.estimators import _engine as engine
     from lamina.table import encode
 
     # A column of few zeros has another median than 0, one has no value, one is constant but for a number.

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from lamina import MLPClassifier, MLPRegressor
-from lamina.estimators.parameters import PARAMETERS
-from lamina.estimators.presets import enough_epochs
+from lamina.estimators._parameters import PARAMETERS
+from lamina.estimators._presets import enough_epochs
 
 ESTIMATORS = [MLPClassifier, MLPRegressor]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina import MLPRegressor
-from lamina.estimators.presets import PRESETS, enough_epochs, enough_members
+from lamina.estimators._presets import PRESETS, enough_epochs, enough_members
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "estimators.md"
 

@@ -25,7 +25,7 @@ import pytest
 from random_programs import Program
 
 import lamina
-from lamina.compiler.cpu import binding
+from lamina.compiler.cpu import _binding as binding
 
 SECONDS = 20.0
 LONGEST_SUM = 40 * 40

@@ -10,7 +10,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 
 import lamina as mx
 from lamina import nd
-from lamina.estimators.optimization import SOLVERS, Optimization
+from lamina.estimators._optimization import SOLVERS, Optimization
 from lamina.optimizer import adam, adaptive, momentum
 from lamina.optimizer.adam import adam_step, adamw_step, bias_correction
 from lamina.optimizer.momentum import momentum_step, nesterov_step

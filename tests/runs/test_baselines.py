@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lamina.runs import baselines
+from lamina.runs import _baselines as baselines
 from lamina.runs.data import Request, prepare
 from lamina.runs.training import train
 

@@ -7,7 +7,7 @@ import polars as pl
 import polars.testing
 import pytest
 
-from lamina.cli.use_table import evaluate_table, inspect_table, predict_table
+from lamina.cli._use_table import evaluate_table, inspect_table, predict_table
 from lamina.errors import DataError
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.run_folder import open_run

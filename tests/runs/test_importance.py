@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.inspection import permutation_importance as oracle
 
-from lamina.runs.importance import permutation_importance
+from lamina.runs._importance import permutation_importance
 
 
 @pytest.mark.parametrize(

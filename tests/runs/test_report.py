@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from lamina.runs.importance import permutation_importance
-from lamina.runs.measure import measure
-from lamina.runs.report import Findings, report_page
+from lamina.runs._importance import permutation_importance
+from lamina.runs._measure import measure
+from lamina.runs._report import Findings, report_page
 
 SETTINGS = {"data": ["a/known.csv"], "preset": "fast", "resolved": {}}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lamina.compiler.front.capture import Capture, tracing
+from lamina.compiler.front._capture import Capture, tracing
 from lamina.compiler.passes.graph import Graph
 
 __all__ = ["capture", "operators"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamina.table.formats import dialect
+from lamina.table.formats import _dialect as dialect
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers, Places
 from lamina.table.read import iter_batches, read

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.preprocessing import RobustScaler
 
-from lamina.table.scale import count_statistics, matrix_statistics, robust_statistics, smooth_clip
+from lamina.table._scale import count_statistics, matrix_statistics, robust_statistics, smooth_clip
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: 0.0 if abs(x) < 1e-6 else x)
 

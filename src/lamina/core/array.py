@@ -35,7 +35,7 @@ class Value(Protocol):
 
 
 class Keeper(Protocol):
-    """What holds an array's contents for a while, see `lamina.compiler.cpu.holding`."""
+    """What holds an array's contents for a while, see `lamina.compiler.cpu._holding`."""
 
     def give_back(self) -> None: ...
 

@@ -20,7 +20,7 @@ __all__ = ["Mode", "Trace", "call_each_step", "concrete", "is_silent", "state"]
 
 
 class Trace(Protocol):
-    """What `bind` and the arrays ask of a trace; `lamina.compiler.front.capture` provides the one implementation."""
+    """What `bind` and the arrays ask of a trace; `lamina.compiler.front._capture` provides the one implementation."""
 
     def bind(
         self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]

@@ -15,15 +15,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from lamina.errors import DataError
-from lamina.estimators import presets
-from lamina.estimators.architecture import Architecture
-from lamina.estimators.engine import Data, EnsembleTraining, Optimization
-from lamina.estimators.fitted import FittedModel
-from lamina.estimators.initialize import build_network
-from lamina.estimators.inputs import check_inputs, counted_rows, length, members_rows, selection, union
-from lamina.estimators.network import Ensemble
-from lamina.estimators.progress import progress
-from lamina.estimators.scoring import check_scoring
+from lamina.estimators import _presets as presets
+from lamina.estimators._architecture import Architecture
+from lamina.estimators._engine import Data, EnsembleTraining, Optimization
+from lamina.estimators._fitted import FittedModel
+from lamina.estimators._initialize import build_network
+from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
+from lamina.estimators._network import Ensemble
+from lamina.estimators._progress import progress
+from lamina.estimators._scoring import check_scoring
 from lamina.nd import random
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
@@ -334,7 +334,7 @@ class BaseMLP(_Learned, BaseEstimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from lamina.estimators.early_pickles import modern_state
+        from lamina.estimators._early_pickles import modern_state
 
         super().__setstate__(modern_state(state, type(self).__name__))
 

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
-from lamina.estimators.architecture import Architecture
-from lamina.estimators.file_schema import (
+from lamina.estimators._architecture import Architecture
+from lamina.estimators._file_schema import (
     Content,
     FirstContent,
     TargetState,
@@ -22,9 +22,9 @@ from lamina.estimators.file_schema import (
     is_setting,
     stored_classes,
 )
-from lamina.estimators.fitted import FittedModel
-from lamina.estimators.network import Ensemble, part_of
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators._fitted import FittedModel
+from lamina.estimators._network import Ensemble, part_of
+from lamina.estimators._targets import Classes, Numbers
 from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import decoded
 from lamina.messages import excerpt

@@ -13,11 +13,11 @@ from lamina import nd
 from lamina.core.state import state
 from lamina.errors import ParameterError
 from lamina.files.named import read_arrays, write_arrays
-from lamina.gluon.files import assign
-from lamina.gluon.naming import NameScope, new_prefix
+from lamina.gluon._files import assign
+from lamina.gluon._naming import NameScope, new_prefix
+from lamina.gluon._summary import summary
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict
-from lamina.gluon.summary import summary
 from lamina.messages import warn
 from lamina.nd.ndarray import NDArray
 

@@ -11,7 +11,7 @@ import numpy as np
 from lamina.context import Context
 from lamina.errors import ParameterError
 from lamina.files.named import read_arrays, write_arrays
-from lamina.gluon.files import assign, brief
+from lamina.gluon._files import assign, brief
 from lamina.gluon.parameter import Constant, Contexts, Parameter
 from lamina.nd.creation import as_shape
 

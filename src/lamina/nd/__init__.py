@@ -2,32 +2,52 @@
 # ruff: noqa: F403
 
 from lamina.nd import (
+    _interop as interop,
+)
+from lamina.nd import (
+    _normalization as normalization,
+)
+from lamina.nd import (
+    _ordering as ordering,
+)
+from lamina.nd import (
+    _probability as probability,
+)
+from lamina.nd import (
+    _sample as sample,
+)
+from lamina.nd import (
+    _serialization as serialization,
+)
+from lamina.nd import (
+    _shape as shape,
+)
+from lamina.nd import (
     activation,
     arithmetic,
     contrib,
     creation,
     elementwise,
-    interop,
     join,
     linalg,
     lookup,
     neural,
-    normalization,
-    ordering,
-    probability,
     random,
     reduce,
-    sample,
-    serialization,
-    shape,
     slicing,
 )
+from lamina.nd._interop import *
+from lamina.nd._normalization import *
+from lamina.nd._ordering import *
+from lamina.nd._probability import *
+from lamina.nd._sample import *
+from lamina.nd._serialization import *
+from lamina.nd._shape import *
 from lamina.nd.activation import *
 from lamina.nd.arithmetic import *
 from lamina.nd.conversion import array
 from lamina.nd.creation import *
 from lamina.nd.elementwise import *
-from lamina.nd.interop import *
 from lamina.nd.join import *
 from lamina.nd.linalg import batch_dot, dot
 from lamina.nd.linalg import gemm as linalg_gemm
@@ -36,13 +56,7 @@ from lamina.nd.linalg import syrk as linalg_syrk
 from lamina.nd.lookup import *
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import *
-from lamina.nd.normalization import *
-from lamina.nd.ordering import *
-from lamina.nd.probability import *
 from lamina.nd.reduce import *
-from lamina.nd.sample import *
-from lamina.nd.serialization import *
-from lamina.nd.shape import *
 from lamina.nd.slicing import *
 
 __all__ = ["NDArray", "array", "batch_dot", "contrib", "dot", "linalg"]

@@ -12,8 +12,8 @@ from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import ParameterError, ShapeError
 from lamina.messages import unknown
+from lamina.nd._operator import known_name, operator
 from lamina.nd.elementwise import tanh
-from lamina.nd.operator import known_name, operator
 from lamina.nd.random import uniform
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.movement import reshape

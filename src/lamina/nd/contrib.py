@@ -8,8 +8,8 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
+from lamina.nd._operator import operator
 from lamina.nd.conversion import array
-from lamina.nd.operator import operator
 from lamina.primitives.indexing import take
 from lamina.primitives.typing import normalize_axis
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
+from lamina.nd._operator import known_name, operator
+from lamina.nd._shape import expand_dims, squeeze
 from lamina.nd.creation import ones_like
-from lamina.nd.operator import known_name, operator
-from lamina.nd.shape import expand_dims, squeeze
 from lamina.primitives import movement
 from lamina.primitives.elementwise import where
 from lamina.primitives.reduce import broadcast_to

@@ -9,10 +9,10 @@ import numpy as np
 from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
+from lamina.nd._operator import known_name, operand, operator
+from lamina.nd._shape import moveaxis
 from lamina.nd.creation import eye
 from lamina.nd.join import pad
-from lamina.nd.operator import known_name, operand, operator
-from lamina.nd.shape import moveaxis
 from lamina.primitives import indexing
 from lamina.primitives.elementwise import where as where_primitive
 from lamina.primitives.movement import reshape

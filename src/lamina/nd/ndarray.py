@@ -14,11 +14,11 @@ from lamina.core.primitive import Primitive, bind, set_array_type
 from lamina.core.state import Mode, state
 from lamina.core.tape import Leaf, backward, is_recorded, recording_suspended
 from lamina.errors import AutogradError, ShapeError
-from lamina.nd import indexing
+from lamina.nd import _indexing as indexing
+from lamina.nd._fluent import Fluent
+from lamina.nd._operator import known_name, operand
 from lamina.nd.conversion import array
 from lamina.nd.creation import ones_like
-from lamina.nd.fluent import Fluent
-from lamina.nd.operator import known_name, operand
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_context
 from lamina.primitives.indexing import full

@@ -24,12 +24,12 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.core.state import call_each_step
 from lamina.errors import ParameterError, ShapeError
+from lamina.nd._operator import operator
+from lamina.nd._ordering import argsort
+from lamina.nd._shape import broadcast_to, reshape
 from lamina.nd.creation import Shape, as_shape, full, placed
 from lamina.nd.elementwise import cast, cos, floor, log, sqrt
 from lamina.nd.lookup import pick
-from lamina.nd.operator import operator
-from lamina.nd.ordering import argsort
-from lamina.nd.shape import broadcast_to, reshape
 from lamina.primitives.indexing import take
 from lamina.primitives.random import random_bits, random_gamma, random_poisson, random_uniform
 from lamina.primitives.reduce import argmax

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lamina.errors import ShapeError
-from lamina.nd.operator import operator
+from lamina.nd._operator import operator
 from lamina.primitives.typing import normalize_axis
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import numpy as np
 from lamina.errors import DataError, LaminaError
 from lamina.files.tensors import TensorFile, open_tensors
 from lamina.files.typed_json import Count, decoded, strict
-from lamina.recipes.augmented import MOMENTS
-from lamina.recipes.chapter import ChapterNetwork, parameter_shapes
-from lamina.recipes.training import Progress, Settings, network_of
+from lamina.recipes._augmented import MOMENTS
+from lamina.recipes._chapter import ChapterNetwork, parameter_shapes
+from lamina.recipes._training import Progress, Settings, network_of
 from lamina.training.checkpoint import Checkpoint, Checkpoints, Position, damaged
 from lamina.training.loop import Epoch
 from lamina.training.run_folder import MODEL, SETTINGS, RunFolder, model_file

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lamina.errors import MissingPackageError
+from lamina.runs._importance import permutation_importance
+from lamina.runs._measure import measure
+from lamina.runs._report import Findings, report_page
 from lamina.runs.data import Prepared, Request
-from lamina.runs.importance import permutation_importance
-from lamina.runs.measure import measure
-from lamina.runs.report import Findings, report_page
 from lamina.runs.run_folder import save_run
 from lamina.runs.training import Trained
 from lamina.table.messages import DataWarning, warn

@@ -12,9 +12,9 @@ import msgspec
 from lamina.errors import DataError, LaminaError
 from lamina.files.tensors import TensorFile, open_tensors
 from lamina.files.typed_json import decoded
+from lamina.runs._file_schema import Asked, Details, TablePosition
+from lamina.runs._model import TableModel
 from lamina.runs.data import Request
-from lamina.runs.file_schema import Asked, Details, TablePosition
-from lamina.runs.model import TableModel
 from lamina.table.schema import Schema
 from lamina.training.checkpoint import Checkpoint, damaged, write_json_lines
 from lamina.training.loop import Epoch

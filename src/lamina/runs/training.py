@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import LaminaError
+from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared, Request, known_rows
-from lamina.runs.model import TableModel
 from lamina.runs.run_folder import as_line
 from lamina.table.kinds import Choice, infer
 from lamina.table.messages import DataWarning

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table._tables import Table, as_table
+from lamina.table._values import number_in
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema
-from lamina.table.tables import Table, as_table
-from lamina.table.values import number_in
 
 __all__ = ["check"]
 

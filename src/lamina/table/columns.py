@@ -19,7 +19,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from lamina.extras import require
-from lamina.table.values import MISSING_TOKENS
+from lamina.table._values import MISSING_TOKENS
 
 __all__ = [
     "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "series_column", "value_name",

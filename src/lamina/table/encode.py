@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table._scale import count_statistics, matrix_statistics, robust_statistics, smooth_clip
+from lamina.table._tables import Table, dense
 from lamina.table.check import check
 from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import counted, listed, row, warn
-from lamina.table.scale import count_statistics, matrix_statistics, robust_statistics, smooth_clip
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.sparse import SparseNumbers
-from lamina.table.tables import Table, dense
 
 __all__ = ["Encoded", "TableEncoder", "category_codes"]
 

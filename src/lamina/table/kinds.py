@@ -9,12 +9,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table._tables import Table, as_table, by_column, dense
+from lamina.table._values import MISSING_TOKENS, is_date, mean_of, number_in
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.messages import as_kind, closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
-from lamina.table.tables import Table, as_table, by_column, dense
 from lamina.table.target import infer_target, target_column
-from lamina.table.values import MISSING_TOKENS, is_date, mean_of, number_in
 
 __all__ = ["CHOICES", "Choice", "infer"]
 

@@ -17,9 +17,9 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from lamina.errors import DataError
 from lamina.files.atomic import atomic_write
 from lamina.messages import printable
+from lamina.table._formulas import warned_of, without_formulas
 from lamina.table.formats import FORMATS, format_of_name, writable
 from lamina.table.formats.packing import open_packed
-from lamina.table.formulas import warned_of, without_formulas
 from lamina.table.messages import listed
 from lamina.table.read import import_polars
 

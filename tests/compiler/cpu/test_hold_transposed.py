@@ -8,7 +8,7 @@ import pytest
 from graphs import capture
 
 from lamina import autograd, nd
-from lamina.compiler.cpu.hold_transposed import hold_transposed
+from lamina.compiler.cpu._hold_transposed import hold_transposed
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.passes.simplify import simplify
 

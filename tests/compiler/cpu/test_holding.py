@@ -18,8 +18,8 @@ import pytest
 
 import lamina
 from lamina import autograd, gluon, nd
-from lamina.compiler.cpu.hold_transposed import hold_transposed
-from lamina.compiler.cpu.holding import HeldArray
+from lamina.compiler.cpu._hold_transposed import hold_transposed
+from lamina.compiler.cpu._holding import HeldArray
 from lamina.compiler.cpu.target import CPU
 
 ROWS, INPUTS, BATCH, STEPS = 40, 12, 8, 9

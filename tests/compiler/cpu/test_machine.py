@@ -8,9 +8,9 @@ import os
 import pytest
 
 from lamina.compiler.cpu import machine
+from lamina.compiler.cpu._roofline import peak_flops
+from lamina.compiler.cpu._tiles import choose_tile, vector_widths
 from lamina.compiler.cpu.machine import Machine, available_cores, host_machine
-from lamina.compiler.cpu.roofline import peak_flops
-from lamina.compiler.cpu.tiles import choose_tile, vector_widths
 from lamina.compiler.llvm import FLOAT32, FLOAT64
 
 AVX512 = Machine("x86_64", "znver4", "", 512, 32, 32 << 10, 1 << 20, 32 << 20)

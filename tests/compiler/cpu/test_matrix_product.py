@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu.builder import ThreadModule
-from lamina.compiler.cpu.matrix_product import MatrixProduct
+from lamina.compiler.cpu._builder import ThreadModule
+from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.llvm import FLOAT32, FLOAT64, DType
 
 SHAPES = [

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu.builder import ThreadModule
-from lamina.compiler.cpu.runtime import RUNTIME_FUNCTIONS, runtime_ir
+from lamina.compiler.cpu._builder import ThreadModule
+from lamina.compiler.cpu._runtime import RUNTIME_FUNCTIONS, runtime_ir
 from lamina.compiler.llvm import FLOAT32, INDEX
 from lamina.errors import LaminaError
 
@@ -140,7 +140,7 @@ def run_program(text, **environment):
 def test_the_interpreter_exits_with_workers_waiting():
     done = run_program(
         "from lamina.compiler.cpu import run\n"
-        "from lamina.compiler.cpu.builder import ThreadModule\n"
+        "from lamina.compiler.cpu._builder import ThreadModule\n"
         "m = ThreadModule()\n"
         "with m.function('step'): pass\n"
         "code = run.load('empty step', lambda: m, ('step',))\n"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu.builder import ThreadModule
-from lamina.compiler.cpu.transpose import emit_transpose
+from lamina.compiler.cpu._builder import ThreadModule
+from lamina.compiler.cpu._transpose import emit_transpose
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.int64])

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from emulated_unit import EmulatedUnit
 
-from lamina.compiler.cpu import run, unit_product
-from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu import _unit_product as unit_product
+from lamina.compiler.cpu import run
+from lamina.compiler.cpu._builder import ThreadModule
+from lamina.compiler.cpu._matrix_product import MatrixProduct
+from lamina.compiler.cpu._unit_blocking import choose_unit_blocking
 from lamina.compiler.cpu.machine import compiling_for, host_machine
-from lamina.compiler.cpu.matrix_product import MatrixProduct
 from lamina.compiler.cpu.matrix_unit import MatrixUnit
-from lamina.compiler.cpu.unit_blocking import choose_unit_blocking
 from lamina.compiler.llvm import FLOAT32, jit
 
 SHAPES = [

@@ -9,7 +9,7 @@ import pytest
 
 import lamina
 from lamina import autograd, nd
-from lamina.compiler.front.arguments import Taker, take_nothing, taker
+from lamina.compiler.front._arguments import Taker, take_nothing, taker
 
 X, W = nd.ones((2, 3)), nd.ones((2, 3))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.llvm import FLOAT32, FLOAT64
 from lamina.compiler.llvm.values import type_name
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.llvm import BOOL, FLOAT32, INDEX, Builder
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu.machine import host_machine
 from lamina.compiler.llvm import INDEX, cache, jit
 from lamina.compiler.llvm.cache import CodeCache, default_directory, size_limit

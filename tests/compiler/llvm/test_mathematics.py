@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu.machine import host_machine
 from lamina.compiler.llvm import FLOAT32
 

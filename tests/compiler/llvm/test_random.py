@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu.builder import ThreadModule
+from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.llvm import FLOAT64, UINT64
 from lamina.compiler.llvm.random import BLOCK, philox_block, uniform_float64
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
-from lamina.table.formats import dialect, jsonlines
+from lamina.table.formats import _dialect as dialect
+from lamina.table.formats import _jsonlines as jsonlines
 from lamina.table.read import read
 
 

@@ -37,8 +37,8 @@ class Runtime:
     """The native functions behind the pool, compiled or fetched from the cache once a process."""
 
     def __init__(self) -> None:
+        from lamina.compiler.cpu._runtime import RUNTIME_FUNCTIONS, runtime_ir
         from lamina.compiler.cpu.machine import host_machine
-        from lamina.compiler.cpu.runtime import RUNTIME_FUNCTIONS, runtime_ir
         from lamina.compiler.llvm import jit
 
         system, machine = platform.system(), host_machine()

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from lamina.compiler.cpu.binding import Binding, threads_for
-from lamina.compiler.cpu.builder import ThreadModule
-from lamina.compiler.cpu.cache_lines import LINE_BYTES
-from lamina.compiler.cpu.hold_transposed import hold_transposed
-from lamina.compiler.cpu.layout_products import lay_out_products
+from lamina.compiler.cpu._binding import Binding, threads_for
+from lamina.compiler.cpu._builder import ThreadModule
+from lamina.compiler.cpu._cache_lines import LINE_BYTES
+from lamina.compiler.cpu._hold_transposed import hold_transposed
+from lamina.compiler.cpu._layout_products import lay_out_products
+from lamina.compiler.cpu._partition import partition_of
+from lamina.compiler.cpu._products import computes_operand, runs_on_matrix_unit
+from lamina.compiler.cpu._roofline import peak_flops
+from lamina.compiler.cpu._step import emit_program, scratch_bytes
 from lamina.compiler.cpu.machine import target_machine
-from lamina.compiler.cpu.partition import partition_of
-from lamina.compiler.cpu.products import computes_operand, runs_on_matrix_unit
-from lamina.compiler.cpu.roofline import peak_flops
 from lamina.compiler.cpu.run import load
-from lamina.compiler.cpu.step import emit_program, scratch_bytes
 from lamina.compiler.emit import Layout, kernel_names
 from lamina.compiler.llvm.cache import digest_of_sources
 from lamina.compiler.llvm.jit import CompiledModule

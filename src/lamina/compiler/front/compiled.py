@@ -14,7 +14,7 @@ import numpy as np
 
 from lamina import messages
 from lamina.compiler.forking import compiling
-from lamina.compiler.front.arguments import (
+from lamina.compiler.front._arguments import (
     Arguments,
     Call,
     Taker,
@@ -24,11 +24,11 @@ from lamina.compiler.front.arguments import (
     take_nothing,
     taker,
 )
-from lamina.compiler.front.capture import Capture, Captured, FoundOutside, Uncompilable, on_device, tracing
-from lamina.compiler.front.debug import compilation_enabled
-from lamina.compiler.front.guards import Guards
-from lamina.compiler.front.numbers import NeedsValue
-from lamina.compiler.front.walk import StandsFor
+from lamina.compiler.front._capture import Capture, Captured, FoundOutside, Uncompilable, on_device, tracing
+from lamina.compiler.front._debug import compilation_enabled
+from lamina.compiler.front._guards import Guards
+from lamina.compiler.front._numbers import NeedsValue
+from lamina.compiler.front._walk import StandsFor
 from lamina.compiler.target import Overlap
 from lamina.context import current_context
 from lamina.core.array import Array
@@ -82,7 +82,7 @@ class CompiledFunction(StandsFor):
             return self.original(*args, **kwargs)
         try:
             if state.recording:
-                from lamina.compiler.front.differentiate import call_recorded
+                from lamina.compiler.front._differentiate import call_recorded
 
                 return call_recorded(self, args, kwargs)
             take, entry, training = self._latest
@@ -145,7 +145,7 @@ class CompiledFunction(StandsFor):
         >>> total.run_batches(np.array([[0, 1], [2, 2]]), nd.array([1, 2, 3])).asnumpy().ravel()
         array([3., 6.], dtype=float32)
         """
-        from lamina.compiler.front.batches import run_batches
+        from lamina.compiler.front._batches import run_batches
 
         return run_batches(self, indices, args, kwargs, progress)
 
@@ -184,7 +184,7 @@ class CompiledFunction(StandsFor):
         return taken, (taken.key, call.names, call.batch, state.training)
 
     def _compile(self, call: Call) -> tuple[Any, Arguments]:
-        from lamina.compiler.front.specialization import Specialization
+        from lamina.compiler.front._specialization import Specialization
 
         while True:
             taken, key = self._taken_apart(call)

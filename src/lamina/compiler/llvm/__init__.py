@@ -4,7 +4,7 @@ Importing this package loads no LLVM: `jit` does, and is imported where somethin
 
 A module is made of functions, and a function is written through a builder:
 
-    module = ThreadModule()                    # lamina.compiler.cpu.builder
+    module = ThreadModule()                    # lamina.compiler.cpu._builder
     with module.function("step") as b:         # void step(void *arguments, int64 thread, int64 threads)
         arguments = b.pointer_argument("arguments")
         x, y = (b.load_pointer(arguments, i) for i in range(2))
@@ -32,7 +32,7 @@ neither on tails nor on how work is split. Nothing is emitted with fast-math fla
 is meant. Denormals are flushed by the threads that run the code (`lamina.compiler.cpu.run`), not by the code.
 """
 
-from lamina.compiler.llvm.builder import Builder, Variable
+from lamina.compiler.llvm._builder import Builder, Variable
 from lamina.compiler.llvm.module import Module
 from lamina.compiler.llvm.values import (
     BOOL,

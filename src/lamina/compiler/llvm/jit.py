@@ -14,8 +14,8 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
+from lamina.compiler.llvm._machine import Machine
 from lamina.compiler.llvm.cache import CodeCache, default_directory, digest_of_sources
-from lamina.compiler.llvm.machine import Machine
 from lamina.compiler.llvm.module import Module
 
 __all__ = ["CompiledModule", "assembly", "compile_object", "load"]

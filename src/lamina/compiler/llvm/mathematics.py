@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lamina.compiler.llvm import special_functions, vector_math
-from lamina.compiler.llvm.builder import Builder
+from lamina.compiler.llvm import _special_functions as special_functions
+from lamina.compiler.llvm import _vector_math as vector_math
+from lamina.compiler.llvm._builder import Builder
 from lamina.compiler.llvm.values import FLOAT64, Operand, Value
 
 __all__ = ["Mathematics"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
-from lamina.compiler.llvm.machine import Machine
+from lamina.compiler.llvm._machine import Machine
 from lamina.compiler.llvm.values import DType, type_name
 
 __all__ = ["Argument", "Module"]

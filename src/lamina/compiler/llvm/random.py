@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lamina.compiler.llvm.builder import Builder
+from lamina.compiler.llvm._builder import Builder
 from lamina.compiler.llvm.values import FLOAT64, Value
 
 __all__ = ["BLOCK", "philox_block", "uniform_float64"]

@@ -1,0 +1,149 @@
+"""The application: collects the commands, and turns every expected error into one line and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from inspect import cleandoc
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from lamina.cli._console import EXIT_ERROR, EXIT_INTERRUPTED, say
+from lamina.cli._doctor import doctor
+from lamina.cli._evaluate import evaluate
+from lamina.cli._inspect import inspect
+from lamina.cli._predict import predict
+from lamina.cli._train_mnist import mnist
+from lamina.cli._train_table import train_table
+from lamina.errors import LaminaError
+from lamina.table.messages import on_command_line
+
+__all__ = ["app", "help_text", "main"]
+
+_MNIST = "train mnist"
+
+
+class _Commands(TyperGroup):
+    """Commands of which one has a name of two words."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the first arguments name, and the other arguments."""
+        if " ".join(args[:2]) == _MNIST:
+            return _MNIST, self.get_command(ctx, _MNIST), args[2:]
+        return super().resolve_command(ctx, args)
+
+
+def help_text(command: Callable[..., Any]) -> str:
+    """The docstring, each paragraph one line, so that a terminal of any width breaks it; examples stay as they are.
+
+    >>> def dance() -> None:
+    ...     '''Dance to
+    ...     music.'''
+    >>> help_text(dance)
+    'Dance to music.'
+    """
+    paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(text if text.startswith("\b") else text.replace("\n", " ") for text in paragraphs)
+
+
+_LONGEST_MESSAGE = 3000
+"""Letters of an error; names and values from a file, which it may hold, can be of any length."""
+
+app = typer.Typer(
+    name="lamina",
+    help="Multilayer perceptrons from scratch: train them, measure them, use them.",
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train", help=help_text(train_table), no_args_is_help=True)(train_table)
+app.command(_MNIST, help=help_text(mnist))(mnist)
+for command in (evaluate, predict, inspect, doctor):
+    app.command(command.__name__, help=help_text(command))(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from lamina import __version__
+
+        print(f"lamina {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Multilayer perceptrons from scratch: train them, measure them, use them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 if all went well, 2 after an error, 130 after Ctrl-C or SIGTERM."""
+    with on_command_line(), _terminated_as_interrupted():
+        code = _run(arguments)
+    sys.exit(code)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Generator[None]:
+    """``kill`` and schedulers end a command as Ctrl-C does: it keeps its best epoch and leaves nothing half-written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_signal: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    # Typer's usage errors derive from its copy of click's ClickException; older Typers use click itself.
+    usage_error: Any = typer.BadParameter.__mro__[2]
+    try:
+        result = app(arguments, prog_name="lamina", standalone_mode=False)
+    except usage_error as error:
+        return _complain(error.format_message() or "incomplete command; see lamina --help")
+    except (LaminaError, OSError) as error:
+        # polars tells of a closed pipe in words only
+        if isinstance(error, BrokenPipeError) or "Broken pipe" in str(error):
+            return _close_quietly()
+        return _complain(_one_line(error))
+    except MemoryError as error:
+        return _complain(f"not enough memory for this: {error or 'an array is too large'}")
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted", EXIT_INTERRUPTED)
+    return result if isinstance(result, int) else 0
+
+
+def _one_line(error: Exception) -> str:
+    """What an error says; of an error of the operating system, the file and the reason."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return textwrap.shorten(str(error), _LONGEST_MESSAGE, placeholder=" …")
+
+
+def _complain(message: str, code: int = EXIT_ERROR) -> int:
+    say(f"lamina: {message}", error=True)
+    return code
+
+
+def _close_quietly() -> int:
+    """The reader of our output went away (``lamina … | head``): say nothing, not even when Python exits."""
+    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - where it was closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,46 @@
+"""``lamina evaluate``: how good a run's network is, on a table or on MNIST's test images."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lamina.cli import _options as options
+from lamina.cli._options import reading
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    run: options.RunArgument,
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(help="Of a run on a table: files with the target column, or -.", show_default=False),
+    ] = None,
+    format: options.FormatOption = None,
+    delimiter: options.DelimiterOption = None,
+    encoding: options.EncodingOption = None,
+    decimal: options.DecimalOption = None,
+    quote: options.QuoteOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Metrics of a trained network on a table; of a run on MNIST: accuracy and confusion matrix on the test images.
+
+    Examples:
+
+    \b
+      lamina evaluate runs/income-1 new.csv
+      lamina evaluate runs/mnist-1
+    """
+    from lamina.recipes.run import is_digits_run
+
+    if not data and is_digits_run(run):
+        from lamina.cli._use_digits import evaluate_digits
+
+        evaluate_digits(run, as_json=as_json)
+        return
+    from lamina.cli._use_table import evaluate_table
+
+    given = reading(format, delimiter, encoding, decimal, quote)
+    evaluate_table(run, data or [], given, as_json=as_json)

@@ -1,0 +1,71 @@
+"""``lamina predict``: a table with predictions added, or which digit a picture shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lamina.cli import _options as options
+from lamina.cli._options import choosing, one_of, option, reading
+from lamina.table.formats import writable
+
+__all__ = ["predict"]
+
+
+def predict(
+    run: options.RunArgument,
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            help="Of a run on a table: files, globs, or -. Of a run on MNIST: pictures of one digit each (PNG, "
+            "JPEG …), or IDX files of many.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        str | None, option("The table to write, by its name in any format.", "-, CSV", named="--out -o")
+    ] = None,
+    prefix: Annotated[str, option("Put before the names of the new columns.")] = "",
+    output_format: Annotated[
+        str | None, choosing("Of the table to write, where its name does not say it: {}.", writable())
+    ] = None,
+    safe_csv: Annotated[
+        bool,
+        typer.Option(
+            "--safe-csv", help="Of CSV: put ' before texts that a spreadsheet would run as formulas."
+        ),
+    ] = False,
+    format: options.FormatOption = None,
+    delimiter: options.DelimiterOption = None,
+    encoding: options.EncodingOption = None,
+    decimal: options.DecimalOption = None,
+    quote: options.QuoteOption = None,
+    as_json: Annotated[bool, option("Tables: JSON lines. Digits: a JSON array.", named="--json")] = False,
+) -> None:
+    """Add a network's predictions to a table; of a run on MNIST: say which digit each image shows.
+
+    A table keeps its columns and the order of its rows, and gets "prediction" and, for each class,
+    "probability_CLASS". Files may be larger than memory. Drawn digits of any size, dark on light or light on
+    dark, are first brought to the form of MNIST's.
+
+    Examples:
+
+    \b
+      lamina predict runs/income-1 new.csv -o predictions.parquet
+      cat new.csv | lamina predict runs/income-1 - > predictions.csv
+      lamina predict runs/mnist-1 seven.png
+    """
+    from lamina.recipes.run import is_digits_run
+
+    if is_digits_run(run):
+        from lamina.cli._use_digits import predict_digits
+
+        predict_digits(run, [Path(path) for path in data], as_json=as_json)
+        return
+    from lamina.cli._use_table import predict_table
+
+    chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
+    given = reading(format, delimiter, encoding, decimal, quote)
+    predict_table(run, data, out or "-", given, chosen, prefix, safe=safe_csv)

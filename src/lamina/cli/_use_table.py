@@ -1,0 +1,153 @@
+"""What ``lamina evaluate``, ``predict`` and ``inspect`` do with a run on a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lamina.cli._console import output, say, warnings_as_lines
+from lamina.errors import DataError, LaminaError
+from lamina.extras import require
+
+__all__ = ["evaluate_table", "inspect_table", "predict_table"]
+
+_BATCH_ROWS = 1 << 16
+
+
+def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
+    """Metrics of a run's network on a table that has the target."""
+    from lamina.cli._table_views import metrics_table
+    from lamina.runs.data import target_of
+    from lamina.runs.metrics import metrics_of
+    from lamina.table.messages import counted, rows_from
+
+    model, details = _open(run)
+    if not data:
+        raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
+    targets: list[np.ndarray] = []
+    outputs: list[np.ndarray] = []
+    rows = 0
+    with _batches(model, details, data, reading) as batches:
+        for batch, predicted in model.predicted(_with_target(batches, model.target.name)):
+            if not len(batch):  # only a table without rows has such a part
+                raise DataError("the table has no rows to evaluate on")
+            with rows_from(rows):
+                targets.append(target_of(batch, model.target))
+            outputs.append(predicted)
+            rows += len(batch)
+    target = np.concatenate(targets)
+    metrics = metrics_of(model.target.task, target, np.concatenate(outputs))
+    if as_json:
+        print(json.dumps({"rows": rows, "metrics": metrics}))
+        return
+    output().print(metrics_table(f"Metrics on {counted(rows, 'row')}", {"lamina": metrics}))
+
+
+def _open(run: Path, *, reads: bool = True) -> tuple[Any, dict[str, Any]]:
+    """A run's model and details; if files are read next, what that needs must be there too."""
+    require("using a network trained on a table", "scikit-learn", *(["polars"] if reads else []))
+    from lamina.runs.run_folder import open_run
+
+    return open_run(run)
+
+
+def _with_target(batches: Any, name: str) -> Any:
+    from lamina.table.messages import closest
+
+    for batch in batches:
+        if name not in batch.columns:
+            raise DataError(
+                f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)}"
+            )
+        yield batch
+
+
+def predict_table(
+    run: Path,
+    data: Sequence[str],
+    out: str,
+    reading: Mapping[str, Any],
+    output_format: Any,
+    prefix: str,
+    *,
+    safe: bool = False,
+) -> None:
+    """Write a table with its predictions added, a part at a time; `safe`: see `write_batches`."""
+    from lamina.table.messages import counted
+    from lamina.table.write import write_batches
+
+    model, details = _open(run)
+    with _batches(model, details, data, reading) as batches:
+        rows = write_batches(model.extended(batches, prefix), out, output_format, safe=safe)
+    if out != "-":
+        say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
+
+
+_AS_TRAINED = ("delimiter", "decimal", "quote")
+"""What holds for new files too if the user said it of the training's; the encoding is found out anew."""
+
+
+@contextmanager
+def _batches(
+    model: Any, details: Mapping[str, Any], data: Sequence[str], reading: Mapping[str, Any]
+) -> Generator[Any]:
+    """New files, a part at a time, read as the training's, but for what is said of them."""
+    from lamina.table.places import Places
+    from lamina.table.read import ReadOptions, iter_batches
+
+    said = details["settings"]["options"]
+    alike = {name: said[name] for name in _AS_TRAINED}
+    options = ReadOptions(**{**alike, **reading}, as_text=model.schema.text_columns)
+    places = Places()
+    batches = iter_batches(list(data), _BATCH_ROWS, options, places)
+    with warnings_as_lines(), places.named(), closing(batches):
+        yield batches
+
+
+def inspect_table(run: Path, *, as_json: bool) -> None:
+    """What a run's network is, what it was trained on, and how good it was."""
+    from lamina.cli._table_views import columns_table, measured_title, metrics_table
+    from lamina.runs.describe import describe_rows, describe_target
+    from lamina.table.messages import counted
+
+    model, details = _open(run, reads=False)
+    results = details["results"]
+    fitted = model.estimator.fitted_
+    parts, members = fitted.network.architecture, len(fitted.network.members)
+    parameters = fitted.parameter_count
+    if as_json:
+        summary = {"parameters": parameters, "members": members, "architecture": vars(parts), **details}
+        print(json.dumps({**summary, "schema": model.schema.to_dict()}))
+        return
+    networks = "" if members == 1 else f"{members} networks with "
+    console = output()
+    console.print(f"{describe_target(model.target)}", markup=False, style="bold")
+    console.print(f"{networks}layers {' – '.join(map(str, fitted.layers))}: {parameters:,} parameters")
+    console.print(_inputs(parts))
+    hidden = f"activation {parts.activation}{' (learned blend)' if parts.learned_activation else ''}"
+    console.print(f"{hidden}, dropout {parts.dropout}, normalization {parts.normalization or 'none'}")
+    ended = ", interrupted" if results["interrupted"] else ""
+    rows = describe_rows(results["rows"])
+    epochs = counted(results["epochs"], "epoch")
+    console.print(
+        f"{epochs} in {results['seconds']:.1f} s{ended}, kept {results['best_epoch']}; rows: {rows}\n"
+    )
+    console.print(columns_table(model.schema))
+    console.print(metrics_table(measured_title(results), results["metrics"]))
+
+
+def _inputs(parts: Any) -> str:
+    """The first layer's inputs in words."""
+    texts = [f"{parts.numbers} numbers" + (" with embeddings" if parts.embeds_numbers else "")]
+    if parts.inputs > parts.numbers:
+        texts.append(f"{parts.inputs - parts.numbers} one-hot and flag columns")
+    if parts.cardinalities:
+        texts.append(
+            f"{len(parts.cardinalities)} embedded columns of {', '.join(map(str, parts.cardinalities))} codes"
+        )
+    return "inputs: " + ", ".join(texts)

@@ -1,0 +1,295 @@
+"""A program bound to memory: NumPy's buffers in a table of pointers, an arena, and each thread's scratch memory."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.cpu._addresses import address_of
+from lamina.compiler.cpu._holding import HOLDING, Holder
+from lamina.compiler.cpu._ownership import move_to_line
+from lamina.compiler.cpu.run import get_num_threads
+from lamina.compiler.cpu.run import run as run_on_threads
+from lamina.compiler.emit import Frame, Layout, kernel_names
+from lamina.compiler.passes.graph import Input, Scalar
+from lamina.compiler.target import Overlap, Program
+from lamina.compiler.written_checks import Names, function_of
+from lamina.core.array import Array, StaleGradient
+from lamina.core.memory import LARGE_BYTES, aligned_empty
+
+__all__ = ["Binding", "threads_for"]
+
+_ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
+"""All bindings; changed and looked through under `HOLDING`."""
+_SMALL = 400_000
+"""Fewer operations than this are done sooner by one thread than it takes to wake others and to wait for them."""
+
+
+def threads_for(program: Program) -> int:
+    """How many threads a program runs on."""
+    return 1 if program.flops < _SMALL else get_num_threads()
+
+
+class Binding:
+    """The `BoundStep` of the CPU.
+
+    `arrays` are its arrays by input slot, of which each call brings others for the slots `arguments`; the step changes
+    those in the slots `written`.
+    """
+
+    def __init__(
+        self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
+    ) -> None:
+        self.program = program
+        self.arrays: list[Array] = list(arrays)
+        self.bound: list[np.ndarray | None] = [None] * len(arrays)
+        self.used_slots: Sequence[int] = _used_slots(program)
+        self._arguments, self._written = tuple(arguments), written
+        self._stand_ins = [arrays[slot] for slot in arguments]
+        self._used = _Watched(self.used_slots, arguments)
+        self._not_held = _Watched([x for x in self.used_slots if x not in program.plan.held], arguments)
+        self._memory = _StepMemory(program)
+        self._table = self._memory.table
+        self._is_small = program.flops < _SMALL
+        used_numbers = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Scalar)}
+        self._is_number_used = tuple(slot in used_numbers for slot in range(len(program.graph.scalars)))
+        self._is_whole = tuple(dtype.kind == "i" for dtype in program.graph.scalars)
+        self._result_types = [
+            (entry, node.shape, node.dtype, aligned_empty if node.nbytes >= LARGE_BYTES else np.empty)
+            for entry, node in enumerate(program.graph.results, program.code.layout.first_result)
+        ]
+        self._holder = self._make_holder()
+        self.lock: Any = threading.Lock() if self._holder is None else HOLDING
+        with HOLDING:
+            _ALIVE.add(self)
+
+    def run(
+        self, arguments: Sequence[Array], numbers: Sequence[float], steps: int, lead: tuple[int, ...]
+    ) -> list[np.ndarray]:
+        """Point the table to this call's buffers, and run. See `BoundStep`."""
+        table, memory, holder = self._table, self._memory, self._holder
+        watched = self._used if holder is None or not holder.is_ahead else self._not_held
+        if watched.moved(self.arrays, self.bound, arguments):
+            self._bind([x for x in watched.slots if self.arrays[x]._data is not self.bound[x]])
+        packed = self._pack(numbers) if numbers else None
+        results: list[np.ndarray] = []
+        for entry, shape, dtype, allocate in self._result_types:
+            result = allocate(lead + shape, dtype)
+            table[entry] = address_of(result)
+            results.append(result)
+        threads = 1 if self._is_small else get_num_threads()
+        if threads > memory.scratch_threads:
+            memory.make_scratch(threads)
+        is_fresh = holder is not None and not holder.is_ahead
+        if holder is not None:
+            memory.copies_held(before=is_fresh, after=is_fresh)
+        memory.control[Layout.STEPS] = steps
+        run_on_threads(memory.step, memory.address, threads)
+        if is_fresh and holder is not None:  # buffers and step agree now: try to hold the arrays
+            holder.begin(_bindings)
+        del packed  # was read until here
+        return results
+
+    def forget_arguments(self) -> None:
+        """Let go of the last call's arrays, unless a call is under way: the next one brings its own."""
+        if self.lock.acquire(blocking=False):
+            try:
+                for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
+                    self.arrays[slot], self.bound[slot] = stand_in, None
+            finally:
+                self.lock.release()
+
+    def forget_run(self) -> None:
+        """In a forked child: a thread that was running the step stayed in the parent, with the lock."""
+        if self.lock is not HOLDING:
+            self.lock = threading.Lock()
+            self.bound[:] = [None] * len(self.bound)
+
+    # --- pointers ------------------------------------------------------------------------------------------------
+
+    def _bind(self, slots: Sequence[int]) -> None:
+        """Point the table to the buffers that these slots' arrays hold now."""
+        try:
+            for slot in slots:
+                self._bind_one(slot, self.arrays[slot])
+            for slot in slots:
+                self._check_overlap(slot)
+        except BaseException:
+            for slot in slots:
+                self.bound[slot] = None
+            raise
+
+    def _bind_one(self, slot: int, array: Array) -> None:
+        self._prepare(slot, array)
+        buffer = array._data
+        assert isinstance(buffer, np.ndarray)
+        expected = self.program.graph.inputs[slot]
+        assert (buffer.shape, buffer.dtype) == expected, "the key of a call says its types"
+        if not buffer.flags.c_contiguous:
+            raise Overlap("an array is not contiguous in memory")
+        self.bound[slot] = buffer
+        self._table[Layout.FIRST_INPUT + slot] = address_of(buffer)
+
+    def _prepare(self, slot: int, array: Array) -> None:
+        """Give a gradient a buffer again that an earlier step left without, and what is written a good place."""
+        if isinstance(array._data, StaleGradient):
+            if slot not in self._written:
+                array._data.__array__()  # raises
+            array._data = aligned_empty(array.shape, np.dtype(array.dtype))
+        elif slot in self._written:
+            with HOLDING:
+                move_to_line(array, _bindings)
+
+    def _check_overlap(self, slot: int) -> None:
+        """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""
+        buffer = self.bound[slot]
+        assert buffer is not None
+        for other in self.used_slots:
+            bound = self.bound[other]
+            if other == slot or bound is None or (slot not in self._written and other not in self._written):
+                continue
+            if np.may_share_memory(buffer, bound) and buffer.size and bound.size:
+                raise Overlap("an array that is written shares memory with another one")
+
+    def _pack(self, values: Sequence[float]) -> np.ndarray:
+        packed = np.zeros(len(values), np.float64)
+        is_whole, is_used = self._is_whole, self._is_number_used
+        whole = packed.view(np.int64) if True in is_whole else packed
+        for i, value in enumerate(values):
+            if not is_used[i % len(is_used)]:
+                continue
+            try:
+                (whole if is_whole[i % len(is_whole)] else packed)[i] = value
+            except OverflowError:
+                raise Overlap(f"the integer {value} is beyond ±2**63, where machine code ends") from None
+        self._table[Layout.NUMBERS] = packed.ctypes.data
+        return packed
+
+    # --- what is held between calls ------------------------------------------------------------------------------
+
+    def _make_holder(self) -> Holder | None:
+        """For the arrays that the step holds transposed; None if there are none, or other ones at each call."""
+        held = self.program.plan.held
+        if not held or not set(held).isdisjoint(self._arguments):
+            return None
+        memory, program = self._memory, self.program  # and not `self`, which refers to the arrays
+
+        def write_back() -> None:
+            memory.copies_held(before=False, after=True)
+            memory.control[Layout.STEPS] = 0
+            run_on_threads(memory.step, memory.address, threads_for(program))
+
+        return Holder([self.arrays[slot] for slot in held], write_back)
+
+    # --- measurement ---------------------------------------------------------------------------------------------
+
+    def measure(self, repeats: int = 30) -> list[float] | None:
+        """The best time of each kernel, run in order on copies, so that nothing of the user's changes."""
+        if self._holder is not None:
+            self._holder.give_back()  # the kernels run in the step's own memory
+        if any(self.bound[slot] is None for slot in self.used_slots):
+            return None
+        program, threads = self.program, threads_for(self.program)
+        copies = [np.zeros(1) if buffer is None else _copy(buffer) for buffer in self.bound]
+        results = [aligned_empty(n.shape, n.dtype) for n in program.graph.results]
+        numbers = np.zeros(max(len(program.graph.scalars), 1))
+        entries = [0, *(x.ctypes.data for x in [numbers, *copies, *results])]
+        frames = [self._memory.frame(kernel, entries) for kernel in program.plan.kernels]
+        codes = [program.code.module.address(name) for name in kernel_names(program.plan)]
+        best = [float("inf")] * len(codes)
+        for _ in range(repeats):
+            for i, (code, frame) in enumerate(zip(codes, frames, strict=True)):
+                start = time.perf_counter()
+                run_on_threads(code, ctypes.addressof(frame), threads)
+                best[i] = min(best[i], time.perf_counter() - start)
+        return best
+
+
+class _StepMemory:
+    """What a step works with beside its arrays: the table of pointers, control numbers, arena and scratch memory.
+
+    Nothing in here refers to an array.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._plan, self._code = program.plan, program.code
+        layout = self._layout = program.code.layout
+        self.table = (ctypes.c_void_p * layout.entries)()
+        self.step, self.address = program.code.step, ctypes.addressof(self.table)
+        self.control = (ctypes.c_int64 * 3)()
+        self.table[Layout.CONTROL] = ctypes.addressof(self.control)
+        self._arena = _pages(program.plan.arena_bytes)
+        self.table[layout.arena] = self._arena.ctypes.data
+        self._scratch = np.empty(0, np.uint8)
+        self.scratch_threads = 0
+
+    def copies_held(self, *, before: bool, after: bool) -> None:
+        """Whether what is held is copied from its buffers before the steps, and back into them after."""
+        self.control[Layout.ENTERS], self.control[Layout.LEAVES] = before, after
+
+    def make_scratch(self, threads: int) -> None:
+        """Have scratch memory for so many threads."""
+        self._scratch = _pages(self._code.scratch_bytes * threads)
+        self.table[self._layout.scratch] = self._scratch.ctypes.data
+        self.scratch_threads = threads
+
+    def frame(self, kernel: Any, entries: Sequence[int]) -> Any:
+        """A kernel's pointers; `entries`: what the table holds up to the arena."""
+        pointers = [*entries, self.table[self._layout.arena] or 0, self.table[self._layout.scratch] or 0]
+        slots = Frame.of(self._plan, kernel, self._layout).slots
+        return (ctypes.c_void_p * len(slots))(*(pointers[slot.entry] + slot.offset for slot in slots))
+
+
+class _Watched:
+    """Slots whose arrays may get other buffers from one call to the next.
+
+    ``moved(arrays, bound, arguments)`` puts the arguments into their slots among `arrays`, and says whether any watched
+    one has another buffer than the one that is bound.
+    """
+
+    def __init__(self, slots: Sequence[int], arguments: Sequence[int]) -> None:
+        self.slots = slots
+        targets = "".join(f"arrays[{slot}], " for slot in arguments)
+        conditions = [f"arrays[{slot}]._data is not bound[{slot}]" for slot in slots]
+        body = [f"{targets}= arguments"] if targets else []
+        body.append(f"return {' or '.join(conditions) or False}")
+        self.moved: Callable[..., bool] = function_of("moved(arrays, bound, arguments)", body, Names())
+
+
+def _bindings() -> Counter[int]:
+    """How many references all bindings keep to each buffer, by the buffer's id."""
+    return Counter(id(buffer) for binding in list(_ALIVE) for buffer in binding.bound)
+
+
+def _forget_runs() -> None:
+    for binding in list(_ALIVE):
+        binding.forget_run()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_runs)
+
+
+def _used_slots(program: Program) -> list[int]:
+    read = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Input)}
+    return sorted(read | set(program.graph.writes))
+
+
+def _pages(nbytes: int) -> np.ndarray:
+    """Memory of a step's own."""
+    return aligned_empty((nbytes,), np.dtype(np.uint8), mmap.PAGESIZE)
+
+
+def _copy(buffer: np.ndarray) -> np.ndarray:
+    copy = aligned_empty(buffer.shape, buffer.dtype)
+    copy[...] = buffer
+    return copy

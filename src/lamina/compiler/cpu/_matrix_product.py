@@ -1,0 +1,396 @@
+"""Matrix products C = A · B, with an epilogue for every finished vector while it is in a register.
+
+Every element of C is one chain of fused multiply-adds over k = 0, 1, 2, …, whatever tile, block, tail or
+thread computes it: results are the same bits for any split of the work. On a matrix unit (`unit_product`) it is another
+sum, but the same one for any split, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from lamina.compiler.cpu._bfloat16 import PARTS
+from lamina.compiler.cpu._blocking import BlockedProduct, Blocking, choose_blocking
+from lamina.compiler.cpu._cache_lines import LINE_BYTES
+from lamina.compiler.cpu._cover import Range, cover
+from lamina.compiler.cpu._microkernel import (
+    Epilogue,
+    Finish,
+    LeftTile,
+    RightPanel,
+    Tile,
+    TileVariable,
+    accumulate,
+    zeros,
+)
+from lamina.compiler.cpu._packing import pack_panel
+from lamina.compiler.cpu._tiles import TileShape, choose_tile, vector_widths
+from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
+from lamina.compiler.cpu._unit_packing import LeftOperand, Read
+from lamina.compiler.cpu._unit_product import UnitProduct
+from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite, order_bytes, order_columns
+from lamina.compiler.cpu.machine import Machine, target_machine
+from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
+
+__all__ = ["MatrixProduct"]
+
+_UNIT_TILE = TileShape(8, 2)
+_FEWEST_DENSE_ROWS = 256
+"""In a batch of fewer rows so many columns may be zero that the vector unit, which skips them, is as fast."""
+_STAYS_IN_CACHE = 4
+"""What is less than this part of the second cache is taken to be there still."""
+_PACK_ROW_TILES = 8
+"""So many tiles read a panel of B that a copy pays: its rows are neighbours, and begin where cache lines do.
+
+NumPy's large arrays begin 16 bytes into a line, so that every load of B in place would touch two.
+"""
+
+
+@dataclass(frozen=True)
+class MatrixProduct:
+    """The product of A (rows by inner) and B (inner by columns), both float32 or both float64.
+
+    A's element (r, k) lies at r · left_strides[0] + k · left_strides[1], B's element (k, c) at
+    k · right_stride + c. Strides count elements.
+
+    `long_epilogue` says that the epilogue is much code (see `microkernel.Finish`). It gets vectors along the rows of
+    the result, or `by_columns`, for a result that is wanted transposed.
+
+    `skips_zeros` asks to look for columns of A, as it lies in memory, that are zero throughout, and not to multiply by
+    them: they are terms of the sums, or rows of the result where A lies transposed. Only done where the operands are
+    not cut into blocks. The result is the same in every bit, unless there is a matrix unit (see `unit_product`).
+
+    `left_is_short` says that A's elements are whole numbers of at most 8 bits, which a matrix unit multiplies as they
+    are.
+
+    Threads share the work by rows or columns in multiples of `row_step` or `column_step`
+    (`b.split(rows, row_step)`), each with `scratch_bytes` of memory of its own, aligned to 64 bytes.
+    """
+
+    rows: int
+    inner: int
+    columns: int
+    dtype: DType
+    left_strides: tuple[int, int]
+    right_stride: int
+    machine: Machine = field(default_factory=target_machine)
+    long_epilogue: bool = False
+    skips_zeros: bool = False
+    by_columns: bool = False
+    left_is_short: bool = False
+
+    @cached_property
+    def way(self) -> UnitBlocking | Blocking | None:
+        """How the operands are cut up: for the matrix unit, in blocks that fit the caches, or (None) not at all."""
+        parts = 1 if self.left_is_short else PARTS
+        is_thin = self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS
+        if self.dtype == FLOAT32 and not is_thin:
+            unit = choose_unit_blocking(self.machine, self.rows, self.inner, self.columns, parts)
+            if unit is not None:
+                return unit
+        return choose_blocking(
+            self.machine, self.dtype, self.rows, self.inner, self.columns, self._vector_tile
+        )
+
+    @property
+    def is_on_unit(self) -> bool:
+        """Whether a matrix unit computes it."""
+        return isinstance(self.way, UnitBlocking)
+
+    @property
+    def _vector_tile(self) -> TileShape:
+        return choose_tile(self.machine, self.dtype, max(self.rows, 1), max(self.columns, 1))
+
+    @property
+    def tile(self) -> TileShape:
+        # Beside a matrix unit, threads share the work in its blocks.
+        return _UNIT_TILE if self.is_on_unit else self._vector_tile
+
+    @property
+    def row_step(self) -> int:
+        return BLOCK if self.is_on_unit else self.tile.rows
+
+    @property
+    def column_step(self) -> int:
+        return BLOCK if self.is_on_unit else self.panel_width
+
+    @property
+    def panel_width(self) -> int:
+        """The columns of a tile on the vector unit."""
+        return self.tile.vectors * self.machine.lanes(self.dtype)
+
+    @property
+    def only_packs_left(self) -> bool:
+        """Whether A is read where it is packed only, whatever its contents: then it may be computed there."""
+        return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Memory that each thread needs while it computes its share."""
+        direct = self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
+        if self.way is None:
+            return direct
+        may_be_direct = self.is_on_unit and not self.only_packs_left
+        return max(self.way.scratch_bytes, direct if may_be_direct else 0)
+
+    @property
+    def panel_bytes(self) -> int:
+        """Memory for a packed panel of B."""
+        return self.inner * self.panel_width * self.dtype.itemsize if self.packs_panels else 0
+
+    @property
+    def left_is_transposed(self) -> bool:
+        """Whether the columns of A, as it lies in memory, are rows of the result, and not terms of the sums."""
+        return self.left_strides[0] == 1 and self.left_strides[1] != 1
+
+    @property
+    def left_rows(self) -> int:
+        """The rows of A as it lies in memory."""
+        return self.inner if self.left_is_transposed else self.rows
+
+    @property
+    def left_columns(self) -> int:
+        """The columns of A as it lies in memory."""
+        return self.rows if self.left_is_transposed else self.inner
+
+    @property
+    def packs_panels(self) -> bool:
+        """Whether each panel of B is copied before use: many tiles read it, and its rows lie far apart."""
+        return self.rows >= _PACK_ROW_TILES * self.tile.rows and self.right_stride > self.panel_width
+
+    def emit(
+        self,
+        b: Builder,
+        left: Pointer | Read,
+        right: Pointer,
+        epilogue: Epilogue,
+        *,
+        rows: Range | None = None,
+        columns: Range | None = None,
+        scratch: Pointer | None = None,
+        reads: Sequence[Pointer] = (),
+    ) -> None:
+        """Write the code that computes the given rows and columns (default: all).
+
+        The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
+        like the result of which the epilogue reads the element that it computes: they are fetched ahead, if large.
+
+        With `only_packs_left`, `left` may be a function that computes A.
+        """
+        if self.scratch_bytes and scratch is None:
+            raise ValueError(
+                f"this product needs {self.scratch_bytes} bytes of scratch memory for each thread"
+            )
+        if min(self.rows, self.columns) == 0:
+            return
+        if not isinstance(left, Pointer) and not self.only_packs_left:
+            raise ValueError("this product reads its left operand in place: it has to lie in memory")
+        product = _Product(
+            self,
+            b,
+            left,
+            right,
+            epilogue,
+            rows or (b.const(0), b.const(self.rows)),
+            columns or (b.const(0), b.const(self.columns)),
+            scratch,
+            tuple(reads) if self._outgrow_cache(len(reads)) else (),
+        )
+        match self.way:
+            case UnitBlocking():
+                product.emit_with_unit(self.way)
+            case Blocking():
+                product.emit_blocked(self.way)
+            case None:
+                product.emit_direct()
+
+    def _outgrow_cache(self, matrices: int) -> bool:
+        """Whether so many matrices like the result may have left the second cache when they are read."""
+        nbytes = matrices * self.rows * self.columns * self.dtype.itemsize
+        return nbytes >= self.machine.l2_bytes // _STAYS_IN_CACHE
+
+
+@dataclass(frozen=True)
+class _Product:
+    """One emission of a product."""
+
+    shape: MatrixProduct
+    b: Builder
+    left: Pointer | Read
+    right: Pointer
+    epilogue: Epilogue
+    rows: Range
+    columns: Range
+    scratch: Pointer | None
+    reads: tuple[Pointer, ...]
+    terms: ColumnOrder | None = None
+    row_order: ColumnOrder | None = None
+
+    def emit_with_unit(self, blocking: UnitBlocking) -> None:
+        """On the matrix unit; or on the vector unit, which can skip zero columns, where these are more than half.
+
+        All of A decides, whatever part of the result this thread computes. So few columns need no blocks.
+        """
+        b, shape = self.b, self.shape
+        if shape.only_packs_left:
+            self._emit_on_unit(blocking)
+            return
+        order = self._order((b.const(0), b.const(shape.left_rows)), (b.const(0), b.const(shape.left_columns)))
+        is_sparse = b.less(order.first_unused * 2, shape.left_columns)
+        b.if_else(is_sparse, self.emit_direct, lambda: self._emit_on_unit(blocking))
+
+    def _emit_on_unit(self, blocking: UnitBlocking) -> None:
+        shape = self.shape
+        assert self.scratch is not None
+        product = UnitProduct(
+            b=self.b,
+            blocking=blocking,
+            rows=shape.rows,
+            inner=shape.inner,
+            columns=shape.columns,
+            left=LeftOperand(self._read_left, shape.left_is_transposed),
+            right=RightPanel(self.right, shape.right_stride),
+            scratch=self.scratch,
+            finish=Finish(self.b, self.epilogue, is_long=True, by_columns=shape.by_columns),
+            fetch=self._fetch_row,
+        )
+        product.emit(self.rows, self.columns)
+
+    @property
+    def _matrix(self) -> Pointer:
+        """A in memory."""
+        assert isinstance(self.left, Pointer)
+        return self.left
+
+    def _read_left(self, b: Builder, row: Value, column: Value, lanes: int) -> Value:
+        """Elements of A as it lies in memory, or as it is computed."""
+        if not isinstance(self.left, Pointer):
+            return self.left(b, row, column, lanes)
+        return b.load(self.left, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
+
+    def emit_blocked(self, blocking: Blocking) -> None:
+        b, shape = self.b, self.shape
+        assert self.scratch is not None
+        product = BlockedProduct(
+            b=b,
+            blocking=blocking,
+            tile=shape.tile,
+            dtype=shape.dtype,
+            rows=shape.rows,
+            inner=shape.inner,
+            columns=shape.columns,
+            left=LeftTile(self._matrix, *shape.left_strides),
+            right=RightPanel(self.right, shape.right_stride),
+            scratch=self.scratch,
+            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
+        )
+        product.emit(self.rows, self.columns)
+
+    def emit_direct(self) -> None:
+        """Panel of columns by panel; within one, tile by tile down the rows."""
+        if not self.shape.skips_zeros:
+            self._emit_panels()
+        elif self.shape.left_is_transposed:
+            replace(self, row_order=self._order_rows())._emit_panels()
+        else:
+            replace(self, terms=self._order_terms())._emit_panels()
+
+    @property
+    def _depth(self) -> int | Value:
+        """How many terms the sums have."""
+        return self.shape.inner if self.terms is None else self.terms.first_unused
+
+    def _emit_panels(self) -> None:
+        b, shape = self.b, self.shape
+        epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
+        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns)
+
+        def panel(column: Value, width: int) -> None:
+            widths = vector_widths(width, b.lanes(shape.dtype))
+            right = self._right_panel(column, widths)
+
+            def tile(row: Value, height: int) -> None:
+                self._fetch(row, height, column, width)
+                initial = zeros(b, height, widths, shape.dtype, right.padded)
+                sums = self._sums(row, height, widths, right, initial)
+                finish(sums, widths, row, column)
+
+            cover(b, shape.rows, shape.tile.rows, self.rows, tile)
+
+        cover(b, shape.columns, shape.panel_width, self.columns, panel)
+
+    def _sums(
+        self, row: Value, height: int, widths: tuple[int, ...], right: RightPanel, initial: Tile
+    ) -> Tile:
+        """The sums of a tile; of ordered rows, those beyond the used ones stay 0."""
+        b, shape, order = self.b, self.shape, self.row_order
+        row_stride, inner_stride = shape.left_strides
+        if order is None:
+            pointer = b.offset(self._matrix, row * row_stride, shape.dtype)
+            left = LeftTile(pointer, row_stride, inner_stride, columns=self.terms)
+            return accumulate(b, left, right, height, widths, self._depth, initial)
+        numbers = [order.at(b, row + r) for r in range(height)]
+        left = LeftTile(self._matrix, row_stride, inner_stride, rows=numbers)
+        sums = TileVariable(b, initial)
+        with b.if_(b.less(row, order.first_unused)):
+            sums.set(accumulate(b, left, right, height, widths, self._depth, initial))
+        return sums.get()
+
+    def _fetch(self, first: Value, height: int, column: Value, width: int) -> None:
+        """Ask for what the epilogue of a tile will read, so that it is there when the sums are."""
+        order = self.row_order
+        for r in range(height if self.reads else 0):
+            self._fetch_row(first + r if order is None else order.at(self.b, first + r), column, width)
+
+    def _fetch_row(self, row: Value, column: Value, width: int) -> None:
+        b, shape = self.b, self.shape
+        line = LINE_BYTES // shape.dtype.itemsize
+        for pointer in self.reads:
+            start = b.offset(pointer, row * shape.columns + column, shape.dtype)
+            for last in range(min(line, width) - 1, width, line):
+                b.prefetch(b.offset(start, last, shape.dtype))
+
+    def _at_rows(self, order: ColumnOrder) -> Epilogue:
+        """The epilogue, told the row that is at a position of the order."""
+
+        def epilogue(b: Builder, position: Value, column: Value, value: Value) -> None:
+            self.epilogue(b, order.at(b, position), column, value)
+
+        return epilogue
+
+    def _right_panel(self, column: Value, widths: tuple[int, ...]) -> RightPanel:
+        """B's columns from `column` on: where they are, or packed where many tiles read them."""
+        b, shape = self.b, self.shape
+        pointer = b.offset(self.right, column, shape.dtype)
+        panel = RightPanel(pointer, shape.right_stride, rows=self.terms)
+        if not shape.packs_panels:
+            return panel
+        assert self.scratch is not None
+        return pack_panel(b, panel, widths, self._depth, shape.dtype, self.scratch, shape.panel_width)
+
+    # --- zero columns of A ---------------------------------------------------------------------------------------
+
+    def _order_terms(self) -> ColumnOrder:
+        """The terms of the sums, those first that count in this thread's rows; all count, if B is not finite."""
+        b, shape = self.b, self.shape
+        everything = (b.const(0), b.const(shape.inner))
+        order = self._order(self.rows, everything)
+        unused = (order.first_unused, everything[1])
+        finite = all_finite(b, self.right, shape.right_stride, shape.dtype, unused, self.columns, order)
+        return ColumnOrder(order.numbers, b.where(finite, order.first_unused, everything[1]))
+
+    def _order_rows(self) -> ColumnOrder:
+        """This thread's rows, those first that are not zero; all count, if B is not finite."""
+        b, shape = self.b, self.shape
+        terms = (b.const(0), b.const(shape.inner))
+        order = self._order(terms, self.rows)
+        finite = all_finite(b, self.right, shape.right_stride, shape.dtype, terms, self.columns)
+        return ColumnOrder(order.numbers, b.where(finite, order.first_unused, self.rows[1]))
+
+    def _order(self, rows: Range, columns: Range) -> ColumnOrder:
+        b, shape = self.b, self.shape
+        assert self.scratch is not None
+        memory = b.offset(self.scratch, shape.panel_bytes // shape.dtype.itemsize, shape.dtype)
+        return order_columns(b, self._matrix, shape.left_columns, shape.dtype, rows, columns, memory)

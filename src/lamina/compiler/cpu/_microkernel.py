@@ -1,0 +1,226 @@
+"""The innermost part of a matrix product: one tile of the result, summed up in registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from lamina.compiler.cpu._transpose import transpose_vectors
+from lamina.compiler.cpu._zero_columns import ColumnOrder
+from lamina.compiler.llvm import Builder, DType, Pointer, Value
+
+__all__ = [
+    "Epilogue",
+    "Finish",
+    "LeftTile",
+    "RightPanel",
+    "Tile",
+    "TileVariable",
+    "accumulate",
+    "load_row",
+    "zeros",
+]
+
+Epilogue = Callable[[Builder, Value, Value, Value], None]
+"""`epilogue(b, row, column, value)`: what happens to a finished vector of the result, from an element on."""
+
+Tile = list[list[Value]]
+
+
+class TileVariable:
+    """A tile that changes: set inside a loop or branch, read after it."""
+
+    def __init__(self, b: Builder, initial: Tile) -> None:
+        self._variables = [[b.variable(value) for value in row] for row in initial]
+
+    def get(self) -> Tile:
+        return [[variable.get() for variable in row] for row in self._variables]
+
+    def set(self, tile: Tile) -> None:
+        for variable, value in zip(chain(*self._variables), chain(*tile), strict=True):
+            variable.set(value)
+
+
+@dataclass(frozen=True)
+class LeftTile:
+    """Rows of A from the tile's first on: element (r, k) lies at r · row_stride + k · inner_stride.
+
+    With `rows` or `columns`, their numbers take the places of r and k.
+    """
+
+    pointer: Pointer
+    row_stride: int
+    inner_stride: int
+    rows: Sequence[Value] | None = None
+    columns: ColumnOrder | None = None
+
+    def column(self, b: Builder, k: Value, dtype: DType) -> Pointer:
+        """The address of column k."""
+        return b.offset(self.pointer, _numbered(b, self.columns, k) * self.inner_stride, dtype)
+
+    def offset(self, row: int) -> int | Value:
+        """Where a row begins in a column."""
+        return row * self.row_stride if self.rows is None else self.rows[row] * self.row_stride
+
+
+@dataclass(frozen=True)
+class RightPanel:
+    """Columns of B from the tile's first on: row k begins at k · stride, or rows[k] · stride.
+
+    In a padded panel whole vectors may be loaded where only some lanes belong to the result.
+    """
+
+    pointer: Pointer
+    stride: int
+    padded: bool = False
+    rows: ColumnOrder | None = None
+
+    def row(self, b: Builder, k: Value, dtype: DType) -> Pointer:
+        """The address of row k."""
+        return b.offset(self.pointer, _numbered(b, self.rows, k) * self.stride, dtype)
+
+
+def _numbered(b: Builder, order: ColumnOrder | None, k: Value) -> Value:
+    return k if order is None else order.at(b, k)
+
+
+def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:
+    """How wide the registers are that sum up `width` columns: wider, where a narrower load would be slow."""
+    odd = width & (width - 1) != 0
+    return b.lanes(dtype) if odd and (padded or b.module.machine.has_masked_moves) else width
+
+
+def load_row(
+    b: Builder, pointer: Pointer, dtype: DType, offset: int, width: int, padded: bool = False
+) -> Value:
+    """Load `width` elements into a vector of `_accumulator_lanes`; the lanes beyond are unspecified."""
+    lanes = _accumulator_lanes(b, width, dtype, padded)
+    if lanes == width or padded:
+        return b.load(pointer, dtype, offset, lanes)
+    return b.load_masked(pointer, dtype, offset, width, lanes)
+
+
+def accumulate(
+    b: Builder,
+    left: LeftTile,
+    right: RightPanel,
+    rows: int,
+    widths: Sequence[int],
+    inner: int | Value,
+    initial: Tile,
+) -> Tile:
+    """initial + A · B for one tile; each element is a chain of fused multiply-adds over k = 0, 1, 2, …
+
+    `initial` holds, for each row, a vector per width.
+    """
+    dtype = initial[0][0].dtype
+    sums = TileVariable(b, initial)
+
+    def step(k: Value, unroll: int) -> None:
+        current = sums.get()
+        for u in range(unroll):
+            row_pointer = right.row(b, k + u, dtype)
+            vectors = [
+                load_row(b, row_pointer, dtype, index * b.lanes(dtype), width, right.padded)
+                for index, width in enumerate(widths)
+            ]
+            element = left.column(b, k + u, dtype)
+            for r in range(rows):
+                scalar = b.load(element, dtype, left.offset(r))
+                current[r] = [
+                    b.multiply_add(scalar, v, total) for v, total in zip(vectors, current[r], strict=True)
+                ]
+        sums.set(current)
+
+    _unrolled_loop(b, inner, step)
+    return sums.get()
+
+
+def _unrolled_loop(
+    b: Builder, extent: int | Value, step: Callable[[Value, int], None], unroll: int = 2
+) -> None:
+    """Call `step(k, unroll)` in a loop over range(extent), and `step(k, 1)` for what is left."""
+    if isinstance(extent, Value) and extent.constant is not None:
+        extent = int(extent.constant)
+    if isinstance(extent, int):
+        whole = extent // unroll * unroll
+        if whole:
+            with b.loop(0, whole, unroll) as k:
+                step(k, unroll)
+        for k in range(whole, extent):
+            step(b.const(k), 1)
+        return
+    whole = b.bit_and(extent, -unroll)
+    with b.loop(0, whole, unroll) as k:
+        step(k, unroll)
+    with b.loop(whole, extent) as k:
+        step(k, 1)
+
+
+def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bool) -> Tile:
+    """A tile of zeros."""
+    lanes = [_accumulator_lanes(b, width, dtype, padded) for width in widths]
+    return [[b.const(0, dtype, count) for count in lanes] for _ in range(rows)]
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Hands every vector of a finished tile to the epilogue, without the lanes beyond the result.
+
+    A long epilogue is written once, in a loop over the tile's rows, instead of once a vector: the code would grow with
+    the tile, and with it the time to compile it. `by_columns`: the vectors are columns of the tile, from its row on.
+    """
+
+    b: Builder
+    epilogue: Epilogue
+    is_long: bool
+    by_columns: bool
+
+    def __call__(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
+        if self.by_columns:
+            self._columns(tile, widths, row, column)
+        elif self.is_long and len(tile) > 1:
+            self._in_a_loop(tile, widths, row, column)
+        else:
+            for r, values in enumerate(tile):
+                self._row(values, widths, row + r, column)
+
+    def _columns(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
+        """Transpose the tile, block by block, in registers; the result's rows are the tile's columns."""
+        b = self.b
+
+        def turned(b: Builder, column: Value, row: Value, value: Value) -> None:
+            self.epilogue(b, row, column, value)
+
+        finish = Finish(b, turned, self.is_long, by_columns=False)
+        for index, width in enumerate(widths):
+            lanes = tile[0][index].lanes
+            for first in range(0, len(tile), lanes):
+                block = [values[index] for values in tile[first : first + lanes]]
+                height = len(block)
+                nothing = b.const(0, block[0].dtype, lanes)
+                block += [nothing] * (2 ** (height - 1).bit_length() - height)
+                columns = [[b.narrow(vector, height)] for vector in transpose_vectors(b, block)[:width]]
+                finish(columns, (height,), column, row + first)
+            column = column + width
+
+    def _row(self, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value) -> None:
+        for width, value in zip(widths, values, strict=True):
+            self.epilogue(self.b, row, column, self.b.narrow(value, width))
+            column = column + width
+
+    def _in_a_loop(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
+        """Put the tile into a buffer on the stack and take it out row by row."""
+        b, dtype = self.b, tile[0][0].dtype
+        lanes = [value.lanes for value in tile[0]]
+        starts = [sum(lanes[:v]) for v in range(len(lanes))]
+        length = sum(lanes)
+        buffer = b.alloca(dtype, length * len(tile))
+        for r, values in enumerate(tile):
+            for value, start in zip(values, starts, strict=True):
+                b.store(buffer, value, r * length + start)
+        with b.loop(0, len(tile)) as r:
+            places = zip(starts, lanes, strict=True)
+            values = [b.load(buffer, dtype, r * length + start, count) for start, count in places]
+            self._row(values, widths, row + r, column)

@@ -1,0 +1,61 @@
+"""Copies of parts of a product's operands in the order in which the innermost loop reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lamina.compiler.cpu._cover import Range
+from lamina.compiler.cpu._microkernel import LeftTile, RightPanel, load_row
+from lamina.compiler.cpu._transpose import transpose_vectors
+from lamina.compiler.llvm import Builder, DType, Pointer, Value
+
+__all__ = ["pack_panel", "pack_tile"]
+
+
+def pack_panel(
+    b: Builder,
+    right: RightPanel,
+    widths: Sequence[int],
+    inner: int | Value,
+    dtype: DType,
+    panel: Pointer,
+    panel_stride: int,
+) -> RightPanel:
+    """Copy the first `inner` rows of a panel of B: row k to k · panel_stride."""
+    with b.loop(0, inner) as k:
+        row = right.row(b, k, dtype)
+        for index, width in enumerate(widths):
+            offset = index * b.lanes(dtype)
+            b.store(panel, load_row(b, row, dtype, offset, width), k * panel_stride + offset)
+    return RightPanel(panel, panel_stride, padded=True)
+
+
+def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Range, dtype: DType, tile: Pointer) -> LeftTile:
+    """Copy `rows` rows and a range of columns of A: element (r, k) to k · rows + r."""
+    packed = LeftTile(tile, 1, rows)
+    if left.row_stride == 1:
+        with b.loop(*inner) as k:
+            b.store(tile, b.load(left.pointer, dtype, k * left.inner_stride, rows), k * rows)
+        return packed
+    lanes = b.lanes(dtype)
+    for first in range(0, rows, lanes):
+        _pack_rows(b, left, range(first, min(first + lanes, rows)), inner, dtype, packed)
+    return packed
+
+
+def _pack_rows(b: Builder, left: LeftTile, rows: range, inner: Range, dtype: DType, packed: LeftTile) -> None:
+    """Transpose some rows of A into a packed tile, a vector of each row at a time."""
+    height = 1 << (len(rows) - 1).bit_length()  # the transposition wants a power of two
+
+    def block(k: Value, width: int) -> None:
+        base = b.offset(left.pointer, k * left.inner_stride, dtype)
+        loaded = [b.load_strided(base, dtype, r * left.row_stride, left.inner_stride, width) for r in rows]
+        if width == 1:
+            columns = [b.gather_lanes(loaded)]
+        else:
+            loaded += [loaded[-1]] * (height - len(rows))
+            columns = [b.narrow(column, len(rows)) for column in transpose_vectors(b, loaded)]
+        for index, column in enumerate(columns):
+            b.store(packed.pointer, column, (k + index) * packed.inner_stride + rows.start)
+
+    b.vector_loop(*inner, b.lanes(dtype), block)

@@ -1,0 +1,70 @@
+"""How threads share a kernel: by rows or by columns, never along an axis that is summed over."""
+
+from __future__ import annotations
+
+from lamina.compiler.cpu._products import matrix_product_of
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.plan import Partition
+
+__all__ = ["partition_of"]
+
+_ROW_STEP = 8
+_BLOCK_BYTES = 32  # a block of random words fills four float64 or eight float32
+_COLUMN_STEP = 64
+_NARROW = 128
+_TALL = 4
+
+
+def partition_of(kernel: Kernel, updates: int) -> Partition:
+    """Products as `_product_partition` says; the rest by rows, if it can.
+
+    `updates`: how many arrays of its shape the kernel updates in place; of an optimizer the weight, means, squares.
+    """
+    if kernel.kind == "scatter":
+        return Partition("serial")
+    if kernel.kind == "fill":
+        (node,) = kernel.stores
+        return Partition("flat", -(-node.nbytes // _BLOCK_BYTES), 1)
+    if kernel.kind == "product":
+        if len(kernel.domain) != 2:
+            return Partition("rows", kernel.domain[0], 1)
+        return _product_partition(kernel, updates)
+    if kernel.kind == "map":
+        return _widest(kernel.domain)
+    kept = kernel.kept
+    if not kept:
+        return Partition("serial")
+    if kernel.kind == "arg" or kernel.is_rowwise:
+        return Partition("rows", kept[0], _ROW_STEP) if 0 not in kernel.reduced else Partition("serial")
+    last_is_kept = len(kernel.domain) - 1 not in kernel.reduced
+    return Partition("columns", kept[-1], _COLUMN_STEP) if last_is_kept else Partition("serial")
+
+
+def _product_partition(kernel: Kernel, updates: int) -> Partition:
+    """By columns, so that each thread keeps its part of the weights in its cache, except for
+
+    * tall products, of very many samples: by columns, each thread would pack all of them;
+    * products that update an optimizer's state beside the weight, which nothing else reads: where threads' parts of
+      each row alternate in memory, the processor fetches ahead into the other one's part, and takes it away. Where
+      threads would pack the same rows besides, this is true of the weight alone.
+    """
+    rows, columns = kernel.domain
+    shape = matrix_product_of(kernel)  # computed as the transpose, if by columns
+    row_step, column_step = shape.row_step, shape.column_step
+    if shape.by_columns:
+        row_step, column_step = column_step, row_step
+    packs_rows = shape.is_on_unit and not shape.by_columns  # whoever computes some columns packs all rows
+    is_tall = rows >= _TALL * columns
+    has_state = updates >= (1 if packs_rows else 2) and rows >= _NARROW
+    if columns >= _NARROW and not is_tall and not has_state:
+        return Partition("columns", columns, column_step)
+    return Partition("rows", rows, row_step)
+
+
+def _widest(domain: tuple[int, ...]) -> Partition:
+    """By rows; a single row by columns."""
+    if len(domain) == 0:
+        return Partition("serial")
+    if len(domain) > 1 and domain[0] < _ROW_STEP < domain[-1]:
+        return Partition("columns", domain[-1], _COLUMN_STEP)
+    return Partition("rows", domain[0], _ROW_STEP if len(domain) > 1 else _COLUMN_STEP)

@@ -1,0 +1,164 @@
+"""Product kernels: a matrix product, with everything that happens to its elements done while they are in registers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lamina.compiler.cpu._layout_products import is_swapped
+from lamina.compiler.cpu._matrix_product import MatrixProduct
+from lamina.compiler.cpu._transpose import emit_transpose
+from lamina.compiler.cpu._unit_packing import Read
+from lamina.compiler.emit.positions import Axis
+from lamina.compiler.emit.scope import Scope
+from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
+from lamina.compiler.passes.fuse import Kernel, is_expensive
+from lamina.compiler.passes.graph import Input, Node
+from lamina.compiler.passes.scale_products import is_short
+
+__all__ = [
+    "computes_operand",
+    "emit_product",
+    "emit_transposition",
+    "matrix_product_of",
+    "rounded_scratch",
+    "runs_on_matrix_unit",
+]
+
+_LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
+_EXPENSIVE = 8
+_FEWEST_COLUMNS = 64
+"""Looking for zero columns costs about as much as two columns of the product."""
+
+
+def matrix_product_of(kernel: Kernel) -> MatrixProduct:
+    """The shape of a product kernel's matrix product, as the code generator describes it."""
+    shape = _shape_of(kernel.main)
+    skips_zeros = kernel.reads_data and not shape.by_columns and len(kernel.domain) == 2
+    return replace(shape, skips_zeros=skips_zeros and shape.columns >= _FEWEST_COLUMNS)
+
+
+def _shape_of(anchor: Node) -> MatrixProduct:
+    left, right = anchor.inputs
+    rows, columns = anchor.shape[-2:]
+    if is_swapped(anchor):
+        inner = right.shape[-1]
+        turned = MatrixProduct(columns, inner, rows, anchor.dtype, (inner, 1), rows, by_columns=True)
+        return replace(turned, left_is_short=is_short(right))
+    inner = right.shape[-2]
+    strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
+    return MatrixProduct(rows, inner, columns, anchor.dtype, strides, columns, left_is_short=is_short(left))
+
+
+def computes_operand(product: Node, operand: Node) -> bool:
+    """Whether a product computes an operand itself where it packs it: a batch of bytes, gathered from a data set."""
+    if operand is not product.inputs[0] or operand is product.inputs[1] or len(product.shape) != 2:
+        return False
+    if is_swapped(product) or not operand.is_op("cast") or not is_short(operand):
+        return False
+    (source,) = operand.inputs
+    parts = source.inputs if source.is_op("take") else (source,)
+    return all(isinstance(x.op, Input) for x in parts) and _shape_of(product).only_packs_left
+
+
+def _epilogue_length(scope: Scope) -> int:
+    """About how many operations follow the product: the members, and what is much of all that they inline."""
+    kernel, length = scope.kernel, 0
+    seen = set(kernel.main.inputs)
+    stack = list(kernel.members)
+    while stack:
+        node = stack.pop()
+        if node in seen or node in scope.numbers or scope.memory.find(node) is not None:
+            continue
+        seen.add(node)
+        if is_expensive(node):
+            length += _EXPENSIVE
+        elif node in kernel.members:
+            length += 1
+        stack.extend(node.inputs)
+    return length
+
+
+def runs_on_matrix_unit(kernel: Kernel) -> bool:
+    """Whether a kernel is a product on the processor's matrix unit."""
+    return kernel.kind == "product" and matrix_product_of(kernel).is_on_unit
+
+
+def emit_product(scope: Scope) -> None:
+    """One product, or one for each matrix of a batch."""
+    anchor = scope.kernel.main
+    shape = replace(matrix_product_of(scope.kernel), long_epilogue=_epilogue_length(scope) > _LONG)
+    right = scope.memory.find(anchor.inputs[1])
+    left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
+    assert right is not None
+    scratch = scope.scratch if shape.scratch_bytes else None
+    with scope.on_one_worker_if_serial():
+        if len(anchor.shape) == 2:
+            rows, columns = (
+                scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True)
+            )
+            if is_swapped(anchor):
+                assert isinstance(left, Pointer)
+                left, right, rows, columns = right, left, columns, rows
+            _emit_matrix(scope, shape, left, right, [], rows, columns, scratch)
+            return
+        b = scope.b
+        assert isinstance(left, Pointer)
+        start, stop = scope.share("rows", anchor.shape[0])
+        with b.loop(start, stop) as i:
+            one = b.offset(left, i * (shape.rows * shape.inner), anchor.dtype)
+            other = b.offset(right, i * (shape.inner * shape.columns), anchor.dtype)
+            _emit_matrix(scope, shape, one, other, [scope.axis(i)], None, None, scratch)
+
+
+def _reader(scope: Scope, operand: Node) -> Read:
+    """What computes an operand that lies nowhere in memory."""
+
+    def read(_b: Builder, row: Value, column: Value, lanes: int) -> Value:
+        return scope.evaluator(lanes).vector_at(operand, [scope.axis(row), scope.axis(column, 1)])
+
+    return read
+
+
+def _emit_matrix(
+    scope: Scope,
+    shape: MatrixProduct,
+    left: Pointer | Read,
+    right: Pointer,
+    batch: list[Axis],
+    rows: tuple[Value, Value] | None,
+    columns: tuple[Value, Value] | None,
+    scratch: Pointer | None,
+) -> None:
+    anchor = scope.kernel.main
+
+    def epilogue(_b: Builder, row: Value, column: Value, value: Value) -> None:
+        place = (column, row) if is_swapped(anchor) else (row, column)
+        index = [*batch, scope.axis(place[0]), scope.axis(place[1], 1)]
+        scope.compute(dict.fromkeys(scope.kernel.stores, index), value.lanes, {anchor: value})
+
+    reads = [] if is_swapped(anchor) or batch else scope.memory.like(anchor)
+    shape.emit(scope.b, left, right, epilogue, rows=rows, columns=columns, scratch=scratch, reads=reads)
+
+
+def rounded_scratch(nbytes: int) -> int:
+    """A thread's scratch in whole pages, so that threads share no cache line."""
+    return -(-nbytes // 4096) * 4096
+
+
+def emit_transposition(scope: Scope) -> bool:
+    """A map kernel that only transposes a matrix in memory, block by block in registers; False for any other kernel."""
+    if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
+        return False
+    (node,) = scope.kernel.members
+    if not node.is_op("transpose") or node.params["axes"] != (1, 0):
+        return False
+    source = scope.memory.find(node.inputs[0])
+    if source is None:
+        return False
+    rows, columns = node.inputs[0].shape
+    b = scope.b
+    share = scope.share("rows", node.shape[0])
+    everything = (b.const(0, INDEX), b.const(rows, INDEX))
+    for target in scope.targets[node]:
+        emit_transpose(b, node.dtype, source, columns, target, rows, everything, share)
+    return True

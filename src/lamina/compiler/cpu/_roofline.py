@@ -1,0 +1,55 @@
+"""Measures what one core can do at most: the roof that kernels are compared with."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from functools import cache
+
+from lamina.compiler.cpu._builder import ThreadModule
+from lamina.compiler.cpu.run import load
+from lamina.compiler.llvm.values import DType, Pointer, Value
+
+__all__ = ["peak_flops"]
+
+_ACCUMULATORS = 12
+"""Enough to hide a latency of 4 cycles behind 2 multiply-adds a cycle, and few enough to fit."""
+_STEPS = 40_000
+_REPEATS = 12
+
+
+@cache
+def peak_flops(dtype: DType) -> float:
+    """Floating-point operations a second that one core can do, measured once: the roof of the roofline.
+
+    Independent fused multiply-adds run for about a millisecond, the best of several times.
+    """
+    module = _multiply_adds(dtype)
+    compiled = load(f"peak {dtype} {_STEPS}", lambda: module, ("multiply_adds",))
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(compiled.address("multiply_adds"))
+    result = (ctypes.c_double * 64)()
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        function(ctypes.addressof(result))
+        return time.perf_counter() - start
+
+    lanes = module.machine.lanes(dtype)
+    return 2 * _ACCUMULATORS * lanes * _STEPS / min(seconds() for _ in range(_REPEATS))
+
+
+def _multiply_adds(dtype: DType) -> ThreadModule:
+    module = ThreadModule()
+    lanes = module.machine.lanes(dtype)
+    with module.function("multiply_adds", {"result": None}) as b:
+        result: Pointer = b.pointer_argument("result")
+        factor: Value = b.load(result, dtype, 0, lanes)  # zeros, which the compiler doesn't know
+        sums = [b.variable(b.const(float(i + 1), dtype, lanes)) for i in range(_ACCUMULATORS)]
+        with b.loop(0, _STEPS):
+            for total in sums:
+                total.set(b.multiply_add(total.get(), factor, factor))
+        value = sums[0].get()
+        for total in sums[1:]:
+            value = b.add(value, total.get())
+        b.store(result, value)
+    return module

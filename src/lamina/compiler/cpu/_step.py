@@ -1,0 +1,181 @@
+"""The step function: a loop over batches that calls one function a kernel."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
+from lamina.compiler.cpu._cache_lines import LINE_BYTES
+from lamina.compiler.cpu._products import (
+    emit_product,
+    emit_transposition,
+    matrix_product_of,
+    rounded_scratch,
+)
+from lamina.compiler.cpu._transpose import emit_transpose
+from lamina.compiler.emit.expressions import Memory, step_numbers
+from lamina.compiler.emit.fills import emit_fill
+from lamina.compiler.emit.maps import emit_map
+from lamina.compiler.emit.pointers import Frame, Layout, Slot, kernel_names
+from lamina.compiler.emit.reductions import emit_arg, emit_reduction
+from lamina.compiler.emit.scatters import emit_scatter
+from lamina.compiler.emit.scope import Scope
+from lamina.compiler.llvm import INDEX, Pointer, Value
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Scalar
+from lamina.compiler.passes.plan import Plan
+
+__all__ = ["emit_program", "scratch_bytes"]
+
+_BYTE = np.dtype(np.int8)
+
+
+def scratch_bytes(plan: Plan) -> int:
+    """The scratch memory that each thread needs."""
+    products = [k for k in plan.kernels if k.kind == "product"]
+    return max((rounded_scratch(matrix_product_of(k).scratch_bytes) for k in products), default=0)
+
+
+def emit_program(module: ThreadModule, plan: Plan, layout: Layout) -> None:
+    """Write ``step``, which runs a number of steps, and a function for each kind of kernel."""
+    names = kernel_names(plan)
+    frames = [Frame.of(plan, kernel, layout) for kernel in plan.kernels]
+    written: set[str] = set()
+    part_bytes = scratch_bytes(plan)
+    for kernel, name, frame in zip(plan.kernels, names, frames, strict=True):
+        if name not in written:
+            written.add(name)
+            with module.function(name) as b:
+                _emit_kernel(b, plan, kernel, frame, part_bytes)
+    written.clear()
+    for rows, columns, dtype in sorted({_held_type(plan, slot) for slot in plan.held}):
+        for shape in dict.fromkeys([(rows, columns), (columns, rows)]):
+            if (name := _transposed_copy(*shape, dtype)) not in written:
+                written.add(name)
+                _emit_transposed_copy(module, name, *shape, dtype)
+    with module.function("step") as b:
+        _emit_steps(b, plan, names, frames, layout)
+
+
+def _emit_steps(
+    b: ThreadBuilder, plan: Plan, names: Sequence[str], frames: Sequence[Frame], layout: Layout
+) -> None:
+    table = b.pointer_argument("arguments")
+    control = b.load_pointer(table, Layout.CONTROL)
+    last = b.load(control, INDEX, Layout.STEPS)
+    slots = [slot for frame in frames for slot in frame.slots]
+    memory = b.alloca(None, len(slots), LINE_BYTES)
+    _copy_held(b, plan, layout, enters=True)
+    _fill_frames(b, table, slots, memory)
+    starts = itertools.accumulate((len(frame.slots) for frame in frames), initial=0)
+    places = [b.offset(memory, start, None) for start, _ in zip(starts, frames, strict=False)]
+    with b.loop(b.const(0), last):
+        for kernel, name, where in zip(plan.kernels, names, places, strict=True):
+            if kernel in plan.barriers:
+                b.barrier()
+            b.call(name, where, b.argument("thread"), b.argument("threads"))
+        _move_on(b, slots, memory, layout)
+        b.barrier()
+    _copy_held(b, plan, layout, enters=False)
+
+
+def _fill_frames(b: ThreadBuilder, table: Pointer, slots: Sequence[Slot], memory: Pointer) -> None:
+    """Write the pointers of all frames, by a loop over constants: a store each would be most of the step's code."""
+    constants = b.constants("slots", [number for slot in slots for number in (slot.entry, slot.offset)])
+    with b.loop(0, len(slots)) as i:
+        pointer = b.load_pointer(table, b.load(constants, INDEX, i * 2))
+        pointer = b.offset(pointer, b.load(constants, INDEX, i * 2 + 1), _BYTE)
+        b.store_pointer(memory, pointer, i)
+
+
+def _move_on(b: ThreadBuilder, slots: Sequence[Slot], memory: Pointer, layout: Layout) -> None:
+    """Point the frames to what the next step reads and writes: its numbers, its rows, its results."""
+    moving = [(i, layout.strides[slot.entry]) for i, slot in enumerate(slots) if layout.strides[slot.entry]]
+    if not moving:
+        return
+    constants = b.constants("moving", [number for pair in moving for number in pair])
+    with b.loop(0, len(moving)) as i:
+        place = b.load(constants, INDEX, i * 2)
+        pointer = b.load_pointer(memory, place)
+        b.store_pointer(memory, b.offset(pointer, b.load(constants, INDEX, i * 2 + 1), _BYTE), place)
+
+
+def _copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> None:
+    """Transpose the held inputs from their buffers into the arena, or back, where the caller asks for it."""
+    if not plan.held:
+        return
+    table = b.pointer_argument("arguments")
+    control, arena = b.load_pointer(table, Layout.CONTROL), b.load_pointer(table, layout.arena)
+    wanted = b.load(control, INDEX, Layout.ENTERS if enters else Layout.LEAVES)
+    with b.if_(b.less(b.const(0), wanted)):
+        for slot, offset in plan.held.items():
+            buffer = b.load_pointer(table, Layout.FIRST_INPUT + slot)
+            inside = b.offset(arena, offset, _BYTE)
+            rows, columns, dtype = _held_type(plan, slot)
+            source, destination = (buffer, inside) if enters else (inside, buffer)
+            shape = (rows, columns) if enters else (columns, rows)
+            name = _transposed_copy(*shape, dtype)
+            b.call(name, source, destination, b.argument("thread"), b.argument("threads"))
+        b.barrier()
+
+
+def _held_type(plan: Plan, slot: int) -> tuple[int, int, str]:
+    (rows, columns), dtype = plan.graph.inputs[slot]
+    return rows, columns, dtype.str
+
+
+def _transposed_copy(rows: int, columns: int, dtype: str) -> str:
+    """The name of the function that copies a matrix of this type transposed."""
+    return f"transpose_{rows}x{columns}_{np.dtype(dtype).name}"
+
+
+def _emit_transposed_copy(module: ThreadModule, name: str, rows: int, columns: int, dtype: str) -> None:
+    """A function that copies a matrix transposed, shared among the threads by its columns."""
+    arguments = {"source": None, "destination": None, "thread": INDEX, "threads": INDEX}
+    kind = np.dtype(dtype)
+    with module.function(name, arguments, internal=True) as b:
+        source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
+        share = b.split(columns, LINE_BYTES // kind.itemsize)
+        emit_transpose(b, kind, source, columns, destination, rows, (b.const(0), b.const(rows)), share)
+
+
+def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, part_bytes: int) -> None:
+    memory = b.pointer_argument("arguments")
+    leaves = {node: b.load_pointer(memory, i) for i, node in enumerate(frame.leaves)}
+    targets = {node: [b.load_pointer(memory, i) for i in where] for node, where in frame.targets.items()}
+    numbers = step_numbers(b, kernel, plan, leaves)
+    buffers = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
+    # A thread's part is at the same place in all kernels: without a barrier between them, the thread that is in the
+    # next kernel already must not write to the part of one that is still in this one.
+    part = b.argument("thread") * part_bytes
+    scratch = b.offset(b.load_pointer(memory, frame.scratch), part, _BYTE)
+    scope = ThreadScope(b, kernel, plan.partitions[kernel], buffers, targets, numbers, scratch)
+    if not emit_transposition(scope):
+        _EMITTERS[kernel.kind](scope)
+
+
+class ThreadScope(Scope):
+    """A kernel whose workers are the threads of the pool."""
+
+    b: ThreadBuilder
+
+    def split(self, extent: int, step: int) -> tuple[Value, Value]:
+        """A thread's share, as even as can be."""
+        return self.b.split(extent, step)
+
+    def is_first(self) -> Value:
+        """Whether it is thread 0."""
+        return self.b.equal(self.b.argument("thread"), 0)
+
+
+_EMITTERS: dict[str, Callable[[Scope], None]] = {
+    "product": emit_product,
+    "reduce": emit_reduction,
+    "arg": emit_arg,
+    "scatter": emit_scatter,
+    "fill": emit_fill,
+    "map": emit_map,
+}

@@ -1,0 +1,99 @@
+"""How a product is cut up for a matrix unit, and where its packed parts lie in a thread's scratch memory."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from lamina.compiler.cpu._bfloat16 import BITS, PARTS
+from lamina.compiler.cpu._blocking import even_part
+from lamina.compiler.cpu._cache_lines import whole_lines
+from lamina.compiler.cpu.machine import Machine
+from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS
+from lamina.compiler.llvm.values import FLOAT32
+
+__all__ = ["BLOCK", "SUMS_BYTES", "UnitBlocking", "choose_unit_blocking"]
+
+BLOCK = 2 * TILE_ROWS
+"""Rows and columns of a block of the result."""
+SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize
+
+_DEEPEST = 192  # terms: a packed panel of so many stays in the first-level cache
+_MOST_ROWS, _MOST_COLUMNS = 512, 2048  # whose unfinished sums take 4 MiB
+_LEAST_EXTENT = 128  # of rows, columns and terms: below, packing costs more than it saves
+_LEAST_SHORT_EXTENT = 48  # where there are half as many products of parts
+_LEAST_WORK = 1 << 20  # multiply-adds
+
+
+@dataclass(frozen=True)
+class UnitBlocking:
+    """How a product is cut up: `rows` by `inner` of A are packed together, then panel after panel of B, 32 columns
+    wide, up to `columns` of it.
+
+    `keeps_sums`: the summed dimension is cut, and `sums` blocks of unfinished sums wait in memory.
+    """
+
+    rows: int
+    inner: int
+    columns: int
+    left_parts: int
+    keeps_sums: bool
+    sums: int
+
+    @property
+    def steps(self) -> int:
+        """Steps along the summed dimension, of 32 terms each."""
+        return -(-self.inner // TILE_DEPTH)
+
+    @property
+    def left_tile_bytes(self) -> int:
+        """Of 32 rows of A."""
+        return self.steps * self.left_parts * 2 * TILE_BYTES
+
+    @property
+    def panel_bytes(self) -> int:
+        return self.steps * PARTS * 2 * TILE_BYTES
+
+    @property
+    def tiles(self) -> int:
+        return -(-self.rows // BLOCK)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Where in the scratch memory begin: A, the panel of B, a block's sums, the unfinished sums, the greatest
+        magnitudes, and what comes after all."""
+        sizes = (
+            self.tiles * self.left_tile_bytes,
+            self.panel_bytes,
+            SUMS_BYTES,
+            self.sums * SUMS_BYTES,
+            whole_lines((self.tiles + 1) * BITS.itemsize),
+        )
+        return tuple(itertools.accumulate(sizes, initial=0))
+
+    @property
+    def scratch_bytes(self) -> int:
+        return self.offsets[-1]
+
+
+def choose_unit_blocking(
+    machine: Machine, rows: int, inner: int, columns: int, left_parts: int
+) -> UnitBlocking | None:
+    """How to compute a product on the matrix unit; None where there is none, or a vector unit is as fast."""
+    if not machine.has_matrix_unit or rows * inner * columns < _LEAST_WORK:
+        return None
+    if min(rows, inner, columns) < (_LEAST_SHORT_EXTENT if left_parts == 1 else _LEAST_EXTENT):
+        return None
+    depth = even_part(inner, _DEEPEST, TILE_DEPTH)
+    most = machine.l2_bytes // 2 // (depth * left_parts * 2)
+    block_rows = even_part(rows, min(most, _MOST_ROWS), BLOCK)
+    block_columns = even_part(columns, _MOST_COLUMNS, BLOCK)
+    keeps_sums = depth < inner
+    return UnitBlocking(
+        rows=block_rows,
+        inner=depth,
+        columns=block_columns,
+        left_parts=left_parts,
+        keeps_sums=keeps_sums,
+        sums=block_rows // BLOCK * (block_columns // BLOCK) if keeps_sums else 0,
+    )

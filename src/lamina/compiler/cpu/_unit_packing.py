@@ -1,0 +1,174 @@
+"""Packs the operands of a product into the tiles of a matrix unit, 32 terms of the sums a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamina.compiler.cpu._bfloat16 import BITS, PARTS, UNSPLITTABLE, Load, TilePacker, transpose_tiles
+from lamina.compiler.cpu._cover import Range, cover
+from lamina.compiler.cpu._microkernel import RightPanel
+from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking
+from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH
+from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
+
+__all__ = ["LeftOperand", "Read", "UnitPacking"]
+
+_BYTE: DType = np.dtype(np.int8)
+
+Read = Callable[[Builder, Value, Value, int], Value]
+"""`read(b, row, column, lanes)`: neighbouring float32 elements of a matrix as it lies in memory, or would lie there."""
+
+
+@dataclass(frozen=True)
+class LeftOperand:
+    """A matrix, and whether its columns are the rows of the result, and not terms of the sums."""
+
+    read: Read
+    is_transposed: bool
+
+    def element(self, b: Builder, row: Value, term: Value) -> Value:
+        """What is multiplied for a row of the result."""
+        return self.read(b, term, row, 1) if self.is_transposed else self.read(b, row, term, 1)
+
+
+@dataclass(frozen=True)
+class UnitPacking:
+    """The packed operands of one emission of a product; `rows` and `inner` are the sizes of A."""
+
+    b: Builder
+    blocking: UnitBlocking
+    rows: int
+    inner: int
+    left: LeftOperand
+    right: RightPanel
+    scratch: Pointer
+
+    def pack_left(self, block: Range, first_term: Value) -> None:
+        """Pack some rows of A, from a term on."""
+        b = self.b
+
+        def tile(row: Value, height: int) -> None:
+            packer = TilePacker(b, self.blocking.left_parts)
+            number = b.divide_positive(row - block[0], BLOCK)
+            if self.left.is_transposed:
+                self._pack_left_transposed(packer, row, height, first_term, number)
+            else:
+                self._pack_left_rows(packer, row, height, first_term, number)
+            b.store(self._greatest, packer.greatest(), number)
+
+        cover(b, self.rows, BLOCK, block, tile)
+
+    def _pack_left_rows(
+        self, packer: TilePacker, first_row: Value, height: int, first_term: Value, tile: Value
+    ) -> None:
+        b = self.b
+
+        def step(number: Value, terms: int) -> None:
+            first = first_term + number * TILE_DEPTH
+            tiles = self.left_step(tile, number)
+            with b.loop(0, height) as row:
+                packer.pack_rows(self._load_left(first_row + row, first), tiles, terms, row)
+
+        self._steps(first_term, step)
+
+    def _load_left(self, row: Value, column: Value) -> Load:
+        return lambda index, count: self.left.read(self.b, row, column + index, count)
+
+    def _pack_left_transposed(
+        self, packer: TilePacker, first_row: Value, height: int, first_term: Value, tile: Value
+    ) -> None:
+        """Rows of A as it lies in memory are terms: packed as if for a right operand, then transposed tile by tile."""
+        b = self.b
+        count = 2 * self.blocking.left_parts
+        buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
+
+        def step(number: Value, terms: int) -> None:
+            first = first_term + number * TILE_DEPTH
+            self._pack_terms(
+                packer, lambda term: self._load_left(first + term, first_row), terms, height, buffer
+            )
+            transpose_tiles(b, buffer, self.left_step(tile, number), count)
+
+        self._steps(first_term, step)
+
+    def pack_panel(self, first_term: Value, column: Value, width: int) -> None:
+        """Pack some columns of B, from a term on."""
+        b = self.b
+        packer = TilePacker(b, PARTS)
+
+        def step(number: Value, terms: int) -> None:
+            first = first_term + number * TILE_DEPTH
+
+            def load(term: Value) -> Load:
+                start = (first + term) * self.right.stride + column
+                return lambda index, count: b.load(self.right.pointer, FLOAT32, start + index, count)
+
+            self._pack_terms(packer, load, terms, width, self.panel_step(number))
+
+        self._steps(first_term, step)
+        b.store(self._greatest, packer.greatest(), self.blocking.tiles)
+
+    def _pack_terms(
+        self, packer: TilePacker, load: Callable[[Value], Load], terms: int, width: int, tiles: Pointer
+    ) -> None:
+        """Up to 32 terms, each `width` neighbours; `load(term)` is where one is."""
+        b = self.b
+        pairs, rest = divmod(terms, 2)
+        with b.loop(0, pairs) as pair:
+            packer.pack_pair([load(pair * 2), load(pair * 2 + 1)], tiles, width, pair)
+        if rest:
+            packer.pack_pair([load(b.const(terms - 1)), None], tiles, width, b.const(pairs))
+        if pairs + rest < TILE_DEPTH // 2:
+            packer.pack_nothing(tiles, pairs + rest)
+
+    def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
+        """`body(number, terms)` for each step of 32 terms of a part of the summed dimension, and for its rest."""
+        b, blocking = self.b, self.blocking
+        whole, rest = divmod(self.inner, TILE_DEPTH)
+        if not blocking.keeps_sums:
+            with b.loop(0, whole) as number:
+                body(number, TILE_DEPTH)
+            if rest:
+                body(b.const(whole), rest)
+            return
+        count = b.minimum(b.const(blocking.steps), whole - self._steps_before(first_term))
+        with b.loop(0, count) as number:
+            body(number, TILE_DEPTH)
+        if rest:
+            with b.if_(b.greater_equal(first_term + blocking.inner, self.inner)):
+                body(count, rest)
+
+    def steps(self, first_term: Value) -> Value:
+        """How many steps there are from a term on, in this part of the summed dimension."""
+        b = self.b
+        left = -(-self.inner // TILE_DEPTH) - self._steps_before(first_term)
+        return b.minimum(b.const(self.blocking.steps), left)
+
+    def _steps_before(self, first_term: Value) -> Value:
+        return self.b.divide_positive(first_term, TILE_DEPTH)
+
+    # --- what is packed ------------------------------------------------------------------------------------------
+
+    def left_step(self, tile: Value, number: Value) -> Pointer:
+        """The tiles of 32 rows of A at a step."""
+        position = tile * self.blocking.left_tile_bytes + number * (self.blocking.left_parts * 2 * TILE_BYTES)
+        return self.b.offset(self.scratch, position, _BYTE)
+
+    def panel_step(self, number: Value) -> Pointer:
+        """The tiles of the panel of B at a step."""
+        panel = self.b.offset(self.scratch, self.blocking.offsets[1] // FLOAT32.itemsize, FLOAT32)
+        return self.b.offset(panel, number * (PARTS * 2 * TILE_BYTES), _BYTE)
+
+    def is_splittable(self, tile: Value) -> Value:
+        """Whether all numbers in 32 rows of A and in the panel of B have parts."""
+        b = self.b
+        greatest = [b.load(self._greatest, BITS, place) for place in (tile, self.blocking.tiles)]
+        return b.less(b.maximum(*greatest), UNSPLITTABLE)
+
+    @property
+    def _greatest(self) -> Pointer:
+        """The greatest magnitudes in each 32 rows of A, and behind them that in the panel of B."""
+        return self.b.offset(self.scratch, self.blocking.offsets[4] // BITS.itemsize, BITS)

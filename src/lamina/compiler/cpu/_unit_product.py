@@ -1,0 +1,220 @@
+"""Matrix products on a matrix unit: float32 operands in parts of bfloat16, packed as tiles.
+
+A block of the result is 32 by 32: four tiles of sums. Up to 192 terms are summed up in tiles: first the small products
+of parts, then x₁y₁ upon them, so that most roundings are of small numbers. What such parts of the summed dimension give
+is added up in memory. The error is a third to a ninth of that of one chain of multiply-adds.
+
+Each element is the same sum for any split of the work: blocks begin at multiples of 32 whoever computes them, and what
+decides whether operands can be split are the 32 rows and the 32 columns alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from lamina.compiler.cpu._cover import Range, cover
+from lamina.compiler.cpu._microkernel import Finish
+from lamina.compiler.cpu._tiles import vector_widths
+from lamina.compiler.cpu._unit_blocking import BLOCK, SUMS_BYTES
+from lamina.compiler.cpu._unit_packing import UnitPacking
+from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_ROWS, MatrixUnit
+from lamina.compiler.llvm import FLOAT32, Operand, Pointer, Value
+
+__all__ = ["UnitProduct"]
+
+_SUM_TILES = 4
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A block of the result: its rows and columns, and the numbers of its tile of A and of its panel of B."""
+
+    row: Value
+    height: int
+    column: Value
+    width: int
+    tile: Value
+    panel: Value
+
+
+def _passes(left_parts: int) -> list[list[tuple[int, int]]]:
+    """The products of parts (of A, of B) in their order: the small ones, each with an operand of the one before; then
+    the large one."""
+    small = [(0, 1), (0, 2)] if left_parts == 1 else [(2, 0), (1, 0), (1, 1), (0, 1), (0, 2)]
+    return [small, [(0, 0)]]
+
+
+@dataclass(frozen=True)
+class UnitProduct(UnitPacking):
+    """One emission of a product. Bounds of rows and columns are multiples of 32 or the ends of the matrix.
+
+    `fetch(row, column, width)` asks for what the epilogue will read of a row.
+    """
+
+    columns: int
+    finish: Finish
+    fetch: Callable[[Value, Value, int], None]
+
+    @cached_property
+    def _unit(self) -> MatrixUnit:
+        return MatrixUnit(self.b)
+
+    def emit(self, rows: Range, columns: Range) -> None:
+        b, blocking = self.b, self.blocking
+        self._unit.begin()
+        with b.loop(*columns, blocking.columns) as first_column, b.loop(*rows, blocking.rows) as first_row:
+            part = first_column, b.minimum(first_column + blocking.columns, columns[1])
+            block = first_row, b.minimum(first_row + blocking.rows, rows[1])
+            if blocking.keeps_sums:
+                with b.loop(0, self.inner, blocking.inner) as first_term:
+                    self._emit_block(block, part, first_term)
+            else:
+                self._emit_block(block, part, b.const(0))
+        self._unit.end()
+
+    def _emit_block(self, block: Range, columns: Range, first_term: Value) -> None:
+        """Pack a block of A, and multiply it with panel after panel of B."""
+        b = self.b
+        self.pack_left(block, first_term)
+
+        def panel(column: Value, width: int) -> None:
+            self.pack_panel(first_term, column, width)
+            number = b.divide_positive(column - columns[0], BLOCK)
+
+            def tile(row: Value, height: int) -> None:
+                where = _Place(row, height, column, width, b.divide_positive(row - block[0], BLOCK), number)
+                self._block(where, first_term)
+
+            cover(b, self.rows, BLOCK, block, tile)
+
+        cover(b, self.columns, BLOCK, columns, panel)
+
+    def _block(self, place: _Place, first_term: Value) -> None:
+        """One block of the result: on the matrix unit, or where its operands have no parts, on the vector unit."""
+        b = self.b
+        last = self._is_last(first_term)
+        with self._where(last):
+            self._fetch(place)
+        b.if_else(
+            self.is_splittable(place.tile),
+            lambda: self._on_the_unit(place.tile, first_term),
+            lambda: self._on_vectors(place, first_term),
+        )
+        if last is None:
+            self._finish(place)
+        else:
+            b.if_else(last, lambda: self._finish(place), lambda: self._keep(place, first_term))
+
+    @contextmanager
+    def _where(self, condition: Value | None) -> Generator[None]:
+        if condition is None:
+            yield
+        else:
+            with self.b.if_(condition):
+                yield
+
+    def _is_last(self, first_term: Value) -> Value | None:
+        """Whether the sums are complete after these terms; None: always."""
+        if not self.blocking.keeps_sums:
+            return None
+        return self.b.greater_equal(first_term + self.blocking.inner, self.inner)
+
+    def _fetch(self, place: _Place) -> None:
+        with self.b.loop(0, place.height) as r:
+            self.fetch(place.row + r, place.column, place.width)
+
+    # --- multiplication ------------------------------------------------------------------------------------------
+
+    def _on_the_unit(self, tile_number: Value, first_term: Value) -> None:
+        b, unit = self.b, self._unit
+        for tile in range(_SUM_TILES):
+            unit.zero(tile)
+        for products in _passes(self.blocking.left_parts):
+            with b.loop(0, self.steps(first_term)) as number:
+                self._multiply_parts(products, self.left_step(tile_number, number), self.panel_step(number))
+        for tile in range(_SUM_TILES):
+            row_half, column_half = divmod(tile, 2)
+            target = b.offset(self._sums, TILE_ROWS * (row_half * BLOCK + column_half), FLOAT32)
+            unit.store(tile, target, BLOCK * FLOAT32.itemsize)
+
+    def _multiply_parts(self, products: list[tuple[int, int]], left: Pointer, right: Pointer) -> None:
+        """Add products of parts of A and B to the sums. What is in a tile already isn't loaded again."""
+        unit, b = self._unit, self.b
+        loaded: tuple[int | None, int | None] = None, None
+        for left_part, right_part in products:
+            for tile, part, before, source in (
+                (4, left_part, loaded[0], left),
+                (6, right_part, loaded[1], right),
+            ):
+                if part != before:
+                    for half in (0, 1):
+                        offset = (2 * part + half) * (TILE_BYTES // FLOAT32.itemsize)
+                        unit.load(tile + half, b.offset(source, offset, FLOAT32))
+            loaded = left_part, right_part
+            for row_half in (0, 1):
+                for column_half in (0, 1):
+                    unit.multiply_add(2 * row_half + column_half, 4 + row_half, 6 + column_half)
+
+    def _on_vectors(self, place: _Place, first_term: Value) -> None:
+        """The same block from the operands as they are, for numbers that have no parts. Seldom, so this is short."""
+        b, right = self.b, self.right
+        widths = vector_widths(place.width, b.lanes(FLOAT32))
+        last = b.minimum(first_term + self.blocking.inner, self.inner)
+        with b.loop(0, place.height) as r:
+            sums = [b.variable(b.const(0, FLOAT32, width)) for width in widths]
+            with b.loop(first_term, last) as term:
+                factor = self.left.element(b, place.row + r, term)
+                start = term * right.stride + place.column
+                for index, (total, width) in enumerate(zip(sums, widths, strict=True)):
+                    terms = b.load(right.pointer, FLOAT32, start + index * TILE_ROWS, width)
+                    total.set(b.multiply_add(factor, terms, total.get()))
+            for index, total in enumerate(sums):
+                b.store(self._sums, total.get(), r * BLOCK + index * TILE_ROWS)
+
+    def _keep(self, place: _Place, first_term: Value) -> None:
+        """Add a block's sums to the unfinished ones."""
+        b, kept = self.b, self._unfinished(place)
+        is_first = b.equal(first_term, 0)
+        with b.loop(0, BLOCK * BLOCK, TILE_ROWS) as position:
+            new = b.load(self._sums, FLOAT32, position, TILE_ROWS)
+            b.store(kept, b.where(is_first, new, self._complete(kept, position)), position)
+
+    def _finish(self, place: _Place) -> None:
+        """Hand the finished block to the epilogue, row by row, or turned."""
+        b = self.b
+        widths = vector_widths(place.width, b.lanes(FLOAT32))
+        kept = self._unfinished(place)
+
+        def values(r: Operand) -> list[Value]:
+            start = b.match(r, b.const(0))[0] * BLOCK
+            return [self._complete(kept, start + i * TILE_ROWS) for i in range(len(widths))]
+
+        if not self.finish.by_columns:
+            with b.loop(0, place.height) as r:
+                self.finish([values(r)], widths, place.row + r, place.column)
+            return
+        for first in range(0, place.height, TILE_ROWS):
+            tile = [values(r) for r in range(first, min(first + TILE_ROWS, place.height))]
+            self.finish(tile, widths, place.row + first, place.column)
+
+    def _complete(self, kept: Pointer, position: Value) -> Value:
+        """A block's sums and the unfinished ones from the terms before."""
+        b = self.b
+        new = b.load(self._sums, FLOAT32, position, TILE_ROWS)
+        return b.add(b.load(kept, FLOAT32, position, TILE_ROWS), new) if self.blocking.keeps_sums else new
+
+    # --- memory --------------------------------------------------------------------------------------------------
+
+    @property
+    def _sums(self) -> Pointer:
+        """The sums of the block at hand."""
+        return self.b.offset(self.scratch, self.blocking.offsets[2] // FLOAT32.itemsize, FLOAT32)
+
+    def _unfinished(self, place: _Place) -> Pointer:
+        """The sums of a block from the terms before."""
+        start = self.b.offset(self.scratch, self.blocking.offsets[3] // FLOAT32.itemsize, FLOAT32)
+        number = place.panel * self.blocking.tiles + place.tile
+        return self.b.offset(start, number * (SUMS_BYTES // FLOAT32.itemsize), FLOAT32)

@@ -1,0 +1,135 @@
+"""Many batches in one go: the rows of an index matrix, with no Python between steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.compiler.front._arguments import Arguments, Call, rebuild, sequence_like
+from lamina.compiler.front._capture import on_device
+from lamina.compiler.target import Overlap
+from lamina.context import current_context
+from lamina.core.array import Array
+from lamina.core.state import state
+from lamina.errors import AutogradError, ShapeError
+
+if TYPE_CHECKING:
+    from lamina.compiler.front._specialization import Specialization
+    from lamina.compiler.front.compiled import CompiledFunction
+
+__all__ = ["run_batches"]
+
+_CHUNK_SECONDS = 0.04
+
+
+def run_batches(
+    compiled: CompiledFunction,
+    indices: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    progress: Callable[[int, int], None] | None,
+) -> Any:
+    """See `CompiledFunction.run_batches`."""
+    if state.recording:
+        raise AutogradError(
+            "run_batches: its steps are not recorded. Compute the gradients inside the compiled function, and call it "
+            "outside of autograd.record()"
+        )
+    rows = _checked_rows(indices, Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays)
+    if state.trace is not None:
+        return _joined([_eager_step(compiled.original, row, args, kwargs) for row in rows])
+    call = Call(args, kwargs, batch=rows.shape[1])
+    entry, taken = compiled.specialize(call)
+    parts: list[Any] = []
+    done, size = 0, 1
+    while done < len(rows):
+        if entry is None:
+            parts.append(_eager_step(compiled.original, rows[done], args, kwargs))
+            done += 1
+        else:
+            start = time.perf_counter()
+            try:
+                parts.append(_compiled_steps(entry, taken, rows[done : done + size]))
+            except Overlap as overlap:
+                compiled.run_eagerly_once(str(overlap))
+                entry = None
+                continue
+            seconds = (time.perf_counter() - start) / len(rows[done : done + size])
+            done += len(rows[done : done + size])
+            size = max(1, min(int(_CHUNK_SECONDS / max(seconds, 1e-9)), 4 * size, 10_000))
+        if progress is not None:
+            progress(done, len(rows))
+            if entry is not None and not entry.is_valid():  # it replaced a parameter, say
+                entry, taken = compiled.specialize(call)
+    return _nothing(entry) if not parts else _joined(parts)
+
+
+def _compiled_steps(entry: Specialization, taken: Arguments, rows: np.ndarray) -> Any:
+    """The results of some steps, stacked."""
+    values = [v for _ in rows for v in entry.number_values(taken.numbers)]
+    results = entry.run_steps([on_device(rows[0], current_context()), *taken.arrays], values, len(rows))
+    return entry.fill(results)
+
+
+def _nothing(entry: Specialization | None) -> Any:
+    """The results of no steps."""
+    if entry is None:
+        return None
+    nothing = [np.empty((0, *n.shape), n.dtype) for n in entry.program.graph.results]
+    return entry.fill([entry.target.from_numpy(x) for x in nothing])
+
+
+def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
+    """The index matrix as int32, every index checked against every array."""
+    source = indices.asnumpy() if hasattr(indices, "asnumpy") else np.asarray(indices)
+    if source.ndim != 2 or source.dtype.kind not in "iuf":
+        raise ShapeError(f"run_batches: needs an integer matrix (steps, batch), got shape {source.shape}")
+    if source.dtype.kind == "f" and not (source == np.floor(source)).all():
+        raise ShapeError("run_batches: indices must be whole numbers")
+    if not arrays:
+        raise ShapeError("run_batches: needs at least one array argument to take rows from")
+    shortest = min(x.shape[0] if x.shape else 0 for x in arrays)
+    if source.size and (source.min() < 0 or source.max() >= shortest):
+        raise ShapeError(
+            f"run_batches: indices go from {source.min()} to {source.max()}, but the shortest array has "
+            f"{shortest} rows"
+        )
+    return np.ascontiguousarray(source, dtype=np.int32)
+
+
+def _eager_step(
+    function: Callable[..., Any], row: np.ndarray, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """One step in Python, for functions that do not compile: its results, with a first axis of 1."""
+    from lamina import nd
+
+    index = nd.array(row, dtype=np.int32)
+
+    def batch(array: Any) -> Any:
+        return nd.take(array, index, axis=0)
+
+    step_args = [rebuild(x, batch, lambda n: n) for x in args]
+    step_kwargs = {k: rebuild(v, batch, lambda n: n) for k, v in kwargs.items()}
+    result = function(*step_args, **step_kwargs)
+    return rebuild(result, lambda x: nd.stack(x, axis=0), lambda n: np.asarray([n]))
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Results of steps, one after the other, as those of all steps."""
+    from lamina import nd
+
+    first = parts[0] if parts else None
+    if len(parts) < 2:
+        return first
+    if isinstance(first, nd.NDArray):
+        return nd.concat(*parts, dim=0)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts)
+    if isinstance(first, tuple | list):
+        return sequence_like(first, [_joined(list(items)) for items in zip(*parts, strict=True)])
+    if isinstance(first, dict):
+        return {k: _joined([part[k] for part in parts]) for k in first}
+    return first

@@ -1,0 +1,406 @@
+"""Capture: run the user's function once, with nodes of a graph in the place of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.front._arguments import mapped
+from lamina.compiler.front._numbers import Derived, StepNumber, is_whole
+from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
+from lamina.compiler.targets import target_of
+from lamina.context import Context, current_context
+from lamina.core.array import Array, Value
+from lamina.core.lowering import Contraction, Decompose, Elementwise
+from lamina.core.primitive import REGISTRY, Primitive
+from lamina.core.state import state
+from lamina.core.tape import Leaf, recording_suspended
+from lamina.errors import TraceError
+from lamina.messages import user_location
+from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "Capture",
+    "Captured",
+    "FoundOutside",
+    "Result",
+    "Returned",
+    "Uncompilable",
+    "on_device",
+    "tracing",
+]
+
+
+Source = Callable[[], float] | int | Derived
+
+
+class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
+    """The function uses something that has no compiled form: `what`, at the user's line."""
+
+    def __init__(self, what: str, why: str = "has no compiled form", location: str | None = None) -> None:
+        super().__init__(what)
+        self.what, self.why, self.location = what, why, location or user_location()
+
+
+class FoundOutside(Exception):  # noqa: N818 - not an error: the capture starts again
+    """The function finds arguments outside, too: those with these `ids`."""
+
+    def __init__(self, ids: set[int]) -> None:
+        super().__init__(ids)
+        self.ids = ids
+
+
+@dataclass
+class Captured:
+    """What a capture found.
+
+    `arrays`: for each input slot the array that was found outside, or what stood for an argument. `result`: what the
+    function returns, with a `Result` or `Returned` in the place of arrays. `getters`: for a slot whose array may be
+    replaced, how to find it. `numbers`: for each scalar slot the function that gives its value, or the position of an
+    argument. `stale`: slots of gradients that are used up inside. `with_leaves`: arrays found outside whose gradient
+    was of use.
+    """
+
+    graph: Graph
+    arrays: list[Array]
+    result: Any
+    numbers: list[Source]
+    getters: dict[int, Callable[[], Array]]
+    stale: set[int] = field(default_factory=set)
+    with_leaves: list[Array] = field(default_factory=list)
+
+
+class Capture:
+    """One trace. `bind` and the arrays talk to it through `lamina.core.state.state.trace`.
+
+    `of_pullback`: the function is captured to be differentiated, by arrays that were computed under `record` too.
+    `stacked`: results of many steps are stacked, so that all arrays that the function returns are results.
+    """
+
+    def __init__(self, keep_gradients: bool, *, of_pullback: bool = False, stacked: bool = False) -> None:
+        self._keep_gradients, self._of_pullback, self._stacked = keep_gradients, of_pullback, stacked
+        self._arguments: dict[int, Array] = {}  # by id of an argument: what stands for it
+        self._off_tape: list[tuple[Array, Any, Any]] = []
+        self._with_leaves: dict[int, Array] = {}
+        # By id of a stand-in: its argument's id and gradient.
+        self._own_leaves: dict[int, tuple[int, Leaf]] = {}
+        self._used_leaves: set[int] = set()
+        self._arrays: list[Array] = []
+        self._current: dict[int, Node] = {}  # by id of an array made outside: what it holds now
+        self._slots: dict[int, int] = {}
+        self._types: list[tuple[tuple[int, ...], np.dtype]] = []
+        self._numbers: list[Source] = []
+        self._scalars: list[np.dtype] = []
+        self._written: dict[int, None] = {}  # ids of arrays, in the order in which they were written first
+        self._gradients: set[int] = set()
+        self._read_after_write: set[int] = set()
+        self._read_before_write: set[int] = set()
+        self._getters: dict[int, Callable[[], Array]] = {}
+        self._nodes: set[Node] = set()
+        self._returned: dict[int, Result] = {}
+
+    # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
+
+    def bind(
+        self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
+    ) -> tuple[Value, ...]:
+        """The result of a primitive as a node; compositions are opened here."""
+        lowering = primitive.lowering
+        if lowering is None:
+            raise Uncompilable(f"the operator {primitive.name!r}")
+        if isinstance(lowering, Decompose):
+            primitive.infer(*inputs, **params)  # for its errors
+            with recording_suspended():
+                return (self.value(lowering.function(*inputs, **params)),)
+        nodes = self._operands(primitive, inputs)
+        shape, dtype = primitive.infer(*nodes, **params)
+        if isinstance(lowering, Contraction) and dtype.kind != "f":
+            raise Uncompilable(f"the operator {primitive.name!r} for {dtype}")
+        return (self._node(primitive, nodes, params, shape, dtype),)
+
+    def value(self, array: Array) -> Node:
+        """What an array holds now."""
+        leaf = array._leaf
+        if leaf is not None:
+            self._gradients.add(id(leaf.grad))
+        data = array._data
+        if isinstance(data, Node):
+            if state.recording:
+                self.uses_gradient(array)
+            if data not in self._nodes:
+                raise TraceError(
+                    f"{user_location()}: an array of shape {array.shape} made inside another run of "
+                    "lamina.compile is used; return it from the compiled function instead of keeping it"
+                )
+            return self._fresh_view(array, data)
+        if state.recording:
+            self._with_leaves[id(array)] = array
+        key = id(array)
+        if key in self._written:
+            self._read_after_write.add(key)
+        else:
+            self._read_before_write.add(key)
+        if key not in self._current:
+            self._current[key] = self._input(array)
+        return self._current[key]
+
+    def assign(self, array: Array, value: Array) -> None:
+        """From here on `array` holds `value`, converted to its shape and dtype."""
+        node = self._as_type(self.value(value), array.shape, np.dtype(array.dtype))
+        if isinstance(array._data, Node):
+            view = array._view
+            if view is not None:
+                view.base_value = self.value(view.base)  # so that the new contents are not taken for old ones
+            array._data = node
+            if view is not None:
+                with recording_suspended():
+                    self.assign(view.base, view.write(view.base, array))
+                view.base_value = self.value(view.base)
+            if id(array) in self._slots:  # it stands for an argument
+                self._current[id(array)] = node
+                self._written[id(array)] = None
+            return
+        key = id(array)
+        if key not in self._slots:
+            self._current[key] = self._input(array)
+        self._current[key] = node
+        self._written[key] = None
+        self._read_after_write.discard(key)
+
+    def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
+        """A number slot that `function` fills before each step."""
+        return self.number(function, np.dtype(np.int64 if integer else np.float64), None)
+
+    def uses_gradient(self, array: Array) -> None:
+        """Remember that it matters which gradient an array has."""
+        if not isinstance(array._data, Node):
+            self._with_leaves[id(array)] = array
+            return
+        argument, leaf = self._own_leaves.get(id(array), (0, None))
+        if leaf is not None and array._leaf is leaf:
+            self._used_leaves.add(argument)
+
+    def source(self, array: Array, getter: Callable[[], Array]) -> None:
+        """Remember how to find an array anew."""
+        self.value(array)
+        if id(array) in self._slots:
+            self._getters[self._slots[id(array)]] = getter
+
+    # --- what the caller of a capture asks for -------------------------------------------------------------------
+
+    def number(self, source: Source, dtype: np.dtype, argument: str | None) -> StepNumber:
+        """A number slot; `source`: a function, the position of an argument, or how it is made of other slots."""
+        slot = len(self._scalars)
+        node = self._node(Scalar(slot), (), {}, (), dtype)
+        self._numbers.append(source)
+        self._scalars.append(dtype)
+        return StepNumber(self, node, argument, slot)
+
+    def declare(self, array: Array) -> None:
+        """Give an array the next input slot."""
+        if id(array) not in self._slots:
+            self._current[id(array)] = self._input(array)
+
+    def argument(self, array: Array, *, is_outside: bool) -> Array:
+        """What the function gets for an argument, which has the next input slot.
+
+        An array that it also finds outside is given as it is. For others there is a stand-in: should the function
+        find the same array by itself, then that is another input, and `finds_outside` says so; also if the gradient
+        that is attached to it is of use.
+        """
+        given = self._arguments.get(id(array))
+        if given is None:
+            given = array if is_outside else self._stand_in(array)
+            self._arguments[id(array)] = given
+            self.declare(given)
+        return given
+
+    def slot_of(self, argument: Array) -> int:
+        """The input slot of an argument."""
+        return self._slots[id(self._arguments.get(id(argument), argument))]
+
+    def has_input(self, array: Array) -> bool:
+        """Whether an array is an argument or was found outside: not made in here."""
+        return id(array) in self._slots or not isinstance(array._data, Node)
+
+    def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
+        """The ids of those that the function found outside, be they arguments or not, or whose gradient it used."""
+        found = self._slots.keys() | self._with_leaves.keys() | self._used_leaves
+        return {id(x) for x in arrays if id(x) in found}
+
+    def restore(self) -> None:
+        """Put the arrays that were found outside back on the tape."""
+        while self._off_tape:
+            array, node, leaf = self._off_tape.pop()
+            array._node, array._leaf = node, leaf
+
+    def finish(self, result: Any) -> Captured:
+        """The graph of everything that leaves the step: `result` (nested tuples …) and the written arrays."""
+        results: list[Node] = []
+        template = self._template(result, results)
+        writes = {self._slots[key]: self._current[key] for key in self._written if not self._is_used_up(key)}
+        stale = {self._slots[key] for key in self._written if self._is_used_up(key)}
+        graph = Graph(results, writes, self._types, self._scalars)
+        with_leaves = list(self._with_leaves.values())
+        return Captured(graph, self._arrays, template, self._numbers, self._getters, stale, with_leaves)
+
+    def scalar_array(self, node: Node, dtype: np.dtype) -> Array:
+        """A scalar node as an array operand of some dtype."""
+        return NDArray(self._as_type(node, (), dtype), current_context())
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _node(self, op: Op, inputs: Sequence[Node], params: Any, shape: tuple[int, ...], dtype: Any) -> Node:
+        node = Node(op, inputs, params, shape, np.dtype(dtype))
+        if node.dtype not in _COMPILED_DTYPES:
+            raise Uncompilable(f"the dtype {node.dtype}")
+        self._nodes.add(node)
+        return node
+
+    def _constant(self, value: Any, dtype: np.dtype) -> Node:
+        return self._node(Constant(np.asarray(value, dtype).item()), (), {}, (), dtype)
+
+    def _input(self, array: Array) -> Node:
+        slot = len(self._arrays)
+        self._arrays.append(array)
+        self._slots[id(array)] = slot
+        self._types.append((array.shape, np.dtype(array.dtype)))
+        node = self._node(Input(slot), (), {}, array.shape, array.dtype)
+        if isinstance(array._data, Node):
+            array._data = node
+        elif array._node is not None:
+            self._take_off_tape(array)
+        return node
+
+    def _take_off_tape(self, array: Array) -> None:
+        """What an array was computed from outside is no matter of the step: here it is a leaf, or nothing."""
+        self._off_tape.append((array, array._node, array._leaf))
+        array._leaf = self._leaf_of(array)
+        array._node = None
+
+    def _leaf_of(self, array: Array) -> Leaf | None:
+        """The gradient of an array that comes from outside; a new one, where a pullback differentiates by it."""
+        if array._leaf is not None or array._node is None or not self._of_pullback:
+            return array._leaf
+        return Leaf(on_device(np.zeros(array.shape, array.dtype), array._context), "write")
+
+    def _stand_in(self, array: Array) -> Array:
+        """An array of the same type for an argument; its own writes are of no interest to a tape outside."""
+        shape, dtype = array.shape, np.dtype(array.dtype)
+        # Its node becomes that of an input slot when it is declared.
+        stand_in = NDArray(Node(Constant(0), (), {}, shape, dtype), array._context)
+        stand_in._leaf = self._leaf_of(array)
+        if array._leaf is not None:
+            self._own_leaves[id(stand_in)] = id(array), array._leaf
+        return stand_in
+
+    def _operands(self, primitive: Primitive, inputs: tuple[Any, ...]) -> list[Node]:
+        """Nodes for all inputs; numbers take the arrays' dtype, or that of the result where there is no array."""
+        nodes = [self.value(x) if isinstance(x, Array) else x for x in inputs]
+        dtypes = [n.dtype for n in nodes if isinstance(n, Node)]
+        is_conditional = isinstance(primitive.lowering, Elementwise) and primitive.lowering.conditional
+        if is_conditional and len(dtypes) > 1:
+            dtypes = [n.dtype for n in nodes[1:] if isinstance(n, Node)]
+        for i, x in enumerate(nodes):
+            if isinstance(x, StepNumber):
+                nodes[i] = self._as_type(x.node, (), dtypes[0] if dtypes else x.node.dtype)
+            elif not isinstance(x, Node):
+                own = np.dtype(np.int64 if is_whole(x) else np.float64)
+                nodes[i] = self._constant(x, dtypes[0] if dtypes else own)
+        return nodes
+
+    def _as_type(self, node: Node, shape: tuple[int, ...], dtype: np.dtype) -> Node:
+        if node.dtype != dtype:
+            node = self._node(REGISTRY["cast"], (node,), {"dtype": dtype}, node.shape, dtype)
+        if node.shape == shape:
+            return node
+        if node.size == int(np.prod(shape)):
+            return self._node(REGISTRY["reshape"], (node,), {"shape": shape}, shape, dtype)
+        inferred = REGISTRY["broadcast_to"].infer(node, shape=shape)  # raises where it does not fit
+        return self._node(REGISTRY["broadcast_to"], (node,), {"shape": shape}, *inferred)
+
+    def _fresh_view(self, array: Array, data: Node) -> Node:
+        """A view's value follows its base."""
+        view = array._view
+        if view is None:
+            return data
+        base = self.value(view.base)
+        if base is not view.base_value:
+            with recording_suspended():
+                data = self.value(view.read(view.base))
+            array._data, view.base_value = data, base
+        return data
+
+    def _is_used_up(self, key: int) -> bool:
+        """A gradient that was computed and then read in here is a temporary, unless the user keeps gradients."""
+        return (
+            key in self._gradients
+            and not self._keep_gradients
+            and key in self._read_after_write
+            and key not in self._read_before_write
+        )
+
+    def _template(self, result: Any, results: list[Node]) -> Any:
+        """`result` with a `Result` in the place of every array made inside, `Returned` in that of arguments."""
+
+        def place(x: Any) -> Any:
+            if isinstance(x, StepNumber):
+                results.append(x.node)
+                return Result(len(results) - 1, None)
+            if not isinstance(x, Array):
+                return x
+            if not self._stacked:
+                if any(x is argument for argument in self._arguments.values()):
+                    return Returned(self._slots[id(x)])
+                if not isinstance(x._data, Node):
+                    return x
+            if id(x) not in self._returned:  # one that is returned twice has one memory
+                results.append(self.value(x))
+                self._returned[id(x)] = Result(len(results) - 1, x._context)
+            return self._returned[id(x)]
+
+        return mapped(result, place)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The place of an output array in what the function returns; without a context it is a number."""
+
+    number: int
+    context: Any
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The place of an argument in what the function returns: the array in this input slot."""
+
+    slot: int
+
+
+_COMPILED_DTYPES = frozenset(
+    map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
+)
+"""Those that generated code computes with."""
+
+
+def on_device(array: np.ndarray, context: Context) -> NDArray:
+    """An array with these contents, now; also while tracing."""
+    return NDArray(target_of(context).from_numpy(array), context)
+
+
+class tracing:  # noqa: N801 - used as `with tracing(capture):`
+    """Make `capture` the current trace. Recording starts off, as a function's body decides it itself."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def __enter__(self) -> None:
+        self._saved = (state.trace, state.recording)
+        state.trace, state.recording = self._capture, False
+
+    def __exit__(self, *_exception: object) -> None:
+        state.trace, state.recording = self._saved
+        self._capture.restore()

@@ -1,0 +1,48 @@
+"""``LAMINA_DEBUG=1…5``: what the compiler does, printed to standard error.
+
+1: each compiled step with its kernels, flops, arena and compile time; 2: time and GFLOP/s a kernel, measured after the
+first run; 3: the graph after each pass; 4: LLVM's assembly; 5: the machine's assembly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from lamina.compiler.front._explain import describe
+from lamina.compiler.passes.graph import Graph
+from lamina.compiler.target import Program
+
+__all__ = ["compilation_enabled", "level", "show", "show_graph", "show_program"]
+
+
+def compilation_enabled() -> bool:
+    """False with ``LAMINA_COMPILE=0``: then every function runs as it was written."""
+    return os.environ.get("LAMINA_COMPILE", "1") != "0"
+
+
+def level() -> int:
+    """The level asked for; 0 without the variable."""
+    text = os.environ.get("LAMINA_DEBUG", "0").strip()
+    return int(text) if text.isdigit() else 0
+
+
+def show(text: str) -> None:
+    """Print to standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show_graph(title: str, graph: Graph) -> None:
+    """Level 3: the graph after a pass."""
+    if level() >= 3:
+        show(f"--- after {title}\n{graph.text()}")
+
+
+def show_program(program: Program) -> None:
+    """Levels 1, 4 and 5."""
+    if level() >= 1:
+        show(describe(program))
+    if level() >= 4:
+        show(program.code.ir())
+    if level() >= 5:
+        show(program.code.assembly())

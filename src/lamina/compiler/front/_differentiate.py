@@ -1,0 +1,206 @@
+"""Compiled functions under ``autograd.record()``: forward and pullback are two compiled steps, one node on the tape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import compress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.compiler.forking import compiling
+from lamina.compiler.front._arguments import Arguments, Call, leaves
+from lamina.compiler.front._capture import Capture, Captured, Result, on_device, tracing
+from lamina.compiler.front._guards import Guards
+from lamina.compiler.front._residuals import split
+from lamina.compiler.passes.simplify import simplify
+from lamina.compiler.target import Overlap
+from lamina.context import current_context
+from lamina.core.array import Array
+from lamina.core.primitive import Primitive
+from lamina.core.state import state
+from lamina.core.tape import gradients, is_recorded, record_node, recording, recording_suspended
+from lamina.errors import AutogradError
+
+if TYPE_CHECKING:
+    from lamina.compiler.front._specialization import Specialization
+    from lamina.compiler.front.compiled import CompiledFunction
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["call_recorded"]
+
+_MOST_PULLBACKS = 64
+
+
+def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a compiled function so that `backward` goes through it."""
+    call = Call(args, kwargs)
+    plain, taken = compiled.specialize(call)
+    if plain is None:
+        return compiled.original(*args, **kwargs)
+    recorded = _recorded(compiled, plain, call, taken)
+    with recording_suspended():
+        if recorded is None:
+            return plain.run(taken.arrays, taken.numbers)
+        return recorded.run(taken.arrays, taken.numbers)
+
+
+class _Recorded:
+    """A specialization as two compiled steps: the forward pass, which also returns residuals, and its pullback.
+
+    `inputs`: everything differentiable that it reads, an argument by its position; `read`: what else the pullback
+    reads, and must find as it was; `outputs`: which of the arrays that it makes have a gradient.
+    """
+
+    def __init__(
+        self,
+        forward: Specialization,
+        pullback: Specialization,
+        inputs: Sequence[int | Array],
+        read: Sequence[int | Array],
+        outputs: Sequence[bool],
+    ) -> None:
+        self._forward, self._pullback = forward, pullback
+        self._inputs, self._differentiable = [*inputs, *read], len(inputs)
+        places, flags = leaves(forward.captured.result[0]), iter(outputs)
+        self._outputs = [isinstance(x, Result) and x.context is not None and next(flags) for x in places]
+
+    def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
+        """The forward pass, and one node on the tape from the differentiable inputs to the outputs."""
+        values = self._forward.number_values(numbers)
+        result, residuals = self._forward.run_with(arrays, values)
+        inputs = tuple(arrays[x] if isinstance(x, int) else x for x in self._inputs)
+        outputs = tuple(compress(leaves(result), self._outputs))
+        self._record(inputs, outputs, [*arrays, *residuals], values)
+        return result
+
+    def _record(
+        self,
+        inputs: tuple[Array, ...],
+        outputs: tuple[NDArray, ...],
+        arguments: Sequence[Array],
+        values: Sequence[float],
+    ) -> None:
+        latest: list[Any] = [None, ()]
+
+        def all_gradients(g: Any) -> tuple[NDArray, ...]:
+            if state.recording:
+                raise AutogradError(
+                    "second derivatives do not go through a compiled function from outside; compute them (grad "
+                    "with create_graph=True) inside the compiled function, or differentiate its `.original`"
+                )
+            if latest[0] is not g:
+                cotangents = list(g) if isinstance(g, list) else [g]
+                try:
+                    latest[:] = [g, self._pullback.run_with([*cotangents, *arguments], values)]
+                except Overlap as overlap:  # too late to run eagerly
+                    raise AutogradError(f"the gradient of a compiled function: {overlap}") from None
+            return latest[1]
+
+        def vjp_of(i: int) -> Callable[..., NDArray]:
+            return lambda g, _out, *_inputs: all_gradients(g)[i]
+
+        def never(*_inputs: Any) -> Any:
+            raise AutogradError("a compiled function is evaluated by its machine code")
+
+        vjps = tuple(vjp_of(i) if i < self._differentiable else None for i in range(len(inputs)))
+        primitive = Primitive("compiled function", never, never, vjps, None, same_dtype=False)
+        record_node(primitive, inputs, {}, outputs)
+
+
+def _recorded(
+    compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
+) -> _Recorded | None:
+    """Forward pass and pullback for these argument types, compiled on the first use; None if there is no gradient."""
+    differentiable = tuple(is_recorded(x) for x in taken.arrays)
+    key = (taken.key, call.names, differentiable, state.training)
+    known = compiled.pullbacks.get(key)
+    if known is not None and known[1]():
+        return known[0]
+    with compiling():
+        made, is_valid = _compile_recorded(compiled, plain, call, taken)
+    compiled.pullbacks[key] = made, is_valid
+    if len(compiled.pullbacks) > _MOST_PULLBACKS:
+        del compiled.pullbacks[next(iter(compiled.pullbacks))]
+    return made
+
+
+def _compile_recorded(
+    compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
+) -> tuple[_Recorded | None, Callable[[], bool]]:
+    """The two steps, or None, and what says whether that is still so."""
+    capture = Capture(keep_gradients=True, of_pullback=True)
+    found: list[Array] = []
+    guards = Guards(compiled.original, taken.others)
+    with tracing(capture):
+        arguments = compiled.traced(capture, call)
+        with recording():
+            result = call.of_function(compiled.original, arguments)
+        made = [y for y in leaves(result) if isinstance(y, Array) and not capture.has_input(y)]
+        differentiable = [is_recorded(y) for y in made]
+        cotangents = list(compress(_cotangents(plain), differentiable))
+        if not cotangents:
+            nothing = capture.finish(())
+            guards.settle(nothing.arrays, nothing.with_leaves)
+            return None, guards.hold
+        head_grads: list[Any] = [capture.argument(g, is_outside=False) for g in cotangents]
+        by_id = gradients(
+            list(compress(made, differentiable)),
+            head_grads,
+            retain_graph=False,
+            wanted=lambda leaf: found.append(leaf) is None,
+        )
+        captured = capture.finish((result, tuple(by_id[id(leaf)] for leaf in found)))
+    guards.settle(captured.arrays, captured.with_leaves)
+    arguments_at = [capture.slot_of(x) for x in taken.arrays]
+    cotangents_at = [capture.slot_of(x) for x in cotangents]
+    forward, pullback = _built(captured, guards, arguments_at, cotangents_at)
+    position = {slot: i for i, slot in enumerate(arguments_at)}
+
+    def place(slot: int) -> int | Array:
+        return position.get(slot, captured.arrays[slot])
+
+    inputs = [capture.slot_of(leaf) for leaf in found]
+    apart = {*inputs, *cotangents_at}
+    read = [slot for slot in pullback.step.used_slots if slot < len(captured.arrays) and slot not in apart]
+    recorded = _Recorded(
+        forward, pullback, [place(slot) for slot in inputs], [place(slot) for slot in read], differentiable
+    )
+    return recorded, forward.is_valid
+
+
+def _built(
+    captured: Captured, guards: Guards, inputs: list[int], cotangents: list[int]
+) -> tuple[Specialization, Specialization]:
+    """Forward pass and pullback of a capture that returned (result, gradients)."""
+    from lamina.compiler.front._specialization import Specialization
+
+    result, gradients_ = captured.result
+    count = len(_results_in(result))
+    forward, pullback = split(simplify(captured.graph), count)
+    added = range(len(captured.arrays), len(pullback.inputs))
+    residuals = [on_device(np.zeros(*pullback.inputs[slot]), current_context()) for slot in added]
+    places = [Result(count + i, x._context) for i, x in enumerate(residuals)]
+    first = replace(captured, graph=forward, result=(result, places))
+    second = replace(
+        captured,
+        graph=pullback,
+        arrays=[*captured.arrays, *residuals],
+        result=tuple(replace(x, number=x.number - count) if isinstance(x, Result) else x for x in gradients_),
+        stale=set[int](),
+    )
+    slots = [*cotangents, *inputs, *added]
+    return (Specialization(first, inputs, guards), Specialization(second, slots, guards))
+
+
+def _cotangents(plain: Specialization) -> list[NDArray]:
+    """Arrays like the ones that a specialization makes and returns, whose contents do not matter."""
+    results = plain.program.graph.results
+    places = [place for place in _results_in(plain.captured.result) if place.context is not None]
+    return [on_device(np.zeros(results[x.number].shape, results[x.number].dtype), x.context) for x in places]
+
+
+def _results_in(template: Any) -> list[Result]:
+    """The places of results in what a function returns, in order."""
+    return [x for x in leaves(template) if isinstance(x, Result)]

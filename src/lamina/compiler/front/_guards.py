@@ -1,0 +1,89 @@
+"""Guards: what a function found outside, so that a replaced parameter, constant or layer is noticed.
+
+What they promise is said in ``docs/adr/guards.md``. The walk (`walk`) finds what to watch, `watches` are the ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from lamina.compiler.front._walk import Opaque, Walk
+from lamina.compiler.front._watches import Contents
+from lamina.compiler.written_checks import Names, function_of
+from lamina.core.array import Array
+from lamina.core.tape import Leaf
+
+__all__ = ["Guards"]
+
+
+class Guards:
+    """What a function, and the functions it calls, look up; and what it meant when the function was captured.
+
+    `arguments` are objects among its arguments whose attributes it may read, too.
+
+    ``arrays``  the ids of all arrays found, so that an argument that is one of them can be told from others
+    ``hold()``  whether everything is still what it was
+    ``opaque``  what was found and can't be watched
+    ``asks_for_types``  whether the numbers among the arguments must be numbers while it is captured
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: Sequence[Any] = ()) -> None:
+        found = Walk(function, arguments)
+        self._watches, self._names, self._keep = found.watches, found.names_of_arrays, found.keep
+        self._modules = found.modules
+        self._leaves: list[tuple[Array, Leaf | None]] = []
+        self.opaque: Sequence[Opaque] = found.opaque
+        self.asks_for_types = found.asks_for_types
+        self.arrays = frozenset(self._names)
+        self.hold = self._written_hold()
+
+    def settle(self, arrays: Iterable[Array], with_leaves: Iterable[Array]) -> None:
+        """The capture went well: guard what it found, too. `with_leaves`: arrays whose gradient it used."""
+        self._keep += arrays
+        self.arrays |= {id(x) for x in arrays}
+        self._leaves = [(x, x._leaf) for x in with_leaves]
+        self.hold = self._written_hold()
+
+    def changed(self) -> str | None:
+        """What the user calls the first thing that is no longer what it was; None if all is."""
+        if self.hold():
+            return self._imported()
+        for watch in self._watches:
+            change = watch.change()
+            if change is not None:
+                return change
+        return next(
+            (f"the gradient of {self.name_of(x)}" for x, leaf in self._leaves if x._leaf is not leaf), None
+        )
+
+    def only_contents_changed(self) -> bool:
+        """Whether what changed is no more than the numbers in buffers: the graph may well be the same."""
+        return all(isinstance(watch, Contents) or watch.now() for watch in self._watches) and all(
+            x._leaf is leaf for x, leaf in self._leaves
+        )
+
+    def undo(self) -> None:
+        """Set everything to what it was, after a capture that came to nothing."""
+        for watch in self._watches:
+            watch.undo()
+
+    def name_of(self, array: Array) -> str | None:
+        """What the user calls an array."""
+        return self._names.get(id(array))
+
+    def _imported(self) -> str | None:
+        """A module that the function has imported meanwhile: what it holds was not walked."""
+        import sys
+
+        return next((name for name in sorted(self._modules) if name in sys.modules), None)
+
+    def _written_hold(self) -> Callable[[], bool]:
+        names = Names()
+        conditions = [watch.condition(names) for watch in self._watches]
+        conditions += [f"{names.of(array)}._leaf is {names.of(leaf)}" for array, leaf in self._leaves]
+        written = " and ".join(x for x in conditions if x != "True") or "True"
+        # What raises is gone: a variable that was deleted, a list that is shorter.
+        return function_of(
+            "hold()", ["try:", f"    return {written}", "except Exception:", "    return False"], names
+        )

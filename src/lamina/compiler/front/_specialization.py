@@ -1,0 +1,154 @@
+"""A specialization: the compiled step for one set of argument types, and how to call it as the function it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lamina.compiler.front import _debug as debug
+from lamina.compiler.front._arguments import sequence_like
+from lamina.compiler.front._capture import Captured, Result, Returned
+from lamina.compiler.front._explain import describe
+from lamina.compiler.front._guards import Guards
+from lamina.compiler.front._numbers import Derived
+from lamina.compiler.program import build
+from lamina.compiler.target import Program
+from lamina.compiler.targets import target_of
+from lamina.compiler.written_checks import Names, function_of
+from lamina.core.array import Array, StaleGradient
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["Specialization"]
+
+
+class Specialization:
+    """What was captured of a function, compiled, and bound to the arrays that it found.
+
+    `arguments` are the input slots that each call brings arrays for. `rows` says of input slots that they move on by
+    so many bytes from one step to the next. `guards` know what the function found outside.
+    ``is_valid()``: whether all of that is still what it was. `program`: what is known to be made of the same graph.
+    """
+
+    def __init__(
+        self,
+        captured: Captured,
+        arguments: Sequence[int],
+        guards: Guards,
+        rows: Mapping[int, int] | None = None,
+        program: Program | None = None,
+    ) -> None:
+        self.captured, self.guards = captured, guards
+        self.target = target_of(captured.arrays[0]._context if captured.arrays else None)
+        watch = debug.show_graph if debug.level() else None
+        self.program = program or build(captured.graph, self.target, rows, watch)
+        debug.show_program(self.program)
+        self.step = self.target.bind(
+            self.program, captured.arrays, arguments, frozenset(captured.graph.writes)
+        )
+        self._result, self._numbers = captured.result, captured.numbers
+        self._has_run, self._must_note = False, True
+        self._arguments = tuple(arguments)
+        self._arrays = self.step.arrays
+        self.is_valid = _validity(guards, captured, self._arrays)
+        self._written, self._stale = list(captured.graph.writes), list(captured.stale)
+
+    # --- calls ---------------------------------------------------------------------------------------------------
+
+    def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
+        """One step. Returns what the function returns."""
+        step = self.step
+        with step.lock:
+            results = step.run(arrays, self.number_values(numbers) if self._numbers else (), 1, ())
+            if self._must_note:
+                self._note_run()
+            return self._filled(self._result, results, self._arrays)
+
+    def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
+        """One step with the step's numbers given."""
+        with self.step.lock:
+            results = self.step.run(arrays, values, 1, ())
+            self._note_run()
+            return self._filled(self._result, results, self._arrays)
+
+    def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
+        """Several steps; `values` are their numbers, one step after the other. Results have a new first axis."""
+        with self.step.lock:
+            results = self.step.run(arrays, values, steps, (steps,))
+            self._note_run()
+            return results
+
+    def number_values(self, numbers: Sequence[float]) -> list[float]:
+        """The numbers of the next step: arguments, and what Python computes anew."""
+        values: list[float] = []
+        for source in self._numbers:
+            if isinstance(source, int):
+                values.append(numbers[source])
+            elif isinstance(source, Derived):
+                values.append(source.value(values))
+            else:
+                values.append(source())
+        return values
+
+    def _note_run(self) -> None:
+        """The arrays that the step wrote count that; gradients that it used up are stale."""
+        for slot in self._written:
+            self._arrays[slot]._note_write()
+        for slot in self._stale:
+            array = self._arrays[slot]
+            if not isinstance(array._data, StaleGradient):
+                array._data = StaleGradient(array.shape, array._data.dtype)
+        if not self._has_run:
+            self._has_run, self._must_note = True, bool(self._written or self._stale)
+            if debug.level() >= 2:
+                debug.show(self.explain())
+
+    def fill(self, results: Sequence[Any]) -> Any:
+        """What the function returns, with these results in their places."""
+        return self._filled(self._result, results, ())
+
+    def _filled(self, template: Any, results: Sequence[Any], inputs: Sequence[Array]) -> Any:
+        if isinstance(template, Result):
+            value = results[template.number]
+            if template.context is not None:
+                return NDArray(value, template.context)
+            number = self.target.to_numpy(value)  # of many steps an array of numbers
+            return number if number.ndim else number.item()
+        if isinstance(template, Returned):
+            return inputs[template.slot]
+        if isinstance(template, tuple | list):
+            return sequence_like(template, [self._filled(x, results, inputs) for x in template])
+        if isinstance(template, dict):
+            return {k: self._filled(v, results, inputs) for k, v in template.items()}
+        return template
+
+    # --- words ---------------------------------------------------------------------------------------------------
+
+    def explain(self) -> str:
+        """The kernels, with times measured on copies of the current buffers if the step has run."""
+        return describe(self.program, self._names(), self.step.measure() if self._has_run else None)
+
+    def _names(self) -> dict[int, str]:
+        """What the user calls the arrays: arguments by number, others by their variables."""
+        names = {slot: f"argument{i}" for i, slot in enumerate(self._arguments)}
+        by_gradient: dict[int, str] = {}
+        for slot, array in enumerate(self._arrays):
+            name = self.guards.name_of(array)
+            if name is not None:
+                names[slot] = name
+                if array._leaf is not None:
+                    by_gradient[id(array._leaf.grad)] = f"{name}.grad"
+        for slot, array in enumerate(self._arrays):
+            names.setdefault(slot, by_gradient.get(id(array), f"input{slot}"))
+        return names
+
+
+def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:
+    """Whether the guards hold, and arrays that may be replaced are still those in `arrays`."""
+    if not captured.getters:
+        return guards.hold
+    names = Names()
+    known = names.of(arrays)
+    found = [f"{names.of(getter)}() is {known}[{slot}]" for slot, getter in captured.getters.items()]
+    return function_of(
+        "is_valid()", [f"return {' and '.join([f'{names.of(guards.hold)}()', *found])}"], names
+    )

@@ -1,0 +1,333 @@
+"""Element operations that are one or a few instructions: arithmetic, comparisons, rounding, logic, casts.
+
+Each means what NumPy means by it: NaN and signed zeros, wrap-around, division of integers by zero included.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from lamina.compiler.llvm._emitter import Emitter
+from lamina.compiler.llvm.values import BOOL, FLOAT32, FLOAT64, INDEX, INT32, DType, Operand, Value, type_name
+
+__all__ = ["Arithmetic"]
+
+_LEAST_DIVISOR = 2.0**-60
+_ON_INTEGERS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
+
+Unary = Callable[["Arithmetic", Value], Value]
+Binary = Callable[["Arithmetic", Operand, Operand], Value]
+
+
+def _rounding(intrinsic: str) -> Unary:
+    """Integers are rounded already."""
+    return lambda b, x: b.intrinsic(intrinsic, x) if x.dtype.kind == "f" else x
+
+
+def _comparison(floats: str, integers: str, signed: str = "", unsigned: str = "") -> Binary:
+    """By LLVM's predicates for floats and for integers; of these, with what tells signed from unsigned ones."""
+
+    def compare(b: Arithmetic, x: Operand, y: Operand) -> Value:
+        x, y = b.match(x, y)
+        if x.dtype.kind == "f":
+            return b.result(f"fcmp {floats} {x.typed}, {y.name}", BOOL, x.lanes)
+        predicate = _signed(x, signed, unsigned) + integers
+        return b.result(f"icmp {predicate} {x.typed}, {y.name}", BOOL, x.lanes)
+
+    return compare
+
+
+def _bits(instruction: str) -> Binary:
+    def operate(b: Arithmetic, x: Operand, y: Operand) -> Value:
+        x, y = b.match(x, y)
+        return b.result(f"{instruction} {x.typed}, {y.name}", x.dtype, x.lanes)
+
+    return operate
+
+
+def _logical(bits: Binary) -> Callable[[Arithmetic, Value, Value], Value]:
+    return lambda b, x, y: bits(b, b.truth(x), b.truth(y))
+
+
+class Arithmetic(Emitter):
+    """Operations on scalars and vectors alike; numbers among the operands become constants."""
+
+    # arithmetic
+
+    def add(self, x: Operand, y: Operand) -> Value:
+        x, y = self.match(x, y)
+        if x.dtype == BOOL:
+            return self.logical_or(x, y)  # as in NumPy: true and true are not 2
+        if x.dtype == INDEX and 0 in (x.constant, y.constant):
+            return y if x.constant == 0 else x
+        return self._binary("add", x, y)
+
+    def sub(self, x: Operand, y: Operand) -> Value:
+        x, y = self.match(x, y)
+        return x if x.dtype == INDEX and y.constant == 0 else self._binary("sub", x, y)
+
+    def mul(self, x: Operand, y: Operand) -> Value:
+        x, y = self.match(x, y)
+        for factor, other in ((x, y), (y, x)):
+            if x.dtype == INDEX and factor.constant in (0, 1):
+                return other if factor.constant == 1 else self.const(0, INDEX, x.lanes)
+        return self._binary("mul", x, y)
+
+    def div(self, x: Operand, y: Operand) -> Value:
+        """Division of floats."""
+        x, y = self.match(x, y)
+        if x.dtype.kind != "f":
+            raise TypeError(f"div divides floats, not {x.dtype}: use divide_trunc or divide_floor")
+        if x.is_small_integer and y.constant is not None and self.module.machine.has_fused_multiply_add:
+            divisor = x.dtype.type(y.constant)
+            if _LEAST_DIVISOR <= abs(divisor) <= 1 / _LEAST_DIVISOR:
+                return self._divide_by_constant(x, y, float(x.dtype.type(1) / divisor))
+        return self._binary("div", x, y)
+
+    def _divide_by_constant(self, x: Value, y: Value, reciprocal: float) -> Value:
+        """x / y, rounded as a division rounds, in three instructions of which one starts each cycle.
+
+        Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor" (1990): the remainder of
+        a quotient that is almost right is exact, and corrects it. A division keeps its unit busy for 16 cycles. Only
+        where nothing can overflow, vanish or be infinite.
+        """
+        quotient = self.mul(x, reciprocal)
+        remainder = self.fma(self.neg(quotient), y, x)
+        return self.fma(remainder, reciprocal, quotient)
+
+    def divide_trunc(self, x: Operand, y: Operand) -> Value:
+        """Integer division that drops the fraction; division by zero gives 0."""
+        x, y = self.match(x, y)
+        zero, divisor = self._safe_divisor(y)
+        quotient = self.result(f"{_signed(x, 'sdiv', 'udiv')} {x.typed}, {divisor.name}", x.dtype, x.lanes)
+        if x.dtype.kind == "i":  # the smallest integer divided by -1 traps: it wraps instead
+            quotient = self.where(self.equal(y, -1), self.neg(x), quotient)
+        return self.where(zero, 0, quotient)
+
+    def divide_floor(self, x: Operand, y: Operand) -> Value:
+        """NumPy's `//` for integers and floats; integers divided by zero give 0."""
+        x, y = self.match(x, y)
+        if x.dtype.kind == "f":
+            remainder, wrong_sign = self._float_remainder(x, y)
+            quotient = self.div(self.sub(x, remainder), y)
+            quotient = self.rint(self.where(wrong_sign, self.sub(quotient, 1), quotient))
+            return self.where(self.equal(y, 0), self.div(x, y), quotient)
+        quotient = self.divide_trunc(x, y)
+        if x.dtype.kind == "u":
+            return quotient
+        inexact = self.not_equal(self.sub(x, self.mul(quotient, y)), 0)
+        opposite = self.less(self.bit_xor(x, y), 0)
+        rounded_up = self.logical_and(self.logical_and(inexact, opposite), self.not_equal(y, 0))
+        return self.where(rounded_up, self.sub(quotient, 1), quotient)
+
+    def mod(self, x: Operand, y: Operand) -> Value:
+        """NumPy's `remainder`: it has the divisor's sign; integers modulo zero give 0."""
+        x, y = self.match(x, y)
+        if x.dtype.kind == "f":
+            remainder, wrong_sign = self._float_remainder(x, y)
+            nonzero = self.not_equal(remainder, 0)
+            shifted = self.where(wrong_sign, self.add(remainder, y), remainder)
+            return self.where(nonzero, shifted, self.copysign(remainder, y))
+        zero, divisor = self._safe_divisor(y)
+        remainder = self.result(f"{_signed(x, 'srem', 'urem')} {x.typed}, {divisor.name}", x.dtype, x.lanes)
+        if x.dtype.kind == "i":
+            wrong_sign = self.less(self.bit_xor(remainder, y), 0)
+            wrong_sign = self.logical_and(wrong_sign, self.not_equal(remainder, 0))
+            remainder = self.where(wrong_sign, self.add(remainder, y), remainder)
+        return self.where(zero, 0, remainder)
+
+    def _float_remainder(self, x: Value, y: Value) -> tuple[Value, Value]:
+        """C's `fmod`, and whether it is a nonzero number whose sign is not the divisor's."""
+        remainder = self.result(f"frem {x.typed}, {y.name}", x.dtype, x.lanes)
+        signs_differ = self.logical_xor(self.less(y, 0), self.less(remainder, 0))
+        return remainder, self.logical_and(signs_differ, self.not_equal(remainder, 0))
+
+    def _safe_divisor(self, y: Value) -> tuple[Value, Value]:
+        """Whether a divisor is zero, and the divisor with the values that trap (0, -1) replaced by 1."""
+        zero = self.equal(y, 0)
+        unsafe = zero if y.dtype.kind == "u" else self.logical_or(zero, self.equal(y, -1))
+        return zero, self.where(unsafe, self.const(1, y.dtype, y.lanes), y)
+
+    def fma(self, x: Operand, y: Operand, z: Operand) -> Value:
+        """x · y + z with one rounding: for sums that nearly cancel. Elsewhere `multiply_add` is meant.
+
+        Without such an instruction float32 is computed in float64, where the product is exact (of two roundings the
+        second one counts), and float64 by the C library.
+        """
+        x, y, z = self.match(x, y, z)
+        if self.module.machine.has_fused_multiply_add or x.dtype != FLOAT32:
+            return self.intrinsic("fma", x, y, z)
+        wide_x, wide_y, wide_z = (self.cast(value, FLOAT64) for value in (x, y, z))
+        return self.cast(self.add(self.mul(wide_x, wide_y), wide_z), FLOAT32)
+
+    def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
+        """x · y + z as the processor does it best: with one rounding where that is one instruction, else with two."""
+        if self.module.machine.has_fused_multiply_add:
+            return self.intrinsic("fma", x, y, z)
+        x, y, z = self.match(x, y, z)
+        return self.add(self.mul(x, y), z)
+
+    def wide_mul(self, x: Operand, y: Operand) -> tuple[Value, Value]:
+        """The lower and upper 64 bits of the product of two uint64 scalars."""
+        x, y = self.match(x, y)
+        wide_x, wide_y = (self._register(f"zext {value.typed} to i128") for value in (x, y))
+        product = self._register(f"mul i128 {wide_x}, {wide_y}")
+        shifted = self._register(f"lshr i128 {product}, 64")
+        low, high = (self.result(f"trunc i128 {half} to i64", x.dtype) for half in (product, shifted))
+        return low, high
+
+    def neg(self, x: Value) -> Value:
+        if x.dtype.kind == "f":
+            return self.result(f"fneg {x.typed}", x.dtype, x.lanes)
+        return self.sub(0, x)
+
+    def abs(self, x: Value) -> Value:
+        if x.dtype.kind == "f":
+            return self.intrinsic("fabs", x)
+        return x if x.dtype.kind in "ub" else self.where(self.less(x, 0), self.neg(x), x)
+
+    def sign(self, x: Value) -> Value:
+        """-1, 0 or 1; NaN stays NaN."""
+        one = self.const(1, x.dtype, x.lanes)
+        zero = self.const(0, x.dtype, x.lanes)
+        if x.dtype.kind == "u":
+            return self.where(self.greater(x, 0), one, zero)
+        result = self.where(self.less(x, 0), self.const(-1, x.dtype, x.lanes), zero)
+        result = self.where(self.greater(x, 0), one, result)
+        return self.where(self.isnan(x), x, result) if x.dtype.kind == "f" else result
+
+    def copysign(self, magnitude: Operand, sign: Operand) -> Value:
+        return self.intrinsic("copysign", magnitude, sign)
+
+    def sqrt(self, x: Value) -> Value:
+        return self.intrinsic("sqrt", x)
+
+    def rsqrt(self, x: Value) -> Value:
+        """1 / sqrt(x), both correctly rounded."""
+        return self.div(1.0, self.sqrt(x))
+
+    def maximum(self, x: Operand, y: Operand) -> Value:
+        """The larger one; NaN if either is NaN."""
+        return self._extreme("greater", x, y)
+
+    def minimum(self, x: Operand, y: Operand) -> Value:
+        """The smaller one; NaN if either is NaN."""
+        return self._extreme("less", x, y)
+
+    def _extreme(self, better: str, x: Operand, y: Operand) -> Value:
+        x, y = self.match(x, y)
+        if x.constant is not None and y.constant is None:
+            x, y = y, x
+        compare = getattr(self, better)
+        if x.dtype.kind != "f":
+            return self.where(compare(x, y), x, y)
+        if y.constant is not None and not math.isnan(y.constant):
+            # A NaN in x fails the comparison. Where both are zeros, y: relu(-0.0) is 0.0.
+            return self.where(getattr(self, f"{better}_equal")(y, x), y, x)
+        return self.where(self.isnan(x), x, self.where(compare(x, y), x, y))
+
+    # rounding
+
+    floor, ceil, trunc = _rounding("floor"), _rounding("ceil"), _rounding("trunc")
+    fix = trunc
+    rint = _rounding("rint")  # halves to even
+    round = _rounding("round")  # halves away from zero
+
+    # comparisons, masks, bits of integers
+
+    equal = _comparison("oeq", "eq")
+    not_equal = _comparison("une", "ne")
+    less = _comparison("olt", "lt", "s", "u")
+    less_equal = _comparison("ole", "le", "s", "u")
+    greater = _comparison("ogt", "gt", "s", "u")
+    greater_equal = _comparison("oge", "ge", "s", "u")
+
+    def isnan(self, x: Value) -> Value:
+        if x.dtype.kind != "f":
+            return self.const(False, BOOL, x.lanes)
+        return self.result(f"fcmp uno {x.typed}, {x.name}", BOOL, x.lanes)
+
+    def truth(self, x: Value) -> Value:
+        """The mask of elements that are not zero."""
+        return x if x.dtype == BOOL else self.not_equal(x, 0)
+
+    bit_and, bit_or, bit_xor, shift_left = _bits("and"), _bits("or"), _bits("xor"), _bits("shl")
+    logical_and, logical_or, logical_xor = _logical(bit_and), _logical(bit_or), _logical(bit_xor)
+
+    def logical_not(self, x: Value) -> Value:
+        return self.bit_xor(self.truth(x), True)
+
+    def where(self, mask: Value, x: Operand, y: Operand) -> Value:
+        """x where the mask is true, else y."""
+        x, y = self.match(x, y)
+        lanes = max(mask.lanes, x.lanes)
+        mask, x, y = self.splat(mask, lanes), self.splat(x, lanes), self.splat(y, lanes)
+        return self.result(f"select {mask.typed}, {x.typed}, {y.typed}", x.dtype, lanes)
+
+    def shift_right(self, x: Operand, y: Operand) -> Value:
+        """Shift right: signed integers keep their sign."""
+        x, y = self.match(x, y)
+        return self.result(f"{_signed(x, 'ashr', 'lshr')} {x.typed}, {y.name}", x.dtype, x.lanes)
+
+    def bitcast(self, x: Value, dtype: DType) -> Value:
+        """The same bits as another dtype: of the same size, or as more or fewer lanes of another one."""
+        lanes = x.lanes * x.dtype.itemsize // dtype.itemsize
+        return self.result(f"bitcast {x.typed} to {type_name(dtype, lanes)}", dtype, lanes)
+
+    # conversions
+
+    def cast(self, x: Value, dtype: DType | type) -> Value:
+        """Convert as NumPy's `astype`: floats to integers towards zero, anything nonzero to True."""
+        dtype = np.dtype(dtype)
+        if x.dtype == dtype:
+            return x
+        if dtype == BOOL:
+            return self.truth(x)
+        wide = _by_way_of(x.dtype, dtype)
+        if wide is not None:
+            return self.cast(self.cast(x, wide), dtype)
+        if x.constant is not None:
+            return self.const(np.asarray(x.constant, x.dtype).astype(dtype).item(), dtype, x.lanes)
+        instruction = _conversion(x.dtype, dtype)
+        if instruction is None:  # signed to unsigned of the same size: the same register
+            return Value(x.builder, x.name, dtype, x.lanes)
+        result = self.result(f"{instruction} {x.typed} to {type_name(dtype, x.lanes)}", dtype, x.lanes)
+        is_small_integer = x.dtype.kind in "bui" and x.dtype.itemsize <= 2 and dtype.kind == "f"
+        return replace(result, is_small_integer=True) if is_small_integer else result
+
+    def _binary(self, operation: str, x: Value, y: Value) -> Value:
+        if x.dtype == INDEX and x.constant is not None and y.constant is not None:
+            return self.const(_ON_INTEGERS[operation](int(x.constant), int(y.constant)), INDEX, x.lanes)
+        prefix = "f" if x.dtype.kind == "f" else ""
+        return self.result(f"{prefix}{operation} {x.typed}, {y.name}", x.dtype, x.lanes)
+
+
+def _signed(x: Value, signed: str, unsigned: str) -> str:
+    return signed if x.dtype.kind == "i" else unsigned
+
+
+def _by_way_of(source: DType, target: DType) -> DType | None:
+    """Through which signed integer a float becomes a narrower or unsigned one, as in `primitives.typing.converted`."""
+    if source.kind != "f" or target.kind not in "iu" or target.itemsize == 8:
+        return None
+    if target.itemsize < 4:
+        return INT32
+    return INDEX if target.kind == "u" else None
+
+
+def _conversion(source: DType, target: DType) -> str | None:
+    """LLVM's instruction that converts between two dtypes; None where the bits stay."""
+    if source.kind == "f" and target.kind == "f":
+        return "fpext" if target.itemsize > source.itemsize else "fptrunc"
+    if source.kind == "f":
+        return "fptosi" if target.kind == "i" else "fptoui"
+    if target.kind == "f":
+        return "sitofp" if source.kind == "i" else "uitofp"
+    if source.kind == "b" or target.itemsize > source.itemsize:
+        return "sext" if source.kind == "i" else "zext"
+    return None if target.itemsize == source.itemsize else "trunc"

@@ -1,0 +1,273 @@
+"""The facade over LLVM that the rest of the compiler writes code with: functions, control flow and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from lamina.compiler.llvm._reductions import Reductions
+from lamina.compiler.llvm.module import Argument, Module
+from lamina.compiler.llvm.values import BOOL, INDEX, DType, Operand, Pointer, Value, type_name
+
+__all__ = ["Builder", "Variable"]
+
+
+class Variable:
+    """A value that changes: set inside a loop or branch, read after it. LLVM keeps it in a register."""
+
+    def __init__(self, builder: Builder, initial: Value) -> None:
+        self._builder = builder
+        self._dtype, self._lanes = initial.dtype, initial.lanes
+        self._slot = builder.stack_slot(initial.type, builder.alignment_of(initial))
+        self.set(initial)
+
+    def get(self) -> Value:
+        type_ = type_name(self._dtype, self._lanes)
+        return self._builder.result(f"load {type_}, {self._slot.typed}", self._dtype, self._lanes)
+
+    def set(self, value: Value) -> None:
+        if (value.dtype, value.lanes) != (self._dtype, self._lanes):
+            raise TypeError(
+                f"a variable of {self._lanes} x {self._dtype} can't hold {value.lanes} x {value.dtype}"
+            )
+        self._builder.emit(f"store {value.typed}, {self._slot.typed}")
+
+
+class Builder(Reductions):
+    """Writes one function: element operations (inherited; `Mathematics` adds more), control flow and memory."""
+
+    def __init__(self, module: Module[Any], arguments: Mapping[str, Argument]) -> None:
+        super().__init__(module)
+        self._arguments = arguments
+
+    def body(self) -> list[str]:
+        """The finished function's lines between its braces."""
+        return ["entry:", *self._slots, *self._lines, "ret void"]
+
+    def argument(self, name: str) -> Value:
+        """A number among the function's arguments."""
+        dtype = self._arguments[name]
+        if dtype is None:
+            raise TypeError(f"argument {name!r} is a pointer: use pointer_argument")
+        return Value(self, f"%{name}", dtype)
+
+    def pointer_argument(self, name: str) -> Pointer:
+        """A pointer among the function's arguments."""
+        if self._arguments[name] is not None:
+            raise TypeError(f"argument {name!r} is a number: use argument")
+        return Pointer(f"%{name}")
+
+    def lanes(self, dtype: DType) -> int:
+        """How many elements of a dtype a vector register holds."""
+        return self.module.machine.lanes(dtype)
+
+    # control flow
+
+    @contextmanager
+    def loop(self, start: Operand, stop: Operand, step: int = 1) -> Generator[Value]:
+        """for i in range(start, stop, step), with step > 0."""
+        start, stop = self.match(start, stop) if isinstance(start, Value) else self.match(stop, start)[::-1]
+        body, end = self.new_label("loop"), self.new_label("done")
+        latch = f"{body}.next"
+        index, following = f"%{body}.index", f"%{body}.following"
+        before = self._block
+        if start.constant is not None and stop.constant is not None and start.constant < stop.constant:
+            self.branch(body)
+        else:
+            self.branch_if(self.less(start, stop), body, end)
+        self.start_block(body)
+        self.emit(f"{index} = phi {start.type} [{start.name}, %{before}], [{following}, %{latch}]")
+        i = Value(self, index, start.dtype)
+        yield i
+        self.branch(latch)
+        self.start_block(latch)
+        self.emit(f"{following} = add nsw {i.typed}, {step}")
+        self.branch_if(self.less(Value(self, following, start.dtype), stop), body, end)
+        self.start_block(end)
+
+    @contextmanager
+    def if_(self, condition: Value) -> Generator[None]:
+        """Run the block where a scalar condition holds."""
+        then, end = self.new_label("then"), self.new_label("done")
+        self.branch_if(condition, then, end)
+        self.start_block(then)
+        yield
+        self.branch(end)
+        self.start_block(end)
+
+    def if_else(self, condition: Value, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
+        """Emit both branches of a scalar condition; results leave through variables."""
+        yes, no, end = self.new_label("then"), self.new_label("else"), self.new_label("done")
+        self.branch_if(condition, yes, no)
+        for label, branch in ((yes, then), (no, otherwise)):
+            self.start_block(label)
+            branch()
+            self.branch(end)
+        self.start_block(end)
+
+    def variable(self, initial: Value) -> Variable:
+        """A variable with a first value; loops carry their accumulators in variables."""
+        return Variable(self, initial)
+
+    def vector_loop(
+        self, start: Operand, stop: Operand, lanes: int, body: Callable[[Value, int], None]
+    ) -> None:
+        """Cover range(start, stop) by calls `body(index, lanes)` that emit code for elements index, ….
+
+        Whole vectors first; the rest is one narrower vector where the range is known, else a loop over single
+        elements. `body` has to serve any number of lanes.
+        """
+        start_value = self.match(start, self.const(0))[0]
+        stop_value = self.match(stop, self.const(0))[0]
+        if start_value.constant is not None and stop_value.constant is not None:
+            first, last = int(start_value.constant), int(stop_value.constant)
+            whole = first + (last - first) // lanes * lanes
+            if whole > first:
+                with self.loop(first, whole, lanes) as i:
+                    body(i, lanes)
+            if last > whole:
+                body(self.const(whole), last - whole)
+            return
+        if lanes == 1:
+            with self.loop(start_value, stop_value) as i:
+                body(i, 1)
+            return
+        extent = self.maximum(self.sub(stop_value, start_value), 0)
+        if lanes & (lanes - 1) == 0:  # a power of two
+            vectors = self.bit_and(extent, -lanes)
+        else:
+            vectors = self.mul(self.divide_trunc(extent, lanes), lanes)
+        whole = self.add(start_value, vectors)
+        with self.loop(start_value, whole, lanes) as i:
+            body(i, lanes)
+        with self.loop(whole, stop_value) as i:
+            body(i, 1)
+
+    def rare_call(self, function: str, x: Value) -> Value:
+        """`per_lane_call` where it is hardly ever needed: little code here, and a loop in a function of its own."""
+        if x.lanes == 1:
+            return self.per_lane_call(function, x)
+        name = f"each_{function}_{type_name(x.dtype)}"
+        if name not in self.module.functions:
+            with self.module.function(name, {"values": None, "count": INDEX}, internal=True) as b:
+                values = b.pointer_argument("values")
+                with b.loop(0, b.argument("count")) as i:
+                    b.store(values, b.per_lane_call(function, b.load(values, x.dtype, i)), i)
+        buffer = self.alloca(x.dtype, x.lanes)
+        self.store(buffer, x)
+        self.call(name, buffer, self.const(x.lanes))
+        return self.load(buffer, x.dtype, 0, x.lanes)
+
+    def call(self, function: str, *arguments: Value | Pointer) -> None:
+        """Call a function of this module that returns nothing."""
+        self.emit(f"call void @{function}({', '.join(argument.typed for argument in arguments)})")
+
+    # memory
+
+    def alignment_of(self, value: Value) -> int:
+        return max(1, value.dtype.itemsize)
+
+    def alloca(self, dtype: DType | None, count: int, alignment: int = 64) -> Pointer:
+        """`count` elements (pointers, if dtype is None) on the stack, for as long as the function runs."""
+        return self.stack_slot(f"[{count} x {_memory_type(dtype)}]", alignment)
+
+    def offset(self, pointer: Pointer, index: Operand, dtype: DType | None) -> Pointer:
+        """The address of element `index`; dtype None means that the elements are pointers."""
+        index = self.match(index, self.const(0))[0]
+        if index.constant == 0:
+            return pointer
+        return self.pointer_result(
+            f"getelementptr inbounds {_memory_type(dtype)}, {pointer.typed}, {index.typed}"
+        )
+
+    def load_pointer(self, pointer: Pointer, index: Operand = 0) -> Pointer:
+        """Load a pointer from an array of pointers."""
+        return self.pointer_result(f"load ptr, {self.offset(pointer, index, None).typed}")
+
+    def store_pointer(self, pointer: Pointer, value: Pointer, index: Operand = 0) -> None:
+        """Store a pointer to an array of pointers."""
+        self.emit(f"store {value.typed}, {self.offset(pointer, index, None).typed}")
+
+    def constants(self, name: str, numbers: Sequence[int]) -> Pointer:
+        """The address of INDEX numbers in the code itself, under a name of the module."""
+        content = ", ".join(f"i64 {number}" for number in numbers)
+        self.module.declare(f"@{name} = internal constant [{len(numbers)} x i64] [{content}]")
+        return Pointer(f"@{name}")
+
+    def load(self, pointer: Pointer, dtype: DType, index: Operand = 0, lanes: int = 1) -> Value:
+        """Load `lanes` neighbouring elements from element `index` on; no alignment is assumed."""
+        address = self.offset(pointer, index, dtype)
+        memory = _memory_type(dtype) if lanes == 1 else f"<{lanes} x {_memory_type(dtype)}>"
+        value = self.result(f"load {memory}, {address.typed}, align {dtype.itemsize}", dtype, lanes)
+        if dtype != BOOL:
+            return value
+        return self.result(f"icmp ne {memory} {value.name}, zeroinitializer", BOOL, lanes)
+
+    def load_masked(self, pointer: Pointer, dtype: DType, index: Operand, count: int, lanes: int) -> Value:
+        """Load `count` neighbouring elements into the first of `lanes`; the others are unspecified."""
+        mask = self.const_vector([lane < count for lane in range(lanes)], BOOL)
+        type_ = type_name(dtype, lanes)
+        letter = "f" if dtype.kind == "f" else "i"
+        function = f"llvm.masked.load.v{lanes}{letter}{8 * dtype.itemsize}.p0"
+        self.module.declare(f"declare {type_} @{function}(ptr, i32, {mask.type}, {type_})")
+        address = self.offset(pointer, index, dtype)
+        arguments = f"{address.typed}, i32 {dtype.itemsize}, {mask.typed}, {type_} poison"
+        return self.result(f"call {type_} @{function}({arguments})", dtype, lanes)
+
+    def prefetch(self, pointer: Pointer) -> None:
+        """Ask for a cache line that will be read soon; any address will do."""
+        self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.emit(f"call void @llvm.prefetch.p0({pointer.typed}, i32 0, i32 2, i32 1)")
+
+    def store(self, pointer: Pointer, value: Value, index: Operand = 0) -> None:
+        """Store a value's lanes to neighbouring elements from element `index` on."""
+        address = self.offset(pointer, index, value.dtype)
+        typed = value.typed
+        if value.dtype == BOOL:
+            memory = "i8" if value.lanes == 1 else f"<{value.lanes} x i8>"
+            typed = f"{memory} {self._register(f'zext {value.typed} to {memory}')}"
+        self.emit(f"store {typed}, {address.typed}, align {value.dtype.itemsize}")
+
+    def load_strided(
+        self, pointer: Pointer, dtype: DType, index: Operand, stride: Operand, lanes: int = 1
+    ) -> Value:
+        """Load elements index, index + stride, … into a vector; stride 0 spreads one element."""
+        if isinstance(stride, Value) and stride.constant is not None:
+            stride = int(stride.constant)
+        if lanes == 1 or (not isinstance(stride, Value) and stride in (0, 1)):
+            width = lanes if stride == 1 else 1
+            return self.splat(self.load(pointer, dtype, index, width), lanes)
+        return self.gather_lanes(
+            [self.load(pointer, dtype, i) for i in self._positions(index, stride, lanes)]
+        )
+
+    def store_strided(self, pointer: Pointer, value: Value, index: Operand, stride: Operand) -> None:
+        """Store lanes to elements index, index + stride, …"""
+        for lane, position in enumerate(self._positions(index, stride, value.lanes)):
+            self.store(pointer, self.extract(value, lane), position)
+
+    def _positions(self, index: Operand, stride: Operand, lanes: int) -> Sequence[Value]:
+        index, stride = self.match(self.const(0) + index, stride)
+        return [index + stride * lane for lane in range(lanes)]
+
+    def gather(self, pointer: Pointer, dtype: DType, indices: Value) -> Value:
+        """Load the element that each lane of `indices` names."""
+        positions = [self.cast(self.extract(indices, lane), INDEX) for lane in range(indices.lanes)]
+        return self.gather_lanes([self.load(pointer, dtype, position) for position in positions])
+
+    def divide_positive(self, x: Operand, y: Operand) -> Value:
+        """x // y for integers known to be x >= 0, y > 0: a single instruction."""
+        x, y = self.match(x, y)
+        if y.constant == 1:
+            return x
+        if x.constant is not None and y.constant is not None:
+            return self.const(int(x.constant) // int(y.constant), x.dtype)
+        return self.result(f"udiv {x.typed}, {y.name}", x.dtype, x.lanes)
+
+
+def _memory_type(dtype: DType | None) -> str:
+    """LLVM's name of an element in memory; None: of a pointer."""
+    if dtype is None:
+        return "ptr"
+    return "i8" if dtype == BOOL else type_name(dtype)

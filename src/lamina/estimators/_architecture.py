@@ -1,0 +1,198 @@
+"""What the estimators' network is made of: its parts, and all of its parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina.nd.activation import ActivationFunction, activation_by_name
+
+__all__ = ["NUMBER_WIDTH", "Architecture", "Parameter"]
+
+NUMBER_WIDTH = 3
+"""Outputs of the linear map in a number's embedding; the number itself is appended."""
+
+_FREQUENCIES = 16
+_FREQUENCY_SPREAD = 0.1
+_EMBEDDING_SPREAD = 0.1
+"""RealMLP-TD has 1: then a rare category is known by its random values, not by what it means."""
+
+_RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1, "pieces": 0.3, "embedding": 0.3}
+"""RealMLP-TD's factors on the learning rate (arXiv 2407.04491, Table A.1); those of pieces and embeddings are lamina's.
+
+Adam moves what has a gradient in few of the batches by as much as anything else, so that rare categories learn noise.
+"""
+
+Initial = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What there is to say of a parameter before there are values.
+
+    shape
+        that of its array, which is float32.
+    initial
+        gives the first values, of the random numbers and the shape; None: they come from the training data
+        (see `lamina.estimators._initialize`).
+    rate
+        the factor on the learning rate.
+    decay
+        whether weight decay and the L2 penalty hold for it.
+    trained
+        whether the optimizer changes it.
+    """
+
+    shape: tuple[int, ...]
+    initial: Initial | None
+    rate: float = 1.0
+    decay: bool = True
+    trained: bool = True
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What the network is made of.
+
+    numbers
+        how many of the numeric inputs, from the first on, are raw numbers: these get a PBLD embedding.
+    inputs
+        the width of the numeric matrix (raw numbers, then one-hot columns).
+    cardinalities
+        for each code column, how many codes it has: the rows of its embedding.
+    outputs
+        the width of the output layer.
+    hidden
+        the widths of the hidden layers.
+    activation, dropout
+        one for all hidden layers, or one for each.
+    normalization
+        None, ``"batch"`` or ``"layer"``: between a hidden layer's linear map and its activation.
+    pieces
+        to the embedding of a number, a piecewise linear function of it with so many pieces is added; 0: none.
+    ntk
+        z = xW/√d + b, with W of unit variance (neural tangent parametrization), instead of z = xW + b.
+    """
+
+    numbers: int
+    inputs: int
+    cardinalities: tuple[int, ...]
+    outputs: int
+    hidden: tuple[int, ...] = (256, 256, 256)
+    activation: str | tuple[str, ...] = "selu"
+    dropout: float | tuple[float, ...] = 0.15
+    number_embedding: bool = True
+    embedding_width: int = 8
+    input_scale: bool = True
+    learned_activation: bool = True
+    normalization: str | None = None
+    ntk: bool = True
+    pieces: int = 0
+
+    @property
+    def embeds_numbers(self) -> bool:
+        """Whether raw numbers are embedded."""
+        return self.number_embedding and self.numbers > 0
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether a number's embedding has a piecewise linear part."""
+        return self.embeds_numbers and self.pieces > 0
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths of the first hidden layer's input, of the hidden layers, and of the output."""
+        return (self.width, *self.hidden, self.outputs)
+
+    @property
+    def width(self) -> int:
+        """The width of the first hidden layer's input."""
+        extra = NUMBER_WIDTH * self.numbers if self.embeds_numbers else 0
+        return self.inputs + extra + self.embedding_width * len(self.cardinalities)
+
+    def activations(self) -> list[ActivationFunction]:
+        """The activation of each hidden layer."""
+        names = _for_each(self.activation, len(self.hidden), "activation")
+        return [activation_by_name(name) for name in names]
+
+    def dropouts(self) -> list[float]:
+        """The dropout rate of each hidden layer."""
+        return _for_each(self.dropout, len(self.hidden), "dropout")
+
+    def parameters(self) -> dict[str, Parameter]:
+        """All parameters by name, in the order in which they get their first values."""
+        parameters = self.input_parameters()
+        for i in range(len(self.hidden) + 1):
+            parameters |= self.layer_parameters(i)
+        return parameters
+
+    def input_parameters(self) -> dict[str, Parameter]:
+        """Those of embeddings and of the inputs' scale."""
+        found: dict[str, Parameter] = {}
+        if self.embeds_numbers:
+            rate, each = _RATES["number"], (self.numbers, 1)
+            bound = 1 / math.sqrt(_FREQUENCIES)
+            maps = (self.numbers, _FREQUENCIES, NUMBER_WIDTH)
+            found["frequency"] = Parameter((*each, _FREQUENCIES), _normal(_FREQUENCY_SPREAD), rate)
+            found["phase"] = Parameter((*each, _FREQUENCIES), _uniform(math.pi), rate)
+            found["number"] = Parameter(maps, _uniform(bound), rate)
+            found["number_bias"] = Parameter((*each, NUMBER_WIDTH), _uniform(bound), rate)
+        for j, cardinality in enumerate(self.cardinalities):
+            shape = (cardinality, self.embedding_width)
+            found[f"embedding{j}"] = Parameter(shape, _normal(_EMBEDDING_SPREAD), _RATES["embedding"])
+        if self.input_scale:
+            found["scale"] = Parameter((self.width,), _filled(1.0), _RATES["scale"])
+        if self.has_pieces:
+            knots = Parameter((self.numbers, 1, self.pieces), None, trained=False)
+            found["running.knot"] = found["running.slope"] = knots
+            maps = (self.numbers, self.pieces, NUMBER_WIDTH)
+            # 0 at first: training starts from the cosines alone.
+            found["pieces"] = Parameter(maps, _filled(0.0), _RATES["pieces"])
+        return found
+
+    def layer_parameters(self, i: int) -> dict[str, Parameter]:
+        """Those of layer i: its linear map, its normalization, and how much of the activation it uses."""
+        fan_in, width = self.widths[i : i + 2]
+        # Uniform within ±√(factor / (in + out)) (Glorot and Bengio, 2010; factors as in scikit-learn).
+        factor = 2.0 if self.activation in ("logistic", "sigmoid") else 6.0
+        plain = None if self.ntk else _uniform(math.sqrt(factor / (fan_in + width)))
+        found = {
+            f"weight{i}": Parameter((fan_in, width), plain),
+            f"bias{i}": Parameter((width,), plain, _RATES["bias"] if self.ntk else 1.0, decay=False),
+        }
+        if i == len(self.hidden):
+            return found
+        if self.learned_activation:
+            rate = _RATES["alpha"] if self.ntk else 1.0
+            found[f"alpha{i}"] = Parameter((width,), _filled(1.0), rate)
+        if self.normalization:
+            found[f"gamma{i}"] = Parameter((width,), _filled(1.0), decay=False)
+            found[f"beta{i}"] = Parameter((width,), _filled(0.0), decay=False)
+        if self.normalization == "batch":
+            found[f"running.mean{i}"] = Parameter((1, width), _filled(0.0), trained=False)
+            found[f"running.variance{i}"] = Parameter((1, width), _filled(1.0), trained=False)
+        return found
+
+
+def _for_each(value: Any, layers: int, name: str) -> list[Any]:
+    if not isinstance(value, tuple | list):
+        return [value] * layers
+    if len(value) != layers:
+        raise ValueError(f"{name}: {len(value)} values {tuple(value)!r} for {layers} hidden layers")
+    return list(value)
+
+
+def _normal(spread: float) -> Initial:
+    return lambda rng, shape: rng.normal(0, spread, shape)
+
+
+def _uniform(bound: float) -> Initial:
+    return lambda rng, shape: rng.uniform(-bound, bound, shape)
+
+
+def _filled(value: float) -> Initial:
+    return lambda _, shape: np.full(shape, value)

@@ -1,0 +1,50 @@
+"""Pickles of estimators that lamina 0.1 made before what is learned became one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.estimators._fitted import FittedModel
+from lamina.estimators._network import Ensemble
+from lamina.estimators._targets import Classes, Numbers
+from lamina.table.encode import TableEncoder
+
+__all__ = ["modern_state"]
+
+_EARLY = ("_network_state", "_encoder_state", "_multilabel", "_flat", "_low", "_high", "_center", "_scale")
+
+
+def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The attributes of an unpickled estimator, from those of any version.
+
+    Raises:
+        DataError: they are of a version that is not known.
+    """
+    if "_network_state" not in state:
+        return dict(state)
+    rest = {name: value for name, value in state.items() if name not in _EARLY}
+    try:
+        architecture, members = state["_network_state"]
+        arrays = {name: x for i, member in enumerate(members) for name, x in _arrays(f"{i}.", member).items()}
+        if kind == "MLPClassifier":
+            target: Classes | Numbers = Classes(rest.pop("classes_"), state["_multilabel"])
+        else:
+            scale = (state[name] for name in ("_low", "_high", "_center", "_scale"))
+            target = Numbers(*scale, flat=state["_flat"], logarithmic=state["loss"] == "poisson")
+        encoder = TableEncoder.from_state(*state["_encoder_state"])
+        network = Ensemble.from_state(architecture, arrays, len(members))
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError(
+            f"this pickle of an {kind} is of a version of lamina that can't be read: {error!r}"
+        ) from error
+    return {**rest, "fitted_": FittedModel(encoder, network, target)}
+
+
+def _arrays(prefix: str, member: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """A network's arrays by the names of today."""
+    weights = {prefix + name: values for name, (values, _rate, _decay) in member["weights"].items()}
+    return weights | {f"{prefix}running.{name}": x for name, x in member["running"].items()}

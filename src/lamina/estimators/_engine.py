@@ -1,0 +1,341 @@
+"""Training of the estimators' networks: compiled steps, schedules, validation after each epoch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina import autograd, nd
+from lamina.compiler import compile
+from lamina.core.state import call_each_step
+from lamina.errors import NonFiniteLossError
+from lamina.estimators._losses import Loss
+from lamina.estimators._network import Ensemble, part_of
+from lamina.estimators._optimization import SOLVERS, Optimization
+from lamina.nd import random
+from lamina.nd.ndarray import NDArray
+from lamina.optimizer.optimizer import write
+from lamina.schedules import SCHEDULES
+from lamina.table.sparse import SparseNumbers
+from lamina.training.early_stopping import EarlyStopping
+from lamina.training.loop import Loop, Observer
+
+__all__ = ["Data", "EnsembleTraining", "Optimization", "outputs_of", "own_outputs"]
+
+_PREDICT_ROWS = 256
+_GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
+
+
+@dataclass(frozen=True)
+class Data:
+    """Encoded rows: numeric float32 (n, inputs), codes int32 (n, q) or None, target float32, weights or None.
+    Numbers of a large sparse table are `SparseNumbers`.
+
+    `rows` (int32) are those that count, as the training or the validation rows of one table, so that neither part is
+    a copy; None: all.
+    """
+
+    numeric: np.ndarray | SparseNumbers
+    codes: np.ndarray | None
+    target: np.ndarray
+    weights: np.ndarray | None = None
+    rows: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.numeric) if self.rows is None else len(self.rows)
+
+    def shuffled(self, rng: np.random.Generator) -> np.ndarray:
+        """The rows that count in random order, int32."""
+        order = np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows.copy()
+        rng.shuffle(order)
+        return order
+
+    def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
+        """What picks the rows that count, or some of them, out of the arrays."""
+        return slice(begin, end) if self.rows is None else self.rows[begin:end]
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of all of it, by which the same data is known again."""
+        digest = hashlib.sha256()
+        numbers = [self.numeric] if isinstance(self.numeric, np.ndarray) else self.numeric.parts
+        for part in (*numbers, self.codes, self.target, self.weights, self.rows):
+            digest.update(b"none" if part is None else f"{part.dtype}{part.shape}".encode())
+            digest.update(b"" if part is None else np.ascontiguousarray(part).data)
+        return digest.hexdigest()
+
+
+class EnsembleTraining(Loop):
+    """Trains an ensemble's networks side by side, each on batches of its own.
+
+    Args:
+        network: what is trained.
+        loss: of each row, from outputs and targets.
+        optimization: how.
+        rng: shuffles the rows.
+        data: rows of the same arrays for each member.
+        validation: each member's part, or a single one for the mean of the members.
+        score: judges the outputs for `validation`, part after part; higher is better.
+        observers: what watches, besides the early stopping that `optimization` asks for.
+    """
+
+    def __init__(
+        self,
+        network: Ensemble,
+        loss: Loss,
+        optimization: Optimization,
+        rng: np.random.Generator,
+        data: Sequence[Data],
+        validation: Sequence[Data] = (),
+        score: Callable[[np.ndarray], float] | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        patience, tolerance = optimization.n_iter_no_change, optimization.tol
+        stopping = [] if patience is None else [EarlyStopping(patience, tolerance)]
+        super().__init__(optimization.max_iter, [*observers, *stopping], tolerance)
+        self.network, self.loss, self.optimization = network, loss, optimization
+        self.data, self.validation, self.score = data, validation, score
+        self._rng = rng
+        self._steps_done = 0
+        self._steps_total = 1
+        count = SOLVERS[optimization.solver].arrays
+        self._moments = {
+            name: tuple(nd.zeros(w.array.shape) for _ in range(count)) for name, w in network.weights.items()
+        }
+        self._step = compile(self._make_step())
+
+    # --- the loop ------------------------------------------------------------------------------------------------
+
+    def fingerprints(self) -> list[str]:
+        """The SHA-256 of each part of the data."""
+        return [part.fingerprint() for part in (*self.data, *self.validation)]
+
+    def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+        """As every loop's; older states have a second moment for every solver, which SGD does not read."""
+        count = SOLVERS[self.optimization.solver].arrays
+        unread = tuple(f"moment{i}." for i in range(count, 2))
+        super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
+
+    def _prepare(self, epochs: int) -> None:
+        plan, count = self.optimization, min(len(part) for part in self.data)
+        self._batch = min(plan.batch_size, count)
+        self._batches = _Batches(self.data[0], self._batch * len(self.network.members))
+        per_epoch = max(count // self._batch, 1) if plan.drop_last else -(-count // self._batch)
+        self._steps_total = max(self._steps_done + epochs * per_epoch, 1)
+
+    def _train(self, number: int) -> float:
+        """An epoch; the mean loss, with the penalty."""
+        batch = self._batch
+        orders = [part.shuffled(self._rng) for part in self.data]
+        count = min(len(order) for order in orders)
+        whole = count // batch * batch
+        own = [order[:whole].reshape(-1, batch) for order in orders]
+        losses = self._run(np.concatenate(own, axis=1), self.report if self.watched() else None)
+        total, rows = float(losses.sum()) * batch, whole
+        rest = count - whole
+        if rest and not (self.optimization.drop_last and whole):
+            last = np.concatenate([order[whole:count] for order in orders]).reshape(1, -1)
+            total += float(self._run(last, None).sum()) * rest
+            rows += rest
+        loss = total / max(rows, 1) + self._penalty(batch)
+        if not np.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the training loss became {loss} in epoch {number}; lower learning_rate_init "
+                f"(now {self.optimization.learning_rate_init:g}) or check the data for extreme values"
+            )
+        return loss
+
+    def _measure(self) -> tuple[float | None, dict[str, float]]:
+        if not self.validation or self.score is None:
+            return None, {}
+        return self.score(own_outputs(self.network, self.validation)), {}
+
+    def _parameters(self) -> dict[str, np.ndarray]:
+        return self.network.state()
+
+    def _load_parameters(self, arrays: dict[str, np.ndarray]) -> None:
+        self.network.load_state(arrays)
+
+    def _own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        arrays = {f"network.{name}": x for name, x in self.network.state().items()}
+        for name, moments in self._moments.items():
+            arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
+        return arrays, {
+            "steps": self._steps_done,
+            "shuffling": self._rng.bit_generator.state,
+            "random": random.source.position(),
+        }
+
+    def _restore_own(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+        self.network.load_state(part_of(arrays, "network."))
+        for name, moments in self._moments.items():
+            for i, moment in enumerate(moments):
+                moment[:] = arrays[f"moment{i}.{name}"]
+        self._steps_done = position["steps"]
+        self._rng.bit_generator.state = position["shuffling"]
+        random.source.go_to(*position["random"])
+
+    def _penalty(self, batch: int) -> float:
+        """The members' mean L2 penalty of a batch, which the loss includes as scikit-learn's does."""
+        if not self.optimization.alpha:
+            return 0.0
+        squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
+        return 0.5 * self.optimization.alpha * squares / batch / len(self.network.members)
+
+    def _run(self, rows: np.ndarray, report: Any) -> np.ndarray:
+        """Take a step with each line of `rows`; the losses."""
+        losses, batches = [np.zeros(0)], self._batches
+        done = 0
+        with autograd.train_mode():
+            for indices in batches.groups(rows):
+                progress = report and (lambda more, _, done=done: report(done + more, len(rows)))
+                losses.append(self._step.run_batches(indices, *batches.arrays, progress=progress).asnumpy())
+                done += len(indices)
+        return np.concatenate([x.ravel() for x in losses])
+
+    # --- the step ------------------------------------------------------------------------------------------------
+
+    def _make_step(self) -> Callable[..., NDArray]:
+        network = self.network
+
+        def step(numeric: NDArray, *others: NDArray) -> NDArray:
+            rest = list(others)
+            codes = rest.pop(0) if network.architecture.cardinalities else None
+            target = rest.pop(0)
+            weights = rest.pop(0) if rest else None
+            progress = call_each_step(self._advance)
+            drop = call_each_step(lambda: self._regularization)
+            members = len(network.members)
+            with autograd.record():
+                total: Any = 0.0
+                for i, member in enumerate(network.members):
+                    own = [_share(x, i, members) for x in (numeric, codes, target, weights)]
+                    losses = self.loss(member.forward(own[0], own[1], drop), own[2])
+                    total = total + nd.mean(losses if own[3] is None else losses * own[3])
+            total.backward()
+            self._update(numeric.shape[0] // members, progress)
+            return total / members
+
+        return step
+
+    def _advance(self) -> float:
+        """Count a step, and say what share of the training is done."""
+        t = self._steps_done / self._steps_total
+        plan = self.optimization
+        self._steps_done += 1
+        self._rate = plan.learning_rate_init * SCHEDULES[plan.learning_rate](t)
+        self._regularization = SCHEDULES[plan.regularization_schedule](t)
+        return t
+
+    def _update(self, rows: int, _progress: Any) -> None:
+        """One step of the solver on every parameter."""
+        plan = self.optimization
+        rate = call_each_step(lambda: self._rate)
+        decay = call_each_step(lambda: plan.weight_decay * self._rate * self._regularization)
+        step = SOLVERS[plan.solver].step(plan, lambda: self._steps_done)
+        for name, weight in self.network.weights.items():
+            array = weight.array
+            gradient = array.grad
+            assert gradient is not None
+            if plan.alpha and weight.decay:
+                gradient = gradient + (plan.alpha / rows) * array
+            moments = self._moments[name]
+            new, values = step(array, gradient, moments, rate=rate * weight.rate)
+            if plan.weight_decay and weight.decay:
+                # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
+                # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
+                new = new - (decay * weight.rate**2) * array
+            write(array, moments, (new, values))
+
+
+class _Batches:
+    """The arrays that steps take their rows from, and which rows of them: the data's own memory, or, of sparse data,
+    the rows of a group of steps at a time, made dense."""
+
+    def __init__(self, data: Data, batch: int) -> None:
+        parts = [data.numeric, data.codes, data.target, data.weights]
+        self._parts = [x for x in parts if x is not None and x.shape[-1]]
+        self._buffers: list[np.ndarray] = []
+        if isinstance(data.numeric, np.ndarray):
+            self.arrays = [nd.from_numpy(np.asarray(x)) for x in self._parts]
+            return
+        self._steps = max(1, _GROUP_BYTES // (4 * batch * data.numeric.shape[1]))
+        self._buffers = [np.zeros((self._steps * batch, *x.shape[1:]), x.dtype) for x in self._parts]
+        self.arrays = [nd.from_numpy(x) for x in self._buffers]
+
+    def groups(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """The rows (steps, batch) of the data, as those of `arrays`, which hold them until the next are asked for."""
+        if not rows.size:
+            return
+        if not self._buffers:
+            yield rows
+            return
+        for start in range(0, len(rows), self._steps):
+            group = rows[start : start + self._steps]
+            for part, buffer in zip(self._parts, self._buffers, strict=True):
+                if isinstance(part, np.ndarray):
+                    buffer[: group.size] = part[group.ravel()]
+                else:
+                    part.write(group.ravel(), buffer[: group.size])
+            yield np.arange(group.size, dtype=np.int32).reshape(group.shape)
+
+
+def _share(x: Any, i: int, members: int) -> Any:
+    """Member i's rows of a batch that holds as many for each, one after the other."""
+    if x is None or members == 1:
+        return x
+    rows = x.shape[0] // members
+    return nd.slice_axis(x, axis=0, begin=i * rows, end=(i + 1) * rows)
+
+
+def outputs_of(network: Ensemble, data: Data) -> np.ndarray:
+    """The network's outputs for all rows, in prediction mode, some rows at a time."""
+    if network.compiled_forward is None:
+        network.compiled_forward = compile(lambda numeric, codes=None: network.forward(numeric, codes))
+    return _in_blocks(network, network.compiled_forward, [data])[0]
+
+
+def own_outputs(network: Ensemble, parts: Sequence[Data]) -> np.ndarray:
+    """The outputs of each member for its own part of the rows, part after part; of a single part, `outputs_of` it."""
+    if len(parts) == 1:
+        return outputs_of(network, parts[0])
+    if network.compiled_own is None:
+        members = network.members
+
+        def own(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+            shares = [[_share(x, i, len(members)) for x in (numeric, codes)] for i in range(len(members))]
+            return nd.concat(
+                *(member.forward(*share) for member, share in zip(members, shares, strict=True)), dim=0
+            )
+
+        network.compiled_own = compile(own)
+    return np.concatenate(_in_blocks(network, network.compiled_own, parts))
+
+
+def _in_blocks(network: Ensemble, forward: Any, parts: Sequence[Data]) -> list[np.ndarray]:
+    """What `forward` makes of rows of all parts at a time, for each part."""
+    longest = max(len(part) for part in parts)
+    rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
+    results = [np.empty((len(part), network.architecture.outputs), np.float32) for part in parts]
+    for begin in range(0, longest, rows):
+        chosen = [part.chosen(begin, begin + rows) for part in parts]
+        numeric = [_padded(part.numeric[at], rows) for part, at in zip(parts, chosen, strict=True)]
+        inputs = [nd.array(np.concatenate(numeric))]
+        if network.architecture.cardinalities:
+            pairs = zip(parts, chosen, strict=True)
+            codes = [_padded(part.codes[at], rows) for part, at in pairs if part.codes is not None]
+            inputs.append(nd.array(np.concatenate(codes), dtype=np.int32))
+        outputs = forward(*inputs).asnumpy().reshape(len(parts), rows, -1)
+        for result, block in zip(results, outputs, strict=True):
+            result[begin : begin + rows] = block[: max(len(result) - begin, 0)]
+    return results
+
+
+def _padded(part: np.ndarray, rows: int) -> np.ndarray:
+    """`part` with zeros behind it, so that few batch sizes occur: each is compiled by itself."""
+    if len(part) == rows:
+        return part
+    return np.concatenate([part, np.zeros((rows - len(part), part.shape[1]), part.dtype)])

@@ -1,0 +1,183 @@
+"""What the metadata of an estimator's file says, declared: today's, and that of lamina's first files."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from lamina.errors import LaminaError
+from lamina.estimators._architecture import Architecture
+from lamina.files.typed_json import strict
+from lamina.table.schema import ColumnSchema, Target
+
+__all__ = [
+    "Content",
+    "FirstContent",
+    "Learned",
+    "TargetState",
+    "class_values",
+    "is_setting",
+    "stored_classes",
+]
+
+Scalar = None | bool | int | float | str
+Setting = None | bool | int | float | str | list[Scalar] | dict[str, Scalar]
+
+_MOST_ONE_HOT = 64
+"""More categories in a table of ones and zeros would take memory with their square."""
+
+_COLUMN, _TARGET = strict(ColumnSchema), strict(Target)
+_ARCHITECTURE = strict(Architecture)
+
+
+class _TableSchema(Struct, forbid_unknown_fields=True):
+    version: Literal[1]
+    columns: list[_COLUMN]  # pyright: ignore[reportInvalidTypeForm] - made above
+    rows: int
+    named: bool
+    target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm]
+
+
+class _Encoder(Struct, forbid_unknown_fields=True):
+    version: Literal[1]
+    schema: _TableSchema
+    max_one_hot: Annotated[int, Meta(ge=0, le=_MOST_ONE_HOT)]
+    missing_indicator: bool
+    robust_scale: bool
+    smooth_clip: bool
+
+
+class Learned(Struct, forbid_unknown_fields=True):
+    """The attributes that training leaves on an estimator; the last two are of lamina's first files."""
+
+    n_features_in_: int
+    loss_: float | UnsetType = UNSET
+    loss_curve_: list[float] | UnsetType = UNSET
+    validation_scores_: list[float] | UnsetType | None = UNSET
+    best_validation_score_: float | UnsetType | None = UNSET
+    best_loss_: float | UnsetType | None = UNSET
+    best_epoch_: int | UnsetType = UNSET
+    n_iter_: int | UnsetType = UNSET
+    t_: int | UnsetType = UNSET
+    multilabel: bool | UnsetType = msgspec.field(default=UNSET, name="_multilabel")
+    flat: bool | UnsetType = msgspec.field(default=UNSET, name="_flat")
+
+
+class TargetState(Struct, forbid_unknown_fields=True):
+    """The first three say what a classifier's target is, the others what a regressor's is."""
+
+    dtype: str | UnsetType = UNSET
+    values: list[Scalar] | UnsetType = UNSET
+    multilabel: bool | UnsetType = UNSET
+    flat: bool | UnsetType = UNSET
+    logarithmic: bool | UnsetType = UNSET
+
+
+class _Common(Struct, forbid_unknown_fields=True, kw_only=True):
+    kind: Literal["MLPClassifier", "MLPRegressor"] = msgspec.field(name="class")
+    parameters: dict[str, Setting]
+    learned: Learned
+    feature_names: list[str] | None
+    architecture: _ARCHITECTURE  # pyright: ignore[reportInvalidTypeForm]
+    members: Annotated[int, Meta(ge=1)]
+    encoder: _Encoder
+
+
+class Content(_Common, forbid_unknown_fields=True, kw_only=True):
+    """Of the formats 2 and 3."""
+
+    target: TargetState
+
+
+class FirstContent(_Common, forbid_unknown_fields=True, kw_only=True):
+    """Of format 1, in which the target's parts were attributes of the estimator."""
+
+    classes: TargetState | None
+    rates: dict[str, tuple[float, bool]]
+
+    def modern(self) -> Content:
+        """The same, as it is said today."""
+        learned, target = self.learned, self.classes or TargetState()
+        if self.kind == "MLPClassifier":
+            target.multilabel = learned.multilabel
+        else:
+            target = TargetState(flat=learned.flat, logarithmic=self.parameters.get("loss") == "poisson")
+        learned.multilabel = learned.flat = UNSET
+        same = {name: getattr(self, name) for name in _Common.__struct_fields__}
+        return Content(**same, target=target)
+
+
+def is_setting(value: Any) -> bool:
+    """Whether a file can hold an estimator's setting: a value, a list of values, or values by name."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_is_scalar, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_scalar, value))
+    return _is_scalar(value)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool | np.bool_ | np.number) or value is None
+
+
+# --- classes ---------------------------------------------------------------------------------------------------------
+
+_CLASSES = {
+    "b": re.compile(r"\|b1"),
+    "i": re.compile(r"[<>|]i[1248]"),
+    "u": re.compile(r"[<>|]u[1248]"),
+    "f": re.compile(r"[<>]f[248]"),
+    "U": re.compile(r"[<>]U[0-9]{1,6}"),
+    "O": re.compile("O"),
+    "M": re.compile(r"[<>]M8\[[0-9]{0,4}[A-Za-z]{1,2}\]"),
+    "m": re.compile(r"[<>]m8\[[0-9]{0,4}[A-Za-z]{1,2}\]"),
+}
+"""The element types that classes may have, by kind."""
+
+_LARGEST_CLASSES = 1 << 26  # bytes
+
+
+def stored_classes(values: np.ndarray) -> TargetState:
+    """Classes as a file holds them; dates and times by their number of units.
+
+    Raises:
+        LaminaError: they are of a type that files can't hold.
+    """
+    dtype = "O" if values.dtype == object else values.dtype.str
+    pattern = _CLASSES.get(values.dtype.kind)
+    plain: list[Any] = (values.view("i8") if values.dtype.kind in "mM" else values).tolist()
+    other = next((type(value).__name__ for value in plain if not _is_scalar(value)), None)
+    if other or pattern is None or not pattern.fullmatch(dtype):
+        raise LaminaError(
+            f"classes of the type {other or values.dtype} can't be saved; train with texts, numbers, or "
+            "NumPy's dates, which can"
+        )
+    return TargetState(dtype=dtype, values=plain)
+
+
+def class_values(state: TargetState) -> np.ndarray:
+    """The classes that `stored_classes` described.
+
+    Raises:
+        ValueError: they are not of the type that they should be of, or not distinct.
+    """
+    dtype, values = state.dtype, state.values
+    if dtype is UNSET or values is UNSET:
+        raise ValueError("it does not say which classes there are")
+    pattern = next((p for kind, p in _CLASSES.items() if kind in dtype[:2]), None)
+    if pattern is None or not pattern.fullmatch(dtype):
+        raise ValueError(f"classes of the type {dtype[:20]!r}")
+    kind = np.dtype(dtype)
+    if kind.itemsize * len(values) > _LARGEST_CLASSES:
+        raise ValueError(f"{len(values)} classes of the type {dtype!r}")
+    types: Any = {"b": bool, "U": str, "f": float, "O": Scalar}.get(kind.kind, int)
+    plain: list[Any] = msgspec.convert(values, list[types])
+    if len(set(plain)) < len(plain):
+        raise ValueError("the same class twice")
+    if kind.kind in "mM":
+        return np.array(plain, kind.byteorder + "i8").view(kind)
+    return np.array(plain, kind)

@@ -1,0 +1,62 @@
+"""What an estimator has learned: all that a prediction needs, from a table to classes or numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from lamina.estimators._engine import Data, outputs_of
+from lamina.estimators._network import Ensemble
+from lamina.estimators._targets import Classes, Numbers
+from lamina.table.encode import Encoded, TableEncoder
+
+__all__ = ["FittedModel"]
+
+TargetT = TypeVar("TargetT", bound=Classes | Numbers)
+
+
+@dataclass(frozen=True)
+class FittedModel(Generic[TargetT]):
+    """An encoder, a network, and what the network's outputs stand for.
+
+    Attributes:
+        encoder: makes numbers and codes of a table; its `schema` says what the columns are.
+        network: gives outputs for them. A calibrated classifier's last layer holds its factor.
+        target: what outputs say of it.
+
+    >>> import numpy as np
+    >>> from lamina import MLPRegressor
+    >>> X = np.linspace(0, 1, 50).reshape(-1, 1)
+    >>> fitted = MLPRegressor(preset="fast", max_iter=2, hidden_layer_sizes=8, random_state=0).fit(X, X.ravel()).fitted_
+    >>> outputs = fitted.outputs(fitted.encode(X))
+    >>> outputs.shape, fitted.target.predictions(outputs).shape
+    ((50, 1), (50,))
+    """
+
+    encoder: TableEncoder
+    network: Ensemble
+    target: TargetT
+
+    def encode(self, table: Any) -> Encoded:
+        """A table as the network takes it.
+
+        Raises:
+            DataError: the table does not fit that of the training.
+        """
+        return self.encoder.transform(table)
+
+    def outputs(self, encoded: Encoded) -> np.ndarray:
+        """The network's outputs, (rows, outputs), float32."""
+        return outputs_of(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The widths of the first hidden layer's input, of the hidden layers, and of the output."""
+        return self.network.architecture.widths
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers all members of the network have learned."""
+        return sum(weight.array.size for weight in self.network.weights.values())

@@ -1,0 +1,56 @@
+"""`partial_fit`: one epoch at a time, with a network and an encoding that the first call fixes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from lamina.estimators._engine import Data, EnsembleTraining
+from lamina.estimators._inputs import check_inputs
+from lamina.estimators._presets import FEWEST_MEMBERS
+from lamina.estimators.base import fitted_encoder
+from lamina.table.kinds import infer
+
+__all__ = ["partial_fit"]
+
+
+def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
+    """Train one epoch; the optimizer's moments go on from call to call."""
+    settings = {
+        **estimator._resolved(),
+        "max_iter": 1,
+        "n_iter_no_change": None,
+        "learning_rate": "constant",
+        "regularization_schedule": "constant",
+    }
+    members = int(settings["members"] or FEWEST_MEMBERS[estimator.preset])
+    first = not hasattr(estimator, "fitted_")
+    X, y = check_inputs(estimator, X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
+    rng = np.random.default_rng(check_random_state(estimator.random_state).randint(2**31))
+    y = estimator._checked_target(y)
+    if first:
+        known = y if classes is None else estimator._checked_target(np.unique(classes))
+        target = estimator._target_of(known)
+        encoder = fitted_encoder(infer(X, kinds=estimator.column_kinds), X, np.arange(len(y)), settings)
+    else:
+        encoder, target = estimator.fitted_.encoder, estimator.fitted_.target
+        if classes is not None and not np.array_equal(np.unique(classes), target.values):
+            raise ValueError(
+                f"`classes={list(classes)}` is not the same as on last call to partial_fit, was: {target.values!r}"
+            )
+    encoded = encoder.transform(X)
+    data = Data(encoded.numeric, encoded.codes, target.encode(y), estimator._weights(sample_weight, y, X))
+    if first:
+        estimator._begin(encoder, target, [data] * members, settings, rng)
+    network = estimator.fitted_.network
+    training = getattr(estimator, "_training", None)
+    parts = [data] * len(network.members)
+    if training is None or training.network is not network:  # a fit since then has made another network
+        plan, loss = estimator._optimization(settings), estimator._loss_function(settings, target)
+        training = estimator._training = EnsembleTraining(network, loss, plan, rng, parts)
+    training.data = parts
+    for epoch in training.run(epochs=1):
+        estimator._note(epoch, len(data))
+    return estimator

@@ -1,0 +1,105 @@
+"""Initial values: RealMLP's, which look at the training data, or Glorot's plain ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lamina import nd
+from lamina.estimators._architecture import Architecture, Parameter
+from lamina.estimators._engine import Data
+from lamina.estimators._network import Network
+
+__all__ = ["build_network"]
+
+_ROWS = 4096  # of training data that the data-dependent initialization looks at
+_ROWS_AT_ONCE = 256
+_BIAS_ROWS = 5
+_KNOT_ROWS = 50_000  # of training data, evenly spaced, that the knots of numbers are taken from
+
+
+def build_network(architecture: Architecture, data: Data, rng: np.random.Generator) -> Network:
+    """A network with initial values.
+
+    With `architecture.ntk`: W ~ N(0, 1), each unit rescaled so that its z has standard deviation 1 on the training
+    data, and its bias minus a random convex combination (normalized Exp(1) weights) of its z at 5 random rows
+    (RealMLP-TD). Otherwise uniform within ±√(6/(in + out)) (Glorot and Bengio, 2010), which is scikit-learn's choice.
+    """
+    network = Network(architecture)
+    knots = _pieces(architecture, data) if architecture.has_pieces else {}
+    _add(network, architecture.input_parameters(), knots, rng)
+    if architecture.ntk:
+        _add_fitted_layers(network, data, rng)
+        return network
+    for i in range(len(architecture.hidden) + 1):
+        _add(network, architecture.layer_parameters(i), {}, rng)
+    return network
+
+
+def _add(
+    network: Network,
+    parameters: dict[str, Parameter],
+    fitted: dict[str, np.ndarray],
+    rng: np.random.Generator,
+) -> None:
+    """Add parameters with their first values, which are `fitted` where the architecture does not say them."""
+    for name, parameter in parameters.items():
+        initial = parameter.initial
+        network.add(name, fitted[name] if initial is None else initial(rng, parameter.shape))
+
+
+def _add_fitted_layers(network: Network, data: Data, rng: np.random.Generator) -> None:
+    parts = network.architecture
+    rows = rng.choice(len(data), min(_ROWS, len(data)), replace=False)
+    rows = rows if data.rows is None else data.rows[rows]
+    # A few rows at a time: embedding a number takes as much memory as all its pieces.
+    groups = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
+    x = nd.concat(*(_embedded(network, data, group) for group in groups), dim=0)
+    for i, activation in enumerate([*parts.activations(), None]):
+        fitted = _fitted_layer(i, x.asnumpy(), parts.widths[i + 1], rng)
+        _add(network, parts.layer_parameters(i), fitted, rng)
+        if activation is not None:
+            x = network.activate(i, network.linear(i, x), activation)
+
+
+def _embedded(network: Network, data: Data, rows: np.ndarray) -> nd.NDArray:
+    codes = None if data.codes is None else nd.array(data.codes[rows], dtype=np.int32)
+    return network.embed(nd.array(data.numeric[rows]), codes)
+
+
+def _pieces(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
+    """Where the pieces of each number begin, and one over their lengths."""
+    knot, slope = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(2))
+    rows = np.arange(len(data)) if data.rows is None else data.rows
+    rows = rows[:: -(-len(rows) // _KNOT_ROWS)]
+    for j in range(parts.numbers):
+        knots = _knots(data.numeric[rows, j].astype(np.float64), parts.pieces)
+        count = len(knots) - 1
+        knot[j, 0, :count], slope[j, 0, :count] = knots[:-1], 1 / np.diff(knots)
+    return {"running.knot": knot, "running.slope": slope}
+
+
+def _knots(values: np.ndarray, pieces: int) -> np.ndarray:
+    """Ascending values between which functions of a number are linear.
+
+    Every value if there are few; else half of them quantiles of the values, and half of the distinct values, so that
+    the few values other than 0 of a column of zeros are resolved too.
+    """
+    distinct = np.unique(values)
+    if len(distinct) <= pieces + 1:
+        return distinct
+    levels = np.linspace(0, 1, pieces // 2 + 1)
+    return np.unique([np.quantile(x, levels, method="nearest") for x in (values, distinct)])
+
+
+def _fitted_layer(i: int, x: np.ndarray, width: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """W and b of layer i, from its input on some rows of the training data."""
+    weight = rng.normal(0, 1, (x.shape[1], width))
+    z = x.astype(np.float64) @ weight / np.sqrt(x.shape[1])
+    spread = z.std(axis=0)
+    factor = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1.0)
+    z *= factor
+    share = rng.exponential(1, (_BIAS_ROWS, width))
+    share /= share.sum(axis=0)
+    at = rng.integers(0, len(z), (_BIAS_ROWS, width))
+    bias = -(share * np.take_along_axis(z, at, 0)).sum(axis=0)
+    return {f"weight{i}": weight * factor, f"bias{i}": bias}

@@ -1,0 +1,243 @@
+"""The network of the estimators: RealMLP (Holzmüller, Grinsztajn, Steinwart 2024), with every part switchable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.core.state import state
+from lamina.estimators._architecture import NUMBER_WIDTH, Architecture, Parameter
+from lamina.nd.activation import ActivationFunction
+from lamina.nd.ndarray import NDArray
+from lamina.nd.neural import dropped
+
+__all__ = ["Ensemble", "Network", "Weight", "part_of"]
+
+
+@dataclass
+class Weight:
+    """A parameter: its array, the factor on the learning rate, and whether it is decayed."""
+
+    array: NDArray
+    rate: float = 1.0
+    decay: bool = True
+
+
+@dataclass
+class Network:
+    """The parameters by name, and the forward pass.
+
+    `running` holds what the optimizer does not train: batch normalization's statistics, and where the pieces of
+    numbers begin (``knot``) and one over their lengths (``slope``).
+    """
+
+    architecture: Architecture
+    weights: dict[str, Weight] = field(default_factory=dict)
+    running: dict[str, NDArray] = field(default_factory=dict)
+    parameters: dict[str, Parameter] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parameters = self.architecture.parameters()
+
+    # --- state ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_state(cls, architecture: Architecture, arrays: Mapping[str, np.ndarray]) -> Network:
+        """The network whose `state` this is.
+
+        Raises:
+            ValueError: the arrays are not those of the architecture.
+        """
+        network = cls(architecture)
+        if set(network.parameters) != set(arrays):
+            others = sorted(set(network.parameters) ^ set(arrays))
+            raise ValueError(f"the architecture does not fit the arrays {others[:5]}")
+        for name, parameter in network.parameters.items():
+            array = arrays[name]
+            if array.shape != parameter.shape or array.dtype != np.float32:
+                raise ValueError(
+                    f"{name} is {array.dtype} {array.shape}; the architecture says float32 {parameter.shape}"
+                )
+            network.add(name, array)
+        return network
+
+    def add(self, name: str, values: np.ndarray) -> None:
+        """Give a parameter of the architecture its values (float32)."""
+        parameter, array = self.parameters[name], nd.array(values)
+        if not parameter.trained:
+            self.running[name.removeprefix("running.")] = array
+            return
+        array.attach_grad()
+        self.weights[name] = Weight(array, parameter.rate, parameter.decay)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters and running statistics."""
+        arrays = {name: w.array.asnumpy() for name, w in self.weights.items()}
+        return arrays | {f"running.{name}": x.asnumpy() for name, x in self.running.items()}
+
+    def load_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """Write the parameters of a `state` into this network's arrays."""
+        for name, w in self.weights.items():
+            w.array[:] = arrays[name]
+        for name, x in self.running.items():
+            x[:] = arrays[f"running.{name}"]
+
+    def __getitem__(self, name: str) -> NDArray:
+        return self.weights[name].array
+
+    def multiplier(self, i: int) -> np.ndarray:
+        """The matrix (in, out) that layer i's input is multiplied with."""
+        weight = self[f"weight{i}"].asnumpy()
+        return weight * np.float32(1 / np.sqrt(len(weight)) if self.architecture.ntk else 1.0)
+
+    # --- forward -------------------------------------------------------------------------------------------------
+
+    def forward(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
+        """The outputs (logits, or the standardized target) for a batch.
+
+        `dropout` multiplies every layer's rate (a schedule); dropout is active in training mode only.
+        """
+        parts = self.architecture
+        x = self.embed(numeric, codes)
+        for i, (activation, rate) in enumerate(zip(parts.activations(), parts.dropouts(), strict=True)):
+            x = self.activate(i, self.linear(i, x), activation)
+            if rate and state.training:
+                x = dropped(x, dropout * rate, x.shape)
+        return self.linear(len(parts.hidden), x)
+
+    def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
+        """The first hidden layer's input: numbers and one-hot columns, then all embeddings; scaled."""
+        parts = self.architecture
+        features = [numeric]
+        if parts.embeds_numbers:
+            features.append(self._embed_numbers(numeric))
+        for j in range(len(parts.cardinalities)):
+            assert codes is not None
+            features.append(nd.take(self[f"embedding{j}"], codes[:, j]))
+        x = features[0] if len(features) == 1 else nd.concat(*features, dim=1)
+        return x * self["scale"] if parts.input_scale else x
+
+    def _embed_numbers(self, numeric: NDArray) -> NDArray:
+        """PBLD and piecewise linear: linear maps of cos(2πwx + b) and of each piece's share; (rows, 3 · numbers)."""
+        count = self.architecture.numbers
+        rows = numeric.shape[0]
+        x = nd.transpose(nd.slice_axis(numeric, axis=1, begin=0, end=count)).reshape((count, rows, 1))
+        waves = nd.cos(x * self["frequency"] * (2 * math.pi) + self["phase"])
+        mapped = nd.batch_dot(waves, self["number"]) + self["number_bias"]
+        if self.architecture.has_pieces:
+            passed = nd.clip((x - self.running["knot"]) * self.running["slope"], 0.0, 1.0)
+            mapped = mapped + nd.batch_dot(passed, self["pieces"])
+        return nd.transpose(mapped, (1, 0, 2)).reshape((rows, count * NUMBER_WIDTH))
+
+    def linear(self, i: int, x: NDArray) -> NDArray:
+        """The linear map of layer i, normalized if the architecture says so."""
+        parts = self.architecture
+        z = nd.dot(x, self[f"weight{i}"])
+        if parts.ntk:
+            z = z * (1 / math.sqrt(x.shape[1]))
+        if f"bias{i}" in self.weights:
+            z = z + self[f"bias{i}"]
+        if parts.normalization and i < len(parts.hidden):
+            z = self._normalize(i, z)
+        return z
+
+    def activate(self, i: int, z: NDArray, activation: ActivationFunction) -> NDArray:
+        """z + α(f(z) − z) with a learned α for each unit, or f(z)."""
+        if not self.architecture.learned_activation:
+            return activation(z)
+        return z + self[f"alpha{i}"] * (activation(z) - z)
+
+    def _normalize(self, i: int, z: NDArray) -> NDArray:
+        axis = 1 if self.architecture.normalization == "layer" else 0
+        if axis == 0 and not state.training:
+            mean, variance = self.running[f"mean{i}"], self.running[f"variance{i}"]
+        else:
+            mean = nd.mean(z, axis=axis, keepdims=True)
+            variance = nd.mean((z - mean) * (z - mean), axis=axis, keepdims=True)
+            if axis == 0:
+                self._remember(f"mean{i}", mean)
+                self._remember(f"variance{i}", variance)
+        normal = (z - mean) * nd.rsqrt(variance + 1e-5)
+        return normal * self[f"gamma{i}"] + self[f"beta{i}"]
+
+    def _remember(self, name: str, value: NDArray) -> None:
+        """Move a running statistic a tenth of the way (Ioffe and Szegedy, 2015)."""
+        running = self.running[name]
+        running[:] = running * 0.9 + value.detach().reshape(running.shape) * 0.1
+
+
+@dataclass
+class Ensemble:
+    """Networks of one architecture, trained side by side; their outputs are averaged.
+
+    Networks that differ only in their initial values and their dropout err differently, so that the mean of them is
+    better than each (Lakshminarayanan, Pritzel and Blundell, 2017).
+    """
+
+    members: list[Network]
+    compiled_forward: Any = None
+    compiled_own: Any = None
+
+    @property
+    def architecture(self) -> Architecture:
+        """That of each member."""
+        return self.members[0].architecture
+
+    @property
+    def weights(self) -> dict[str, Weight]:
+        """All members' parameters; their names begin with the member's number."""
+        members = enumerate(self.members)
+        return {f"{i}.{name}": w for i, member in members for name, w in member.weights.items()}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of all members' parameters and running statistics, named likewise."""
+        members = enumerate(self.members)
+        return {f"{i}.{name}": x for i, member in members for name, x in member.state().items()}
+
+    def load_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """Write what a `state` holds into the members' arrays."""
+        for i, member in enumerate(self.members):
+            member.load_state(part_of(arrays, f"{i}."))
+
+    @classmethod
+    def from_state(
+        cls, architecture: Architecture, arrays: Mapping[str, np.ndarray], members: int
+    ) -> Ensemble:
+        """The networks whose `state` this is.
+
+        Raises:
+            ValueError: the arrays are not those of so many networks of the architecture.
+        """
+        found = {name.split(".")[0] for name in arrays}
+        if len(found) != members or not members:
+            raise ValueError(f"{members} networks, but arrays of {len(found)}")
+        return cls([Network.from_state(architecture, part_of(arrays, f"{i}.")) for i in range(members)])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and joblib: plain arrays."""
+        return {"architecture": self.architecture, "arrays": self.state(), "members": len(self.members)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(vars(Ensemble.from_state(**state)))
+
+    def scale_outputs(self, factor: float) -> None:
+        """Multiply all outputs by a factor, which goes into the last layers' weights."""
+        last = len(self.architecture.hidden)
+        for member in self.members:
+            for name in (f"weight{last}", f"bias{last}"):
+                member[name][:] = member[name] * factor
+
+    def forward(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
+        """The mean of the members' outputs."""
+        outputs = [member.forward(numeric, codes) for member in self.members]
+        return outputs[0] if len(outputs) == 1 else sum(outputs[1:], outputs[0]) * (1 / len(outputs))
+
+
+def part_of(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries whose names begin with `prefix`, named without it."""
+    return {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}

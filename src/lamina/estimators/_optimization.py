@@ -1,0 +1,71 @@
+"""How the estimators' network is optimized: the settings, and the solvers that they choose from by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from lamina.core.state import call_each_step
+from lamina.optimizer.adam import adam_step, bias_correction
+from lamina.optimizer.momentum import momentum_step, nesterov_step
+from lamina.optimizer.optimizer import Stepped
+
+__all__ = ["SOLVERS", "Optimization", "Solver"]
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How the network is trained, by the names of the estimators' parameters (see `lamina.estimators._parameters`).
+
+    The defaults are RealMLP-TD's for classification (arXiv 2407.04491). Both `weight_decay`, which is decoupled, and
+    dropout follow `regularization_schedule`; `alpha` is a penalty ½·alpha·‖W‖² divided by the batch size as in
+    scikit-learn. `n_iter_no_change`: epochs without improvement by `tol` before it stops (None: never).
+    """
+
+    max_iter: int = 256
+    batch_size: int = 256
+    learning_rate_init: float = 0.04
+    learning_rate: str = "coslog4"
+    beta_1: float = 0.9
+    beta_2: float = 0.95
+    epsilon: float = 1e-8
+    weight_decay: float = 0.02
+    alpha: float = 0.0
+    regularization_schedule: str = "flat_cos"
+    drop_last: bool = True
+    n_iter_no_change: int | None = None
+    tol: float = 0.0
+    solver: str = "adam"
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+
+
+@dataclass(frozen=True)
+class Solver:
+    """An optimizer that the estimators offer.
+
+    `meaning` explains it in the estimators' documentation, `arrays` is the length of its state, and `step` makes its
+    pure step: of the settings and of what counts the steps so far, a function (weight, gradient, state, rate=…).
+    """
+
+    meaning: str
+    arrays: int
+    step: Callable[[Optimization, Callable[[], int]], Callable[..., Stepped]]
+
+
+def _adam(plan: Optimization, steps: Callable[[], int]) -> Callable[..., Stepped]:
+    betas = first, second = plan.beta_1, plan.beta_2
+    correction = (
+        call_each_step(lambda: bias_correction(first, steps())),
+        call_each_step(lambda: bias_correction(second, steps())),
+    )
+    return partial(adam_step, betas=betas, epsilon=plan.epsilon, correction=correction)
+
+
+def _sgd(plan: Optimization, _steps: Callable[[], int]) -> Callable[..., Stepped]:
+    return partial(nesterov_step if plan.nesterovs_momentum else momentum_step, momentum=plan.momentum)
+
+
+SOLVERS = {"adam": Solver("Kingma and Ba, 2015", 2, _adam), "sgd": Solver("with momentum", 1, _sgd)}
+"""What the estimators' `solver` may be."""

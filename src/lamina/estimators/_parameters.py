@@ -1,0 +1,138 @@
+"""The estimators' constructor parameters in words; `documented` puts them, with the presets' values, into `help`."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from typing import Any, TypeVar
+
+from lamina.estimators._optimization import SOLVERS
+from lamina.estimators._presets import (
+    ENOUGH_STEPS,
+    FEWEST_EPOCHS,
+    JUST_STEPS_ROWS,
+    MOST_EPOCHS,
+    PRESETS,
+    resolve,
+)
+from lamina.nd.activation import ACTIVATIONS
+
+__all__ = ["PARAMETERS", "documented"]
+
+PARAMETERS = {
+    "hidden_layer_sizes": "the widths of the hidden layers, or one width. () gives a linear model.",
+    "activation": f"of the hidden layers, one name or a list with one for each: {', '.join(ACTIVATIONS)}.",
+    "preset": "where parameters that are None get their values: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
+    "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'fast' a smaller "
+    "network for seconds instead of a minute, 'sklearn' what sklearn.neural_network does.",
+    "members": "how many networks are trained side by side; their outputs are averaged (Lakshminarayanan, Pritzel, "
+    "Blundell, 2017). None: 5 for a table of at most 5000 rows (fast: 2 of more than 500 columns), else 2 "
+    "(fast: 1 from 20,001 rows on).",
+    "loss": "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value a row; "
+    "outputs are (rows, k), the target is (rows,) class numbers, or (rows, k) labels or standardized numbers.",
+    "quantile": "the level of loss='quantile' (Koenker and Bassett, 1978).",
+    "solver": ", ".join(f"{name!r} ({solver.meaning})" for name, solver in SOLVERS.items()) + ".",
+    "alpha": "the L2 penalty of scikit-learn: ½·alpha·‖W‖², divided by the rows of the batch.",
+    "batch_size": "rows a step, at most those of the table. 'auto' is the preset's value.",
+    "learning_rate": "the schedule of the learning rate: constant, coslog4 (RealMLP), flat_cos, one_cycle (Smith and "
+    "Topin, 2018), cosine, linear.",
+    "learning_rate_init": "the learning rate that the schedule multiplies.",
+    "max_iter": "the most epochs. None: by the number of training rows, "
+    f"{ENOUGH_STEPS['default']} steps (preset 'fast': {ENOUGH_STEPS['fast']}), at most {MOST_EPOCHS} epochs, and at "
+    f"least {FEWEST_EPOCHS['default']} (fast: {FEWEST_EPOCHS['fast']}) of more than {JUST_STEPS_ROWS} rows.",
+    "random_state": "the seed of all randomness, or a NumPy RandomState. With the same seed the result is the same bit "
+    "by bit, whatever the number of threads.",
+    "tol": "by how much the validation score (or, without validation rows, the loss) must improve to count for "
+    "`n_iter_no_change`.",
+    "verbose": "shows each epoch's loss, validation score, and the time left: as a bar on a terminal, else as lines.",
+    "warm_start": "whether `fit` goes on with the network of the last `fit`, whose columns the table must have.",
+    "momentum": "of solver='sgd'.",
+    "nesterovs_momentum": "whether that is Nesterov's momentum.",
+    "early_stopping": "whether rows are held out (unless `fit` gets an `eval_set`), and the epoch that is best on them "
+    "is kept. Tables of fewer than 10 rows hold none out.",
+    "validation_fraction": "the share of the rows held out, the same of each class. Several members hold out different "
+    "rows, 1 / members of all if that is less.",
+    "beta_1": "Adam's decay of the mean of gradients.",
+    "beta_2": "Adam's decay of the mean of squared gradients.",
+    "epsilon": "what Adam adds to the root of that mean.",
+    "n_iter_no_change": "after how many epochs without improvement the training stops. None of the preset 'default': "
+    "it never does; 'auto': a quarter of the epochs.",
+    "dropout": "the share of hidden units that are dropped (Srivastava et al., 2014), one number or a list with one "
+    "for each layer.",
+    "normalization": "None, 'batch' (Ioffe and Szegedy, 2015) or 'layer' (Ba et al., 2016), before each activation.",
+    "weight_decay": "decoupled weight decay (Loshchilov and Hutter, 2019) of all but biases, times the learning rate.",
+    "regularization_schedule": "a schedule that multiplies `dropout` and `weight_decay`.",
+    "label_smoothing": "the share of the target that is spread over all classes (Szegedy et al., 2016). RealMLP-TD has "
+    "0.1, which costs log-loss.",
+    "calibrate": "whether outputs are multiplied by the factor that gives the validation rows the smallest log-loss "
+    "(temperature scaling; Guo et al., 2017). Then epochs are judged by what they are after that.",
+    "number_embedding": "whether each number also enters as three learned mixtures of its cosines (RealMLP's PBLD).",
+    "number_pieces": "how many pieces the piecewise linear function has at most that is learned of each number "
+    "(Gorishniy, Rubachev, Babenko, 2022), and added to those mixtures: a piece for 100 rows, and 4096 for all numbers "
+    "together. 0: none.",
+    "embedding_width": "how many numbers stand for a category of a column with more than 8 of them.",
+    "input_scale": "whether each input has a learned scale (RealMLP).",
+    "learned_activation": "whether units learn how much of the activation f they use: x + α(f(x) − x) (RealMLP).",
+    "ntk": "whether layers compute xW/√d + b, with an initialization that looks at the data (RealMLP), instead of "
+    "xW + b with Glorot's.",
+    "preprocess": "whether inputs are centred at the median, divided by the interquartile range, and clipped smoothly "
+    "(RealMLP). Missing numbers become the median either way.",
+    "drop_last": "whether an epoch leaves out the rows that do not fill a batch.",
+    "column_kinds": "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', "
+    "'categorical' or 'drop'.",
+    "scoring": "the validation score, higher is better: one of the names above, one of sklearn.metrics."
+    "get_scorer_names(), what make_scorer made, or a function of (y_true, predictions), of a classifier "
+    "(y_true, probabilities). None: the negative loss (sklearn: accuracy, r2).",
+    "callbacks": "a function, or a list of them, called after each epoch with the estimator and what is known of the "
+    "epoch (`number`, `loss`, `score`, `is_best`, `seconds`); a true result ends the training. An `Observer` of "
+    "`lamina.training.loop` among them sees the training's steps, beginning and end, too.",
+    "class_weight": "a dict of weights by class, or 'balanced': by the inverse of the classes' frequencies; multiplied "
+    "with `sample_weight`.",
+}
+"""What each parameter means."""
+
+_ATTRIBUTES = {
+    "classes_": "the classes in order (of a classifier; several labels: their positions).",
+    "coefs_, intercepts_": "the weights (in, out) and biases (out,) of each layer, float32; of several "
+    "members those of the first.",
+    "loss_curve_": "the mean training loss of each epoch.",
+    "loss_, best_loss_": "the last and the smallest of them (`best_loss_` is None with validation rows).",
+    "validation_scores_, best_validation_score_, best_epoch_": "the score of each epoch, the best one, and its epoch, "
+    "which is kept (of equal ones the last); None without validation rows.",
+    "n_iter_, t_": "how many epochs were trained, and on how many rows in all.",
+    "n_features_in_, feature_names_in_": "the columns of the training table, and their names if it has any.",
+    "fitted_": "all that predictions need: `encoder`, `network`, `target`.",
+    "n_layers_, n_outputs_, out_activation_": "the network's layers with input and output, its outputs, and what "
+    "turns these into predictions.",
+}
+
+_Estimator = TypeVar("_Estimator", bound=type)
+
+
+def documented(cls: _Estimator) -> _Estimator:
+    """Complete the docstring of an estimator by its parameters and attributes, before the example."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    before, example, rest = text.partition(">>> ")
+    signature: Any = inspect.signature(cls)
+    parameters = "\n".join(
+        _entry(name, f"{PARAMETERS[name]} {_default(name, given.default, cls)}")
+        for name, given in signature.parameters.items()
+    )
+    attributes = "\n".join(_entry(name, meaning) for name, meaning in _ATTRIBUTES.items())
+    cls.__doc__ = f"{before}Args:\n{parameters}\n\nAttributes:\n{attributes}\n\n{example}{rest}"
+    return cls
+
+
+def _entry(name: str, text: str) -> str:
+    lines = textwrap.wrap(f"{name}: {text.strip()}", 100, break_on_hyphens=False)
+    return textwrap.indent("\n".join([lines[0], *(f"    {line}" for line in lines[1:])]), "    ")
+
+
+def _default(name: str, default: Any, cls: Any) -> str:
+    """The value where none is given: the signature's, or those of the presets."""
+    settings = {preset: resolve(preset, cls._task, {}) for preset in PRESETS}
+    usual = settings.pop("default")
+    if name not in usual:
+        return f"Default: {default!r}."
+    others = [f"{preset}: {its[name]!r}" for preset, its in settings.items() if its[name] != usual[name]]
+    return f"Default: {usual[name]!r}" + (f" ({', '.join(others)})." if others else ".")

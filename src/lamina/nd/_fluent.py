@@ -1,0 +1,57 @@
+"""Methods of arrays that are functions of `lamina.nd` under the same name: ``x.sum(axis=0)`` is ``nd.sum(x, axis=0)``.
+
+A function in a class body is a method, one that is imported there too; so no more than the names stand here, and each
+method has the signature and the documentation of its function.
+"""
+# ruff: noqa: I001 - by subject
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lamina.nd import _shape
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["Fluent"]
+
+
+class Fluent:
+    """The methods; `NDArray` inherits them."""
+
+    __slots__ = ()
+
+    # each element
+    from lamina.nd.activation import relu, sigmoid
+    from lamina.nd.elementwise import abs, ceil, clip, fix, floor, rint, round, sign, trunc
+    from lamina.nd.elementwise import cbrt, rcbrt, reciprocal, rsqrt, sqrt, square
+    from lamina.nd.elementwise import erf, exp, expm1, log, log1p, log2, log10
+    from lamina.nd.elementwise import arccos, arcsin, arctan, cos, degrees, radians, sin, tan
+    from lamina.nd.elementwise import arccosh, arcsinh, arctanh, cosh, sinh, tanh
+
+    # along axes
+    from lamina.nd._probability import log_softmax, softmax, softmin
+    from lamina.nd.reduce import argmax, argmax_channel, argmin, max, min
+    from lamina.nd.reduce import mean, nanprod, nansum, norm, prod, sum
+
+    # shapes
+    from lamina.nd.creation import ones_like, zeros_like
+    from lamina.nd._shape import broadcast_axes, broadcast_like, broadcast_to, expand_dims, squeeze
+    from lamina.nd._shape import flatten, reshape_like, shape_array, size_array, swapaxes
+
+    # parts and repetitions, by position and by order
+    from lamina.nd.join import flip, pad, repeat, split, split_v2, tile
+    from lamina.nd.lookup import diag, one_hot, pick, take
+    from lamina.nd._ordering import argsort, sort, topk
+    from lamina.nd.slicing import slice, slice_axis, slice_like
+
+    def reshape(self: Any, *sizes: Any, shape: Any = None, reverse: bool = False) -> NDArray:
+        """See `nd.reshape`; the shape may be a tuple, or integers one by one."""
+        given = sizes[0] if len(sizes) == 1 else sizes
+        return _shape.reshape(self, given if shape is None else shape, reverse=reverse)
+
+    def transpose(self: Any, *order: Any, axes: Any = None) -> NDArray:
+        """See `nd.transpose`; the order of the axes may be a tuple, or integers one by one."""
+        given = order[0] if len(order) == 1 and not isinstance(order[0], int) else order
+        return _shape.transpose(self, given if axes is None else axes)

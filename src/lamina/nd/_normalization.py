@@ -1,0 +1,125 @@
+"""Normalizations: BatchNorm, LayerNorm, L2Normalization."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from lamina.core.primitive import bind
+from lamina.core.state import state
+from lamina.core.tape import recording_suspended
+from lamina.errors import ShapeError
+from lamina.nd._operator import known_name, operator
+from lamina.primitives.elementwise import UNARY
+from lamina.primitives.movement import reshape
+from lamina.primitives.reduce import reduce_sum
+from lamina.primitives.typing import normalize_axis
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["BatchNorm", "L2Normalization", "LayerNorm"]
+
+
+def _moments(data: NDArray, axes: tuple[int, ...]) -> tuple[NDArray, NDArray, NDArray]:
+    """``data - mean``, the mean, and the (biased) variance over `axes`, which stay with size 1."""
+    count = math.prod([data.shape[a] for a in axes])
+    mean = bind(reduce_sum, data, axis=axes, keepdims=True) / count
+    centered = data - mean
+    return centered, mean, bind(reduce_sum, centered * centered, axis=axes, keepdims=True) / count
+
+
+def _require_vectors(function: str, data: NDArray, axis: int, vectors: dict[str, NDArray]) -> None:
+    size = data.shape[axis]
+    for name, x in vectors.items():
+        if x.shape != (size,):
+            raise ShapeError(
+                f"{function}: axis {axis} of data {data.shape} needs {name} of shape ({size},), got {x.shape}"
+            )
+
+
+def BatchNorm(  # noqa: N802 - MXNet's name
+    data: NDArray,
+    gamma: NDArray,
+    beta: NDArray,
+    moving_mean: NDArray,
+    moving_var: NDArray,
+    eps: float = 1e-3,
+    momentum: float = 0.9,
+    fix_gamma: bool = True,
+    use_global_stats: bool = False,
+    output_mean_var: bool = False,
+    axis: int = 1,
+    **_backend: Any,
+) -> Any:
+    """(x - mean) / √(var + eps) · gamma + beta for each place on `axis` (Ioffe & Szegedy, 2015).
+
+    In training mode mean and (biased) variance are those of this batch, and the moving ones are updated in place:
+    ``moving = momentum · moving + (1 - momentum) · batch``. Else, or with `use_global_stats`, the moving ones are
+    used. With `fix_gamma` gamma counts as 1. With `output_mean_var` the result is [out, mean, 1/√(var + eps)].
+
+    >>> from lamina import autograd, nd
+    >>> mean, var = nd.zeros(2), nd.ones(2)
+    >>> with autograd.train_mode():
+    ...     y = nd.BatchNorm(nd.array([[1, 2], [3, 6]]), nd.ones(2), nd.zeros(2), mean, var, eps=0)
+    >>> y.asnumpy()
+    array([[-1., -1.],
+           [ 1.,  1.]], dtype=float32)
+    >>> mean.asnumpy()
+    array([0.2, 0.4], dtype=float32)
+    """
+    place = normalize_axis("BatchNorm", axis, data.ndim)
+    channels = data.shape[place]
+    vectors = {"gamma": gamma, "beta": beta, "moving_mean": moving_mean, "moving_var": moving_var}
+    _require_vectors("BatchNorm", data, place, vectors)
+    kept = tuple([n if a == place else 1 for a, n in enumerate(data.shape)])
+    if state.training and not use_global_stats:
+        centered, mean, var = _moments(data, tuple([a for a in range(data.ndim) if a != place]))
+        with recording_suspended():
+            for moving, batch in ((moving_mean, mean), (moving_var, var)):
+                moving[:] = moving * momentum + bind(reshape, batch, shape=(channels,)) * (1 - momentum)
+    else:
+        mean, var = (bind(reshape, x, shape=kept) for x in (moving_mean, moving_var))
+        centered = data - mean
+    scale = bind(UNARY["rsqrt"], var + eps)
+    factor = scale if fix_gamma else scale * bind(reshape, gamma, shape=kept)
+    out = centered * factor + bind(reshape, beta, shape=kept)
+    if not output_mean_var:
+        return out
+    return [out, *[bind(reshape, x, shape=(channels,)) for x in (mean, scale)]]
+
+
+def LayerNorm(  # noqa: N802 - MXNet's name
+    data: NDArray,
+    gamma: NDArray,
+    beta: NDArray,
+    axis: int = -1,
+    eps: float = 1e-5,
+    output_mean_var: bool = False,
+) -> Any:
+    """(x - mean) / √(var + eps) · gamma + beta, with mean and variance along `axis` (Ba et al., 2016).
+
+    With `output_mean_var` the result is [out, mean, √(var + eps)].
+    """
+    place = normalize_axis("LayerNorm", axis, data.ndim)
+    _require_vectors("LayerNorm", data, place, {"gamma": gamma, "beta": beta})
+    kept = tuple([n if a == place else 1 for a, n in enumerate(data.shape)])
+    centered, mean, var = _moments(data, (place,))
+    normal = centered * bind(UNARY["rsqrt"], var + eps)
+    out = normal * bind(reshape, gamma, shape=kept) + bind(reshape, beta, shape=kept)
+    return [out, mean, bind(UNARY["sqrt"], var + eps)] if output_mean_var else out
+
+
+@operator
+def L2Normalization(data: NDArray, eps: float = 1e-10, mode: str = "instance") -> NDArray:  # noqa: N802
+    """x / √(Σx² + eps): over each example (``"instance"``), over axis 1 (``"channel"``), or over the axes after 1
+    (``"spatial"``).
+
+    >>> from lamina import nd
+    >>> nd.L2Normalization(nd.array([[3, 4]])).asnumpy()
+    array([[0.6, 0.8]], dtype=float32)
+    """
+    known_name("L2Normalization", "mode", mode, ("instance", "channel", "spatial"))
+    first, last = {"instance": (1, data.ndim), "channel": (1, 2), "spatial": (2, data.ndim)}[mode]
+    squares = bind(reduce_sum, data * data, axis=tuple(range(first, last)), keepdims=True)
+    return data * bind(UNARY["rsqrt"], squares + eps)

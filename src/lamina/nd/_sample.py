@@ -1,0 +1,79 @@
+"""The operators ``nd.random_*`` and ``nd.sample_*``: `nd.random`'s distributions under MXNet's older argument names."""
+
+from __future__ import annotations
+
+from functools import wraps
+from inspect import Signature, signature
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.nd import random
+from lamina.nd._operator import operator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.context import Context
+    from lamina.nd.creation import Shape
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "random_exponential", "random_gamma", "random_generalized_negative_binomial", "random_negative_binomial",
+    "random_normal", "random_poisson", "random_randint", "random_uniform", "sample_exponential", "sample_gamma",
+    "sample_generalized_negative_binomial", "sample_multinomial", "sample_negative_binomial", "sample_normal",
+    "sample_poisson", "sample_uniform", "shuffle",
+]  # fmt: skip
+
+
+def _as_operator(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
+    """The same distribution as MXNet's operators take it by position: `ctx` comes before `dtype`."""
+    *others, dtype, ctx = signature(function).parameters.values()
+    swapped = Signature([*others, ctx, dtype])
+
+    @wraps(function)
+    def call(*args: Any, out: NDArray | None = None, name: str | None = None, **kwargs: Any) -> NDArray:
+        given = swapped.bind(*args, **kwargs)
+        return function(**given.arguments, out=out)
+
+    return call
+
+
+random_uniform = _as_operator(random.uniform)
+random_normal = _as_operator(random.normal)
+random_gamma = _as_operator(random.gamma)
+random_poisson = _as_operator(random.poisson)
+random_negative_binomial = _as_operator(random.negative_binomial)
+random_generalized_negative_binomial = _as_operator(random.generalized_negative_binomial)
+random_randint = _as_operator(random.randint)
+sample_uniform, sample_gamma, sample_poisson = random.uniform, random.gamma, random.poisson
+sample_negative_binomial = random.negative_binomial
+sample_generalized_negative_binomial = random.generalized_negative_binomial
+shuffle = random.shuffle
+
+
+@operator
+def sample_normal(mu: NDArray, sigma: NDArray, shape: Shape | None = None, dtype: Any = None) -> NDArray:
+    """Normal with means `mu` and standard deviations `sigma`."""
+    return random.normal(mu, sigma, shape, dtype)
+
+
+@operator
+def random_exponential(
+    lam: float = 1.0, shape: Shape | None = None, ctx: Context | None = None, dtype: Any = None
+) -> NDArray:
+    """Exponential with rate `lam`: mean 1 / lam. (`nd.random.exponential` takes the mean.)"""
+    return random.exponential(1.0 / lam, shape, dtype, ctx)
+
+
+@operator
+def sample_exponential(lam: NDArray, shape: Shape | None = None, dtype: Any = None) -> NDArray:
+    """Exponential with rates `lam`."""
+    return random.exponential(1.0 / lam, shape, dtype)
+
+
+def sample_multinomial(
+    data: NDArray, shape: Shape | None = None, get_prob: bool = False, dtype: Any = np.int32
+) -> NDArray | list[NDArray]:
+    """See `nd.random.multinomial`."""
+    return random.multinomial(data, shape, get_prob, dtype)

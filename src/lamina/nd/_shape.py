@@ -1,0 +1,232 @@
+"""Functions that give the same elements another shape or order: reshape, transpose, broadcast and their like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.core.array import view
+from lamina.core.primitive import bind
+from lamina.core.state import state
+from lamina.errors import ShapeError
+from lamina.nd._operator import operator
+from lamina.nd._shape_codes import resolve_shape
+from lamina.nd.conversion import array
+from lamina.nd.creation import full
+from lamina.primitives import movement
+from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
+from lamina.primitives.typing import normalize_axes, normalize_axis
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "Flatten", "Reshape", "SwapAxis", "broadcast_arrays", "broadcast_axes", "broadcast_axis", "broadcast_like",
+    "broadcast_to", "expand_dims", "flatten", "moveaxis", "reshape", "reshape_like", "shape_array", "size_array",
+    "squeeze", "swapaxes", "transpose",
+]  # fmt: skip
+
+Shape = Sequence[int]
+
+
+@operator
+def reshape(data: NDArray, shape: Shape | int, reverse: bool = False) -> NDArray:
+    """The same elements under another shape; shares memory.
+
+    Besides sizes, `shape` may hold MXNet's codes: 0 keeps the size at this place; -1 is what remains; -2 all
+    remaining sizes; -3 the product of the next two; -4 splits the next one into the two that follow. `reverse`
+    matches from the right. Raises `ShapeError` if the number of elements would change.
+
+    >>> from lamina import nd
+    >>> nd.zeros((2, 3, 4)).reshape((-3, 0)).shape
+    (6, 4)
+    """
+    codes = (int(shape),) if isinstance(shape, int | np.integer) else tuple([int(n) for n in shape])
+    return _as_shape(data, codes if min(codes, default=1) > 0 else resolve_shape(data.shape, codes, reverse))
+
+
+def _as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
+    """`data` under a shape whose sizes are all known; shares memory."""
+    result = bind(movement.reshape, data, shape=target)
+    if state.trace is None:
+        result._writes = data._writes
+        return result
+    own = data.shape
+    return view(
+        result,
+        data,
+        lambda base: bind(movement.reshape, base, shape=target),
+        lambda _base, value: bind(movement.reshape, value, shape=own),
+    )
+
+
+@operator
+def reshape_like(
+    lhs: NDArray,
+    rhs: NDArray,
+    lhs_begin: int | None = None,
+    lhs_end: int | None = None,
+    rhs_begin: int | None = None,
+    rhs_end: int | None = None,
+) -> NDArray:
+    """The elements of `lhs` in the shape of `rhs`; with begin and end, only those axes are replaced.
+
+    >>> from lamina import nd
+    >>> nd.reshape_like(nd.zeros((30, 7)), nd.zeros((15, 2, 4)), 0, 1, 0, 2).shape
+    (15, 2, 7)
+    """
+    replaced = range(lhs.ndim)[slice(lhs_begin, lhs_end)]
+    before, after = lhs.shape[: replaced.start], lhs.shape[replaced.stop :]
+    return _as_shape(lhs, (*before, *rhs.shape[slice(rhs_begin, rhs_end)], *after))
+
+
+@operator
+def flatten(data: NDArray) -> NDArray:
+    """A matrix: axis 0 stays, all others become one.
+
+    >>> from lamina import nd
+    >>> nd.flatten(nd.zeros((64, 1, 28, 28))).shape
+    (64, 784)
+    """
+    return _as_shape(data, (data.shape[0], math.prod(data.shape[1:])))
+
+
+@operator
+def expand_dims(data: NDArray, axis: int) -> NDArray:
+    """Insert an axis of size 1 before axis `axis`."""
+    place = normalize_axis("expand_dims", axis, data.ndim + 1)
+    return _as_shape(data, (*data.shape[:place], 1, *data.shape[place:]))
+
+
+@operator
+def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None) -> NDArray:
+    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays."""
+    shape = data.shape
+    axes = [a for a, n in enumerate(shape) if n == 1] if axis is None else None
+    gone = axes if axes is not None else normalize_axes("squeeze", axis, len(shape))
+    for a in gone:
+        if shape[a] != 1:
+            raise ShapeError(f"squeeze: axis {a} of shape {shape} has size {shape[a]}, not 1")
+    return _as_shape(data, tuple([n for a, n in enumerate(shape) if a not in gone]) or (1,))
+
+
+@operator
+def transpose(data: NDArray, axes: Shape | None = ()) -> NDArray:
+    """Permute the axes (reversed if `axes` is empty); a copy.
+
+    >>> from lamina import nd
+    >>> nd.transpose(nd.zeros((2, 3, 4)), axes=(1, 0, 2)).shape
+    (3, 2, 4)
+    """
+    ndim = data.ndim
+    order = tuple([normalize_axis("transpose", int(a), ndim) for a in axes or ()])
+    return bind(movement.transpose, data, axes=order or tuple(range(ndim))[::-1])
+
+
+@operator
+def swapaxes(data: NDArray, dim1: int = 0, dim2: int = 0) -> NDArray:
+    """Exchange two axes; a copy."""
+    order = list(range(data.ndim))
+    a, b = (normalize_axis("swapaxes", d, data.ndim) for d in (dim1, dim2))
+    order[a], order[b] = b, a
+    return bind(movement.transpose, data, axes=tuple(order))
+
+
+@operator
+def moveaxis(tensor: NDArray, source: int | Shape, destination: int | Shape) -> NDArray:
+    """Move axes from the places `source` to the places `destination`; the others keep their order.
+
+    >>> from lamina import nd
+    >>> nd.moveaxis(nd.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
+    ndim = tensor.ndim
+
+    def places(axes: int | Shape) -> list[int]:
+        each = (axes,) if isinstance(axes, int) else axes
+        return [normalize_axis("moveaxis", a, ndim) for a in each]
+
+    moved, to = places(source), places(destination)
+    if len(moved) != len(to):
+        raise ShapeError(f"moveaxis: {len(moved)} sources, but {len(to)} destinations")
+    order = [a for a in range(ndim) if a not in moved]
+    for place, axis in sorted(zip(to, moved, strict=True)):
+        order.insert(place, axis)
+    return bind(movement.transpose, tensor, axes=tuple(order))
+
+
+# --- broadcasting ------------------------------------------------------------------------------------------------
+
+
+@operator
+def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
+    """Repeat along axes of size 1, and new axes in front; a 0 in `shape` keeps the size.
+
+    >>> from lamina import nd
+    >>> nd.broadcast_to(nd.array([[1], [2]]), (0, 3)).asnumpy()
+    array([[1., 1., 1.],
+           [2., 2., 2.]], dtype=float32)
+    """
+    own = data.shape
+    target = tuple([int(n) for n in shape])
+    if len(target) == len(own) and 0 in target:
+        target = tuple([m if n == 0 else n for n, m in zip(target, own, strict=True)])
+    extra = len(own) - len(target)
+    if (
+        extra > 0 and own[:extra] == (1,) * extra
+    ):  # axes of size 1 in front are left out, as NumPy's assignment does
+        data, own = _as_shape(data, own[extra:]), own[extra:]
+    return data if target == own else bind(broadcast_to_primitive, data, shape=target)
+
+
+@operator
+def broadcast_axis(data: NDArray, axis: int | Shape = (), size: int | Shape = ()) -> NDArray:
+    """Repeat the axes `axis`, of size 1, to the sizes `size`."""
+    axes, sizes = ((x,) if isinstance(x, int) else tuple(x) for x in (axis, size))
+    if len(axes) != len(sizes):
+        raise ShapeError(f"broadcast_axis: {len(axes)} axes, but {len(sizes)} sizes")
+    shape = list(data.shape)
+    for a, n in zip(axes, sizes, strict=True):
+        shape[normalize_axis("broadcast_axis", a, data.ndim)] = n
+    return bind(broadcast_to_primitive, data, shape=tuple(shape))
+
+
+@operator
+def broadcast_like(
+    lhs: NDArray, rhs: NDArray, lhs_axes: Shape | None = None, rhs_axes: Shape | None = None
+) -> NDArray:
+    """Broadcast `lhs` to the shape of `rhs`, or only its `lhs_axes` to the sizes of the `rhs_axes` of `rhs`."""
+    if lhs_axes is None or rhs_axes is None:
+        return broadcast_to(lhs, rhs.shape)
+    return broadcast_axis(lhs, lhs_axes, [rhs.shape[a] for a in rhs_axes])
+
+
+def broadcast_arrays(*data: NDArray) -> list[NDArray]:
+    """All arrays in their common shape."""
+    try:
+        shape = np.broadcast_shapes(*(x.shape for x in data))
+    except ValueError:
+        shown = ", ".join(str(x.shape) for x in data)
+        raise ShapeError(f"broadcast: shapes {shown} do not fit together") from None
+    return [broadcast_to(x, shape) for x in data]
+
+
+# --- shapes as arrays --------------------------------------------------------------------------------------------
+
+
+@operator
+def shape_array(data: NDArray) -> NDArray:
+    """The shape as an int64 array."""
+    return array(np.array(data.shape), ctx=data.context, dtype=np.int64)
+
+
+@operator
+def size_array(data: NDArray) -> NDArray:
+    """The number of elements as an int64 array of shape (1,)."""
+    return full((1,), data.size, ctx=data.context, dtype=np.int64)
+
+
+Reshape, Flatten, SwapAxis, broadcast_axes = reshape, flatten, swapaxes, broadcast_axis

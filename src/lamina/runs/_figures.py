@@ -1,0 +1,170 @@
+"""The figures of a report, as SVG: learning curves, confusion matrix, calibration, residuals, importance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import numpy as np
+
+from lamina.messages import printable
+from lamina.runs._importance import Importance
+from lamina.training import pictures
+from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
+
+__all__ = [
+    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "confusion", "importances", "learning_curves",
+    "predicted_and_true", "residuals",
+]  # fmt: skip
+
+MOST_POINTS = 1500
+BINS = 10
+FEW_CLASSES = 5
+"""Up to so many classes, a confusion matrix has room for shares beside the counts."""
+
+# Widths and letters are such that a page shows figures as they are, and a phone, at two thirds, still readable.
+_WIDE, _NARROW = 5.6, 4.5
+
+P = ParamSpec("P")
+
+
+def _drawn(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, str]:
+    """Makes of what fills a figure a function that gives its SVG text; the figure may get another size."""
+
+    @wraps(draw)
+    def text(*args: P.args, **kwargs: P.kwargs) -> str:
+        return pictures.drawn(lambda figure: draw(figure, *args, **kwargs), _NARROW, 4.0).decode()
+
+    return text
+
+
+@_drawn
+def learning_curves(figure: Any, history: Sequence[Mapping[str, Any]], best: int, loss_name: str) -> None:
+    """Training loss and validation loss by epoch, with the epoch that was kept."""
+    lines = {"training": [epoch["loss"] for epoch in history]}
+    scores = [epoch["validation_score"] for epoch in history]
+    is_validated = all(score is not None for score in scores)
+    if is_validated:
+        lines["validation"] = [-score for score in scores]
+    curves = Curves(loss_name, lines, best if is_validated else None)
+    figure.set_size_inches(_WIDE, 3.2)
+    pictures.learning_curves([epoch["epoch"] for epoch in history], [curves], figure)
+
+
+@_drawn
+def confusion(figure: Any, counts: np.ndarray, names: Sequence[str]) -> None:
+    """How often each true class (rows) is predicted as each class (columns); shades are shares of the row."""
+    side = max(_NARROW - 0.5, 1.2 + 0.42 * len(names))
+    figure.set_size_inches(side + 0.5, side)
+    axes = figure.subplots()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    few = len(names) <= FEW_CLASSES
+    for (i, j), share in np.ndenumerate(shares):
+        text = f"{counts[i, j]:,}" + (f"\n{100 * share:.1f} %" if few else "")
+        if counts[i, j] or few:
+            color, size = "white" if share > 0.55 else "#26303a", 10.5 if few else 8.5
+            axes.text(j, i, text, ha="center", va="center", fontsize=size, color=color)
+    short = [_label(name, 14) for name in names]
+    axes.set_xticks(range(len(names)), short, rotation=0 if max(map(len, short)) * len(short) <= 40 else 60)
+    axes.set_yticks(range(len(names)), short)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+
+
+@_drawn
+def calibration(figure: Any, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
+    """How often it is so when the network says so, in bins of equally many rows, with 95 % (Wilson) intervals."""
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    order = np.argsort(confidence, kind="stable")
+    parts = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
+    said = np.array([confidence[part].mean() for part in parts])
+    so = np.array([correct[part].mean() for part in parts])
+    low, high = _wilson(so, np.array([len(part) for part in parts]))
+    top.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--", label="perfect")
+    errors = np.abs(np.array([so - low, high - so]))
+    top.errorbar(said, so, errors, color=BLUE, marker="o", ms=4, capsize=2, label="network")
+    top.set(ylabel="how often it is so", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    top.legend()
+    bottom.hist(confidence, bins=40, range=(0, 1), color=BLUE, alpha=0.6)
+    bottom.set(xlabel=_label(what, 80), ylabel="rows")
+
+
+def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's 95 % interval of a share (1927)."""
+    z = 1.96
+    center = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return center - half, center + half
+
+
+@_drawn
+def predicted_and_true(figure: Any, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
+    """Each row's prediction and true value, and the mean true value for each tenth of the predictions."""
+    axes = figure.subplots()
+    rows = np.random.default_rng(0).permutation(len(target))[:MOST_POINTS]
+    axes.scatter(predicted[rows], target[rows], s=6, alpha=0.35, color=BLUE, lw=0, label="rows")
+    ends = [min(predicted.min(), target.min()), max(predicted.max(), target.max())]
+    axes.plot(ends, ends, color=GRAY, lw=1, ls="--", label="perfect")
+    order = np.array_split(np.argsort(predicted, kind="stable"), min(BINS, len(target)))
+    means = [(predicted[part].mean(), target[part].mean()) for part in order if len(part)]
+    axes.plot(*zip(*means, strict=True), color=ORANGE, marker="o", ms=4, lw=1, label="mean of each tenth")
+    axes.set(xlabel=f"predicted {_label(name)}", ylabel=f"true {_label(name)}")
+    axes.legend()
+    _plain_numbers(axes)
+
+
+@_drawn
+def residuals(figure: Any, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
+    """How the errors are distributed."""
+    axes = figure.subplots()
+    errors = target - predicted
+    low, high = np.quantile(errors, [0.005, 0.995])
+    shown = errors[(errors >= low) & (errors <= high)]
+    axes.hist(shown, bins=50, color=BLUE, alpha=0.75)
+    axes.axvline(0, color=GRAY, lw=1)
+    axes.axvline(errors.mean(), color=ORANGE, lw=1.2, ls="--", label=f"mean {errors.mean():,.4g}")
+    axes.set(xlabel=f"true − predicted {_label(name)} (middle 99 %)", ylabel="rows")
+    axes.legend()
+    _plain_numbers(axes)
+
+
+@_drawn
+def importances(figure: Any, found: Sequence[Importance], unit: str) -> None:
+    """The importance of each column, the greatest on top, with intervals."""
+    figure.set_size_inches(_WIDE, 1.0 + 0.28 * len(found))
+    axes = figure.subplots()
+    rows = list(found)[::-1]
+    means = [one.mean for one in rows]
+    errors = [[one.mean - one.low for one in rows], [one.high - one.mean for one in rows]]
+    names = [_label(one.column, 24) for one in rows]
+    places = range(len(rows))
+    axes.barh(places, means, xerr=errors, color=BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2)
+    axes.set_yticks(places, names)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.axvline(0, color="#59636e", lw=0.8)
+    axes.set(xlabel=f"growth of {unit} when shuffled")
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_formatter(_number_formatter())
+
+
+def _label(name: str, most: int = 40) -> str:
+    """A name from data as it is drawn: not long, and of characters that an SVG may have."""
+    name = printable(name, keep="")
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def _plain_numbers(axes: Any) -> None:
+    """Thousands with commas instead of powers of ten, and few enough of them."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(_number_formatter())
+        axis.get_major_locator().set_params(nbins=6)
+
+
+def _number_formatter() -> Any:
+    from matplotlib.ticker import FuncFormatter
+
+    return FuncFormatter(lambda value, _: f"{value:,.6g}")

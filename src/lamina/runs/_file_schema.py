@@ -1,0 +1,85 @@
+"""What the metadata of a run on a table says, declared: of its model, and of its checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from lamina.files.typed_json import Count, strict
+from lamina.runs._importance import Importance
+from lamina.runs.data import Request
+from lamina.table.kinds import Choice
+from lamina.table.options import ReadOptions
+from lamina.table.schema import ColumnSchema, Target, Task
+from lamina.training.checkpoint import Position
+
+__all__ = ["Asked", "Details", "TablePosition"]
+
+_OPTIONS = strict(ReadOptions, missing=list[str], as_text=list[str])
+Asked: Any = strict(
+    Request, data=list[str], kinds=dict[str, Choice], hidden=list[Count] | None, options=_OPTIONS
+)
+"""What a user asked of a training, see `Request`."""
+
+_SETTINGS = msgspec.defstruct(
+    "Settings",
+    [("lamina", str), ("resolved", dict[str, bool | int | float | str | list[int | float | str] | None])],
+    bases=(Asked,),
+    frozen=True,
+    kw_only=True,
+)
+"""What was asked, the version of lamina, and the estimator's settings that came of it."""
+
+_COLUMN, _TARGET, _IMPORTANCE = strict(ColumnSchema), strict(Target), strict(Importance)
+
+
+class _Results(msgspec.Struct, forbid_unknown_fields=True):
+    task: Task
+    target: str
+    rows: dict[str, Count]
+    measured_on: str
+    measured_rows: Count
+    metrics: dict[str, dict[str, float | None]]
+    epochs: Count
+    best_epoch: Count
+    interrupted: bool
+    seconds: float
+    importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - made above
+
+
+class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
+    """What lamina's first files said of the table twice."""
+
+    version: Literal[1]
+    columns: list[_COLUMN]  # pyright: ignore[reportInvalidTypeForm]
+    rows: Count
+    named: bool
+    target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm]
+
+
+class Details(msgspec.Struct, forbid_unknown_fields=True):
+    """What a run's model says besides the estimator."""
+
+    settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - made above
+    results: _Results
+    schema: _FirstSchema | UnsetType = UNSET
+
+
+class _Generator(msgspec.Struct, forbid_unknown_fields=True):
+    """The state of NumPy's PCG64: two numbers of 128 bits, and half a number that is left."""
+
+    bit_generator: Literal["PCG64"]
+    state: dict[Literal["state", "inc"], Count]
+    has_uint32: Count
+    uinteger: Count
+
+
+class TablePosition(Position, kw_only=True):
+    """Where an `EnsembleTraining` is; the last is of lamina's first checkpoints."""
+
+    steps: Count
+    shuffling: _Generator
+    random: tuple[Count, Count]
+    without_improvement: Count | UnsetType = UNSET

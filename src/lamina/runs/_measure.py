@@ -1,0 +1,55 @@
+"""Measures a trained network against baselines, and finds which columns it relies on and where it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina.runs._baselines import baseline_outputs
+from lamina.runs._model import TableModel
+from lamina.runs.data import Part, Prepared
+from lamina.runs.metrics import metrics_of
+
+__all__ = ["Measured", "losses_of", "measure"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured.
+
+    Attributes:
+        part: "test", "validation" or "training": on which rows.
+        rows: those rows.
+        outputs: the network's outputs for them, see `TableModel.outputs`.
+        metrics: by model ("lamina", "linear", "trivial") and metric.
+    """
+
+    part: str
+    rows: Part
+    outputs: np.ndarray
+    metrics: dict[str, dict[str, float | None]]
+
+
+def measure(model: TableModel, prepared: Prepared) -> Measured:
+    """Metrics of the network and of the baselines on the test rows (without any: validation, training)."""
+    name, part = prepared.judged
+    outputs = model.outputs(part.frame)
+    all_outputs = {"lamina": outputs, **baseline_outputs(model, prepared, part)}
+    task = model.target.task
+    metrics = {key: metrics_of(task, part.target, value) for key, value in all_outputs.items()}
+    return Measured(name, part, outputs, metrics)
+
+
+def losses_of(task: str, target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """How wrong each row's prediction is: −log of the true class's probability, or the absolute error.
+
+    A class that training lacks has the probability 0, so its loss is infinite.
+    """
+    if task == "regression":
+        return np.abs(outputs - target)
+    rows: Any = np.arange(len(target))
+    p = np.where(target >= 0, outputs[rows, target], 0.0)
+    with np.errstate(divide="ignore"):
+        return -np.log(p)

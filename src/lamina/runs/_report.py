@@ -1,0 +1,313 @@
+"""``report.html``: one page that needs nothing else, about a run on a table."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape as escape_markup
+from typing import Any
+
+import numpy as np
+
+from lamina.messages import printable
+from lamina.runs import _figures as figures
+from lamina.runs._importance import MOST_ROWS, REPEATS, Importance
+from lamina.runs._measure import Measured, losses_of
+from lamina.runs._page_style import STYLE
+from lamina.runs.data import Part, Prepared
+from lamina.runs.describe import column_rows, describe_rows, describe_target, format_number
+from lamina.runs.metrics import METRIC_NAMES, compared, format_metric
+from lamina.runs.training import Trained
+from lamina.table.messages import counted
+
+__all__ = ["Findings", "report_page"]
+
+_WORST = 10
+_WORST_COLUMNS = 6
+_MOST_IN_MATRIX = 20  # classes, so that the counts of a confusion matrix can be read
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything the page tells."""
+
+    prepared: Prepared
+    trained: Trained
+    measured: Measured
+    importance: Sequence[Importance]
+    settings: Mapping[str, Any]
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether classes are predicted."""
+        return self.prepared.target.task == "classification"
+
+
+def escape(text: str) -> str:
+    """A text from data as HTML shows it: no markup, and no marks that turn the direction of what is around it."""
+    return escape_markup(printable(text))
+
+
+def report_page(findings: Findings, *, pictures: bool = True) -> str:
+    """The page as HTML.
+
+    Args:
+        findings: what it tells.
+        pictures: whether to draw the figures.
+
+    Raises:
+        MissingPackageError: figures are wanted and Matplotlib is not installed.
+    """
+    target = findings.prepared.target
+    sections = [
+        _summary(findings),
+        _learning(findings) if pictures else "",
+        _quality(findings) if pictures else "",
+        _importance(findings, pictures=pictures),
+        _worst(findings),
+        _columns(findings),
+        _settings(findings),
+    ]
+    title = f"{target.name}: a {target.task} by lamina"
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n<title>{escape(title)}</title>\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+        "style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{STYLE}</style></head>\n<body><main>\n"
+        + "\n".join(filter(None, sections))
+        + "\n</main></body></html>\n"
+    )
+
+
+def _summary(findings: Findings) -> str:
+    prepared, trained, measured = findings.prepared, findings.trained, findings.measured
+    target = prepared.target
+    predicted = describe_target(target)
+    fitted = trained.model.estimator.fitted_
+    layers = " – ".join(map(str, fitted.layers))
+    count = len(fitted.network.members)
+    networks = "A network" if count == 1 else f"The mean of {count} networks"
+    ended = "Ctrl-C ended it" if trained.interrupted else "trained"
+    files = ", ".join(map(escape, _shortened(list(findings.settings["data"]))))
+    note = (
+        '<p class="notice">The training was interrupted; this is the best epoch until then.</p>'
+        if trained.interrupted
+        else ""
+    )
+    return (
+        f"<header><p class='kicker'>lamina · {escape(target.task)}</p><h1>{escape(target.name)}</h1>"
+        f"<p>{escape(predicted[:1].upper() + predicted[1:])}.</p>"
+        f"<p>Data: {files}. Rows: {describe_rows(prepared.rows)}.</p>"
+        f"<p>{networks} of {layers} units ({fitted.parameter_count:,} parameters), {ended} in {trained.seconds:.1f} s: "
+        f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
+        + _cards(measured)
+        + _baselines(measured)
+    )
+
+
+def _shortened(files: list[str], limit: int = 3) -> list[str]:
+    names = [os.path.basename(os.path.normpath(file)) for file in files]
+    return names if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
+
+
+def _cards(measured: Measured) -> str:
+    cards = "".join(
+        f"<div class='card'><div class='label'>{METRIC_NAMES[name]}</div>"
+        f"<div class='value'>{format_metric(value)}</div>"
+        f"<div class='label'>{counted(len(measured.rows), f'{measured.part} row')}</div></div>"
+        for name, value in measured.metrics["lamina"].items()
+    )
+    return f"<div class='cards'>{cards}</div>"
+
+
+def _baselines(measured: Measured) -> str:
+    titles, models = compared(measured.metrics)
+    rows = [
+        [model, *(f"<b>{text}</b>" if best else text for text, best in cells)]
+        for model, cells in models.items()
+    ]
+    note = _small(
+        f"On the {measured.part} rows. The linear model is scikit-learn's logistic or ridge regression on the same "
+        "encoding of the columns; the trivial guess is the classes' shares, or the mean."
+    )
+    table = _table(["", *titles], rows, numeric=range(1, len(titles) + 1))
+    return _section("Against baselines", table + note)
+
+
+def _learning(findings: Findings) -> str:
+    name = "log-loss" if findings.is_classification else "½ · squared error, standardized"
+    svg = figures.learning_curves(findings.trained.history, findings.trained.best_epoch, name)
+    text = _small(
+        "The training loss is the mean over an epoch, with dropout and while the weights still change, so it may lie "
+        "above the validation loss."
+    )
+    return _section("Learning curves", _figure(svg, "Training and validation loss by epoch") + text)
+
+
+def _quality(findings: Findings) -> str:
+    measured, target = findings.measured, findings.prepared.target
+    true, outputs = measured.rows.target, measured.outputs
+    if not findings.is_classification:
+        name = target.name
+        both = _figure(
+            figures.predicted_and_true(true, outputs, name), "Predicted and true values"
+        ) + _figure(figures.residuals(true, outputs, name), "Distribution of the errors")
+        shown = "" if len(true) <= figures.MOST_POINTS else f"{figures.MOST_POINTS:,} rows at random of "
+        rows = counted(len(true), f"{measured.part} row")
+        note = f"Points: {shown}all {rows}. Above the line, the prediction is too low."
+        return _section("Predictions and residuals", f"<div class='row'>{both}</div>{_small(note)}")
+    known = true >= 0
+    true, outputs = true[known], outputs[known]
+    parts: list[str] = []
+    if len(target.classes) <= _MOST_IN_MATRIX:
+        counts = np.zeros((len(target.classes),) * 2, np.int64)
+        np.add.at(counts, (true, outputs.argmax(axis=1)), 1)
+        parts.append(_figure(figures.confusion(counts, list(map(str, target.classes))), "Confusion matrix"))
+    if len(true):
+        parts.append(_figure(_calibration(target.classes, true, outputs), "Calibration"))
+    layout = "row" if len(target.classes) <= figures.FEW_CLASSES else "stack"
+    return _section(
+        "Confusion matrix and calibration",
+        f"<div class='{layout}'>{''.join(parts)}</div>" + _small(_quality_note(measured, known)),
+    )
+
+
+def _quality_note(measured: Measured, known: np.ndarray) -> str:
+    unknown = int(np.count_nonzero(~known))
+    without = f", without {unknown:,} of classes that training lacks" if unknown else ""
+    return (
+        f"{counted(len(known), f'{measured.part} row')}{without}. The matrix is shaded by shares of the true class. "
+        f"Calibration: {figures.BINS} bins of equally many rows, with 95&nbsp;% intervals (Wilson, 1927)."
+    )
+
+
+def _small(text: str) -> str:
+    return f"<p class='small'>{text}</p>"
+
+
+def _calibration(classes: Sequence[Any], true: np.ndarray, outputs: np.ndarray) -> str:
+    if len(classes) == 2:
+        return figures.calibration(outputs[:, 1], true == 1, f"probability of {classes[1]}, as predicted")
+    return figures.calibration(
+        outputs.max(axis=1), outputs.argmax(axis=1) == true, "probability of the predicted class"
+    )
+
+
+def _importance(findings: Findings, *, pictures: bool) -> str:
+    if not findings.importance:
+        return ""
+    unit = "log-loss" if findings.is_classification else "RMSE"
+    rows = min(len(findings.measured.rows), MOST_ROWS)
+    text = _small(
+        f"Permutation importance (Breiman, 2001): how much {unit} grows when the column is shuffled, on "
+        f"{counted(rows, f'{findings.measured.part} row')}; the mean of {REPEATS} shuffles, with a 95&nbsp;% "
+        "interval over rows and shuffles. A column whose interval holds 0 is not needed, or others say the same."
+    )
+    if pictures:
+        shown = _figure(figures.importances(findings.importance[:30], unit), "Importance")
+    else:
+        rows = [
+            [escape(one.column), f"{one.mean:.4g}", f"{one.low:.4g} … {one.high:.4g}"]
+            for one in findings.importance
+        ]
+        shown = _table(["column", f"growth of {unit}", "95&nbsp;% interval"], rows, numeric=(1, 2))
+    return _section("Which columns matter", shown + text)
+
+
+def _worst(findings: Findings) -> str:
+    """The rows whose predictions are the most wrong."""
+    measured, target = findings.measured, findings.prepared.target
+    losses = losses_of(target.task, measured.rows.target, measured.outputs)
+    rows = np.argsort(-losses, kind="stable")[:_WORST].tolist()
+    ranked = [one.column for one in findings.importance] or [c.name for c in findings.prepared.schema.used]
+    columns = ranked[:_WORST_COLUMNS]
+    frame = measured.rows.frame
+    table = [
+        [_place(measured.rows, row), *_answer(findings, row), *(_cell(frame[name][row]) for name in columns)]
+        for row in rows
+    ]
+    regression = target.task == "regression"
+    head = ["where", "true", "predicted", "error" if regression else "probability of the truth"]
+    numeric = [*([1, 2] if regression else []), 3]
+    numeric += [i for i, name in enumerate(columns, start=4) if frame[name].dtype.is_numeric()]
+    counting = "" if table[0][0].startswith("line") else " Rows are counted from 0."
+    text = _small(f"Shown are the {len(columns)} columns that matter most.{counting}")
+    return _section("Worst cases", _table([*head, *map(escape, columns)], table, numeric=numeric) + text)
+
+
+def _place(part: Part, row: int) -> str:
+    """Where a row stands: in a file of several, too."""
+    name, unit, number = part.places.within(int(part.numbers[row]))
+    return f"{unit} {number:,}" + ("" if part.places.single else f" of {escape(os.path.basename(name))}")
+
+
+def _answer(findings: Findings, row: int) -> list[str]:
+    target, outputs = findings.prepared.target, findings.measured.outputs
+    true = findings.measured.rows.frame[target.name][row]
+    if target.task == "regression":
+        predicted = float(outputs[row])
+        error = float(findings.measured.rows.target[row]) - predicted
+        return [_cell(true), format_number(predicted), format_number(error)]
+    code = int(findings.measured.rows.target[row])
+    probability = f"{100 * outputs[row, code]:.2g} %" if code >= 0 else "unknown class"
+    best = int(outputs[row].argmax())
+    predicted = f"{escape(str(target.classes[best]))} ({100 * outputs[row, best]:.1f} %)"
+    return [_cell(true), predicted, probability]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "<span class='none'>missing</span>"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not np.isfinite(value):
+            return "<span class='none'>missing</span>"
+        return f"{value:.6g}" if abs(value) < 1000 else format_number(value)
+    text = str(value)
+    return escape(text if len(text) <= 40 else text[:39] + "…")
+
+
+def _columns(findings: Findings) -> str:
+    schema = findings.trained.model.schema
+    head = ["column", "kind", "missing", "values", "what becomes of it"]
+    rows = [[escape(text) for text in row.cells] for row in column_rows(schema)]
+    count = counted(schema.rows, "training row")
+    return _section("The data", f"<p>{count}.</p>" + _table(head, rows, numeric=(2,)))
+
+
+def _settings(findings: Findings) -> str:
+    rows = [
+        [escape(str(name)), f"<code>{escape(str(value))}</code>"]
+        for name, value in {**findings.settings, **findings.settings["resolved"]}.items()
+        if name not in ("resolved", "options", "column_kinds") and value not in (None, {}, ())
+    ]
+    return _section(
+        "Settings", f"<details><summary>All settings of this run</summary>{_table(['', ''], rows)}</details>"
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+
+
+def _figure(svg: str, alternative: str) -> str:
+    """A figure as a picture of its own, so that names inside it cannot meet those of others."""
+    data = base64.b64encode(svg.encode()).decode()
+    return f"<img alt='{escape(alternative)}' src='data:image/svg+xml;base64,{data}'>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Iterable[int] = ()) -> str:
+    """A table; the columns at the positions `numeric` are aligned at the right."""
+    right = set(numeric)
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        marked = [
+            f"<{tag} class='number'>{text}</{tag}>" if i in right else f"<{tag}>{text}</{tag}>"
+            for i, text in enumerate(cells)
+        ]
+        return f"<tr>{''.join(marked)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f"<div class='scroll'><table><thead>{line('th', head)}</thead><tbody>{body}</tbody></table></div>"

@@ -1,0 +1,123 @@
+"""Robust scaling and smooth clipping of numbers, as in RealMLP.
+
+Holzmüller, Grinsztajn, Steinwart: "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular
+Data", 2024, arXiv 2407.04491, section 3: subtract the median; divide by the interquartile range, or by half
+the range if that is 0; a constant becomes 0. Then x / √(1 + (x/3)²), which is x near 0 and never beyond ±3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.table._tables import by_column, dense
+
+__all__ = ["count_statistics", "matrix_statistics", "robust_statistics", "smooth_clip"]
+
+_QUANTILES = (0.25, 0.5, 0.75)
+_BLOCK = 1 << 19
+"""Elements that a temporary array may have."""
+
+
+def robust_statistics(values: np.ndarray) -> tuple[float, float]:
+    """Median of `values` (1-D, any real dtype, NaN ignored) and the factor for their distance from it.
+
+    Without any value both are 0.
+
+    >>> median, factor = robust_statistics(np.array([0.0, 1.0, 2.0, 3.0, 100.0]))
+    >>> median, factor
+    (2.0, 0.5)
+    """
+    present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    if not len(present):
+        return 0.0, 0.0
+    centers, factors = matrix_statistics(present.reshape(-1, 1))
+    return float(centers[0]), float(factors[0])
+
+
+def matrix_statistics(matrix: Any, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Medians and factors (float64, 1-D) of the columns of a matrix (rows, columns) with at least one row.
+
+    The matrix is an array or in one of SciPy's sparse formats; `rows`: the rows that count (None: all). A column with
+    NaN gets its statistics from the other values.
+    """
+    matrix = by_column(matrix)
+    columns = matrix.shape[1]
+    counted = slice(None) if rows is None else rows
+    centers, factors = np.zeros(columns), np.zeros(columns)
+    width = max(1, _BLOCK // matrix.shape[0])
+    for start in range(0, columns, width):
+        part = slice(start, start + width)
+        # Each column contiguous, so that finding a quantile runs through memory in order.
+        block = np.array(dense(matrix[:, part]).T[:, counted], order="C")
+        if matrix.dtype.kind in "bu" and matrix.dtype.itemsize == 1:
+            counts = [np.bincount(column, minlength=256) for column in block]
+            summary = np.stack([_summary_of_counts(np.arange(256), n) for n in counts], axis=1)
+        else:
+            summary = _summary(block)
+        centers[part], factors[part] = _center_and_factor(summary)
+    for j in np.flatnonzero(np.isnan(centers)):
+        centers[j], factors[j] = robust_statistics(dense(matrix[:, [j]]).ravel()[counted])
+    return centers, factors
+
+
+def _summary(block: np.ndarray) -> np.ndarray:
+    """Minimum, quartiles and maximum (5, columns) of the rows of `block`, which are sorted in place."""
+    block.sort(axis=1)  # NumPy's vectorised sort is faster here than np.partition at several places
+    last = block.shape[1] - 1
+    positions = np.array([0, *(q * last for q in _QUANTILES), last])
+    below = np.floor(positions).astype(np.intp)
+    left = block[:, below].astype(np.float64)
+    right = block[:, np.minimum(below + 1, last)].astype(np.float64)
+    summary = (left + (right - left) * (positions - below)).T
+    summary[:, np.isnan(block[:, last])] = np.nan  # NaN sorts last
+    return summary
+
+
+def count_statistics(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    """`robust_statistics` of `values[i]` (ascending) repeated `counts[i]` times, without repeating them.
+
+    >>> count_statistics(np.array([0.0, 1.0]), np.array([95, 5]))
+    (0.0, 2.0)
+    """
+    if not counts.sum():
+        return 0.0, 0.0
+    center, factor = _center_and_factor(_summary_of_counts(values, counts)[:, None])
+    return float(center[0]), float(factor[0])
+
+
+def _summary_of_counts(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    ends = np.cumsum(counts)
+    last = int(ends[-1]) - 1
+    positions = np.array([0, *(q * last for q in _QUANTILES), last])
+    left = values[np.searchsorted(ends, np.floor(positions), side="right")].astype(np.float64)
+    right = values[np.searchsorted(ends, np.minimum(np.floor(positions) + 1, last), side="right")]
+    return left + (right - left) * (positions - np.floor(positions))
+
+
+def _center_and_factor(summary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low, quarter, median, three_quarters, high = summary
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        spread = three_quarters - quarter
+        # Half the range; halved first, since the range of the largest floats is not a float.
+        spread = np.where(spread == 0, 0.5 * high - 0.5 * low, spread)
+        factor = np.where(spread == 0, 0.0, 1.0 / spread)
+    return median, np.where(np.isfinite(factor), factor, 0.0)
+
+
+def smooth_clip(values: np.ndarray) -> None:
+    """Replace each x of a floating array by x / √(1 + (x/3)²), in place.
+
+    >>> x = np.array([0.0, 4.0, -1e30])
+    >>> smooth_clip(x)
+    >>> x
+    array([ 0. ,  2.4, -3. ])
+    """
+    limit = 1e9 if values.dtype == np.float32 else 1e100  # their squares are finite, and they already give ±3
+    np.clip(values, -limit, limit, out=values)
+    scale = values * (1 / 3)
+    scale *= scale
+    scale += 1
+    np.sqrt(scale, out=scale)
+    values /= scale

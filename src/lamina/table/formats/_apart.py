@@ -1,0 +1,150 @@
+"""Reading Parquet and Feather in a child process, which a damaged file may abort without harm.
+
+polars trusts such files: a wrong number in one makes it ask for petabytes, or panic where Rust can only abort.
+So the bytes of a file are decoded in another process, with a bound on its memory and its time, and come back as
+a table that polars itself wrote. One child serves all files of this process; if it dies, the next file gets another.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from lamina.errors import DataError
+from lamina.files.limits import MOST_COLUMNS, unpacked_limit
+from lamina.table.formats import _columnar_worker as columnar_worker
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["read_apart"]
+
+_SECONDS = 120
+_BYTES_A_SECOND = 1 << 20
+_SLACK = 1 << 30  # address space that polars reserves and does not use
+
+
+class _Child:
+    """The process and the two pipes."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", columnar_worker.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # polars tells of each panic there
+        )
+        _widen(self.process.stdout)
+        self._send(sys.path)
+
+    def ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
+        """The letter and the content of its answer; no letter if it died, or was ended after so many seconds."""
+        assert self.process.stdout is not None
+        timer = threading.Timer(seconds, self.process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            self._send(request)
+            head = self.process.stdout.read(9)
+            content = bytearray(int.from_bytes(head[:8], "big"))
+            whole = cast(BufferedReader, self.process.stdout).readinto(content) == len(content)
+            return head[8:] if whole else b"", content
+        except OSError:  # the pipe is broken
+            return b"", bytearray()
+        finally:
+            timer.cancel()
+
+    def _send(self, message: object) -> None:
+        assert self.process.stdin is not None
+        content = json.dumps(message).encode()
+        self.process.stdin.write(len(content).to_bytes(8, "big") + content)
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        """Wait until it is gone."""
+        if self.owner == os.getpid():
+            self.process.kill()
+            self.process.communicate()
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    """Let a pipe hold 1 MiB, where the system can, so that the two processes wait for each other less often."""
+    with suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        assert pipe is not None
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
+
+
+class _Service:
+    """The child, and a new one where it died or this process is a fork of the one that began it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: _Child | None = None
+
+    def ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
+        """As `_Child.ask`."""
+        with self._lock:
+            letter, content = self._ask(request, seconds)
+            if not letter:  # perhaps it died of another file, of which it read ahead
+                letter, content = self._ask(request, seconds)
+        return letter, content
+
+    def _ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
+        letter = b""
+        try:
+            if self._child is None or self._child.owner != os.getpid():
+                self._child = _Child()
+            letter, content = self._child.ask(request, seconds)
+            return letter, content
+        finally:
+            if not letter:  # or Ctrl-C came halfway
+                self.end()
+
+    def end(self) -> None:
+        """End the child, if there is one."""
+        if self._child is not None:
+            self._child.end()
+        self._child = None
+
+
+_service = _Service()
+atexit.register(_service.end)
+
+
+def read_apart(path: Path, format: str, first: int = 0, rows: int = 0) -> pl.DataFrame:
+    """Some rows of a Parquet or Feather file.
+
+    Args:
+        path: the file.
+        format: "parquet" or "feather".
+        first, rows: which rows; 0 rows give a table that has only the columns and their types.
+
+    Raises:
+        DataError: polars can't read it, or it would take memory or time beyond all measure; says why.
+    """
+    import polars as pl
+
+    size = path.stat().st_size
+    limit = unpacked_limit(size)
+    seconds = _SECONDS + size / _BYTES_A_SECOND
+    request: dict[str, object] = {
+        "path": os.path.abspath(path), "format": format, "start": first, "rows": rows,
+        "columns": MOST_COLUMNS, "bytes": limit, "memory": 3 * limit + _SLACK,
+    }  # fmt: skip
+    letter, content = _service.ask(request, seconds)
+    if not letter:
+        raise DataError("it is damaged such that its reader died of it")
+    if letter == columnar_worker.ERROR:
+        raise DataError(content.decode())
+    return pl.read_ipc_stream(bytes(content))

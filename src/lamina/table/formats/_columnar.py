@@ -1,0 +1,96 @@
+"""Parquet and Feather (Arrow IPC): files that hold their columns' names and types."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextvars import copy_context
+from typing import IO, TYPE_CHECKING
+
+from lamina.errors import DataError
+from lamina.files.limits import FAR_MORE, unpacked_limit
+from lamina.table.formats import FORMATS
+from lamina.table.formats._apart import read_apart
+from lamina.table.formats.textual import in_types
+from lamina.table.options import ReadOptions
+from lamina.table.places import LineNumbers
+from lamina.table.source import Source
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["ColumnarFile", "write_feather", "write_parquet"]
+
+
+_ROWS_AT_ONCE = 1 << 17
+"""Greater parts would wait to be copied between the processes while nothing else is done."""
+
+
+class ColumnarFile:
+    """One Parquet or Feather file, decoded in a child process: see `lamina.table.formats._apart`.
+
+    Raises:
+        DataError: the file is truncated, corrupt, or not of its format.
+    """
+
+    textual = False
+    lines: LineNumbers | None = None
+
+    def __init__(self, source: Source, _options: ReadOptions) -> None:
+        self.name = source.name
+        self._path = source.unpacked()
+        self._format = source.format
+        try:
+            self._types = dict(read_apart(self._path, self._format).schema)
+        except DataError as error:
+            kind = FORMATS[source.format].title
+            raise DataError(f"{source.name} is not a readable {kind} file: {error}") from error
+
+        if not self._types:
+            raise DataError(f"{source.name} holds no columns")
+
+    def types(self) -> dict[str, pl.DataType]:
+        return self._types
+
+    def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
+        rows = min(rows, _ROWS_AT_ONCE)
+        start = unpacked = 0
+        limit = unpacked_limit(self._path.stat().st_size)
+        while True:
+            try:
+                batch = read_apart(self._path, self._format, start, rows)
+            except DataError as error:
+                raise DataError(f"{self.name} is corrupt after row {start}: {error}") from error
+            if not len(batch):
+                return
+            unpacked += batch.estimated_size()
+            if unpacked > limit:
+                raise DataError(f"{self.name}: {FAR_MORE}")
+            yield batch.select(in_types(types))
+            start += rows
+
+
+def write_parquet(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
+    """A `Writer` of Parquet."""
+    _scanned(parts, schema).sink_parquet(file)
+
+
+def write_feather(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
+    """A `Writer` of Feather."""
+    _scanned(parts, schema).sink_ipc(file, compression="zstd")
+
+
+def _scanned(parts: Iterable[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
+    """The parts as a table that polars asks for while it writes."""
+    from polars.io.plugins import register_io_source
+
+    # polars calls from a thread of its own, where messages would not know the files' lines
+    context = copy_context()
+    remaining = iter(parts)
+
+    def source(
+        columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, batch: int | None
+    ) -> Iterator[pl.DataFrame]:
+        while (part := context.run(next, remaining, None)) is not None:
+            yield part  # a sink of all rows asks for nothing less
+
+    return register_io_source(source, schema=schema)

@@ -1,0 +1,239 @@
+"""Text files with a record a line (CSV, TSV and their like), some MiB at a time, as columns of text."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator, Iterable, Mapping
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.files.limits import LONGEST_RECORD
+from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
+from lamina.table.formats.textual import cleaned, common_type, stripped, typed, warn_of_decimal_commas
+from lamina.table.messages import as_option
+from lamina.table.options import ReadOptions
+from lamina.table.places import LineNumbers
+from lamina.table.source import Source
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["DelimitedFile", "write_csv", "write_tsv"]
+
+_KEPT = 4
+"""How many blocks of a file are kept in memory between finding types and reading."""
+
+
+class DelimitedFile:
+    """A CSV file or the like.
+
+    Args:
+        source: the file.
+        options: what the user said of it.
+
+    Raises:
+        DataError: see `find_dialect`.
+    """
+
+    textual = True
+
+    def __init__(self, source: Source, options: ReadOptions) -> None:
+        self.name = source.name
+        self.source = source
+        self.options = options
+        self.dialect: Dialect = find_dialect(source, options)
+        self._missing = sorted({"", *options.missing})
+        self._kept: list[pl.DataFrame] | None = None
+        self.lines: LineNumbers | None = None
+        self._whole = False  # whether every line is known to be a record with all its fields
+
+    def types(self) -> dict[str, pl.DataType]:
+        """The columns and the types that hold all their values; reads the whole file.
+
+        Raises:
+            DataError: see `frames`.
+        """
+        import polars as pl
+
+        types: dict[str, pl.DataType] = dict.fromkeys(self.dialect.names, pl.Null())
+        kept: list[pl.DataFrame] | None = []
+        for frame in self.frames():
+            frame, found = cleaned(frame, self._missing, self.options.decimal, self.options.as_text)
+            if self.options.decimal == ".":
+                unasked = {name: kind for name, kind in found.items() if name not in self.options.as_text}
+                warn_of_decimal_commas(frame, unasked, self.name)
+            for name, kind in found.items():
+                types[name] = common_type(types[name], kind, text=True) or pl.String()
+            # A small file need not be parsed a second time.
+            kept = [*kept, frame] if kept is not None and len(kept) < _KEPT else None
+        self._kept = kept
+        return types
+
+    def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
+        """The rows with their types, which `types` has found or are text."""
+        import polars as pl
+
+        decimal = self.options.decimal
+        for frame in self._kept or ():
+            yield from typed(frame, types, decimal).iter_slices(rows)
+        if self._kept is not None:
+            return
+        texts = [name for name, kind in types.items() if kind == pl.String]
+        for frame in self.frames():
+            try:
+                table = typed(stripped(frame, texts, self._missing), types, decimal)
+            except pl.exceptions.InvalidOperationError:  # spaces around a number
+                table = typed(stripped(frame, frame.columns, self._missing), types, decimal)
+            yield from table.iter_slices(rows)
+
+    def frames(self) -> Generator[pl.DataFrame]:
+        """The records in order, each frame with every column as text and missing values as null.
+
+        Raises:
+            DataError: a record with more or fewer fields than the header (names its line), a quote that is
+                never closed, or fields that cannot be read.
+        """
+        line = self.dialect.first_line
+        whole, lines = True, LineNumbers()
+        for block in self._blocks():
+            records = block
+            if not self._whole:
+                bounds = self._check_widths(block, line)
+                lines.add(_lines_of(block, bounds, line))
+                records = _without_blank_lines(block, bounds)
+            if records:
+                yield self._parse(records, line)
+            whole = whole and len(records) == len(block)
+            line += block.count(b"\n")
+        self._whole = whole
+        self.lines = self.lines or lines
+
+    def _blocks(self) -> Generator[bytes]:
+        """The file's content after the header, cut between records."""
+        skip = self.dialect.skip
+        rest = b""
+        for chunk in utf8_chunks(self.source, self.dialect.encoding):
+            skipped = min(skip, len(chunk))
+            skip -= skipped
+            block = rest + chunk[skipped:]
+            end = self._last_end(block)
+            if end:
+                yield block[:end]
+            rest = block[end:]
+            if len(rest) > LONGEST_RECORD:
+                break
+        if rest:
+            yield rest if rest.endswith(b"\n") else rest + b"\n"
+
+    def _last_end(self, block: bytes) -> int:
+        """Where the last complete record of `block` ends: after a line feed that is not inside quotes."""
+        quote = (self.dialect.quote or "").encode()
+        end = block.rfind(b"\n") + 1
+        if not quote:
+            return end
+        before = block.count(quote, 0, end)
+        while end and before % 2:
+            previous = block.rfind(b"\n", 0, end - 1) + 1
+            before -= block.count(quote, previous, end)
+            end = previous
+        return end
+
+    def _check_widths(self, block: bytes, line: int) -> np.ndarray:
+        """The starts and ends (records, 2) of the records of `block`; every one must have all its fields."""
+        content = np.frombuffer(block, np.uint8)
+        line_feeds = content == ord("\n")
+        delimiters = content == ord(self.dialect.delimiter)
+        quote = self.dialect.quote
+        if quote and quote.encode() in block:
+            inside = np.bitwise_xor.accumulate((content == ord(quote)).view(np.uint8)).view(bool)
+            if inside[-1]:
+                self._report_open_quote(block, inside, line)
+            line_feeds &= ~inside
+            delimiters &= ~inside
+        ends = np.flatnonzero(line_feeds)
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        fields = np.diff(np.searchsorted(np.flatnonzero(delimiters), ends), prepend=0) + 1
+        blank = (starts == ends) | ((ends - starts == 1) & (content[starts] == ord("\r")))
+        if len(self.dialect.names) == 1:
+            blank[:] = False  # here an empty line is a missing value
+        wrong = np.flatnonzero((fields != len(self.dialect.names)) & ~blank)
+        if len(wrong):
+            start, end = int(starts[wrong[0]]), int(ends[wrong[0]])
+            self._report_width(block[start:end], line + block.count(b"\n", 0, start), int(fields[wrong[0]]))
+        return np.stack([starts, ends], axis=1)[~blank]
+
+    def _report_width(self, record: bytes, line: int, fields: int) -> None:
+        names = self.dialect.names
+        content = record.decode(errors="replace").strip()
+        shown = content if len(content) <= 80 else content[:77] + "..."
+        raise DataError(
+            f"{self.name}, line {line}: {fields} fields instead of {len(names)} "
+            f"({self._name_of(self.dialect.delimiter)} between them): {shown!r}. Correct the line; a field that "
+            f"contains the delimiter needs quotes around it, and a quote inside a field is written twice"
+        )
+
+    @staticmethod
+    def _name_of(delimiter: str) -> str:
+        return {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}.get(delimiter, repr(delimiter))
+
+    def _report_open_quote(self, block: bytes, inside: np.ndarray, line: int) -> None:
+        # The last place that is outside quotes comes just before the quote that stays open.
+        outside = np.flatnonzero(~inside)
+        opened = int(outside[-1]) + 1 if len(outside) else 0
+        raise DataError(
+            f"{self.name}, line {line + block.count(bytes([10]), 0, opened)}: a quote is opened that is "
+            "never closed. Close it, or write a quote that belongs to the text twice inside quotes, or read the "
+            f"file with {as_option('quote', None)}"
+        )
+
+    def _parse(self, records: bytes, line: int) -> pl.DataFrame:
+        import polars as pl
+
+        try:
+            return pl.read_csv(
+                io.BytesIO(records),
+                has_header=False,
+                schema=dict.fromkeys(self.dialect.names, pl.String),
+                separator=self.dialect.delimiter,
+                quote_char=self.dialect.quote,
+                null_values=self._missing,
+            )
+        except pl.exceptions.PolarsError as error:
+            reason = str(error).splitlines()[0]
+            last = line + records.count(b"\n")
+            raise DataError(
+                f"{self.name}, lines {line} to {last}: {reason}. Quotes must stand directly at a "
+                f"field's start and end; or read the file with {as_option('quote', None)}"
+            ) from error
+
+
+def _lines_of(block: bytes, records: np.ndarray, line: int) -> np.ndarray:
+    """The lines on which records begin, given by their starts and ends in `block`, which begins on `line`."""
+    if block.count(b"\n") == len(records):
+        return np.arange(line, line + len(records))
+    line_feeds = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+    return line + np.searchsorted(line_feeds, records[:, 0])
+
+
+def _without_blank_lines(block: bytes, records: np.ndarray) -> bytes:
+    """The records, given by their starts and ends, joined."""
+    if not len(records):
+        return b""
+    if (records[1:, 0] == records[:-1, 1] + 1).all():
+        return block[records[0, 0] : records[-1, 1] + 1]
+    return b"".join(block[start : end + 1] for start, end in records)
+
+
+def write_csv(
+    parts: Iterable[pl.DataFrame], _schema: pl.Schema, file: IO[bytes], delimiter: str = ","
+) -> None:
+    """A `Writer` of CSV."""
+    for i, part in enumerate(parts):
+        part.write_csv(file, include_header=i == 0, separator=delimiter)
+
+
+def write_tsv(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
+    """A `Writer` of TSV."""
+    write_csv(parts, schema, file, "\t")

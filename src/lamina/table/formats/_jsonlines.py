@@ -1,0 +1,170 @@
+"""JSON lines: a file with one JSON object a line, each a row."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Generator, Iterable, Mapping
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.files.limits import LONGEST_RECORD, require_columns, untrusted
+from lamina.table.formats._dialect import utf8_chunks
+from lamina.table.formats.textual import common_type
+from lamina.table.options import ReadOptions
+from lamina.table.places import LineNumbers
+from lamina.table.source import Source
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["JsonLines", "write_json_lines"]
+
+
+_STRINGS = re.compile(rb'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"\s*+(:)?|)')
+"""Each string, and the colon after it if it is a key; one that is never closed reaches to the end of its line."""
+
+_FEW = 30
+_CELLS_A_BYTE, _MOST_CELLS = 8, 1 << 20
+"""Of a table, at most, for each byte of the file and besides; lines with keys of their own would have far more."""
+
+
+class JsonLines:
+    """One file of JSON lines; a key that a line lacks is a missing value."""
+
+    textual = True
+
+    def __init__(self, source: Source, _options: ReadOptions) -> None:
+        self.name = source.name
+        self.lines: LineNumbers | None = None
+        self._source = source
+
+    def types(self) -> dict[str, pl.DataType]:
+        """The columns and their types; reads the whole file.
+
+        Raises:
+            DataError: a line that is not a JSON object, or a key whose values have several types (names the line).
+        """
+        types: dict[str, pl.DataType] = {}
+        lines = LineNumbers()
+        keys: set[bytes] = set()
+        size = rows = 0
+        for chunk, line in self._chunks():
+            lines.add(
+                np.array([i for i, text in enumerate(chunk.split(b"\n"), line) if text.strip()], np.int64)
+            )
+            size, rows = size + len(chunk), rows + chunk.count(b"\n") + 1
+            keys |= _keys_in(chunk)
+            require_columns(self.name, len(keys))
+            if rows * len(keys) > _CELLS_A_BYTE * size + _MOST_CELLS:
+                raise DataError(
+                    f"{self.name}: its {rows:,} lines up to line {line + chunk.count(10)} have {len(keys):,} different "
+                    "keys, so that nearly all values would be missing; write the keys as values of a column"
+                )
+            for name, found in self._parse(chunk, line, None).schema.items():
+                known = types.get(name)
+                common = found if known is None else common_type(known, found, text=True)
+                if common is None:
+                    raise DataError(
+                        f"{self.name}: {name!r} is {known} before line {line} and {found} after it; "
+                        "give it one type"
+                    )
+                types[name] = common
+        if not types:
+            raise DataError(f"{self.name} is empty")
+        self.lines = lines
+        return types
+
+    def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
+        for chunk, line in self._chunks():
+            yield from self._parse(chunk, line, types).iter_slices(rows)
+
+    def _chunks(self) -> Generator[tuple[bytes, int]]:
+        """Whole lines, some MiB at a time, and the number of the first."""
+        line, rest = 1, b""
+        for chunk in utf8_chunks(self._source, "utf-8"):
+            block = rest + chunk
+            end = block.rfind(b"\n") + 1
+            if block[:end].strip():
+                yield block[:end], line
+            line += block.count(b"\n", 0, end)
+            rest = block[end:]
+            if len(rest) > LONGEST_RECORD:
+                raise DataError(f"{self.name}, line {line}: it is longer than {LONGEST_RECORD >> 20} MiB")
+        if rest.strip():
+            yield rest, line
+
+    def _parse(self, chunk: bytes, line: int, types: Mapping[str, pl.DataType] | None) -> pl.DataFrame:
+        import polars as pl
+
+        schema = dict(types) if types else None
+        try:
+            return pl.read_ndjson(io.BytesIO(chunk), schema=schema, infer_schema_length=None)
+        except pl.exceptions.PolarsError:
+            # Either a line is wrong, which Python's parser can name, or it has NaN, which it reads.
+            rows = self._rows(chunk, line)
+        with untrusted(f"{self.name}, lines {line} to {line + chunk.count(10)}"):
+            return pl.from_dicts(rows, schema=schema, infer_schema_length=None)
+
+    def _rows(self, chunk: bytes, line: int) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        kinds: dict[str, str] = {}
+        for number, text in enumerate(chunk.split(b"\n"), start=line):
+            if not text.strip():
+                continue
+            try:
+                row = json.loads(text, parse_constant=_constant, parse_int=_whole)
+            except (ValueError, RecursionError) as error:
+                hint = "; an array of objects is not JSON lines" if text.startswith(b"[") else ""
+                raise DataError(f"{self.name}, line {number}: not JSON: {error}{hint}") from error
+            if not isinstance(row, dict):
+                raise DataError(
+                    f"{self.name}, line {number}: a JSON {type(row).__name__}, not an object; "
+                    "write each row as an object on a line of its own"
+                )
+            for key, value in row.items():
+                kind = _kind(value)
+                if kind and kinds.setdefault(key, kind) != kind:
+                    raise DataError(
+                        f"{self.name}, line {number}: {key!r} is {kind}, and {kinds[key]} before; give it one type"
+                    )
+            rows.append(row)
+        return rows
+
+
+def _keys_in(chunk: bytes) -> set[bytes]:
+    """All keys in some lines of JSON, those of objects in objects too; perhaps more where lines are damaged."""
+    first = {name for name, colon in _STRINGS.findall(chunk[: chunk.find(b"\n") + 1]) if colon}
+    if len(first) <= _FEW and sum(chunk.count(b'"%b":' % name) for name in first) == chunk.count(b":"):
+        return first  # every colon comes after one of these: quicker to find out where that is so
+    return {name for name, colon in _STRINGS.findall(chunk) if colon}
+
+
+def _constant(name: str) -> float | None:
+    return None if name == "NaN" else float(name)
+
+
+def _whole(digits: str) -> int:
+    number = int(digits) if len(digits) <= 20 else 1 << 64
+    if not -(1 << 63) <= number < 1 << 64:
+        raise ValueError(
+            f"the whole number {digits[:30]} is beyond 64 bits; if it is a code, put quotes around it"
+        )
+    return number
+
+
+def _kind(value: object) -> str:
+    """JSON's name of a value's type; nothing for null."""
+    if value is None:
+        return ""
+    names = {"bool": "true or false", "str": "text", "list": "an array", "dict": "an object"}
+    return names.get(type(value).__name__, "a number")
+
+
+def write_json_lines(parts: Iterable[pl.DataFrame], _schema: pl.Schema, file: IO[bytes]) -> None:
+    """A `Writer` of JSON lines."""
+    for part in parts:
+        part.write_ndjson(file)
