@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
-from lamina.table.formats import _delimited as delimited
 from lamina.table.formats import _dialect as dialect
+from lamina.table.formats import delimited
 from lamina.table.messages import DataWarning
 from lamina.table.options import ReadOptions
 from lamina.table.read import read

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lamina.errors import DataError
 from lamina.table.formats import _dialect as dialect
-from lamina.table.formats import _jsonlines as jsonlines
+from lamina.table.formats import jsonlines
 from lamina.table.read import read
 
 
