@@ -8,11 +8,11 @@ import pytest
 
 import lamina
 from lamina import MLPRegressor, nd
-from lamina.estimators._architecture import Architecture
 from lamina.estimators._engine import Data, EnsembleTraining, Optimization, own_outputs
 from lamina.estimators._initialize import build_network
 from lamina.estimators._losses import squared_error
-from lamina.estimators._network import Ensemble
+from lamina.estimators.architecture import Architecture
+from lamina.estimators.network import Ensemble
 
 
 def test_weight_decay_counts_the_factor_on_the_learning_rate_twice():

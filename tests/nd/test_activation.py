@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from lamina import autograd, nd
 from lamina.errors import ParameterError, ShapeError
-from lamina.estimators._network import Architecture
+from lamina.estimators.network import Architecture
 from lamina.gluon import nn
 from lamina.nd.activation import ACTIVATIONS as REGISTERED
 

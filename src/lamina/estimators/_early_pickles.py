@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators._fitted import FittedModel
-from lamina.estimators._network import Ensemble
-from lamina.estimators._targets import Classes, Numbers
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.network import Ensemble
+from lamina.estimators.targets import Classes, Numbers
 from lamina.table.encode import TableEncoder
 
 __all__ = ["modern_state"]

@@ -14,8 +14,8 @@ from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.errors import NonFiniteLossError
 from lamina.estimators._losses import Loss
-from lamina.estimators._network import Ensemble, part_of
 from lamina.estimators._optimization import SOLVERS, Optimization
+from lamina.estimators.network import Ensemble, part_of
 from lamina.nd import random
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import write

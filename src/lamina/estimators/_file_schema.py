@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from lamina.errors import LaminaError
-from lamina.estimators._architecture import Architecture
+from lamina.estimators.architecture import Architecture
 from lamina.files.typed_json import strict
 from lamina.table.schema import ColumnSchema, Target
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from lamina import nd
-from lamina.estimators._architecture import Architecture, Parameter
 from lamina.estimators._engine import Data
-from lamina.estimators._network import Network
+from lamina.estimators.architecture import Architecture, Parameter
+from lamina.estimators.network import Network
 
 __all__ = ["build_network"]
 

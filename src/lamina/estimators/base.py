@@ -16,14 +16,14 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._architecture import Architecture
 from lamina.estimators._engine import Data, EnsembleTraining, Optimization
-from lamina.estimators._fitted import FittedModel
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
-from lamina.estimators._network import Ensemble
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
+from lamina.estimators.architecture import Architecture
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.network import Ensemble
 from lamina.nd import random
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer

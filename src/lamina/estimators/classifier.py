@@ -14,13 +14,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from lamina.estimators import _losses as losses
 from lamina.estimators._calibration import best_factor
 from lamina.estimators._engine import Data, own_outputs
-from lamina.estimators._fitted import FittedModel
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
 from lamina.estimators._parameters import documented
 from lamina.estimators._scoring import PredictedClasses, is_scorer, scorer_score
-from lamina.estimators._targets import Classes
 from lamina.estimators.base import BaseMLP, targets_of
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.targets import Classes
 
 __all__ = ["MLPClassifier"]
 

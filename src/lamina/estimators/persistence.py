@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
-from lamina.estimators._architecture import Architecture
 from lamina.estimators._file_schema import (
     Content,
     FirstContent,
@@ -22,9 +21,10 @@ from lamina.estimators._file_schema import (
     is_setting,
     stored_classes,
 )
-from lamina.estimators._fitted import FittedModel
-from lamina.estimators._network import Ensemble, part_of
-from lamina.estimators._targets import Classes, Numbers
+from lamina.estimators.architecture import Architecture
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.network import Ensemble, part_of
+from lamina.estimators.targets import Classes, Numbers
 from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import decoded
 from lamina.messages import excerpt

@@ -11,13 +11,13 @@ from sklearn.base import RegressorMixin
 
 from lamina import nd
 from lamina.estimators import _losses as losses
-from lamina.estimators._fitted import FittedModel
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
 from lamina.estimators._parameters import documented
 from lamina.estimators._scoring import PredictedNumbers, is_scorer, scorer_score
-from lamina.estimators._targets import Numbers
 from lamina.estimators.base import BaseMLP
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.targets import Numbers
 
 __all__ = ["MLPRegressor"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.core.state import state
-from lamina.estimators._architecture import NUMBER_WIDTH, Architecture, Parameter
+from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter
 from lamina.nd.activation import ActivationFunction
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped

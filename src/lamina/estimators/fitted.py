@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from lamina.estimators._engine import Data, outputs_of
-from lamina.estimators._network import Ensemble
-from lamina.estimators._targets import Classes, Numbers
+from lamina.estimators.network import Ensemble
+from lamina.estimators.targets import Classes, Numbers
 from lamina.table.encode import Encoded, TableEncoder
 
 __all__ = ["FittedModel"]
