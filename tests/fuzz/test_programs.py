@@ -1,6 +1,6 @@
 """Compiled equals eager, for random programs: a fixed number of seconds in the suite, any number of programs otherwise.
 
-`FUZZ_RUNS_PROGRAMS=20000` runs so many instead, from `FUZZ_RUNS_SEED` on. A seed that fails goes into `FAILED`,
+`LAMINA_FUZZ_PROGRAMS=20000` runs so many instead, from `LAMINA_FUZZ_SEED` on. A seed that fails goes into `FAILED`,
 with what was wrong, and is run first ever after.
 
 The bound of smooth programs. Each runs three times: eagerly in float64 (taken as exact), eagerly in float32, and
@@ -128,7 +128,7 @@ def test_programs_that_failed_once(seed: int, machine: pytest.MonkeyPatch) -> No
 
 
 def test_random_programs(machine: pytest.MonkeyPatch) -> None:
-    first, wanted = int(os.environ.get("FUZZ_RUNS_SEED", "0")), os.environ.get("FUZZ_RUNS_PROGRAMS")
+    first, wanted = int(os.environ.get("LAMINA_FUZZ_SEED", "0")), os.environ.get("LAMINA_FUZZ_PROGRAMS")
     end = time.monotonic() + SECONDS
     seed, failures = first, []
     while seed < first + int(wanted) if wanted else time.monotonic() < end:
