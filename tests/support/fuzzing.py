@@ -82,8 +82,10 @@ class Figures:
 
     inputs: int = 0
     refused: int = 0
+    seconds: float = 0.0
     slowest: float = 0.0
     grown: int = 0
+    longest: int = 0
 
 
 class HarmError(AssertionError):
@@ -146,23 +148,24 @@ def fuzz(target: Target, first: int = 0) -> Figures:
     kept = sorted((FOUND / target.name).glob("*")) if (FOUND / target.name).is_dir() else []
     for content in (*target.seeds, *(path.read_bytes() for path in kept)):
         _try(target, content, f"{target.name}, a seed or an input that was found before", figures)
-    before, longest = _peak(), max(map(len, target.seeds))
-    end = time.monotonic() + SECONDS
+    before, start = _peak(), time.monotonic()
+    figures.longest = max(map(len, target.seeds))
     number = first
-    while figures.inputs < RUNS if RUNS else time.monotonic() < end:
+    while figures.inputs < RUNS if RUNS else figures.seconds < SECONDS:
         content = mutated(target.seeds, number)
-        longest = max(longest, len(content))
+        figures.longest = max(figures.longest, len(content))
         _try(target, content, f"{target.name}, input {number}", figures)
         figures.grown = _peak() - before
-        if figures.grown > target.memory + target.times * longest:
+        if figures.grown > target.memory + target.times * figures.longest:
             raise HarmError(
                 f"{target.name}, input {number}: grew by {figures.grown >> 20} MiB{_kept(content)}"
             )
+        figures.seconds = time.monotonic() - start
         number += 1
     if os.environ.get("FUZZ_SECONDS") or RUNS:
         print(
-            f"fuzz {target.name}: {figures.inputs:,} inputs, {figures.refused:,} refused, "
-            f"slowest {figures.slowest:.2f} s, grown by {figures.grown >> 20} MiB",
+            f"fuzz {target.name}: {figures.inputs:,} inputs in {figures.seconds:.0f} s, {figures.refused:,} refused, "
+            f"slowest {figures.slowest:.2f} s, longest {figures.longest:,} bytes, grown by {figures.grown >> 20} MiB",
             file=sys.__stderr__, flush=True,
         )  # fmt: skip
     return figures
