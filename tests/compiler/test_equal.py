@@ -208,6 +208,15 @@ def test_an_array_that_is_returned_twice_has_one_memory() -> None:
 # --- nothing ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("rows", [1, 40])
+def test_products_without_terms_are_zero_however_wide(rows: int) -> None:
+    """Looking for zero columns of the left operand, of which there are none, asked for memory that was not there."""
+    x, y = np.ones((rows, 0), np.float32), np.ones((0, 80), np.float32)
+    assert_equal(nd.dot, x, y)
+    assert_equal(lambda x, y: nd.dot(x, y, transpose_b=True), x, np.ones((2, 40, 0), np.float32))
+    assert_equal(lambda x, y: nd.dot(x, y, transpose_a=True), np.ones((0, rows), np.float32), y)
+
+
 def test_arrays_without_elements_are_joined_and_their_gradients_are_empty() -> None:
     empty = np.ones((0, 2), np.float32)
     assert_equal(lambda x, y: nd.concat(x, y, dim=0) + nd.sum(y), empty, empty)

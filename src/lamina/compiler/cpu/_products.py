@@ -34,7 +34,8 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
     """The shape of a product kernel's matrix product, as the code generator describes it."""
     shape = _shape_of(kernel.main)
     skips_zeros = kernel.reads_data and not shape.by_columns and len(kernel.domain) == 2
-    return replace(shape, skips_zeros=skips_zeros and shape.columns >= _FEWEST_COLUMNS)
+    pays = shape.columns >= _FEWEST_COLUMNS and shape.inner > 0
+    return replace(shape, skips_zeros=skips_zeros and pays)
 
 
 def _shape_of(anchor: Node) -> MatrixProduct:
