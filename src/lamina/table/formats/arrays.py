@@ -111,10 +111,12 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataF
     """An array (rows, …) as a table of one column for each of a row's elements.
 
     Raises:
-        DataError: more columns than are read; `name` says of what.
+        DataError: more columns than are read, or a number without any dimension; `name` says of what.
     """
     import polars as pl
 
+    if not array.ndim:
+        raise DataError(f"{name} holds a single number, not the rows of a table")
     columns = math.prod(array.shape[1:])
     require_columns(name, columns)
     pixels = array.reshape(len(array), columns)
