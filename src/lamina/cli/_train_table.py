@@ -17,7 +17,7 @@ from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli._options import PRESETS, choosing, layers, one_of, option, positive, reading, said
 from lamina.errors import LaminaError
 from lamina.extras import require
-from lamina.table.formats import described
+from lamina.table.formats import begin_reading, described
 from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def train_table(
     )
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
+    begin_reading(data or ())
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
         try:
             return _run(folder, request, saved, as_json=as_json, quiet=quiet)

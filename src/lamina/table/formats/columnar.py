@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["ColumnarFile", "write_feather", "write_parquet"]
 
 
-_ROWS_AT_ONCE = 1 << 17
-"""Greater parts would wait to be copied between the processes while nothing else is done."""
-
-
 class ColumnarFile:
     """One Parquet or Feather file, decoded in a child process: see `lamina.table.formats._apart`.
 
@@ -52,7 +48,6 @@ class ColumnarFile:
         return self._types
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
-        rows = min(rows, _ROWS_AT_ONCE)
         start = unpacked = 0
         limit = unpacked_limit(self._path.stat().st_size)
         while True:
