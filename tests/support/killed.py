@@ -109,6 +109,7 @@ class Run:
 class TableRun(Run):
     def __init__(self, folder: Path) -> None:
         # Loaded once, and not by each trial; not polars, whose threads would not live in a fork.
+        import sklearn.linear_model  # noqa: F401
 
         import lamina.runs.run
         import lamina.runs.training  # noqa: F401
