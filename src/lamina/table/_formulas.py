@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING
 
+from lamina.table.columns import named
 from lamina.table.messages import is_on_command_line, warn
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _texts(frame: pl.DataFrame) -> list[pl.Expr]:
     import polars as pl
 
     kinds = (pl.String, pl.Categorical, pl.Enum)
-    return [pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, kinds)]
+    return [named(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, kinds)]
 
 
 def _marked(texts: pl.Expr) -> pl.Expr:

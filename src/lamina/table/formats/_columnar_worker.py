@@ -37,7 +37,7 @@ class _File:
 
         self._request = request
         self._is_parquet = request["format"] == "parquet"
-        self._scan = (pl.scan_parquet if self._is_parquet else pl.scan_ipc)(request["path"])
+        self._scan = (pl.scan_parquet if self._is_parquet else pl.scan_ipc)(request["path"], glob=False)
         self._schema = self._scan.collect_schema()
         if len(self._schema) > request["columns"]:
             raise pl.exceptions.ComputeError(f"it has {len(self._schema):,} columns, more than are read")
@@ -54,10 +54,11 @@ class _File:
 
     def _decode(self, start: int, count: int) -> None:
         import polars as pl
+        from polars.selectors import by_name  # pl.col would take some names for patterns
 
         piece = self._scan.slice(start, count).collect()
         # Feather's texts are not checked when they are read: this finds those that are not UTF-8.
-        texts = [pl.col(name) for name, kind in self._schema.items() if kind == pl.String]
+        texts = [by_name(name) for name, kind in self._schema.items() if kind == pl.String]
         if not self._is_parquet and texts:
             piece = piece.with_columns(text.cast(pl.Binary).cast(pl.String) for text in texts)
         if piece.estimated_size() > self._request["bytes"]:
