@@ -47,7 +47,7 @@ def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
 
     for part in parts:
         names = pl.DataFrame({"name": part.columns}, schema={"name": pl.String}).select(
-            _marked(pl.col("name"))
+            _marked(named("name"))
         )
         safe = part.with_columns(_marked(texts) for texts in _texts(part))
         safe.columns = names.to_series().to_list()
