@@ -48,8 +48,10 @@ class _File:
         """At most so many rows; 0 give a table that has only the columns and their types."""
         end = self._first + self._asked
         if count and not self._first <= start <= start + count <= end:
-            more = 2 if start == end and self._piece.estimated_size() < _AT_ONCE else 1
-            self._decode(start, max(count, more * self._asked if start == end else 0))
+            ahead = self._asked if start == end else 0
+            if self._piece.estimated_size() < _AT_ONCE:
+                ahead *= 2
+            self._decode(start, max(count, ahead))
         return self._piece.slice(start - self._first, count)
 
     def _decode(self, start: int, count: int) -> None:
@@ -99,8 +101,12 @@ class _Reader:
             frame.write_ipc_stream(buffer)
             return TABLE, buffer.getbuffer()
         handle = os.memfd_create("lamina")
-        with open(handle, "wb", closefd=False) as file:
-            frame.write_ipc(file, compression="uncompressed")
+        try:
+            with open(handle, "wb", closefd=False) as file:
+                frame.write_ipc(file, compression="uncompressed")
+        except BaseException:
+            os.close(handle)
+            raise
         return SHARED, str(handle).encode()
 
 
