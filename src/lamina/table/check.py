@@ -15,9 +15,10 @@ from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema
 
-__all__ = ["check"]
+__all__ = ["TRUTH", "check"]
 
-_TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
+TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
+"""Texts, in small letters, that say yes or no."""
 
 
 def check(schema: Schema, data: Any) -> Table:
@@ -90,7 +91,7 @@ def _fitted(expected: ColumnSchema, column: Column) -> Column:
             return column
         return ArrayColumn(expected.name, _converted(expected, column, number_in, "a number"))
     if expected.kind == "boolean" and column.storage not in ("boolean", "empty"):
-        values = _converted(expected, column, lambda text: _TRUTH.get(text.strip().lower()), "true or false")
+        values = _converted(expected, column, lambda text: TRUTH.get(text.strip().lower()), "true or false")
         names = np.array(["false", "true"], object)[np.nan_to_num(values).astype(np.intp)]
         names[np.isnan(values)] = None
         return ArrayColumn(expected.name, names)

@@ -1,0 +1,11 @@
+"""Ways out of lamina: a trained network in files that other programs use. Each is imported when it is used.
+
+`describe` says what a model predicts, as plain arrays and names (`Prediction`); each way out walks that.
+"""
+
+from __future__ import annotations
+
+from lamina.export._describe import describe
+from lamina.export._prediction import Prediction
+
+__all__ = ["Prediction", "describe"]
