@@ -1,0 +1,32 @@
+"""``lamina export``: a run's network as files that other programs use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from lamina.cli._console import say
+from lamina.cli._options import RunArgument, option
+
+__all__ = ["export"]
+
+
+def export(
+    run: RunArgument,
+    onnx: Annotated[
+        Path | None, option("ONNX, for ONNX Runtime and what else reads it; see docs/deploy.md.", False)
+    ] = None,
+) -> None:
+    """Write a trained network, with all that its predictions need, as a file for other programs.
+
+    Several files may be asked for at once.
+
+    Example:
+
+    \b
+      lamina export runs/income-1 --onnx income.onnx
+    """
+    from lamina.export.ways import export as write
+
+    for path in write(run, {"onnx": onnx}):
+        say(f"lamina: wrote {path} ({-(-path.stat().st_size // 1024):,} KiB)", error=True)

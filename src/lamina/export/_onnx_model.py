@@ -1,0 +1,245 @@
+"""`write_onnx`: a whole prediction as an ONNX model, from columns under their names to labels and probabilities."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from lamina.export._onnx_graph import ROWS, OnnxGraph, element_type, joined, write_model
+from lamina.export._onnx_inputs import Encoded, encoded_pictures, encoded_table
+from lamina.export._onnx_layers import dense, embedded_numbers, first_matrix, folded, hidden, stacked
+from lamina.export._prediction import Category, Classes, Column, Member, Numbers, Pictures, Prediction, Table
+
+__all__ = ["onnx_model", "write_onnx"]
+
+LABEL, PROBABILITIES, VARIABLE = "label", "probabilities", "variable"
+"""What skl2onnx calls the outputs of a classifier and of a regressor."""
+
+_OTHERWISE = {LABEL: "output_label", PROBABILITIES: "output_probability", VARIABLE: "output_variable"}
+"""Where a column of the table has such a name."""
+
+FLOAT = np.float32
+
+
+def write_onnx(prediction: Prediction, path: str | os.PathLike[str]) -> None:
+    """Write a prediction as an ONNX file.
+
+    Raises:
+        LaminaError: the file would be larger than ONNX allows.
+        OSError: it cannot be written.
+    """
+    write_model(onnx_model(prediction), path)
+
+
+def onnx_model(prediction: Prediction) -> onnx.ModelProto:
+    """A prediction as an ONNX model."""
+    inputs = prediction.inputs
+    names = [column.name for column in inputs.columns] if isinstance(inputs, Table) else []
+    graph = OnnxGraph(names)
+    if isinstance(inputs, Pictures):
+        outputs = _network(graph, prediction.members, [_pixels(graph, inputs)], [])
+    else:
+        outputs = _of_table(graph, inputs, prediction.members)
+    outputs_named = {name: _OTHERWISE[name] if name in names else name for name in _OTHERWISE}
+    if isinstance(prediction.output, Classes):
+        _classes(graph, outputs, prediction.output, outputs_named)
+    else:
+        _numbers(graph, outputs, prediction.output, outputs_named)
+    return graph.model(prediction.target or "lamina", _metadata(prediction))
+
+
+# --- the network -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A tensor (rows, n), or (members, rows, n), of n inputs of the first layer.
+
+    Attributes:
+        places: (n,): which inputs they are; −1: none, as where rows of a table are filled up to one width.
+        factor: what they are multiplied with first.
+    """
+
+    tensor: str
+    places: np.ndarray
+    factor: float = 1.0
+
+    def matrix(self, whole: np.ndarray) -> np.ndarray:
+        """The rows of the first layer's matrix that belong to it."""
+        with_none = np.concatenate([whole, np.zeros_like(whole[:1])])
+        return with_none[self.places] * FLOAT(self.factor)
+
+
+def _pixels(graph: OnnxGraph, pictures: Pictures) -> _Part:
+    places = np.arange(pictures.height * pictures.width)
+    return _Part(encoded_pictures(graph, pictures), places, 1 / pictures.divisor)
+
+
+def _of_table(graph: OnnxGraph, table: Table, members: Sequence[Member]) -> str:
+    """The outputs of the network."""
+    encoded = encoded_table(graph, table)
+    shared: list[_Part] = []
+    own: list[_Part] = []
+    count, flags = len(table.numbers), len(table.flagged)
+    if encoded.numbers is not None:
+        shared.append(_Part(encoded.numbers, np.arange(count)))
+    if encoded.flags is not None:
+        shared.append(_Part(encoded.flags, np.arange(count, count + flags)))
+    width = count + flags + sum(_width(column) for column in table.encoded)
+    embeddings = [member.embedding for member in members if member.embedding is not None]
+    if embeddings and encoded.numbers is not None:
+        tensor = embedded_numbers(graph, encoded.numbers, embeddings)
+        own.append(_Part(tensor, np.arange(width, width + 3 * count)))
+    if encoded.codes is not None:
+        first = width + (3 * count if embeddings else 0)
+        part = _categories(graph, encoded, table, members, count + flags, first)
+        (own if table.embedded else shared).append(part)
+    return _network(graph, members, shared, own)
+
+
+def _width(column: Category) -> int:
+    return 0 if column.encoded is None else column.encoded.shape[1]
+
+
+def _categories(
+    graph: OnnxGraph,
+    encoded: Encoded,
+    table: Table,
+    members: Sequence[Member],
+    first: int,
+    first_embedded: int,
+) -> _Part:
+    """What the codes stand for: rows of one table with all categories' values, filled up to the same width."""
+    assert encoded.codes is not None
+    widths = [_width(column) for column in table.encoded] + [rows.shape[1] for rows in members[0].tables]
+    width = max(widths)
+    begins = dict(
+        zip(table.encoded, (first + np.cumsum([0, *map(_width, table.encoded)])).tolist(), strict=False)
+    )
+    sizes = [rows.shape[1] for rows in members[0].tables]
+    begins |= dict(zip(table.embedded, (first_embedded + np.cumsum([0, *sizes])).tolist(), strict=False))
+    places = np.full((len(encoded.categories), width), -1)
+    for row, column in zip(places, encoded.categories, strict=True):
+        own = _width(column) or sizes[table.embedded.index(column)]
+        row[:own] = begins[column] + np.arange(own)
+
+    def rows_of(member: Member) -> np.ndarray:
+        parts = [
+            member.tables[table.embedded.index(column)] if column.encoded is None else column.encoded
+            for column in encoded.categories
+        ]
+        return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts])
+
+    with_members = bool(table.embedded) and len(members) > 1
+    rows = stacked([rows_of(member) for member in (members if with_members else members[:1])])
+    values = graph.add("Gather", graph.constant(rows), encoded.codes, axis=int(with_members))
+    shape = [0, 0, places.size] if with_members else [0, places.size]
+    values = graph.add("Reshape", values, graph.constant(shape, np.int64))
+    return _Part(values, places.ravel())
+
+
+def _network(
+    graph: OnnxGraph, members: Sequence[Member], shared: Sequence[_Part], own: Sequence[_Part]
+) -> str:
+    """The mean of the members' outputs, of inputs that are the same for all of them, and of each one's own."""
+    z = _first(graph, members, shared, own)
+    for i in range(1, len(members[0].layers)):
+        layers = [member.layers[i] for member in members]
+        x = hidden(graph, z, [member.layers[i - 1] for member in members])
+        z = dense(graph, x, *folded(layers, [layer.matrix for layer in layers]))
+    return z if len(members) == 1 else graph.add("ReduceMean", z, axes=[0], keepdims=0)
+
+
+def _first(graph: OnnxGraph, members: Sequence[Member], shared: Sequence[_Part], own: Sequence[_Part]) -> str:
+    """The first layer's linear map."""
+    layers = [member.layers[0] for member in members]
+    wholes = [first_matrix(member) for member in members]
+    groups = [[*shared, *own]] if len(members) == 1 else [group for group in (shared, own) if group]
+    z = ""
+    for group in groups:
+        x = joined(graph, [part.tensor for part in group])
+        matrices = [np.concatenate([part.matrix(whole) for part in group]) for whole in wholes]
+        matrix, bias = folded(layers, matrices)
+        part = dense(graph, x, matrix, None if z else bias)
+        z = graph.add("Add", z, part) if z else part
+    return z
+
+
+# --- outputs -----------------------------------------------------------------------------------------------------
+
+
+def _classes(graph: OnnxGraph, outputs: str, classes: Classes, names: Mapping[str, str]) -> None:
+    """The label of each row and the probabilities of all classes; of several labels, 0 or 1 for each."""
+    count = len(classes.labels)
+    if classes.several:
+        holds = graph.add("Greater", outputs, graph.constant(0, FLOAT))
+        label = graph.add("Cast", holds, to=element_type(np.int64))
+        graph.output(label, names[LABEL], np.int64, [ROWS, count])
+        probabilities = graph.add("Sigmoid", outputs)
+    else:
+        labels = _label_array(classes)
+        label = graph.add("ArgMax", outputs, axis=1, keepdims=0)
+        if labels.tolist() != list(range(count)):
+            label = graph.add("Gather", graph.constant(labels), label, axis=0)
+        graph.output(label, names[LABEL], labels.dtype, [ROWS])
+        probabilities = graph.add("Softmax", outputs, axis=1)
+    graph.output(probabilities, names[PROBABILITIES], FLOAT, [ROWS, count])
+
+
+def _label_array(classes: Classes) -> np.ndarray:
+    """The classes as ONNX has them: texts, or numbers, whole ones and truth values as int64."""
+    if any(isinstance(label, str) for label in classes.labels):
+        return np.array([str(label) for label in classes.labels], object)
+    values = np.array(classes.labels)
+    if values.dtype.kind == "f" and np.any(values != np.rint(values)):
+        return values.astype(np.float64)
+    return values.astype(np.int64)
+
+
+def _numbers(graph: OnnxGraph, outputs: str, target: Numbers, names: Mapping[str, str]) -> None:
+    """The target in its own units, float64, (rows, targets)."""
+    double = np.float64
+    x = graph.add("Cast", outputs, to=element_type(double))
+    if target.logarithmic:
+        x = graph.add("Exp", x)
+    x = graph.add("Mul", x, graph.constant(target.scale, double))
+    x = graph.add("Add", x, graph.constant(target.center, double))
+    x = graph.add("Max", x, graph.constant(target.low, double))
+    x = graph.add("Min", x, graph.constant(target.high, double))
+    graph.output(x, names[VARIABLE], double, [ROWS, len(target.scale)])
+
+
+# --- what is known of it -----------------------------------------------------------------------------------------
+
+
+def _metadata(prediction: Prediction) -> dict[str, Any]:
+    """What the file says besides the graph: texts, and JSON."""
+    output = prediction.output
+    is_classification = isinstance(output, Classes)
+    found: dict[str, Any] = {
+        "lamina_version": prediction.version,
+        "task": "classification" if is_classification else "regression",
+        "target": prediction.target,
+    }
+    if isinstance(prediction.inputs, Table):
+        found["columns"] = [_described(column) for column in prediction.inputs.columns]
+    if is_classification:
+        found["classes"] = output.labels
+    if prediction.metrics:
+        found["metrics"] = dict(prediction.metrics)
+    return found
+
+
+def _described(column: Column) -> dict[str, Any]:
+    if isinstance(column, Category):
+        return {
+            "name": column.name,
+            "kind": "boolean" if column.is_boolean else "category",
+            "values": column.names,
+        }
+    return {"name": column.name, "kind": "number", "low": column.low, "high": column.high}
