@@ -16,6 +16,9 @@ def export(
     onnx: Annotated[
         Path | None, option("ONNX, for ONNX Runtime and what else reads it; see docs/deploy.md.", False)
     ] = None,
+    html: Annotated[
+        Path | None, option("A page to try the network in a browser: one file, nothing is sent.", False)
+    ] = None,
 ) -> None:
     """Write a trained network, with all that its predictions need, as a file for other programs.
 
@@ -26,7 +29,9 @@ def export(
     \b
       lamina export runs/income-1 --onnx income.onnx
     """
+    from lamina.export._page import examples_of
     from lamina.export.ways import export as write
 
-    for path in write(run, {"onnx": onnx}):
+    options = {"html": {"examples": examples_of(run)}} if html else {}
+    for path in write(run, {"onnx": onnx, "html": html}, options):
         say(f"lamina: wrote {path} ({-(-path.stat().st_size // 1024):,} KiB)", error=True)
