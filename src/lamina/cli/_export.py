@@ -29,9 +29,9 @@ def export(
     \b
       lamina export runs/income-1 --onnx income.onnx
     """
-    from lamina.export._page import examples_of
     from lamina.export.ways import export as write
+    from lamina.runs.examples import read_examples
 
-    options = {"html": {"examples": examples_of(run)}} if html else {}
+    options = {"html": {"examples": read_examples(run)}} if html else {}
     for path in write(run, {"onnx": onnx, "html": html}, options):
         say(f"lamina: wrote {path} ({-(-path.stat().st_size // 1024):,} KiB)", error=True)
