@@ -279,6 +279,7 @@ function digitsPage(model, network) {
     byId("digit").textContent = pixels ? model.classes[best] : "?";
     const sure = pixels ? `${percent(probabilities[best])} sure` : "Nothing drawn yet";
     byId("sure").textContent = sure;
+    byId("glance").textContent = pixels ? `${model.classes[best]} · ${percent(probabilities[best])}` : "";
     byId("pixels").setAttribute("aria-label", pixels
       ? "The drawing in 28 by 28 pixels, centred and scaled" : "The network sees nothing yet");
     announce(pixels ? `The network reads ${model.classes[best]}, ${sure}` : sure);

@@ -1,7 +1,7 @@
 // The page for tables: a form made of the columns, what is predicted, and how that moves with each column.
 "use strict";
 
-const SHOWN_FIELDS = 16, MOST_CHOICES = 200, MOST_BARS = 8, MOST_CURVES = 6, CURVE_POINTS = 33, MOST_IN_CURVE = 8;
+const SHOWN_FIELDS = 16, MOST_CHOICES = 200, MOST_BARS = 8, MOST_CURVES = 6, CURVE_POINTS = 33, MOST_IN_CURVE = 8, MOST_LOOKED_AT = 60;
 const LONGEST_SLICE = 8; // milliseconds that the page may be busy with curves before it looks up
 
 // --- numbers for people ---------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ function dotChart(column, codes, outputs, now, scale) {
     const dot = element("span", { class: "dot" });
     dot.style.left = `${100 * scale.share(outputs[i])}%`;
     const row = element("div", { "data-code": code, class: code === now.value ? "line here" : "line" },
-      element("bdi", { class: "name" }, column.names[code - 1]), element("span", { class: "track" }, dot),
+      element("bdi", { class: "name", title: column.names[code - 1] }, column.names[code - 1]), element("span", { class: "track" }, dot),
       element("span", { class: "value" }, scale.text(outputs[i])));
     list.append(row);
   });
@@ -204,7 +204,7 @@ function told(column, values, outputs, scale) {
 
 function tablePage(model, network) {
   const columns = network.inputs.columns, classes = model.classes, fields = [];
-  const first = model.examples[0]?.row ?? columns.map(typicalValue);
+  const first = model.examples[model.examples.length >> 1]?.row ?? columns.map(typicalValue);
   let row = [...first], isDue = false, isDrawing = false;
   const bars = classes && likeliestBars(byId("bars"), classes);
   const examples = exampleCards(model, columns, network, example => setRow(example.row));
@@ -300,15 +300,15 @@ function buildForm(columns, order, fields, currentRow, change) {
 function curvedColumns(model, columns, network, row) {
   const able = model.order.filter(i => columns[i].names ? columns[i].names.length > 1 : isRanged(columns[i]));
   if (model.ranked) return able.slice(0, MOST_CURVES);
-  const reach = new Map(able.map(i => {
-    const values = curveValues(columns[i], row[i]).filter((_, k) => columns[i].names || k % 5 === 0);
+  const looked = able.slice(0, MOST_LOOKED_AT), reach = new Map(looked.map(i => {
+    const values = curveValues(columns[i], row[i]).filter((_, k) => columns[i].names || k % 8 === 0);
     const moved = varied(network, row, i, values), spans = moved[0].map((_, j) => {
       const outputs = moved.map(one => one[j]);
       return Math.max(...outputs) - Math.min(...outputs);
     });
     return [i, Math.max(...spans)];
   }));
-  return able.sort((a, b) => reach.get(b) - reach.get(a)).slice(0, MOST_CURVES);
+  return looked.sort((a, b) => reach.get(b) - reach.get(a)).slice(0, MOST_CURVES);
 }
 
 /** A column's chart, in which a value can be chosen. */
