@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
-    from lamina.export import export_page
+    from lamina.export.onnx_file import export_onnx
+    from lamina.export.page_file import export_page
 
 __all__ = [
     "Context",
@@ -25,6 +26,7 @@ __all__ = [
     "cpu",
     "cpu_pinned",
     "current_context",
+    "export_onnx",
     "export_page",
     "get_num_threads",
     "gluon",
@@ -53,7 +55,8 @@ _NAMES = {
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
     "compile": "lamina.compiler",
-    "export_page": "lamina.export",
+    "export_onnx": "lamina.export.onnx_file",
+    "export_page": "lamina.export.page_file",
     "get_num_threads": "lamina.compiler",
     "load": "lamina.estimators.persistence",
     "save": "lamina.estimators.persistence",

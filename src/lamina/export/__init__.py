@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from lamina.export._describe import describe
-from lamina.export._page import export_page
 from lamina.export._prediction import Prediction
 
-__all__ = ["Prediction", "describe", "export_page"]
+__all__ = ["Prediction", "describe"]

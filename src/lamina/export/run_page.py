@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lamina.export._describe import describe
-from lamina.export._page import examples_of, write_page
 from lamina.export._prediction import Prediction, Table
+from lamina.export.page_file import examples_of, write_page
 
 __all__ = ["PAGE", "write_run_page"]
 

@@ -38,8 +38,8 @@ class Way:
 
 
 WAYS: dict[str, Way] = {
-    "onnx": Way("writing ONNX", "lamina.export._onnx_model", "write_onnx", ("onnx",)),
-    "html": Way("writing a page", "lamina.export._page", "write_page"),
+    "onnx": Way("writing ONNX", "lamina.export.onnx_file", "write_onnx", ("onnx",)),
+    "html": Way("writing a page", "lamina.export.page_file", "write_page"),
 }
 """By the name of the option of `lamina export`."""
 

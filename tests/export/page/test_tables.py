@@ -5,9 +5,8 @@ import polars as pl
 import pytest
 
 import lamina
-from lamina import nd
+from lamina import export_page, nd
 from lamina.cli import main
-from lamina.export import export_page
 from lamina.nd.activation import ACTIVATIONS
 
 N = 1200
