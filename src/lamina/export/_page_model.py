@@ -12,7 +12,6 @@ from lamina.export._prediction import (
     Category,
     Classes,
     Column,
-    Label,
     Number,
     Numbers,
     Pictures,
@@ -157,15 +156,15 @@ def _value(column: Column, value: Any) -> float | None:
         return 0 if is_missing(value) else column.spellings.get(value_name(value), 0)
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if np.isfinite(number) else None
 
 
 def _truth(prediction: Prediction, example: Mapping[str, Any]) -> str:
-    truth: Label | None = example.get(prediction.target)
+    truth = example.get(prediction.target)
     if is_missing(truth):
         return "?"
-    if isinstance(prediction.output, Numbers) and isinstance(truth, int | float):
+    if isinstance(prediction.output, Numbers) and isinstance(truth, float) and abs(truth) < 1e15:
         return f"{truth:,.6g}" if abs(truth) < 1e6 else f"{truth:,.0f}"
     return shown(truth)
