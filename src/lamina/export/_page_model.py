@@ -161,10 +161,10 @@ def _value(column: Column, value: Any) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def _truth(prediction: Prediction, example: Mapping[str, Any]) -> str:
+def _truth(prediction: Prediction, example: Mapping[str, Any]) -> str | None:
     truth = example.get(prediction.target)
     if is_missing(truth):
-        return "?"
+        return None
     if isinstance(prediction.output, Numbers) and isinstance(truth, float) and abs(truth) < 1e15:
         return f"{truth:,.6g}" if abs(truth) < 1e6 else f"{truth:,.0f}"
     return shown(truth)

@@ -142,6 +142,9 @@ def test_several_labels_several_targets_and_counts(opened, tmp_path):
     assert page.locator("#output option").count() == 2
     counts = lamina.MLPRegressor(**TINY, loss="poisson").fit(frame, np.exp(X[:, :2]).round())
     agrees(opened, tmp_path / "counts.html", counts, frame)
+    page = opened(tmp_path / "counts.html")
+    assert page.text_content("#predicted").count("prediction ") == 2
+    assert page.locator("#examples .truth").nth(1).text_content() == "Row 2"
 
 
 def test_a_field_changed_with_the_keyboard_changes_the_prediction(runs, opened):

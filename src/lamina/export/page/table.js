@@ -379,6 +379,7 @@ function showPrediction(model, outputs, bars) {
   if (!model.classes) {
     const texts = outputs.map((x, j) => outputs.length > 1 ? `${model.outputs[j]}: ${shownNumber(x)}` : shownNumber(x, 5));
     byId("predicted").textContent = texts.join("\n");
+    byId("predicted").classList.toggle("several", texts.length > 1);
     showOnScale(model, outputs);
     announce(`Prediction ${texts.join(", ")}`);
     return;
@@ -405,6 +406,7 @@ function showOnScale({ low, high }, outputs) {
 function likeliestBars(list, classes) {
   list.hidden = false;
   byId("result").classList.toggle("tall", classes.length > 3);
+  list.classList.toggle("long", classes.some(name => name.length > 18));
   if (classes.length <= MOST_BARS + 2) return probabilityBars(list, classes);
   return {
     show(probabilities) {
@@ -419,11 +421,12 @@ function likeliestBars(list, classes) {
 function exampleCards(model, columns, network, choose) {
   byId("examples-card").hidden = !model.examples.length;
   const told = model.order.slice(0, 2);
-  const cards = model.examples.map(({ row, truth }) => {
+  byId("truths").hidden = model.examples.every(({ truth }) => truth === null);
+  const cards = model.examples.map(({ row, truth }, number) => {
     const badge = element("span", { class: "badge" });
     const facts = told.map(i => element("span", { class: "fact" }, element("bdi", {}, columns[i].name), " ",
       element("bdi", { class: "said" }, valueText(columns[i], row[i]))));
-    const button = element("button", { type: "button" }, element("span", { class: "truth" }, element("bdi", {}, truth)),
+    const button = element("button", { type: "button" }, element("span", { class: "truth" }, element("bdi", {}, truth ?? `Row ${number + 1}`)),
       badge, ...facts);
     button.addEventListener("click", () => choose({ row }));
     byId("examples").append(button);
