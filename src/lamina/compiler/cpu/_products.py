@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._layout_products import is_swapped
 from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.cpu._transpose import emit_transpose
@@ -85,8 +86,13 @@ def runs_on_matrix_unit(kernel: Kernel) -> bool:
 
 def emit_product(scope: Scope) -> None:
     """One product, or one for each matrix of a batch."""
-    anchor = scope.kernel.main
-    shape = replace(matrix_product_of(scope.kernel), long_epilogue=_epilogue_length(scope) > _LONG)
+    anchor, module = scope.kernel.main, scope.b.module
+    assert isinstance(module, ThreadModule)
+    shape = replace(
+        matrix_product_of(scope.kernel),
+        long_epilogue=_epilogue_length(scope) > _LONG,
+        right_is_finite=module.weights_are_finite,
+    )
     right = scope.memory.find(anchor.inputs[1])
     left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
     assert right is not None

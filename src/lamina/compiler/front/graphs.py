@@ -1,4 +1,4 @@
-"""The graph of a function as it stands, for those that make something else of it than machine code."""
+"""The graph of a function, for those that make something else of it than a compiled function of this process."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.front._capture import Capture, tracing
+from lamina.compiler.front._capture import Capture, Uncompilable, tracing
 from lamina.compiler.passes.graph import Graph, Node, Op
 from lamina.core.array import Array
+from lamina.core.lowering import Fill
 from lamina.core.primitive import Primitive
+from lamina.errors import TraceError
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["FunctionGraph", "graph_of"]
+__all__ = ["FunctionGraph", "compilable_graph", "graph_of"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,32 @@ class _AsItStands(Capture):
     def argument(self, array: Array, *, is_outside: bool) -> Array:
         self._arguments.pop(id(array), None)  # one that is given twice is two inputs
         return super().argument(array, is_outside=is_outside)
+
+
+def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArray]) -> FunctionGraph:
+    """What machine code is made of, for a function of arrays of these types that always gives the same for the same.
+
+    Raises:
+        TraceError: it draws random numbers, changes arrays, depends on numbers that change, or has no compiled form.
+
+    >>> from lamina import nd
+    >>> weight = nd.ones((3, 2))
+    >>> found = compilable_graph(lambda x: nd.dot(x, weight) + 1, [nd.zeros((4, 3))])
+    >>> found.graph.results[0].shape, list(found.contents)
+    ((4, 2), [1])
+    """
+    capture = Capture(keep_gradients=False)
+    try:
+        with tracing(capture):
+            given = [capture.argument(array, is_outside=False) for array in arguments]
+            captured = capture.finish(function(*given))
+    except Uncompilable as cause:
+        raise TraceError(f"{cause.location}: {cause.what} {cause.why}") from cause
+    graph = captured.graph
+    if graph.writes or graph.scalars or any(isinstance(node.lowering, Fill) for node in graph.nodes()):
+        raise TraceError(
+            "the function draws random numbers, changes arrays or depends on numbers that change; "
+            "what is kept must give the same for the same arguments"
+        )
+    outside = list(enumerate(captured.arrays))[len(arguments) :]
+    return FunctionGraph(graph, {slot: array._concrete().copy() for slot, array in outside})
