@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
+    from lamina.export.library import export_library
     from lamina.export.onnx_file import export_onnx
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "cpu",
     "cpu_pinned",
     "current_context",
+    "export_library",
     "export_onnx",
     "get_num_threads",
     "gluon",
@@ -53,6 +55,7 @@ _NAMES = {
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
     "compile": "lamina.compiler",
+    "export_library": "lamina.export.library",
     "export_onnx": "lamina.export.onnx_file",
     "get_num_threads": "lamina.compiler",
     "load": "lamina.estimators.persistence",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from lamina.cli._console import say
-from lamina.cli._options import RunArgument, option
+from lamina.cli._console import say, warnings_as_lines
+from lamina.cli._options import RunArgument, choosing, option, said
+from lamina.errors import LaminaError
 
 __all__ = ["export"]
+
+_TARGETS = ("host", "x86-64-v3", "x86-64-v4", "aarch64")  # those of lamina.export.library
 
 
 def export(
@@ -16,6 +19,14 @@ def export(
     onnx: Annotated[
         Path | None, option("ONNX, for ONNX Runtime and what else reads it; see docs/deploy.md.", False)
     ] = None,
+    library: Annotated[
+        Path | None,
+        option(
+            "Machine code for C, FILE.so (or FILE.o alone), and its header FILE.h; see docs/deploy.md.", False
+        ),
+    ] = None,
+    target: Annotated[str | None, choosing("The library's processor: {}.", _TARGETS, shown="host")] = None,
+    name: Annotated[str | None, option("What the library's symbols begin with.", "the file's name")] = None,
 ) -> None:
     """Write a trained network, with all that its predictions need, as a file for other programs.
 
@@ -25,8 +36,14 @@ def export(
 
     \b
       lamina export runs/income-1 --onnx income.onnx
+      lamina export runs/income-1 --library income.so --target x86-64-v3
     """
     from lamina.export.ways import export as write
 
-    for path in write(run, {"onnx": onnx}):
+    options = {"library": said(target=target, name=name)}
+    if library is None and options["library"]:
+        raise LaminaError("--target and --name are of a library: say --library FILE, too")
+    with warnings_as_lines():
+        written = write(run, {"onnx": onnx, "library": library}, options)
+    for path in written:
         say(f"lamina: wrote {path} ({-(-path.stat().st_size // 1024):,} KiB)", error=True)

@@ -6,6 +6,23 @@
 from __future__ import annotations
 
 from lamina.export._describe import describe
-from lamina.export._prediction import Prediction
+from lamina.export._prediction import (
+    Category,
+    Classes,
+    Column,
+    Label,
+    Layer,
+    Member,
+    Normalization,
+    Number,
+    NumberEmbedding,
+    Numbers,
+    Pictures,
+    Prediction,
+    Table,
+)
 
-__all__ = ["Prediction", "describe"]
+__all__ = [
+    "Category", "Classes", "Column", "Label", "Layer", "Member", "Normalization", "Number", "NumberEmbedding",
+    "Numbers", "Pictures", "Prediction", "Table", "describe",
+]  # fmt: skip

@@ -23,7 +23,7 @@ class Way:
         purpose: what writing it is, a gerund: "writing ONNX".
         module: where `function` is, which is imported when it is used.
         function: called with a `Prediction`, the path, and the options of its own; it writes the file aside and
-            renames it.
+            renames it. Where there are other files than that one, it returns all.
         packages: what it needs besides lamina, by the names on PyPI.
     """
 
@@ -32,13 +32,15 @@ class Way:
     function: str
     packages: tuple[str, ...] = ()
 
-    def write(self, prediction: Any, path: Path, **options: Any) -> None:
-        """Make the file."""
-        getattr(import_module(self.module), self.function)(prediction, path, **options)
+    def write(self, prediction: Any, path: Path, **options: Any) -> list[Path]:
+        """Make the file, and what belongs to it; which ones these are."""
+        written = getattr(import_module(self.module), self.function)(prediction, path, **options)
+        return [path] if written is None else written
 
 
 WAYS: dict[str, Way] = {
     "onnx": Way("writing ONNX", "lamina.export.onnx_file", "write_onnx", ("onnx",)),
+    "library": Way("writing a library", "lamina.export.library", "write_library"),
 }
 """By the name of the option of `lamina export`."""
 
@@ -65,6 +67,7 @@ def export(
     for name in wanted:
         require(WAYS[name].purpose, *WAYS[name].packages)
     prediction = describe(model)
+    written: list[Path] = []
     for name, path in wanted.items():
-        WAYS[name].write(prediction, path, **(options or {}).get(name, {}))
-    return list(wanted.values())
+        written += WAYS[name].write(prediction, path, **(options or {}).get(name, {}))
+    return written
