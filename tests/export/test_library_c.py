@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -100,6 +103,17 @@ def test_what_an_object_needs_and_shows(model, tmp_path):
 
 def _nm(path):
     return subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@needs_compiler
+def test_the_programs_of_the_page_print_the_same(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text()
+    _, _, section = page.partition("## A compiled library")
+    (python,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    (program,) = re.findall(r"```c\n(.*?)```", section, re.DOTALL)
+    run = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
+    wanted = subprocess.run([sys.executable, "-W", "error", "-c", python], **run).stdout
+    assert subprocess.run([compiled("cc", tmp_path, "plants.o", program=program)], **run).stdout == wanted
 
 
 @needs_compiler
