@@ -111,9 +111,12 @@ def test_the_programs_of_the_page_print_the_same(tmp_path):
     _, _, section = page.partition("## A compiled library")
     (python,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     (program,) = re.findall(r"```c\n(.*?)```", section, re.DOTALL)
-    run = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
-    wanted = subprocess.run([sys.executable, "-W", "error", "-c", python], **run).stdout
-    assert subprocess.run([compiled("cc", tmp_path, "plants.o", program=program)], **run).stdout == wanted
+
+    def printed(*command):
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    wanted = printed(sys.executable, "-W", "error", "-c", python)
+    assert printed(compiled("cc", tmp_path, "plants.o", program=program)) == wanted
 
 
 @needs_compiler

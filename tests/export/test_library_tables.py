@@ -19,7 +19,7 @@ from lamina.export.library import export_library
 
 FRAME, NEW = training_table(), pl.concat([new_table(1000, seed) for seed in range(1, 11)])
 CLASSES, VALUES = targets_of(FRAME)
-QUICK = {"preset": "fast", "hidden_layer_sizes": (12, 8), "random_state": 0, "max_iter": 3}
+QUICK = {"preset": "fast", "hidden_layer_sizes": (12, 8), "random_state": 0, "max_iter": 1}
 pytestmark = [
     needs_linker,
     pytest.mark.filterwarnings("ignore:left out 1 column with the same value"),
@@ -100,6 +100,13 @@ def test_whole_numbers_and_yes_and_no_as_categories(tmp_path):
     np.testing.assert_array_equal(library.predict(frame)[0], model.predict_proba(frame))
 
 
+def test_a_table_without_numbers(tmp_path):
+    frame, new = FRAME.select("town", "sex"), NEW.select("town", "sex")
+    model = lamina.MLPClassifier(**QUICK).fit(frame, CLASSES)
+    library = TableLibrary(model, tmp_path / "town.so")
+    np.testing.assert_array_equal(library.predict(new)[0], model.predict_proba(new))
+
+
 def test_names_are_in_the_library(people):
     model, library = people
     names = [column.name for column in library.columns]
@@ -177,8 +184,8 @@ def test_any_text_is_a_category_or_counts_as_missing(people, text):
     np.testing.assert_array_equal(library.predict(row)[0], library.predict(known)[0])
 
 
-def test_what_cannot_be_exported_is_said(tmp_path):
-    model = classifier()
+def test_what_cannot_be_exported_is_said(people, tmp_path):
+    model, _ = people
     with pytest.raises(LaminaError, match=r"unknown target 'x86'. .*Known: host, x86-64-v3"):
         export_library(model, tmp_path / "model.so", target="x86")
     with pytest.raises(LaminaError, match=r"cannot begin with '2nd': .*choose another name"):

@@ -96,9 +96,8 @@ def prediction_code(interface: Interface, network: CompiledNetwork, machine: Mac
         exported.append(f"{name}_class_names")
     for rows in network.programs:
         _emit_block(module, network, rows, encoding)
-    with_classes = isinstance(prediction.output, Classes)
     row_bytes = FIELD_BYTES * len(interface.fields) if encoding else network.inputs[0].nbytes
-    return _finished(module, name, network, row_bytes, exported, with_classes=with_classes)
+    return _finished(module, name, network, row_bytes, exported, with_classes=interface.has_classes)
 
 
 def network_code(name: str, network: CompiledNetwork, machine: Machine) -> LibraryCode:
