@@ -20,9 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
 
 import lamina
 from lamina import nd
@@ -45,14 +43,14 @@ def network() -> nn.HybridSequential:
     return net
 
 
-def library(net: nn.HybridSequential, folder: Path) -> Callable[[np.ndarray], Callable[[], object]]:
+def library(net: nn.HybridSequential, folder: Path) -> Callable[[np.ndarray], Callable[[], np.ndarray]]:
     """For a row, what predicts it with the exported library."""
     export_library(net, folder / "net.so")
     function = ctypes.CDLL(str(folder / "net.so")).net_predict
     function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
     result = np.empty(SIZES[-1], np.float32)
 
-    def caller(row: np.ndarray) -> Callable[[], object]:
+    def caller(row: np.ndarray) -> Callable[[], np.ndarray]:
         source, target = row.ctypes.data, result.ctypes.data
 
         def call() -> np.ndarray:
@@ -64,26 +62,16 @@ def library(net: nn.HybridSequential, folder: Path) -> Callable[[np.ndarray], Ca
     return caller
 
 
-def runtime(net: nn.HybridSequential, threads: int) -> Callable[[np.ndarray], Callable[[], object]]:
-    """For a row, what predicts it with ONNX Runtime."""
-    nodes, arrays, name = [], [], "x"
-    for i, layer in enumerate(net):
-        weight, bias = layer.weight.data().asnumpy(), layer.bias.data().asnumpy()
-        arrays += [numpy_helper.from_array(weight.T.copy(), f"W{i}"), numpy_helper.from_array(bias, f"b{i}")]
-        nodes.append(helper.make_node("Gemm", [name, f"W{i}", f"b{i}"], [f"z{i}"]))
-        name = f"z{i}"
-        if i + 2 < len(SIZES):
-            nodes.append(helper.make_node("Relu", [name], [f"h{i}"]))
-            name = f"h{i}"
-    types = [helper.make_tensor_value_info(key, TensorProto.FLOAT, ["rows", size])
-             for key, size in (("x", SIZES[0]), (name, SIZES[-1]))]  # fmt: skip
-    graph = helper.make_graph(nodes, "net", types[:1], types[1:], arrays)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.checker.check_model(model, full_check=True)
+def runtime(
+    net: nn.HybridSequential, threads: int, folder: Path
+) -> Callable[[np.ndarray], Callable[[], np.ndarray]]:
+    """For a row, what predicts it with ONNX Runtime, from the file that `lamina.export_onnx` writes."""
+    lamina.export_onnx(net, folder / "net.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-    return lambda row: lambda: session.run(None, {"x": row})[0]
+    session = onnxruntime.InferenceSession(folder / "net.onnx", options, ["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda row: lambda: session.run(None, {name: row})[0]
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -104,7 +92,7 @@ def main() -> None:
     machine = platform.processor() or platform.machine()
     print(f"{machine}, ONNX Runtime {onnxruntime.__version__} with {asked.threads} thread(s)")
     with tempfile.TemporaryDirectory() as folder:
-        ours, theirs = library(net, Path(folder)), runtime(net, asked.threads)
+        ours, theirs = library(net, Path(folder)), runtime(net, asked.threads, Path(folder))
         for name, rows in (("digits", digits), ("random numbers", noise)):
             times: list[tuple[float, float]] = []
             for i in range(asked.rounds):
