@@ -21,10 +21,6 @@ __all__ = ["activated", "dense", "embedded_numbers", "first_matrix", "folded", "
 FLOAT = np.float32
 
 
-_MOST_BESIDE = 16
-"""Numbers, counted for each member, whose maps are one matrix with zeros; more of them are a stack of matrices."""
-
-
 def embedded_numbers(graph: OnnxGraph, x: str, parts: Sequence[NumberEmbedding]) -> list[str]:
     """The members' embeddings, (rows, 3 · numbers) each, of the encoded numbers (rows, numbers)."""
     count = parts[0].maps.shape[0]
@@ -51,11 +47,6 @@ def embedded_numbers(graph: OnnxGraph, x: str, parts: Sequence[NumberEmbedding])
 def _mapped(graph: OnnxGraph, features: str, maps: np.ndarray, bias: np.ndarray) -> str:
     """Each number's features times its own matrix, all beside each other: (rows, members · numbers · 3)."""
     count, width, outputs = maps.shape
-    if count <= _MOST_BESIDE:
-        matrix = np.zeros((count, width, count, outputs), FLOAT)
-        matrix[np.arange(count), :, np.arange(count)] = maps
-        flat = graph.add("Reshape", features, graph.constant([0, count * width], np.int64))
-        return dense(graph, flat, matrix.reshape(count * width, count * outputs), bias)
     rows = graph.add("Reshape", features, graph.constant([0, count, width], np.int64))
     product = graph.add("MatMul", graph.add("Transpose", rows, perm=[1, 0, 2]), graph.constant(maps))
     back = graph.add("Transpose", product, perm=[1, 0, 2])
