@@ -5,7 +5,7 @@
 Networks of the same sizes: as a Gluon block; as a run on digits, whose file takes bytes and gives label and
 probabilities; as an estimator on a table of numbers and texts, whose file takes columns and scales, encodes and embeds
 them. The sessions take turns, one thread each; each is called some hundred times in a turn. Printed are the median
-times of a call, and the median over the turns of their ratios to the bare network of PyTorch.
+processor times of a call, and the median over the turns of their ratios to the bare network of PyTorch.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def report(calls: dict[str, Call], turns: int, count: int) -> None:
 
 
 def _seconds(call: Call, count: int) -> float:
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(count):
         call()
-    return (time.perf_counter() - begin) / count
+    return (time.process_time() - begin) / count
 
 
 def call_of(model: bytes | str, feeds: dict[str, np.ndarray]) -> Call:
