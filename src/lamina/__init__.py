@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
+    from lamina.interchange import from_sklearn, import_onnx, load_state_dict
 
 __all__ = [
     "Context",
@@ -25,12 +26,15 @@ __all__ = [
     "cpu_pinned",
     "current_context",
     "get_num_threads",
+    "from_sklearn",
     "gluon",
     "gpu",
+    "import_onnx",
     "init",
     "initializer",
     "io",
     "load",
+    "load_state_dict",
     "lr_scheduler",
     "metric",
     "nd",
@@ -52,7 +56,10 @@ _NAMES = {
     "MLPRegressor": "lamina.estimators",
     "compile": "lamina.compiler",
     "get_num_threads": "lamina.compiler",
+    "from_sklearn": "lamina.interchange",
+    "import_onnx": "lamina.interchange",
     "load": "lamina.estimators.persistence",
+    "load_state_dict": "lamina.interchange",
     "save": "lamina.estimators.persistence",
     "set_num_threads": "lamina.compiler",
 }
