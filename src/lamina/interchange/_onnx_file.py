@@ -13,7 +13,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from lamina.errors import DataError
 from lamina.files.limits import untrusted
 from lamina.interchange._graph import ML, Graph, GraphInput, Node
-from lamina.interchange._tensors import array_of, element_type
+from lamina.interchange._tensors import array_of, element_type, text_of
 from lamina.messages import excerpt
 
 __all__ = ["read_graph"]
@@ -51,7 +51,8 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         if not model.HasField("graph"):
             raise DataError(f"{what}: it has no graph")
     try:
-        return _graph(model, file.parent)
+        with untrusted("it can't be read"):
+            return _graph(model, file.parent)
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
 
@@ -60,22 +61,22 @@ def _graph(model: ModelProto, folder: Path) -> Graph:
     graph = model.graph
     _require_sizes(graph)
     opsets = _opsets(model)
-    own = {(function.domain, function.name) for function in model.functions}
-    tensors = {tensor.name: _tensor(tensor, folder) for tensor in graph.initializer}
+    own = {(_domain(function.domain), text_of(function.name)) for function in model.functions}
+    tensors = {text_of(tensor.name): _tensor(tensor, folder) for tensor in graph.initializer}
     nodes: list[Node] = []
     for place, proto in enumerate(graph.node):
         node = _node(proto, place, opsets, folder)
-        if (proto.domain, proto.op_type) in own:
+        if (node.domain, node.op) in own:
             raise node.error("is a function of the model's own; export the model with its functions inlined")
         if (node.domain, node.op) == ("", "Constant"):
             _add_constant(node, tensors)
         else:
             nodes.append(node)
-    outputs = [output.name for output in graph.output]
+    outputs = [text_of(output.name) for output in graph.output]
     if not outputs:
         raise DataError("the graph has no output")
-    inputs = [_input(value) for value in graph.input if value.name not in tensors]
-    metadata = {entry.key: entry.value for entry in model.metadata_props[:1000]}
+    inputs = [_input(value) for value in graph.input if text_of(value.name) not in tensors]
+    metadata = {text_of(entry.key): text_of(entry.value) for entry in model.metadata_props[:1000]}
     _require_order(nodes, {*tensors, *[given.name for given in inputs]}, outputs)
     return Graph(nodes, tensors, inputs, outputs, metadata)
 
@@ -111,8 +112,8 @@ def _opsets(model: ModelProto) -> dict[str, int]:
     return opsets
 
 
-def _domain(name: str) -> str:
-    return "" if name == "ai.onnx" else name
+def _domain(name: str | bytes) -> str:
+    return "" if name == "ai.onnx" else text_of(name)
 
 
 def _tensor(proto: TensorProto, folder: Path) -> np.ndarray:
@@ -120,24 +121,24 @@ def _tensor(proto: TensorProto, folder: Path) -> np.ndarray:
         with untrusted("it can't be read"):
             return array_of(proto, folder)
     except DataError as error:
-        raise DataError(f"tensor {excerpt(proto.name, 80)!r}: {excerpt(error)}") from error
+        raise DataError(f"tensor {excerpt(text_of(proto.name), 80)!r}: {excerpt(error)}") from error
 
 
 def _node(proto: NodeProto, place: int, opsets: Mapping[str, int], folder: Path) -> Node:
     domain = _domain(proto.domain)
     attributes: dict[str, Any] = {}
     node = Node(
-        proto.name, proto.op_type, domain, opsets.get(domain, 0), tuple(proto.input), tuple(proto.output),
-        attributes, place,
+        text_of(proto.name), text_of(proto.op_type), domain, opsets.get(domain, 0),
+        tuple(map(text_of, proto.input)), tuple(map(text_of, proto.output)), attributes, place,
     )  # fmt: skip
     if domain not in ("", ML):
         raise node.error("is of a domain that lamina doesn't know; it imports dense networks only")
     for attribute in proto.attribute:
         try:
             with untrusted("it can't be read"):
-                attributes[attribute.name] = _attribute(attribute, folder)
+                attributes[text_of(attribute.name)] = _attribute(attribute, folder)
         except DataError as error:
-            raise node.error(f"attribute {excerpt(attribute.name, 80)!r}: {error}") from error
+            raise node.error(f"attribute {excerpt(text_of(attribute.name), 80)!r}: {error}") from error
     return node
 
 
@@ -152,11 +153,11 @@ def _attribute(proto: AttributeProto, folder: Path) -> Any:
     if kind in (AttributeProto.INT, AttributeProto.FLOAT):
         return proto.i if kind == AttributeProto.INT else proto.f
     if kind == AttributeProto.STRING:
-        return proto.s.decode("utf-8", "replace")
+        return text_of(proto.s)
     if kind in (AttributeProto.INTS, AttributeProto.FLOATS):
         return list(proto.ints if kind == AttributeProto.INTS else proto.floats)
     if kind == AttributeProto.STRINGS:
-        return [text.decode("utf-8", "replace") for text in proto.strings]
+        return [text_of(text) for text in proto.strings]
     raise DataError("a value of a kind that dense networks don't have")
 
 
@@ -182,7 +183,8 @@ def _add_constant(node: Node, tensors: dict[str, np.ndarray]) -> None:
 
 
 def _input(proto: ValueInfoProto) -> GraphInput:
-    what = f"input {excerpt(proto.name, 80)!r}"
+    name = text_of(proto.name)
+    what = f"input {excerpt(name, 80)!r}"
     tensor = proto.type.tensor_type
     if not proto.type.HasField("tensor_type") or not tensor.HasField("shape"):
         raise DataError(f"{what} doesn't say how many axes it has, as an array does")
@@ -195,7 +197,7 @@ def _input(proto: ValueInfoProto) -> GraphInput:
     sizes = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
     if len(sizes) > 32 or any(size is not None and size < 0 for size in sizes):
         raise DataError(f"{what} has a shape that no array has")
-    return GraphInput(proto.name, dtype, tuple(sizes))
+    return GraphInput(name, dtype, tuple(sizes))
 
 
 def _require_order(nodes: list[Node], known: set[str], outputs: list[str]) -> None:

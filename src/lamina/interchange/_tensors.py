@@ -14,7 +14,7 @@ from onnx import TensorProto
 from lamina.errors import DataError
 from lamina.messages import excerpt
 
-__all__ = ["ELEMENT_TYPES", "array_of", "element_type"]
+__all__ = ["ELEMENT_TYPES", "array_of", "element_type", "text_of"]
 
 ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
     TensorProto.FLOAT: np.dtype("f4"), TensorProto.DOUBLE: np.dtype("f8"), TensorProto.FLOAT16: np.dtype("f2"),
@@ -31,6 +31,11 @@ _FIELDS: dict[int, str] = {
 """Where elements are that are not raw bytes; else in ``int32_data``."""
 
 _MOST_AXES = 64  # of NumPy
+
+
+def text_of(value: str | bytes) -> str:
+    """A name or text; protobuf gives bytes for what is no UTF-8."""
+    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
 
 
 def element_type(number: int) -> np.dtype[Any]:
@@ -68,7 +73,7 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
         )
     if tensor.data_type == TensorProto.STRING:
         _require(count, len(tensor.string_data), shape)
-        texts = [text.decode("utf-8", "replace") for text in tensor.string_data]
+        texts = [text_of(text) for text in tensor.string_data]
         return _shaped(np.array(texts, dtype=object), shape)
     dtype = element_type(tensor.data_type)
     if tensor.HasField("raw_data"):
@@ -105,7 +110,7 @@ def _require(count: int, found: int, shape: tuple[int, ...]) -> None:
 
 def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
     """The elements of an array that a file beside the model holds."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {text_of(entry.key): text_of(entry.value) for entry in tensor.external_data}
     name = entries.get("location", "")
     path = _beside(name, folder)
     offset, length = _whole(entries.get("offset", "0")), _whole(entries.get("length", str(wanted)))
