@@ -160,14 +160,13 @@ def _tile(node: Node, x: NDArray, repeats: Value) -> NDArray:
 
 def _one_hot(node: Node, indices: Value, depth: Value, values: Value) -> NDArray:
     count = int(known_number(node, depth, "the depth"))
-    if not is_known(values) or values.shape != (2,) or values.dtype.kind not in "iufb" or count < 1:
-        raise node.error("its depth and its two values must not depend on the input")
-    off, on = values.tolist()
-    array = data(node, indices)
-    hot = nd.one_hot(array, count, on, off, dtype=values.dtype)
-    axis = axis_of(node, node.integer("axis", -1), hot.ndim)
+    array, pair = data(node, indices), data(node, values)
+    if pair.shape != (2,) or count < 1:
+        raise node.error(f"a depth of {count} and {pair.shape} values")
+    off, on = pair[0:1], pair[1:2]
+    hot = nd.one_hot(array, count, dtype=pair.dtype) * (on - off) + off
     order = list(range(array.ndim))
-    order.insert(axis, array.ndim)
+    order.insert(axis_of(node, node.integer("axis", -1), hot.ndim), array.ndim)
     return permuted(hot, order)
 
 

@@ -79,7 +79,7 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
     if tensor.HasField("raw_data"):
         if len(tensor.raw_data) != count * dtype.itemsize:
             raise DataError(f"{len(tensor.raw_data)} bytes for {dtype} of shape {excerpt(shape, 80)}")
-        return _shaped(np.frombuffer(tensor.raw_data, _stored(dtype)), shape)
+        return _shaped(np.frombuffer(tensor.raw_data, _stored(dtype)), shape, dtype == np.bool_)
     values = getattr(tensor, _FIELDS.get(tensor.data_type, "int32_data"))
     _require(count, len(values), shape)
     if tensor.data_type == TensorProto.FLOAT16:  # their bits, as integers
@@ -92,8 +92,10 @@ def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.uint8) if dtype == np.bool_ else dtype.newbyteorder("<")
 
 
-def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _shaped(values: np.ndarray, shape: tuple[int, ...], is_bool: bool = False) -> np.ndarray:
     native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if is_bool:
+        native = native != 0
     try:
         return native.reshape(shape)
     except ValueError as error:  # an empty array whose other dimensions are beyond NumPy
