@@ -193,6 +193,10 @@ def _constant_of_shape(node: Node, shape: Value) -> Any:
     return nd.broadcast_to(number, sizes)
 
 
+def _range(node: Node, start: Value, limit: Value, delta: Value) -> NDArray:
+    raise node.error("a range whose bounds depend on the input")
+
+
 MOVEMENT: dict[str, Any] = {
     "Reshape": _moved(_reshape),
     "Flatten": _moved(_flatten),
@@ -209,5 +213,6 @@ MOVEMENT: dict[str, Any] = {
     "Shape": _shape,
     "Size": _size,
     "ConstantOfShape": _constant_of_shape,
+    "Range": _range,
 }
 """By ONNX's name: the node and its inputs' values to the result, or to a tuple of results."""
