@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
+    from lamina.export.onnx_file import export_onnx
     from lamina.interchange import from_sklearn, import_onnx, load_state_dict
 
 __all__ = [
@@ -25,8 +26,9 @@ __all__ = [
     "cpu",
     "cpu_pinned",
     "current_context",
-    "get_num_threads",
+    "export_onnx",
     "from_sklearn",
+    "get_num_threads",
     "gluon",
     "gpu",
     "import_onnx",
@@ -55,8 +57,9 @@ _NAMES = {
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
     "compile": "lamina.compiler",
-    "get_num_threads": "lamina.compiler",
+    "export_onnx": "lamina.export.onnx_file",
     "from_sklearn": "lamina.interchange",
+    "get_num_threads": "lamina.compiler",
     "import_onnx": "lamina.interchange",
     "load": "lamina.estimators.persistence",
     "load_state_dict": "lamina.interchange",

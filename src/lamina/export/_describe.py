@@ -65,8 +65,8 @@ def describe(model: Any) -> Prediction:
                 f"this {type(model).__name__} is not fitted yet, so it predicts nothing; call fit first"
             )
         raise LaminaError(
-            f"a {type(model).__name__} cannot be exported; give a fitted MLPClassifier or MLPRegressor, or a run's "
-            "folder"
+            f"a {type(model).__name__} cannot be exported; give a fitted MLPClassifier or MLPRegressor, a run's "
+            "folder, or for ONNX a Gluon block"
         )
     return _of_fitted(fitted)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,7 @@ _LARGEST = (1 << 31) - (1 << 20)
 class OnnxGraph:
     """A graph under construction; tensors are known by their names.
 
-    Names of inputs and outputs are the user's; those of all else begin with a letter and a number, and differ from
-    them.
+    Names of inputs and outputs are the user's, and reserved from the start: no other tensor has one of them.
     """
 
     def __init__(self, reserved: Sequence[str] = ()) -> None:
@@ -45,6 +45,7 @@ class OnnxGraph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._taken = set(reserved)
+        self._layer = ""
 
     def name(self, stem: str) -> str:
         """A name that nothing has yet."""
@@ -69,12 +70,25 @@ class OnnxGraph:
 
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """The one result of a node; an input that is left out is the empty name."""
-        result = self.name(op.lower())
-        node = helper.make_node(
-            op, inputs, [result], name=self.name(f"{op} {result}"), domain=domain, **attributes
-        )
-        self._nodes.append(node)
-        return result
+        return self.add_several(op, *inputs, results=1, domain=domain, **attributes)[0]
+
+    def add_several(
+        self, op: str, *inputs: str, results: int, domain: str = "", **attributes: Any
+    ) -> list[str]:
+        """The results of a node."""
+        name = self.name(f"{self._layer}/{op}" if self._layer else op)
+        outputs = [name] if results == 1 else [self.name(f"{name}:{i}") for i in range(results)]
+        self._nodes.append(helper.make_node(op, inputs, outputs, name=name, domain=domain, **attributes))
+        return outputs
+
+    @contextmanager
+    def named(self, layer: str) -> Generator[None]:
+        """Nodes that are added meanwhile are named after a layer."""
+        before, self._layer = self._layer, layer
+        try:
+            yield
+        finally:
+            self._layer = before
 
     def constant(self, value: Any, dtype: Any = None, stem: str = "constant") -> str:
         """An array of numbers or texts; equal ones are one."""

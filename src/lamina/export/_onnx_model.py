@@ -1,8 +1,7 @@
-"""`write_onnx`: a whole prediction as an ONNX model, from columns under their names to labels and probabilities."""
+"""`onnx_model`: a whole prediction as an ONNX model, from columns under their names to labels and probabilities."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 import numpy as np
 import onnx
 
-from lamina.export._onnx_graph import ROWS, OnnxGraph, element_type, joined, write_model
+from lamina.export._onnx_graph import ROWS, OnnxGraph, element_type, joined
 from lamina.export._onnx_inputs import Encoded, encoded_pictures, encoded_table
 from lamina.export._onnx_layers import dense, embedded_numbers, first_matrix, folded, hidden, stacked
 from lamina.export._prediction import Category, Classes, Column, Member, Numbers, Pictures, Prediction, Table
 
-__all__ = ["onnx_model", "write_onnx"]
+__all__ = ["onnx_model"]
 
 LABEL, PROBABILITIES, VARIABLE = "label", "probabilities", "variable"
 """What skl2onnx calls the outputs of a classifier and of a regressor."""
@@ -24,16 +23,6 @@ _OTHERWISE = {LABEL: "output_label", PROBABILITIES: "output_probability", VARIAB
 """Where a column of the table has such a name."""
 
 FLOAT = np.float32
-
-
-def write_onnx(prediction: Prediction, path: str | os.PathLike[str]) -> None:
-    """Write a prediction as an ONNX file.
-
-    Raises:
-        LaminaError: the file would be larger than ONNX allows.
-        OSError: it cannot be written.
-    """
-    write_model(onnx_model(prediction), path)
 
 
 def onnx_model(prediction: Prediction) -> onnx.ModelProto:
@@ -50,7 +39,7 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
         _classes(graph, outputs, prediction.output, outputs_named)
     else:
         _numbers(graph, outputs, prediction.output, outputs_named)
-    return graph.model(prediction.target or "lamina", _metadata(prediction))
+    return graph.model(prediction.target or "prediction", _metadata(prediction))
 
 
 # --- the network -------------------------------------------------------------------------------------------------

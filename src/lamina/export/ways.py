@@ -38,7 +38,7 @@ class Way:
 
 
 WAYS: dict[str, Way] = {
-    "onnx": Way("writing ONNX", "lamina.export._onnx_model", "write_onnx", ("onnx",)),
+    "onnx": Way("writing ONNX", "lamina.export.onnx_file", "write_onnx", ("onnx",)),
 }
 """By the name of the option of `lamina export`."""
 
