@@ -105,6 +105,12 @@ def test_control_flow_and_other_domains_are_named(tmp_path):
     )
 
 
+def test_an_output_that_is_there_twice(tmp_path):
+    made = model([node("Relu", "x")])
+    made.graph.output.append(Y)
+    refused(tmp_path, made, "it has 2 outputs 'y'")
+
+
 @pytest.mark.parametrize(
     ("opset", "match"), [(6, "opset 6; opsets 7 to"), (1 << 40, "opsets 7 to"), (0, "doesn't say")]
 )

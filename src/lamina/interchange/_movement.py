@@ -128,8 +128,10 @@ def _slice(
 
 
 def _gather(node: Node, x: Value, indices: Value) -> Any:
-    if isinstance(x, Labels) or (is_known(x) and x.dtype == object):
-        raise node.error("looks texts up")
+    if is_known(x) and x.dtype == object and x.ndim == 1 and isinstance(indices, NDArray):
+        return Labels(x, nd.cast(indices, np.int64))
+    if isinstance(x, Labels):
+        raise node.error("looks texts up in texts that depend on the input")
     array = data(node, x)
     axis = axis_of(node, node.integer("axis", 0), array.ndim)
     size = array.shape[axis]
@@ -140,8 +142,7 @@ def _gather(node: Node, x: Value, indices: Value) -> Any:
             return array[(*(slice(None),) * axis, int(indices))]
     elif size == 0:
         raise node.error("looks up in an empty axis")
-    found = nd.take(array, data(node, indices), axis=axis, mode="wrap")
-    return found
+    return nd.take(array, data(node, indices), axis=axis, mode="wrap")
 
 
 def _expand(node: Node, x: NDArray, shape: Value) -> NDArray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ def _graph(model: ModelProto, folder: Path) -> Graph:
     if not outputs:
         raise DataError("the graph has no output")
     inputs = [_input(value) for value in graph.input if text_of(value.name) not in tensors]
+    _require_once("output", outputs)
+    _require_once("input", [given.name for given in inputs])
     metadata = {text_of(entry.key): text_of(entry.value) for entry in model.metadata_props[:1000]}
     _require_order(nodes, {*tensors, *[given.name for given in inputs]}, outputs)
     return Graph(nodes, tensors, inputs, outputs, metadata)
@@ -198,6 +201,12 @@ def _input(proto: ValueInfoProto) -> GraphInput:
     if len(sizes) > 32 or any(size is not None and size < 0 for size in sizes):
         raise DataError(f"{what} has a shape that no array has")
     return GraphInput(name, dtype, tuple(sizes))
+
+
+def _require_once(what: str, names: Sequence[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise DataError(f"it has {count} {what}s {excerpt(name, 80)!r}")
 
 
 def _require_order(nodes: list[Node], known: set[str], outputs: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
-from lamina.errors import LaminaError, ShapeError
+from lamina.errors import DataError, LaminaError, ShapeError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Constant, Parameter
 from lamina.interchange._graph import Graph, GraphInput, Node
@@ -115,7 +115,7 @@ class ImportedNetwork(HybridBlock):
         result: dict[str, np.ndarray] = {}
         for name, output in zip(self.output_names, found, strict=True):
             choices, numbers = self.classes.get(name), output.asnumpy()
-            result[name] = numbers if choices is None else choices[numbers].astype(str)
+            result[name] = numbers if choices is None else _chosen(name, choices, numbers)
         return result
 
     def __repr__(self) -> str:
@@ -133,6 +133,13 @@ def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
         if str(error).startswith(str(node)):
             raise
         raise type(error)(f"{node}: {error}") from error
+
+
+def _chosen(name: str, choices: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """The texts at these positions."""
+    if positions.size and not -len(choices) <= positions.min() <= positions.max() < len(choices):
+        raise DataError(f"the output {name[:80]!r} chooses outside of its {len(choices)} texts")
+    return choices[positions].astype(str)
 
 
 def _fitting(given: GraphInput, x: Any) -> NDArray:
