@@ -43,7 +43,11 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
 def from_dlpack(dlpack: Any) -> NDArray:
     """An array that shares memory with a CPU array of another library: a DLPack capsule, or whatever makes one.
 
-    Copied is only what is not C-contiguous, or says that it must not be written.
+    Copied is only what is not C-contiguous, or must not be written (JAX's and pyarrow's arrays never change).
+
+    Raises:
+        ContextError: the array is on another device.
+        DTypeError: no array can have its elements (complex numbers, bfloat16).
 
     >>> import numpy as np
     >>> from lamina import nd
@@ -54,12 +58,21 @@ def from_dlpack(dlpack: Any) -> NDArray:
     """
     capsule = _capsule(dlpack) if hasattr(dlpack, "__dlpack__") else dlpack
     old_form = '"dltensor"' in repr(capsule)  # which can't say "read-only", so NumPy assumes it
-    shared = np.from_dlpack(_Exporter(capsule))
-    if old_form:
+    try:
+        shared = np.from_dlpack(_Exporter(capsule))
+    except RuntimeError as error:  # of bfloat16, which NumPy lacks
+        raise DTypeError(f"from_dlpack: {error} Convert the array to float32 first") from error
+    element_type(shared.dtype)  # raises for what no array can hold
+    if old_form and not _never_changes(dlpack):
         shared = np.asarray(_Writable(shared))
     if not shared.flags.writeable or not shared.flags.c_contiguous or shared.ndim == 0:
         return array(shared, dtype=shared.dtype)
     return NDArray(shared, current_context())
+
+
+def _never_changes(exporter: Any) -> bool:
+    """Whether NumPy's view of the array says that it must not be written, as old capsules can't."""
+    return hasattr(exporter, "__array__") and not np.asarray(exporter).flags.writeable
 
 
 def _capsule(exporter: Any) -> Any:
