@@ -105,6 +105,20 @@ def test_an_array_on_another_device() -> None:
         nd.from_dlpack(OnGpu())
 
 
+def test_memory_of_the_host_that_cuda_has_pinned() -> None:
+    numbers = np.zeros(3, np.float32)
+
+    class Pinned:
+        def __dlpack__(self, **_options: object) -> object:
+            return numbers.__dlpack__()
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (3, 0)
+
+    nd.from_dlpack(Pinned())[:] = 2
+    assert numbers.tolist() == [2, 2, 2]
+
+
 def test_asarray_shares_and_array_copies() -> None:
     x = nd.zeros(2)
     assert np.shares_memory(np.asarray(x), x._concrete())

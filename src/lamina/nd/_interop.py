@@ -70,6 +70,10 @@ def from_dlpack(dlpack: Any) -> NDArray:
     return NDArray(shared, current_context())
 
 
+_HOST_MEMORY = (3, 11)
+"""DLPack's types of memory of the host that CUDA and ROCm have pinned, as CuPy's is."""
+
+
 def _never_changes(exporter: Any) -> bool:
     """Whether NumPy's view of the array says that it must not be written, as old capsules can't."""
     return hasattr(exporter, "__array__") and not np.asarray(exporter).flags.writeable
@@ -77,7 +81,7 @@ def _never_changes(exporter: Any) -> bool:
 
 def _capsule(exporter: Any) -> Any:
     device = exporter.__dlpack_device__()[0]
-    if device != cpu().device_typeid:
+    if device not in (cpu().device_typeid, *_HOST_MEMORY):
         raise ContextError(
             f"from_dlpack: the array is on a device of type {device}; copy it to the CPU first"
         )
