@@ -20,6 +20,7 @@ from lamina.errors import DataError, LaminaError
 from lamina.files.mxnet_params import load_params, save_params
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
+from lamina.interchange import load_state_dict
 from lamina.recipes.run import network_of_run
 from lamina.runs.run_folder import open_run, read_unfinished
 
@@ -70,6 +71,12 @@ def _read_parameters(path):
     _net().load_parameters(str(path))
 
 
+def _read_state_dict(path):
+    net = nn.HybridSequential()
+    net.add(nn.Dense(5), nn.BatchNorm(), nn.Dense(4), nn.LayerNorm(), nn.PReLU(), nn.Dense(2))
+    load_state_dict(net, path)
+
+
 EARLY_RUNS = ("runs/files/regression/model.safetensors", "training/files/table-estimator-2/model.safetensors")
 EARLY_CHECKPOINT = ("training/files/table-killed/checkpoint.safetensors",)
 EARLY_DIGITS = ("training/files/digits-killed/model.safetensors",)
@@ -82,6 +89,7 @@ KINDS = {
     "digits": (network_of_run, "m", ["digits"], EARLY_DIGITS),
     "states": (_trainer(_net()).load_states, "m", ["states"], []),
     "parameters": (_read_parameters, "m.safetensors", ["net.safetensors"], []),
+    "state_dict": (_read_state_dict, "m", [], ["interchange/fixtures/torch_state.safetensors"]),
     "params": (load_params, "m", ["net.params", "list.params"], []),
 }
 

@@ -99,7 +99,8 @@ def tensors_changed(
         elif kind == 1:
             array = array.astype(rng.choice((np.float64, np.float16, np.int32, np.bool_)))
         elif kind == 2:
-            array = np.full_like(array, rng.choice((np.nan, np.inf, 1e38, 0)))
+            with np.errstate(invalid="ignore"):  # integers have no NaN
+                array = np.full_like(array, rng.choice((np.nan, np.inf, 1e38, 0)))
         elif kind == 3:
             array = array.reshape(-1)
         elif kind == 4:
