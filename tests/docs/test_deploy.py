@@ -1,23 +1,30 @@
-"""The programs of docs/deploy.md run as they stand there, one after the other."""
+"""docs/deploy.md: its programs run as they stand there, in this order, in one folder; its links lead somewhere."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-DOCUMENT = Path(__file__).parents[2] / "docs/deploy.md"
+import pytest
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "deploy.md"
+PROGRAMS = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+ONE_THREAD = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # several wait for each other on a busy machine
 
 
-def test_the_programs_run(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "deploy"}
-    programs = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    for program in programs:
-        exec(compile(program, str(DOCUMENT), "exec"), namespace)
-    printed = capsys.readouterr().out
-    assert "ImportedNetwork('" in printed
-    assert "True" in printed
-    assert "[[32. 32.]]" in printed
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("deploy")
+
+
+@pytest.mark.parametrize("number", range(len(PROGRAMS)))
+def test_a_program_runs(folder, number):
+    command = [sys.executable, "-W", "error", "-c", PROGRAMS[number]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ONE_THREAD, cwd=folder)
+    assert done.returncode == 0, done.stderr
 
 
 def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", DOCUMENT.read_text()):
+    for target in re.findall(r"\]\(([^)#:]+)\)", DOCUMENT.read_text()):
         assert (DOCUMENT.parent / target).exists(), target

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from evaluated import evaluated
 from sklearn.datasets import make_multilabel_classification
-from tables import new_table, targets_of, training_table
+from tables import (
+    CLASSIFIERS,
+    QUICK,
+    REGRESSORS,
+    classifier,
+    new_table,
+    regressor,
+    targets_of,
+    training_table,
+)
 
 import lamina
 from lamina.datasets import mnist
@@ -18,7 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:the optimizer reached max_iter"),
     pytest.mark.filterwarnings("ignore:column .* has .* that training did not have"),
 ]
-QUICK = {"preset": "fast", "hidden_layer_sizes": (12, 8), "random_state": 0, "max_iter": 3}
 
 
 def assert_says_all(model, frame=NEW, rows=None):
@@ -28,25 +36,14 @@ def assert_says_all(model, frame=NEW, rows=None):
     np.testing.assert_allclose(evaluated(describe(model), rows), wanted, rtol=0, atol=2e-6 * max(spread, 1))
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"preset": "default"},
-        {"preset": "sklearn"},
-        {"members": 3, "normalization": "layer", "ntk": False},
-        {"normalization": "batch", "learned_activation": True, "activation": ("gelu", "mish")},
-        {"number_embedding": False, "hidden_layer_sizes": ()},
-        {"number_pieces": 0, "input_scale": False, "preprocess": False},
-    ],
-)
+@pytest.mark.parametrize("settings", CLASSIFIERS)
 def test_classifiers(settings):
-    assert_says_all(lamina.MLPClassifier(**QUICK | settings).fit(FRAME, CLASSES))
+    assert_says_all(classifier(**settings))
 
 
-@pytest.mark.parametrize("settings", [{}, {"preset": "default"}, {"loss": "poisson"}, {"preset": "sklearn"}])
+@pytest.mark.parametrize("settings", REGRESSORS)
 def test_regressors(settings):
-    assert_says_all(lamina.MLPRegressor(**QUICK | settings).fit(FRAME, VALUES))
+    assert_says_all(regressor(**settings))
 
 
 def test_several_targets_and_several_labels():
@@ -76,7 +73,7 @@ def test_columns_that_the_network_does_not_see_keep_their_places():
 
 
 def test_a_column_says_what_it_was_in_training():
-    table = describe(lamina.MLPClassifier(**QUICK).fit(FRAME, CLASSES)).inputs
+    table = describe(classifier()).inputs
     columns = {column.name: column for column in table.columns}
     assert columns["children"].low == 0
     assert columns["children"].high == 4
@@ -97,7 +94,7 @@ def test_categories_that_are_numbers_know_their_values():
 
 
 def test_a_saved_estimator_is_described_like_itself(tmp_path):
-    model = lamina.MLPClassifier(**QUICK).fit(FRAME, CLASSES)
+    model = classifier()
     lamina.save(model, tmp_path / "model.safetensors")
     rows = NEW.to_dict(as_series=False)
     again = evaluated(describe(tmp_path / "model.safetensors"), rows)

@@ -1,8 +1,24 @@
 """Tables with everything in them: numbers, texts, yes and no, missing values, and values that training lacks."""
 
+from functools import cache
+
 import numpy as np
 import polars as pl
 
+import lamina
+
+QUICK = {"preset": "fast", "hidden_layer_sizes": (12, 8), "random_state": 0, "max_iter": 3}
+CLASSIFIERS = (
+    {},
+    {"preset": "default"},
+    {"preset": "sklearn"},
+    {"members": 3, "normalization": "layer", "ntk": False},
+    {"normalization": "batch", "learned_activation": True, "activation": ("gelu", "mish")},
+    {"number_embedding": False, "hidden_layer_sizes": ()},
+    {"number_pieces": 0, "input_scale": False, "preprocess": False},
+    {"members": 1},
+)
+REGRESSORS = ({}, {"preset": "default"}, {"loss": "poisson"}, {"preset": "sklearn"})
 WORDS = [f"town {i}" for i in range(12)]
 
 
@@ -46,3 +62,17 @@ def targets_of(frame):
     value = frame["height"].fill_null(170).to_numpy() / 10 + children + np.log(np.abs(income) + 1)
     level = np.digitize(value, np.quantile(value, [0.3, 0.7]))
     return np.array(["low", "middle", "high"])[level], value
+
+
+@cache
+def classifier(**settings):
+    """A classifier of `training_table`, trained once for all tests."""
+    frame = training_table()
+    return lamina.MLPClassifier(**QUICK | settings).fit(frame, targets_of(frame)[0])
+
+
+@cache
+def regressor(**settings):
+    """A regressor of `training_table`."""
+    frame = training_table()
+    return lamina.MLPRegressor(**QUICK | settings).fit(frame, targets_of(frame)[1])

@@ -69,7 +69,8 @@ class _Columns:
         of_numbers = all(isinstance(c, Number) or c.values is not None for c in table.columns)
         names_are_ours = all(column.name == f"pixel_{column.position}" for column in table.columns)
         self._matrix: str | None = None
-        self._dtype = _dtype(table.columns[0])
+        bytes_only = all(column.type_name.lower() == "uint8" for column in table.columns)
+        self._dtype = np.uint8 if bytes_only else _dtype(table.columns[0])
         if of_numbers and (names_are_ours or not table.named):
             self._matrix = graph.input(MATRIX, self._dtype, [ROWS, table.width])
             return

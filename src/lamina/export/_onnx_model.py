@@ -181,13 +181,10 @@ def _classes(graph: OnnxGraph, outputs: str, classes: Classes, names: Mapping[st
 
 
 def _label_array(classes: Classes) -> np.ndarray:
-    """The classes as ONNX has them: texts, or numbers, whole ones and truth values as int64."""
+    """The classes as ONNX has them: texts, or int64, also of truth values; scikit-learn allows no other numbers."""
     if any(isinstance(label, str) for label in classes.labels):
         return np.array([str(label) for label in classes.labels], object)
-    values = np.array(classes.labels)
-    if values.dtype.kind == "f" and np.any(values != np.rint(values)):
-        return values.astype(np.float64)
-    return values.astype(np.int64)
+    return np.array(classes.labels).astype(np.int64)
 
 
 def _numbers(graph: OnnxGraph, outputs: str, target: Numbers, names: Mapping[str, str]) -> None:
