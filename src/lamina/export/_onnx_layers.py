@@ -1,8 +1,9 @@
 """What members of a `Prediction` become in ONNX: embeddings, layers, activations.
 
-Members are stacked: a layer is one product with an array (members, inputs, outputs), so that five networks make no more
-nodes than one. All that is linear and follows one another is folded into one product: the inputs' scale, the factor of
-the neural tangent parametrization, batch normalization.
+Members' units stand beside each other, (rows, members · units), so that whatever is done to each unit by itself is one
+node for all of them; the products are one for each member, since ONNX Runtime prepares only matrices, not stacks of
+them. All that is linear and follows one another is folded into one product: the inputs' scale, the factor of the neural
+tangent parametrization, batch normalization, the mean over the members.
 """
 
 from __future__ import annotations
@@ -12,43 +13,61 @@ from typing import Any
 
 import numpy as np
 
-from lamina.export._onnx_graph import OnnxGraph
+from lamina.export._onnx_graph import OnnxGraph, joined
 from lamina.export._prediction import Layer, Member, NumberEmbedding
 
-__all__ = ["activated", "dense", "embedded_numbers", "first_matrix", "hidden"]
+__all__ = ["activated", "dense", "embedded_numbers", "first_matrix", "folded", "hidden", "split"]
 
 FLOAT = np.float32
 
 
-def stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays of all members, (members, …); of one member its own."""
-    return arrays[0] if len(arrays) == 1 else np.stack(arrays)
+_MOST_BESIDE = 16
+"""Numbers, counted for each member, whose maps are one matrix with zeros; more of them are a stack of matrices."""
 
 
-def embedded_numbers(graph: OnnxGraph, x: str, parts: Sequence[NumberEmbedding]) -> str:
-    """The embeddings (rows, 3 · numbers) of the encoded numbers (rows, numbers); of several members (members, …)."""
-    leading = [0] if len(parts) > 1 else []  # the axis of members
-    shift = len(leading)
-
-    def of_all(name: str) -> np.ndarray:
-        return stacked([getattr(part, name) for part in parts])
-
-    # (numbers, rows, 1), since each number has a matrix of its own
-    column = graph.add("Unsqueeze", graph.add("Transpose", x, perm=[1, 0]), graph.constant([2], np.int64))
-    angle = graph.add("Mul", column, graph.constant(of_all("frequency")[..., None, :] * FLOAT(2 * np.pi)))
-    waves = graph.add("Cos", graph.add("Add", angle, graph.constant(of_all("phase")[..., None, :])))
-    features, maps = waves, of_all("maps")
+def embedded_numbers(graph: OnnxGraph, x: str, parts: Sequence[NumberEmbedding]) -> list[str]:
+    """The members' embeddings, (rows, 3 · numbers) each, of the encoded numbers (rows, numbers)."""
+    count = parts[0].maps.shape[0]
+    frequency, phase, maps, bias = (
+        np.stack([getattr(part, name) for part in parts]) for name in ("frequency", "phase", "maps", "bias")
+    )
+    column = graph.add("Unsqueeze", x, graph.constant([1, 3], np.int64))  # (rows, 1, numbers, 1)
+    angle = graph.add("Mul", column, graph.constant(frequency * FLOAT(2 * np.pi)))
+    features = graph.add(
+        "Cos", graph.add("Add", angle, graph.constant(phase))
+    )  # (rows, members, numbers, waves)
     if parts[0].knots is not None:
-        knots, slopes = of_all("knots")[..., None, :], of_all("slopes")[..., None, :]
+        knots, slopes, pieces = (
+            np.stack([getattr(part, name) for part in parts]) for name in ("knots", "slopes", "pieces")
+        )
         line = graph.add("Mul", graph.add("Sub", column, graph.constant(knots)), graph.constant(slopes))
         passed = graph.add("Clip", line, graph.constant(FLOAT(0)), graph.constant(FLOAT(1)))
-        features = graph.add("Concat", waves, passed, axis=-1)
-        maps = np.concatenate([maps, of_all("pieces")], axis=-2)
-    mapped = graph.add("MatMul", features, graph.constant(maps))
-    mapped = graph.add("Add", mapped, graph.constant(of_all("bias")[..., None, :]))
-    order = [*leading, shift + 1, shift, shift + 2]
-    shape = [0] * (shift + 1) + [maps.shape[-3] * maps.shape[-1]]
-    return graph.add("Reshape", graph.add("Transpose", mapped, perm=order), graph.constant(shape, np.int64))
+        features = graph.add("Concat", features, passed, axis=3)
+        maps = np.concatenate([maps, pieces], axis=2)
+    mapped = _mapped(graph, features, maps.reshape(-1, *maps.shape[2:]), bias.ravel())
+    return split(graph, mapped, len(parts), 3 * count)
+
+
+def _mapped(graph: OnnxGraph, features: str, maps: np.ndarray, bias: np.ndarray) -> str:
+    """Each number's features times its own matrix, all beside each other: (rows, members · numbers · 3)."""
+    count, width, outputs = maps.shape
+    if count <= _MOST_BESIDE:
+        matrix = np.zeros((count, width, count, outputs), FLOAT)
+        matrix[np.arange(count), :, np.arange(count)] = maps
+        flat = graph.add("Reshape", features, graph.constant([0, count * width], np.int64))
+        return dense(graph, flat, matrix.reshape(count * width, count * outputs), bias)
+    rows = graph.add("Reshape", features, graph.constant([0, count, width], np.int64))
+    product = graph.add("MatMul", graph.add("Transpose", rows, perm=[1, 0, 2]), graph.constant(maps))
+    back = graph.add("Transpose", product, perm=[1, 0, 2])
+    flat = graph.add("Reshape", back, graph.constant([0, count * outputs], np.int64))
+    return graph.add("Add", flat, graph.constant(bias))
+
+
+def split(graph: OnnxGraph, x: str, members: int, width: int) -> list[str]:
+    """The members' parts, (rows, width) each."""
+    if members == 1:
+        return [x]
+    return graph.add_several("Split", x, graph.constant([width] * members, np.int64), results=members, axis=1)
 
 
 def first_matrix(member: Member) -> np.ndarray:
@@ -57,21 +76,13 @@ def first_matrix(member: Member) -> np.ndarray:
     return matrix if member.scale is None else matrix * member.scale[:, None]
 
 
-def dense(graph: OnnxGraph, x: str, matrix: np.ndarray, bias: np.ndarray | None) -> str:
-    """x · matrix + bias; of several members, (members, inputs, outputs) and (members, outputs)."""
-    if matrix.ndim == 2 and bias is not None:
-        return graph.add("Gemm", x, graph.constant(matrix), graph.constant(bias))
-    product = graph.add("MatMul", x, graph.constant(matrix))
-    return product if bias is None else graph.add("Add", product, graph.constant(bias[..., None, :]))
+def dense(graph: OnnxGraph, x: str, matrix: np.ndarray, bias: np.ndarray) -> str:
+    """x · matrix + bias."""
+    return graph.add("Gemm", x, graph.constant(matrix), graph.constant(bias))
 
 
-def folded(layers: Sequence[Layer], matrices: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The matrices and biases of all members' layer, with a batch normalization that follows it in them."""
-    pairs = [_folded(layer, matrix) for layer, matrix in zip(layers, matrices, strict=True)]
-    return stacked([matrix for matrix, _ in pairs]), stacked([bias for _, bias in pairs])
-
-
-def _folded(layer: Layer, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def folded(layer: Layer, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The matrix and the bias of a layer, with a batch normalization that follows it in them."""
     parts = layer.normalization
     if parts is None or parts.mean is None or parts.variance is None:
         return matrix, layer.bias
@@ -80,29 +91,24 @@ def _folded(layer: Layer, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (matrix * factor).astype(FLOAT), bias.astype(FLOAT)
 
 
-def hidden(graph: OnnxGraph, z: str, layers: Sequence[Layer]) -> str:
-    """What follows the linear map of all members' hidden layer: normalization, activation, blend."""
-    z = _normalized(graph, z, layers)
+def hidden(graph: OnnxGraph, zs: Sequence[str], layers: Sequence[Layer]) -> str:
+    """What follows the members' linear maps: normalization, activation, blend; (rows, members · units)."""
+    z = joined(graph, [_normalized(graph, z, layer) for z, layer in zip(zs, layers, strict=True)])
     f = activated(graph, z, layers[0].activation)
-    if layers[0].blend is None:
-        return f
     blends = [layer.blend for layer in layers if layer.blend is not None]
-    blend = stacked([blend[None] for blend in blends]) if len(blends) > 1 else blends[0]
-    return graph.add("Add", z, graph.add("Mul", graph.add("Sub", f, z), graph.constant(blend)))
+    if not blends:
+        return f
+    return graph.add(
+        "Add", z, graph.add("Mul", graph.add("Sub", f, z), graph.constant(np.concatenate(blends)))
+    )
 
 
-def _normalized(graph: OnnxGraph, z: str, layers: Sequence[Layer]) -> str:
-    parts = [layer.normalization for layer in layers if layer.normalization is not None]
-    if not parts or parts[0].mean is not None:  # batch normalization is in the matrix
+def _normalized(graph: OnnxGraph, z: str, layer: Layer) -> str:
+    parts = layer.normalization
+    if parts is None or parts.mean is not None:  # batch normalization is in the matrix
         return z
-    epsilon = parts[0].epsilon
-    if len(parts) == 1:
-        gamma, beta = graph.constant(parts[0].gamma), graph.constant(parts[0].beta)
-        return graph.add("LayerNormalization", z, gamma, beta, axis=-1, epsilon=epsilon)
-    one = graph.constant(np.ones_like(parts[0].gamma))
-    normal = graph.add("LayerNormalization", z, one, axis=-1, epsilon=epsilon)
-    gamma, beta = (np.stack([getattr(part, name) for part in parts])[:, None] for name in ("gamma", "beta"))
-    return graph.add("Add", graph.add("Mul", normal, graph.constant(gamma)), graph.constant(beta))
+    gamma, beta = graph.constant(parts.gamma), graph.constant(parts.beta)
+    return graph.add("LayerNormalization", z, gamma, beta, axis=-1, epsilon=parts.epsilon)
 
 
 # --- activations -------------------------------------------------------------------------------------------------

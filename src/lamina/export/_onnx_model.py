@@ -11,7 +11,7 @@ import onnx
 
 from lamina.export._onnx_graph import ROWS, OnnxGraph, element_type, joined
 from lamina.export._onnx_inputs import Encoded, encoded_pictures, encoded_table
-from lamina.export._onnx_layers import dense, embedded_numbers, first_matrix, folded, hidden, stacked
+from lamina.export._onnx_layers import dense, embedded_numbers, first_matrix, folded, hidden, split
 from lamina.export._prediction import Category, Classes, Column, Member, Numbers, Pictures, Prediction, Table
 
 __all__ = ["onnx_model"]
@@ -31,7 +31,7 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
     names = [column.name for column in inputs.columns] if isinstance(inputs, Table) else []
     graph = OnnxGraph(names)
     if isinstance(inputs, Pictures):
-        outputs = _network(graph, prediction.members, [_pixels(graph, inputs)], [])
+        outputs = _network(graph, prediction.members, [_pixels(graph, inputs)])
     else:
         outputs = _of_table(graph, inputs, prediction.members)
     outputs_named = {name: _OTHERWISE[name] if name in names else name for name in _OTHERWISE}
@@ -47,16 +47,21 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
 
 @dataclass(frozen=True)
 class _Part:
-    """A tensor (rows, n), or (members, rows, n), of n inputs of the first layer.
+    """Inputs of the first layer, (rows, n).
 
     Attributes:
+        tensors: one for all members, or one for each.
         places: (n,): which inputs they are; −1: none, as where rows of a table are filled up to one width.
         factor: what they are multiplied with first.
     """
 
-    tensor: str
+    tensors: Sequence[str]
     places: np.ndarray
     factor: float = 1.0
+
+    def of(self, member: int) -> str:
+        """The tensor of a member."""
+        return self.tensors[member] if len(self.tensors) > 1 else self.tensors[0]
 
     def matrix(self, whole: np.ndarray) -> np.ndarray:
         """The rows of the first layer's matrix that belong to it."""
@@ -66,29 +71,27 @@ class _Part:
 
 def _pixels(graph: OnnxGraph, pictures: Pictures) -> _Part:
     places = np.arange(pictures.height * pictures.width)
-    return _Part(encoded_pictures(graph, pictures), places, 1 / pictures.divisor)
+    return _Part([encoded_pictures(graph, pictures)], places, 1 / pictures.divisor)
 
 
 def _of_table(graph: OnnxGraph, table: Table, members: Sequence[Member]) -> str:
     """The outputs of the network."""
     encoded = encoded_table(graph, table)
-    shared: list[_Part] = []
-    own: list[_Part] = []
+    parts: list[_Part] = []
     count, flags = len(table.numbers), len(table.flagged)
     if encoded.numbers is not None:
-        shared.append(_Part(encoded.numbers, np.arange(count)))
+        parts.append(_Part([encoded.numbers], np.arange(count)))
     if encoded.flags is not None:
-        shared.append(_Part(encoded.flags, np.arange(count, count + flags)))
+        parts.append(_Part([encoded.flags], np.arange(count, count + flags)))
     width = count + flags + sum(_width(column) for column in table.encoded)
     embeddings = [member.embedding for member in members if member.embedding is not None]
     if embeddings and encoded.numbers is not None:
-        tensor = embedded_numbers(graph, encoded.numbers, embeddings)
-        own.append(_Part(tensor, np.arange(width, width + 3 * count)))
+        tensors = embedded_numbers(graph, encoded.numbers, embeddings)
+        parts.append(_Part(tensors, np.arange(width, width + 3 * count)))
     if encoded.codes is not None:
         first = width + (3 * count if embeddings else 0)
-        part = _categories(graph, encoded, table, members, count + flags, first)
-        (own if table.embedded else shared).append(part)
-    return _network(graph, members, shared, own)
+        parts.append(_categories(graph, encoded, table, members, count + flags, first))
+    return _network(graph, members, parts)
 
 
 def _width(column: Category) -> int:
@@ -124,39 +127,42 @@ def _categories(
         ]
         return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts])
 
-    with_members = bool(table.embedded) and len(members) > 1
-    rows = stacked([rows_of(member) for member in (members if with_members else members[:1])])
-    values = graph.add("Gather", graph.constant(rows), encoded.codes, axis=int(with_members))
-    shape = [0, 0, places.size] if with_members else [0, places.size]
-    values = graph.add("Reshape", values, graph.constant(shape, np.int64))
-    return _Part(values, places.ravel())
+    def values_of(member: Member) -> str:
+        values = graph.add("Gather", graph.constant(rows_of(member)), codes, axis=0)
+        return graph.add("Reshape", values, graph.constant([0, places.size], np.int64))
+
+    codes = encoded.codes
+    return _Part(
+        [values_of(member) for member in (members if table.embedded else members[:1])], places.ravel()
+    )
 
 
-def _network(
-    graph: OnnxGraph, members: Sequence[Member], shared: Sequence[_Part], own: Sequence[_Part]
-) -> str:
-    """The mean of the members' outputs, of inputs that are the same for all of them, and of each one's own."""
-    z = _first(graph, members, shared, own)
-    for i in range(1, len(members[0].layers)):
+def _network(graph: OnnxGraph, members: Sequence[Member], parts: Sequence[_Part]) -> str:
+    """The mean of the members' outputs."""
+    xs = [joined(graph, [part.of(i) for part in parts]) for i in range(len(members))]
+    matrices = [
+        np.concatenate([part.matrix(whole) for part in parts]) for whole in map(first_matrix, members)
+    ]
+    depth = len(members[0].layers)
+    for i in range(depth - 1):
         layers = [member.layers[i] for member in members]
-        x = hidden(graph, z, [member.layers[i - 1] for member in members])
-        z = dense(graph, x, *folded(layers, [layer.matrix for layer in layers]))
-    return z if len(members) == 1 else graph.add("ReduceMean", z, axes=[0], keepdims=0)
+        zs = [
+            dense(graph, x, *folded(layer, matrix))
+            for x, layer, matrix in zip(xs, layers, matrices, strict=True)
+        ]
+        h = hidden(graph, zs, layers)
+        matrices = [member.layers[i + 1].matrix for member in members]
+        if i + 2 == depth:
+            return _mean(graph, h, members, matrices)
+        xs = split(graph, h, len(members), len(layers[0].bias))
+    return _mean(graph, joined(graph, xs), members, matrices)
 
 
-def _first(graph: OnnxGraph, members: Sequence[Member], shared: Sequence[_Part], own: Sequence[_Part]) -> str:
-    """The first layer's linear map."""
-    layers = [member.layers[0] for member in members]
-    wholes = [first_matrix(member) for member in members]
-    groups = [[*shared, *own]] if len(members) == 1 else [group for group in (shared, own) if group]
-    z = ""
-    for group in groups:
-        x = joined(graph, [part.tensor for part in group])
-        matrices = [np.concatenate([part.matrix(whole) for part in group]) for whole in wholes]
-        matrix, bias = folded(layers, matrices)
-        part = dense(graph, x, matrix, None if z else bias)
-        z = graph.add("Add", z, part) if z else part
-    return z
+def _mean(graph: OnnxGraph, x: str, members: Sequence[Member], matrices: Sequence[np.ndarray]) -> str:
+    """The mean of the last layers, which is one linear map of all that the members have computed."""
+    share = FLOAT(1 / len(members))
+    bias = np.mean([member.layers[-1].bias for member in members], axis=0)
+    return dense(graph, x, np.concatenate(matrices) * share, bias.astype(FLOAT))
 
 
 # --- outputs -----------------------------------------------------------------------------------------------------
