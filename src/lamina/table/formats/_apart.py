@@ -122,13 +122,23 @@ _service = _Service()
 atexit.register(_service.end)
 
 
-def read_apart(path: Path, format: str, first: int = 0, rows: int = 0) -> pl.DataFrame:
+def read_apart(
+    path: Path,
+    format: str,
+    first: int = 0,
+    rows: int = 0,
+    *,
+    limit: int | None = None,
+    seconds: float | None = None,
+) -> pl.DataFrame:
     """Some rows of a Parquet or Feather file.
 
     Args:
         path: the file.
-        format: "parquet" or "feather".
+        format: "parquet", "feather", or "stream" for Arrow's IPC stream.
         first, rows: which rows; 0 rows give a table that has only the columns and their types.
+        limit, seconds: bytes that the table may have, and the time that it may take, where the file's size is not to
+            say it.
 
     Raises:
         DataError: polars can't read it, or it would take memory or time beyond all measure; says why.
@@ -136,8 +146,8 @@ def read_apart(path: Path, format: str, first: int = 0, rows: int = 0) -> pl.Dat
     import polars as pl
 
     size = path.stat().st_size
-    limit = unpacked_limit(size)
-    seconds = _SECONDS + size / _BYTES_A_SECOND
+    limit = unpacked_limit(size) if limit is None else limit
+    seconds = _SECONDS + size / _BYTES_A_SECOND if seconds is None else seconds
     request: dict[str, object] = {
         "path": os.path.abspath(path), "format": format, "start": first, "rows": rows,
         "columns": MOST_COLUMNS, "bytes": limit, "memory": 3 * limit + _SLACK,

@@ -22,7 +22,7 @@ def _answer(request: dict[str, Any]) -> tuple[bytes, bytes | memoryview]:
 
     try:
         _limit_memory(request["memory"])
-        scan = (pl.scan_parquet if request["format"] == "parquet" else pl.scan_ipc)(request["path"])
+        scan = _scan(request["path"], request["format"])
         schema = scan.collect_schema()
         if len(schema) > request["columns"]:
             raise pl.exceptions.ComputeError(f"it has {len(schema):,} columns, more than are read")
@@ -44,6 +44,14 @@ def _answer(request: dict[str, Any]) -> tuple[bytes, bytes | memoryview]:
         lines = str(error).splitlines() or [type(error).__name__]
         return ERROR, lines[0].encode(errors="replace")
     return TABLE, buffer.getbuffer()
+
+
+def _scan(path: str, format: str) -> Any:
+    import polars as pl
+
+    if format == "stream":
+        return pl.read_ipc_stream(path).lazy()
+    return (pl.scan_parquet if format == "parquet" else pl.scan_ipc)(path)
 
 
 def _limit_memory(further: int) -> None:
