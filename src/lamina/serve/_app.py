@@ -186,13 +186,15 @@ class Service:
                     held.add(len(part))
                     parts.append(part)
                     if held.bytes > most:
-                        parts.clear()
-                        await _drain(request)
-                        raise too_large
+                        break
         except TimeoutError:
             raise RequestError(
                 408, f"the body did not arrive within {self.limits.seconds:g} seconds", closes=True
             ) from None
+        if held.bytes > most:
+            parts.clear()
+            await _drain(request)
+            raise too_large
         return b"".join(parts)
 
     async def _read(self, model: Model, kind: str, body: bytes) -> Inputs:

@@ -11,6 +11,8 @@ from lamina.serve._limits import Limits
 
 __all__ = ["bounded_protocol"]
 
+_AROUND_A_HEADER = 4
+
 
 class _Bounded(HttpToolsProtocol):
     """A connection on which a request's head has a bound in bytes and in time, and of which there are not too many.
@@ -21,6 +23,9 @@ class _Bounded(HttpToolsProtocol):
     limits: Limits
     _head_timer: TimerHandle | None = None
     _head_bytes = 0
+    """Received since the last request, while a head has not ended."""
+    _head_size = 0
+    """Of the head that is parsed."""
 
     def connection_made(self, transport: BaseTransport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)  # pyright: ignore[reportArgumentType]
@@ -43,11 +48,32 @@ class _Bounded(HttpToolsProtocol):
             elif self._head_timer is None:
                 self._head_begins()
 
+    def on_message_begin(self) -> None:
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._require_short_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._require_short_head(len(name) + len(value) + _AROUND_A_HEADER)
+        super().on_header(name, value)
+
+    def _require_short_head(self, more: int) -> None:
+        self._head_size += more
+        if self._head_size > self.limits.head:
+            raise ValueError("the head is too long")  # the parser takes it for an error in the request
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_size > self.limits.head:
+            self._refuse(b"431 Request Header Fields Too Large")
+            return
+        super().send_400_response(msg)
+
     def on_headers_complete(self) -> None:
         self._head_ends()
         super().on_headers_complete()
-        if sum(len(name) + len(value) for name, value in self.headers) > self.limits.head:
-            self.cycle.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_ends()

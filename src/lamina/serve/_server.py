@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,14 +82,22 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(*found[:3])  # asyncio sends without delay only where the protocol is said to be TCP
-        if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(found[4])
+        # asyncio sends without delay only where the protocol is said to be TCP.
+        listener = socket.socket(*found[:3])
     except OSError as error:
-        raise LaminaError(f"can't listen at {host}, port {port}: {error.strerror or error}") from error
+        raise _cannot_listen(host, port, error) from error
     with listener:
+        if not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # on Windows it would let two servers have one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(found[4])
+        except OSError as error:
+            raise _cannot_listen(host, port, error) from error
         yield listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> LaminaError:
+    return LaminaError(f"can't listen at {host}, port {port}: {error.strerror or error}")
 
 
 class _Server(uvicorn.Server):
@@ -122,16 +130,37 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what is under way.
 
-        From now on new predictions are refused with 503, and every answer closes its connection. Only after a moment,
-        in which what is on its way arrives, and when all predictions have been answered, connections are closed.
+        From now on new predictions are refused with 503, and every answer closes its connection. The door is closed
+        after a moment in which what is on its way arrives, and connections once all predictions have been answered.
         """
         self._service.is_ending = True
         loop = asyncio.get_running_loop()
         last = loop.time() + self._service.limits.seconds
         await asyncio.sleep(_ON_THEIR_WAY)
+        for listener in sockets or []:
+            await self._close(listener)
+        await asyncio.sleep(_ON_THEIR_WAY)
         while self._service.admission.requests and not self.force_exit and loop.time() < last:
             await asyncio.sleep(0.02)
         await super().shutdown(sockets)
+
+    async def _close(self, listener: socket.socket) -> None:
+        """Let nobody in any more, but those who are at the door: closing alone would reset their connections."""
+        with listener.dup() as door:
+            for server in self.servers:
+                server.close()
+            listener.close()
+            door.setblocking(False)
+            loop = asyncio.get_running_loop()
+            with suppress(BlockingIOError):
+                while True:
+                    connection, _ = door.accept()
+                    connection.setblocking(False)
+                    await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        kind: Any = self.config.http_protocol_class
+        return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
