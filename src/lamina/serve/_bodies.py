@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,11 +155,12 @@ def _wrong_pixels(i: int, row: Any) -> list[Problem]:
     if set(map(type, row)) == {int} and min(row) >= 0 and max(row) <= 255:
         return []
     reason = "is not a whole number from 0 (paper) to 255 (ink)"
-    return [
-        Problem(i, f"pixel {j}", reason)
-        for j, value in enumerate(row)
-        if type(value) is not int or not 0 <= value <= 255
-    ][:MOST_PROBLEMS]
+    wrong = (j for j, value in enumerate(row) if not _is_pixel(value))
+    return [Problem(i, f"pixel {j}", reason) for j in islice(wrong, MOST_PROBLEMS)]
+
+
+def _is_pixel(value: Any) -> bool:
+    return type(value) in (int, float) and value == value // 1 and 0 <= value <= 255
 
 
 def require_rows(rows: int, most: int) -> None:
