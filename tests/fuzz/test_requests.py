@@ -159,7 +159,8 @@ def test_what_the_description_says_holds(tmp_path):
     server = Server(*(f"{name}={path}" for name, path in RUNS.items()), "--max-rows", 5)
     examples = max(INPUTS // 500, 3)
     command = [
-        program, "--config-file", "schemathesis.toml", "run", f"{server.address}/openapi.json", "--checks", "all", "--exclude-checks", "positive_data_acceptance",
+        program, "--config-file", "schemathesis.toml", "run", f"{server.address}/openapi.json", "--checks", "all",
+        "--exclude-checks", "positive_data_acceptance",
         "--max-examples", str(examples), "--generation-database", "none", "--seed", os.environ.get("SEED", "0"),
     ]  # fmt: skip
     try:

@@ -6,7 +6,8 @@ JSON has types, and they are meant: a number is a number, not a text that looks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.files.limits import untrusted
 from lamina.messages import excerpt
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
@@ -168,21 +170,29 @@ class TableRows:
         Raises:
             RequestError: 422, for the first value that is wrong.
         """
-        with rows_called(lambda index: f"row {index}"):
-            try:
-                table = check(
-                    self.schema, frame.select(name for name in frame.columns if name in self._known)
-                )
-                numbers = [table.column(column.name).numbers() for column in self._numeric]
-                found = [self._coded(column, table.column(column.name)) for column in self._others]
-            except DataError as error:
-                raise RequestError(422, excerpt(error, 1000)) from error
+        self._require_types(frame)
+        given = frame.select(name for name in frame.columns if name in self._known)
+        with rows_called("row {}".format), _refused(), untrusted("the values can't be read"):
+            table = check(self.schema, given)
+            numbers = [table.column(column.name).numbers() for column in self._numeric]
+            found = [self._coded(column, table.column(column.name)) for column in self._others]
         notes = _ignored({name for name in frame.columns if name not in self._known})
         notes += [note for _, note in found if note]
         rows = len(frame)
         block = np.column_stack(numbers) if numbers else np.empty((rows, 0))
         codes = np.column_stack([codes for codes, _ in found]) if found else np.empty((rows, 0), np.int32)
         return Inputs((block.astype(np.float64, copy=False), codes), tuple(notes[:_MOST_NOTES]))
+
+    def _require_types(self, frame: pl.DataFrame) -> None:
+        """Dates and what is nested are looked at only where training had the same: damaged ones make polars panic."""
+        for column in self.schema.used:
+            if column.name not in frame.columns:
+                continue
+            kind = frame.schema[column.name]
+            found = str(kind).partition("(")[0]
+            if (kind.is_temporal() or kind.is_nested() or kind.is_object()) and found != column.type_name:
+                reason = f"has type {excerpt(found, 40)}; the model was trained on {column.type_name} there"
+                raise RequestError.of_values([Problem(None, column.name, reason)])
 
     def _coded(self, column: ColumnSchema, found: Any) -> tuple[np.ndarray, str]:
         known = self._codes[column.name]
@@ -216,6 +226,15 @@ class TableRows:
 def _meant(name: str, given: Iterable[str]) -> str:
     hint = closest(name, list(given)[:_MOST_COMPARED])
     return f".{excerpt(hint, 120)}" if hint else ""
+
+
+@contextmanager
+def _refused() -> Generator[None]:
+    """What is wrong with data is wrong with the request."""
+    try:
+        yield
+    except DataError as error:
+        raise RequestError(422, excerpt(error, 1000)) from error
 
 
 def _getter(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
