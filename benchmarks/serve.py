@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,10 @@ function done(summary, latency, requests)
   local wrong = 0
   for _, thread in ipairs(threads) do wrong = wrong + thread:get("wrong") end
   local e = summary.errors
-  print(string.format('{"p50": %g, "p99": %g, "rate": %g, "wrong": %d, "errors": %d}',
-    latency:percentile(50) / 1000, latency:percentile(99) / 1000, summary.requests / summary.duration * 1e6,
-    wrong, e.connect + e.read + e.write + e.status + e.timeout))
+  print(string.format(
+    '{"p50": %g, "p99": %g, "max": %g, "rate": %g, "wrong": %d, "status": %d, "timeout": %d, "socket": %d}',
+    latency:percentile(50) / 1000, latency:percentile(99) / 1000, latency.max / 1000,
+    summary.requests / summary.duration * 1e6, wrong, e.status, e.timeout, e.connect + e.read + e.write))
 end
 """
 
@@ -174,7 +176,9 @@ class _Served:
             f"http://127.0.0.1:{self.port}{self.path}", str(work / "body.json"),
         ]  # fmt: skip
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        return json.loads(said.splitlines()[-1])
+        figures = json.loads(said.splitlines()[-1])
+        figures["errors"] = figures["status"] + figures["timeout"] + figures["socket"]
+        return figures
 
     def end(self) -> None:
         """End it."""
@@ -266,6 +270,11 @@ def _watch_memory(work: Path, minutes: float, pictures: list[Any], labels: list[
                 total["errors"] += figures["errors"]
                 total["wrong"] += figures["wrong"]
                 sizes.append(_resident(served.process.pid))
+                if figures["errors"] or figures["wrong"]:
+                    print(f"after {minutes * 60 - end + time.monotonic():.0f} s: {figures}", flush=True)
+        with urllib.request.urlopen(f"http://127.0.0.1:{served.port}/metrics") as response:
+            lines = response.read().decode().splitlines()
+        print("\n".join(line for line in lines if line.startswith("lamina_requests_total")))
     finally:
         served.end()
     fifth = max(1, len(sizes) // 5)
