@@ -24,7 +24,8 @@ EXTRAS = {
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 
-_MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "prometheus_client"}  # where they are not called as the package
+_MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "prometheus_client"}
+"""Where they are not called as the package."""
 
 
 def require(purpose: str, *packages: str) -> None:
