@@ -152,6 +152,7 @@ def test_requests_one_after_the_other_without_waiting(impatient):
 )
 def test_what_is_not_http(impatient, request_):
     with connected(impatient) as one:
+        one.settimeout(2)  # some are answered on a connection that stays
         one.sendall(request_)
         found = statuses(everything(one))
     assert all(400 <= status < 500 for status in found), found
