@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test fuzz check format clean
+.PHONY: train test fuzz modes check format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -20,6 +20,12 @@ SEED ?= 0
 FUZZ_RUNS ?= 100000
 fuzz: $(VENV)/.dev
 	LAMINA_FUZZ_PROGRAMS=$(PROGRAMS) LAMINA_FUZZ_SEED=$(SEED) FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -s tests/fuzz
+
+# What users write, in the other ways of evaluating it: each operator at once, and deferred without a compiler
+MODES := tests/nd tests/gluon tests/metric tests/optimizer tests/primitives tests/core tests/deferral tests/test_autograd.py
+modes: $(VENV)/.dev
+	LAMINA_EAGER=1 $(BIN)/python -m pytest $(MODES)
+	LAMINA_COMPILE=0 $(BIN)/python -m pytest $(MODES)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -37,7 +43,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.user: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[sklearn,table,plot]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[sklearn,table,plot,onnx,serve]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

@@ -21,6 +21,7 @@ _NAMES = {
     "lamina@epoch": "lamina, by hand with SGD",
     "lamina@loop": "lamina, by hand",
     "lamina_eager": "lamina, not compiled",
+    "lamina_plain": "lamina, no decorator",
     "lamina_gluon": "lamina, Gluon's layers",
     "torch": "PyTorch",
     "torch_compile": "torch.compile",

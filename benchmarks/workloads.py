@@ -65,6 +65,27 @@ WORKLOADS = {
         "loop",
         goals=(Goal(0.7, _PEERS),),
     ),
+    "plain": Workload(
+        "the same loop as it stands in the chapter, without a decorator",
+        ("lamina_plain", "torch", "lamina@loop"),
+        _SEED,
+        "loop",
+        goals=(
+            Goal(0.55, ("torch",), "lamina_plain"),
+            Goal(1.5, ("lamina@loop",), "lamina_plain"),
+        ),
+    ),
+    "evaluate": Workload(
+        "the chapter's evaluate_accuracy as it stands, over 60,000 digits",
+        ("lamina_plain", "torch", "lamina"),
+        _SEED,
+        "evaluate",
+        flops=None,
+        goals=(
+            Goal(0.55, ("torch",), "lamina_plain"),
+            Goal(1.5, ("lamina",), "lamina_plain"),
+        ),
+    ),
     "eager": Workload(
         "the same loop without any compilation",
         ("lamina_eager", "torch", "numpy"),

@@ -42,7 +42,7 @@ with net.name_scope():
     net.add(gluon.nn.Dense(num_outputs))
 
 net.collect_params().initialize(mx.init.Normal(sigma=0.1), ctx=ctx)
-net.hybridize()  # compiled; without this line the same Python code runs operator by operator
+net.hybridize()  # as in MXNet; lamina compiles a loop that repeats with or without it
 softmax_cross_entropy = gluon.loss.SoftmaxCrossEntropyLoss()
 trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
 

@@ -20,6 +20,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With ``LAMINA_COMPILE=0`` nothing can be said of compiled functions."""
+    if os.environ.get("LAMINA_COMPILE", "1") == "0":
+        for item in items:
+            if item.get_closest_marker("compiles"):
+                item.add_marker(pytest.mark.skip(reason="LAMINA_COMPILE=0"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c_interrupts():
     """Shells have their background jobs ignore SIGINT; tests of Ctrl-C pass there, too."""

@@ -10,7 +10,10 @@ from tasks import Task
 import lamina
 from lamina import autograd, nd
 
-__all__ = ["FACTORIES", "UNAVAILABLE", "Step", "epoch_of", "loop_over", "scaled", "training_step", "version"]
+__all__ = [
+    "FACTORIES", "UNAVAILABLE", "Step", "epoch_of", "evaluation_of", "loop_over", "network", "parameters", "scaled",
+    "training_step", "version",
+]  # fmt: skip
 
 UNAVAILABLE: tuple[type[Exception], ...] = ()
 
@@ -120,12 +123,31 @@ def loop_over(train_step: Step, task: Task) -> Callable[[], object]:
     return run
 
 
+def evaluation_of(net: Callable[[Any], Any], task: Task) -> Callable[[], object]:
+    """The chapter's `evaluate_accuracy`, its batches prepared."""
+    batches = [(nd.array(task.inputs[i]), nd.array(task.answers[i])) for i in next(task.permutations)]
+
+    def run() -> float:
+        numerator: Any = 0.0
+        denominator = 0.0
+        for data, label in batches:
+            numerator += nd.sum(nd.argmax(net(data), axis=1) == label)
+            denominator += data.shape[0]
+        return (numerator / denominator).asscalar()
+
+    return run
+
+
 def epoch(task: Task) -> Callable[[], object]:
     return epoch_of(training_step(task), task)
 
 
 def loop(task: Task) -> Callable[[], object]:
     return loop_over(lamina.compile(training_step(task)), task)
+
+
+def evaluate(task: Task) -> Callable[[], object]:
+    return evaluation_of(lamina.compile(network(parameters(task))), task)
 
 
 def predict(task: Task) -> Callable[[], object]:
@@ -143,4 +165,11 @@ def fit(_task: Task) -> Callable[[], object]:
     return lambda: classifier.fit(X, y).loss_
 
 
-FACTORIES = {"epoch": epoch, "loop": loop, "first": loop, "predict": predict, "fit": fit}
+FACTORIES = {
+    "epoch": epoch,
+    "loop": loop,
+    "evaluate": evaluate,
+    "first": loop,
+    "predict": predict,
+    "fit": fit,
+}

@@ -1,4 +1,4 @@
-"""lamina without its compiler: the chapter's loop as it stands there."""
+"""lamina without compiler and deferral: the chapter's loop, operator by operator."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ from collections.abc import Callable
 
 from tasks import Task
 
-from contestants.lamina_ import UNAVAILABLE, loop_over, training_step, version
+import lamina
+from contestants.lamina_ import UNAVAILABLE, version
+from contestants.lamina_plain_ import FACTORIES as PLAIN
 
 __all__ = ["FACTORIES", "UNAVAILABLE", "version"]
 
 
 def loop(task: Task) -> Callable[[], object]:
-    return loop_over(training_step(task), task)
+    run = PLAIN["loop"](task)
+
+    def eagerly() -> object:
+        with lamina.eager():
+            return run()
+
+    return eagerly
 
 
 FACTORIES = {"loop": loop}

@@ -108,6 +108,22 @@ def predict_with(net: Callable[[Any], Any], task: Task) -> Callable[[], object]:
     return run
 
 
+def evaluate(task: Task) -> Callable[[], object]:
+    net, (inputs, answers) = model(task).eval(), tensors(task)
+    batches = [(inputs[rows], answers[rows]) for rows in torch.from_numpy(next(task.permutations))]
+
+    def run() -> float:
+        correct = torch.zeros(())
+        total = 0
+        with torch.inference_mode():
+            for data, label in batches:
+                correct += (net(data).argmax(1) == label).sum()
+                total += len(data)
+        return (correct / total).item()
+
+    return run
+
+
 def eager_step(task: Task) -> Step:
     net = model(task)
     return training_step(summed_loss(net, task), optimizer(net, task))
@@ -125,4 +141,4 @@ def predict(task: Task) -> Callable[[], object]:
     return predict_with(model(task).eval(), task)
 
 
-FACTORIES = {"epoch": epoch, "loop": loop, "predict": predict}
+FACTORIES = {"epoch": epoch, "loop": loop, "evaluate": evaluate, "predict": predict}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from lamina import autograd, nd, random
 from lamina import nd as ndarray
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
+from lamina.deferral import eager, start
 from lamina.errors import MXNetError
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
+    from lamina.export.library import export_library
+    from lamina.export.onnx_file import export_onnx
+    from lamina.export.page_file import export_page
+    from lamina.interchange import from_sklearn, import_onnx, load_state_dict
 
 __all__ = [
     "Context",
@@ -24,13 +29,20 @@ __all__ = [
     "cpu",
     "cpu_pinned",
     "current_context",
+    "eager",
+    "export_library",
+    "export_onnx",
+    "export_page",
+    "from_sklearn",
     "get_num_threads",
     "gluon",
     "gpu",
+    "import_onnx",
     "init",
     "initializer",
     "io",
     "load",
+    "load_state_dict",
     "lr_scheduler",
     "metric",
     "nd",
@@ -44,6 +56,9 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
+start()
+del start
+
 _MODULES = frozenset(
     {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"}
 )
@@ -51,8 +66,14 @@ _NAMES = {
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
     "compile": "lamina.compiler",
+    "export_library": "lamina.export.library",
+    "export_onnx": "lamina.export.onnx_file",
+    "export_page": "lamina.export.page_file",
+    "from_sklearn": "lamina.interchange",
     "get_num_threads": "lamina.compiler",
+    "import_onnx": "lamina.interchange",
     "load": "lamina.estimators.persistence",
+    "load_state_dict": "lamina.interchange",
     "save": "lamina.estimators.persistence",
     "set_num_threads": "lamina.compiler",
 }

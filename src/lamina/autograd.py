@@ -8,7 +8,7 @@ from typing import Any
 from lamina.core import tape
 from lamina.core.primitive import Primitive
 from lamina.core.state import Mode, state
-from lamina.core.tape import Leaf, gradients, is_recorded, record_node, recording_suspended
+from lamina.core.tape import Leaf, become_leaf, gradients, is_recorded, record_node, recording_suspended
 from lamina.errors import AutogradError
 from lamina.nd.creation import ones_like, zeros_like
 from lamina.nd.ndarray import NDArray
@@ -80,7 +80,7 @@ def mark_variables(
     leaves, grads = _as_list(variables), _as_list(gradients)
     reqs = [grad_reqs] * len(leaves) if isinstance(grad_reqs, str) else list(grad_reqs)
     for x, g, req in zip(leaves, grads, reqs, strict=True):
-        x._node = None
+        become_leaf(x)
         x._leaf = None if req == "null" else Leaf(g, req)
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from lamina.errors import ContextError
 
-__all__ = ["Context", "cpu", "cpu_pinned", "current_context", "gpu", "num_gpus", "usable"]
+__all__ = ["Context", "cpu", "cpu_pinned", "current_context", "gpu", "num_gpus", "set_current", "usable"]
 
 
 class Context:
@@ -113,3 +113,9 @@ _default = _Default()
 def current_context() -> Context:
     """The context in which new arrays are made: `cpu(0)`, unless inside ``with context:``."""
     return _default.context
+
+
+def set_current(context: Context) -> Context:
+    """Make `context` this thread's current one; returns the one before."""
+    before, _default.context = _default.context, context
+    return before

@@ -17,10 +17,15 @@ EXTRAS = {
     "matplotlib": "plot",
     "pillow": "plot",
     "onnx": "onnx",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "httptools": "serve",
+    "prometheus-client": "serve",
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 
-_MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}  # where they are not called as the package
+_MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "prometheus_client"}
+"""Where they are not called as the package."""
 
 
 def require(purpose: str, *packages: str) -> None:

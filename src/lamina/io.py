@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lamina.core.state import mark_step
 from lamina.errors import ShapeError
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
@@ -169,6 +170,7 @@ class NDArrayIter(DataIter):
 
     def next(self) -> DataBatch:
         """The next batch; raises `StopIteration` after the last."""
+        mark_step()
         index = self._order[self._position : self._position + self.batch_size]
         missing = self.batch_size - len(index)
         if len(index) == 0 or (missing and self.last_batch_handle != "pad"):
@@ -208,4 +210,4 @@ def _as_array(x: Any) -> NDArray:
 
 
 def _rows(x: NDArray, index: np.ndarray) -> NDArray:
-    return NDArray(x._concrete().take(index, axis=0), x.context)
+    return NDArray(x._numbers().take(index, axis=0), x.context)

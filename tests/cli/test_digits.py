@@ -20,7 +20,14 @@ from lamina.files.idx import write_idx
 from lamina.files.tensors import load_tensors
 
 QUICK = ("train", "mnist", "--recipe", "chapter", "--hidden", "8", "--batch-size", "500", "--epochs")
-FILES = {"metrics.jsonl", "settings.json", "model.safetensors", "learning_curves.png", "mistakes.png"}
+FILES = {
+    "metrics.jsonl",
+    "settings.json",
+    "model.safetensors",
+    "learning_curves.png",
+    "mistakes.png",
+    "page.html",
+}
 
 
 @pytest.fixture
@@ -58,10 +65,11 @@ def test_training_shows_a_plain_table_and_fills_a_fresh_folder(cli, tmp_path, mo
     assert (code, err) == (0, "")
     assert "\x1b" not in out
     assert "\r" not in out
-    header, _, row, last = out.splitlines()
+    header, _, row, saved, last = out.splitlines()
     assert header.split() == ["epoch", "moving", "loss", "train", "accuracy", "test", "accuracy", "seconds"]
     assert row.split()[0] == "1"
-    assert last == "saved in runs/mnist-1"
+    assert saved == "saved in runs/mnist-1"
+    assert last == "next: open runs/mnist-1/page.html in a browser and draw a digit"
     assert {path.name for path in (tmp_path / "runs/mnist-1").iterdir()} == FILES
 
 

@@ -1,5 +1,6 @@
 """Names and values from data act on nothing: not on the terminal, not on the report, not on a spreadsheet."""
 
+import json
 import os
 import pty
 import re
@@ -106,6 +107,19 @@ def test_a_table_on_a_terminal_cannot_command_it(hostile, tmp_path, cli):
     os.close(terminal)
     assert process.returncode == 0
     assert b"prediction" in shown and b"\x1b" not in shown and TURN.encode() not in shown
+
+
+def test_names_that_polars_takes_for_patterns_are_names(tmp_path, cli):
+    """With such a target, its column stayed among the inputs."""
+    frame = pl.DataFrame(
+        {"y": [i % 3 for i in range(N)], "*": [i % 5 for i in range(N)], "^y$": ["a", "b"] * 30}
+    )
+    frame.write_csv(tmp_path / "data.csv")
+    assert cli("train", tmp_path / "data.csv", "-t", "^y$", *QUICK, "-o", tmp_path / "run")[0] == 0
+    code, out, _ = cli("inspect", tmp_path / "run", "--json")
+    assert code == 0 and [column["name"] for column in json.loads(out)["schema"]["columns"]] == ["y", "*"]
+    code, out, _ = cli("predict", tmp_path / "run", tmp_path / "data.csv")
+    assert code == 0 and out.startswith("y,*,^y$,prediction")
 
 
 def test_formulas_are_written_as_they_are_with_a_warning_or_made_safe(tmp_path, cli):

@@ -60,7 +60,7 @@ def test_training_shows_what_it_inferred_and_fills_a_folder(tmp_path, cli):
     assert all(name in out for name in ("linear model", "trivial guess", "AUC", "log-loss"))
     assert "\x1b" not in out
     assert sorted(os.listdir(tmp_path / "run")) == [
-        "metrics.jsonl", "model.safetensors", "report.html", "settings.json",
+        "examples.jsonl", "metrics.jsonl", "model.safetensors", "page.html", "report.html", "settings.json",
     ]  # fmt: skip
     epochs = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert [epoch["epoch"] for epoch in epochs] == [1, 2]

@@ -100,6 +100,20 @@ def test_axes_of_size_one_in_front_are_left_out_by_broadcasting() -> None:
             run(nd.ones((2, 1)), shape=(3,))
 
 
+@pytest.mark.parametrize("shape", [(1, 3), (3,), (40, 1), (1,), (1, 1, 1), (2, 1, 3), (2, 40, 3)])
+def test_constants_that_are_results_are_read_where_they_lie(shape: tuple[int, ...]) -> None:
+    """A kernel that runs over its memory in one stretch took such a constant for one of its own shape."""
+
+    def choose(w: Any) -> Any:
+        constant = nd.zeros(shape)
+        chosen = nd.where(constant, w, 2.0)
+        return nd.where(chosen == w, chosen, 0), constant
+
+    w = np.random.default_rng(0).integers(-3, 4, (2, 40, 3)).astype(np.float32)
+    for _ in range(3):  # what lies behind the constant's memory is not always the same
+        assert_equal(choose, w)
+
+
 def test_nothing_is_taken_from_an_empty_axis() -> None:
     none, empty = np.zeros((0,), np.int32), np.ones((0, 0), np.float32)
     assert_equal(lambda i, x: nd.pick(x, i, axis=1), none, empty)
@@ -192,6 +206,15 @@ def test_an_array_that_is_returned_twice_has_one_memory() -> None:
 
 
 # --- nothing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_products_without_terms_are_zero_however_wide(rows: int) -> None:
+    """Looking for zero columns of the left operand, of which there are none, asked for memory that was not there."""
+    x, y = np.ones((rows, 0), np.float32), np.ones((0, 80), np.float32)
+    assert_equal(nd.dot, x, y)
+    assert_equal(lambda x, y: nd.dot(x, y, transpose_b=True), x, np.ones((2, 40, 0), np.float32))
+    assert_equal(lambda x, y: nd.dot(x, y, transpose_a=True), np.ones((0, rows), np.float32), y)
 
 
 def test_arrays_without_elements_are_joined_and_their_gradients_are_empty() -> None:

@@ -1,6 +1,7 @@
 """What the estimators offer beyond scikit-learn's: losses, weights, validation sets, callbacks."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
@@ -221,3 +222,10 @@ def test_inputs_beyond_float32_are_errors_and_not_the_first_class():
         model.predict([[1e39] + [0] * 49])
     with pytest.raises(ValueError, match=r"row 1: .*output is beyond float32"):
         model.predict([[0] * 50, [3.3e38, -3.3e38] * 25])
+
+
+def test_a_table_of_embedded_categories_alone() -> None:
+    codes = np.random.default_rng(0).integers(0, 60, 400)
+    X = pd.DataFrame({"city": [f"city {code}" for code in codes]})
+    model = MLPClassifier(preset="fast", max_iter=30, random_state=0).fit(X, codes % 2)
+    assert model.score(X, codes % 2) > 0.95

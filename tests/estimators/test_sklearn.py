@@ -110,3 +110,10 @@ def test_clones_are_not_fitted_and_keep_every_parameter():
 def test_the_same_seed_gives_the_same_model():
     model = MLPClassifier(**SMALL).fit(X, Y)
     np.testing.assert_array_equal(clone(model).fit(X, Y).predict_proba(X), model.predict_proba(X))
+
+
+def test_a_fit_gives_the_same_bits_however_often_it_came_before() -> None:
+    X, y = load_iris(return_X_y=True)
+    fits = [MLPClassifier(preset="fast", max_iter=4, random_state=0).fit(X, y) for _ in range(4)]
+    first, *others = [model.predict_proba(X).tobytes() for model in fits]
+    assert others == [first] * 3

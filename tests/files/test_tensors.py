@@ -205,3 +205,14 @@ def test_hostile_files_are_refused_in_little_memory(tmp_path: Path, what: str) -
 def test_importing_lamina_loads_nothing_of_files() -> None:
     program = "import lamina, sys; assert not {'msgspec', 'safetensors'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_digest_under_a_damaged_name_is_missed(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, {"x": np.ones(3, np.float32)}, {})
+    content = path.read_bytes()
+    path.write_bytes(
+        content.replace(b"lamina.digest", b"lamima.digest").replace(b"lamina.file", b"lamima.file")
+    )
+    with pytest.raises(DataError, match="has lost its digest"):
+        load_tensors(path)

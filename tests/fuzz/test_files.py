@@ -1,17 +1,11 @@
-"""Damaged and hostile files of every kind that lamina writes: each loads, or ends in an error that lamina means.
+"""Damaged and hostile files of every kind that lamina writes: each loads, or ends in an error that lamina means."""
 
-``FUZZ_RUNS`` says how many inputs each kind of file gets (`make fuzz`); each input follows from its kind and number.
-"""
-
-import os
-import resource
-import time
-import tracemalloc
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from fuzzing import Target, fuzz, outcome
 from mutations import bytes_changed, tensors_changed
 
 import lamina
@@ -20,16 +14,13 @@ from lamina.errors import DataError, LaminaError
 from lamina.files.mxnet_params import load_params, save_params
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
+from lamina.interchange import load_state_dict
 from lamina.recipes.run import network_of_run
 from lamina.runs.run_folder import open_run, read_unfinished
 
-INPUTS = int(os.environ.get("FUZZ_RUNS", "150"))
-SECONDS = 5.0
-"""That reading a file of a few KB may take, on a machine that does much else."""
-
 TESTS = Path(__file__).parents[1]
-MEMORY = 4 << 20, 40
-"""Bytes, and times the file's length, that reading may take: Python's own reader of JSON takes up to 30, others 15."""
+LIMITS = {"seconds": 5.0, "memory": 400 << 20, "traced": (4 << 20, 40)}
+"""Of reading one file: Python's own reader of JSON takes up to 30 times its length, others 15."""
 
 
 def _trained(folder):
@@ -70,6 +61,12 @@ def _read_parameters(path):
     _net().load_parameters(str(path))
 
 
+def _read_state_dict(path):
+    net = nn.HybridSequential()
+    net.add(nn.Dense(5), nn.BatchNorm(), nn.Dense(4), nn.LayerNorm(), nn.PReLU(), nn.Dense(2))
+    load_state_dict(net, path)
+
+
 EARLY_RUNS = ("runs/files/regression/model.safetensors", "training/files/table-estimator-2/model.safetensors")
 EARLY_CHECKPOINT = ("training/files/table-killed/checkpoint.safetensors",)
 EARLY_DIGITS = ("training/files/digits-killed/model.safetensors",)
@@ -82,6 +79,7 @@ KINDS = {
     "digits": (network_of_run, "m", ["digits"], EARLY_DIGITS),
     "states": (_trainer(_net()).load_states, "m", ["states"], []),
     "parameters": (_read_parameters, "m.safetensors", ["net.safetensors"], []),
+    "state_dict": (_read_state_dict, "m", [], ["interchange/fixtures/torch_state.safetensors"]),
     "params": (load_params, "m", ["net.params", "list.params"], []),
 }
 
@@ -99,25 +97,30 @@ def test_a_file_loads_or_says_what_is_wrong(kind, today, tmp_path):
     sources = [today / file for file in new] + [TESTS / file for file in old]
     contents = [source.read_bytes() for source in sources]
     tensors = None if kind == "params" else [load_tensors(source) for source in sources]
-    path = tmp_path / name
-    before, loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
-    for number in range(INPUTS):
-        rng = Random(f"{kind} {number}")
+    path, damaged = tmp_path / name, False
+
+    def make(number):
+        nonlocal damaged
+        rng = Random(number)
         which = rng.randrange(len(sources))
-        is_whole = tensors is not None and rng.random() < 0.5
-        if is_whole:
+        if tensors is not None and rng.random() < 0.5:
+            damaged = False
             _save(path, *tensors_changed(*tensors[which], rng))
-        else:
-            path.write_bytes(bytes_changed(contents[which], rng))
-        measured = number % 16 == 0
-        said = _outcome(read, path, measured, f"{kind} {number}")
-        if said is None:
-            loaded += 1
-            if not is_whole and which < len(new) and kind != "params":
-                assert path.read_bytes() == contents[which], f"{kind} {number}: a change went unnoticed"
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(f"{kind}: {INPUTS:,} inputs, {loaded:,} loaded, {grown / 1024:.0f} MiB more than before")
-    assert grown < 400 << 10
+            return path.read_bytes()
+        content = bytes_changed(contents[which], rng, contents)
+        damaged = tensors is not None and which < len(new) and content != contents[which]
+        return content
+
+    def run(content):
+        path.write_bytes(content)
+        try:
+            read(path)
+        except LaminaError as error:
+            assert str(error).isprintable()
+            raise
+        assert not damaged, "a change went unnoticed"
+
+    assert fuzz(Target(kind, run, contents, make, **LIMITS)).inputs > 0
 
 
 def _save(path, arrays, metadata):
@@ -127,25 +130,10 @@ def _save(path, arrays, metadata):
         save_tensors(path, arrays, {})
 
 
-def _outcome(read, path, measured, what):
-    """What reading says, or None if the file loads; fails if it takes too much, or raises what lamina does not mean."""
-    size, start = path.stat().st_size, time.perf_counter()
-    if measured:
-        tracemalloc.start()
-    try:
-        read(path)
-        said = None
-    except LaminaError as error:
-        said = str(error)
-        assert len(said) < 1500 and said.isprintable(), what
-    except BaseException as error:
-        raise AssertionError(f"{what}: {error!r}") from error
-    finally:
-        peak = tracemalloc.get_traced_memory()[1] if measured else 0
-        tracemalloc.stop()
-    assert peak < MEMORY[0] + MEMORY[1] * size, f"{what}: {peak:,} bytes for {size:,}"
-    assert time.perf_counter() - start < SECONDS, what
-    return said
+def _said_of(content, path):
+    """What loading these bytes as a model says."""
+    path.write_bytes(content)
+    return outcome(Target("large", lambda _: lamina.load(path), [], **LIMITS), content, "it")
 
 
 SIZE = 2 << 20
@@ -175,7 +163,7 @@ def test_large_hostile_metadata_takes_a_small_multiple_of_its_length(what, tmp_p
     save_tensors(
         tmp_path / "m", {"w": np.zeros(1)}, {"format": "lamina estimator 3", "estimator": LARGE[what]}
     )
-    assert "m is damaged: " in _outcome(lamina.load, tmp_path / "m", True, what)
+    assert "m is damaged: " in _said_of((tmp_path / "m").read_bytes(), tmp_path / "m")
 
 
 @pytest.mark.parametrize(
@@ -183,8 +171,7 @@ def test_large_hostile_metadata_takes_a_small_multiple_of_its_length(what, tmp_p
 )
 def test_large_hostile_headers_take_a_small_multiple_of_their_length(entry, tmp_path):
     header = ("{" + ",".join(entry % i for i in range(SIZE // len(entry))) + "}").encode()
-    (tmp_path / "m").write_bytes(len(header).to_bytes(8, "little") + header)
-    assert "m is not" in _outcome(lamina.load, tmp_path / "m", True, entry)
+    assert "m is not" in _said_of(len(header).to_bytes(8, "little") + header, tmp_path / "m")
 
 
 def test_a_hostile_file_is_told_by_the_command_line(tmp_path, capsys):

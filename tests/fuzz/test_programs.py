@@ -37,10 +37,12 @@ FAILED: dict[int, str] = {
     2173: "concat of arrays that are all empty along the axis had no compiled form, and an internal error",
     2655: "the gradient of take along an axis, of an array without elements, was an error only eagerly",
     3102: "the same, of a matrix",
+    508748: "a product without terms had an internal error where it is wide enough to look for zero columns",
+    402178: "a constant that is also a result was read beyond its memory, if what it was broadcast to is one stretch",
 }
 """Seeds that failed once, and why.
 
-These four failed in the generator's first version; since it makes other programs of them now, what failed is also
+The first four failed in the generator's first version; since it makes other programs of them now, what failed is also
 written out in ``tests/compiler/test_equal.py``.
 """
 

@@ -37,7 +37,7 @@ def written(write, *args, **options):
     return buffer.getvalue()
 
 
-def picture(kind, mode="RGB", size=(9, 7), **options):
+def picture(kind, mode="RGB", size=(5, 3), **options):
     image = Image.effect_noise(size, 80).convert(mode)
     return written(lambda buffer: image.save(buffer, kind, **options))
 

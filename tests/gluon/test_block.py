@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lamina import autograd, gluon, nd
-from lamina.errors import DataError, ParameterError, TraceError
+from lamina.errors import DataError, ParameterError
 from lamina.gluon import nn
 
 
@@ -318,10 +318,7 @@ def test_children_must_be_blocks_of_a_block_that_is_set_up() -> None:
 def test_a_layer_does_not_take_numpy_arrays(hybridized: bool) -> None:
     layer = ready(nn.Dense(2, in_units=3, prefix="out_"))
     layer.hybridize(hybridized)
-    expected = (TypeError, "out: needs an NDArray, got ndarray; make one with nd.array")
-    if hybridized:
-        expected = (TraceError, "an argument of type ndarray is neither an NDArray, a number nor hashable")
-    with pytest.raises(expected[0], match=expected[1]):
+    with pytest.raises(TypeError, match=r"out: needs an NDArray, got ndarray; make one with nd\.array"):
         layer(np.ones((2, 3), np.float32))
 
 

@@ -174,6 +174,7 @@ def test_deferred_parameters_are_initialized_inside_the_first_compiled_step():
     assert net[0].weight.shape == (16, 6)
 
 
+@pytest.mark.compiles
 def test_a_changed_learning_rate_and_a_schedule_reach_the_compiled_step():
     net = nn.Dense(1, weight_initializer="ones", use_bias=False)
     net.initialize()

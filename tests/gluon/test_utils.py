@@ -59,6 +59,7 @@ def test_a_norm_that_is_not_finite_is_warned_of() -> None:
         clip_global_norm([], 1.0)
 
 
+@pytest.mark.compiles
 def test_clipping_compiles() -> None:
     x = nd.array([3.0, 4.0])
 

@@ -117,6 +117,7 @@ def test_what_is_no_number_no_shape_or_no_dtype() -> None:
     assert nd.array([1], dtype=">f4").dtype == np.float32
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("compiles", [False, True])
 def test_full_takes_a_number(compiles: bool) -> None:
     def fill(value: Any) -> Any:

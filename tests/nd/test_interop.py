@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from lamina import nd
@@ -44,6 +45,52 @@ def test_dlpack_shares_memory_both_ways() -> None:
     assert nd.from_dlpack(nd.to_dlpack_for_read(x)).asnumpy().tolist() == [7, 7, 7]
 
 
+def test_arrays_that_never_change_are_copied() -> None:
+    constant = pa.array([1.0, 2.0])
+    nd.from_dlpack(constant)[:] = 5
+    assert constant.to_pylist() == [1, 2]
+    frozen = np.ones(2)
+    frozen.flags.writeable = False
+    nd.from_dlpack(frozen)[:] = 5
+    assert frozen.tolist() == [1, 1]
+
+
+def test_elements_that_no_array_has() -> None:
+    with pytest.raises(DTypeError, match="arrays cannot have the dtype complex64"):
+        nd.from_dlpack(np.ones(2, np.complex64))
+
+
+DTYPES = ["float64", "float32", "float16", "int64", "int32", "uint8", "bool"]
+
+
+def test_pytorch_both_ways() -> None:
+    torch = pytest.importorskip("torch", reason="DLPack with PyTorch: torch is not installed")
+    for name in DTYPES:
+        theirs = torch.ones((2, 3), dtype=getattr(torch, name))
+        nd.from_dlpack(theirs)[0, 0] = 0
+        assert not theirs[0, 0] and theirs[0, 1]
+        ours = nd.ones((2, 3), dtype=name)
+        torch.from_dlpack(ours)[0, 0] = 0
+        assert not ours.asnumpy()[0, 0] and ours.asnumpy()[0, 1]
+    assert torch.utils.dlpack.from_dlpack(nd.to_dlpack_for_read(nd.ones(3))).tolist() == [1, 1, 1]
+    assert nd.from_dlpack(torch.utils.dlpack.to_dlpack(torch.ones(2))).asnumpy().tolist() == [1, 1]
+    for dtype in (torch.bfloat16, torch.complex64):
+        with pytest.raises(DTypeError):
+            nd.from_dlpack(torch.ones(2, dtype=dtype))
+
+
+def test_jax_both_ways() -> None:
+    jax = pytest.importorskip("jax", reason="DLPack with JAX: jax is not installed")
+    theirs = jax.numpy.ones((2, 3))
+    copy = nd.from_dlpack(theirs)
+    copy[:] = 7  # JAX's arrays never change
+    assert theirs.tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert jax.dlpack.from_dlpack(nd.ones((2, 3))).tolist() == theirs.tolist()
+    for name in ("float32", "int32", "uint8", "bool"):
+        assert jax.numpy.from_dlpack(nd.ones(2, dtype=name)).dtype == name
+        assert nd.from_dlpack(jax.numpy.ones(2, name)).dtype == np.dtype(name).type
+
+
 def test_what_is_not_contiguous_is_copied() -> None:
     assert nd.from_dlpack(np.arange(6.0).reshape(2, 3).T).asnumpy().tolist() == [[0, 3], [1, 4], [2, 5]]
 
@@ -56,6 +103,20 @@ def test_an_array_on_another_device() -> None:
 
     with pytest.raises(ContextError, match="on a device of type 2; copy it to the CPU first"):
         nd.from_dlpack(OnGpu())
+
+
+def test_memory_of_the_host_that_cuda_has_pinned() -> None:
+    numbers = np.zeros(3, np.float32)
+
+    class Pinned:
+        def __dlpack__(self, **_options: object) -> object:
+            return numbers.__dlpack__()
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return (3, 0)
+
+    nd.from_dlpack(Pinned())[:] = 2
+    assert numbers.tolist() == [2, 2, 2]
 
 
 def test_asarray_shares_and_array_copies() -> None:

@@ -125,6 +125,7 @@ def values(result: Any) -> list[np.ndarray]:
     return [r.asnumpy() for r in result] if isinstance(result, list | tuple) else [result.asnumpy()]
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("name", CASES)
 def test_compiled_as_eager(name: str) -> None:
     function, inputs = CASES[name]
@@ -149,6 +150,7 @@ RANDOM: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("name", RANDOM)
 def test_random_numbers_are_the_same_compiled_and_new_at_each_step(name: str) -> None:
     function = RANDOM[name]
@@ -162,6 +164,7 @@ def test_random_numbers_are_the_same_compiled_and_new_at_each_step(name: str) ->
     assert (got[0] != got[1]).any()
 
 
+@pytest.mark.compiles
 def test_what_needs_values_says_so() -> None:
     with pytest.raises(TraceError, match="value of an array"):
         lamina.compile(lambda x: nd.contrib.boolean_mask(x, x[:, 0]))(X)

@@ -295,6 +295,7 @@ def test_lamb_of_a_parameter_of_zeros_takes_the_plain_step() -> None:
     np.testing.assert_allclose(weight.asnumpy(), [-0.1, 0.1, -0.1], rtol=1e-4)
 
 
+@pytest.mark.compiles
 def test_a_compiled_step_refuses_a_changed_setting() -> None:
     made = optimizer.create("adam", wd=0.1)
     weight = nd.ones(1)
@@ -312,6 +313,7 @@ def test_a_compiled_step_refuses_a_changed_setting() -> None:
     assert made._index_update_count == {0: 2}
 
 
+@pytest.mark.compiles
 def test_a_trainers_steps_divide_by_the_batch_size_and_refuse_another_rescaling() -> None:
     net = mx.gluon.nn.Dense(1, in_units=1, use_bias=False, weight_initializer="zeros")
     net.initialize()

@@ -116,6 +116,7 @@ def test_an_optimizer_written_for_mxnet(compiled: bool) -> None:
     assert made.num_update == 5
 
 
+@pytest.mark.compiles
 def test_a_count_of_updates_is_no_constant_of_a_compiled_step() -> None:
     class Slower(optimizer.Optimizer):
         def update(self, index: int, weight: nd.NDArray, grad: nd.NDArray, state: None) -> None:

@@ -3,13 +3,15 @@
 import io
 import sys
 
+import numpy as np
 import polars as pl
 import pytest
 
 from lamina.errors import DataError, MissingPackageError
+from lamina.table.columns import as_column
 from lamina.table.options import ReadOptions
 from lamina.table.read import iter_batches, read
-from lamina.table.write import write
+from lamina.table.write import write, write_batches
 
 FRAME = pl.DataFrame(
     {"i": [3, None, 1, 2], "x": [0.5, 1.0, None, -2.0], "t": ["a,b", None, 'q"', "é"], "n": [1, 2, 3, 4]}
@@ -25,6 +27,31 @@ def test_every_format_in_one_piece_and_in_parts(tmp_path, name):
         parts = list(iter_batches(tmp_path / name, rows=rows))
         assert pl.concat(parts).equals(FRAME) and max(map(len, parts)) <= rows
     assert {tuple(part.schema.items()) for part in parts} == {tuple(FRAME.schema.items())}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.zst", "a.parquet", "a.feather", "a.jsonl"])
+def test_names_that_polars_takes_for_patterns(tmp_path, name):
+    frame = pl.DataFrame(
+        {"^b$": ["a", "c"], "*": [1, 2], "b": ["x", None], "^.*$": [0.5, 1.5], "^": [None, "y"]}
+    )
+    write(frame, tmp_path / name)
+    assert read(tmp_path / name).equals(frame)
+    columns = [as_column(frame[name]) for name in frame.columns]
+    assert [column.distinct() for column in columns] == [2] * 5
+    assert columns[0].mapped(lambda value: "ac".index(str(value)), np.float64).tolist() == [0, 1]
+
+
+def test_formulas_in_columns_whose_names_polars_takes_for_patterns(tmp_path):
+    frame = pl.DataFrame({"^b$": ["a", "=1"], "b": ["x", "y"]})
+    write_batches([frame], str(tmp_path / "a.csv"), safe=True)
+    assert read(tmp_path / "a.csv")["^b$"].to_list() == ["a", "'=1"]
+
+
+@pytest.mark.parametrize("name", ["a[1].parquet", "a*.feather"])
+def test_files_whose_names_polars_takes_for_patterns(tmp_path, name):
+    write(FRAME, tmp_path / name)
+    write(FRAME.head(1), tmp_path / name.replace("[1]", "1").replace("*", "b"))
+    assert read(tmp_path / name).equals(FRAME)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.parquet", "a.feather"])

@@ -18,8 +18,10 @@ from typer.core import TyperGroup
 from lamina.cli._console import EXIT_ERROR, EXIT_INTERRUPTED, say
 from lamina.cli._doctor import doctor
 from lamina.cli._evaluate import evaluate
+from lamina.cli._export import export
 from lamina.cli._inspect import inspect
 from lamina.cli._predict import predict
+from lamina.cli._serve import serve
 from lamina.cli._train_mnist import mnist
 from lamina.cli._train_table import train_table
 from lamina.errors import LaminaError
@@ -66,7 +68,7 @@ app = typer.Typer(
 )
 app.command("train", help=help_text(train_table), no_args_is_help=True)(train_table)
 app.command(_MNIST, help=help_text(mnist))(mnist)
-for command in (evaluate, predict, inspect, doctor):
+for command in (evaluate, predict, export, serve, inspect, doctor):
     app.command(command.__name__, help=help_text(command))(command)
 
 

@@ -49,10 +49,11 @@ def say(text: str, *, error: bool = False) -> None:
 def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
     """Each warning about the data or checkpoints is a line on standard error, once a subject; others are not for
     users."""
+    from lamina.export.warnings import NotLinkedWarning
     from lamina.table.messages import DataWarning
     from lamina.training.checkpoint import NotSavedWarning
 
-    shown = (DataWarning, NotSavedWarning)
+    shown = (DataWarning, NotLinkedWarning, NotSavedWarning)
     seen: set[str] = set()
 
     def show(message: Any, *_where: Any, **_more: Any) -> None:

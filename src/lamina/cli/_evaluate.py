@@ -8,6 +8,7 @@ import typer
 
 from lamina.cli import _options as options
 from lamina.cli._options import reading
+from lamina.table.formats import begin_reading
 
 __all__ = ["evaluate"]
 
@@ -33,6 +34,7 @@ def evaluate(
       lamina evaluate runs/income-1 new.csv
       lamina evaluate runs/mnist-1
     """
+    begin_reading(data or ())
     from lamina.recipes.run import is_digits_run
 
     if not data and is_digits_run(run):

@@ -9,7 +9,7 @@ import typer
 
 from lamina.cli import _options as options
 from lamina.cli._options import choosing, one_of, option, reading
-from lamina.table.formats import writable
+from lamina.table.formats import begin_reading, writable
 
 __all__ = ["predict"]
 
@@ -57,6 +57,7 @@ def predict(
       cat new.csv | lamina predict runs/income-1 - > predictions.csv
       lamina predict runs/mnist-1 seven.png
     """
+    begin_reading(data)
     from lamina.recipes.run import is_digits_run
 
     if is_digits_run(run):

@@ -39,7 +39,7 @@ def mnist(
 ) -> int:
     """Train a multilayer perceptron on MNIST.
 
-    The folder then holds the model, its settings, metrics by epoch, and two pictures.
+    The folder then holds the model, its settings, metrics by epoch, two pictures, and a page to draw digits on.
     Ctrl-C keeps what is trained so far.
     """
     units = None if hidden is None else layers(hidden)
@@ -78,6 +78,7 @@ def _resume(chosen: dict[str, Any], path: Path, out: Path | None) -> int:
 
 def _train(folder: RunFolder, settings: Settings, saved: Checkpoint | None = None) -> int:
     """Train to the end or to Ctrl-C; then draw the pictures."""
+    from lamina.export.run_page import write_run_page
     from lamina.recipes import Training, load_digits
     from lamina.recipes.run import checkpoints, write_settings
 
@@ -92,7 +93,10 @@ def _train(folder: RunFolder, settings: Settings, saved: Checkpoint | None = Non
         kept = f"{folder.path} keeps the network as it was after {counted(len(training.past), 'epoch')}"
         raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
     _draw(folder, training)
+    page = write_run_page(folder.path)
     say(f"saved in {folder.path}")
+    if page is not None:
+        say(f"next: open {page} in a browser and draw a digit")
     return 0
 
 

@@ -17,7 +17,7 @@ from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli._options import PRESETS, choosing, layers, one_of, option, positive, reading, said
 from lamina.errors import LaminaError
 from lamina.extras import require
-from lamina.table.formats import described
+from lamina.table.formats import begin_reading, described
 from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def train_table(
     )
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
+    begin_reading(data or ())
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
         try:
             return _run(folder, request, saved, as_json=as_json, quiet=quiet)
@@ -196,6 +197,7 @@ def _said(name: str, value: Any) -> str:
 
 
 def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_json: bool, quiet: bool) -> int:
+    from lamina.export.run_page import write_run_page
     from lamina.runs.data import prepare
     from lamina.runs.run import complete
     from lamina.runs.run_folder import as_line
@@ -217,9 +219,10 @@ def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_js
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
     run = complete(prepared, trained, request, folder)
+    page = write_run_page(run.path)
     if console:
         _show_results(console, run)
-    say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, quiet))
+    say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, quiet))
     if not trained.interrupted:
         return 0
     say(f"lamina: {_how_to_go_on(folder)}", error=True)
@@ -265,8 +268,9 @@ def _show_results(console: Any, run: Any) -> None:
     console.print(f"{epochs} in {results['seconds']:.1f} s; kept epoch {best}")
 
 
-def _closing(run: Any, quiet: bool) -> str:
+def _closing(run: Any, page: Path | None, quiet: bool) -> str:
     if quiet:
         return str(run.path)
     report, use = run.path / "report.html", f"lamina predict {run.path} NEW.csv -o predictions.csv"
-    return f"saved in {run.path}; the report is {report}\nnext: {use}"
+    tried = "" if page is None else f"; to try the network, open {page}"
+    return f"saved in {run.path}; the report is {report}{tried}\nnext: {use}"

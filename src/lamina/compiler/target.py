@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,7 +53,7 @@ class Program:
         """What the passes made of the captured graph."""
         return self.plan.graph
 
-    @property
+    @cached_property
     def flops(self) -> int:
         """Arithmetic operations of a step."""
         return sum(kernel.flops for kernel in self.plan.kernels)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lamina.core.memory import keep_freed_memory
-from lamina.core.state import state
+from lamina.core.state import owed, settle_owed, state, wait_for_owed
 from lamina.errors import StaleGradientError, TraceError
 from lamina.messages import user_location
 
@@ -74,6 +74,9 @@ class View:
         self.base, self.base_value, self.read, self.write = base, base_value, read, write
 
 
+_EXPORTED = 1
+
+
 class Array:
     """A buffer on a device, with its place on the tape.
 
@@ -81,8 +84,9 @@ class Array:
     ``_context``  the device
     ``_node``     the tape node that computed it, with ``_index`` among that node's outputs; None for a leaf
     ``_leaf``     its gradient and how to write it, once `attach_grad` was called; else None
-    ``_writes``   counts the in-place writes to its memory, in a list of one number that all views of it share
-    ``_view``     while tracing: what it is a view of
+    ``_writes``   counts the in-place writes to its memory, in a list that all views of it share; a second number in
+                  it says that others than lamina's arrays may know the memory
+    ``_view``     while tracing: what it is a view of; while its contents are elsewhere: their type
     ``_keeper``   once a compiled step held its contents in a layout of its own: who gives them back
     """
 
@@ -97,6 +101,9 @@ class Array:
         "_view",
         "_writes",
     )
+
+    _is_settled = True
+    """Whether its numbers are there."""
 
     _data: Value
     _context: Context
@@ -126,17 +133,29 @@ class Array:
         """The element type, as a NumPy scalar type (``numpy.float32``), as in MXNet."""
         return self._data.dtype.type
 
+    def _is_recorded(self) -> bool:
+        """Whether gradients flow to or through it."""
+        return self._node is not None or self._leaf is not None
+
+    @property
+    def _dtype(self) -> np.dtype:
+        """The element type as NumPy's descriptor."""
+        return self._data.dtype  # pyright: ignore[reportReturnType]
+
     @property
     def _version(self) -> int:
         """How often its memory was written in place, so that `backward` notices when what it needs has changed."""
         return self._writes[0]
 
     def _note_write(self) -> None:
-        """Count an in-place write."""
+        """Count an in-place write that follows. What is owed may need the old contents: it is computed first."""
+        settle_owed()
         self._writes[0] += 1
 
     def _write(self, value: Array) -> None:
         """Replace the contents in place by those of `value` (same shape, any dtype)."""
+        if state.queue is not None and state.queue.write(self, value):
+            return
         self._note_write()
         if state.trace is not None:
             state.trace.assign(self, value)
@@ -145,15 +164,30 @@ class Array:
         else:
             self._data = np.array(value._data, dtype=self._data.dtype)
 
-    def _concrete(self) -> np.ndarray:
-        """The buffer, for reading numbers out; an error while tracing, when there are no numbers yet."""
+    def _numbers(self) -> np.ndarray:
+        """The buffer, for copying numbers out at once; an error while tracing, when there are no numbers yet."""
         if state.trace is not None:
             raise TraceError(
                 f"{user_location()}: the value of an array (shape {self.shape}) is read inside lamina.compile, "
                 "where no values exist yet. Return the array and read it outside, or choose with nd.where "
                 "instead of `if`."
             )
+        if owed.is_open:
+            wait_for_owed()
+            if state.queue is not None:
+                state.queue.look(self)
         return np.asarray(self._data)  # a stale gradient or a node of a finished trace raises its own error
+
+    def _concrete(self) -> np.ndarray:
+        """The buffer, for somebody who may keep it, and read and write it without asking."""
+        settle_owed()
+        self._note_export()
+        return self._numbers()
+
+    def _note_export(self) -> None:
+        """From now on others may know its memory."""
+        if len(self._writes) == 1:
+            self._writes.append(_EXPORTED)
 
 
 def view(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.context import current_context
+from lamina.context import current_context, set_current
 from lamina.core.array import Array, UserArray, Value
-from lamina.core.state import is_silent, state
+from lamina.core.state import is_silent, owed, state, wait_for_owed
 from lamina.core.tape import record
 from lamina.errors import ContextError, DTypeError
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lamina.core.lowering import Lowering
 
 __all__ = [
-    "REGISTRY", "ForEachInput", "Operand", "Primitive", "bind", "new_array", "primitive", "set_array_type",
+    "REGISTRY", "ForEachInput", "Operand", "Primitive", "apply", "bind", "bind_on", "new_array", "primitive",
+    "set_array_type",
 ]  # fmt: skip
 
 Operand = Any
@@ -109,13 +110,34 @@ def primitive(
 
 
 def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
-    """Apply a primitive with one result to arrays and numbers: eagerly, or as a node of the current trace."""
+    """Apply a primitive with one result to arrays and numbers: eagerly, as a node of the current trace, or later."""
+    queue = state.queue
+    if queue is not None:
+        if not queue.asleep:
+            return queue.bind(primitive, inputs, params)
+        queue.asleep -= 1
+    return apply(primitive, inputs, params)
+
+
+def bind_on(context: Context, primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
+    """`bind` for what is made of numbers alone: the result lives on `context`."""
+    before = set_current(context)
+    try:
+        return bind(primitive, *inputs, **params)
+    finally:
+        set_current(before)
+
+
+def apply(primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any]) -> UserArray:
+    """`bind` without the queue: eagerly, or as a node of the current trace."""
+    if owed.is_open and state.queue is None:
+        wait_for_owed()
     context, buffers = _unpack(primitive, inputs)
     if state.trace is not None:
         value: Value = state.trace.bind(primitive, inputs, params)[0]
     else:
         value = _evaluate(primitive, buffers, params)
-    output = _array_type(value, context)
+    output = _array_type(value, params.get("context", context))
     if state.recording and primitive.vjp is not None:
         record(primitive, inputs, params, (output,))
     return output

@@ -9,14 +9,28 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lamina.core.denormals import Saved, flush_denormals, restore_denormals
+from lamina.core.forking import free_in_children
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from lamina.core.array import Array, Value
+    from lamina.core.array import Array, UserArray, Value
     from lamina.core.primitive import Operand, Primitive
 
-__all__ = ["Mode", "Trace", "call_each_step", "concrete", "is_silent", "state"]
+__all__ = [
+    "Mode",
+    "Queue",
+    "Trace",
+    "call_each_step",
+    "concrete",
+    "is_silent",
+    "mark_step",
+    "owed",
+    "settle_owed",
+    "state",
+    "traced_by",
+    "wait_for_owed",
+]
 
 
 class Trace(Protocol):
@@ -49,6 +63,63 @@ class Trace(Protocol):
         ...
 
 
+class Queue(Protocol):
+    """What `bind` and the arrays ask of the queue of deferred operators; `lamina.deferral` provides it."""
+
+    asleep: int
+    """How many more operators it lets pass unseen."""
+
+    def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
+        """The result of a primitive, computed now or owed."""
+        ...
+
+    def write(self, array: Array, value: Array) -> bool:
+        """Note that `array` takes the contents of `value`; False: the caller must do it now."""
+        ...
+
+    def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
+        """Note a whole walk back over the tape; False: the caller must do it now."""
+        ...
+
+    def look(self, array: Array) -> None:
+        """Somebody is about to copy numbers out of `array`."""
+        ...
+
+    def mark(self, *, recording: bool = False) -> None:
+        """A step of the user's may begin here: a batch is fetched, or (`recording`) a tape begins."""
+        ...
+
+
+class _Owed:
+    """What every thread must know of the queue: whether something is noted, and how to have it computed.
+
+    ``lock``: held while contents of arrays are on their way: what is owed is computed, what compiled steps hold is used
+    or given back. One for both, as each leads to the other, and with two locks threads could wait for each other.
+    """
+
+    __slots__ = ("is_open", "lock", "settle")
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.lock = free_in_children(threading.RLock())
+        self.settle: Callable[[], None] = lambda: None
+
+
+owed = _Owed()
+
+
+def settle_owed() -> None:
+    """Compute what is owed: before memory changes that the queue does not see, or is handed out."""
+    if owed.is_open:
+        owed.settle()
+
+
+def wait_for_owed() -> None:
+    """If another thread computes what is owed at the moment, wait until it is done, before reading contents."""
+    with owed.lock:
+        pass
+
+
 is_silent = ContextVar("is silent", default=False)
 """Whether NumPy's floating-point warnings are off because this is called by what `_State.silently` calls."""
 
@@ -57,6 +128,7 @@ class _State(threading.local):
     recording: bool = False
     training: bool = False
     trace: Trace | None = None
+    queue: Queue | None = None
 
     def __init__(self) -> None:
         context = copy_context()
@@ -84,30 +156,51 @@ class Mode:
         self._saved: list[tuple[bool, bool, Saved]] = []
 
     def __enter__(self) -> None:
+        if self._recording and not state.recording and state.queue is not None:
+            state.queue.mark(recording=True)
         saved = None if self._recording is None else flush_denormals()
-        self._saved.append((state.recording, state.training, saved))
+        try:
+            self._saved.append((state.recording, state.training, saved))
+        except BaseException:  # an interrupt, which may come at any call
+            restore_denormals(saved)
+            raise
         if self._recording is not None:
             state.recording = self._recording
         if self._training is not None:
             state.training = self._training
 
     def __exit__(self, *_exception: object) -> None:
-        state.recording, state.training, saved = self._saved.pop()
+        state.recording, state.training, saved = self._saved[-1]
         restore_denormals(saved)
+        self._saved.pop()
 
 
-class concrete:  # noqa: N801 - used as `with concrete():`
-    """Suspend tracing and recording: what runs inside runs now, once, on real buffers.
+class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
+    """Inside, operators go to this trace, or to none; nothing is put off, and nothing recorded."""
+
+    def __init__(self, trace: Trace | None) -> None:
+        self._trace = trace
+
+    def __enter__(self) -> None:
+        self._saved = (state.trace, state.queue, state.recording)
+        state.trace, state.queue, state.recording = self._trace, None, False
+
+    def __exit__(self, *_exception: object) -> None:
+        state.trace, state.queue, state.recording = self._saved
+
+
+def concrete() -> traced_by:
+    """Suspend tracing, deferring and recording: what runs inside runs now, once, on real buffers.
 
     For state that is made on the way (a parameter initialized on the first forward, an optimizer's momenta).
     """
+    return traced_by(None)
 
-    def __enter__(self) -> None:
-        self._saved = (state.trace, state.recording)
-        state.trace, state.recording = None, False
 
-    def __exit__(self, *_exception: object) -> None:
-        state.trace, state.recording = self._saved
+def mark_step() -> None:
+    """A step of the user's may begin here: what is deferred before is computed."""
+    if state.queue is not None:
+        state.queue.mark()
 
 
 def call_each_step(function: Callable[[], float], *, integer: bool = False) -> float:

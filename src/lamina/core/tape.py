@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray, Value
-from lamina.core.state import state
+from lamina.core.state import settle_owed, state
 from lamina.errors import AutogradError
 
 if TYPE_CHECKING:
@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from lamina.core.primitive import Operand, Primitive
 
 __all__ = [
-    "Leaf", "TapeNode", "backward", "gradients", "is_recorded", "record", "record_node", "recording",
-    "recording_suspended",
+    "Leaf", "TapeNode", "backward", "become_leaf", "gradients", "is_recorded", "next_order", "record", "record_node",
+    "recording", "recording_suspended",
 ]  # fmt: skip
 
 _order = itertools.count()
+
+
+def next_order() -> int:
+    """A number between those of the nodes before and after now."""
+    return next(_order)
 
 
 class Leaf:
@@ -30,6 +35,12 @@ class Leaf:
 
     def __init__(self, grad: UserArray, req: str) -> None:
         self.grad, self.req = grad, req
+
+
+def become_leaf(x: Array) -> None:
+    """Forget what `x` was computed from. What is owed may need it: it is computed first."""
+    settle_owed()
+    x._node = None
 
 
 class TapeNode:
@@ -71,7 +82,7 @@ class TapeNode:
 
 def is_recorded(x: object) -> bool:
     """Whether gradients flow to or through `x`."""
-    return isinstance(x, Array) and (x._node is not None or x._leaf is not None)
+    return isinstance(x, Array) and x._is_recorded()
 
 
 def record(
@@ -137,6 +148,8 @@ def gradients(
 
 def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
     """Run the tape back and write or add each reached leaf's gradient as its `req` says."""
+    if state.queue is not None and state.queue.backward(heads, head_grads, retain_graph):
+        return
     leaves: list[Array] = []
 
     def wanted(leaf: Array) -> bool:

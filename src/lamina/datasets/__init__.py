@@ -1,11 +1,11 @@
 """Data sets of pictures as NumPy arrays: MNIST from the package, others from a folder or the net."""
 
 from lamina.datasets._bundled import mnist
-from lamina.datasets._digits import normalize_digit, read_digit
+from lamina.datasets._digits import digit_in, normalize_digit, read_digit
 from lamina.datasets._downloaded import EMNIST_SPLITS, emnist, fashion_mnist, kmnist
 from lamina.datasets._images import ImageDataset
 
 __all__ = [
-    "EMNIST_SPLITS", "ImageDataset", "emnist", "fashion_mnist", "kmnist", "mnist", "normalize_digit",
-    "read_digit",
+    "EMNIST_SPLITS", "ImageDataset", "digit_in", "emnist", "fashion_mnist", "kmnist", "mnist",
+    "normalize_digit", "read_digit",
 ]  # fmt: skip

@@ -8,15 +8,14 @@ picture's border, and a pixel is as inky as its colour is far from the paper's.
 """
 
 import os
-from io import BufferedReader
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.files.pictures import open_picture
 
-__all__ = ["normalize_digit", "read_digit"]
+__all__ = ["digit_in", "normalize_digit", "read_digit"]
 
 _FIELD = 28
 _BOX = 20
@@ -50,9 +49,22 @@ def read_digit(path: str | os.PathLike[str]) -> np.ndarray:
     >>> read_digit(path).shape
     (28, 28)
     """
-    name = os.fspath(path)
     with open(path, "rb") as file:
-        pixels = _decode(file, name)
+        return digit_in(file, os.fspath(path))
+
+
+def digit_in(file: IO[bytes], name: str, most_pixels: int = _MOST_PIXELS) -> np.ndarray:
+    """The digit in an open picture file, as `read_digit` gives it.
+
+    Args:
+        file: the picture.
+        name: what messages call it.
+        most_pixels: more are not read.
+
+    Raises:
+        DataError: as `read_digit`.
+    """
+    pixels = _decode(file, name, most_pixels)
     try:
         return normalize_digit(pixels)
     except DataError as error:
@@ -90,9 +102,9 @@ def normalize_digit(image: np.ndarray) -> np.ndarray:
     return _placed(_scaled_to_box(_without_paper(ink)))
 
 
-def _decode(file: BufferedReader, name: str) -> np.ndarray:
+def _decode(file: IO[bytes], name: str, most_pixels: int) -> np.ndarray:
     """The pixels of a picture file: grey, RGB or RGBA, at most about 2 × 1024 on a side."""
-    with open_picture(file, name, _MOST_PIXELS) as image:
+    with open_picture(file, name, most_pixels) as image:
         from PIL import ImageOps
 
         image.draft("RGB", (_ENOUGH_DETAIL, _ENOUGH_DETAIL))  # JPEG decodes at a reduced size

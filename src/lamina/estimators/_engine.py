@@ -12,6 +12,7 @@ import numpy as np
 from lamina import autograd, nd
 from lamina.compiler import compile
 from lamina.core.state import call_each_step
+from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
 from lamina.estimators._losses import Loss
 from lamina.estimators._optimization import SOLVERS, Optimization
@@ -256,8 +257,8 @@ class _Batches:
     the rows of a group of steps at a time, made dense."""
 
     def __init__(self, data: Data, batch: int) -> None:
-        parts = [data.numeric, data.codes, data.target, data.weights]
-        self._parts = [x for x in parts if x is not None and x.shape[-1]]
+        parts = [data.codes, data.target, data.weights]
+        self._parts = [data.numeric, *(x for x in parts if x is not None and x.shape[-1])]
         self._buffers: list[np.ndarray] = []
         if isinstance(data.numeric, np.ndarray):
             self.arrays = [nd.from_numpy(np.asarray(x)) for x in self._parts]
@@ -315,6 +316,7 @@ def own_outputs(network: Ensemble, parts: Sequence[Data]) -> np.ndarray:
     return np.concatenate(_in_blocks(network, network.compiled_own, parts))
 
 
+@eager()
 def _in_blocks(network: Ensemble, forward: Any, parts: Sequence[Data]) -> list[np.ndarray]:
     """What `forward` makes of rows of all parts at a time, for each part."""
     longest = max(len(part) for part in parts)

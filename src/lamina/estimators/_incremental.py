@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from lamina.deferral import eager
 from lamina.estimators._engine import Data, EnsembleTraining
 from lamina.estimators._inputs import check_inputs
 from lamina.estimators._presets import FEWEST_MEMBERS
@@ -16,6 +17,7 @@ from lamina.table.kinds import infer
 __all__ = ["partial_fit"]
 
 
+@eager()
 def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
     """Train one epoch; the optimizer's moments go on from call to call."""
     settings = {

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from lamina.deferral import eager
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
 from lamina.estimators._engine import Data, EnsembleTraining, Optimization
@@ -163,11 +164,12 @@ class BaseMLP(_Learned, BaseEstimator):
             settings["max_iter"] = presets.enough_epochs(self.preset, len(train[0]), settings["batch_size"])
         if settings["n_iter_no_change"] == "auto":
             settings["n_iter_no_change"] = max(_LEAST_PATIENCE, settings["max_iter"] // 4)
-        if earlier:
-            self.fitted_ = dataclasses.replace(earlier, target=target)
-        else:
-            self._begin(encoder, target, train, settings, rng)
-        self._train(train, held_out, settings, rng)
+        with eager():  # so that the bits don't depend on what was computed before
+            if earlier:
+                self.fitted_ = dataclasses.replace(earlier, target=target)
+            else:
+                self._begin(encoder, target, train, settings, rng)
+            self._train(train, held_out, settings, rng)
         return self
 
     def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:

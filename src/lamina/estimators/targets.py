@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 
+from lamina.estimators.exponential import exp, logistic, softmax
+
 __all__ = ["Classes", "Numbers"]
 
 
@@ -85,7 +87,8 @@ class Classes:
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The probability of each class or label, (rows, outputs), float64."""
-        return np.exp(self.log_probabilities(outputs))
+        outputs = outputs.astype(np.float64, copy=False)
+        return logistic(outputs) if self.multilabel else softmax(outputs)
 
     def log_probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The logarithm of `probabilities`, computed stably."""
@@ -160,7 +163,7 @@ class Numbers:
         """The target, in its own units, that outputs stand for: (rows,) or (rows, targets), float64."""
         values = outputs.astype(np.float64)
         if self.logarithmic:
-            values = np.exp(values)
+            values = exp(values)
         return self._shaped(np.clip(values * self.scale + self.center, self.low, self.high))
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:

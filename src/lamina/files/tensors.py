@@ -83,7 +83,9 @@ class TensorFile:
         self._check_places()
         self.is_signed = self.metadata.pop(_DIGEST, None) is not None
         version = self.metadata.pop(_SIGNED, None)
-        if version is not None and not self.is_signed:
+        # Also one under a damaged name.
+        has_digest = any(text.startswith("sha256:") for text in self.metadata.values())
+        if (version is not None or has_digest) and not self.is_signed:
             raise self.damaged("it has lost its digest")
         if version not in (None, _VERSION):
             raise self.error(f"its version is {version!r}; this lamina reads {_VERSION}")

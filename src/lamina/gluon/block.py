@@ -318,15 +318,14 @@ class HybridBlock(Block):
         self._compiled = None
 
     def hybridize(self, active: bool = True, **flags: Any) -> None:
-        """Compile this block (``active=False``: stop doing so), and a `Trainer`'s updates of its parameters.
+        """Compile this block (``active=False``: stop doing so).
 
-        MXNet's further `flags` are accepted without effect. Inside another compiled function nothing more is needed:
-        the whole is compiled together.
+        This matters only where evaluation is not deferred: in threads beside the main one, and with ``LAMINA_EAGER=1``.
+        Deferred steps are compiled by themselves and whole, and inside another compiled function all is compiled
+        together. MXNet's further `flags` are accepted without effect.
         """
         self._active = active
         self._compiled = None
-        for parameter in self._reg_params.values():
-            parameter._is_hybridized = active
         super().hybridize(active, **flags)
 
     def cast(self, dtype: Any) -> None:
@@ -339,8 +338,9 @@ class HybridBlock(Block):
         return {**self.__dict__, "_compiled": None}
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._active or state.trace is not None:
+        if not self._active or state.trace is not None or state.queue is not None:
             return self.forward(*args, **kwargs)
+        self._require_arrays(args)
         run = self._compiled
         if run is None:
             from lamina.compiler import compile
@@ -350,16 +350,19 @@ class HybridBlock(Block):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run `hybrid_forward` on the parameters' arrays, initializing those that waited for the shape of `args`."""
-        if args and isinstance(args[0], np.ndarray | int | float):
-            raise TypeError(
-                f"{self.name}: needs an NDArray, got {type(args[0]).__name__}; make one with nd.array"
-            )
+        self._require_arrays(args)
         try:
             params = self._arrays(args)
         except DeferredInitializationError:
             self._finish_initialization(*args)
             params = self._arrays(args)
         return self.hybrid_forward(nd, *args, **kwargs, **params)
+
+    def _require_arrays(self, args: tuple[Any, ...]) -> None:
+        if args and isinstance(args[0], np.ndarray | int | float):
+            raise TypeError(
+                f"{self.name}: needs an NDArray, got {type(args[0]).__name__}; make one with nd.array"
+            )
 
     def _arrays(self, args: tuple[Any, ...]) -> dict[str, NDArray]:
         ctx = args[0].context if args and isinstance(args[0], NDArray) else None

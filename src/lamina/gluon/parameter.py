@@ -92,7 +92,6 @@ class Parameter:
         self._data: list[NDArray] | None = None
         self._grad: list[NDArray] | None = None
         self._deferred_init: _Deferred | None = None
-        self._is_hybridized = False  # its block is compiled; then its updates are, too
         self._grad_req = "null"
         self.grad_req = grad_req
 

@@ -6,13 +6,13 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lamina.core.state import concrete, state
-from lamina.errors import DataError, ParameterError, TraceError
+from lamina.errors import DataError, ParameterError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.messages import excerpt
@@ -59,16 +59,9 @@ class Trainer:
         self._optimizer = _optimizer(optimizer, optimizer_params)
         self._optimizer.param_dict = dict(enumerate(self._params))
         self._states: dict[int, Any] = {}
-        self._compiles = True
-        self._compiled: Callable[[float], Any] | None = None
-        self._constants: tuple[Any, ...] = ()  # what `_compiled` was made with
         self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
             i: p.list_grad()[0]._version for i, p in enumerate(self._params) if p._grad is not None
         }
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles go without compiled code: it is made again when needed."""
-        return {**self.__dict__, "_compiled": None}
 
     @property
     def optimizer(self) -> Optimizer:
@@ -119,32 +112,9 @@ class Trainer:
         todo = [i for i, p in enumerate(self._params) if p.grad_req != "null"]
         if state.trace is None:
             todo = self._without_stale(todo, warn=not ignore_stale_grad)
-        if state.trace is None and self._can_compile():
-            self._update_compiled(todo, batch_size)
-        else:
-            self._update_all(todo, batch_size)
+        self._update_all(todo, batch_size)
         if state.trace is None:
             self._used.update((i, self._params[i].list_grad()[0]._version) for i in todo)
-
-    def _can_compile(self) -> bool:
-        """Whether the updates are compiled: for parameters of hybridized blocks, each on a single device."""
-        return self._compiles and all(
-            p._is_hybridized and len(p.list_ctx()) == 1 for p in self._params if p.grad_req != "null"
-        )
-
-    def _update_compiled(self, todo: list[int], batch_size: float) -> None:
-        """All updates as one compiled step; eagerly from now on, if the optimizer does what can't be compiled."""
-        from lamina.compiler import compile
-
-        constants = (*todo, *self._optimizer.constants(todo))
-        if self._compiled is None or constants != self._constants:
-            self._constants = constants
-            self._compiled = compile(lambda batch_size: self._update_all(todo, batch_size))
-        try:
-            self._compiled(batch_size)
-        except TraceError:
-            self._compiles = False
-            self._update_all(todo, batch_size)
 
     def _update_all(self, todo: list[int], batch_size: float) -> None:
         with self._optimizer.dividing_by(batch_size):

@@ -69,7 +69,7 @@ def _address_by_numpy(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 def numpy_key(part: Any) -> Any:
     """One part of a key in NumPy's terms: booleans select, numbers are positions whatever their dtype."""
     if isinstance(part, Array):
-        part = part._concrete()
+        part = part._numbers()
     elif isinstance(part, list):
         part = np.asarray(part)
     if isinstance(part, np.ndarray) and part.dtype.kind != "b":

@@ -47,7 +47,7 @@ def get(x: NDArray, key: Any) -> NDArray:
 def _get_now(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
     """``x[key]`` by NumPy's own slicing, where nothing needs to know what was done."""
     try:
-        part = x._concrete()[parts if Ellipsis in parts else (*parts, Ellipsis)]
+        part = x._numbers()[parts if Ellipsis in parts else (*parts, Ellipsis)]
     except (IndexError, TypeError):
         parse_basic(x.shape, parts)  # for its error messages
         raise
@@ -72,9 +72,9 @@ def set(x: NDArray, key: Any, value: Any) -> None:
 
 
 def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
-    buffer = x._concrete() if isinstance(x._data, np.ndarray) else _renewed(x)
+    buffer = x._numbers() if isinstance(x._data, np.ndarray) else _renewed(x)
     source = np.asarray(value) if isinstance(value, list | tuple) else value
-    source = source._concrete() if isinstance(source, Array) else source
+    source = source._numbers() if isinstance(source, Array) else source
     if is_advanced(parts):
         index = tuple([numpy_key(part) for part in parts])
     else:
@@ -122,7 +122,7 @@ def _scatter(x: NDArray, parts: tuple[Any, ...], value: Any) -> Any:
 
 def _as_array(x: NDArray, value: Any) -> Any:
     if isinstance(value, Array):
-        same = value._data.dtype == x._data.dtype
+        same = value._dtype == x._dtype
         return value if same else bind(cast, value, dtype=np.dtype(x.dtype))
     if np.ndim(value) == 0:
         return full((1,), value, ctx=x.context, dtype=x.dtype)

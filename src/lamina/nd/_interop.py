@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lamina.context import cpu, current_context
+from lamina.core.state import settle_owed
 from lamina.errors import ContextError, DTypeError
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
@@ -37,13 +38,17 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
     if ndarray.dtype not in ELEMENT_TYPES:
         element_type(ndarray.dtype)  # raises for what no array can hold
         raise DTypeError(f"from_numpy: {ndarray.dtype} cannot be shared; pass zero_copy=False")
-    return NDArray(ndarray, current_context())
+    return _shared(ndarray)
 
 
 def from_dlpack(dlpack: Any) -> NDArray:
     """An array that shares memory with a CPU array of another library: a DLPack capsule, or whatever makes one.
 
-    Copied is only what is not C-contiguous, or says that it must not be written.
+    Copied is only what is not C-contiguous, or must not be written (JAX's and pyarrow's arrays never change).
+
+    Raises:
+        ContextError: the array is on another device.
+        DTypeError: no array can have its elements (complex numbers, bfloat16).
 
     >>> import numpy as np
     >>> from lamina import nd
@@ -54,17 +59,37 @@ def from_dlpack(dlpack: Any) -> NDArray:
     """
     capsule = _capsule(dlpack) if hasattr(dlpack, "__dlpack__") else dlpack
     old_form = '"dltensor"' in repr(capsule)  # which can't say "read-only", so NumPy assumes it
-    shared = np.from_dlpack(_Exporter(capsule))
-    if old_form:
+    try:
+        shared = np.from_dlpack(_Exporter(capsule))
+    except RuntimeError as error:  # of bfloat16, which NumPy lacks
+        raise DTypeError(f"from_dlpack: {error} Convert the array to float32 first") from error
+    element_type(shared.dtype)  # raises for what no array can hold
+    if old_form and not _never_changes(dlpack):
         shared = np.asarray(_Writable(shared))
     if not shared.flags.writeable or not shared.flags.c_contiguous or shared.ndim == 0:
         return array(shared, dtype=shared.dtype)
-    return NDArray(shared, current_context())
+    return _shared(shared)
+
+
+def _shared(memory: np.ndarray) -> NDArray:
+    """An array of memory that others know, too."""
+    result = NDArray(memory, current_context())
+    result._note_export()
+    return result
+
+
+_HOST_MEMORY = (3, 11)
+"""DLPack's types of memory of the host that CUDA and ROCm have pinned, as CuPy's is."""
+
+
+def _never_changes(exporter: Any) -> bool:
+    """Whether NumPy's view of the array says that it must not be written, as old capsules can't."""
+    return hasattr(exporter, "__array__") and not np.asarray(exporter).flags.writeable
 
 
 def _capsule(exporter: Any) -> Any:
     device = exporter.__dlpack_device__()[0]
-    if device != cpu().device_typeid:
+    if device not in (cpu().device_typeid, *_HOST_MEMORY):
         raise ContextError(
             f"from_dlpack: the array is on a device of type {device}; copy it to the CPU first"
         )
@@ -110,4 +135,5 @@ def to_dlpack_for_write(data: NDArray) -> Any:
 
 
 def waitall() -> None:
-    """MXNet's synchronisation point; here every result is there already."""
+    """Have everything that is owed computed."""
+    settle_owed()

@@ -62,17 +62,20 @@ def _write_into(out: NDArray, result: NDArray) -> NDArray:
     return out
 
 
+_NUMBERS = (float, int, np.number, np.bool_)  # a tuple: a union would be made anew at each call
+
+
 def operand(x: Array, other: Any) -> Any:
     """`other` as a partner of `x`: an array as it is, a number in the dtype of `x`, anything array-like converted."""
     if isinstance(other, Array):
         return other
-    if isinstance(other, int | float | np.number | np.bool_):
-        kind = x._data.dtype.kind
+    if isinstance(other, _NUMBERS):
+        kind = x._dtype.kind
         return float(other) if kind == "f" else bool(other) if kind == "b" else _whole_number(x, other)
     if isinstance(other, np.ndarray | list | tuple):
         return array(other, ctx=x._context, dtype=x.dtype)
     if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
-        return other.as_operand(x._data.dtype)
+        return other.as_operand(x._dtype)
     raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
 
 
@@ -81,7 +84,7 @@ def _whole_number(x: Array, number: Any) -> int:
     if number == number // 1:
         return int(number)
     raise DTypeError(
-        f"an array of {x._data.dtype} does not combine with {number}, which is not an integer; "
+        f"an array of {x._dtype} does not combine with {number}, which is not an integer; "
         "convert with astype('float32') first"
     )
 

@@ -40,7 +40,7 @@ def save(fname: Path, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray])
 def _buffer(x: object) -> np.ndarray:
     if not isinstance(x, NDArray):
         raise TypeError(f"save: takes NDArrays, a list or a dict of them; found {type(x).__name__}")
-    return x._concrete()
+    return x._numbers()
 
 
 def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:

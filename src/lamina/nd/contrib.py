@@ -34,5 +34,5 @@ def boolean_mask(data: NDArray, index: NDArray, axis: int = 0) -> NDArray:
             f"boolean_mask: axis {place} of data {data.shape} needs an index of shape "
             f"({data.shape[place]},), got {index.shape}"
         )
-    chosen = array(np.flatnonzero(index._concrete()), ctx=data.context, dtype=np.int64)
+    chosen = array(np.flatnonzero(index._numbers()), ctx=data.context, dtype=np.int64)
     return bind(take, data, chosen, axis=place, mode="clip")

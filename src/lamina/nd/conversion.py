@@ -35,7 +35,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     if isinstance(source, Array):
         if state.trace is not None:
             return bind(cast, source, dtype=element_type(dtype or source.dtype))
-        source, dtype = source._concrete(), dtype or source.dtype
+        source, dtype = source._numbers(), dtype or source.dtype
     kept = element_type(dtype)
     if state.trace is not None and isinstance(source, np.ndarray) and source.flags.c_contiguous:
         live = _read_by_the_step(source, context)

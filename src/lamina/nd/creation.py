@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.context import Context, usable
-from lamina.core.primitive import bind
+from lamina.core.primitive import bind, bind_on
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._operator import operator
 from lamina.primitives.elementwise import COMPARISON
@@ -39,14 +39,8 @@ def as_shape(shape: Shape) -> tuple[int, ...]:
     return sizes
 
 
-def placed(result: NDArray, ctx: Context | None) -> NDArray:
-    """A new array on `ctx` (the current context if None)."""
-    result._context = usable(ctx)
-    return result
-
-
 def _filled(value: float, shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
-    return placed(bind(full_primitive, value, shape=shape, dtype=element_type(dtype)), ctx)
+    return bind_on(usable(ctx), full_primitive, value, shape=shape, dtype=element_type(dtype))
 
 
 @operator
@@ -122,11 +116,11 @@ def arange(
     steps = (last - first) / step
     underflows = steps == 0 and (last > first if step > 0 else last < first)
     size = 1 if underflows else max(0, math.ceil(steps))
-    count = bind(iota, size=size, start=first, step=step, dtype=element_type(dtype))
+    count = bind_on(usable(ctx), iota, size=size, start=first, step=step, dtype=element_type(dtype))
     if repeat != 1:
         rows = bind(broadcast_to, bind(reshape, count, shape=(size, 1)), shape=(size, repeat))
         count = bind(reshape, rows, shape=(size * repeat,))
-    return placed(count, ctx)
+    return count
 
 
 @operator
@@ -145,7 +139,7 @@ def linspace(
     array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
     step = (stop - start) / max(1, num - 1 if endpoint else num)
-    return placed(bind(iota, size=int(num), start=start, step=step, dtype=element_type(dtype)), ctx)
+    return bind_on(usable(ctx), iota, size=int(num), start=start, step=step, dtype=element_type(dtype))
 
 
 @operator
@@ -157,8 +151,8 @@ def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Any =
     array([[0., 1., 0.],
            [0., 0., 1.]], dtype=float32)
     """
-    whole = np.dtype(np.int32)
-    rows = bind(reshape, bind(iota, size=N, start=int(k), step=1, dtype=whole), shape=(N, 1))
-    columns = bind(iota, size=M or N, start=0, step=1, dtype=whole)
-    diagonal = bind(COMPARISON["equal"], rows, columns)
-    return placed(bind(cast_primitive, diagonal, dtype=element_type(dtype)), ctx)
+    context, whole = usable(ctx), np.dtype(np.int32)
+    rows = bind_on(context, iota, size=N, start=int(k), step=1, dtype=whole)
+    columns = bind_on(context, iota, size=M or N, start=0, step=1, dtype=whole)
+    diagonal = bind(COMPARISON["equal"], bind(reshape, rows, shape=(N, 1)), columns)
+    return bind(cast_primitive, diagonal, dtype=element_type(dtype))

@@ -51,7 +51,7 @@ def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDA
 
 
 def _check_range(indices: NDArray, size: int) -> None:
-    values = indices._concrete()
+    values = indices._numbers()
     outside = values[(values < -size) | (values >= size)]
     if outside.size:
         raise IndexError(f"take: index {outside.flat[0]} is out of bounds for an axis of size {size}")

@@ -11,8 +11,8 @@ import numpy as np
 from lamina.context import Context, usable
 from lamina.core.array import Array, view
 from lamina.core.primitive import Primitive, bind, set_array_type
-from lamina.core.state import Mode, state
-from lamina.core.tape import Leaf, backward, is_recorded, recording_suspended
+from lamina.core.state import Mode, owed, state
+from lamina.core.tape import Leaf, backward, become_leaf, is_recorded, recording_suspended
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd import _indexing as indexing
 from lamina.nd._fluent import Fluent
@@ -22,6 +22,7 @@ from lamina.nd.creation import ones_like
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_context
 from lamina.primitives.indexing import full
+from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import element_type
 
 __all__ = ["NDArray", "Number"]
@@ -61,12 +62,12 @@ class NDArray(Array, Fluent):
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return len(self._data.shape)
+        return len(self.shape)
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return math.prod(self._data.shape)
+        return math.prod(self.shape)
 
     @property
     def stype(self) -> str:
@@ -91,20 +92,17 @@ class NDArray(Array, Fluent):
 
     def __repr__(self) -> str:
         sizes = "x".join(map(str, self.shape))
-        return f"\n{self._concrete()}\n<NDArray {sizes} @{self._context}>"
+        return f"\n{self._numbers()}\n<NDArray {sizes} @{self._context}>"
 
     # --- numbers out ---------------------------------------------------------------------------------------------
 
     def asnumpy(self) -> np.ndarray:
         """A copy as a NumPy array."""
-        data = self._data
-        if state.trace is None and data.__class__ is np.ndarray:
-            return data.copy()  # pyright: ignore[reportAttributeAccessIssue]
-        return self._concrete().copy()
+        return self._numbers().copy()
 
     def asscalar(self) -> Any:
         """The one element, as a NumPy scalar of the array's dtype."""
-        data = self._concrete()
+        data = self._numbers()
         if data.size != 1:
             raise ShapeError(f"asscalar: needs exactly one element, the shape is {self.shape}")
         return data.reshape(())[()]
@@ -115,10 +113,10 @@ class NDArray(Array, Fluent):
 
     def tolist(self) -> list[Any]:
         """Nested Python lists."""
-        return self._concrete().tolist()
+        return self._numbers().tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self._concrete(), dtype=dtype, copy=copy)
+        return np.array(self._numbers() if copy else self._concrete(), dtype=dtype, copy=copy)
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """NumPy's functions see NumPy arrays; without this some would call our methods, with their own arguments."""
@@ -154,7 +152,7 @@ class NDArray(Array, Fluent):
         return int(self.asscalar())
 
     def __reduce__(self) -> tuple[Callable[..., NDArray], tuple[Any, ...]]:
-        return (_rebuild, (self._concrete(), self._context))
+        return (_rebuild, (self._numbers(), self._context))
 
     def __copy__(self) -> NDArray:
         return self.copy()
@@ -273,12 +271,15 @@ class NDArray(Array, Fluent):
             )
 
     def __getitem__(self, key: Any) -> NDArray:
+        if isinstance(key, slice) and key == _EVERYTHING and self.shape and not state.recording:
+            return self  # as in MXNet; so `x[:] -= y` is no more than `x -= y`
         return indexing.get(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._forbid_recorded_write()
         if isinstance(key, slice) and key == _EVERYTHING and _same_type(self, value):
-            self._write(value)  # the common `param[:] = …`, without the general way's overhead
+            if value is not self:
+                self._write(value)  # the common `param[:] = …`, without the general way's overhead
             return
         with recording_suspended():
             indexing.set(self, key, value)
@@ -287,7 +288,7 @@ class NDArray(Array, Fluent):
 
     def astype(self, dtype: Any, copy: bool = True) -> NDArray:
         """Another element type. ``copy=False``: the array itself if it has that type already."""
-        if not copy and self._data.dtype == element_type(dtype):
+        if not copy and self._dtype == element_type(dtype):
             return self
         return bind(cast, self, dtype=element_type(dtype))
 
@@ -311,7 +312,9 @@ class NDArray(Array, Fluent):
     as_in_ctx = as_in_context
 
     def wait_to_read(self) -> None:
-        """MXNet's synchronisation point; here every result is there already."""
+        """Have its contents computed, if they are owed, and all that is noted with them."""
+        if not self._is_settled:
+            owed.settle()
 
     # --- autograd ------------------------------------------------------------------------------------------------
 
@@ -329,7 +332,7 @@ class NDArray(Array, Fluent):
         """
         if grad_req not in ("write", "add", "null"):
             raise ValueError(f'grad_req {grad_req!r} is unknown; known: "write", "add", "null"')
-        self._node = None
+        become_leaf(self)
         if isinstance(self._data, np.ndarray):
             grad = NDArray(np.zeros(self.shape, self.dtype), self._context)
         else:  # an array of a trace
@@ -338,8 +341,12 @@ class NDArray(Array, Fluent):
 
     def detach(self) -> NDArray:
         """The same memory, off the tape: no gradient flows back through the result."""
-        data = self._data if state.trace is None else state.trace.value(self)
-        result = NDArray(data, self._context)
+        if state.trace is None:
+            with recording_suspended():
+                result = bind(reshape, self, shape=self.shape)
+            result._writes = self._writes
+            return result
+        result = NDArray(state.trace.value(self), self._context)
         return view(result, self, lambda base: base, lambda _base, value: value)
 
     def backward(
@@ -358,7 +365,7 @@ _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "m
 
 
 def _same_type(x: Array, value: Any) -> bool:
-    return isinstance(value, Array) and value.shape == x.shape and value._data.dtype == x._data.dtype
+    return isinstance(value, Array) and value.shape == x.shape and value._dtype == x._dtype
 
 
 def _as_numpy(value: Any) -> Any:
@@ -372,9 +379,7 @@ def _as_numpy(value: Any) -> Any:
 
 def _on(x: NDArray, context: Context) -> NDArray:
     """A copy on another device."""
-    result = bind(to_context, x, context=usable(context))
-    result._context = context
-    return result
+    return bind(to_context, x, context=usable(context))
 
 
 def _rebuild(data: np.ndarray, context: Context) -> NDArray:

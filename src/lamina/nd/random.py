@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.context import Context
+from lamina.context import Context, usable
 from lamina.core.array import Array
-from lamina.core.primitive import bind
+from lamina.core.primitive import bind, bind_on
 from lamina.core.state import call_each_step
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._operator import operator
 from lamina.nd._ordering import argsort
 from lamina.nd._shape import broadcast_to, reshape
-from lamina.nd.creation import Shape, as_shape, full, placed
+from lamina.nd.creation import Shape, as_shape, full
 from lamina.nd.elementwise import cast, cos, floor, log, sqrt
 from lamina.nd.lookup import pick
 from lamina.primitives.indexing import take
@@ -86,12 +86,12 @@ def _stream() -> tuple[float, float]:
 
 def _unit(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
     """Uniform on [0, 1)."""
-    return placed(bind(random_uniform, *_stream(), shape=shape, dtype=element_type(dtype)), ctx)
+    return bind_on(usable(ctx), random_uniform, *_stream(), shape=shape, dtype=element_type(dtype))
 
 
 def bits(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
     """Unsigned integers, all equally likely."""
-    return placed(bind(random_bits, *_stream(), shape=shape, dtype=np.dtype(dtype)), ctx)
+    return bind_on(usable(ctx), random_bits, *_stream(), shape=shape, dtype=np.dtype(dtype))
 
 
 class _Draw:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -216,10 +216,6 @@ class Optimizer:
             return size()
 
         return checked
-
-    def constants(self, indices: Sequence[int]) -> tuple[Any, ...]:
-        """What a compiled update of these parameters keeps: while it is the same, the update may run again."""
-        return (*self._settings(), *(self._get_wd(i) for i in indices))
 
     def _settings(self) -> list[tuple[str, Any]]:
         """The numbers that a compiled step keeps."""

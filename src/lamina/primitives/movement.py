@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.lowering import Movement, Pull
-from lamina.core.primitive import ForEachInput, bind, primitive
+from lamina.core.primitive import ForEachInput, bind, bind_on, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.indexing import full
 from lamina.primitives.reshape import reshape
@@ -135,8 +135,7 @@ def _slice_assign_element(b: Any, index: list[Any], inputs: Any, begin: Ints, en
 
 
 def _outside_slice(g: Any, v_shape: Ints, **where: Ints) -> Any:
-    nothing = bind(full, 0, shape=v_shape, dtype=np.dtype(g.dtype))
-    nothing._context = g._context
+    nothing = bind_on(g._context, full, 0, shape=v_shape, dtype=np.dtype(g.dtype))
     return bind(slice_assign, g, nothing, **where)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.compiler import compile
+from lamina.deferral import eager
 from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import generator
@@ -202,12 +203,14 @@ class Training(Loop):
         self._arrays, self.progress = self.network.arrays(), progress
 
 
+@eager()
 def network_of(settings: Settings, inputs: int) -> ChapterNetwork:
     """A new network for these settings."""
     make = ChapterNetwork if settings.recipe == "chapter" else AugmentedNetwork
     return make((inputs, *settings.hidden, 10))
 
 
+@eager()
 def evaluate(network: ChapterNetwork, data: Digits) -> tuple[float, float, np.ndarray]:
     """The accuracy, the mean loss, and the probabilities of the classes, shape (n, classes)."""
     forward = compile(network.__call__)

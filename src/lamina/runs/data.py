@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.check import check
-from lamina.table.columns import as_column
+from lamina.table.columns import as_column, named
 from lamina.table.encode import category_codes
 from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
 from lamina.table.kinds import Choice, infer
@@ -258,7 +258,7 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     check(schema, frame)  # says what is missing or ignored
     present = set(frame.columns)
     columns = [
-        pl.col(column.name) if column.name in present else pl.lit(None).alias(column.name)
+        named(column.name) if column.name in present else pl.lit(None).alias(column.name)
         for column in schema.columns
     ]
     return frame.select(columns) if len(frame) else frame.select(columns).clear()

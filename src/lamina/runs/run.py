@@ -12,9 +12,11 @@ from lamina.runs._importance import permutation_importance
 from lamina.runs._measure import measure
 from lamina.runs._report import Findings, report_page
 from lamina.runs.data import Prepared, Request
+from lamina.runs.examples import EXAMPLES, example_rows
 from lamina.runs.run_folder import save_run
 from lamina.runs.training import Trained
 from lamina.table.messages import DataWarning, warn
+from lamina.table.write import write
 from lamina.training.run_folder import CHECKPOINT, RunFolder
 
 __all__ = ["Run", "complete"]
@@ -45,6 +47,7 @@ def complete(prepared: Prepared, trained: Trained, request: Request, folder: Run
     def fill(filled: Path) -> None:
         save_run(filled, trained.model, settings, results, trained.history)
         (filled / "report.html").write_text(_page(findings), "utf-8")
+        write(example_rows(trained.model.schema, measured.rows), filled / EXAMPLES)
 
     folder.put(fill)
     if not trained.interrupted:

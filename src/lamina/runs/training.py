@@ -14,6 +14,7 @@ from lamina.errors import LaminaError
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared, Request, known_rows
 from lamina.runs.run_folder import as_line
+from lamina.table.columns import named
 from lamina.table.kinds import Choice, infer
 from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
@@ -127,8 +128,8 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
     validation = None
     if prepared.validation is not None:
         part = known_rows(prepared.validation)
-        validation = (part.frame.drop(target), _values(part, prepared))
-    table = prepared.train.frame.drop(target)
+        validation = (part.frame.drop(named(target)), _values(part, prepared))
+    table = prepared.train.frame.drop(named(target))
     with warnings.catch_warnings():
         # The whole table was warned about already.
         warnings.simplefilter("ignore", DataWarning)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING
 
+from lamina.table.columns import named
 from lamina.table.messages import is_on_command_line, warn
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _texts(frame: pl.DataFrame) -> list[pl.Expr]:
     import polars as pl
 
     kinds = (pl.String, pl.Categorical, pl.Enum)
-    return [pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, kinds)]
+    return [named(name).cast(pl.String) for name, kind in frame.schema.items() if isinstance(kind, kinds)]
 
 
 def _marked(texts: pl.Expr) -> pl.Expr:
@@ -46,7 +47,7 @@ def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
 
     for part in parts:
         names = pl.DataFrame({"name": part.columns}, schema={"name": pl.String}).select(
-            _marked(pl.col("name"))
+            _marked(named("name"))
         )
         safe = part.with_columns(_marked(texts) for texts in _texts(part))
         safe.columns = names.to_series().to_list()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema
 
-__all__ = ["check"]
+__all__ = ["TRUTH", "check", "table_of"]
 
-_TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
+TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
+"""Texts, in small letters, that say yes or no."""
 
 
 def check(schema: Schema, data: Any) -> Table:
@@ -90,7 +91,7 @@ def _fitted(expected: ColumnSchema, column: Column) -> Column:
             return column
         return ArrayColumn(expected.name, _converted(expected, column, number_in, "a number"))
     if expected.kind == "boolean" and column.storage not in ("boolean", "empty"):
-        values = _converted(expected, column, lambda text: _TRUTH.get(text.strip().lower()), "true or false")
+        values = _converted(expected, column, lambda text: TRUTH.get(text.strip().lower()), "true or false")
         names = np.array(["false", "true"], object)[np.nan_to_num(values).astype(np.intp)]
         names[np.isnan(values)] = None
         return ArrayColumn(expected.name, names)
@@ -113,3 +114,18 @@ def _converted(
             "was trained on there; correct it or make it missing"
         )
     return values
+
+
+def table_of(columns: Mapping[str, np.ndarray], matrix: np.ndarray | None = None) -> Table:
+    """A table of 1-D arrays by name, such as `check` and an encoder take, without a library of data frames.
+
+    Args:
+        columns: arrays of one length; numbers, or Python objects with None where a value is missing.
+        matrix: the same numbers, (rows, columns), where all columns are numbers: encoded at once, it is quicker.
+
+    >>> table_of({"age": np.array([39.0, np.nan]), "sex": np.array(["f", None], object)}).rows
+    2
+    """
+    names = list(columns)
+    rows = len(next(iter(columns.values())))
+    return Table(names, rows, lambda i: ArrayColumn(names[i], columns[names[i]]), named=True, matrix=matrix)

@@ -13,16 +13,20 @@ import math
 import numbers
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, Literal, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from lamina.extras import require
 from lamina.table._values import MISSING_TOKENS
 
+if TYPE_CHECKING:
+    from polars.selectors import Selector
+
 __all__ = [
-    "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "series_column", "value_name",
+    "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "named",
+    "series_column", "value_name",
 ]  # fmt: skip
 
 Storage = Literal["number", "boolean", "text", "mixed", "date", "duration", "empty", "other"]
@@ -30,6 +34,18 @@ Storage = Literal["number", "boolean", "text", "mixed", "date", "duration", "emp
 
 OfCell = Callable[[object], float]
 NumberType = type[np.int32] | type[np.float64]
+
+
+def named(names: str | Sequence[str]) -> Selector:
+    """The columns of exactly these names; `polars.col` takes ``*`` and ``^…$`` for patterns, also in lists.
+
+    >>> import polars as pl
+    >>> pl.DataFrame({"a": [1], "^a$": [2]}).select(named("^a$")).rows()
+    [(2,)]
+    """
+    from polars.selectors import by_name
+
+    return by_name(names)
 
 
 def is_missing(value: object) -> bool:
@@ -156,7 +172,7 @@ class SeriesColumn(Column):
         self.type_name = str(series.dtype).split("(")[0]  # an Enum would list its categories
         self.storage = _series_storage(series)
         self.categorical = series.dtype in (narwhals.Categorical, narwhals.Enum)
-        self._series = series
+        self._series = series.alias("values")  # methods of polars take some names for patterns
 
     def __len__(self) -> int:
         return len(self._series)

@@ -302,17 +302,32 @@ class TableEncoder:
             f"range of float32 (±{_LARGEST:.3g}) that the network computes in; scale the column or correct the value"
         )
 
-    def _write_gaps(self, table: Table, numeric: np.ndarray) -> None:
+    def flags(self) -> dict[str, tuple[float, float]]:
+        """For each column with a flag, what that becomes where the number is missing, and where it is there."""
+        found: dict[str, tuple[float, float]] = {}
         for j, column in enumerate(self._gaps, start=self.n_numbers):
-            absent, present = self._encoded_values(j, np.array([[1.0], [0.0]]))
-            numeric[:, j] = np.where(np.isnan(table.column(column.name).numbers()), absent, present)
+            absent, present = self._encoded_values(j, np.array([[1.0], [0.0]])).ravel().tolist()
+            found[column.name] = absent, present
+        return found
 
-    def _write_one_hot(self, table: Table, numeric: np.ndarray) -> None:
+    def codebooks(self) -> dict[str, np.ndarray]:
+        """For each one-hot column, what its codes become: float32, (categories + 1, columns)."""
+        books: dict[str, np.ndarray] = {}
         j = self.n_numbers + len(self._gaps)
         for column in self._one_hot:
             patterns = _patterns(len(column.categories))
-            width = patterns.shape[1]
-            encoded = self._encoded_values(j, patterns)
+            books[column.name] = self._encoded_values(j, patterns)
+            j += patterns.shape[1]
+        return books
+
+    def _write_gaps(self, table: Table, numeric: np.ndarray) -> None:
+        for j, (name, (absent, present)) in enumerate(self.flags().items(), start=self.n_numbers):
+            numeric[:, j] = np.where(np.isnan(table.column(name).numbers()), absent, present)
+
+    def _write_one_hot(self, table: Table, numeric: np.ndarray) -> None:
+        j = self.n_numbers + len(self._gaps)
+        for column, encoded in zip(self._one_hot, self.codebooks().values(), strict=True):
+            width = encoded.shape[1]
             codes = category_codes(column, table.column(column.name))
             rows = _BLOCK // width
             for start in range(0, table.rows, rows):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.errors import DataError
 from lamina.extras import require
-from lamina.table.formats import FORMATS, Reader
+from lamina.table.formats import FORMATS, Reader, begin_reading
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import listed
 from lamina.table.options import ReadOptions
@@ -27,6 +27,7 @@ __all__ = ["ReadOptions", "import_polars", "iter_batches", "read"]
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _ROWS_AT_ONCE = 1 << 20
+_PURPOSE = "reading and writing tables"
 
 
 def read(source: Where, options: ReadOptions | None = None, places: Places | None = None) -> pl.DataFrame:
@@ -52,8 +53,8 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     >>> read(file).rows()
     [('Ada', 36), ('Alan', None)]
     """
-    polars = import_polars()
-    return polars.concat(iter_batches(source, _ROWS_AT_ONCE, options, places), rechunk=True)
+    batches = list(iter_batches(source, _ROWS_AT_ONCE, options, places))
+    return import_polars().concat(batches, rechunk=True)
 
 
 def iter_batches(
@@ -75,6 +76,8 @@ def iter_batches(
     >>> [batch["x"].to_list() for batch in iter_batches(file, rows=2)]
     [[1, 2], [3]]
     """
+    require(_PURPOSE, "polars")
+    begin_reading([source] if isinstance(source, (str, os.PathLike)) else source)
     polars = import_polars()
     options = options or ReadOptions()
     with open_sources(source, options.format) as sources:
@@ -92,7 +95,7 @@ def iter_batches(
 
 def import_polars() -> Any:
     """polars, or an error that says how to install it."""
-    require("reading and writing tables", "polars")
+    require(_PURPOSE, "polars")
     import polars
 
     return polars

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from lamina.deferral import eager
+
 __all__ = ["Epoch", "Loop", "Observer"]
 
 _BEST = "best."
@@ -95,13 +97,17 @@ class Loop:
         self._is_stopped = False
         with self._observed():
             last = self.epochs if epochs is None else len(self.past) + epochs
-            self._prepare(last - len(self.past))
+            with eager():
+                self._prepare(last - len(self.past))
             before = self.past[-1].seconds if self.past else 0.0
             start = time.perf_counter() - before
             while len(self.past) < last and not self._is_stopped:
                 number = len(self.past) + 1
-                loss = self._train(number)
-                score, scores = self._measure()
+                with (
+                    eager()
+                ):  # what is yielded to may defer, but the training's bits don't depend on what was before
+                    loss = self._train(number)
+                    score, scores = self._measure()
                 is_best = self._is_best(number, loss, score)
                 seconds = time.perf_counter() - start
                 self.past.append(Epoch(number, loss, score, is_best, seconds, scores))

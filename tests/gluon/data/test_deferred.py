@@ -47,8 +47,9 @@ def passes(
 
 
 def assert_same_bits(images: np.ndarray, transform: Callable[[], Transform]) -> None:
-    fast = list(passes(ArrayDataset, images, transform()))
-    slow = list(passes(Plain, images, transform()))
+    with mx.eager():  # compiled operators round in their own way
+        fast = list(passes(ArrayDataset, images, transform()))
+        slow = list(passes(Plain, images, transform()))
     assert len(fast) == len(slow) == 10
     for got, wanted in zip(fast, slow, strict=True):
         for g, w in zip(got, wanted, strict=True):

@@ -59,6 +59,14 @@ def test_idx_with_the_labels_beside_it(tmp_path, suffix):
         read(tmp_path / f"t-images-idx3-ubyte{suffix}")
 
 
+def test_a_single_number_is_no_table(tmp_path):
+    (tmp_path / "a.idx").write_bytes(bytes([0, 0, 8, 0, 7]))
+    np.savez(tmp_path / "a.npz", x=np.float32(7))
+    for name in ("a.idx", "a.npz"):
+        with pytest.raises(DataError, match=rf"{name} holds a single number, not the rows of a table"):
+            read(tmp_path / name)
+
+
 def test_a_truncated_idx_file(tmp_path):
     write_idx(tmp_path / "a.idx", PIXELS)
     (tmp_path / "a.idx").write_bytes((tmp_path / "a.idx").read_bytes()[:-1])

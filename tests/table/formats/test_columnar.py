@@ -1,16 +1,61 @@
-"""Parquet and Feather files that are damaged."""
+"""Parquet and Feather files, which a child process decodes: parts of large ones, and damaged ones."""
 
+import os
 import shutil
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from lamina.errors import DataError
+from lamina.table.formats import _apart as apart
+from lamina.table.formats import begin_reading
 from lamina.table.read import iter_batches, read
 from lamina.table.write import write
 
 FOUND = Path(__file__).parents[2] / "fuzz/found"
+
+
+@pytest.fixture
+def fresh():
+    """The child of this test alone."""
+    apart._service.end()
+    yield apart._service
+    apart._service.end()
+
+
+LARGE = pl.DataFrame(
+    {
+        "x": [i * 0.5 if i % 7 else None for i in range(200_000)],
+        "text": [None if i % 5 == 0 else f"a text of some length: {i % 1000}" for i in range(200_000)],
+        "kind": pl.Series(["a", "bb", None, "c"] * 50_000, dtype=pl.Categorical),
+        "day": [date(2024, 1, 1 + i % 28) for i in range(200_000)],
+        "flag": [True, None, False, True] * 50_000,
+    }
+)
+
+
+@pytest.mark.parametrize("shares", [True, False], ids=["by memory that both see", "by a pipe"])
+@pytest.mark.parametrize("name", ["a.parquet", "a.feather"])
+def test_a_large_table_arrives_whole(tmp_path, name, shares, monkeypatch, fresh):
+    if not shares:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    write(LARGE, tmp_path / name)
+    for rows in (200_000, 30_000, 65_536):
+        parts = list(iter_batches(tmp_path / name, rows))
+        assert [len(part) for part in parts[:-1]] == [rows] * (len(parts) - 1)
+        assert pl.concat(parts).equals(LARGE.cast(parts[0].schema))
+
+
+def test_the_child_can_be_begun_early_for_files_that_need_it(fresh):
+    begin_reading(["a.csv", Path("b.npz")])
+    assert fresh._child is None
+    begin_reading(["a.csv", Path("b.PARQUET")])
+    child = fresh._child
+    assert child is not None
+    begin_reading(["c.feather"])
+    assert fresh._child is child
 
 
 @pytest.mark.parametrize(("name", "title"), [("a.parquet", "Parquet"), ("a.feather", "Feather")])

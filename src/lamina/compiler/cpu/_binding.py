@@ -8,7 +8,6 @@ import os
 import threading
 import time
 import weakref
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ import numpy as np
 
 from lamina.compiler.cpu._addresses import address_of
 from lamina.compiler.cpu._holding import HOLDING, Holder
-from lamina.compiler.cpu._ownership import move_to_line
 from lamina.compiler.cpu.run import get_num_threads
 from lamina.compiler.cpu.run import run as run_on_threads
 from lamina.compiler.emit import Frame, Layout, kernel_names
@@ -25,6 +23,7 @@ from lamina.compiler.target import Overlap, Program
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient
 from lamina.core.memory import LARGE_BYTES, aligned_empty
+from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
 
 __all__ = ["Binding", "threads_for"]
 
@@ -54,6 +53,9 @@ class Binding:
         self.bound: list[np.ndarray | None] = [None] * len(arrays)
         self.used_slots: Sequence[int] = _used_slots(program)
         self._arguments, self._written = tuple(arguments), written
+        self._written_slots = sorted(written)
+        # The first address of each bound buffer, and that after its last.
+        self._ranges = [(0, 0)] * len(arrays)
         self._stand_ins = [arrays[slot] for slot in arguments]
         self._used = _Watched(self.used_slots, arguments)
         self._not_held = _Watched([x for x in self.used_slots if x not in program.plan.held], arguments)
@@ -95,7 +97,7 @@ class Binding:
         memory.control[Layout.STEPS] = steps
         run_on_threads(memory.step, memory.address, threads)
         if is_fresh and holder is not None:  # buffers and step agree now: try to hold the arrays
-            holder.begin(_bindings)
+            holder.begin()
         del packed  # was read until here
         return results
 
@@ -104,7 +106,8 @@ class Binding:
         if self.lock.acquire(blocking=False):
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
-                    self.arrays[slot], self.bound[slot] = stand_in, None
+                    self.arrays[slot] = stand_in
+                    bind_buffer(self.bound, slot, None)
             finally:
                 self.lock.release()
 
@@ -112,7 +115,10 @@ class Binding:
         """In a forked child: a thread that was running the step stayed in the parent, with the lock."""
         if self.lock is not HOLDING:
             self.lock = threading.Lock()
-            self.bound[:] = [None] * len(self.bound)
+            release_buffers(self.bound)
+
+    def __del__(self) -> None:
+        release_buffers(self.bound)
 
     # --- pointers ------------------------------------------------------------------------------------------------
 
@@ -125,7 +131,7 @@ class Binding:
                 self._check_overlap(slot)
         except BaseException:
             for slot in slots:
-                self.bound[slot] = None
+                bind_buffer(self.bound, slot, None)
             raise
 
     def _bind_one(self, slot: int, array: Array) -> None:
@@ -136,8 +142,9 @@ class Binding:
         assert (buffer.shape, buffer.dtype) == expected, "the key of a call says its types"
         if not buffer.flags.c_contiguous:
             raise Overlap("an array is not contiguous in memory")
-        self.bound[slot] = buffer
-        self._table[Layout.FIRST_INPUT + slot] = address_of(buffer)
+        bind_buffer(self.bound, slot, buffer)
+        start = self._table[Layout.FIRST_INPUT + slot] = address_of(buffer)
+        self._ranges[slot] = start, start + buffer.nbytes
 
     def _prepare(self, slot: int, array: Array) -> None:
         """Give a gradient a buffer again that an earlier step left without, and what is written a good place."""
@@ -147,17 +154,14 @@ class Binding:
             array._data = aligned_empty(array.shape, np.dtype(array.dtype))
         elif slot in self._written:
             with HOLDING:
-                move_to_line(array, _bindings)
+                move_to_line(array)
 
     def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""
-        buffer = self.bound[slot]
-        assert buffer is not None
-        for other in self.used_slots:
-            bound = self.bound[other]
-            if other == slot or bound is None or (slot not in self._written and other not in self._written):
-                continue
-            if np.may_share_memory(buffer, bound) and buffer.size and bound.size:
+        start, end = self._ranges[slot]
+        for other in self.used_slots if slot in self._written else self._written_slots:
+            first, last = self._ranges[other]
+            if first < end and start < last and other != slot and self.bound[other] is not None:
                 raise Overlap("an array that is written shares memory with another one")
 
     def _pack(self, values: Sequence[float]) -> np.ndarray:
@@ -226,6 +230,7 @@ class _StepMemory:
         self.table = (ctypes.c_void_p * layout.entries)()
         self.step, self.address = program.code.step, ctypes.addressof(self.table)
         self.control = (ctypes.c_int64 * 3)()
+        self.copies_held(before=True, after=True)  # without a holder, at each call
         self.table[Layout.CONTROL] = ctypes.addressof(self.control)
         self._arena = _pages(program.plan.arena_bytes)
         self.table[layout.arena] = self._arena.ctypes.data
@@ -263,11 +268,6 @@ class _Watched:
         body = [f"{targets}= arguments"] if targets else []
         body.append(f"return {' or '.join(conditions) or False}")
         self.moved: Callable[..., bool] = function_of("moved(arrays, bound, arguments)", body, Names())
-
-
-def _bindings() -> Counter[int]:
-    """How many references all bindings keep to each buffer, by the buffer's id."""
-    return Counter(id(buffer) for binding in list(_ALIVE) for buffer in binding.bound)
 
 
 def _forget_runs() -> None:

@@ -42,9 +42,19 @@ class ThreadBuilder(Mathematics):
 
 
 class ThreadModule(Module[ThreadBuilder]):
-    """A module for the processor that code is generated for (see `machine.target_machine`)."""
+    """A module for the processor that code is generated for (see `machine.target_machine`).
+
+    `weights_are_finite`: whether the right operands of all products are known to have no infinite element and no NaN.
+    """
 
     machine: Machine
 
-    def __init__(self, machine: Machine | None = None) -> None:
-        super().__init__(machine or target_machine(), ThreadBuilder, _ARGUMENTS)
+    def __init__(
+        self,
+        machine: Machine | None = None,
+        builder: type[ThreadBuilder] = ThreadBuilder,
+        *,
+        weights_are_finite: bool = False,
+    ) -> None:
+        super().__init__(machine or target_machine(), builder, _ARGUMENTS)
+        self.weights_are_finite = weights_are_finite

@@ -5,20 +5,19 @@ See `hold_transposed` for which arrays these are, and docs/adr/held-transposed.m
 
 from __future__ import annotations
 
-import threading
 import weakref
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lamina.compiler.cpu._ownership import is_alone
-from lamina.compiler.forking import free_in_children
 from lamina.core.array import Array
+from lamina.core.ownership import is_alone
+from lamina.core.state import owed, settle_owed
+from lamina.nd.elsewhere import ElsewhereArray, Type
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["HOLDING", "Holder"]
 
-HOLDING = free_in_children(threading.RLock())
+HOLDING = owed.lock
 """Taken while arrays are held or given back, and while a step that holds arrays runs.
 
 One for all steps: a step that meets an array which another one holds has it given back, and with a lock each they could
@@ -28,8 +27,8 @@ wait for each other.
 _RETRY_AFTER = 100  # calls, once an array's memory was found to be shared
 
 
-class HeldArray(NDArray):
-    """An `NDArray` while its contents are held. Its `_data` is missing: whoever asks for it gets it up to date."""
+class HeldArray(ElsewhereArray):
+    """An array while its contents are held."""
 
     __slots__ = ()
 
@@ -54,23 +53,26 @@ class Holder:
         self._refusals = 0
         self.is_ahead = False
 
-    def begin(self, bindings: Callable[[], Counter[int]]) -> None:
+    def begin(self) -> None:
         """Hold the arrays from now on, unless somebody could see their buffers without asking them.
 
-        The buffers must be up to date. `bindings` counts, by id, the references to buffers that compiled steps keep:
-        these are harmless, since a step asks the array first.
+        The buffers must be up to date.
         """
-        arrays = [array for reference in self._references if (array := reference()) is not None]
-        if self._refusals % _RETRY_AFTER == 0 and _all_alone(arrays, bindings()):
+        arrays = self._arrays()
+        if self._refusals % _RETRY_AFTER == 0 and _all_alone(arrays):
             self._hold(arrays)
         else:
             self._refusals += 1
+
+    def _arrays(self) -> list[Array]:
+        return [array for reference in self._references if (array := reference()) is not None]
 
     def _hold(self, arrays: Sequence[Array]) -> None:
         self._refusals = 0
         self._buffers = [array._data for array in arrays]
         for array in arrays:
             array._keeper = self
+            array._view = Type(array.shape, array._dtype)  # pyright: ignore[reportAttributeAccessIssue]
             array.__class__ = HeldArray
             del array._data
         self.is_ahead = True  # last, so that an interrupt before leaves buffers that are right
@@ -78,6 +80,8 @@ class Holder:
     def give_back(self) -> None:
         """Write the contents into the arrays' buffers, and leave the arrays to others."""
         with HOLDING:
+            if self.is_ahead and any(type(array) is not HeldArray for array in self._arrays()):
+                settle_owed()  # new contents of an array are owed, and the held ones are needed for them
             if self.is_ahead:
                 self._write_back()
                 self.is_ahead = False
@@ -88,5 +92,5 @@ class Holder:
             self._buffers = []
 
 
-def _all_alone(arrays: Sequence[Array], known: Counter[int]) -> bool:
-    return all(is_alone(array, known) for array in arrays)
+def _all_alone(arrays: Sequence[Array]) -> bool:
+    return all(type(array) is NDArray and is_alone(array) for array in arrays)

@@ -63,7 +63,7 @@ class MatrixProduct:
     not cut into blocks. The result is the same in every bit, unless there is a matrix unit (see `unit_product`).
 
     `left_is_short` says that A's elements are whole numbers of at most 8 bits, which a matrix unit multiplies as they
-    are.
+    are. `right_is_finite` says that B's elements are neither infinite nor NaN.
 
     Threads share the work by rows or columns in multiples of `row_step` or `column_step`
     (`b.split(rows, row_step)`), each with `scratch_bytes` of memory of its own, aligned to 64 bytes.
@@ -80,6 +80,7 @@ class MatrixProduct:
     skips_zeros: bool = False
     by_columns: bool = False
     left_is_short: bool = False
+    right_is_finite: bool = False
 
     @cached_property
     def way(self) -> UnitBlocking | Blocking | None:
@@ -377,6 +378,8 @@ class _Product:
         b, shape = self.b, self.shape
         everything = (b.const(0), b.const(shape.inner))
         order = self._order(self.rows, everything)
+        if shape.right_is_finite:
+            return order
         unused = (order.first_unused, everything[1])
         finite = all_finite(b, self.right, shape.right_stride, shape.dtype, unused, self.columns, order)
         return ColumnOrder(order.numbers, b.where(finite, order.first_unused, everything[1]))
@@ -386,6 +389,8 @@ class _Product:
         b, shape = self.b, self.shape
         terms = (b.const(0), b.const(shape.inner))
         order = self._order(terms, self.rows)
+        if shape.right_is_finite:
+            return order
         finite = all_finite(b, self.right, shape.right_stride, shape.dtype, terms, self.columns)
         return ColumnOrder(order.numbers, b.where(finite, order.first_unused, self.rows[1]))
 
@@ -393,4 +398,13 @@ class _Product:
         b, shape = self.b, self.shape
         assert self.scratch is not None
         memory = b.offset(self.scratch, shape.panel_bytes // shape.dtype.itemsize, shape.dtype)
-        return order_columns(b, self._matrix, shape.left_columns, shape.dtype, rows, columns, memory)
+        return order_columns(
+            b,
+            self._matrix,
+            shape.left_columns,
+            shape.dtype,
+            rows,
+            columns,
+            memory,
+            used_only=shape.right_is_finite and not shape.left_is_transposed,
+        )

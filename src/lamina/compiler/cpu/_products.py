@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._layout_products import is_swapped
 from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.cpu._transpose import emit_transpose
@@ -34,7 +35,8 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
     """The shape of a product kernel's matrix product, as the code generator describes it."""
     shape = _shape_of(kernel.main)
     skips_zeros = kernel.reads_data and not shape.by_columns and len(kernel.domain) == 2
-    return replace(shape, skips_zeros=skips_zeros and shape.columns >= _FEWEST_COLUMNS)
+    pays = shape.columns >= _FEWEST_COLUMNS and shape.inner > 0
+    return replace(shape, skips_zeros=skips_zeros and pays)
 
 
 def _shape_of(anchor: Node) -> MatrixProduct:
@@ -85,8 +87,13 @@ def runs_on_matrix_unit(kernel: Kernel) -> bool:
 
 def emit_product(scope: Scope) -> None:
     """One product, or one for each matrix of a batch."""
-    anchor = scope.kernel.main
-    shape = replace(matrix_product_of(scope.kernel), long_epilogue=_epilogue_length(scope) > _LONG)
+    anchor, module = scope.kernel.main, scope.b.module
+    assert isinstance(module, ThreadModule)
+    shape = replace(
+        matrix_product_of(scope.kernel),
+        long_epilogue=_epilogue_length(scope) > _LONG,
+        right_is_finite=module.weights_are_finite,
+    )
     right = scope.memory.find(anchor.inputs[1])
     left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
     assert right is not None

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import re
 
+from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
+
 __all__ = ["RUNTIME_FUNCTIONS", "runtime_ir"]
 
 _CROWDED_WAITS = 1000  # that sleep at once after an offer that took long
@@ -274,28 +276,7 @@ define i64 @lamina_ticks() nounwind {
   ret i64 %ticks
 }
 
-declare void @llvm.x86.sse.stmxcsr(ptr)
-declare void @llvm.x86.sse.ldmxcsr(ptr)
 declare void @llvm.x86.sse2.pause()
-
-define internal i64 @flush_denormals() nounwind alwaysinline {
-  %slot = alloca i32
-  call void @llvm.x86.sse.stmxcsr(ptr %slot)
-  %old = load i32, ptr %slot
-  %new = or i32 %old, 32832
-  store i32 %new, ptr %slot
-  call void @llvm.x86.sse.ldmxcsr(ptr %slot)
-  %wide = zext i32 %old to i64
-  ret i64 %wide
-}
-
-define internal void @restore_state(i64 %wide) nounwind alwaysinline {
-  %slot = alloca i32
-  %old = trunc i64 %wide to i32
-  store i32 %old, ptr %slot
-  call void @llvm.x86.sse.ldmxcsr(ptr %slot)
-  ret void
-}
 """
 
 _ARM_STATE = """
@@ -307,21 +288,7 @@ define i64 @lamina_ticks() nounwind {
   ret i64 %ticks
 }
 
-declare i64 @llvm.aarch64.get.fpcr()
-declare void @llvm.aarch64.set.fpcr(i64)
 declare void @llvm.aarch64.hint(i32)
-
-define internal i64 @flush_denormals() nounwind alwaysinline {
-  %old = call i64 @llvm.aarch64.get.fpcr()
-  %new = or i64 %old, 16777216
-  call void @llvm.aarch64.set.fpcr(i64 %new)
-  ret i64 %old
-}
-
-define internal void @restore_state(i64 %old) nounwind alwaysinline {
-  call void @llvm.aarch64.set.fpcr(i64 %old)
-  ret void
-}
 """
 
 _LINUX_CORES = """
@@ -396,7 +363,8 @@ def runtime_ir(architecture: str, system: str) -> str:
     }[architecture]
     declaration, sleep, wake, yields = _sleeping(architecture, system)
     cores = _LINUX_CORES if system == "Linux" else _OTHER_CORES
-    code = (_STATE + declaration + state + cores + _WAITING + _JOBS).replace("<pause>", pause)
+    parts = _STATE, declaration, state, DENORMAL_STATE[architecture], cores, _WAITING, _JOBS
+    code = "".join(parts).replace("<pause>", pause)
     code = code.replace("<sleep>", sleep).replace("<wake>", wake).replace("<yield>", yields)
     return code.replace("<crowded>", str(_CROWDED_WAITS))
 

@@ -41,11 +41,19 @@ def order_bytes(columns: int, dtype: DType) -> int:
 
 
 def order_columns(
-    b: Builder, matrix: Pointer, stride: int, dtype: DType, rows: Range, columns: Range, scratch: Pointer
+    b: Builder,
+    matrix: Pointer,
+    stride: int,
+    dtype: DType,
+    rows: Range,
+    columns: Range,
+    scratch: Pointer,
+    *,
+    used_only: bool = False,
 ) -> ColumnOrder:
     """Find which of a matrix's columns are zero in all the given rows. `stride`: from row to row.
 
-    `scratch` is memory of `order_bytes(stride, dtype)`.
+    `scratch` is memory of `order_bytes(stride, dtype)`. With `used_only` nothing is said of the zero columns.
     """
     bits = np.dtype(f"int{8 * dtype.itemsize}")
     flags = b.offset(scratch, whole_lines(stride * INT32.itemsize) // bits.itemsize, bits)
@@ -57,6 +65,8 @@ def order_columns(
         b.store(flags, b.shift_left(seen.get(), 1), column)  # without the sign: -0 is zero, too
 
     b.vector_loop(*columns, 4 * b.lanes(dtype), mark)
+    if used_only:
+        return ColumnOrder(scratch, _number_used(b, flags, bits, columns, scratch))
     first, last = columns
     used = b.variable(first)
     with b.loop(first, last) as column:
@@ -65,6 +75,43 @@ def order_columns(
         b.store(scratch, b.cast(column, INT32), b.where(is_used, used.get(), from_end))
         used.set(used.get() + b.cast(is_used, INDEX))
     return ColumnOrder(scratch, used.get())
+
+
+def _number_used(b: Builder, flags: Pointer, bits: DType, columns: Range, numbers: Pointer) -> Value:
+    """Write the numbers of the columns in use; the position after the last one.
+
+    A vector of columns is mostly used throughout, as in dense data, or not at all, as at the edge of a picture.
+    """
+    first, last = columns
+    used = b.variable(first)
+
+    def one(column: Value) -> None:
+        b.store(numbers, b.cast(column, INT32), used.get())  # the next used column overwrites one that is not
+        used.set(used.get() + b.cast(b.not_equal(b.load(flags, bits, column), 0), INDEX))
+
+    def several(column: Value, lanes: int) -> None:
+        zero = b.equal(b.load(flags, bits, column, lanes), 0)
+        all_used = b.reduce_all(b.logical_not(zero))
+
+        def in_a_row() -> None:
+            steps = b.const_vector(list(range(lanes)), INT32)
+            b.store(numbers, b.add(b.splat(b.cast(column, INT32), lanes), steps), used.get())
+            used.set(used.get() + lanes)
+
+        def one_by_one() -> None:
+            with b.if_(b.logical_not(b.reduce_all(zero))), b.loop(column, column + lanes) as each:
+                one(each)
+
+        b.if_else(all_used, in_a_row, one_by_one)
+
+    def body(column: Value, lanes: int) -> None:
+        if lanes == 1:
+            one(column)
+        else:
+            several(column, lanes)
+
+    b.vector_loop(first, last, b.lanes(bits), body)
+    return used.get()
 
 
 def all_finite(

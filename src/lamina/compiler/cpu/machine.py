@@ -16,7 +16,7 @@ from pathlib import Path
 from lamina.compiler.cpu.matrix_unit import is_permitted
 from lamina.compiler.llvm.values import DType
 
-__all__ = ["Machine", "available_cores", "compiling_for", "host_machine", "target_machine"]
+__all__ = ["NAMED_MACHINES", "Machine", "available_cores", "compiling_for", "host_machine", "target_machine"]
 
 _CPU_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
 _DEFAULT_L1, _DEFAULT_L2, _DEFAULT_L3 = 32 << 10, 512 << 10, 8 << 20
@@ -56,6 +56,28 @@ class Machine:
         """Whether x · y + z with one rounding is one instruction. On x86-64 it came with AVX2."""
         return self.architecture != "x86_64" or self.vector_bits >= 256
 
+
+NAMED_MACHINES = {
+    "x86-64-v3": Machine(
+        "x86_64", "x86-64-v3", "", 256, 16, _DEFAULT_L1, _DEFAULT_L2, _DEFAULT_L3, "x86_64-unknown-linux-gnu"
+    ),
+    "x86-64-v4": Machine(
+        "x86_64", "x86-64-v4", "", 512, 32, _DEFAULT_L1, 1 << 20, _DEFAULT_L3, "x86_64-unknown-linux-gnu"
+    ),
+    "aarch64": Machine(
+        "aarch64",
+        "generic",
+        "+neon",
+        128,
+        32,
+        _DEFAULT_L1,
+        _DEFAULT_L2,
+        _DEFAULT_L3,
+        "aarch64-unknown-linux-gnu",
+    ),
+}
+"""Processors that code is made for on other ones: the levels of x86-64 with AVX2 and with AVX-512 (System V ABI,
+AMD64 supplement, 3.1.1), and any of ARM's with 64 bits. Their caches are taken to be small."""
 
 _target: ContextVar[Machine | None] = ContextVar("target", default=None)
 

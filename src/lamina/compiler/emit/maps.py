@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+from lamina.compiler.emit.expressions import Memory
 from lamina.compiler.emit.positions import Axis
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import Value
-from lamina.compiler.passes.fuse import Kernel, is_alias
-from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Constant, Node
 from lamina.core.lowering import Elementwise
 
 __all__ = ["emit_map"]
@@ -23,7 +24,7 @@ def emit_map(scope: Scope) -> None:
             _element(scope, [], 1)
         return
     first = scope.share("rows", domain[0])
-    if scope.partition.kind == "rows" and len(domain) > 1 and _is_flat(kernel):
+    if scope.partition.kind == "rows" and len(domain) > 1 and _is_flat(kernel, scope.memory):
         inner = math.prod(domain[1:])
         _flat_loop(scope, first[0] * inner, first[1] * inner)
         return
@@ -61,22 +62,20 @@ def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
     scope.b.vector_loop(start, stop, lanes, body)
 
 
-def _is_flat(kernel: Kernel) -> bool:
-    """Whether all that is computed or read is elementwise and of the domain's shape, or one number."""
+def _is_flat(kernel: Kernel, memory: Memory) -> bool:
+    """Whether each element is made of those at its place in buffers of the domain's shape, and of single numbers."""
     seen: set[Node] = set()
     stack = list(kernel.stores)
     while stack:
         node = stack.pop()
-        if node in seen or node.shape == () or node.is_op("full"):
+        if node in seen or node.shape == () or isinstance(node.op, Constant):
             continue
         seen.add(node)
-        if node.shape != kernel.domain:
-            return False
-        if isinstance(node.op, Input | Scalar | Constant):
-            continue
-        if not isinstance(node.lowering, Elementwise):
-            is_same_memory = is_alias(node) and node.inputs[0].shape == kernel.domain
-            if node in kernel.members or not is_same_memory:
+        if memory.find(node) is not None:  # read as it lies there, whatever it was made of
+            if node.shape != kernel.domain:
                 return False
-        stack.extend(node.inputs)
+        elif not node.is_op("full"):  # the same number at whatever place
+            if node.shape != kernel.domain or not isinstance(node.lowering, Elementwise):
+                return False
+            stack.extend(node.inputs)
     return True

@@ -16,7 +16,7 @@ from lamina.context import Context, current_context
 from lamina.core.array import Array, Value
 from lamina.core.lowering import Contraction, Decompose, Elementwise
 from lamina.core.primitive import REGISTRY, Primitive
-from lamina.core.state import state
+from lamina.core.state import state, traced_by
 from lamina.core.tape import Leaf, recording_suspended
 from lamina.errors import TraceError
 from lamina.messages import user_location
@@ -391,16 +391,13 @@ def on_device(array: np.ndarray, context: Context) -> NDArray:
     return NDArray(target_of(context).from_numpy(array), context)
 
 
-class tracing:  # noqa: N801 - used as `with tracing(capture):`
+class tracing(traced_by):  # noqa: N801 - used as `with tracing(capture):`
     """Make `capture` the current trace. Recording starts off, as a function's body decides it itself."""
 
     def __init__(self, capture: Capture) -> None:
+        super().__init__(capture)
         self._capture = capture
 
-    def __enter__(self) -> None:
-        self._saved = (state.trace, state.recording)
-        state.trace, state.recording = self._capture, False
-
-    def __exit__(self, *_exception: object) -> None:
-        state.trace, state.recording = self._saved
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
         self._capture.restore()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.compiler.forking import compiling
 from lamina.compiler.front._arguments import Arguments, Call, leaves
 from lamina.compiler.front._capture import Capture, Captured, Result, on_device, tracing
 from lamina.compiler.front._guards import Guards
@@ -18,6 +17,7 @@ from lamina.compiler.passes.simplify import simplify
 from lamina.compiler.target import Overlap
 from lamina.context import current_context
 from lamina.core.array import Array
+from lamina.core.forking import compiling
 from lamina.core.primitive import Primitive
 from lamina.core.state import state
 from lamina.core.tape import gradients, is_recorded, record_node, recording, recording_suspended

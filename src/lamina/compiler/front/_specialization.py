@@ -16,6 +16,7 @@ from lamina.compiler.target import Program
 from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient
+from lamina.core.state import settle_owed
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["Specialization"]
@@ -56,6 +57,7 @@ class Specialization:
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
         """One step. Returns what the function returns."""
+        settle_owed()
         step = self.step
         with step.lock:
             results = step.run(arrays, self.number_values(numbers) if self._numbers else (), 1, ())
@@ -65,6 +67,7 @@ class Specialization:
 
     def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
         """One step with the step's numbers given."""
+        settle_owed()
         with self.step.lock:
             results = self.step.run(arrays, values, 1, ())
             self._note_run()
@@ -72,6 +75,7 @@ class Specialization:
 
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
         """Several steps; `values` are their numbers, one step after the other. Results have a new first axis."""
+        settle_owed()
         with self.step.lock:
             results = self.step.run(arrays, values, steps, (steps,))
             self._note_run()

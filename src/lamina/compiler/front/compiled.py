@@ -13,7 +13,6 @@ from typing import Any, overload
 import numpy as np
 
 from lamina import messages
-from lamina.compiler.forking import compiling
 from lamina.compiler.front._arguments import (
     Arguments,
     Call,
@@ -32,6 +31,7 @@ from lamina.compiler.front._walk import StandsFor
 from lamina.compiler.target import Overlap
 from lamina.context import current_context
 from lamina.core.array import Array
+from lamina.core.forking import compiling
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import TraceError

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from lamina.compiler.llvm._machine import Machine
 from lamina.compiler.llvm.cache import CodeCache, default_directory, digest_of_sources
 from lamina.compiler.llvm.module import Module
 
-__all__ = ["CompiledModule", "assembly", "compile_object", "load"]
+__all__ = ["CompiledModule", "assembly", "compile_linkable", "compile_object", "load"]
 
 MakeIR = Callable[[], "str | Module[Any]"]
 
@@ -79,6 +79,29 @@ def compile_object(machine: Machine, ir: str) -> bytes:
         return _target(machine).emit_object(_optimized(machine, ir))
 
 
+def compile_linkable(
+    machine: Machine, modules: Sequence[tuple[str, Collection[str]]], exported: Collection[str]
+) -> bytes:
+    """The machine code (an object file) of LLVM assembly that a linker is to make part of a program.
+
+    Each of the `modules` comes with the names that the others see. The object file has those in `exported` only.
+    """
+    with _compiling:
+        whole, *others = [_with_internal_names(llvm.parse_assembly(ir), seen) for ir, seen in modules]
+        for module in others:
+            whole.link_in(module)
+        target = _target(machine, is_linked_later=True)
+        return target.emit_object(_cleaned(target, _with_internal_names(whole, exported)))
+
+
+def _with_internal_names(module: llvm.ModuleRef, seen: Collection[str]) -> llvm.ModuleRef:
+    """Hide all that a module defines, but for some names."""
+    for value in (*module.functions, *module.global_variables):
+        if not value.is_declaration and value.name not in seen:
+            value.linkage = "internal"
+    return module
+
+
 def assembly(machine: Machine, ir: str) -> str:
     """The machine's assembly of LLVM assembly."""
     with _compiling:
@@ -90,8 +113,10 @@ def _text(ir: str | Module[Any]) -> str:
 
 
 def _optimized(machine: Machine, ir: str) -> llvm.ModuleRef:
-    target = _target(machine)
-    module = llvm.parse_assembly(ir)
+    return _cleaned(_target(machine), llvm.parse_assembly(ir))
+
+
+def _cleaned(target: llvm.TargetMachine, module: llvm.ModuleRef) -> llvm.ModuleRef:
     module.triple = target.triple
     module.data_layout = str(target.target_data)
     # What is worth a vector, an unrolled loop or a hoisted value was written as one: the few passes that clean up
@@ -127,7 +152,7 @@ def _linker(machine: Machine) -> llvm.LLJIT:
 
 
 @cache
-def _target(machine: Machine) -> llvm.TargetMachine:
+def _target(machine: Machine, *, is_linked_later: bool = False) -> llvm.TargetMachine:
     if machine.triple:
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
@@ -136,6 +161,10 @@ def _target(machine: Machine) -> llvm.TargetMachine:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         target = llvm.Target.from_default_triple()
+    if is_linked_later:
+        return target.create_target_machine(
+            cpu=machine.cpu, features=machine.features, opt=1, reloc="pic", codemodel="small"
+        )
     return target.create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=1, reloc="pic", jit=True
     )

@@ -24,8 +24,11 @@ B = TypeVar("B", bound=_Writer)
 class Module(Generic[B]):
     """A unit of compilation for a machine: functions, and declarations of what they call.
 
-    `builder` makes what writes a function, whose arguments are `arguments` unless others are given.
+    `builder` makes what writes a function, whose arguments are `arguments` unless others are given. `attributes` are
+    what LLVM is told of each function besides what the machine says.
     """
+
+    attributes = ""
 
     def __init__(
         self,
@@ -51,7 +54,7 @@ class Module(Generic[B]):
         b = self._builder(self, arguments)
         yield b
         linkage, inlining = ("internal ", "noinline") if internal else ("", "")
-        attributes = f"nounwind {inlining} {self.machine.function_attributes}"
+        attributes = f"nounwind {inlining} {self.machine.function_attributes} {self.attributes}"
         parameters = ", ".join(f"{_argument_type(dtype)} %{key}" for key, dtype in arguments.items())
         head = f"define {linkage}void @{name}({parameters}) {attributes} {{"
         self.functions[name] = "\n".join([head, *b.body(), "}"])

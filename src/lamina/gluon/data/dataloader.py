@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
+from lamina.core.state import mark_step
 from lamina.errors import DataError
 from lamina.gluon.data.batchify import default_batchify_fn
 from lamina.gluon.data.dataset import draw
@@ -85,6 +86,7 @@ class DataLoader:
         return self._prefetched()
 
     def _batch(self, indices: Iterable[int]) -> Any:
+        mark_step()
         return self._batchify(list(draw(self._dataset, indices)))
 
     def _prefetched(self) -> Iterator[Any]:
@@ -101,6 +103,7 @@ class DataLoader:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _result(self, batch: Future[Any]) -> Any:
+        mark_step()
         try:
             return batch.result(self._timeout)
         except FutureTimeoutError:

@@ -139,6 +139,7 @@ class DeferredRow(NDArray):
     """
 
     __slots__ = ()
+    _is_settled = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_become_plain(self), name)
@@ -224,4 +225,4 @@ def gather(samples: Sequence[Any]) -> NDArray | None:
     rows.waiting.clear()
     data = rows.source.data
     indices = [index for _, index, _ in notes]
-    return recipe.on_batch(NDArray(data._concrete().take(indices, axis=0), data.context))
+    return recipe.on_batch(NDArray(data._numbers().take(indices, axis=0), data.context))

@@ -5,6 +5,7 @@ A new format is a module beside this one, with its reader and perhaps its writer
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from importlib import import_module
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from lamina.table.places import LineNumbers
 
 __all__ = [
-    "FORMATS", "NOT_READ", "Format", "Reader", "Writer", "described", "format_of_content",
+    "FORMATS", "NOT_READ", "Format", "Reader", "Writer", "begin_reading", "described", "format_of_content",
     "format_of_name", "writable",
 ]  # fmt: skip
 
@@ -60,6 +61,7 @@ class Format:
         magic: what the content may begin with, where names say nothing.
         reads: "module:name", in this package, of what makes a `Reader` of a `Source` and `ReadOptions`.
         writes: "module:name" of the `Writer`; None if tables are not written so.
+        begins: "module:name" of what starts early what reading needs and takes a while to start, if anything.
         packs_itself: whether such files are compressed inside.
         is_folder: whether a folder counts as such a file.
         packages: what reading needs besides polars, by names on PyPI.
@@ -71,6 +73,7 @@ class Format:
     _: KW_ONLY
     reads: str
     writes: str | None = None
+    begins: str | None = None
     packs_itself: bool = False
     is_folder: bool = False
     packages: tuple[str, ...] = ()
@@ -100,11 +103,11 @@ FORMATS: dict[str, Format] = {
     "tsv": Format("TSV", (".tsv", ".tab"), reads="delimited:DelimitedFile", writes="delimited:write_tsv"),
     "parquet": Format(
         "Parquet", (".parquet", ".pq"), (b"PAR1",),
-        reads="columnar:ColumnarFile", writes="columnar:write_parquet", packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_parquet", begins="_apart:begin", packs_itself=True,
     ),
     "feather": Format(  # Arrow's IPC file
         "Feather", (".feather", ".arrow", ".ipc"), (b"ARROW1", b"FEA1"),
-        reads="columnar:ColumnarFile", writes="columnar:write_feather", packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_feather", begins="_apart:begin", packs_itself=True,
     ),
     "jsonl": Format(
         "JSON lines", (".jsonl", ".ndjson", ".json"), (b"{",),
@@ -134,6 +137,17 @@ NOT_READ: dict[str, str] = {
     for suffix in suffixes.split()
 }
 """What to do with files that are known and not read."""
+
+
+def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
+    """Start what reading files of such names needs and takes a while to start, before what else has to be loaded.
+
+    >>> begin_reading(["people.csv"])
+    """
+    formats = {format_of_name(os.fspath(name))[0] for name in names}
+    for place in {FORMATS[format].begins for format in formats if format is not None}:
+        if place is not None:
+            _imported(place)()
 
 
 def described() -> str:

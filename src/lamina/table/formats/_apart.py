@@ -2,7 +2,8 @@
 
 polars trusts such files: a wrong number in one makes it ask for petabytes, or panic where Rust can only abort.
 So the bytes of a file are decoded in another process, with a bound on its memory and its time, and come back as
-a table that polars itself wrote. One child serves all files of this process; if it dies, the next file gets another.
+a table that polars itself wrote, in memory that both processes see, where the system has such. One child serves all
+files of this process; if it dies, the next file gets another.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from lamina.table.formats import _columnar_worker as columnar_worker
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["read_apart"]
+__all__ = ["begin", "read_apart"]
 
 _SECONDS = 120
 _BYTES_A_SECOND = 1 << 20
@@ -44,19 +45,29 @@ class _Child:
             stderr=subprocess.DEVNULL,  # polars tells of each panic there
         )
         _widen(self.process.stdout)
+        self.files = f"/proc/{self.process.pid}/fd"
+        self.shares = hasattr(os, "memfd_create") and os.access(self.files, os.R_OK | os.X_OK)
         self._send(sys.path)
 
     def ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
-        """The letter and the content of its answer; no letter if it died, or was ended after so many seconds."""
+        """The letter and the content of its answer; no letter if it died, or was ended after so many seconds.
+
+        The content of what is shared is the number of an open file of this process.
+        """
         assert self.process.stdout is not None
         timer = threading.Timer(seconds, self.process.kill)
         timer.daemon = True
         timer.start()
         try:
-            self._send(request)
+            self._send({**request, "shares": self.shares})
             head = self.process.stdout.read(9)
             content = bytearray(int.from_bytes(head[:8], "big"))
             whole = cast(BufferedReader, self.process.stdout).readinto(content) == len(content)
+            if whole and head[8:] == columnar_worker.SHARED:
+                handle = os.open(f"{self.files}/{content.decode()}", os.O_RDONLY)
+                content = bytearray(str(handle).encode())
+                with suppress(OSError):  # if it has died meanwhile, the next question finds that out
+                    self._say(b"!")
             return head[8:] if whole else b"", content
         except OSError:  # the pipe is broken
             return b"", bytearray()
@@ -64,9 +75,12 @@ class _Child:
             timer.cancel()
 
     def _send(self, message: object) -> None:
-        assert self.process.stdin is not None
         content = json.dumps(message).encode()
-        self.process.stdin.write(len(content).to_bytes(8, "big") + content)
+        self._say(len(content).to_bytes(8, "big") + content)
+
+    def _say(self, content: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(content)
         self.process.stdin.flush()
 
     def end(self) -> None:
@@ -92,13 +106,23 @@ class _Service:
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
-    def ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
-        """As `_Child.ask`."""
+    def begin(self) -> None:
+        """Start the child, unless it is there."""
+        with self._lock:
+            if self._child is None or self._child.owner != os.getpid():
+                self._child = _Child()
+
+    def table(self, request: dict[str, object], seconds: float) -> pl.DataFrame:
+        """What the child answers.
+
+        Raises:
+            DataError: it gives a reason, died, or was ended after so many seconds.
+        """
         with self._lock:
             letter, content = self._ask(request, seconds)
             if not letter:  # perhaps it died of another file, of which it read ahead
                 letter, content = self._ask(request, seconds)
-        return letter, content
+            return _table(letter, content)
 
     def _ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
         letter = b""
@@ -118,33 +142,54 @@ class _Service:
         self._child = None
 
 
-_service = _Service()
-atexit.register(_service.end)
-
-
-def read_apart(path: Path, format: str, first: int = 0, rows: int = 0) -> pl.DataFrame:
-    """Some rows of a Parquet or Feather file.
-
-    Args:
-        path: the file.
-        format: "parquet" or "feather".
-        first, rows: which rows; 0 rows give a table that has only the columns and their types.
-
-    Raises:
-        DataError: polars can't read it, or it would take memory or time beyond all measure; says why.
-    """
+def _table(letter: bytes, content: bytearray) -> pl.DataFrame:
     import polars as pl
 
-    size = path.stat().st_size
-    limit = unpacked_limit(size)
-    seconds = _SECONDS + size / _BYTES_A_SECOND
-    request: dict[str, object] = {
-        "path": os.path.abspath(path), "format": format, "start": first, "rows": rows,
-        "columns": MOST_COLUMNS, "bytes": limit, "memory": 3 * limit + _SLACK,
-    }  # fmt: skip
-    letter, content = _service.ask(request, seconds)
     if not letter:
         raise DataError("it is damaged such that its reader died of it")
     if letter == columnar_worker.ERROR:
         raise DataError(content.decode())
+    if letter == columnar_worker.SHARED:
+        with open(int(content), "rb") as file:
+            return pl.read_ipc(file)
     return pl.read_ipc_stream(bytes(content))
+
+
+_service = _Service()
+atexit.register(_service.end)
+
+
+def begin() -> None:
+    """Start the child, which takes a while, before there is something to read."""
+    _service.begin()
+
+
+def read_apart(
+    path: Path,
+    format: str,
+    first: int = 0,
+    rows: int = 0,
+    *,
+    limit: int | None = None,
+    seconds: float | None = None,
+) -> pl.DataFrame:
+    """Some rows of a Parquet or Feather file.
+
+    Args:
+        path: the file.
+        format: "parquet", "feather", or "stream" for Arrow's IPC stream.
+        first, rows: which rows; 0 rows give a table that has only the columns and their types.
+        limit, seconds: bytes that the table may have, and the time that it may take, where the file's size is not to
+            say it.
+
+    Raises:
+        DataError: polars can't read it, or it would take memory or time beyond all measure; says why.
+    """
+    size = path.stat().st_size
+    limit = unpacked_limit(size) if limit is None else limit
+    seconds = _SECONDS + size / _BYTES_A_SECOND if seconds is None else seconds
+    request: dict[str, object] = {
+        "path": os.path.abspath(path), "format": format, "start": first, "rows": rows,
+        "columns": MOST_COLUMNS, "bytes": limit, "memory": 3 * limit + _SLACK,
+    }  # fmt: skip
+    return _service.table(request, seconds)

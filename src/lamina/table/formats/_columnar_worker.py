@@ -2,48 +2,120 @@
 
 It is run by its path, imports nothing of lamina, and reads requests from standard input, answers to standard
 output. A request is a length (8 bytes) and that many bytes of JSON; an answer is a length, a letter and that
-many bytes.
+many bytes. After an answer of a shared file, a byte says that the asker has opened it.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-ERROR, TABLE = b"E", b"T"
-"""What an answer holds: a reason in UTF-8, or a table in Arrow's IPC stream format."""
-
-
-def _answer(request: dict[str, Any]) -> tuple[bytes, bytes | memoryview]:
+if TYPE_CHECKING:
     import polars as pl
 
-    try:
-        _limit_memory(request["memory"])
-        scan = (pl.scan_parquet if request["format"] == "parquet" else pl.scan_ipc)(request["path"])
-        schema = scan.collect_schema()
-        if len(schema) > request["columns"]:
-            raise pl.exceptions.ComputeError(f"it has {len(schema):,} columns, more than are read")
-        if request["rows"]:
-            # Feather's texts are not checked when they are read: this finds those that are not UTF-8.
-            texts = [pl.col(name) for name, kind in schema.items() if kind == pl.String]
-            frame = scan.slice(request["start"], request["rows"]).collect()
-            if request["format"] != "parquet" and texts:
-                frame = frame.with_columns(text.cast(pl.Binary).cast(pl.String) for text in texts)
-        else:
-            frame = pl.DataFrame(schema=schema)
-        if frame.estimated_size() > request["bytes"]:
+ERROR, TABLE, SHARED = b"E", b"T", b"M"
+"""What an answer holds: a reason in UTF-8; a table in Arrow's IPC stream format; or the number of an open file of this
+process, in memory only, that holds a table in Arrow's IPC file format."""
+
+_WORTH_SHARING = 1 << 20
+_AT_ONCE = 1 << 25
+"""Bytes beyond which no more rows are decoded at once. Pages are decoded whole, so small parts decode them again."""
+
+
+class _File:
+    """A file whose rows are most likely asked for from the first to the last.
+
+    It decodes more at once than is asked for, twice as much each time, as operating systems read ahead.
+    """
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        import polars as pl
+
+        self._request = request
+        self._is_parquet = request["format"] == "parquet"
+        self._scan = _scan(request["path"], request["format"])
+        self._schema = self._scan.collect_schema()
+        if len(self._schema) > request["columns"]:
+            raise pl.exceptions.ComputeError(f"it has {len(self._schema):,} columns, more than are read")
+        self._first = self._asked = 0
+        self._piece = pl.DataFrame(schema=self._schema)
+
+    def rows(self, start: int, count: int) -> pl.DataFrame:
+        """At most so many rows; 0 give a table that has only the columns and their types."""
+        end = self._first + self._asked
+        if count and not self._first <= start <= start + count <= end:
+            ahead = self._asked if start == end else 0
+            if self._piece.estimated_size() < _AT_ONCE:
+                ahead *= 2
+            self._decode(start, max(count, ahead))
+        return self._piece.slice(start - self._first, count)
+
+    def _decode(self, start: int, count: int) -> None:
+        import polars as pl
+        from polars.selectors import by_name  # pl.col would take some names for patterns
+
+        piece = self._scan.slice(start, count).collect()
+        # Feather's texts are not checked when they are read: this finds those that are not UTF-8.
+        texts = [by_name(name) for name, kind in self._schema.items() if kind == pl.String]
+        if not self._is_parquet and texts:
+            piece = piece.with_columns(text.cast(pl.Binary).cast(pl.String) for text in texts)
+        if piece.estimated_size() > self._request["bytes"]:
             raise pl.exceptions.ComputeError("it unpacks to far more than its size")
-        buffer = io.BytesIO()
-        frame.write_ipc_stream(buffer)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # panics in Rust are no Exceptions
-        lines = str(error).splitlines() or [type(error).__name__]
-        return ERROR, lines[0].encode(errors="replace")
-    return TABLE, buffer.getbuffer()
+        self._first, self._asked, self._piece = start, count, piece
+
+
+class _Reader:
+    """Answers requests; it holds the file of the last one."""
+
+    def __init__(self) -> None:
+        self._file: _File | None = None
+        self._about: dict[str, Any] = {}
+
+    def answer(self, request: dict[str, Any]) -> tuple[bytes, bytes | memoryview]:
+        """The letter and the content."""
+        about = {key: value for key, value in request.items() if key not in ("start", "rows")}
+        try:
+            _limit_memory(request["memory"])
+            if self._file is None or about != self._about or not request["rows"]:
+                self._file, self._about = None, about
+                self._file = _File(request)
+            frame = self._file.rows(request["start"], request["rows"])
+            if request["rows"] and not len(frame):
+                self._file = None  # the end: its rows need no memory any more
+            return self._sent(frame, request["shares"])
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # panics in Rust are no Exceptions
+            self._file = None
+            lines = str(error).splitlines() or [type(error).__name__]
+            return ERROR, lines[0].encode(errors="replace")
+
+    @staticmethod
+    def _sent(frame: pl.DataFrame, shares: bool) -> tuple[bytes, bytes | memoryview]:
+        if not shares or frame.estimated_size() < _WORTH_SHARING:
+            buffer = io.BytesIO()
+            frame.write_ipc_stream(buffer)
+            return TABLE, buffer.getbuffer()
+        handle = os.memfd_create("lamina")
+        try:
+            with open(handle, "wb", closefd=False) as file:
+                frame.write_ipc(file, compression="uncompressed")
+        except BaseException:
+            os.close(handle)
+            raise
+        return SHARED, str(handle).encode()
+
+
+def _scan(path: str, format: str) -> Any:
+    import polars as pl
+
+    if format == "stream":
+        return pl.read_ipc_stream(path).lazy()
+    return (pl.scan_parquet if format == "parquet" else pl.scan_ipc)(path, glob=False)
 
 
 def _limit_memory(further: int) -> None:
@@ -66,19 +138,25 @@ def main() -> None:
     sys.path[:] = json.loads(requests.read(int.from_bytes(requests.read(8), "big")))
     import polars  # noqa: F401  # pyright: ignore[reportUnusedImport] - before the first request comes
 
+    reader = _Reader()
     ahead: dict[str, Any] | None = None
     letter, content = ERROR, b""
     while size := requests.read(8):
         request = json.loads(requests.read(int.from_bytes(size, "big")))
         if request != ahead:
-            letter, content = _answer(request)
+            if ahead is not None and letter == SHARED:
+                os.close(int(content))
+            letter, content = reader.answer(request)
         answers.write(len(content).to_bytes(8, "big") + letter)
         answers.write(content)
         answers.flush()
+        if letter == SHARED:  # nothing before it is opened: what is ahead may end this process
+            requests.read(1)
+            os.close(int(content))
         ahead = None
-        if letter == TABLE and request["rows"]:  # most likely the next part is asked for: decode it meanwhile
+        if letter != ERROR and request["rows"]:  # most likely the next part is asked for: decode it meanwhile
             ahead = {**request, "start": request["start"] + request["rows"]}
-            letter, content = _answer(ahead)
+            letter, content = reader.answer(ahead)
 
 
 if __name__ == "__main__":

@@ -111,11 +111,15 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataF
     """An array (rows, …) as a table of one column for each of a row's elements.
 
     Raises:
-        DataError: more columns than are read; `name` says of what.
+        DataError: more columns than are read, or none, or a number without any dimension; `name` says of what.
     """
     import polars as pl
 
+    if not array.ndim:
+        raise DataError(f"{name} holds a single number, not the rows of a table")
     columns = math.prod(array.shape[1:])
+    if not columns:
+        raise DataError(f"{name} has rows without any values: its shape is {array.shape}")
     require_columns(name, columns)
     pixels = array.reshape(len(array), columns)
     return pl.DataFrame(pixels, schema=[f"{prefix}_{i}" for i in range(pixels.shape[1])], orient="row")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextvars import copy_context
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from lamina.errors import DataError
@@ -18,11 +19,7 @@ from lamina.table.source import Source
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ColumnarFile", "write_feather", "write_parquet"]
-
-
-_ROWS_AT_ONCE = 1 << 17
-"""Greater parts would wait to be copied between the processes while nothing else is done."""
+__all__ = ["ColumnarFile", "read_bounded", "write_feather", "write_parquet"]
 
 
 class ColumnarFile:
@@ -52,7 +49,6 @@ class ColumnarFile:
         return self._types
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
-        rows = min(rows, _ROWS_AT_ONCE)
         start = unpacked = 0
         limit = unpacked_limit(self._path.stat().st_size)
         while True:
@@ -67,6 +63,18 @@ class ColumnarFile:
                 raise DataError(f"{self.name}: {FAR_MORE}")
             yield batch.select(in_types(types))
             start += rows
+
+
+def read_bounded(path: Path, format: str, rows: int, *, limit: int, seconds: float) -> pl.DataFrame:
+    """The first rows of a stranger's file, with bounds that its size does not say; raises as `read_apart` does.
+
+    Args:
+        path: the file.
+        format: "parquet", "feather", or "stream" for Arrow's IPC stream.
+        rows: at most so many are read.
+        limit, seconds: bytes that they may have, and the time that decoding may take.
+    """
+    return read_apart(path, format, 0, rows, limit=limit, seconds=seconds)
 
 
 def write_parquet(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:

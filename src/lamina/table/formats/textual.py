@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lamina.table.columns import named
 from lamina.table.messages import as_option, listed, warn
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]
     if not names:
         return frame
     tokens = pl.Series(sorted({"", *missing}), dtype=pl.String).implode()
-    values = pl.col(names).str.strip_chars()
+    values = named(names).str.strip_chars()
     return frame.with_columns(pl.when(~values.is_in(tokens)).then(values).name.keep())
 
 
@@ -97,7 +98,7 @@ def _types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
 
     if not names:
         return {}
-    values = pl.col(names)
+    values = named(names)
     counts = frame.select(
         values.count().name.suffix(":all"),
         _plain(values, decimal).cast(pl.Int64, strict=False).count().name.suffix(":int"),
@@ -122,8 +123,8 @@ def _float_types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Typ
 
     if not names:
         return {}
-    numbers = frame.select(_plain(pl.col(names), decimal).cast(pl.Float64, strict=False).count()).row(0)
-    present = frame.select(pl.col(names).count()).row(0)
+    numbers = frame.select(_plain(named(names), decimal).cast(pl.Float64, strict=False).count()).row(0)
+    present = frame.select(named(names).count()).row(0)
     return {
         name: pl.Float64() if count == expected else pl.String()
         for name, count, expected in zip(names, numbers, present, strict=True)
@@ -142,17 +143,13 @@ def typed(frame: pl.DataFrame, types: Mapping[str, pl.DataType], decimal: str) -
 
 
 def _cast(name: str, kind: pl.DataType, decimal: str) -> pl.Expr:
-    import polars as pl
-
-    column = pl.col(name)
+    column = named(name)
     return _plain(column, decimal).cast(kind) if kind.is_numeric() else column
 
 
 def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
     """What selects the columns of `types`, in that order and with those types."""
-    import polars as pl
-
-    return [pl.col(name).cast(kind) for name, kind in types.items()]
+    return [named(name).cast(kind) for name, kind in types.items()]
 
 
 def warn_of_decimal_commas(frame: pl.DataFrame, types: Mapping[str, pl.DataType], file: str) -> None:
@@ -162,7 +159,7 @@ def warn_of_decimal_commas(frame: pl.DataFrame, types: Mapping[str, pl.DataType]
     texts = [name for name, kind in types.items() if kind == pl.String]
     if not texts:
         return
-    matches = frame.select(pl.col(texts).str.contains(_DECIMAL_COMMA).mean()).row(0, named=True)
+    matches = frame.select(named(texts).str.contains(_DECIMAL_COMMA).mean()).row(0, named=True)
     names = [name for name, share in matches.items() if share is not None and share > 0.5]
     if names:
         how = as_option("decimal", ",")

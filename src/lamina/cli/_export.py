@@ -1,0 +1,55 @@
+"""``lamina export``: a run's network as files that other programs use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from lamina.cli._console import say, warnings_as_lines
+from lamina.cli._options import RunArgument, choosing, option, said
+from lamina.errors import LaminaError
+
+__all__ = ["export"]
+
+_TARGETS = ("host", "x86-64-v3", "x86-64-v4", "aarch64")  # those of lamina.export.library
+
+
+def export(
+    run: RunArgument,
+    onnx: Annotated[
+        Path | None, option("ONNX, for ONNX Runtime and what else reads it; see docs/deploy.md.", False)
+    ] = None,
+    html: Annotated[
+        Path | None, option("A page to try the network in a browser: one file, nothing is sent.", False)
+    ] = None,
+    library: Annotated[
+        Path | None,
+        option(
+            "Machine code for C, FILE.so (or FILE.o alone), and its header FILE.h; see docs/deploy.md.", False
+        ),
+    ] = None,
+    target: Annotated[str | None, choosing("The library's processor: {}.", _TARGETS, shown="host")] = None,
+    name: Annotated[str | None, option("What the library's symbols begin with.", "the file's name")] = None,
+) -> None:
+    """Write a trained network, with all that its predictions need, as a file for other programs.
+
+    Several files may be asked for at once.
+
+    Example:
+
+    \b
+      lamina export runs/income-1 --onnx income.onnx --html income.html
+      lamina export runs/income-1 --library income.so --target x86-64-v3
+    """
+    from lamina.export.ways import export as write
+    from lamina.runs.examples import read_examples
+
+    options: dict[str, dict[str, Any]] = {"library": said(target=target, name=name)}
+    if library is None and options["library"]:
+        raise LaminaError("--target and --name are of a library: say --library FILE, too")
+    if html is not None:
+        options["html"] = {"examples": read_examples(run)}
+    with warnings_as_lines():
+        written = write(run, {"onnx": onnx, "html": html, "library": library}, options)
+    for path in written:
+        say(f"lamina: wrote {path} ({-(-path.stat().st_size // 1024):,} KiB)", error=True)

@@ -1,0 +1,180 @@
+"""A graph as a function that needs nothing else: one thread, its constants inside, memory that the caller lends it.
+
+This is how a network leaves lamina. The kernels are those of compiled functions, so that results are the same bits;
+only how many threads there are is known beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
+from lamina.compiler.cpu._cache_lines import whole_lines
+from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
+from lamina.compiler.cpu._step import emit_program, scratch_bytes
+from lamina.compiler.cpu.machine import Machine, compiling_for
+from lamina.compiler.cpu.target import CPU
+from lamina.compiler.emit import Layout
+from lamina.compiler.llvm import INDEX, Operand, Pointer, Value
+from lamina.compiler.llvm.module import Argument
+from lamina.compiler.passes.graph import Graph, Input, Node
+from lamina.compiler.program import lower
+
+__all__ = ["OneThread", "OneThreadModule", "Standalone", "global_array", "with_transposed_constants"]
+
+_BYTE = np.dtype(np.int8)
+
+
+class OneThread(ThreadBuilder):
+    """A builder of functions that one thread runs."""
+
+    def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
+        """All of it."""
+        return self.const(0), self.match(extent, self.const(0))[0]
+
+    def barrier(self) -> None:
+        """There is nobody to wait for."""
+
+    def flush_denormals(self) -> Value:
+        """From here on denormals count as zero; what `restore_state` takes."""
+        return self.result("call i64 @flush_denormals()", INDEX)
+
+    def restore_state(self, saved: Value) -> None:
+        """Undo `flush_denormals`."""
+        self.emit(f"call void @restore_state({saved.typed})")
+
+
+class OneThreadModule(ThreadModule):
+    """A module of such functions. They touch each page of a large frame in turn, so that a stack that is too small is
+    noticed at its guard page."""
+
+    attributes = '"probe-stack"="inline-asm"'
+
+    def __init__(self, machine: Machine, *, weights_are_finite: bool = False) -> None:
+        super().__init__(machine, OneThread, weights_are_finite=weights_are_finite)
+
+    @contextmanager
+    def function(
+        self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
+    ) -> Generator[OneThread]:
+        """See `Module.function`."""
+        with super().function(name, arguments, internal=internal) as b:
+            assert isinstance(b, OneThread)
+            yield b
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """LLVM's assembly of ``void NAME(ptr argument, …, ptr result, …, ptr memory)``.
+
+    Attributes:
+        ir: the assembly. It refers to the constants by their names, and does not define them.
+        name: of the function, the only one that others need to see.
+        memory_bytes: of the memory that it works in, which begins at a cache line; its contents are no matter.
+    """
+
+    ir: str
+    name: str
+    memory_bytes: int
+
+    @classmethod
+    def of(
+        cls, name: str, graph: Graph, arguments: int, constants: Mapping[int, str], machine: Machine
+    ) -> Standalone:
+        """Lower a graph without writes and numbers for a machine.
+
+        So many of its inputs, from the first on, are arguments; the others are in global arrays of these names, and
+        finite.
+        """
+        with compiling_for(machine):
+            plan = lower(graph, CPU())
+            layout = Layout.of(plan, {})
+            module = OneThreadModule(machine, weights_are_finite=_multiplies_constants(plan.graph, arguments))
+            emit_program(module, plan, layout)
+            _emit_call(module, name, layout, arguments, constants, whole_lines(plan.arena_bytes))
+        ir = module.ir() + DENORMAL_STATE[machine.architecture]
+        return cls(ir, name, whole_lines(plan.arena_bytes) + whole_lines(scratch_bytes(plan)))
+
+
+def _multiplies_constants(graph: Graph, arguments: int) -> bool:
+    """Whether the right operand of every product is a constant."""
+    products = [node for node in graph.nodes() if node.is_op("matmul")]
+    rights = [node.inputs[1].op for node in products]
+    return all(isinstance(op, Input) and op.slot >= arguments for op in rights)
+
+
+def _emit_call(
+    module: OneThreadModule,
+    name: str,
+    layout: Layout,
+    arguments: int,
+    constants: Mapping[int, str],
+    scratch: int,
+) -> None:
+    """The function that makes the table of pointers, and calls the step with it. `scratch`: where in the memory."""
+    entries = {f"input{slot}": Layout.FIRST_INPUT + slot for slot in range(arguments)}
+    entries |= {f"result{i}": layout.first_result + i for i in range(layout.results)}
+    with module.function(name, dict.fromkeys([*entries, "memory"])) as b:
+        table = b.alloca(None, layout.entries)
+        b.store_pointer(table, b.constants("control", [1, 0, 0]), Layout.CONTROL)
+        for slot, constant in constants.items():
+            module.declare(f"@{constant} = external hidden constant i8")
+            b.store_pointer(table, Pointer(f"@{constant}"), Layout.FIRST_INPUT + slot)
+        for argument, entry in entries.items():
+            b.store_pointer(table, b.pointer_argument(argument), entry)
+        memory = b.pointer_argument("memory")
+        b.store_pointer(table, memory, layout.arena)
+        b.store_pointer(table, b.offset(memory, scratch, _BYTE), layout.scratch)
+        saved = b.flush_denormals()
+        b.call("step", table, b.const(0), b.const(1))
+        b.restore_state(saved)
+
+
+def global_array(name: str, array: np.ndarray) -> str:
+    """LLVM's assembly of a constant array under a name, in the byte order that all machines here have."""
+    data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+    text = "\\" + data.hex("\\") if data else ""
+    return f'@{name} = hidden constant [{len(data)} x i8] c"{text}", align 64'
+
+
+def with_transposed_constants(
+    graph: Graph, constants: Mapping[int, np.ndarray]
+) -> tuple[Graph, dict[int, np.ndarray]]:
+    """The graph with matrices that products read transposed stored as they read them, and what its constants hold then.
+
+    >>> from lamina import nd
+    >>> from lamina.compiler.front.graphs import compilable_graph
+    >>> weight = nd.array([[1, 2, 3], [4, 5, 6]])
+    >>> captured = compilable_graph(lambda x: nd.dot(x, weight, transpose_b=True), [nd.zeros((4, 3))])
+    >>> graph, constants = with_transposed_constants(captured.graph, captured.contents)
+    >>> graph.results[0].params["transpose_b"], constants[2].tolist()
+    (False, [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]])
+    """
+    types, contents = list(graph.inputs), dict(constants)
+    turned: dict[int, Node] = {}
+
+    def turn(weight: Node) -> Node:
+        assert isinstance(weight.op, Input)
+        slot = weight.op.slot
+        if slot not in turned:
+            contents[len(types)] = np.ascontiguousarray(constants[slot].T)
+            turned[slot] = Node(Input(len(types)), (), {}, weight.shape[::-1], weight.dtype)
+            types.append((weight.shape[::-1], weight.dtype))
+        return turned[slot]
+
+    def rewritten(node: Node, inputs: list[Node]) -> Node:
+        if not node.is_op("matmul") or not node.params["transpose_b"] or len(node.shape) != 2:
+            return node.with_inputs(inputs)
+        left, right = inputs
+        if not isinstance(right.op, Input) or right.op.slot not in constants:
+            return node.with_inputs(inputs)
+        params = {**node.params, "transpose_b": False}
+        return Node(node.op, (left, turn(right)), params, node.shape, node.dtype)
+
+    result = replace(graph.rewritten(rewritten), inputs=types)
+    used = {node.op.slot for node in result.nodes() if isinstance(node.op, Input)}
+    return result, {slot: x for slot, x in contents.items() if slot in used}

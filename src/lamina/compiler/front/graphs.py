@@ -1,0 +1,120 @@
+"""The graph of a function, for those that make something else of it than a compiled function of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.front._capture import Capture, Uncompilable, tracing
+from lamina.compiler.passes.graph import Graph, Node, Op
+from lamina.core.array import Array
+from lamina.core.lowering import Fill
+from lamina.core.primitive import Primitive
+from lamina.errors import TraceError
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["FunctionGraph", "compilable_graph", "graph_of"]
+
+
+@dataclass(frozen=True)
+class FunctionGraph:
+    """What a function computes.
+
+    Attributes:
+        graph: the first input slots are the arguments, in their order. Every primitive may be in it, of every dtype.
+        contents: of the other slots, the arrays that the function found outside.
+    """
+
+    graph: Graph
+    contents: dict[int, np.ndarray]
+
+
+def graph_of(
+    function: Callable[..., Any], arguments: Sequence[NDArray], watch: Callable[[Node], None] | None = None
+) -> FunctionGraph:
+    """What `function` makes of arrays of these types, in whatever mode it is: training, prediction.
+
+    Numbers that are computed anew at each step have the value that they have now.
+
+    Args:
+        function: returns an array, or lists and tuples of them, which are the graph's results in order.
+        arguments: of which only the types matter.
+        watch: called with each node as it is made.
+
+    Raises:
+        TraceError: the function needs the values of arrays.
+
+    >>> from lamina import nd
+    >>> found = graph_of(lambda x: nd.softmax(2 * x), [nd.ones((3, 4))])
+    >>> print(found.graph.text())
+       %0 float32[3x4] = input 0
+       %1 float32[] = 2.0
+       %2 float32[3x4] = multiply(%0, %1)
+       %3 float32[3x4] = softmax(%2, axis=1)
+    return %3
+    """
+    trace = _AsItStands(watch)
+    with tracing(trace):
+        given = [trace.argument(array, is_outside=False) for array in arguments]
+        captured = trace.finish(function(*given))
+    outside = list(enumerate(captured.arrays))[len(arguments) :]
+    return FunctionGraph(captured.graph, {slot: array._concrete().copy() for slot, array in outside})
+
+
+class _AsItStands(Capture):
+    """A capture in which compositions are nodes, as are operators and dtypes that no machine code is made of."""
+
+    def __init__(self, watch: Callable[[Node], None] | None) -> None:
+        super().__init__(keep_gradients=False, stacked=True)
+        self._watch = watch
+
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[Node, ...]:
+        nodes = self._operands(primitive, inputs)
+        shape, dtype = primitive.infer(*nodes, **params)
+        return (self._node(primitive, nodes, params, shape, dtype),)
+
+    def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
+        return function()
+
+    def _node(self, op: Op, inputs: Sequence[Node], params: Any, shape: tuple[int, ...], dtype: Any) -> Node:
+        node = Node(op, inputs, params, shape, np.dtype(dtype))
+        self._nodes.add(node)
+        if self._watch is not None:
+            self._watch(node)
+        return node
+
+    def argument(self, array: Array, *, is_outside: bool) -> Array:
+        self._arguments.pop(id(array), None)  # one that is given twice is two inputs
+        return super().argument(array, is_outside=is_outside)
+
+
+def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArray]) -> FunctionGraph:
+    """What machine code is made of, for a function of arrays of these types that always gives the same for the same.
+
+    Raises:
+        TraceError: it draws random numbers, changes arrays, depends on numbers that change, or has no compiled form.
+
+    >>> from lamina import nd
+    >>> weight = nd.ones((3, 2))
+    >>> found = compilable_graph(lambda x: nd.dot(x, weight) + 1, [nd.zeros((4, 3))])
+    >>> found.graph.results[0].shape, list(found.contents)
+    ((4, 2), [1])
+    """
+    capture = Capture(keep_gradients=False)
+    try:
+        with tracing(capture):
+            given = [capture.argument(array, is_outside=False) for array in arguments]
+            captured = capture.finish(function(*given))
+    except Uncompilable as cause:
+        raise TraceError(f"{cause.location}: {cause.what} {cause.why}") from cause
+    graph = captured.graph
+    if graph.writes or graph.scalars or any(isinstance(node.lowering, Fill) for node in graph.nodes()):
+        raise TraceError(
+            "the function draws random numbers, changes arrays or depends on numbers that change; "
+            "what is kept must give the same for the same arguments"
+        )
+    outside = list(enumerate(captured.arrays))[len(arguments) :]
+    return FunctionGraph(graph, {slot: array._concrete().copy() for slot, array in outside})

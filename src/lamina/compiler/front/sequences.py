@@ -1,0 +1,46 @@
+"""The graph of events that were noted one by one, for `lamina.deferral`, and what it must know of the compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.front._capture import Capture, Uncompilable, tracing
+from lamina.compiler.front._debug import compilation_enabled
+from lamina.compiler.front._numbers import NeedsValue
+from lamina.compiler.passes.graph import Graph
+from lamina.core.array import Array
+from lamina.errors import TraceError
+
+__all__ = ["CapturedSequence", "Uncompilable", "captured_sequence", "compilation_enabled"]
+
+
+@dataclass(frozen=True)
+class CapturedSequence:
+    """What events do: a graph, the array in each of its input slots, and which result is which."""
+
+    graph: Graph
+    arrays: list[Array]
+    order: list[int]
+
+
+def captured_sequence(
+    do: Callable[[Iterator[Any]], list[Array]], numbers: Sequence[int | float]
+) -> CapturedSequence:
+    """The graph of what ``do(numbers)`` does to arrays; it returns the arrays whose contents are results.
+
+    `do` gets the numbers that change from time to time as inputs of the graph. Gradients are results, too. Raises
+    `Uncompilable`.
+    """
+    capture = Capture(keep_gradients=True)
+    dtypes = [np.dtype(np.int64 if isinstance(x, int) else np.float64) for x in numbers]
+    try:
+        with tracing(capture):
+            slots = [capture.number(i, dtype, None) for i, dtype in enumerate(dtypes)]
+            captured = capture.finish(do(iter(slots)))
+    except (NeedsValue, TraceError) as error:
+        raise Uncompilable(str(error)) from error
+    return CapturedSequence(captured.graph, captured.arrays, [x.number for x in captured.result])

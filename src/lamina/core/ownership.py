@@ -1,0 +1,80 @@
+"""Whether an array is the only way to its memory, so that its contents may be kept elsewhere, or owed, for a while."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import threading
+from collections import Counter
+from collections.abc import MutableSequence
+from typing import Any
+
+import numpy as np
+
+from lamina.core.array import Array
+from lamina.core.forking import free_in_children
+from lamina.core.memory import aligned_empty, is_misplaced
+
+__all__ = ["COUNTS_REFERENCES", "bind_buffer", "is_alone", "move_to_line", "release_buffers"]
+
+COUNTS_REFERENCES = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+"""Whether reference counts tell who knows an object."""
+_ALONE = 2  # what `getrefcount` says of an attribute's value that nothing else refers to: it counts its own argument
+
+_counting = free_in_children(threading.RLock())
+_bound: Counter[int] = Counter()
+"""By a buffer's id, how many references compiled steps keep to it: harmless ones, since a step asks the array first."""
+
+
+def bind_buffer(buffers: MutableSequence[np.ndarray | None], slot: int, buffer: np.ndarray | None) -> None:
+    """Put a buffer, or None, into a compiled step's list of buffers, and count it."""
+    with _counting:
+        former = buffers[slot]
+        buffers[slot] = buffer
+        if buffer is not None:
+            _bound[id(buffer)] += 1
+        if former is not None:
+            _forget(id(former))
+
+
+def release_buffers(buffers: MutableSequence[np.ndarray | None]) -> None:
+    """Empty a compiled step's list of buffers."""
+    for slot in range(len(buffers)):
+        bind_buffer(buffers, slot, None)
+
+
+def _forget(key: int) -> None:
+    _bound[key] -= 1
+    if not _bound[key]:
+        del _bound[key]
+
+
+def is_alone(array: Array) -> bool:
+    """Whether nothing but `array` and compiled steps knows its buffer, and the memory is NumPy's own."""
+    if not COUNTS_REFERENCES:
+        return False
+    # An array as Any, so that `_data` has NumPy's attributes; a name for the buffer would be a reference to it.
+    data: Any = array
+    if sys.getrefcount(data._data) - _bound.get(id(data._data), 0) != _ALONE:
+        return False
+    if data._data.base is None:
+        return bool(data._data.flags.owndata)
+    if type(data._data.base) is not np.ndarray or sys.getrefcount(data._data.base) != _ALONE:
+        return False
+    return bool(data._data.base.flags.owndata)  # and not a file's or another library's memory
+
+
+def move_to_line(array: Array) -> None:
+    """Have an array's contents begin where a cache line does, unless somebody could see them where they are now.
+
+    NumPy's large arrays begin 16 bytes into a line. Threads that write neighbouring columns of a matrix then have a
+    line of every row in common, and each waits for it to come from the other's core.
+    """
+    data: Any = array
+    if not is_misplaced(data._data) or not is_alone(array):
+        return
+    moved, version = aligned_empty(array.shape, array._dtype), array._version
+    moved[...] = data._data
+    was_left_alone = array._version == version and is_alone(array)  # by other threads, meanwhile
+    if was_left_alone:
+        array._data = moved

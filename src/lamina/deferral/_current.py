@@ -1,0 +1,207 @@
+"""The current sequence: which arrays have which positions in it, and what could be put off when it comes again."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.context import Context, current_context
+from lamina.core.array import Array, StaleGradient
+from lamina.core.ownership import is_alone
+from lamina.core.state import owed
+from lamina.deferral._entries import (
+    Applied,
+    Backward,
+    Entry,
+    Gradient,
+    New,
+    Number,
+    Operand,
+    targets,
+    type_of,
+)
+from lamina.deferral._pending import PendingArray
+from lamina.nd.elsewhere import ElsewhereArray
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["CurrentSequence", "Unfit", "frozen"]
+
+
+class Unfit(Exception):  # noqa: N818 - not an error
+    """What is to be noted can't be: it is done at once, and ends the sequence."""
+
+
+class CurrentSequence:
+    """What a queue knows of the sequence that it is in."""
+
+    _root: Entry
+
+    def _begin(self) -> None:
+        """A new sequence.
+
+        ``_values``       the arrays by position; while observing, weak references to them
+        ``_ids``          the positions of arrays by id: of those made outside; while observing, of all
+        ``_numbers``      the numbers that vary
+        ``_overwritten``  arrays whose new contents are owed, with what they were before
+        ``_made``         while observing: the positions of results, and of what was written
+        ``_viewed``       while observing: the positions of arrays that have views, and of views
+        ``_cursor``       the last event; ``_next``: what is put off, if it comes next
+        """
+        self._is_halfway = True  # an interrupt may come at any call
+        self._next: Any = None
+        self._values: list[Any] = []
+        self._ids: dict[int, int] = {}
+        self._numbers: list[Any] = []
+        self._overwritten: list[tuple[Any, type, Any]] = []
+        self._made: set[int] = set()
+        self._viewed: set[int] = set()
+        self._has_recorded = False
+        self._first_order = 0
+        owed.is_open = False
+        self._cursor: Entry = self._root
+        self._is_observing = False
+        self._next = self._root.hot_child
+        self._is_halfway = False
+
+    def _note_made(self, event: Any) -> None:
+        """What an event made, or gave other contents."""
+        if isinstance(event, Applied):
+            self._made.add(event.output)
+            if event.view_of is not None:
+                self._viewed |= {event.output, event.view_of}
+        else:
+            self._made.update(targets(event))
+
+    # --- positions -----------------------------------------------------------------------------------------------
+
+    def _position_of(self, x: Array) -> int | None:
+        i = self._ids.get(id(x))
+        if i is not None:
+            return i if not self._is_observing or self._values[i]() is x else None
+        if x.__class__ is PendingArray:
+            return next(i for i, value in enumerate(self._values) if value is x)
+        return None
+
+    def _keys_of(self, inputs: Sequence[Any]) -> list[Any]:
+        """What tells operands from others: positions of those that are known, types of the rest."""
+        keys: list[Any] = [] if any(isinstance(x, Array) for x in inputs) else [current_context()]
+        fresh: dict[int, int] = {}
+        for x in inputs:
+            if not isinstance(x, Array):
+                keys.append(x.__class__ if x.__class__ in (int, float) else frozen(x))
+                continue
+            known = fresh.get(id(x)) if id(x) in fresh else self._position_of(x)
+            if known is not None:
+                keys.append(known)
+                continue
+            if not _is_private(x):
+                raise Unfit
+            fresh[id(x)] = len(self._values) + len(fresh)
+            keys.append(type_of(x))
+        return keys
+
+    def _new_operands(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Operands for a new entry; arrays that were not known get positions."""
+        operands: list[Operand] = []
+        for x in inputs:
+            if not isinstance(x, Array):
+                operands.append(Number(x))
+                continue
+            known = self._position_of(x)
+            if known is None:
+                operands.append(New(x, len(self._values)))
+                self._place(x)
+            else:
+                operands.append(known)
+        return tuple(operands)
+
+    def _place_operands(self, inputs: Sequence[Any], operands: Sequence[Any]) -> None:
+        """Give arrays the positions that an entry says, and remember them as the latest ones."""
+        for x, operand in zip(inputs, operands, strict=True):
+            if isinstance(operand, New):
+                operand.latest = weakref.ref(x)
+                self._place(x)
+            elif isinstance(operand, Number):
+                operand.admits(x, [])
+
+    def _place(self, x: Array) -> None:
+        self._ids[id(x)] = len(self._values)
+        self._values.append(weakref.ref(x))
+
+    # --- what an observed event may be ---------------------------------------------------------------------------
+
+    def _may_be_owed(self, array: Array) -> bool:
+        """Whether new contents of an array could be put off: nobody else may see its memory."""
+        if array._node is not None or self._position_of(array) in self._viewed or not array._is_settled:
+            return False
+        return is_alone(array) if array.__class__ is NDArray else isinstance(array, ElsewhereArray)
+
+    def _leaves_of(self, heads: Sequence[Array]) -> list[Array] | None:
+        """The leaves that a walk back reaches, if all on its way was recorded in this sequence."""
+        leaves: dict[int, Array] = {}
+        seen: set[int] = set()
+        todo = list(heads)
+        while todo:
+            x = todo.pop()
+            if x._leaf is not None:
+                i = self._position_of(x)
+                if i is None:
+                    return None
+                leaves[i] = x
+                continue
+            node = x._node
+            if node is None or node.order in seen:
+                continue
+            seen.add(node.order)
+            if node.order < self._first_order or node.inputs is None or node.primitive.vjp is None:
+                return None
+            if node.primitive.lowering is None:
+                return None
+            todo += [
+                y
+                for k, y in enumerate(node.inputs)
+                if isinstance(y, Array) and node.primitive.vjp[k] is not None
+            ]
+        return [leaves[i] for i in sorted(leaves)]
+
+    def _note_gradients(self, entry: Backward, leaves: Sequence[Array]) -> bool:
+        """Note which gradients a walk has written; False if writing them could not be put off."""
+        grads = [x._leaf.grad for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
+        if len({id(grad) for grad in grads}) < len(grads) or not all(map(self._may_be_owed, grads)):
+            return False
+        for x, operand in zip(leaves, self._new_operands(grads), strict=True):
+            leaf = self._position_of(x)
+            assert leaf is not None
+            entry.gradients.append(Gradient(leaf, x, operand))
+        return True
+
+
+def _is_private(x: Array) -> bool:
+    """Whether only lamina's own arrays know an array's memory, so that it can't change unnoticed."""
+    if not x._is_settled or not isinstance(x, NDArray):
+        return False
+    # By a compiled step, which holds it only if nobody else knows the memory.
+    is_held = isinstance(x, ElsewhereArray)
+    if not is_held and isinstance(x._data, StaleGradient):
+        return False
+    if len(x._writes) > 1:
+        if not is_held and not is_alone(x):
+            return False
+        del x._writes[1:]
+    return True
+
+
+def frozen(value: Any) -> Any:
+    """A parameter's value as a part of a key; different values, different keys."""
+    if isinstance(value, dict):
+        return tuple([(name, frozen(x)) for name, x in value.items()])
+    if isinstance(value, tuple | list):
+        return (value.__class__, *map(frozen, value))
+    if isinstance(value, float | np.generic):
+        return value.__class__, repr(value)
+    if isinstance(value, int | str | type(None) | np.dtype | type | Context):
+        return value.__class__, value
+    raise Unfit

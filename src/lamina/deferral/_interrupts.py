@@ -1,0 +1,62 @@
+"""Signals while something is computed that must be done as a whole: Ctrl-C and others are heard when it is done."""
+
+from __future__ import annotations
+
+import _signal  # pyright: ignore[reportMissingImports]
+import signal
+import threading
+from typing import Any
+
+__all__ = ["interrupts_later"]
+
+_get_handler: Any = _signal.getsignal
+_set_handler: Any = _signal.signal
+"""Without the conversion of handlers to enumerations and back, which takes several microseconds a step."""
+
+_SIGNALS = tuple(
+    int(getattr(signal, name))
+    for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGPROF")
+    if hasattr(signal, name)
+)
+"""Those that programs have handled by functions, which may raise anything or look at arrays."""
+
+
+class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
+    """Inside, signals are only noted; they take effect at the end."""
+
+    def __init__(self) -> None:
+        self._handlers: list[tuple[int, Any]] = []
+        self._noted: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        try:
+            for number in _SIGNALS:
+                handler = _get_handler(number)
+                if callable(handler):
+                    self._handlers.append((number, handler))
+                    _set_handler(number, self._note)
+        except BaseException:
+            self._restore()
+            raise
+
+    def __exit__(self, *_exception: object) -> None:
+        handlers = dict(self._handlers)
+        self._restore()
+        for number, frame in self._noted.items():
+            handlers[number](number, frame)
+
+    def _restore(self) -> None:
+        raised = None
+        while self._handlers:
+            try:
+                _set_handler(*self._handlers[-1])
+                self._handlers.pop()
+            except BaseException as error:  # of a handler that is back in its place already
+                raised = error
+        if raised is not None:
+            raise raised
+
+    def _note(self, number: int, frame: Any) -> None:
+        self._noted[number] = frame

@@ -1,0 +1,55 @@
+"""Switching deferred evaluation on and off."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ContextDecorator
+
+from lamina.core.ownership import COUNTS_REFERENCES
+from lamina.core.state import Queue, owed, settle_owed, state
+from lamina.deferral._queue import DeferralQueue
+
+__all__ = ["eager", "start"]
+
+
+def start() -> None:
+    """Defer what this thread does from now on, unless ``LAMINA_EAGER=1`` says not to.
+
+    Python must count references: they tell whether anybody can still ask for a result.
+    """
+    if os.environ.get("LAMINA_EAGER", "0") != "0" or not COUNTS_REFERENCES:
+        return
+    queue = DeferralQueue()
+    state.queue = queue
+    owed.settle = queue.end
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=queue.end)
+
+
+class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
+    """``with lamina.eager():`` each operator inside is computed at once, which helps to find errors in numbers.
+
+    As a decorator, ``@lamina.eager()``, it does so for a function. What must give the same bits whatever was computed
+    before, as lamina's own trainings do, runs so: compiled operators round in their own way.
+
+    >>> import lamina
+    >>> from lamina import nd
+    >>> with lamina.eager():
+    ...     x = nd.ones((2,)) + 1
+    >>> x.asnumpy()
+    array([2., 2.], dtype=float32)
+    """
+
+    def __init__(self) -> None:
+        self._saved: list[Queue | None] = []
+
+    def _recreate_cm(self) -> eager:
+        return eager()  # one for each call, since threads may call the function at the same time
+
+    def __enter__(self) -> None:
+        settle_owed()
+        self._saved.append(state.queue)
+        state.queue = None
+
+    def __exit__(self, *_exception: object) -> None:
+        state.queue = self._saved.pop()

@@ -1,0 +1,250 @@
+"""Makes a `Prediction` of what lamina trained: the one place of the ways out that knows what is inside a model."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.errors import LaminaError
+from lamina.export._prediction import (
+    Category,
+    Classes,
+    Column,
+    Layer,
+    Member,
+    Normalization,
+    Number,
+    NumberEmbedding,
+    Numbers,
+    Pictures,
+    Prediction,
+    Table,
+)
+from lamina.table.check import TRUTH
+from lamina.table.schema import ColumnSchema
+
+if TYPE_CHECKING:
+    from lamina.estimators.fitted import FittedModel
+    from lamina.estimators.network import Ensemble, Network
+    from lamina.recipes import ChapterNetwork
+    from lamina.table.encode import TableEncoder
+
+__all__ = ["describe"]
+
+
+def describe(model: Any) -> Prediction:
+    """What a model predicts.
+
+    Args:
+        model: a fitted `lamina.MLPClassifier` or `lamina.MLPRegressor`; or the folder, or the model file, of a run on
+            a table or on MNIST; or a file that `lamina.save` wrote.
+
+    Raises:
+        LaminaError: an estimator that is not fitted, or something else.
+        DataError: there is no run, or its model is damaged.
+
+    >>> import numpy as np
+    >>> from lamina import MLPRegressor
+    >>> X = np.linspace(0, 1, 50).reshape(-1, 1)
+    >>> prediction = describe(MLPRegressor(preset="fast", max_iter=2, random_state=0).fit(X, X.ravel()))
+    >>> [column.name for column in prediction.inputs.columns], prediction.output.flat
+    (['x0'], True)
+    """
+    if isinstance(model, str | os.PathLike):
+        return _of_path(Path(model))
+    fitted = getattr(model, "fitted_", None)
+    if fitted is None:
+        if hasattr(model, "fit"):
+            raise LaminaError(
+                f"this {type(model).__name__} is not fitted yet, so it predicts nothing; call fit first"
+            )
+        raise LaminaError(
+            f"a {type(model).__name__} cannot be exported; give a fitted MLPClassifier or MLPRegressor, a run's "
+            "folder, or for ONNX a Gluon block"
+        )
+    return _of_fitted(fitted)
+
+
+# --- runs --------------------------------------------------------------------------------------------------------
+
+
+def _of_path(path: Path) -> Prediction:
+    from lamina.files.tensors import open_tensors
+    from lamina.recipes.run import is_digits_run
+    from lamina.training.run_folder import model_file
+
+    if is_digits_run(path):
+        return _of_digits(path)
+    file = model_file(path)
+    if path.is_file():
+        with open_tensors(file) as opened:
+            saved = "estimator" in opened.metadata and "table" not in opened.metadata
+        if saved:
+            from lamina.estimators.persistence import load
+
+            return describe(load(path))
+    return _of_table(path)
+
+
+def _of_table(path: Path) -> Prediction:
+    from lamina.extras import require
+
+    require("using a network trained on a table", "scikit-learn")
+    from lamina.runs.run_folder import open_run
+
+    model, details = open_run(path)
+    results = details["results"]
+    known = {name: value for name, value in results["metrics"]["lamina"].items() if value is not None}
+    importance = {one["column"]: one["mean"] for one in results["importance"]}
+    return _of_fitted(model.estimator.fitted_, model.target.name, known, importance)
+
+
+def _of_digits(path: Path) -> Prediction:
+    from lamina import __version__
+    from lamina.recipes.run import network_of_run, read_run
+
+    _, saved = read_run(path)
+    scores = saved.past[-1].scores if saved.past else {}
+    metrics = {name: float(scores[name]) for name in ("train_accuracy", "test_accuracy") if name in scores}
+    network = network_of_run(path)
+    side = round(network.sizes[0] ** 0.5)
+    return Prediction(
+        Pictures(side, network.sizes[0] // side, 255.0),
+        (_chapter_member(network),),
+        Classes(tuple(range(network.sizes[-1]))),
+        __version__,
+        "digit",
+        metrics,
+    )
+
+
+def _chapter_member(network: ChapterNetwork) -> Member:
+    arrays = network.arrays()
+    last = len(network.sizes) - 1
+    layers = [
+        Layer(arrays[f"W{i}"], arrays[f"b{i}"], activation="identity" if i == last else "relu")
+        for i, _ in enumerate(pairwise(network.sizes), start=1)
+    ]
+    return Member(tuple(layers))
+
+
+# --- estimators --------------------------------------------------------------------------------------------------
+
+
+def _of_fitted(
+    fitted: FittedModel[Any],
+    target: str = "",
+    metrics: Mapping[str, float] | None = None,
+    importance: Mapping[str, float] | None = None,
+) -> Prediction:
+    from lamina import __version__
+
+    schema = fitted.encoder.schema
+    return Prediction(
+        Table(tuple(_columns(fitted.encoder)), len(schema.columns), schema.named),
+        _members(fitted.network),
+        _output(fitted.target),
+        __version__,
+        target or (schema.target.name if schema.target else ""),
+        metrics or {},
+        importance or {},
+    )
+
+
+def _columns(encoder: TableEncoder) -> Iterable[Column]:
+    settings, arrays = encoder.state()
+    flags, codebooks = encoder.flags(), encoder.codebooks()
+    numbers = iter(zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False))
+    for position, column in enumerate(encoder.schema.columns):
+        if not column.used:
+            continue
+        if column.kind == "numeric":
+            center, factor, fill = map(float, next(numbers))
+            yield Number(
+                column.name, position, column.type_name, center, factor, fill, settings["smooth_clip"],
+                flags.get(column.name), column.missing, column.low, column.high, column.mean,
+            )  # fmt: skip
+        else:
+            yield _category(column, position, codebooks.get(column.name))
+
+
+def _category(column: ColumnSchema, position: int, encoded: np.ndarray | None) -> Category:
+    names = column.categories
+    spellings = {name: code for code, name in enumerate(names, start=1)}
+    is_boolean = column.kind == "boolean"
+    if is_boolean:
+        for text, truth in TRUTH.items():
+            code = spellings["true" if truth else "false"]
+            spellings |= dict.fromkeys((text, text.capitalize(), text.upper()), code)
+    return Category(
+        column.name, position, column.type_name, names, spellings, _values(column), encoded,
+        column.missing, column.counts, is_boolean,
+    )  # fmt: skip
+
+
+def _values(column: ColumnSchema) -> tuple[float, ...] | None:
+    """What the categories' names stand for, if the column held numbers or truth values, which float64 tells apart."""
+    if not re.match("u?int|float|bool|decimal", column.type_name.lower()):
+        return None
+    truth = {"false": 0.0, "true": 1.0}
+    values = tuple(truth[name] if name in truth else float(name) for name in column.categories)
+    return values if len(set(values)) == len(values) else None
+
+
+def _members(network: Ensemble) -> tuple[Member, ...]:
+    return tuple(_member(member) for member in network.members)
+
+
+def _member(network: Network) -> Member:
+    parts = network.architecture
+    return Member(
+        tuple(_layer(network, i) for i in range(len(parts.hidden) + 1)),
+        _number_embedding(network) if parts.embeds_numbers else None,
+        tuple(network[f"embedding{j}"].asnumpy() for j in range(len(parts.cardinalities))),
+        network["scale"].asnumpy() if parts.input_scale else None,
+    )
+
+
+def _number_embedding(network: Network) -> NumberEmbedding:
+    frequency, phase, bias = (network[name].asnumpy()[:, 0] for name in ("frequency", "phase", "number_bias"))
+    maps = network["number"].asnumpy()
+    if not network.architecture.has_pieces:
+        return NumberEmbedding(frequency, phase, maps, bias)
+    knots, slopes = (network.running[name].asnumpy()[:, 0] for name in ("knot", "slope"))
+    return NumberEmbedding(frequency, phase, maps, bias, knots, slopes, network["pieces"].asnumpy())
+
+
+def _layer(network: Network, i: int) -> Layer:
+    parts = network.architecture
+    weight, bias = network[f"weight{i}"].asnumpy(), network[f"bias{i}"].asnumpy()
+    factor = 1 / np.sqrt(len(weight)) if parts.ntk else 1.0
+    if i == len(parts.hidden):
+        return Layer(weight, bias, float(factor))
+    activation = parts.activation if isinstance(parts.activation, str) else parts.activation[i]
+    blend = network[f"alpha{i}"].asnumpy() if parts.learned_activation else None
+    return Layer(weight, bias, float(factor), _normalization(network, i), activation, blend)
+
+
+def _normalization(network: Network, i: int) -> Normalization | None:
+    kind = network.architecture.normalization
+    if not kind:
+        return None
+    gamma, beta = network[f"gamma{i}"].asnumpy(), network[f"beta{i}"].asnumpy()
+    if kind == "layer":
+        return Normalization(gamma, beta)
+    mean, variance = (network.running[f"{name}{i}"].asnumpy()[0] for name in ("mean", "variance"))
+    return Normalization(gamma, beta, mean, variance)
+
+
+def _output(target: Any) -> Classes | Numbers:
+    from lamina.estimators import targets
+
+    if isinstance(target, targets.Classes):
+        return Classes(tuple(target.values.tolist()), target.multilabel)
+    return Numbers(target.center, target.scale, target.low, target.high, target.flat, target.logarithmic)

@@ -1,0 +1,114 @@
+"""`block_model`: a Gluon block as an ONNX model, layer by layer or whatever its `forward` does."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import onnx
+
+from lamina import autograd, nd
+from lamina.errors import LaminaError
+from lamina.export._onnx_emission import Emission
+from lamina.export._onnx_graph import ROWS, OnnxGraph
+from lamina.export._onnx_patterns import PATTERNS
+from lamina.export._onnx_primitives import EMITTERS
+from lamina.export._trace import Rows, traced
+from lamina.gluon import nn
+from lamina.gluon.block import Block, HybridBlock
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["block_model"]
+
+OUTPUT = "output"
+
+
+def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
+    """A block's prediction as an ONNX model, for any number of rows.
+
+    Args:
+        block: its parameters have values, or get them when it first sees `inputs`.
+        inputs: an array that it takes, or several in a list: the first axis is rows, the others and the dtype are those
+            of the model's inputs. None: as the first `Dense` layer wants it.
+
+    Raises:
+        LaminaError: there is an operator that ONNX has no form of, named with its layer; or see `traced`.
+    """
+    examples = _examples(block, inputs)
+    types = [(array.shape[1:], array.dtype) for array in examples]
+    found = traced(block, types)
+    names = _names(block, len(types))
+    graph = OnnxGraph(names)
+    tensors = [
+        graph.input(name, dtype, [ROWS, *shape]) for name, (shape, dtype) in zip(names, types, strict=True)
+    ]
+    emission = Emission(graph, found, tensors, EMITTERS, PATTERNS)
+    results = found.results
+    for i, node in enumerate(results):
+        name = graph.name(OUTPUT if len(results) == 1 else f"{OUTPUT}{i}")
+        sizes = [_size(size) for size in found.shapes[node]]
+        graph.output(emission.tensor(node), name, node.dtype, sizes)
+    return graph.model(block.name or type(block).__name__, {**_metadata(block)})
+
+
+def _size(size: Any) -> int | str:
+    """A size as the file names it."""
+    if not isinstance(size, Rows):
+        return size
+    return ROWS if size.times == 1 else f"{size.times} {ROWS}"
+
+
+def _metadata(block: Block) -> dict[str, str]:
+    from lamina import __version__
+
+    return {"lamina_version": __version__, "network": repr(block)}
+
+
+def _examples(block: Block, inputs: Any) -> list[NDArray]:
+    """Arrays that the block takes; it has seen them, so that all its sizes are known."""
+    given = (
+        [_first_input(block)] if inputs is None else inputs if isinstance(inputs, list | tuple) else [inputs]
+    )
+    examples = [
+        x if isinstance(x, NDArray) else nd.array(np.asarray(x), dtype=np.asarray(x).dtype) for x in given
+    ]
+    for i, array in enumerate(examples):
+        if not array.shape:
+            raise LaminaError(
+                f"input {i} of {block.name} has no axes; its first axis is rows: reshape it to (1,)"
+            )
+    with autograd.pause(train_mode=False):
+        block(*examples)
+    return examples
+
+
+def _first_input(block: Block) -> NDArray:
+    """What the first dense layer takes."""
+    dense: list[nn.Dense] = []
+    _visit(block, dense)
+    sizes = dense[0].weight.shape if dense else None
+    if not sizes or sizes[1] < 1:
+        raise LaminaError(
+            f"{block.name}: which inputs it takes is not known; give an array of that form, whose first axis is rows: "
+            "export_onnx(net, path, inputs=nd.zeros((1, 784)))"
+        )
+    return nd.zeros((1, sizes[1]), dtype=dense[0].weight.dtype)
+
+
+def _visit(block: Block, found: list[nn.Dense]) -> None:
+    """Find dense layers, in the order in which they were added."""
+    if isinstance(block, nn.Dense):
+        found.append(block)
+    for child in block._children.values():
+        _visit(child, found)
+
+
+def _names(block: Block, count: int) -> list[str]:
+    """What the block's own `forward` calls its inputs."""
+    hybrid = isinstance(block, HybridBlock) and type(block).forward is HybridBlock.forward
+    own = block.hybrid_forward if hybrid else block.forward  # pyright: ignore[reportAttributeAccessIssue]
+    parameters = list(inspect.signature(own).parameters.values())[1 if hybrid else 0 :]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [one.name for one in parameters if one.kind in kinds and one.name not in block._reg_params]
+    return names[:count] if len(names) >= count else [f"input{i}" for i in range(count)]

@@ -1,0 +1,160 @@
+"""From the graph of a block to an ONNX graph: each node once, what is known as a constant, patterns first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.passes.graph import Constant, Input, Node, topological
+from lamina.core.primitive import Primitive
+from lamina.core.state import state
+from lamina.errors import LaminaError
+from lamina.export._onnx_graph import OnnxGraph, element_type
+from lamina.export._trace import Rows, Traced
+
+__all__ = ["Emission", "Emitter", "Pattern"]
+
+Emitter = Callable[["Emission", Node], str]
+"""Emits a node of one primitive, and gives the name of the tensor."""
+
+Pattern = Callable[["Emission", Node], str | None]
+"""Emits a node and some before it as one, or None where they are not of its form."""
+
+
+class Emission:
+    """One translation.
+
+    Args:
+        graph: takes the nodes.
+        traced: what to translate.
+        inputs: the tensors of the first input slots.
+        emitters: by the name of a primitive.
+        patterns: tried in this order before a node's own primitive.
+    """
+
+    def __init__(
+        self,
+        graph: OnnxGraph,
+        traced: Traced,
+        inputs: Sequence[str],
+        emitters: Mapping[str, Emitter],
+        patterns: Sequence[Pattern],
+    ) -> None:
+        self.graph, self.traced = graph, traced
+        self._inputs, self._emitters, self._patterns = list(inputs), emitters, patterns
+        self._tensors: dict[Node, str] = {}
+        self._known: dict[Node, np.ndarray | None] = {}
+        self._rows: str | None = None
+        self._readers = Counter(x for node in topological(traced.results) for x in set(node.inputs))
+
+    def tensor(self, node: Node) -> str:
+        """The tensor of a node, which is emitted where it is asked for first."""
+        if node not in self._tensors:
+            self._tensors[node] = self._emitted(node)
+        return self._tensors[node]
+
+    def _emitted(self, node: Node) -> str:
+        known = self.known(node)
+        if known is not None:
+            return self.graph.constant(known)
+        if isinstance(node.op, Input):
+            return self._inputs[node.op.slot]
+        with self.graph.named(self.traced.layers.get(node, "")):
+            for pattern in self._patterns:
+                found = pattern(self, node)
+                if found is not None:
+                    return found
+            emitter = self._emitters.get(node.op.name)
+            if emitter is None:
+                raise LaminaError(
+                    f"the operator {node.op.name!r}{self.traced.place(node)} cannot be exported: ONNX has nothing like "
+                    "it; compute this part outside of the network, or with other operators"
+                )
+            return emitter(self, node)
+
+    def known(self, node: Node) -> np.ndarray | None:
+        """The value of a node that depends on no argument and no number of rows."""
+        if node not in self._known:
+            self._known[node] = self._evaluated(node)
+        return self._known[node]
+
+    def _evaluated(self, node: Node) -> np.ndarray | None:
+        if isinstance(node.op, Constant):
+            return np.asarray(node.op.value, node.dtype)
+        if isinstance(node.op, Input):
+            return self.traced.contents.get(node.op.slot)
+        if not isinstance(node.op, Primitive) or node.op.name.startswith("random"):
+            return None
+        params = self.params(node)
+        if any(isinstance(x, Rows) for value in params.values() for x in _flat(value)):
+            return None
+        values = [self.known(x) for x in node.inputs]
+        if any(value is None for value in values):
+            return None
+        return np.asarray(state.silently(node.op.eval, *values, **params), node.dtype).reshape(node.shape)
+
+    # --- what emitters ask for -----------------------------------------------------------------------------------
+
+    def is_shared(self, node: Node) -> bool:
+        """Whether several nodes read it, or the block returns it: then it is computed for its own sake."""
+        return self._readers[node] > 1 or node in self.traced.results
+
+    def params(self, node: Node) -> dict[str, Any]:
+        """The parameters of a node; sizes may be `Rows`."""
+        return self.traced.params.get(node, node.params)
+
+    def shape(self, node: Node) -> tuple[Any, ...]:
+        """The shape of a node; sizes may be `Rows`."""
+        return self.traced.shapes.get(node, node.shape)
+
+    def constant(self, value: Any, dtype: Any) -> str:
+        """A constant."""
+        return self.graph.constant(value, dtype)
+
+    def integers(self, *values: int) -> str:
+        """A constant of positions, axes or sizes: int64, 1-D."""
+        return self.graph.constant(list(values), np.int64)
+
+    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """The one result of a node of ONNX."""
+        return self.graph.add(op, *inputs, **attributes)
+
+    def cast(self, x: str, dtype: Any, wanted: Any) -> str:
+        """A tensor in another element type."""
+        return x if np.dtype(dtype) == np.dtype(wanted) else self.add("Cast", x, to=element_type(wanted))
+
+    def sizes(self, shape: Sequence[Any]) -> str:
+        """A shape as a tensor, also where it depends on the number of rows."""
+        if not any(isinstance(size, Rows) for size in shape):
+            return self.integers(*shape)
+        parts = [
+            self._many_rows(size.times) if isinstance(size, Rows) else self.integers(size) for size in shape
+        ]
+        return self.add("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
+
+    def _many_rows(self, times: Fraction) -> str:
+        if self._rows is None:
+            self._rows = self.add(
+                "Slice", self.add("Shape", self._inputs[0]), self.integers(0), self.integers(1)
+            )
+        many = self._rows
+        if times.numerator != 1:
+            many = self.add("Mul", many, self.integers(times.numerator))
+        return many if times.denominator == 1 else self.add("Div", many, self.integers(times.denominator))
+
+    def reshaped(self, x: str, shape: Sequence[Any]) -> str:
+        """A tensor in another shape."""
+        open_sizes = sum(isinstance(size, Rows) for size in shape)
+        if open_sizes != 1 or 0 in shape:
+            return self.add("Reshape", x, self.sizes(shape), allowzero=int(0 in shape))
+        return self.add(
+            "Reshape", x, self.integers(*(-1 if isinstance(size, Rows) else size for size in shape))
+        )
+
+
+def _flat(value: Any) -> list[Any]:
+    return [x for part in value for x in _flat(part)] if isinstance(value, tuple) else [value]

@@ -1,0 +1,171 @@
+"""ONNX graphs as they are built: nodes with names of their own, each constant once, and the file at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from lamina.errors import LaminaError
+from lamina.files.atomic import atomic_write
+
+__all__ = ["ML", "OPSET", "ROWS", "OnnxGraph", "element_type", "joined", "write_model"]
+
+OPSET = 17
+"""ONNX 1.12 of 2022: read by ONNX Runtime from 1.12 on, and by whatever else is kept up."""
+
+ML = "ai.onnx.ml"
+_ML_OPSET = 3
+_IR = 8
+"""What ONNX 1.12 came with."""
+
+ROWS = "rows"
+"""The name of the dimension that is open."""
+
+_LARGEST = (1 << 31) - (1 << 20)
+"""Bytes of a file: Protocol Buffers end at 2 GiB."""
+
+
+class OnnxGraph:
+    """A graph under construction; tensors are known by their names.
+
+    Names of inputs and outputs are the user's, and reserved from the start: no other tensor has one of them.
+    """
+
+    def __init__(self, reserved: Sequence[str] = ()) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._initializers: list[onnx.TensorProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._taken = set(reserved)
+        self._layer = ""
+
+    def name(self, stem: str) -> str:
+        """A name that nothing has yet."""
+        name, number = stem, 0
+        while name in self._taken:
+            number += 1
+            name = f"{stem}_{number}"
+        self._taken.add(name)
+        return name
+
+    def input(self, name: str, dtype: Any, shape: Sequence[int | str]) -> str:
+        """An input of the model."""
+        self._taken.add(name)
+        self._inputs.append(helper.make_tensor_value_info(name, element_type(dtype), shape))
+        return name
+
+    def output(self, value: str, name: str, dtype: Any, shape: Sequence[int | str]) -> None:
+        """Have the model give a tensor out under a name."""
+        self._taken.add(name)
+        self._nodes.append(helper.make_node("Identity", [value], [name], name=self.name(f"as {name}")))
+        self._outputs.append(helper.make_tensor_value_info(name, element_type(dtype), shape))
+
+    def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """The one result of a node; an input that is left out is the empty name."""
+        return self.add_several(op, *inputs, results=1, domain=domain, **attributes)[0]
+
+    def add_several(
+        self, op: str, *inputs: str, results: int, domain: str = "", **attributes: Any
+    ) -> list[str]:
+        """The results of a node."""
+        name = self.name(f"{self._layer}/{op}" if self._layer else op)
+        outputs = [name] if results == 1 else [self.name(f"{name}:{i}") for i in range(results)]
+        self._nodes.append(helper.make_node(op, inputs, outputs, name=name, domain=domain, **attributes))
+        return outputs
+
+    @contextmanager
+    def named(self, layer: str) -> Generator[None]:
+        """Nodes that are added meanwhile are named after a layer."""
+        before, self._layer = self._layer, layer
+        try:
+            yield
+        finally:
+            self._layer = before
+
+    def constant(self, value: Any, dtype: Any = None, stem: str = "constant") -> str:
+        """An array of numbers or texts; equal ones are one."""
+        array = np.asarray(value, dtype)
+        if array.dtype.kind in "OU":
+            array = array.astype(object)
+            key = ("text", array.shape, repr(array.tolist()).encode())
+        else:
+            key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            name = self._constants[key] = self.name(stem)
+            self._initializers.append(_tensor(array, name))
+        return self._constants[key]
+
+    def model(self, title: str, metadata: Mapping[str, Any]) -> onnx.ModelProto:
+        """The whole, checked. `metadata`: texts, or what JSON makes texts of."""
+        from lamina import __version__
+
+        _forward_outputs(self._nodes)
+        graph = helper.make_graph(self._nodes, title, self._inputs, self._outputs, self._initializers)
+        opsets = [helper.make_opsetid("", OPSET)]
+        if any(node.domain == ML for node in self._nodes):
+            opsets.append(helper.make_opsetid(ML, _ML_OPSET))
+        model = helper.make_model(
+            graph, opset_imports=opsets, ir_version=_IR, producer_name="lamina", producer_version=__version__
+        )
+        texts = {
+            name: x if isinstance(x, str) else json.dumps(x, ensure_ascii=False)
+            for name, x in metadata.items()
+        }
+        helper.set_model_props(model, texts)
+        return model
+
+
+def joined(graph: OnnxGraph, parts: Sequence[str]) -> str:
+    """Tensors beside each other, along axis 1 or the last."""
+    return graph.add("Concat", *parts, axis=-1) if len(parts) > 1 else parts[0]
+
+
+def _forward_outputs(nodes: list[onnx.NodeProto]) -> None:
+    """Let the node that computes an output give it its name, in place of an Identity, where nothing else reads it."""
+    producers = {node.output[0]: node for node in nodes}
+    readers: dict[str, int] = {}
+    for node in nodes:
+        for name in node.input:
+            readers[name] = readers.get(name, 0) + 1
+    for node in list(nodes):
+        if node.op_type != "Identity" or node.input[0] not in producers or readers[node.input[0]] > 1:
+            continue
+        producers[node.input[0]].output[0] = node.output[0]
+        nodes.remove(node)
+
+
+def _tensor(array: np.ndarray, name: str) -> onnx.TensorProto:
+    if array.dtype == object:
+        texts: Any = [str(text).encode() for text in array.ravel()]
+        return helper.make_tensor(name, TensorProto.STRING, array.shape, texts)
+    return numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+
+
+def element_type(dtype: Any) -> int:
+    """ONNX's number of an element type; of texts, that is of `str` or `object`."""
+    dtype = np.dtype(dtype)
+    return TensorProto.STRING if dtype.kind in "OU" else helper.np_dtype_to_tensor_dtype(dtype)
+
+
+def write_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
+    """Write a model aside, and rename it.
+
+    Raises:
+        LaminaError: it is larger than an ONNX file can be, or not valid ONNX: that is a bug of lamina's.
+        OSError: the file cannot be written.
+    """
+    if model.ByteSize() > _LARGEST:
+        raise LaminaError(
+            f"{os.fspath(path)}: the network has {model.ByteSize() / 2**30:.1f} GiB, and an ONNX file at most 2"
+        )
+    onnx.checker.check_model(model, full_check=True)
+    with atomic_write(path) as file:
+        file.write(model.SerializeToString())

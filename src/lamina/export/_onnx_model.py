@@ -1,0 +1,237 @@
+"""`onnx_model`: a whole prediction as an ONNX model, from columns under their names to labels and probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from lamina.export._onnx_graph import ROWS, OnnxGraph, element_type, joined
+from lamina.export._onnx_inputs import Encoded, encoded_pictures, encoded_table
+from lamina.export._onnx_layers import dense, embedded_numbers, first_matrix, folded, hidden, split
+from lamina.export._prediction import Category, Classes, Column, Member, Numbers, Pictures, Prediction, Table
+
+__all__ = ["onnx_model"]
+
+LABEL, PROBABILITIES, VARIABLE = "label", "probabilities", "variable"
+"""What skl2onnx calls the outputs of a classifier and of a regressor."""
+
+_OTHERWISE = {LABEL: "output_label", PROBABILITIES: "output_probability", VARIABLE: "output_variable"}
+"""Where a column of the table has such a name."""
+
+FLOAT = np.float32
+
+
+def onnx_model(prediction: Prediction) -> onnx.ModelProto:
+    """A prediction as an ONNX model."""
+    inputs = prediction.inputs
+    names = [column.name for column in inputs.columns] if isinstance(inputs, Table) else []
+    graph = OnnxGraph(names)
+    if isinstance(inputs, Pictures):
+        outputs = _network(graph, prediction.members, [_pixels(graph, inputs)])
+    else:
+        outputs = _of_table(graph, inputs, prediction.members)
+    outputs_named = {name: _OTHERWISE[name] if name in names else name for name in _OTHERWISE}
+    if isinstance(prediction.output, Classes):
+        _classes(graph, outputs, prediction.output, outputs_named)
+    else:
+        _numbers(graph, outputs, prediction.output, outputs_named)
+    return graph.model(prediction.target or "prediction", _metadata(prediction))
+
+
+# --- the network -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Inputs of the first layer, (rows, n).
+
+    Attributes:
+        tensors: one for all members, or one for each.
+        places: (n,): which inputs they are; −1: none, as where rows of a table are filled up to one width.
+        factor: what they are multiplied with first.
+    """
+
+    tensors: Sequence[str]
+    places: np.ndarray
+    factor: float = 1.0
+
+    def of(self, member: int) -> str:
+        """The tensor of a member."""
+        return self.tensors[member] if len(self.tensors) > 1 else self.tensors[0]
+
+    def matrix(self, whole: np.ndarray) -> np.ndarray:
+        """The rows of the first layer's matrix that belong to it."""
+        with_none = np.concatenate([whole, np.zeros_like(whole[:1])])
+        return with_none[self.places] * FLOAT(self.factor)
+
+
+def _pixels(graph: OnnxGraph, pictures: Pictures) -> _Part:
+    places = np.arange(pictures.height * pictures.width)
+    return _Part([encoded_pictures(graph, pictures)], places, 1 / pictures.divisor)
+
+
+def _of_table(graph: OnnxGraph, table: Table, members: Sequence[Member]) -> str:
+    """The outputs of the network."""
+    encoded = encoded_table(graph, table)
+    parts: list[_Part] = []
+    count, flags = len(table.numbers), len(table.flagged)
+    if encoded.numbers is not None:
+        parts.append(_Part([encoded.numbers], np.arange(count)))
+    if encoded.flags is not None:
+        parts.append(_Part([encoded.flags], np.arange(count, count + flags)))
+    width = count + flags + sum(_width(column) for column in table.encoded)
+    embeddings = [member.embedding for member in members if member.embedding is not None]
+    if embeddings and encoded.numbers is not None:
+        tensors = embedded_numbers(graph, encoded.numbers, embeddings)
+        parts.append(_Part(tensors, np.arange(width, width + 3 * count)))
+    if encoded.codes is not None:
+        first = width + (3 * count if embeddings else 0)
+        parts.append(_categories(graph, encoded, table, members, count + flags, first))
+    return _network(graph, members, parts)
+
+
+def _width(column: Category) -> int:
+    return 0 if column.encoded is None else column.encoded.shape[1]
+
+
+def _categories(
+    graph: OnnxGraph,
+    encoded: Encoded,
+    table: Table,
+    members: Sequence[Member],
+    first: int,
+    first_embedded: int,
+) -> _Part:
+    """What the codes stand for: rows of one table with all categories' values, filled up to the same width."""
+    assert encoded.codes is not None
+    widths = [_width(column) for column in table.encoded] + [rows.shape[1] for rows in members[0].tables]
+    width = max(widths)
+    begins = dict(
+        zip(table.encoded, (first + np.cumsum([0, *map(_width, table.encoded)])).tolist(), strict=False)
+    )
+    sizes = [rows.shape[1] for rows in members[0].tables]
+    begins |= dict(zip(table.embedded, (first_embedded + np.cumsum([0, *sizes])).tolist(), strict=False))
+    places = np.full((len(encoded.categories), width), -1)
+    for row, column in zip(places, encoded.categories, strict=True):
+        own = _width(column) or sizes[table.embedded.index(column)]
+        row[:own] = begins[column] + np.arange(own)
+
+    def rows_of(member: Member) -> np.ndarray:
+        parts = [
+            member.tables[table.embedded.index(column)] if column.encoded is None else column.encoded
+            for column in encoded.categories
+        ]
+        return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts])
+
+    def values_of(member: Member) -> str:
+        values = graph.add("Gather", graph.constant(rows_of(member)), codes, axis=0)
+        return graph.add("Reshape", values, graph.constant([0, places.size], np.int64))
+
+    codes = encoded.codes
+    return _Part(
+        [values_of(member) for member in (members if table.embedded else members[:1])], places.ravel()
+    )
+
+
+def _network(graph: OnnxGraph, members: Sequence[Member], parts: Sequence[_Part]) -> str:
+    """The mean of the members' outputs."""
+    xs = [joined(graph, [part.of(i) for part in parts]) for i in range(len(members))]
+    matrices = [
+        np.concatenate([part.matrix(whole) for part in parts]) for whole in map(first_matrix, members)
+    ]
+    depth = len(members[0].layers)
+    for i in range(depth - 1):
+        layers = [member.layers[i] for member in members]
+        zs = [
+            dense(graph, x, *folded(layer, matrix))
+            for x, layer, matrix in zip(xs, layers, matrices, strict=True)
+        ]
+        h = hidden(graph, zs, layers)
+        matrices = [member.layers[i + 1].matrix for member in members]
+        if i + 2 == depth:
+            return _mean(graph, h, members, matrices)
+        xs = split(graph, h, len(members), len(layers[0].bias))
+    return _mean(graph, joined(graph, xs), members, matrices)
+
+
+def _mean(graph: OnnxGraph, x: str, members: Sequence[Member], matrices: Sequence[np.ndarray]) -> str:
+    """The mean of the last layers, which is one linear map of all that the members have computed."""
+    share = FLOAT(1 / len(members))
+    bias = np.mean([member.layers[-1].bias for member in members], axis=0)
+    return dense(graph, x, np.concatenate(matrices) * share, bias.astype(FLOAT))
+
+
+# --- outputs -----------------------------------------------------------------------------------------------------
+
+
+def _classes(graph: OnnxGraph, outputs: str, classes: Classes, names: Mapping[str, str]) -> None:
+    """The label of each row and the probabilities of all classes; of several labels, 0 or 1 for each."""
+    count = len(classes.labels)
+    if classes.several:
+        holds = graph.add("Greater", outputs, graph.constant(0, FLOAT))
+        label = graph.add("Cast", holds, to=element_type(np.int64))
+        graph.output(label, names[LABEL], np.int64, [ROWS, count])
+        probabilities = graph.add("Sigmoid", outputs)
+    else:
+        labels = _label_array(classes)
+        label = graph.add("ArgMax", outputs, axis=1, keepdims=0)
+        if labels.tolist() != list(range(count)):
+            label = graph.add("Gather", graph.constant(labels), label, axis=0)
+        graph.output(label, names[LABEL], labels.dtype, [ROWS])
+        probabilities = graph.add("Softmax", outputs, axis=1)
+    graph.output(probabilities, names[PROBABILITIES], FLOAT, [ROWS, count])
+
+
+def _label_array(classes: Classes) -> np.ndarray:
+    """The classes as ONNX has them: texts, or int64, also of truth values; scikit-learn allows no other numbers."""
+    if any(isinstance(label, str) for label in classes.labels):
+        return np.array([str(label) for label in classes.labels], object)
+    return np.array(classes.labels).astype(np.int64)
+
+
+def _numbers(graph: OnnxGraph, outputs: str, target: Numbers, names: Mapping[str, str]) -> None:
+    """The target in its own units, float64, (rows, targets)."""
+    double = np.float64
+    x = graph.add("Cast", outputs, to=element_type(double))
+    if target.logarithmic:
+        x = graph.add("Exp", x)
+    x = graph.add("Mul", x, graph.constant(target.scale, double))
+    x = graph.add("Add", x, graph.constant(target.center, double))
+    x = graph.add("Max", x, graph.constant(target.low, double))
+    x = graph.add("Min", x, graph.constant(target.high, double))
+    graph.output(x, names[VARIABLE], double, [ROWS, len(target.scale)])
+
+
+# --- what is known of it -----------------------------------------------------------------------------------------
+
+
+def _metadata(prediction: Prediction) -> dict[str, Any]:
+    """What the file says besides the graph: texts, and JSON."""
+    output = prediction.output
+    is_classification = isinstance(output, Classes)
+    found: dict[str, Any] = {
+        "lamina_version": prediction.version,
+        "task": "classification" if is_classification else "regression",
+        "target": prediction.target,
+    }
+    if isinstance(prediction.inputs, Table):
+        found["columns"] = [_described(column) for column in prediction.inputs.columns]
+    if is_classification:
+        found["classes"] = output.labels
+    if prediction.metrics:
+        found["metrics"] = dict(prediction.metrics)
+    return found
+
+
+def _described(column: Column) -> dict[str, Any]:
+    if isinstance(column, Category):
+        return {
+            "name": column.name,
+            "kind": "boolean" if column.is_boolean else "category",
+            "values": column.names,
+        }
+    return {"name": column.name, "kind": "number", "low": column.low, "high": column.high}

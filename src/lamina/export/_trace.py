@@ -1,0 +1,159 @@
+"""The graph of a block for any number of rows, with the layer that each node belongs to.
+
+A block is captured with two numbers of rows. What is the same in both graphs is a constant; what differs must be a
+multiple of the number of rows, or a part of it, and is one (`Rows`) in the merged graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lamina import autograd, nd
+from lamina.compiler.front.graphs import FunctionGraph, graph_of
+from lamina.compiler.passes.graph import Constant, Node, topological
+from lamina.core.primitive import Primitive
+from lamina.errors import LaminaError
+from lamina.gluon.block import Block
+
+__all__ = ["Rows", "Traced", "traced"]
+
+_ROWS = (6, 10)
+"""Two numbers of rows with a common divisor, so that a block that takes rows in pairs can be captured."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A size, or a position: so many times the number of rows, or so many parts of it."""
+
+    times: Fraction = Fraction(1)
+
+
+Size = int | Rows
+
+
+@dataclass
+class Traced:
+    """What a block computes.
+
+    Attributes:
+        results: the nodes that it returns.
+        contents: by input slot the arrays that are known: parameters, and whatever the block found.
+        shapes, params: of each node, with `Rows` where a size depends on the number of rows.
+        layers: the names of the layer that made a node.
+    """
+
+    results: list[Node]
+    contents: dict[int, np.ndarray]
+    shapes: dict[Node, tuple[Size, ...]] = field(default_factory=dict[Node, tuple[Size, ...]])
+    params: dict[Node, dict[str, Any]] = field(default_factory=dict[Node, dict[str, Any]])
+    layers: dict[Node, str] = field(default_factory=dict[Node, str])
+
+    def place(self, node: Node) -> str:
+        """Where a node comes from, for messages."""
+        return _in(self.layers.get(node))
+
+
+def traced(block: Block, inputs: Sequence[tuple[tuple[int, ...], Any]]) -> Traced:
+    """The graph of a block's prediction.
+
+    Args:
+        block: its parameters are initialized.
+        inputs: shape without rows, and dtype, of each input.
+
+    Raises:
+        TraceError: it needs the values of arrays.
+        LaminaError: what it computes depends on the number of rows, or it changes arrays that it keeps.
+    """
+    layers: dict[Node, str] = {}
+    first, second = (_captured(block, inputs, rows, layers) for rows in _ROWS)
+    for found in (first, second):
+        if found.graph.writes:
+            raise LaminaError(
+                f"{block.name} changes an array that it keeps, which an ONNX graph cannot; return the new value instead"
+            )
+    for node in topological(first.graph.results):
+        if isinstance(node.op, Primitive) and node.op.name.startswith("random"):
+            raise LaminaError(
+                f"the operator {node.op.name!r}{_in(layers.get(node))} draws random numbers, which an ONNX graph "
+                "cannot do as lamina does; give the network what it draws as an input, or leave it out of prediction"
+            )
+    merged = Traced(first.graph.results, first.contents, layers=layers)
+    nodes = [topological(found.graph.results) for found in (first, second)]
+    if [_structure(found) for found in nodes[:1]] != [_structure(found) for found in nodes[1:]]:
+        raise LaminaError(
+            f"{block.name} computes something else for {_ROWS[0]} rows than for {_ROWS[1]}; an ONNX graph is the same "
+            "for any number of rows"
+        )
+    for one, other in zip(*nodes, strict=True):
+        merged.shapes[one] = _merged(one.shape, other.shape, merged, one)
+        merged.params[one] = {
+            name: _merged(x, other.params[name], merged, one) for name, x in one.params.items()
+        }
+        if isinstance(one.op, Constant) and one.op != other.op:
+            raise _dependent("a number", one, merged, one.op.value, other.op.value)
+    return merged
+
+
+def _leave(stack: list[str]) -> None:
+    stack.pop()
+
+
+def _in(layer: str | None) -> str:
+    return f" in {layer}" if layer else ""
+
+
+def _captured(
+    block: Block, inputs: Sequence[tuple[tuple[int, ...], Any]], rows: int, layers: dict[Node, str]
+) -> FunctionGraph:
+    """The graph for so many rows; `layers` learns which layer makes each node."""
+    stack: list[str] = []
+
+    def note(node: Node) -> None:
+        if stack:
+            layers[node] = stack[-1]
+
+    arguments = [nd.zeros((rows, *shape), dtype=dtype) for shape, dtype in inputs]
+    with ExitStack() as hooks, autograd.pause(train_mode=False):
+        for one in _all_blocks(block):
+            hooks.enter_context(one.register_forward_pre_hook(lambda one, _inputs: stack.append(one.name)))
+            hooks.enter_context(one.register_forward_hook(lambda _one, _inputs, _output: _leave(stack)))
+        return graph_of(block, arguments, note)
+
+
+def _all_blocks(block: Block) -> list[Block]:
+    """A block and all below it, each once."""
+    found: dict[int, Block] = {}
+    block.apply(lambda one: found.setdefault(id(one), one))
+    return list(found.values())
+
+
+def _structure(nodes: Sequence[Node]) -> list[tuple[Any, ...]]:
+    """Operators, dtypes, and which nodes they take, but for shapes and parameters."""
+    numbers = {node: i for i, node in enumerate(nodes)}
+    ops = ["number" if isinstance(node.op, Constant) else node.op for node in nodes]
+    return [(op, node.dtype, *(numbers[x] for x in node.inputs)) for op, node in zip(ops, nodes, strict=True)]
+
+
+def _merged(one: Any, other: Any, traced: Traced, node: Node) -> Any:
+    """What is the same for both numbers of rows, or `Rows`."""
+    if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
+        return tuple(_merged(x, y, traced, node) for x, y in zip(one, other, strict=True))
+    if one == other:
+        return one
+    times = Fraction(one, _ROWS[0]) if isinstance(one, int) else Fraction(0)
+    if not times or other != times * _ROWS[1]:
+        raise _dependent(f"the operator {node.op.name!r}", node, traced, one, other)
+    return Rows(times)
+
+
+def _dependent(what: str, node: Node, traced: Traced, one: Any, other: Any) -> LaminaError:
+    return LaminaError(
+        f"{what}{traced.place(node)} depends on the number of rows: it is {one} for {_ROWS[0]} rows and {other} for "
+        f"{_ROWS[1]}, but an ONNX graph is the same for any number; compute each row by itself"
+    )

@@ -1,0 +1,185 @@
+"""A whole prediction as an object file: rows in, block by block through encoding, network and output, numbers out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamina.compiler.cpu.machine import Machine
+from lamina.compiler.cpu.standalone import OneThread, OneThreadModule
+from lamina.compiler.llvm import FLOAT32, INDEX, INT32, DType, Pointer, Value
+from lamina.compiler.llvm.jit import compile_linkable
+from lamina.compiler.llvm.module import Argument
+from lamina.export import Classes, Table
+from lamina.export.library._encoding import FIELD_BYTES, Encoding
+from lamina.export.library._interface import Interface, class_names
+from lamina.export.library._network import CompiledNetwork
+from lamina.export.library._outputs import emit_finish
+from lamina.export.library._texts import FIND_TEXT, bytes_of, declare_texts
+
+__all__ = ["LibraryCode", "network_code", "prediction_code"]
+
+_BYTE: DType = np.dtype(np.int8)
+_FRAMES = 4096
+"""What the functions need of the stack besides the memory of a block."""
+_BLOCK: Mapping[str, Argument] = {
+    "rows": None,
+    "values": None,
+    "classes": None,
+    "start": INDEX,
+    "status": None,
+}
+_LOOP: Mapping[str, Argument] = {
+    "rows": None,
+    "values": None,
+    "classes": None,
+    "count": INDEX,
+    "status": None,
+}
+
+_PREDICT = """
+define i32 @{name}_predict(ptr %rows, i64 %count, ptr %values{parameter}) nounwind {{
+entry:
+  %status = alloca i32
+  store i32 0, ptr %status
+  %empty = icmp eq i64 %count, 0
+  br i1 %empty, label %done, label %look
+look:
+  %no_rows = icmp eq ptr %rows, null
+  %no_values = icmp eq ptr %values, null
+  %no_classes = icmp eq ptr {classes}, null
+  %no_place = and i1 %no_values, %no_classes
+  %too_many = icmp slt i64 %count, 0
+  %wrong = or i1 %no_rows, %no_place
+  %refused = or i1 %wrong, %too_many
+  br i1 %refused, label %bad, label %run
+run:
+  call void @predict_rows(ptr %rows, ptr %values, ptr {classes}, i64 %count, ptr %status)
+  br label %done
+bad:
+  store i32 -1, ptr %status
+  br label %done
+done:
+  %result = load i32, ptr %status
+  ret i32 %result
+}}
+"""
+
+
+@dataclass(frozen=True)
+class LibraryCode:
+    """An object file; what it needs of the stack, and the C library's functions that it calls."""
+
+    object: bytes
+    stack_bytes: int
+    needs: tuple[str, ...]
+
+
+def prediction_code(interface: Interface, network: CompiledNetwork, machine: Machine) -> LibraryCode:
+    """The code of a `Prediction`: NAME_predict, NAME_class_names and NAME_column_names."""
+    name, prediction = interface.name, interface.prediction
+    module = OneThreadModule(machine)
+    emit_finish(module, prediction.output)
+    encoding = None
+    exported = [f"{name}_predict"]
+    if isinstance(prediction.inputs, Table):
+        encoding = Encoding(module, prediction.inputs, interface.fields)
+        encoding.emit()
+        columns = [bytes_of(field.column.name) for field in interface.fields]
+        declare_texts(module, f"{name}_column_names", columns, is_seen=True)
+        exported.append(f"{name}_column_names")
+    if isinstance(prediction.output, Classes):
+        classes = [bytes_of(label) for label in class_names(prediction.output)]
+        declare_texts(module, f"{name}_class_names", classes, is_seen=True)
+        exported.append(f"{name}_class_names")
+    for rows in network.programs:
+        _emit_block(module, network, rows, encoding)
+    row_bytes = FIELD_BYTES * len(interface.fields) if encoding else network.inputs[0].nbytes
+    return _finished(module, name, network, row_bytes, exported, with_classes=interface.has_classes)
+
+
+def network_code(name: str, network: CompiledNetwork, machine: Machine) -> LibraryCode:
+    """The code of a bare network: NAME_predict, from its inputs to its outputs."""
+    module = OneThreadModule(machine)
+    for rows in network.programs:
+        with module.function(f"block{rows}", _BLOCK, internal=True) as b:
+            start = b.argument("start") * network.outputs
+            results = b.offset(b.pointer_argument("values"), start, FLOAT32)
+            _call_network(b, network, rows, [b.pointer_argument("rows")], results)
+    return _finished(module, name, network, network.inputs[0].nbytes, [f"{name}_predict"], with_classes=False)
+
+
+def _emit_block(
+    module: OneThreadModule, network: CompiledNetwork, rows: int, encoding: Encoding | None
+) -> None:
+    """Predict so many rows, the first of which has the number `start` among the results."""
+    with module.function(f"block{rows}", _BLOCK, internal=True) as b:
+        status = b.pointer_argument("status")
+        inputs = [b.pointer_argument("rows")]
+        if encoding is not None:
+            inputs = [b.alloca(one.dtype, max(rows * one.size, 1)) for one in network.inputs]
+            with b.loop(0, rows) as i:
+                row = b.offset(b.pointer_argument("rows"), i * (FIELD_BYTES * len(encoding.fields)), _BYTE)
+                places = [
+                    b.offset(place, i * one.size, one.dtype)
+                    for place, one in zip(inputs, network.inputs, strict=True)
+                ]
+                b.call("encode", row, places[0], places[-1], status)
+        outputs = b.alloca(FLOAT32, rows * network.outputs)
+        with b.if_(b.equal(b.load(status, INT32), 0)):
+            _call_network(b, network, rows, inputs, outputs)
+            with b.loop(0, rows) as i:
+                output = b.offset(outputs, i * network.outputs, FLOAT32)
+                values, classes = b.pointer_argument("values"), b.pointer_argument("classes")
+                b.call("finish", output, values, classes, b.argument("start") + i)
+
+
+def _call_network(
+    b: OneThread, network: CompiledNetwork, rows: int, inputs: list[Pointer], outputs: Pointer
+) -> None:
+    program = network.programs[rows]
+    memory = b.alloca(_BYTE, max(program.memory_bytes, 1))
+    arguments = [*inputs, outputs, memory]
+    b.module.declare(f"declare void @{program.name}({', '.join(['ptr'] * len(arguments))})")
+    b.call(program.name, *arguments)
+
+
+def _finished(
+    module: OneThreadModule,
+    name: str,
+    network: CompiledNetwork,
+    row_bytes: int,
+    exported: list[str],
+    *,
+    with_classes: bool,
+) -> LibraryCode:
+    _emit_loop(module, max(network.programs), row_bytes)
+    parameter = ", ptr %classes" if with_classes else ""
+    predict = _PREDICT.format(name=name, parameter=parameter, classes="%classes" if with_classes else "null")
+    ir = "\n".join([module.ir(), network.arrays_ir, FIND_TEXT, predict])
+    seen = [*exported, *network.array_names]
+    programs = [(program.ir, [program.name]) for program in network.programs.values()]
+    code = compile_linkable(module.machine, [(ir, seen), *programs], exported)
+    stack = _FRAMES + max(network.bytes_for(rows) for rows in network.programs)
+    return LibraryCode(code, stack, tuple(network.needs))
+
+
+def _emit_loop(module: OneThreadModule, block: int, row_bytes: int) -> None:
+    """All rows: whole blocks, and what is left row by row."""
+    with module.function("predict_rows", _LOOP, internal=True) as b:
+        status = b.pointer_argument("status")
+        count = b.argument("count")
+        whole = b.bit_and(count, -block)
+
+        def predict(rows: int, start: Value) -> None:
+            with b.if_(b.equal(b.load(status, INT32), 0)):
+                first = b.offset(b.pointer_argument("rows"), start * row_bytes, _BYTE)
+                values, classes = b.pointer_argument("values"), b.pointer_argument("classes")
+                b.call(f"block{rows}", first, values, classes, start, status)
+
+        with b.loop(b.const(0), whole, block) as start:
+            predict(block, start)
+        with b.loop(whole, count) as start:
+            predict(1, start)

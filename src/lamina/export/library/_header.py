@@ -1,0 +1,235 @@
+"""The header of a library: what a C program includes, and what its author reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from textwrap import wrap
+
+from lamina import __version__
+from lamina.export import Category, Classes, Number, Numbers, Pictures, Prediction
+from lamina.export.library._code import LibraryCode
+from lamina.export.library._interface import Field, Interface, class_names, is_text
+from lamina.export.library._network import CompiledNetwork
+from lamina.messages import printable
+
+__all__ = ["C_TYPES", "network_header", "prediction_header"]
+
+C_TYPES = {
+    "float32": "float", "float64": "double", "uint8": "uint8_t", "int8": "int8_t", "uint16": "uint16_t",
+    "int16": "int16_t", "uint32": "uint32_t", "int32": "int32_t", "uint64": "uint64_t", "int64": "int64_t",
+}  # fmt: skip
+"""What a network's inputs may be, and what C calls it."""
+
+_MOST_LISTED = 12
+_WIDTH = 96
+
+_FRAME = """\
+/* {title}
+ *
+{text}
+ */
+#ifndef {guard}
+#define {guard}
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if UINTPTR_MAX != 0xffffffffffffffff
+#error "this library is for processors with addresses of 64 bits"
+#endif
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+{body}
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+_ALWAYS = (
+    "The functions need no other library{needs}, allocate nothing and keep no state: any number of threads may call "
+    "them at once. They need at most {macro}_STACK_BYTES of the stack."
+)
+
+
+def prediction_header(interface: Interface, code: LibraryCode, processor: str) -> str:
+    """The header of a `Prediction`'s library."""
+    name, prediction = interface.name, interface.prediction
+    paragraphs = [_says(prediction), _always(name, code), "Errors: " + _errors(interface)]
+    text = _comment(paragraphs) + "\n *\n" + _example(interface)
+    body = [*_constants(interface, code), "", *_types(interface), *_function(interface), ""]
+    return _framed(name, processor, text, body)
+
+
+def network_header(name: str, network: CompiledNetwork, code: LibraryCode, processor: str) -> str:
+    """The header of a bare network's library."""
+    (inputs,), macro = network.inputs, name.upper()
+    shape = " x ".join(map(str, inputs.shape))
+    says = f"A network of {shape} inputs and {network.outputs} outputs. Rows and results lie one after the other."
+    body = [
+        f"#define {macro}_INPUTS {inputs.size}",
+        f"#define {macro}_OUTPUTS {network.outputs}",
+        f"#define {macro}_STACK_BYTES {code.stack_bytes}",
+        f"#define {macro}_BAD_ARGUMENT (-1)",
+        "",
+        f"/* rows: count times {macro}_INPUTS numbers. outputs: room for count times {macro}_OUTPUTS numbers.",
+        f"   Returns 0, or {macro}_BAD_ARGUMENT where a pointer is NULL. */",
+        f"int32_t {name}_predict(const {C_TYPES[inputs.dtype.name]} *rows, size_t count, float *outputs);",
+        "",
+    ]
+    return _framed(name, processor, _comment([says, _always(name, code)]), body)
+
+
+def _framed(name: str, processor: str, text: str, body: Sequence[str]) -> str:
+    where = "the processor that it was made on, and those with the same instructions"
+    where = where if processor == "host" else processor
+    title = f"{name}: made by lamina {__version__} for {where}."
+    return _FRAME.format(title=title, text=text, guard=f"{name.upper()}_H", body="\n".join(body))
+
+
+def _comment(paragraphs: Iterable[str]) -> str:
+    """Paragraphs as lines of a comment."""
+    parts = ["\n".join(f" * {line}" for line in wrap(_harmless(text), _WIDTH)) for text in paragraphs]
+    return "\n *\n".join(parts)
+
+
+def _harmless(text: str) -> str:
+    """A text that may come from data, as part of a comment."""
+    return printable(text, keep="").replace("*/", "* /").replace("/*", "/ *")
+
+
+def _says(prediction: Prediction) -> str:
+    of = f"'{prediction.target}'" if prediction.target else "the target"
+    if isinstance(prediction.output, Numbers):
+        return f"It predicts {of}, in its own units."
+    if prediction.output.several:
+        return "It predicts which of several labels a row has, and the probability of each."
+    return f"It predicts the class of {of}, and the probability of each class."
+
+
+def _always(name: str, code: LibraryCode) -> str:
+    needs = f" but the C library's mathematics ({', '.join(code.needs)}; link with -lm)" if code.needs else ""
+    return _ALWAYS.format(macro=name.upper(), needs=needs)
+
+
+def _errors(interface: Interface) -> str:
+    macro = interface.name.upper()
+    if isinstance(interface.prediction.inputs, Pictures):
+        return f"{macro}_BAD_ARGUMENT where a pointer is NULL that should not be."
+    return (
+        f"{macro}_BAD_ARGUMENT where a pointer is NULL that should not be; or the number, from 1, of a column that "
+        "has an infinite number or one beyond the range of float32, or says neither yes nor no where it should. "
+        "Results are then not complete. A category that training did not have counts as missing."
+    )
+
+
+def _constants(interface: Interface, code: LibraryCode) -> list[str]:
+    macro, output = interface.name.upper(), interface.prediction.output
+    lines: list[str] = []
+    if isinstance(interface.prediction.inputs, Pictures):
+        pictures = interface.prediction.inputs
+        lines.append(f"#define {macro}_PIXELS {pictures.height * pictures.width}")
+    else:
+        lines.append(f"#define {macro}_COLUMNS {len(interface.fields)}")
+    kind = "OUTPUTS" if isinstance(output, Numbers) else "LABELS" if output.several else "CLASSES"
+    lines.append(f"#define {macro}_{kind} {interface.outputs}")
+    lines.append(f"#define {macro}_STACK_BYTES {code.stack_bytes}")
+    lines.append(f"#define {macro}_BAD_ARGUMENT (-1)")
+    return lines
+
+
+def _types(interface: Interface) -> list[str]:
+    name, macro, output = interface.name, interface.name.upper(), interface.prediction.output
+    lines: list[str] = []
+    if interface.fields:
+        lines = [f"typedef struct {name}_row {{"]
+        for field in interface.fields:
+            kind = "const char *" if is_text(field.column) else "double "
+            lines.append(f"    {kind}{field.name}; /* {_harmless(_meaning(field))} */")
+        lines += [f"}} {name}_row;", ""]
+        lines += [f"extern const char *const {name}_column_names[{macro}_COLUMNS];", ""]
+    if isinstance(output, Classes):
+        kind = "LABELS" if output.several else "CLASSES"
+        lines += [f"/* {_harmless(_listed(class_names(output)))} */"]
+        lines += [f"extern const char *const {name}_class_names[{macro}_{kind}];", ""]
+    return lines
+
+
+def _meaning(field: Field) -> str:
+    column = field.column
+    title = "" if column.name == field.name else f"{column.name}: "
+    if isinstance(column, Number):
+        known = column.low is not None and column.high is not None
+        between = f", {column.low:g} to {column.high:g} in training" if known else ""
+        return f"{title}a number{between}; NaN: missing"
+    if not is_text(column):
+        assert column.values is not None
+        listed = _listed([f"{value:g}" for value in column.values], quoted=False)
+        return (
+            f"{title}1: yes, 0: no; NaN: missing" if column.is_boolean else f"{title}{listed}; NaN: missing"
+        )
+    return f"{title}{_listed(column.names)}; NULL: missing"
+
+
+def _listed(names: Sequence[str], *, quoted: bool = True) -> str:
+    shown = [f'"{name}"' if quoted else name for name in names[:_MOST_LISTED]]
+    rest = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _function(interface: Interface) -> list[str]:
+    name, macro, output = interface.name, interface.name.upper(), interface.prediction.output
+    pictures = isinstance(interface.prediction.inputs, Pictures)
+    rows = "const uint8_t *pixels" if pictures else f"const {name}_row *rows"
+    what = f"pixels: count times {macro}_PIXELS, line by line, ink 255 on paper 0." if pictures else ""
+    if isinstance(output, Numbers):
+        told = [what, f"values: room for count times {macro}_OUTPUTS numbers."]
+        signature = f"{rows}, size_t count, double *values"
+    elif output.several:
+        told = [what, f"probabilities and labels (0 or 1): room for count times {macro}_LABELS, or NULL."]
+        signature = f"{rows}, size_t count, double *probabilities, int64_t *labels"
+    else:
+        told = [what, f"probabilities: room for count times {macro}_CLASSES, or NULL."]
+        told += ["classes: room for count positions among the class names, or NULL."]
+        signature = f"{rows}, size_t count, double *probabilities, int64_t *classes"
+    text = "\n   ".join([line for line in told if line] + ["Returns 0, or what was wrong (see Errors)."])
+    return [f"/* {text} */", f"int32_t {name}_predict({signature});"]
+
+
+def _example(interface: Interface) -> str:
+    """A program that predicts one row, in the comment."""
+    name, output = interface.name, interface.prediction.output
+    if interface.fields:
+        values = ", ".join(f".{field.name} = {_example_value(field)}" for field in interface.fields[:4])
+        more = ", ..." if len(interface.fields) > 4 else ""
+        row = f"{name}_row row = {{{values}{more}}};"
+        argument = "&row"
+    else:
+        row, argument = f"static uint8_t pixels[{name.upper()}_PIXELS];", "pixels"
+    if isinstance(output, Numbers):
+        lines = [
+            row,
+            f"double values[{name.upper()}_OUTPUTS];",
+            f"if ({name}_predict({argument}, 1, values) == 0)",
+        ]
+        lines.append('    printf("%g\\n", values[0]);')
+    else:
+        kind = "LABELS" if output.several else "CLASSES"
+        lines = [row, f"double probabilities[{name.upper()}_{kind}];"]
+        lines.append(f"if ({name}_predict({argument}, 1, probabilities, NULL) == 0)")
+        lines.append(f'    printf("%s: %g\\n", {name}_class_names[0], probabilities[0]);')
+    return "\n".join(f" *     {line}" for line in lines)
+
+
+def _example_value(field: Field) -> str:
+    column: Number | Category = field.column
+    if isinstance(column, Number):
+        return f"{column.mean if column.mean is not None else column.fill:g}"
+    if not is_text(column):
+        assert column.values is not None
+        return f"{column.values[0]:g}"
+    return '"' + _harmless(column.names[0]).replace("\\", "\\\\").replace('"', '\\"') + '"'

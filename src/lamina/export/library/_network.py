@@ -1,0 +1,135 @@
+"""A network's forward function as machine code: for one row, and for a block of rows."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lamina import autograd, nd
+from lamina.compiler.cpu.machine import Machine
+from lamina.compiler.cpu.standalone import Standalone, global_array, with_transposed_constants
+from lamina.compiler.front.graphs import compilable_graph
+from lamina.errors import LaminaError
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["CompiledNetwork", "RowInput", "compile_network"]
+
+_BLOCKS = (8, 4, 2)
+_MOST_STACK = 48 << 10
+"""A block's memory stays within this, so that a thread with a small stack can predict, too."""
+
+
+@dataclass(frozen=True)
+class RowInput:
+    """What a network takes of a row: so many elements of a dtype, in this shape."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+
+@dataclass
+class CompiledNetwork:
+    """Programs by the number of their rows, and the arrays that they read.
+
+    `outputs`: how many numbers (float32) the network gives for a row.
+    """
+
+    inputs: Sequence[RowInput]
+    outputs: int = 0
+    programs: dict[int, Standalone] = field(default_factory=dict[int, Standalone])
+    _names: dict[str, str] = field(default_factory=dict[str, str])
+    _arrays: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+
+    def name_of(self, array: np.ndarray) -> str:
+        """The global array that holds these contents."""
+        digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
+        if digest not in self._names:
+            self._names[digest] = f"weight{len(self._names)}"
+            self._arrays[self._names[digest]] = array
+        return self._names[digest]
+
+    @property
+    def arrays_ir(self) -> str:
+        """LLVM's assembly of the arrays."""
+        return "\n".join(global_array(name, array) for name, array in self._arrays.items()) + "\n"
+
+    @property
+    def array_names(self) -> list[str]:
+        return list(self._arrays)
+
+    @property
+    def needs(self) -> list[str]:
+        """The C library's functions that it calls."""
+        return sorted({name for program in self.programs.values() for name in _called(program.ir)})
+
+    def bytes_for(self, rows: int) -> int:
+        """What a program's memory, inputs and outputs take."""
+        row = sum(one.nbytes for one in self.inputs) + self.outputs * 4
+        return self.programs[rows].memory_bytes + rows * row
+
+
+def compile_network(
+    function: Callable[..., NDArray], inputs: Sequence[RowInput], machine: Machine
+) -> CompiledNetwork:
+    """Lower a function of batches for a machine, for one row and for the largest block whose memory is small.
+
+    Raises:
+        LaminaError: the network's numbers are not all finite, it draws random numbers, or a row's result is not a row.
+    """
+    network = CompiledNetwork(inputs)
+    _add(network, function, 1, machine)
+    for rows in _BLOCKS:
+        _add(network, function, rows, machine)
+        if network.bytes_for(rows) <= _MOST_STACK:
+            break
+        del network.programs[rows]
+    return network
+
+
+def _add(network: CompiledNetwork, function: Callable[..., NDArray], rows: int, machine: Machine) -> None:
+    examples = [nd.zeros((rows, *one.shape), dtype=one.dtype) for one in network.inputs]
+    with autograd.pause(train_mode=False):
+        captured = compilable_graph(function, examples)
+    for array in captured.contents.values():
+        _require_finite(array)
+    graph, constants = with_transposed_constants(captured.graph, captured.contents)
+    (result,) = _checked_results(graph.results, rows)
+    network.outputs = result.size // rows
+    names = {slot: network.name_of(array) for slot, array in constants.items()}
+    name = f"forward{rows}"
+    network.programs[rows] = Standalone.of(name, graph, len(examples), names, machine)
+
+
+def _checked_results(results: Sequence[Any], rows: int) -> Sequence[Any]:
+    if len(results) != 1 or not results[0].shape or results[0].shape[0] != rows:
+        shapes = ", ".join(str(result.shape) for result in results)
+        raise LaminaError(
+            f"the network gives {shapes or 'nothing'} for {rows} rows; a library predicts one array, a row for a row"
+        )
+    if results[0].dtype != np.float32:
+        raise LaminaError(f"the network gives {results[0].dtype}; a library predicts float32")
+    return results
+
+
+def _require_finite(array: np.ndarray) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise LaminaError(
+            f"a parameter of shape {array.shape} has infinite numbers or NaN; a network that predicts has none"
+        )
+
+
+def _called(ir: str) -> Iterable[str]:
+    return re.findall(r"^declare \S+ @(?!llvm\.)(\w+)\(", ir, re.MULTILINE)

@@ -1,0 +1,157 @@
+"""The files of a library: its object file, its header, and, where there is a linker, the library."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lamina import autograd, nd
+from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, host_machine
+from lamina.errors import LaminaError
+from lamina.export import Pictures, Prediction, describe
+from lamina.export.library._code import LibraryCode, network_code, prediction_code
+from lamina.export.library._encoding import encoded_width
+from lamina.export.library._forward import forward_of
+from lamina.export.library._header import C_TYPES, network_header, prediction_header
+from lamina.export.library._interface import Interface, checked_name, identifier
+from lamina.export.library._link import linked
+from lamina.export.library._network import RowInput, compile_network
+from lamina.export.warnings import NotLinkedWarning
+from lamina.files.atomic import atomic_write
+from lamina.gluon.block import Block
+from lamina.messages import unknown, warn
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["TARGETS", "export_library", "write_library"]
+
+TARGETS = ("host", *NAMED_MACHINES)
+"""The processors that a library can be made for."""
+
+_LIBRARIES = (".so", ".dylib")
+_FLOAT, _BYTE, _CODE = (np.dtype(kind) for kind in (np.float32, np.uint8, np.int32))
+
+
+def export_library(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    target: str = "host",
+    name: str | None = None,
+    inputs: Any = None,
+) -> list[Path]:
+    """Write a model as a library for C: machine code that predicts, without lamina and without Python.
+
+    Besides the library there are an object file (``.o``), to be linked into a program, and a header (``.h``), which
+    says how it is called. For the processor of this machine it predicts the same bits as lamina does. See
+    docs/deploy.md.
+
+    Args:
+        model: a Gluon network, a fitted estimator, or the folder of a run.
+        path: ``model.so`` (``model.dylib`` on macOS), or ``model.o`` for the object file and the header alone.
+        target: the processor: "host", "x86-64-v3" (AVX2), "x86-64-v4" (AVX-512) or "aarch64", the last three on Linux.
+        name: what the library's symbols begin with; None: the file's name.
+        inputs: of a network, an array that it takes: the first axis is rows, the others and the element type are those
+            of the library's rows. None: float32, as many as its first dense layer takes.
+
+    Returns:
+        The files that were written. Where no linker is found there is no library among them, and a warning says so.
+
+    Raises:
+        LaminaError: a network or a target that cannot be exported, a file of another kind.
+        OSError: a file cannot be written.
+
+    >>> import tempfile
+    >>> import lamina
+    >>> from lamina.gluon import nn
+    >>> net = nn.Dense(2, in_units=3)
+    >>> net.initialize()
+    >>> files = export_library(net, Path(tempfile.mkdtemp(), "tiny.o"))
+    >>> [file.name for file in files], "int32_t tiny_predict(const float *rows" in files[1].read_text()
+    (['tiny.o', 'tiny.h'], True)
+    """
+    path = Path(path)
+    if not isinstance(model, Block):
+        if inputs is not None:
+            raise LaminaError(f"only a network needs inputs; a {type(model).__name__} knows its columns")
+        return write_library(describe(model), path, target=target, name=name)
+    machine, name = _machine(target), _symbol(path, name)
+    network = compile_network(model, [_row_of(model, inputs)], machine)
+    code = network_code(name, network, machine)
+    return _write(path, code, network_header(name, network, code, target), machine)
+
+
+def write_library(
+    prediction: Prediction, path: Path, *, target: str = "host", name: str | None = None
+) -> list[Path]:
+    """Write what a model predicts; see `export_library`."""
+    machine, interface = _machine(target), Interface(_symbol(path, name), prediction)
+    inputs = prediction.inputs
+    if isinstance(inputs, Pictures):
+        rows = [RowInput((inputs.height * inputs.width,), _BYTE)]
+    else:
+        rows = [RowInput((encoded_width(inputs),), _FLOAT)]
+        rows += [RowInput((len(inputs.embedded),), _CODE)] if inputs.embedded else []
+    network = compile_network(forward_of(prediction), rows, machine)
+    code = prediction_code(interface, network, machine)
+    return _write(path, code, prediction_header(interface, code, target), machine)
+
+
+def _machine(target: str) -> Machine:
+    """The processor of that name; the host's without its matrix unit, which a process has to ask the system for."""
+    if target not in TARGETS:
+        raise LaminaError(unknown("target", target, TARGETS))
+    return replace(host_machine(), has_matrix_unit=False) if target == "host" else NAMED_MACHINES[target]
+
+
+def _symbol(path: Path, name: str | None) -> str:
+    return checked_name(identifier(path.stem) if name is None else name)
+
+
+def _row_of(net: Block, inputs: Any) -> RowInput:
+    """What a network takes of a row. It has seen an input then, so that all its sizes are known."""
+    example = _first_input(net) if inputs is None else inputs
+    if not isinstance(example, NDArray):
+        example = nd.array(np.asarray(example), dtype=np.asarray(example).dtype)
+    dtype = np.dtype(example.dtype)
+    if len(example.shape) < 2 or dtype.name not in C_TYPES:
+        raise LaminaError(
+            f"a library takes rows: an array (rows, …) of {', '.join(C_TYPES)}, not {dtype.name} {example.shape}"
+        )
+    with autograd.pause(train_mode=False):
+        net(example)
+    return RowInput(example.shape[1:], dtype)
+
+
+def _first_input(net: Block) -> NDArray:
+    """What the first dense layer takes."""
+    for parameter in net.collect_params().values():
+        if parameter.name.endswith("weight") and parameter.shape and len(parameter.shape) == 2:
+            return nd.zeros((1, parameter.shape[1]))
+    raise LaminaError(
+        f"{net.name}: which inputs it takes is not known; give an array of that form, whose first axis is rows: "
+        "export_library(net, path, inputs=nd.zeros((1, 784)))"
+    )
+
+
+def _write(path: Path, code: LibraryCode, header: str, machine: Machine) -> list[Path]:
+    if path.suffix not in (*_LIBRARIES, ".o"):
+        raise LaminaError(f"{path}: a library is called NAME.so (NAME.dylib on macOS), an object file NAME.o")
+    library = None if path.suffix == ".o" else linked(code.object, machine, code.needs)
+    contents: dict[Path, bytes] = {path.with_suffix(".o"): code.object}
+    contents[path.with_suffix(".h")] = header.encode()
+    if library is not None:
+        contents = {path: library, **contents}
+    for file, content in contents.items():
+        with atomic_write(file) as opened:
+            opened.write(content)
+    if library is None and path.suffix != ".o":
+        message = (
+            f"no linker for {machine.triple or machine.architecture} was found (cc, ld or ld.lld), so there is no "
+            f"{path.name}: link {path.with_suffix('.o').name} into your program"
+        )
+        warn(NotLinkedWarning(message))
+    return list(contents)

@@ -1,0 +1,82 @@
+"""`export_onnx`: whatever lamina trained as an ONNX file."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lamina.errors import LaminaError
+from lamina.export._describe import describe
+from lamina.export._prediction import Prediction
+from lamina.extras import require
+
+__all__ = ["export_onnx", "write_onnx"]
+
+
+def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None) -> None:
+    """Write a network, an estimator or a run as an ONNX file, which appears under `path` once it is complete.
+
+    It takes any number of rows. The file is of ONNX 1.12 (opset 17), which ONNX Runtime reads from 1.12 on, and says in
+    its metadata which version of lamina wrote it; of estimators and runs also the columns, the classes, the target and,
+    where they were measured, the metrics.
+
+    * Of a table with names each column is an input of that name, (rows, 1): texts are strings, of which an empty one,
+      or one that training did not have, counts as missing; numbers and truth values are float64 (float32 where they
+      were so in training), of which NaN is missing. A table without names is one input ``X``, (rows, columns).
+    * A classifier gives ``label``, (rows,): int64 or strings; and ``probabilities``, (rows, classes), float32. With
+      several labels a row, ``label`` is (rows, labels). A regressor gives ``variable``, (rows, targets), float64, in
+      the target's units. These are the names that skl2onnx gives; where a column has one of them, the output is called
+      ``output_label``, ``output_probability`` or ``output_variable``.
+    * A Gluon block has the inputs that its `forward` names, and ``output``; several are ``output0``, ``output1``, …
+
+    Args:
+        model: a Gluon block; a fitted `MLPClassifier` or `MLPRegressor`; a run's folder, or a file of `lamina.save`.
+        path: the file to write.
+        inputs: of a block, an array that it takes, or a list of several: the first axis is rows, the others and the
+            element types are those of the file's inputs. None: a matrix as the first `Dense` layer takes it.
+
+    Raises:
+        LaminaError: an operator of the block has no form in ONNX: the message names it and its layer; an estimator that
+            is not fitted; or what is none of these.
+        TraceError: the block decides by values, which a graph cannot.
+        DataError: there is no run, or its model is damaged.
+        MissingPackageError: onnx is not installed.
+        OSError: the file cannot be written.
+
+    >>> import tempfile, lamina
+    >>> from lamina.gluon import nn
+    >>> net = nn.HybridSequential(nn.Dense(8, activation="relu", in_units=4), nn.Dense(3, in_units=8))
+    >>> net.initialize()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lamina.export_onnx(net, f"{folder}/net.onnx")
+    ...     os.listdir(folder)
+    ['net.onnx']
+    """
+    require("writing ONNX", "onnx")
+    from lamina.export._onnx_graph import write_model
+    from lamina.gluon.block import Block
+
+    if isinstance(model, Block):
+        from lamina.export._onnx_block import block_model
+
+        write_model(block_model(model, inputs), path)
+        return
+    if inputs is not None:
+        raise LaminaError(
+            f"inputs={type(inputs).__name__}: only a Gluon block needs an example of what it takes; a "
+            f"{type(model).__name__} knows its columns"
+        )
+    write_onnx(describe(model), path)
+
+
+def write_onnx(prediction: Prediction, path: str | os.PathLike[str]) -> None:
+    """Write a prediction as an ONNX file.
+
+    Raises:
+        LaminaError: the file would be larger than ONNX allows.
+        OSError: it cannot be written.
+    """
+    from lamina.export._onnx_graph import write_model
+    from lamina.export._onnx_model import onnx_model
+
+    write_model(onnx_model(prediction), path)

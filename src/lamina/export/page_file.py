@@ -1,0 +1,200 @@
+"""One page with a network inside: to draw digits on, or to fill in a table's row; it needs no server and no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import LaminaError
+from lamina.export._describe import describe
+from lamina.export._page_model import page_model, shown
+from lamina.export._prediction import Classes, Pictures, Prediction
+from lamina.files.atomic import atomic_write
+
+__all__ = ["examples_of", "export_page", "page_of", "write_page"]
+
+_SIDE = 28
+_SCRIPTS = {
+    "digits": ("network.js", "common.js", "digits.js"),
+    "table": ("network.js", "common.js", "table.js"),
+}
+_START = """
+const model = JSON.parse(textOf("model"));
+const network = new Network(model, new Float32Array(bytesOf(textOf("weights")).buffer));
+"""
+
+
+def export_page(
+    model: Any, path: str | os.PathLike[str], *, examples: Iterable[Mapping[str, Any]] | None = None
+) -> None:
+    """Write a page on which a person tries a model: one file, that opens without a server and asks for nothing else.
+
+    Of a run on MNIST it has a sheet to draw on; of a table a form with a field for each column, the prediction, how
+    that moves with the columns that matter most, and example rows to start from. The network computes in the page, as
+    `predict_proba` and `predict` do to 1e-5.
+
+    Args:
+        model: a run's folder or model file, or a fitted estimator; as `describe` takes it.
+        path: the file to write.
+        examples: of a table, rows to start from: a dictionary by column each, the target's value too, which is shown as
+            the truth. They can be read in the page. None: of a run, its ``examples.jsonl``.
+
+    Raises:
+        LaminaError: what cannot be described, or pictures that are not of 28×28 pixels.
+        OSError: the file cannot be written.
+
+    >>> import pathlib, tempfile, numpy as np
+    >>> from lamina import MLPRegressor
+    >>> X = np.linspace(0, 1, 50).reshape(-1, 1)
+    >>> model = MLPRegressor(preset="fast", max_iter=2, random_state=0).fit(X, X.ravel())
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "page.html")
+    >>> export_page(model, path, examples=[{"x0": 0.5}])
+    >>> path.read_text("utf-8").splitlines()[0]
+    '<!doctype html>'
+    """
+    write_page(describe(model), path, examples=examples_of(model) if examples is None else examples)
+
+
+def write_page(
+    prediction: Prediction, path: str | os.PathLike[str], *, examples: Iterable[Mapping[str, Any]] = ()
+) -> None:
+    """Write the page; see `export_page`."""
+    content = page_of(prediction, examples)
+    with atomic_write(path, "w") as file:
+        file.write(content)
+
+
+def examples_of(model: Any) -> list[dict[str, Any]]:
+    """The example rows that a run on a table keeps; none of another model."""
+    from lamina.runs.examples import read_examples
+
+    return read_examples(model) if isinstance(model, str | os.PathLike) else []
+
+
+def page_of(prediction: Prediction, examples: Iterable[Mapping[str, Any]] = ()) -> str:
+    """The page as HTML; see `export_page`."""
+    content, weights = page_model(prediction, examples)
+    if isinstance(prediction.inputs, Pictures):
+        return _page("digits", prediction, content | {"examples": _digits(prediction.inputs)}, weights)
+    return _page("table", prediction, content, weights)
+
+
+def _digits(pictures: Pictures) -> list[dict[str, str]]:
+    """The first of MNIST's test pictures of each digit."""
+    from lamina.datasets import mnist
+
+    if (pictures.height, pictures.width) != (_SIDE, _SIDE):
+        raise LaminaError(
+            f"a page to draw on is for pictures of {_SIDE}×{_SIDE} pixels; "
+            f"this network takes {pictures.height}×{pictures.width}"
+        )
+    data = mnist()
+    firsts = [int(np.argmax(data.test_labels == digit)) for digit in range(10)]
+    return [
+        {"label": str(digit), "pixels": _base64(data.test_images[i].tobytes())}
+        for digit, i in enumerate(firsts)
+    ]
+
+
+# --- putting it together -----------------------------------------------------------------------------------------
+
+
+def _page(kind: str, prediction: Prediction, content: Mapping[str, Any], weights: bytes) -> str:
+    sources = "\n".join(_source(name) for name in _SCRIPTS[kind])
+    start = (
+        f"{_START}window.lamina = {{ model, network, normalizeDigit, drawing: digitsPage(model, network) }};"
+    )
+    if kind == "table":
+        start = f"{_START}window.lamina = {{ model, network, form: tablePage(model, network) }};"
+    script = f"(() => {{\n{sources}{start}\n}})();\n"
+    style = _source("style.css")
+    body = _filled(_source(f"{kind}.html"), _texts(prediction))
+    parts = {
+        "policy": escape(_policy(script, style)),
+        "title": escape("Draw a digit" if kind == "digits" else f"Predict {_target(prediction)}"),
+        "style": style,
+        "body": body,
+        "model": _json(content),
+        "weights": _base64(weights),
+        "script": script,
+    }
+    return _filled(_source("page.html"), parts)
+
+
+def _source(name: str) -> str:
+    return (files("lamina.export") / "page" / name).read_text("utf-8")
+
+
+def _filled(template: str, parts: Mapping[str, str]) -> str:
+    """The template with each {{name}} replaced, once: what is put in is not looked into."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def _policy(script: str, style: str) -> str:
+    """What the page may do: run this one script, and have this one style; nothing is loaded, sent or made of text."""
+    script_hash, style_hash = (
+        f"'sha256-{_base64(hashlib.sha256(text.encode()).digest())}'" for text in (script, style)
+    )
+    return (
+        f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; base-uri 'none'; form-action 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    """JSON in ASCII that no browser takes for markup."""
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+# --- what it says -------------------------------------------------------------------------------------------------
+
+
+def _target(prediction: Prediction) -> str:
+    return shown(prediction.target or "a row")
+
+
+def _texts(prediction: Prediction) -> dict[str, str]:
+    is_digits = isinstance(prediction.inputs, Pictures)
+    what = "draw" if is_digits else "enter"
+    promise = f"It computes in this page: nothing that you {what} leaves it."
+    texts = {
+        "about": f"{_networks(prediction)}{_quality(prediction)} {promise}",
+        "footer": f"Made by lamina {prediction.version}.",
+        "task": "classification" if isinstance(prediction.output, Classes) else "regression",
+        "target": _target(prediction),
+        "order": "The columns that matter most come first." if prediction.importance else "",
+    }
+    return {name: escape(text) for name, text in texts.items()}
+
+
+def _networks(prediction: Prediction) -> str:
+    layers = prediction.members[0].layers
+    widths = [*(len(layer.weight) for layer in layers), len(layers[-1].bias)]
+    units = "–".join(map(str, widths))
+    count = len(prediction.members)
+    return f"A network of {units} units" if count == 1 else f"The mean of {count} networks of {units} units"
+
+
+def _quality(prediction: Prediction) -> str:
+    """How good it was, if that is known."""
+    if isinstance(prediction.inputs, Pictures):
+        accuracy = prediction.metrics.get("test_accuracy")
+        return "." if accuracy is None else f" that reads {100 * accuracy:.2f} % of MNIST’s test digits."
+    from lamina.runs.metrics import METRIC_NAMES, format_metric
+
+    told = [f"{METRIC_NAMES[name]} {format_metric(value)}" for name, value in prediction.metrics.items()]
+    return f": {', '.join(told)}." if told else "."

@@ -1,0 +1,36 @@
+"""The page that a training leaves in its run's folder, so that what was trained can be tried at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lamina.export._describe import describe
+from lamina.export._prediction import Prediction, Table
+from lamina.export.page_file import examples_of, write_page
+
+__all__ = ["PAGE", "write_run_page"]
+
+PAGE = "page.html"
+
+_MOST_BYTES, _MOST_COLUMNS = 24 << 20, 2000
+"""Of the weights and the columns of a page that nobody asked for: a browser takes its time with more."""
+
+
+def write_run_page(folder: Path) -> Path | None:
+    """Write the page of a complete run into its folder; None, and no page, if it would be very large.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    prediction = describe(folder)
+    if _is_large(prediction):
+        return None
+    write_page(prediction, folder / PAGE, examples=examples_of(folder))
+    return folder / PAGE
+
+
+def _is_large(prediction: Prediction) -> bool:
+    size = sum(layer.weight.nbytes for member in prediction.members for layer in member.layers)
+    return size > _MOST_BYTES or (
+        isinstance(prediction.inputs, Table) and len(prediction.inputs.columns) > _MOST_COLUMNS
+    )

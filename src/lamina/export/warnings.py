@@ -1,0 +1,14 @@
+"""What ways out warn of."""
+
+from __future__ import annotations
+
+__all__ = ["NotLinkedWarning"]
+
+
+class NotLinkedWarning(UserWarning):
+    """There is no linker for a library's processor, so that only its object file was written."""
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for the command line, which says each thing once."""
+        return str(self)

@@ -1,0 +1,222 @@
+"""ONNX's operators that work element by element: arithmetic, comparisons, mathematics, activations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.interchange._graph import Node
+from lamina.interchange._tensors import element_type
+from lamina.interchange._values import Labels, Value, data, is_known, known_number, operand
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["ELEMENTWISE"]
+
+Operator = Callable[..., Any]
+
+
+def _unary(function: Callable[[NDArray], NDArray]) -> Operator:
+    return lambda node, x: function(data(node, x))
+
+
+def _pair(node: Node, a: Value, b: Value) -> tuple[Any, Any]:
+    """Two operands, of which one may be a number of Python's."""
+    first = operand(node, a, b)
+    return first, operand(node, b, first)
+
+
+def _binary(function: Callable[..., NDArray]) -> Operator:
+    return lambda node, a, b: function(*_pair(node, a, b))
+
+
+def _comparison(function: Callable[..., NDArray]) -> Operator:
+    return lambda node, a, b: nd.cast(function(*_pair(node, a, b)), np.bool_)
+
+
+def _variadic(function: Callable[..., NDArray]) -> Operator:
+    def apply(node: Node, *inputs: Value) -> NDArray:
+        if not inputs:
+            raise node.error("has no input")
+        return reduce(lambda a, b: function(*_pair(node, a, b)), inputs[1:], data(node, inputs[0]))
+
+    return apply
+
+
+def _mean(node: Node, *inputs: Value) -> NDArray:
+    return _variadic(nd.add)(node, *inputs) / len(inputs)
+
+
+def _power(node: Node, base: Value, exponent: Value) -> NDArray:
+    """The exponent may be of another type."""
+    x = data(node, base)
+    if is_known(exponent) and exponent.size == 1 and exponent.ndim <= x.ndim:
+        number = known_number(node, exponent, "the exponent")
+        simple = {2: nd.square, 1: nd.identity, 0.5: nd.sqrt}.get(number)
+        return simple(x) if simple else nd.power(x, number)
+    return nd.power(x, nd.cast(data(node, exponent), x.dtype))
+
+
+def _mod(node: Node, a: Value, b: Value) -> NDArray:
+    """The remainder has the sign of the divisor, or with ``fmod=1`` that of the dividend."""
+    x, y = _pair(node, a, b)
+    if not node.integer("fmod", 0):
+        return nd.modulo(x, y)
+    return nd.sign(x) * nd.modulo(nd.abs(x), nd.abs(y) if isinstance(y, NDArray) else abs(y))
+
+
+def _where(node: Node, condition: Value, a: Value, b: Value) -> NDArray:
+    main = next((x for x in (a, b) if isinstance(x, NDArray)), None)
+    x = data(node, a) if main is None else operand(node, a, main)
+    y = operand(node, b, x) if isinstance(x, NDArray) else data(node, b)
+    choice = data(node, condition)
+    rank = max(z.ndim for z in (choice, x, y) if isinstance(z, NDArray))
+    if choice.ndim < rank:  # of a vector `nd.where` would take the first axis
+        choice = choice.reshape((1,) * (rank - choice.ndim) + choice.shape)
+    return nd.where(choice, x, y)
+
+
+def _clip(node: Node, x: Value, low: Value = None, high: Value = None) -> NDArray:
+    result = data(node, x)
+    if low is not None:
+        result = nd.maximum(result, operand(node, low, result))
+    return result if high is None else nd.minimum(result, operand(node, high, result))
+
+
+def _cast(node: Node, x: Value) -> Any:
+    to = node.integer("to", 0)
+    if isinstance(x, Labels):
+        if to != _STRING:
+            raise node.error("makes numbers of texts")
+        return x
+    if to == _STRING and is_known(x) and x.dtype == object:
+        return x
+    array, dtype = data(node, x), element_type(to)
+    return array if np.dtype(array.dtype) == dtype else nd.cast(array, dtype)
+
+
+_STRING = 8  # TensorProto.STRING
+
+
+def _cast_like(node: Node, x: Value, like: Value) -> NDArray:
+    dtype = like.dtype if is_known(like) else data(node, like).dtype
+    return nd.cast(data(node, x), dtype)
+
+
+def _identity(node: Node, x: Value) -> Value:
+    return x
+
+
+def _dropout(node: Node, x: Value, ratio: Value = None, _training: Value = None) -> NDArray:
+    share = 0.5 if ratio is None else known_number(node, ratio, "the ratio")
+    return nd.Dropout(data(node, x), p=share)
+
+
+# --- activations ------------------------------------------------------------------------------------------------------
+
+
+def _celu(node: Node, x: Value) -> NDArray:
+    alpha, z = node.number("alpha", 1.0), data(node, x)
+    if not alpha:
+        raise node.error("its alpha is 0")
+    return nd.maximum(z, 0.0) + nd.minimum(alpha * nd.expm1(nd.minimum(z, 0.0) / alpha), 0.0)
+
+
+def _selu(node: Node, x: Value) -> NDArray:
+    alpha, gamma = node.number("alpha", 1.6732632423543772), node.number("gamma", 1.0507009873554805)
+    return nd.elu(data(node, x), alpha) * gamma
+
+
+def _prelu(node: Node, x: Value, slope: Value) -> NDArray:
+    z = data(node, x)
+    return nd.where(nd.greater(z, 0.0), z, nd.multiply(*_pair(node, z, slope)))
+
+
+def _thresholded_relu(node: Node, x: Value) -> NDArray:
+    z = data(node, x)
+    return nd.where(nd.greater(z, node.number("alpha", 1.0)), z, 0.0)
+
+
+def _gelu(node: Node, x: Value) -> NDArray:
+    z = data(node, x)
+    if node.text("approximate", "none") != "tanh":
+        return nd.gelu(z)
+    inner = math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)
+    return 0.5 * z * (1.0 + nd.tanh(inner))
+
+
+def _swish(node: Node, x: Value) -> NDArray:
+    z = data(node, x)
+    return z * nd.sigmoid(z * node.number("alpha", 1.0))
+
+
+def _hard_swish(node: Node, x: Value) -> NDArray:
+    z = data(node, x)
+    return z * nd.hard_sigmoid(z, alpha=1 / 6, beta=0.5)
+
+
+def _hard_sigmoid(node: Node, x: Value) -> NDArray:
+    return nd.hard_sigmoid(data(node, x), alpha=node.number("alpha", 0.2), beta=node.number("beta", 0.5))
+
+
+_ACTIVATIONS: dict[str, Operator] = {
+    "Celu": _celu,
+    "Elu": lambda node, x: nd.elu(data(node, x), node.number("alpha", 1.0)),
+    "Gelu": _gelu,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _hard_swish,
+    "LeakyRelu": lambda node, x: nd.leaky_relu(data(node, x), node.number("alpha", 0.01)),
+    "Mish": _unary(nd.mish),
+    "PRelu": _prelu,
+    "Relu": _unary(nd.relu),
+    "Selu": _selu,
+    "Sigmoid": _unary(nd.sigmoid),
+    "Softplus": _unary(nd.softrelu),
+    "Softsign": _unary(nd.softsign),
+    "Swish": _swish,
+    "Tanh": _unary(nd.tanh),
+    "ThresholdedRelu": _thresholded_relu,
+}
+
+_MATHEMATICS = {
+    "Abs": nd.abs, "Acos": nd.arccos, "Acosh": nd.arccosh, "Asin": nd.arcsin, "Asinh": nd.arcsinh, "Atan": nd.arctan,
+    "Atanh": nd.arctanh, "Ceil": nd.ceil, "Cos": nd.cos, "Cosh": nd.cosh, "Erf": nd.erf, "Exp": nd.exp,
+    "Floor": nd.floor, "Log": nd.log, "Neg": nd.negative, "Reciprocal": nd.reciprocal, "Round": nd.rint,
+    "Sign": nd.sign, "Sin": nd.sin, "Sinh": nd.sinh, "Sqrt": nd.sqrt, "Tan": nd.tan,
+}  # fmt: skip
+
+ELEMENTWISE: dict[str, Operator] = {
+    **_ACTIVATIONS,
+    **{name: _unary(function) for name, function in _MATHEMATICS.items()},
+    "Add": _binary(nd.add),
+    "Sub": _binary(nd.subtract),
+    "Mul": _binary(nd.multiply),
+    "Div": _binary(nd.divide),
+    "Mod": _mod,
+    "Pow": _power,
+    "Max": _variadic(nd.maximum),
+    "Min": _variadic(nd.minimum),
+    "Sum": _variadic(nd.add),
+    "Mean": _mean,
+    "Equal": _comparison(nd.equal),
+    "Greater": _comparison(nd.greater),
+    "GreaterOrEqual": _comparison(nd.greater_equal),
+    "Less": _comparison(nd.lesser),
+    "LessOrEqual": _comparison(nd.lesser_equal),
+    "And": _comparison(nd.logical_and),
+    "Or": _comparison(nd.logical_or),
+    "Xor": _comparison(nd.logical_xor),
+    "Not": lambda node, x: nd.cast(nd.logical_not(data(node, x)), np.bool_),
+    "IsNaN": lambda node, x: nd.cast(nd.not_equal(data(node, x), data(node, x)), np.bool_),
+    "Where": _where,
+    "Clip": _clip,
+    "Cast": _cast,
+    "CastLike": _cast_like,
+    "Identity": _identity,
+    "Dropout": _dropout,
+}
+"""By ONNX's name: the node and its inputs' values to the result."""

@@ -1,0 +1,131 @@
+"""What an ONNX file says, read and checked: nodes, tensors, inputs and outputs, without protobuf's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.messages import excerpt
+
+__all__ = ["ML", "Graph", "GraphInput", "Node"]
+
+ML = "ai.onnx.ml"
+"""The domain of scikit-learn's operators; that of all others is empty."""
+
+Value = str | int | float | np.ndarray | list[int] | list[float] | list[str]
+
+_LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator of a graph: which, on what, with which settings.
+
+    Attributes:
+        name: the file's; may be empty.
+        op, domain: which operator.
+        opset: the version of the domain's operators.
+        inputs, outputs: names of values; an empty one stands for an input or output that is left out.
+        attributes: the settings, by name.
+        place: how many nodes are before it.
+    """
+
+    name: str
+    op: str
+    domain: str
+    opset: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Value]
+    place: int
+
+    def __str__(self) -> str:
+        domain = f"{self.domain}." if self.domain else ""
+        named = f"{excerpt(self.name, _LONGEST_NAME)!r} " if self.name else ""
+        return f"node {self.place} {named}({excerpt(domain + self.op, _LONGEST_NAME)})"
+
+    def error(self, problem: object) -> DataError:
+        """The error of a node that can't be what it says."""
+        return DataError(f"{self}: {excerpt(problem)}")
+
+    def get(self, name: str, default: Any, kind: type | tuple[type, ...]) -> Any:
+        """A setting, or the default where there is none.
+
+        Raises:
+            DataError: the setting is of another kind.
+        """
+        value = self.attributes.get(name, default)
+        if value is not default and not isinstance(value, kind):
+            raise self.error(f"its attribute {name} is a {type(value).__name__}")
+        return value
+
+    def integer(self, name: str, default: int) -> int:
+        """A whole number."""
+        return self.get(name, default, int)
+
+    def number(self, name: str, default: float) -> float:
+        """A number."""
+        return self.get(name, default, (int, float))
+
+    def text(self, name: str, default: str) -> str:
+        """A text."""
+        return self.get(name, default, str)
+
+    def integers(self, name: str) -> list[int] | None:
+        """Whole numbers, or None where there are none."""
+        return self._items(name, (int,))
+
+    def numbers(self, name: str) -> list[float] | None:
+        """Numbers, or None where there are none."""
+        return self._items(name, (int, float))
+
+    def texts(self, name: str) -> list[str] | None:
+        """Texts, or None where there are none."""
+        return self._items(name, (str,))
+
+    def _items(self, name: str, kinds: tuple[type, ...]) -> Any:
+        values = self.get(name, None, list)
+        if values is not None and not all(isinstance(value, kinds) for value in values):
+            raise self.error(f"its attribute {name} has elements of another kind")
+        return values
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """What a graph is computed from.
+
+    Attributes:
+        name: the file's.
+        dtype: of the elements.
+        shape: the sizes; None where the file gives a name or nothing.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{excerpt(self.name, _LONGEST_NAME)!r} of shape ({sizes})"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network as a file has it: operators in an order in which they can be computed.
+
+    Attributes:
+        nodes: the operators.
+        tensors: by name, the arrays that the file holds.
+        inputs, outputs: what goes in, and the names of what comes out.
+        metadata: text by name.
+    """
+
+    nodes: Sequence[Node]
+    tensors: Mapping[str, np.ndarray]
+    inputs: Sequence[GraphInput]
+    outputs: Sequence[str]
+    metadata: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,169 @@
+"""ONNX's products, normalizations, softmax and reductions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.interchange._graph import Node
+from lamina.interchange._values import Value, axes_of, axis_of, data, known_integers, operand, reshaped
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["LAYERS"]
+
+_SOFTMAX_OF_ONE_AXIS = 13
+"""From this opset on softmax goes along an axis; before, over all axes from it on."""
+
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+
+def _gemm(node: Node, a: Value, b: Value, c: Value = None) -> NDArray:
+    x, y = data(node, a), data(node, b)
+    if x.ndim != 2 or y.ndim != 2:
+        raise node.error(f"multiplies matrices, not {x.shape} and {y.shape}")
+    alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
+    product = nd.dot(x, y, bool(node.integer("transA", 0)), bool(node.integer("transB", 0)))
+    product = product if alpha == 1 else product * alpha
+    if c is None or not beta:
+        return product
+    bias = operand(node, c, product)
+    total = product + (bias if beta == 1 else bias * beta)
+    if total.shape != product.shape:
+        raise node.error(f"a bias that makes {total.shape} of {product.shape}")
+    return total
+
+
+def _matmul(node: Node, a: Value, b: Value) -> NDArray:
+    """As NumPy multiplies: matrices in the last two axes, the axes before broadcast."""
+    x, y = data(node, a), data(node, b)
+    if y.ndim <= 2:
+        return nd.dot(x, y)
+    if x.ndim < 2:
+        x = reshaped(x, (1, *x.shape))
+        return _matmul(node, x, y).reshape((*y.shape[:-2], y.shape[-1]))
+    batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    left = nd.broadcast_to(x, (*batch, *x.shape[-2:]))
+    return nd.linalg_gemm2(left, nd.broadcast_to(y, (*batch, *y.shape[-2:])))
+
+
+# --- normalizations ---------------------------------------------------------------------------------------------------
+
+
+def _one_output(node: Node) -> None:
+    """Raise if a node is to give its statistics, too."""
+    if any(node.outputs[1:]):
+        raise node.error("has more than one output, as in training")
+
+
+def _batch_normalization(
+    node: Node, x: Value, scale: Value, bias: Value, mean: Value, variance: Value
+) -> NDArray:
+    _one_output(node)
+    momentum, epsilon = node.number("momentum", 0.9), node.number("epsilon", 1e-5)
+    vectors = [data(node, value) for value in (scale, bias, mean, variance)]
+    return nd.BatchNorm(data(node, x), *vectors, eps=epsilon, momentum=momentum, fix_gamma=False, axis=1)
+
+
+def _centred(x: NDArray, axes: tuple[int, ...], epsilon: float) -> NDArray:
+    centred = x - nd.mean(x, axis=axes, keepdims=True)
+    return centred * nd.rsqrt(nd.mean(centred * centred, axis=axes, keepdims=True) + epsilon)
+
+
+def _axes_from(node: Node, x: NDArray) -> tuple[int, ...]:
+    return tuple(range(axis_of(node, node.integer("axis", -1), x.ndim), x.ndim))
+
+
+def _layer_normalization(node: Node, x: Value, scale: Value, bias: Value = None) -> NDArray:
+    _one_output(node)
+    array = data(node, x)
+    normal = _centred(array, _axes_from(node, array), node.number("epsilon", 1e-5))
+    scaled = normal * operand(node, scale, normal)
+    return scaled if bias is None else scaled + operand(node, bias, scaled)
+
+
+def _rms_normalization(node: Node, x: Value, scale: Value) -> NDArray:
+    array = data(node, x)
+    squares = nd.mean(array * array, axis=_axes_from(node, array), keepdims=True)
+    normal = array * nd.rsqrt(squares + node.number("epsilon", 1e-5))
+    return normal * operand(node, scale, normal)
+
+
+def _lp_normalization(node: Node, x: Value) -> NDArray:
+    array, order = data(node, x), node.integer("p", 2)
+    if order not in (1, 2):
+        raise node.error(f"its p is {order}, not 1 or 2")
+    return array / nd.norm(array, ord=order, axis=(node.integer("axis", -1),), keepdims=True)
+
+
+def _softmax(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
+    def apply(node: Node, x: Value) -> NDArray:
+        array = data(node, x)
+        if node.opset >= _SOFTMAX_OF_ONE_AXIS:
+            return function(array, axis=axis_of(node, node.integer("axis", -1), array.ndim))
+        axis = axis_of(node, node.integer("axis", 1), array.ndim)
+        rows = reshaped(array, (math.prod(array.shape[:axis]), math.prod(array.shape[axis:])))
+        return reshaped(function(rows, axis=-1), array.shape)
+
+    return apply
+
+
+# --- reductions -------------------------------------------------------------------------------------------------------
+
+
+def _reduction(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
+    def apply(node: Node, x: Value, axes: Value = None) -> NDArray:
+        array = data(node, x)
+        places = [] if axes is None else known_integers(node, axes, "axes")
+        if not places and node.integer("noop_with_empty_axes", 0):
+            return array
+        axis = axes_of(node, places, array.ndim) or tuple(range(array.ndim))
+        return function(array, axis=axis, keepdims=bool(node.integer("keepdims", 1)))
+
+    return apply
+
+
+def _log_sum_exp(x: NDArray, axis: tuple[int, ...], keepdims: bool) -> NDArray:
+    most = nd.stop_gradient(nd.max(x, axis=axis, keepdims=True))
+    total = nd.log(nd.sum(nd.exp(x - most), axis=axis, keepdims=True)) + most
+    return total if keepdims else reshaped(total, [n for i, n in enumerate(x.shape) if i not in axis])
+
+
+def _position(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
+    def apply(node: Node, x: Value) -> NDArray:
+        if node.integer("select_last_index", 0):
+            raise node.error("looks for the last of equal numbers")
+        array = data(node, x)
+        axis = axis_of(node, node.integer("axis", 0), array.ndim)
+        return nd.cast(function(array, axis=axis, keepdims=bool(node.integer("keepdims", 1))), np.int64)
+
+    return apply
+
+
+LAYERS: dict[str, Any] = {
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "BatchNormalization": _batch_normalization,
+    "LayerNormalization": _layer_normalization,
+    "RMSNormalization": _rms_normalization,
+    "LpNormalization": _lp_normalization,
+    "Softmax": _softmax(nd.softmax),
+    "LogSoftmax": _softmax(nd.log_softmax),
+    "ArgMax": _position(nd.argmax),
+    "ArgMin": _position(nd.argmin),
+    "ReduceSum": _reduction(nd.sum),
+    "ReduceMean": _reduction(nd.mean),
+    "ReduceMax": _reduction(nd.max),
+    "ReduceMin": _reduction(nd.min),
+    "ReduceProd": _reduction(nd.prod),
+    "ReduceL1": _reduction(lambda x, **how: nd.sum(nd.abs(x), **how)),
+    "ReduceL2": _reduction(lambda x, **how: nd.sqrt(nd.sum(x * x, **how))),
+    "ReduceSumSquare": _reduction(lambda x, **how: nd.sum(x * x, **how)),
+    "ReduceLogSum": _reduction(lambda x, **how: nd.log(nd.sum(x, **how))),
+    "ReduceLogSumExp": _reduction(_log_sum_exp),
+}
+"""By ONNX's name: the node and its inputs' values to the result."""

@@ -1,0 +1,219 @@
+"""ONNX's operators that move elements, look them up, or make them of nothing: reshape, slice, concat and their like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.interchange._graph import Node
+from lamina.interchange._values import (
+    MOST_KNOWN,
+    Labels,
+    Value,
+    axes_of,
+    axis_of,
+    data,
+    is_known,
+    known_integers,
+    known_number,
+    permuted,
+    reshaped,
+)
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["MOVEMENT"]
+
+
+def _new_shape(node: Node, own: Sequence[int], sizes: Sequence[int], zero_is_zero: bool) -> list[int]:
+    """The shape that `sizes` mean: -1 is what remains, 0 the size at that place."""
+    if any(n < -1 for n in sizes) or sizes.count(-1) > 1:
+        raise node.error(f"a shape {list(sizes)[:20]}")
+    if not zero_is_zero:
+        if any(n == 0 and i >= len(own) for i, n in enumerate(sizes)):
+            raise node.error(f"a shape {list(sizes)[:20]} that keeps axes which {tuple(own)} doesn't have")
+        sizes = [own[i] if n == 0 else n for i, n in enumerate(sizes)]
+    known = math.prod([n for n in sizes if n != -1])
+    shape = [math.prod(own) // known if n == -1 and known else n for n in sizes]
+    if math.prod(shape) != math.prod(own) or -1 in shape:
+        raise node.error(f"{tuple(own)} doesn't become {tuple(sizes)[:20]}")
+    return shape
+
+
+def _moved(function: Callable[..., NDArray]) -> Callable[..., Any]:
+    """Of labels the positions are moved."""
+
+    def apply(node: Node, x: Value, *others: Value) -> Any:
+        if isinstance(x, Labels):
+            return Labels(x.choices, function(node, x.positions, *others))
+        return function(node, data(node, x), *others)
+
+    return apply
+
+
+def _reshape(node: Node, x: NDArray, shape: Value) -> NDArray:
+    sizes = known_integers(node, shape, "the shape")
+    return reshaped(x, _new_shape(node, x.shape, sizes, bool(node.integer("allowzero", 0))))
+
+
+def _flatten(node: Node, x: NDArray) -> NDArray:
+    axis = node.integer("axis", 1)
+    place = x.ndim if axis == x.ndim else axis_of(node, axis, x.ndim)
+    return reshaped(x, (math.prod(x.shape[:place]), math.prod(x.shape[place:])))
+
+
+def _squeeze(node: Node, x: NDArray, axes: Value = None) -> NDArray:
+    places = [i for i, n in enumerate(x.shape) if n == 1]
+    if axes is not None:
+        places = axes_of(node, known_integers(node, axes, "axes"), x.ndim)
+    if any(x.shape[i] != 1 for i in places):
+        raise node.error(f"axes {list(places)} of {x.shape} are not all of size 1")
+    return reshaped(x, [n for i, n in enumerate(x.shape) if i not in places])
+
+
+def _unsqueeze(node: Node, x: NDArray, axes: Value) -> NDArray:
+    places = known_integers(node, axes, "axes")
+    shape = list(x.shape)
+    for axis in axes_of(node, places, x.ndim + len(places)):
+        shape.insert(axis, 1)
+    return reshaped(x, shape)
+
+
+def _transpose(node: Node, x: NDArray) -> NDArray:
+    order = node.integers("perm") or list(range(x.ndim))[::-1]
+    if sorted(order) != list(range(x.ndim)):
+        raise node.error(f"no order of {x.ndim} axes: {order[:20]}")
+    return permuted(x, order)
+
+
+def _concat(node: Node, *inputs: Value) -> NDArray:
+    arrays = [data(node, x) for x in inputs]
+    if not arrays:
+        raise node.error("has no input")
+    axis = axis_of(node, node.integer("axis", 1), arrays[0].ndim)
+    return arrays[0] if len(arrays) == 1 else nd.concat(*arrays, dim=axis)
+
+
+def _split(node: Node, x: NDArray, sizes: Value = None) -> Any:
+    axis = axis_of(node, node.integer("axis", 0), x.ndim)
+    whole, parts = x.shape[axis], len(node.outputs)
+    if sizes is not None:
+        widths = known_integers(node, sizes, "the parts")
+    else:
+        width = math.ceil(whole / parts)
+        widths = [min(width, whole - i * width) for i in range(parts)]
+    if len(widths) != parts or sum(widths) != whole or min(widths, default=0) < 0:
+        raise node.error(f"axis {axis} of {x.shape} doesn't split into {widths[:20]}")
+    ends = list(accumulate(widths))
+    before = (slice(None),) * axis
+    return tuple([x[(*before, slice(end - width, end))] for width, end in zip(widths, ends, strict=True)])
+
+
+def _slice(
+    node: Node, x: NDArray, starts: Value, ends: Value, axes: Value = None, steps: Value = None
+) -> NDArray:
+    first, last = (known_integers(node, value, "bounds") for value in (starts, ends))
+    places = list(range(len(first))) if axes is None else known_integers(node, axes, "axes")
+    strides = [1] * len(first) if steps is None else known_integers(node, steps, "steps")
+    if not len(first) == len(last) == len(places) == len(strides) or 0 in strides:
+        raise node.error("its bounds, axes and steps don't fit together")
+    key = [slice(None)] * x.ndim
+    for start, end, axis, step in zip(first, last, places, strides, strict=True):
+        key[axis_of(node, axis, x.ndim)] = slice(start, end, step)
+    return x[tuple(key)]
+
+
+def _gather(node: Node, x: Value, indices: Value) -> Any:
+    if is_known(x) and x.dtype == object and x.ndim == 1 and isinstance(indices, NDArray):
+        return Labels(x, nd.cast(indices, np.int64))
+    if isinstance(x, Labels):
+        raise node.error("looks texts up in texts that depend on the input")
+    array = data(node, x)
+    axis = axis_of(node, node.integer("axis", 0), array.ndim)
+    size = array.shape[axis]
+    if is_known(indices):
+        if indices.dtype.kind not in "iu" or np.any((indices < -size) | (indices >= size)):
+            raise node.error(f"indices outside an axis of size {size}")
+        if indices.ndim == 0:
+            return array[(*(slice(None),) * axis, int(indices))]
+    elif size == 0:
+        raise node.error("looks up in an empty axis")
+    return nd.take(array, data(node, indices), axis=axis, mode="wrap")
+
+
+def _expand(node: Node, x: NDArray, shape: Value) -> NDArray:
+    sizes = known_integers(node, shape, "the shape")
+    if any(n < 0 for n in sizes):
+        raise node.error(f"a shape {sizes[:20]}")
+    return nd.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(sizes)))
+
+
+def _tile(node: Node, x: NDArray, repeats: Value) -> NDArray:
+    times = known_integers(node, repeats, "the repetitions")
+    if len(times) != x.ndim or min(times, default=1) < 1:
+        raise node.error(f"{times[:20]} repetitions of {x.shape}")
+    return nd.tile(x, times)
+
+
+def _one_hot(node: Node, indices: Value, depth: Value, values: Value) -> NDArray:
+    count = int(known_number(node, depth, "the depth"))
+    array, pair = data(node, indices), data(node, values)
+    if pair.shape != (2,) or count < 1:
+        raise node.error(f"a depth of {count} and {pair.shape} values")
+    off, on = pair[0:1], pair[1:2]
+    hot = nd.one_hot(array, count, dtype=pair.dtype) * (on - off) + off
+    order = list(range(array.ndim))
+    order.insert(axis_of(node, node.integer("axis", -1), hot.ndim), array.ndim)
+    return permuted(hot, order)
+
+
+def _shape(node: Node, x: Value) -> np.ndarray:
+    if x is None:
+        raise node.error("has no input")
+    return np.array(x.shape, np.int64)[slice(node.integer("start", 0), node.get("end", None, int))]
+
+
+def _size(node: Node, x: Value) -> np.ndarray:
+    if x is None:
+        raise node.error("has no input")
+    return np.asarray(math.prod(x.shape), np.int64)
+
+
+def _constant_of_shape(node: Node, shape: Value) -> Any:
+    sizes = known_integers(node, shape, "the shape")
+    value = node.get("value", np.zeros(1, np.float32), np.ndarray)
+    if value.size != 1 or value.dtype == object or any(n < 0 for n in sizes):
+        raise node.error(f"a shape {sizes[:20]} of {value.size} values")
+    if math.prod(sizes) <= MOST_KNOWN:
+        return np.full(sizes, value.item(), value.dtype)
+    number = nd.array(value.reshape([1] * len(sizes)), dtype=value.dtype)
+    return nd.broadcast_to(number, sizes)
+
+
+def _range(node: Node, start: Value, limit: Value, delta: Value) -> NDArray:
+    raise node.error("a range whose bounds depend on the input")
+
+
+MOVEMENT: dict[str, Any] = {
+    "Reshape": _moved(_reshape),
+    "Flatten": _moved(_flatten),
+    "Squeeze": _moved(_squeeze),
+    "Unsqueeze": _moved(_unsqueeze),
+    "Transpose": _moved(_transpose),
+    "Slice": _moved(_slice),
+    "Expand": _moved(_expand),
+    "Tile": _moved(_tile),
+    "Split": lambda node, x, sizes=None: _split(node, data(node, x), sizes),
+    "Concat": _concat,
+    "Gather": _gather,
+    "OneHot": _one_hot,
+    "Shape": _shape,
+    "Size": _size,
+    "ConstantOfShape": _constant_of_shape,
+    "Range": _range,
+}
+"""By ONNX's name: the node and its inputs' values to the result, or to a tuple of results."""

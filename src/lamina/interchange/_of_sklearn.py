@@ -1,0 +1,122 @@
+"""The operators of ONNX's domain ``ai.onnx.ml`` that scikit-learn's networks and what goes before them are made of."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.interchange._graph import Node
+from lamina.interchange._values import Labels, Value, data, is_known
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["OF_SKLEARN"]
+
+
+def _vector(node: Node, name: str, size: int) -> Any:
+    """A setting that is one number or one for each of so many columns."""
+    values = node.numbers(name) or []
+    if len(values) == 1:
+        return values[0]
+    if len(values) != size:
+        raise node.error(f"{len(values)} numbers in {name} for {size} columns")
+    return nd.array(np.array(values, np.float32))
+
+
+def _scaler(node: Node, x: Value) -> NDArray:
+    array = nd.cast(data(node, x), np.float32)
+    offset, scale = (_vector(node, name, array.shape[-1]) for name in ("offset", "scale"))
+    return (array - offset) * scale
+
+
+def _normalizer(node: Node, x: Value) -> NDArray:
+    array, kind = nd.cast(data(node, x), np.float32), node.text("norm", "MAX")
+    if kind == "MAX":
+        return array / nd.max(array, axis=-1, keepdims=True)
+    if kind not in ("L1", "L2"):
+        raise node.error("an unknown norm")
+    return array / nd.norm(array, ord=1 if kind == "L1" else 2, axis=(-1,), keepdims=True)
+
+
+def _binarizer(node: Node, x: Value) -> NDArray:
+    array = data(node, x)
+    return nd.cast(nd.greater(array, node.number("threshold", 0.0)), array.dtype)
+
+
+def _imputer(node: Node, x: Value) -> NDArray:
+    array = data(node, x)
+    if np.dtype(array.dtype).kind != "f":
+        raise node.error("replaces whole numbers")
+    wanted = node.number("replaced_value_float", 0.0)
+    missing = nd.not_equal(array, array) if math.isnan(wanted) else nd.equal(array, wanted)
+    filled = _vector(node, "imputed_value_floats", array.shape[-1])
+    return nd.where(missing, nd.zeros_like(array) + filled, array)
+
+
+def _feature_vectorizer(node: Node, *inputs: Value) -> NDArray:
+    arrays = [nd.cast(data(node, x), np.float32) for x in inputs]
+    if not arrays:
+        raise node.error("has no input")
+    return arrays[0] if len(arrays) == 1 else nd.concat(*arrays, dim=1)
+
+
+def _array_feature_extractor(node: Node, x: Value, positions: Value) -> Any:
+    """The elements at these positions of the last axis; of a vector a matrix of one row."""
+    where = nd.cast(data(node, positions), np.int64).reshape((-1,))
+    if is_known(x) and x.dtype == object:
+        if x.ndim > 1 and x.shape[0] != 1:
+            raise node.error("looks texts up in a table")
+        return Labels(x.reshape(-1), where.reshape((1, -1)))
+    array = data(node, x)
+    found = nd.take(array, where, axis=array.ndim - 1)
+    return found.reshape((1, -1)) if array.ndim == 1 else found
+
+
+_KEYS = ("keys_int64s", "keys_floats")
+_VALUES = ("values_strings", "values_int64s", "values_floats")
+
+
+def _label_encoder(node: Node, x: Value) -> Any:
+    """What stands beside the key that equals the element, or the default; keys are numbers."""
+    keys = next((node.numbers(name) for name in _KEYS if node.attributes.get(name)), None)
+    name = next((name for name in _VALUES if node.attributes.get(name)), None)
+    if keys is None or name is None:
+        raise node.error("encodes texts, or has no keys; lamina imports networks that take numbers")
+    values: Any = node.texts(name) if name == "values_strings" else node.numbers(name)
+    if len(values) != len(keys) or len(keys) > _MOST_KEYS:
+        raise node.error(f"{len(keys)} keys and {len(values)} values")
+    array = data(node, x)
+    hit = nd.equal(array.reshape((*array.shape, 1)), nd.array(np.array(keys), dtype=array.dtype))
+    hit = nd.cast(hit, np.float32)
+    last = nd.broadcast_to(nd.full((1,) * hit.ndim, 0.5), (*array.shape, 1))
+    position = nd.cast(nd.argmax(nd.concat(hit, last, dim=array.ndim), axis=array.ndim), np.int64)
+    if name == "values_strings":
+        texts = [*values, node.text("default_string", "_Unused")]
+        return Labels(np.array(texts, dtype=object), position)
+    whole = name == "values_int64s"
+    default = node.integer("default_int64", -1) if whole else node.number("default_float", -0.0)
+    table = np.array([*values, default], np.int64 if whole else np.float32)
+    return nd.take(nd.array(table, dtype=table.dtype), position)
+
+
+_MOST_KEYS = 10_000
+
+
+def _zip_map(node: Node, x: Value) -> NDArray:
+    """Dictionaries of classes and their probabilities stay a matrix."""
+    return data(node, x)
+
+
+OF_SKLEARN: dict[str, Any] = {
+    "Scaler": _scaler,
+    "Normalizer": _normalizer,
+    "Binarizer": _binarizer,
+    "Imputer": _imputer,
+    "FeatureVectorizer": _feature_vectorizer,
+    "ArrayFeatureExtractor": _array_feature_extractor,
+    "LabelEncoder": _label_encoder,
+    "ZipMap": _zip_map,
+}
+"""By ONNX's name: the node and its inputs' values to the result."""

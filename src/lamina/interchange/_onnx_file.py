@@ -1,0 +1,226 @@
+"""From the bytes of an ONNX file to a `Graph`: what protobuf read, checked and bounded."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, defs
+
+from lamina.errors import DataError
+from lamina.files.limits import untrusted
+from lamina.interchange._graph import ML, Graph, GraphInput, Node
+from lamina.interchange._tensors import array_of, element_type, text_of
+from lamina.messages import excerpt
+
+__all__ = ["read_graph"]
+
+_MOST_NODES = 10_000
+_MOST_TENSORS = 10_000
+_MOST_NAMES = 100_000
+"""Of a dense network; each costs more memory than it has bytes in the file."""
+
+_OLDEST_OPSET = 7
+"""From here on (2017) operators broadcast as NumPy does."""
+
+_CONTROL_FLOW = "lamina imports networks without control flow"
+
+
+def read_graph(path: str | os.PathLike[str]) -> Graph:
+    """What an ONNX file says.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: it is damaged, or of a kind that can't be a dense network; one line.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder, not an ONNX file")
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {file}") from error
+    what = f"{file} is not a readable ONNX file"
+    with untrusted(what):
+        model = ModelProto()
+        model.ParseFromString(content)
+        del content
+        if not model.HasField("graph"):
+            raise DataError(f"{what}: it has no graph")
+    try:
+        with untrusted("it can't be read"):
+            return _graph(model, file.parent)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
+
+
+def _graph(model: ModelProto, folder: Path) -> Graph:
+    graph = model.graph
+    _require_sizes(graph)
+    opsets = _opsets(model)
+    own = {(_domain(function.domain), text_of(function.name)) for function in model.functions}
+    tensors = {text_of(tensor.name): _tensor(tensor, folder) for tensor in graph.initializer}
+    nodes: list[Node] = []
+    for place, proto in enumerate(graph.node):
+        node = _node(proto, place, opsets, folder)
+        if (node.domain, node.op) in own:
+            raise node.error("is a function of the model's own; export the model with its functions inlined")
+        if (node.domain, node.op) == ("", "Constant"):
+            _add_constant(node, tensors)
+        else:
+            nodes.append(node)
+    outputs = [text_of(output.name) for output in graph.output]
+    if not outputs:
+        raise DataError("the graph has no output")
+    inputs = [_input(value) for value in graph.input if text_of(value.name) not in tensors]
+    _require_once("output", outputs)
+    _require_once("input", [given.name for given in inputs])
+    metadata = {text_of(entry.key): text_of(entry.value) for entry in model.metadata_props[:1000]}
+    _require_order(nodes, {*tensors, *[given.name for given in inputs]}, outputs)
+    return Graph(nodes, tensors, inputs, outputs, metadata)
+
+
+def _require_sizes(graph: GraphProto) -> None:
+    """Raise before anything is made of more parts than dense networks have."""
+    counts = (
+        ("nodes", len(graph.node), _MOST_NODES),
+        ("tensors", len(graph.initializer), _MOST_TENSORS),
+        ("inputs and outputs", len(graph.input) + len(graph.output), _MOST_TENSORS),
+    )
+    names = 0
+    for what, count, most in counts:
+        if count > most:
+            raise DataError(f"{count:,} {what}; networks of at most {most:,} are read")
+    for node in graph.node:
+        names += len(node.input) + len(node.output) + len(node.attribute)
+    if names > _MOST_NAMES:
+        raise DataError(
+            f"{names:,} inputs, outputs and attributes of nodes; at most {_MOST_NAMES:,} are read"
+        )
+    if graph.sparse_initializer:
+        raise DataError("it has sparse tensors, which lamina doesn't compute with")
+
+
+def _opsets(model: ModelProto) -> dict[str, int]:
+    """The versions of the operators, by domain; that of ONNX's own is ''."""
+    opsets = {_domain(entry.domain): entry.version for entry in model.opset_import}
+    version, newest = opsets.get("", 0), defs.onnx_opset_version()
+    if not _OLDEST_OPSET <= version <= newest:
+        said = f"its operators are of opset {version}" if version else "it doesn't say of which opset it is"
+        raise DataError(f"{said}; opsets {_OLDEST_OPSET} to {newest} are read")
+    return opsets
+
+
+def _domain(name: str | bytes) -> str:
+    return "" if name == "ai.onnx" else text_of(name)
+
+
+def _tensor(proto: TensorProto, folder: Path) -> np.ndarray:
+    try:
+        with untrusted("it can't be read"):
+            return array_of(proto, folder)
+    except DataError as error:
+        raise DataError(f"tensor {excerpt(text_of(proto.name), 80)!r}: {excerpt(error)}") from error
+
+
+def _node(proto: NodeProto, place: int, opsets: Mapping[str, int], folder: Path) -> Node:
+    domain = _domain(proto.domain)
+    attributes: dict[str, Any] = {}
+    node = Node(
+        text_of(proto.name), text_of(proto.op_type), domain, opsets.get(domain, 0),
+        tuple(map(text_of, proto.input)), tuple(map(text_of, proto.output)), attributes, place,
+    )  # fmt: skip
+    if domain not in ("", ML):
+        raise node.error("is of a domain that lamina doesn't know; it imports dense networks only")
+    for attribute in proto.attribute:
+        try:
+            with untrusted("it can't be read"):
+                attributes[text_of(attribute.name)] = _attribute(attribute, folder)
+        except DataError as error:
+            raise node.error(f"attribute {excerpt(text_of(attribute.name), 80)!r}: {error}") from error
+    return node
+
+
+def _attribute(proto: AttributeProto, folder: Path) -> Any:
+    kind = proto.type
+    if kind in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
+        raise DataError(f"a graph of its own; {_CONTROL_FLOW}")
+    if proto.ref_attr_name:
+        raise DataError("it refers to a function's attribute")
+    if kind == AttributeProto.TENSOR:
+        return array_of(proto.t, folder)
+    if kind in (AttributeProto.INT, AttributeProto.FLOAT):
+        return proto.i if kind == AttributeProto.INT else proto.f
+    if kind == AttributeProto.STRING:
+        return text_of(proto.s)
+    if kind in (AttributeProto.INTS, AttributeProto.FLOATS):
+        return list(proto.ints if kind == AttributeProto.INTS else proto.floats)
+    if kind == AttributeProto.STRINGS:
+        return [text_of(text) for text in proto.strings]
+    raise DataError("a value of a kind that dense networks don't have")
+
+
+def _add_constant(node: Node, tensors: dict[str, np.ndarray]) -> None:
+    """Enter what a node of the kind Constant makes among the arrays of the file."""
+    if len(node.outputs) != 1 or len(node.attributes) != 1 or node.inputs:
+        raise node.error("it must have one output, one attribute and no input")
+    if node.outputs[0] in tensors:
+        raise node.error(f"makes {excerpt(node.outputs[0], 80)!r}, which is there already")
+    [(name, value)] = node.attributes.items()
+    dtypes = {
+        "value_int": np.int64,
+        "value_ints": np.int64,
+        "value_float": np.float32,
+        "value_floats": np.float32,
+    }
+    dtype = dtypes.get(name, object if name in ("value_string", "value_strings") else None)
+    if name != "value" and dtype is None:
+        raise node.error(f"its attribute is {excerpt(name, 80)!r}")
+    if (name == "value") != isinstance(value, np.ndarray):
+        raise node.error("its value is of another kind than it says")
+    tensors[node.outputs[0]] = value if isinstance(value, np.ndarray) else np.array(value, dtype=dtype)
+
+
+def _input(proto: ValueInfoProto) -> GraphInput:
+    name = text_of(proto.name)
+    what = f"input {excerpt(name, 80)!r}"
+    tensor = proto.type.tensor_type
+    if not proto.type.HasField("tensor_type") or not tensor.HasField("shape"):
+        raise DataError(f"{what} doesn't say how many axes it has, as an array does")
+    if tensor.elem_type == TensorProto.STRING:
+        raise DataError(f"{what} is of texts; lamina imports networks that take numbers")
+    try:
+        dtype = element_type(tensor.elem_type)
+    except DataError as error:
+        raise DataError(f"{what} has {error}") from error
+    sizes = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
+    if len(sizes) > 32 or any(size is not None and size < 0 for size in sizes):
+        raise DataError(f"{what} has a shape that no array has")
+    return GraphInput(name, dtype, tuple(sizes))
+
+
+def _require_once(what: str, names: Sequence[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise DataError(f"it has {count} {what}s {excerpt(name, 80)!r}")
+
+
+def _require_order(nodes: list[Node], known: set[str], outputs: list[str]) -> None:
+    """Every value is made once, before it is used."""
+    made = set(known)
+    for node in nodes:
+        for name in node.inputs:
+            if name and name not in made:
+                raise node.error(f"takes {excerpt(name, 80)!r}, which nothing before it makes")
+        for name in node.outputs:
+            if name and name in made:
+                raise node.error(f"makes {excerpt(name, 80)!r}, which is there already")
+            if name:
+                made.add(name)
+    for name in outputs:
+        if name not in made:
+            raise DataError(f"nothing makes the output {excerpt(name, 80)!r}")

@@ -1,0 +1,124 @@
+"""Which arrays of a network are to be trained, told from what is done with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamina.interchange._graph import Graph, Node
+
+__all__ = ["Roles", "needed_nodes", "roles_of"]
+
+_WEIGHTS = {
+    "Gemm": (0, 1, 2),
+    "MatMul": (0, 1),
+    "BatchNormalization": (1, 2),
+    "LayerNormalization": (1, 2),
+    "RMSNormalization": (1,),
+    "PRelu": (1,),
+}
+"""By operator: which of its inputs are learned."""
+
+_STATISTICS = {"BatchNormalization": (3, 4)}
+_LINEAR = frozenset({"Gemm", "MatMul"})
+_VIEWS = frozenset({"Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout"})
+"""What hands its first input's numbers on."""
+
+_AFFINE = frozenset({"Add", "Sub", "Mul", "Div"})
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What becomes of the arrays of floats that a file holds.
+
+    Attributes:
+        trained: the names of those that training changes.
+        statistics: of those that batch normalization follows in training.
+        fixed: of the others.
+    """
+
+    trained: frozenset[str]
+    statistics: frozenset[str]
+    fixed: frozenset[str]
+
+
+def needed_nodes(graph: Graph, outputs: Sequence[str]) -> list[Node]:
+    """The nodes without which these outputs can't be computed."""
+    wanted, found = set(outputs), list[Node]()
+    for node in reversed(graph.nodes):
+        if wanted.intersection(node.outputs) - {""}:
+            found.append(node)
+            wanted.update(node.inputs)
+    return found[::-1]
+
+
+def roles_of(nodes: Sequence[Node], tensors: Mapping[str, np.ndarray]) -> Roles:
+    """The role of each array of floats that the nodes use.
+
+    Learned are the weights of products and normalizations, what is added to a product, and the vectors that scale and
+    shift between two products, as a normalization does that an exporter has taken apart. What comes before the first
+    product or after the last (scaling of inputs and outputs) is fixed, as are single numbers.
+    """
+    floats = {name for name, array in tensors.items() if array.dtype.kind == "f" and array.size}
+    learned = set(_learned_inputs(nodes, tensors))
+    for node in reversed(nodes):
+        if node.op in _VIEWS and learned.intersection(node.outputs) and node.inputs:
+            learned.add(node.inputs[0])
+    statistics = {name for node in nodes for name in _of(node, _STATISTICS)} & floats
+    trained = (learned & floats) - statistics
+    used = {name for node in nodes for name in node.inputs} & floats
+    arrays = {name for name in used if tensors[name].size > 1}
+    return Roles(frozenset(trained), frozenset(statistics), frozenset(arrays - trained - statistics))
+
+
+def _of(node: Node, places: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
+    for i in places.get(node.op, ()) if not node.domain else ():
+        if i < len(node.inputs):
+            yield node.inputs[i]
+
+
+def _learned_inputs(nodes: Sequence[Node], tensors: Mapping[str, np.ndarray]) -> Iterator[str]:
+    after, products = _after_products(nodes)
+    before = _before_products(nodes)
+    uses = Counter(name for node in nodes for name in node.inputs)
+    for node in nodes:
+        yield from _of(node, _WEIGHTS)
+        if node.op == "Gather" and len(node.inputs) == 2 and node.inputs[1] not in tensors:
+            yield node.inputs[0]
+        if node.op in _AFFINE and len(node.inputs) == 2:
+            is_bias = node.op == "Add" and products.intersection(node.inputs)
+            is_between = after.intersection(node.inputs) and before.intersection(node.outputs)
+            for name in tensors.keys() & set(node.inputs):
+                is_vector = tensors[name].size > 1
+                if (is_vector and (is_bias or is_between)) or (
+                    is_bias and _is_one_bias(tensors[name], uses[name])
+                ):
+                    yield name
+
+
+def _is_one_bias(array: np.ndarray, uses: int) -> bool:
+    """Whether a single number can be the bias of one output: formulas' constants have no axes, or are used again."""
+    return array.ndim > 0 and uses == 1
+
+
+def _after_products(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
+    """The values that depend on a product, and those that are one, however its elements are moved."""
+    after, products = set[str](), set[str]()
+    for node in nodes:
+        if node.op in _LINEAR or after.intersection(node.inputs):
+            after.update(node.outputs)
+        if node.op in _LINEAR or (node.op in _VIEWS and node.inputs and node.inputs[0] in products):
+            products.update(node.outputs)
+    return after - {""}, products - {""}
+
+
+def _before_products(nodes: Sequence[Node]) -> set[str]:
+    """The values on which a product depends."""
+    before = set[str]()
+    for node in reversed(nodes):
+        if node.op in _LINEAR or before.intersection(node.outputs):
+            before.update(node.inputs)
+    return before - {""}

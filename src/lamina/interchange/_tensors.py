@@ -1,0 +1,160 @@
+"""The arrays of an ONNX file: what they claim is compared with the bytes there are before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+
+from lamina.errors import DataError
+from lamina.messages import excerpt
+
+__all__ = ["ELEMENT_TYPES", "array_of", "element_type", "text_of"]
+
+ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
+    TensorProto.FLOAT: np.dtype("f4"), TensorProto.DOUBLE: np.dtype("f8"), TensorProto.FLOAT16: np.dtype("f2"),
+    TensorProto.BOOL: np.dtype("?"), TensorProto.INT8: np.dtype("i1"), TensorProto.INT16: np.dtype("i2"),
+    TensorProto.INT32: np.dtype("i4"), TensorProto.INT64: np.dtype("i8"), TensorProto.UINT8: np.dtype("u1"),
+    TensorProto.UINT16: np.dtype("u2"), TensorProto.UINT32: np.dtype("u4"), TensorProto.UINT64: np.dtype("u8"),
+}  # fmt: skip
+"""NumPy's type for each of ONNX's that lamina computes with."""
+
+_FIELDS: dict[int, str] = {
+    TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", TensorProto.INT64: "int64_data",
+    TensorProto.UINT32: "uint64_data", TensorProto.UINT64: "uint64_data",
+}  # fmt: skip
+"""Where elements are that are not raw bytes; else in ``int32_data``."""
+
+_MOST_AXES = 64  # of NumPy
+
+
+def text_of(value: str | bytes) -> str:
+    """A name or text; protobuf gives bytes for what is no UTF-8."""
+    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
+
+
+def element_type(number: int) -> np.dtype[Any]:
+    """NumPy's type for the number of one of ONNX's.
+
+    Raises:
+        DataError: lamina doesn't compute with it.
+    """
+    if number not in ELEMENT_TYPES:
+        known = dict(zip(TensorProto.DataType.values(), TensorProto.DataType.keys(), strict=True))
+        raise DataError(f"elements of type {known.get(number, number)}, which lamina doesn't compute with")
+    return ELEMENT_TYPES[number]
+
+
+def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
+    """The array; of texts an array of Python's.
+
+    Args:
+        tensor: the file's description of it.
+        folder: where a file lies that holds its elements; None: no such file is read.
+
+    Raises:
+        DataError: there are not as many elements as the shape says, or they are of a type without arithmetic.
+    """
+    shape = tuple(tensor.dims)
+    if len(shape) > _MOST_AXES or any(size < 0 for size in shape):
+        raise DataError(f"a shape {excerpt(shape, 80)} that no array has")
+    count = math.prod(shape)
+    if tensor.HasField("segment"):
+        raise DataError("only a segment of it is there")
+    if tensor.data_location == TensorProto.EXTERNAL:
+        dtype = element_type(tensor.data_type)
+        return _shaped(
+            np.frombuffer(_external(tensor, count * dtype.itemsize, folder), _stored(dtype)), shape
+        )
+    if tensor.data_type == TensorProto.STRING:
+        _require(count, len(tensor.string_data), shape)
+        texts = [text_of(text) for text in tensor.string_data]
+        return _shaped(np.array(texts, dtype=object), shape)
+    dtype = element_type(tensor.data_type)
+    if tensor.HasField("raw_data"):
+        if len(tensor.raw_data) != count * dtype.itemsize:
+            raise DataError(f"{len(tensor.raw_data)} bytes for {dtype} of shape {excerpt(shape, 80)}")
+        return _shaped(np.frombuffer(tensor.raw_data, _stored(dtype)), shape, dtype == np.bool_)
+    values = getattr(tensor, _FIELDS.get(tensor.data_type, "int32_data"))
+    _require(count, len(values), shape)
+    if tensor.data_type == TensorProto.FLOAT16:  # their bits, as integers
+        return _shaped(np.array(values, np.int64).astype(np.uint16).view(np.float16), shape)
+    return _shaped(np.array(values), shape).astype(dtype)
+
+
+def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """As bytes in a file, little-endian; another byte than 0 and 1 is no bool."""
+    return np.dtype(np.uint8) if dtype == np.bool_ else dtype.newbyteorder("<")
+
+
+def _shaped(values: np.ndarray, shape: tuple[int, ...], is_bool: bool = False) -> np.ndarray:
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if is_bool:
+        native = native != 0
+    try:
+        return native.reshape(shape)
+    except ValueError as error:  # an empty array whose other dimensions are beyond NumPy
+        raise DataError(str(error)) from error
+
+
+def _require(count: int, found: int, shape: tuple[int, ...]) -> None:
+    if count != found:
+        raise DataError(f"{found} elements for the shape {excerpt(shape, 80)}")
+
+
+# --- elements in another file -----------------------------------------------------------------------------------------
+
+
+def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
+    """The elements of an array that a file beside the model holds."""
+    entries = {text_of(entry.key): text_of(entry.value) for entry in tensor.external_data}
+    name = entries.get("location", "")
+    path = _beside(name, folder)
+    offset, length = _whole(entries.get("offset", "0")), _whole(entries.get("length", str(wanted)))
+    if length != wanted:
+        raise DataError(f"{length} bytes in {excerpt(name, 80)!r} for {wanted}")
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(f"its file {excerpt(name, 80)!r} is no ordinary file")
+            if offset + wanted > status.st_size:
+                raise DataError(
+                    f"its file {excerpt(name, 80)!r} has {status.st_size} bytes, not {offset + wanted}"
+                )
+            file.seek(offset)
+            content = file.read(wanted)
+    except OSError as error:
+        raise DataError(f"its file {excerpt(name, 80)!r} can't be read: {error.strerror}") from error
+    if len(content) < wanted:
+        raise DataError(f"its file {excerpt(name, 80)!r} got shorter while it was read")
+    return content
+
+
+def _beside(name: str, folder: Path | None) -> Path:
+    """Where a file of elements is: in the model's own folder or below, links followed."""
+    if folder is None:
+        raise DataError("its elements are in another file")
+    if not name or "\0" in name or "\\" in name or Path(name).is_absolute():
+        raise DataError(f"its file {excerpt(name, 80)!r} is not beside the model")
+    home = folder.resolve()
+    try:
+        path = (home / name).resolve()
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"its file {excerpt(name, 80)!r} can't be read: {excerpt(error, 80)}") from error
+    if not path.is_relative_to(home) or path == home:
+        raise DataError(f"its file {excerpt(name, 80)!r} is outside the model's folder")
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise DataError(f"its file {excerpt(name, 80)!r} is no ordinary file")
+    return path
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise DataError(f"a place {excerpt(text, 40)!r} in its file that is no number")
+    return int(text)

@@ -1,0 +1,46 @@
+"""Making a network of a graph, and running it once on shapes alone, so that what can't be computed is told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.files.limits import untrusted
+from lamina.interchange._graph import Graph, GraphInput, Node
+from lamina.interchange._roles import Roles
+from lamina.interchange._shapes import array_of_shape, on_shapes_only
+from lamina.interchange._values import Labels, Value
+from lamina.interchange.network import ImportedNetwork
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["tried"]
+
+_ROWS = 2
+"""That a network is tried with, where the file leaves a size open."""
+
+
+def tried(graph: Graph, nodes: Sequence[Node], roles: Roles, outputs: Sequence[str]) -> ImportedNetwork:
+    """The network of these nodes.
+
+    Raises:
+        DataError: a node can't be computed; or an output is not one that a block can give.
+    """
+    network = ImportedNetwork(graph, nodes, roles, outputs)
+    with untrusted("it can't be computed"), on_shapes_only():
+        values = network.values(*[_example(given) for given in graph.inputs])
+    for name, value in zip(outputs, values, strict=True):
+        if isinstance(value, Labels):
+            network.classes[name] = value.choices
+        elif not _is_given(value):
+            raise DataError(f"the output {name[:80]!r} is of texts that don't depend on the input")
+    return network
+
+
+def _example(given: GraphInput) -> NDArray:
+    return array_of_shape([_ROWS if size is None else size for size in given.shape], given.dtype)
+
+
+def _is_given(value: Value) -> bool:
+    return isinstance(value, NDArray) or (isinstance(value, np.ndarray) and value.dtype != object)

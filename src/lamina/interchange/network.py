@@ -1,0 +1,164 @@
+"""`ImportedNetwork`: the Gluon block that an ONNX file becomes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.errors import DataError, LaminaError, ShapeError
+from lamina.gluon.block import HybridBlock
+from lamina.gluon.parameter import Constant, Parameter
+from lamina.interchange._graph import Graph, GraphInput, Node
+from lamina.interchange._operators import apply
+from lamina.interchange._roles import Roles
+from lamina.interchange._values import Labels, Value
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["ImportedNetwork"]
+
+
+class ImportedNetwork(HybridBlock):
+    """A network that `import_onnx` read: it computes the operators of the file, in the file's order.
+
+    Called with an array for each input, it gives the array of each output: one, or a tuple of several. Labels that are
+    texts come as positions (int64) in `classes`; `predict` gives the texts. The first axis of inputs, the batch, may
+    have any size. Parameters keep the file's names (`save_parameters`, `load_parameters`, `collect_params`).
+
+    Attributes:
+        input_names, output_names: as in the file, in order.
+        classes: by output, the texts that it chooses among.
+        metadata: text by name, which the file holds.
+    """
+
+    def __init__(
+        self, graph: Graph, nodes: Sequence[Node], roles: Roles, outputs: Sequence[str], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._inputs: tuple[GraphInput, ...] = tuple(graph.inputs)
+        self._nodes = tuple(nodes)
+        self.input_names = tuple([given.name for given in graph.inputs])
+        self.output_names = tuple(outputs)
+        self.metadata = dict(graph.metadata)
+        self.classes: dict[str, np.ndarray] = {}
+        self._finished = _last_uses(nodes, outputs)
+        used = {name for node in nodes for name in node.inputs} | set(outputs)
+        self._known: dict[str, np.ndarray] = {}
+        for name, array in graph.tensors.items():
+            if name in roles.trained | roles.statistics | roles.fixed:
+                self._add(name, array, roles)
+            elif name in used:
+                self._known[name] = array
+
+    def _alias(self) -> str:
+        return "imported"
+
+    def _add(self, name: str, array: np.ndarray, roles: Roles) -> None:
+        """Make an array of the file a parameter."""
+        full = self.params.prefix + re.sub(r"\W", "_", name)
+        while full in self.params:
+            full += "_"
+        if name in roles.fixed:
+            parameter: Parameter = Constant(full, nd.array(array, dtype=array.dtype))
+            parameter.initialize()
+        else:
+            trained = name in roles.trained
+            parameter = Parameter(
+                full, "write" if trained else "null", array.shape, array.dtype, differentiable=trained
+            )
+            parameter._load_init(array, None, array.dtype)
+        self.params.update({full: parameter})
+        self._reg_params[name] = parameter
+
+    # --- running --------------------------------------------------------------------------------------------------
+
+    def forward(self, *args: Any) -> Any:
+        """The outputs for an array for each input."""
+        found = tuple([self._visible(value) for value in self.values(*args)])
+        return found[0] if len(found) == 1 else found
+
+    def values(self, *args: NDArray) -> list[Value]:
+        """The outputs as they are computed: arrays, what doesn't depend on the input, and labels."""
+        values: dict[str, Value] = {**self._known, **self._arrays(args), **self._taken(args)}
+        for node, finished in zip(self._nodes, self._finished, strict=True):
+            inputs = [values[name] if name else None for name in node.inputs]
+            values.update(zip(node.outputs, _applied(node, inputs), strict=False))
+            for name in finished:
+                values.pop(name, None)
+        return [values[name] for name in self.output_names]
+
+    def _taken(self, args: Sequence[Any]) -> dict[str, NDArray]:
+        """The arguments by the names of the inputs, in their types."""
+        if len(args) != len(self._inputs):
+            wanted = ", ".join(map(str, self._inputs))
+            raise TypeError(f"{self.name} takes {len(self._inputs)} arrays, {wanted}; got {len(args)}")
+        return {given.name: _fitting(given, x) for given, x in zip(self._inputs, args, strict=True)}
+
+    def _visible(self, value: Value) -> NDArray:
+        """An output as users get it."""
+        if isinstance(value, Labels):
+            return value.positions
+        return value if isinstance(value, NDArray) else nd.array(value, dtype=np.asarray(value).dtype)
+
+    def predict(self, *args: Any) -> dict[str, np.ndarray]:
+        """What ONNX Runtime would give for NumPy arrays, by the outputs' names; labels that are texts as texts.
+
+        Probabilities that the file hands out as dictionaries are a matrix, a column a class.
+        """
+        arrays = [nd.array(x, dtype=given.dtype) for x, given in zip(args, self._inputs, strict=False)]
+        outputs = self(*arrays, *args[len(arrays) :])
+        found = outputs if isinstance(outputs, tuple) else (outputs,)
+        result: dict[str, np.ndarray] = {}
+        for name, output in zip(self.output_names, found, strict=True):
+            choices, numbers = self.classes.get(name), output.asnumpy()
+            result[name] = numbers if choices is None else _chosen(name, choices, numbers)
+        return result
+
+    def __repr__(self) -> str:
+        counts = Counter(node.op for node in self._nodes)
+        operators = ", ".join(f"{count} {op}" for op, count in counts.most_common())
+        inputs = ", ".join(map(str, self._inputs))
+        return f"ImportedNetwork({inputs} -> {', '.join(map(repr, self.output_names))}: {operators})"
+
+
+def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
+    """The node's results; errors of lamina's say which node it is."""
+    try:
+        return apply(node, inputs)
+    except LaminaError as error:
+        if str(error).startswith(str(node)):
+            raise
+        raise type(error)(f"{node}: {error}") from error
+
+
+def _chosen(name: str, choices: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """The texts at these positions."""
+    if positions.size and not -len(choices) <= positions.min() <= positions.max() < len(choices):
+        raise DataError(f"the output {name[:80]!r} chooses outside of its {len(choices)} texts")
+    return choices[positions].astype(str)
+
+
+def _fitting(given: GraphInput, x: Any) -> NDArray:
+    """An argument in the type of an input."""
+    if not isinstance(x, NDArray):
+        raise TypeError(f"input {given} needs an NDArray, got {type(x).__name__}; make one with nd.array")
+    fits = len(x.shape) == len(given.shape) and all(
+        wanted in (None, size) for wanted, size in zip(given.shape[1:], x.shape[1:], strict=True)
+    )
+    if not fits:
+        raise ShapeError(f"input {given} can't be an array of shape {x.shape}")
+    return x if np.dtype(x.dtype) == given.dtype else nd.cast(x, given.dtype)
+
+
+def _last_uses(nodes: Sequence[Node], outputs: Sequence[str]) -> list[tuple[str, ...]]:
+    """For each node the values that nothing after it needs."""
+    kept, found = set(outputs), list[tuple[str, ...]]()
+    for node in reversed(nodes):
+        names = ({*node.inputs, *node.outputs} - kept) - {""}
+        found.append(tuple(names))
+        kept |= names
+    return found[::-1]

@@ -1,0 +1,52 @@
+"""`ElsewhereArray`: an array whose numbers are not in its buffer at the moment, but whose type is known."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["ElsewhereArray", "Type"]
+
+
+class Type:
+    """What `_view` must tell of an array that is elsewhere."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
+
+
+class ElsewhereArray(NDArray):
+    """An `NDArray` without `_data`: whoever asks for it gets it from `__getattr__` of a subclass, up to date.
+
+    Meanwhile its `_view` tells shape and dtype, so that asking for these costs nothing.
+    """
+
+    __slots__ = ()
+
+    _view: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._view.shape
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        return self._view.dtype.type
+
+    @property
+    def ndim(self) -> int:
+        return len(self._view.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self._view.shape)
+
+    @property
+    def _dtype(self) -> np.dtype:
+        return self._view.dtype

@@ -1,0 +1,76 @@
+"""A few rows of a run's table to start from when its network is tried: ``examples.jsonl`` in the folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.runs.data import Part, known_rows
+from lamina.table.columns import named
+from lamina.table.schema import Schema
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["EXAMPLES", "example_rows", "read_examples"]
+
+EXAMPLES = "examples.jsonl"
+"""A JSON object for each row: the columns that the network sees, and the target."""
+
+_COUNT = 6
+_MOST_BYTES = 1 << 24
+
+
+def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
+    """Rows that differ in what is to be predicted: of each class in turn, or of low, middle and high targets.
+
+    They have the columns that the network sees, and the target: none that was left out, as ids are.
+    """
+    assert schema.target is not None
+    part = known_rows(part)
+    order = np.argsort(part.target, kind="stable")
+    if schema.target.task == "classification":
+        order = _in_turn(part.target, order)[:_COUNT]
+    else:
+        order = order[((np.arange(_COUNT) + 0.5) / _COUNT * len(order)).astype(int)] if len(order) else order
+    names = [*(column.name for column in schema.used), schema.target.name]
+    return part.frame[list(dict.fromkeys(order.tolist()))].select(named(names))
+
+
+def _in_turn(target: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Rows that are sorted by class, so that the first of each class come first, then the second ones."""
+    classes = target[order]
+    starts = np.searchsorted(classes, classes)
+    return order[np.argsort(np.arange(len(order)) - starts, kind="stable")]
+
+
+def read_examples(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The example rows of a run, that may have been left out or changed by hand; none where there is no such file.
+
+    Args:
+        path: the run's folder, or its model file.
+
+    Raises:
+        DataError: the file holds something else.
+    """
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    file = folder / EXAMPLES
+    if not file.is_file():
+        return []
+    if file.stat().st_size > _MOST_BYTES:
+        raise DataError(f"{file} has more than {_MOST_BYTES:,} bytes; a page needs a few rows")
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise DataError(f"{file}: line {number} is not a JSON object, which a row is")
+        rows.append(cast("dict[str, Any]", row))
+    return rows

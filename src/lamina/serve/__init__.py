@@ -1,0 +1,15 @@
+"""Trained networks behind HTTP: ``lamina serve``.
+
+A request goes through
+
+`_server` (connections) → `_app` (routes) → `_bodies` (a body's format) → `_rows` (checked values) → `_batching`
+(rows of many requests at once) → `_model` (the network) → an answer.
+
+* `_limits` is what strangers may ask for; `_errors`, what they are told if it is too much or wrong.
+* `_slots` keeps each model's newest version; `_openapi` and `_metrics` say what is served and how it goes.
+"""
+
+from lamina.serve._limits import Limits
+from lamina.serve._server import Settings, serve
+
+__all__ = ["Limits", "Settings", "serve"]

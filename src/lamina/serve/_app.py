@@ -1,0 +1,345 @@
+"""The routes: from a request to its answer, or to a refusal that says why."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lamina.messages import closest
+from lamina.serve._batching import Batcher
+from lamina.serve._errors import RequestError
+from lamina.serve._example import example_request
+from lamina.serve._inputs import Inputs
+from lamina.serve._limits import Admission, Held, Limits, busy
+from lamina.serve._metrics import Metrics
+from lamina.serve._model import Model, TableModel
+from lamina.serve._openapi import description
+from lamina.serve._slots import Slot, watch
+
+__all__ = ["Service"]
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger("lamina.serve")
+_SMALL = 1 << 16
+"""Bytes of JSON that are read at once; more are read in another thread, so that other requests go on."""
+
+_FEW_ROWS = 256
+_OPEN_TO_ALL = ("/healthz", "/readyz")
+
+
+class Service:
+    """The models, their queue, and the application that answers requests to them.
+
+    Args:
+        slots: the models.
+        limits: of the requests.
+        token: what requests must bring, if anything.
+        look: seconds between two looks for new versions.
+    """
+
+    def __init__(
+        self, slots: Sequence[Slot], limits: Limits, token: str | None = None, look: float = 1.0
+    ) -> None:
+        self.slots = {slot.name: slot for slot in slots}
+        self.limits, self._token, self._look = limits, token, look
+        self.admission = Admission(limits)
+        self.metrics = Metrics(lambda: self.admission.requests, lambda: self.batcher.waiting)
+        self.batcher = Batcher(self.metrics.observe_batch)
+        self.is_ready = self.is_ending = False
+        self._readers = ThreadPoolExecutor(2, "lamina-bodies")
+        self._loader = ThreadPoolExecutor(1, "lamina-models")
+        routes = [
+            Route("/healthz", self._health),
+            Route("/readyz", self._readiness),
+            Route("/metrics", self._show_metrics),
+            Route("/openapi.json", self._openapi),
+            Route("/v1/models", self._list),
+            Route("/v1/models/{name}", self._about),
+            Route("/v1/models/{name}/example", self._example),
+            Route("/v1/models/{name}/predict", self._predict, methods=["POST"]),
+        ]
+        handlers: dict[Any, Any] = {RequestError: _refused, HTTPException: _refused_by_route}
+        routed = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
+        self.app: ASGIApp = _Outermost(routed, self)
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
+        for slot in self.slots.values():
+            self.metrics.show_version(slot)
+        watching = asyncio.create_task(
+            watch(list(self.slots.values()), self._look, lambda do: self._in(self._loader, do), self._tell)
+        )
+        self.is_ready = True
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await asyncio.to_thread(self.end)
+
+    def end(self) -> None:
+        """Compute what waits, and end the threads."""
+        self.batcher.end()
+        self._readers.shutdown(cancel_futures=True)
+        self._loader.shutdown(cancel_futures=True)
+
+    def _tell(self, slot: Slot, error: Exception | None) -> None:
+        self.metrics.loads.labels(slot.name, "failed" if error else "loaded").inc()
+        if error:
+            _LOG.error(
+                "%s: the new version can't be loaded, so %s stays: %s", slot.name, slot.model.version, error
+            )
+            return
+        self.metrics.show_version(slot)
+        _LOG.info("%s: now version %s", slot.name, slot.model.version)
+
+    @staticmethod
+    async def _in(threads: ThreadPoolExecutor, do: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, do)
+
+    # --- about the server ----------------------------------------------------------------------------------------
+
+    async def _health(self, _request: Request) -> Response:
+        return _json({"status": "alive"})
+
+    async def _readiness(self, _request: Request) -> Response:
+        self._require_ready()
+        return _json({"status": "ready"})
+
+    def _require_ready(self) -> None:
+        if not self.is_ready or self.is_ending:
+            what = "shutting down" if self.is_ending else "starting"
+            raise RequestError(
+                503, f"the server is {what}", headers={"Retry-After": "1"}, closes=self.is_ending
+            )
+
+    async def _show_metrics(self, _request: Request) -> Response:
+        return Response(self.metrics.text(), media_type=self.metrics.content_type)
+
+    async def _openapi(self, _request: Request) -> Response:
+        return _json(description(list(self.slots.values()), token=self._token is not None))
+
+    # --- about models --------------------------------------------------------------------------------------------
+
+    def _slot(self, request: Request) -> Slot:
+        name = request.path_params["name"]
+        if name not in self.slots:
+            raise RequestError(404, f"there is no model {name[:100]!r}.{closest(name[:100], self.slots)}")
+        return self.slots[name]
+
+    async def _list(self, _request: Request) -> Response:
+        return _json({"models": [_about(slot) for slot in self.slots.values()]})
+
+    async def _about(self, request: Request) -> Response:
+        return _json(_about(self._slot(request)))
+
+    async def _example(self, request: Request) -> Response:
+        return _json(example_request(self._slot(request).model))
+
+    # --- predictions ---------------------------------------------------------------------------------------------
+
+    async def _predict(self, request: Request) -> Response:
+        begin = time.perf_counter()
+        slot = self._slot(request)
+        self._require_ready()
+        model = slot.model  # this version to the end
+        kind = _media_type(request, model)
+        with self.admission.admitted() as held:
+            body = await self._body(request, held)
+            inputs = await self._read(model, kind, body)
+            outputs = await self._outputs(model, inputs)
+            make = lambda: _answer(slot.name, model, inputs, outputs)  # noqa: E731
+            content = make() if inputs.rows <= _FEW_ROWS else await self._in(self._readers, make)
+        self.metrics.rows.labels(slot.name).inc(inputs.rows)
+        self.metrics.seconds.labels(slot.name).observe(time.perf_counter() - begin)
+        return Response(content, media_type="application/json")
+
+    async def _body(self, request: Request, held: Held) -> bytes:
+        """The body, if it is within the limits."""
+        most = self.limits.body
+        too_large = RequestError(413, f"the body is larger than {most:,} bytes", closes=True)
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > most and "expect" in request.headers:
+            raise too_large  # the client waits to be told so
+        parts: list[bytes] = []
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                async for part in request.stream():
+                    held.add(len(part))
+                    parts.append(part)
+                    if held.bytes > most:
+                        break
+        except TimeoutError:
+            raise RequestError(
+                408, f"the body did not arrive within {self.limits.seconds:g} seconds", closes=True
+            ) from None
+        if held.bytes > most:
+            parts.clear()
+            await _drain(request)
+            raise too_large
+        return b"".join(parts)
+
+    async def _read(self, model: Model, kind: str, body: bytes) -> Inputs:
+        reader = model.bodies.readers[kind]
+        if kind not in model.bodies.apart and len(body) <= _SMALL:
+            return reader(body, model.most_rows)
+        return await self._in_time(self._in(self._readers, lambda: reader(body, model.most_rows)))
+
+    async def _outputs(self, model: Model, inputs: Inputs) -> Any:
+        return await self._in_time(self.batcher.outputs(model, inputs))
+
+    async def _in_time(self, work: Any) -> Any:
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                return await work
+        except TimeoutError:
+            raise busy(f"its turn did not come within {self.limits.seconds:g} seconds") from None
+
+    # --- who may ask ---------------------------------------------------------------------------------------------
+
+    def is_allowed(self, scope: Scope) -> bool:
+        """Whether a request brings the token, if one is needed."""
+        if self._token is None or scope["path"] in _OPEN_TO_ALL:
+            return True
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        kind, _, token = given.partition(b" ")
+        return kind.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token.encode())
+
+
+class _Outermost:
+    """Around all routes: who may ask, counts, and an answer even where the server itself is at fault."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 0
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if self._service.is_ending:
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        try:
+            if self._service.is_allowed(scope):
+                await self._app(scope, receive, counted)
+            else:
+                headers = {"WWW-Authenticate": "Bearer"}
+                error = RequestError(
+                    401, "the bearer token is missing or wrong", headers=headers, closes=True
+                )
+                await _refusal(error)(scope, receive, counted)
+        except ClientDisconnect:
+            status = 499
+        except Exception:
+            _LOG.exception("an error in the server itself")
+            if not status:
+                error = RequestError(
+                    500, "an error in the server itself, which its log tells of", closes=True
+                )
+                await _refusal(error)(scope, receive, counted)
+        finally:
+            route = scope.get("route")
+            path = getattr(route, "path", "other")
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._service.metrics.requests.labels(path, method, str(status)).inc()
+
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
+
+
+def _media_type(request: Request, model: Model) -> str:
+    """The body's content type, if the model takes it."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", ""):
+        raise RequestError(
+            415, "the body is compressed; send it as it is (Parquet and Arrow are compressed inside)",
+            headers={"Accept-Encoding": "identity"}, closes=True,
+        )  # fmt: skip
+    kind, _, rest = request.headers.get("content-type", "").partition(";")
+    kind = kind.strip().lower()
+    known = ", ".join(model.bodies.readers)
+    if kind not in model.bodies.readers:
+        found = f"the content type {kind[:100]!r} is not taken" if kind else "the request has no Content-Type"
+        raise RequestError(
+            415, f"{found}; this model takes {known}", headers={"Accept-Post": known}, closes=True
+        )
+    charset = rest.lower().partition("charset=")[2].split(";")[0].strip(" \"'")
+    if charset not in ("", "utf-8", "utf8", "us-ascii", "ascii"):
+        raise RequestError(415, f"the charset {charset[:40]!r} is not taken; send UTF-8", closes=True)
+    return kind
+
+
+async def _drain(request: Request) -> None:
+    """Read on for a moment, so that a client which is still sending gets to read the refusal."""
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(1.0):
+            async for _ in request.stream():
+                pass
+
+
+def _about(slot: Slot) -> dict[str, Any]:
+    model = slot.model
+    about: dict[str, Any] = {
+        "model": slot.name, "version": model.version, "content_types": list(model.bodies.readers),
+        "most_rows": model.most_rows,
+    }  # fmt: skip
+    if not isinstance(model, TableModel):
+        return about | {"task": "classification", "classes": list(range(10))}
+    about |= {"task": model.target.task, "target": model.target.name}
+    if model.is_classification:
+        about["classes"] = list(model.target.classes)
+    return about | {"columns": [column.name for column in model.schema.used]}
+
+
+def _answer(name: str, model: Model, inputs: Inputs, outputs: Any) -> bytes:
+    predictions = model.answers(outputs)
+    answer = {"model": name, "version": model.version, "predictions": predictions, "notes": inputs.notes}
+    return msgspec.json.encode(answer)
+
+
+def _json(content: Any) -> Response:
+    return Response(msgspec.json.encode(content), media_type="application/json")
+
+
+def _refusal(error: RequestError) -> Response:
+    content = msgspec.json.encode(error.to_dict())
+    return Response(content, error.status, error.headers, "application/json")
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return _refusal(error)
+
+
+async def _refused_by_route(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    messages = {404: "there is nothing at this address; see /openapi.json", 405: "not with this method"}
+    return _refusal(
+        RequestError(error.status_code, messages.get(error.status_code, error.detail), headers=headers)
+    )

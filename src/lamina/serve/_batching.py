@@ -1,0 +1,122 @@
+"""Predictions for many requests at once: what has queued while one batch runs is the next.
+
+A request that comes while nothing runs is computed at once, so that batching adds no time where it saves none. One
+thread computes for all models: the kernels share out a batch over the processor's cores themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina.serve._inputs import Inputs, joined
+from lamina.serve._model import Model
+
+__all__ = ["Batcher"]
+
+_MOST_ROWS = 2048
+"""Of a batch of several requests, so that none waits long for the others; one request may have more."""
+
+
+@dataclass
+class _Job:
+    model: Model
+    inputs: Inputs
+    answer: asyncio.Future[np.ndarray]
+
+
+class Batcher:
+    """The queue and the thread.
+
+    Args:
+        observe: told of each batch that was computed: its requests and its rows.
+    """
+
+    def __init__(self, observe: Callable[[int, int], object]) -> None:
+        self._observe = observe
+        self._waiting: deque[_Job] = deque()
+        self._changed = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._work, name="lamina-predictions", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return len(self._waiting)
+
+    async def outputs(self, model: Model, inputs: Inputs) -> np.ndarray:
+        """The model's outputs for a request's rows; raises what the model raises for them."""
+        job = _Job(model, inputs, asyncio.get_running_loop().create_future())
+        with self._changed:
+            self._waiting.append(job)
+            self._changed.notify()
+        return await job.answer
+
+    def end(self) -> None:
+        """Compute what is waiting, and end the thread."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        self._thread.join()
+
+    # --- in the thread -------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while jobs := self._next():
+            results = _computed(jobs)
+            self._observe(len(jobs), sum(job.inputs.rows for job in jobs))
+            _deliver(jobs, results)
+
+    def _next(self) -> list[_Job]:
+        """The requests that come next, all to the same version of a model; none at the end."""
+        with self._changed:
+            while not self._waiting and not self._ended:
+                self._changed.wait()
+            jobs: list[_Job] = []
+            others: list[_Job] = []
+            rows = 0
+            while self._waiting and (not jobs or rows < _MOST_ROWS):
+                job = self._waiting.popleft()
+                if job.answer.cancelled() and (
+                    jobs or self._waiting
+                ):  # its time is up; the last is computed all the same
+                    continue
+                if jobs and (job.model is not jobs[0].model or rows + job.inputs.rows > _MOST_ROWS):
+                    others.append(job)
+                    continue
+                jobs.append(job)
+                rows += job.inputs.rows
+            self._waiting.extendleft(reversed(others))
+            return jobs
+
+
+def _computed(jobs: Sequence[_Job]) -> list[Any]:
+    """For each request its outputs, or what is wrong with it, which the others do not notice."""
+    try:
+        outputs = jobs[0].model.outputs(joined([job.inputs for job in jobs]))
+    except Exception as error:
+        return [error] if len(jobs) == 1 else [result for job in jobs for result in _computed([job])]
+    ends = np.cumsum([job.inputs.rows for job in jobs])
+    return np.split(outputs, ends[:-1])
+
+
+def _deliver(jobs: Sequence[_Job], results: Sequence[Any]) -> None:
+    def settle() -> None:
+        for job, result in zip(jobs, results, strict=True):
+            if job.answer.done():
+                continue
+            if isinstance(result, Exception):
+                job.answer.set_exception(result)
+            else:
+                job.answer.set_result(result)
+
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        jobs[0].answer.get_loop().call_soon_threadsafe(settle)

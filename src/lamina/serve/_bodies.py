@@ -1,0 +1,196 @@
+"""Bodies of requests by their content type: JSON, CSV, Arrow and Parquet for tables, JSON and PNG for digits."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.messages import excerpt
+from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
+from lamina.serve._inputs import Inputs
+from lamina.serve._json import read_json
+from lamina.serve._limits import Limits
+from lamina.serve._rows import TableRows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = [
+    "ARROW_FILE", "ARROW_STREAM", "CSV", "JSON", "PARQUET", "PIXELS", "PNG", "DigitBodies", "TableBodies",
+]  # fmt: skip
+
+JSON, CSV, PNG = "application/json", "text/csv", "image/png"
+ARROW_FILE, ARROW_STREAM = "application/vnd.apache.arrow.file", "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
+
+_COLUMNAR = {ARROW_FILE: "feather", ARROW_STREAM: "stream", PARQUET: "parquet"}
+_UNPACKED = 128 << 20
+"""Bytes that a table may have once it is unpacked, however little it takes packed."""
+
+_DECODING_SECONDS = 10.0
+_FURTHER_COLUMNS = 1000
+_MOST_PIXELS = 1 << 22
+PIXELS = 784
+
+Reader = Callable[[bytes, int], Inputs]
+"""What reads a body, of at most so many rows."""
+
+
+class TableBodies:
+    """Reads the bodies that a model on a table takes.
+
+    Attributes:
+        readers: by content type; the first is what is proposed. Those in `apart` take long even for small bodies.
+    """
+
+    apart = frozenset((CSV, *_COLUMNAR))
+
+    def __init__(self, rows: TableRows, reading: Mapping[str, Any], limits: Limits) -> None:
+        """`reading`: how the training's text files were read, as arguments of `lamina.table.read.ReadOptions`."""
+        self._rows = rows
+        self._reading = reading
+        self._seconds = min(limits.seconds, _DECODING_SECONDS) / 2  # a child that dies is asked twice
+        self.readers: dict[str, Reader] = {JSON: self._json, CSV: self._csv}
+        for kind in _COLUMNAR:
+            self.readers[kind] = lambda body, most, kind=kind: self._columnar(body, most, kind)
+
+    def _json(self, body: bytes, most: int) -> Inputs:
+        form, entry = read_json(body, most, ("rows", "columns"))
+        if form == "rows":
+            if not isinstance(entry, list):
+                raise RequestError(422, '"rows" is to be an array of objects')
+            require_rows(len(entry), most)
+            others = [
+                Problem(i, None, "is not an object") for i, row in enumerate(entry) if type(row) is not dict
+            ]
+            if others:
+                raise RequestError.of_values(others)
+            return self._rows.of_objects(entry)
+        if not isinstance(entry, dict):
+            raise RequestError(422, '"columns" is to be an object of arrays')
+        others = [Problem(None, name, "is not an array") for name, x in entry.items() if type(x) is not list]
+        if others:
+            raise RequestError.of_values(others)
+        require_rows(max(map(len, entry.values()), default=0), most)
+        return self._rows.of_columns(entry)
+
+    def _csv(self, body: bytes, most: int) -> Inputs:
+        from lamina.table.read import ReadOptions, read
+
+        first = body[: body.find(b"\n") + 1 or None]
+        fields = 1 + max(first.count(mark) for mark in (b",", b";", b"\t", b"|"))
+        if fields > 2 * len(self._rows.schema.columns) + _FURTHER_COLUMNS:
+            raise RequestError(
+                413, f"the first line has {fields:,} fields, far more than the model has columns"
+            )
+        if b'"' not in body and len(body.splitlines()) > most + 1:
+            require_rows(len(body.splitlines()) - 1, most)
+        texts = self._rows.schema.text_columns
+        with _as_file(body) as path:
+            options = ReadOptions(format="csv", as_text=texts, **self._reading)
+            frame = _decoded(lambda: read(path, options), path)
+        return self._of_frame(frame, most)
+
+    def _columnar(self, body: bytes, most: int, kind: str) -> Inputs:
+        from lamina.table.formats.columnar import read_bounded
+
+        with _as_file(body) as path:
+            frame = _decoded(
+                lambda: read_bounded(path, _COLUMNAR[kind], most + 1, limit=_UNPACKED, seconds=self._seconds),
+                path,
+            )
+        return self._of_frame(frame, most)
+
+    def _of_frame(self, frame: pl.DataFrame, most: int) -> Inputs:
+        require_rows(len(frame), most)
+        return self._rows.of_frame(frame)
+
+
+class DigitBodies:
+    """Reads pictures of digits: 784 pixels each, as MNIST has them, or a PNG file of any size."""
+
+    apart = frozenset((PNG,))
+
+    def __init__(self) -> None:
+        self.readers: dict[str, Reader] = {JSON: self._json, PNG: self._png}
+
+    def _json(self, body: bytes, most: int) -> Inputs:
+        _, rows = read_json(body, most, ("rows",))
+        if not isinstance(rows, list):
+            raise RequestError(422, '"rows" is to be an array of arrays of 784 pixels')
+        require_rows(len(rows), most)
+        problems: list[Problem] = []
+        for i, row in enumerate(rows):
+            problems += _wrong_pixels(i, row)
+            if len(problems) >= MOST_PROBLEMS:
+                break
+        if problems:
+            raise RequestError.of_values(problems)
+        return Inputs((np.array(rows, np.uint8),))
+
+    def _png(self, body: bytes, most: int) -> Inputs:
+        from lamina.datasets import digit_in
+
+        if not body.startswith(b"\x89PNG\r\n\x1a\n"):
+            raise RequestError(400, "the body is not a PNG picture")
+        try:
+            digit = digit_in(io.BytesIO(body), "the body", _MOST_PIXELS)
+        except (DataError, ValueError, TypeError) as error:
+            raise RequestError(400, excerpt(error)) from error
+        return Inputs((digit.reshape(1, -1),))
+
+
+def _wrong_pixels(i: int, row: Any) -> list[Problem]:
+    if type(row) is not list or len(row) != PIXELS:
+        found = f"has {len(row):,} values" if type(row) is list else "is not an array"
+        return [Problem(i, None, f"{found}; a digit is an array of {PIXELS} pixels, row by row")]
+    if set(map(type, row)) == {int} and min(row) >= 0 and max(row) <= 255:
+        return []
+    reason = "is not a whole number from 0 (paper) to 255 (ink)"
+    wrong = (j for j, value in enumerate(row) if not _is_pixel(value))
+    return [Problem(i, f"pixel {j}", reason) for j in islice(wrong, MOST_PROBLEMS)]
+
+
+def _is_pixel(value: Any) -> bool:
+    return type(value) in (int, float) and value == value // 1 and 0 <= value <= 255
+
+
+def require_rows(rows: int, most: int) -> None:
+    """Raise if there are no rows, or too many."""
+    if not rows:
+        raise RequestError(422, "there are no rows")
+    if rows > most:
+        raise RequestError(413, f"the body has {rows:,} rows or more; at most {most:,} are taken at a time")
+
+
+class _as_file:  # noqa: N801 - reads as a function
+    """A temporary file with these bytes, for readers that want a path."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __enter__(self) -> Path:
+        descriptor, name = tempfile.mkstemp(prefix="lamina-request-")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(self._body)
+        self._path = Path(name)
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def _decoded(read: Callable[[], pl.DataFrame], path: Path) -> pl.DataFrame:
+    try:
+        return read()
+    except DataError as error:
+        said = str(error).replace(str(path), "the body")
+        raise RequestError(400, excerpt(f"the body can't be read: {said}", 1000)) from error

@@ -1,0 +1,71 @@
+"""What a request can be told instead of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lamina.messages import excerpt
+
+__all__ = ["MOST_PROBLEMS", "Problem", "RequestError"]
+
+MOST_PROBLEMS = 20
+"""So many wrong values of a request are named."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A value that is wrong: where it is, and why.
+
+    >>> print(Problem(3, "age", "'abc' is not a number"))
+    row 3, column 'age': 'abc' is not a number
+    """
+
+    row: int | None
+    column: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        places = [f"row {self.row}"] if self.row is not None else []
+        places += [f"column {excerpt(self.column, 80)!r}"] if self.column is not None else []
+        return f"{', '.join(places)}: {self.reason}" if places else self.reason
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {"row": self.row, "column": self.column, "message": str(self)}
+
+
+class RequestError(Exception):
+    """A request that is not answered.
+
+    Attributes:
+        status: HTTP's number for the reason.
+        problems: each wrong value, if that is the reason.
+        headers: what the response has besides.
+        closes: whether the connection ends with it, because the rest of the request is not read.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        problems: Sequence[Problem] = (),
+        headers: dict[str, str] | None = None,
+        closes: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.problems = status, tuple(problems)
+        self.headers = {**(headers or {}), **({"Connection": "close"} if closes else {})}
+
+    @classmethod
+    def of_values(cls, problems: Sequence[Problem]) -> RequestError:
+        """Of wrong values, of which the first is the message."""
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return cls(422, f"{problems[0]}{more}", problems=problems[:MOST_PROBLEMS])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        problems = [problem.to_dict() for problem in self.problems]
+        return {"error": {"status": self.status, "message": str(self), "problems": problems}}

@@ -1,0 +1,39 @@
+"""The checked rows of a request, in a form in which those of many requests can be joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Inputs", "joined"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The rows of one request.
+
+    Attributes:
+        arrays: with a row for each; the same number of arrays and the same types in every request to a model.
+        notes: what the answer says of them besides: columns and values that do not count.
+    """
+
+    arrays: tuple[np.ndarray, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.arrays[0])
+
+
+def joined(requests: Sequence[Inputs]) -> list[np.ndarray]:
+    """The arrays of several requests, one after the other.
+
+    >>> joined([Inputs((np.array([1]),)), Inputs((np.array([2, 3]),))])[0].tolist()
+    [1, 2, 3]
+    """
+    if len(requests) == 1:
+        return list(requests[0].arrays)
+    return [np.concatenate(parts) for parts in zip(*(one.arrays for one in requests), strict=True)]

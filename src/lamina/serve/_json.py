@@ -1,0 +1,92 @@
+"""JSON from strangers: rows or columns, read strictly and in bounded memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from lamina.messages import excerpt
+from lamina.serve._errors import RequestError
+
+__all__ = ["read_json"]
+
+_CONTAINERS_A_ROW = 4
+_CONTAINERS = 4096
+"""Arrays and objects that a body may have, for each row that is allowed and besides: each takes a hundred bytes."""
+
+
+def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str, Any]:
+    """The one entry of a body's object, such as "rows": an array, or "columns": an object.
+
+    Args:
+        body: UTF-8.
+        most_rows: from which the bound on arrays and objects follows.
+        forms: the names that the entry may have.
+
+    Raises:
+        RequestError: 400 if it is not JSON or has a key twice, 413 if it has too many values, 422 if it has another
+            form.
+
+    >>> read_json(b'{"rows": [{"age": 39}]}', 10, ("rows", "columns"))
+    ('rows', [{'age': 39}])
+    """
+    if body.count(b"{") + body.count(b"[") > _CONTAINERS_A_ROW * most_rows + _CONTAINERS:
+        raise RequestError(413, f"the body has more arrays and objects than {most_rows:,} rows need")
+    try:
+        content = msgspec.json.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, f"the body is not JSON: {_reason(error, body)}") from error
+    if not isinstance(content, dict) or len(content) != 1 or next(iter(content)) not in forms:
+        _require_single_keys(body)
+        wanted = " or ".join(f'{{"{form}": …}}' for form in forms)
+        raise RequestError(
+            422, f"the body is {_kind(content)}; it is to be an object with one entry, {wanted}"
+        )
+    if body.count(b":") != _keys(content):  # a colon in a text, or a key twice, of which the last would count
+        _require_single_keys(body)
+    [(form, entry)] = content.items()
+    return form, entry
+
+
+def _reason(error: Exception, body: bytes) -> str:
+    said = "it is nested too deeply" if isinstance(error, RecursionError) else excerpt(error)
+    if b"NaN" in body or b"Infinity" in body:
+        said += " (JSON has no NaN and no Infinity; null says that a value is missing)"
+    return said
+
+
+def _kind(content: Any) -> str:
+    kinds = {
+        "dict": "another object",
+        "list": "an array",
+        "str": "a text",
+        "NoneType": "null",
+        "bool": "a boolean",
+    }
+    return kinds.get(type(content).__name__, "a number")
+
+
+def _keys(content: Any) -> int:
+    """How many keys the objects have that may have any: of columns, the outer two; of rows, each row too."""
+    [entry] = content.values()
+    if isinstance(entry, dict):
+        return 1 + len(entry)
+    rows = entry if isinstance(entry, list) else []
+    return 1 + sum(len(row) for row in rows if isinstance(row, dict))
+
+
+def _require_single_keys(body: bytes) -> None:
+    def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise RequestError(400, f"the body has the key {excerpt(twice, 80)!r} twice in one object")
+        return found
+
+    try:
+        json.loads(body, object_pairs_hook=single)
+    except (ValueError, RecursionError) as error:  # what msgspec takes and Python does not: nested deeper
+        raise RequestError(400, f"the body is not JSON: {_reason(error, body)}") from error

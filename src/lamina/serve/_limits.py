@@ -1,0 +1,81 @@
+"""What requests may ask of a server, one by one and together."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lamina.serve._errors import RequestError
+
+__all__ = ["Admission", "Held", "Limits"]
+
+_BODIES_HELD = 32
+"""So many bodies of the greatest size are held at one time; smaller ones are more."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits; beyond them a request is refused, and the server goes on.
+
+    Attributes:
+        body: bytes of a request's body (413).
+        rows: rows of a request (413).
+        seconds: for a request to arrive (408), and then to wait for its turn (429).
+        queue: predictions that may be under way or wait (429).
+        connections: open connections; further ones are closed at once with 429.
+        head: bytes of a request's line and headers (431).
+    """
+
+    body: int = 8 << 20
+    rows: int = 10_000
+    seconds: float = 30.0
+    queue: int = 1024
+    connections: int = 2048
+    head: int = 32 << 10
+
+
+class Held:
+    """The bytes of one request that are held."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self.bytes = 0
+
+    def add(self, count: int) -> None:
+        """Hold more; raises `RequestError` (429) if all requests together hold too much."""
+        self.bytes += count
+        self._admission.bytes += count
+        if self._admission.bytes > self._admission.most_bytes:
+            raise busy("requests hold too much memory already", closes=True)
+
+
+class Admission:
+    """Counts the predictions that are under way, and the bytes that they hold."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.queue
+        self.most_bytes = _BODIES_HELD * limits.body
+        self.requests = self.bytes = 0
+
+    @contextmanager
+    def admitted(self) -> Generator[Held]:
+        """Meanwhile, a request is under way.
+
+        Raises:
+            RequestError: there are too many (429).
+        """
+        if self.requests >= self._most:
+            raise busy(f"{self._most} requests are under way already")
+        held = Held(self)
+        self.requests += 1
+        try:
+            yield held
+        finally:
+            self.requests -= 1
+            self.bytes -= held.bytes
+
+
+def busy(reason: str, *, closes: bool = False) -> RequestError:
+    """The refusal of a request that may come again later."""
+    return RequestError(429, f"{reason}; try again", headers={"Retry-After": "1"}, closes=closes)

@@ -1,0 +1,187 @@
+"""A network as it is served: what it is given, how its outputs are computed, and what they say."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.extras import require
+from lamina.serve._blocks import Blocks
+from lamina.serve._bodies import PIXELS, DigitBodies, TableBodies
+from lamina.serve._errors import RequestError
+from lamina.serve._limits import Limits
+from lamina.serve._rows import TableRows
+from lamina.table.columns import value_name
+from lamina.table.messages import rows_called
+from lamina.training.run_folder import model_file
+
+__all__ = ["DigitModel", "Model", "TableModel", "load_model"]
+
+_MOST_VALUES = 1_000_000
+"""Probabilities in one answer: with very many classes, fewer rows are taken at a time."""
+
+_SAMPLE = 256
+
+
+class Model(ABC):
+    """One version of a network, warm: whatever has to be compiled has been.
+
+    Attributes:
+        version: the first 16 digits of the SHA-256 of its file.
+        bodies: reads requests.
+        most_rows: rows that a request may have.
+    """
+
+    version: str
+    bodies: TableBodies | DigitBodies
+    most_rows: int
+
+    @abstractmethod
+    def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """Probabilities (rows, classes) or values (rows,), float64, of arrays as `Inputs` have them.
+
+        The bits of a row's do not depend on the other rows.
+
+        Raises:
+            RequestError: a value is beyond what the network computes with.
+        """
+
+    @abstractmethod
+    def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        """What is said of each row."""
+
+
+class TableModel(Model):
+    """A run on a table."""
+
+    def __init__(self, run: Any, details: dict[str, Any], version: str, limits: Limits) -> None:
+        self.version = version
+        self.schema, self.target = run.schema, run.target
+        self._fitted = run.estimator.fitted_
+        self._rows = TableRows(self.schema)
+        said = details["settings"]["options"]
+        reading = {name: said[name] for name in ("delimiter", "decimal", "quote")}
+        self.bodies = TableBodies(self._rows, reading, limits)
+        outputs = self._fitted.target.outputs
+        self.most_rows = max(1, min(limits.rows, _MOST_VALUES // outputs))
+        self._classes = self._fitted.target.values.tolist() if self.is_classification else []
+        self._names = [value_name(label) for label in self._classes]
+        self._blocks = Blocks(self._forward, self._sample())
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether answers are labels."""
+        return self.target.task == "classification"
+
+    def _sample(self) -> list[np.ndarray]:
+        """Encoded rows of any content."""
+        architecture, random = self._fitted.network.architecture, np.random.default_rng(0)
+        numeric = random.normal(size=(_SAMPLE, architecture.inputs)).astype(np.float32)
+        codes = random.integers(
+            0, architecture.cardinalities, (_SAMPLE, len(architecture.cardinalities)), np.int32
+        )
+        return [numeric, codes]
+
+    def _forward(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        from lamina.table.encode import Encoded
+
+        return self._fitted.outputs(Encoded(*arrays))
+
+    def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        try:
+            with rows_called("row {}".format):
+                encoded = self._fitted.encode(self._rows.table(arrays))
+        except DataError as error:
+            raise RequestError(422, str(error)) from error
+        outputs = self._blocks.outputs([encoded.numeric, encoded.codes])
+        if not np.isfinite(outputs).all():
+            row = int(np.argwhere(~np.isfinite(outputs))[0][0])
+            raise RequestError(
+                422, f"row {row}: its numbers are so large that the network's output is beyond float32"
+            )
+        target = self._fitted.target
+        return target.probabilities(outputs) if self.is_classification else target.predictions(outputs)
+
+    def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        if not self.is_classification:
+            return [{"value": value} for value in outputs.tolist()]
+        return _labelled(self._classes, self._names, outputs)
+
+
+class DigitModel(Model):
+    """A run on MNIST."""
+
+    def __init__(self, network: Any, version: str, limits: Limits) -> None:
+        from lamina.compiler import compile
+
+        if network.sizes[0] != PIXELS:
+            raise DataError(
+                f"a network of {network.sizes[0]} inputs; pictures of digits have {PIXELS} pixels"
+            )
+        self.version = version
+        self.most_rows = limits.rows
+        self.bodies = DigitBodies()
+        self._compiled = compile(network.__call__)
+        sample = np.random.default_rng(0).integers(0, 256, (_SAMPLE, PIXELS)).astype(np.uint8)
+        self._blocks = Blocks(self._forward, [sample])
+
+    def _forward(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        from lamina import nd
+
+        return self._compiled(nd.array(arrays[0], dtype=np.uint8)).asnumpy()
+
+    def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        scores = self._blocks.outputs(arrays).astype(np.float64)
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        return _labelled(list(range(10)), [str(digit) for digit in range(10)], outputs)
+
+
+def _labelled(classes: list[Any], names: list[str], probabilities: np.ndarray) -> list[dict[str, Any]]:
+    best = probabilities.argmax(axis=1).tolist()
+    return [
+        {"label": classes[i], "probabilities": dict(zip(names, row, strict=True))}
+        for i, row in zip(best, probabilities.tolist(), strict=True)
+    ]
+
+
+def load_model(path: Path, limits: Limits) -> Model:
+    """The network of a run, ready for its first request.
+
+    Args:
+        path: the run's folder, or its model file.
+        limits: of the requests to it.
+
+    Raises:
+        DataError: there is no run, or its model is damaged.
+        MissingPackageError: what networks on tables need is not installed.
+    """
+    from lamina.recipes.run import is_digits_run, network_of_run
+
+    version = _version(path)
+    if is_digits_run(path):
+        model: Model = DigitModel(network_of_run(path), version, limits)
+    else:
+        require("serving a network trained on a table", "scikit-learn", "polars", "narwhals")
+        from lamina.runs.run_folder import open_run
+
+        model = TableModel(*open_run(path), version, limits)
+    if _version(path) != version:
+        raise DataError(f"{path} was replaced while it was loaded")
+    return model
+
+
+def _version(path: Path) -> str:
+    try:
+        with model_file(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except (FileNotFoundError, NotADirectoryError):
+        return ""  # what loads it says what is missing

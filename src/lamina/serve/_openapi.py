@@ -1,0 +1,223 @@
+"""`/openapi.json`: what is served, with the columns of each model, in OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, PIXELS, PNG
+from lamina.serve._example import example_request
+from lamina.serve._model import Model, TableModel
+from lamina.serve._slots import Slot
+from lamina.table.schema import ColumnSchema
+
+__all__ = ["description"]
+
+_MOST_CHOICES = 1000
+"""So many categories of a column are listed."""
+
+_REFUSALS = {
+    400: "The body can't be read.",
+    408: "The request took too long to arrive.",
+    413: "The body is too large, or has too many rows.",
+    415: "A content type or an encoding that is not taken.",
+    422: "Values are wrong; the answer names rows, counted from 0, and columns.",
+    429: "Too many requests are under way.",
+    503: "The server is starting or shutting down.",
+}
+
+
+def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
+    """The whole document.
+
+    Args:
+        slots: the models.
+        token: whether requests need a bearer token.
+    """
+    from lamina import __version__
+
+    paths: dict[str, Any] = {
+        "/healthz": {"get": _plain("Whether the server lives.", "health", _STATUS)},
+        "/readyz": {"get": _plain("Whether it takes requests.", "readiness", _STATUS, 503)},
+        "/metrics": {"get": _metrics()},
+        "/v1/models": {"get": _plain("What is served.", "models", {"type": "object"})},
+    }
+    for slot in slots:
+        paths[f"/v1/models/{slot.name}"] = {
+            "get": _plain(f"What {slot.name} is.", f"{slot.name}.about", _ABOUT)
+        }
+        paths[f"/v1/models/{slot.name}/example"] = {
+            "get": _plain("A body for predict that works.", f"{slot.name}.example", _body_schema(slot.model))
+        }
+        paths[f"/v1/models/{slot.name}/predict"] = {"post": _predict(slot)}
+    components: dict[str, Any] = {"schemas": {"Refusal": _REFUSAL}}
+    found: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "lamina serve", "version": __version__, "description": _ABOUT_ALL},
+        "paths": paths,
+        "components": components,
+    }
+    if token:
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        found["security"] = [{"token": []}]
+        for path, operations in paths.items():
+            if path in ("/healthz", "/readyz"):
+                operations["get"]["security"] = []
+                continue
+            for operation in operations.values():
+                operation["responses"]["401"] = _refusal("The bearer token is missing or wrong.")
+    return found
+
+
+_ABOUT_ALL = "Predictions of networks that lamina trained. Rows are counted from 0."
+_STATUS = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
+_ABOUT = {
+    "type": "object",
+    "properties": {"model": {"type": "string"}, "version": {"type": "string"}},
+    "required": ["model", "version"],
+}
+_REFUSAL = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "status": {"type": "integer"},
+                "message": {"type": "string"},
+                "problems": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "row": {"type": ["integer", "null"]},
+                            "column": {"type": ["string", "null"]},
+                            "message": {"type": "string"},
+                        },
+                        "required": ["row", "column", "message"],
+                    },
+                },
+            },
+            "required": ["status", "message", "problems"],
+        }
+    },
+    "required": ["error"],
+}
+
+
+def _plain(summary: str, name: str, schema: dict[str, Any], *refusals: int) -> dict[str, Any]:
+    responses = {"200": {"description": "So it is.", "content": {JSON: {"schema": schema}}}}
+    responses |= {str(status): _refusal(_REFUSALS[status]) for status in refusals}
+    return {"summary": summary, "operationId": name, "responses": responses}
+
+
+def _metrics() -> dict[str, Any]:
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    responses = {"200": {"description": "Prometheus' text format.", "content": content}}
+    return {"summary": "Counts and times.", "operationId": "metrics", "responses": responses}
+
+
+def _refusal(what: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Refusal"}
+    return {"description": what, "content": {JSON: {"schema": schema}}}
+
+
+def _predict(slot: Slot) -> dict[str, Any]:
+    model = slot.model
+    content: dict[str, Any] = {
+        JSON: {"schema": _body_schema(model), "example": example_request(model)},
+    }
+    if isinstance(model, TableModel):
+        content[CSV] = {
+            "schema": {"type": "string", "description": "UTF-8, a line with the columns' names first."}
+        }
+        for kind in (ARROW_FILE, ARROW_STREAM, PARQUET):
+            content[kind] = {"schema": {"type": "string", "contentMediaType": kind}}
+    else:
+        content[PNG] = {
+            "schema": {"type": "string", "contentMediaType": PNG, "description": "One digit, any size."}
+        }
+    answer = {"description": "An answer for each row.", "content": {JSON: {"schema": _answer_schema(model)}}}
+    return {
+        "summary": _summary(model),
+        "operationId": f"{slot.name}.predict",
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": answer, **{str(status): _refusal(what) for status, what in _REFUSALS.items()}},
+    }
+
+
+def _summary(model: Model) -> str:
+    if not isinstance(model, TableModel):
+        return "Which digit pictures show."
+    return f"Predicts {model.target.name!r}: {model.target.task}."
+
+
+def _body_schema(model: Model) -> dict[str, Any]:
+    if not isinstance(model, TableModel):
+        pixel = {"type": "integer", "minimum": 0, "maximum": 255}
+        picture = {"type": "array", "items": pixel, "minItems": PIXELS, "maxItems": PIXELS}
+        picture["description"] = "28 rows of 28 pixels; 0 is paper, 255 is ink."
+        return _entry("rows", {"type": "array", "items": picture, "minItems": 1, "maxItems": model.most_rows})
+    names = [column.name for column in model.schema.used]
+    values = {column.name: _value_schema(column) for column in model.schema.used}
+    row = {"type": "object", "properties": values, "required": names}
+    arrays = {
+        name: {"type": "array", "items": value, "minItems": 1, "maxItems": model.most_rows}
+        for name, value in values.items()
+    }
+    columns = {"type": "object", "properties": arrays, "required": names}
+    columns["description"] = "Arrays of one length."
+    rows = {"type": "array", "items": row, "minItems": 1, "maxItems": model.most_rows}
+    return {"oneOf": [_entry("rows", rows), _entry("columns", columns)]}
+
+
+def _entry(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
+
+
+def _value_schema(column: ColumnSchema) -> dict[str, Any]:
+    missing = "" if column.missing else " Training had it in every row."
+    if column.kind == "numeric":
+        return {
+            "type": ["number", "null"],
+            "description": f"A number; in training from {column.low:g} to {column.high:g}. null: missing.{missing}"
+            if column.low is not None
+            else f"A number. null: missing.{missing}",
+            "x-training-range": [column.low, column.high],
+        }
+    if column.kind == "boolean":
+        return {"type": ["boolean", "null"], "description": f"null: missing.{missing}"}
+    choices = {"enum": list(column.categories[:_MOST_CHOICES]), "description": "What training had."}
+    other = {
+        "type": ["string", "number", "boolean"],
+        "description": "Others count as missing; the answer notes it.",
+    }
+    return {
+        "anyOf": [choices, other, {"type": "null"}],
+        "description": f"One of {len(column.categories):,} categories. null: missing.{missing}",
+    }
+
+
+def _answer_schema(model: Model) -> dict[str, Any]:
+    if isinstance(model, TableModel) and not model.is_classification:
+        answer = _entry("value", {"type": "number"})
+    else:
+        classes = model.target.classes if isinstance(model, TableModel) else list(range(10))
+        shares = {
+            "type": "object",
+            "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1.000001},
+        }
+        answer = _entry(
+            "label", {"enum": list(classes[:_MOST_CHOICES])} if len(classes) <= _MOST_CHOICES else {}
+        )
+        answer["properties"]["probabilities"] = shares
+        answer["required"] = ["label", "probabilities"]
+    return {
+        "type": "object",
+        "properties": {
+            "model": {"type": "string"},
+            "version": {"type": "string", "description": "Of its file's SHA-256, the first 16 digits."},
+            "predictions": {"type": "array", "items": answer},
+            "notes": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["model", "version", "predictions", "notes"],
+    }

@@ -1,0 +1,304 @@
+"""Values of a table from strangers, checked against the schema: numbers and codes, or what is wrong where.
+
+JSON has types, and they are meant: a number is a number, not a text that looks like one. Text formats have none, and
+`lamina.table.check` finds out what they hold, as it does for files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.files.limits import untrusted
+from lamina.messages import excerpt
+from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
+from lamina.serve._inputs import Inputs
+from lamina.table.check import check, table_of
+from lamina.table.columns import is_missing, named, value_name
+from lamina.table.messages import closest, counted, listed, rows_called
+from lamina.table.schema import ColumnSchema, Schema
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["TableRows"]
+
+_NUMBERS = {int, float, type(None)}
+_CATEGORIES = {str, int, float, bool, type(None)}
+_BOOLEANS = {bool, type(None)}
+_MOST_NOTES = 10
+_MOST_COMPARED = 200
+"""Names of a request, which may have very many, that are compared with one that is not there."""
+
+
+class TableRows:
+    """What rows of a table hold, for a model with this schema.
+
+    `Inputs` of a table are numbers, float64 (rows, numeric columns), NaN where missing; and codes, int32 (rows, other
+    columns): 0 for missing and for values that training did not have, else 1 + the category's position.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self._numeric = [column for column in schema.used if column.kind == "numeric"]
+        self._others = [column for column in schema.used if column.kind != "numeric"]
+        self._numbers = _getter([column.name for column in self._numeric])
+        self._names = {column.name for column in schema.used}
+        known = {column.name for column in schema.columns}
+        self._known = known | ({schema.target.name} if schema.target else set())
+        self._codes = {
+            column.name: {name: code for code, name in enumerate(column.categories, start=1)}
+            for column in self._others
+        }
+        self._values = {column.name: _values(column) for column in self._others}
+
+    # --- from JSON -----------------------------------------------------------------------------------------------
+
+    def of_objects(self, rows: Sequence[dict[str, Any]]) -> Inputs:
+        """Rows that are objects, each with all columns.
+
+        Raises:
+            RequestError: 422, with the rows and columns where something is wrong.
+        """
+        try:
+            tuples = [self._numbers(row) for row in rows]
+            others = [[row[column.name] for row in rows] for column in self._others]
+        except KeyError:
+            raise RequestError.of_values(list(self._lacking(rows))) from None
+        are_numbers = set(map(type, chain.from_iterable(tuples))) <= _NUMBERS
+        numbers = self._block(tuples) if are_numbers else None
+        if numbers is None:
+            columns = [[values[j] for values in tuples] for j in range(len(self._numeric))]
+            numbers = self._numbers_of(columns, others)
+        extra = {
+            name for row in rows if len(row) > len(self._names) for name in row if name not in self._known
+        }
+        return self._inputs(numbers, others, extra)
+
+    def _block(self, tuples: Sequence[tuple[Any, ...]]) -> np.ndarray | None:
+        """All numbers at once; None if one of them is beyond float64."""
+        try:
+            return np.array(tuples, np.float64).reshape(len(tuples), len(self._numeric))
+        except OverflowError:
+            return None
+
+    def _lacking(self, rows: Sequence[dict[str, Any]]) -> Iterable[Problem]:
+        lacking = (
+            (i, row, column.name)
+            for i, row in enumerate(rows)
+            for column in self.schema.used
+            if column.name not in row
+        )
+        for i, row, name in islice(lacking, MOST_PROBLEMS):
+            yield Problem(i, name, f"is not there (null says that it is missing){_meant(name, row)}")
+
+    def of_columns(self, columns: Mapping[str, Sequence[Any]]) -> Inputs:
+        """Columns that are arrays of one length.
+
+        Raises:
+            RequestError: 422, as `of_objects`.
+        """
+        absent = [column.name for column in self.schema.used if column.name not in columns]
+        if absent:
+            raise RequestError.of_values(
+                [Problem(None, name, f"is not there{_meant(name, columns)}") for name in absent]
+            )
+        lengths = {name: len(values) for name, values in columns.items()}
+        first = self.schema.used[0].name
+        uneven = [name for name, length in lengths.items() if length != lengths[first]]
+        if uneven:
+            what = f"has {counted(lengths[uneven[0]], 'value')}, but {first!r} has {lengths[first]:,}"
+            raise RequestError.of_values([Problem(None, uneven[0], what)])
+        others = [list(columns[column.name]) for column in self._others]
+        numbers = self._numbers_of([columns[column.name] for column in self._numeric], others)
+        return self._inputs(numbers, others, {name for name in columns if name not in self._known})
+
+    def _numbers_of(self, columns: Sequence[Sequence[Any]], others: Sequence[Sequence[Any]]) -> np.ndarray:
+        """(rows, numeric columns); if one value is wrong, all wrong ones are found, also those of `others`."""
+        problems: list[Problem] = []
+        arrays: list[np.ndarray] = []
+        for column, values in zip(self._numeric, columns, strict=True):
+            try:
+                if set(map(type, values)) <= _NUMBERS:
+                    arrays.append(np.array(values, np.float64))
+                    continue
+            except OverflowError:
+                pass
+            problems += _wrong(column.name, values, _not_a_number)
+        if problems:
+            raise RequestError.of_values(
+                [*problems, *(problem for _, found in self._checked(others) for problem in found)]
+            )
+        rows = len(others[0]) if others else len(columns[0])
+        return np.column_stack(arrays) if arrays else np.empty((rows, 0))
+
+    def _checked(self, others: Sequence[Sequence[Any]]) -> Iterable[tuple[Sequence[Any], list[Problem]]]:
+        """Each column of categories with what is wrong in it."""
+        for column, values in zip(self._others, others, strict=True):
+            allowed = _BOOLEANS if column.kind == "boolean" else _CATEGORIES
+            fits = set(map(type, values)) <= allowed
+            reason = _not_a_boolean if column.kind == "boolean" else _not_a_category
+            yield values, [] if fits else list(_wrong(column.name, values, reason))
+
+    def _inputs(self, numbers: np.ndarray, others: Sequence[Sequence[Any]], extra: set[str]) -> Inputs:
+        problems = [problem for _, found in self._checked(others) for problem in found]
+        if problems:
+            raise RequestError.of_values(problems)
+        notes = _ignored(extra)
+        codes = np.zeros((len(numbers), len(self._others)), np.int32)
+        for j, (column, values) in enumerate(zip(self._others, others, strict=True)):
+            known = self._codes[column.name]
+            found = [0 if value is None else known.get(value_name(value), -1) for value in values]
+            codes[:, j] = found
+            if -1 in found:
+                i = found.index(-1)
+                notes.append(_unknown(i, column.name, values[i], found.count(-1)))
+        return Inputs((numbers, np.maximum(codes, 0)), tuple(notes[:_MOST_NOTES]))
+
+    # --- from formats of files -----------------------------------------------------------------------------------
+
+    def of_frame(self, frame: pl.DataFrame) -> Inputs:
+        """A table that was read from text or from a format with types of its own.
+
+        Raises:
+            RequestError: 422, for the first value that is wrong.
+        """
+        self._require_types(frame)
+        given = frame.select(named([name for name in frame.columns if name in self._known]))
+        with rows_called("row {}".format), _refused(), untrusted("the values can't be read"):
+            table = check(self.schema, given)
+            numbers = [table.column(column.name).numbers() for column in self._numeric]
+            found = [self._coded(column, table.column(column.name)) for column in self._others]
+        notes = _ignored({name for name in frame.columns if name not in self._known})
+        notes += [note for _, note in found if note]
+        rows = len(frame)
+        block = np.column_stack(numbers) if numbers else np.empty((rows, 0))
+        codes = np.column_stack([codes for codes, _ in found]) if found else np.empty((rows, 0), np.int32)
+        return Inputs((block.astype(np.float64, copy=False), codes), tuple(notes[:_MOST_NOTES]))
+
+    def _require_types(self, frame: pl.DataFrame) -> None:
+        """Dates and what is nested are looked at only where training had the same: damaged ones make polars panic."""
+        for column in self.schema.used:
+            if column.name not in frame.columns:
+                continue
+            kind = frame.schema[column.name]
+            found = str(kind).partition("(")[0]
+            if (kind.is_temporal() or kind.is_nested() or kind.is_object()) and found != column.type_name:
+                reason = f"has type {excerpt(found, 40)}; the model was trained on {column.type_name} there"
+                raise RequestError.of_values([Problem(None, column.name, reason)])
+
+    def _coded(self, column: ColumnSchema, found: Any) -> tuple[np.ndarray, str]:
+        known = self._codes[column.name]
+        unknown: list[object] = []
+
+        def code(value: object) -> float:
+            name = value_name(value)
+            if name in known:
+                return known[name]
+            if not is_missing(value):
+                unknown.append(value)
+            return 0
+
+        codes = found.mapped(code, np.int32)
+        if not unknown:
+            return codes, ""
+        return codes, _unknown(found.row_of(unknown[0]), column.name, unknown[0], 0)
+
+    # --- for the encoder -----------------------------------------------------------------------------------------
+
+    def table(self, arrays: Sequence[np.ndarray]) -> Any:
+        """What the arrays of `Inputs` stand for, as the model's encoder takes it."""
+        numbers, codes = arrays
+        columns = {column.name: numbers[:, j] for j, column in enumerate(self._numeric)}
+        for j, column in enumerate(self._others):
+            columns[column.name] = self._values[column.name][codes[:, j]]
+        in_order = {column.name: columns[column.name] for column in self.schema.used}
+        return table_of(in_order, None if self._others else numbers)
+
+
+def _meant(name: str, given: Iterable[str]) -> str:
+    hint = closest(name, list(given)[:_MOST_COMPARED])
+    return f".{excerpt(hint, 120)}" if hint else ""
+
+
+@contextmanager
+def _refused() -> Generator[None]:
+    """What is wrong with data is wrong with the request."""
+    try:
+        yield
+    except DataError as error:
+        raise RequestError(422, excerpt(error, 1000)) from error
+
+
+def _getter(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    if not names:
+        return lambda row: ()
+    get = itemgetter(*names)
+    return get if len(names) > 1 else lambda row: (get(row),)
+
+
+def _values(column: ColumnSchema) -> np.ndarray:
+    """What each code stands for."""
+    names: list[Any] = [None, *column.categories]
+    if column.kind == "boolean":
+        names = [None, *(name == "true" for name in column.categories)]
+    return np.array(names, object)
+
+
+def _wrong(name: str, values: Sequence[Any], reason: Callable[[Any], str]) -> list[Problem]:
+    found: list[Problem] = []
+    for i, value in enumerate(values):
+        why = reason(value)
+        if why:
+            found.append(Problem(i, name, why))
+            if len(found) == MOST_PROBLEMS:
+                break
+    return found
+
+
+def _not_a_number(value: Any) -> str:
+    if type(value) not in _NUMBERS:
+        return f"{_shown(value)} is not a number"
+    try:
+        float(value or 0)
+    except OverflowError:
+        return f"{_shown(value)} is beyond the range of float64"
+    return ""
+
+
+def _not_a_boolean(value: Any) -> str:
+    return "" if type(value) in _BOOLEANS else f"{_shown(value)} is not true or false"
+
+
+def _not_a_category(value: Any) -> str:
+    return "" if type(value) in _CATEGORIES else f"{_shown(value)} is not a text, a number, true or false"
+
+
+def _shown(value: Any) -> str:
+    """A value as JSON has it, not endless; texts as Python has them."""
+    if isinstance(value, str):
+        return excerpt(repr(value[:60]), 80)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 1 << 64:
+        return "a whole number of very many digits"
+    if isinstance(value, (list, dict)):
+        return "an array" if isinstance(value, list) else "an object"
+    return excerpt(msgspec.json.encode(value).decode(), 80)
+
+
+def _ignored(names: set[str]) -> list[str]:
+    if not names:
+        return []
+    shown = listed(sorted(excerpt(name, 80) for name in names))
+    return [f"ignored {counted(len(names), 'column')} that the model was not trained on: {shown}"]
+
+
+def _unknown(row: int, name: str, value: object, count: int) -> str:
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    return f"{Problem(row, name, f'training did not have {_shown(value)}; it counts as missing')}{more}"

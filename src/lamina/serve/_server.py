@@ -1,0 +1,176 @@
+"""The server: uvicorn, which ends without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+
+from lamina.errors import LaminaError
+from lamina.serve._app import Service
+from lamina.serve._connections import bounded_protocol
+from lamina.serve._example import example_request
+from lamina.serve._limits import Limits
+from lamina.serve._slots import Slot, named_runs
+
+__all__ = ["Settings", "serve"]
+
+_KEEP_ALIVE = 30
+_ON_THEIR_WAY = 0.3
+"""Seconds in which requests that were sent before the end was known are still told so, instead of a closed door."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to serve.
+
+    Attributes:
+        host, port: where; port 0 is any that is free.
+        token: what requests must bring as a bearer token, if anything.
+        limits: of the requests.
+        look: seconds between two looks for new versions of the models.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    look: float = 1.0
+
+
+def serve(
+    runs: Sequence[str], settings: Settings, begun: Callable[[str, dict[str, dict[str, Any]]], object]
+) -> None:
+    """Serve until SIGTERM or SIGINT comes; requests that are under way then are answered first.
+
+    Args:
+        runs: folders of runs, or model files; NAME=RUN gives a model another name than its run's.
+        settings: how.
+        begun: is called once requests are taken, with the address and an example of a request to each model.
+
+    Raises:
+        LaminaError: a run can't be served, or the address is taken.
+    """
+    named = named_runs(runs)
+    slots = [Slot(name, path, settings.limits) for name, path in named.items()]
+    service = Service(slots, settings.limits, settings.token, settings.look)
+    try:
+        with _listening(settings.host, settings.port) as listener:
+            server = _Server(service, settings)
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            address = f"http://{host}:{listener.getsockname()[1]}"
+            examples = {slot.name: example_request(slot.model) for slot in slots}
+            server.begun = lambda: begun(address, examples)
+            server.run([listener])
+    finally:
+        service.end()
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Generator[socket.socket]:
+    """A socket that listens at an address.
+
+    Raises:
+        LaminaError: it can't.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # asyncio sends without delay only where the protocol is said to be TCP.
+        listener = socket.socket(*found[:3])
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+    with listener:
+        if not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # on Windows it would let two servers have one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(found[4])
+        except OSError as error:
+            raise _cannot_listen(host, port, error) from error
+        yield listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> LaminaError:
+    return LaminaError(f"can't listen at {host}, port {port}: {error.strerror or error}")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which on its way out first tells clients not to come back on their connections."""
+
+    begun: Callable[[], object]
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                service.app,
+                http=bounded_protocol(settings.limits),
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_graceful_shutdown=int(settings.limits.seconds) + 1,
+                backlog=2048,
+            )
+        )
+        self._service = service
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.begun()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is under way.
+
+        From now on new predictions are refused with 503, and every answer closes its connection. The door is closed
+        after a moment in which what is on its way arrives, and connections once all predictions have been answered.
+        """
+        self._service.is_ending = True
+        loop = asyncio.get_running_loop()
+        last = loop.time() + self._service.limits.seconds
+        await asyncio.sleep(_ON_THEIR_WAY)
+        for listener in sockets or []:
+            await self._close(listener)
+        await asyncio.sleep(_ON_THEIR_WAY)
+        while self._service.admission.requests and not self.force_exit and loop.time() < last:
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+
+    async def _close(self, listener: socket.socket) -> None:
+        """Let nobody in any more, but those who are at the door: closing alone would reset their connections."""
+        with listener.dup() as door:
+            for server in self.servers:
+                server.close()
+            listener.close()
+            door.setblocking(False)
+            loop = asyncio.get_running_loop()
+            with suppress(BlockingIOError):
+                while True:
+                    connection, _ = door.accept()
+                    connection.setblocking(False)
+                    await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        kind: Any = self.config.http_protocol_class
+        return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """As uvicorn does, but the signal has done its work once the server has ended."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)

@@ -1,0 +1,94 @@
+"""Deferred evaluation gives what eager evaluation gives: random programs that repeat, in both modes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from repeated_programs import Program, run
+
+import lamina
+from lamina.core.state import concrete, owed, state
+from lamina.deferral import _path, _queue
+from lamina.deferral._entries import Applied
+
+FIRST_SEED = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
+PROGRAMS = int(os.environ.get("LAMINA_FUZZ_PROGRAMS", "2000"))
+COMPILED = max(1, PROGRAMS // 20)
+
+
+class Interpreted:
+    """A `Plan` that computes operator by operator what a compiled program gives: so all bits must be the same."""
+
+    def __init__(
+        self, entries: Sequence[Any], results: Sequence[int], _values: Any, numbers: Sequence[Any]
+    ) -> None:
+        self.entries, self.results, self._count = entries, list(results), len(numbers)
+
+    def gives(self, results: Sequence[int], numbers: int) -> bool:
+        return numbers == self._count and set(results) <= set(self.results)
+
+    def run(self, values: list[Any], numbers: Sequence[Any]) -> list[Any]:
+        arrays, remaining = list(values), iter(numbers)
+        _path._take_back_counts(self.entries, values)
+        for entry in self.entries:
+            if isinstance(entry, Applied):
+                arrays[entry.output] = None
+        for entry in self.entries:
+            out = entry.run(arrays, remaining)
+            if isinstance(entry, Applied):
+                arrays[entry.output] = out
+        return [arrays[i]._data.copy() for i in self.results]
+
+
+@pytest.fixture
+def deferring(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A queue of its own, which puts off everything that it saw twice."""
+    monkeypatch.setattr(_path, "FEWEST_EVENTS", 1)
+    before, settle = state.queue, owed.settle
+    owed.settle()
+    queue = _queue.DeferralQueue()
+    state.queue, owed.settle = queue, queue.end
+    yield
+    owed.settle()
+    state.queue, owed.settle = before, settle
+
+
+def eagerly(program: Program) -> list[Any]:
+    with lamina.eager():
+        return run(program)
+
+
+def same_bits(x: Any, y: Any) -> bool:
+    return x == y if isinstance(x, str) else x.shape == y.shape and x.tobytes() == y.tobytes()
+
+
+@pytest.mark.usefixtures("deferring")
+def test_the_same_bits_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_path, "Plan", Interpreted)
+    for seed in range(FIRST_SEED, FIRST_SEED + PROGRAMS):
+        program = Program(seed)
+        wanted, got = eagerly(program), run(program)
+        differs = [i for i, (x, y) in enumerate(zip(wanted, got, strict=True)) if not same_bits(x, y)]
+        assert not differs, (
+            f"{program}\nat {differs[0]}: eager\n{wanted[differs[0]]}\ndeferred\n{got[differs[0]]}"
+        )
+
+
+@pytest.mark.usefixtures("deferring")
+def test_the_same_numbers_compiled() -> None:
+    for seed in range(FIRST_SEED, FIRST_SEED + COMPILED):
+        program = Program(seed)
+        for x, y in zip(eagerly(program), run(program), strict=True):
+            if isinstance(x, str):
+                assert x == y, str(program)
+            else:
+                np.testing.assert_allclose(y, x, rtol=1e-5, atol=1e-5, err_msg=str(program))
+
+
+def test_concrete_is_not_noted() -> None:
+    with concrete():
+        assert state.queue is None

@@ -1,0 +1,267 @@
+"""The page for a table, in a real browser."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import lamina
+from lamina import export_page, nd
+from lamina.cli import main
+from lamina.nd.activation import ACTIVATIONS
+
+N = 1200
+TINY = {"preset": "fast", "max_iter": 1, "hidden_layer_sizes": 8, "random_state": 0}
+PREDICTED = "() => lamina.network.predict(lamina.model.examples.map(example => example.row))"
+
+
+def table(rows=N, seed=0):
+    """Numbers, some of them missing, far out or constant; categories of each kind; a class and a number."""
+    rng = np.random.default_rng(seed)
+    age, income = rng.integers(17, 91, rows), rng.lognormal(10, 1, rows)
+    columns = {
+        "age": age,
+        "income": [None if i % 7 == 0 else x for i, x in enumerate(income.tolist())],
+        "always": np.full(rows, 3.5),
+        "answer": rng.choice(["yes", "no"], rows),
+        "color": rng.choice(["red", "green", "blue", "grey", None], rows),
+        "city": [f"city {i}" for i in rng.integers(0, 30, rows)],
+        "member": rng.choice([True, False], rows),
+    }
+    frame = pl.DataFrame(columns, strict=False)
+    price = age * 10 + (frame["member"].to_numpy() * 200) + rng.normal(0, 20, rows)
+    size = np.where(price > 700, "large", np.where(price > 400, "middle", "small"))
+    return frame.with_columns(price=price, size=pl.Series(size))
+
+
+TABLE = table()
+INPUTS = TABLE.drop("price", "size", "always")
+UNSEEN = TABLE[:50].with_columns(pl.lit("elsewhere").alias("city"), income=pl.lit(1e300))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Runs of the command line on both tasks."""
+    folder = tmp_path_factory.mktemp("tables")
+    TABLE.write_csv(folder / "data.csv")
+    for target, other in (("size", "price"), ("price", "size")):
+        with pytest.raises(SystemExit) as ended:
+            main(
+                ["train", str(folder / "data.csv"), "-t", target, "--drop", other, "--preset", "fast", "--epochs",
+                 "8", "--hidden", "32", "-o", str(folder / target), "--quiet"]
+            )  # fmt: skip
+        assert ended.value.code == 0
+    return folder
+
+
+def agrees(opened, path, model, frame):
+    """The page predicts a frame's rows as Python does; gives the page, whose examples they are."""
+    export_page(model, path, examples=frame.rows(named=True))
+    page = opened(path)
+    found = np.array(page.evaluate(PREDICTED))
+    if hasattr(model, "predict_proba"):
+        assert np.abs(model.predict_proba(frame) - found).max() < 1e-5
+    else:
+        expected = model.predict(frame).reshape(len(frame), -1)
+        scale = np.ptp(expected) or 1.0
+        assert np.abs(expected - found).max() < 1e-5 * scale
+    page.context.close()
+
+
+@pytest.mark.parametrize("target", ["size", "price"])
+def test_a_run_predicts_a_thousand_rows_as_python_does(runs, opened, target, tmp_path):
+    model = lamina.load(runs / target / "model.safetensors")
+    agrees(opened, tmp_path / "page.html", model, table(1000, seed=1).drop(target))
+
+
+@pytest.mark.filterwarnings("ignore:column 'city' has 1 value")
+def test_values_that_training_did_not_have(runs, opened, tmp_path):
+    for target in ("size", "price"):
+        agrees(
+            opened,
+            tmp_path / "page.html",
+            lamina.load(runs / target / "model.safetensors"),
+            UNSEEN.drop(target),
+        )
+
+
+def test_every_activation(opened, tmp_path):
+    x = np.linspace(-8, 8, 101)
+    model = lamina.MLPRegressor(**TINY | {"hidden_layer_sizes": 1}, preprocess=False).fit(x.reshape(-1, 1), x)
+    export_page(model, tmp_path / "page.html")
+    page = opened(tmp_path / "page.html")
+    for name in ACTIVATIONS:
+        found = page.evaluate(
+            """([name, x]) => {
+                const { inputs, members, output } = lamina.network;
+                members.length = 1;
+                const weight = Object.assign([1], { shape: [1, 1] });
+                members[0].layers = [{ weight, bias: [0], factor: 1, activation: name }];
+                Object.assign(members[0], { embedding: null, scale: null });
+                Object.assign(output, { scale: [1], center: [0], low: [-99], high: [99] });
+                Object.assign(inputs.columns[0], { center: 0, factor: 1, clips: false });
+                return lamina.network.predict(x.map(value => [value])).map(([y]) => y);
+            }""",
+            [name, x.tolist()],
+        )
+        expected = nd.Activation(nd.array(x, dtype="float64"), name).asnumpy()
+        assert np.abs(expected - found).max() < 2e-6, name
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"normalization": "batch"},
+        {
+            "preset": "default",
+            "members": 3,
+            "max_iter": 1,
+            "number_embedding": True,
+            "normalization": "layer",
+        },
+        {"preset": "sklearn"},
+    ],
+)
+@pytest.mark.filterwarnings("ignore:the optimizer reached max_iter")
+def test_every_part_of_the_network(opened, tmp_path, asked):
+    settings = TINY | asked
+    agrees(
+        opened, tmp_path / "a.html", lamina.MLPClassifier(**settings).fit(INPUTS, TABLE["size"]), INPUTS[:200]
+    )
+
+
+def test_several_labels_several_targets_and_counts(opened, tmp_path):
+    X = np.random.default_rng(0).normal(size=(80, 3))
+    frame = pl.DataFrame(X, schema=["a", "b", "c"])
+    labels = (X[:, :2] > 0).astype(int)
+    model = lamina.MLPClassifier(**TINY).fit(X, labels)
+    export_page(
+        model, tmp_path / "labels.html", examples=[dict(zip(["x0", "x1", "x2"], x, strict=True)) for x in X]
+    )
+    page = opened(tmp_path / "labels.html")
+    assert np.abs(np.array(page.evaluate(PREDICTED)) - model.predict_proba(X)).max() < 1e-5
+    assert page.locator("#output option").count() == 2
+    counts = lamina.MLPRegressor(**TINY, loss="poisson").fit(frame, np.exp(X[:, :2]).round())
+    agrees(opened, tmp_path / "counts.html", counts, frame)
+    page = opened(tmp_path / "counts.html")
+    assert page.text_content("#predicted").count("prediction ") == 2
+    assert page.locator("#examples .truth").nth(1).text_content() == "Row 2"
+
+
+def test_a_field_changed_with_the_keyboard_changes_the_prediction(runs, opened):
+    page = opened(runs / "price/page.html")
+    assert page.locator("#examples button").count() == 6
+    page.get_by_label("age", exact=True).focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("20")
+    low = page.text_content("#predicted")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("90")
+    high = page.text_content("#predicted")
+    assert float(high.replace(",", "")) > float(low.replace(",", "")) + 300
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    assert (
+        page.evaluate("lamina.form.row[lamina.network.inputs.columns.findIndex(c => c.name === 'age')]")
+        is None
+    )
+    assert page.locator(".field.missing .note").first.text_content() == "missing"
+    page.get_by_label("age, slider").focus()
+    page.keyboard.press("End")
+    assert page.get_by_label("age", exact=True).input_value() == "90"
+    assert page.text_content("#predicted") == high
+    page.get_by_label("age", exact=True).fill("200")
+    assert page.locator("#field-0-note, .note", has_text="beyond what training had").count() == 1
+    page.get_by_label("city", exact=True).focus()
+    page.keyboard.type("city 7")
+    assert (
+        page.get_by_label("city", exact=True).evaluate("select => select.selectedOptions[0].text") == "city 7"
+    )
+
+
+def test_curves_show_what_the_model_predicts_and_can_be_clicked(runs, opened):
+    page = opened(runs / "price/page.html")
+    chart = page.locator("figure", has_text="age").locator("svg")
+    chart.wait_for()
+    label = chart.get_attribute("aria-label")
+    assert label.startswith("Prediction by age: lowest ") and " highest " in label
+    box = chart.bounding_box()
+    page.mouse.click(box["x"] + 0.97 * box["width"], box["y"] + box["height"] / 2)
+    assert page.get_by_label("age", exact=True).input_value() == "90"
+    page.locator("figure", has_text="member").locator(".line", has_text="true").click()
+    assert (
+        page.get_by_label("member", exact=True).evaluate("select => select.selectedOptions[0].text") == "true"
+    )
+
+
+def test_the_nearest_example_is_marked_and_can_be_chosen(runs, opened):
+    page = opened(runs / "size/page.html")
+    buttons = page.locator("#examples button")
+    truths = [buttons.nth(i).locator(".truth").text_content() for i in range(6)]
+    assert sorted(set(truths)) == ["large", "middle", "small"]
+    buttons.nth(4).click()
+    assert buttons.nth(4).locator(".badge").text_content() == "this row"
+    assert page.locator("[aria-current=true]").count() == 1
+    page.get_by_label("age, slider").press("ArrowRight")
+    assert page.locator("#examples .badge:not(:empty)").text_content() == "nearest"
+
+
+@pytest.mark.parametrize(
+    "target, width, scheme", [("size", 1200, "dark"), ("size", 360, "light"), ("price", 360, "dark")]
+)
+def test_anybody_can_use_it(runs, opened, accessible, target, width, scheme):
+    page = opened(runs / target / "page.html", width, color_scheme=scheme)
+    page.locator("figure svg").first.wait_for()
+    accessible(page)
+
+
+def test_hostile_names_and_values_are_text(opened, accessible, tmp_path):
+    names = [
+        "</script><script>alert(1)</script>",
+        "{{weights}}",
+        "<!--",
+        "'\"><img src=x onerror=alert(2)>",
+        " ",
+    ]
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({name: rng.normal(size=90) for name in names})
+    values = [f"</script>{mark}<b>" for mark in ("\u2028", "\u202e", "\x1b", "'", '"', "&lt;", "a" * 5000)]
+    frame = frame.with_columns(pl.Series("category", [values[i % 7] for i in range(90)]))
+    y = [("<script>alert(3)</script>", "]]>\u2029")[i % 2] for i in range(90)]
+    model = lamina.MLPClassifier(**TINY).fit(frame, y)
+    rows = frame[:3].rows(named=True)
+    strange = {name: [{"<b>": 10**400}] for name in [*names, "category", "y"]} | {
+        names[0]: 10**400,
+        names[1]: "1e999",
+    }
+    export_page(model, tmp_path / "page.html", examples=[*rows, strange])
+    source = (tmp_path / "page.html").read_text("utf-8")
+    assert source.isprintable() or not set("\u2028\u2029\u202e\x1b") & set(source)
+    assert source.count("</script>") == 3
+    page = opened(tmp_path / "page.html", 360)
+    assert page.locator("form label").first.text_content() in {*names, "(empty)", "category"}
+    assert page.locator("img, form script, form b").count() == 0
+    found = page.evaluate(PREDICTED)
+    assert np.abs(model.predict_proba(frame[:3]) - found[:3]).max() < 1e-5
+    accessible(page)
+
+
+def test_very_many_columns_and_categories(opened, accessible, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({f"column {i}": rng.normal(size=600) for i in range(300)})
+    frame = frame.with_columns(pl.Series("town", [f"town {i % 250}" for i in range(600)]))
+    model = lamina.MLPRegressor(**TINY, column_kinds={"town": "categorical"}).fit(
+        frame, frame["column 7"].to_numpy() * 9
+    )
+    export_page(model, tmp_path / "page.html", examples=frame[:2].rows(named=True))
+    page = opened(tmp_path / "page.html", 360)
+    assert page.locator(".field").count() == 16
+    page.locator("summary").click()
+    page.locator(".field").nth(300).wait_for()
+    field = page.get_by_label("town", exact=True)
+    field.fill("town 69")
+    assert page.locator("datalist option").first.get_attribute("value") == "town 69"
+    assert page.evaluate("lamina.form.row[300]") == 1 + sorted(set(frame["town"])).index("town 69")
+    field.fill("nowhere")
+    assert page.evaluate("lamina.form.row[300]") == 0
+    assert page.locator("figcaption").first.text_content() in frame.columns
+    accessible(page)

@@ -1,0 +1,59 @@
+"""`lamina export`: files beside each other, or one line that says why not."""
+
+import importlib.util
+
+import onnxruntime
+import pytest
+
+from lamina.cli import main
+
+
+@pytest.fixture
+def cli(capfd):
+    """Runs a command; returns its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_a_run_becomes_a_file(cli, run_on_a_table, tmp_path):
+    file = tmp_path / "model.onnx"
+    code, out, err = cli("export", run_on_a_table, "--onnx", file)
+    assert (code, out) == (0, "")
+    assert err.startswith(f"lamina: wrote {file} (")
+    outputs = onnxruntime.InferenceSession(file).get_outputs()
+    assert [output.name for output in outputs] == ["label", "probabilities"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_nothing_is_asked_for(cli, run_on_a_table):
+    code, _, err = cli("export", run_on_a_table)
+    assert code == 2
+    assert err.startswith("lamina: say what to make of the run: --onnx FILE or --html FILE or --library FILE")
+
+
+def test_there_is_no_run(cli, tmp_path):
+    code, _, err = cli("export", tmp_path, "--onnx", tmp_path / "model.onnx")
+    assert code == 2
+    assert err == f"lamina: {tmp_path} holds no run: there is no model.safetensors in it\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_no_such_folder(cli, run_on_a_table, tmp_path):
+    code, _, err = cli("export", run_on_a_table, "--onnx", tmp_path / "absent" / "model.onnx")
+    assert code == 2
+    assert err.startswith("lamina: cannot write ")
+    assert err.count("\n") == 1
+
+
+def test_the_package_is_missing(cli, run_on_a_table, tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr("lamina.extras.find_spec", lambda name: None if name == "onnx" else found(name))
+    code, _, err = cli("export", run_on_a_table, "--onnx", tmp_path / "model.onnx")
+    assert code == 2
+    assert err == "lamina: writing ONNX needs onnx, not installed here: pip install 'lamina[onnx]'\n"

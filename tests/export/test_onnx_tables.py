@@ -1,0 +1,213 @@
+"""Whole predictions in ONNX Runtime: from columns to labels and probabilities, as lamina predicts."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import polars as pl
+import pytest
+from sklearn.datasets import make_multilabel_classification
+from tables import (
+    CLASSIFIERS,
+    QUICK,
+    REGRESSORS,
+    classifier,
+    new_table,
+    regressor,
+    targets_of,
+    training_table,
+)
+
+import lamina
+from lamina import nd
+from lamina.datasets import mnist
+from lamina.errors import LaminaError
+from lamina.export import describe
+from lamina.export._onnx_model import onnx_model
+from lamina.recipes.run import network_of_run
+from lamina.runs.run_folder import open_run
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:left out 1 column with the same value"),
+    pytest.mark.filterwarnings("ignore:the optimizer reached max_iter"),
+    pytest.mark.filterwarnings("ignore:column .* has .* that training did not have"),
+]
+FRAME, NEW = training_table(), new_table()
+CLASSES, VALUES = targets_of(FRAME)
+
+
+def session_of(model):
+    proto = onnx_model(describe(model))
+    onnx.checker.check_model(proto, full_check=True)
+    return onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def fed(session, table):
+    """What a session takes of a table."""
+    if not isinstance(table, pl.DataFrame):
+        return {"X": table}
+    feeds = {}
+    for wanted in session.get_inputs():
+        values = table[wanted.name]
+        if wanted.type == "tensor(string)":
+            array = np.array([value or "" for value in values.cast(pl.String).to_list()], object)[:, None]
+        else:
+            dtype = {"tensor(double)": pl.Float64, "tensor(float)": pl.Float32}[wanted.type]
+            array = values.cast(dtype).fill_null(np.nan).to_numpy()[:, None]
+        feeds[wanted.name] = array
+    return feeds
+
+
+def assert_same(model, table=NEW):
+    session = session_of(model)
+    names = [output.name for output in session.get_outputs()]
+    results = dict(zip(names, session.run(None, fed(session, table)), strict=True))
+    if hasattr(model, "classes_"):
+        np.testing.assert_allclose(results["probabilities"], model.predict_proba(table), rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(results["label"], model.predict(table))
+        return
+    wanted = model.predict(table)
+    scale = np.std(VALUES)
+    np.testing.assert_allclose(
+        results["variable"], wanted.reshape(len(wanted), -1), rtol=0, atol=1e-5 * scale
+    )
+
+
+@pytest.mark.parametrize("settings", CLASSIFIERS)
+def test_classifiers(settings):
+    assert_same(classifier(**settings))
+
+
+@pytest.mark.parametrize("settings", REGRESSORS)
+def test_regressors(settings):
+    assert_same(regressor(**settings))
+
+
+def test_several_targets_and_several_labels():
+    several = np.stack([VALUES, -VALUES], axis=1)
+    assert_same(lamina.MLPRegressor(**QUICK).fit(FRAME, several))
+    X, labels = make_multilabel_classification(200, 6, n_classes=4, random_state=0)
+    assert_same(lamina.MLPClassifier(**QUICK).fit(X, labels), X)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_an_array_is_one_input_of_its_type(dtype):
+    X = np.random.default_rng(0).normal(40, 12, size=(300, 5)).clip(0, 255).astype(dtype)
+    X[:, 2] = 7
+    if dtype != "uint8":
+        X[::9, 3] = np.nan
+    model = lamina.MLPClassifier(**QUICK).fit(X, X[:, 0] > 40)
+    assert [(x.name, x.shape) for x in session_of(model).get_inputs()] == [("X", ["rows", 5])]
+    assert_same(model, X)
+
+
+@pytest.mark.parametrize(
+    ("labels", "wanted"),
+    [
+        ([3, 7, 9], "tensor(int64)"),
+        ([0, 1, 2], "tensor(int64)"),
+        ([4.0, 1.0, 2.0], "tensor(int64)"),
+        ([False, True, True], "tensor(int64)"),
+        (["ja", "nein", "ça"], "tensor(string)"),
+    ],
+)
+def test_labels_keep_their_types(labels, wanted):
+    model = lamina.MLPClassifier(**QUICK).fit(FRAME, np.array(labels)[np.digitize(VALUES, [25, 30])])
+    assert session_of(model).get_outputs()[0].type == wanted
+    assert_same(model)
+
+
+def test_left_out_columns_keep_their_places_in_an_array_of_categories():
+    X = np.random.default_rng(0).integers(0, 4, (300, 4)).astype(float)
+    kinds = {0: "drop", 2: "categorical"}
+    model = lamina.MLPClassifier(**QUICK, column_kinds=kinds).fit(X, X[:, 2] + X[:, 1] > 3)
+    new = np.vstack([X[:20], [[0, np.nan, np.nan, 1]], [[0, 1, 17, 1]]])
+    assert_same(model, new)
+
+
+def test_categories_that_were_numbers_are_numbers():
+    model = lamina.MLPClassifier(**QUICK, column_kinds={"children": "categorical"}).fit(FRAME, CLASSES)
+    kinds = {one.name: one.type for one in session_of(model).get_inputs()}
+    assert kinds["children"] == kinds["smokes"] == "tensor(double)"
+    assert kinds["color"] == "tensor(string)"
+    new = NEW.with_columns(pl.Series("children", [0, 17, None] * 20))
+    assert_same(model, new)
+
+
+def test_truth_values_that_are_texts_may_be_spelled_otherwise():
+    texts = pl.Series("smokes", np.where(FRAME["smokes"].fill_null(False), "True", "False"))
+    model = lamina.MLPClassifier(**QUICK).fit(FRAME.with_columns(texts), CLASSES)
+    assert_same(model, NEW.with_columns(pl.Series("smokes", ["yes", "F", "TRUE", None, "0"] * 12)))
+
+
+def test_columns_that_are_called_like_outputs():
+    frame = FRAME.rename({"sex": "label", "height": "variable"})
+    classifier = lamina.MLPClassifier(**QUICK).fit(frame, CLASSES)
+    assert [x.name for x in session_of(classifier).get_outputs()] == ["output_label", "probabilities"]
+    regressor = lamina.MLPRegressor(**QUICK).fit(frame, VALUES)
+    assert [x.name for x in session_of(regressor).get_outputs()] == ["output_variable"]
+
+
+def test_numbers_of_float32_are_such_inputs():
+    frame = FRAME.with_columns(pl.col("height", "income").cast(pl.Float32))
+    model = lamina.MLPClassifier(**QUICK).fit(frame, CLASSES)
+    kinds = {one.name: one.type for one in session_of(model).get_inputs()}
+    assert (kinds["height"], kinds["children"]) == ("tensor(float)", "tensor(double)")
+    # in float32 lamina scales float32, and this float64, since one column is
+    assert_same(model, FRAME.with_columns(pl.col("height", "income").cast(pl.Float32)))
+
+
+def test_one_row_and_no_row():
+    model = classifier()
+    assert_same(model, NEW[:1])
+    label, probabilities = (session := session_of(model)).run(None, fed(session, NEW[:0]))
+    assert (label.shape, probabilities.shape) == ((0,), (0, 3))
+
+
+def test_what_is_known_of_a_run_is_in_the_file(run_on_a_table, tmp_path):
+    lamina.export_onnx(run_on_a_table, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    known = session.get_modelmeta().custom_metadata_map
+    assert known["lamina_version"] == lamina.__version__
+    assert (known["task"], known["target"]) == ("classification", "level")
+    assert json.loads(known["classes"]) == ["high", "low", "middle"]
+    assert json.loads(known["metrics"])["accuracy"] > 0.2
+    columns = {column["name"]: column for column in json.loads(known["columns"])}
+    assert columns["color"] == {
+        "name": "color",
+        "kind": "category",
+        "values": ["blue", "green", "naïve €", "red"],
+    }
+    assert columns["children"] == {"name": "children", "kind": "number", "low": 0.0, "high": 4.0}
+    model, _ = open_run(run_on_a_table)
+    got = session.run(["probabilities"], fed(session, NEW))[0]
+    np.testing.assert_allclose(got, model.outputs(NEW), rtol=0, atol=1e-5)
+
+
+def test_a_run_on_digits_takes_bytes(run_on_digits, tmp_path):
+    lamina.export_onnx(run_on_digits, tmp_path / "digits.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "digits.onnx")
+    images = mnist().test_images[:200].reshape(200, -1)
+    label, probabilities = session.run(None, {"X": images})
+    wanted = nd.softmax(network_of_run(run_on_digits)(nd.array(images, dtype="uint8"))).asnumpy()
+    np.testing.assert_allclose(probabilities, wanted, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(label, wanted.argmax(axis=1))
+
+
+def test_a_table_of_pixels_is_one_input(tmp_path):
+    frame = pl.DataFrame({f"pixel_{i}": np.arange(60, dtype=np.uint8) * (i % 3 + 1) for i in range(6)})
+    model = lamina.MLPClassifier(**QUICK).fit(frame, np.arange(60) > 30)
+    (wanted,) = session_of(model).get_inputs()
+    assert (wanted.name, wanted.type, wanted.shape) == ("X", "tensor(uint8)", ["rows", 6])
+    (label, _) = session_of(model).run(None, {"X": frame.to_numpy()})
+    np.testing.assert_array_equal(label, model.predict(frame))
+
+
+def test_what_is_said_of_wrong_arguments(tmp_path):
+    with pytest.raises(LaminaError, match="a dict cannot be exported; give a fitted MLPClassifier"):
+        lamina.export_onnx({}, tmp_path / "model.onnx")
+    model = classifier()
+    with pytest.raises(LaminaError, match="only a Gluon block needs an example"):
+        lamina.export_onnx(model, tmp_path / "model.onnx", inputs=np.ones((1, 3)))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,101 @@
+"""scikit-learn's fitted networks as lamina's estimators: the same predictions, and training that goes on."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+import lamina
+from lamina.errors import DataError
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(80, 4)) * [1, 10, 100, 0.1] + 3
+WORDS = np.array(["a", "b", "c"])[RNG.integers(0, 3, 80)]
+LABELS = (RNG.random((80, 3)) > 0.5).astype(int)
+SCALERS = [
+    StandardScaler(),
+    StandardScaler(with_std=False),
+    MinMaxScaler((-1, 2)),
+    RobustScaler(),
+    MaxAbsScaler(),
+]
+
+
+def fitted(model, y, scaler=None, table=X):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return (model if scaler is None else make_pipeline(scaler, model)).fit(table, y)
+
+
+def classifier(**settings):
+    return MLPClassifier((6, 5), max_iter=20, random_state=0, **settings)
+
+
+def regressor(**settings):
+    return MLPRegressor(hidden_layer_sizes=(6,), max_iter=20, random_state=0, **settings)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
+@pytest.mark.parametrize("target", [WORDS, WORDS == "a", LABELS], ids=["many", "two", "labels"])
+def test_a_classifier_predicts_the_same_and_trains_on(activation, target, tmp_path):
+    theirs = fitted(classifier(activation=activation), target, StandardScaler())
+    ours = lamina.from_sklearn(theirs)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=2e-6)
+    assert (ours.predict(X) == theirs.predict(X)).all()
+    assert np.array_equal(ours.classes_, theirs[-1].classes_)
+    lamina.save(ours, tmp_path / "model.safetensors")
+    assert np.array_equal(lamina.load(tmp_path / "model.safetensors").predict_proba(X), ours.predict_proba(X))
+    before = ours.loss_
+    for _ in range(30):
+        ours.partial_fit(X, target)
+    assert ours.loss_ < before
+    assert ours.n_iter_ == theirs[-1].n_iter_ + 30
+
+
+@pytest.mark.parametrize("scaler", [None, *SCALERS], ids=str)
+def test_a_regressor_predicts_the_same(scaler):
+    for target in (X[:, 0], X[:, :2]):
+        theirs = fitted(regressor(), target, scaler)
+        ours = lamina.from_sklearn(theirs)
+        wanted = theirs.predict(X)
+        assert ours.predict(X).shape == wanted.shape
+        np.testing.assert_allclose(ours.predict(X), wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_a_table_with_names_and_the_settings():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=["a", "b", "c", "d"])
+    theirs = fitted(classifier(alpha=0.01, solver="lbfgs"), WORDS, StandardScaler(), frame)
+    ours = lamina.from_sklearn(theirs)
+    assert list(ours.feature_names_in_) == ["a", "b", "c", "d"]
+    np.testing.assert_allclose(ours.predict_proba(frame), theirs.predict_proba(frame), atol=2e-6)
+    assert (ours.alpha, ours.solver, ours.hidden_layer_sizes, ours.preset) == (
+        0.01,
+        "adam",
+        (6, 5),
+        "sklearn",
+    )
+    again = lamina.from_sklearn(theirs).set_params(warm_start=True, max_iter=3, solver="sgd")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert again.fit(frame, WORDS).loss_ < 2 * theirs[-1].loss_
+
+
+def test_what_is_no_such_network():
+    with pytest.raises(
+        TypeError, match="takes scikit-learn's MLPClassifier or MLPRegressor, not a LogisticReg"
+    ):
+        lamina.from_sklearn(LogisticRegression())
+    with pytest.raises(DataError, match="this MLPClassifier is not fitted yet"):
+        lamina.from_sklearn(MLPClassifier())
+    with pytest.raises(DataError, match="step PCA is no scaling of single columns"):
+        lamina.from_sklearn(fitted(classifier(), WORDS, PCA(2)))
+    broken = fitted(classifier(), WORDS)
+    broken.coefs_[1][0, 0] = np.nan
+    with pytest.raises(DataError, match=r"coefs_\[1\] has values that are not finite"):
+        lamina.from_sklearn(broken)

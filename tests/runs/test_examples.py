@@ -1,0 +1,39 @@
+"""The rows that a run keeps to start from when its network is tried."""
+
+import json
+
+import pytest
+
+from lamina.errors import DataError
+from lamina.runs.examples import EXAMPLES, example_rows, read_examples
+from lamina.runs.run import complete
+from lamina.training.run_folder import RunFolder
+
+
+def test_examples_differ_in_what_is_predicted_and_leave_out_what_the_network_does_not_see(trained_on):
+    _, prepared, trained = trained_on("name")
+    rows = example_rows(trained.model.schema, prepared.judged[1])
+    assert rows.columns == ["strong", "noise", "weak", "word", "name"]
+    assert rows["name"].to_list() == ["high", "low"] * 3
+    assert rows.is_unique().all()
+    _, prepared, trained = trained_on("number")
+    targets = example_rows(trained.model.schema, prepared.judged[1])["number"]
+    assert len(targets) == 6 and targets.is_sorted()
+
+
+def test_a_run_keeps_them_and_they_can_be_changed_or_removed(trained_on, tmp_path):
+    request, prepared, trained = trained_on("number")
+    run = complete(prepared, trained, request, RunFolder(tmp_path))
+    rows = example_rows(trained.model.schema, prepared.judged[1]).rows(named=True)
+    assert read_examples(run.path) == read_examples(run.path / "model.safetensors") == rows
+    (run.path / EXAMPLES).write_text(json.dumps({"strong": 1}) + "\n")
+    assert read_examples(run.path) == [{"strong": 1}]
+    (run.path / EXAMPLES).unlink()
+    assert read_examples(run.path) == []
+
+
+@pytest.mark.parametrize("content", [b"[1]\n", b"{", b"\xff\n", b"[" * 100_000])
+def test_a_file_of_something_else_is_told(tmp_path, content):
+    (tmp_path / EXAMPLES).write_bytes(b"{}\n" + content)
+    with pytest.raises(DataError, match=r"examples\.jsonl: line 2 is not a JSON object"):
+        read_examples(tmp_path)

@@ -1,0 +1,43 @@
+"""Servers for the tests."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from serving import RUNS, Server
+
+
+@pytest.fixture(scope="session")
+def server():
+    """One that serves all `RUNS`."""
+    one = Server(*(f"{name}={path}" for name, path in RUNS.items()))
+    yield one
+    code, error = one.end()
+    assert code == 0
+    assert error == "lamina: ended; all requests under way were answered\n"
+
+
+@pytest.fixture
+def serving():
+    """Starts servers that end with the test."""
+    begun = []
+
+    def start(*arguments, **options):
+        begun.append(Server(*arguments, **options))
+        return begun[-1]
+
+    yield start
+    for one in begun:
+        one.end()
+        one.process.stdout.close()
+        one.process.stderr.close()
+
+
+@pytest.fixture
+def run_copy(tmp_path):
+    """A run's folder that a test may change."""
+
+    def copy(name, to="run"):
+        return Path(shutil.copytree(RUNS[name], tmp_path / to))
+
+    return copy

@@ -1,0 +1,168 @@
+"""Answers are those of the run in Python, bit for bit, in every format and whatever is computed beside them."""
+
+import io
+import json
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import polars as pl
+import pytest
+from serving import RUNS
+
+from lamina.runs.run_folder import open_run
+
+ROWS = 60
+
+
+@pytest.fixture(scope="module")
+def frame():
+    random = np.random.default_rng(5)
+    return pl.DataFrame(
+        {
+            "x": random.normal(size=ROWS),
+            "gap": [None if i % 5 == 0 else float(i % 11) / 2 for i in range(ROWS)],
+            "color": [(None, "red", "green", "blue")[i % 4] for i in range(ROWS)],
+            "city": [f"city {(0, 4, 11)[i % 3]}" for i in range(ROWS)],
+            "member": [("yes", "no", None)[i % 3] for i in range(ROWS)],
+        }
+    )
+
+
+def expected(name, frame):
+    """Labels or values, and the probabilities, from the run."""
+    model, _ = open_run(RUNS[name])
+    outputs = model.outputs(frame)
+    if outputs.ndim == 1:
+        return [{"value": value} for value in outputs.tolist()]
+    classes = model.estimator.classes_.tolist()
+    return [
+        {
+            "label": classes[row.argmax()],
+            "probabilities": dict(zip(map(str, classes), row.tolist(), strict=True)),
+        }
+        for row in outputs
+    ]
+
+
+def written(write):
+    buffer = io.BytesIO()
+    write(buffer)
+    return buffer.getvalue()
+
+
+def bodies(frame):
+    return {
+        "rows": (json.dumps({"rows": frame.to_dicts()}).encode(), "application/json"),
+        "columns": (json.dumps({"columns": frame.to_dict(as_series=False)}).encode(), "application/json"),
+        "csv": (frame.write_csv().encode(), "text/csv; charset=utf-8"),
+        "file": (written(frame.write_ipc), "application/vnd.apache.arrow.file"),
+        "stream": (written(frame.write_ipc_stream), "application/vnd.apache.arrow.stream"),
+        "parquet": (written(frame.write_parquet), "application/vnd.apache.parquet"),
+    }
+
+
+@pytest.mark.parametrize("name", ["prices", "kinds"])
+@pytest.mark.parametrize("form", ["rows", "columns", "csv", "file", "stream", "parquet"])
+def test_every_format_gives_what_the_run_predicts(server, frame, name, form):
+    body, kind = bodies(frame)[form]
+    assert server.predictions(name, body, kind) == expected(name, frame)
+
+
+@pytest.mark.parametrize("name", ["prices", "kinds"])
+def test_a_row_has_the_same_bits_alone_and_in_any_batch(server, frame, name):
+    rows = frame.to_dicts()
+    together = server.predictions(name, {"rows": rows * 5})
+    alone = [server.predictions(name, {"rows": [row]})[0] for row in rows]
+    assert alone * 5 == together
+
+
+@pytest.mark.parametrize("name", ["prices", "digits"])
+def test_requests_at_the_same_time_get_their_own_rows(server, frame, name):
+    if name == "digits":
+        pixels = np.random.default_rng(2).integers(0, 256, (ROWS, 784)).tolist()
+        rows = pixels
+    else:
+        rows = frame.to_dicts()
+    whole = server.predictions(name, {"rows": rows})
+
+    def ask(i):
+        size = 1 + i % 5
+        begin = (7 * i) % (ROWS - size)
+        return server.predictions(name, {"rows": rows[begin : begin + size]}) == whole[begin : begin + size]
+
+    with ThreadPoolExecutor(16) as threads:
+        assert all(threads.map(ask, range(200)))
+
+
+def test_one_wrong_request_does_not_disturb_those_in_its_batch(server, frame):
+    rows = frame.to_dicts()
+    right = server.predictions("prices", {"rows": rows[:3]})
+    infinite = b"x,gap,color,city,member\n1,2,red,city 4,yes\ninf,2,red,city 4,yes\n"
+
+    def ask(i):
+        if i % 3:
+            return server.predictions("prices", {"rows": rows[:3]}) == right
+        answer = server.predict("prices", infinite, "text/csv")
+        return answer.status == 422 and "'x'" in answer.message and "row 1" in answer.message
+
+    with ThreadPoolExecutor(12) as threads:
+        assert all(threads.map(ask, range(90)))
+
+
+def png(pixels):
+    """A grey PNG, written without the library that reads it."""
+    height, width = pixels.shape
+    lines = b"".join(b"\0" + line.tobytes() for line in pixels)
+
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_digits_are_answered_from_pixels_and_from_pictures(server):
+    from lamina import nd
+    from lamina.datasets import mnist
+    from lamina.recipes.run import network_of_run
+
+    images = mnist().test_images[:20]
+    network = network_of_run(RUNS["digits"])
+    scores = network(nd.array(images.reshape(20, 784), dtype=np.uint8)).asnumpy().astype(np.float64)
+    answers = server.predictions("digits", {"rows": images.reshape(20, 784).tolist()})
+    found = np.array([list(answer["probabilities"].values()) for answer in answers])
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), rtol=1e-5, atol=1e-9)
+    assert [answer["label"] for answer in answers] == scores.argmax(axis=1).tolist()
+    for image, answer in zip(images[:3], answers, strict=False):
+        assert server.predictions("digits", png(image), "image/png") == [answer]
+    drawn = 255 - np.kron(images[0], np.ones((5, 5), np.uint8))  # large, and dark on light
+    assert server.predictions("digits", png(drawn), "image/png")[0]["label"] == answers[0]["label"]
+
+
+def test_what_does_not_count_is_noted(server, frame):
+    row = frame.to_dicts()[1] | {"color": "mauve", "colour": 1}
+    answer = server.predict("prices", {"rows": [frame.to_dicts()[1], row]}).json
+    assert answer["notes"] == [
+        "ignored 1 column that the model was not trained on: 'colour'",
+        "row 1, column 'color': training did not have 'mauve'; it counts as missing",
+    ]
+    row["color"] = None
+    assert answer["predictions"][1] == server.predictions("prices", {"rows": [row]})[0]
+
+
+def test_answers_say_model_and_version(server, frame):
+    import hashlib
+
+    answer = server.predict("kinds", {"rows": frame.to_dicts()[:1]}).json
+    digest = hashlib.sha256((RUNS["kinds"] / "model.safetensors").read_bytes()).hexdigest()
+    assert (answer["model"], answer["version"]) == ("kinds", digest[:16])

@@ -1,0 +1,78 @@
+"""Tables with everything in them: numbers, texts, yes and no, missing values, and values that training lacks."""
+
+from functools import cache
+
+import numpy as np
+import polars as pl
+
+import lamina
+
+QUICK = {"preset": "fast", "hidden_layer_sizes": (12, 8), "random_state": 0, "max_iter": 3}
+CLASSIFIERS = (
+    {},
+    {"preset": "default"},
+    {"preset": "sklearn"},
+    {"members": 3, "normalization": "layer", "ntk": False},
+    {"normalization": "batch", "learned_activation": True, "activation": ("gelu", "mish")},
+    {"number_embedding": False, "hidden_layer_sizes": ()},
+    {"number_pieces": 0, "input_scale": False, "preprocess": False},
+    {"members": 1},
+)
+REGRESSORS = ({}, {"preset": "default"}, {"loss": "poisson"}, {"preset": "sklearn"})
+WORDS = [f"town {i}" for i in range(12)]
+
+
+def training_table(rows=300, seed=0):
+    """Numbers with and without gaps, two and few and many categories, truth values, whole numbers."""
+    rng = np.random.default_rng(seed)
+
+    def with_gaps(values, share):
+        return [None if gone else value for value, gone in zip(values, rng.random(rows) < share, strict=True)]
+
+    return pl.DataFrame(
+        {
+            "height": rng.normal(170, 10, rows),
+            "income": with_gaps(np.exp(rng.normal(10, 1, rows)).tolist(), 0.2),
+            "children": rng.integers(0, 5, rows),
+            "smokes": with_gaps((rng.random(rows) < 0.3).tolist(), 0.1),
+            "sex": with_gaps(rng.choice(["f", "m"], rows).tolist(), 0.1),
+            "color": with_gaps(rng.choice(["blue", "green", "red", "naïve €"], rows).tolist(), 0.1),
+            "town": with_gaps(rng.choice(WORDS, rows).tolist(), 0.1),
+            "constant": [1.0] * rows,
+        }
+    )
+
+
+def new_table(rows=60, seed=1):
+    """Of the same columns, with missing values where training had none, extremes and unknown categories."""
+    frame = training_table(rows, seed).to_dict(as_series=False)
+    frame["height"][0] = None
+    frame["children"][1] = None
+    frame["height"][2], frame["income"][2], frame["income"][3] = 1e12, -1e30, None
+    frame["color"][4], frame["town"][5], frame["sex"][6] = "violet", "nowhere", "x"
+    for column in ("smokes", "sex", "color", "town"):
+        frame[column][7] = None
+    return pl.DataFrame(frame)
+
+
+def targets_of(frame):
+    """Classes (texts), and numbers, that depend on the columns."""
+    children = frame["children"].fill_null(0).to_numpy()
+    income = frame["income"].fill_null(20_000).to_numpy()
+    value = frame["height"].fill_null(170).to_numpy() / 10 + children + np.log(np.abs(income) + 1)
+    level = np.digitize(value, np.quantile(value, [0.3, 0.7]))
+    return np.array(["low", "middle", "high"])[level], value
+
+
+@cache
+def classifier(**settings):
+    """A classifier of `training_table`, trained once for all tests."""
+    frame = training_table()
+    return lamina.MLPClassifier(**QUICK | settings).fit(frame, targets_of(frame)[0])
+
+
+@cache
+def regressor(**settings):
+    """A regressor of `training_table`."""
+    frame = training_table()
+    return lamina.MLPRegressor(**QUICK | settings).fit(frame, targets_of(frame)[1])
