@@ -46,11 +46,6 @@ class New:
         self.position = position
         self.latest = weakref.ref(x)
 
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What it has in common with all arrays that may stand here."""
-        return self.shape, self.dtype, self.context, self.req, self.on_tape
-
     def admits(self, x: Any, known: dict[int, int]) -> bool:
         """Whether `x` may stand here; `known` are the ids of arrays that have a position already."""
         kind = x.__class__

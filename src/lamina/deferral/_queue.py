@@ -92,7 +92,7 @@ class DeferralQueue(CurrentSequence):
     def write(self, array: Array, value: Array) -> bool:
         """Note that `array` takes the contents of `value`."""
         with self._lock:
-            if self._is_busy:
+            if self._is_busy or self.asleep:
                 return False
             entry = self._next
             if entry is not None and entry.primitive is Written and len(self._values) == entry.first:
@@ -110,7 +110,7 @@ class DeferralQueue(CurrentSequence):
     def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
         """Note a whole walk back."""
         with self._lock:
-            if self._is_busy:
+            if self._is_busy or self.asleep:
                 return False
             entry = self._next
             if (
