@@ -89,7 +89,8 @@ def test_a_network_trains_on(name, compiled, tmp_path):
     other = lamina.import_onnx(FIXTURES / f"{name}.onnx")
     other.load_parameters(tmp_path / "net.safetensors")
     other.hybridize(compiled)
-    np.testing.assert_array_equal(other(x).asnumpy(), net(x).asnumpy())
+    with lamina.eager():  # both computed the same way, for the same bits
+        np.testing.assert_array_equal(other(x).asnumpy(), net(x).asnumpy())
 
 
 def test_the_statistics_of_batch_normalization_follow_the_training():

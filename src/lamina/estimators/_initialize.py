@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lamina import nd
+from lamina.deferral import eager
 from lamina.estimators._engine import Data
 from lamina.estimators.architecture import Architecture, Parameter
 from lamina.estimators.network import Network
@@ -17,6 +18,7 @@ _BIAS_ROWS = 5
 _KNOT_ROWS = 50_000  # of training data, evenly spaced, that the knots of numbers are taken from
 
 
+@eager()  # so that the bits don't depend on what was computed before
 def build_network(architecture: Architecture, data: Data, rng: np.random.Generator) -> Network:
     """A network with initial values.
 
