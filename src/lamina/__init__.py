@@ -10,7 +10,7 @@ from lamina.deferral import eager, start
 from lamina.errors import MXNetError
 
 if TYPE_CHECKING:
-    from lamina import gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
+    from lamina import distributed, gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
     from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
@@ -29,6 +29,7 @@ __all__ = [
     "cpu",
     "cpu_pinned",
     "current_context",
+    "distributed",
     "eager",
     "export_library",
     "export_onnx",
@@ -60,7 +61,7 @@ start()
 del start
 
 _MODULES = frozenset(
-    {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"}
+    {"distributed", "gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"}
 )
 _NAMES = {
     "MLPClassifier": "lamina.estimators",

@@ -21,6 +21,7 @@ EXTRAS = {
     "uvicorn": "serve",
     "httptools": "serve",
     "prometheus-client": "serve",
+    "mpi4py": "mpi",
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 

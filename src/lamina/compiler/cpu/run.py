@@ -174,18 +174,28 @@ def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModul
 
 
 _num_threads: int | None = None
+_usual_threads: int | None = None
 
 
 def get_num_threads() -> int:
     """How many threads compiled functions run on.
 
     What `set_num_threads` said, else `LAMINA_NUM_THREADS`, else the cores that this process may use (its
-    affinity and its control group's quota).
+    affinity and its control group's quota), which processes that MPI started divide among them.
     """
-    global _num_threads  # noqa: PLW0603
-    if _num_threads is None:
-        _num_threads = _default_threads()
-    return _num_threads
+    global _usual_threads  # noqa: PLW0603
+    if _num_threads is not None:
+        return _num_threads
+    if _usual_threads is None:
+        _usual_threads = _default_threads()
+    return _usual_threads
+
+
+def propose_num_threads(threads: int) -> None:
+    """Run compiled functions on this many threads, unless the user says how many."""
+    global _usual_threads  # noqa: PLW0603
+    if not os.environ.get("LAMINA_NUM_THREADS", "").strip():
+        _usual_threads = threads
 
 
 def set_num_threads(threads: int) -> None:
