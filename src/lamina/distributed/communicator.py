@@ -18,7 +18,7 @@ from lamina.extras import require
 __all__ = ["Communicator", "end_all", "let_the_first_speak", "rank_at_start", "world"]
 
 _RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
-"""What launchers tell a process: Open MPI's ``mpirun``, ``srun --mpi=pmix``, and MPICH's, Intel's and ``srun``'s PMI."""
+"""What launchers tell a process: Open MPI's ``mpirun``, ``srun --mpi=pmix``, and the PMI of MPICH, Intel and Slurm."""
 
 _FIRST_SPEAKS = 0.5  # seconds
 _LOOKS = 0.02  # seconds between two looks whether the first process has ended

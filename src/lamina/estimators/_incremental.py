@@ -8,9 +8,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from lamina.deferral import eager
-from lamina.estimators._engine import Data, EnsembleTraining
+from lamina.estimators._engine import Data
 from lamina.estimators._inputs import check_inputs
 from lamina.estimators._presets import FEWEST_MEMBERS
+from lamina.estimators._sharded import training_of
 from lamina.estimators.base import fitted_encoder
 from lamina.table.kinds import infer
 
@@ -51,7 +52,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     parts = [data] * len(network.members)
     if training is None or training.network is not network:  # a fit since then has made another network
         plan, loss = estimator._optimization(settings), estimator._loss_function(settings, target)
-        training = estimator._training = EnsembleTraining(network, loss, plan, rng, parts)
+        training = estimator._training = training_of(network, loss, plan, rng, parts)
     training.data = parts
     for epoch in training.run(epochs=1):
         estimator._note(epoch, len(data))

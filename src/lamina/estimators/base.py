@@ -15,13 +15,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from lamina.deferral import eager
+from lamina.distributed.communicator import Communicator, world
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._engine import Data, EnsembleTraining, Optimization
+from lamina.estimators._engine import Data, Optimization
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
+from lamina.estimators._sharded import training_of
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble
@@ -92,6 +94,7 @@ class BaseMLP(_Learned, BaseEstimator):
     ntk: bool | None = None
     preprocess: bool | None = None
     drop_last: bool | None = None
+    shards: int | None = None
     column_kinds: Mapping[Any, Any] | None = None
     scoring: Any = None
     callbacks: Any = None
@@ -136,7 +139,9 @@ class BaseMLP(_Learned, BaseEstimator):
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         settings = self._resolved()
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        team = world() if settings["shards"] else Communicator()
+        seed = team.broadcast(check_random_state(self.random_state).randint(2**31))
+        rng = np.random.default_rng(seed)
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
         y = self._checked_target(y)
         earlier = vars(self).get("fitted_") if self.warm_start else None
@@ -228,12 +233,12 @@ class BaseMLP(_Learned, BaseEstimator):
         plan = self._optimization(settings)
         loss = self._loss_function(settings, self.fitted_.target)
         judge = self._judge(held_out) if held_out else None
-        watching = _as_list(self.callbacks)
+        watching = _as_list(self.callbacks) if self._speaks(settings) else []
         learner = _Learner(self, len(train[0]), [one for one in watching if not isinstance(one, Observer)])
         observers = [one for one in watching if isinstance(one, Observer)]
-        observers += [*self._displays(plan), learner]
+        observers += [*(self._displays(plan) if self._speaks(settings) else []), learner]
         network = self.fitted_.network
-        training = EnsembleTraining(network, loss, plan, rng, train, held_out, judge, observers)
+        training = training_of(network, loss, plan, rng, train, held_out, judge, observers)
         try:
             for _ in training.run():
                 pass
@@ -251,6 +256,11 @@ class BaseMLP(_Learned, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    @staticmethod
+    def _speaks(settings: Mapping[str, Any]) -> bool:
+        """Whether this process calls the user's functions and prints: of several that share a training, the first."""
+        return not settings["shards"] or world().is_first
 
     def _chosen_scoring(self) -> Any:
         """The validation score: the one given, else scikit-learn's with its preset, else None for the loss."""
