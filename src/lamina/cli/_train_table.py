@@ -15,12 +15,14 @@ import typer
 from lamina.cli import _options as options
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli._options import PRESETS, choosing, layers, one_of, option, positive, reading, said
+from lamina.distributed.communicator import world
 from lamina.errors import LaminaError
 from lamina.extras import require
 from lamina.table.formats import begin_reading, described
 from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
+    from lamina.distributed.communicator import Communicator
     from lamina.runs.data import Request
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.loop import Epoch, Loop, Observer
@@ -63,6 +65,10 @@ Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
 Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
 Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
 Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
+Shards = Annotated[
+    int | None,
+    option("Cut each batch into so many parts, which the processes of mpirun share.", "not cut", **_training),
+]
 Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
 Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
 
@@ -82,6 +88,7 @@ def train_table(
     hidden: Hidden = None,
     lr: Rate = None,
     seed: Seed = None,
+    shards: Shards = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
@@ -107,6 +114,7 @@ def train_table(
       lamina train train.csv --target y --validation valid.csv --test test.csv
       zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
       lamina train --resume runs/houses
+      mpirun -n 4 lamina train 'part-*.csv' --target y --shards 8
 
     MNIST has a command of its own: lamina train mnist --help
     """
@@ -122,16 +130,47 @@ def train_table(
         hidden=None if hidden is None else layers(hidden),
         learning_rate=positive("--lr", lr),
         seed=_seed(seed),
+        shards=positive("--shards", shards),
     )
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
     begin_reading(data or ())
+    team = world()
+    if not team.is_first:
+        with warnings_as_lines(quiet=True):
+            return _help(team)
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
+        _require_shards(request, team)
+        team.broadcast(request)
         try:
             return _run(folder, request, saved, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {_how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
+
+
+def _require_shards(request: Request, team: Communicator) -> None:
+    if team.size > 1 and (request.shards or 0) < team.size:
+        said = "no --shards" if request.shards is None else f"--shards {request.shards}"
+        raise LaminaError(
+            f"{team.size} processes were started, and {said}: say into how many parts each batch is cut, of which "
+            f"each process gets some, as with --shards {max(8, team.size)}; it decides what network comes out, the "
+            "number of processes does not"
+        )
+
+
+def _help(team: Communicator) -> int:
+    """Train along with the first process, which alone speaks and writes files."""
+    from lamina.runs.data import prepare
+    from lamina.runs.training import train
+
+    request = team.broadcast(None)
+    try:
+        train(prepare(request), request)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    team.wait_for_all()
+    return 0
 
 
 def _seed(seed: int | None) -> int | None:
@@ -204,7 +243,7 @@ def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_js
     from lamina.runs.training import train
     from lamina.table.messages import counted
     from lamina.training.checkpoint import Checkpoints
-    from lamina.training.display import Display
+    from lamina.training.display import Display, Waiting
 
     prepared = prepare(request)
     console = None if as_json or quiet else output()
@@ -214,11 +253,12 @@ def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_js
         say(f"lamina: {folder.path} goes on after {counted(len(saved.past), 'epoch')}", error=True)
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
     if not quiet:
-        observers.append(Display(sys.stderr, _progress))
+        observers += [Display(sys.stderr, _progress), Waiting(sys.stderr)]
     trained = train(prepared, request, observers)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
     run = complete(prepared, trained, request, folder)
+    world().wait_for_all()
     page = write_run_page(run.path)
     if console:
         _show_results(console, run)

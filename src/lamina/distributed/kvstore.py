@@ -129,10 +129,19 @@ class DistributedStore:
 
     _barrier = barrier
 
+    def of_first(self, arrays: Sequence[NDArray]) -> list[np.ndarray]:
+        """The values that worker 0 has."""
+        return self._team.decided(lambda: [x.asnumpy() for x in arrays])
+
     def summed(self, devices: Sequence[Sequence[NDArray]]) -> list[np.ndarray]:
         """For each place of the lists, which have one array of every parameter for each of this worker's devices, the
         sum over all devices of all workers."""
         shapes = [x.shape for x in devices[0]]
+        for x in devices[0]:
+            if x.dtype != devices[0][0].dtype:
+                raise ParameterError(
+                    f"gradients of {devices[0][0].dtype} and {x.dtype} can't be summed together"
+                )
         flat = [np.concatenate([x.asnumpy().reshape(-1) for x in arrays]) for arrays in devices]
         total = self._sum_of(flat)
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])

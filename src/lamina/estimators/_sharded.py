@@ -50,7 +50,6 @@ class ShardedTraining(EnsembleTraining):
 
     @property
     def waited(self) -> float | None:
-        """The share of the steps' time that went into exchanging and waiting for other processes, if there are any."""
         if self._team.size == 1 or not self._flat.seconds:
             return None
         return self._flat.waited / self._flat.seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -31,6 +32,7 @@ from lamina.nd import random
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
+from lamina.training.display import Waiting
 from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = ["BaseMLP", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
@@ -290,7 +292,7 @@ class BaseMLP(_Learned, BaseEstimator):
         scoring = self._chosen_scoring()
         own = scoring in (None, "loss", "log_loss", "neg_log_loss")
         name = scoring if isinstance(scoring, str) else "score"
-        return [progress(plan.max_iter, "loss" if own else name, -1 if own else 1)]
+        return [progress(plan.max_iter, "loss" if own else name, -1 if own else 1), Waiting(sys.stdout)]
 
     # --- prediction ----------------------------------------------------------------------------------------------
 

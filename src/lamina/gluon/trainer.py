@@ -7,17 +7,20 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.core.state import concrete, state
-from lamina.errors import DataError, ParameterError
+from lamina.errors import DataError, ParameterError, TraceError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.messages import excerpt
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, create
+
+if TYPE_CHECKING:
+    from lamina.distributed.kvstore import DistributedStore
 
 __all__ = ["Trainer"]
 
@@ -29,7 +32,10 @@ class Trainer:
         params: ``net.collect_params()``, or a list or dictionary of parameters.
         optimizer: an optimizer, or its name (``"sgd"``, ``"adam"`` …).
         optimizer_params: the optimizer's arguments, if it is given by name.
-        kvstore, compression_params, update_on_kvstore: MXNet's, for several machines; accepted and unused.
+        kvstore: MXNet's. With ``"dist_sync"``, or a `DistributedStore`, gradients are summed over all processes that
+            mpirun started, and their parameters begin as the first one's; `step` takes the rows of all of them.
+            Another store's name means nothing here.
+        compression_params, update_on_kvstore: MXNet's; accepted and unused.
 
     Works inside `lamina.compile` too: there the update becomes part of the compiled step, and a changed
     learning rate or a schedule does not recompile it.
@@ -58,6 +64,8 @@ class Trainer:
         self._params = _distinct(params)
         self._optimizer = _optimizer(optimizer, optimizer_params)
         self._optimizer.param_dict = dict(enumerate(self._params))
+        self._store = _store(kvstore)
+        self._begun_together = self._store is None
         self._states: dict[int, Any] = {}
         self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
             i: p.list_grad()[0]._version for i, p in enumerate(self._params) if p._grad is not None
@@ -91,7 +99,10 @@ class Trainer:
         self.update(batch_size, ignore_stale_grad)
 
     def allreduce_grads(self) -> None:
-        """Where parameters live on several devices, give each of them the sum of all gradients."""
+        """Where parameters live on several devices, or in several processes, give each the sum of all gradients."""
+        if self._store is not None:
+            self._sum_over_processes(self._store)
+            return
         for parameter in self._params:
             if parameter.grad_req == "null":
                 continue
@@ -102,6 +113,28 @@ class Trainer:
                 first += grad.as_in_context(first.context)
             for grad in others:
                 grad[:] = first.as_in_context(grad.context)
+
+    def _sum_over_processes(self, store: DistributedStore) -> None:
+        if state.trace is not None:
+            raise TraceError(
+                "Trainer: gradients of several processes can't be summed inside a compiled function; compile what "
+                "computes them, with keep_gradients=True, and call trainer.step after it"
+            )
+        trained = [p for p in self._params if p.grad_req != "null"]
+        if not self._begun_together:
+            self._begin_together(store)
+        by_device = list(zip(*(p.list_grad() for p in trained), strict=True))
+        for parameter, total in zip(trained, store.summed(by_device), strict=True):
+            for grad in parameter.list_grad():
+                grad[:] = total
+
+    def _begin_together(self, store: DistributedStore) -> None:
+        """Give all processes the first one's parameters."""
+        values = store.of_first([p.list_data()[0] for p in self._params])
+        for parameter, value in zip(self._params, values, strict=True):
+            for data in parameter.list_data():
+                data[:] = value
+        self._begun_together = True
 
     def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
         """`step` without `allreduce_grads`: for gradients that were changed, say clipped, after it."""
@@ -229,6 +262,15 @@ def _distinct(params: Any) -> list[Parameter]:
             f"Trainer needs a list or dictionary of Parameters, such as net.collect_params(), not {params!r}"
         )
     return list({id(p): p for p in listed}.values())
+
+
+def _store(kvstore: Any) -> DistributedStore | None:
+    """The store of several processes, if that is what is asked for."""
+    from lamina.distributed.kvstore import DistributedStore, create, is_distributed
+
+    if isinstance(kvstore, DistributedStore):
+        return kvstore
+    return create(kvstore) if is_distributed(kvstore) else None
 
 
 def _optimizer(optimizer: str | Optimizer, arguments: Mapping[str, Any] | None) -> Optimizer:

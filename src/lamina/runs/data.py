@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.table.check import check
 from lamina.table.columns import as_column, named
@@ -17,8 +18,9 @@ from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
 from lamina.table.kinds import Choice, infer
 from lamina.table.messages import counted, listed, warn
 from lamina.table.places import Places
-from lamina.table.read import ReadOptions, read
+from lamina.table.read import ReadOptions
 from lamina.table.schema import Schema, Target, Task
+from lamina.table.shares import read_in_shares
 from lamina.table.split import split
 from lamina.table.target import target_values
 
@@ -46,6 +48,7 @@ class Request:
         validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
         epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
         seed: of all randomness.
+        shards: into how many parts each batch is cut, which processes may share; None: not at all.
         options: how to read the files.
     """
 
@@ -60,6 +63,7 @@ class Request:
     hidden: tuple[int, ...] | None = None
     learning_rate: float | None = None
     seed: int = 0
+    shards: int | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
 
     @property
@@ -142,7 +146,7 @@ def prepare(request: Request) -> Prepared:
         DataError: whatever is wrong with the files, the columns, the target, or the shares.
     """
     places = Places()
-    frame = read(list(request.data), request.options, places)
+    frame = read_in_shares(list(request.data), world(), request.options, places)
     target = _target_name(request, frame.columns)
     if target in request.kinds:
         raise DataError(f"{target!r} is the column to predict; --task says what it is, not --kind or --drop")
@@ -224,7 +228,8 @@ def _from_file(file: str, options: ReadOptions, schema: Schema) -> Part:
     assert schema.target is not None
     name = schema.target.name
     places = Places()
-    frame = read(file, replace(options, as_text=(*options.as_text, *schema.text_columns)), places)
+    as_text = (*options.as_text, *schema.text_columns)
+    frame = read_in_shares(file, world(), replace(options, as_text=as_text), places)
     if name not in frame.columns:
         raise DataError(f"{file} has no column {name!r} to compare predictions with")
     if not len(frame):

@@ -117,6 +117,11 @@ class Loop:
                 self._is_stopped = self._agreed(self._is_stopped)
                 yield self.past[-1]
 
+    @property
+    def waited(self) -> float | None:
+        """The share of the steps' time that went into exchanging and waiting for other processes, if there are any."""
+        return None
+
     def stop(self) -> None:
         """Let the present epoch be the last."""
         self._is_stopped = True
