@@ -33,7 +33,8 @@ class Trainer:
         optimizer: an optimizer, or its name (``"sgd"``, ``"adam"`` …).
         optimizer_params: the optimizer's arguments, if it is given by name.
         kvstore: MXNet's. With ``"dist_sync"``, or a `DistributedStore`, gradients are summed over all processes that
-            mpirun started, and their parameters begin as the first one's; `step` takes the rows of all of them.
+            mpirun started, and all begin with the first one's parameters (those whose shapes are not known yet,
+            with the first step); `step` takes the number of rows of all of them together.
             Another store's name means nothing here.
         compression_params, update_on_kvstore: MXNet's; accepted and unused.
 
@@ -66,6 +67,8 @@ class Trainer:
         self._optimizer.param_dict = dict(enumerate(self._params))
         self._store = _store(kvstore)
         self._begun_together = self._store is None
+        if self._store is not None and all(p._data is not None for p in self._params):
+            self._begin_together(self._store)
         self._states: dict[int, Any] = {}
         self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
             i: p.list_grad()[0]._version for i, p in enumerate(self._params) if p._grad is not None

@@ -1,0 +1,163 @@
+"""Training on several processes that mpirun starts: the same bits on any number of them, and one end for all."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lamina.cli import main
+from lamina.files.tensors import load_tensors
+from lamina.training.run_folder import CHECKPOINT, MODEL
+
+pytest.importorskip("mpi4py", reason="several processes need mpi4py and an MPI: pip install 'lamina[mpi]'")
+
+PROGRAM = Path(__file__).parents[1] / "support/several_processes.py"
+MPIRUN = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+pytestmark = pytest.mark.skipif(MPIRUN is None, reason="there is no mpirun: pip install 'lamina[mpi]'")
+
+
+def started(processes, *arguments):
+    """A job that mpirun starts; as root in a container, and with more processes than cores."""
+    allowed = {
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "PYTHONWARNINGS": "error",
+    }
+    command = [MPIRUN, "--oversubscribe", "-n", str(processes), sys.executable, *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, env={**os.environ, **allowed}, **pipes)
+
+
+def ended(job, seconds=100):
+    """Its exit code, standard output and standard error."""
+    try:
+        out, error = job.communicate(timeout=seconds)
+    finally:
+        job.kill()
+    return job.returncode, out, error
+
+
+@pytest.fixture(scope="module")
+def found():
+    """What came out on each number of processes."""
+    results = {}
+    for processes in (1, 2, 3, 4):
+        code, out, error = ended(started(processes, PROGRAM, "everything"))
+        assert code == 0, error
+        results[processes] = json.loads(out)
+    return results
+
+
+@pytest.mark.parametrize("what", ["classifier", "regressor", "running", "gluon"])
+def test_the_same_bits_on_any_number_of_processes(found, what):
+    assert all(result["all alike"] for result in found.values())
+    for processes in (2, 3, 4):
+        assert found[processes][what] == found[1][what]
+
+
+def test_trainings_end_when_the_first_process_says_so(found):
+    assert found[3]["regressor"][1] == 3
+    assert len(found[3]["gluon"]["weights"]) == 1
+
+
+def test_sums_are_those_of_the_tree(found):
+    for processes, result in found.items():
+        assert result["sums"] == {
+            "wrong": [],
+            "counted": [[processes * (processes + 1) / 2] * 2] * 2,
+            "gathered": list(range(processes)),
+            "first": [7.0],
+            "size": processes,
+        }
+
+
+def test_an_error_in_one_process_ends_all():
+    code, _, error = ended(started(2, PROGRAM, "raises"))
+    assert code != 0
+    assert "process 1 of 2 failed:" in error
+    assert "LaminaError: the disk of this machine is full" in error
+    assert "process 0" not in error
+
+
+def test_an_error_that_all_have_is_told_once():
+    code, _, error = ended(started(2, PROGRAM, "different_tables"))
+    assert code != 0
+    assert error.count("DataError: processes that share a training's steps all pass the same table") == 1
+    assert "that of process 0 (203, 3)" in error
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Three files, of which only the last says that a column is text."""
+    folder, rng = tmp_path_factory.mktemp("parts"), np.random.default_rng(0)
+    for part, rows in enumerate((70, 60, 50)):
+        x, zone = rng.normal(size=rows), rng.integers(1, 4, rows)
+        lines = [f"{a:.6f},0{z},{'yes' if a + z > 2 else 'no'}" for a, z in zip(x, zone, strict=True)]
+        lines += ["0.5,north,no"] * 9 if part == 2 else []
+        (folder / f"part-{part}.csv").write_text("\n".join(["x,zone,y", *lines]) + "\n", "utf-8")
+    return f"{folder}/part-*.csv"
+
+
+def process_of(rank, out):
+    """The process of this rank that trains the run in a folder."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command, said = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+            if str(out).encode() in command and f"OMPI_COMM_WORLD_RANK={rank}\0".encode() in said:
+                return int(folder.name)
+    raise AssertionError(f"there is no process of rank {rank}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
+def test_a_killed_job_goes_on_with_another_number_of_processes(table, tmp_path):
+    options = (
+        "train",
+        table,
+        "-t",
+        "y",
+        "--preset",
+        "fast",
+        "--hidden",
+        "4",
+        "--shards",
+        "4",
+        "--epochs",
+        "150",
+    )
+    with pytest.raises(SystemExit, match="0"):
+        main([*options, "--quiet", "-o", str(tmp_path / "whole")])
+    out = tmp_path / "killed"
+    job = started(2, "-m", "lamina", *options, "-o", out)
+    while not (out / CHECKPOINT).exists():
+        assert job.poll() is None, job.communicate()
+        time.sleep(0.005)
+    os.kill(process_of(1, out), signal.SIGKILL)
+    code, _, error = ended(job, seconds=20)
+    assert code != 0
+    assert "signal 9 (Killed)" in error
+    assert (out / CHECKPOINT).exists()
+    assert not (out / MODEL).exists()
+    code, said, error = ended(started(3, "-m", "lamina", "train", "--resume", out, "--json"))
+    assert code == 0, error
+    assert said.count("\n") == 1  # only the first process speaks
+    assert "of the steps' time went into exchanging and waiting" in error
+    whole, resumed = (load_tensors(folder / MODEL)[0] for folder in (tmp_path / "whole", out))
+    assert whole.keys() == resumed.keys()
+    for name, array in whole.items():
+        np.testing.assert_array_equal(array, resumed[name])
+
+
+def test_several_processes_need_shards(table, tmp_path):
+    code, out, error = ended(started(2, "-m", "lamina", "train", table, "-t", "y", "-o", tmp_path / "run"))
+    assert (code, out) == (2, "")
+    assert "lamina: 2 processes were started, and no --shards: say into how many parts" in error
+    assert not (tmp_path / "run").exists()
