@@ -86,6 +86,10 @@ class BoundStep(Protocol):
         """Let go of the last call's arguments, unless a call is under way."""
         ...
 
+    def release(self) -> None:
+        """Let go of all buffers: it does not run again."""
+        ...
+
     def measure(self) -> list[float] | None:
         """The seconds that each kernel takes, on copies of the buffers; None while arguments are missing."""
         ...

@@ -50,13 +50,15 @@ def _forget(key: int) -> None:
 
 
 def is_alone(array: Array) -> bool:
-    """Whether nothing but `array` and compiled steps knows its buffer, and the memory is NumPy's own."""
+    """Whether nothing but `array` and compiled steps knows its buffer, and the memory is NumPy's or a device's."""
     if not COUNTS_REFERENCES:
         return False
     # An array as Any, so that `_data` has NumPy's attributes; a name for the buffer would be a reference to it.
     data: Any = array
     if sys.getrefcount(data._data) - _bound.get(id(data._data), 0) != _ALONE:
         return False
+    if not data._context.is_host:
+        return sys.getrefcount(data._data.sharing) == _ALONE
     if data._data.base is None:
         return bool(data._data.flags.owndata)
     if type(data._data.base) is not np.ndarray or sys.getrefcount(data._data.base) != _ALONE:

@@ -80,13 +80,29 @@ class Region:
 class DeviceArray:
     """What an array on a device holds (`lamina.core.array.Value`): elements in C order from a region's start on.
 
-    It gives NumPy no numbers by itself: `Device.copy_out` does.
+    ``sharing``: the same object in all that are views of the same memory, and known to nobody else; so its reference
+    count tells whether this is the only one.
     """
 
-    __slots__ = ("__weakref__", "dtype", "region", "shape")
+    __slots__ = ("__weakref__", "dtype", "region", "shape", "sharing")
 
     def __init__(self, region: Region, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.region, self.shape, self.dtype = region, tuple(shape), np.dtype(dtype)
+        self.sharing: list[None] = []
+
+    @classmethod
+    def empty(cls, device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
+        """New memory, whose contents are not set."""
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+        return cls(Region(device.allocate(nbytes)), shape, dtype)
+
+    @classmethod
+    def of(cls, device: Device, numbers: np.ndarray) -> DeviceArray:
+        """New memory with a copy of these numbers."""
+        made = cls.empty(device, numbers.shape, numbers.dtype)
+        if made.nbytes:
+            device.copy_in(made.region, np.ascontiguousarray(numbers))
+        return made
 
     @property
     def device(self) -> Device:
@@ -102,6 +118,35 @@ class DeviceArray:
     def nbytes(self) -> int:
         """The bytes of all elements."""
         return self.size * self.dtype.itemsize
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """A copy of the numbers, when all that was launched before is done."""
+        numbers = np.empty(self.shape, self.dtype)
+        if numbers.nbytes:
+            self.device.copy_out(self.region, numbers)
+        return numbers if dtype is None else numbers.astype(dtype, copy=False)
+
+    def part(self, first: int, shape: tuple[int, ...]) -> DeviceArray:
+        """The elements from the one of this number on, under a shape; shares memory."""
+        start = self.region.offset + first * self.dtype.itemsize
+        view = DeviceArray(Region(self.region.buffer, start), shape, self.dtype)
+        view.sharing = self.sharing
+        return view
+
+    def shares_memory(self, other: object) -> bool:
+        """Whether another value is a view of the same memory."""
+        return isinstance(other, DeviceArray) and other.sharing is self.sharing
+
+    def write(self, source: Any) -> None:
+        """Take the contents of an array of the same shape: of this device's, another one's, or NumPy's; any dtype."""
+        if not self.nbytes:
+            return
+        if isinstance(source, DeviceArray) and source.device is self.device and source.dtype == self.dtype:
+            if source.region != self.region:
+                self.device.copy(source.region, self.region, self.nbytes)
+            return
+        numbers = np.asarray(source).astype(self.dtype, copy=False)
+        self.device.copy_in(self.region, np.ascontiguousarray(np.broadcast_to(numbers, self.shape)))
 
 
 class Kernel(Protocol):
