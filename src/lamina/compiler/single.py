@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.front._debug import level, show
-from lamina.compiler.front.sequences import Uncompilable, captured_sequence, compilation_enabled
-from lamina.compiler.program import build
+from lamina.compiler.front.sequences import Uncompilable, built, captured_sequence, compilation_enabled
 from lamina.compiler.target import Overlap
 from lamina.compiler.targets import target_of
 from lamina.context import Context, set_current
@@ -127,7 +126,7 @@ def _compiled(
         with compiling(), concrete():
             captured = captured_sequence(do, numbers)
             target = target_of(context)
-            program = build(captured.graph, target)
+            program = built(captured.graph, target)
     finally:
         set_current(before)
     order = [next(i for i, x in enumerate(inputs) if x is array) for array in captured.arrays]

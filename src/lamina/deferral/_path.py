@@ -198,7 +198,7 @@ class Plan:
     def __init__(
         self, entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
     ) -> None:
-        from lamina.compiler.program import build
+        from lamina.compiler.front.sequences import built
         from lamina.compiler.targets import target_of
 
         self.results = list(results)
@@ -208,7 +208,7 @@ class Plan:
             self._order = captured.order
             self._count = len(numbers)
             self._target = target_of(entries[-1].place or cpu())
-            self._program = build(captured.graph, self._target)
+            self._program = built(captured.graph, self._target)
         self._fixed = _same_as_before(entries, values)
         self._seen: dict[int, weakref.ref[Array]] = {}
         self._patience, self._wait = 1, 0

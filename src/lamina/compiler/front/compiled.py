@@ -213,7 +213,11 @@ class CompiledFunction(StandsFor):
             known = None
             if former is not None and former.captured.graph.text() == captured.graph.text():
                 known = former.program
-            entry = Specialization(captured, slots, guards, rows, known)
+            try:
+                entry = Specialization(captured, slots, guards, rows, known)
+            except Uncompilable as reason:
+                self._stay_eager(key, reason)
+                return None, taken
             self._compilations += known is None
             self._entries[key] = entry
             self._limit()

@@ -56,7 +56,10 @@ class Binding:
         self._bind_arrays()
         memory = self._memory
         memory.write_numbers(self._packed(numbers))
-        results = [_new(self.device, lead + node.shape, node.dtype) for node in self.program.graph.results]
+        results = [
+            DeviceArray.empty(self.device, lead + node.shape, node.dtype)
+            for node in self.program.graph.results
+        ]
         if steps < 2 * _STEPS_A_RECORDING:
             regions = self._regions(results)
             memory.set_base(0)
@@ -75,6 +78,11 @@ class Binding:
                 self._recorded = None
             finally:
                 self.lock.release()
+
+    def release(self) -> None:
+        """Let go of all buffers."""
+        self._bound = [None] * len(self._bound)
+        self._recorded = None
 
     def measure(self) -> list[float] | None:
         """Not known: a launch computes several kernels."""
@@ -120,7 +128,7 @@ class Binding:
             if isinstance(array._data, StaleGradient):
                 if slot not in self._written:
                     array._data.__array__()  # raises
-                array._data = _new(self.device, array.shape, np.dtype(array.dtype))
+                array._data = DeviceArray.empty(self.device, array.shape, np.dtype(array.dtype))
             found = array._data
             if not isinstance(found, DeviceArray) or found.device is not self.device:
                 raise Overlap("an array is not in the device's memory")
@@ -211,7 +219,7 @@ class _StepMemory:
     def results_of(self, steps: int) -> list[DeviceArray]:
         """Memory for the results of many steps, the same from call to call, so that a recording stays right."""
         if self._results[0] < steps:
-            arrays = [_new(self.device, (steps, *n.shape), n.dtype) for n in self.graph.results]
+            arrays = [DeviceArray.empty(self.device, (steps, *n.shape), n.dtype) for n in self.graph.results]
             self._results = steps, arrays
         return self._results[1]
 
@@ -229,11 +237,6 @@ class _StepMemory:
 def _at(regions: dict[int, Region], slot: Slot) -> Region:
     region = regions[slot.entry]
     return Region(region.buffer, region.offset + slot.offset)
-
-
-def _new(device: Device, shape: tuple[int, ...], dtype: np.dtype) -> DeviceArray:
-    nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    return DeviceArray(Region(device.allocate(nbytes)), shape, dtype)
 
 
 def _overlap(x: DeviceArray, y: DeviceArray) -> bool:

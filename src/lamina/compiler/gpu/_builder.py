@@ -7,7 +7,6 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-
 from lamina.compiler.gpu import _functions as functions
 from lamina.compiler.gpu._dialect import Dialect
 from lamina.compiler.llvm import INDEX, INT32, DType, Pointer, Value

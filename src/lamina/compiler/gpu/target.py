@@ -22,7 +22,7 @@ from lamina.compiler.passes.plan import Partition, Plan
 from lamina.compiler.passes.scale_products import scale_products
 from lamina.compiler.target import NotForTarget, Program
 from lamina.core.array import Array, Value
-from lamina.device.interface import Device, DeviceArray, Limits, Module, Region
+from lamina.device.interface import Device, DeviceArray, Limits, Module
 
 __all__ = ["GPU", "DeviceCode", "dialect_of"]
 
@@ -120,17 +120,11 @@ class GPU:
 
     def from_numpy(self, array: np.ndarray) -> DeviceArray:
         """A copy on the device."""
-        memory = self.device.allocate(array.nbytes)
-        copied = DeviceArray(Region(memory), array.shape, array.dtype)
-        self.device.copy_in(copied.region, np.ascontiguousarray(array))
-        return copied
+        return DeviceArray.of(self.device, array)
 
     def to_numpy(self, value: Value) -> np.ndarray:
         """A copy from the device."""
-        assert isinstance(value, DeviceArray)
-        copied = np.empty(value.shape, value.dtype)
-        self.device.copy_out(value.region, copied)
-        return copied
+        return np.asarray(value)
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
         """How a product is cut; the blocks of others."""
