@@ -1,3 +1,4 @@
+# ruff: noqa: N802 - the driver's names
 """A stand-in for NVIDIA's driver: a library whose functions are called through C's calling conventions.
 
 The types are written down here a second time, from `cuda.h`, so that a wrong type in lamina shows. Nothing that is told a
@@ -172,7 +173,7 @@ class FakeCuda:
     def _later(self, work: Callable[[], Any]) -> int:
         if self.recorded is not None:
             return 900
-        self.pending.append(lambda: work() and 0 or 0)
+        self.pending.append(lambda: 0 * bool(work()))
         return 0
 
     def _within(self, address: int, nbytes: int) -> bool:
