@@ -16,7 +16,7 @@ from lamina.compiler.front._debug import level, show
 from lamina.compiler.front.sequences import Uncompilable, built, captured_sequence, compilation_enabled
 from lamina.compiler.target import Overlap
 from lamina.compiler.targets import target_of
-from lamina.context import Context, set_current
+from lamina.context import Context, device_of, set_current
 from lamina.core.array import Array, Value, placed
 from lamina.core.forking import compiling
 from lamina.core.keys import Unfit, frozen
@@ -74,7 +74,7 @@ def _known(
 ) -> Callable[..., Value] | None:
     """What computes it on a device; None if only the CPU can."""
     try:
-        key = (primitive, context, frozen(params), *_types_of(inputs), compilation_enabled())
+        key = (primitive, device_of(context), frozen(params), *_types_of(inputs), compilation_enabled())
     except Unfit:
         _tell(primitive, "its parameters are of no known type")
         return None
