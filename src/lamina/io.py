@@ -10,6 +10,7 @@ import numpy as np
 from lamina.core.state import mark_step
 from lamina.errors import ShapeError
 from lamina.nd.conversion import array
+from lamina.nd.lookup import rows_of
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import shuffle as shuffled
 
@@ -182,8 +183,8 @@ class NDArrayIter(DataIter):
             index = np.concatenate([index, np.resize(self._order, missing)])
         self._position += self.batch_size
         return DataBatch(
-            data=[_rows(x, index) for _, x in self.data],
-            label=[_rows(x, index) for _, x in self.label],
+            data=[rows_of(x, index) for _, x in self.data],
+            label=[rows_of(x, index) for _, x in self.label],
             pad=missing,
             index=index,
             provide_data=self.provide_data,
@@ -207,7 +208,3 @@ def _named(arrays: Any, name: str) -> list[tuple[str, NDArray]]:
 
 def _as_array(x: Any) -> NDArray:
     return x if isinstance(x, NDArray) else array(x)
-
-
-def _rows(x: NDArray, index: np.ndarray) -> NDArray:
-    return NDArray(x._numbers().take(index, axis=0), x.context)
