@@ -12,6 +12,7 @@ __all__ = [
     "MXNetError",
     "MissingPackageError",
     "NonFiniteLossError",
+    "OutsideError",
     "ParameterError",
     "ShapeError",
     "StaleGradientError",
@@ -57,6 +58,10 @@ class AutogradError(LaminaError, RuntimeError):
 
 class NonFiniteLossError(LaminaError, FloatingPointError):
     """Training diverged: a loss became infinite or NaN; the message says at which step."""
+
+
+class OutsideError(LaminaError, AttributeError):
+    """A name of MXNet's that lamina leaves out on purpose; the message says what there is instead."""
 
 
 class StaleGradientError(LaminaError, RuntimeError):

@@ -1,6 +1,8 @@
 """Arrays and the functions of arrays, under MXNet 1.x's names. The names come from the families' own `__all__`."""
 # ruff: noqa: F403
 
+from typing import Any
+
 from lamina.nd import (
     _interop as interop,
 )
@@ -58,6 +60,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import *
 from lamina.nd.reduce import *
 from lamina.nd.slicing import *
+from lamina.outside import no_attribute
 
 __all__ = ["NDArray", "array", "batch_dot", "contrib", "dot", "linalg"]
 __all__ += ["linalg_gemm", "linalg_gemm2", "linalg_syrk", "random"]
@@ -77,3 +80,7 @@ __all__ += sample.__all__
 __all__ += serialization.__all__
 __all__ += shape.__all__
 __all__ += slicing.__all__
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.nd", name)
