@@ -10,6 +10,7 @@ __all__ = [
     "DataUnavailableError",
     "LaminaError",
     "MXNetError",
+    "MatrixError",
     "MissingPackageError",
     "NonFiniteLossError",
     "OutsideError",
@@ -42,6 +43,10 @@ class MissingPackageError(LaminaError, ImportError):
 
 class ShapeError(LaminaError, ValueError):
     """Shapes that do not fit; the message names the operator and all shapes."""
+
+
+class MatrixError(LaminaError, ValueError):
+    """A matrix has no inverse or no such factorization."""
 
 
 class DTypeError(LaminaError, TypeError):
