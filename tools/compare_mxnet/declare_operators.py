@@ -1,7 +1,7 @@
 """Writes ``src/lamina/symbol/_declared.py``: the arguments of the operators that lamina's symbols have, asked of MXNet.
 
-    PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py           # writes the module
-    PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py --check   # says whether it is as MXNet has it
+PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py           # writes the module
+PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py --check   # says whether it is as MXNet has it
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from mxnet.base import _LIB, OpHandle, check_call, mx_uint
 
 _FILE = Path(__file__).resolve().parents[2] / "src/lamina/symbol/_declared.py"
 
-_UNARY = """abs arccos arccosh arcsin arcsinh arctan arctanh cbrt ceil cos cosh degrees erf erfinv exp expm1 fix floor
+_UNARY = """
+abs arccos arccosh arcsin arcsinh arctan arctanh cbrt ceil cos cosh degrees erf erfinv exp expm1 fix floor
 gamma gammaln hard_sigmoid log log10 log1p log2 logical_not negative radians rcbrt reciprocal relu rint round rsqrt
 sigmoid sign sin sinh smooth_l1 softsign sqrt square tan tanh trunc _copy Cast amp_cast BlockGrad MakeLoss ones_like
 zeros_like shape_array size_array"""
@@ -26,7 +27,8 @@ _LAYERS = """Activation BatchNorm Dropout Embedding FullyConnected L2Normalizati
 SoftmaxActivation LinearRegressionOutput LogisticRegressionOutput MAERegressionOutput log_softmax softmax softmin
 softmax_cross_entropy"""
 _REDUCTIONS = "argmax argmin argmax_channel max mean min nanprod nansum norm prod sum topk sort argsort"
-_MOVEMENT = """Concat Flatten Pad Reshape SliceChannel SwapAxis _split_v2 broadcast_axis broadcast_like broadcast_to clip
+_MOVEMENT = """
+Concat Flatten Pad Reshape SliceChannel SwapAxis _split_v2 broadcast_axis broadcast_like broadcast_to clip
 diag expand_dims repeat reshape_like reverse slice slice_axis slice_like squeeze stack tile transpose"""
 _LOOKUP = "batch_take gather_nd one_hot pick scatter_nd take where"
 _PRODUCTS = "batch_dot dot _linalg_gemm _linalg_gemm2 _linalg_syrk add_n"
@@ -75,7 +77,7 @@ _KINDS = {
 def _kind(described: str) -> str:
     choices = re.match(r"\{(.*?)\}", described)
     if choices is None:
-        kind = _KINDS[described.split(",")[0]]
+        kind = _KINDS[described.partition(",")[0]]
     else:
         found = re.findall(r"'(.*?)'", choices.group(1))
         kind = "dtype" if "float32" in found else "|".join(choice for choice in found if choice != "None")
@@ -120,5 +122,7 @@ def module() -> str:
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        sys.exit(_FILE.read_text() != module() and f"{_FILE} is not as MXNet has it; run this without --check")
+        sys.exit(
+            _FILE.read_text() != module() and f"{_FILE} is not as MXNet has it; run this without --check"
+        )
     _FILE.write_text(module())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.context import Context
+from lamina.context import Context, current_context
 from lamina.errors import ParameterError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Contexts, DeferredInitializationError
@@ -99,7 +99,7 @@ class SymbolBlock(HybridBlock):
             if name not in self.input_names:
                 more = {"grad_req": "null", "differentiable": False} if name in auxiliary else {}
                 self._params.get(name, allow_deferred_init=True, **more)
-        common = len(os.path.commonprefix(list(self._params))) if len(self._params) > 1 else 0
+        common = len(os.path.commonprefix(list(self._params))) if len(self._params) > 1 else 0  # noqa: RUF071 - as MXNet
         self._reg_params = {name[common:]: parameter for name, parameter in self._params.items()}
         self._steps: list[Step] | None = planned(self._symbol.heads)
 
@@ -113,12 +113,13 @@ class SymbolBlock(HybridBlock):
         """The outputs for an array, or a symbol, for each input."""
         if len(args) != len(self.input_names):
             raise TypeError(f"the network takes {', '.join(self.input_names)}; it got {len(args)} inputs")
-        if isinstance(args[0], Symbol):
+        if args and isinstance(args[0], Symbol):
             heads = {name: x.heads[0] for name, x in zip(self.input_names, args, strict=True)}
             found = list(self._symbol.replaced(heads))
         else:
             self._require_arrays(args)
-            found = self._computed(dict(zip(self.input_names, args, strict=True)), args[0].context)
+            context = args[0].context if args else current_context()
+            found = self._computed(dict(zip(self.input_names, args, strict=True)), context)
         return found[0] if len(found) == 1 else found
 
     def _computed(self, values: dict[Key, NDArray], ctx: Context) -> list[NDArray]:

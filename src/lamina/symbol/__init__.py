@@ -1,7 +1,7 @@
 """Symbols under MXNet's names: networks written down, in files (``-symbol.json``) or by an export.
 
-`gluon.HybridBlock.export` writes them, `gluon.SymbolBlock` computes them. A function of `lamina.nd` that such a file can
-hold is here under the same name, and makes a node of the `Symbol` that it gets.
+`gluon.HybridBlock.export` writes them, `gluon.SymbolBlock` computes them. A function of `lamina.nd` that such a
+file can hold is here under the same name, and makes a node of the `Symbol` that it gets.
 """
 
 from __future__ import annotations

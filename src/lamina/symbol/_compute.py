@@ -14,7 +14,16 @@ from lamina.symbol._symbol import Node, Output, nodes_of
 __all__ = ["Key", "Step", "key_of", "planned", "shapes_of"]
 
 _WITHOUT_MEANING = frozenset(
-    {"num_args", "cudnn_off", "min_calib_range", "max_calib_range", "is_int", "sparse_grad", "forward_stype", "ctx"}
+    {
+        "num_args",
+        "cudnn_off",
+        "min_calib_range",
+        "max_calib_range",
+        "is_int",
+        "sparse_grad",
+        "forward_stype",
+        "ctx",
+    }
     | {"use_length", "workspace"}
 )
 """Arguments that say how MXNet computes, or what the inputs say already."""
@@ -40,20 +49,22 @@ def _softmax_output(data: NDArray, values: Mapping[str, Any]) -> NDArray:
         return nd.softmax(data, axis=1)
     if values["preserve_shape"] or data.ndim <= 2:
         return nd.softmax(data, axis=-1)
-    return nd.softmax(nd.flatten(data), axis=-1).reshape_like(data)
+    return nd.reshape_like(nd.softmax(nd.flatten(data), axis=-1), data)
 
 
 def _scalar(function: Computed, number_first: bool = False) -> Computed:
     if number_first:
         return lambda data, scalar: function(scalar, data)
-    return lambda data, scalar: function(data, scalar)
+    return lambda data, scalar: function(data, scalar)  # noqa: PLW0108 - it is called by names
 
 
 def _made(function: Computed) -> Computed:
     return lambda shape, dtype, **value: function(shape or (1,), dtype=dtype, **value)
 
 
-def _arange(start: float, stop: float | None, step: float, repeat: int, infer_range: bool, dtype: str) -> NDArray:
+def _arange(
+    start: float, stop: float | None, step: float, repeat: int, infer_range: bool, dtype: str
+) -> NDArray:
     if stop is None:
         start, stop = 0, start
     return nd.arange(start, stop, step, repeat=repeat, dtype=dtype)
@@ -138,7 +149,9 @@ def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
     operator, values = node.operator, node.values
     assert operator is not None
     if values.get("output_mean_var"):
-        raise DataError(f"node {node.name!r} ({operator.name}): it gives its statistics, too, which lamina does not")
+        raise DataError(
+            f"node {node.name!r} ({operator.name}): it gives its statistics, too, which lamina does not"
+        )
     function = _COMPUTED.get(operator.name) or getattr(nd, operator.name)
     given = {name: value for name, value in values.items() if name not in _WITHOUT_MEANING}
 
@@ -223,4 +236,3 @@ def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
             return {"gamma": (data[1] if len(data) > 1 else 1,)}
         case _:
             return {}
-

@@ -1,10 +1,11 @@
-"""Symbol files, MXNet's ``-symbol.json``: read by a declared schema and checked, in all forms since 2015; written as 1.9."""
+"""Symbol files, MXNet's ``-symbol.json``: read by a declared schema and checked, in all forms; written as by 1.9."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ __all__ = ["read_symbol", "symbol_of", "text_of", "write_symbol"]
 _MOST_NODES = 10_000
 _LONGEST = 1 << 25
 """Bytes of a file. Networks of ten thousand nodes have a tenth of it."""
+_MOST_ELEMENTS = 1 << 28
+"""Of arrays that a network makes of nothing."""
+
 _VERSION = 10901
 
 _Text = str
@@ -30,7 +34,7 @@ _Reference = list[int]
 
 
 class _Node(msgspec.Struct, forbid_unknown_fields=True):
-    """A node; its attributes are called ``attrs`` since MXNet 1.0, before ``attr``, and before 0.9 ``param`` as well."""
+    """A node; its attributes are called ``attrs`` since MXNet 1.0, before ``attr``, and of old ``param``."""
 
     op: str
     name: str
@@ -107,21 +111,55 @@ def _node(each: _Node, before: list[Node]) -> Node:
         raise DataError("it has networks of its own; lamina reads networks without control flow")
     operator = operator_called(each.op)
     inputs = [_reference(given, before) for given in each.inputs]
+    values = operator.values(_known(operator.kinds, attributes))
+    _require_believable(values)
     node = Node(operator, each.name, _known(operator.kinds, attributes), inputs)
-    if operator.name == "BatchNorm" and len(inputs) == 3:  # before 0.9 a file did not mention auxiliary states
+    if (
+        operator.name == "BatchNorm" and len(inputs) == 3
+    ):  # before 0.9 a file did not mention auxiliary states
         inputs += [(Node(None, f"{each.name}_{name}", {}), 0) for name in operator.auxiliary]
         node.inputs = tuple(inputs)
     if operator.is_variadic:
-        if node.values.get("num_args", len(inputs)) != len(inputs) or not inputs:
-            raise DataError(f"it has {len(inputs)} inputs, and says {node.values.get('num_args', 'nothing')}")
+        claimed = attributes.get("num_args", str(len(inputs)))
+        if claimed != str(len(inputs)) or not inputs:
+            raise DataError(f"it has {len(inputs)} inputs, and says {excerpt(claimed, 40)}")
     else:
         inputs_named(operator, node.values, inputs)
     return node
 
 
+_GROWING = ("shape", "reps", "size", "pad_width", "repeats", "depth", "N", "M", "num_outputs", "sections")
+"""Arguments that make arrays larger than the inputs, or many."""
+
+
+def _require_believable(values: Mapping[str, Any]) -> None:
+    """Raise for an array that is made from nothing and that no dense network has, before anything is made."""
+    for name in _GROWING:
+        value = values.get(name)
+        sizes = [size for size in (value if isinstance(value, tuple) else (value,)) if isinstance(size, int)]
+        most = _MOST_NODES if name in ("num_outputs", "sections") else _MOST_ELEMENTS
+        if math.prod(size for size in sizes if size > 0) > most:
+            raise DataError(f"its attribute {name} is too large to be believed: {excerpt(value, 60)}")
+    if "infer_range" in values:
+        start, stop = (
+            (values["start"], values["stop"]) if values["stop"] is not None else (0, values["start"])
+        )
+        count = abs(stop - start) * values["repeat"] / (abs(values["step"]) or 1)
+        if not count <= _MOST_ELEMENTS:
+            raise DataError("it makes more numbers than can be believed")
+
+
 def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
     """Attributes without those that users of old wrote beside the operator's own: ``lr_mult``, ``ctx_group`` …"""
-    users = ("lr_mult", "wd_mult", "ctx_group", "force_mirroring", "weight_lr_mult", "bias_lr_mult", "mirror_stage")
+    users = (
+        "lr_mult",
+        "wd_mult",
+        "ctx_group",
+        "force_mirroring",
+        "weight_lr_mult",
+        "bias_lr_mult",
+        "mirror_stage",
+    )
     return {name: text for name, text in attributes.items() if name in kinds or name not in users}
 
 
@@ -180,7 +218,11 @@ def _described(node: Node, places: dict[int, int]) -> dict[str, Any]:
         described["attrs"] = node.attributes
     names = () if operator is None or operator.is_variadic else operator.inputs(node.values)
     described["inputs"] = [
-        [places[id(given)], output, int(operator is not None and names[i : i + 1] != () and names[i] in operator.auxiliary)]
+        [
+            places[id(given)],
+            output,
+            int(operator is not None and names[i : i + 1] != () and names[i] in operator.auxiliary),
+        ]
         for i, (given, output) in enumerate(node.inputs)
     ]
     return described

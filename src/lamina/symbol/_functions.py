@@ -160,9 +160,8 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "reshape": _reshape,
     "transpose": _transpose,
     "astype": lambda x, dtype, **_: function("Cast")(x, dtype=dtype),
-    "detach": lambda x: function("BlockGrad")(x),
-    "copy": lambda x: function("identity")(x),
-    "split": lambda x, *args, **named: function("split")(x, *args, **named),
+    "detach": _function_of(OPERATORS["BlockGrad"]),
+    "copy": _function_of(OPERATORS["_copy"]),
 }
 
 
@@ -173,10 +172,14 @@ def _binary(of_arrays: str, with_number: str, number_first: str) -> Callable[...
     def call(lhs: Any, rhs: Any, name: str | None = None) -> Any:
         if isinstance(lhs, Symbol) and isinstance(rhs, Symbol):
             return apply(OPERATORS[of_arrays], lhs, rhs, name=name)
-        array, number, operator = (lhs, rhs, with_number) if isinstance(lhs, Symbol) else (rhs, lhs, number_first)
+        array, number, operator = (
+            (lhs, rhs, with_number) if isinstance(lhs, Symbol) else (rhs, lhs, number_first)
+        )
         if not isinstance(array, Symbol):
             raise TypeError(f"{of_arrays} takes a Symbol and another or a number, not {lhs!r} and {rhs!r}")
-        if not isinstance(number, int | float) and not (hasattr(number, "item") and not hasattr(number, "asnumpy")):
+        if not isinstance(number, int | float) and not (
+            hasattr(number, "item") and not hasattr(number, "asnumpy")
+        ):
             _single(OPERATORS[of_arrays], number)
         return apply(OPERATORS[operator], array, name=name, scalar=number)
 
@@ -221,10 +224,6 @@ Symbol.__abs__ = lambda self: apply(OPERATORS["abs"], self)  # pyright: ignore[r
 # --- what is made of several operators, or under another name ----------------------------------------------------
 
 
-def _named(name: str) -> Callable[..., Symbol]:
-    return lambda *args, **named: function(name)(*args, **named)
-
-
 def _softrelu(data: Symbol, **name: Any) -> Symbol:
     return apply(OPERATORS["Activation"], data, act_type="softrelu", **name)
 
@@ -240,12 +239,12 @@ def _leaky(act_type: str, **fixed: Any) -> Callable[..., Symbol]:
 
 
 _COMPOSED: dict[str, Callable[..., Symbol]] = {
-    "identity": _named("_copy"),
-    "logistic": _named("sigmoid"),
+    "identity": _function_of(OPERATORS["_copy"]),
+    "logistic": _function_of(OPERATORS["sigmoid"]),
     "softplus": _softrelu,
     "softrelu": _softrelu,
-    "log_sigmoid": lambda data: -_softrelu(-data),
-    "hard_sigmoid": _named("hard_sigmoid"),
+    "log_sigmoid": lambda data: apply(OPERATORS["negative"], _softrelu(apply(OPERATORS["negative"], data))),
+    "hard_sigmoid": _function_of(OPERATORS["hard_sigmoid"]),
     "leaky_relu": _leaky("leaky", slope=0.01),
     "elu": _leaky("elu", slope=1.0),
     "selu": _leaky("selu"),
@@ -285,7 +284,7 @@ def _full(shape: Any, val: float, dtype: Any = "float32", **named: Any) -> Symbo
 
 def _split_v2(ary: Symbol, indices_or_sections: Any, axis: int = 0, squeeze_axis: bool = False) -> Symbol:
     sections = indices_or_sections if isinstance(indices_or_sections, int) else 0
-    indices = [] if sections else [0, *indices_or_sections]
+    indices: list[int] = [] if isinstance(indices_or_sections, int) else [0, *indices_or_sections]
     return apply(
         OPERATORS["_split_v2"], ary, indices=indices, axis=axis, squeeze_axis=squeeze_axis, sections=sections
     )

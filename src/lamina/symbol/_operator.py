@@ -1,4 +1,4 @@
-"""`OPERATORS`: what a symbol's node may be, as `DECLARED` has it: names, arrays, and other arguments with their kinds."""
+"""`OPERATORS`: what a symbol's node may be, as `DECLARED` has it: names, arrays, and arguments with their kinds."""
 
 from __future__ import annotations
 
@@ -111,7 +111,16 @@ def _operators() -> dict[str, Operator]:
 OPERATORS = _operators()
 """By every name that MXNet has for them."""
 
-_OF_PICTURES = ("Convolution", "Deconvolution", "Pooling", "UpSampling", "LRN", "ROIPooling", "Crop", "InstanceNorm")
+_OF_PICTURES = (
+    "Convolution",
+    "Deconvolution",
+    "Pooling",
+    "UpSampling",
+    "LRN",
+    "ROIPooling",
+    "Crop",
+    "InstanceNorm",
+)
 
 
 def operator_called(name: str) -> Operator:

@@ -26,9 +26,18 @@ class Node:
     __slots__ = ("attributes", "inputs", "name", "operator", "outputs", "values")
 
     def __init__(
-        self, operator: Operator | None, name: str, attributes: Mapping[str, str], inputs: Sequence[Output] = ()
+        self,
+        operator: Operator | None,
+        name: str,
+        attributes: Mapping[str, str],
+        inputs: Sequence[Output] = (),
     ) -> None:
-        self.operator, self.name, self.attributes, self.inputs = operator, name, dict(attributes), tuple(inputs)
+        self.operator, self.name, self.attributes, self.inputs = (
+            operator,
+            name,
+            dict(attributes),
+            tuple(inputs),
+        )
         self.values: dict[str, Any] = {} if operator is None else operator.values(self.attributes)
         self.outputs = 1 if operator is None else operator.outputs(self.values)
 
@@ -162,9 +171,7 @@ class Symbol:
                 for x, i in node.inputs
             ]
             same = all(x is y for (x, _), (y, _) in zip(inputs, node.inputs, strict=True))
-            made[id(node)] = (
-                node if same else Node(node.operator, node.name, node.attributes, inputs)
-            )
+            made[id(node)] = node if same else Node(node.operator, node.name, node.attributes, inputs)
         return Symbol([(made[id(node)], i) for node, i in self.heads])
 
     # --- files ---------------------------------------------------------------------------------------------------
@@ -190,8 +197,11 @@ class Symbol:
 
         return symbol_of, (self.tojson(), "a pickled symbol")
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> bool:  # noqa: PLE0304 - never returns
         _no_values("the truth of a Symbol", "F.where")
+
+    def __array__(self, *_args: object, **_kwargs: object) -> NoReturn:
+        _no_values("an operator of mx.nd got a Symbol", "that of F")
 
     def __getattr__(self, name: str) -> Any:
         """The methods of arrays: ``x.sum(axis=1)`` is ``F.sum(x, axis=1)``."""
@@ -223,7 +233,15 @@ _OF_ARRAYS = {
     "attach_grad": "autograd on arrays",
     "backward": "autograd on arrays",
 }
-_OF_EXECUTORS = ("bind", "simple_bind", "eval", "infer_shape", "infer_shape_partial", "infer_type", "gradient")
+_OF_EXECUTORS = (
+    "bind",
+    "simple_bind",
+    "eval",
+    "infer_shape",
+    "infer_shape_partial",
+    "infer_type",
+    "gradient",
+)
 
 
 def _no_values(what: str, instead: str) -> NoReturn:

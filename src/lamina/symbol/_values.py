@@ -1,4 +1,4 @@
-"""Attributes of operators as symbol files have them: texts, read and written by their declared kind, never evaluated."""
+"""Attributes of operators as symbol files have them: texts, read by their declared kind and never evaluated."""
 
 from __future__ import annotations
 
