@@ -17,6 +17,7 @@ from lamina.core.primitive import bind
 from lamina.nd._operator import Operator, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.elementwise import cast as cast_primitive
+from lamina.primitives.elementwise import stop_gradient as stop_gradient_primitive
 from lamina.primitives.typing import element_type
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def cast(data: NDArray, dtype: Any) -> NDArray:
 
 @operator
 def stop_gradient(data: NDArray) -> NDArray:
-    """The same values; no gradient passes back.
+    """A copy; the gradient that passes back is 0.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([3.0])
@@ -151,7 +152,7 @@ def stop_gradient(data: NDArray) -> NDArray:
     >>> x.grad.asscalar().item()
     3.0
     """
-    return data.detach()
+    return bind(stop_gradient_primitive, data)
 
 
 Cast = cast

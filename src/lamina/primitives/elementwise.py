@@ -15,7 +15,7 @@ from lamina.primitives.reduce import sum_to
 from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array
 from lamina.primitives.typing import Type, broadcast_shapes, converted, dtype_of, like_first
 
-__all__ = ["BINARY", "COMPARISON", "UNARY", "cast", "power", "to_context", "where"]
+__all__ = ["BINARY", "COMPARISON", "UNARY", "cast", "power", "stop_gradient", "to_context", "where"]
 
 Function = Callable[..., Any]
 
@@ -363,6 +363,11 @@ cast = primitive(
     lowering=Elementwise(lambda b, x, dtype: b.cast(x, dtype)),
 )
 """``cast(x, dtype=)``: another element type; floats truncate toward zero when they become integers."""
+
+stop_gradient = primitive(
+    "stop_gradient", eval=lambda x: x.copy(), infer=like_first, lowering=Elementwise(lambda b, x: x)
+)
+"""``stop_gradient(x)``: a copy through which no gradient passes."""
 
 to_context = primitive(
     "to_context",
