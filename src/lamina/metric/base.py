@@ -23,7 +23,7 @@ Arrays = Any
 class EvalMetric:
     """Base class: `update` adds a batch, `get` gives the value over all since `reset`.
 
-    A subclass overrides `_add`; it gets NumPy arrays, and tells `_note` a sum and a number; the value is their quotient.
+    A subclass overrides `_add`; it gets NumPy arrays and tells `_note` a sum and a number to divide.
     One written for MXNet overrides `update`, and adds to `sum_metric` and `num_inst` (and, with
     ``has_global_stats=True``, to `global_sum_metric` and `global_num_inst`).
 
