@@ -61,8 +61,10 @@ start()
 del start
 
 _MODULES = frozenset(
-    {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"}
+    {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "symbol", "test_utils"}
 )
+_SHORT = {"sym": "lamina.symbol"}
+"""Other names of modules."""
 _NAMES = {
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
@@ -84,6 +86,8 @@ _NAMES = {
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"lamina.{name}")
+    if name in _SHORT:
+        return import_module(_SHORT[name])
     if name in _NAMES:
         value = globals()[name] = getattr(import_module(_NAMES[name]), name)
         return value
@@ -91,4 +95,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, *_NAMES})
+    return sorted({*globals(), *_MODULES, *_SHORT, *_NAMES})

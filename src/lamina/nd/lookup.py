@@ -52,13 +52,13 @@ def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDA
     return bind(indexing.take, a, indices, axis=place, mode=mode)
 
 
-def rows_of(x: NDArray, positions: Any) -> NDArray:
+def rows_of(x: NDArray, positions: Any, axis: int = 0) -> NDArray:
     """The rows of an array at integer positions in range, computed now; a batch is no part of a step."""
     if x._context.is_host:
-        return new_array(x._numbers().take(positions, axis=0), x._context)
+        return new_array(x._numbers().take(positions, axis=axis), x._context)
     index = array(positions, ctx=x._context, dtype=np.int64)
     with concrete():
-        return bind(indexing.take, x, index, axis=0, mode="clip")
+        return bind(indexing.take, x, index, axis=axis, mode="clip")
 
 
 def _check_range(indices: NDArray, size: int) -> None:
