@@ -8,26 +8,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 
 from lamina import autograd, nd
 from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
+from lamina.estimators._apart import Apart
 from lamina.estimators._losses import Loss
 from lamina.estimators._optimization import SOLVERS, Optimization
 from lamina.estimators.network import Ensemble, part_of
-from lamina.nd import random
 from lamina.nd.ndarray import NDArray
+from lamina.nd.random import Source, drawing_from
 from lamina.optimizer.optimizer import write
 from lamina.schedules import SCHEDULES
 from lamina.table.sparse import SparseNumbers
 from lamina.training.early_stopping import EarlyStopping
 from lamina.training.loop import Loop, Observer
 
-__all__ = ["Data", "EnsembleTraining", "Optimization", "outputs_of", "own_outputs"]
+__all__ = ["Data", "EnsembleTraining", "Optimization", "outputs_of", "own_outputs", "without_network"]
 
 _PREDICT_ROWS = 256
+_STREAMS_BITS = 40  # of the number of a member's own streams: the member's number is above them
 _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
 
 
@@ -81,6 +84,8 @@ class EnsembleTraining(Loop):
         validation: each member's part, or a single one for the mean of the members.
         score: judges the outputs for `validation`, part after part; higher is better.
         observers: what watches, besides the early stopping that `optimization` asks for.
+        seed: of dropout, for which each member has streams of its own, so that it can be trained apart.
+        n_jobs: how many members are trained at a time, by joblib's backend (see `Apart`).
     """
 
     def __init__(
@@ -93,15 +98,22 @@ class EnsembleTraining(Loop):
         validation: Sequence[Data] = (),
         score: Callable[[np.ndarray], float] | None = None,
         observers: Sequence[Observer] = (),
+        *,
+        seed: int = 0,
+        n_jobs: int | None = None,
     ) -> None:
         patience, tolerance = optimization.n_iter_no_change, optimization.tol
         stopping = [] if patience is None else [EarlyStopping(patience, tolerance)]
-        super().__init__(optimization.max_iter, [*observers, *stopping], tolerance)
+        members = len(network.members)
+        self._apart = Apart(self, n_jobs) if members > 1 and effective_n_jobs(n_jobs) > 1 else None
+        apart = [] if self._apart is None else [self._apart]
+        super().__init__(optimization.max_iter, [*apart, *observers, *stopping], tolerance)
         self.network, self.loss, self.optimization = network, loss, optimization
         self.data, self.validation, self.score = data, validation, score
         self._rng = rng
+        self._sources = [Source(seed, i << _STREAMS_BITS) for i in range(members)]
         self._steps_done = 0
-        self._steps_total = 1
+        self.steps_total = 1
         count = SOLVERS[optimization.solver].arrays
         self._moments = {
             name: tuple(nd.zeros(w.array.shape) for _ in range(count)) for name, w in network.weights.items()
@@ -123,9 +135,14 @@ class EnsembleTraining(Loop):
     def _prepare(self, epochs: int) -> None:
         plan, count = self.optimization, min(len(part) for part in self.data)
         self._batch = min(plan.batch_size, count)
-        self._batches = _Batches(self.data[0], self._batch * len(self.network.members))
         per_epoch = max(count // self._batch, 1) if plan.drop_last else -(-count // self._batch)
-        self._steps_total = max(self._steps_done + epochs * per_epoch, 1)
+        self.steps_total = max(self._steps_done + epochs * per_epoch, 1)
+        self._batches = _Batches(self.data[0], self._batch * len(self.network.members))
+
+    def begin_epoch(self, data: Data, steps_total: int) -> None:
+        """Of a member that is trained apart: the data of the steps to come, and how many the whole training has."""
+        self.steps_total = steps_total
+        self._batches = _Batches(data, min(self.optimization.batch_size, len(data)))
 
     def _train(self, number: int) -> float:
         """An epoch; the mean loss, with the penalty."""
@@ -134,13 +151,13 @@ class EnsembleTraining(Loop):
         count = min(len(order) for order in orders)
         whole = count // batch * batch
         own = [order[:whole].reshape(-1, batch) for order in orders]
-        losses = self._run(np.concatenate(own, axis=1), self.report if self.watched() else None)
-        total, rows = float(losses.sum()) * batch, whole
-        rest = count - whole
+        steps, rows, rest = [np.concatenate(own, axis=1)], whole, count - whole
         if rest and not (self.optimization.drop_last and whole):
-            last = np.concatenate([order[whole:count] for order in orders]).reshape(1, -1)
-            total += float(self._run(last, None).sum()) * rest
+            steps.append(np.concatenate([order[whole:count] for order in orders]).reshape(1, -1))
             rows += rest
+        losses = self.take_steps(steps) if self._apart is None else self._apart.take_steps(steps)
+        sizes = (batch, rest)
+        total = sum(float(each.mean(axis=1).sum()) * size for each, size in zip(losses, sizes, strict=False))
         loss = total / max(rows, 1) + self._penalty(batch)
         if not np.isfinite(loss):
             raise NonFiniteLossError(
@@ -160,24 +177,35 @@ class EnsembleTraining(Loop):
     def _load_parameters(self, arrays: dict[str, np.ndarray]) -> None:
         self.network.load_state(arrays)
 
-    def _own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    def own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """What the next epoch depends on, besides the data."""
         arrays = {f"network.{name}": x for name, x in self.network.state().items()}
         for name, moments in self._moments.items():
             arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
         return arrays, {
             "steps": self._steps_done,
             "shuffling": self._rng.bit_generator.state,
-            "random": random.source.position(),
+            "random": [source.position() for source in self._sources],
         }
 
-    def _restore_own(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+    _own_state = own_state
+
+    def go_to(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+        """Go on from an `own_state`."""
         self.network.load_state(part_of(arrays, "network."))
         for name, moments in self._moments.items():
             for i, moment in enumerate(moments):
                 moment[:] = arrays[f"moment{i}.{name}"]
         self._steps_done = position["steps"]
         self._rng.bit_generator.state = position["shuffling"]
-        random.source.go_to(*position["random"])
+        positions = position["random"]
+        if not isinstance(positions[0], Sequence):  # of a version whose members shared their streams
+            seed, stream = positions
+            positions = [(seed, stream + (i << _STREAMS_BITS)) for i in range(len(self._sources))]
+        for source, (seed, stream) in zip(self._sources, positions, strict=True):
+            source.go_to(seed, stream)
+
+    _restore_own = go_to
 
     def _penalty(self, batch: int) -> float:
         """The members' mean L2 penalty of a batch, which the loss includes as scikit-learn's does."""
@@ -186,23 +214,32 @@ class EnsembleTraining(Loop):
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
         return 0.5 * self.optimization.alpha * squares / batch / len(self.network.members)
 
+    def take_steps(self, steps: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Take a step with each line of each matrix, which holds as many rows for each member.
+
+        The losses of each matrix, (steps, members).
+        """
+        report = self.report if self.watched() else None
+        return [self._run(rows, report if i == 0 else None) for i, rows in enumerate(steps)]
+
     def _run(self, rows: np.ndarray, report: Any) -> np.ndarray:
-        """Take a step with each line of `rows`; the losses."""
-        losses, batches = [np.zeros(0)], self._batches
+        """Take a step with each line of `rows`; the losses, (steps, members)."""
+        losses, batches = [np.zeros((0, len(self.network.members)))], self._batches
         done = 0
         with autograd.train_mode():
             for indices in batches.groups(rows):
                 progress = report and (lambda more, _, done=done: report(done + more, len(rows)))
-                losses.append(self._step.run_batches(indices, *batches.arrays, progress=progress).asnumpy())
+                means = self._step.run_batches(indices, *batches.arrays, progress=progress)
+                losses.append(np.stack([x.asnumpy().ravel() for x in means], axis=1))
                 done += len(indices)
-        return np.concatenate([x.ravel() for x in losses])
+        return np.concatenate(losses)
 
     # --- the step ------------------------------------------------------------------------------------------------
 
-    def _make_step(self) -> Callable[..., NDArray]:
+    def _make_step(self) -> Callable[..., list[NDArray]]:
         network = self.network
 
-        def step(numeric: NDArray, *others: NDArray) -> NDArray:
+        def step(numeric: NDArray, *others: NDArray) -> list[NDArray]:
             rest = list(others)
             codes = rest.pop(0) if network.architecture.cardinalities else None
             target = rest.pop(0)
@@ -211,20 +248,21 @@ class EnsembleTraining(Loop):
             drop = call_each_step(lambda: self._regularization)
             members = len(network.members)
             with autograd.record():
-                total: Any = 0.0
+                means: list[NDArray] = []
                 for i, member in enumerate(network.members):
                     own = [_share(x, i, members) for x in (numeric, codes, target, weights)]
-                    losses = self.loss(member.forward(own[0], own[1], drop), own[2])
-                    total = total + nd.mean(losses if own[3] is None else losses * own[3])
-            total.backward()
+                    with drawing_from(self._sources[i]):
+                        losses = self.loss(member.forward(own[0], own[1], drop), own[2])
+                    means.append(nd.mean(losses if own[3] is None else losses * own[3]))
+            autograd.backward(means)
             self._update(numeric.shape[0] // members, progress)
-            return total / members
+            return means
 
         return step
 
     def _advance(self) -> float:
         """Count a step, and say what share of the training is done."""
-        t = self._steps_done / self._steps_total
+        t = self._steps_done / self.steps_total
         plan = self.optimization
         self._steps_done += 1
         self._rate = plan.learning_rate_init * SCHEDULES[plan.learning_rate](t)
@@ -250,6 +288,11 @@ class EnsembleTraining(Loop):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
                 new = new - (decay * weight.rate**2) * array
             write(array, moments, (new, values))
+
+
+def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a training's state that its network does not have."""
+    return {name: x for name, x in arrays.items() if not name.startswith("network.")}
 
 
 class _Batches:

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,13 +49,13 @@ Parameter = Any
 """A number or an NDArray."""
 
 
-class _Source:
+class Source:
     """The seed, and the number of the next stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0, stream: int = 0) -> None:
         self.lock = threading.Lock()
-        self.seed = 0
-        self.stream = 0
+        self.seed = seed
+        self.stream = stream
 
     def next_stream(self) -> int:
         with self.lock:
@@ -71,7 +73,28 @@ class _Source:
             self.seed, self.stream = seed, stream
 
 
-source = _Source()
+source = Source()
+"""What `seed` sets: every thread draws from it, unless it is `drawing_from` another."""
+
+
+class _Chosen(threading.local):
+    source: Source | None = None
+
+
+_chosen = _Chosen()
+
+
+@contextmanager
+def drawing_from(own: Source) -> Generator[None]:
+    """Inside, this thread's numbers come from `own`; what is captured inside draws from it whenever it runs.
+
+    A training that draws from a source of its own neither disturbs others, in other threads too, nor is disturbed.
+    """
+    before, _chosen.source = _chosen.source, own
+    try:
+        yield
+    finally:
+        _chosen.source = before
 
 
 def seed(seed_state: int, ctx: Any = "all") -> None:
@@ -81,7 +104,8 @@ def seed(seed_state: int, ctx: Any = "all") -> None:
 
 def _stream() -> tuple[float, float]:
     """The seed and a fresh stream: numbers that a compiled step asks for anew each time."""
-    return call_each_step(lambda: source.seed, integer=True), call_each_step(source.next_stream, integer=True)
+    drawn = _chosen.source or source
+    return call_each_step(lambda: drawn.seed, integer=True), call_each_step(drawn.next_stream, integer=True)
 
 
 def _unit(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
