@@ -17,7 +17,7 @@ from lamina.table.check import check
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import Choice
-from lamina.table.messages import counted, rows_from
+from lamina.table.messages import counted, rows_from, warn
 from lamina.table.schema import Schema, Task
 from lamina.table.stream.cache import CacheWriter, Layout, RowCache, ShuffledWriter
 from lamina.table.stream.keys import row_keys
@@ -28,9 +28,9 @@ from lamina.table.stream.statistics import TableStatistics
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Division", "Rows", "Survey", "encode_rows", "fitted_encoder", "look_over"]
+__all__ = ["MOST_HELD", "Division", "Rows", "Survey", "encode_rows", "fitted_encoder", "look_over"]
 
-_MOST_HELD = 1 << 16
+MOST_HELD = 1 << 16
 """Rows that validate, and that test, at most: they are in memory, and judge to a fraction of a percent."""
 
 
@@ -92,7 +92,7 @@ class Survey:
             )
         rows = self.statistics.rows
         frame, numbers, keys = self.statistics.sample.rows()
-        most = min(_MOST_HELD, len(keys) * 2 // 5)
+        most = min(MOST_HELD, len(keys) * 2 // 5)
         counts = [min(round(share * rows), most) for share in (test, validation)]
         ends = [0, counts[0], sum(counts), len(keys)]
         parts = [self._some(frame, numbers, begin, end) for begin, end in zip(ends, ends[1:], strict=False)]
@@ -173,6 +173,8 @@ def encode_rows(
         len(encoder.numeric_names), len(encoder.code_names), targets.shape[1] if targets.ndim > 1 else 0
     )
     mixes = survey.statistics.is_in_runs and division.training > layout.window
+    if mixes:
+        warn(f"rows with like values of {name!r} stand together in the table: they are shuffled on disk")
     _require_space(folder, layout, division.training)
     writer = ShuffledWriter(folder, layout, division) if mixes else CacheWriter(folder, layout)
     start = 0
