@@ -49,8 +49,8 @@ class Apart(Observer):
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
         self._stack.close()
 
-    def take_steps(self, steps: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """What `EnsembleTraining.take_steps` does."""
+    def take_steps(self, steps: Sequence[np.ndarray]) -> list[tuple[np.ndarray, int]]:
+        """What `EnsembleTraining.take_steps` does, with what `HeldBatches.steps` gives."""
         training = self._training
         members = range(len(training.network.members))
         what = _What(self._key, training.network.architecture, training.loss, training.optimization)
@@ -80,8 +80,10 @@ class Apart(Observer):
         }
         training.go_to(joined, position)
         if training.watched():
-            training.report(len(steps[0]), len(steps[0]))
-        return [np.concatenate([losses[k] for _, _, losses in results], axis=1) for k in range(len(steps))]
+            done = sum(len(rows) for rows in steps)
+            training.report(done, done)
+        losses = [np.concatenate([own[k] for _, _, own in results], axis=1) for k in range(len(steps))]
+        return [(own, rows.shape[1]) for own, rows in zip(losses, steps, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,16 @@ def _epoch(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[np.ndarray]]:
     """An epoch of one member, in whatever process: its state after it, and the losses of the steps."""
     from lamina.deferral import eager
-    from lamina.estimators._engine import Data
+    from lamina.estimators._engine import Data, HeldBatches
 
     with eager():
         training = _kept.take(what)
-        training.begin_epoch(Data(numeric, codes, target, weights), steps_total)
+        batches = HeldBatches([Data(numeric, codes, target, weights)])
+        training.steps_total = steps_total
         training.go_to(arrays, position)
-        losses = training.take_steps(steps)
+        losses = [
+            np.concatenate([own for own, _ in training.take_steps(batches.groups(rows))]) for rows in steps
+        ]
         state = training.own_state()
     _kept.put(what, training)
     return *state, losses
@@ -142,7 +147,6 @@ class _Kept:
 
     def put(self, what: _What, training: EnsembleTraining) -> None:
         """Keep it for the next epoch."""
-        training.data = []
         with self._lock:
             self._idle.setdefault(what.key, []).append(training)
             self._idle.move_to_end(what.key)
