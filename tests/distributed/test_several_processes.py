@@ -92,7 +92,7 @@ def test_an_error_that_all_have_is_told_once():
     code, _, error = ended(started(2, PROGRAM, "different_tables"))
     assert code != 0
     assert error.count("DataError: processes that share a training's steps all pass the same table") == 1
-    assert "that of process 0 (203, 3)" in error
+    assert "in 203 to train on, than process 0" in error
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -23,7 +24,7 @@ from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
     from lamina.distributed.communicator import Communicator
-    from lamina.runs.data import Request
+    from lamina.runs.data import Prepared, Request
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.loop import Epoch, Loop, Observer
     from lamina.training.run_folder import RunFolder
@@ -65,6 +66,15 @@ Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
 Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
 Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
 Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
+Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", False, **_training)]
+Memory = Annotated[
+    str | None,
+    option(
+        "What training may take, as 4G; larger tables are read from the disk.",
+        "half of what is free",
+        **_training,
+    ),
+]
 Shards = Annotated[
     int | None,
     option("Cut each batch into so many parts, which the processes of mpirun share.", "not cut", **_training),
@@ -89,6 +99,8 @@ def train_table(
     lr: Rate = None,
     seed: Seed = None,
     shards: Shards = None,
+    stream: Stream = False,
+    memory: Memory = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
@@ -103,7 +115,8 @@ def train_table(
     validation score (fast and sklearn stop when it no longer improves), compares with a linear model, and writes
     a folder: model.safetensors, metrics.jsonl, settings.json, report.html. Ctrl-C keeps the best epoch so far.
     A run that was killed, or Ctrl-C ended, goes on with --resume from its last checkpoint, to the same network as if
-    nothing had happened: checkpoints are saved after the first epoch, and then every 10 seconds.
+    nothing had happened: checkpoints are saved after the first epoch, and then every 10 seconds. A table that is larger
+    than memory is read from the disk, and encoded into the run's folder until the training ends.
 
     Examples:
 
@@ -111,6 +124,7 @@ def train_table(
       lamina train people.csv --target income
       lamina train houses.parquet --target price --preset fast --out runs/houses
       lamina train 'part-*.csv.gz' --target y --kind zip=categorical --drop id
+      lamina train 'rows/*.parquet' --target y --memory 2G
       lamina train train.csv --target y --validation valid.csv --test test.csv
       zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
       lamina train --resume runs/houses
@@ -131,6 +145,7 @@ def train_table(
         learning_rate=positive("--lr", lr),
         seed=_seed(seed),
         shards=positive("--shards", shards),
+        stream=stream or None,
     )
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
@@ -141,9 +156,9 @@ def train_table(
             return _help(team)
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
         _require_shards(request, team)
-        team.broadcast(request)
         try:
-            return _run(folder, request, saved, as_json=as_json, quiet=quiet)
+            with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
+                return _run(folder, request, prepared, saved, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {_how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
@@ -162,11 +177,19 @@ def _require_shards(request: Request, team: Communicator) -> None:
 def _help(team: Communicator) -> int:
     """Train along with the first process, which alone speaks and writes files."""
     from lamina.runs.data import prepare
+    from lamina.runs.streamed import prepare_streamed
     from lamina.runs.training import train
 
-    request = team.broadcast(None)
+    request, bound = team.broadcast(None)
     try:
-        train(prepare(request), request)
+        if request.stream:
+            with (
+                TemporaryDirectory(prefix="lamina-rows-") as scratch,
+                prepare_streamed(request, Path(scratch), bound) as prepared,
+            ):
+                train(prepared, request)
+        else:
+            train(prepare(request), request)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     team.wait_for_all()
@@ -235,9 +258,39 @@ def _said(name: str, value: Any) -> str:
     return f"{option} {','.join(map(str, cast(Any, value))) if isinstance(value, tuple) else value}"
 
 
-def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_json: bool, quiet: bool) -> int:
-    from lamina.export.run_page import write_run_page
+@contextmanager
+def _prepared(
+    folder: RunFolder, request: Request, memory: str | None, *, quiet: bool
+) -> Generator[tuple[Request, Prepared]]:
+    """The table, in memory if it fits there."""
     from lamina.runs.data import prepare
+    from lamina.runs.streamed import prepare_streamed, why_streamed
+    from lamina.table.stream.memory import bytes_in
+
+    bound = None if memory is None else bytes_in(memory)
+    why = why_streamed(request, bound)
+    if why is None:
+        world().broadcast((request, bound))
+        yield request, prepare(request)
+        return
+    if not request.stream:
+        say(f"lamina: {why}: rows are read from the disk", error=True)
+        request = dataclasses.replace(request, stream=True)
+    world().broadcast((request, bound))
+    with folder.scratch() as scratch, prepare_streamed(request, scratch, bound) as prepared:
+        yield request, prepared
+
+
+def _run(
+    folder: RunFolder,
+    request: Request,
+    prepared: Prepared,
+    saved: Checkpoint | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    from lamina.export.run_page import write_run_page
     from lamina.runs.run import complete
     from lamina.runs.run_folder import as_line
     from lamina.runs.training import train
@@ -245,7 +298,6 @@ def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_js
     from lamina.training.checkpoint import Checkpoints
     from lamina.training.display import Display, Waiting
 
-    prepared = prepare(request)
     console = None if as_json or quiet else output()
     if console:
         _show_prepared(console, prepared)

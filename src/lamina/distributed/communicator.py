@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.core.threads import available_cores, propose_num_threads
 from lamina.errors import LaminaError
 from lamina.extras import require
 
@@ -176,9 +177,6 @@ def _started() -> Communicator:
 
 def _divide_cores(mpi: Any) -> None:
     """Processes that may use the same cores of a machine share them, unless somebody says the number of threads."""
-    from lamina.compiler.cpu.machine import available_cores
-    from lamina.compiler.cpu.run import propose_num_threads
-
     machine = mpi.COMM_WORLD.Split_type(mpi.COMM_TYPE_SHARED)
     cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     propose_num_threads(max(1, available_cores() // machine.allgather(cores).count(cores)))

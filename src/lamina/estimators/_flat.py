@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,8 +71,10 @@ class FlatState:
             if name.startswith(("mean", "variance"))
         ]
         shapes = [w.array.shape for w in network.weights.values()]
-        places = _places([*shapes, *(running[name].shape for running, name in statistics), (1,)])
+        members = len(network.members)
+        places = _places([*shapes, *(running[name].shape for running, name in statistics), (members,)])
         self._tail = slice(places[len(shapes)], places[-1])
+        self._losses = slice(places[-2], places[-2] + members)
         self._values, self._gradients = _flat(places[-1]), _flat(places[-1])
         self._moments = [_flat(places[-1]) for _ in range(count)]
         self._sum = OrderedSum(communicator, shards, places[-1])
@@ -107,24 +110,24 @@ class FlatState:
         ]
 
     def step(
-        self, of_shards: Sequence[Callable[[], tuple[float, float]]], update: Callable[[], object]
-    ) -> float:
-        """Take a step: the loss of the batch.
+        self, of_shards: Sequence[Callable[[], tuple[Any, float]]], update: Callable[[], object]
+    ) -> np.ndarray:
+        """Take a step: the members' losses of the batch.
 
         Args:
             of_shards: for each of this process's shards what computes its gradients and moves the running statistics;
-                it returns its part of the loss, and the share that its rows are of the batch.
+                it returns its part of the losses, and the share that its rows are of the batch.
             update: steps on the `pieces`.
         """
         start, waited = time.perf_counter(), self.communicator.seconds
         np.copyto(self._before, self._values[self._tail])
         tail, statistics = self._gradients[self._tail], self._values[self._tail]
         for of_shard in of_shards:
-            loss, share = of_shard()
+            losses, share = of_shard()
             if not share:
                 self._gradients[:] = 0.0
             np.multiply(statistics, np.float32(share), out=tail)
-            tail[-_LINE] = loss
+            self._gradients[self._losses] = losses
             self._sum.add(self._gradients)
             np.copyto(statistics, self._before)
         total = self._sum.finish()
@@ -135,7 +138,7 @@ class FlatState:
         self.communicator.complete(self._values, self._sum.bounds)
         self.seconds += time.perf_counter() - start
         self.waited += self.communicator.seconds - waited
-        return float(self._values[-_LINE])
+        return self._values[self._losses].astype(np.float64)
 
     def complete_moments(self) -> None:
         """Have each process know all of the solver's arrays."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,21 +13,20 @@ from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.distributed.communicator import Communicator, world
 from lamina.errors import DataError
-from lamina.estimators._engine import Data, EnsembleTraining, own_outputs
+from lamina.estimators._engine import STREAMS_BITS, Batches, EnsembleTraining, own_outputs
 from lamina.estimators._flat import FlatState
 from lamina.estimators._optimization import SOLVERS
-from lamina.nd import random
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["ShardedTraining", "training_of"]
 
-_STREAMS = 1 << 16  # of random numbers for a shard in one step
+_STREAMS = 1 << 8  # of random numbers for a member's shard in one step: more than layers
 
 
-def training_of(network: Any, loss: Any, optimization: Any, *others: Any) -> EnsembleTraining:
+def training_of(network: Any, loss: Any, optimization: Any, *others: Any, **named: Any) -> EnsembleTraining:
     """The training of these settings, with the arguments of `EnsembleTraining`; cut into shards if they say so."""
     kind = EnsembleTraining if optimization.shards is None else ShardedTraining
-    return kind(network, loss, optimization, *others)
+    return kind(network, loss, optimization, *others, **named)
 
 
 class ShardedTraining(EnsembleTraining):
@@ -39,8 +37,8 @@ class ShardedTraining(EnsembleTraining):
     processes have alike.
     """
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, seed: int = 0, n_jobs: int | None = None) -> None:
+        super().__init__(*args, seed=seed, n_jobs=1)  # members stay together: processes share their batches
         plan = self.optimization
         assert plan.shards is not None
         self._flat = FlatState(self.network, SOLVERS[plan.solver].arrays, plan.shards, world())
@@ -58,7 +56,7 @@ class ShardedTraining(EnsembleTraining):
         """All processes go on from where the first one is, which may have restored a state."""
         if self._team.size == 1:
             return
-        _require_same_data(self._team, self.data)
+        _require_same_data(self._team, self._own_batches())
         arrays, position = self._team.broadcast(self.state() if self._team.is_first else (None, None))
         if not self._team.is_first:
             self.restore(arrays, position)
@@ -78,43 +76,42 @@ class ShardedTraining(EnsembleTraining):
         score, outputs = self.score, own_outputs(self.network, self.validation, self._team)
         return self._team.decided(lambda: score(outputs)), {}
 
-    def _run(self, rows: np.ndarray, report: Any) -> np.ndarray:
+    def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:
         members = len(self.network.members)
-        batch = rows.shape[1] // members
+        batch = indices.shape[1] // members
         shards = self._flat.columns(batch, members)
-        mine = np.concatenate([rows[:, :0], *(rows[:, columns] for _, columns in shards)], axis=1)
-        ends = np.cumsum([0, *(len(columns) for _, columns in shards)])
-        parts = [(shard, slice(*ends[i : i + 2])) for i, (shard, _) in enumerate(shards)]
-        losses: list[float] = []
+        is_watched = self.watched() and batch == self._batch
+        losses: list[np.ndarray] = []
         with autograd.train_mode():
-            for group in self._batches.groups(mine) if mine.size else [mine]:
-                for line in group:
-                    self._advance(batch)
-                    of_shards = [partial(self._shard, shard, line[part]) for shard, part in parts]
-                    losses.append(self._flat.step(of_shards, self._step_on_own))
-                    if report:
-                        report(len(losses), len(rows))
-        self._begin_stream(0)  # the same on all processes
-        return np.array(losses)
+            for line in indices:
+                self._advance(batch)
+                of_shards = [partial(self._shard, shard, line[columns], arrays) for shard, columns in shards]
+                losses.append(self._flat.step(of_shards, self._step_on_own))
+                if is_watched:
+                    self.report(done + len(losses), max(self._per_epoch, done + len(indices)))
+        self._begin_streams(0)  # the same on all processes
+        return np.stack(losses)
 
-    def _shard(self, shard: int, rows: np.ndarray) -> tuple[float, float]:
-        """Compute a shard's gradients: its part of the batch's loss, and the share that its rows are of the batch."""
+    def _shard(self, shard: int, rows: np.ndarray, arrays: Sequence[NDArray]) -> tuple[Any, float]:
+        """Compute a shard's gradients: its part of the members' losses, and what share of the batch its rows are."""
         self._share = len(rows) / (self._rows * len(self.network.members))
         if not len(rows):
             return 0.0, 0.0
-        self._begin_stream(shard)
-        loss = self._step.run_batches(rows[None], *self._batches.arrays)
-        return float(loss.asnumpy().item()), self._share
+        self._begin_streams(shard)
+        losses = self._step.run_batches(rows[None], *arrays)
+        return [x.asnumpy().item() for x in losses], self._share
 
-    def _begin_stream(self, shard: int) -> None:
+    def _begin_streams(self, shard: int) -> None:
         """Random numbers of the shard's own, so that dropout does not depend on what a process computed before."""
-        number = self._steps_done * self._flat.shards + shard
-        random.source.go_to(random.source.position()[0], number * _STREAMS)
+        number = (self._steps_done * self._flat.shards + shard) * _STREAMS
+        for member, source in enumerate(self._sources):
+            seed, _ = source.position()
+            source.go_to(seed, (member << STREAMS_BITS) + number)
 
-    def _make_gradients(self) -> Callable[..., NDArray]:
+    def _make_gradients(self) -> Callable[..., list[NDArray]]:
         """The gradients of a shard, in proportion to its rows."""
 
-        def gradients(numeric: NDArray, *others: NDArray) -> NDArray:
+        def gradients(numeric: NDArray, *others: NDArray) -> list[NDArray]:
             return self._backward(numeric, *others, share=call_each_step(lambda: self._share))
 
         return gradients
@@ -129,15 +126,12 @@ class ShardedTraining(EnsembleTraining):
         return update
 
 
-def _require_same_data(team: Communicator, data: Sequence[Data]) -> None:
-    """Raise `DataError` unless all processes have the same rows, as far as a glance tells."""
-    seen = [
-        (part.numeric.shape, len(part), zlib.crc32(np.ascontiguousarray(part.target).data)) for part in data
-    ]
-    others = team.gather(seen)
-    for rank, other in enumerate(others):
-        if other != others[0]:
+def _require_same_data(team: Communicator, batches: Batches) -> None:
+    """Raise `DataError` unless all processes have the same rows."""
+    others = team.gather((batches.rows, batches.fingerprints()))
+    for rank, (rows, _) in enumerate(others):
+        if others[rank] != others[0]:
             raise DataError(
-                "processes that share a training's steps all pass the same table, in the same order; that of process "
-                f"{rank} has the shape {other[0][0]}, that of process 0 {others[0][0][0]}, or its targets are others"
+                "processes that share a training's steps all pass the same table, in the same order: process "
+                f"{rank} has other values, or other rows, in {rows} to train on, than process 0 in {others[0][0]}"
             )

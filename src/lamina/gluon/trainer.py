@@ -123,13 +123,15 @@ class Trainer:
                 "Trainer: gradients of several processes can't be summed inside a compiled function; compile what "
                 "computes them, with keep_gradients=True, and call trainer.step after it"
             )
-        trained = [p for p in self._params if p.grad_req != "null"]
         if not self._begun_together:
             self._begin_together(store)
-        by_device = list(zip(*(p.list_grad() for p in trained), strict=True))
-        for parameter, total in zip(trained, store.summed(by_device), strict=True):
-            for grad in parameter.list_grad():
+        trained = {i: p.list_grad() for i, p in enumerate(self._params) if p.grad_req != "null"}
+        stale = [i for i, grads in trained.items() if grads[0]._version == self._used.get(i, 0)]
+        totals = store.summed(list(zip(*trained.values(), strict=True)))
+        for grads, total in zip(trained.values(), totals, strict=True):
+            for grad in grads:
                 grad[:] = total
+        self._used.update((i, trained[i][0]._version) for i in stale)  # they still are
 
     def _begin_together(self, store: DistributedStore) -> None:
         """Give all processes the first one's parameters."""
