@@ -34,14 +34,16 @@ class ShardedTraining(EnsembleTraining):
 
     A compiled function computes the gradients of a shard, they are summed in an order that the number of shards fixes,
     and another one updates what this process owns. Rows are shuffled as without shards, by a generator that all
-    processes have alike.
+    processes have alike. `team`: these processes; None for all that there are.
     """
 
-    def __init__(self, *args: Any, seed: int = 0, n_jobs: int | None = None) -> None:
+    def __init__(
+        self, *args: Any, seed: int = 0, n_jobs: int | None = None, team: Communicator | None = None
+    ) -> None:
         super().__init__(*args, seed=seed, n_jobs=1)  # members stay together: processes share their batches
         plan = self.optimization
         assert plan.shards is not None
-        self._flat = FlatState(self.network, SOLVERS[plan.solver].arrays, plan.shards, world())
+        self._flat = FlatState(self.network, SOLVERS[plan.solver].arrays, plan.shards, team or world())
         self._team, self._moments = self._flat.communicator, self._flat.moments
         self._step = compile(self._make_gradients(), keep_gradients=True)
         self._step_on_own = compile(self._make_update())
