@@ -42,15 +42,15 @@ def _fitted(model: object) -> list[object]:
 def estimators() -> dict[str, object]:
     """Networks with all that could depend on the number of processes."""
     seen: list[int] = []
-    # Shards of different sizes; members, dropout, weight decay, Adam, early stopping, calibration.
+    # Members, dropout, weight decay, Adam, early stopping, calibration.
     classifier = MLPClassifier(
-        8, preset="fast", shards=6, members=2, max_iter=7, batch_size=64, dropout=0.3, number_embedding=False,
+        8, preset="fast", shards=6, members=2, max_iter=6, batch_size=60, dropout=0.3, number_embedding=False,
         early_stopping=True, n_iter_no_change=2, random_state=None if distributed.rank() else 5,
         callbacks=lambda _, epoch: seen.append(epoch.number),
     ).fit(X, LABELS)  # fmt: skip
-    # Batch normalization, a last batch smaller than the others, an end that only the first process sees.
+    # Batch normalization, shards of different sizes, an end that only the first process sees.
     regressor = MLPRegressor(
-        4, preset="sklearn", shards=8, solver="sgd", alpha=0.1, max_iter=5, batch_size=67, normalization="batch",
+        4, preset="sklearn", shards=8, solver="sgd", alpha=0.1, max_iter=5, batch_size=64, normalization="batch",
         random_state=3, early_stopping=True, callbacks=lambda _, epoch: epoch.number == 3,
     ).fit(X, NUMBERS)  # fmt: skip
     assert seen == (list(range(1, classifier.n_iter_ + 1)) if distributed.rank() == 0 else [])
