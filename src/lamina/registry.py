@@ -57,6 +57,8 @@ class Registry(Generic[T]):
             if args or kwargs:
                 raise ValueError(f"{self._kind}: arguments go with a name, not with an instance")
             return choice
+        if isinstance(choice, str) and choice[:1] in ("[", "{"):
+            choice, kwargs = self._described(choice, kwargs)
         if not isinstance(choice, str):
             raise TypeError(f"{self._kind}: expected a name or an instance, not {choice!r}")
         maker = self._makers.get(choice.lower())
@@ -71,6 +73,17 @@ class Registry(Generic[T]):
                     f"{self._kind} {choice!r} has no argument {name!r}.{hint} Known: {', '.join(known)}"
                 )
         return maker(*args, **kwargs)
+
+    def _described(self, text: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Name and settings in JSON, as MXNet writes them: ``["name", {…}]``, or an object with the name in it."""
+        import json
+
+        try:
+            said = json.loads(text)
+            name, settings = said if isinstance(said, list) else (said.pop(self._kind), said)
+        except (ValueError, KeyError, RecursionError):
+            raise ValueError(f"{self._kind}: {text[:80]!r} does not describe one") from None
+        return name, {**settings, **given}
 
 
 def _argument_names(maker: Callable[..., Any]) -> list[str] | None:
