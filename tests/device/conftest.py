@@ -8,6 +8,8 @@ import pytest
 
 from lamina import nd
 from lamina.context import Context, gpu
+from lamina.core.state import owed, state
+from lamina.deferral._queue import DeferralQueue
 from lamina.device import opencl
 from lamina.errors import LaminaError
 
@@ -26,6 +28,18 @@ needs_opencl = pytest.mark.skipif(
     not has_opencl(),
     reason="NOT TESTED: OpenCL, as no device takes SPIR-V (Debian: pocl-opencl-icd; pip: pyopencl)",
 )
+
+
+@pytest.fixture(autouse=True)
+def a_queue_that_is_awake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One that has seen nothing yet, and so puts off what repeats in this test."""
+    nd.waitall()
+    queue = DeferralQueue() if state.queue is not None else None
+    monkeypatch.setattr(state, "queue", queue)
+    if queue is not None:
+        monkeypatch.setattr(owed, "settle", queue.end)
+    yield
+    nd.waitall()
 
 
 @pytest.fixture
