@@ -8,7 +8,7 @@ import pytest
 
 from lamina import nd
 from lamina.context import Context, gpu
-from lamina.core.state import owed, state
+from lamina.core.state import owed, settle_owed, state
 from lamina.deferral._queue import DeferralQueue
 from lamina.device import opencl
 from lamina.errors import LaminaError
@@ -39,7 +39,7 @@ def a_queue_that_is_awake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if queue is not None:
         monkeypatch.setattr(owed, "settle", queue.end)
     yield
-    nd.waitall()
+    settle_owed()
 
 
 @pytest.fixture

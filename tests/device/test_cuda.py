@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_cuda import FakeCuda
+from pretended_gpus import fake_cuda_devices
 
 from lamina.device import choice, cuda
 from lamina.device._cuda_driver import CudaDriver
@@ -207,11 +208,7 @@ def test_a_device_that_another_process_has_for_itself(driver: FakeCuda) -> None:
 
 
 def test_older_gpus_are_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = CudaDriver(FakeCuda([(7, 5), (8, 6)]))
-    monkeypatch.setattr(cuda, "_driver", lambda: known)
-    monkeypatch.setattr(choice, "_searches", {})
-    monkeypatch.setattr(choice, "_opened", {})
-    monkeypatch.setenv("LAMINA_DEVICE", "cuda")
+    fake_cuda_devices(monkeypatch, [(7, 5), (8, 6)])
     assert [one.name for one in choice.found()] == ["Stand-in 1"]
     assert "Stand-in 0 (its compute capability is 7.5; needed is 8.0" in choice.looked_for()
     device: Any = choice.device(0)

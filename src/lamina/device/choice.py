@@ -40,6 +40,7 @@ class _Search(NamedTuple):
     """What was looked for where, and what came of it."""
 
 
+_process = os.getpid()
 _lock = threading.RLock()
 _searches: dict[str, _Search] = {}
 _opened: dict[tuple[str, int], Device] = {}
@@ -80,8 +81,8 @@ def device(number: int) -> Device:
 
 
 def opened() -> list[Device]:
-    """The devices that are in use."""
-    return list(_opened.values())
+    """The devices that this process has in use."""
+    return list(_opened.values()) if _process == os.getpid() else []
 
 
 def _setting() -> str:
@@ -182,7 +183,10 @@ def _emulator() -> Found:
 
 def _forget_lock() -> None:
     global _lock  # noqa: PLW0603 - in a forked child nobody would release it
-    _lock = threading.RLock()
+    _process = os.getpid()
+
+
+_lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
