@@ -212,7 +212,9 @@ class SummaryColumn(Column):
             self.moments.update(series, first)
         if self.counts is not None:
             if self.storage in ("other", "date", "duration") and not self._any_type:
-                series = pl.Series([] if self.counts.counts else [str(series.drop_nulls()[0])], dtype=pl.String)
+                series = pl.Series(
+                    [] if self.counts.counts else [str(series.drop_nulls()[0])], dtype=pl.String
+                )
             elif self.categorical:
                 series = series.cast(pl.String)
             self.counts.update(series, first)
@@ -268,7 +270,9 @@ class SummaryColumn(Column):
 
     def numbers(self) -> np.ndarray:
         if self.counts is not None and not self._is_number:
-            return self.mapped(lambda value: math.nan if value is None else float(cast(Any, value)), np.float64)
+            return self.mapped(
+                lambda value: math.nan if value is None else float(cast(Any, value)), np.float64
+            )
         extremes = [self.moments.low, self.moments.high] if self.moments.count else []
         if self._missing:
             return np.array([*extremes, math.nan], np.float64)

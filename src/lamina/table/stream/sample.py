@@ -29,7 +29,16 @@ def row_bytes(types: Mapping[str, pl.DataType]) -> int:
     """
     import polars as pl
 
-    sizes = {pl.Boolean: 1, pl.Int8: 1, pl.UInt8: 1, pl.Int16: 2, pl.UInt16: 2, pl.Float32: 4, pl.Int32: 4, pl.UInt32: 4}
+    sizes = {
+        pl.Boolean: 1,
+        pl.Int8: 1,
+        pl.UInt8: 1,
+        pl.Int16: 2,
+        pl.UInt16: 2,
+        pl.Float32: 4,
+        pl.Int32: 4,
+        pl.UInt32: 4,
+    }
     texts = (pl.String, pl.Categorical, pl.Enum)
     return sum(_TEXT_BYTES if kind in texts else sizes.get(kind.base_type(), 8) for kind in types.values())
 

@@ -123,7 +123,15 @@ def is_source(X: Any) -> bool:
         return False
     if _is_dataset(X) or _is_lazy(X):
         return True
-    known = ("columns", "column_names", "shape", "tocsr", "__array__", "__dataframe__", "__narwhals_dataframe__")
+    known = (
+        "columns",
+        "column_names",
+        "shape",
+        "tocsr",
+        "__array__",
+        "__dataframe__",
+        "__narwhals_dataframe__",
+    )
     is_table = any(hasattr(X, name) for name in known)
     return not is_table and hasattr(type(X), "__len__") and hasattr(type(X), "__getitem__")
 
@@ -133,7 +141,11 @@ def _is_dataset(X: Any) -> bool:
 
 
 def _is_lazy(X: Any) -> bool:
-    return type(X).__module__.startswith("polars") and hasattr(X, "collect_schema") and hasattr(X, "collect_batches")
+    return (
+        type(X).__module__.startswith("polars")
+        and hasattr(X, "collect_schema")
+        and hasattr(X, "collect_batches")
+    )
 
 
 def blocks_of(X: Any) -> Blocks:
@@ -158,7 +170,9 @@ class _DatasetBlocks:
         import polars as pl
 
         self._dataset = dataset
-        self.types: dict[str, pl.DataType] = dict(pl.DataFrame(pl.from_arrow(dataset.schema.empty_table())).schema)
+        self.types: dict[str, pl.DataType] = dict(
+            pl.DataFrame(pl.from_arrow(dataset.schema.empty_table())).schema
+        )
 
     def blocks(self) -> Generator[pl.DataFrame]:
         import polars as pl
@@ -184,7 +198,9 @@ class _LazyBlocks:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it is new in polars, and might change
-            batches = self._frame.collect_batches(chunk_size=rows_at_once(len(self.types)), maintain_order=True)
+            batches = self._frame.collect_batches(
+                chunk_size=rows_at_once(len(self.types)), maintain_order=True
+            )
         for batch in batches:
             if len(batch):
                 yield batch
@@ -224,7 +240,9 @@ def _frame(block: Any) -> tuple[pl.DataFrame, bool]:
         return narwhals.from_native(block, eager_only=True).to_polars(), True
     array = np.asarray(block)
     if array.ndim != 2:
-        raise DataError(f"a sequence gives blocks of rows (rows, columns) for slices, not arrays of shape {array.shape}")
+        raise DataError(
+            f"a sequence gives blocks of rows (rows, columns) for slices, not arrays of shape {array.shape}"
+        )
     return pl.DataFrame(np.ascontiguousarray(array), schema=[f"x{i}" for i in range(array.shape[1])]), False
 
 

@@ -86,7 +86,9 @@ class TableStatistics:
             )
         for name in self.kinds:
             if name not in self.types:
-                raise DataError(f"kinds names a column {name!r} that the table does not have.{closest(name, names)}")
+                raise DataError(
+                    f"kinds names a column {name!r} that the table does not have.{closest(name, names)}"
+                )
 
     def _counts(self, name: str, kind: pl.DataType) -> bool:
         """Whether a column's values are counted: those of texts, and of numbers that are, or may be, names."""
@@ -179,14 +181,18 @@ class TableStatistics:
     def _target(self, column: SummaryColumn) -> Target:
         if column.storage == "number" and column.moments.infinite is not None:
             place = row(column.moments.infinite)
-            raise DataError(f"the target {column.name!r} is infinite in {place}; correct it or leave the row out")
+            raise DataError(
+                f"the target {column.name!r} is infinite in {place}; correct it or leave the row out"
+            )
         target = infer_target(column, self.task)
         if target.task == "classification":
             return target
         numbers = column.number_moments()
         exact = column.counts is not None and not column.counts.overflowed
         reason = target.reason if exact or self.task else f"numbers of type {column.type_name}"
-        return dataclasses.replace(target, reason=reason, low=numbers.low, high=numbers.high, mean=numbers.mean)
+        return dataclasses.replace(
+            target, reason=reason, low=numbers.low, high=numbers.high, mean=numbers.mean
+        )
 
 
 _TOO_MANY = "too many values to count"

@@ -119,9 +119,7 @@ def look_over(
     Raises:
         DataError: as `lamina.table.kinds.infer`, of the whole table.
     """
-    statistics = TableStatistics(
-        blocks.types, target, task=task, kinds=kinds, named=blocks.named, seed=seed
-    )
+    statistics = TableStatistics(blocks.types, target, task=task, kinds=kinds, named=blocks.named, seed=seed)
     for block in blocks.blocks():
         statistics.update(block)
     with _named(blocks):
