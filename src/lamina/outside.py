@@ -90,6 +90,19 @@ OUTSIDE: dict[str, str] = {
         ),
         _C_LIBRARY,
     ),
+    **dict.fromkeys(
+        (
+            "mx.test_utils.check_symbolic_*", "mx.test_utils.check_numeric_gradient", "mx.test_utils.check_consistency",
+            "mx.test_utils.simple_forward", "mx.test_utils.check_speed", "mx.test_utils.np_symbol",
+        ),
+        "lamina has no symbols to check. Compare with NumPy by assert_almost_equal, and gradients with differences",
+    ),
+    **dict.fromkeys(
+        ("mx.visualization", "mx.viz"), "lamina draws no symbols. Use net.summary(x), or export_onnx and a viewer"
+    ),
+    "mx.profiler": "use Python's profilers, or LAMINA_DEBUG, which tells what was compiled",
+    "mx.contrib": "what is left of it is in mx.nd.contrib and mx.gluon",
+    "mx.test_utils.*sparse*": _SPARSE,
     "mx.recordio": "lamina does not read RecordIO. Use gluon.data.ArrayDataset, or gluon.data.vision for pictures",
     "mx.onnx": "use lamina.export_onnx and lamina.import_onnx",
     "mx.image": "lamina does not read or augment pictures' files. Read them with Pillow and make arrays by nd.array",
