@@ -61,9 +61,20 @@ start()
 del start
 
 _MODULES = frozenset(
-    {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "symbol", "test_utils"}
+    {
+        "gluon",
+        "init",
+        "initializer",
+        "io",
+        "kvstore",
+        "lr_scheduler",
+        "metric",
+        "optimizer",
+        "symbol",
+        "test_utils",
+    }
 )
-_SHORT = {"sym": "lamina.symbol"}
+_SHORT = {"kv": "lamina.kvstore", "sym": "lamina.symbol"}
 """Other names of modules."""
 _NAMES = {
     "MLPClassifier": "lamina.estimators",
