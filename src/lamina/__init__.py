@@ -61,7 +61,8 @@ start()
 del start
 
 _MODULES = frozenset(
-    {
+    [
+        "callback",
         "gluon",
         "init",
         "initializer",
@@ -69,10 +70,12 @@ _MODULES = frozenset(
         "kvstore",
         "lr_scheduler",
         "metric",
+        "model",
+        "operator",
         "optimizer",
         "symbol",
         "test_utils",
-    }
+    ]
 )
 _SHORT = {"kv": "lamina.kvstore", "sym": "lamina.symbol"}
 """Other names of modules."""
