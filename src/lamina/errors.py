@@ -10,6 +10,7 @@ __all__ = [
     "DataUnavailableError",
     "LaminaError",
     "MXNetError",
+    "MatrixError",
     "MissingPackageError",
     "NonFiniteLossError",
     "OutsideError",
@@ -20,8 +21,11 @@ __all__ = [
 ]
 
 
-class LaminaError(Exception):
-    """Base class: something was used in a way that cannot work; the message says what and what to do."""
+class LaminaError(RuntimeError):
+    """Base class: something was used in a way that cannot work; the message says what and what to do.
+
+    A `RuntimeError`, as `MXNetError` is.
+    """
 
 
 MXNetError = LaminaError
@@ -42,6 +46,10 @@ class MissingPackageError(LaminaError, ImportError):
 
 class ShapeError(LaminaError, ValueError):
     """Shapes that do not fit; the message names the operator and all shapes."""
+
+
+class MatrixError(LaminaError, ValueError):
+    """A matrix has no inverse or no such factorization."""
 
 
 class DTypeError(LaminaError, TypeError):

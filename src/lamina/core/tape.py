@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from lamina.core.primitive import Operand, Primitive
 
 __all__ = [
-    "Leaf", "TapeNode", "backward", "become_leaf", "gradients", "is_on_tape", "is_recorded", "next_order", "record", "record_node",
+    "Leaf", "TapeNode", "backward", "become_leaf", "gradients", "is_on_tape", "is_recorded",
+    "next_order", "record", "record_node",
     "recording", "recording_suspended",
 ]  # fmt: skip
 
