@@ -82,13 +82,8 @@ from lamina.nd.reduce import *
 from lamina.nd.slicing import *
 from lamina.outside import no_attribute
 
-<<<<<<< HEAD
-__all__ = ["Custom", "NDArray", "array", "batch_dot", "contrib", "dot", "linalg"]
-__all__ += ["linalg_gemm", "linalg_gemm2", "linalg_syrk", "random"]
-=======
-__all__ = ["NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
+__all__ = ["Custom", "NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
 __all__ += ["random"]
->>>>>>> mxnd
 __all__ += activation.__all__
 __all__ += arithmetic.__all__
 __all__ += counting.__all__
