@@ -67,7 +67,9 @@ Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", F
 Memory = Annotated[
     str | None,
     option(
-        "What training may take, as 4G; larger tables are read from the disk.", "half of what is free", **_training
+        "What training may take, as 4G; larger tables are read from the disk.",
+        "half of what is free",
+        **_training,
     ),
 ]
 Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]

@@ -295,7 +295,9 @@ class _HeldBatches:
             np.concatenate([order[:whole].reshape(-1, batch) for order in orders], axis=1)
         )
         if whole < self.rows and not (drop_last and whole):
-            yield from self._groups(np.concatenate([order[whole : self.rows] for order in orders]).reshape(1, -1))
+            yield from self._groups(
+                np.concatenate([order[whole : self.rows] for order in orders]).reshape(1, -1)
+            )
 
     def _groups(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
         """The rows (steps, batch) of the data, as those of arrays which hold them until the next are asked for."""

@@ -192,7 +192,9 @@ def shares_of(request: Request, rows: int) -> dict[str, float]:
         "test": _share("test", request.test, _TEST_SHARE),
     }
     if rows < _FEWEST_TO_DIVIDE and any(shares.values()):
-        warn(f"{counted(rows, 'row')} are too few to hold any back: all of them train, and measures are of those")
+        warn(
+            f"{counted(rows, 'row')} are too few to hold any back: all of them train, and measures are of those"
+        )
         shares = dict.fromkeys(shares, 0.0)
     return shares
 

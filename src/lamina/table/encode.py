@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table._scale import center_and_factor, count_statistics, matrix_statistics, robust_statistics, smooth_clip
+from lamina.table._scale import (
+    center_and_factor,
+    count_statistics,
+    matrix_statistics,
+    robust_statistics,
+    smooth_clip,
+)
 from lamina.table._tables import Table, dense
 from lamina.table.check import check
 from lamina.table.columns import Column, is_missing, value_name
@@ -154,7 +160,9 @@ class TableEncoder:
         pairs = list(zip(centers.tolist(), factors.tolist(), strict=True))
         rows = self.schema.rows
         for column in self._gaps:
-            pairs.append(count_statistics(np.array([0, 1]), np.array([rows - column.missing, column.missing])))
+            pairs.append(
+                count_statistics(np.array([0, 1]), np.array([rows - column.missing, column.missing]))
+            )
         for column in self._one_hot:
             pairs += _one_hot_statistics([column.missing, *column.counts])
         statistics = np.array(pairs, np.float64).reshape(-1, 2)
