@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS", "NOT_READ", "Format", "Reader", "Writer", "begin_reading", "described", "end_reading",
-    "format_of_content",
-    "format_of_name", "writable",
+    "format_of_content", "format_of_name", "writable",
 ]  # fmt: skip
 
 
@@ -106,11 +105,13 @@ FORMATS: dict[str, Format] = {
     "tsv": Format("TSV", (".tsv", ".tab"), reads="delimited:DelimitedFile", writes="delimited:write_tsv"),
     "parquet": Format(
         "Parquet", (".parquet", ".pq"), (b"PAR1",),
-        reads="columnar:ColumnarFile", writes="columnar:write_parquet", begins="_apart:begin", ends="_apart:end", packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_parquet", begins="_apart:begin", ends="_apart:end",
+        packs_itself=True,
     ),
     "feather": Format(  # Arrow's IPC file
         "Feather", (".feather", ".arrow", ".ipc"), (b"ARROW1", b"FEA1"),
-        reads="columnar:ColumnarFile", writes="columnar:write_feather", begins="_apart:begin", ends="_apart:end", packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_feather", begins="_apart:begin", ends="_apart:end",
+        packs_itself=True,
     ),
     "jsonl": Format(
         "JSON lines", (".jsonl", ".ndjson", ".json"), (b"{",),
