@@ -23,6 +23,7 @@ from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_from
 from lamina.table.stream.cache import EncodedRows, RowCache
+from lamina.table.read import import_polars
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
 from lamina.table.stream.survey import Division, Rows, Survey, encode_rows, fitted_encoder, look_over
 from lamina.table.target import target_values
@@ -99,9 +100,8 @@ def named_kinds(names: list[str], kinds: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _note_columns(estimator: BaseMLP, survey: Survey) -> None:
     """Have the estimator know the columns as scikit-learn does."""
-    frame, _, _ = survey.statistics.sample.rows()
-    columns = frame.drop(named(str(survey.statistics.target)))
-    X: Any = columns if survey.schema.named else np.empty((0, columns.width))
+    types = {name: kind for name, kind in survey.statistics.types.items() if name != survey.statistics.target}
+    X: Any = import_polars().DataFrame(schema=types) if survey.schema.named else np.empty((0, len(types)))
     validate_data(estimator, X, skip_check_array=True, reset=True)  # pyright: ignore[reportArgumentType]
 
 
