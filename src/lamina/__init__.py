@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina import autograd, nd, random
 from lamina import nd as ndarray
+from lamina import random as rnd
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 from lamina.deferral import eager, start
 from lamina.errors import MXNetError
@@ -52,6 +53,7 @@ __all__ = [
     "num_gpus",
     "optimizer",
     "random",
+    "rnd",
     "save",
     "set_num_threads",
     "test_utils",
@@ -63,21 +65,14 @@ del start
 
 _MODULES = frozenset(
     {
-        "distributed",
-        "gluon",
-        "init",
-        "initializer",
-        "io",
-        "lr_scheduler",
-        "metric",
-        "optimizer",
-        "symbol",
-        "test_utils",
+        "attribute", "base", "callback", "distributed", "engine", "gluon", "init", "initializer", "io", "kvstore",
+        "lr_scheduler", "metric", "model", "name", "operator", "optimizer", "runtime", "symbol", "test_utils", "util",
     }
-)
-_SHORT = {"sym": "lamina.symbol"}
+)  # fmt: skip
+_SHORT = {"kv": "lamina.kvstore", "sym": "lamina.symbol"}
 """Other names of modules."""
 _NAMES = {
+    "AttrScope": "lamina.attribute",
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
     "compile": "lamina.compiler",
@@ -86,11 +81,19 @@ _NAMES = {
     "export_page": "lamina.export.page_file",
     "from_sklearn": "lamina.interchange",
     "get_num_threads": "lamina.compiler",
+    "is_np_array": "lamina.util",
+    "is_np_shape": "lamina.util",
+    "np_array": "lamina.util",
+    "np_shape": "lamina.util",
     "import_onnx": "lamina.interchange",
     "load": "lamina.estimators.persistence",
     "load_state_dict": "lamina.interchange",
     "save": "lamina.estimators.persistence",
+    "set_np_shape": "lamina.util",
     "set_num_threads": "lamina.compiler",
+    "use_np": "lamina.util",
+    "use_np_array": "lamina.util",
+    "use_np_shape": "lamina.util",
 }
 """What is imported when it is first used, so that ``import lamina`` stays quick."""
 

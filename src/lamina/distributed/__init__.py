@@ -36,6 +36,7 @@ array([1., 2., 3.], dtype=float32)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -119,9 +120,13 @@ def sum(parts: Any, shards: int | None = None) -> Any:
     return nd.from_numpy(result)
 
 
+_ordered = lru_cache(maxsize=64)(OrderedSum)
+"""Sums of arrays of a kind use the same memory each time."""
+
+
 def _summed(parts: Sequence[np.ndarray], shards: int, length: int, dtype: str) -> np.ndarray:
     team = world()
-    ordered = OrderedSum(team, shards, length, dtype)
+    ordered = _ordered(team, shards, length, dtype)
     for part in parts:
         ordered.add(part)
     result = np.empty(length, dtype)

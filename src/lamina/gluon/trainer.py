@@ -6,23 +6,27 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from lamina.core.state import concrete, state
-from lamina.errors import DataError, ParameterError, TraceError
+from lamina.core.state import state
+from lamina.errors import DataError, ParameterError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.kvstore import KVStoreBase
+from lamina.kvstore import create as create_store
 from lamina.messages import excerpt
 from lamina.nd.ndarray import NDArray
-from lamina.optimizer import Optimizer, create
-
-if TYPE_CHECKING:
-    from lamina.distributed.kvstore import DistributedStore
+from lamina.optimizer import Optimizer, create, get_updater
+from lamina.optimizer.updater import arrays_in
 
 __all__ = ["Trainer"]
+
+
+class StoredUpdateError(ParameterError, AssertionError):
+    """Parameters are updated in the store; MXNet asserts that they are not."""
 
 
 class Trainer:
@@ -32,11 +36,12 @@ class Trainer:
         params: ``net.collect_params()``, or a list or dictionary of parameters.
         optimizer: an optimizer, or its name (``"sgd"``, ``"adam"`` …).
         optimizer_params: the optimizer's arguments, if it is given by name.
-        kvstore: MXNet's. With ``"dist_sync"``, or a `DistributedStore`, gradients are summed over all processes that
-            mpirun started, and all begin with the first one's parameters (those whose shapes are not known yet,
-            with the first step); `step` takes the number of rows of all of them together.
-            Another store's name means nothing here.
-        compression_params, update_on_kvstore: MXNet's; accepted and unused.
+        kvstore: adds the gradients of several devices: a store, or the name of one (see `lamina.kvstore`), which is
+            used if parameters live on several devices. With ``"dist_sync"``, gradients are summed over all processes
+            that mpirun started, which begin with the first one's parameters; `step` takes the rows of all of them.
+        compression_params: accepted and unused: on one machine nothing has to be compressed.
+        update_on_kvstore: whether the store updates the parameters that it keeps, and devices get them from there; by
+            default if there is a store that can. `allreduce_grads` and `update` are for False.
 
     Works inside `lamina.compile` too: there the update becomes part of the compiled step, and a changed
     learning rate or a schedule does not recompile it.
@@ -65,14 +70,24 @@ class Trainer:
         self._params = _distinct(params)
         self._optimizer = _optimizer(optimizer, optimizer_params)
         self._optimizer.param_dict = dict(enumerate(self._params))
-        self._store = _store(kvstore)
-        self._begun_together = self._store is None
-        if self._store is not None and all(p._data is not None for p in self._params):
-            self._begin_together(self._store)
-        self._states: dict[int, Any] = {}
+        self._updater = get_updater(self._optimizer)
+        if isinstance(kvstore, str) and "dist" in kvstore:
+            self._begin_alike()
+        self._kvstore_params = (kvstore, update_on_kvstore)
+        self._kvstore: KVStoreBase | None = None
+        self._update_on_kvstore: bool | None = None
+        self._stored: set[int] | None = None  # whose parameters the store has; None before the first step
         self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
             i: p.list_grad()[0]._version for i, p in enumerate(self._params) if p._grad is not None
         }
+
+    def _begin_alike(self) -> None:
+        """Give all workers the first one's parameters before their first gradients, those whose shapes are known."""
+        from lamina.distributed import broadcast
+
+        for parameter in self._params:
+            for data in parameter.list_data() if parameter._data is not None else ():
+                broadcast(data)
 
     @property
     def optimizer(self) -> Optimizer:
@@ -85,7 +100,7 @@ class Trainer:
         return self._optimizer.learning_rate
 
     def set_learning_rate(self, lr: float) -> None:
-        """Change the learning rate; an error if a scheduler decides it."""
+        """Change the learning rate; an error, which is a `UserWarning` too, if a scheduler decides it."""
         self._optimizer.set_learning_rate(lr)
 
     # --- updating -------------------------------------------------------------------------------------------
@@ -98,51 +113,62 @@ class Trainer:
         A gradient that `backward` has not written since the last step is *stale*. Its parameter is not
         updated, and a warning says so, unless `ignore_stale_grad`.
         """
-        self.allreduce_grads()
-        self.update(batch_size, ignore_stale_grad)
+        self._init_kvstore()
+        if not self._update_on_kvstore:
+            self._allreduce_grads()
+        self._update(batch_size, ignore_stale_grad)
 
     def allreduce_grads(self) -> None:
-        """Where parameters live on several devices, or in several processes, give each the sum of all gradients."""
-        if self._store is not None:
-            self._sum_over_processes(self._store)
-            return
-        for parameter in self._params:
-            if parameter.grad_req == "null":
-                continue
-            first, *others = parameter.list_grad()
-            if not others:
-                continue
-            for grad in others:
-                first += grad.as_in_context(first.context)
-            for grad in others:
-                grad[:] = first.as_in_context(grad.context)
-
-    def _sum_over_processes(self, store: DistributedStore) -> None:
-        if state.trace is not None:
-            raise TraceError(
-                "Trainer: gradients of several processes can't be summed inside a compiled function; compile what "
-                "computes them, with keep_gradients=True, and call trainer.step after it"
-            )
-        if not self._begun_together:
-            self._begin_together(store)
-        trained = {i: p.list_grad() for i, p in enumerate(self._params) if p.grad_req != "null"}
-        stale = [i for i, grads in trained.items() if grads[0]._version == self._used.get(i, 0)]
-        totals = store.summed(list(zip(*trained.values(), strict=True)))
-        for grads, total in zip(trained.values(), totals, strict=True):
-            for grad in grads:
-                grad[:] = total
-        self._used.update((i, trained[i][0]._version) for i in stale)  # they still are
-
-    def _begin_together(self, store: DistributedStore) -> None:
-        """Give all processes the first one's parameters."""
-        values = store.of_first([p.list_data()[0] for p in self._params])
-        for parameter, value in zip(self._params, values, strict=True):
-            for data in parameter.list_data():
-                data[:] = value
-        self._begun_together = True
+        """Where parameters live on several devices, give each of them the sum of all gradients."""
+        self._init_kvstore()
+        self._require_own_updates("allreduce_grads")
+        self._allreduce_grads()
 
     def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
         """`step` without `allreduce_grads`: for gradients that were changed, say clipped, after it."""
+        self._init_kvstore()
+        self._require_own_updates("update")
+        self._update(batch_size, ignore_stale_grad)
+
+    def _require_own_updates(self, method: str) -> None:
+        if self._update_on_kvstore:
+            raise StoredUpdateError(
+                f"{method}() when parameters are updated on kvstore is not supported. Try setting "
+                "`update_on_kvstore` to False when creating trainer."
+            )
+
+    def _init_kvstore(self) -> None:
+        """Make the store, at the first step; parameters come into it as soon as they are initialized."""
+        if self._stored is None:
+            chosen, update = self._kvstore_params
+            if isinstance(chosen, str):
+                several = len(self._params[0].list_ctx()) > 1 if self._params else False
+                chosen = create_store(chosen) if several or "dist" in chosen else None
+            self._kvstore = chosen
+            if chosen is not None:
+                can = chosen.is_capable(KVStoreBase.OPTIMIZER)
+                if update and not can:
+                    raise ParameterError(f"update_on_kvstore must be False with a {type(chosen).__name__}")
+                self._update_on_kvstore = can if update is None else update
+                if self._update_on_kvstore:
+                    chosen.set_optimizer(self._optimizer)
+                    self._updater = getattr(chosen, "_updater", self._updater)
+            self._stored = set()
+        if self._kvstore is not None and len(self._stored) < len(self._params):
+            for i, parameter in enumerate(self._params):
+                if i not in self._stored and parameter._data is not None:
+                    data = parameter.list_data()
+                    self._kvstore.broadcast(i, data[0], out=data)
+                    self._stored.add(i)
+
+    def _allreduce_grads(self) -> None:
+        if self._kvstore is None:
+            return
+        for i, parameter in enumerate(self._params):
+            if parameter.grad_req != "null":
+                self._kvstore.pushpull(i, parameter.list_grad(), priority=-i)
+
+    def _update(self, batch_size: float, ignore_stale_grad: bool) -> None:
         if isinstance(batch_size, int | float) and not batch_size > 0:
             raise ParameterError(
                 f"step: gradients are divided by batch_size, which must be positive, not {batch_size}"
@@ -160,9 +186,12 @@ class Trainer:
                 self._update_one(i, self._params[i])
 
     def _update_one(self, i: int, parameter: Parameter) -> None:
+        if self._update_on_kvstore and self._kvstore is not None:
+            self._kvstore.pushpull(i, parameter.list_grad(), out=parameter.list_data(), priority=-i)
+            return
         first, *others = parameter.list_ctx()
         weight, grad = parameter.data(first), parameter.grad(first)
-        self._optimizer.update(i, weight, grad, self._state(i, weight))
+        self._optimizer.update_multi_precision(i, weight, grad, self._updater.state(i, weight))
         for context in others:
             parameter.data(context)[:] = weight.as_in_context(context)
 
@@ -179,31 +208,25 @@ class Trainer:
             )
         return [i for i in todo if i not in stale]
 
-    def _state(self, i: int, weight: NDArray) -> Any:
-        """The optimizer's state of a parameter, made at its first update."""
-        if i not in self._states:
-            with concrete():
-                self._states[i] = self._optimizer.create_state(i, weight)
-        return self._states[i]
-
     # --- saving ---------------------------------------------------------------------------------------------
 
     def save_states(self, fname: str | os.PathLike[str]) -> None:
-        """Write the optimizer's states and update counts as a safetensors file, whole or not at all.
+        """Write the optimizer's states, update counts and learning rate as a safetensors file, whole or not at all.
 
         The parameters themselves are saved by `Block.save_parameters`.
         """
         from lamina.files.tensors import save_tensors
 
         arrays: dict[str, np.ndarray] = {}
-        for i, values in self._states.items():
-            for k, x in enumerate(_arrays(values)):
+        for i, values in self._updater.states.items():
+            for k, x in enumerate(arrays_in(values)):
                 arrays[f"{i}.{k}"] = x.asnumpy()
         counts = {str(i): n for i, n in self._optimizer._counts.items()}
         described = {
             "optimizer": type(self._optimizer).__name__,
             "update_counts": json.dumps(counts),
             "num_update": str(self._optimizer.num_update),
+            "learning_rate": repr(float(self._optimizer.lr)),
         }
         save_tensors(fname, arrays, described)
 
@@ -217,7 +240,7 @@ class Trainer:
 
         source = os.fspath(fname)
         loaded, described = load_tensors(fname)
-        counts, num_update = self._check_described(described, source)
+        counts, num_update, rate = self._check_described(described, source)
         other = next((name for name in loaded if not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", name)), None)
         if other is not None:
             raise DataError(f"{source} holds an array {excerpt(other)!r}, which no trainer's states have")
@@ -227,6 +250,8 @@ class Trainer:
             x[:] = values
         self._optimizer._counts.update(counts)
         self._optimizer.num_update = num_update
+        if rate is not None and self._optimizer.lr_scheduler is None:
+            self._optimizer.set_learning_rate(rate)
 
     def _state_pairs(
         self, i: int, loaded: Mapping[str, np.ndarray], source: str
@@ -236,7 +261,7 @@ class Trainer:
             raise DataError(f"{source} has a state for parameter {i}; the trainer has {len(self._params)}")
         parameter = self._params[i]
         pairs: list[tuple[NDArray, np.ndarray]] = []
-        for k, x in enumerate(_arrays(self._state(i, parameter.list_data()[0]))):
+        for k, x in enumerate(arrays_in(self._updater.state(i, parameter.list_data()[0]))):
             values = loaded.get(f"{i}.{k}")
             if values is None or values.shape != x.shape:
                 found = "nothing" if values is None else f"shape {values.shape}"
@@ -246,8 +271,10 @@ class Trainer:
             pairs.append((x, values))
         return pairs
 
-    def _check_described(self, described: Mapping[str, str], source: str) -> tuple[dict[int, int], int]:
-        """The update counts in a file's metadata."""
+    def _check_described(
+        self, described: Mapping[str, str], source: str
+    ) -> tuple[dict[int, int], int, float | None]:
+        """The update counts, and the learning rate if there is one, in a file's metadata."""
         from lamina.files.typed_json import Count, decoded
 
         kind, found = type(self._optimizer).__name__, described.get("optimizer")
@@ -256,7 +283,9 @@ class Trainer:
         what = f"{source} does not hold a trainer's states"
         counts = decoded(described.get("update_counts", ""), dict[Count, Count], what)
         updates: Any = Count  # for the type checker an alias is no type
-        return counts, decoded(described.get("num_update", ""), updates, what)
+        rate = described.get("learning_rate")
+        number = decoded(described.get("num_update", ""), updates, what)
+        return counts, number, None if rate is None else decoded(rate, float, what)
 
 
 def _distinct(params: Any) -> list[Parameter]:
@@ -269,27 +298,9 @@ def _distinct(params: Any) -> list[Parameter]:
     return list({id(p): p for p in listed}.values())
 
 
-def _store(kvstore: Any) -> DistributedStore | None:
-    """The store of several processes, if that is what is asked for."""
-    from lamina.distributed.kvstore import DistributedStore, create, is_distributed
-
-    if isinstance(kvstore, DistributedStore):
-        return kvstore
-    return create(kvstore) if is_distributed(kvstore) else None
-
-
 def _optimizer(optimizer: str | Optimizer, arguments: Mapping[str, Any] | None) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         if arguments:
             raise ParameterError("optimizer_params goes with the name of an optimizer, not with an optimizer")
         return optimizer
     return create(optimizer, **(arguments or {}))
-
-
-def _arrays(values: Any) -> Iterator[NDArray]:
-    """The arrays in an optimizer's state: None, an array, or nested tuples."""
-    if isinstance(values, NDArray):
-        yield values
-    elif values is not None:
-        for value in values:
-            yield from _arrays(value)
