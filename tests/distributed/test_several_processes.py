@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,8 @@ from lamina.training.run_folder import CHECKPOINT, MODEL
 
 pytest.importorskip("mpi4py", reason="several processes need mpi4py and an MPI: pip install 'lamina[mpi]'")
 
-PROGRAM = Path(__file__).parents[1] / "support/several_processes.py"
+ROOT = Path(__file__).parents[2]
+PROGRAM = ROOT / "tests/support/several_processes.py"
 MPIRUN = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 pytestmark = pytest.mark.skipif(MPIRUN is None, reason="there is no mpirun: pip install 'lamina[mpi]'")
@@ -99,15 +101,16 @@ def test_an_error_that_all_have_is_told_once():
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    """Three files, of which only the last says that a column is text."""
-    folder, rng = tmp_path_factory.mktemp("parts"), np.random.default_rng(0)
+def folder(tmp_path_factory):
+    """A table of three files, of which only the last says that a column is text."""
+    folder, rng = tmp_path_factory.mktemp("table"), np.random.default_rng(0)
+    (folder / "parts").mkdir()
     for part, rows in enumerate((70, 60, 50)):
         x, zone = rng.normal(size=rows), rng.integers(1, 4, rows)
         lines = [f"{a:.6f},0{z},{'yes' if a + z > 2 else 'no'}" for a, z in zip(x, zone, strict=True)]
         lines += ["0.5,north,no"] * 9 if part == 2 else []
-        (folder / f"part-{part}.csv").write_text("\n".join(["x,zone,y", *lines]) + "\n", "utf-8")
-    return f"{folder}/part-*.csv"
+        (folder / f"parts/{part}.csv").write_text("\n".join(["x,zone,y", *lines]) + "\n", "utf-8")
+    return folder
 
 
 def process_of(rank, out):
@@ -121,25 +124,15 @@ def process_of(rank, out):
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
-def test_a_killed_job_goes_on_with_another_number_of_processes(table, tmp_path):
-    options = (
-        "train",
-        table,
-        "-t",
-        "y",
-        "--preset",
-        "fast",
-        "--hidden",
-        "4",
-        "--shards",
-        "4",
-        "--epochs",
-        "150",
-    )
+def test_a_killed_job_goes_on_with_another_number_of_processes(folder, monkeypatch):
+    """The command of docs/scale.md, for some more epochs, so that it can be killed."""
+    (line,) = re.findall(r"\$ mpirun (.*)", (ROOT / "docs/scale.md").read_text())
+    _, processes, lamina, *rest = shlex.split(line)
+    options, out = [*rest[: rest.index("--out")], "--hidden", "4", "--epochs", "150"], folder / rest[-1]
+    monkeypatch.chdir(folder)
     with pytest.raises(SystemExit, match="0"):
-        main([*options, "--quiet", "-o", str(tmp_path / "whole")])
-    out = tmp_path / "killed"
-    job = started(2, "-m", "lamina", *options, "-o", out)
+        main([*options, "--quiet", "--out", "runs/whole"])
+    job = started(int(processes), "-m", lamina, *options, "--out", out)
     while not (out / CHECKPOINT).exists():
         assert job.poll() is None, job.communicate()
         time.sleep(0.005)
@@ -149,18 +142,20 @@ def test_a_killed_job_goes_on_with_another_number_of_processes(table, tmp_path):
     assert "signal 9 (Killed)" in error
     assert (out / CHECKPOINT).exists()
     assert not (out / MODEL).exists()
-    code, said, error = ended(started(3, "-m", "lamina", "train", "--resume", out, "--json"))
+    code, said, error = ended(started(3, "-m", lamina, "train", "--resume", out, "--json"))
     assert code == 0, error
     assert said.count("\n") == 1  # only the first process speaks
     assert "of the steps' time went into exchanging and waiting" in error
-    whole, resumed = (load_tensors(folder / MODEL)[0] for folder in (tmp_path / "whole", out))
+    whole, resumed = (load_tensors(run / MODEL)[0] for run in (folder / "runs/whole", out))
     assert whole.keys() == resumed.keys()
     for name, array in whole.items():
         np.testing.assert_array_equal(array, resumed[name])
 
 
-def test_several_processes_need_shards(table, tmp_path):
-    code, out, error = ended(started(2, "-m", "lamina", "train", table, "-t", "y", "-o", tmp_path / "run"))
-    assert (code, out) == (2, "")
+def test_several_processes_need_shards(folder):
+    out = folder / "none"
+    job = started(2, "-m", "lamina", "train", folder / "parts/0.csv", "-t", "y", "-o", out)
+    code, said, error = ended(job)
+    assert (code, said) == (2, "")
     assert "lamina: 2 processes were started, and no --shards: say into how many parts" in error
-    assert not (tmp_path / "run").exists()
+    assert not out.exists()

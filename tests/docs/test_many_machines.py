@@ -1,8 +1,10 @@
-"""docs/scale.md, "Many machines": its programs and its command run as they stand there, on two processes."""
+"""docs/scale.md, "Many machines": its programs run as they stand there, on two processes; its links lead somewhere.
+
+Its command is run by tests/distributed.
+"""
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -47,18 +49,6 @@ def test_the_programs_run(tmp_path):
     said = run(["-n", "2", sys.executable, "-W", "error", "-c", together], tmp_path).splitlines()
     assert re.fullmatch(r"(0\.9\d|1\.00) on 2 processes", said[0])
     assert re.fullmatch(r"loss \d.*", said[1])
-
-
-def test_the_command_runs(tmp_path):
-    (tmp_path / "parts").mkdir()
-    for part in range(2):
-        rows = [f"{i % 7},{(i * 3 + part) % 5},{'ab'[i % 7 > 3]}" for i in range(60)]
-        (tmp_path / f"parts/{part}.csv").write_text("\n".join(["u,v,y", *rows]) + "\n")
-    (line,) = re.findall(r"\$ mpirun (.*)", SECTION)
-    number, program, *rest = shlex.split(line)[1:]
-    assert program == "lamina"
-    said = run(["-n", number, sys.executable, "-m", "lamina", *rest, "--epochs", "2", "--json"], tmp_path)
-    assert said.startswith('{"run": "runs/y"')
 
 
 def test_links_lead_somewhere():
