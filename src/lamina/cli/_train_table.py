@@ -72,6 +72,10 @@ Memory = Annotated[
         **_training,
     ),
 ]
+Device = Annotated[
+    str | None,
+    option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu", **_training),
+]
 Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
 Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
 
@@ -93,6 +97,7 @@ def train_table(
     seed: Seed = None,
     stream: Stream = False,
     memory: Memory = None,
+    device: Device = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
@@ -143,7 +148,8 @@ def train_table(
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
-                return _run(folder, request, prepared, saved, as_json=as_json, quiet=quiet)
+                where = device or "cpu"
+                return _run(folder, request, prepared, saved, device=where, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {_how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
@@ -238,6 +244,7 @@ def _run(
     prepared: Prepared,
     saved: Checkpoint | None,
     *,
+    device: str,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -257,7 +264,9 @@ def _run(
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
     if not quiet:
         observers.append(Display(sys.stderr, _progress))
-    trained = train(prepared, request, observers)
+    trained = train(prepared, request, observers, device)
+    if device != "cpu" and not quiet:
+        say(f"lamina: was trained on {trained.model.estimator.device_}", error=True)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
     run = complete(prepared, trained, request, folder)
