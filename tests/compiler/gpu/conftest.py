@@ -1,4 +1,4 @@
-"""A GPU that is emulated. Each launch runs twice, with threads and blocks in two orders, and must give the same bits."""
+"""A GPU that is emulated. Each launch runs twice, threads and blocks in two orders, and must give the same bits."""
 
 from __future__ import annotations
 

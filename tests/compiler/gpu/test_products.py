@@ -55,7 +55,7 @@ def test_few_tiles_make_parts_of_the_sums(gpu: Any) -> None:
     """... and the same bits each time, also from steps that follow each other."""
     device: Any = device_of(gpu)
     a, b = nd.array(numbers(5, 300)), nd.array(numbers(300, 7, seed=1))
-    product = lamina.compile(lambda a, b: nd.dot(a, b))
+    product = lamina.compile(nd.dot)
     found = [product(a, b).asnumpy() for _ in range(3)]
     assert "sums in 4 parts" in product.explain()
     assert device.limits.processors == 4

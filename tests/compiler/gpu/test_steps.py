@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import lamina
 from lamina import autograd, nd
+from lamina.compiler.front import _batches
 from lamina.compiler.gpu import _binding
 from lamina.context import device_of
 from lamina.errors import StaleGradientError
@@ -20,7 +22,7 @@ def parameters(ctx: Any) -> list[Any]:
     random = np.random.default_rng(0)
     made = [
         nd.array(random.normal(size=shape, scale=0.2), ctx=ctx)
-        for a, b in zip(SIZES, SIZES[1:], strict=False)
+        for a, b in pairwise(SIZES)
         for shape in ((a, b), (b,))
     ]
     for p in made:
@@ -71,6 +73,8 @@ def test_many_steps_are_replayed_and_give_the_same_bits(gpu: Any, monkeypatch: p
     """... as launched one by one; also what is left over beyond whole recordings."""
     device: Any = device_of(gpu)
     monkeypatch.setattr(device, "repeats", 1)
+    monkeypatch.setattr(_binding, "_STEPS_A_RECORDING", 4)
+    monkeypatch.setattr(_batches, "_CHUNK_SECONDS", 100)  # 1, 4, 16 and 16 steps
     batches = np.random.default_rng(2).integers(0, 60, (37, 12))
     replays: list[int] = []
     record = device.record
@@ -81,7 +85,7 @@ def test_many_steps_are_replayed_and_give_the_same_bits(gpu: Any, monkeypatch: p
 
     monkeypatch.setattr(device, "record", recorded)
     losses, params, _ = trained(gpu, batches)
-    assert replays == [6 * _binding._STEPS_A_RECORDING]
+    assert replays == [6 * 4]  # and the last steps from the same recording
     monkeypatch.setattr(device, "record", lambda launches: None)
     again, others, _ = trained(gpu, batches)
     np.testing.assert_array_equal(losses, again)
