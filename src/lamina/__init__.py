@@ -8,6 +8,7 @@ from lamina import nd as ndarray
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 from lamina.deferral import eager, start
 from lamina.errors import MXNetError
+from lamina.outside import no_attribute
 
 if TYPE_CHECKING:
     from lamina import gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
@@ -60,8 +61,10 @@ start()
 del start
 
 _MODULES = frozenset(
-    {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"}
+    {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "symbol", "test_utils"}
 )
+_SHORT = {"sym": "lamina.symbol"}
+"""Other names of modules."""
 _NAMES = {
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
@@ -83,7 +86,13 @@ _NAMES = {
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"lamina.{name}")
+    if name in _SHORT:
+        return import_module(_SHORT[name])
     if name in _NAMES:
         value = globals()[name] = getattr(import_module(_NAMES[name]), name)
         return value
-    raise AttributeError(f"module 'lamina' has no attribute {name!r}")
+    raise no_attribute("lamina", name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_SHORT, *_NAMES})

@@ -12,8 +12,10 @@ __all__ = [
     "DeviceMemoryError",
     "LaminaError",
     "MXNetError",
+    "MatrixError",
     "MissingPackageError",
     "NonFiniteLossError",
+    "OutsideError",
     "ParameterError",
     "ShapeError",
     "StaleGradientError",
@@ -45,6 +47,10 @@ class ShapeError(LaminaError, ValueError):
     """Shapes that do not fit; the message names the operator and all shapes."""
 
 
+class MatrixError(LaminaError, ValueError):
+    """A matrix has no inverse or no such factorization."""
+
+
 class DTypeError(LaminaError, TypeError):
     """Element types that do not fit."""
 
@@ -67,6 +73,10 @@ class AutogradError(LaminaError, RuntimeError):
 
 class NonFiniteLossError(LaminaError, FloatingPointError):
     """Training diverged: a loss became infinite or NaN; the message says at which step."""
+
+
+class OutsideError(LaminaError, AttributeError):
+    """A name of MXNet's that lamina leaves out on purpose; the message says what there is instead."""
 
 
 class StaleGradientError(LaminaError, RuntimeError):

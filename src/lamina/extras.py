@@ -21,6 +21,7 @@ EXTRAS = {
     "uvicorn": "serve",
     "httptools": "serve",
     "prometheus-client": "serve",
+    "pyopencl": "opencl",
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 

@@ -317,6 +317,7 @@ EXAMPLES: dict[str, list[Example]] = {
         Example((numbers((3, 4)),), {"dtype": np.dtype(np.float64)}),
         Example((_ints([[1, -2], [3, 4]]),), {"dtype": np.dtype(np.float32)}),
     ],
+    "stop_gradient": [Example((numbers((3, 4)),), {})],
     "to_context": [Example((numbers((3, 4)),), {"context": cpu(1)})],
     "sum": _reduction(),
     "prod": _reduction(),

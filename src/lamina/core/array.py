@@ -145,7 +145,8 @@ class Array:
 
     def _is_recorded(self) -> bool:
         """Whether gradients flow to or through it."""
-        return self._node is not None or self._leaf is not None
+        node = self._node
+        return self._leaf is not None or (node is not None and node.inputs is not None)
 
     @property
     def _dtype(self) -> np.dtype:

@@ -73,8 +73,8 @@ class Primitive:
         results), or an error that shows the shapes.
     ``vjp``
         one function for each input, ``vjp[i](g, out, *inputs, **params)``: the gradient of that input, in lamina
-        operators. None in an input's place, or for all: not differentiable, the gradient stops here. One function
-        an input, so that a gradient nobody needs is never computed.
+        operators. None in an input's place, or for all: the gradient is 0, and stops here. One function an input, so
+        that a gradient nobody needs is never computed.
     ``lowering``
         how the compiler emits it (see `lamina.core.lowering`); None: it always runs eagerly.
     """
@@ -153,7 +153,7 @@ def apply(primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, A
     else:
         value = _evaluate_on_device(primitive, inputs, params, place)
     output = _array_type(value, place)
-    if state.recording and primitive.vjp is not None:
+    if state.recording:
         record(primitive, inputs, params, (output,))
     return output
 

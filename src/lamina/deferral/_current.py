@@ -138,9 +138,9 @@ class CurrentSequence:
         """The leaves that a walk back reaches, if all on its way was recorded in this sequence."""
         leaves: dict[int, Array] = {}
         seen: set[int] = set()
-        todo = list(heads)
+        todo = [(x, 0) for x in heads]
         while todo:
-            x = todo.pop()
+            x, used_by = todo.pop()
             if x._leaf is not None:
                 i = self._position_of(x)
                 if i is None:
@@ -150,16 +150,12 @@ class CurrentSequence:
             node = x._node
             if node is None or node.order in seen:
                 continue
+            if node.inputs is None and node.freed < used_by:
+                continue
             seen.add(node.order)
-            if node.order < self._first_order or node.inputs is None or node.primitive.vjp is None:
+            if node.order < self._first_order or node.inputs is None or node.primitive.lowering is None:
                 return None
-            if node.primitive.lowering is None:
-                return None
-            todo += [
-                y
-                for k, y in enumerate(node.inputs)
-                if isinstance(y, Array) and node.primitive.vjp[k] is not None
-            ]
+            todo += [(y, node.order) for y in node.inputs if isinstance(y, Array)]
         return [leaves[i] for i in sorted(leaves)]
 
     def _note_gradients(self, entry: Backward, leaves: Sequence[Array]) -> bool:

@@ -19,7 +19,7 @@ from lamina.core.lowering import Decompose
 from lamina.core.memory import share_memory
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import Mode, state
-from lamina.core.tape import backward
+from lamina.core.tape import backward, is_on_tape
 from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
 
@@ -57,7 +57,7 @@ class New:
         return (
             kind._is_settled
             and (None if leaf is None else leaf.req) == self.req
-            and (x._node is not None) is self.on_tape
+            and is_on_tape(x) is self.on_tape
             and len(x._writes) == 1
             and id(x) not in known
         )
@@ -74,7 +74,7 @@ class New:
 def type_of(x: Array) -> tuple[Any, ...]:
     """All that a sequence must know of an array made outside."""
     leaf = x._leaf
-    return x.shape, x._dtype, x._context, None if leaf is None else leaf.req, x._node is not None
+    return x.shape, x._dtype, x._context, None if leaf is None else leaf.req, is_on_tape(x)
 
 
 class Number:

@@ -104,7 +104,7 @@ class Path:
             _latest.popitem(last=False)[1]._give_up_plan()
         results = plan.run(values, numbers)
         self._fill(values, needed, dict(zip(plan.results, results, strict=True)))
-        self._restore_tape(values, restored, numbers)
+        self._restore_tape(values, needed, restored, numbers)
 
     def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied]]:
         """The outputs whose numbers somebody can still ask for, in order, and what must be on the tape again."""
@@ -142,24 +142,37 @@ class Path:
                 base = values[entry.view_of]
                 values[i]._writes = base._writes
                 settle(values[i], view_of(entry.primitive, base._data, entry.params))
-            if entry.recorded and i in self._consumed:
-                _used_node(entry, values)
 
-    def _restore_tape(self, values: list[Any], restored: Sequence[Applied], numbers: Sequence[Any]) -> None:
+    def _restore_tape(
+        self, values: list[Any], needed: Sequence[int], restored: Sequence[Applied], numbers: Sequence[Any]
+    ) -> None:
         """Put results back on the tape, as if they had been computed one by one."""
+        used = [i for i in needed if i in self._consumed]
+        if not restored and not used:
+            return
         remaining, wanted = iter(numbers), set(restored)
-        for entry in self.applied if restored else ():
-            inputs = entry.inputs(values, remaining)
-            if entry not in wanted:
-                continue
-            out = values[entry.output]
-            node = TapeNode(entry.primitive, inputs, entry.params, (out,))
-            later = self._later_writes(entry)
-            arrays = [entry.output, *(position(x) for x in entry.operands if not isinstance(x, Number))]
-            node.written = [
-                (writes, n - later.get(i, 0)) for i, (writes, n) in zip(arrays, node.written, strict=True)
-            ]
-            out._node, out._index = node, 0
+        for entry in self.entries:
+            if isinstance(entry, Backward):
+                for i in used:
+                    if self._consumed[i] is entry:
+                        values[i]._node.release()
+            elif isinstance(entry, Applied):
+                inputs = entry.inputs(values, remaining)
+                if entry in wanted:
+                    self._restore_node(entry, inputs, values)
+                elif entry.output in used:
+                    out = values[entry.output]
+                    out._node, out._index = TapeNode(entry.primitive, (), entry.params, (out,)), 0
+
+    def _restore_node(self, entry: Applied, inputs: tuple[Any, ...], values: list[Any]) -> None:
+        out = values[entry.output]
+        node = TapeNode(entry.primitive, inputs, entry.params, (out,))
+        later = self._later_writes(entry)
+        arrays = [entry.output, *(position(x) for x in entry.operands if not isinstance(x, Number))]
+        node.written = [
+            (writes, n - later.get(i, 0)) for i, (writes, n) in zip(arrays, node.written, strict=True)
+        ]
+        out._node, out._index = node, 0
 
     def _later_writes(self, after: Applied) -> dict[int, int]:
         """How often arrays are written after an event, by position."""
@@ -169,9 +182,9 @@ class Path:
                 found[target] = found.get(target, 0) + 1
         return found
 
-    def _walked_back(self) -> set[int]:
-        """The results whose place on the tape is used up within the sequence."""
-        used: set[int] = set()
+    def _walked_back(self) -> dict[int, Backward]:
+        """The results whose place on the tape is used up within the sequence, and by which walk."""
+        used: dict[int, Backward] = {}
         for entry in self.entries:
             todo = list(entry.heads) if isinstance(entry, Backward) and not entry.retain_graph else []
             while todo:
@@ -179,10 +192,8 @@ class Path:
                 maker = self._maker.get(i)
                 if maker is None or i in used or not maker.recorded:
                     continue
-                used.add(i)
-                for k, x in enumerate(maker.operands):
-                    if not isinstance(x, Number) and maker.primitive.vjp[k] is not None:
-                        todo.append(position(x))
+                used[i] = entry
+                todo += [position(x) for x in maker.operands if not isinstance(x, Number)]
         return used
 
 
@@ -353,11 +364,3 @@ def _adopt(pending: Any, out: Any) -> None:
     pending._writes = writes
     settle(pending, data)
     pending._node, pending._index = node, index
-
-
-def _used_node(entry: Applied, values: list[Any]) -> None:
-    """A place on the tape that `backward` used up, so that a second walk is noticed."""
-    out = values[entry.output]
-    node = TapeNode(entry.primitive, (), entry.params, (out,))
-    node.release()
-    out._node, out._index = node, 0

@@ -7,6 +7,8 @@ variable ``LAMINA_DEVICE`` asks for others:
 ``opencl``            all devices of OpenCL, also processors, which nobody wants by surprise: a way to try programs
 ``emulator``          a GPU that is emulated, slowly, to find mistakes in kernels; ``emulator:2`` are two
 ``none``              no device at all
+
+Several are written with commas, in the order in which they are numbered: ``opencl,cuda``.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ class Found(NamedTuple):
     name: str
     open: Callable[[int], Device]
     """``open(number)``."""
+    is_gpu: bool
+    """Whether it is faster than the CPU, presumably: no emulator, and no processor under OpenCL."""
 
 
 class _Search(NamedTuple):
@@ -38,6 +42,7 @@ class _Search(NamedTuple):
     """What was looked for where, and what came of it."""
 
 
+_process = os.getpid()
 _lock = threading.RLock()
 _searches: dict[str, _Search] = {}
 _opened: dict[tuple[str, int], Device] = {}
@@ -78,8 +83,8 @@ def device(number: int) -> Device:
 
 
 def opened() -> list[Device]:
-    """The devices that are in use."""
-    return list(_opened.values())
+    """The devices that this process has in use."""
+    return list(_opened.values()) if _process == os.getpid() else []
 
 
 def _setting() -> str:
@@ -107,21 +112,26 @@ def _search() -> _Search:
 
 
 def _searched(setting: str) -> _Search:
-    kind, _, count = setting.partition(":")
-    if kind == "none":
-        return _Search([], ["nothing, since LAMINA_DEVICE=none"])
-    if kind == "emulator" and (not count or count.isdecimal()):
-        return _Search([_emulator()] * int(count or 1), ["the emulator"])
-    if setting in ("", "cuda", "opencl"):
-        search = _Search([], [])
-        if setting != "opencl":
+    search = _Search([], [])
+    if not setting:
+        _look_for_cuda(search)
+        _look_for_opencl(search, all_kinds=False)
+    for part in setting.split(",") if setting else ():
+        kind, _, count = part.strip().partition(":")
+        if kind == "emulator" and (not count or count.isdecimal()):
+            search.found.extend([_emulator()] * int(count or 1))
+        elif part.strip() == "cuda":
             _look_for_cuda(search)
-        if setting != "cuda":
-            _look_for_opencl(search, all_kinds=setting == "opencl")
-        return search
-    raise ContextError(
-        f"LAMINA_DEVICE={setting!r} is unknown; known: cuda, opencl, emulator, emulator:2 …, none"
-    )
+        elif part.strip() == "opencl":
+            _look_for_opencl(search, all_kinds=True)
+        elif part.strip() == "none":
+            search.looked_for.append("nothing, since LAMINA_DEVICE=none")
+        else:
+            raise ContextError(
+                f"LAMINA_DEVICE={setting!r} is unknown; known: cuda, opencl, emulator, emulator:2 …, none, and several "
+                "with commas"
+            )
+    return search
 
 
 def _look_for_cuda(search: _Search) -> None:
@@ -136,7 +146,7 @@ def _look_for_cuda(search: _Search) -> None:
     for ordinal, (name, reason) in enumerate(names):
         if reason is None:
             usable += 1
-            search.found.append(Found("cuda", name, lambda number, at=ordinal: CudaDevice(at, number)))
+            search.found.append(Found("cuda", name, lambda number, at=ordinal: CudaDevice(at, number), True))
         else:
             search.looked_for.append(f"{name} ({reason})")
     search.looked_for.append(f"NVIDIA's driver ({usable} GPUs)")
@@ -161,7 +171,8 @@ def _look_for_opencl(search: _Search, *, all_kinds: bool) -> None:
         elif has_cuda and one.is_nvidia:
             continue
         else:
-            search.found.append(Found("opencl", one.name, lambda number, at=one: OpenCLDevice(at, number)))
+            open_it = lambda number, at=one: OpenCLDevice(at, number)  # noqa: E731
+            search.found.append(Found("opencl", one.name, open_it, one.is_gpu))
 
 
 def _emulator() -> Found:
@@ -170,6 +181,7 @@ def _emulator() -> Found:
         "emulator",
         "emulator",
         lambda number: import_module("lamina.compiler.gpu.emulator").Emulator(number),
+        False,
     )
 
 

@@ -271,7 +271,7 @@ def _cast(e: Emission, node: Node) -> str:
     return e.cast(tensor, x.dtype, node.dtype)
 
 
-@_emits("to_context")
+@_emits("stop_gradient", "to_context")
 def _to_context(e: Emission, node: Node) -> str:
     return e.tensor(node.inputs[0])
 

@@ -41,13 +41,15 @@ class Fluent:
     from lamina.nd._shape import flatten, reshape_like, shape_array, size_array, swapaxes
 
     # parts and repetitions, by position and by order
-    from lamina.nd.join import flip, pad, repeat, split, split_v2, tile
+    from lamina.nd.join import depth_to_space, flip, pad, repeat, space_to_depth, split, split_v2, tile
     from lamina.nd.lookup import diag, one_hot, pick, take
     from lamina.nd._ordering import argsort, sort, topk
     from lamina.nd.slicing import slice, slice_axis, slice_like
 
-    def reshape(self: Any, *sizes: Any, shape: Any = None, reverse: bool = False) -> NDArray:
-        """See `nd.reshape`; the shape may be a tuple, or integers one by one."""
+    def reshape(
+        self: Any, *sizes: Any, shape: Any = None, reverse: bool = False, inplace: bool = False
+    ) -> NDArray:
+        """See `nd.reshape`; the shape may be a tuple, or integers one by one. `inplace`: see `nd.flatten`."""
         given = sizes[0] if len(sizes) == 1 else sizes
         return _shape.reshape(self, given if shape is None else shape, reverse=reverse)
 

@@ -108,7 +108,7 @@ def _renewed(x: NDArray) -> np.ndarray:
     return x._data
 
 
-# --- while tracing, when an assignment is a new value, and on devices --------------------------------------------------
+# --- while tracing, when an assignment is a new value, and on devices ---------------------------------------------
 
 
 def _read(base: Any, basic: BasicIndex) -> Any:

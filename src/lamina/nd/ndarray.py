@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from lamina.context import Context, device_of, usable
-from lamina.core.array import Array, placed, view
+from lamina.core.array import Array, StaleGradient, placed, view
 from lamina.core.primitive import Primitive, bind, bind_on, set_array_type
 from lamina.core.state import Mode, owed, state
 from lamina.core.tape import Leaf, backward, become_leaf, is_recorded, recording_suspended
@@ -125,10 +125,18 @@ class NDArray(Array, Fluent):
         return function(*_as_numpy(args), **{name: _as_numpy(value) for name, value in kwargs.items()})
 
     def __dlpack__(self, **options: Any) -> Any:
-        return self._concrete().__dlpack__(**options)
+        if self._context.is_host:
+            return self._concrete().__dlpack__(**options)
+        from lamina.nd._device_interop import capsule_of
+
+        return capsule_of(self, **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self._concrete().__dlpack_device__()
+        if self._context.is_host:
+            return self._concrete().__dlpack_device__()
+        from lamina.device.dlpack import device_type
+
+        return device_type(self._data)  # pyright: ignore[reportArgumentType]
 
     def __bool__(self) -> bool:
         if self.size == 0:
@@ -153,8 +161,21 @@ class NDArray(Array, Fluent):
             )
         return int(self.asscalar())
 
-    def __reduce__(self) -> tuple[Callable[..., NDArray], tuple[Any, ...]]:
-        return (_rebuild, (self._numbers(), self._context))
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its numbers, and its gradient if it has one: what trains it where it arrives needs both."""
+        rebuilt = (_rebuild, (self._numbers(), self._context))
+        leaf = self._leaf
+        if leaf is None:
+            return rebuilt
+        is_stale = isinstance(leaf.grad._data, StaleGradient)
+        return (*rebuilt, (leaf.req, None if is_stale else leaf.grad))
+
+    def __setstate__(self, state: tuple[str, NDArray | None]) -> None:
+        """For pickle: the gradient; None stands for one that a compiled step consumed."""
+        req, grad = state
+        if grad is None:
+            grad = NDArray(StaleGradient(self.shape, self._dtype), self._context)
+        self._leaf = Leaf(grad, req)
 
     def __copy__(self) -> NDArray:
         return self.copy()

@@ -48,13 +48,16 @@ class Trained:
     most_epochs: int
 
 
-def train(prepared: Prepared, request: Request, observers: Sequence[Observer] = ()) -> Trained:
+def train(
+    prepared: Prepared, request: Request, observers: Sequence[Observer] = (), device: str = "cpu"
+) -> Trained:
     """Train, from the start or from where an earlier run was.
 
     Args:
         prepared: the table.
         request: what was asked for: preset, epochs, layers, learning rate, seed.
         observers: what watches, as the run's `Checkpoints`, which may have an earlier run go on.
+        device: where, as the estimators' parameter says; no part of the request, as a run may go on elsewhere.
 
     Raises:
         LaminaError: settings that cannot work, or the training diverged.
@@ -62,6 +65,7 @@ def train(prepared: Prepared, request: Request, observers: Sequence[Observer] = 
     """
     watch = _Watch()
     estimator = _estimator(prepared, request, [*observers, watch])
+    estimator.set_params(device=device)
     interrupted = False
     try:
         _fit(estimator, prepared)
@@ -123,12 +127,16 @@ def _kinds(schema: Schema) -> dict[str, Choice]:
 
 def _fit(estimator: Any, prepared: Prepared) -> None:
     from lamina.estimators.base import fit_table
+    from lamina.estimators.streamed import fit_streamed
 
     target = prepared.target.name
     validation = None
     if prepared.validation is not None:
         part = known_rows(prepared.validation)
         validation = (part.frame.drop(named(target)), _values(part, prepared))
+    if prepared.streamed is not None:
+        fit_streamed(estimator, prepared.streamed, validation)
+        return
     table = prepared.train.frame.drop(named(target))
     with warnings.catch_warnings():
         # The whole table was warned about already.

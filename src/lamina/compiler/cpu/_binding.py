@@ -15,7 +15,6 @@ import numpy as np
 
 from lamina.compiler.cpu._addresses import address_of
 from lamina.compiler.cpu._holding import HOLDING, Holder
-from lamina.compiler.cpu.run import get_num_threads
 from lamina.compiler.cpu.run import run as run_on_threads
 from lamina.compiler.emit import Frame, Layout, kernel_names
 from lamina.compiler.passes.graph import Input, Scalar
@@ -24,6 +23,7 @@ from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient
 from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
+from lamina.core.threads import get_num_threads
 
 __all__ = ["Binding", "threads_for"]
 

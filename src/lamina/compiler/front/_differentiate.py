@@ -103,7 +103,7 @@ class _Recorded:
         def never(*_inputs: Any) -> Any:
             raise AutogradError("a compiled function is evaluated by its machine code")
 
-        vjps = tuple(vjp_of(i) if i < self._differentiable else None for i in range(len(inputs)))
+        vjps = tuple(vjp_of(i) for i in range(self._differentiable))
         primitive = Primitive("compiled function", never, never, vjps, None, same_dtype=False)
         record_node(primitive, inputs, {}, outputs)
 

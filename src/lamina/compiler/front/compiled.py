@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import itertools
@@ -126,13 +127,17 @@ class CompiledFunction(StandsFor):
         return bound
 
     def __reduce__(self) -> Any:
-        """Pickled and copied like a function: by its name; a method by its object and name."""
+        """Pickled like a function, and compiled where it arrives: see `lamina.compiler.front._pickling`."""
+        from lamina.compiler.front._pickling import reduced
+
+        return reduced(self, self._attribute, self._keep_gradients)
+
+    def __copy__(self) -> CompiledFunction:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunction:
         owner = getattr(self.original, "__self__", None)
-        return (
-            str(getattr(self, "__qualname__", self._name))
-            if owner is None
-            else (getattr, (owner, self._attribute))
-        )
+        return self if owner is None else getattr(copy.deepcopy(owner, memo), self._attribute)
 
     def run_batches(
         self, indices: Any, *args: Any, progress: Callable[[int, int], None] | None = None, **kwargs: Any

@@ -15,7 +15,7 @@ from lamina.compiler.passes.graph import Graph
 from lamina.compiler.program import Watch, build
 from lamina.compiler.target import NotForTarget, Program, Target
 from lamina.core.array import Array
-from lamina.errors import TraceError
+from lamina.errors import DeviceError, DeviceMemoryError, TraceError
 
 __all__ = ["CapturedSequence", "Uncompilable", "built", "captured_sequence", "compilation_enabled"]
 
@@ -51,8 +51,15 @@ def captured_sequence(
 def built(
     graph: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
 ) -> Program:
-    """What `lamina.compiler.program.build` makes of a graph; `Uncompilable` where the target can't compute it."""
+    """What `lamina.compiler.program.build` makes of a graph.
+
+    Raises `Uncompilable` where the target can't compute it, or the device's driver does not take the program.
+    """
     try:
         return build(graph, target, rows, watch)
     except NotForTarget as reason:
         raise Uncompilable("what it computes", str(reason)) from None
+    except DeviceMemoryError:
+        raise
+    except DeviceError as reason:
+        raise Uncompilable("its program", f"can't be loaded: {reason}") from None

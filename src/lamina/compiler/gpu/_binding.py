@@ -13,6 +13,7 @@ from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.passes.graph import Input
 from lamina.compiler.target import Overlap, Program
 from lamina.core.array import Array, StaleGradient
+from lamina.core.ownership import bind_buffer, release_buffers
 from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recording, Region
 
 __all__ = ["Binding"]
@@ -76,15 +77,18 @@ class Binding:
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
                     self.arrays[slot] = stand_in
-                    self._bound[slot] = None
+                    bind_buffer(self._bound, slot, None)
                 self._recorded = None
             finally:
                 self.lock.release()
 
     def release(self) -> None:
         """Let go of all buffers."""
-        self._bound = [None] * len(self._bound)
+        release_buffers(self._bound)
         self._recorded = None
+
+    def __del__(self) -> None:
+        release_buffers(self._bound)
 
     def measure(self) -> list[float] | None:
         """Not known: a launch computes several kernels."""
@@ -141,8 +145,9 @@ class Binding:
                 raise Overlap("an array is not in the device's memory")
             expected = self.program.graph.inputs[slot]
             assert (found.shape, found.dtype) == expected, "the key of a call says its types"
-            changed = changed or found is not self._bound[slot]
-            self._bound[slot] = found
+            if found is not self._bound[slot]:
+                bind_buffer(self._bound, slot, found)
+                changed = True
         if changed:
             self._check_overlaps()
 
@@ -155,7 +160,7 @@ class Binding:
                 if other == slot or first is None or second is None:
                     continue
                 if first.region.buffer is second.region.buffer and _overlap(first, second):
-                    self._bound = [None] * len(self._bound)
+                    release_buffers(self._bound)
                     raise Overlap("an array that is written shares memory with another one")
 
     def _regions(self, results: Sequence[DeviceArray]) -> dict[int, Region]:
