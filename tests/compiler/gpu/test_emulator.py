@@ -105,7 +105,7 @@ BARRIERS_OF_A_PRODUCT, BARRIERS_OF_A_SUM = 4, 4
 
 @pytest.mark.parametrize("missing", range(BARRIERS_OF_A_PRODUCT))
 def test_no_barrier_of_a_product_can_be_left_out(
-    missing: int, gpu: Any, monkeypatch: pytest.MonkeyPatch
+    missing: int, emulator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order in which threads run makes a difference, or the result is wrong; but for the barriers at the very end,
     after which nothing uses shared memory here."""
