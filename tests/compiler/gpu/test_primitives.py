@@ -1,4 +1,4 @@
-"""Every primitive with a lowering, on the emulator: its kernels against its own `eval`, over the registry's examples."""
+"""Every primitive with a lowering on the emulator: its kernels against its own `eval`, over the examples."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lamina.compiler.gpu import _functions as functions
-from lamina.compiler.gpu._dialect import Dialect
+from lamina.compiler.gpu._dialect import Bounds, Dialect
 from lamina.compiler.llvm import INDEX, INT32, DType, Pointer, Value
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
@@ -162,7 +162,7 @@ class DeviceModule(Module[DeviceBuilder]):
 
     @contextmanager
     def kernel(
-        self, name: str, pointers: int, numbers: Sequence[str], threads: int
+        self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds
     ) -> Generator[DeviceBuilder]:
         """Write a kernel with pointers %p0, %p1, … and 64-bit numbers."""
         b = DeviceBuilder(self, {**{f"p{i}": None for i in range(pointers)}, **dict.fromkeys(numbers, INDEX)})
@@ -173,7 +173,7 @@ class DeviceModule(Module[DeviceBuilder]):
             self.declare(
                 f"@{b.shared_name} = internal addrspace({_SHARED}) global [{size} x i8] undef, align 16"
             )
-        self.functions[name] = self.dialect.kernel(name, pointers, numbers, threads, b)
+        self.functions[name] = self.dialect.kernel(name, pointers, numbers, bounds, b)
         self.kernels.append(name)
 
     def trial(self) -> DeviceBuilder:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lamina.compiler.emit.positions import Axis
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
-from lamina.compiler.gpu._tiles import LARGE, Cut
+from lamina.compiler.gpu._tiles import Cut
 from lamina.compiler.llvm import INDEX, INT32, Pointer, Value, Variable
 from lamina.compiler.passes.graph import Constant, Input, Node
 
@@ -19,6 +19,7 @@ __all__ = ["computes_operand", "emit_product"]
 
 _UNROLL = 8
 _VECTOR = 4
+_ROWS_AT_ONCE = 2  # of each thread: few enough for shared memory, and a divisor of _VECTOR
 _PAD = 4  # elements between rows of a tile in shared memory, so that they begin in other banks
 
 
@@ -192,15 +193,10 @@ class _Product:
             found += b.load_vector(operand.memory, self.dtype, position, width)
         return found
 
-    def _own_element(self, i: int, j: int) -> tuple[Value, Value]:
-        """The row and column in the tile of a thread's element (see `_strip`)."""
-        b, tile = self.b, self.tile
-
-        def at(place: Value, k: int, threads: int, count: int) -> Value:
-            width = min(count, _VECTOR)
-            return b.add(b.mul(place, width), k // width * threads * width + k % width)
-
-        return at(self.y, i, tile.down, tile.high), at(self.x, j, tile.across, tile.wide)
+    def _own(self, place: Value, number: int, threads: int, count: int) -> Value:
+        """Which row or column of the tile is a thread's of this number (see `_strip`)."""
+        b, width = self.b, min(count, _VECTOR)
+        return b.add(b.mul(place, width), number // width * threads * width + number % width)
 
     # --- sums in parts -----------------------------------------------------------------------------------------------
 
@@ -246,31 +242,26 @@ class _Product:
     # --- what is made of the sums ------------------------------------------------------------------------------------
 
     def _finish(self, sums: list[Variable]) -> None:
-        if self.tile == LARGE:
-            self._finish_own(sums)
-        else:
-            self._finish_together(sums)
+        """Some rows after the other by way of shared memory, so that neighbouring threads have neighbouring elements,
+        and that what is made of them is written few times, however much it is."""
+        for first in range(0, self.tile.high, _ROWS_AT_ONCE):
+            self._finish_rows(sums, first, min(_ROWS_AT_ONCE, self.tile.high - first))
         self.then(self.first_row)
 
-    def _finish_own(self, sums: list[Variable]) -> None:
-        """Each thread its own elements."""
-        for i in range(self.tile.high):
-            for j in range(self.tile.wide):
-                self._element(*self._own_element(i, j), sums[i * self.tile.wide + j].get())
-
-    def _finish_together(self, sums: list[Variable]) -> None:
-        """By way of shared memory, so that neighbouring threads have neighbouring elements, and that what may be long is
-        written once."""
+    def _finish_rows(self, sums: list[Variable], first: int, count: int) -> None:
+        """Each thread's rows from `first` on, that is rows of all parts of the tile."""
         b, tile = self.b, self.tile
         with b.shared_again():
-            memory = b.shared(self.dtype, tile.size)
-            for i in range(tile.high):
+            memory = b.shared(self.dtype, count * tile.down * tile.columns)
+            for i in range(count):
+                line = b.mul(b.add(self.y, i * tile.down), tile.columns)
                 for j in range(tile.wide):
-                    row, column = self._own_element(i, j)
-                    b.store(memory, sums[i * tile.wide + j].get(), b.add(b.mul(row, tile.columns), column))
+                    total = sums[(first + i) * tile.wide + j]
+                    b.store(memory, total.get(), b.add(line, self._own(self.x, j, tile.across, tile.wide)))
             b.barrier()
-            with b.loop(self.scope.thread, b.const(tile.size), THREADS) as place:
-                row, column = b.unravel(place, (tile.rows, tile.columns))
+            with b.loop(self.scope.thread, b.const(count * tile.down * tile.columns), THREADS) as place:
+                i, y, column = b.unravel(place, (count, tile.down, tile.columns))
+                row = b.add(self._own(y, first, tile.down, tile.high), i)
                 self._element(row, column, b.load(memory, self.dtype, place))
             b.barrier()
 

@@ -88,7 +88,8 @@ def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member:
     if elements:
 
         def body(column: list[Axis]) -> None:
-            scope.compute(dict.fromkeys(elements, [*row, *column]), 1, known)
+            index = [*row, *column]
+            scope.compute(dict.fromkeys(elements, index), 1, known)
 
         with b.if_(exists):
             _along_row(scope, team, member, body)

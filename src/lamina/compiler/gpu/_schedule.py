@@ -1,6 +1,6 @@
 """Which kernels one launch computes: those that don't wait for each other, side by side, each by blocks of its own.
 
-A launch begins when the one before has ended, and that is all that orders blocks. Kernels that work row by row on what a
+A launch begins when the one before has ended; nothing else orders blocks. Kernels that work row by row on what a
 product computes follow it in the very same blocks, where these have whole rows.
 """
 
