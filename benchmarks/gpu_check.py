@@ -1,6 +1,6 @@
 """Is everything right on this machine's GPU, and how fast is it? Ten minutes, and a report to send.
 
-    python benchmarks/gpu_check.py                    # needs lamina and NumPy; PyTorch and CuPy are asked if they are there
+    python benchmarks/gpu_check.py                    # PyTorch and CuPy are asked, too, if they are there
     python benchmarks/gpu_check.py --only chapter     # some checks only
     LAMINA_DEVICE=opencl python benchmarks/gpu_check.py --quick
 
@@ -10,6 +10,7 @@ Each check says what it found, or how it failed; the others go on. The report is
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import subprocess
@@ -48,7 +49,9 @@ def say(text: str = "") -> None:
 def main() -> None:
     """Run the checks; the exit code is the number of those that failed."""
     global _quick  # noqa: PLW0603 - the command line's
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default=",".join(_CHECKS), help=f"of {', '.join(_CHECKS)}")
     parser.add_argument("--quick", action="store_true", help="smaller sizes: for a device that is slow")
     parser.add_argument("--report", type=Path, default=Path("gpu_report.txt"))
@@ -106,7 +109,9 @@ def machine() -> Iterator[str]:
     yield repr(device.limits)
     free, total = gpu_memory_info()
     yield f"memory: {free / 2**30:.2f} of {total / 2**30:.2f} GiB free"
-    yield _output_of("nvidia-smi", "--query-gpu=name,driver_version,power.limit,clocks.max.sm", "--format=csv,noheader")
+    yield _output_of(
+        "nvidia-smi", "--query-gpu=name,driver_version,power.limit,clocks.max.sm", "--format=csv,noheader"
+    )
 
 
 def _output_of(*command: str) -> str:
@@ -147,7 +152,12 @@ def arrays() -> Iterator[str]:
     drawn = []
     for ctx in (CPU, GPU):
         nd.random.seed(7)
-        drawn.append([nd.random.uniform(shape=1001, ctx=ctx).asnumpy(), nd.random.poisson(3, shape=10, ctx=ctx).asnumpy()])
+        drawn.append(
+            [
+                nd.random.uniform(shape=1001, ctx=ctx).asnumpy(),
+                nd.random.poisson(3, shape=10, ctx=ctx).asnumpy(),
+            ]
+        )
     expect(all((x == y).all() for x, y in zip(*drawn, strict=True)), "random numbers differ from the CPU's")
     yield "types, keys, views and random numbers agree with the CPU's"
 
@@ -159,7 +169,9 @@ def primitives() -> Iterator[str]:
 
     from lamina.core.primitive import REGISTRY, bind
 
-    names = sorted(n for n, p in REGISTRY.items() if p.lowering is not None and n in EXAMPLES and n != "to_context")
+    names = sorted(
+        n for n, p in REGISTRY.items() if p.lowering is not None and n in EXAMPLES and n != "to_context"
+    )
     wrong: list[str] = []
     count = 0
     with lamina.eager():
@@ -177,7 +189,9 @@ def primitives() -> Iterator[str]:
                         expect(actual.context is GPU, "it is not on the device")
                         assert_same(actual, expected, example.label)
                     except Exception as error:  # collected: one wrong kernel is not to hide another
-                        wrong.append(f"{name} {example.label} {np.dtype(dtype)}: {str(error).splitlines()[0][:120]}")
+                        wrong.append(
+                            f"{name} {example.label} {np.dtype(dtype)}: {str(error).splitlines()[0][:120]}"
+                        )
     yield f"{len(names)} primitives, {count} examples"
     for line in wrong[:40]:
         yield f"wrong: {line}"
@@ -187,7 +201,15 @@ def primitives() -> Iterator[str]:
 def products() -> Iterator[str]:
     """Matrix products of many shapes, transposed and not, against float64."""
     random = np.random.default_rng(0)
-    shapes = [(1, 1, 1), (3, 5, 7), (64, 64, 64), (65, 130, 33), (64, 784, 256), (256, 64, 784), (1000, 10, 999)]
+    shapes = [
+        (1, 1, 1),
+        (3, 5, 7),
+        (64, 64, 64),
+        (65, 130, 33),
+        (64, 784, 256),
+        (256, 64, 784),
+        (1000, 10, 999),
+    ]
     if not _quick:
         shapes += [(513, 2049, 255), (2048, 2048, 2048), (4096, 33, 4096)]
     worst = 0.0
@@ -197,7 +219,9 @@ def products() -> Iterator[str]:
                 a = random.normal(size=(k, m) if ta else (m, k)).astype(np.float32)
                 b = random.normal(size=(n, k) if tb else (k, n)).astype(np.float32)
                 wanted = (a.T if ta else a).astype(np.float64) @ (b.T if tb else b)
-                product = lamina.compile(lambda x, y, ta=ta, tb=tb: nd.dot(x, y, transpose_a=ta, transpose_b=tb))
+                product = lamina.compile(
+                    lambda x, y, ta=ta, tb=tb: nd.dot(x, y, transpose_a=ta, transpose_b=tb)
+                )
                 found = product(nd.array(a, ctx=GPU), nd.array(b, ctx=GPU)).asnumpy()
                 error = float(np.abs(found - wanted).max() / np.sqrt(k))
                 worst = max(worst, error)
@@ -215,7 +239,7 @@ class Chapter:
         nd.random.seed(0)
         self.params = [
             nd.random_normal(shape=shape, scale=0.05, ctx=ctx)
-            for m, n in zip(layers, layers[1:], strict=False)
+            for m, n in itertools.pairwise(layers)
             for shape in ((m, n), (n,))
         ]
         for p in self.params:
@@ -274,7 +298,8 @@ def chapter() -> Iterator[str]:
         expect(bool((p.asnumpy() == q.asnumpy()).all()), "two trainings differ in their weights")
     reference, expected, cpu_seconds = _epochs(CPU, epochs)
     yield f"losses {', '.join(f'{x:.5f}' for x in losses)}; on the CPU {', '.join(f'{x:.5f}' for x in expected)}"
-    yield f"an epoch takes {1e3 * min(seconds):.1f} ms (first {1e3 * seconds[0]:.0f}); on the CPU {1e3 * min(cpu_seconds):.0f}"
+    yield f"an epoch takes {1e3 * min(seconds):.1f} ms (the first {1e3 * seconds[0]:.0f})"
+    yield f"on the CPU it takes {1e3 * min(cpu_seconds):.0f} ms"
     np.testing.assert_allclose(losses, expected, rtol=2e-3)
     _, _, images, labels = _digits()
     rates = []
@@ -297,7 +322,9 @@ def loop() -> Iterator[str]:
                 start = time.perf_counter()
             rows = slice(64 * i % 1216, 64 * i % 1216 + 64)
             data = nd.array(images[rows], dtype=np.uint8).as_in_context(ctx)
-            losses.append(float(model.step(data, nd.array(labels[rows]).as_in_context(ctx), 0.001).asscalar()))
+            losses.append(
+                float(model.step(data, nd.array(labels[rows]).as_in_context(ctx), 0.001).asscalar())
+            )
         micros = 1e6 * (time.perf_counter() - start) / (steps - steps // 2)
         found.append((losses, micros))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=5e-3)
@@ -425,10 +452,10 @@ def _in_a_fork(act: Callable[[], object]) -> int:
 def speed() -> Iterator[str]:
     """Large products, and a step of four layers of 2048 at batch 4096."""
     size, batch = (256, 256) if _quick else (2048, 4096)
-    step = lamina.compile(lambda x, y: nd.dot(x, y))
+    product = lamina.compile(nd.dot)
     for n in (size, 2 * size):
         x = nd.ones((n, n), ctx=GPU)
-        seconds = _best(lambda x=x: step(x, x))
+        seconds = _best(lambda x=x: product(x, x))
         yield f"{n}³: {2 * n**3 / seconds / 1e12:.2f} TFLOP/s in float32"
     params = [nd.random_normal(shape=(size, size), scale=0.01, ctx=GPU) for _ in range(4)]
     for p in params:
