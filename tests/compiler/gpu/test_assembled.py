@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from assembled import assembled, code_for
+from assembled import assembled
 from examples_of_primitives import EXAMPLES
+from graphs import capture
 from same_values import arguments
 
 from lamina import autograd, nd
+from lamina.compiler.gpu.target import written_for
 from lamina.core.array import Array
 from lamina.core.primitive import REGISTRY, bind
 from lamina.device.interface import Limits
@@ -85,9 +87,8 @@ def validator() -> str:
 
 
 def validated(validator: str, function: Any, arrays: list[Any], folder: Path) -> None:
-    _, target, module = code_for(function, arrays, "spirv", LARGE_DEVICE)
     file = folder / "code.spv"
-    file.write_bytes(target.dialect.translate(module.ir(), module.kernels))
+    file.write_bytes(written_for(capture(function, *arrays), "spirv", LARGE_DEVICE).code())
     done = subprocess.run(
         [validator, "--target-env", "opencl2.2", file], capture_output=True, text=True, check=False
     )

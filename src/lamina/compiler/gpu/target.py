@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from lamina.compiler.emit import Layout, digest_of_primitives
 from lamina.compiler.gpu._binding import Binding
+from lamina.compiler.gpu._builder import DeviceModule
 from lamina.compiler.gpu._dialect import Dialect
 from lamina.compiler.gpu._products import computes_operand
 from lamina.compiler.gpu._program import emit_program
@@ -20,22 +23,23 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.compiler.passes.scale_products import scale_products
+from lamina.compiler.program import lower
 from lamina.compiler.target import NotForTarget, Program
 from lamina.core.array import Array, Value
 from lamina.device.interface import Device, DeviceArray, Limits, Module
 
-__all__ = ["GPU", "DeviceCode", "dialect_of"]
+__all__ = ["GPU", "DeviceCode", "Written", "written_for"]
 
 _ALIGNMENT = 256
 
 
-def dialect_of(device: Device) -> Dialect:
+def _dialect(name: str, limits: Limits) -> Dialect:
     """The language of a device's kernels."""
-    if device.dialect == "nvptx":
+    if name == "nvptx":
         from lamina.compiler.gpu._nvptx import NVPTX
 
-        return NVPTX(device.limits.architecture)
-    if device.dialect == "spirv":
+        return NVPTX(limits.architecture)
+    if name == "spirv":
         from lamina.compiler.gpu._spirv import SPIRV
 
         return SPIRV()
@@ -79,7 +83,7 @@ class GPU:
     @cached_property
     def dialect(self) -> Dialect:
         """The language of its kernels."""
-        return dialect_of(self.device)
+        return _dialect(self.device.dialect, self.device.limits)
 
     @property
     def description(self) -> str:
@@ -147,3 +151,29 @@ def check(plan: Plan, limits: Limits) -> None:
         raise NotForTarget(
             "the device computes in float32 at most, and float64 arrays are among the operands"
         )
+
+
+@dataclass(frozen=True)
+class Written:
+    """The launches of a graph, and their code."""
+
+    schedule: Schedule
+    dialect: Dialect
+    module: DeviceModule
+
+    def assembly(self) -> str:
+        """PTX, or SPIR-V in words."""
+        return self.dialect.assembly(self.module.ir())
+
+    def code(self) -> bytes:
+        """What a device would load."""
+        return self.dialect.translate(self.module.ir(), self.module.kernels)
+
+
+def written_for(graph: Graph, dialect: str, limits: Limits) -> Written:
+    """A captured graph's code for a device that need not be there: to look at it, not to run it."""
+    described: Any = SimpleNamespace(kind="described", number=0, name="", dialect=dialect, limits=limits)
+    target = GPU(described)
+    plan = lower(graph, target)
+    schedule = Schedule(plan, Layout.of(plan, {}), limits)
+    return Written(schedule, target.dialect, emit_program(target.dialect, schedule))
