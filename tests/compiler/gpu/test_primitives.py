@@ -15,7 +15,9 @@ from lamina.core.lowering import Elementwise
 from lamina.core.primitive import REGISTRY, bind
 from lamina.nd import NDArray
 
-COMPILED = sorted(n for n, p in REGISTRY.items() if p.lowering is not None and n != "to_context")
+COMPILED = sorted(
+    n for n, p in REGISTRY.items() if p.lowering is not None and n in EXAMPLES and n != "to_context"
+)
 ELEMENTWISE = [n for n in COMPILED if isinstance(REGISTRY[n].lowering, Elementwise)]
 ARITY = {n: len(EXAMPLES[n][0].inputs) for n in ELEMENTWISE}
 
