@@ -173,14 +173,14 @@ class Binding:
     def _packed(self, values: Sequence[float]) -> np.ndarray:
         """The steps' numbers, 8 bytes each."""
         scalars = self.program.graph.scalars
-        packed = np.zeros(len(values), np.float64)
-        whole = packed.view(np.int64)
+        cells = np.zeros(len(values), np.uint64)
+        views = [cells.view(dtype)[:: 8 // dtype.itemsize] for dtype in scalars]
         for i, value in enumerate(values):
             try:
-                (whole if scalars[i % len(scalars)].kind == "i" else packed)[i] = value
+                views[i % len(scalars)][i] = value
             except OverflowError:
                 raise Overlap(f"the integer {value} is beyond ±2**63, where machine code ends") from None
-        return packed
+        return cells
 
 
 class _StepMemory:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lamina.compiler.emit.positions import Axis
+from lamina.compiler.gpu._parts import is_done_last
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.gpu._tiles import Cut
-from lamina.compiler.llvm import INDEX, INT32, Pointer, Value, Variable
+from lamina.compiler.llvm import INDEX, Pointer, Value, Variable
 from lamina.compiler.passes.graph import Constant, Input, Node
 
 __all__ = ["computes_operand", "emit_product"]
@@ -88,7 +89,7 @@ class _Product:
             self._finish(sums)
             return
         self._store_part(sums, number, part)
-        with b.if_(self._is_last(number)):
+        with b.if_(is_done_last(self.scope, number, cut.parts)):
             self._finish(self._all_parts(number))
 
     # --- sums ------------------------------------------------------------------------------------------------------
@@ -210,25 +211,6 @@ class _Product:
         memory = self.scope.scratch
         for element, total in enumerate(sums):
             self.b.store(memory, total.get(), self._place_of_part(number, part, element))
-
-    def _is_last(self, number: Value) -> Value:
-        """Whether all other parts of the tile are done. The counter is 0 again afterwards."""
-        b = self.b
-        b.fence()
-        with b.shared_again():
-            cell = b.shared(INT32, 1)
-            b.barrier()
-            with b.if_(b.equal(self.scope.thread, 0)):
-                counter = b.offset(self.scope.counters, number, INT32)
-                before = b.count_up(counter)
-                b.store(cell, before)
-                with b.if_(b.equal(before, self.cut.parts - 1)):
-                    b.store(counter, b.const(0, INT32))
-            b.barrier()
-            is_last = b.equal(b.load(cell, INT32), self.cut.parts - 1)
-            b.barrier()
-        b.fence()
-        return is_last
 
     def _all_parts(self, number: Value) -> list[Variable]:
         b, memory = self.b, self.scope.scratch

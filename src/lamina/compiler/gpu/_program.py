@@ -12,7 +12,7 @@ from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
 from lamina.compiler.gpu._dialect import Bounds, Dialect
 from lamina.compiler.gpu._elements import emit_arg, emit_fill, emit_map, emit_scatter
 from lamina.compiler.gpu._products import emit_product
-from lamina.compiler.gpu._reductions import Team, emit_columns, emit_rows, team_for
+from lamina.compiler.gpu._reductions import Team, emit_results, emit_rows, team_for
 from lamina.compiler.gpu._schedule import Schedule, Stage, Task
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.gpu._tiles import LARGE, Cut
@@ -89,14 +89,14 @@ def _emit_task(
             for follower in task.followers:
                 b.barrier()
                 own = _scope(b, schedule, follower, pointers, block, common)
-                emit_rows(own, team_for(follower), first_row, rows)
+                emit_rows(own, team_for(follower, schedule.limits), first_row, rows)
 
         emit_product(scope, task.how, then)
     elif isinstance(task.how, Team):
-        if task.kernel.is_rowwise:
+        if task.kernel.is_rowwise and task.how.parts == 1:
             emit_rows(scope, task.how, b.mul(block, task.how.results), task.how.results)
         else:
-            emit_columns(scope, task.how)
+            emit_results(scope, task.how)
     else:
         _ELEMENTS[task.kernel.kind](scope)
 

@@ -18,13 +18,14 @@ from lamina.compiler.gpu._products import computes_operand
 from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
 from lamina.compiler.gpu._tiles import cut_for
+from lamina.compiler.gpu._types import FLOAT16, narrow_numbers, widen_halves
 from lamina.compiler.llvm.jit import kept
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.compiler.passes.scale_products import scale_products
 from lamina.compiler.program import lower
-from lamina.compiler.target import NotForTarget, Program
+from lamina.compiler.target import COMPILED_DTYPES, NotForTarget, Program
 from lamina.core.array import Array, Value
 from lamina.device.interface import Device, DeviceArray, Limits, Module
 
@@ -73,12 +74,16 @@ class DeviceCode:
 class GPU:
     """See `lamina.compiler.target.Target`. One for each device."""
 
-    passes: Sequence[Callable[[Graph], Graph]] = (scale_products,)
     alignment = _ALIGNMENT
     apart_bytes = 256 << 20
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        limits = device.limits
+        halves = frozenset((FLOAT16,) if limits.has_float16 else ())
+        self.dtypes = COMPILED_DTYPES | halves
+        numbers = () if limits.has_float64 else (narrow_numbers,)
+        self.passes: Sequence[Callable[[Graph], Graph]] = (scale_products, *numbers, widen_halves)
 
     @cached_property
     def dialect(self) -> Dialect:
@@ -115,7 +120,10 @@ class GPU:
     def _translated(self, schedule: Schedule) -> bytes:
         check(schedule.plan, self.device.limits)
         module = emit_program(self.dialect, schedule)
-        return self.dialect.translate(module.ir(), module.kernels)
+        ir = module.ir()
+        if not self.device.limits.has_float64 and " double" in ir:
+            raise NotForTarget("the device lacks float64, in which one of the operators is computed")
+        return self.dialect.translate(ir, module.kernels)
 
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
@@ -146,11 +154,8 @@ class GPU:
 
 def check(plan: Plan, limits: Limits) -> None:
     """Raise `NotForTarget` where a plan has what the device lacks."""
-    dtypes = {node.dtype for node in plan.graph.nodes() if node.shape != ()}
-    if not limits.has_float64 and np.dtype(np.float64) in dtypes:
-        raise NotForTarget(
-            "the device computes in float32 at most, and float64 arrays are among the operands"
-        )
+    if not limits.has_float64 and any(node.dtype == np.float64 for node in plan.graph.nodes()):
+        raise NotForTarget("the device lacks float64, and float64 arrays are among the operands")
 
 
 @dataclass(frozen=True)
