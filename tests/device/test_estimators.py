@@ -92,3 +92,19 @@ def test_the_command_says_where_it_trains(
     found = CliRunner().invoke(app.app, [*arguments, "--device", "gpu", "--out", str(tmp_path / "run")])
     assert found.exit_code == 0, found.output
     assert "lamina: was trained on gpu(0)" in found.output
+
+
+def test_digits_train_there(by_numpy: None) -> None:
+    from lamina.recipes import Digits, Settings, Training
+
+    random = np.random.default_rng(0)
+    pixels, labels = random.integers(0, 255, (64, 28, 28)).astype(np.uint8), random.integers(0, 10, 64)
+    digits = Digits.from_arrays(pixels, labels)
+    losses = []
+    for device in ("cpu", "gpu"):
+        training = Training(
+            Settings(hidden=(6,), epochs=2, batch_size=16, recipe="default"), digits, digits, device=device
+        )
+        losses.append([epoch.loss for epoch in training.run()])
+        assert training.context is (mx.gpu() if device == "gpu" else mx.cpu())
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
