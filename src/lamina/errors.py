@@ -23,8 +23,11 @@ __all__ = [
 ]
 
 
-class LaminaError(Exception):
-    """Base class: something was used in a way that cannot work; the message says what and what to do."""
+class LaminaError(RuntimeError):
+    """Base class: something was used in a way that cannot work; the message says what and what to do.
+
+    A `RuntimeError`, as `MXNetError` is.
+    """
 
 
 MXNetError = LaminaError

@@ -10,6 +10,7 @@ import sys
 from fnmatch import fnmatchcase
 
 from lamina.errors import OutsideError
+from lamina.messages import closest
 
 __all__ = ["OUTSIDE", "no_attribute"]
 
@@ -89,6 +90,19 @@ OUTSIDE: dict[str, str] = {
         ),
         _C_LIBRARY,
     ),
+    **dict.fromkeys(
+        (
+            "mx.test_utils.check_symbolic_*", "mx.test_utils.check_numeric_gradient", "mx.test_utils.check_consistency",
+            "mx.test_utils.simple_forward", "mx.test_utils.check_speed", "mx.test_utils.np_symbol",
+        ),
+        "lamina has no symbols to check. Compare with NumPy by assert_almost_equal, and gradients with differences",
+    ),
+    **dict.fromkeys(
+        ("mx.visualization", "mx.viz"), "lamina draws no symbols. Use net.summary(x), or export_onnx and a viewer"
+    ),
+    "mx.profiler": "use Python's profilers, or LAMINA_DEBUG, which tells what was compiled",
+    "mx.contrib": "what is left of it is in mx.nd.contrib and mx.gluon",
+    "mx.test_utils.*sparse*": _SPARSE,
     "mx.recordio": "lamina does not read RecordIO. Use gluon.data.ArrayDataset, or gluon.data.vision for pictures",
     "mx.onnx": "use lamina.export_onnx and lamina.import_onnx",
     "mx.image": "lamina does not read or augment pictures' files. Read them with Pillow and make arrays by nd.array",
@@ -111,6 +125,8 @@ def no_attribute(module: str, name: str) -> Exception:
     path = f"mx{module.removeprefix('lamina')}.{name}"
     why = OUTSIDE.get(path) or next((s for p, s in OUTSIDE.items() if fnmatchcase(path, p)), None)
     if why is None:
-        return AttributeError(f"module {module!r} has no attribute {name!r}")
+        known = [x for x in dir(sys.modules.get(module)) if not x.startswith("_")]
+        near = "" if name.startswith("_") else closest(name, known)
+        return AttributeError(f"module {module!r} has no attribute {name!r}.{near}".removesuffix("."))
     imported = sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"
     return ImportError(f"{path}: {why}.", name=module) if imported else OutsideError(f"{path}: {why}.")

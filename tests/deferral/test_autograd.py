@@ -64,7 +64,7 @@ def test_gradients_whose_requirements_change() -> None:
 
 
 def test_a_hidden_state_is_carried_from_step_to_step() -> None:
-    """As the book's recurrent loops do: each step's walk back uses its part of the tape up; before it, all is constant."""
+    """As the book's recurrent loops do: a walk back uses its part of the tape up; before it, all is constant."""
 
     def program(see: Any) -> None:
         w, u, h = nd.array([[0.5, 0.1], [0.2, 0.3]]), nd.ones((2, 2)), nd.ones((1, 2))

@@ -79,7 +79,7 @@ def _of_arguments(name: str, theirs: list[list[str]], ours: list[list[str]]) -> 
             found.append(
                 Difference(subject, f"place {place}", f"place {ours.index([argument, own[argument]])}")
             )
-        elif default != own[argument] and default not in ("", "none"):
+        elif default != own[argument] and default not in ("", "none", "[]"):
             found.append(
                 Difference(subject, f"default {default}", f"default {own[argument] or 'none: required'}")
             )
@@ -91,7 +91,11 @@ def _same(theirs: Any, ours: Any) -> bool:
     if isinstance(theirs, dict) and isinstance(ours, dict):
         if "error" in theirs or "error" in ours:
             return "error" in theirs and "error" in ours
-        return theirs.keys() == ours.keys() and all(_same(v, ours[k]) for k, v in theirs.items())
+        if theirs.keys() != ours.keys():
+            return False
+        return all(
+            _same_values(v, ours[k]) if k == "values" else _same(v, ours[k]) for k, v in theirs.items()
+        )
     if isinstance(theirs, list) and isinstance(ours, list):
         return len(theirs) == len(ours) and all(map(_same, theirs, ours))
     if isinstance(theirs, float) and isinstance(ours, float):
@@ -99,6 +103,17 @@ def _same(theirs: Any, ours: Any) -> bool:
             theirs, ours, rel_tol=2e-5, abs_tol=1e-6
         )
     return type(theirs) is type(ours) and theirs == ours
+
+
+def _same_values(theirs: list[Any], ours: list[Any]) -> bool:
+    """Numbers of arrays: to the rounding of the largest, which is what sums leave."""
+    if len(theirs) != len(ours) or [type(x) for x in theirs] != [type(x) for x in ours]:
+        return False
+    largest = max((abs(x) for x in theirs if math.isfinite(x)), default=0)
+    return all(
+        x == y or (math.isnan(x) and math.isnan(y)) or abs(x - y) <= 1e-5 * max(largest, abs(x), 0.1)
+        for x, y in zip(theirs, ours, strict=True)
+    )
 
 
 def _shown(answer: Any) -> str:

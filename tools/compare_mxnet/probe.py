@@ -74,7 +74,7 @@ def _arguments_of_all(namespace: Any) -> dict[str, list[list[str]]]:
     for name in _names(namespace) if namespace is not None else []:
         value = getattr(namespace, name, None)
         if callable(value):
-            arguments = _arguments(value)
+            arguments = _arguments(value, is_method=inspect.isclass(namespace))
             if arguments is not None:
                 found[name] = arguments
     return found
@@ -83,12 +83,14 @@ def _arguments_of_all(namespace: Any) -> dict[str, list[list[str]]]:
 _DEFAULT = re.compile(r"^(\w+) ?: .*?default=(.+?)\s*$", re.M)
 
 
-def _arguments(function: Any) -> list[list[str]] | None:
+def _arguments(function: Any, is_method: bool = False) -> list[list[str]] | None:
     """Names and defaults. MXNet's generated functions tell their defaults only in their documentation."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
+    if is_method:
+        del parameters[:1]
     told = dict(_DEFAULT.findall(function.__doc__ or ""))
     return [
         [p.name, _plain(told.get(p.name, p.default))]

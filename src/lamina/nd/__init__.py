@@ -7,6 +7,9 @@ from lamina.nd import (
     _counting as counting,
 )
 from lamina.nd import (
+    _ctc as ctc,
+)
+from lamina.nd import (
     _density as density,
 )
 from lamina.nd import (
@@ -55,6 +58,7 @@ from lamina.nd import (
     slicing,
 )
 from lamina.nd._counting import *
+from lamina.nd._ctc import *
 from lamina.nd._density import *
 from lamina.nd._interop import *
 from lamina.nd._normalization import *
@@ -71,6 +75,7 @@ from lamina.nd.activation import *
 from lamina.nd.arithmetic import *
 from lamina.nd.conversion import array
 from lamina.nd.creation import *
+from lamina.nd.custom import Custom
 from lamina.nd.elementwise import *
 from lamina.nd.join import *
 from lamina.nd.linalg import batch_dot, dot
@@ -81,12 +86,13 @@ from lamina.nd.reduce import *
 from lamina.nd.slicing import *
 from lamina.outside import no_attribute
 
-__all__ = ["NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
+__all__ = ["Custom", "NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
 __all__ += ["random"]
 __all__ += activation.__all__
 __all__ += arithmetic.__all__
 __all__ += counting.__all__
 __all__ += creation.__all__
+__all__ += ctc.__all__
 __all__ += density.__all__
 __all__ += elementwise.__all__
 __all__ += interop.__all__

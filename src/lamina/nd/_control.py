@@ -1,7 +1,7 @@
 """Loops and choices as functions: MXNet's ``nd.contrib.foreach``, ``while_loop`` and ``cond``.
 
-They run as Python does, operator by operator; what repeats is compiled by itself. Inside `lamina.compile` only `foreach`
-is possible, since the others ask for values.
+They run as Python does, operator by operator; what repeats is compiled by itself. Inside `lamina.compile` only
+`foreach` is possible, since the others ask for values.
 """
 
 from __future__ import annotations

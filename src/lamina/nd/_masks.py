@@ -86,13 +86,18 @@ def index_array(data: NDArray, axes: Sequence[int] | None = None) -> NDArray:
 
 @operator
 def arange_like(
-    data: NDArray, start: float = 0.0, step: float = 1.0, repeat: int = 1, axis: int | None = None
+    data: NDArray,
+    start: float = 0.0,
+    step: float = 1.0,
+    repeat: int = 1,
+    ctx: Context | None = None,
+    axis: int | None = None,
 ) -> NDArray:
     """``start, start + step, …``, as many as `data` has elements (and in its shape), or places along `axis`."""
     size = data.size if axis is None else data.shape[normalize_axis("arange_like", axis, data.ndim)]
     count = -(-size // repeat)
     numbers = arange(
-        start, start + step * (count - 0.5), step, repeat=repeat, ctx=data.context, dtype=data.dtype
+        start, start + step * (count - 0.5), step, repeat=repeat, ctx=ctx or data.context, dtype=data.dtype
     )
     numbers = numbers[:size]
     return numbers if axis is not None else bind(reshape, numbers, shape=data.shape)
@@ -123,11 +128,11 @@ def isfinite(data: NDArray) -> NDArray:
 def allclose(
     a: NDArray, b: NDArray, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = True
 ) -> NDArray:
-    """1 if \\|a - b\\| ≤ atol + rtol · \\|b\\| everywhere, else 0, of shape (1,)."""
+    """1 if |a - b| ≤ atol + rtol · |b| everywhere, else 0: uint8 of shape (1,)."""
     close = (abs(a - b) <= atol + rtol * abs(b)) + (a == b)
     if equal_nan:
         close = close + isnan(a) * isnan(b)
-    return min((close > 0).astype(np.float32))
+    return min((close > 0).astype(np.uint8))
 
 
 # --- formulas -----------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from lamina.nd._operator import known_name, operator
 from lamina.nd._probability import softmax
 from lamina.nd._shape import moveaxis
 from lamina.nd.activation import sigmoid
+from lamina.nd.arithmetic import maximum
 from lamina.nd.creation import ones_like
-from lamina.nd.elementwise import sign, stop_gradient
+from lamina.nd.elementwise import stop_gradient
 from lamina.nd.lookup import one_hot
 from lamina.nd.reduce import sum
 from lamina.primitives.movement import reshape
@@ -78,7 +79,7 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
         slope = slope * bind(reshape, valid, shape=(*labels.shape, 1)).astype(p.dtype)
         divisor: Any = {"null": 1, "batch": label.shape[0]}.get(normalization)
         if divisor is None:
-            divisor = sum(valid.astype(p.dtype)).maximum(1.0)
+            divisor = maximum(sum(valid.astype(p.dtype)), 1.0)
         if multi_output and normalization != "valid":
             divisor = divisor * max(1, math.prod(data.shape[2:]))
         slope = slope * grad_scale / divisor
@@ -161,8 +162,8 @@ def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
 def MAERegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """`data`, whose gradient is that of the absolute error: sign(data - label) · grad_scale / outputs."""
-    return _regression(data, label, stop_gradient(data), sign, grad_scale)
+    """`data`, whose gradient is that of the absolute error: ±grad_scale / outputs, - where data = label."""
+    return _regression(data, label, stop_gradient(data), lambda d: 2.0 * (d > 0) - 1.0, grad_scale)
 
 
 # --- losses -------------------------------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ def MakeLoss(  # noqa: N802 - MXNet's name
     x = stop_gradient(data)
     divisor: Any = {"null": 1, "batch": data.shape[0]}.get(normalization)
     if divisor is None:
-        divisor = sum(x > valid_thresh).maximum(1.0)
+        divisor = maximum(sum(x > valid_thresh), 1.0)
     return _layer(x, data, stop_gradient(ones_like(x) * grad_scale / divisor))
 
 

@@ -1,7 +1,7 @@
 """The steps of optimizers as operators: states are written in place, the new weight is returned (``out=weight``).
 
-Where `clip_gradient` is 0 or more, gradients are cut to [-clip_gradient, clip_gradient]. `lamina.optimizer` has the same
-steps, compiled.
+Where `clip_gradient` is 0 or more, gradients are cut to [-clip_gradient, clip_gradient]. `lamina.optimizer` has the
+same steps, compiled.
 """
 
 from __future__ import annotations

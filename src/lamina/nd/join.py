@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "Concat", "Pad", "SliceChannel", "concat", "concatenate", "depth_to_space", "flip", "pad", "repeat", "reverse", "space_to_depth", "split",
+    "Concat", "Pad", "SliceChannel", "concat", "concatenate", "depth_to_space", "flip", "pad", "repeat", "reverse",
+    "space_to_depth", "split",
     "split_v2", "stack", "tile",
 ]  # fmt: skip
 

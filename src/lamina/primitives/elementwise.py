@@ -179,7 +179,7 @@ UNARY: dict[str, Primitive] = {
 
 polygamma = primitive(
     "polygamma",
-    eval=lambda x, order: polygamma_array(x, order),
+    eval=polygamma_array,
     infer=lambda x, order: like_first(x),
     vjp=(lambda g, out, x, order: g * bind(polygamma, x, order=order + 1),),
 )

@@ -86,7 +86,7 @@ def _of_matrix(name: str, function: Function, vjp: Function | None, gives: str =
             out = function(x.astype(np.result_type(x.dtype, np.float32)))
         except np.linalg.LinAlgError as error:
             raise MatrixError(f"{name}: {error} (shape {x.shape})") from None
-        return np.atleast_1d(np.asarray(out, x.dtype))
+        return np.ascontiguousarray(out, x.dtype)  # of one axis at least
 
     def infer(x: Any) -> Type:
         shape = _matrices(name, x)
