@@ -17,6 +17,7 @@ from lamina.compiler.gpu._dialect import Dialect
 from lamina.compiler.gpu._products import computes_operand
 from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
+from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.gpu._tiles import cut_for
 from lamina.compiler.gpu._types import FLOAT16, narrow_numbers, widen_halves
 from lamina.compiler.llvm.jit import kept
@@ -154,6 +155,10 @@ class GPU:
 
 def check(plan: Plan, limits: Limits) -> None:
     """Raise `NotForTarget` where a plan has what the device lacks."""
+    if limits.block_threads < THREADS:
+        raise NotForTarget(
+            f"the device's blocks have {limits.block_threads} threads, and kernels need {THREADS}"
+        )
     if not limits.has_float64 and any(node.dtype == np.float64 for node in plan.graph.nodes()):
         raise NotForTarget("the device lacks float64, and float64 arrays are among the operands")
 
