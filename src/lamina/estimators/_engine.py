@@ -12,6 +12,7 @@ from joblib import effective_n_jobs
 
 from lamina import autograd, nd
 from lamina.compiler import compile
+from lamina.context import Context
 from lamina.core.state import call_each_step
 from lamina.deferral import eager
 from lamina.distributed.communicator import Communicator
@@ -141,7 +142,7 @@ class EnsembleTraining(Loop):
         patience, tolerance = optimization.n_iter_no_change, optimization.tol
         stopping = [] if patience is None else [EarlyStopping(patience, tolerance)]
         members = len(network.members)
-        may_part = members > 1 and isinstance(data, Sequence)
+        may_part = members > 1 and isinstance(data, Sequence) and network.context.is_host
         self._apart = Apart(self, n_jobs) if may_part and effective_n_jobs(n_jobs) > 1 else None
         apart = [] if self._apart is None else [self._apart]
         super().__init__(optimization.max_iter, [*apart, *observers, *stopping], tolerance)
@@ -153,7 +154,8 @@ class EnsembleTraining(Loop):
         self.steps_total = 1
         count = SOLVERS[optimization.solver].arrays
         self._moments = {
-            name: tuple(nd.zeros(w.array.shape) for _ in range(count)) for name, w in network.weights.items()
+            name: tuple(nd.zeros(w.array.shape, ctx=network.context) for _ in range(count))
+            for name, w in network.weights.items()
         }
         self._step = compile(self._make_step())
 
@@ -170,7 +172,9 @@ class EnsembleTraining(Loop):
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
 
     def _own_batches(self) -> Batches:
-        return HeldBatches(self.data) if isinstance(self.data, Sequence) else self.data
+        if isinstance(self.data, Sequence):
+            return HeldBatches(self.data, self.network.context)
+        return self.data
 
     def _prepare(self, epochs: int) -> None:
         self._batches = self._own_batches()
@@ -255,7 +259,8 @@ class EnsembleTraining(Loop):
         trained: list[tuple[np.ndarray, int]] = []
         done = 0
         for indices, arrays in groups:
-            trained.append((self._run(indices, arrays, done), indices.shape[1]))
+            there = [x.as_in_context(self.network.context) for x in arrays]
+            trained.append((self._run(indices, there, done), indices.shape[1]))
             done += len(indices)
         return trained
 
@@ -337,15 +342,20 @@ def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 class HeldBatches:
-    """Rows in memory: the data's own, or, of sparse data, the rows of a group of steps at a time, made dense."""
+    """Rows in memory: the data's own, or, of sparse data, the rows of a group of steps at a time, made dense.
 
-    def __init__(self, parts: Sequence[Data]) -> None:
+    Dense rows are copied to a device once.
+    """
+
+    def __init__(self, parts: Sequence[Data], context: Context | None = None) -> None:
         self._members, data = parts, parts[0]
         self.rows = min(len(part) for part in parts)
         arrays = [data.codes, data.target, data.weights]
         self._parts = [data.numeric, *(x for x in arrays if x is not None and x.shape[-1])]
         is_dense = isinstance(data.numeric, np.ndarray)
         self._arrays = [nd.from_numpy(np.asarray(x)) for x in self._parts] if is_dense else None
+        if self._arrays is not None and context is not None:
+            self._arrays = [x.as_in_context(context) for x in self._arrays]
 
     def fingerprints(self) -> list[str]:
         return [part.fingerprint() for part in self._members]
@@ -431,11 +441,11 @@ def _in_blocks(
     for begin in (rows * block for block in team.share(blocks)):
         chosen = [part.chosen(begin, begin + rows) for part in parts]
         numeric = [_padded(part.numeric[at], rows) for part, at in zip(parts, chosen, strict=True)]
-        inputs = [nd.array(np.concatenate(numeric))]
+        inputs = [nd.array(np.concatenate(numeric), ctx=network.context)]
         if network.architecture.cardinalities:
             pairs = zip(parts, chosen, strict=True)
             codes = [_padded(part.codes[at], rows) for part, at in pairs if part.codes is not None]
-            inputs.append(nd.array(np.concatenate(codes), dtype=np.int32))
+            inputs.append(nd.array(np.concatenate(codes), ctx=network.context, dtype=np.int32))
         outputs = forward(*inputs).asnumpy().reshape(len(parts), rows, -1)
         for result, block in zip(results, outputs, strict=True):
             result[begin : begin + rows] = block[: max(len(result) - begin, 0)]

@@ -92,6 +92,9 @@ PARAMETERS = {
     "n_jobs": "how many members are trained at a time by joblib's backend (threads, processes, a cluster: "
     "docs/scale.md), as scikit-learn counts them: None is 1, unless joblib.parallel_config says otherwise, and 1 has "
     "them side by side in one step. The result has the same bits.",
+    "device": "where the network is trained: 'cpu', 'gpu', 'gpu:1' …, or 'auto': a GPU if there is one and the work is "
+    "large enough. Afterwards it is on the CPU, so that predictions and files need no GPU; `device_` says what was "
+    "taken. `partial_fit` stays on the CPU.",
     "class_weight": "a dict of weights by class, or 'balanced': by the inverse of the classes' frequencies; multiplied "
     "with `sample_weight`.",
 }
@@ -106,6 +109,7 @@ _ATTRIBUTES = {
     "validation_scores_, best_validation_score_, best_epoch_": "the score of each epoch, the best one, and its epoch, "
     "which is kept (of equal ones the last); None without validation rows.",
     "n_iter_, t_": "how many epochs were trained, and on how many rows in all.",
+    "device_": "where it was trained: 'cpu(0)', 'gpu(0)' …",
     "n_features_in_, feature_names_in_": "the columns of the training table, and their names if it has any.",
     "fitted_": "all that predictions need: `encoder`, `network`, `target`.",
     "n_layers_, n_outputs_, out_activation_": "the network's layers with input and output, its outputs, and what "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
@@ -34,6 +36,7 @@ from lamina.table.kinds import infer
 from lamina.table.schema import Schema
 from lamina.table.stream.sources import is_source
 from lamina.training.display import Waiting
+from lamina.training.device import chosen_device, training_flops
 from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = ["BaseMLP", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
@@ -49,6 +52,7 @@ class _Learned:
     best_validation_score_: float | None
     best_loss_: float | None
     best_epoch_: int
+    device_: str
     n_iter_: int
     t_: int
 
@@ -102,6 +106,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
     scoring: Any = None
     callbacks: Any = None
     n_jobs: int | None = None
+    device: str = "cpu"
 
     # --- settings ------------------------------------------------------------------------------------------------
 
@@ -176,7 +181,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         if settings["max_iter"] is None:
             settings["max_iter"] = presets.enough_epochs(self.preset, len(train[0]), settings["batch_size"])
         self._settle_patience(settings)
-        with eager():  # so that the bits don't depend on what was computed before
+        with eager(), cpu():  # so that the bits don't depend on what was computed before
             if earlier:
                 self.fitted_ = dataclasses.replace(earlier, target=target)
             else:
@@ -262,21 +267,21 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         learner = _Learner(self, rows, [one for one in watching if not isinstance(one, Observer)])
         observers = [one for one in watching if isinstance(one, Observer)]
         observers += [*(self._displays(plan) if speaks else []), learner]
-        network = self.fitted_.network
-        training = training_of(
-            network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
-        )
-        try:
-            for _ in training.run():
-                pass
-        finally:  # Ctrl-C too leaves the best epoch behind
-            if training.best_state is not None:
-                training.restore_best()
-                self.best_validation_score_ = float(training.best_score)
-                self.best_epoch_ = training.best_epoch
-                self.best_loss_ = None
-                self._calibrate(held_out)
-            self._keep_held_out(held_out)
+        with self._on_device(rows * plan.max_iter) as network:
+            training = training_of(
+                network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
+            )
+            try:
+                for _ in training.run():
+                    pass
+            finally:  # Ctrl-C too leaves the best epoch behind
+                if training.best_state is not None:
+                    training.restore_best()
+                    self.best_validation_score_ = float(training.best_score)
+                    self.best_epoch_ = training.best_epoch
+                    self.best_loss_ = None
+                    self._calibrate(held_out)
+                self._keep_held_out(held_out)
         to_the_end = not learner.stopped and self.n_iter_ >= plan.max_iter
         if to_the_end and not held_out and plan.n_iter_no_change is not None and self.preset == "sklearn":
             warnings.warn(
@@ -284,6 +289,20 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    @contextmanager
+    def _on_device(self, rows: int) -> Generator[Ensemble]:
+        """The network where it is trained on so many rows in all epochs; afterwards it is on the CPU again."""
+        network = self.fitted_.network
+        weights = sum(w.array.size for w in network.weights.values())
+        context = chosen_device(self.device, training_flops(weights, rows, 1))
+        self.device_ = str(context)
+        network.move(context)
+        try:
+            with context:
+                yield network
+        finally:
+            network.move(cpu())
 
     def _chosen_scoring(self) -> Any:
         """The validation score: the one given, else scikit-learn's with its preset, else None for the loss."""

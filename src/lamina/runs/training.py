@@ -49,13 +49,16 @@ class Trained:
     most_epochs: int
 
 
-def train(prepared: Prepared, request: Request, observers: Sequence[Observer] = ()) -> Trained:
+def train(
+    prepared: Prepared, request: Request, observers: Sequence[Observer] = (), device: str = "cpu"
+) -> Trained:
     """Train, from the start or from where an earlier run was.
 
     Args:
         prepared: the table.
         request: what was asked for: preset, epochs, layers, learning rate, seed.
         observers: what watches, as the run's `Checkpoints`, which may have an earlier run go on.
+        device: where, as the estimators' parameter says; no part of the request, as a run may go on elsewhere.
 
     Raises:
         LaminaError: settings that cannot work, or the training diverged.
@@ -63,6 +66,7 @@ def train(prepared: Prepared, request: Request, observers: Sequence[Observer] = 
     """
     watch = _Watch()
     estimator = _estimator(prepared, request, [*observers, watch])
+    estimator.set_params(device=device)
     interrupted = False
     try:
         _fit(estimator, prepared)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -210,7 +211,7 @@ def _large_circular(b: DeviceBuilder, x: Value, quarter_turns: int) -> Value:
     after = b.sub(63, shift)
     window = [
         b.bit_or(b.shift_left(w, shift), b.shift_right(b.shift_right(following, 1), after))
-        for w, following in zip(words, words[1:], strict=False)
+        for w, following in pairwise(words)
     ]
     low, low_carry = b.wide_mul(m, window[2])
     middle, high = b.wide_mul(m, window[1])
