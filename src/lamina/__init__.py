@@ -65,9 +65,11 @@ del start
 _MODULES = frozenset(
     {
         "attribute", "base", "engine", "gluon", "init", "initializer", "io", "lr_scheduler", "metric", "name",
-        "optimizer", "runtime", "test_utils", "util",
+        "optimizer", "runtime", "symbol", "test_utils", "util",
     }
 )  # fmt: skip
+_SHORT = {"sym": "lamina.symbol"}
+"""Other names of modules."""
 _NAMES = {
     "AttrScope": "lamina.attribute",
     "MLPClassifier": "lamina.estimators",
@@ -98,6 +100,8 @@ _NAMES = {
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"lamina.{name}")
+    if name in _SHORT:
+        return import_module(_SHORT[name])
     if name in _NAMES:
         value = globals()[name] = getattr(import_module(_NAMES[name]), name)
         return value
@@ -105,4 +109,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, *_NAMES})
+    return sorted({*globals(), *_MODULES, *_SHORT, *_NAMES})

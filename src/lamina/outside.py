@@ -68,7 +68,7 @@ OUTSIDE: dict[str, str] = {
     ),
     **dict.fromkeys(("mx.nd.contrib.dgl_*", "mx.nd.contrib.edge_id"), _GRAPHS),
     **dict.fromkeys(("mx.mod", "mx.module", "mx.executor*", "mx.mon", "mx.monitor", "mx.model.FeedForward"), _MODULES),
-    **dict.fromkeys(("mx.sym", "mx.symbol", "mx.np_symbol", "mx.autograd.get_symbol"), _SYMBOLS),
+    **dict.fromkeys(("mx.np_symbol", "mx.autograd.get_symbol"), _SYMBOLS),
     **dict.fromkeys(
         (
             "mx.np", "mx.npx", "mx.numpy*", "mx.nd.np", "mx.nd.npx", "mx.nd.numpy*", "mx.nd.NDArray.as_np_ndarray",

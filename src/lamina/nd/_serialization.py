@@ -44,7 +44,7 @@ def _buffer(x: object) -> np.ndarray:
 
 
 def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
-    """Read what `save` or MXNet wrote: a dict if the arrays have names, else a list.
+    """Read what `save` or MXNet wrote: a dict if the arrays have names, else a list. safetensors files are read, too.
 
     >>> import tempfile
     >>> from lamina import nd
@@ -54,8 +54,9 @@ def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, N
     (2, 3)
     """
     from lamina.files.mxnet_params import load_params
+    from lamina.files.tensors import is_tensor_file, load_tensors
 
-    return _arrays(load_params(fname), ctx)
+    return _arrays(load_tensors(fname)[0] if is_tensor_file(fname) else load_params(fname), ctx)
 
 
 def load_frombuffer(buf: bytes, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
