@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lamina.estimators.streamed import Streamed
 
 __all__ = [
-    "Part", "Prepared", "Request", "aligned", "known_rows", "part_files", "part_from_file", "prepare", "require_predictors",
-    "shares_of", "target_of", "usual_target", "validating",
+    "Part", "Prepared", "Request", "aligned", "known_rows", "part_files", "part_from_file", "prepare",
+    "require_predictors", "shares_of", "target_of", "usual_target", "validating",
 ]  # fmt: skip
 
 _FEWEST_TO_DIVIDE = 10
@@ -192,7 +192,9 @@ def shares_of(request: Request, rows: int) -> dict[str, float]:
         "test": _share("test", request.test, _TEST_SHARE),
     }
     if rows < _FEWEST_TO_DIVIDE and any(shares.values()):
-        warn(f"{counted(rows, 'row')} are too few to hold any back: all of them train, and measures are of those")
+        warn(
+            f"{counted(rows, 'row')} are too few to hold any back: all of them train, and measures are of those"
+        )
         shares = dict.fromkeys(shares, 0.0)
     return shares
 

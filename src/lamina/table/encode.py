@@ -160,7 +160,9 @@ class TableEncoder:
         pairs = list(zip(centers.tolist(), factors.tolist(), strict=True))
         rows = self.schema.rows
         for column in self._gaps:
-            pairs.append(count_statistics(np.array([0, 1]), np.array([rows - column.missing, column.missing])))
+            pairs.append(
+                count_statistics(np.array([0, 1]), np.array([rows - column.missing, column.missing]))
+            )
         for column in self._one_hot:
             pairs += _one_hot_statistics([column.missing, *column.counts])
         statistics = np.array(pairs, np.float64).reshape(-1, 2)
