@@ -17,6 +17,7 @@ from lamina.files.atomic import atomic_write
 from lamina.messages import closest
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, Updater, get_updater
+from lamina.outside import no_attribute
 
 __all__ = ["KVStore", "KVStoreBase", "create"]
 
@@ -241,3 +242,7 @@ def create(name: str = "local") -> KVStoreBase:
     raise ValueError(
         f"unknown KVStore {name!r}.{closest(name, _ON_ONE_MACHINE)} Known: {', '.join(_ON_ONE_MACHINE)}"
     )
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.kvstore", name)

@@ -31,6 +31,7 @@ from lamina import autograd, nd
 from lamina.errors import ShapeError
 from lamina.nd.custom import CUSTOM
 from lamina.nd.ndarray import NDArray
+from lamina.outside import no_attribute
 
 __all__ = ["CustomOp", "CustomOpProp", "register"]
 
@@ -197,3 +198,7 @@ class _Application(autograd.Function):
             aux=self._aux,
         )
         return tuple(grads)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.operator", name)

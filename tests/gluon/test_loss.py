@@ -55,12 +55,17 @@ CASES = {  # name: loss, prediction, label, the loss of each element
         PROBABILITY,
         lambda p, y: -(y * log_softmax(p, axis=1)).sum(1, keepdims=True),
     ),
-    "KL of logits": (losses.KLDivLoss(), PRED, PROBABILITY, lambda p, y: y * (np.log(y + 1e-12) - p)),
+    "KL of logits": (
+        losses.KLDivLoss(),
+        PRED,
+        PROBABILITY,
+        lambda p, y: (y * (np.log(y + 1e-12) - p)).sum(1, keepdims=True),
+    ),
     "KL": (
         losses.KLDivLoss(from_logits=False),
         PRED,
         PROBABILITY,
-        lambda p, y: y * (np.log(y + 1e-12) - log_softmax(p, axis=1)),
+        lambda p, y: (y * (np.log(y + 1e-12) - log_softmax(p, axis=1))).sum(1, keepdims=True),
     ),
     "Huber": (losses.HuberLoss(), PRED, 2 * REAL, huber),
     "Huber of 0.5": (losses.HuberLoss(rho=0.5), PRED, REAL, lambda p, y: huber(p, y, 0.5)),
@@ -204,7 +209,7 @@ def test_cosine_embedding():
         return np.where(label == 1, 1 - cosine, np.maximum(0, cosine - 0.1))
 
     value, gradient = with_gradient(losses.CosineEmbeddingLoss(margin=0.1), PRED, other, label)
-    np.testing.assert_allclose(value, formula(PRED), rtol=1e-9)
+    np.testing.assert_allclose(value, formula(PRED)[:, None], rtol=1e-9)
     np.testing.assert_allclose(gradient, slope(lambda p: formula(p).sum(), PRED), rtol=1e-6, atol=1e-8)
 
 

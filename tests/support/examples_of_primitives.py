@@ -327,7 +327,9 @@ EXAMPLES: dict[str, list[Example]] = {
     "stop_gradient": [Example((numbers((3, 4)),), {}, smooth=False)],
     "straight_through": [Example((numbers((3, 4)), numbers((3, 4))), smooth=False)],
     "output_layer": [Example((numbers((3, 4)), numbers((3, 4)), numbers((3, 4))), smooth=False)],
-    "polygamma": [Example((numbers(shape, 0.3, 4.0),), {"order": n}) for shape, n in (((3, 4), 1), ((0,), 2))],
+    "polygamma": [
+        Example((numbers(shape, 0.3, 4.0),), {"order": n}) for shape, n in (((3, 4), 1), ((0,), 2))
+    ],
     "cumsum": [
         Example((numbers(shape),), {"axis": axis, "reverse": reverse})
         for shape, axis, reverse in (((3, 4), 0, False), ((2, 5, 3), 1, True), ((0, 3), 1, False))

@@ -171,6 +171,10 @@ class SymbolBlock(HybridBlock):
                         if given.name in self._params:
                             self._params[given.name].cast("float32")
 
+    def reset_ctx(self, ctx: Contexts) -> None:
+        """Move every parameter to another device."""
+        self.collect_params().reset_ctx(ctx)
+
     def __repr__(self) -> str:
         return f"SymbolBlock(\n{self._symbol!r} : {len(self.input_names)} -> {len(self._symbol)}\n)"
 
