@@ -1,6 +1,7 @@
 """Automatic differentiation: modes, leaves, heads, higher derivatives, hand-written gradients, misuse."""
 
 import gc
+import re
 import threading
 import weakref
 from typing import Any
@@ -497,3 +498,16 @@ def test_a_long_chain() -> None:
     y.backward()
     assert x.grad.asscalar() == 1
     del y
+
+
+def test_a_parameter_that_became_a_new_array_is_told():
+    w = nd.ones((2,))
+    w.attach_grad()
+    with autograd.record():
+        loss = (w * w).sum()
+    loss.backward()
+    w = w - 0.1 * w.grad
+    with autograd.record():
+        loss = (w * w).sum()
+    with pytest.raises(AutogradError, match=re.escape("`W[:] = W - lr * W.grad`")):
+        loss.backward()

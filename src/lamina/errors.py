@@ -8,6 +8,8 @@ __all__ = [
     "DTypeError",
     "DataError",
     "DataUnavailableError",
+    "DeviceError",
+    "DeviceMemoryError",
     "LaminaError",
     "MXNetError",
     "MatrixError",
@@ -58,6 +60,14 @@ class DTypeError(LaminaError, TypeError):
 
 class ContextError(LaminaError, ValueError):
     """A device that does not exist or has no backend, or arrays on different devices."""
+
+
+class DeviceError(LaminaError, RuntimeError):
+    """A device failed, or can't do what it was told; the message says which one, and what its driver says."""
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """A device's memory is full; the message says how much was asked for, is held, and is free."""
 
 
 class AutogradError(LaminaError, RuntimeError):

@@ -11,6 +11,7 @@ import numpy as np
 from lamina.core.state import mark_step
 from lamina.errors import DataError, ShapeError
 from lamina.nd.conversion import array
+from lamina.nd.lookup import rows_of
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import shuffle as shuffled
 from lamina.outside import no_attribute
@@ -275,7 +276,7 @@ class NDArrayIter(DataIter):
 
     def _rows(self, arrays: Sequence[tuple[str, NDArray]]) -> list[NDArray]:
         index = self.getindex()
-        return [NDArray(x._numbers().take(index, axis=self._axis), x.context) for _, x in arrays]
+        return [rows_of(x, index, self._axis) for _, x in arrays]
 
 
 class ResizeIter(DataIter):

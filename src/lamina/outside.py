@@ -37,8 +37,8 @@ _FUSED_UPDATE = (
 _C_LIBRARY = "it belongs to MXNet's C library, which lamina does not have"
 
 _FILES_OF_PICTURES = (
-    "lamina does not read or augment pictures' files. Read them with Pillow, make arrays by nd.array, and put them into "
-    "a gluon.data.ArrayDataset; gluon.data.vision has MNIST and FashionMNIST"
+    "lamina does not read or augment pictures' files. Read them with Pillow, make arrays by nd.array, and put them "
+    "into a gluon.data.ArrayDataset; gluon.data.vision has MNIST and FashionMNIST"
 )
 _ITERATORS = (
     "it is part of MXNet's C library. Read the file with NumPy or lamina.table, and use mx.io.NDArrayIter; "
@@ -116,12 +116,13 @@ OUTSIDE: dict[str, str] = {
         ),
         _FILES_OF_PICTURES,
     ),
-    **dict.fromkeys(("mx.io.Image*", "mx.io.MXDataIter", "mx.io.*SVMIter", "mx.io.CSVIter", "mx.io.MNISTIter"), _ITERATORS),
+    **dict.fromkeys(
+        ("mx.io.Image*", "mx.io.MXDataIter", "mx.io.LibSVMIter", "mx.io.CSVIter", "mx.io.MNISTIter"), _ITERATORS
+    ),
     **dict.fromkeys(
         ("mx.operator.PythonOp", "mx.operator.NumpyOp", "mx.operator.NDArrayOp"),
         "MXNet itself gave this up. Use autograd.Function, or mx.operator.CustomOp",
     ),
-    "mx.gluon.loss.CTCLoss": "lamina has no loss of unaligned sequences",
     "mx.gluon.contrib.estimator": "write the loop, or use lamina.MLPClassifier and lamina.MLPRegressor",
     "mx.gluon.utils.download": "lamina does not download files. lamina.datasets has pictures, and pooch fetches others",
     "mx.optimizer.LBSGD": "use optimizer.LARS, with a schedule from mx.lr_scheduler for its warm-up",
@@ -130,6 +131,19 @@ OUTSIDE: dict[str, str] = {
     "mx.initializer.Bilinear": _PICTURES,
     **dict.fromkeys(("mx.init*.LSTMBias", "mx.init*.FusedRNN"), _RECURRENT),
     **dict.fromkeys(("mx.kvstore.KVStoreServer", "mx.kvstore.kvstore_server"), _C_LIBRARY),
+    **dict.fromkeys(
+        (
+            "mx.test_utils.check_symbolic_*", "mx.test_utils.check_numeric_gradient", "mx.test_utils.check_consistency",
+            "mx.test_utils.simple_forward", "mx.test_utils.check_speed", "mx.test_utils.np_symbol",
+        ),
+        "lamina has no symbols to check. Compare with NumPy by assert_almost_equal, and gradients with differences",
+    ),
+    **dict.fromkeys(
+        ("mx.visualization", "mx.viz"), "lamina draws no symbols. Use net.summary(x), or export_onnx and a viewer"
+    ),
+    "mx.profiler": "use Python's profilers, or LAMINA_DEBUG, which tells what was compiled",
+    "mx.contrib": "what is left of it is in mx.nd.contrib and mx.gluon",
+    "mx.test_utils.*sparse*": _SPARSE,
     "mx.recordio": "lamina does not read RecordIO. Use gluon.data.ArrayDataset, or gluon.data.vision for pictures",
     "mx.onnx": "use lamina.export_onnx and lamina.import_onnx",
     "mx.image": "lamina does not read or augment pictures' files. Read them with Pillow and make arrays by nd.array",

@@ -21,7 +21,7 @@ from lamina.table.formats import begin_reading, described
 from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
-    from lamina.runs.data import Request
+    from lamina.runs.data import Prepared, Request
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.loop import Epoch, Loop, Observer
     from lamina.training.run_folder import RunFolder
@@ -63,6 +63,15 @@ Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
 Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
 Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
 Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
+Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", False, **_training)]
+Memory = Annotated[
+    str | None,
+    option(
+        "What training may take, as 4G; larger tables are read from the disk.",
+        "half of what is free",
+        **_training,
+    ),
+]
 Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
 Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
 
@@ -82,6 +91,8 @@ def train_table(
     hidden: Hidden = None,
     lr: Rate = None,
     seed: Seed = None,
+    stream: Stream = False,
+    memory: Memory = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
@@ -96,7 +107,8 @@ def train_table(
     validation score (fast and sklearn stop when it no longer improves), compares with a linear model, and writes
     a folder: model.safetensors, metrics.jsonl, settings.json, report.html. Ctrl-C keeps the best epoch so far.
     A run that was killed, or Ctrl-C ended, goes on with --resume from its last checkpoint, to the same network as if
-    nothing had happened: checkpoints are saved after the first epoch, and then every 10 seconds.
+    nothing had happened: checkpoints are saved after the first epoch, and then every 10 seconds. A table that is larger
+    than memory is read from the disk, and encoded into the run's folder until the training ends.
 
     Examples:
 
@@ -104,6 +116,7 @@ def train_table(
       lamina train people.csv --target income
       lamina train houses.parquet --target price --preset fast --out runs/houses
       lamina train 'part-*.csv.gz' --target y --kind zip=categorical --drop id
+      lamina train 'rows/*.parquet' --target y --memory 2G
       lamina train train.csv --target y --validation valid.csv --test test.csv
       zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
       lamina train --resume runs/houses
@@ -122,13 +135,15 @@ def train_table(
         hidden=None if hidden is None else layers(hidden),
         learning_rate=positive("--lr", lr),
         seed=_seed(seed),
+        stream=stream or None,
     )
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
     begin_reading(data or ())
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
         try:
-            return _run(folder, request, saved, as_json=as_json, quiet=quiet)
+            with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
+                return _run(folder, request, prepared, saved, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {_how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
@@ -196,9 +211,37 @@ def _said(name: str, value: Any) -> str:
     return f"{option} {','.join(map(str, cast(Any, value))) if isinstance(value, tuple) else value}"
 
 
-def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_json: bool, quiet: bool) -> int:
-    from lamina.export.run_page import write_run_page
+@contextmanager
+def _prepared(
+    folder: RunFolder, request: Request, memory: str | None, *, quiet: bool
+) -> Generator[tuple[Request, Prepared]]:
+    """The table, in memory if it fits there."""
     from lamina.runs.data import prepare
+    from lamina.runs.streamed import prepare_streamed, why_streamed
+    from lamina.table.stream.memory import bytes_in
+
+    bound = None if memory is None else bytes_in(memory)
+    why = why_streamed(request, bound)
+    if why is None:
+        yield request, prepare(request)
+        return
+    if not request.stream:
+        say(f"lamina: {why}: rows are read from the disk", error=True)
+        request = dataclasses.replace(request, stream=True)
+    with folder.scratch() as scratch, prepare_streamed(request, scratch, bound) as prepared:
+        yield request, prepared
+
+
+def _run(
+    folder: RunFolder,
+    request: Request,
+    prepared: Prepared,
+    saved: Checkpoint | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    from lamina.export.run_page import write_run_page
     from lamina.runs.run import complete
     from lamina.runs.run_folder import as_line
     from lamina.runs.training import train
@@ -206,7 +249,6 @@ def _run(folder: RunFolder, request: Request, saved: Checkpoint | None, *, as_js
     from lamina.training.checkpoint import Checkpoints
     from lamina.training.display import Display
 
-    prepared = prepare(request)
     console = None if as_json or quiet else output()
     if console:
         _show_prepared(console, prepared)

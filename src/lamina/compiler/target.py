@@ -20,11 +20,15 @@ from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.core.array import Array, Value
 
-__all__ = ["BoundStep", "Code", "Overlap", "Program", "Target"]
+__all__ = ["BoundStep", "Code", "NotForTarget", "Overlap", "Program", "Target"]
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
     """This call does not fit the compiled step: an array that is written shares memory with another one, say."""
+
+
+class NotForTarget(Exception):  # noqa: N818 - not an error: the function runs operator by operator
+    """A target can't compute a graph: its machine lacks float64, say. Raised by `Target.load`, with the reason."""
 
 
 class Code(Protocol):
@@ -80,6 +84,10 @@ class BoundStep(Protocol):
 
     def forget_arguments(self) -> None:
         """Let go of the last call's arguments, unless a call is under way."""
+        ...
+
+    def release(self) -> None:
+        """Let go of all buffers: it does not run again."""
         ...
 
     def measure(self) -> list[float] | None:

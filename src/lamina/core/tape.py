@@ -143,7 +143,8 @@ def gradients(
         if head._node is None and head._leaf is None:
             raise AutogradError(
                 "backward: the array was not computed from arrays with a gradient under autograd.record(). "
-                "Call attach_grad() on the parameters and compute the loss inside `with autograd.record():`."
+                "Call attach_grad() on the parameters, compute the loss inside `with autograd.record():`, and update a "
+                "parameter in place: `W[:] = W - lr * W.grad`, since `W = W - lr * W.grad` is a new array, without one."
             )
         walk.add(head, grad)
     visited: list[TapeNode] = []

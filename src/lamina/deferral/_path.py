@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from lamina.context import cpu
 from lamina.core.array import Array
 from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.forking import compiling
-from lamina.core.ownership import release_buffers
 from lamina.core.tape import TapeNode
 from lamina.deferral._entries import Applied, Backward, Entry, Number, Written, position, targets
 from lamina.deferral._pending import Lost, settle
 from lamina.nd.ndarray import NDArray
+from lamina.primitives.views import view_of
 
 __all__ = ["FEWEST_EVENTS", "Path", "Plan"]
 
@@ -61,12 +62,12 @@ class Path:
                 if isinstance(entry, Applied):
                     _adopt(values[entry.output], out)
         except BaseException as error:
-            self._lose(values, error)
+            self.lose(values, error)
             raise
         finally:
             restore_denormals(saved)
 
-    def _lose(self, values: list[Any], reason: BaseException) -> None:
+    def lose(self, values: list[Any], reason: BaseException) -> None:
         """After an error, let nobody take for numbers what was not computed."""
         for entry in self.applied:
             x = values[entry.output]
@@ -140,7 +141,7 @@ class Path:
             else:
                 base = values[entry.view_of]
                 values[i]._writes = base._writes
-                settle(values[i], entry.primitive.eval(base._data, **entry.params))
+                settle(values[i], view_of(entry.primitive, base._data, entry.params))
 
     def _restore_tape(
         self, values: list[Any], needed: Sequence[int], restored: Sequence[Applied], numbers: Sequence[Any]
@@ -208,7 +209,7 @@ class Plan:
     def __init__(
         self, entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
     ) -> None:
-        from lamina.compiler.program import build
+        from lamina.compiler.front.sequences import built
         from lamina.compiler.targets import target_of
 
         self.results = list(results)
@@ -217,8 +218,8 @@ class Plan:
             self._graph, self._positions = captured.graph, positions
             self._order = captured.order
             self._count = len(numbers)
-            self._target = target_of(captured.arrays[0]._context if captured.arrays else None)
-            self._program = build(captured.graph, self._target)
+            self._target = target_of(entries[-1].place or cpu())
+            self._program = built(captured.graph, self._target)
         self._fixed = _same_as_before(entries, values)
         self._seen: dict[int, weakref.ref[Array]] = {}
         self._patience, self._wait = 1, 0
@@ -285,7 +286,7 @@ class Plan:
         """Let go of memory: an array that it was bound to is gone."""
         step, self._step = self._step, None
         if step is not None:
-            release_buffers(step.bound)
+            step.release()
 
 
 def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from joblib import effective_n_jobs
 
 from lamina import autograd, nd
 from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
+from lamina.estimators._apart import Apart
 from lamina.estimators._losses import Loss
 from lamina.estimators._optimization import SOLVERS, Optimization
 from lamina.estimators.network import Ensemble, part_of
-from lamina.nd import random
 from lamina.nd.ndarray import NDArray
+from lamina.nd.random import Source, drawing_from
 from lamina.optimizer.optimizer import write
 from lamina.schedules import SCHEDULES
 from lamina.table.sparse import SparseNumbers
 from lamina.training.early_stopping import EarlyStopping
 from lamina.training.loop import Loop, Observer
 
-__all__ = ["Data", "EnsembleTraining", "Optimization", "outputs_of", "own_outputs"]
+__all__ = [
+    "Batches",
+    "Data",
+    "EnsembleTraining",
+    "HeldBatches",
+    "Optimization",
+    "outputs_of",
+    "own_outputs",
+    "without_network",
+]
 
 _PREDICT_ROWS = 256
+_STREAMS_BITS = 40  # of the number of a member's own streams: the member's number is above them
 _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
 
 
@@ -69,6 +81,30 @@ class Data:
         return digest.hexdigest()
 
 
+class Batches(Protocol):
+    """Where a training takes the rows of its steps from: from memory, or from a table that is larger than that.
+
+    Attributes:
+        rows: how many rows each member sees in an epoch.
+    """
+
+    rows: int
+
+    def fingerprints(self) -> list[str]:
+        """What the rows are known by when an earlier run goes on."""
+        ...
+
+    def epoch(
+        self, rng: np.random.Generator, batch: int, drop_last: bool
+    ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
+        """An epoch's steps, group after group: which rows (steps, members · batch) of which arrays they take.
+
+        The arrays hold these rows until the next group is asked for. The last group is a smaller batch with what is
+        left, unless such is to be dropped.
+        """
+        ...
+
+
 class EnsembleTraining(Loop):
     """Trains an ensemble's networks side by side, each on batches of its own.
 
@@ -77,10 +113,12 @@ class EnsembleTraining(Loop):
         loss: of each row, from outputs and targets.
         optimization: how.
         rng: shuffles the rows.
-        data: rows of the same arrays for each member.
+        data: rows of the same arrays for each member, or what gives the members' batches.
         validation: each member's part, or a single one for the mean of the members.
         score: judges the outputs for `validation`, part after part; higher is better.
         observers: what watches, besides the early stopping that `optimization` asks for.
+        seed: of dropout, for which each member has streams of its own, so that it can be trained apart.
+        n_jobs: how many members are trained at a time, by joblib's backend (see `Apart`).
     """
 
     def __init__(
@@ -89,19 +127,27 @@ class EnsembleTraining(Loop):
         loss: Loss,
         optimization: Optimization,
         rng: np.random.Generator,
-        data: Sequence[Data],
+        data: Sequence[Data] | Batches,
         validation: Sequence[Data] = (),
         score: Callable[[np.ndarray], float] | None = None,
         observers: Sequence[Observer] = (),
+        *,
+        seed: int = 0,
+        n_jobs: int | None = None,
     ) -> None:
         patience, tolerance = optimization.n_iter_no_change, optimization.tol
         stopping = [] if patience is None else [EarlyStopping(patience, tolerance)]
-        super().__init__(optimization.max_iter, [*observers, *stopping], tolerance)
+        members = len(network.members)
+        may_part = members > 1 and isinstance(data, Sequence)
+        self._apart = Apart(self, n_jobs) if may_part and effective_n_jobs(n_jobs) > 1 else None
+        apart = [] if self._apart is None else [self._apart]
+        super().__init__(optimization.max_iter, [*apart, *observers, *stopping], tolerance)
         self.network, self.loss, self.optimization = network, loss, optimization
         self.data, self.validation, self.score = data, validation, score
         self._rng = rng
+        self._sources = [Source(seed, i << _STREAMS_BITS) for i in range(members)]
         self._steps_done = 0
-        self._steps_total = 1
+        self.steps_total = 1
         count = SOLVERS[optimization.solver].arrays
         self._moments = {
             name: tuple(nd.zeros(w.array.shape) for _ in range(count)) for name, w in network.weights.items()
@@ -112,7 +158,7 @@ class EnsembleTraining(Loop):
 
     def fingerprints(self) -> list[str]:
         """The SHA-256 of each part of the data."""
-        return [part.fingerprint() for part in (*self.data, *self.validation)]
+        return [*self._own_batches().fingerprints(), *(part.fingerprint() for part in self.validation)]
 
     def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
         """As every loop's; older states have a second moment for every solver, which SGD does not read."""
@@ -120,28 +166,30 @@ class EnsembleTraining(Loop):
         unread = tuple(f"moment{i}." for i in range(count, 2))
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
 
+    def _own_batches(self) -> Batches:
+        return HeldBatches(self.data) if isinstance(self.data, Sequence) else self.data
+
     def _prepare(self, epochs: int) -> None:
-        plan, count = self.optimization, min(len(part) for part in self.data)
+        self._batches = self._own_batches()
+        plan, count = self.optimization, self._batches.rows
         self._batch = min(plan.batch_size, count)
-        self._batches = _Batches(self.data[0], self._batch * len(self.network.members))
-        per_epoch = max(count // self._batch, 1) if plan.drop_last else -(-count // self._batch)
-        self._steps_total = max(self._steps_done + epochs * per_epoch, 1)
+        self._per_epoch = max(count // self._batch, 1) if plan.drop_last else -(-count // self._batch)
+        self.steps_total = max(self._steps_done + epochs * self._per_epoch, 1)
 
     def _train(self, number: int) -> float:
         """An epoch; the mean loss, with the penalty."""
-        batch = self._batch
-        orders = [part.shuffled(self._rng) for part in self.data]
-        count = min(len(order) for order in orders)
-        whole = count // batch * batch
-        own = [order[:whole].reshape(-1, batch) for order in orders]
-        losses = self._run(np.concatenate(own, axis=1), self.report if self.watched() else None)
-        total, rows = float(losses.sum()) * batch, whole
-        rest = count - whole
-        if rest and not (self.optimization.drop_last and whole):
-            last = np.concatenate([order[whole:count] for order in orders]).reshape(1, -1)
-            total += float(self._run(last, None).sum()) * rest
-            rows += rest
-        loss = total / max(rows, 1) + self._penalty(batch)
+        plan, members = self.optimization, len(self.network.members)
+        if self._apart is None:
+            groups = self._batches.epoch(self._rng, self._batch, plan.drop_last)
+            trained = self.take_steps(groups)
+        else:
+            assert isinstance(self._batches, HeldBatches)
+            trained = self._apart.take_steps(self._batches.steps(self._rng, self._batch, plan.drop_last))
+        sizes = np.concatenate(
+            [np.full(len(losses), rows // members) for losses, rows in trained] or [np.zeros(0)]
+        )
+        losses = np.concatenate([losses.mean(axis=1) for losses, _ in trained] or [np.zeros(0)])
+        loss = float((losses * sizes).sum()) / max(float(sizes.sum()), 1.0) + self._penalty(self._batch)
         if not np.isfinite(loss):
             raise NonFiniteLossError(
                 f"the training loss became {loss} in epoch {number}; lower learning_rate_init "
@@ -160,24 +208,35 @@ class EnsembleTraining(Loop):
     def _load_parameters(self, arrays: dict[str, np.ndarray]) -> None:
         self.network.load_state(arrays)
 
-    def _own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    def own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """What the next epoch depends on, besides the data."""
         arrays = {f"network.{name}": x for name, x in self.network.state().items()}
         for name, moments in self._moments.items():
             arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
         return arrays, {
             "steps": self._steps_done,
             "shuffling": self._rng.bit_generator.state,
-            "random": random.source.position(),
+            "random": [source.position() for source in self._sources],
         }
 
-    def _restore_own(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+    _own_state = own_state
+
+    def go_to(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+        """Go on from an `own_state`."""
         self.network.load_state(part_of(arrays, "network."))
         for name, moments in self._moments.items():
             for i, moment in enumerate(moments):
                 moment[:] = arrays[f"moment{i}.{name}"]
         self._steps_done = position["steps"]
         self._rng.bit_generator.state = position["shuffling"]
-        random.source.go_to(*position["random"])
+        positions = position["random"]
+        if not isinstance(positions[0], Sequence):  # of a version whose members shared their streams
+            seed, stream = positions
+            positions = [(seed, stream + (i << _STREAMS_BITS)) for i in range(len(self._sources))]
+        for source, (seed, stream) in zip(self._sources, positions, strict=True):
+            source.go_to(seed, stream)
+
+    _restore_own = go_to
 
     def _penalty(self, batch: int) -> float:
         """The members' mean L2 penalty of a batch, which the loss includes as scikit-learn's does."""
@@ -186,23 +245,33 @@ class EnsembleTraining(Loop):
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
         return 0.5 * self.optimization.alpha * squares / batch / len(self.network.members)
 
-    def _run(self, rows: np.ndarray, report: Any) -> np.ndarray:
-        """Take a step with each line of `rows`; the losses."""
-        losses, batches = [np.zeros(0)], self._batches
+    def take_steps(
+        self, groups: Iterable[tuple[np.ndarray, Sequence[NDArray]]]
+    ) -> list[tuple[np.ndarray, int]]:
+        """Take the steps of `Batches.epoch`: of each group the losses (steps, members), float64, and a step's rows."""
+        trained: list[tuple[np.ndarray, int]] = []
         done = 0
+        for indices, arrays in groups:
+            trained.append((self._run(indices, arrays, done), indices.shape[1]))
+            done += len(indices)
+        return trained
+
+    def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:
+        """Take a step with each line of `indices`, after `done` of this epoch; the losses."""
+        progress = None
+        if self.watched() and indices.shape[1] == self._batch * len(self.network.members):
+            of = max(self._per_epoch, done + len(indices))
+            progress = lambda more, _: self.report(done + more, of)  # noqa: E731
         with autograd.train_mode():
-            for indices in batches.groups(rows):
-                progress = report and (lambda more, _, done=done: report(done + more, len(rows)))
-                losses.append(self._step.run_batches(indices, *batches.arrays, progress=progress).asnumpy())
-                done += len(indices)
-        return np.concatenate([x.ravel() for x in losses])
+            means = self._step.run_batches(indices, *arrays, progress=progress)
+        return np.stack([x.asnumpy().ravel() for x in means], axis=1).astype(np.float64)
 
     # --- the step ------------------------------------------------------------------------------------------------
 
-    def _make_step(self) -> Callable[..., NDArray]:
+    def _make_step(self) -> Callable[..., list[NDArray]]:
         network = self.network
 
-        def step(numeric: NDArray, *others: NDArray) -> NDArray:
+        def step(numeric: NDArray, *others: NDArray) -> list[NDArray]:
             rest = list(others)
             codes = rest.pop(0) if network.architecture.cardinalities else None
             target = rest.pop(0)
@@ -211,20 +280,21 @@ class EnsembleTraining(Loop):
             drop = call_each_step(lambda: self._regularization)
             members = len(network.members)
             with autograd.record():
-                total: Any = 0.0
+                means: list[NDArray] = []
                 for i, member in enumerate(network.members):
                     own = [_share(x, i, members) for x in (numeric, codes, target, weights)]
-                    losses = self.loss(member.forward(own[0], own[1], drop), own[2])
-                    total = total + nd.mean(losses if own[3] is None else losses * own[3])
-            total.backward()
+                    with drawing_from(self._sources[i]):
+                        losses = self.loss(member.forward(own[0], own[1], drop), own[2])
+                    means.append(nd.mean(losses if own[3] is None else losses * own[3]))
+            autograd.backward(means)
             self._update(numeric.shape[0] // members, progress)
-            return total / members
+            return means
 
         return step
 
     def _advance(self) -> float:
         """Count a step, and say what share of the training is done."""
-        t = self._steps_done / self._steps_total
+        t = self._steps_done / self.steps_total
         plan = self.optimization
         self._steps_done += 1
         self._rate = plan.learning_rate_init * SCHEDULES[plan.learning_rate](t)
@@ -252,36 +322,56 @@ class EnsembleTraining(Loop):
             write(array, moments, (new, values))
 
 
-class _Batches:
-    """The arrays that steps take their rows from, and which rows of them: the data's own memory, or, of sparse data,
-    the rows of a group of steps at a time, made dense."""
+def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a training's state that its network does not have."""
+    return {name: x for name, x in arrays.items() if not name.startswith("network.")}
 
-    def __init__(self, data: Data, batch: int) -> None:
-        parts = [data.codes, data.target, data.weights]
-        self._parts = [data.numeric, *(x for x in parts if x is not None and x.shape[-1])]
-        self._buffers: list[np.ndarray] = []
-        if isinstance(data.numeric, np.ndarray):
-            self.arrays = [nd.from_numpy(np.asarray(x)) for x in self._parts]
-            return
-        self._steps = max(1, _GROUP_BYTES // (4 * batch * data.numeric.shape[1]))
-        self._buffers = [np.zeros((self._steps * batch, *x.shape[1:]), x.dtype) for x in self._parts]
-        self.arrays = [nd.from_numpy(x) for x in self._buffers]
 
-    def groups(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """The rows (steps, batch) of the data, as those of `arrays`, which hold them until the next are asked for."""
-        if not rows.size:
+class HeldBatches:
+    """Rows in memory: the data's own, or, of sparse data, the rows of a group of steps at a time, made dense."""
+
+    def __init__(self, parts: Sequence[Data]) -> None:
+        self._members, data = parts, parts[0]
+        self.rows = min(len(part) for part in parts)
+        arrays = [data.codes, data.target, data.weights]
+        self._parts = [data.numeric, *(x for x in arrays if x is not None and x.shape[-1])]
+        is_dense = isinstance(data.numeric, np.ndarray)
+        self._arrays = [nd.from_numpy(np.asarray(x)) for x in self._parts] if is_dense else None
+
+    def fingerprints(self) -> list[str]:
+        return [part.fingerprint() for part in self._members]
+
+    def epoch(
+        self, rng: np.random.Generator, batch: int, drop_last: bool
+    ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
+        for rows in self.steps(rng, batch, drop_last):
+            yield from self.groups(rows)
+
+    def steps(self, rng: np.random.Generator, batch: int, drop_last: bool) -> list[np.ndarray]:
+        """Which rows (steps, members · batch) an epoch takes, and, if they are not dropped, those that are left."""
+        orders = [part.shuffled(rng) for part in self._members]
+        whole = self.rows // batch * batch
+        steps = [np.concatenate([order[:whole].reshape(-1, batch) for order in orders], axis=1)]
+        if whole < self.rows and not (drop_last and whole):
+            steps.append(np.concatenate([order[whole : self.rows] for order in orders]).reshape(1, -1))
+        return [rows for rows in steps if rows.size]
+
+    def groups(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
+        """The rows (steps, batch) of the data, as those of arrays which hold them until the next are asked for."""
+        if self._arrays is not None:
+            yield rows, self._arrays
             return
-        if not self._buffers:
-            yield rows
-            return
-        for start in range(0, len(rows), self._steps):
-            group = rows[start : start + self._steps]
-            for part, buffer in zip(self._parts, self._buffers, strict=True):
+        steps = min(max(1, _GROUP_BYTES // (4 * rows.shape[1] * self._parts[0].shape[1])), len(rows))
+        buffers = [np.zeros((steps * rows.shape[1], *x.shape[1:]), x.dtype) for x in self._parts]
+        arrays = [nd.from_numpy(x) for x in buffers]
+        for start in range(0, len(rows), steps):
+            group = rows[start : start + steps]
+            for part, buffer in zip(self._parts, buffers, strict=True):
                 if isinstance(part, np.ndarray):
                     buffer[: group.size] = part[group.ravel()]
                 else:
                     part.write(group.ravel(), buffer[: group.size])
-            yield np.arange(group.size, dtype=np.int32).reshape(group.shape)
+            yield np.arange(group.size, dtype=np.int32).reshape(group.shape), arrays
 
 
 def _share(x: Any, i: int, members: int) -> Any:

@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from lamina.deferral import eager
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._engine import Data, EnsembleTraining, Optimization
+from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization, without_network
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators._progress import progress
@@ -25,10 +25,10 @@ from lamina.estimators._scoring import check_scoring
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble
-from lamina.nd import random
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
+from lamina.table.stream.sources import is_source
 from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = ["BaseMLP", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
@@ -95,6 +95,7 @@ class BaseMLP(_Learned, BaseEstimator):
     column_kinds: Mapping[Any, Any] | None = None
     scoring: Any = None
     callbacks: Any = None
+    n_jobs: int | None = None
 
     # --- settings ------------------------------------------------------------------------------------------------
 
@@ -135,6 +136,12 @@ class BaseMLP(_Learned, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        if is_source(X):
+            from lamina.estimators.streamed import fit_source
+
+            if sample_weight is not None:
+                raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
+            return fit_source(self, X, y, eval_set)
         settings = self._resolved()
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
@@ -162,8 +169,7 @@ class BaseMLP(_Learned, BaseEstimator):
             held_out = [self._evaluation_data(eval_set, encoder, target)]
         if settings["max_iter"] is None:
             settings["max_iter"] = presets.enough_epochs(self.preset, len(train[0]), settings["batch_size"])
-        if settings["n_iter_no_change"] == "auto":
-            settings["n_iter_no_change"] = max(_LEAST_PATIENCE, settings["max_iter"] // 4)
+        self._settle_patience(settings)
         with eager():  # so that the bits don't depend on what was computed before
             if earlier:
                 self.fitted_ = dataclasses.replace(earlier, target=target)
@@ -171,6 +177,12 @@ class BaseMLP(_Learned, BaseEstimator):
                 self._begin(encoder, target, train, settings, rng)
             self._train(train, held_out, settings, rng)
         return self
+
+    @staticmethod
+    def _settle_patience(settings: dict[str, Any]) -> None:
+        """Without a number of epochs to wait for a better one, that is a part of all."""
+        if settings["n_iter_no_change"] == "auto":
+            settings["n_iter_no_change"] = max(_LEAST_PATIENCE, settings["max_iter"] // 4)
 
     def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
         """Weights of the rows with mean 1, or None."""
@@ -215,6 +227,7 @@ class BaseMLP(_Learned, BaseEstimator):
         )
         network = Ensemble([build_network(architecture, part, rng) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
+        vars(self).pop("_position", None)  # of another network's partial_fit
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0
@@ -222,18 +235,25 @@ class BaseMLP(_Learned, BaseEstimator):
         self.best_validation_score_ = None
 
     def _train(
-        self, train: Sequence[Data], held_out: Sequence[Data], settings: Mapping[str, Any], rng: Any
+        self,
+        train: Sequence[Data] | Batches,
+        held_out: Sequence[Data],
+        settings: Mapping[str, Any],
+        rng: Any,
     ) -> None:
-        random.seed(int(rng.integers(2**31)))
+        seed = int(rng.integers(2**31))
         plan = self._optimization(settings)
         loss = self._loss_function(settings, self.fitted_.target)
         judge = self._judge(held_out) if held_out else None
         watching = _as_list(self.callbacks)
-        learner = _Learner(self, len(train[0]), [one for one in watching if not isinstance(one, Observer)])
+        rows = len(train[0]) if isinstance(train, Sequence) else train.rows
+        learner = _Learner(self, rows, [one for one in watching if not isinstance(one, Observer)])
         observers = [one for one in watching if isinstance(one, Observer)]
         observers += [*self._displays(plan), learner]
         network = self.fitted_.network
-        training = EnsembleTraining(network, loss, plan, rng, train, held_out, judge, observers)
+        training = EnsembleTraining(
+            network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
+        )
         try:
             for _ in training.run():
                 pass
@@ -287,6 +307,10 @@ class BaseMLP(_Learned, BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's outputs, (rows, outputs)."""
         check_is_fitted(self, "fitted_")
+        if is_source(X):
+            from lamina.estimators.streamed import outputs_of_source
+
+            return np.concatenate([*outputs_of_source(self, X)])
         checked, _ = check_inputs(self, X, None, reset=False)
         outputs = self.fitted_.outputs(self.fitted_.encode(checked))
         if not np.isfinite(outputs).all():
@@ -332,7 +356,12 @@ class BaseMLP(_Learned, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and joblib."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
-        state.pop("_training", None)  # compiled code; another is made at the next partial_fit
+        training = state.pop(
+            "_training", None
+        )  # compiled code; the next partial_fit makes another, which goes on
+        if training is not None and training.network is self.fitted_.network:
+            arrays, position = training.state()
+            state["_position"] = without_network(arrays), position
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -129,14 +129,34 @@ class Numbers:
             ValueError: `logarithmic`, and a target is negative.
         """
         columns = y.reshape(len(y), -1)
-        low, high = columns.min(axis=0), columns.max(axis=0)
-        center, scale = _center_and_scale(columns)
+        extremes = columns.min(axis=0), columns.max(axis=0)
+        return cls._scaled(*extremes, *_center_and_scale(columns), flat=y.ndim == 1, logarithmic=logarithmic)
+
+    @classmethod
+    def of_moments(
+        cls, low: float, high: float, mean: float, deviation: float, *, logarithmic: bool = False
+    ) -> Self:
+        """Those of a single target of which this is known; raises as `of`."""
+        known = (np.array([x], np.float64) for x in (low, high, mean, deviation))
+        return cls._scaled(*known, flat=True, logarithmic=logarithmic)
+
+    @classmethod
+    def _scaled(
+        cls,
+        low: np.ndarray,
+        high: np.ndarray,
+        center: np.ndarray,
+        scale: np.ndarray,
+        *,
+        flat: bool,
+        logarithmic: bool,
+    ) -> Self:
         scale[scale == 0] = 1.0
         if logarithmic:
             if low.min() < 0:
                 raise ValueError("loss='poisson' needs targets that are not negative")
             center, scale = np.zeros_like(center), np.ones_like(scale)
-        return cls(low, high, center, scale, y.ndim == 1, logarithmic)
+        return cls(low, high, center, scale, flat, logarithmic)
 
     @property
     def outputs(self) -> int:

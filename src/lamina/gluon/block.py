@@ -327,7 +327,6 @@ class HybridBlock(Block):
         self,
         active: bool = True,
         backend: str | None = None,
-        backend_opts: Any = None,
         clear: bool = True,
         static_alloc: bool = False,
         static_shape: bool = False,

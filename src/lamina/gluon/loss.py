@@ -21,7 +21,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.outside import no_attribute
 
 __all__ = [
-    "CosineEmbeddingLoss", "HingeLoss", "HuberLoss", "KLDivLoss", "L1Loss", "L2Loss", "LogisticLoss", "Loss",
+    "CTCLoss", "CosineEmbeddingLoss", "HingeLoss", "HuberLoss", "KLDivLoss", "L1Loss", "L2Loss", "LogisticLoss", "Loss",
     "PoissonNLLLoss", "SDMLLoss", "SigmoidBCELoss", "SigmoidBinaryCrossEntropyLoss", "SoftmaxCELoss",
     "SoftmaxCrossEntropyLoss", "SquaredHingeLoss", "TripletLoss",
 ]  # fmt: skip
@@ -393,6 +393,52 @@ class SDMLLoss(Loss):
         difference = F.expand_dims(x1, axis=1) - F.expand_dims(x2, axis=0)
         log_p = F.log_softmax(-F.sum(difference * difference, axis=2), axis=1)
         return F.sum(label * (F.log(label + _SMALL) - log_p), axis=1)
+
+
+class CTCLoss(Loss):
+    """Connectionist temporal classification: how improbable a sequence of labels is, wherever its labels stand
+    (Graves et al., 2006). The last class is the blank.
+
+    Args:
+        layout: of pred: ``"NTC"``, samples, times, classes, or ``"TNC"``.
+        label_layout: ``"NT"`` or ``"TN"``.
+        weight: see `Loss`.
+    """
+
+    def __init__(
+        self, layout: str = "NTC", label_layout: str = "NT", weight: float | None = None, **kwargs: Any
+    ) -> None:
+        if layout not in ("NTC", "TNC") or label_layout not in ("NT", "TN"):
+            raise ParameterError(
+                f"CTCLoss: layout is 'NTC' or 'TNC' and label_layout 'NT' or 'TN', not {layout!r} and {label_layout!r}"
+            )
+        super().__init__(weight, label_layout.find("N"), **kwargs)
+        self._layout, self._label_layout = layout, label_layout
+
+    def hybrid_forward(
+        self,
+        F: Any,
+        pred: NDArray,
+        label: NDArray,
+        pred_lengths: NDArray | None = None,
+        label_lengths: NDArray | None = None,
+        sample_weight: NDArray | None = None,
+    ) -> NDArray:
+        """pred: scores; label: classes, filled up with -1 where there are no lengths; → (batch,)."""
+        if self._layout == "NTC":
+            pred = F.swapaxes(pred, 0, 1)
+        if self._label_layout == "TN":
+            label = F.swapaxes(label, 0, 1)
+        loss = F.ctc_loss(
+            pred,
+            label,
+            pred_lengths,
+            label_lengths,
+            use_data_lengths=pred_lengths is not None,
+            use_label_lengths=label_lengths is not None,
+            blank_label="last",
+        )
+        return self._weighted(F, loss, sample_weight)
 
 
 SigmoidBCELoss = SigmoidBinaryCrossEntropyLoss

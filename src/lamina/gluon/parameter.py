@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lamina import autograd, initializer
-from lamina.context import Context, current_context, usable
+from lamina.context import Context, cpu, current_context, usable
 from lamina.core.state import concrete, state
 from lamina.errors import ParameterError
 from lamina.messages import warn
@@ -197,7 +197,7 @@ class Parameter:
 
     def _initial(self, how: _Deferred) -> np.ndarray:
         """The initial values: from an initializer of its own, else from the default one, by the name."""
-        values = zeros(self._shape or (), dtype=self.dtype)
+        values = zeros(self._shape or (), ctx=cpu(), dtype=self.dtype)
         default = initializer.create("uniform" if how.default_init is None else how.default_init)
         own = how.init
         if own is None and not self.name.endswith(initializer.KNOWN_ENDINGS):

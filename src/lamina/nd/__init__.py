@@ -7,6 +7,9 @@ from lamina.nd import (
     _counting as counting,
 )
 from lamina.nd import (
+    _ctc as ctc,
+)
+from lamina.nd import (
     _density as density,
 )
 from lamina.nd import (
@@ -55,6 +58,7 @@ from lamina.nd import (
     slicing,
 )
 from lamina.nd._counting import *
+from lamina.nd._ctc import *
 from lamina.nd._density import *
 from lamina.nd._interop import *
 from lamina.nd._normalization import *
@@ -88,6 +92,7 @@ __all__ += activation.__all__
 __all__ += arithmetic.__all__
 __all__ += counting.__all__
 __all__ += creation.__all__
+__all__ += ctc.__all__
 __all__ += density.__all__
 __all__ += elementwise.__all__
 __all__ += interop.__all__

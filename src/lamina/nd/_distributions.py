@@ -14,7 +14,6 @@ True
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
@@ -25,11 +24,11 @@ import numpy as np
 from lamina.context import Context, usable
 from lamina.core.array import Array
 from lamina.core.primitive import bind, bind_on
-from lamina.core.state import call_each_step
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._operator import Operator, operator
 from lamina.nd._ordering import argsort
 from lamina.nd._shape import broadcast_to, reshape
+from lamina.nd._streams import next_stream
 from lamina.nd.creation import Shape, as_shape, full
 from lamina.nd.elementwise import cast, cos, floor, log, sqrt
 from lamina.nd.lookup import pick
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bits", "exponential", "gamma", "generalized_negative_binomial", "multinomial", "negative_binomial", "normal",
-    "poisson", "randint", "randn", "seed", "shuffle", "source", "uniform",
+    "poisson", "randint", "randn", "shuffle", "uniform",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -52,51 +51,14 @@ Parameter = Any
 """A number or an NDArray."""
 
 
-class _Source:
-    """The seed, and the number of the next stream."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.seed = 0
-        self.stream = 0
-
-    def next_stream(self) -> int:
-        with self.lock:
-            self.stream += 1
-            return self.stream - 1
-
-    def position(self) -> tuple[int, int]:
-        """The seed and the next stream: all that later numbers depend on."""
-        with self.lock:
-            return self.seed, self.stream
-
-    def go_to(self, seed: int, stream: int) -> None:
-        """Go on as from that position."""
-        with self.lock:
-            self.seed, self.stream = seed, stream
-
-
-source = _Source()
-
-
-def seed(seed_state: int, ctx: Any = "all") -> None:
-    """Start all random streams anew from this seed."""
-    source.go_to(int(seed_state), 0)
-
-
-def _stream() -> tuple[float, float]:
-    """The seed and a fresh stream: numbers that a compiled step asks for anew each time."""
-    return call_each_step(lambda: source.seed, integer=True), call_each_step(source.next_stream, integer=True)
-
-
 def _unit(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
     """Uniform on [0, 1)."""
-    return bind_on(usable(ctx), random_uniform, *_stream(), shape=shape, dtype=element_type(dtype))
+    return bind_on(usable(ctx), random_uniform, *next_stream(), shape=shape, dtype=element_type(dtype))
 
 
 def bits(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
     """Unsigned integers, all equally likely."""
-    return bind_on(usable(ctx), random_bits, *_stream(), shape=shape, dtype=np.dtype(dtype))
+    return bind_on(usable(ctx), random_bits, *next_stream(), shape=shape, dtype=np.dtype(dtype))
 
 
 def _sampler(function: Callable[P, NDArray]) -> Operator[P]:
@@ -215,7 +177,7 @@ def gamma(
     """Gamma with shape `alpha` and scale `beta`: mean alpha · beta."""
     draw = _Draw(shape, dtype, ctx, alpha, beta)
     alpha, beta = draw.parameters
-    return bind(random_gamma, *_stream(), draw.filled(alpha)) * beta
+    return bind(random_gamma, *next_stream(), draw.filled(alpha)) * beta
 
 
 @_sampler
@@ -224,7 +186,7 @@ def poisson(
 ) -> NDArray:
     """Poisson with mean `lam`, as float32 by default."""
     draw = _Draw(shape, dtype, ctx, lam)
-    return bind(random_poisson, *_stream(), draw.filled(draw.parameters[0]))
+    return bind(random_poisson, *next_stream(), draw.filled(draw.parameters[0]))
 
 
 @_sampler
@@ -238,8 +200,8 @@ def negative_binomial(
     """The number of failures before `k` successes of probability `p`: Poisson with a gamma-distributed mean."""
     draw = _Draw(shape, dtype, ctx, k, p)
     k, p = draw.parameters
-    rate = bind(random_gamma, *_stream(), draw.filled(k)) * ((1 - p) / p)
-    return bind(random_poisson, *_stream(), rate)
+    rate = bind(random_gamma, *next_stream(), draw.filled(k)) * ((1 - p) / p)
+    return bind(random_poisson, *next_stream(), rate)
 
 
 @_sampler
@@ -254,9 +216,9 @@ def generalized_negative_binomial(
     draw = _Draw(shape, dtype, ctx, mu, alpha)
     mu, alpha = draw.parameters
     if isinstance(alpha, int | float) and alpha == 0:
-        return bind(random_poisson, *_stream(), draw.filled(mu))
-    rate = bind(random_gamma, *_stream(), draw.filled(1 / alpha)) * (alpha * mu)
-    return bind(random_poisson, *_stream(), rate)
+        return bind(random_poisson, *next_stream(), draw.filled(mu))
+    rate = bind(random_gamma, *next_stream(), draw.filled(1 / alpha)) * (alpha * mu)
+    return bind(random_poisson, *next_stream(), rate)
 
 
 @_sampler

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fluent"]
 
+_slice = slice
+
 
 class Fluent:
     """The methods; `NDArray` inherits them."""
@@ -57,3 +59,36 @@ class Fluent:
         """See `nd.transpose`; the order of the axes may be a tuple, or integers one by one."""
         given = order[0] if len(order) == 1 and not isinstance(order[0], int) else order
         return _shape.transpose(self, given if axes is None else axes)
+
+    def slice_assign(self: Any, rhs: NDArray, begin: Any, end: Any, step: Any) -> NDArray:
+        """MXNet's form of ``x[begin:end:step, …] = rhs``; returns the array."""
+        self[_slices(begin, end, step)] = rhs
+        return self
+
+    def slice_assign_scalar(self: Any, value: float, begin: Any, end: Any, step: Any) -> NDArray:
+        """MXNet's form of ``x[begin:end:step, …] = value``; returns the array."""
+        self[_slices(begin, end, step)] = value
+        return self
+
+    def to_dlpack_for_read(self: Any) -> Any:
+        """See `nd.to_dlpack_for_read`."""
+        return self.__dlpack__()
+
+    def to_dlpack_for_write(self: Any) -> Any:
+        """See `nd.to_dlpack_for_write`."""
+        return self.__dlpack__()
+
+    @property
+    def writable(self: Any) -> bool:
+        """Whether it may be written: always."""
+        return True
+
+    def as_nd_ndarray(self: Any) -> NDArray:
+        """The array itself, which is no ``mx.np.ndarray``."""
+        return self
+
+
+def _slices(begin: Any, end: Any, step: Any) -> tuple[_slice, ...]:
+    """Slices from MXNet's bounds, a number for each axis; the steps may be missing."""
+    steps = tuple(step or ()) + (None,) * (len(begin) - len(step or ()))
+    return tuple([_slice(b, e, s) for b, e, s in zip(begin, end, steps, strict=True)])

@@ -135,5 +135,9 @@ def to_dlpack_for_write(data: NDArray) -> Any:
 
 
 def waitall() -> None:
-    """Have everything that is owed computed."""
+    """Have everything that is owed computed, and wait for all devices. What went wrong there is raised here."""
+    from lamina.device.choice import opened
+
     settle_owed()
+    for device in opened():
+        device.synchronize()

@@ -75,7 +75,7 @@ def operand(x: Array, other: Any) -> Any:
     if isinstance(other, np.ndarray | list | tuple):
         return array(other, ctx=x._context, dtype=x.dtype)
     if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
-        return other.as_operand(x._dtype)
+        return other.as_operand(x._dtype, x._context)
     raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
 
 

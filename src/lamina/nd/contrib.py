@@ -12,6 +12,7 @@ from lamina.nd._attention import (
     interleaved_matmul_selfatt_valatt,
 )
 from lamina.nd._control import cond, foreach, while_loop
+from lamina.nd._ctc import CTCLoss, ctc_loss
 from lamina.nd._masks import (
     allclose,
     arange_like,
@@ -30,7 +31,8 @@ from lamina.nd._masks import (
 from lamina.outside import no_attribute
 
 __all__ = [
-    "allclose", "arange_like", "boolean_mask", "cond", "div_sqrt_dim", "foreach", "gradientmultiplier", "index_array",
+    "CTCLoss", "allclose", "arange_like", "boolean_mask", "cond", "ctc_loss", "div_sqrt_dim",
+    "foreach", "gradientmultiplier", "index_array",
     "index_copy", "interleaved_matmul_encdec_qk", "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk",
     "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan", "quadratic", "rand_zipfian", "round_ste",
     "sign_ste", "while_loop",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.core.array import Array
-from lamina.core.primitive import bind
+from lamina.core.primitive import bind, new_array
+from lamina.core.state import concrete
 from lamina.errors import ShapeError
 from lamina.nd._operator import known_name, operand, operator
 from lamina.nd._shape import moveaxis
@@ -49,6 +50,15 @@ def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDA
         _check_range(indices, a.shape[place])
         mode = "wrap"
     return bind(indexing.take, a, indices, axis=place, mode=mode)
+
+
+def rows_of(x: NDArray, positions: Any, axis: int = 0) -> NDArray:
+    """The rows of an array at integer positions in range, computed now; a batch is no part of a step."""
+    if x._context.is_host:
+        return new_array(x._numbers().take(positions, axis=axis), x._context)
+    index = array(positions, ctx=x._context, dtype=np.int64)
+    with concrete():
+        return bind(indexing.take, x, index, axis=axis, mode="clip")
 
 
 def _check_range(indices: NDArray, size: int) -> None:

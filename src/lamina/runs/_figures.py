@@ -14,8 +14,8 @@ from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
 __all__ = [
-    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "confusion", "importances", "learning_curves",
-    "predicted_and_true", "residuals",
+    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "calibration_bins", "confusion", "importances",
+    "learning_curves", "predicted_and_true", "residuals",
 ]  # fmt: skip
 
 MOST_POINTS = 1500
@@ -74,15 +74,23 @@ def confusion(figure: Any, counts: np.ndarray, names: Sequence[str]) -> None:
     axes.tick_params(length=0)
 
 
-@_drawn
-def calibration(figure: Any, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
-    """How often it is so when the network says so, in bins of equally many rows, with 95 % (Wilson) intervals."""
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+def calibration_bins(
+    confidence: np.ndarray, correct: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of bins of equally many rows: the mean confidence, the share that is correct, and the number of rows."""
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
     said = np.array([confidence[part].mean() for part in parts])
     so = np.array([correct[part].mean() for part in parts])
-    low, high = _wilson(so, np.array([len(part) for part in parts]))
+    return said, so, np.array([len(part) for part in parts])
+
+
+@_drawn
+def calibration(figure: Any, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
+    """How often it is so when the network says so, in bins of equally many rows, with 95 % (Wilson) intervals."""
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    said, so, rows = calibration_bins(confidence, correct)
+    low, high = _wilson(so, rows)
     top.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--", label="perfect")
     errors = np.abs(np.array([so - low, high - so]))
     top.errorbar(said, so, errors, color=BLUE, marker="o", ms=4, capsize=2, label="network")
@@ -159,9 +167,9 @@ def _label(name: str, most: int = 40) -> str:
 
 def _plain_numbers(axes: Any) -> None:
     """Thousands with commas instead of powers of ten, and few enough of them."""
-    for axis in (axes.xaxis, axes.yaxis):
+    for axis, most in ((axes.xaxis, 4), (axes.yaxis, 6)):
         axis.set_major_formatter(_number_formatter())
-        axis.get_major_locator().set_params(nbins=6)
+        axis.get_major_locator().set_params(nbins=most)
 
 
 def _number_formatter() -> Any:

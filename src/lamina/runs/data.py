@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
 from lamina.table.columns import as_column, named
-from lamina.table.encode import category_codes
 from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
 from lamina.table.kinds import Choice, infer
-from lamina.table.messages import counted, listed, warn
+from lamina.table.messages import counted, listed, rows_called, warn
 from lamina.table.places import Places
 from lamina.table.read import ReadOptions, read
 from lamina.table.schema import Schema, Target, Task
@@ -25,7 +25,12 @@ from lamina.table.target import target_values
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Part", "Prepared", "Request", "aligned", "known_rows", "prepare", "target_of"]
+    from lamina.estimators.streamed import Streamed
+
+__all__ = [
+    "Part", "Prepared", "Request", "aligned", "known_rows", "part_files", "part_from_file", "prepare", "require_predictors",
+    "shares_of", "target_of", "usual_target", "validating",
+]  # fmt: skip
 
 _FEWEST_TO_DIVIDE = 10
 _COLLECTIONS = ("missing", "as_text")  # of the options
@@ -47,6 +52,7 @@ class Request:
         epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
         seed: of all randomness.
         options: how to read the files.
+        stream: whether rows come from the disk, as they do where the table is larger than memory.
     """
 
     data: tuple[str, ...]
@@ -61,6 +67,7 @@ class Request:
     learning_rate: float | None = None
     seed: int = 0
     options: ReadOptions = field(default_factory=ReadOptions)
+    stream: bool = False
 
     @property
     def run_name(self) -> str:
@@ -108,12 +115,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A table ready for training; `validation` and `test` are None where there are none."""
+    """A table ready for training; `validation` and `test` are None where there are none.
+
+    Of a table that is `streamed`, `train` is a sample of the rows that train.
+    """
 
     schema: Schema
     train: Part
     validation: Part | None
     test: Part | None
+    streamed: Streamed | None = None
 
     @property
     def target(self) -> Target:
@@ -125,7 +136,8 @@ class Prepared:
     def rows(self) -> dict[str, int]:
         """How many rows each part has that there is."""
         parts = {"training": self.train, "validation": self.validation, "test": self.test}
-        return {name: len(part) for name, part in parts.items() if part is not None}
+        counts = {name: len(part) for name, part in parts.items() if part is not None}
+        return counts if self.streamed is None else {**counts, "training": self.streamed.division.training}
 
     @property
     def judged(self) -> tuple[str, Part]:
@@ -143,39 +155,64 @@ def prepare(request: Request) -> Prepared:
     """
     places = Places()
     frame = read(list(request.data), request.options, places)
-    target = _target_name(request, frame.columns)
-    if target in request.kinds:
-        raise DataError(f"{target!r} is the column to predict; --task says what it is, not --kind or --drop")
-    if frame.columns == [target]:
-        raise DataError(f"the table has no column besides {target!r}, so there is nothing to predict it from")
+    target = usual_target(request, frame.columns)
+    require_predictors(request, target, frame.columns)
     with places.named():
         schema = infer(frame, target, task=request.task, kinds=request.kinds)
         assert schema.target is not None
         whole = _part(frame, schema.target, places)
+    shares = shares_of(request, len(whole))
+    classes = whole.target if schema.target.task == "classification" else None
+    rows = split(len(whole), **shares, stratify=classes, seed=request.seed)
+    parts = {name: _rows(whole, getattr(rows, name)) for name, share in shares.items() if share}
+    for name, file in part_files(request).items():
+        parts[name] = part_from_file(file, request.options, schema)
+    parts = {name: part for name, part in parts.items() if len(part)}
+    return Prepared(schema, _rows(whole, rows.train), validating(request, parts), parts.get("test"))
+
+
+def require_predictors(request: Request, target: str, columns: Sequence[str]) -> None:
+    """Raise `DataError` where the target is spoken of as one of the other columns, or there are no others."""
+    if target in request.kinds:
+        raise DataError(f"{target!r} is the column to predict; --task says what it is, not --kind or --drop")
+    if list(columns) == [target]:
+        raise DataError(f"the table has no column besides {target!r}, so there is nothing to predict it from")
+
+
+def part_files(request: Request) -> dict[str, str]:
+    """The files that hold rows to validate and to test on."""
+    said = {"validation": request.validation, "test": request.test}
+    return {name: text for name, text in said.items() if text is not None and _number(text) is None}
+
+
+def shares_of(request: Request, rows: int) -> dict[str, float]:
+    """The shares of the table's rows that validate and test."""
     shares = {
         "validation": _share("validation", request.validation, _VALIDATION_SHARE[request.preset]),
         "test": _share("test", request.test, _TEST_SHARE),
     }
-    if len(whole) < _FEWEST_TO_DIVIDE and any(shares.values()):
+    if rows < _FEWEST_TO_DIVIDE and any(shares.values()):
         warn(
-            f"{counted(len(whole), 'row')} are too few to hold any back: all of them train, and measures are of those"
+            f"{counted(rows, 'row')} are too few to hold any back: all of them train, and measures are of those"
         )
         shares = dict.fromkeys(shares, 0.0)
-    classes = whole.target if schema.target.task == "classification" else None
-    rows = split(len(whole), **shares, stratify=classes, seed=request.seed)
-    files = {"validation": request.validation, "test": request.test}
-    parts = {name: _rows(whole, getattr(rows, name)) for name, share in shares.items() if share}
-    for name, file in files.items():
-        if file is not None and _number(file) is None:
-            parts[name] = _from_file(file, request.options, schema)
-    parts = {name: part for name, part in parts.items() if len(part)}
-    validating = parts.get("validation")
-    if validating is not None and not len(known_rows(validating)):
+    return shares
+
+
+def validating(request: Request, parts: Mapping[str, Part]) -> Part | None:
+    """The part that validates, if there is one.
+
+    Raises:
+        DataError: none of its rows is of a class that training has.
+    """
+    part = parts.get("validation")
+    if part is not None and not len(known_rows(part)):
         raise DataError(f"{request.validation}: no row is of a class that training has, so none can validate")
-    return Prepared(schema, _rows(whole, rows.train), validating, parts.get("test"))
+    return part
 
 
-def _target_name(request: Request, columns: Sequence[str]) -> str:
+def usual_target(request: Request, columns: Sequence[str]) -> str:
+    """The column to predict: the one that is named, or the labels of images."""
     if request.target is not None:
         return request.target
     if LABEL in columns and columns[0] == FIRST_PIXEL:
@@ -204,6 +241,16 @@ def _share(name: str, text: str | None, usual: float) -> float:
     return share
 
 
+Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"]
+"""Reads a file: rows of it, and their numbers there; and tells the places where they stand."""
+
+
+def read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
+    """A `Reading` of all rows."""
+    frame = read(file, options, places)
+    return frame, np.arange(len(frame))
+
+
 def target_of(frame: pl.DataFrame, target: Target) -> np.ndarray:
     """The target's values in a table, see `target_values`."""
     return target_values(target, as_column(frame[target.name], target.name))
@@ -219,19 +266,21 @@ def _rows(part: Part, rows: np.ndarray) -> Part:
     return Part(part.frame[rows], part.target[rows], part.places, part.numbers[rows])
 
 
-def _from_file(file: str, options: ReadOptions, schema: Schema) -> Part:
+def part_from_file(file: str, options: ReadOptions, schema: Schema, read: Reading = read_whole) -> Part:
     """A part that the user keeps in a file; rows of classes that training lacks stay, as −1."""
     assert schema.target is not None
     name = schema.target.name
     places = Places()
-    frame = read(file, replace(options, as_text=(*options.as_text, *schema.text_columns)), places)
+    options = replace(options, as_text=(*options.as_text, *schema.text_columns))
+    frame, numbers = read(file, options, places)
     if name not in frame.columns:
         raise DataError(f"{file} has no column {name!r} to compare predictions with")
     if not len(frame):
         raise DataError(f"{file} has no rows")
     try:
-        with places.named():
-            part = _part(aligned(schema, frame).with_columns(frame[name]), schema.target, places)
+        with rows_called(lambda row: places.of(int(numbers[row]))):
+            known = aligned(schema, frame).with_columns(frame[name])
+            part = Part(known, target_of(known, schema.target), places, numbers)
             _warn_of_unknown_categories(schema, part.frame)
             return part
     except DataError as error:
@@ -242,9 +291,10 @@ def _from_file(file: str, options: ReadOptions, schema: Schema) -> Part:
 
 def _warn_of_unknown_categories(schema: Schema, frame: pl.DataFrame) -> None:
     table = check(schema, frame)
-    for column in schema.used:
-        if column.kind != "numeric":
-            category_codes(column, table.column(column.name))
+    with one_warning_of_unknown_values():
+        for column in schema.used:
+            if column.kind != "numeric":
+                category_codes(column, table.column(column.name))
 
 
 def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:

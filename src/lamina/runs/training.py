@@ -123,12 +123,16 @@ def _kinds(schema: Schema) -> dict[str, Choice]:
 
 def _fit(estimator: Any, prepared: Prepared) -> None:
     from lamina.estimators.base import fit_table
+    from lamina.estimators.streamed import fit_streamed
 
     target = prepared.target.name
     validation = None
     if prepared.validation is not None:
         part = known_rows(prepared.validation)
         validation = (part.frame.drop(named(target)), _values(part, prepared))
+    if prepared.streamed is not None:
+        fit_streamed(estimator, prepared.streamed, validation)
+        return
     table = prepared.train.frame.drop(named(target))
     with warnings.catch_warnings():
         # The whole table was warned about already.

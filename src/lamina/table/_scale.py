@@ -13,7 +13,14 @@ import numpy as np
 
 from lamina.table._tables import by_column, dense
 
-__all__ = ["count_statistics", "matrix_statistics", "robust_statistics", "smooth_clip"]
+__all__ = [
+    "center_and_factor",
+    "count_statistics",
+    "matrix_statistics",
+    "quartiles",
+    "robust_statistics",
+    "smooth_clip",
+]
 
 _QUANTILES = (0.25, 0.5, 0.75)
 _BLOCK = 1 << 19
@@ -56,7 +63,7 @@ def matrix_statistics(matrix: Any, rows: np.ndarray | None = None) -> tuple[np.n
             summary = np.stack([_summary_of_counts(np.arange(256), n) for n in counts], axis=1)
         else:
             summary = _summary(block)
-        centers[part], factors[part] = _center_and_factor(summary)
+        centers[part], factors[part] = center_and_factor(summary)
     for j in np.flatnonzero(np.isnan(centers)):
         centers[j], factors[j] = robust_statistics(dense(matrix[:, [j]]).ravel()[counted])
     return centers, factors
@@ -83,7 +90,7 @@ def count_statistics(values: np.ndarray, counts: np.ndarray) -> tuple[float, flo
     """
     if not counts.sum():
         return 0.0, 0.0
-    center, factor = _center_and_factor(_summary_of_counts(values, counts)[:, None])
+    center, factor = center_and_factor(_summary_of_counts(values, counts)[:, None])
     return float(center[0]), float(factor[0])
 
 
@@ -96,7 +103,21 @@ def _summary_of_counts(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return left + (right - left) * (positions - np.floor(positions))
 
 
-def _center_and_factor(summary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def quartiles(values: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
+    """Minimum, quartiles and maximum (5,) of a column, from a sample (1-D, NaN ignored) and the extremes of all values.
+
+    >>> quartiles(np.array([1.0, np.nan, 3.0, 2.0]), -10.0, 10.0)
+    array([-10. ,   1.5,   2. ,   2.5,  10. ])
+    """
+    present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    low = 0.0 if low is None else low  # a column without a value
+    summary = _summary(present.reshape(1, -1).copy())[:, 0] if len(present) else np.full(5, low)
+    summary[[0, -1]] = low, low if high is None else high
+    return summary
+
+
+def center_and_factor(summary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Medians, and factors for distances from them, of columns with these minima, quartiles and maxima (5, columns)."""
     low, quarter, median, three_quarters, high = summary
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         spread = three_quarters - quarter

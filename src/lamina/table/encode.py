@@ -7,22 +7,28 @@ that says where.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table._scale import count_statistics, matrix_statistics, robust_statistics, smooth_clip
+from lamina.table._scale import (
+    center_and_factor,
+    count_statistics,
+    matrix_statistics,
+    robust_statistics,
+    smooth_clip,
+)
 from lamina.table._tables import Table, dense
+from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
-from lamina.table.columns import Column, is_missing, value_name
-from lamina.table.messages import counted, listed, row, warn
+from lamina.table.messages import row
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.sparse import SparseNumbers
 
-__all__ = ["Encoded", "TableEncoder", "category_codes"]
+__all__ = ["Encoded", "TableEncoder"]
 
 FORMAT_VERSION = 1
 
@@ -141,7 +147,29 @@ class TableEncoder:
         table = check(self.schema, data)
         if not (table.rows if rows is None else len(rows)):
             raise DataError("the table has no rows (0 samples); scaling needs at least 1")
-        centers, factors = self._statistics(table, rows)
+        return self._with(*self._statistics(table, rows))
+
+    def fit_counted(self, summaries: np.ndarray) -> TableEncoder:
+        """Learn medians and scales from what was counted in a table too large to be held; returns the encoder itself.
+
+        Args:
+            summaries: minimum, quartiles and maximum (5, numbers) of each number. Of flags and categories, the schema's
+                counts say it.
+        """
+        centers, factors = center_and_factor(summaries)
+        pairs = list(zip(centers.tolist(), factors.tolist(), strict=True))
+        rows = self.schema.rows
+        for column in self._gaps:
+            pairs.append(
+                count_statistics(np.array([0, 1]), np.array([rows - column.missing, column.missing]))
+            )
+        for column in self._one_hot:
+            pairs += _one_hot_statistics([column.missing, *column.counts])
+        statistics = np.array(pairs, np.float64).reshape(-1, 2)
+        return self._with(statistics[:, 0].copy(), statistics[:, 1].copy())
+
+    def _with(self, centers: np.ndarray, factors: np.ndarray) -> TableEncoder:
+        """The encoder with these medians and scales of its columns."""
         self._fill = centers[: self.n_numbers].copy()
         if self.robust_scale:
             self._center, self._factor = centers, factors
@@ -162,14 +190,15 @@ class TableEncoder:
             missing = np.isnan(table.column(column.name).numbers()[counted])
             pairs.append(count_statistics(np.array([0, 1]), np.bincount(missing, minlength=2)))
         for column in self._one_hot:
-            pairs += _one_hot_statistics(column, category_codes(column, table.column(column.name))[counted])
+            codes = category_codes(column, table.column(column.name))[counted]
+            pairs += _one_hot_statistics(np.bincount(codes, minlength=len(column.categories) + 1).tolist())
         statistics = np.array(pairs, np.float64).reshape(-1, 2)
         return statistics[:, 0].copy(), statistics[:, 1].copy()
 
     def transform(self, data: Any) -> Encoded:
         """Encode a table; needs memory for the result and a few MiB. A large sparse one stays sparse.
 
-        Categories that training did not have count as missing, with one warning for each such column.
+        Categories that training did not have count as missing, with one warning of all such columns.
         With scaling and clipping switched off, a float32 array in C order is its own encoding and is not copied.
 
         Raises:
@@ -186,9 +215,10 @@ class TableEncoder:
         codes = np.empty((table.rows, len(self._embedded)), np.int32)
         self._write_numbers(table, numeric)
         self._write_gaps(table, numeric)
-        self._write_one_hot(table, numeric)
-        for j, column in enumerate(self._embedded):
-            codes[:, j] = category_codes(column, table.column(column.name))
+        with one_warning_of_unknown_values():
+            self._write_one_hot(table, numeric)
+            for j, column in enumerate(self._embedded):
+                codes[:, j] = category_codes(column, table.column(column.name))
         return Encoded(numeric, codes)
 
     def _is_encoded(self, matrix: Any) -> bool:
@@ -390,31 +420,10 @@ def _patterns(categories: int) -> np.ndarray:
     return np.vstack([np.zeros(categories), np.eye(categories)])
 
 
-def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
-    """1 + the position of each row's category, 0 for missing and (with a warning) unknown ones; int32."""
-    lookup = {name: code for code, name in enumerate(expected.categories, start=1)}
-    unknown: dict[str, object] = {}
-
-    def code(value: object) -> int:
-        name = value_name(value)
-        if name not in lookup and not is_missing(value):
-            unknown[name] = value
-        return lookup.get(name, 0)
-
-    codes = column.mapped(code, np.int32)
-    if unknown:
-        names = sorted(unknown)
-        warn(
-            f"column {expected.name!r} has {counted(len(names), 'value')} that training did not have, and that count "
-            f"as missing: {listed(names)}; {names[0]!r} in {row(column.row_of(unknown[names[0]]))}",
-            subject=f"unknown values in {expected.name!r}",
-        )
-    return codes
-
-
-def _one_hot_statistics(expected: ColumnSchema, codes: np.ndarray) -> list[tuple[float, float]]:
-    """Statistics of each one-hot column, from the `_codes` of the rows."""
-    unknown, *rows = np.bincount(codes, minlength=len(expected.categories) + 1).tolist()
+def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
+    """Statistics of each one-hot column, from how many rows are missing or unknown, and of each category."""
+    unknown, *rows = counts
     if len(rows) == 2:
         return [count_statistics(np.array([-1, 0, 1]), np.array([rows[0], unknown, rows[1]]))]
-    return [count_statistics(np.array([0, 1]), np.array([len(codes) - n, n])) for n in rows]
+    total = sum(counts)
+    return [count_statistics(np.array([0, 1]), np.array([total - n, n])) for n in rows]

@@ -16,7 +16,7 @@ from lamina.table.messages import as_kind, closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
 
-__all__ = ["CHOICES", "Choice", "infer"]
+__all__ = ["CHOICES", "Choice", "infer", "infinite_error", "judged", "schema_of"]
 
 Choice = Literal["numeric", "categorical", "drop"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
@@ -80,14 +80,23 @@ def infer(
         columns = _matrix_columns(table.matrix, table.names, choices)
     else:
         names = [name for name in table.names if name != own]
-        columns = [_judge(table.column(name), choices.get(name), table.named) for name in names]
+        columns = [judged(table.column(name), choices.get(name), table.named) for name in names]
+    return schema_of(columns, table.rows, named=table.named, target=found)
+
+
+def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Target | None) -> Schema:
+    """The schema of a table whose columns are judged; warns of what is left out.
+
+    Raises:
+        DataError: all is.
+    """
     _report_left_out(columns)
     if not any(column.used for column in columns):
         raise DataError(
             f"none of the {len(columns)} columns can be learned from: "
             + "; ".join(f"{column.name!r} is {column.kind}" for column in columns[:10])
         )
-    return Schema(tuple(columns), table.rows, table.named, found)
+    return Schema(tuple(columns), rows, named, target)
 
 
 def _require_size(table: Table) -> None:
@@ -144,8 +153,8 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
             warn(f"left out {counted(len(names), 'column')} {reason}: {listed(names)}{keep}")
 
 
-def _judge(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
-    """What one column is."""
+def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
+    """What one column is; `choice`: as the user says."""
     if choice == "drop":
         return ColumnSchema(column.name, "dropped", column.type_name, note="left out by choice")
     missing = column.missing()
@@ -178,6 +187,13 @@ def _date_error(column: Column, example: object) -> DataError:
     )
 
 
+def infinite_error(name: str, value: object, place: str) -> DataError:
+    """The error of a column with an infinite number."""
+    return DataError(
+        f"column {name!r} has an infinite value, {value}, in {place}; correct it or make it missing (NaN)"
+    )
+
+
 def _numeric(column: Column, values: np.ndarray, named: bool, note: str = "") -> ColumnSchema:
     """Numbers: their range, missing ones NaN."""
     present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
@@ -186,10 +202,7 @@ def _numeric(column: Column, values: np.ndarray, named: bool, note: str = "") ->
     low, high = float(present.min()), float(present.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(np.argmax(np.isinf(values)))
-        raise DataError(
-            f"column {column.name!r} has an infinite value, {values[bad]}, in {row(bad)}; "
-            "correct it or make it missing (NaN)"
-        )
+        raise infinite_error(column.name, values[bad], row(bad))
     missing = len(values) - len(present)
     kind = "constant" if low == high and not missing and named else "numeric"
     if kind == "constant" and present.min() != present.max():
@@ -306,7 +319,7 @@ def _matrix_columns(matrix: Any, names: tuple[str, ...], choices: dict[str, Choi
         values = dense(matrix[:, [i]]).ravel()
         column = as_column(values, name)
         if name in choices:
-            columns.append(_judge(column, choices[name], named=False))
+            columns.append(judged(column, choices[name], named=False))
         else:
             columns.append(_numeric(column, values, named=False))
     return columns

@@ -22,7 +22,7 @@ from lamina.table.source import open_sources
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ReadOptions", "import_polars", "iter_batches", "read"]
+__all__ = ["ReadOptions", "common_types", "import_polars", "iter_batches", "read"]
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -82,7 +82,7 @@ def iter_batches(
     options = options or ReadOptions()
     with open_sources(source, options.format) as sources:
         readers = [FORMATS[file.format].reader()(file, options) for file in sources]
-        types = _common_types(readers)
+        types = common_types(readers)
         places = places or Places()
         for reader in readers:
             places.begin(reader.name, reader.lines)
@@ -101,7 +101,7 @@ def import_polars() -> Any:
     return polars
 
 
-def _common_types(readers: list[Reader]) -> dict[str, pl.DataType]:
+def common_types(readers: Sequence[Reader]) -> dict[str, pl.DataType]:
     """The columns of all files, in the order of the first, with types that hold the values of each."""
     import polars as pl
 

@@ -46,7 +46,10 @@ def drawn(
     with rc_context(_STYLE):  # pyright: ignore[reportArgumentType] - its keys are a closed list there
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
-        figure.savefig(content, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else None)
+        as_svg = kind == "svg"  # which pages show, on their own background
+        figure.savefig(
+            content, format=kind, dpi=120, transparent=as_svg, metadata={"Date": None} if as_svg else None
+        )
     return content.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,6 +50,13 @@ class RunFolder:
                 os.replace(path, self.path / path.name)
             filled.rmdir()
         sync(self.path)
+
+    @contextmanager
+    def scratch(self) -> Generator[Path]:
+        """A hidden folder for what only the training needs; what a killed process left there, the next one removes."""
+        with aside(self.path, _ASIDE, Path.mkdir) as path:
+            yield path
+            shutil.rmtree(path, ignore_errors=True)
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""

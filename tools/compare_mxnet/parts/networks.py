@@ -236,6 +236,10 @@ loss(gluon.loss.CosineEmbeddingLoss(margin=0.1, weight=2), (2, 3), (2, 3), nd.ar
 loss(gluon.loss.CosineEmbeddingLoss(), (2, 3), (2, 3), nd.array([[1], [-1]]))
 loss(gluon.loss.SDMLLoss(), (3, 4), (3, 4))
 loss(gluon.loss.SDMLLoss(smoothing_parameter=0.1, weight=2.0), (3, 4), (3, 4))
+loss(gluon.loss.CTCLoss(), (2, 6, 4), nd.array([[1, 0, -1], [2, 1, 1]]))
+loss(gluon.loss.CTCLoss(layout="TNC", label_layout="TN"), (6, 2, 4), nd.array([[1, 2], [0, 1], [-1, 1]]))
+loss(gluon.loss.CTCLoss(), (2, 6, 4), nd.array([[1, 0, 3], [2, 1, 1]]), nd.array([5, 6]), nd.array([2, 3]))
+loss(gluon.loss.CTCLoss(weight=2.0), (2, 6, 4), nd.array([[1, 0, -1], [2, 1, 1]]), None, None, W(2))
 repr(gluon.loss.L2Loss())
 repr(gluon.loss.SoftmaxCELoss(weight=2, batch_axis=1))
 loss(gluon.loss.L2Loss(weight="a"), (2, 3), (2, 3))
@@ -424,4 +428,81 @@ mx.kv.create(3)
 
 PROGRAMS: list[Any] = []
 
-SETTLED: dict[str, str] = {}
+_INTERNAL = "a module or helper that MXNet imports there; it is no part of its interface"
+_RANDOM_DEFAULT = "the same: initial values are uniform, by a default that is made when it is used"
+_STEPS = "the same rate: None stands for the optimizer's own default, or the scheduler's rate"
+_ANY_INPUTS = "a block may take any inputs, and names them itself"
+_SPARSE = "lamina's arrays are dense"
+_ARRAY_CLASS = "the class of arrays is lamina's own; arrays are made by nd.array"
+_GRAPHS = "a symbol is computed by gluon.SymbolBlock; other graph tools have nothing to work on"
+_METHOD = "the method is there; only a listing of the class does not show it"
+
+SETTLED: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "mx.gluon.tensor_types", "mx.gluon.loss.is_np_array", "mx.gluon.loss.ndarray", "mx.gluon.loss.np",
+            "mx.gluon.loss.numeric_types", "mx.gluon.utils.is_np_*", "mx.gluon.utils.ndarray",
+            "mx.gluon.utils.replace_file", "mx.gluon.data.vision.transforms.Hybrid*",
+            "mx.gluon.data.vision.transforms.image", "mx.gluon.data.vision.transforms.is_np_array",
+            "mx.gluon.data.vision.transforms.numeric_types", "mx.metric.ndarray", "mx.metric.numeric_types",
+            "mx.metric.numpy", "mx.metric.registry", "mx.metric.string_types", "mx.io.io", "mx.io.utils",
+            "mx.optimizer.NDabs", "mx.lr_scheduler.pi", "mx.init*.is_np_array", "mx.init*.load", "mx.init*.ndarray",
+            "mx.init*.random", "mx.init*.registry", "mx.init*.string_types", "mx.init.np", "mx.init.NDArray",
+            "mx.kv*.base", "mx.kv*.kvstore", "mx.model.Context", "mx.model.DataDesc", "mx.model.SKLEARN_INSTALLED",
+            "mx.model.Uniform", "mx.model.cpu", "mx.model.get_updater", "mx.model.io", "mx.model.kvs",
+            "mx.model.metric", "mx.model.mx_real_t", "mx.model.np", "mx.model.opt", "mx.model.sym",
+            "mx.model.LogValidationMetricsCallback", "mx.model.DataParallelExecutorManager", "mx.operator.c_*",
+            "mx.operator.MXCallbackList", "mx.operator.OperatorArguments", "mx.operator.check_call",
+            "mx.operator.context", "mx.operator.ctypes2numpy_shared", "mx.operator.get_*", "mx.operator.is_np_array",
+            "mx.operator.py_str", "mx.operator.symbol", "mx.callback.save_checkpoint",
+        ),
+        _INTERNAL,
+    ),
+    **dict.fromkeys(
+        ("mx.gluon.*initialize(init)", "mx.gluon.*initialize(default_init)", "mx.gluon.nn.PReLU(alpha_initializer)"),
+        _RANDOM_DEFAULT,
+    ),
+    "mx.optimizer.*(learning_rate)": _STEPS,
+    **dict.fromkeys(("mx.gluon.*Block.forward(x)", "mx.gluon.*Block.hybrid_forward(x)"), _ANY_INPUTS),
+    **dict.fromkeys(
+        (
+            "mx.gluon.*row_sparse_data", "mx.operator.CustomOpProp.infer_storage_type*",
+        ),
+        _SPARSE,
+    ),
+    **dict.fromkeys(("mx.*.NDArray(handle)", "mx.*.NDArray(writable)"), _ARRAY_CLASS),
+    **dict.fromkeys(("mx.kv*.KVStore(handle)",), "a store is made by mx.kv.create"),
+    **dict.fromkeys(("mx.gluon.Parameter.dtype", "mx.gluon.Constant.dtype"), "an attribute of each parameter"),
+    **dict.fromkeys(
+        ("mx.gluon.*.save", "mx.gluon.*.load", "mx.gluon.*.register_op_hook", "mx.gluon.*.optimize_for"),
+        "save_parameters and export write networks, register_forward_hook looks into them; there is no operator backend",
+    ),
+    "mx.gluon.*.infer_type": "parameters have the dtype of their layer; cast changes it",
+    "mx.gluon.data.vision.*(root)": "without a root, MNIST comes with lamina, and others are downloaded and kept",
+    "mx.optimizer.ccSGD": "an old name of SGD; mx.optimizer.create('ccsgd') knows it",
+    "mx.optimizer.Optimizer.opt_registry": "mx.optimizer.register and create know all names",
+    "mx.optimizer.Optimizer.set_lr_scale": "gone in MXNet, too: it raises DeprecationWarning. Use set_lr_mult",
+    "mx.symbol.Symbol.list_attr(recursive)": "gone in MXNet, too: it raises DeprecationWarning. Use attr_dict",
+    "mx.kv*.KVStore.is_capable(capability)": _METHOD,
+    **{
+        f"mx.symbol.Symbol.{name}": _GRAPHS
+        for name in (
+            "bind", "simple_bind", "eval", "infer_*", "gradient", "debug_str", "get_backend_symbol", "optimize_for",
+            "handle", "as_n?_ndarray", "wait_to_read",
+        )
+    },
+    "mx.symbol.Symbol.*": _METHOD,
+    "layer(nn.LayerNorm(axis=1, center=False), (2, 3, 4))": "rounding: the true gradient is 0",
+    "nn.Dropout(2)": "told at once; in MXNet every output is infinite",
+    "repr(nn.PReLU())": "MXNet shows an empty pair of parentheses",
+    "loss(gluon.loss.TripletLoss(margin=0.1)*": "lamina's takes a sample_weight, too",
+    "loss(gluon.loss.PoissonNLLLoss(*compute_full=True)*": "broken in MXNet under autograd.record: it writes into an array",
+    "mx.metric.TopKAccuracy(top_k=3).get_config()": "so that create makes the same name of it; MXNet makes top_k_accuracy_3_3",
+    'step("signum", momentum=0.0, wd_lh=0.1)': "broken in MXNet: its signsgd_update has no wd_lh",
+    'mx.init.Xavier(rnd_type="nosuch")': "told at once, and not at the first array",
+    'initial(mx.init.Uniform(), name="a_running_var", shape=(3,))': "running variances start from 1, in MXNet by BatchNorm alone",
+    "batches(mx.io.NDArrayIter(nd.arange(12).reshape((3, 4)), batch_size=2, layout=*": "broken in MXNet: it counts axis 0",
+    "mx.io.NDArrayIter(nd.arange(4), nd.arange(3), 2)": "told at once; MXNet ends in the middle of a pass",
+    'mx.kv.create("nosuch")': "MXNet makes a local store of any name",
+}  # fmt: skip
+"""What differs on purpose, by subject or pattern; names that stand in `lamina.outside` are settled there."""

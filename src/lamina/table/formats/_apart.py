@@ -168,7 +168,7 @@ def read_apart(
     path: Path,
     format: str,
     first: int = 0,
-    rows: int = 0,
+    rows: int | None = 0,
     *,
     limit: int | None = None,
     seconds: float | None = None,
@@ -178,7 +178,8 @@ def read_apart(
     Args:
         path: the file.
         format: "parquet", "feather", or "stream" for Arrow's IPC stream.
-        first, rows: which rows; 0 rows give a table that has only the columns and their types.
+        first, rows: which rows; 0 rows give a table that has only the columns and their types, None one with a single
+            number, of the rows that the file has.
         limit, seconds: bytes that the table may have, and the time that it may take, where the file's size is not to
             say it.
 

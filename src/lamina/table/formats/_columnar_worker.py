@@ -44,6 +44,12 @@ class _File:
         self._first = self._asked = 0
         self._piece = pl.DataFrame(schema=self._schema)
 
+    def count(self) -> pl.DataFrame:
+        """A table that says how many rows the file has."""
+        import polars as pl
+
+        return self._scan.select(pl.len()).collect()
+
     def rows(self, start: int, count: int) -> pl.DataFrame:
         """At most so many rows; 0 give a table that has only the columns and their types."""
         end = self._first + self._asked
@@ -83,7 +89,8 @@ class _Reader:
             if self._file is None or about != self._about or not request["rows"]:
                 self._file, self._about = None, about
                 self._file = _File(request)
-            frame = self._file.rows(request["start"], request["rows"])
+            wanted = request["rows"]
+            frame = self._file.count() if wanted is None else self._file.rows(request["start"], wanted)
             if request["rows"] and not len(frame):
                 self._file = None  # the end: its rows need no memory any more
             return self._sent(frame, request["shares"])

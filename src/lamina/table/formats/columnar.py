@@ -48,6 +48,10 @@ class ColumnarFile:
     def types(self) -> dict[str, pl.DataType]:
         return self._types
 
+    def count(self) -> int:
+        """How many rows the file has, which it says without being read."""
+        return int(read_apart(self._path, self._format, rows=None).item())
+
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
         start = unpacked = 0
         limit = unpacked_limit(self._path.stat().st_size)

@@ -1,0 +1,180 @@
+"""Training and prediction on tables that are streamed: from a source's blocks to a fitted estimator."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+
+from lamina.deferral import eager
+from lamina.errors import DataError
+from lamina.estimators import _presets as presets
+from lamina.estimators._engine import Data
+from lamina.estimators._streamed_batches import StreamedBatches
+from lamina.estimators.targets import Classes, Numbers
+from lamina.table.columns import as_column, named
+from lamina.table.encode import TableEncoder
+from lamina.table.messages import rows_from
+from lamina.table.stream.sources import Blocks, blocks_of, with_target
+from lamina.table.stream.survey import Division, Rows, Survey, encode_rows, fitted_encoder, look_over
+from lamina.table.target import target_values
+
+if TYPE_CHECKING:
+    from lamina.estimators.base import BaseMLP
+
+__all__ = ["Streamed", "fit_source", "fit_streamed", "outputs_of_source"]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A table that was looked over and divided.
+
+    Attributes:
+        blocks, survey, division: the table, and what is known of it.
+        folder: where it is cached.
+        is_apart: whether the target is no column of the table, but was given besides.
+    """
+
+    blocks: Blocks
+    survey: Survey
+    division: Division
+    folder: Path
+    is_apart: bool = False
+
+
+def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
+    """Train on a source (see `is_source`): `y` is the name of its target, or has a value for each row.
+
+    The cache is in the folder for temporary files (`TMPDIR`) until the training ends.
+    """
+    settings = estimator._resolved()
+    seed = int(check_random_state(estimator.random_state).randint(2**31))
+    blocks, target = blocks_of(source), y
+    if not isinstance(y, str):
+        blocks, target = with_target(blocks, y)
+    task: Any = estimator._task
+    kinds: Any = {key: kind for key, kind in (estimator.column_kinds or {}).items()}
+    survey = look_over(blocks, target, task=task, kinds=_named_kinds(blocks, kinds), seed=seed)
+    share = settings["validation_fraction"] if settings["early_stopping"] and eval_set is None else 0.0
+    folder = Path(tempfile.mkdtemp(prefix="lamina-rows-"))
+    try:
+        table = Streamed(blocks, survey, survey.divided(share), folder, not isinstance(y, str))
+        return fit_streamed(estimator, table, eval_set)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _named_kinds(blocks: Blocks, kinds: dict[Any, Any]) -> dict[str, Any]:
+    names = [*blocks.types]
+    return {names[key] if isinstance(key, int) else str(key): kind for key, kind in kinds.items()}
+
+
+def _note_columns(estimator: BaseMLP, survey: Survey) -> None:
+    """Have the estimator know the columns as scikit-learn does."""
+    frame, _, _ = survey.statistics.sample.rows()
+    columns = frame.drop(named(str(survey.statistics.target)))
+    X: Any = columns if survey.schema.named else np.empty((0, columns.width))
+    validate_data(estimator, X, skip_check_array=True, reset=True)  # pyright: ignore[reportArgumentType]
+
+
+def fit_streamed(estimator: BaseMLP, table: Streamed, eval_set: Any = None) -> Any:
+    """Train on a table that was looked over.
+
+    Args:
+        estimator: what is trained.
+        table: the table; rows that it holds back for validation are validated on.
+        eval_set: a pair (X, y) to validate on instead.
+
+    Raises:
+        DataError: a table that has changed since, or as `fit`.
+    """
+    _require_plain(estimator)
+    _note_columns(estimator, table.survey)
+    settings = estimator._resolved()
+    rng = np.random.default_rng(check_random_state(estimator.random_state).randint(2**31))
+    division, schema = table.division, table.survey.schema
+    preprocess = settings["preprocess"]
+    known = replace(schema, target=None) if table.is_apart else schema
+    inputs = division.sample.frame.drop(named(str(table.survey.statistics.target)))
+    encoder = fitted_encoder(known, inputs, robust_scale=preprocess, smooth_clip=preprocess)
+    target = _target_of(estimator, table.survey)
+    members = settings["members"] or presets.enough_members(
+        estimator.preset, division.training, len(schema.columns)
+    )
+
+    def encoded(column: Any) -> np.ndarray:
+        values = target_values(_known(schema.target), column)
+        if isinstance(target, Numbers):
+            return target.encode(values)
+        if len(values) and values.min() < 0:
+            raise DataError(
+                f"the target {column.name!r} has classes that the first pass did not see: it has changed"
+            )
+        return values.astype(np.float32)
+
+    cache = encode_rows(table.blocks, table.survey, division, encoder, encoded, table.folder)
+    sample = _data(division.sample, table.survey, encoder, encoded)
+    if eval_set is not None:
+        held_out = [estimator._evaluation_data(eval_set, encoder, target)]
+    else:
+        held_out = (
+            [_data(division.validation, table.survey, encoder, encoded)] if len(division.validation) else []
+        )
+    if settings["max_iter"] is None:
+        settings["max_iter"] = presets.enough_epochs(estimator.preset, cache.rows, settings["batch_size"])
+    estimator._settle_patience(settings)
+    with eager():  # so that the bits don't depend on what was computed before
+        estimator._begin(encoder, target, [sample] * members, settings, rng)
+        estimator._train(StreamedBatches(cache, members), held_out, settings, rng)
+    return estimator
+
+
+def _require_plain(estimator: BaseMLP) -> None:
+    """Raise where a setting needs all rows in memory."""
+    for name in ("warm_start", "class_weight"):
+        if getattr(estimator, name, None):
+            raise ValueError(
+                f"{name} is for tables in memory; a table that is streamed is trained on without it"
+            )
+
+
+def _known(target: Any) -> Any:
+    assert target is not None
+    return target
+
+
+def _target_of(estimator: BaseMLP, survey: Survey) -> Classes | Numbers:
+    """The classes, or the scale of the target, of all rows."""
+    target = _known(survey.schema.target)
+    if target.task == "classification":
+        return Classes(np.array(target.classes))
+    moments = survey.statistics.moments()
+    logarithmic = getattr(estimator, "loss", None) == "poisson"
+    return Numbers.of_moments(
+        moments.low, moments.high, moments.mean, moments.deviation, logarithmic=logarithmic
+    )
+
+
+def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Data:
+    name = str(survey.statistics.target)
+    numbers = encoder.transform(rows.frame.drop(named(name)))
+    return Data(numbers.numeric, numbers.codes, encoded(as_column(rows.frame[name], name)))
+
+
+def outputs_of_source(estimator: BaseMLP, source: Any) -> Generator[np.ndarray]:
+    """The network's outputs for a source's rows, block after block."""
+    start = 0
+    blocks, target = blocks_of(source), estimator.fitted_.encoder.schema.target
+    for block in blocks.blocks():
+        if target is not None and target.name in block.columns:
+            block = block.drop(named(target.name))
+        with rows_from(start):
+            yield estimator._outputs(block if blocks.named else block.to_numpy())
+        start += len(block)

@@ -1,0 +1,130 @@
+"""Tables larger than memory: looked over and divided, with the parts in memory that measures and the report need."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.estimators.streamed import Streamed
+from lamina.runs.data import (
+    Part,
+    Prepared,
+    Request,
+    part_files,
+    part_from_file,
+    require_predictors,
+    shares_of,
+    target_of,
+    usual_target,
+    validating,
+)
+from lamina.table.encode import TableEncoder
+from lamina.table.messages import rows_called
+from lamina.table.options import ReadOptions
+from lamina.table.places import Places
+from lamina.table.read import iter_batches
+from lamina.table.schema import Schema
+from lamina.table.source import open_sources
+from lamina.table.stream.cache import Layout
+from lamina.table.stream.memory import free_memory, in_words, memory_to_hold, used_memory
+from lamina.table.stream.sample import RowSample
+from lamina.table.stream.sources import FileBlocks, files_as_blocks
+from lamina.table.stream.survey import MOST_HELD, Rows, look_over
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["prepare_streamed", "why_streamed"]
+
+_COMPILING = 160 << 20
+"""What the compiler and a network take besides rows, about."""
+
+
+def why_streamed(request: Request, memory: int | None) -> str | None:
+    """Why a table is not to be held in memory, in words; None where it is to be.
+
+    Args:
+        request: what was asked for.
+        memory: the bytes that the training may take; None for half of what is free.
+    """
+    if request.stream:
+        return "as told"
+    if "-" in request.data:
+        return None
+    bound = _bound(memory)
+    with open_sources(list(request.data), request.options.format) as sources:
+        needed = memory_to_hold(sources, request.options)
+    if bound is None or needed <= bound:
+        return None
+    return f"in memory the table would take about {in_words(needed)}, and {in_words(bound)} may be taken"
+
+
+def _bound(memory: int | None) -> int | None:
+    if memory is not None:
+        return memory
+    free = free_memory()
+    return None if free is None else free // 2
+
+
+@contextmanager
+def prepare_streamed(request: Request, folder: Path, memory: int | None = None) -> Generator[Prepared]:
+    """Look over the files of a table and divide its rows; they are read again, into `folder`, when it is trained on.
+
+    Raises:
+        DataError: as `lamina.runs.data.prepare`; the training would take more memory than it may.
+    """
+    with ExitStack() as stack:
+        blocks = stack.enter_context(files_as_blocks(list(request.data), request.options))
+        target = usual_target(request, [*blocks.types])
+        require_predictors(request, target, [*blocks.types])
+        survey = look_over(blocks, target, task=request.task, kinds=request.kinds, seed=request.seed)
+        schema = survey.schema
+        _require_memory(schema, memory)
+        shares = shares_of(request, schema.rows)
+        division = survey.divided(**shares)
+        parts = {"validation": division.validation, "test": division.test}
+        found = {name: _part(rows, schema, blocks) for name, rows in parts.items() if len(rows)}
+        for name, file in part_files(request).items():
+            found[name] = part_from_file(file, request.options, schema, _some_rows)
+        train = _part(division.sample, schema, blocks)
+        streamed = Streamed(blocks, survey, division, folder)
+        yield Prepared(schema, train, validating(request, found), found.get("test"), streamed)
+
+
+def _part(rows: Rows, schema: Schema, blocks: FileBlocks) -> Part:
+    assert schema.target is not None
+    with rows_called(lambda row: blocks.places.of(int(rows.numbers[row]))):
+        return Part(rows.frame, target_of(rows.frame, schema.target), blocks.places, rows.numbers)
+
+
+def _some_rows(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
+    """A `Reading` of as many rows, drawn at random, as may be held back."""
+    sample, start = RowSample(MOST_HELD, seed=0), 0
+    for batch in iter_batches(file, options=options, places=places):
+        sample.update(batch, start)
+        start += len(batch)
+    frame, numbers, _ = sample.rows()
+    order = np.argsort(numbers)
+    return frame[order], numbers[order]
+
+
+def _require_memory(schema: Schema, memory: int | None) -> None:
+    """Raise where training would take more than it may, however few rows are in memory at one time."""
+    assert schema.target is not None
+    encoder = TableEncoder(schema)
+    layout = Layout(
+        len(encoder.numeric_names), len(encoder.code_names), int(schema.target.task == "regression")
+    )
+    windows = 2 * min(layout.window, schema.rows)
+    needed = used_memory() + (windows + MOST_HELD) * layout.row_bytes + _COMPILING
+    bound = _bound(memory)
+    if bound is not None and needed > bound:
+        raise DataError(
+            f"training on this table takes {in_words(needed)} of memory, however many rows it has, and "
+            f"{in_words(bound)} may be taken; give it more with --memory, or leave columns out with --drop"
+        )

@@ -1,0 +1,7 @@
+"""Tables larger than memory: looked over in one pass, encoded into a cache on disk in another, read in random order.
+
+The route: a `Blocks` of `sources` → `survey.look_over`, which fills `TableStatistics` → `Survey.divided` →
+`survey.encode_rows`, which writes a `RowCache` → (batches of a training). `memory` says what fits.
+"""
+
+__all__: list[str] = []

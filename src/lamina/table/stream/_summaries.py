@@ -1,0 +1,299 @@
+"""Columns known by what was counted in them, not by their rows."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table._values import number_in
+from lamina.table.columns import ArrayColumn, Column, NumberType, OfCell, as_column, is_missing, value_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
+__all__ = ["MOST_VALUES", "Counted", "Moments", "Order", "SummaryColumn"]
+
+MOST_VALUES = 1 << 16
+"""Different values of a column that are counted: each takes some 300 bytes."""
+
+
+class Moments:
+    """Count, range, mean and spread of numbers, merged by the rule of Chan, Golub and LeVeque (1979).
+
+    Attributes:
+        count: of numbers that are not missing.
+        low, high: the least and the greatest.
+        mean, squares: the mean, and the sum of the squared distances from it.
+        infinite: the first row with an infinite number, None without any.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.low: Any = math.inf
+        self.high: Any = -math.inf
+        self.mean = self.squares = 0.0
+        self.infinite: int | None = None
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation."""
+        return math.sqrt(self.squares / self.count) if self.count else 0.0
+
+    def update(self, series: pl.Series, first: int) -> None:
+        """See numbers of which the first stands in row `first`."""
+        import polars as pl
+
+        if series.dtype.is_decimal():
+            series = series.cast(pl.Float64)
+        if series.dtype.is_float():
+            series = series.fill_nan(None)
+        part = Moments()
+        part.count = len(series) - series.null_count()
+        if not part.count:
+            return
+        part.low, part.high = series.min(), series.max()
+        part.mean = float(cast(float, series.mean()))
+        part.squares = float(cast(float, series.var(ddof=0))) * part.count
+        if series.dtype.is_float() and not (math.isfinite(part.low) and math.isfinite(part.high)):
+            part.infinite = first + int(cast(int, series.is_infinite().arg_max()))
+        self.merge(part)
+
+    def merge(self, other: Moments) -> None:
+        """See all that others have seen."""
+        if not other.count:
+            return
+        count = self.count + other.count
+        distance, share = other.mean - self.mean, other.count / count
+        self.mean += distance * share
+        self.squares += other.squares + distance * distance * share * self.count
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        rows = [at for at in (self.infinite, other.infinite) if at is not None]
+        self.infinite = min(rows, default=None)
+        self.count = count
+
+    def worst(self) -> float:
+        """An infinite one of the extremes."""
+        return float(self.low) if math.isinf(self.low) else float(self.high)
+
+
+class Counted:
+    """How often each value of a column is there, and the first row that has it.
+
+    Attributes:
+        counts, rows: by value. Of no use once `overflowed`: there were more than `MOST_VALUES`.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[Any, int] = {}
+        self.rows: dict[Any, int] = {}
+        self.overflowed = False
+
+    def update(self, series: pl.Series, first: int) -> None:
+        """See values of which the first stands in row `first`."""
+        import polars as pl
+
+        if self.overflowed:
+            return
+        pairs = series.alias("value").drop_nulls().value_counts(sort=False, name="rows of it")
+        new: list[Any] = []
+        for value, count in pairs.iter_rows():
+            if is_missing(value):
+                continue
+            if value in self.counts:
+                self.counts[value] += count
+            else:
+                self.counts[value] = count
+                new.append(value)
+        if new:
+            frame = pl.DataFrame({"value": series, "row": pl.int_range(len(series), eager=True)})
+            found = frame.group_by("value").agg(pl.col("row").min()).filter(pl.col("value").is_not_null())  # noqa: TID251
+            firsts = dict(found.iter_rows())
+            self.rows |= {value: first + firsts[value] for value in new}
+        self._forget_many()
+
+    def merge(self, other: Counted) -> None:
+        """See all that others have seen."""
+        self.overflowed = self.overflowed or other.overflowed
+        for value, count in other.counts.items():
+            self.counts[value] = self.counts.get(value, 0) + count
+            self.rows[value] = min(self.rows.get(value, other.rows[value]), other.rows[value])
+        self._forget_many()
+
+    def _forget_many(self) -> None:
+        if self.overflowed or len(self.counts) > MOST_VALUES:
+            self.overflowed = True
+            self.counts, self.rows = {}, {}
+
+
+class Order:
+    """How like each other the targets of neighbouring rows are: one minus the ratio of von Neumann (1941).
+
+    That is half the mean squared difference of neighbours over the variance; of classes, how often neighbours differ
+    over how often two random rows do.
+    """
+
+    def __init__(self) -> None:
+        self._pairs = self._differ = 0
+        self._squares = 0.0
+
+    def update(self, series: pl.Series) -> None:
+        """See the next rows' targets."""
+        import polars as pl
+
+        before = series.shift(1)
+        self._pairs += max(len(series) - 1, 0)
+        self._differ += int((series != before).sum() or 0)
+        if series.dtype.is_numeric():
+            values = series.cast(pl.Float64)
+            self._squares += float((values.diff() ** 2).sum() or 0.0)
+
+    def merge(self, other: Order) -> None:
+        """See all that others have seen."""
+        self._pairs += other._pairs
+        self._differ += other._differ
+        self._squares += other._squares
+
+    def likeness(self, classes: Counted | None, moments: Moments) -> float:
+        """About 0 in random order, 1 where all neighbours are alike."""
+        if not self._pairs:
+            return 0.0
+        if classes is None:
+            variance = moments.deviation**2
+            return 1 - self._squares / self._pairs / (2 * variance) if variance else 0.0
+        total = sum(classes.counts.values())
+        by_chance = 1 - sum((count / total) ** 2 for count in classes.counts.values()) if total else 0.0
+        return 1 - self._differ / self._pairs / by_chance if by_chance else 0.0
+
+
+class SummaryColumn(Column):
+    """A column as the rest of lamina asks for it, known by what was counted.
+
+    What would give a value for each row gives one for each different value: `judged` and `infer_target` ask no more
+    of these than their extremes.
+
+    Args:
+        name: its name.
+        kind: its type.
+        counts: whether its values are counted.
+        any_type: also values that are neither numbers nor texts; else one of them is enough to refuse the column.
+    """
+
+    def __init__(self, name: str, kind: pl.DataType, counts: bool, any_type: bool = False) -> None:
+        empty = as_column(_series(name, kind), name)
+        self.name, self.type_name = name, empty.type_name
+        self.categorical = empty.categorical
+        self.storage = "empty"
+        self.counts = Counted() if counts else None
+        self.moments = Moments()
+        self._is_number = kind.is_numeric()
+        self._is_float = kind.is_float() or kind.is_decimal()
+        self._rows = self._missing = 0
+        self._first_missing: int | None = None
+        self._any_type = any_type
+
+    def update(self, series: pl.Series, first: int) -> None:
+        """See the column's next values, of which the first stands in row `first`."""
+        import polars as pl
+
+        absent = series.is_null() | series.is_nan() if series.dtype.is_float() else series.is_null()
+        missing = int(absent.sum())
+        if missing and self._first_missing is None:
+            self._first_missing = first + int(cast(int, absent.arg_max()))
+        if missing < len(series) and self.storage == "empty":
+            self.storage = as_column(series, self.name).storage
+        self._rows += len(series)
+        self._missing += missing
+        if self._is_number:
+            self.moments.update(series, first)
+        if self.counts is not None:
+            if self.storage in ("other", "date", "duration") and not self._any_type:
+                series = pl.Series(
+                    [] if self.counts.counts else [str(series.drop_nulls()[0])], dtype=pl.String
+                )
+            elif self.categorical:
+                series = series.cast(pl.String)
+            self.counts.update(series, first)
+
+    def merge(self, other: SummaryColumn) -> None:
+        """See all that the column of another part has seen."""
+        self.storage = other.storage if self.storage == "empty" else self.storage
+        self._rows += other._rows
+        self._missing += other._missing
+        firsts = [at for at in (self._first_missing, other._first_missing) if at is not None]
+        self._first_missing = min(firsts, default=None)
+        self.moments.merge(other.moments)
+        if self.counts is not None and other.counts is not None:
+            self.counts.merge(other.counts)
+
+    def number_moments(self) -> Moments:
+        """Those of the numbers that the column holds, as texts too."""
+        if self._is_number:
+            return self.moments
+        assert self.counts is not None
+        if self.counts.overflowed:
+            raise DataError(
+                f"column {self.name!r} holds numbers as text, more than {MOST_VALUES:,} different ones; store them as "
+                "numbers to have them streamed"
+            )
+        found = Moments()
+        for value, count in self.counts.counts.items():
+            number = float(value) if isinstance(value, bool) else number_in(value_name(value))
+            if number is not None:
+                part = Moments()
+                part.count, part.low, part.high, part.mean = count, number, number, number
+                found.merge(part)
+        return found
+
+    # --- a column ------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def head(self, rows: int) -> Column:
+        return ArrayColumn(self.name, np.array([value for value, _ in self.value_counts()[:rows]], object))
+
+    def missing(self) -> int:
+        return self._missing
+
+    def first_missing(self) -> int:
+        return self._first_missing or 0
+
+    def distinct(self) -> int:
+        if self.counts is None or self.counts.overflowed:
+            return MOST_VALUES + 1
+        return len(self.counts.counts) + bool(self._missing)
+
+    def numbers(self) -> np.ndarray:
+        if self.counts is not None and not self._is_number:
+            return self.mapped(
+                lambda value: math.nan if value is None else float(cast(Any, value)), np.float64
+            )
+        extremes = [self.moments.low, self.moments.high] if self.moments.count else []
+        if self._missing:
+            return np.array([*extremes, math.nan], np.float64)
+        return np.array(extremes, np.float64 if self._is_float else None)
+
+    def value_counts(self) -> list[tuple[object, int]]:
+        return [] if self.counts is None else list(self.counts.counts.items())
+
+    def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
+        values: list[object] = [value for value, _ in self.value_counts()]
+        return np.array([*map(function, values), *([function(None)] if self._missing else [])], dtype)
+
+    def row_of(self, value: object) -> int:
+        return 0 if self.counts is None else self.counts.rows[value]
+
+    def first_where(self, holds: Callable[[object], bool]) -> tuple[int, object] | None:
+        found = [(self.row_of(value), value) for value, _ in self.value_counts() if holds(value)]
+        return min(found, key=lambda pair: pair[0], default=None)
+
+
+def _series(name: str, kind: pl.DataType) -> pl.Series:
+    import polars as pl
+
+    return pl.Series(name, [], dtype=kind)

@@ -1,0 +1,216 @@
+"""Encoded rows in a file, in groups that are read one by one, in any order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.files.atomic import naming
+
+if TYPE_CHECKING:
+    from lamina.table.stream.survey import Division
+
+__all__ = ["CacheWriter", "Layout", "RowCache", "ShuffledWriter"]
+
+_WINDOW_BYTES = 64 << 20
+_GROUP_BYTES = 1 << 19
+_FEWEST_ROWS = 128
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a row consists of, all in words of 4 bytes: numbers, codes, targets.
+
+    Attributes:
+        inputs, codes: the columns of `Encoded.numeric` and of `Encoded.codes`.
+        outputs: the columns of the target; 0 for one that is 1-D.
+    """
+
+    inputs: int
+    codes: int
+    outputs: int
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return 4 * (self.inputs + self.codes + max(self.outputs, 1))
+
+    @property
+    def group(self) -> int:
+        """Rows that lie together, and are read at once."""
+        return max(_GROUP_BYTES // self.row_bytes, _FEWEST_ROWS)
+
+    @property
+    def window(self) -> int:
+        """Rows, whole groups, that are in memory at one time and are shuffled there."""
+        return max(_WINDOW_BYTES // (self.row_bytes * self.group), 4) * self.group
+
+    def arrays(self, rows: int) -> list[np.ndarray]:
+        """Room for so many rows: numbers, codes, targets."""
+        target = (rows, self.outputs) if self.outputs else (rows,)
+        shapes: list[tuple[tuple[int, ...], Any]] = [
+            ((rows, self.inputs), np.float32), ((rows, self.codes), np.int32), (target, np.float32)
+        ]  # fmt: skip
+        return [np.zeros(shape, dtype) for shape, dtype in shapes]
+
+
+class RowCache:
+    """Encoded rows in a file.
+
+    Attributes:
+        layout: what a row consists of.
+        rows: how many there are.
+        digest: the SHA-256 of all of them.
+    """
+
+    def __init__(self, path: Path, layout: Layout, rows: int, digest: str) -> None:
+        self.path, self.layout, self.rows, self.digest = path, layout, rows, digest
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are; the last may have fewer rows."""
+        return -(-self.rows // self.layout.group)
+
+    def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
+        """Read groups, one after the other, into the beginning of some arrays (see `Layout.arrays`); how many rows.
+
+        Raises:
+            DataError: the file is shorter than it was written.
+        """
+        rows, size = 0, self.layout.group
+        with self.path.open("rb", buffering=0) as file:
+            for group in groups:
+                count = min(size, self.rows - group * size)
+                file.seek(group * size * self.layout.row_bytes)
+                for array in arrays:
+                    part = memoryview(array[rows : rows + count].reshape(-1).view(np.uint8))
+                    while part:
+                        got = file.readinto(part)
+                        if not got:
+                            raise DataError(f"{self.path} has become shorter than it was written")
+                        part = part[got:]
+                rows += count
+        return rows
+
+
+class CacheWriter:
+    """Writes a `RowCache` in the order in which rows come.
+
+    Args:
+        folder: where.
+        layout: what a row consists of.
+    """
+
+    def __init__(self, folder: Path, layout: Layout) -> None:
+        self.path, self.layout = folder / "rows", layout
+        self._group = layout.arrays(layout.group)
+        self._filled = self.rows = 0
+        self._digest = hashlib.sha256(repr(layout).encode())
+
+    def __enter__(self) -> Self:
+        with naming(self.path):
+            self._file = self.path.open("wb", buffering=0)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._file.close()
+
+    def append(self, *arrays: np.ndarray) -> None:
+        """Write more rows: numbers, codes, targets; what comes after these is for those who shuffle."""
+        done, count = 0, len(arrays[0])
+        while done < count:
+            taken = min(count - done, self.layout.group - self._filled)
+            for own, array in zip(self._group, arrays, strict=False):
+                own[self._filled : self._filled + taken] = array[done : done + taken]
+            self._filled += taken
+            done += taken
+            if self._filled == self.layout.group:
+                self._write_group()
+
+    def finish(self) -> RowCache:
+        """What was written."""
+        self._write_group()
+        return RowCache(self.path, self.layout, self.rows, self._digest.hexdigest())
+
+    def _write_group(self) -> None:
+        for array in self._group:
+            content = memoryview(array[: self._filled].reshape(-1).view(np.uint8))
+            self._digest.update(content)
+            _write(self._file, content, self.path)
+        self.rows += self._filled
+        self._filled = 0
+
+
+def _write(file: Any, content: memoryview, path: Path) -> None:
+    with naming(path.parent):
+        while len(content):
+            content = content[file.write(content) :]
+
+
+class ShuffledWriter:
+    """Writes a `RowCache` in random order, however the rows come: they are dealt to files, which are then shuffled.
+
+    Args:
+        folder, layout: as for `CacheWriter`.
+        division: says how many rows there will be, and the seed.
+    """
+
+    def __init__(self, folder: Path, layout: Layout, division: Division) -> None:
+        self._folder, self._layout = folder, layout
+        self._parts = -(-division.training // layout.window)
+        self._paths = [folder / f"part-{i}" for i in range(self._parts)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for path in self._paths:
+            path.unlink(missing_ok=True)
+
+    def append(self, numbers: np.ndarray, codes: np.ndarray, target: np.ndarray, keys: np.ndarray) -> None:
+        """Deal more rows to the files; `keys` say to which, and in which order they will be there."""
+        words = [x.reshape(len(keys), -1).view(np.uint32) for x in (numbers, codes, target)]
+        # The high bits order the rows within a file, and the low ones say in which.
+        part = (keys % np.uint64(self._parts)).astype(np.int64)
+        order = np.argsort(part, kind="stable")
+        records = np.concatenate([keys.view(np.uint32).reshape(-1, 2), *words], axis=1)[order]
+        ends = np.cumsum(np.bincount(part, minlength=self._parts))
+        begin = 0
+        for path, end in zip(self._paths, ends.tolist(), strict=True):
+            if end > begin:
+                with naming(path.parent), path.open("ab", buffering=0) as file:
+                    _write(file, memoryview(records[begin:end].reshape(-1).view(np.uint8)), path)
+            begin = end
+
+    def finish(self) -> RowCache:
+        """The rows in the order of their keys within each file, one file after the other."""
+        layout = self._layout
+        with CacheWriter(self._folder, layout) as writer:
+            for path in self._paths:
+                if not path.exists():
+                    continue
+                records = np.fromfile(path, np.uint32).reshape(-1, 2 + layout.row_bytes // 4)
+                os.unlink(path)
+                keys = np.ascontiguousarray(records[:, :2]).view(np.uint64).ravel()
+                order = np.argsort(keys)
+                for begin in range(0, len(order), layout.group):
+                    writer.append(*self._arrays(records[order[begin : begin + layout.group], 2:]))
+            return writer.finish()
+
+    def _arrays(self, words: np.ndarray) -> list[np.ndarray]:
+        """Numbers, codes and targets of records."""
+        inputs, codes, outputs = self._layout.inputs, self._layout.codes, self._layout.outputs
+        numbers, code, target = np.split(words, [inputs, inputs + codes], axis=1)
+        own = np.ascontiguousarray(target).view(np.float32)
+        return [
+            np.ascontiguousarray(numbers).view(np.float32),
+            np.ascontiguousarray(code).view(np.int32),
+            own if outputs else own[:, 0],
+        ]

@@ -1,0 +1,109 @@
+"""How much memory there is, and what training on a table would take of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from lamina.errors import DataError
+from lamina.table.formats import FORMATS
+from lamina.table.options import ReadOptions
+from lamina.table.source import Source
+
+__all__ = ["bytes_in", "free_memory", "in_words", "memory_to_hold", "used_memory"]
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_CELL_BYTES = 32
+"""Bytes a cell that training on a table in memory takes at the peak: 1.6 KB a row of 50 columns, measured."""
+
+_TEXT_TIMES = 6
+"""The same for each byte of a text file, whose cells have some 6 bytes each."""
+
+_PACKED_TIMES = 5
+"""Bytes of text in a byte of a packed file, roughly."""
+
+
+def bytes_in(text: str) -> int:
+    """The bytes that a text says, in units of 1024.
+
+    Raises:
+        DataError: it says none.
+
+    >>> bytes_in("512M"), bytes_in("1.5 GiB")
+    (536870912, 1610612736)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    if found is None or not float(found[1]):
+        raise DataError(f"--memory {text}: a size is written like 800M or 4G")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def in_words(size: float) -> str:
+    """A size for people.
+
+    >>> in_words(1536 << 20), in_words(300 << 20)
+    ('1.5 GiB', '300 MiB')
+    """
+    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"
+
+
+def free_memory() -> int | None:
+    """The bytes that programs may take before the system or their container runs short; None where that is not told."""
+    known = [size for size in (_of_the_system(), _of_the_container()) if size is not None]
+    return min(known, default=None)
+
+
+def _of_the_system() -> int | None:
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    with suppress(AttributeError, OSError, ValueError):  # not on Windows
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return None
+
+
+def _of_the_container() -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    for most, now in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        with suppress(OSError, ValueError):
+            return max(int((folder / most).read_text()) - int((folder / now).read_text()), 0)
+    return None
+
+
+def used_memory() -> int:
+    """The bytes that this process and those that it has started take now; 0 where that is not told."""
+    used = 0
+    with suppress(OSError):
+        processes = [str(os.getpid())]
+        for task in Path("/proc/self/task").iterdir():
+            processes += (task / "children").read_text().split()
+        for process in processes:
+            with suppress(OSError):
+                pages = int(Path("/proc", process, "statm").read_text().split()[1])
+                used += pages * os.sysconf("SC_PAGE_SIZE")
+    return used
+
+
+def memory_to_hold(sources: Sequence[Source], options: ReadOptions) -> int:
+    """About what training on these files in memory would take, found without reading them.
+
+    Files that hold their columns' types say how many rows they have; of text files the size says it.
+    """
+    return sum(_to_hold(source, options) for source in sources)
+
+
+def _to_hold(source: Source, options: ReadOptions) -> int:
+    if source.path.is_dir():
+        return 0  # of images, which are read whole
+    size = source.path.stat().st_size * (_PACKED_TIMES if source.compression else 1)
+    if source.format in ("parquet", "feather") and not source.compression:
+        reader = FORMATS[source.format].reader()(source, options)
+        return reader.count() * len(reader.types()) * _CELL_BYTES
+    return size * _TEXT_TIMES

@@ -1,0 +1,109 @@
+"""A sample of a table's rows that does not depend on how the table is cut into blocks, nor on who reads which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.table.stream.keys import row_keys
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["RowSample", "row_bytes"]
+
+_TEXT_BYTES = 24
+"""What a text takes in a column, about; short ones take less, and long ones are rarely learned from."""
+
+_SPARE = 1 << 14
+
+
+def row_bytes(types: Mapping[str, pl.DataType]) -> int:
+    """About what a row of these columns takes in memory.
+
+    >>> import polars as pl
+    >>> row_bytes({"a": pl.Float64(), "b": pl.UInt8(), "c": pl.String()})
+    33
+    """
+    import polars as pl
+
+    sizes = {
+        pl.Boolean: 1,
+        pl.Int8: 1,
+        pl.UInt8: 1,
+        pl.Int16: 2,
+        pl.UInt16: 2,
+        pl.Float32: 4,
+        pl.Int32: 4,
+        pl.UInt32: 4,
+    }
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    return sum(_TEXT_BYTES if kind in texts else sizes.get(kind.base_type(), 8) for kind in types.values())
+
+
+class RowSample:
+    """The `most` rows with the lowest keys (`row_keys`) of all that it has seen; samples of parts of a table merge.
+
+    Args:
+        most: how many rows are kept.
+        seed: of the keys.
+
+    >>> import polars as pl
+    >>> whole, begin, end = (RowSample(3, seed=0) for _ in range(3))
+    >>> whole.update(pl.DataFrame({"x": range(100)}), 0)
+    >>> begin.update(pl.DataFrame({"x": range(60)}), 0)
+    >>> end.update(pl.DataFrame({"x": range(60, 100)}), 60)
+    >>> end.merge(begin)
+    >>> end.rows()[0]["x"].to_list() == whole.rows()[0]["x"].to_list()
+    True
+    """
+
+    def __init__(self, most: int, seed: int) -> None:
+        self._most, self._seed = most, seed
+        self._frames: list[pl.DataFrame] = []
+        self._keys = np.empty(0, np.uint64)
+        self._numbers = np.empty(0, np.int64)
+        self._bound = 1 << 64
+
+    def update(self, block: pl.DataFrame, first: int) -> None:
+        """See rows of the table, of which the first has the number `first`."""
+        keys = row_keys(first, len(block), self._seed)
+        low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
+        if not len(low):
+            return
+        self._add(block[low] if len(low) < len(block) else block, keys[low], first + low)
+
+    def merge(self, other: RowSample) -> None:
+        """See what another sample, of other rows with the same seed and size, has kept."""
+        for frame in other._frames:
+            self._frames.append(frame)
+        self._keys = np.concatenate([self._keys, other._keys])
+        self._numbers = np.concatenate([self._numbers, other._numbers])
+        self._compact()
+
+    def rows(self) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
+        """The rows in the order of their keys; their numbers; and their keys. At least one block must have been seen."""
+        self._compact()
+        return self._frames[0], self._numbers, self._keys
+
+    def _add(self, block: pl.DataFrame, keys: np.ndarray, numbers: np.ndarray) -> None:
+        self._frames.append(block)
+        self._keys = np.concatenate([self._keys, keys])
+        self._numbers = np.concatenate([self._numbers, numbers])
+        if len(self._keys) > self._most + max(_SPARE, self._most // 4):
+            self._compact()
+
+    def _compact(self) -> None:
+        """Forget all but the lowest."""
+        import polars as pl
+
+        if not self._frames:
+            return
+        order = np.argsort(self._keys)[: self._most]
+        whole = pl.concat(self._frames, rechunk=True) if len(self._frames) > 1 else self._frames[0]
+        self._frames = [whole[order]]
+        self._keys, self._numbers = self._keys[order], self._numbers[order]
+        if len(self._keys) == self._most:
+            self._bound = int(self._keys[-1])

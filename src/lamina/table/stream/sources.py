@@ -1,0 +1,292 @@
+"""Where the rows of a streamed table come from: files, a pyarrow dataset, a lazy frame of polars, or a sequence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.formats import FORMATS, Reader
+from lamina.table.messages import counted, listed
+from lamina.table.options import ReadOptions
+from lamina.table.places import Places
+from lamina.table.read import common_types, import_polars
+from lamina.table.source import Source, open_sources
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Blocks", "FileBlocks", "blocks_of", "files_as_blocks", "is_source", "with_target"]
+
+BLOCK_ROWS = 1 << 16
+_BLOCK_CELLS = 1 << 22
+
+
+class Blocks(Protocol):
+    """A table that is read from the first row to the last, as often as wanted, some rows at a time.
+
+    Attributes:
+        types: the columns in order, and their types.
+        named: whether columns are matched by name, see `Schema`.
+        places: where the rows that were read last stand.
+    """
+
+    types: dict[str, pl.DataType]
+    named: bool
+    places: Places | None
+
+    def blocks(self) -> Generator[pl.DataFrame]:
+        """The rows in order, all blocks with the columns and types of `types`."""
+        ...
+
+
+def rows_at_once(columns: int) -> int:
+    """How many rows of a table a block has at most."""
+    return max(256, min(BLOCK_ROWS, _BLOCK_CELLS // max(columns, 1)))
+
+
+class FileBlocks:
+    """The rows of files, which must stay as they are meanwhile; `files_as_blocks` opens them."""
+
+    named = True
+
+    def __init__(self, sources: Sequence[Source], options: ReadOptions) -> None:
+        self._readers: list[Reader] = [FORMATS[file.format].reader()(file, options) for file in sources]
+        self._paths = [file.path for file in sources]
+        self._before = [_signature(path) for path in self._paths]
+        self.types = common_types(self._readers)
+        self.places = Places()
+
+    def blocks(self) -> Generator[pl.DataFrame]:
+        """See `Blocks`.
+
+        Raises:
+            DataError: a file is not what it was, or as in `lamina.table.read.read`.
+        """
+        self.places = Places()
+        rows = rows_at_once(len(self.types))
+        for reader, path, before in zip(self._readers, self._paths, self._before, strict=True):
+            self.places.begin(reader.name, reader.lines)
+            _require_same(reader.name, path, before)
+            for batch in reader.batches(self.types, rows):
+                self.places.rows += len(batch)
+                if len(batch):
+                    yield batch
+            _require_same(reader.name, path, before)
+
+
+@contextmanager
+def files_as_blocks(files: Sequence[str], options: ReadOptions) -> Generator[FileBlocks]:
+    """The table in some files, globs, or standard input; temporary copies last for the block.
+
+    Raises:
+        DataError: as in `lamina.table.read.read`.
+    """
+    import_polars()
+    with open_sources(files, options.format) as sources:
+        yield FileBlocks(sources, options)
+
+
+def _signature(path: os.PathLike[str]) -> tuple[int, int] | None:
+    if os.path.isdir(path):
+        return None
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns
+
+
+def _require_same(name: str, path: os.PathLike[str], before: tuple[int, int] | None) -> None:
+    try:
+        same = _signature(path) == before
+    except FileNotFoundError:
+        same = False
+    if not same:
+        raise DataError(f"{name} has changed while it was read; train when nothing writes to it any more")
+
+
+# --- objects of other libraries ----------------------------------------------------------------------------------
+
+
+def is_source(X: Any) -> bool:
+    """Whether `X` is a table that is to be streamed: a pyarrow dataset, a lazy frame of polars, a sequence of rows.
+
+    A sequence has ``__len__`` and, of a slice of rows, ``__getitem__``, as LightGBM's `Sequence`, and is none of the
+    tables that lamina takes as they are.
+
+    >>> is_source(np.eye(2)), is_source([[1.0], [2.0]])
+    (False, False)
+    """
+    if isinstance(X, (np.ndarray, list, tuple, dict, str, bytes)) or X is None:
+        return False
+    if _is_dataset(X) or _is_lazy(X):
+        return True
+    known = (
+        "columns",
+        "column_names",
+        "shape",
+        "tocsr",
+        "__array__",
+        "__dataframe__",
+        "__narwhals_dataframe__",
+    )
+    is_table = any(hasattr(X, name) for name in known)
+    return not is_table and hasattr(type(X), "__len__") and hasattr(type(X), "__getitem__")
+
+
+def _is_dataset(X: Any) -> bool:
+    return type(X).__module__.startswith("pyarrow") and hasattr(X, "scanner") and hasattr(X, "to_batches")
+
+
+def _is_lazy(X: Any) -> bool:
+    return (
+        type(X).__module__.startswith("polars")
+        and hasattr(X, "collect_schema")
+        and hasattr(X, "collect_batches")
+    )
+
+
+def blocks_of(X: Any) -> Blocks:
+    """What `is_source` knows, as `Blocks`.
+
+    Raises:
+        DataError: it has no rows, or what it gives is no table.
+    """
+    import_polars()
+    if _is_dataset(X):
+        return _DatasetBlocks(X)
+    return _LazyBlocks(X) if _is_lazy(X) else _SequenceBlocks(X)
+
+
+class _DatasetBlocks:
+    """The rows of a pyarrow dataset, fragment after fragment."""
+
+    named = True
+    places = None
+
+    def __init__(self, dataset: Any) -> None:
+        import polars as pl
+
+        self._dataset = dataset
+        self.types: dict[str, pl.DataType] = dict(
+            pl.DataFrame(pl.from_arrow(dataset.schema.empty_table())).schema
+        )
+
+    def blocks(self) -> Generator[pl.DataFrame]:
+        import polars as pl
+
+        few = {"batch_readahead": 2, "fragment_readahead": 1}
+        for batch in self._dataset.to_batches(batch_size=rows_at_once(len(self.types)), **few):
+            if len(batch):
+                yield pl.DataFrame(pl.from_arrow(batch)).cast(self.types)  # pyright: ignore[reportArgumentType]
+
+
+class _LazyBlocks:
+    """The rows of a lazy frame, which is computed anew each time."""
+
+    named = True
+    places = None
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+        self.types: dict[str, pl.DataType] = dict(frame.collect_schema())
+
+    def blocks(self) -> Generator[pl.DataFrame]:
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is new in polars, and might change
+            batches = self._frame.collect_batches(
+                chunk_size=rows_at_once(len(self.types)), maintain_order=True
+            )
+        for batch in batches:
+            if len(batch):
+                yield batch
+
+
+class _SequenceBlocks:
+    """The rows of an object that gives slices of them: arrays (rows, columns), or frames."""
+
+    places = None
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+        if not len(rows):
+            raise DataError("the table has no rows (0 samples); training needs at least 2")
+        first, self.named = _frame(rows[0:1])
+        self.types: dict[str, pl.DataType] = dict(_frame(rows[0 : min(len(rows), 1000)])[0].schema)
+        self._at_once = getattr(rows, "batch_size", None) or rows_at_once(len(first.columns))
+
+    def blocks(self) -> Generator[pl.DataFrame]:
+        for begin in range(0, len(self._rows), self._at_once):
+            wanted = slice(begin, min(begin + self._at_once, len(self._rows)))
+            block, _ = _frame(self._rows[wanted])
+            if len(block) != wanted.stop - wanted.start or set(block.columns) != set(self.types):
+                raise DataError(
+                    f"the sequence gave {counted(len(block), 'row')} of {counted(block.width, 'column')} for the rows "
+                    f"{wanted.start} to {wanted.stop - 1}, of {counted(len(self.types), 'column')} before"
+                )
+            yield _in_types(block, self.types, wanted.start)
+
+
+def _frame(block: Any) -> tuple[pl.DataFrame, bool]:
+    """A block of a sequence as a frame, and whether its columns have names of their own."""
+    import narwhals
+    import polars as pl
+
+    if hasattr(block, "columns") or hasattr(block, "column_names"):
+        return narwhals.from_native(block, eager_only=True).to_polars(), True
+    array = np.asarray(block)
+    if array.ndim != 2:
+        raise DataError(
+            f"a sequence gives blocks of rows (rows, columns) for slices, not arrays of shape {array.shape}"
+        )
+    return pl.DataFrame(np.ascontiguousarray(array), schema=[f"x{i}" for i in range(array.shape[1])]), False
+
+
+def _in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType], first: int) -> pl.DataFrame:
+    import polars as pl
+
+    try:
+        return block.select([*types]).cast(dict(types))
+    except pl.exceptions.PolarsError as error:
+        differing = [name for name in types if block[name].dtype != types[name]]
+        raise DataError(
+            f"the sequence's columns {listed(differing)} have another type from row {first} on; give them one type"
+        ) from error
+
+
+def with_target(blocks: Blocks, y: Any) -> tuple[Blocks, str]:
+    """A table with a target that was given apart, one value a row; and the name that it has there."""
+    import polars as pl
+
+    name = "target"
+    while name in blocks.types:
+        name += "_"
+    values = pl.Series(name, np.asarray(y) if not hasattr(y, "to_arrow") else y)
+    return _Joined(blocks, values.alias(name)), name
+
+
+class _Joined:
+    """Blocks with one more column, which is in memory."""
+
+    def __init__(self, blocks: Blocks, values: pl.Series) -> None:
+        self._blocks, self._values = blocks, values
+        self.types = {**blocks.types, values.name: values.dtype}
+        self.named, self.places = blocks.named, blocks.places
+
+    def blocks(self) -> Generator[pl.DataFrame]:
+        start = 0
+        for block in self._blocks.blocks():
+            values = self._values[start : start + len(block)]
+            start += len(block)
+            if len(values) < len(block):
+                break
+            yield block.with_columns(values)
+        if start != len(self._values):
+            raise DataError(
+                f"Found input variables with inconsistent numbers of samples: [{start}, {len(self._values)}]: "
+                "the target must have a value for each row"
+            )

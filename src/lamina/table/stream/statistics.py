@@ -1,0 +1,198 @@
+"""What one pass over a table finds out of it: `TableStatistics`, which parts of a table fill by themselves and merge."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from lamina.errors import DataError
+from lamina.table.kinds import Choice, infinite_error, judged, schema_of
+from lamina.table.messages import as_kind, closest, counted, listed, row, warn
+from lamina.table.schema import ColumnSchema, Schema, Target, Task
+from lamina.table.stream._summaries import MOST_VALUES, Moments, Order, SummaryColumn
+from lamina.table.stream.sample import RowSample, row_bytes
+from lamina.table.target import infer_target
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["TableStatistics"]
+
+_SAMPLE_ROWS = 160_000
+_SAMPLE_BYTES = 96 << 20
+_FEWEST_SAMPLED = 4096
+_IN_RUNS = 0.1
+"""How much alike the targets of neighbouring rows are (0: as in random order, 1: the same) in a table in some order."""
+
+
+class TableStatistics:
+    """What is known of a table from its rows, one block after the other.
+
+    Exact, however many rows: missing values, the range and the mean of numbers, and how often each category is there.
+    Of numbers' quantiles, a sample of rows tells. The same for any blocks, and for parts of a table that were read
+    apart and merged, but for the last bits of means.
+
+    Args:
+        types: the columns in order, and their types.
+        target: the column to predict, if it is among them.
+        task: of the target, where the inferred one is wrong.
+        kinds: by column name, what it is, where the inferred kind is wrong.
+        named: whether columns are matched by name, see `Schema`.
+        seed: of the sample.
+        first: the number of the part's first row in the table; parts must not overlap, but may leave gaps.
+
+    >>> import polars as pl
+    >>> frame = pl.DataFrame({"age": [39, None, 50, 38], "sex": ["M", "F", None, "F"], "y": [0.5, 1.0, 2.5, 2.0]})
+    >>> begin = TableStatistics(frame.schema, "y")
+    >>> begin.update(frame[:2])
+    >>> end = TableStatistics(frame.schema, "y", first=2)
+    >>> end.update(frame[2:])
+    >>> begin.merge(end)
+    >>> [(column.name, column.kind, column.missing, column.counts) for column in begin.schema().columns]
+    [('age', 'numeric', 1, ()), ('sex', 'categorical', 1, (2, 1))]
+    """
+
+    def __init__(
+        self,
+        types: Mapping[str, pl.DataType],
+        target: str | None = None,
+        *,
+        task: Task | None = None,
+        kinds: Mapping[str, Choice] | None = None,
+        named: bool = True,
+        seed: int = 0,
+        first: int = 0,
+    ) -> None:
+        self.types, self.target, self.task, self.named = dict(types), target, task, named
+        self.kinds = dict(kinds or {})
+        self._require_columns()
+        self.rows = 0
+        self._next = first
+        most = min(_SAMPLE_ROWS, max(_SAMPLE_BYTES // max(row_bytes(self.types), 1), _FEWEST_SAMPLED))
+        self.sample = RowSample(most, seed)
+        self._columns = {
+            name: SummaryColumn(name, kind, self._counts(name, kind), self.kinds.get(name) == "categorical")
+            for name, kind in types.items()
+        }
+        self._order = Order()
+
+    def _require_columns(self) -> None:
+        names = [*self.types]
+        if self.target is not None and self.target not in self.types:
+            raise DataError(
+                f"there is no column {self.target!r} to predict.{closest(self.target, names)} "
+                f"The table has {listed(names, limit=20)}"
+            )
+        for name in self.kinds:
+            if name not in self.types:
+                raise DataError(
+                    f"kinds names a column {name!r} that the table does not have.{closest(name, names)}"
+                )
+
+    def _counts(self, name: str, kind: pl.DataType) -> bool:
+        """Whether a column's values are counted: those of texts, and of numbers that are, or may be, names."""
+        if name == self.target:
+            return not kind.is_float() or self.task == "classification"
+        return not kind.is_numeric() or self.kinds.get(name) == "categorical"
+
+    def update(self, block: pl.DataFrame) -> None:
+        """See the next rows."""
+        if not len(block):
+            return
+        for name, column in self._columns.items():
+            column.update(block[name], self._next)
+        if self.target is not None:
+            self._order.update(block[self.target])
+        self.sample.update(block, self._next)
+        self.rows += len(block)
+        self._next += len(block)
+
+    def merge(self, other: TableStatistics) -> None:
+        """See all that other statistics, of another part of the same table, have seen.
+
+        Raises:
+            DataError: they are of other columns.
+        """
+        if self.types != other.types:
+            differing = sorted(name for name, _ in set(self.types.items()) ^ set(other.types.items()))
+            raise DataError(f"parts of a table differ in {listed(dict.fromkeys(differing))}")
+        for name, column in self._columns.items():
+            column.merge(other._columns[name])
+        self._order.merge(other._order)
+        self.sample.merge(other.sample)
+        self.rows += other.rows
+
+    # --- what they say -------------------------------------------------------------------------------------------
+
+    def schema(self) -> Schema:
+        """What the columns are, as `infer` would say of the whole table.
+
+        A column of text with more than 65,536 different values, which are not counted on, is left out with a warning.
+
+        Raises:
+            DataError: as `infer`.
+        """
+        if self.rows < 2:
+            rows = "no rows" if self.rows == 0 else "only 1 row"
+            raise DataError(f"the table has {rows}; training needs at least 2")
+        target = None if self.target is None else self._target(self._columns[self.target])
+        columns = [self._judged(name) for name in self.types if name != self.target]
+        many = [column.name for column in columns if column.note == _TOO_MANY]
+        if many:
+            warn(
+                f"left out {counted(len(many), 'column')} of text with more than {MOST_VALUES:,} different values, "
+                f"which are too many to be counted in a table that is streamed: {listed(many)}"
+            )
+        return schema_of(columns, self.rows, named=self.named, target=target)
+
+    def moments(self) -> Moments:
+        """Range, mean and spread of a target of numbers."""
+        assert self.target is not None
+        return self._columns[self.target].number_moments()
+
+    @property
+    def is_in_runs(self) -> bool:
+        """Whether neighbouring rows have like targets, as in a table sorted by label."""
+        if self.target is None:
+            return False
+        column = self._columns[self.target]
+        numbers = not column.counts or column.counts.overflowed
+        return self._order.likeness(None if numbers else column.counts, column.moments) > _IN_RUNS
+
+    def _judged(self, name: str) -> ColumnSchema:
+        column, choice = self._columns[name], self.kinds.get(name)
+        if column.counts is not None and column.counts.overflowed and choice != "drop":
+            if choice is not None:
+                raise DataError(
+                    f"column {name!r} has more than {MOST_VALUES:,} different values, too many to be counted in a table "
+                    f"that is streamed; leave it out with {as_kind(name, 'drop')}"
+                )
+            return ColumnSchema(name, "id", column.type_name, column.missing(), note=_TOO_MANY)
+        if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
+            raise infinite_error(name, column.moments.worst(), row(column.moments.infinite))
+        found = judged(column, choice, self.named)
+        if found.kind not in ("numeric", "constant") or found.low is None:
+            return found
+        numbers = column.number_moments()
+        mean = numbers.mean if self.named else None
+        return dataclasses.replace(found, missing=self.rows - numbers.count, mean=mean)
+
+    def _target(self, column: SummaryColumn) -> Target:
+        if column.storage == "number" and column.moments.infinite is not None:
+            place = row(column.moments.infinite)
+            raise DataError(
+                f"the target {column.name!r} is infinite in {place}; correct it or leave the row out"
+            )
+        target = infer_target(column, self.task)
+        if target.task == "classification":
+            return target
+        numbers = column.number_moments()
+        exact = column.counts is not None and not column.counts.overflowed
+        reason = target.reason if exact or self.task else f"numbers of type {column.type_name}"
+        return dataclasses.replace(
+            target, reason=reason, low=numbers.low, high=numbers.high, mean=numbers.mean
+        )
+
+
+_TOO_MANY = "too many values to count"
