@@ -130,7 +130,7 @@ OUTSIDE: dict[str, str] = {
     "mx.init.Bilinear": _PICTURES,
     "mx.initializer.Bilinear": _PICTURES,
     **dict.fromkeys(("mx.init*.LSTMBias", "mx.init*.FusedRNN"), _RECURRENT),
-    **dict.fromkeys(("mx.kvstore.KVStoreServer", "mx.kvstore.kvstore_server"), _C_LIBRARY),
+    **dict.fromkeys(("mx.kv*.KVStoreServer", "mx.kv*.kvstore_server"), _C_LIBRARY),
     **dict.fromkeys(
         (
             "mx.test_utils.check_symbolic_*", "mx.test_utils.check_numeric_gradient", "mx.test_utils.check_consistency",

@@ -1,9 +1,8 @@
 """Networks from layers: parameters, blocks, losses, and the trainer, under MXNet Gluon's names."""
 
-from importlib import import_module
 from typing import Any
 
-from lamina.gluon import data, loss, nn, utils
+from lamina.gluon import contrib, data, loss, nn, utils
 from lamina.gluon.block import Block, HybridBlock
 from lamina.gluon.parameter import (
     Constant,
@@ -18,11 +17,9 @@ from lamina.outside import no_attribute
 
 __all__ = [
     "Block", "Constant", "DeferredInitializationError", "HybridBlock", "Parameter", "ParameterDict",
-    "SymbolBlock", "Trainer", "UninitializedParameterError", "data", "loss", "nn", "utils",
+    "SymbolBlock", "Trainer", "UninitializedParameterError", "contrib", "data", "loss", "nn", "utils",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name == "contrib":
-        return import_module("lamina.gluon.contrib")
     raise no_attribute("lamina.gluon", name)
