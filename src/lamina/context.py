@@ -61,6 +61,11 @@ class Context:
         """MXNet's number of the device type: 1 for CPU, 2 for GPU."""
         return self.devstr2type[self.device_type]
 
+    def empty_cache(self) -> None:
+        """MXNet's: give back, for other programs, what is kept of a device's memory for the next arrays."""
+        if not self.is_host:
+            device_of(self).release_kept_memory()
+
     def __repr__(self) -> str:
         return f"{self.device_type}({self.device_id})"
 

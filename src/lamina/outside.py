@@ -10,6 +10,7 @@ import sys
 from fnmatch import fnmatchcase
 
 from lamina.errors import OutsideError
+from lamina.messages import closest
 
 __all__ = ["OUTSIDE", "no_attribute"]
 
@@ -166,6 +167,8 @@ def no_attribute(module: str, name: str) -> Exception:
     path = f"mx{module.removeprefix('lamina')}.{name}"
     why = OUTSIDE.get(path) or next((s for p, s in OUTSIDE.items() if fnmatchcase(path, p)), None)
     if why is None:
-        return AttributeError(f"module {module!r} has no attribute {name!r}")
+        known = [x for x in dir(sys.modules.get(module)) if not x.startswith("_")]
+        near = "" if name.startswith("_") else closest(name, known)
+        return AttributeError(f"module {module!r} has no attribute {name!r}.{near}".removesuffix("."))
     imported = sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"
     return ImportError(f"{path}: {why}.", name=module) if imported else OutsideError(f"{path}: {why}.")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_cuda import FakeCuda
+from pretended_gpus import fake_cuda_devices
 
 from lamina.device import choice, cuda
 from lamina.device._cuda_driver import CudaDriver
@@ -107,24 +108,17 @@ def test_a_program_that_the_driver_does_not_take_says_what_its_assembler_said(de
 
 def test_after_a_failed_kernel_nothing_gives_old_numbers(device: CudaDevice) -> None:
     x = DeviceArray.of(device, np.ones(4, np.float32))
-    kernel = device.load(PTX).kernel("crash")
-    device.launch([Launch(kernel, (1, 1, 1), (1, 1, 1), (x.region, 4))])
+    device.launch([Launch(device.load(PTX).kernel("crash"), (1, 1, 1), (1, 1, 1), (x.region, 4))])
     with pytest.raises(
         DeviceError, match=r"gpu\(0\), Stand-in 0, failed: a kernel.*unspecified launch failure"
     ):
         device.synchronize()
-    for again in (
-        device.synchronize,
-        lambda: np.asarray(x),
-        lambda: device.allocate(4),
-        lambda: device.load(PTX),
-    ):
+    for again in (device.synchronize, x.__array__, lambda: device.allocate(4), lambda: device.load(PTX)):
         with pytest.raises(
             DeviceError, match=r"can't be used any more, since a kernel.*start the program again"
         ):
             again()
-    del kernel, x  # which frees nothing any more, and raises nothing
-    gc.collect()
+    gc.collect()  # which frees nothing any more, and raises nothing
 
 
 def test_a_launch_beyond_the_device_is_an_error_and_no_more(device: CudaDevice) -> None:
@@ -202,7 +196,7 @@ def test_another_process_is_told_clearly(device: CudaDevice, monkeypatch: pytest
     monkeypatch.setattr("os.getpid", lambda: -1)
     for act in (lambda: np.asarray(x), lambda: device.allocate(1), device.synchronize):
         with pytest.raises(
-            DeviceError, match='was opened by the process that this one was forked from.*"spawn"'
+            DeviceError, match=r'was opened by the process that this one was forked from.*"spawn"'
         ):
             act()
 
@@ -214,11 +208,7 @@ def test_a_device_that_another_process_has_for_itself(driver: FakeCuda) -> None:
 
 
 def test_older_gpus_are_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = CudaDriver(FakeCuda([(7, 5), (8, 6)]))
-    monkeypatch.setattr(cuda, "_driver", lambda: known)
-    monkeypatch.setattr(choice, "_searches", {})
-    monkeypatch.setattr(choice, "_opened", {})
-    monkeypatch.setenv("LAMINA_DEVICE", "cuda")
+    fake_cuda_devices(monkeypatch, [(7, 5), (8, 6)])
     assert [one.name for one in choice.found()] == ["Stand-in 1"]
     assert "Stand-in 0 (its compute capability is 7.5; needed is 8.0" in choice.looked_for()
     device: Any = choice.device(0)

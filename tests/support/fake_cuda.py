@@ -1,9 +1,9 @@
 # ruff: noqa: N802 - the driver's names
 """A stand-in for NVIDIA's driver: a library whose functions are called through C's calling conventions.
 
-The types are written down here a second time, from `cuda.h`, so that a wrong type in lamina shows. Nothing that is told a
-stream happens before the stream is waited for, so that a copy whose source is changed too early shows. Kernels are Python
-functions: ``cuda.kernels[name](memory, grid, block, arguments)``.
+The types are written down here a second time, from `cuda.h`, so that a wrong type in lamina shows. Nothing that is told
+a stream happens before the stream is waited for, so that a copy whose source is changed too early shows. Kernels are
+functions of Python: ``cuda.kernels[name](memory, grid, block, arguments)``.
 """
 
 from __future__ import annotations
@@ -158,8 +158,9 @@ class FakeCuda:
             return 900
         if nbytes > self.free or not nbytes:
             return 2 if nbytes else 1
-        block = (ctypes.c_ubyte * nbytes)(*b"\xff" * nbytes)
+        block = (ctypes.c_ubyte * nbytes)()
         address = ctypes.addressof(block)
+        ctypes.memset(address, 0xFF, nbytes)  # which is NaN
         self.memory[address] = block
         c_ulonglong.from_address(out).value = address
         return 0

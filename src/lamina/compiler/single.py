@@ -1,12 +1,16 @@
 """Operators of arrays on devices, one at a time: as compiled programs of one operator, or on the CPU, with copies.
 
 What repeats is compiled as a whole, by `lamina.deferral` or `lamina.compile`. This serves the first times, and whatever
-does not repeat: so a program is made for each operator, its parameters and its inputs' types, and kept.
+does not repeat. A small operator is compiled when it comes for the third time, since to copy its operands to the CPU
+and back takes far less time than to compile it, and most that come again come as parts of a step. Programs are kept by
+operator, parameters and types.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import atexit
+import math
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,7 +24,7 @@ from lamina.context import Context, device_of, set_current
 from lamina.core.array import Array, Value, placed
 from lamina.core.forking import compiling
 from lamina.core.keys import Unfit, frozen
-from lamina.core.lowering import Decompose
+from lamina.core.lowering import Contraction, Decompose
 from lamina.core.primitive import Primitive, apply, evaluate
 from lamina.core.state import concrete
 from lamina.device.interface import DeviceArray
@@ -34,6 +38,12 @@ __all__ = ["evaluate_on_device"]
 _MOST_KEPT = 1024
 _kept: OrderedDict[Any, Callable[..., Value] | None] = OrderedDict()
 """By operator and types, what computes it; None: the CPU must."""
+atexit.register(_kept.clear)  # while what they need to let go of their memory is still there
+_seen: Counter[Any] = Counter()
+"""How often what is not compiled yet was asked for."""
+_OFTEN = 3
+_MANY_ELEMENTS = 1 << 22
+_MANY_PRODUCTS = 1 << 36  # of the operands' sizes: the square of the products of square matrices
 _told: set[tuple[str, str]] = set()
 
 
@@ -81,6 +91,10 @@ def _known(
     if key in _kept:
         _kept.move_to_end(key)
         return _kept[key]
+    _seen[key] += 1
+    if _seen[key] < _OFTEN and _is_small(primitive, inputs) and primitive.lowering is not None:
+        return None
+    del _seen[key]
     try:
         run = _compiled(primitive, inputs, params, context)
     except Uncompilable as reason:
@@ -90,6 +104,14 @@ def _known(
     if len(_kept) > _MOST_KEPT:
         _kept.popitem(last=False)
     return run
+
+
+def _is_small(primitive: Primitive, inputs: Sequence[Any]) -> bool:
+    """Whether the CPU is done with it, copies included, before a program would be compiled."""
+    sizes = [x.size for x in inputs if isinstance(x, NDArray)]
+    if isinstance(primitive.lowering, Contraction):
+        return math.prod(sizes) < _MANY_PRODUCTS
+    return sum(sizes) < _MANY_ELEMENTS
 
 
 def _types_of(inputs: Sequence[Any]) -> Iterator[Any]:

@@ -102,6 +102,8 @@ class Target(Protocol):
     """What it wants of a simplified graph before kernels are made of it."""
     alignment: int
     """Temporaries begin at multiples of so many bytes."""
+    apart_bytes: int
+    """Temporaries that take no more together don't take each other's place: what shares memory waits for each other."""
 
     @property
     def description(self) -> str:

@@ -7,6 +7,8 @@ variable ``LAMINA_DEVICE`` asks for others:
 ``opencl``            all devices of OpenCL, also processors, which nobody wants by surprise: a way to try programs
 ``emulator``          a GPU that is emulated, slowly, to find mistakes in kernels; ``emulator:2`` are two
 ``none``              no device at all
+
+Several are written with commas, in the order in which they are numbered: ``opencl,cuda``.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class _Search(NamedTuple):
     """What was looked for where, and what came of it."""
 
 
+_process = os.getpid()
 _lock = threading.RLock()
 _searches: dict[str, _Search] = {}
 _opened: dict[tuple[str, int], Device] = {}
@@ -78,8 +81,8 @@ def device(number: int) -> Device:
 
 
 def opened() -> list[Device]:
-    """The devices that are in use."""
-    return list(_opened.values())
+    """The devices that this process has in use."""
+    return list(_opened.values()) if _process == os.getpid() else []
 
 
 def _setting() -> str:
@@ -107,21 +110,26 @@ def _search() -> _Search:
 
 
 def _searched(setting: str) -> _Search:
-    kind, _, count = setting.partition(":")
-    if kind == "none":
-        return _Search([], ["nothing, since LAMINA_DEVICE=none"])
-    if kind == "emulator" and (not count or count.isdecimal()):
-        return _Search([_emulator()] * int(count or 1), ["the emulator"])
-    if setting in ("", "cuda", "opencl"):
-        search = _Search([], [])
-        if setting != "opencl":
+    search = _Search([], [])
+    if not setting:
+        _look_for_cuda(search)
+        _look_for_opencl(search, all_kinds=False)
+    for part in setting.split(",") if setting else ():
+        kind, _, count = part.strip().partition(":")
+        if kind == "emulator" and (not count or count.isdecimal()):
+            search.found.extend([_emulator()] * int(count or 1))
+        elif part.strip() == "cuda":
             _look_for_cuda(search)
-        if setting != "cuda":
-            _look_for_opencl(search, all_kinds=setting == "opencl")
-        return search
-    raise ContextError(
-        f"LAMINA_DEVICE={setting!r} is unknown; known: cuda, opencl, emulator, emulator:2 …, none"
-    )
+        elif part.strip() == "opencl":
+            _look_for_opencl(search, all_kinds=True)
+        elif part.strip() == "none":
+            search.looked_for.append("nothing, since LAMINA_DEVICE=none")
+        else:
+            raise ContextError(
+                f"LAMINA_DEVICE={setting!r} is unknown; known: cuda, opencl, emulator, emulator:2 …, none, and several "
+                "with commas"
+            )
+    return search
 
 
 def _look_for_cuda(search: _Search) -> None:
@@ -175,7 +183,10 @@ def _emulator() -> Found:
 
 def _forget_lock() -> None:
     global _lock  # noqa: PLW0603 - in a forked child nobody would release it
-    _lock = threading.RLock()
+    _process = os.getpid()
+
+
+_lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -209,6 +209,14 @@ class Device(Protocol):
         """Memory whose contents are not set; also of 0 bytes."""
         ...
 
+    def memory_info(self) -> tuple[int, int]:
+        """The bytes that arrays can still have, and all there are."""
+        ...
+
+    def release_kept_memory(self) -> None:
+        """Give back, for other programs, what is kept for the next arrays."""
+        ...
+
     def copy_in(self, target: Region, source: np.ndarray) -> None:
         """Copy from an array in C order; `source` may be changed as soon as this returns."""
         ...

@@ -17,7 +17,7 @@ import numpy as np
 from lamina.device._process import Owner
 from lamina.device.interface import Dialect, Launch, Limits, Region
 from lamina.device.pool import Pool, PooledBuffer, memory_limit
-from lamina.errors import DeviceError
+from lamina.errors import ContextError, DeviceError
 from lamina.extras import missing_packages
 
 __all__ = ["Found", "OpenCLDevice", "find"]
@@ -121,6 +121,25 @@ class OpenCLDevice:
         """See `Device`."""
         if nbytes:
             self._copy(self._at(target, nbytes), self._at(source, nbytes), is_blocking=False)
+
+    def as_cl_mem(self, buffer: Any) -> Any:
+        """A buffer object of a pool's memory, for libraries that know no other."""
+        cl = self._cl
+        flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
+        block = (ctypes.c_char * buffer.size).from_address(buffer.address)
+        with self._entered():
+            return self._try(lambda: cl.Buffer(self._context, flags, hostbuf=block))
+
+    def address_of_cl_mem(self, handle: int) -> tuple[int, Any]:
+        """The address of such a buffer object, and the object; `ContextError` if its memory has no address."""
+        cl = self._cl
+        memory = cl.Buffer.from_int_ptr(handle, retain=True)
+        if not memory.get_info(cl.mem_info.USES_SVM_POINTER):
+            raise ContextError(
+                f"from_dlpack: the array's memory on {self.name} is no shared virtual memory; copy it to the CPU first"
+            )
+        host = memory.get_host_array((memory.size,), np.dtype(np.uint8))
+        return host.ctypes.data, memory
 
     def set_word(self, target: Region, value: int) -> None:
         """See `Device`."""

@@ -125,10 +125,18 @@ class NDArray(Array, Fluent):
         return function(*_as_numpy(args), **{name: _as_numpy(value) for name, value in kwargs.items()})
 
     def __dlpack__(self, **options: Any) -> Any:
-        return self._concrete().__dlpack__(**options)
+        if self._context.is_host:
+            return self._concrete().__dlpack__(**options)
+        from lamina.nd._device_interop import capsule_of
+
+        return capsule_of(self, **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self._concrete().__dlpack_device__()
+        if self._context.is_host:
+            return self._concrete().__dlpack_device__()
+        from lamina.device.dlpack import device_type
+
+        return device_type(self._data)  # pyright: ignore[reportArgumentType]
 
     def __bool__(self) -> bool:
         if self.size == 0:

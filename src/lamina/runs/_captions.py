@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lamina.runs._importance import Importance
-from lamina.runs.describe import format_number
+from lamina.estimators.importance import Importance
+from lamina.table.describe import format_number
 
 __all__ = ["calibration", "confusion", "importances", "learning_curves", "predicted_and_true", "residuals"]
 

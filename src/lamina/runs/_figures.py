@@ -8,8 +8,8 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
+from lamina.estimators.importance import Importance
 from lamina.messages import printable
-from lamina.runs._importance import Importance
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
@@ -143,20 +143,10 @@ def residuals(figure: Any, target: np.ndarray, predicted: np.ndarray, name: str)
 def importances(figure: Any, found: Sequence[Importance], unit: str) -> None:
     """The importance of each column, the greatest on top, with intervals."""
     figure.set_size_inches(_WIDE, 1.0 + 0.28 * len(found))
-    axes = figure.subplots()
-    rows = list(found)[::-1]
-    means = [one.mean for one in rows]
-    errors = [[one.mean - one.low for one in rows], [one.high - one.mean for one in rows]]
-    names = [_label(one.column, 24) for one in rows]
-    places = range(len(rows))
-    axes.barh(places, means, xerr=errors, color=BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2)
-    axes.set_yticks(places, names)
-    axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.axvline(0, color="#59636e", lw=0.8)
-    axes.set(xlabel=f"growth of {unit} when shuffled")
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_formatter(_number_formatter())
+    names = [_label(one.column, 24) for one in found]
+    intervals = [(one.low, one.high) for one in found]
+    what = f"growth of {unit} when shuffled"
+    pictures.bars(figure.subplots(), names, [one.mean for one in found], intervals, what)
 
 
 def _label(name: str, most: int = 40) -> str:
@@ -168,11 +158,5 @@ def _label(name: str, most: int = 40) -> str:
 def _plain_numbers(axes: Any) -> None:
     """Thousands with commas instead of powers of ten, and few enough of them."""
     for axis, most in ((axes.xaxis, 4), (axes.yaxis, 6)):
-        axis.set_major_formatter(_number_formatter())
+        axis.set_major_formatter(pictures.plain_number())
         axis.get_major_locator().set_params(nbins=most)
-
-
-def _number_formatter() -> Any:
-    from matplotlib.ticker import FuncFormatter
-
-    return FuncFormatter(lambda value, _: f"{value:,.6g}")

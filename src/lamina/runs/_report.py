@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance
 from lamina.messages import printable
 from lamina.runs import _captions as captions
 from lamina.runs import _figures as figures
-from lamina.runs._importance import MOST_ROWS, REPEATS, Importance
 from lamina.runs._measure import Measured, losses_of
 from lamina.runs._page_style import STYLE
 from lamina.runs.data import Part, Prepared
-from lamina.runs.describe import column_rows, describe_rows, describe_target, format_number
 from lamina.runs.metrics import METRIC_NAMES, compared, format_metric
 from lamina.runs.training import Trained
+from lamina.table.describe import column_rows, describe_rows, describe_target, format_number
 from lamina.table.messages import counted
 
 __all__ = ["Findings", "report_page"]

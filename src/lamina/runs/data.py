@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lamina.estimators.streamed import Streamed
 
 __all__ = [
-    "Part", "Prepared", "Request", "aligned", "known_rows", "part_files", "part_from_file", "prepare", "require_predictors",
-    "shares_of", "target_of", "usual_target", "validating",
+    "Part", "Prepared", "Request", "aligned", "known_rows", "part_files", "part_from_file", "prepare",
+    "require_predictors", "shares_of", "target_of", "usual_target", "validating",
 ]  # fmt: skip
 
 _FEWEST_TO_DIVIDE = 10

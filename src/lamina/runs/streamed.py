@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["prepare_streamed", "why_streamed"]
 
-_COMPILING = 160 << 20
-"""What the compiler and a network take besides rows, about."""
+_COMPILING = 256 << 20
+"""What the compiler, a network and the report take besides rows, about."""
 
 
 def why_streamed(request: Request, memory: int | None) -> str | None:

@@ -53,6 +53,7 @@ class CPU:
 
     passes: Sequence[Callable[[Graph], Graph]] = (scale_products, hold_transposed, lay_out_products)
     alignment = LINE_BYTES
+    apart_bytes = 0
 
     @property
     def description(self) -> str:

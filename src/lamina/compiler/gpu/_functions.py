@@ -152,6 +152,8 @@ def _power(b: DeviceBuilder, x: Value, y: Value) -> Value:
     value = b.where(is_endless, b.where(grows, b.const(math.inf, FLOAT64), 0.0), value)
     half = b.mul(y, 0.5)
     is_whole = b.equal(b.rint(y), y)
+    of_whole = b.logical_and(b.logical_and(is_whole, b.greater_equal(y, 0.0)), b.equal(b.rint(x), x))
+    value = b.where(b.logical_and(of_whole, b.less(value, 2.0**52)), b.rint(value), value)
     is_odd = b.logical_and(is_whole, b.not_equal(b.floor(half), half))
     is_odd = b.logical_and(is_odd, b.less(b.abs(y), 2.0**53))
     is_negative = b.less(b.copysign(b.const(1.0, FLOAT64), x), 0.0)
@@ -212,8 +214,8 @@ def _large_circular(b: DeviceBuilder, x: Value, quarter_turns: int) -> Value:
     ]
     low, low_carry = b.wide_mul(m, window[2])
     middle, high = b.wide_mul(m, window[1])
-    middle = b.add(middle, low_carry)
-    high = b.add(b.add(high, b.mul(m, window[0])), b.cast(b.less(middle, low_carry), UINT64))
+    middle, carry = _sum_with_carry(b, middle, low_carry)
+    high = b.add(b.add(high, b.mul(m, window[0])), carry)
     quadrant = b.bitcast(b.shift_right(high, 62), INDEX)
     fraction = b.bitcast(b.bit_or(b.shift_left(high, 2), b.shift_right(middle, 62)), INDEX)
     below = b.bit_or(b.shift_left(middle, 2), b.shift_right(low, 62))
@@ -223,6 +225,14 @@ def _large_circular(b: DeviceBuilder, x: Value, quarter_turns: int) -> Value:
     if not quarter_turns:
         value = b.where(b.less(x, 0.0), b.neg(value), value)
     return b.where(b.less(b.abs(x), math.inf), value, math.nan)
+
+
+def _sum_with_carry(b: DeviceBuilder, x: Value, y: Value) -> tuple[Value, Value]:
+    """x + y modulo 2⁶⁴, and 1 where that is not x + y: from the highest bits alone, since of a comparison LLVM makes an
+    operation that drivers of OpenCL lack."""
+    total = b.add(x, y)
+    either = b.bit_and(b.bit_or(x, y), b.bit_xor(total, (1 << 64) - 1))
+    return total, b.shift_right(b.bit_or(b.bit_and(x, y), either), 63)
 
 
 def _tan(b: DeviceBuilder, x: Value) -> Value:

@@ -103,12 +103,12 @@ class Host(Dialect):
         return write(name, parameters, body) + run
 
     def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
-        found = translated(self.machine, ir, level=1, as_text=False)
+        found = translated(self.machine, ir, level=0, as_text=False)
         assert isinstance(found, bytes)
         return json.dumps(list(kernels)).encode() + b"\n" + found
 
     def assembly(self, ir: str) -> str:
-        found = translated(self.machine, ir, level=1, as_text=True)
+        found = translated(self.machine, ir, level=0, as_text=True)
         assert isinstance(found, str)
         return found
 

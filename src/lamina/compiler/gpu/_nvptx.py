@@ -46,7 +46,7 @@ class NVPTX(Dialect):
         b.emit("call void @llvm.nvvm.barrier0()")
 
     def kernel(self, name: str, pointers: int, numbers: Sequence[str], threads: int, b: DeviceBuilder) -> str:
-        attributes = f'nounwind convergent "nvvm.maxntid"="{threads}"'
+        attributes = f'nounwind convergent "nvvm.maxntid"="{threads}" "nvvm.minctasm"="2"'
         head = f"define ptx_kernel void @{name}({parameters_of(pointers, numbers)}) {attributes} {{"
         return "\n".join([head, *b.body(), "}"])
 

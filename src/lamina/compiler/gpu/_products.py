@@ -38,7 +38,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
     return True
 
 
-def emit_product(scope: DeviceScope, cut: Cut, then: Callable[[Value], None] | None = None) -> None:
+def emit_product(scope: DeviceScope, cut: Cut, then: Callable[[Value], None]) -> None:
     """One block's part of a product. `then(first row)` is done by the block that has finished a tile."""
     _Product(scope, cut, then).emit()
 
@@ -62,7 +62,7 @@ class _Operand:
 class _Product:
     """One emission."""
 
-    def __init__(self, scope: DeviceScope, cut: Cut, then: Callable[[Value], None] | None) -> None:
+    def __init__(self, scope: DeviceScope, cut: Cut, then: Callable[[Value], None]) -> None:
         self.scope, self.cut, self.then = scope, cut, then
         self.b, self.tile = scope.b, cut.tile
         anchor = self.anchor = scope.kernel.main
@@ -250,9 +250,7 @@ class _Product:
             self._finish_own(sums)
         else:
             self._finish_together(sums)
-        if self.then is not None:
-            self.b.barrier()
-            self.then(self.first_row)
+        self.then(self.first_row)
 
     def _finish_own(self, sums: list[Variable]) -> None:
         """Each thread its own elements."""

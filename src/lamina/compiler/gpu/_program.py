@@ -49,17 +49,30 @@ def _emit_stage(module: DeviceModule, schedule: Schedule, stage: Stage) -> None:
             for slot, pointer in pointers.items():
                 stride = schedule.layout.strides[slot.entry]
                 pointers[slot] = b.offset(pointer, b.mul(step, stride), _BYTE) if stride else pointer
-        start = 0
-        block = b.block()
-        for task in stage.tasks:
-            end = start + task.blocks
-            if len(stage.tasks) == 1:
-                _emit_task(b, schedule, task, pointers, block)
-            else:
-                is_own = b.logical_and(b.greater_equal(block, start), b.less(block, end))
-                with b.if_(is_own):
-                    _emit_task(b, schedule, task, pointers, b.sub(block, start))
-            start = end
+        _emit_tasks(b, schedule, stage.tasks, pointers, b.block())
+
+
+def _emit_tasks(
+    b: DeviceBuilder,
+    schedule: Schedule,
+    tasks: Sequence[Task],
+    pointers: dict[Slot, Pointer],
+    block: Value,
+) -> None:
+    """Each task by its own blocks. Nothing comes after a task: what follows a barrier on one of several ways is copied,
+    by some compilers, for each of them."""
+    first, *others = tasks
+    if not others:
+        _emit_task(b, schedule, first, pointers, block)
+        return
+
+    def own() -> None:
+        _emit_task(b, schedule, first, pointers, block)
+
+    def rest() -> None:
+        _emit_tasks(b, schedule, others, pointers, b.sub(block, first.blocks))
+
+    b.if_else(b.less(block, first.blocks), own, rest)
 
 
 def _emit_task(
@@ -67,16 +80,14 @@ def _emit_task(
 ) -> None:
     common: Sequence[Pointer] = [pointers[slot] for slot in schedule.task_slots(task)[-2:]]
     scope = _scope(b, schedule, task.kernel, pointers, block, common)
-    follower = task.follower
     if isinstance(task.how, Cut):
-        if follower is None:
-            emit_product(scope, task.how)
-            return
         rows = task.how.tile.rows
 
         def then(first_row: Value) -> None:
-            own = _scope(b, schedule, follower, pointers, block, common)
-            emit_rows(own, team_for(follower), first_row, rows)
+            for follower in task.followers:
+                b.barrier()
+                own = _scope(b, schedule, follower, pointers, block, common)
+                emit_rows(own, team_for(follower), first_row, rows)
 
         emit_product(scope, task.how, then)
     elif isinstance(task.how, Team):

@@ -1,7 +1,7 @@
-"""Which kernels are computed by one launch: those that don't wait for each other, side by side, each by its own blocks.
+"""Which kernels one launch computes: those that don't wait for each other, side by side, each by blocks of its own.
 
-A launch begins when the one before has ended, and that is all that orders blocks. A kernel that works row by row on what
-a product computes follows it in the very same blocks, where these have whole rows.
+A launch begins when the one before has ended, and that is all that orders blocks. Kernels that work row by row on what a
+product computes follow it in the very same blocks, where these have whole rows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_POINTERS = 96
 
 @dataclass(eq=False)
 class Task:
-    """A kernel, how its blocks share it, and the kernel that follows it in the same blocks, if any.
+    """A kernel, how its blocks share it, and the kernels that follow it in the same blocks, if any.
 
     `counters`, `sums`: where its parts of the blocks' common memory begin, of which it has `counters_bytes` and
     `sums_bytes`.
@@ -36,14 +36,14 @@ class Task:
     kernel: Kernel
     how: Cut | Team | None
     blocks: int
-    follower: Kernel | None = None
+    followers: list[Kernel] = field(default_factory=list)
     counters: int = 0
     sums: int = 0
 
     @property
     def kernels(self) -> list[Kernel]:
-        """One or two."""
-        return [self.kernel] if self.follower is None else [self.kernel, self.follower]
+        """All of them, in order."""
+        return [self.kernel, *self.followers]
 
     @property
     def counters_bytes(self) -> int:
@@ -124,7 +124,7 @@ class Schedule:
             parts += [repr((task.how, own)), *(kernel_text(k, self.plan) for k in task.kernels)]
         return "\n".join(parts)
 
-    # --- memory that blocks have in common -----------------------------------------------------------------------------
+    # --- memory that blocks have in common -------------------------------------------------------------------
 
     def _place_common_memory(self) -> None:
         """Counters of all launches at one place, since they are zeros in between; then sums, of each launch anew."""
@@ -169,7 +169,7 @@ def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
             and _may_follow(tasks[latest[0]], kernel)
             and touch.meets_by_rows(touches[latest[0]])
         ):
-            tasks[latest[0]].follower = kernel
+            tasks[latest[0]].followers.append(kernel)
             touches[latest[0]].add(touch)
             continue
         tasks.append(task)
@@ -194,7 +194,7 @@ def _task(kernel: Kernel, limits: Limits) -> Task:
 def _may_follow(task: Task, kernel: Kernel) -> bool:
     """Whether a kernel works on whole rows that blocks of a product have."""
     cut, product = task.how, task.kernel
-    if not isinstance(cut, Cut) or task.follower is not None or len(product.domain) != 2 or cut.across != 1:
+    if not isinstance(cut, Cut) or len(product.domain) != 2 or cut.across != 1:
         return False
     return kernel.is_rowwise and kernel.kept == product.domain[:1]
 

@@ -7,6 +7,7 @@ Memory that nobody has written is NaN. Blocks, and threads between barriers, run
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from lamina.device.interface import Launch, Limits, Region
 
 __all__ = ["Emulator", "KernelError"]
 
+_TOTAL = 1 << 32  # bytes, as it says
 _GUARD = 256  # bytes before and after each buffer, which nobody may write to
 _WHAT = {
     SOME_RETURNED: "some threads have returned while others wait at a barrier",
@@ -85,10 +87,19 @@ class Emulator:
     def __init__(self, number: int = 0, *, seed: int = 0, repeats: int = 1) -> None:
         self.number, self.repeats = number, repeats
         self._random = np.random.default_rng(seed)
+        self._buffers: weakref.WeakSet[EmulatedBuffer] = weakref.WeakSet()
         self.launches = 0
 
     def allocate(self, nbytes: int) -> EmulatedBuffer:
-        return EmulatedBuffer(self, nbytes)
+        buffer = EmulatedBuffer(self, nbytes)
+        self._buffers.add(buffer)
+        return buffer
+
+    def memory_info(self) -> tuple[int, int]:
+        return _TOTAL - sum(buffer.nbytes for buffer in self._buffers), _TOTAL
+
+    def release_kept_memory(self) -> None:
+        """Nothing is kept."""
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
         self._bytes(target, source.nbytes)[:] = np.ascontiguousarray(source).reshape(-1).view(np.uint8)

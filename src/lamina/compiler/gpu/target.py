@@ -71,6 +71,7 @@ class GPU:
 
     passes: Sequence[Callable[[Graph], Graph]] = (scale_products,)
     alignment = _ALIGNMENT
+    apart_bytes = 256 << 20
 
     def __init__(self, device: Device) -> None:
         self.device = device

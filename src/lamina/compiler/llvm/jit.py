@@ -105,22 +105,26 @@ invalid."""
 
 
 def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str | bytes:
-    """LLVM assembly as another machine's code, optimised at a level of LLVM's (0: only cleaned up)."""
+    """LLVM assembly as another machine's code, or for this one, optimised at a level of LLVM's.
+
+    At level 0 it is cleaned up, and then taken through what must be done.
+    """
+    is_here, is_spirv = machine.triple == host_triple(), machine.triple.startswith("spirv")
     with _compiling:
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
-        here: dict[str, Any] = {"reloc": "pic", "jit": True} if machine.triple == host_triple() else {}
+        here: dict[str, Any] = {"reloc": "pic", "jit": True} if is_here else {}
         target = llvm.Target.from_triple(machine.triple).create_target_machine(
-            cpu=machine.cpu, features=machine.features, opt=max(level, 1), **here
+            cpu=machine.cpu, features=machine.features, opt=max(level, int(not is_here)), **here
         )
         module = llvm.parse_assembly(ir)
-        if level:
-            module.triple, module.data_layout = target.triple, str(target.target_data)
-            builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=level))
-            builder.getModulePassManager().run(module, builder)
-        else:
+        module.triple, module.data_layout = target.triple, str(target.target_data)
+        builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=level))
+        if not level:
             _cleaned(target, module)
-        if machine.triple.startswith("spirv"):
+        if not is_spirv:  # drivers of OpenCL optimise by themselves
+            builder.getModulePassManager().run(module, builder)
+        if is_spirv:
             _emitted.append((target, module))
         return target.emit_assembly(module) if as_text else target.emit_object(module)
 

@@ -84,9 +84,13 @@ class RowSample:
         self._compact()
 
     def rows(self) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
-        """The rows in the order of their keys; their numbers; and their keys. At least one block must have been seen."""
+        """The rows in the order of their keys, their numbers, and their keys; a block must have been seen."""
         self._compact()
         return self._frames[0], self._numbers, self._keys
+
+    def forget(self) -> None:
+        """Let go of the rows, which take memory."""
+        self._frames, self._keys, self._numbers = [], self._keys[:0], self._numbers[:0]
 
     def _add(self, block: pl.DataFrame, keys: np.ndarray, numbers: np.ndarray) -> None:
         self._frames.append(block)

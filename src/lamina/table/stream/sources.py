@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.formats import FORMATS, Reader
+from lamina.table.formats import FORMATS, Reader, end_reading
 from lamina.table.messages import counted, listed
 from lamina.table.options import ReadOptions
 from lamina.table.places import Places
@@ -24,6 +24,7 @@ __all__ = ["Blocks", "FileBlocks", "blocks_of", "files_as_blocks", "is_source", 
 
 BLOCK_ROWS = 1 << 16
 _BLOCK_CELLS = 1 << 22
+_FIRST_LOOK_ROWS = 1000
 
 
 class Blocks(Protocol):
@@ -77,6 +78,7 @@ class FileBlocks:
                 if len(batch):
                     yield batch
             _require_same(reader.name, path, before)
+        end_reading()
 
 
 @contextmanager
@@ -215,9 +217,9 @@ class _SequenceBlocks:
         self._rows = rows
         if not len(rows):
             raise DataError("the table has no rows (0 samples); training needs at least 2")
-        first, self.named = _frame(rows[0:1])
-        self.types: dict[str, pl.DataType] = dict(_frame(rows[0 : min(len(rows), 1000)])[0].schema)
-        self._at_once = getattr(rows, "batch_size", None) or rows_at_once(len(first.columns))
+        first, self.named = _frame(rows[0 : min(len(rows), _FIRST_LOOK_ROWS)])
+        self.types: dict[str, pl.DataType] = dict(first.schema)
+        self._at_once = getattr(rows, "batch_size", None) or rows_at_once(first.width)
 
     def blocks(self) -> Generator[pl.DataFrame]:
         for begin in range(0, len(self._rows), self._at_once):
