@@ -26,7 +26,9 @@ def test_the_example_of_trained_models_runs(tmp_path, monkeypatch) -> None:
         (tmp_path / f"model-{name}").write_bytes((fixtures / f"module-{name}").read_bytes())
     monkeypatch.chdir(tmp_path)
     section = PAGE.read_text(encoding="utf-8").split("### Trained models")[1]
-    code = re.findall(r"```python\n(.*?)```", section, re.S)[0].replace('["data"]', '["data", "softmax_label"]')
+    code = re.findall(r"```python\n(.*?)```", section, re.S)[0].replace(
+        '["data"]', '["data", "softmax_label"]'
+    )
     x = nd.ones((2, 5))
     names = {"mx": mx, "gluon": gluon, "x": x}
     exec(code.replace("net(x)", "out = net(x, mx.nd.zeros(2))"), names)

@@ -1,7 +1,7 @@
 """Writes the tables of docs/from-mxnet.md: what the comparison settled, and what lamina leaves out.
 
-    python tools/compare_mxnet/table.py          # writes them between their marks
-    python tools/compare_mxnet/table.py --check  # says whether they are as they would be written
+python tools/compare_mxnet/table.py          # writes them between their marks
+python tools/compare_mxnet/table.py --check  # says whether they are as they would be written
 """
 
 from __future__ import annotations
@@ -15,10 +15,20 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE), str(_HERE.parents[1] / "src")]
 
-from lamina.outside import OUTSIDE
+from lamina.outside import OUTSIDE  # noqa: E402 - the path has been set
 
 PAGE = _HERE.parents[1] / "docs/from-mxnet.md"
-_OF_NETWORKS = ("mx.gluon", "mx.io", "mx.optimizer", "mx.init", "mx.operator", "mx.kv", "mx.mod", "mx.model", "mx.rnn")
+_OF_NETWORKS = (
+    "mx.gluon",
+    "mx.io",
+    "mx.optimizer",
+    "mx.init",
+    "mx.operator",
+    "mx.kv",
+    "mx.mod",
+    "mx.model",
+    "mx.rnn",
+)
 
 
 def _table(first: str, second: str, settled: Mapping[str, str], left_out: Iterable[str] = ()) -> str:
@@ -44,9 +54,9 @@ def tables() -> dict[str, str]:
 def written(text: str) -> str:
     """The page with its tables."""
     for mark, table in tables().items():
-        begin, end = f"<!-- table: {mark} -->", "<!-- end -->"
-        pattern = re.compile(f"{re.escape(begin)}\n.*?{re.escape(end)}", re.S)
-        text = pattern.sub(lambda _, table=table: f"{begin}\n{table}\n{end}", text)
+        begin, end = f"<!-- table: {mark} -->\n", "<!-- end -->"
+        parts = re.split(f"({re.escape(begin)}).*?({re.escape(end)})", text, flags=re.S)
+        text = f"{table}\n".join(["".join(parts[:2]), "".join(parts[2:])])
     return text
 
 

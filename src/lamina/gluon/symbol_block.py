@@ -16,8 +16,8 @@ from lamina.gluon.parameter_dict import ParameterDict
 from lamina.messages import closest
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Group, Symbol, load, var
-from lamina.symbol._compute import Key, Step, key_of, planned, shapes_of
-from lamina.symbol._symbol import nodes_of
+from lamina.symbol.computing import Key, Step, key_of, planned, shapes_of
+from lamina.symbol.nodes import nodes_of
 
 __all__ = ["SymbolBlock"]
 

@@ -184,7 +184,10 @@ def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool 
         raise ShapeError(f"Shape of labels {ours} does not match shape of predictions {theirs}")
     if not wrap:
         return labels, preds
-    return tuple([x] if isinstance(x, NDArray) else x for x in (labels, preds))
+    return (
+        [labels] if isinstance(labels, NDArray) else labels,
+        [preds] if isinstance(preds, NDArray) else preds,
+    )
 
 
 def alias(*aliases: str) -> Callable[[type[EvalMetric]], type[EvalMetric]]:
