@@ -66,6 +66,13 @@ class KVStoreBase:
         """Add the values of all workers and devices, and write the sum, or what was updated by it, to `out`."""
         raise NotImplementedError(f"{type(self).__name__} must define pushpull")
 
+    def replace(self, key: Any, value: NDArray) -> None:
+        """Take a new value for a key: a parameter was loaded or set."""
+        raise ParameterError(
+            f"a {type(self).__name__} that updates parameters can't take new values for them; load them before the "
+            "first step, or make a new trainer"
+        )
+
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Update what is stored by what is pushed."""
         raise NotImplementedError(f"{type(self).__name__} must define set_optimizer")
@@ -122,6 +129,11 @@ class KVStore(KVStoreBase):
         """`init`, then `pull`."""
         self.init(key, value)
         self.pull(key, out)
+
+    def replace(self, key: Any, value: NDArray) -> None:
+        """Store another value."""
+        stored = self._at(key)
+        stored[:] = value.as_in_context(stored.context)
 
     def push(self, key: Any, value: Arrays, priority: int = 0) -> None:
         """Add up each value's arrays; the sum replaces what is stored, or updates it, if there is an updater."""
