@@ -67,7 +67,7 @@ OUTSIDE: dict[str, str] = {
         _SPARSE,
     ),
     **dict.fromkeys(
-        ("mx.nd.contrib.*quantize*", "mx.nd.contrib.calibrate_entropy", "mx.contrib.quantization"), _QUANTIZED
+        ("mx.nd.contrib.*quantize*", "mx.nd.contrib.calibrate_entropy"), _QUANTIZED
     ),
     **dict.fromkeys(
         (

@@ -428,17 +428,14 @@ mx.kv.create(3)
 
 PROGRAMS: list[Any] = []
 
-INTERNAL = "a module or helper that MXNet imports there; it is no part of its interface"
+_INTERNAL = "internal to MXNet's Python package: a module or helper that it imports there"
 _RANDOM_DEFAULT = "the same: initial values are uniform, by a default that is made when it is used"
 _STEPS = "the same rate: None stands for the optimizer's own default, or the scheduler's rate"
 _ANY_INPUTS = "a block may take any inputs, and names them itself"
 _SPARSE = "lamina's arrays are dense"
 _ARRAY_CLASS = "the class of arrays is lamina's own; arrays are made by nd.array"
 _GRAPHS = "a symbol is computed by gluon.SymbolBlock; other graph tools have nothing to work on"
-METHOD = "the method is there; only a listing of the class does not show it"
-
-NOT_TOLD = (INTERNAL, METHOD)
-"""Reasons that nobody who moves a program needs to read."""
+_METHOD = "the method is there; only a listing of the class does not show it"
 
 SETTLED: dict[str, str] = {
     **dict.fromkeys(
@@ -459,7 +456,7 @@ SETTLED: dict[str, str] = {
             "mx.operator.context", "mx.operator.ctypes2numpy_shared", "mx.operator.get_*", "mx.operator.is_np_array",
             "mx.operator.py_str", "mx.operator.symbol", "mx.callback.save_checkpoint",
         ),
-        INTERNAL,
+        _INTERNAL,
     ),
     **dict.fromkeys(
         ("mx.gluon.*initialize(init)", "mx.gluon.*initialize(default_init)", "mx.gluon.nn.PReLU(alpha_initializer)"),
@@ -486,7 +483,7 @@ SETTLED: dict[str, str] = {
     "mx.optimizer.Optimizer.opt_registry": "mx.optimizer.register and create know all names",
     "mx.optimizer.Optimizer.set_lr_scale": "gone in MXNet, too: it raises DeprecationWarning. Use set_lr_mult",
     "mx.symbol.Symbol.list_attr(recursive)": "gone in MXNet, too: it raises DeprecationWarning. Use attr_dict",
-    "mx.kv*.KVStore.is_capable(capability)": METHOD,
+    "mx.kv*.KVStore.is_capable(capability)": _METHOD,
     **{
         f"mx.symbol.Symbol.{name}": _GRAPHS
         for name in (
@@ -495,7 +492,7 @@ SETTLED: dict[str, str] = {
         )
     },
     **dict.fromkeys(("mx.symbol.Symbol.depth_to_space", "mx.symbol.Symbol.space_to_depth"), "for pictures' planes"),
-    "mx.symbol.Symbol.*": METHOD,
+    "mx.symbol.Symbol.*": _METHOD,
     "layer(nn.LayerNorm(axis=1, center=False), (2, 3, 4))": "rounding: the true gradient is 0",
     "nn.Dropout(2)": "told at once; in MXNet every output is infinite",
     "repr(nn.PReLU())": "MXNet shows an empty pair of parentheses",
