@@ -1031,7 +1031,67 @@ mx.kv is mx.kvstore
 mx.init.Xavier().__class__.__name__
 """
 
-PROGRAMS: list[Any] = []
+
+def hidden_state_is_carried(mx: Any) -> Any:
+    """A recurrent loop without `detach`."""
+    w, h = mx.nd.array([2.0]), mx.nd.array([1.0])
+    w.attach_grad()
+    found = []
+    for _ in range(3):
+        with mx.autograd.record():
+            h = h * w
+            loss = h * h
+        loss.backward()
+        found.append(w.grad.asscalar())
+    return found
+
+
+def used_up_part_is_shared(mx: Any) -> Any:
+    """Two losses of one recording."""
+    w = mx.nd.array([2.0])
+    w.attach_grad()
+    with mx.autograd.record():
+        h = w * 3
+        first, second = h * h, h * w
+    first.backward()
+    second.backward()
+
+
+def whole_array_is_assigned(mx: Any) -> Any:
+    """What is written over a whole array takes its place in the graph."""
+    w, x = mx.nd.array([1.0, 2.0]), mx.nd.zeros(2)
+    w.attach_grad()
+    with mx.autograd.record():
+        x[:] = w * 2
+        loss = x * x
+    loss.backward()
+    return w.grad
+
+
+def part_is_assigned(mx: Any) -> Any:
+    """A gradient would be lost."""
+    w, x = mx.nd.array([1.0, 2.0]), mx.nd.zeros(2)
+    w.attach_grad()
+    with mx.autograd.record():
+        x[0] = (w * 2)[0]
+
+
+def stale_gradients_become_zero(mx: Any) -> Any:
+    """What is only reached through BlockGrad."""
+    x, v = mx.nd.array([1.0, 2.0]), mx.nd.array([1.0, 2.0])
+    x.attach_grad()
+    v.attach_grad()
+    x.grad[:] = 7
+    with mx.autograd.record():
+        loss = mx.nd.BlockGrad(x) * v
+    loss.backward()
+    return [x.grad, v.grad]
+
+
+PROGRAMS: list[Any] = [
+    hidden_state_is_carried, used_up_part_is_shared, whole_array_is_assigned, part_is_assigned,
+    stale_gradients_become_zero,
+]  # fmt: skip
 
 _MORE = "an error in MXNet; lamina takes it"
 _EMPTY = "arrays without elements are an error in MXNet 1.x; lamina has them"
