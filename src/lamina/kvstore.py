@@ -17,6 +17,7 @@ from lamina.files.atomic import atomic_write
 from lamina.messages import closest
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, Updater, get_updater
+from lamina.outside import no_attribute
 
 __all__ = ["KVStore", "KVStoreBase", "KVStoreDist", "create"]
 
@@ -64,6 +65,13 @@ class KVStoreBase:
     def pushpull(self, key: Any, value: Arrays, out: Arrays | None = None, priority: int = 0) -> None:
         """Add the values of all workers and devices, and write the sum, or what was updated by it, to `out`."""
         raise NotImplementedError(f"{type(self).__name__} must define pushpull")
+
+    def replace(self, key: Any, value: NDArray) -> None:
+        """Take a new value for a key: a parameter was loaded or set."""
+        raise ParameterError(
+            f"a {type(self).__name__} that updates parameters can't take new values for them; load them before the "
+            "first step, or make a new trainer"
+        )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Update what is stored by what is pushed."""
@@ -121,6 +129,11 @@ class KVStore(KVStoreBase):
         """`init`, then `pull`."""
         self.init(key, value)
         self.pull(key, out)
+
+    def replace(self, key: Any, value: NDArray) -> None:
+        """Store another value."""
+        stored = self._at(key)
+        stored[:] = value.as_in_context(stored.context)
 
     def push(self, key: Any, value: Arrays, priority: int = 0) -> None:
         """Add up each value's arrays; the sum replaces what is stored, or updates it, if there is an updater."""
@@ -306,3 +319,7 @@ def create(name: str = "local") -> KVStoreBase:
     raise ValueError(
         f"unknown KVStore {name!r}.{closest(name, _ON_ONE_MACHINE)} Known: {', '.join(_ON_ONE_MACHINE)}"
     )
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.kvstore", name)

@@ -76,7 +76,9 @@ class Trainer:
         self._kvstore_params = (kvstore, update_on_kvstore)
         self._kvstore: KVStoreBase | None = None
         self._update_on_kvstore: bool | None = None
-        self._stored: set[int] | None = None  # whose parameters the store has; None before the first step
+        self._stored: dict[int, int] | None = (
+            None  # by index: the version of a parameter that the store has, too
+        )
         self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
             i: p.list_grad()[0]._version for i, p in enumerate(self._params) if p._grad is not None
         }
@@ -153,13 +155,21 @@ class Trainer:
                 if self._update_on_kvstore:
                     chosen.set_optimizer(self._optimizer)
                     self._updater = getattr(chosen, "_updater", self._updater)
-            self._stored = set()
-        if self._kvstore is not None and len(self._stored) < len(self._params):
-            for i, parameter in enumerate(self._params):
-                if i not in self._stored and parameter._data is not None:
-                    data = parameter.list_data()
-                    self._kvstore.broadcast(i, data[0], out=data)
-                    self._stored.add(i)
+            self._stored = {}
+        if self._kvstore is not None:
+            self._store_parameters(self._kvstore, self._stored)
+
+    def _store_parameters(self, store: KVStoreBase, stored: dict[int, int]) -> None:
+        """Give the store what is initialized since, and where it updates, what was written since."""
+        for i, parameter in enumerate(self._params):
+            if parameter._data is None:
+                continue
+            data = parameter.list_data()
+            if i not in stored:
+                store.broadcast(i, data[0], out=data)
+            elif self._update_on_kvstore and state.trace is None and data[0]._version != stored[i]:
+                store.replace(i, data[0])
+            stored[i] = data[0]._version
 
     def _allreduce_grads(self) -> None:
         if self._kvstore is None:
@@ -187,7 +197,10 @@ class Trainer:
 
     def _update_one(self, i: int, parameter: Parameter) -> None:
         if self._update_on_kvstore and self._kvstore is not None:
-            self._kvstore.pushpull(i, parameter.list_grad(), out=parameter.list_data(), priority=-i)
+            data = parameter.list_data()
+            self._kvstore.pushpull(i, parameter.list_grad(), out=data, priority=-i)
+            if self._stored is not None:
+                self._stored[i] = data[0]._version
             return
         first, *others = parameter.list_ctx()
         weight, grad = parameter.data(first), parameter.grad(first)
