@@ -107,8 +107,8 @@ def _delayed_parts(collection: Any, name: str) -> list[Any]:
     if hasattr(collection, "to_delayed") and hasattr(collection, "partitions"):
         return list(collection.to_delayed())
     raise TypeError(
-        f"{name} is a {type(collection).__name__}; lamina.dask takes Dask arrays and frames. For tables in memory there "
-        "are lamina.MLPClassifier and lamina.MLPRegressor"
+        f"{name} is a {type(collection).__name__}; lamina.dask takes Dask arrays and frames. For tables in memory "
+        "there are lamina.MLPClassifier and lamina.MLPRegressor"
     )
 
 

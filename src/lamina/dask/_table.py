@@ -71,7 +71,7 @@ class WorkersRows:
         return len(self._places)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
-        """Fetch groups into the beginning of some arrays; how many rows. Of each partition at once, and of all at a time.
+        """Fetch groups, those of each partition at once, into the beginning of some arrays; how many rows.
 
         Dask computes again what a worker that is gone had.
         """
