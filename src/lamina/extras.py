@@ -21,6 +21,8 @@ EXTRAS = {
     "uvicorn": "serve",
     "httptools": "serve",
     "prometheus-client": "serve",
+    "dask": "dask",
+    "distributed": "dask",
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 
