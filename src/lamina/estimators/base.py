@@ -22,6 +22,7 @@ from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
+from lamina.estimators._views import Views
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble
@@ -49,7 +50,7 @@ class _Learned:
 
 
 @dataclass(eq=False, repr=False)
-class BaseMLP(_Learned, BaseEstimator):
+class BaseMLP(_Learned, Views, BaseEstimator):
     """The common part of `MLPClassifier` and `MLPRegressor`; its fields are their constructors' parameters."""
 
     _task: ClassVar[str]
@@ -264,6 +265,7 @@ class BaseMLP(_Learned, BaseEstimator):
                 self.best_epoch_ = training.best_epoch
                 self.best_loss_ = None
                 self._calibrate(held_out)
+            self._keep_held_out(held_out)
         to_the_end = not learner.stopped and self.n_iter_ >= plan.max_iter
         if to_the_end and not held_out and plan.n_iter_no_change is not None and self.preset == "sklearn":
             warnings.warn(
@@ -356,6 +358,7 @@ class BaseMLP(_Learned, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and joblib."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
+        state.pop("_held_out", None)  # the user's rows, which nobody expects in a file
         training = state.pop(
             "_training", None
         )  # compiled code; the next partial_fit makes another, which goes on

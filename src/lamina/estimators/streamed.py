@@ -23,6 +23,7 @@ from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_from
 from lamina.table.stream.cache import EncodedRows, RowCache
+from lamina.table.read import import_polars
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
 from lamina.table.stream.survey import Division, Rows, Survey, encode_rows, fitted_encoder, look_over
 from lamina.table.target import target_values
@@ -99,9 +100,8 @@ def named_kinds(names: list[str], kinds: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _note_columns(estimator: BaseMLP, survey: Survey) -> None:
     """Have the estimator know the columns as scikit-learn does."""
-    frame, _, _ = survey.statistics.sample.rows()
-    columns = frame.drop(named(str(survey.statistics.target)))
-    X: Any = columns if survey.schema.named else np.empty((0, columns.width))
+    types = {name: kind for name, kind in survey.statistics.types.items() if name != survey.statistics.target}
+    X: Any = import_polars().DataFrame(schema=types) if survey.schema.named else np.empty((0, len(types)))
     validate_data(estimator, X, skip_check_array=True, reset=True)  # pyright: ignore[reportArgumentType]
 
 
@@ -126,14 +126,18 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
     inputs = division.sample.frame.drop(named(str(table.survey.statistics.target)))
     encoder = fitted_encoder(known, inputs, robust_scale=preprocess, smooth_clip=preprocess)
     target = _target_of(estimator, table.survey)
-    members = settings["members"] or presets.enough_members(estimator.preset, division.training, len(schema.columns))
+    members = settings["members"] or presets.enough_members(
+        estimator.preset, division.training, len(schema.columns)
+    )
 
     def encoded(column: Any) -> np.ndarray:
         values = target_values(_known(schema.target), column)
         if isinstance(target, Numbers):
             return target.encode(values)
         if len(values) and values.min() < 0:
-            raise DataError(f"the target {column.name!r} has classes that the first pass did not see: it has changed")
+            raise DataError(
+                f"the target {column.name!r} has classes that the first pass did not see: it has changed"
+            )
         return values.astype(np.float32)
 
     cache = table.encoded(encoder, encoded)
@@ -141,7 +145,9 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
     if eval_set is not None:
         held_out = [estimator._evaluation_data(eval_set, encoder, target)]
     else:
-        held_out = [_data(division.validation, table.survey, encoder, encoded)] if len(division.validation) else []
+        held_out = (
+            [_data(division.validation, table.survey, encoder, encoded)] if len(division.validation) else []
+        )
     if settings["max_iter"] is None:
         settings["max_iter"] = presets.enough_epochs(estimator.preset, cache.rows, settings["batch_size"])
     estimator._settle_patience(settings)
@@ -155,7 +161,9 @@ def _require_plain(estimator: BaseMLP) -> None:
     """Raise where a setting needs all rows in memory."""
     for name in ("warm_start", "class_weight"):
         if getattr(estimator, name, None):
-            raise ValueError(f"{name} is for tables in memory; a table that is streamed is trained on without it")
+            raise ValueError(
+                f"{name} is for tables in memory; a table that is streamed is trained on without it"
+            )
 
 
 def _known(target: Any) -> Any:
@@ -170,7 +178,9 @@ def _target_of(estimator: BaseMLP, survey: Survey) -> Classes | Numbers:
         return Classes(np.array(target.classes))
     moments = survey.statistics.moments()
     logarithmic = getattr(estimator, "loss", None) == "poisson"
-    return Numbers.of_moments(moments.low, moments.high, moments.mean, moments.deviation, logarithmic=logarithmic)
+    return Numbers.of_moments(
+        moments.low, moments.high, moments.mean, moments.deviation, logarithmic=logarithmic
+    )
 
 
 def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Data:

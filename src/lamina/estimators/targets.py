@@ -142,7 +142,14 @@ class Numbers:
 
     @classmethod
     def _scaled(
-        cls, low: np.ndarray, high: np.ndarray, center: np.ndarray, scale: np.ndarray, *, flat: bool, logarithmic: bool
+        cls,
+        low: np.ndarray,
+        high: np.ndarray,
+        center: np.ndarray,
+        scale: np.ndarray,
+        *,
+        flat: bool,
+        logarithmic: bool,
     ) -> Self:
         scale[scale == 0] = 1.0
         if logarithmic:

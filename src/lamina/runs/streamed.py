@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["prepare_streamed", "why_streamed"]
 
-_COMPILING = 160 << 20
-"""What the compiler and a network take besides rows, about."""
+_COMPILING = 256 << 20
+"""What the compiler, a network and the report take besides rows, about."""
 
 
 def why_streamed(request: Request, memory: int | None) -> str | None:
@@ -117,7 +117,9 @@ def _require_memory(schema: Schema, memory: int | None) -> None:
     """Raise where training would take more than it may, however few rows are in memory at one time."""
     assert schema.target is not None
     encoder = TableEncoder(schema)
-    layout = Layout(len(encoder.numeric_names), len(encoder.code_names), int(schema.target.task == "regression"))
+    layout = Layout(
+        len(encoder.numeric_names), len(encoder.code_names), int(schema.target.task == "regression")
+    )
     windows = 2 * min(layout.window, schema.rows)
     needed = used_memory() + (windows + MOST_HELD) * layout.row_bytes + _COMPILING
     bound = _bound(memory)

@@ -13,7 +13,14 @@ import numpy as np
 
 from lamina.table._tables import by_column, dense
 
-__all__ = ["center_and_factor", "count_statistics", "matrix_statistics", "quartiles", "robust_statistics", "smooth_clip"]
+__all__ = [
+    "center_and_factor",
+    "count_statistics",
+    "matrix_statistics",
+    "quartiles",
+    "robust_statistics",
+    "smooth_clip",
+]
 
 _QUANTILES = (0.25, 0.5, 0.75)
 _BLOCK = 1 << 19

@@ -16,7 +16,7 @@ from lamina.table.messages import as_kind, closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
 
-__all__ = ["CHOICES", "Choice", "infer", "infinite_error", "judged", "schema_of"]
+__all__ = ["CHOICES", "TOO_MANY", "Choice", "infer", "infinite_error", "judged", "schema_of"]
 
 Choice = Literal["numeric", "categorical", "drop"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
@@ -34,6 +34,9 @@ MOSTLY = 0.9
 
 BEYOND_FLOATS = "alike in float64"
 """The note on a column whose whole numbers become one number there."""
+
+TOO_MANY = "too many values to count"
+"""The note on a column of text in a table that is streamed, of which that is so; its owner was told."""
 
 
 def infer(
@@ -147,7 +150,11 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
             f"network computes, can tell: {listed(alike)}; {as_kind(alike[0], 'categorical')} would keep it"
         )
     for kind, reason in reasons.items():
-        names = [column.name for column in columns if column.kind == kind and column.note != BEYOND_FLOATS]
+        names = [
+            column.name
+            for column in columns
+            if column.kind == kind and column.note not in (BEYOND_FLOATS, TOO_MANY)
+        ]
         if names:
             keep = f" ({as_kind(names[0], 'categorical')} would keep it)" if kind == "id" else ""
             warn(f"left out {counted(len(names), 'column')} {reason}: {listed(names)}{keep}")

@@ -111,14 +111,18 @@ class Binding:
             finally:
                 self.lock.release()
 
+    def release(self) -> None:
+        """Let go of all buffers."""
+        release_buffers(self.bound)
+
     def forget_run(self) -> None:
         """In a forked child: a thread that was running the step stayed in the parent, with the lock."""
         if self.lock is not HOLDING:
             self.lock = threading.Lock()
-            release_buffers(self.bound)
+            self.release()
 
     def __del__(self) -> None:
-        release_buffers(self.bound)
+        self.release()
 
     # --- pointers ------------------------------------------------------------------------------------------------
 

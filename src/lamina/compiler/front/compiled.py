@@ -24,13 +24,20 @@ from lamina.compiler.front._arguments import (
     take_nothing,
     taker,
 )
-from lamina.compiler.front._capture import Capture, Captured, FoundOutside, Uncompilable, on_device, tracing
+from lamina.compiler.front._capture import (
+    Capture,
+    Captured,
+    FoundOutside,
+    Uncompilable,
+    context_of,
+    on_device,
+    tracing,
+)
 from lamina.compiler.front._debug import compilation_enabled
 from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import NeedsValue
 from lamina.compiler.front._walk import StandsFor
 from lamina.compiler.target import Overlap
-from lamina.context import current_context
 from lamina.core.array import Array
 from lamina.core.forking import compiling
 from lamina.core.primitive import bind
@@ -211,7 +218,11 @@ class CompiledFunction(StandsFor):
             known = None
             if former is not None and former.captured.graph.text() == captured.graph.text():
                 known = former.program
-            entry = Specialization(captured, slots, guards, rows, known)
+            try:
+                entry = Specialization(captured, slots, guards, rows, known)
+            except Uncompilable as reason:
+                self._stay_eager(key, reason)
+                return None, taken
             self._compilations += known is None
             self._entries[key] = entry
             self._limit()
@@ -262,7 +273,7 @@ class CompiledFunction(StandsFor):
         with tracing(capture):
             index = None
             if call.batch is not None:
-                index = on_device(np.zeros(call.batch, np.int32), current_context())
+                index = on_device(np.zeros(call.batch, np.int32), context_of(taken.arrays))
                 capture.declare(index)
                 rows[0] = call.batch * index._data.dtype.itemsize
             arguments = self.traced(capture, call, index)

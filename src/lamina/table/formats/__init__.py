@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lamina.table.places import LineNumbers
 
 __all__ = [
-    "FORMATS", "NOT_READ", "Format", "Reader", "Writer", "begin_reading", "described", "format_of_content",
-    "format_of_name", "writable",
+    "FORMATS", "NOT_READ", "Format", "Reader", "Writer", "begin_reading", "described", "end_reading",
+    "format_of_content", "format_of_name", "writable",
 ]  # fmt: skip
 
 
@@ -62,6 +62,7 @@ class Format:
         reads: "module:name", in this package, of what makes a `Reader` of a `Source` and `ReadOptions`.
         writes: "module:name" of the `Writer`; None if tables are not written so.
         begins: "module:name" of what starts early what reading needs and takes a while to start, if anything.
+        ends: "module:name" of what ends that, when for a while nothing will be read.
         packs_itself: whether such files are compressed inside.
         is_folder: whether a folder counts as such a file.
         packages: what reading needs besides polars, by names on PyPI.
@@ -74,6 +75,7 @@ class Format:
     reads: str
     writes: str | None = None
     begins: str | None = None
+    ends: str | None = None
     packs_itself: bool = False
     is_folder: bool = False
     packages: tuple[str, ...] = ()
@@ -103,11 +105,13 @@ FORMATS: dict[str, Format] = {
     "tsv": Format("TSV", (".tsv", ".tab"), reads="delimited:DelimitedFile", writes="delimited:write_tsv"),
     "parquet": Format(
         "Parquet", (".parquet", ".pq"), (b"PAR1",),
-        reads="columnar:ColumnarFile", writes="columnar:write_parquet", begins="_apart:begin", packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_parquet", begins="_apart:begin", ends="_apart:end",
+        packs_itself=True,
     ),
     "feather": Format(  # Arrow's IPC file
         "Feather", (".feather", ".arrow", ".ipc"), (b"ARROW1", b"FEA1"),
-        reads="columnar:ColumnarFile", writes="columnar:write_feather", begins="_apart:begin", packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_feather", begins="_apart:begin", ends="_apart:end",
+        packs_itself=True,
     ),
     "jsonl": Format(
         "JSON lines", (".jsonl", ".ndjson", ".json"), (b"{",),
@@ -146,6 +150,13 @@ def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
     """
     formats = {format_of_name(os.fspath(name))[0] for name in names}
     for place in {FORMATS[format].begins for format in formats if format is not None}:
+        if place is not None:
+            _imported(place)()
+
+
+def end_reading() -> None:
+    """End what `begin_reading` starts, or reading started itself, to have its memory: for a while nothing is read."""
+    for place in {format.ends for format in FORMATS.values()}:
         if place is not None:
             _imported(place)()
 

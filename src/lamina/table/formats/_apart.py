@@ -26,7 +26,7 @@ from lamina.table.formats import _columnar_worker as columnar_worker
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["begin", "read_apart"]
+__all__ = ["begin", "end", "read_apart"]
 
 _SECONDS = 120
 _BYTES_A_SECOND = 1 << 20
@@ -162,6 +162,11 @@ atexit.register(_service.end)
 def begin() -> None:
     """Start the child, which takes a while, before there is something to read."""
     _service.begin()
+
+
+def end() -> None:
+    """End the child, which takes some memory, when all is read; what is read later starts another."""
+    _service.end()
 
 
 def read_apart(

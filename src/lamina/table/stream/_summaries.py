@@ -158,16 +158,18 @@ class Order:
         self._differ += other._differ
         self._squares += other._squares
 
-    def likeness(self, classes: Counted | None, moments: Moments) -> float:
-        """About 0 in random order, 1 where all neighbours are alike."""
+    def likeness(self, column: SummaryColumn) -> tuple[float, float]:
+        """About 0 in random order, 1 where all neighbours are alike; and the standard error of that, by chance."""
         if not self._pairs:
-            return 0.0
-        if classes is None:
-            variance = moments.deviation**2
-            return 1 - self._squares / self._pairs / (2 * variance) if variance else 0.0
-        total = sum(classes.counts.values())
-        by_chance = 1 - sum((count / total) ** 2 for count in classes.counts.values()) if total else 0.0
-        return 1 - self._differ / self._pairs / by_chance if by_chance else 0.0
+            return 0.0, 0.0
+        if column.is_number:
+            by_chance = 2 * column.moments.deviation**2
+            differ = self._squares / self._pairs
+        else:
+            counts = [count for _, count in column.value_counts()]
+            by_chance = 1 - sum((count / sum(counts)) ** 2 for count in counts)
+            differ = self._differ / self._pairs
+        return 1 - differ / by_chance if by_chance > 0 else 0.0, self._pairs**-0.5
 
 
 class SummaryColumn(Column):
@@ -190,7 +192,7 @@ class SummaryColumn(Column):
         self.storage = "empty"
         self.counts = Counted() if counts else None
         self.moments = Moments()
-        self._is_number = kind.is_numeric()
+        self.is_number = kind.is_numeric()
         self._is_float = kind.is_float() or kind.is_decimal()
         self._rows = self._missing = 0
         self._first_missing: int | None = None
@@ -208,11 +210,13 @@ class SummaryColumn(Column):
             self.storage = as_column(series, self.name).storage
         self._rows += len(series)
         self._missing += missing
-        if self._is_number:
+        if self.is_number:
             self.moments.update(series, first)
         if self.counts is not None:
             if self.storage in ("other", "date", "duration") and not self._any_type:
-                series = pl.Series([] if self.counts.counts else [str(series.drop_nulls()[0])], dtype=pl.String)
+                series = pl.Series(
+                    [] if self.counts.counts else [str(series.drop_nulls()[0])], dtype=pl.String
+                )
             elif self.categorical:
                 series = series.cast(pl.String)
             self.counts.update(series, first)
@@ -230,7 +234,7 @@ class SummaryColumn(Column):
 
     def number_moments(self) -> Moments:
         """Those of the numbers that the column holds, as texts too."""
-        if self._is_number:
+        if self.is_number:
             return self.moments
         assert self.counts is not None
         if self.counts.overflowed:
@@ -267,8 +271,10 @@ class SummaryColumn(Column):
         return len(self.counts.counts) + bool(self._missing)
 
     def numbers(self) -> np.ndarray:
-        if self.counts is not None and not self._is_number:
-            return self.mapped(lambda value: math.nan if value is None else float(cast(Any, value)), np.float64)
+        if self.counts is not None and not self.is_number:
+            return self.mapped(
+                lambda value: math.nan if value is None else float(cast(Any, value)), np.float64
+            )
         extremes = [self.moments.low, self.moments.high] if self.moments.count else []
         if self._missing:
             return np.array([*extremes, math.nan], np.float64)

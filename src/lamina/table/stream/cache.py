@@ -114,7 +114,7 @@ class RowCache:
                 file.seek(group * size * self.layout.row_bytes)
                 for array in arrays:
                     part = memoryview(array[rows : rows + count].reshape(-1).view(np.uint8))
-                    while len(part):
+                    while part:
                         got = file.readinto(part)
                         if not got:
                             raise DataError(f"{self.path} has become shorter than it was written")

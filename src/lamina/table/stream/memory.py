@@ -68,22 +68,26 @@ def _of_the_system() -> int | None:
 
 def _of_the_container() -> int | None:
     folder = Path("/sys/fs/cgroup")
-    for most, now in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for most, now in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
         with suppress(OSError, ValueError):
             return max(int((folder / most).read_text()) - int((folder / now).read_text()), 0)
     return None
 
 
-def used_memory() -> int:
-    """The bytes that this process and those that it has started take now; 0 where that is not told."""
+def used_memory(process: int | None = None) -> int:
+    """The bytes that a process, or this one, and those that it has started take now; 0 where that is not told."""
     used = 0
+    own = os.getpid() if process is None else process
     with suppress(OSError):
-        processes = [str(os.getpid())]
-        for task in Path("/proc/self/task").iterdir():
+        processes = [str(own)]
+        for task in Path(f"/proc/{own}/task").iterdir():
             processes += (task / "children").read_text().split()
-        for process in processes:
+        for one in processes:
             with suppress(OSError):
-                pages = int(Path("/proc", process, "statm").read_text().split()[1])
+                pages = int(Path("/proc", one, "statm").read_text().split()[1])
                 used += pages * os.sysconf("SC_PAGE_SIZE")
     return used
 

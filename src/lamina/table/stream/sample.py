@@ -29,7 +29,16 @@ def row_bytes(types: Mapping[str, pl.DataType]) -> int:
     """
     import polars as pl
 
-    sizes = {pl.Boolean: 1, pl.Int8: 1, pl.UInt8: 1, pl.Int16: 2, pl.UInt16: 2, pl.Float32: 4, pl.Int32: 4, pl.UInt32: 4}
+    sizes = {
+        pl.Boolean: 1,
+        pl.Int8: 1,
+        pl.UInt8: 1,
+        pl.Int16: 2,
+        pl.UInt16: 2,
+        pl.Float32: 4,
+        pl.Int32: 4,
+        pl.UInt32: 4,
+    }
     texts = (pl.String, pl.Categorical, pl.Enum)
     return sum(_TEXT_BYTES if kind in texts else sizes.get(kind.base_type(), 8) for kind in types.values())
 
@@ -75,9 +84,13 @@ class RowSample:
         self._compact()
 
     def rows(self) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
-        """The rows in the order of their keys; their numbers; and their keys. At least one block must have been seen."""
+        """The rows in the order of their keys, their numbers, and their keys; a block must have been seen."""
         self._compact()
         return self._frames[0], self._numbers, self._keys
+
+    def forget(self) -> None:
+        """Let go of the rows, which take memory."""
+        self._frames, self._keys, self._numbers = [], self._keys[:0], self._numbers[:0]
 
     def _add(self, block: pl.DataFrame, keys: np.ndarray, numbers: np.ndarray) -> None:
         self._frames.append(block)

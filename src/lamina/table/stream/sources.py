@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.formats import FORMATS, Reader
+from lamina.table.formats import FORMATS, Reader, end_reading
 from lamina.table.messages import counted, listed
 from lamina.table.options import ReadOptions
 from lamina.table.places import Places
@@ -24,6 +24,7 @@ __all__ = ["Blocks", "FileBlocks", "blocks_of", "files_as_blocks", "is_source", 
 
 BLOCK_ROWS = 1 << 16
 _BLOCK_CELLS = 1 << 22
+_FIRST_LOOK_ROWS = 1000
 
 
 class Blocks(Protocol):
@@ -77,6 +78,7 @@ class FileBlocks:
                 if len(batch):
                     yield batch
             _require_same(reader.name, path, before)
+        end_reading()
 
 
 @contextmanager
@@ -123,7 +125,15 @@ def is_source(X: Any) -> bool:
         return False
     if _is_dataset(X) or _is_lazy(X):
         return True
-    known = ("columns", "column_names", "shape", "tocsr", "__array__", "__dataframe__", "__narwhals_dataframe__")
+    known = (
+        "columns",
+        "column_names",
+        "shape",
+        "tocsr",
+        "__array__",
+        "__dataframe__",
+        "__narwhals_dataframe__",
+    )
     is_table = any(hasattr(X, name) for name in known)
     return not is_table and hasattr(type(X), "__len__") and hasattr(type(X), "__getitem__")
 
@@ -133,7 +143,11 @@ def _is_dataset(X: Any) -> bool:
 
 
 def _is_lazy(X: Any) -> bool:
-    return type(X).__module__.startswith("polars") and hasattr(X, "collect_schema") and hasattr(X, "collect_batches")
+    return (
+        type(X).__module__.startswith("polars")
+        and hasattr(X, "collect_schema")
+        and hasattr(X, "collect_batches")
+    )
 
 
 def blocks_of(X: Any) -> Blocks:
@@ -158,7 +172,9 @@ class _DatasetBlocks:
         import polars as pl
 
         self._dataset = dataset
-        self.types: dict[str, pl.DataType] = dict(pl.DataFrame(pl.from_arrow(dataset.schema.empty_table())).schema)
+        self.types: dict[str, pl.DataType] = dict(
+            pl.DataFrame(pl.from_arrow(dataset.schema.empty_table())).schema
+        )
 
     def blocks(self) -> Generator[pl.DataFrame]:
         import polars as pl
@@ -184,7 +200,9 @@ class _LazyBlocks:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it is new in polars, and might change
-            batches = self._frame.collect_batches(chunk_size=rows_at_once(len(self.types)), maintain_order=True)
+            batches = self._frame.collect_batches(
+                chunk_size=rows_at_once(len(self.types)), maintain_order=True
+            )
         for batch in batches:
             if len(batch):
                 yield batch
@@ -199,9 +217,9 @@ class _SequenceBlocks:
         self._rows = rows
         if not len(rows):
             raise DataError("the table has no rows (0 samples); training needs at least 2")
-        first, self.named = _frame(rows[0:1])
-        self.types: dict[str, pl.DataType] = dict(_frame(rows[0 : min(len(rows), 1000)])[0].schema)
-        self._at_once = getattr(rows, "batch_size", None) or rows_at_once(len(first.columns))
+        first, self.named = _frame(rows[0 : min(len(rows), _FIRST_LOOK_ROWS)])
+        self.types: dict[str, pl.DataType] = dict(first.schema)
+        self._at_once = getattr(rows, "batch_size", None) or rows_at_once(first.width)
 
     def blocks(self) -> Generator[pl.DataFrame]:
         for begin in range(0, len(self._rows), self._at_once):
@@ -224,7 +242,9 @@ def _frame(block: Any) -> tuple[pl.DataFrame, bool]:
         return narwhals.from_native(block, eager_only=True).to_polars(), True
     array = np.asarray(block)
     if array.ndim != 2:
-        raise DataError(f"a sequence gives blocks of rows (rows, columns) for slices, not arrays of shape {array.shape}")
+        raise DataError(
+            f"a sequence gives blocks of rows (rows, columns) for slices, not arrays of shape {array.shape}"
+        )
     return pl.DataFrame(np.ascontiguousarray(array), schema=[f"x{i}" for i in range(array.shape[1])]), False
 
 

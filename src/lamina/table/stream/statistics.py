@@ -1,4 +1,4 @@
-"""What one pass over a table finds out of it: `TableStatistics`, which parts of a table fill by themselves and merge."""
+"""What one pass over a table finds out: `TableStatistics`, which parts of a table fill by themselves and merge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lamina.errors import DataError
-from lamina.table.kinds import Choice, infinite_error, judged, schema_of
+from lamina.table.kinds import TOO_MANY, Choice, infinite_error, judged, schema_of
 from lamina.table.messages import as_kind, closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import MOST_VALUES, Moments, Order, SummaryColumn
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["TableStatistics"]
 
 _SAMPLE_ROWS = 160_000
-_SAMPLE_BYTES = 96 << 20
+_SAMPLE_BYTES = 64 << 20
 _FEWEST_SAMPLED = 4096
 _IN_RUNS = 0.1
 """How much alike the targets of neighbouring rows are (0: as in random order, 1: the same) in a table in some order."""
@@ -86,7 +86,9 @@ class TableStatistics:
             )
         for name in self.kinds:
             if name not in self.types:
-                raise DataError(f"kinds names a column {name!r} that the table does not have.{closest(name, names)}")
+                raise DataError(
+                    f"kinds names a column {name!r} that the table does not have.{closest(name, names)}"
+                )
 
     def _counts(self, name: str, kind: pl.DataType) -> bool:
         """Whether a column's values are counted: those of texts, and of numbers that are, or may be, names."""
@@ -136,7 +138,7 @@ class TableStatistics:
             raise DataError(f"the table has {rows}; training needs at least 2")
         target = None if self.target is None else self._target(self._columns[self.target])
         columns = [self._judged(name) for name in self.types if name != self.target]
-        many = [column.name for column in columns if column.note == _TOO_MANY]
+        many = [column.name for column in columns if column.note == TOO_MANY]
         if many:
             warn(
                 f"left out {counted(len(many), 'column')} of text with more than {MOST_VALUES:,} different values, "
@@ -154,19 +156,18 @@ class TableStatistics:
         """Whether neighbouring rows have like targets, as in a table sorted by label."""
         if self.target is None:
             return False
-        column = self._columns[self.target]
-        numbers = not column.counts or column.counts.overflowed
-        return self._order.likeness(None if numbers else column.counts, column.moments) > _IN_RUNS
+        likeness, error = self._order.likeness(self._columns[self.target])
+        return likeness > _IN_RUNS + 3 * error
 
     def _judged(self, name: str) -> ColumnSchema:
         column, choice = self._columns[name], self.kinds.get(name)
         if column.counts is not None and column.counts.overflowed and choice != "drop":
             if choice is not None:
                 raise DataError(
-                    f"column {name!r} has more than {MOST_VALUES:,} different values, too many to be counted in a table "
-                    f"that is streamed; leave it out with {as_kind(name, 'drop')}"
+                    f"column {name!r} has more than {MOST_VALUES:,} different values, too many to be counted in a "
+                    f"table that is streamed; leave it out with {as_kind(name, 'drop')}"
                 )
-            return ColumnSchema(name, "id", column.type_name, column.missing(), note=_TOO_MANY)
+            return ColumnSchema(name, "id", column.type_name, column.missing(), note=TOO_MANY)
         if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
             raise infinite_error(name, column.moments.worst(), row(column.moments.infinite))
         found = judged(column, choice, self.named)
@@ -179,14 +180,18 @@ class TableStatistics:
     def _target(self, column: SummaryColumn) -> Target:
         if column.storage == "number" and column.moments.infinite is not None:
             place = row(column.moments.infinite)
-            raise DataError(f"the target {column.name!r} is infinite in {place}; correct it or leave the row out")
+            raise DataError(
+                f"the target {column.name!r} is infinite in {place}; correct it or leave the row out"
+            )
         target = infer_target(column, self.task)
         if target.task == "classification":
             return target
         numbers = column.number_moments()
         exact = column.counts is not None and not column.counts.overflowed
         reason = target.reason if exact or self.task else f"numbers of type {column.type_name}"
-        return dataclasses.replace(target, reason=reason, low=numbers.low, high=numbers.high, mean=numbers.mean)
+        return dataclasses.replace(
+            target, reason=reason, low=numbers.low, high=numbers.high, mean=numbers.mean
+        )
 
 
 _TOO_MANY = "too many values to count"

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,8 @@ class Survey:
     def divided(self, validation: float, test: float = 0.0) -> Division:
         """Hold back these shares of the rows, at most 65,536 for each: the rows with the lowest keys.
 
+        Can be called once: the sample goes into the division.
+
         Raises:
             DataError: no row is left to train on.
         """
@@ -95,9 +98,10 @@ class Survey:
         most = min(MOST_HELD, len(keys) * 2 // 5)
         counts = [min(round(share * rows), most) for share in (test, validation)]
         ends = [0, counts[0], sum(counts), len(keys)]
-        parts = [self._some(frame, numbers, begin, end) for begin, end in zip(ends, ends[1:], strict=False)]
+        parts = [self._some(frame, numbers, begin, end) for begin, end in pairwise(ends)]
         held = sum(counts)
         above = int(keys[held - 1]) if held else -1
+        self.statistics.sample.forget()
         return Division(parts[1], parts[0], parts[2], rows - held, above, self.seed)
 
     @staticmethod
@@ -119,9 +123,7 @@ def look_over(
     Raises:
         DataError: as `lamina.table.kinds.infer`, of the whole table.
     """
-    statistics = TableStatistics(
-        blocks.types, target, task=task, kinds=kinds, named=blocks.named, seed=seed
-    )
+    statistics = TableStatistics(blocks.types, target, task=task, kinds=kinds, named=blocks.named, seed=seed)
     for block in blocks.blocks():
         statistics.update(block)
     with _named(blocks):

@@ -1,0 +1,159 @@
+"""Statistics of a table's blocks, merged or not, say what `infer` says of the whole table."""
+
+import dataclasses
+import datetime
+import math
+import re
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamina.errors import DataError
+from lamina.table.kinds import infer
+from lamina.table.messages import DataWarning
+from lamina.table.stream import _summaries
+from lamina.table.stream.statistics import TableStatistics
+
+rng = np.random.default_rng(0)
+N = 200
+FRAME = pl.DataFrame(
+    {
+        "number": rng.normal(size=N),
+        "gaps": [None if i % 7 == 0 else i % 50 for i in range(N)],
+        "nan": [math.nan if i % 5 == 0 else float(i) for i in range(N)],
+        "word": [["x", "y", "z", None][i % 4] for i in range(N)],
+        "flag": [i % 3 == 0 for i in range(N)],
+        "text flag": [["TRUE", "false"][i % 2] for i in range(N)],
+        "id": [f"id {i}" for i in range(N)],
+        "one": [1] * N,
+        "same": ["a"] * N,
+        "none": pl.Series([None] * N, dtype=pl.Float64),
+        "as text": [str(i * 1.5) for i in range(N)],
+        "zip": [i % 9 for i in range(N)],
+        "kind": pl.Series([f"k{i % 3}" for i in range(N)], dtype=pl.Categorical),
+        "class": [["no", "yes"][i % 2] for i in range(N)],
+        "few": [i % 3 for i in range(N)],
+        "count": [i * i for i in range(N)],
+        "price": rng.normal(100, 20, N),
+    }
+)
+KINDS = {"zip": "categorical", "as text": "numeric"}
+
+
+def of_parts(frame, cuts, target, order=None, **named):
+    """Statistics of the parts between the cuts, merged in this order."""
+    ends = [0, *sorted(cuts), len(frame)]
+    parts = []
+    for begin, end in pairwise(ends):
+        part = TableStatistics(frame.schema, target, first=begin, **named)
+        for block in frame[begin:end].iter_slices(30):
+            part.update(block)
+        parts.append(part)
+    parts = [parts[i] for i in order or range(len(parts))]
+    for other in parts[1:]:
+        parts[0].merge(other)
+    return parts[0]
+
+
+def alike(found, expected):
+    """Whether two of these records are the same, but for the last bits of means and words on many numbers."""
+    a, b = dataclasses.asdict(found), dataclasses.asdict(expected)
+    means = [record.pop("mean") for record in (a, b)]
+    if a.get("task") == "regression":
+        a.pop("reason"), b.pop("reason")
+    return a == b and means[0] == pytest.approx(means[1])
+
+
+@pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
+@pytest.mark.parametrize("target", ["class", "few", "count", "price", "flag"])
+def test_they_say_what_is_said_of_the_whole_table(target):
+    expected = infer(FRAME, target, kinds=KINDS)
+
+    @settings(max_examples=15)
+    @given(st.lists(st.integers(0, N), max_size=4), st.randoms())
+    def check(cuts, random):
+        order = [*range(len(cuts) + 1)]
+        random.shuffle(order)
+        statistics = of_parts(FRAME, cuts, target, order, kinds=KINDS)
+        found = statistics.schema()
+        assert found.rows == N and alike(found.target, expected.target)
+        assert all(alike(a, b) for a, b in zip(found.columns, expected.columns, strict=True)), cuts
+        sample, numbers, _ = statistics.sample.rows()
+        assert sorted(numbers.tolist()) == list(range(N)) and sample.equals(FRAME[numbers])
+
+    check()
+
+
+def test_the_spread_of_numbers_is_that_of_all_rows():
+    moments = of_parts(FRAME, [17, 90], "price").moments()
+    assert moments.deviation == pytest.approx(float(FRAME["price"].std(ddof=0)))
+
+
+def test_the_warnings_are_those_of_the_whole_table():
+    frame = FRAME.select("number", "id", "one", "none", "as text", "class")
+    with pytest.warns(DataWarning) as expected:
+        infer(frame, "class")
+    with pytest.warns(DataWarning) as found:
+        of_parts(frame, [50], "class").schema()
+    assert [str(w.message) for w in found] == [str(w.message) for w in expected]
+
+
+BROKEN = {
+    "infinite": ("x", [1.0, 2.0, math.inf, 4.0] * 10),
+    "date": ("x", [datetime.date(2024, 1, 1 + i % 5) for i in range(40)]),
+    "missing target": ("y", ["a", "b", None, "b"] * 10),
+    "one class": ("y", ["a"] * 40),
+    "constant target": ("y", [1.5] * 40),
+    "infinite target": ("y", [1.0, -math.inf] * 20),
+    "text among numbers": ("x", [*map(str, range(39)), "12 km"]),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_is_wrong_is_told_as_of_the_whole_table(what):
+    name, values = BROKEN[what]
+    frame = pl.DataFrame({"a": range(40), "x": range(40), "y": ["a", "b"] * 20}).with_columns(
+        pl.Series(name, values)
+    )
+    kinds = {"x": "numeric"} if what == "text among numbers" else {}
+    with pytest.raises(DataError) as expected:
+        infer(frame, "y", kinds=kinds)
+    with pytest.raises(DataError) as found:
+        of_parts(frame, [3, 20], "y", kinds=kinds).schema()
+    example = re.compile(r"such as '[^']*'")  # which one, is not said
+    assert example.sub("", str(found.value)) == example.sub("", str(expected.value))
+
+
+def test_a_column_of_too_many_texts_is_left_out(monkeypatch):
+    monkeypatch.setattr(_summaries, "MOST_VALUES", 100)
+    frame = FRAME.select("number", "id", "class")
+    with pytest.warns(DataWarning, match="different values, which are too many to be counted"):
+        schema = of_parts(frame, [50], "class").schema()
+    assert schema["id"].kind == "id" and not schema["id"].used
+    with pytest.raises(DataError, match=r"column 'id' has more than .* different values"):
+        of_parts(frame, [50], "class", kinds={"id": "categorical"}).schema()
+
+
+@pytest.mark.parametrize("target", ["class", "few", "price", "count"])
+def test_like_targets_together_are_noticed(target):
+    mixed = FRAME.sample(fraction=1, shuffle=True, seed=1)
+    assert not of_parts(mixed, [40], target).is_in_runs
+    assert of_parts(FRAME.sort(target), [40], target).is_in_runs
+
+
+def test_parts_of_other_columns_do_not_merge():
+    with pytest.raises(DataError, match="parts of a table differ in 'price'"):
+        of_parts(FRAME, [], "class").merge(of_parts(FRAME.drop("price"), [], "class"))
+
+
+def test_few_rows_and_names_that_are_not_there_are_told():
+    with pytest.raises(DataError, match="the table has only 1 row"):
+        of_parts(FRAME[:1], [], "class").schema()
+    with pytest.raises(DataError, match=r"there is no column 'clas' to predict\. Did you mean 'class'"):
+        TableStatistics(FRAME.schema, "clas")
+    with pytest.raises(DataError, match="kinds names a column 'zipp'"):
+        TableStatistics(FRAME.schema, "class", kinds={"zipp": "categorical"})
