@@ -114,7 +114,7 @@ class _How:
 
 
 def _encoded(frame: pl.DataFrame, start: int, *, how: _How) -> _Encoded:
-    block = frame.cast(dict(how.types))
+    block = frame.cast(dict(how.types))  # pyright: ignore[reportArgumentType]
     numbers, codes, target, _ = encoded_block(
         block, start, how.target, how.division, how.encoder, how.encode_target
     )
