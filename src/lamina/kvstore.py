@@ -1,7 +1,7 @@
 """Key-value stores under MXNet's names: sums of gradients, and parameters that are updated where they are stored.
 
-On one machine a store adds what several devices push. Stores that span machines enter themselves by
-`KVStoreBase.register` under their name (``dist_sync`` …), with the same methods; `Trainer` asks nothing else of one.
+On one machine a store adds what several devices push; ``dist_sync`` adds what all processes push that MPI started.
+Other stores enter themselves by `KVStoreBase.register`, with the same methods; `Trainer` asks nothing else of one.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lamina.core.state import concrete
-from lamina.errors import ContextError, OutsideError, ParameterError
+from lamina.core.state import concrete, state
+from lamina.errors import ContextError, OutsideError, ParameterError, TraceError
 from lamina.files.atomic import atomic_write
 from lamina.messages import closest
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, Updater, get_updater
 
-__all__ = ["KVStore", "KVStoreBase", "create"]
+__all__ = ["KVStore", "KVStoreBase", "KVStoreDist", "create"]
 
 Arrays = NDArray | Sequence[Any]
 
@@ -115,7 +115,7 @@ class KVStore(KVStoreBase):
             if each in self._stored:
                 raise ParameterError(f"KVStore: key {each!r} has been initialized already")
             with concrete():
-                self._stored[each] = arrays[0].copy()
+                self._stored[each] = self._first(arrays[0])
 
     def broadcast(self, key: Any, value: Arrays, out: Arrays, priority: int = 0) -> None:
         """`init`, then `pull`."""
@@ -126,13 +126,22 @@ class KVStore(KVStoreBase):
         """Add up each value's arrays; the sum replaces what is stored, or updates it, if there is an updater."""
         for each, arrays in _pairs(key, value):
             stored = self._at(each)
-            total = arrays[0].as_in_context(stored.context)
-            for array in arrays[1:]:
-                total = total + array.as_in_context(stored.context)
+            total = self._sum(arrays, stored)
             if self._updater is None:
                 stored[:] = total
             else:
                 self._updater(each, total, stored)
+
+    def _first(self, array: NDArray) -> NDArray:
+        """What is stored of a first value."""
+        return array.copy()
+
+    def _sum(self, arrays: Sequence[NDArray], stored: NDArray) -> NDArray:
+        """What all workers and devices push, where it is stored."""
+        total = arrays[0].as_in_context(stored.context)
+        for array in arrays[1:]:
+            total = total + array.as_in_context(stored.context)
+        return total
 
     def pull(
         self, key: Any, out: Arrays | None = None, priority: int = 0, ignore_sparse: bool = True
@@ -196,6 +205,57 @@ class KVStore(KVStoreBase):
     _barrier = barrier
 
 
+class KVStoreDist(KVStore):
+    """The store of all processes that MPI started (`lamina.distributed`), made by `create`: ``"dist_sync"``.
+
+    What is pushed is added in an order that is fixed; the leaves of the sum are the workers' arrays, those of worker 0
+    first. So 1, 2 and 4 workers with 4, 2 and 1 devices train the same network, bit by bit. Each worker stores
+    everything, and all of them make the same calls in the same order, as with MXNet's.
+
+    >>> from lamina import kv
+    >>> store = kv.create("dist_sync")
+    >>> store.rank, store.num_workers
+    (0, 1)
+    """
+
+    def __init__(self, name: str) -> None:
+        from lamina.distributed.communicator import world
+
+        super().__init__(name)
+        self._team = world()
+
+    @property
+    def rank(self) -> int:
+        """Which of the workers this process is."""
+        return self._team.rank
+
+    @property
+    def num_workers(self) -> int:
+        """How many workers there are."""
+        return self._team.size
+
+    def _first(self, array: NDArray) -> NDArray:
+        from lamina.distributed import broadcast
+
+        return broadcast(array.copy())
+
+    def _sum(self, arrays: Sequence[NDArray], stored: NDArray) -> NDArray:
+        from lamina.distributed import sum
+
+        if state.trace is not None:
+            raise TraceError(
+                f"KVStore {self.type!r}: what several processes push can't be added inside a compiled function; "
+                "compile what computes gradients, with keep_gradients=True, and call trainer.step after it"
+            )
+        return sum(arrays, len(arrays) * self._team.size).as_in_context(stored.context)
+
+    def barrier(self) -> None:
+        """Wait until all workers have come here."""
+        self._team.wait_for_all()
+
+    _barrier = barrier
+
+
 def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, Sequence[NDArray]]]:
     """Each key with its arrays."""
     keys, values = (key, value) if isinstance(key, list | tuple) else ([key], [value])
@@ -217,14 +277,16 @@ def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, Sequence[NDArray]]]:
         yield each, found
 
 
+_ON_SEVERAL = ("dist", "dist_sync", "dist_device_sync", "dist_sync_device")
 _ON_ONE_MACHINE = ("local", "device", "local_allreduce_cpu", "local_allreduce_device", "nccl")
 
 
 def create(name: str = "local") -> KVStoreBase:
-    """A store by its name: ``"local"`` or ``"device"``, which are the same here, or one that was registered.
+    """A store by its name: ``"local"`` or ``"device"``, which are the same here, ``"dist_sync"``, or one that was
+    registered.
 
     Raises:
-        ContextError: a store that spans machines, and none of the name is registered.
+        ContextError: another store that spans machines, and none of the name is registered.
         ValueError: an unknown name.
     """
     if not isinstance(name, str):
@@ -234,9 +296,12 @@ def create(name: str = "local") -> KVStoreBase:
         return KVStoreBase.kv_registry[name]()
     if name in _ON_ONE_MACHINE:
         return KVStore(name)
+    if name in _ON_SEVERAL:
+        return KVStoreDist(name)
     if name.startswith(("dist", "p3", "horovod", "byteps")):
         raise ContextError(
-            f"KVStore {name!r} spans machines, and no such store is registered; on one there is 'local'"
+            f"KVStore {name!r} spans machines, and no such store is registered; there is 'dist_sync', and on one "
+            "machine 'local'"
         )
     raise ValueError(
         f"unknown KVStore {name!r}.{closest(name, _ON_ONE_MACHINE)} Known: {', '.join(_ON_ONE_MACHINE)}"

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -15,12 +16,14 @@ import typer
 from lamina.cli import _options as options
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli._options import PRESETS, choosing, layers, one_of, option, positive, reading, said
+from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
 from lamina.extras import require
 from lamina.table.formats import begin_reading, described
 from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
+    from lamina.distributed.communicator import Communicator
     from lamina.runs.data import Prepared, Request
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.loop import Epoch, Loop, Observer
@@ -72,6 +75,10 @@ Memory = Annotated[
         **_training,
     ),
 ]
+Shards = Annotated[
+    int | None,
+    option("Cut each batch into so many parts, which the processes of mpirun share.", "not cut", **_training),
+]
 Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
 Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
 
@@ -91,6 +98,7 @@ def train_table(
     hidden: Hidden = None,
     lr: Rate = None,
     seed: Seed = None,
+    shards: Shards = None,
     stream: Stream = False,
     memory: Memory = None,
     format: options.FormatOption = None,
@@ -120,6 +128,7 @@ def train_table(
       lamina train train.csv --target y --validation valid.csv --test test.csv
       zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
       lamina train --resume runs/houses
+      mpirun -n 4 lamina train 'part-*.csv' --target y --shards 8
 
     MNIST has a command of its own: lamina train mnist --help
     """
@@ -135,18 +144,58 @@ def train_table(
         hidden=None if hidden is None else layers(hidden),
         learning_rate=positive("--lr", lr),
         seed=_seed(seed),
+        shards=positive("--shards", shards),
         stream=stream or None,
     )
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
     begin_reading(data or ())
+    team = world()
+    if not team.is_first:
+        with warnings_as_lines(quiet=True):
+            return _help(team)
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
+        _require_shards(request, team)
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
                 return _run(folder, request, prepared, saved, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {_how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
+
+
+def _require_shards(request: Request, team: Communicator) -> None:
+    if team.size > 1 and (request.shards or 0) < team.size:
+        said = "no --shards" if request.shards is None else f"--shards {request.shards}"
+        raise LaminaError(
+            f"{team.size} processes were started, and {said}: say into how many parts each batch is cut, of which "
+            f"each process gets some, as with --shards {max(8, team.size)}; it decides what network comes out, the "
+            "number of processes does not"
+        )
+
+
+def _help(team: Communicator) -> int:
+    """Train along with the first process, which alone speaks and writes files."""
+    from lamina.runs.data import prepare
+    from lamina.runs.streamed import prepare_streamed
+    from lamina.runs.training import train
+
+    request, bound = team.broadcast(None)
+    try:
+        if request.stream:
+            with (
+                TemporaryDirectory(prefix="lamina-rows-") as scratch,
+                prepare_streamed(request, Path(scratch), bound) as prepared,
+            ):
+                train(prepared, request)
+        else:
+            train(prepare(request), request)
+    except KeyboardInterrupt:
+        let_the_first_speak(team.rank)  # it may be waiting for this one's gradients
+        say("lamina: interrupted; continue with lamina train --resume, if there was a checkpoint", error=True)
+        return EXIT_INTERRUPTED
+    team.wait_for_all()
+    return 0
 
 
 def _seed(seed: int | None) -> int | None:
@@ -223,11 +272,13 @@ def _prepared(
     bound = None if memory is None else bytes_in(memory)
     why = why_streamed(request, bound)
     if why is None:
+        world().broadcast((request, bound))
         yield request, prepare(request)
         return
     if not request.stream:
         say(f"lamina: {why}: rows are read from the disk", error=True)
         request = dataclasses.replace(request, stream=True)
+    world().broadcast((request, bound))
     with folder.scratch() as scratch, prepare_streamed(request, scratch, bound) as prepared:
         yield request, prepared
 
@@ -247,7 +298,7 @@ def _run(
     from lamina.runs.training import train
     from lamina.table.messages import counted
     from lamina.training.checkpoint import Checkpoints
-    from lamina.training.display import Display
+    from lamina.training.display import Display, Waiting
 
     console = None if as_json or quiet else output()
     if console:
@@ -256,11 +307,12 @@ def _run(
         say(f"lamina: {folder.path} goes on after {counted(len(saved.past), 'epoch')}", error=True)
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
     if not quiet:
-        observers.append(Display(sys.stderr, _progress))
+        observers += [Display(sys.stderr, _progress), Waiting(sys.stderr)]
     trained = train(prepared, request, observers)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
     run = complete(prepared, trained, request, folder)
+    world().wait_for_all()
     page = write_run_page(run.path)
     if console:
         _show_results(console, run)

@@ -78,6 +78,9 @@ PARAMETERS = {
     "preprocess": "whether inputs are centred at the median, divided by the interquartile range, and clipped smoothly "
     "(RealMLP). Missing numbers become the median either way.",
     "drop_last": "whether an epoch leaves out the rows that do not fill a batch.",
+    "shards": "into how many parts each batch is cut, which the processes that mpirun starts share: the network is the "
+    "same bit by bit on any number of them. Gradients are summed in an order that `shards` fixes; dropout and batch "
+    "normalization are a shard's own. None: batches are not cut. See docs/scale.md.",
     "column_kinds": "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', "
     "'categorical' or 'drop'.",
     "scoring": "the validation score, higher is better: one of the names above, one of sklearn.metrics."

@@ -48,6 +48,7 @@ _VALUES: dict[str, tuple[Any, Any, Any]] = {
     "ntk": (True, True, False),
     "preprocess": (True, True, False),
     "drop_last": (True, True, False),
+    "shards": (None, None, None),
     "early_stopping": (True, True, False),
     "validation_fraction": (0.2, 0.1, 0.1),
     "n_iter_no_change": (None, "auto", 10),  # 'auto': a quarter of the epochs
@@ -150,6 +151,7 @@ _RULES: dict[str, tuple[Any, str]] = {
     "members": (lambda value: value is None or _is_count(value), "a whole number >= 1"),
     "hidden_layer_sizes": (_is_count, "> 0"),
     "batch_size": (_is_count, "a whole number >= 1"),
+    "shards": (lambda value: value is None or _is_count(value), "a whole number >= 1"),
     "max_iter": (lambda value: value is None or _is_count(value), "a whole number >= 1"),
     "learning_rate_init": (lambda value: value > 0, "> 0"),
     "validation_fraction": (lambda value: 0 < value < 1, "between 0 and 1"),

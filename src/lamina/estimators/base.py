@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -15,13 +16,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from lamina.deferral import eager
+from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization, without_network
+from lamina.estimators._engine import Batches, Data, Optimization, without_network
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
+from lamina.estimators._sharded import training_of
 from lamina.estimators._views import Views
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
@@ -30,6 +33,7 @@ from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
 from lamina.table.stream.sources import is_source
+from lamina.training.display import Waiting
 from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = ["BaseMLP", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
@@ -93,6 +97,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
     ntk: bool | None = None
     preprocess: bool | None = None
     drop_last: bool | None = None
+    shards: int | None = None
     column_kinds: Mapping[Any, Any] | None = None
     scoring: Any = None
     callbacks: Any = None
@@ -144,7 +149,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                 raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
             return fit_source(self, X, y, eval_set)
         settings = self._resolved()
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        rng = np.random.default_rng(self._drawn_seed(settings))
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
         y = self._checked_target(y)
         earlier = vars(self).get("fitted_") if self.warm_start else None
@@ -178,6 +183,11 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                 self._begin(encoder, target, train, settings, rng)
             self._train(train, held_out, settings, rng)
         return self
+
+    def _drawn_seed(self, settings: Mapping[str, Any]) -> int:
+        """A number of `random_state`'s; of processes that share a training, the first one's."""
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        return world().broadcast(seed) if settings["shards"] else seed
 
     @staticmethod
     def _settle_patience(settings: dict[str, Any]) -> None:
@@ -246,13 +256,14 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         plan = self._optimization(settings)
         loss = self._loss_function(settings, self.fitted_.target)
         judge = self._judge(held_out) if held_out else None
-        watching = _as_list(self.callbacks)
+        speaks = not settings["shards"] or world().is_first  # of processes that share it, one
+        watching = _as_list(self.callbacks) if speaks else []
         rows = len(train[0]) if isinstance(train, Sequence) else train.rows
         learner = _Learner(self, rows, [one for one in watching if not isinstance(one, Observer)])
         observers = [one for one in watching if isinstance(one, Observer)]
-        observers += [*self._displays(plan), learner]
+        observers += [*(self._displays(plan) if speaks else []), learner]
         network = self.fitted_.network
-        training = EnsembleTraining(
+        training = training_of(
             network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
         )
         try:
@@ -302,7 +313,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         scoring = self._chosen_scoring()
         own = scoring in (None, "loss", "log_loss", "neg_log_loss")
         name = scoring if isinstance(scoring, str) else "score"
-        return [progress(plan.max_iter, "loss" if own else name, -1 if own else 1)]
+        return [progress(plan.max_iter, "loss" if own else name, -1 if own else 1), Waiting(sys.stdout)]
 
     # --- prediction ----------------------------------------------------------------------------------------------
 

@@ -37,7 +37,8 @@ class Trainer:
         optimizer: an optimizer, or its name (``"sgd"``, ``"adam"`` …).
         optimizer_params: the optimizer's arguments, if it is given by name.
         kvstore: adds the gradients of several devices: a store, or the name of one (see `lamina.kvstore`), which is
-            used if parameters live on several devices.
+            used if parameters live on several devices. With ``"dist_sync"``, gradients are summed over all processes
+            that mpirun started, which begin with the first one's parameters; `step` takes the rows of all of them.
         compression_params: accepted and unused: on one machine nothing has to be compressed.
         update_on_kvstore: whether the store updates the parameters that it keeps, and devices get them from there; by
             default if there is a store that can. `allreduce_grads` and `update` are for False.
@@ -70,6 +71,8 @@ class Trainer:
         self._optimizer = _optimizer(optimizer, optimizer_params)
         self._optimizer.param_dict = dict(enumerate(self._params))
         self._updater = get_updater(self._optimizer)
+        if isinstance(kvstore, str) and "dist" in kvstore:
+            self._begin_alike()
         self._kvstore_params = (kvstore, update_on_kvstore)
         self._kvstore: KVStoreBase | None = None
         self._update_on_kvstore: bool | None = None
@@ -77,6 +80,14 @@ class Trainer:
         self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
             i: p.list_grad()[0]._version for i, p in enumerate(self._params) if p._grad is not None
         }
+
+    def _begin_alike(self) -> None:
+        """Give all workers the first one's parameters before their first gradients, those whose shapes are known."""
+        from lamina.distributed import broadcast
+
+        for parameter in self._params:
+            for data in parameter.list_data() if parameter._data is not None else ():
+                broadcast(data)
 
     @property
     def optimizer(self) -> Optimizer:

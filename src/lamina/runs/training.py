@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.distributed.communicator import world
 from lamina.errors import LaminaError
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared, Request, known_rows
@@ -66,7 +67,7 @@ def train(prepared: Prepared, request: Request, observers: Sequence[Observer] = 
     try:
         _fit(estimator, prepared)
     except KeyboardInterrupt:
-        if not watch.past:
+        if not watch.past or world().size > 1:  # the others end too, and the checkpoint is what stays
             raise
         interrupted = True
     except ValueError as error:
@@ -104,6 +105,7 @@ def _estimator(prepared: Prepared, request: Request, observers: Sequence[Observe
         max_iter=request.epochs,
         learning_rate_init=request.learning_rate,
         random_state=request.seed,
+        shards=request.shards,
         early_stopping=prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
         preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["Display"]
+__all__ = ["Display", "Waiting"]
 
 
 class Display(Observer):
@@ -85,3 +85,18 @@ class Display(Observer):
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             print(line, file=self._stream, flush=True)
+
+
+class Waiting(Observer):
+    """Says at the end what share of the time processes have waited that share a training."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def on_end(self, loop: Loop, error: BaseException | None) -> None:
+        """Say it, if there were several."""
+        if error is None and loop.waited is not None:
+            text = (
+                f"{loop.waited:.0%} of the steps' time went into exchanging and waiting for other processes"
+            )
+            print(text, file=self._stream, flush=True)
