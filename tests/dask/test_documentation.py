@@ -16,7 +16,8 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 def test_a_program_runs(tmp_path, number):
     program = tmp_path / "program.py"
     program.write_text(PROGRAMS[number])
-    command = [sys.executable, "-W", "ignore::UserWarning", program]  # that a port of Dask's dashboard is taken
+    # Dask says, as a warning, that the port of its dashboard is taken.
+    command = [sys.executable, "-W", "ignore::UserWarning", program]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
