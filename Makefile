@@ -11,8 +11,11 @@ BIN := $(VENV)/bin
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
 
+# Two processes, as many as a small machine has cores
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # As long as one likes: random programs from SEED on, compiled and eager; damaged files of each kind; killed processes
 PROGRAMS ?= 20000
@@ -24,8 +27,8 @@ fuzz: $(VENV)/.dev
 # What users write, in the other ways of evaluating it: each operator at once, and deferred without a compiler
 MODES := tests/nd tests/gluon tests/metric tests/optimizer tests/primitives tests/core tests/deferral tests/test_autograd.py
 modes: $(VENV)/.dev
-	LAMINA_EAGER=1 $(BIN)/python -m pytest $(MODES)
-	LAMINA_COMPILE=0 $(BIN)/python -m pytest $(MODES)
+	LAMINA_EAGER=1 $(PYTEST) $(MODES)
+	LAMINA_COMPILE=0 $(PYTEST) $(MODES)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

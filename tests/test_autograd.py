@@ -1,6 +1,7 @@
 """Automatic differentiation: modes, leaves, heads, higher derivatives, hand-written gradients, misuse."""
 
 import gc
+import re
 import threading
 import weakref
 from typing import Any
@@ -121,6 +122,66 @@ def test_a_second_backward_needs_retain_graph() -> None:
     assert x.grad.asscalar() == 4
     with pytest.raises(AutogradError, match="already used and freed"):
         y.backward()
+
+
+def test_what_was_used_up_is_a_constant_for_what_is_recorded_later() -> None:
+    """As in MXNet: a hidden state carried from step to step cuts the gradient where the step before ended."""
+    w = leaf([2.0])
+    h = nd.ones(1, dtype="float64")
+    found: list[float] = []
+    for _ in range(3):
+        with autograd.record():
+            h = h * w
+            loss = h * h
+        loss.backward()
+        found.append(w.grad.asscalar())
+    assert found == [4, 16, 64]  # 2h · (h before)
+    with autograd.record():
+        shared = w * 3
+        first, second = shared * shared, shared * w
+    first.backward()
+    with pytest.raises(AutogradError, match="already used and freed"):  # an error in MXNet, too
+        second.backward()
+
+
+def test_what_has_no_slope_gives_zeros() -> None:
+    x, y = leaf([1.0, -1.0]), leaf([5.0, 6.0])
+    for function in (
+        lambda: x > 0,
+        lambda: nd.BlockGrad(x),
+        lambda: nd.floor(x) + nd.sign(x),
+        lambda: nd.argmax(x, axis=0),
+        lambda: nd.one_hot(x, 3),
+        lambda: nd.argsort(x),
+    ):
+        x.grad[:] = 7
+        with autograd.record():
+            z = function()
+        z.backward()
+        assert x.grad.asnumpy().tolist() == [0, 0]
+    x.grad[:] = 7
+    with autograd.record():
+        z = nd.BlockGrad(x) * y
+    z.backward()
+    assert (x.grad.asnumpy().tolist(), y.grad.asnumpy().tolist()) == ([0, 0], [1, -1])
+    with autograd.record():
+        (g,) = autograd.grad(nd.sign(x), x)
+    assert g.asnumpy().tolist() == [0, 0]
+
+
+def test_a_compiled_step_writes_zeros_where_there_is_no_slope() -> None:
+    x, y = leaf([1.0, -1.0]), leaf([5.0, 6.0])
+
+    @mx.compile(keep_gradients=True)
+    def step() -> nd.NDArray:
+        with autograd.record():
+            z = nd.sum(nd.BlockGrad(x) * y)
+        z.backward()
+        return z
+
+    x.grad[:] = 7
+    step()
+    assert (x.grad.asnumpy().tolist(), y.grad.asnumpy().tolist()) == ([0, 0], [1, -1])
 
 
 def test_backward_inside_record_is_not_recorded() -> None:
@@ -437,3 +498,16 @@ def test_a_long_chain() -> None:
     y.backward()
     assert x.grad.asscalar() == 1
     del y
+
+
+def test_a_parameter_that_became_a_new_array_is_told():
+    w = nd.ones((2,))
+    w.attach_grad()
+    with autograd.record():
+        loss = (w * w).sum()
+    loss.backward()
+    w = w - 0.1 * w.grad
+    with autograd.record():
+        loss = (w * w).sum()
+    with pytest.raises(AutogradError, match=re.escape("`W[:] = W - lr * W.grad`")):
+        loss.backward()

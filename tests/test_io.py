@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import lamina as mx
 from lamina import nd
-from lamina.errors import ShapeError
-from lamina.io import DataBatch, DataDesc, DataIter, NDArrayIter
+from lamina.errors import DataError, ShapeError
+from lamina.io import DataBatch, DataDesc, DataIter, NDArrayIter, PrefetchingIter, ResizeIter
 
 
 def labels_of(batches: DataIter) -> list[list[float]]:
@@ -108,3 +108,53 @@ def test_wrong_arguments() -> None:
         NDArrayIter(None)
     with pytest.raises(TypeError, match="DataIter must override next"):
         DataIter().next()
+    with pytest.raises(TypeError, match="data must be a list of NDArrays, not a NDArray"):
+        DataBatch(nd.zeros(1))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must have an N"):
+        NDArrayIter(np.zeros((3, 1)), layout="CHW")
+    with pytest.raises(DataError, match="no current batch"):
+        NDArrayIter(np.zeros((3, 1))).getdata()
+    with pytest.raises(DataError, match="different numbers of samples"):
+        list(PrefetchingIter([NDArrayIter(np.zeros((n, 1))) for n in (2, 3)]))
+
+
+def test_a_batch_in_its_parts() -> None:
+    batches = NDArrayIter(np.arange(10).reshape(2, 5), batch_size=3, layout="CN")
+    assert batches.provide_data[0].shape == (2, 3)
+    assert batches.iter_next()
+    assert batches.iter_next()
+    assert batches.getdata()[0].asnumpy().tolist() == [[3, 4, 0], [8, 9, 5]]
+    assert (batches.getlabel(), batches.getpad(), batches.getindex().tolist()) == ([], 1, [3, 4, 0])
+    assert not batches.iter_next()
+    assert batches.idx.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_batch_says_how_many_samples_rolled_over() -> None:
+    batches = NDArrayIter(np.arange(5), batch_size=2, last_batch_handle="roll_over")
+    assert [batch.pad for batch in batches] == [0, 0]
+    batches.reset()
+    assert [batch.pad for batch in batches] == [1, 0, 0]
+
+
+def test_iterators_over_iterators() -> None:
+    resized = ResizeIter(NDArrayIter(np.arange(4), np.arange(4), 2), 3)
+    assert labels_of(resized) == [[0, 1], [2, 3], [0, 1]]
+    resized.reset()
+    assert resized.iter_next() and resized.getdata()[0].asnumpy().tolist() == [0, 1]
+    assert (resized.getlabel()[0].shape, resized.getpad(), resized.provide_data[0].name) == ((2,), 0, "data")
+    ahead = PrefetchingIter(
+        [NDArrayIter(np.arange(4), np.arange(4), 2), NDArrayIter(-np.arange(4), batch_size=2)],
+        rename_data=[{"data": "a"}, {"data": "b"}],
+    )
+    for _ in range(2):
+        values = [[x.asnumpy().tolist() for x in batch.data] for batch in ahead]
+        assert values == [[[0, 1], [0, -1]], [[2, 3], [-2, -3]]]
+        ahead.reset()
+    assert [d.name for d in ahead.provide_data + ahead.provide_label] == ["a", "b", "softmax_label"]
+    assert ahead.batch_size == 2
+
+
+def test_descriptions() -> None:
+    assert DataDesc.get_batch_axis(None) == 0
+    (x,) = DataDesc.get_list([("x", (2, 3))], [("x", np.int32)])
+    assert (x.name, x.shape, x.dtype) == ("x", (2, 3), np.int32)

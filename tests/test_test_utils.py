@@ -46,14 +46,45 @@ def test_comparisons() -> None:
     assert not test_utils.almost_equal(a, b, rtol=1e-8)
     assert not test_utils.almost_equal(a, np.ones((2, 2)))
     assert test_utils.almost_equal([np.nan], [np.nan], equal_nan=True)
-    assert test_utils.almost_equal(np.array([1.0], np.float16), [1.001])
+    test_utils.assert_almost_equal(np.array([1.0], np.float16), [1.001])
+    assert not test_utils.almost_equal(np.array([1.0], np.float16), [1.001])
     assert test_utils.same(a, [1, 2])
     assert not test_utils.same(a, b)
     test_utils.assert_almost_equal(a, b)
     with pytest.raises(AssertionError, match=r"left \(here x\) and right"):
         test_utils.assert_almost_equal(a, [1, 3], names=("left", "right"))
+    test_utils.assert_almost_equal(a, [[1, 2]])
     with pytest.raises(AssertionError):
-        test_utils.assert_almost_equal(a, [[1, 2]])
+        test_utils.assert_almost_equal(a, [[1, 2]], use_broadcast=False)
+    test_utils.assert_almost_equal(a, [1.5, 2.5], atol={np.dtype(np.float32): 1.0})
+    with pytest.raises(AssertionError):
+        test_utils.assert_almost_equal(np.arange(3), np.arange(3) + 1)  # integers are equal or not
+    test_utils.assert_almost_equal_ignore_nan(np.array([1, np.nan]), np.array([1, 2.0]))
+
+
+def test_shapes_and_reductions() -> None:
+    assert all(1 <= n <= 4 for n in (*test_utils.rand_shape_nd(3, 4), *test_utils.rand_shape_2d(4, 4)))
+    assert len(test_utils.rand_shape_3d()) == 3
+    x = np.arange(24.0).reshape(2, 3, 4)
+    np.testing.assert_array_equal(test_utils.np_reduce(x, (0, 2), True, np.max), x.max((0, 2), keepdims=True))
+    np.testing.assert_array_equal(test_utils.np_reduce(x, None, False, np.sum), x.sum())
+    np.testing.assert_array_equal(test_utils.collapse_sum_like(x, (3, 1)), x.sum(0).sum(1, keepdims=True))
+    assert test_utils.create_2d_tensor(2, 3).asnumpy().tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert [y.shape for y in test_utils.random_arrays((2,), (3, 1))] == [(2,), (3, 1)]
+
+
+def test_environment_and_retry() -> None:
+    tries: list[str | None] = []
+
+    @test_utils.retry(3)
+    def third() -> None:
+        tries.append(mx.util.getenv("LAMINA_TEST"))
+        assert len(tries) == 3
+
+    with test_utils.environment("LAMINA_TEST", "1"):
+        third()
+    assert tries == ["1"] * 3
+    assert mx.util.getenv("LAMINA_TEST") is None
 
 
 def test_exceptions() -> None:
@@ -68,7 +99,7 @@ def test_arrays_and_contexts() -> None:
     assert -1 <= x.asnumpy().min() < 0 < x.asnumpy().max() < 1
     with pytest.raises(ValueError, match="dense"):
         test_utils.rand_ndarray((2,), "csr")
-    assert test_utils.list_gpus() == []
+    assert test_utils.list_gpus() == range(0)
     assert test_utils.default_context() is mx.cpu()
     test_utils.set_default_context(mx.cpu(3))
     try:

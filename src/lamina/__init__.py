@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from lamina import autograd, nd, random
 from lamina import nd as ndarray
+from lamina import random as rnd
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 from lamina.deferral import eager, start
 from lamina.errors import MXNetError
+from lamina.outside import no_attribute
 
 if TYPE_CHECKING:
     from lamina import gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
@@ -50,6 +52,7 @@ __all__ = [
     "num_gpus",
     "optimizer",
     "random",
+    "rnd",
     "save",
     "set_num_threads",
     "test_utils",
@@ -60,9 +63,15 @@ start()
 del start
 
 _MODULES = frozenset(
-    {"gluon", "init", "initializer", "io", "lr_scheduler", "metric", "optimizer", "test_utils"}
-)
+    {
+        "attribute", "base", "engine", "gluon", "init", "initializer", "io", "lr_scheduler", "metric", "name",
+        "optimizer", "runtime", "symbol", "test_utils", "util",
+    }
+)  # fmt: skip
+_SHORT = {"sym": "lamina.symbol"}
+"""Other names of modules."""
 _NAMES = {
+    "AttrScope": "lamina.attribute",
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
     "compile": "lamina.compiler",
@@ -71,11 +80,19 @@ _NAMES = {
     "export_page": "lamina.export.page_file",
     "from_sklearn": "lamina.interchange",
     "get_num_threads": "lamina.compiler",
+    "is_np_array": "lamina.util",
+    "is_np_shape": "lamina.util",
+    "np_array": "lamina.util",
+    "np_shape": "lamina.util",
     "import_onnx": "lamina.interchange",
     "load": "lamina.estimators.persistence",
     "load_state_dict": "lamina.interchange",
     "save": "lamina.estimators.persistence",
+    "set_np_shape": "lamina.util",
     "set_num_threads": "lamina.compiler",
+    "use_np": "lamina.util",
+    "use_np_array": "lamina.util",
+    "use_np_shape": "lamina.util",
 }
 """What is imported when it is first used, so that ``import lamina`` stays quick."""
 
@@ -83,7 +100,13 @@ _NAMES = {
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"lamina.{name}")
+    if name in _SHORT:
+        return import_module(_SHORT[name])
     if name in _NAMES:
         value = globals()[name] = getattr(import_module(_NAMES[name]), name)
         return value
-    raise AttributeError(f"module 'lamina' has no attribute {name!r}")
+    raise no_attribute("lamina", name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_SHORT, *_NAMES})

@@ -1,17 +1,23 @@
-"""Devices: where an array lives. lamina computes on the CPU; `gpu()` names a device that has no backend yet."""
+"""Devices: where an array lives. `cpu()` is always there; what `gpu()` names, `lamina.device.choice` knows."""
 
 from __future__ import annotations
 
 import threading
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from lamina.errors import ContextError
 
-__all__ = ["Context", "cpu", "cpu_pinned", "current_context", "gpu", "num_gpus", "set_current", "usable"]
+if TYPE_CHECKING:
+    from lamina.device.interface import Device
+
+__all__ = [
+    "Context", "cpu", "cpu_pinned", "current_context", "device_of", "gpu", "gpu_memory_info", "num_gpus", "set_current",
+    "usable",
+]  # fmt: skip
 
 
 class Context:
-    """A device: a type (``"cpu"`` or ``"gpu"``) and a number.
+    """A device: a type (``"cpu"`` or ``"gpu"``) and a number. ``is_host``: whether NumPy can see its memory.
 
     Contexts are interned, so equal contexts are the same object. Used in a ``with`` statement, a context becomes the
     default for arrays created inside it.
@@ -23,7 +29,7 @@ class Context:
     True
     """
 
-    __slots__ = ("_outer", "device_id", "device_type")
+    __slots__ = ("_outer", "device_id", "device_type", "is_host")
 
     devtype2str: ClassVar[dict[int, str]] = {1: "cpu", 2: "gpu", 3: "cpu_pinned"}
     devstr2type: ClassVar[dict[str, int]] = {"cpu": 1, "gpu": 2, "cpu_pinned": 3}
@@ -31,6 +37,7 @@ class Context:
 
     device_type: str
     device_id: int
+    is_host: bool
     _outer: list[Context]
 
     def __new__(cls, device_type: str | Context, device_id: int = 0) -> Context:
@@ -44,6 +51,7 @@ class Context:
         if context is None:
             context = super().__new__(cls)
             context.device_type, context.device_id = key
+            context.is_host = device_type != "gpu"
             context._outer = []
             context = cls._interned.setdefault(key, context)
         return context
@@ -52,6 +60,11 @@ class Context:
     def device_typeid(self) -> int:
         """MXNet's number of the device type: 1 for CPU, 2 for GPU."""
         return self.devstr2type[self.device_type]
+
+    def empty_cache(self) -> None:
+        """MXNet's: give back, for other programs, what is kept of a device's memory for the next arrays."""
+        if not self.is_host:
+            device_of(self).release_kept_memory()
 
     def __repr__(self) -> str:
         return f"{self.device_type}({self.device_id})"
@@ -82,13 +95,27 @@ def cpu_pinned(device_id: int = 0) -> Context:
 
 
 def gpu(device_id: int = 0) -> Context:
-    """A GPU's name. Putting an array there raises `ContextError`, since no GPU backend exists."""
+    """A GPU's name. Putting an array there raises `ContextError` where there is no such device."""
     return Context("gpu", device_id)
 
 
 def num_gpus() -> int:
-    """The number of usable GPUs: 0."""
-    return 0
+    """The number of devices that `gpu()` can name."""
+    from lamina.device.choice import found
+
+    return len(found())
+
+
+def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
+    """MXNet's: the bytes that are free on a GPU, and all that it has. What lamina keeps for reuse counts as free."""
+    return device_of(gpu(device_id)).memory_info()
+
+
+def device_of(context: Context) -> Device:
+    """The device that a context names, opened; `ContextError` where there is none."""
+    from lamina.device.choice import device
+
+    return device(context.device_id)
 
 
 def usable(ctx: Context | None) -> Context:
@@ -96,10 +123,8 @@ def usable(ctx: Context | None) -> Context:
     context = current_context() if ctx is None else ctx
     if not isinstance(context, Context):
         raise ContextError(f"a context is mx.cpu() or another Context, not {context!r}")
-    if context.device_type == "gpu":
-        raise ContextError(
-            f"{context} has no backend: lamina computes on the CPU only (num_gpus() is 0). Use mx.cpu() instead."
-        )
+    if not context.is_host:
+        device_of(context)
     return context
 
 

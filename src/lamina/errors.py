@@ -8,10 +8,14 @@ __all__ = [
     "DTypeError",
     "DataError",
     "DataUnavailableError",
+    "DeviceError",
+    "DeviceMemoryError",
     "LaminaError",
     "MXNetError",
+    "MatrixError",
     "MissingPackageError",
     "NonFiniteLossError",
+    "OutsideError",
     "ParameterError",
     "ShapeError",
     "StaleGradientError",
@@ -19,8 +23,11 @@ __all__ = [
 ]
 
 
-class LaminaError(Exception):
-    """Base class: something was used in a way that cannot work; the message says what and what to do."""
+class LaminaError(RuntimeError):
+    """Base class: something was used in a way that cannot work; the message says what and what to do.
+
+    A `RuntimeError`, as `MXNetError` is.
+    """
 
 
 MXNetError = LaminaError
@@ -43,6 +50,10 @@ class ShapeError(LaminaError, ValueError):
     """Shapes that do not fit; the message names the operator and all shapes."""
 
 
+class MatrixError(LaminaError, ValueError):
+    """A matrix has no inverse or no such factorization."""
+
+
 class DTypeError(LaminaError, TypeError):
     """Element types that do not fit."""
 
@@ -51,12 +62,24 @@ class ContextError(LaminaError, ValueError):
     """A device that does not exist or has no backend, or arrays on different devices."""
 
 
+class DeviceError(LaminaError, RuntimeError):
+    """A device failed, or can't do what it was told; the message says which one, and what its driver says."""
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """A device's memory is full; the message says how much was asked for, is held, and is free."""
+
+
 class AutogradError(LaminaError, RuntimeError):
     """A gradient was asked for that was never recorded, was freed, or would be wrong."""
 
 
 class NonFiniteLossError(LaminaError, FloatingPointError):
     """Training diverged: a loss became infinite or NaN; the message says at which step."""
+
+
+class OutsideError(LaminaError, AttributeError):
+    """A name of MXNet's that lamina leaves out on purpose; the message says what there is instead."""
 
 
 class StaleGradientError(LaminaError, RuntimeError):

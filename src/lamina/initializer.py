@@ -7,6 +7,7 @@ ends in ``weight`` gets the initializer's values; a ``bias``, ``beta`` or ``runn
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -60,6 +61,14 @@ class Initializer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._kwargs.items())})"
+
+    def dumps(self) -> str:
+        """Its name and settings as JSON, as symbol files have them.
+
+        >>> Uniform(0.5).dumps()
+        '["uniform", {"scale": 0.5}]'
+        """
+        return json.dumps([type(self).__name__.lower(), self._kwargs])
 
     def __call__(self, desc: str, arr: NDArray) -> None:
         """Fill `arr`, the parameter called `desc`."""

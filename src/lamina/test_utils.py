@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -12,10 +15,14 @@ from lamina.context import Context, current_context
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
+from lamina.outside import no_attribute
+from lamina.util import setenv
 
 __all__ = [
-    "almost_equal", "assert_almost_equal", "assert_exception", "default_context", "get_mnist",
-    "get_mnist_iterator", "list_gpus", "rand_ndarray", "same", "set_default_context",
+    "almost_equal", "assert_allclose", "assert_almost_equal", "assert_almost_equal_ignore_nan", "assert_exception",
+    "collapse_sum_like", "create_2d_tensor", "create_vector", "default_context", "default_dtype", "environment",
+    "get_atol", "get_etol", "get_mnist", "get_mnist_iterator", "get_rtol", "list_gpus", "np_reduce", "rand_ndarray",
+    "rand_shape_2d", "rand_shape_3d", "rand_shape_nd", "random_arrays", "retry", "same", "set_default_context",
 ]  # fmt: skip
 
 
@@ -80,9 +87,9 @@ def get_mnist_iterator(batch_size: int, input_shape: tuple[int, ...], **_ignored
     return batches("train"), batches("test")
 
 
-def list_gpus() -> list[int]:
-    """The numbers of usable GPUs: none."""
-    return list(range(context.num_gpus()))
+def list_gpus() -> range:
+    """The numbers of usable GPUs."""
+    return range(context.num_gpus())
 
 
 def default_context() -> Context:
@@ -104,39 +111,75 @@ def same(a: Any, b: Any) -> bool:
     return np.array_equal(_numpy(a), _numpy(b))
 
 
-def _tolerances(a: np.ndarray, b: np.ndarray, rtol: float | None, atol: float | None) -> tuple[float, float]:
-    """The given ones; by default MXNet's 1e-5 and 1e-20, or 1e-2 and 1e-4 if an array is float16."""
-    relative, absolute = (1e-2, 1e-4) if np.float16 in (a.dtype, b.dtype) else (1e-5, 1e-20)
-    return relative if rtol is None else rtol, absolute if atol is None else atol
+Tolerance = float | Mapping[Any, float] | None
+
+
+def _tolerance(a: np.ndarray, b: np.ndarray, given: Tolerance, defaults: Mapping[Any, float]) -> float:
+    """The given one, or the larger one of two types; `given` may have one for some types."""
+    if isinstance(given, int | float):
+        return given
+    known = {**defaults, **{np.dtype(t): value for t, value in (given or {}).items()}}
+    return max(known.get(np.dtype(x.dtype), 0.0) for x in (a, b))
+
+
+_RTOLS = {np.dtype(np.float16): 1e-2, np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-5}
+_ATOLS = {np.dtype(np.float16): 1e-1, np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-20}
+
+
+def _in_one_shape(a: Any, b: Any, use_broadcast: bool) -> tuple[np.ndarray, np.ndarray]:
+    x, y = _numpy(a), _numpy(b)
+    return tuple(np.broadcast_arrays(x, y)) if use_broadcast else (x, y)  # pyright: ignore[reportReturnType]
 
 
 def almost_equal(
-    a: Any, b: Any, rtol: float | None = None, atol: float | None = None, equal_nan: bool = False
+    a: Any,
+    b: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = False,
+    use_broadcast: bool = True,
 ) -> bool:
-    """Whether the shapes are equal and |a - b| <= atol + rtol·|b| everywhere.
+    """Whether |a - b| <= atol + rtol·|b| everywhere, in their common shape (`use_broadcast`).
 
-    `rtol` and `atol` are 1e-5 and 1e-20 by default, or 1e-2 and 1e-4 if an array is float16.
+    `rtol` and `atol` are 1e-5 and 1e-20 by default.
     """
-    x, y = _numpy(a), _numpy(b)
-    relative, absolute = _tolerances(x, y, rtol, atol)
-    return x.shape == y.shape and bool(np.allclose(x, y, relative, absolute, equal_nan))
+    x, y = _in_one_shape(a, b, use_broadcast)
+    return x.shape == y.shape and bool(np.allclose(x, y, get_rtol(rtol), get_atol(atol), equal_nan))
 
 
 def assert_almost_equal(
     a: Any,
     b: Any,
-    rtol: float | None = None,
-    atol: float | None = None,
+    rtol: Tolerance = None,
+    atol: Tolerance = None,
     names: tuple[str, str] = ("a", "b"),
     equal_nan: bool = False,
+    use_broadcast: bool = True,
+    mismatches: tuple[int, int] = (10, 10),
 ) -> None:
-    """Raise `AssertionError`, with the largest difference, unless the arrays are `almost_equal`."""
-    x, y = _numpy(a), _numpy(b)
-    relative, absolute = _tolerances(x, y, rtol, atol)
+    """Raise `AssertionError`, with the largest difference, unless the arrays are `almost_equal`.
+
+    `rtol` and `atol` (numbers, or a dict of some for types) are by default 1e-4 and 1e-3 for float32, 1e-5 and 1e-20
+    for float64, 1e-2 and 1e-1 for float16, 0 for integers; of two types the larger.
+    """
+    x, y = _in_one_shape(a, b, use_broadcast)
+    relative, absolute = _tolerance(x, y, rtol, _RTOLS), _tolerance(x, y, atol, _ATOLS)
     message = f"{names[0]} (here x) and {names[1]} (here y) differ"
     np.testing.assert_allclose(
         x, y, relative, absolute, equal_nan, err_msg=message, strict=x.shape != y.shape
     )
+
+
+assert_allclose = assert_almost_equal
+
+
+def assert_almost_equal_ignore_nan(
+    a: Any, b: Any, rtol: float | None = None, atol: float | None = None, names: tuple[str, str] = ("a", "b")
+) -> None:
+    """`assert_almost_equal` where neither has a NaN."""
+    x, y = _numpy(a), _numpy(b)
+    known = ~(np.isnan(x) | np.isnan(y))
+    assert_almost_equal(x[known], y[known], rtol, atol, names)
 
 
 def assert_exception(
@@ -151,9 +194,136 @@ def assert_exception(
 
 
 def rand_ndarray(
-    shape: tuple[int, ...], stype: str = "default", density: float | None = None, dtype: Any = np.float32
+    shape: tuple[int, ...],
+    stype: str = "default",
+    density: float | None = None,
+    dtype: Any = None,
+    modifier_func: Callable[[Any], Any] | None = None,
+    shuffle_csr_indices: bool = False,
+    distribution: str | None = None,
+    ctx: Context | None = None,
 ) -> NDArray:
-    """An array of numbers uniform on [-1, 1). Arrays are dense: `stype` must be ``"default"``."""
+    """An array of numbers uniform on [-1, 1). Arrays are dense: `stype` must be ``"default"``.
+
+    `modifier_func` changes each number; the other arguments are MXNet's for sparse arrays.
+    """
     if stype != "default":
         raise ValueError(f"rand_ndarray: lamina's arrays are dense; stype must be 'default', not {stype!r}")
-    return array(uniform(-1.0, 1.0, shape=shape), dtype=dtype)
+    numbers = uniform(-1.0, 1.0, shape=shape).asnumpy()
+    if modifier_func is not None:
+        numbers = np.vectorize(modifier_func, otypes=[numbers.dtype])(numbers)
+    return array(numbers, ctx=ctx, dtype=dtype or default_dtype())
+
+
+# --- types, tolerances and shapes ---------------------------------------------------------------------------------
+
+
+def default_dtype() -> type[np.generic]:
+    """The type of arrays' elements, unless something else is asked for."""
+    return np.float32
+
+
+def get_rtol(rtol: float | None = None) -> float:
+    """`rtol`, or 1e-5."""
+    return 1e-5 if rtol is None else rtol
+
+
+def get_atol(atol: float | None = None) -> float:
+    """`atol`, or 1e-20."""
+    return 1e-20 if atol is None else atol
+
+
+def get_etol(etol: float | None = None) -> float:
+    """`etol`, the share of elements that may differ, or 0."""
+    return 0 if etol is None else etol
+
+
+def rand_shape_2d(dim0: int = 10, dim1: int = 10, allow_zero_size: bool = False) -> tuple[int, int]:
+    """A random shape of two axes, at most so large."""
+    return rand_shape_nd(2, (dim0, dim1), allow_zero_size)  # pyright: ignore[reportReturnType]
+
+
+def rand_shape_3d(
+    dim0: int = 10, dim1: int = 10, dim2: int = 10, allow_zero_size: bool = False
+) -> tuple[int, int, int]:
+    """A random shape of three axes, at most so large."""
+    return rand_shape_nd(3, (dim0, dim1, dim2), allow_zero_size)  # pyright: ignore[reportReturnType]
+
+
+def rand_shape_nd(
+    num_dim: int, dim: int | tuple[int, ...] = 10, allow_zero_size: bool = False
+) -> tuple[int, ...]:
+    """A random shape, each size at most `dim`, drawn by `numpy.random`."""
+    largest = (dim,) * num_dim if isinstance(dim, int) else dim
+    return tuple(int(np.random.randint(0 if allow_zero_size else 1, n + 1)) for n in largest)
+
+
+def random_arrays(*shapes: tuple[int, ...]) -> Any:
+    """Normal numbers as NumPy arrays of these shapes (one array for one shape), drawn by `numpy.random`."""
+    made = [np.asarray(np.random.randn(*s), default_dtype()) for s in shapes]
+    return made[0] if len(made) == 1 else made
+
+
+def create_vector(size: int, dtype: Any = np.int64) -> NDArray:
+    """0, 1, … as an array."""
+    return array(np.arange(size), dtype=dtype)
+
+
+def create_2d_tensor(rows: int, columns: int, dtype: Any = np.int64) -> NDArray:
+    """A matrix whose rows are 0, 0, …; 1, 1, …; and so on."""
+    return array(np.repeat(np.arange(rows)[:, np.newaxis], columns, axis=1), dtype=dtype)
+
+
+def np_reduce(
+    dat: np.ndarray, axis: int | tuple[int, ...] | None, keepdims: bool, numpy_reduce_func: Callable[..., Any]
+) -> np.ndarray:
+    """A reduction of NumPy's over several axes; `keepdims` for those that lack it."""
+    axes = range(dat.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    out = dat
+    for a in sorted((a % dat.ndim for a in axes), reverse=True):
+        out = numpy_reduce_func(out, axis=a)
+    kept = tuple(1 if i in {a % dat.ndim for a in axes} else n for i, n in enumerate(dat.shape))
+    return out.reshape(kept) if keepdims else out
+
+
+def collapse_sum_like(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The sum over the axes along which `shape` broadcasts to that of `a`."""
+    missing = a.ndim - len(shape)
+    axes = (*range(missing), *(i + missing for i, n in enumerate(shape) if n == 1 != a.shape[i + missing]))
+    return np.sum(a, axis=axes, keepdims=True).reshape(shape)
+
+
+@contextmanager
+def environment(*changes: Any) -> Iterator[None]:
+    """``with environment("NAME", "value"):`` or ``environment({…})``: other variables inside; None removes one."""
+    wanted: Mapping[str, str | None] = changes[0] if len(changes) == 1 else {changes[0]: changes[1]}
+    before = {name: os.environ.get(name) for name in wanted}
+    try:
+        for name, value in wanted.items():
+            setenv(name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setenv(name, value)
+
+
+def retry(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator for tests of what is random: at most `n` tries until no `AssertionError` is raised."""
+
+    def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(test)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for _ in range(n - 1):
+                try:
+                    return test(*args, **kwargs)
+                except AssertionError:
+                    pass
+            return test(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.test_utils", name)

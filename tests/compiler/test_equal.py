@@ -195,6 +195,22 @@ def test_overlapping_arrays_under_record_and_in_batches_run_eagerly() -> None:
     np.testing.assert_array_equal(found.asnumpy(), expected.asnumpy())
 
 
+def test_arrays_outside_that_share_memory_run_eagerly_in_batches_too() -> None:
+    w = nd.zeros((4,))
+    matrix = w.reshape((2, 2))
+
+    @lamina.compile
+    def step(x: Any) -> Any:
+        w[:] = w + 1
+        return nd.sum(nd.dot(x, matrix))
+
+    x = nd.ones((3, 2))
+    with pytest.warns(UserWarning, match="runs eagerly: an array that is written shares memory"):
+        found = step.run_batches(np.array([[0, 1], [1, 2], [0, 0]]), x)
+    assert found.asnumpy().ravel().tolist() == [8, 16, 24]
+    assert w.asnumpy().tolist() == [3, 3, 3, 3]
+
+
 def test_an_array_that_is_returned_twice_has_one_memory() -> None:
     def twice(x: Any) -> Any:
         y = x * 2

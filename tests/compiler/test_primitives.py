@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples_of_primitives import EXAMPLES, Example, special_values
+from examples_of_primitives import EXAMPLES, special_values
+from same_values import arguments, assert_same
 
 import lamina
 from lamina import nd
@@ -21,28 +22,6 @@ from lamina.errors import DTypeError
 COMPILED = sorted(name for name, p in REGISTRY.items() if p.lowering is not None)
 EAGER_ONLY = sorted(name for name, p in REGISTRY.items() if p.lowering is None)
 DECISIONS = Path(__file__).parents[2] / "docs" / "adr" / "operators-that-stay-eager.md"
-
-
-def arguments(example: Example, dtype: Any) -> list[Any]:
-    return [nd.array(x, dtype=x.dtype) if isinstance(x, np.ndarray) else x for x in example.with_dtype(dtype)]
-
-
-def assert_same(actual: Any, expected: Any, what: str, exact: bool = False) -> None:
-    """Equal types and, within a few roundings of the largest element's order, values; zeros with their signs.
-
-    The machine code's functions are good to a few ulps, and a reduction adds in another order, so an error of
-    some eps of the largest term is right. Denormals may be flushed to zero.
-    """
-    x, y = actual.asnumpy(), expected.asnumpy()
-    assert (x.shape, x.dtype) == (y.shape, y.dtype), what
-    if exact or x.dtype.kind != "f":
-        np.testing.assert_array_equal(x, y, err_msg=what)
-        return
-    info = np.finfo(x.dtype)
-    finite = np.abs(y[np.isfinite(y)])
-    largest = float(finite.max()) if finite.size else 0.0
-    atol = max(4 * info.eps * min(largest, 1e3), info.tiny)
-    np.testing.assert_allclose(x, y, rtol=32 * info.eps, atol=atol, err_msg=what)
 
 
 def compiled_and_eager(function: Any, *args: Any) -> tuple[Any, Any]:

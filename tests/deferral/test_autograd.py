@@ -61,3 +61,51 @@ def test_gradients_whose_requirements_change() -> None:
             see(q.grad)
 
     sees_the_same(program)
+
+
+def test_a_hidden_state_is_carried_from_step_to_step() -> None:
+    """As the book's recurrent loops do: a walk back uses its part of the tape up; before it, all is constant."""
+
+    def program(see: Any) -> None:
+        w, u, h = nd.array([[0.5, 0.1], [0.2, 0.3]]), nd.ones((2, 2)), nd.ones((1, 2))
+        w.attach_grad()
+        u.attach_grad("add")
+        for i in range(9):
+            with autograd.record():
+                h = nd.tanh(nd.dot(h, w))
+                loss = nd.sum(h * h)
+                other = nd.sum(nd.dot(h, u))
+            loss.backward()
+            w[:] = w - 0.1 * w.grad
+            see(w)
+            if i == 7:
+                see(loss.backward)  # used up
+                see(other.backward)  # recorded before it was used up
+                continue
+            with autograd.record():
+                late = nd.sum(nd.dot(h, u))
+            late.backward()
+            see(u.grad)
+            see(w.grad)
+
+    sees_the_same(program)
+
+
+def test_what_has_no_slope_gives_zeros() -> None:
+    def program(see: Any) -> None:
+        p, q = nd.array([1, -2, 3.0]), nd.array([3.0, 1, 2])
+        p.attach_grad()
+        q.attach_grad("add")
+        for _ in range(6):
+            p.grad[:] = 7
+            with autograd.record():
+                z = nd.sum(nd.BlockGrad(p) * q + (p > 0) * nd.sign(q))
+            z.backward()
+            see(p.grad)
+            see(q.grad)
+            with autograd.record():
+                z = p > 0
+            z.backward()
+            see(p.grad)
+
+    sees_the_same(program)

@@ -19,6 +19,12 @@ SETTLED = {
     "io",
     "ndarray",
     "random",
+    "attribute",
+    "base",
+    "engine",
+    "name",
+    "runtime",
+    "util",
     "test_utils",
 }
 """The package itself, its data, and names that MXNet's programs import."""

@@ -17,10 +17,12 @@ from lamina.export._onnx_primitives import EMITTERS
 from lamina.export._trace import Traced
 
 NOT_IN_ONNX = {
-    "digamma", "erfinv", "gammaln", "random_bits", "random_gamma", "random_poisson", "random_uniform",
+    "cholesky", "cumsum", "determinant", "digamma", "eigenvalues", "eigenvectors", "erfinv", "gammaln", "inverse",
+    "log_determinant", "orthonormal_rows", "polygamma", "sign_of_determinant", "random_bits", "random_gamma",
+    "random_poisson", "random_uniform", "triangular_solve",
     "scatter_nd_add", "scatter_nd_set", "take_add", "take_along_add",
 }  # fmt: skip
-"""Special functions and random numbers; and what only gradients are made of."""
+"""Special functions, factorizations and random numbers; and what only gradients are made of."""
 
 KNOWN = sorted(REGISTRY.keys() - NOT_IN_ONNX)
 TRUNCATED = {"erf", "log2", "hypot"}

@@ -119,5 +119,5 @@ def test_wrong_settings() -> None:
             make()
     with pytest.raises(ValueError, match="top_k must be at least 1"):
         metric.TopKAccuracy(0)
-    with pytest.raises(TypeError, match="EvalMetric must override _add"):
+    with pytest.raises(NotImplementedError, match="EvalMetric must override _add"):
         metric.EvalMetric("x").update([1], [1])

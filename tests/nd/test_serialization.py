@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from lamina import nd
 from lamina.errors import DataError
@@ -44,3 +45,9 @@ def test_what_is_no_array_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="names of arrays are strings, not 1"):
         nd.save(tmp_path / "x", {1: nd.ones(2)})  # pyright: ignore
     assert not (tmp_path / "x").exists()
+
+
+def test_safetensors_files_load_too(tmp_path):
+    safetensors.numpy.save_file({"w": np.eye(2, dtype=np.float32)}, tmp_path / "net.safetensors")
+    loaded = nd.load(tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(loaded["w"].asnumpy(), np.eye(2))

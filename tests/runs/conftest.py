@@ -3,9 +3,12 @@
 import numpy as np
 import polars as pl
 import pytest
+from browsing import accessible, browser, opened, pytest_terminal_summary
 
 from lamina.runs.data import Request, prepare
 from lamina.runs.training import train
+
+__all__ = ["accessible", "browser", "opened", "pytest_terminal_summary", "trained_on"]
 
 
 @pytest.fixture(scope="session")

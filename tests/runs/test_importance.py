@@ -5,6 +5,7 @@ import pytest
 from sklearn.inspection import permutation_importance as oracle
 
 from lamina.runs._importance import permutation_importance
+from lamina.runs._measure import measure
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,11 @@ def test_no_rows_no_importance(trained_on):
     part = prepared.test
     empty = type(part)(part.frame[:0], part.target[:0], part.places, part.numbers[:0])
     assert permutation_importance(trained.model, empty) == []
+
+
+def test_it_is_that_of_the_estimator(trained_on):
+    _, prepared, trained = trained_on("number")
+    part = measure(trained.model, prepared).rows
+    inputs = trained.model.inputs(part.frame)
+    found = trained.model.estimator.plot_importance(inputs, part.target).importances
+    assert found == permutation_importance(trained.model, part)

@@ -87,3 +87,46 @@ def test_names_cannot_become_markup(findings):
         Findings(findings.prepared, findings.trained, findings.measured, [], settings), pictures=False
     )
     assert "<script>" not in page and "&lt;script&gt;.csv" in page and "<b>&" not in page
+
+
+@pytest.fixture
+def page_of(findings, opened, tmp_path):
+    """The page in a browser."""
+    path = tmp_path / "report.html"
+    path.write_text(report_page(findings), encoding="utf-8")
+    return lambda **options: opened(path, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, {"width": 360, "color_scheme": "dark"}])
+def test_the_page_can_be_read_by_everyone_everywhere(page_of, accessible, options):
+    page = page_of(**options)
+    accessible(page)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (sum(ground) < 150) == ("color_scheme" in options)
+    if "width" in options:  # nothing scrolls sideways inside the page, either
+        assert page.evaluate("[...document.querySelectorAll('*')].every(e => e.scrollWidth <= innerWidth)")
+
+
+def test_nothing_is_cut_in_print(page_of):
+    page = page_of(width=700)
+    page.emulate_media(media="print")
+    assert page.locator("details td").first.is_visible()  # though they are folded on a screen
+    cut = "[...document.querySelectorAll('section *')].filter(e => e.getBoundingClientRect().right > innerWidth)"
+    assert page.evaluate(f"{cut}.length") == 0
+
+
+def test_figures_say_their_numbers(findings):
+    page = report_page(findings)
+    texts = re.findall(r"<img alt='([^']+)'", page)
+    assert len(texts) == page.count("<figcaption>") == 4
+    trained, measured = findings.trained, findings.measured
+    assert f"kept is epoch {trained.best_epoch}" in texts[0]
+    assert f"{findings.importance[0].column} {findings.importance[0].mean:.3g}" in texts[3]
+    if findings.is_classification:
+        right = int(
+            np.sum((measured.outputs.argmax(axis=1) == measured.rows.target)[measured.rows.target == 0])
+        )
+        assert f"rows of high, {right} are right" in texts[1].replace("Of", "of")
+    else:
+        together = np.corrcoef(measured.rows.target, measured.outputs)[0, 1]
+        assert f"correlation is {together:.3f}" in texts[1]

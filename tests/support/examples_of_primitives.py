@@ -115,6 +115,13 @@ def _arg_reduction() -> list[Example]:
     ]
 
 
+def _definite() -> list[np.ndarray]:
+    """Positive definite matrices with different eigenvalues, alone and as a batch."""
+    roots = numbers((2, 3, 3))
+    batch = roots @ roots.swapaxes(-1, -2) + np.diag([1.0, 2.0, 3.5])
+    return [batch[0], batch]
+
+
 def _matmul() -> list[Example]:
     sizes = [(2, 3, 4), (1, 1, 1), (5, 0, 3), (0, 2, 3), (5, 7, 3), (33, 17, 9), (64, 20, 10)]
     examples = [
@@ -316,6 +323,30 @@ EXAMPLES: dict[str, list[Example]] = {
     + [
         Example((numbers((3, 4)),), {"dtype": np.dtype(np.float64)}),
         Example((_ints([[1, -2], [3, 4]]),), {"dtype": np.dtype(np.float32)}),
+    ],
+    "stop_gradient": [Example((numbers((3, 4)),), {}, smooth=False)],
+    "straight_through": [Example((numbers((3, 4)), numbers((3, 4))), smooth=False)],
+    "output_layer": [Example((numbers((3, 4)), numbers((3, 4)), numbers((3, 4))), smooth=False)],
+    "polygamma": [
+        Example((numbers(shape, 0.3, 4.0),), {"order": n}) for shape, n in (((3, 4), 1), ((0,), 2))
+    ],
+    "cumsum": [
+        Example((numbers(shape),), {"axis": axis, "reverse": reverse})
+        for shape, axis, reverse in (((3, 4), 0, False), ((2, 5, 3), 1, True), ((0, 3), 1, False))
+    ],
+    # Of symmetric matrices one triangle is read, but both get a gradient: see tests/nd/test_factorizations.py.
+    "cholesky": [Example((x,), smooth=False) for x in _definite()],
+    "eigenvalues": [Example((x,), smooth=False) for x in _definite()],
+    "eigenvectors": [Example((x,), smooth=False) for x in _definite()],
+    "inverse": [Example((x,)) for x in _definite()],
+    "determinant": [Example((x,)) for x in _definite()],
+    "log_determinant": [Example((x,)) for x in _definite()],
+    "sign_of_determinant": [Example((x,)) for x in _definite()],
+    "orthonormal_rows": [Example((numbers((2, 3)),)), Example((numbers((2, 2, 4)),))],
+    "triangular_solve": [
+        Example((x, numbers((*x.shape[:-1], 2))), {"transpose": transpose, "lower": lower})
+        for x in _definite()
+        for transpose, lower in ((False, True), (True, False), (True, True))
     ],
     "to_context": [Example((numbers((3, 4)),), {"context": cpu(1)})],
     "sum": _reduction(),

@@ -32,6 +32,7 @@ class Interpreter:
 
     passes = ()
     alignment = 1
+    apart_bytes = 0
     description = "interpreter"
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
@@ -108,5 +109,7 @@ class Step:
         return results
 
     def forget_arguments(self) -> None: ...
+
+    def release(self) -> None: ...
 
     def measure(self) -> None: ...

@@ -54,11 +54,11 @@ def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
     from lamina.training.checkpoint import NotSavedWarning
 
     shown = (DataWarning, NotLinkedWarning, NotSavedWarning)
-    seen: set[str] = set()
+    seen: set[str] = set()  # subjects
 
     def show(message: Any, *_where: Any, **_more: Any) -> None:
-        if isinstance(message, shown) and message.subject not in seen:
-            seen.add(message.subject)
+        if isinstance(message, shown) and not message.subjects <= seen:
+            seen.update(message.subjects)
             say(f"lamina: warning: {' '.join(str(message).split())}", error=True)
 
     with warnings.catch_warnings():

@@ -55,8 +55,9 @@ def _versions() -> dict[str, str]:
 
 def _processor() -> dict[str, str]:
     from lamina import get_num_threads
-    from lamina.compiler.cpu.machine import available_cores, host_machine
+    from lamina.compiler.cpu.machine import host_machine
     from lamina.core.denormals import flush_denormals, restore_denormals
+    from lamina.core.threads import available_cores
 
     machine = host_machine()
     saved = flush_denormals()

@@ -9,8 +9,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from lamina.runs.describe import column_rows
 from lamina.runs.metrics import compared
+from lamina.table.describe import column_rows
 from lamina.table.messages import as_kind, counted
 
 if TYPE_CHECKING:

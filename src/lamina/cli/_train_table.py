@@ -291,7 +291,7 @@ def _show_prepared(console: Any, prepared: Any) -> None:
     from rich.markup import escape
 
     from lamina.cli._table_views import columns_table, override_hint
-    from lamina.runs.describe import describe_rows, describe_target
+    from lamina.table.describe import describe_rows, describe_target
 
     console.print(columns_table(prepared.schema))
     console.print(override_hint(prepared.schema), style="dim", markup=False)

@@ -112,7 +112,7 @@ def _batches(
 def inspect_table(run: Path, *, as_json: bool) -> None:
     """What a run's network is, what it was trained on, and how good it was."""
     from lamina.cli._table_views import columns_table, measured_title, metrics_table
-    from lamina.runs.describe import describe_rows, describe_target
+    from lamina.table.describe import describe_rows, describe_target
     from lamina.table.messages import counted
 
     model, details = _open(run, reads=False)

@@ -40,7 +40,7 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
         if VERIFY:
             graph.verify()
     kernels = recompute(graph, fuse(graph, target.computes_operand))
-    return plan(graph, kernels, target.partition, target.alignment)
+    return plan(graph, kernels, target.partition, target.alignment, target.apart_bytes)
 
 
 def build(

@@ -20,11 +20,15 @@ from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.core.array import Array, Value
 
-__all__ = ["BoundStep", "Code", "Overlap", "Program", "Target"]
+__all__ = ["BoundStep", "Code", "NotForTarget", "Overlap", "Program", "Target"]
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
     """This call does not fit the compiled step: an array that is written shares memory with another one, say."""
+
+
+class NotForTarget(Exception):  # noqa: N818 - not an error: the function runs operator by operator
+    """A target can't compute a graph: its machine lacks float64, say. Raised by `Target.load`, with the reason."""
 
 
 class Code(Protocol):
@@ -82,6 +86,10 @@ class BoundStep(Protocol):
         """Let go of the last call's arguments, unless a call is under way."""
         ...
 
+    def release(self) -> None:
+        """Let go of all buffers: it does not run again."""
+        ...
+
     def measure(self) -> list[float] | None:
         """The seconds that each kernel takes, on copies of the buffers; None while arguments are missing."""
         ...
@@ -94,6 +102,8 @@ class Target(Protocol):
     """What it wants of a simplified graph before kernels are made of it."""
     alignment: int
     """Temporaries begin at multiples of so many bytes."""
+    apart_bytes: int
+    """Temporaries that take no more together don't take each other's place: what shares memory waits for each other."""
 
     @property
     def description(self) -> str:

@@ -6,9 +6,11 @@ A new target is a package that implements `lamina.compiler.target.Target`, and a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from lamina.compiler.target import Target
-from lamina.context import Context, usable
+from lamina.context import Context, device_of, usable
+from lamina.device.interface import Device
 
 __all__ = ["target_of"]
 
@@ -17,6 +19,13 @@ def _cpu() -> Target:
     from lamina.compiler.cpu.target import CPU
 
     return CPU()
+
+
+@cache
+def _for_device(device: Device) -> Target:
+    from lamina.compiler.gpu.target import GPU
+
+    return GPU(device)
 
 
 _TARGETS: dict[str, Callable[[], Target]] = {"cpu": _cpu, "cpu_pinned": _cpu}
@@ -29,4 +38,5 @@ def target_of(context: Context | None = None) -> Target:
     >>> type(target_of(lamina.cpu())).__name__
     'CPU'
     """
-    return _TARGETS[usable(context).device_type]()
+    found = usable(context)
+    return _TARGETS[found.device_type]() if found.is_host else _for_device(device_of(found))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lamina.context import Context
     from lamina.core.tape import Leaf, TapeNode
 
-__all__ = ["Array", "StaleGradient", "UserArray", "Value", "View", "view"]
+__all__ = ["Array", "StaleGradient", "UserArray", "Value", "View", "placed", "view"]
 
 keep_freed_memory()
 
@@ -26,7 +26,7 @@ UserArray = Any
 
 
 class Value(Protocol):
-    """What an array holds: a NumPy buffer, or while tracing a node of the graph."""
+    """What an array holds: a NumPy buffer, memory of a device, or while tracing a node of the graph."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -72,6 +72,16 @@ class View:
         write: Callable[[Array, Array], Array],
     ) -> None:
         self.base, self.base_value, self.read, self.write = base, base_value, read, write
+
+
+def placed(numbers: np.ndarray, context: Context) -> Any:
+    """Numbers where arrays of a context hold them: themselves, or a copy on a device."""
+    if context.is_host:
+        return numbers
+    from lamina.context import device_of
+    from lamina.device.interface import DeviceArray
+
+    return DeviceArray.of(device_of(context), numbers)
 
 
 _EXPORTED = 1
@@ -135,7 +145,8 @@ class Array:
 
     def _is_recorded(self) -> bool:
         """Whether gradients flow to or through it."""
-        return self._node is not None or self._leaf is not None
+        node = self._node
+        return self._leaf is not None or (node is not None and node.inputs is not None)
 
     @property
     def _dtype(self) -> np.dtype:
@@ -161,11 +172,16 @@ class Array:
             state.trace.assign(self, value)
         elif isinstance(self._data, np.ndarray):
             np.copyto(self._data, value._data, casting="unsafe")  # pyright: ignore[reportArgumentType]
+        elif isinstance(self._data, StaleGradient):
+            self._data = placed(np.array(value._data, dtype=self._data.dtype), self._context)
         else:
-            self._data = np.array(value._data, dtype=self._data.dtype)
+            self._data.write(value._data)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _numbers(self) -> np.ndarray:
-        """The buffer, for copying numbers out at once; an error while tracing, when there are no numbers yet."""
+        """The buffer, for copying numbers out at once; an error while tracing, when there are no numbers yet.
+
+        Of an array on a device it is a copy.
+        """
         if state.trace is not None:
             raise TraceError(
                 f"{user_location()}: the value of an array (shape {self.shape}) is read inside lamina.compile, "

@@ -11,10 +11,11 @@ M_MMAP_THRESHOLD). Whether a program happens to free such a block early is luck,
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-__all__ = ["LARGE_BYTES", "LINE_BYTES", "aligned_empty", "is_misplaced", "keep_freed_memory"]
+__all__ = ["LARGE_BYTES", "LINE_BYTES", "aligned_empty", "is_misplaced", "keep_freed_memory", "share_memory"]
 
 LINE_BYTES = 64
 """A cache line on all x86-64 processors and nearly all ARM ones; where it is longer, nothing but speed is lost."""
@@ -44,3 +45,10 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype, alignment: int = LINE
 def is_misplaced(array: np.ndarray) -> bool:
     """Whether an array is large enough for its place to matter, and begins inside a cache line."""
     return array.nbytes >= LARGE_BYTES and array.ctypes.data % LINE_BYTES != 0
+
+
+def share_memory(x: Any, y: Any) -> bool:
+    """Whether what one array holds may be a view of what another holds."""
+    if isinstance(x, np.ndarray):
+        return isinstance(y, np.ndarray) and np.may_share_memory(x, y)
+    return x.shares_memory(y)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.array import Array
+from lamina.core.array import Array, Value
 from lamina.core.forking import free_in_children
 from lamina.core.memory import aligned_empty, is_misplaced
 
@@ -26,7 +26,7 @@ _bound: Counter[int] = Counter()
 """By a buffer's id, how many references compiled steps keep to it: harmless ones, since a step asks the array first."""
 
 
-def bind_buffer(buffers: MutableSequence[np.ndarray | None], slot: int, buffer: np.ndarray | None) -> None:
+def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value | None) -> None:
     """Put a buffer, or None, into a compiled step's list of buffers, and count it."""
     with _counting:
         former = buffers[slot]
@@ -37,7 +37,7 @@ def bind_buffer(buffers: MutableSequence[np.ndarray | None], slot: int, buffer: 
             _forget(id(former))
 
 
-def release_buffers(buffers: MutableSequence[np.ndarray | None]) -> None:
+def release_buffers(buffers: MutableSequence[Any]) -> None:
     """Empty a compiled step's list of buffers."""
     for slot in range(len(buffers)):
         bind_buffer(buffers, slot, None)
@@ -50,13 +50,15 @@ def _forget(key: int) -> None:
 
 
 def is_alone(array: Array) -> bool:
-    """Whether nothing but `array` and compiled steps knows its buffer, and the memory is NumPy's own."""
+    """Whether nothing but `array` and compiled steps knows its buffer, and the memory is NumPy's or a device's."""
     if not COUNTS_REFERENCES:
         return False
     # An array as Any, so that `_data` has NumPy's attributes; a name for the buffer would be a reference to it.
     data: Any = array
     if sys.getrefcount(data._data) - _bound.get(id(data._data), 0) != _ALONE:
         return False
+    if not data._context.is_host:
+        return sys.getrefcount(data._data.sharing) == _ALONE
     if data._data.base is None:
         return bool(data._data.flags.owndata)
     if type(data._data.base) is not np.ndarray or sys.getrefcount(data._data.base) != _ALONE:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lamina.core.lowering import Lowering
 
 __all__ = [
-    "REGISTRY", "ForEachInput", "Operand", "Primitive", "apply", "bind", "bind_on", "new_array", "primitive",
-    "set_array_type",
+    "REGISTRY", "ForEachInput", "Operand", "Primitive", "apply", "bind", "bind_on", "evaluate", "new_array",
+    "primitive", "set_array_type", "set_device_evaluation",
 ]  # fmt: skip
 
 Operand = Any
@@ -38,6 +38,18 @@ def set_array_type(array_type: type[Array]) -> None:
     """Say which subclass of `Array` `bind` returns: called once, by `lamina.nd`."""
     global _array_type  # noqa: PLW0603 - the one registration that breaks the import cycle
     _array_type = array_type
+
+
+_evaluate_on_device: Any = None
+
+
+def set_device_evaluation(evaluate: Callable[..., Value]) -> None:
+    """Say how primitives are computed on devices: called once, by `lamina.deferral`.
+
+    ``evaluate(primitive, inputs, params, context)`` gives the result's value on that context.
+    """
+    global _evaluate_on_device  # noqa: PLW0603 - what knows the compiler stands far above
+    _evaluate_on_device = evaluate
 
 
 class ForEachInput:
@@ -61,8 +73,8 @@ class Primitive:
         results), or an error that shows the shapes.
     ``vjp``
         one function for each input, ``vjp[i](g, out, *inputs, **params)``: the gradient of that input, in lamina
-        operators. None in an input's place, or for all: not differentiable, the gradient stops here. One function
-        an input, so that a gradient nobody needs is never computed.
+        operators. None in an input's place, or for all: the gradient is 0, and stops here. One function an input, so
+        that a gradient nobody needs is never computed.
     ``lowering``
         how the compiler emits it (see `lamina.core.lowering`); None: it always runs eagerly.
     """
@@ -133,12 +145,15 @@ def apply(primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, A
     if owed.is_open and state.queue is None:
         wait_for_owed()
     context, buffers = _unpack(primitive, inputs)
+    place: Context = params.get("context", context)
     if state.trace is not None:
         value: Value = state.trace.bind(primitive, inputs, params)[0]
+    elif context.is_host and place.is_host:
+        value = evaluate(primitive, buffers, params)
     else:
-        value = _evaluate(primitive, buffers, params)
-    output = _array_type(value, params.get("context", context))
-    if state.recording and primitive.vjp is not None:
+        value = _evaluate_on_device(primitive, inputs, params, place)
+    output = _array_type(value, place)
+    if state.recording:
         record(primitive, inputs, params, (output,))
     return output
 
@@ -171,7 +186,7 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
     return current_context() if context is None else context, buffers
 
 
-def _evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:
+def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:
     """The result as `eval` returns it. Overflow, poles and NaN make no warnings, as on any accelerator."""
     try:
         return state.silently(primitive.eval, *buffers, **params)

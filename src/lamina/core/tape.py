@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from lamina.core.primitive import Operand, Primitive
 
 __all__ = [
-    "Leaf", "TapeNode", "backward", "become_leaf", "gradients", "is_recorded", "next_order", "record", "record_node",
+    "Leaf", "TapeNode", "backward", "become_leaf", "gradients", "is_on_tape", "is_recorded",
+    "next_order", "record", "record_node",
     "recording", "recording_suspended",
 ]  # fmt: skip
 
@@ -49,7 +50,9 @@ class TapeNode:
     The outputs are kept as values and not as arrays: an array points to its node, so the node must not point back.
     """
 
-    __slots__ = ("array_type", "context", "inputs", "order", "outputs", "params", "primitive", "written")
+    __slots__ = (
+        "array_type", "context", "freed", "inputs", "order", "outputs", "params", "primitive", "written",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class TapeNode:
         outputs: tuple[Array, ...],
     ) -> None:
         self.order = next(_order)
+        self.freed = 0
         self.primitive = primitive
         self.inputs: tuple[Operand, ...] | None = inputs
         self.params = params
@@ -75,9 +79,20 @@ class TapeNode:
         return array
 
     def release(self) -> None:
-        """Forget inputs and outputs, so that memory is freed and a second walk is noticed."""
+        """Forget inputs and outputs, so that memory is freed and a second walk is noticed.
+
+        What is computed from the outputs from now on takes them as constants, as in MXNet: a hidden state that is
+        carried from one training step to the next needs no `detach`.
+        """
+        self.freed = next(_order)
         self.inputs = None
         self.outputs = []
+
+
+def is_on_tape(x: Array) -> bool:
+    """Whether it was computed from something with a gradient, and no walk has used that up."""
+    node = x._node
+    return node is not None and node.inputs is not None
 
 
 def is_recorded(x: object) -> bool:
@@ -90,7 +105,7 @@ def record(
 ) -> None:
     """Note an application on the tape, if a gradient could flow through it."""
     for x in inputs:
-        if isinstance(x, Array) and (x._node is not None or x._leaf is not None):
+        if isinstance(x, Array) and (x._leaf is not None or is_on_tape(x)):
             record_node(primitive, inputs, params, outputs)
             return
 
@@ -115,7 +130,8 @@ def gradients(
     """Walk back from `heads` and return, by `id`, the gradient of every leaf that was reached and is `wanted`.
 
     So are those of the arrays `inner`, which need not be leaves. Nodes are visited in the reverse order of their
-    recording, which is a topological order.
+    recording, which is a topological order. A leaf that is only reached through what has no slope (a comparison,
+    `stop_gradient`) gets zeros, as in MXNet; on such ways nothing is computed.
     """
     found: dict[int, UserArray] = {}
     walk = _Walk()
@@ -124,10 +140,11 @@ def gradients(
             raise AutogradError(
                 f"backward: a head of shape {head.shape} has a head gradient of shape {grad.shape}"
             )
-        if not is_recorded(head):
+        if head._node is None and head._leaf is None:
             raise AutogradError(
                 "backward: the array was not computed from arrays with a gradient under autograd.record(). "
-                "Call attach_grad() on the parameters and compute the loss inside `with autograd.record():`."
+                "Call attach_grad() on the parameters, compute the loss inside `with autograd.record():`, and update a "
+                "parameter in place: `W[:] = W - lr * W.grad`, since `W = W - lr * W.grad` is a new array, without one."
             )
         walk.add(head, grad)
     visited: list[TapeNode] = []
@@ -142,7 +159,9 @@ def gradients(
     if not retain_graph:
         for node in visited:
             node.release()
-    found.update({key: grad for key, (leaf, grad) in walk.leaves.items() if wanted(leaf)})
+    for key, (leaf, grad) in walk.leaves.items():
+        if wanted(leaf):
+            found[key] = leaf.zeros_like() if grad is None else grad
     return found
 
 
@@ -171,16 +190,19 @@ class _Walk:
         self.pending: dict[int, TapeNode] = {}
         self.latest: list[int] = []
         self.cotangents: dict[int, list[UserArray | None]] = {}
-        self.leaves: dict[int, tuple[Array, UserArray]] = {}
+        self.leaves: dict[int, tuple[UserArray, UserArray | None]] = {}
 
-    def add(self, x: Array, grad: UserArray) -> None:
+    def add(self, x: Array, grad: UserArray | None, used_by: int = 0) -> None:
+        """A part of the gradient of `x`, None for 0; `used_by`: the order of the node that it comes from."""
         if x._leaf is not None:
             known = self.leaves.get(id(x))
-            self.leaves[id(x)] = (x, grad if known is None else known[1] + grad)
+            self.leaves[id(x)] = (x, grad if known is None else _sum(known[1], grad))
             return
         node = x._node
         assert node is not None
         if node.inputs is None:
+            if node.freed < used_by:
+                return  # a constant then
             raise AutogradError(
                 "backward: this part of the graph was already used and freed. "
                 "Pass retain_graph=True to the first backward, or record again."
@@ -190,11 +212,15 @@ class _Walk:
             slots = self.cotangents[node.order] = [None] * len(node.outputs)
             self.pending[node.order] = node
             heapq.heappush(self.latest, -node.order)
-        known = slots[x._index]
-        slots[x._index] = grad if known is None else known + grad
+        slots[x._index] = _sum(slots[x._index], grad)
 
     def pop_latest(self) -> TapeNode:
         return self.pending.pop(-heapq.heappop(self.latest))
+
+
+def _sum(a: UserArray | None, b: UserArray | None) -> UserArray | None:
+    """The sum of two gradients; None is 0."""
+    return b if a is None else a if b is None else a + b
 
 
 def _propagate(node: TapeNode, walk: _Walk) -> None:
@@ -202,7 +228,11 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
     slots = walk.cotangents.pop(node.order)
     inputs, primitive = node.inputs, node.primitive
     assert inputs is not None
-    assert primitive.vjp is not None
+    if primitive.vjp is None or all(s is None for s in slots):
+        for x in inputs:
+            if is_recorded(x):
+                walk.add(x, None, node.order)
+        return
     for writes, count in node.written:
         if writes[0] != count:
             raise AutogradError(_what_changed(node, inputs))
@@ -215,9 +245,10 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
     for i, x in enumerate(inputs):
         if not isinstance(x, Array) or (x._node is None and x._leaf is None):
             continue
+        if isinstance(primitive.vjp, tuple) and i >= len(primitive.vjp):
+            break  # the rest is read, but nothing depends on it
         vjp = primitive.vjp[i]
-        if vjp is not None:
-            walk.add(x, vjp(g, out, *inputs, **node.params))
+        walk.add(x, None if vjp is None else vjp(g, out, *inputs, **node.params), node.order)
 
 
 def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:

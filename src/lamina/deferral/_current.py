@@ -6,10 +6,9 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from lamina.context import Context, current_context
 from lamina.core.array import Array, StaleGradient
+from lamina.core.keys import Unfit, frozen
 from lamina.core.ownership import is_alone
 from lamina.core.state import owed
 from lamina.deferral._entries import (
@@ -27,11 +26,7 @@ from lamina.deferral._pending import PendingArray
 from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["CurrentSequence", "Unfit", "frozen"]
-
-
-class Unfit(Exception):  # noqa: N818 - not an error
-    """What is to be noted can't be: it is done at once, and ends the sequence."""
+__all__ = ["CurrentSequence", "place_of"]
 
 
 class CurrentSequence:
@@ -143,9 +138,9 @@ class CurrentSequence:
         """The leaves that a walk back reaches, if all on its way was recorded in this sequence."""
         leaves: dict[int, Array] = {}
         seen: set[int] = set()
-        todo = list(heads)
+        todo = [(x, 0) for x in heads]
         while todo:
-            x = todo.pop()
+            x, used_by = todo.pop()
             if x._leaf is not None:
                 i = self._position_of(x)
                 if i is None:
@@ -155,16 +150,12 @@ class CurrentSequence:
             node = x._node
             if node is None or node.order in seen:
                 continue
+            if node.inputs is None and node.freed < used_by:
+                continue
             seen.add(node.order)
-            if node.order < self._first_order or node.inputs is None or node.primitive.vjp is None:
+            if node.order < self._first_order or node.inputs is None or node.primitive.lowering is None:
                 return None
-            if node.primitive.lowering is None:
-                return None
-            todo += [
-                y
-                for k, y in enumerate(node.inputs)
-                if isinstance(y, Array) and node.primitive.vjp[k] is not None
-            ]
+            todo += [(y, node.order) for y in node.inputs if isinstance(y, Array)]
         return [leaves[i] for i in sorted(leaves)]
 
     def _note_gradients(self, entry: Backward, leaves: Sequence[Array]) -> bool:
@@ -177,6 +168,16 @@ class CurrentSequence:
             assert leaf is not None
             entry.gradients.append(Gradient(leaf, x, operand))
         return True
+
+
+def place_of(inputs: Sequence[Any]) -> Context | None:
+    """The device that inputs are on, None for the CPU. Raises `Unfit` if they are on several."""
+    contexts = [x._context for x in inputs if isinstance(x, Array)] or [current_context()]
+    place = None if contexts[0].is_host else contexts[0]
+    for context in contexts:
+        if (None if context.is_host else context) is not place:
+            raise Unfit
+    return place
 
 
 def _is_private(x: Array) -> bool:
@@ -192,16 +193,3 @@ def _is_private(x: Array) -> bool:
             return False
         del x._writes[1:]
     return True
-
-
-def frozen(value: Any) -> Any:
-    """A parameter's value as a part of a key; different values, different keys."""
-    if isinstance(value, dict):
-        return tuple([(name, frozen(x)) for name, x in value.items()])
-    if isinstance(value, tuple | list):
-        return (value.__class__, *map(frozen, value))
-    if isinstance(value, float | np.generic):
-        return value.__class__, repr(value)
-    if isinstance(value, int | str | type(None) | np.dtype | type | Context):
-        return value.__class__, value
-    raise Unfit

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from lamina.context import Context, set_current
 from lamina.core.array import Array, UserArray
 from lamina.core.lowering import Decompose
+from lamina.core.memory import share_memory
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import Mode, state
-from lamina.core.tape import backward
+from lamina.core.tape import backward, is_on_tape
 from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
 
@@ -55,7 +57,7 @@ class New:
         return (
             kind._is_settled
             and (None if leaf is None else leaf.req) == self.req
-            and (x._node is not None) is self.on_tape
+            and is_on_tape(x) is self.on_tape
             and len(x._writes) == 1
             and id(x) not in known
         )
@@ -72,7 +74,7 @@ class New:
 def type_of(x: Array) -> tuple[Any, ...]:
     """All that a sequence must know of an array made outside."""
     leaf = x._leaf
-    return x.shape, x._dtype, x._context, None if leaf is None else leaf.req, x._node is not None
+    return x.shape, x._dtype, x._context, None if leaf is None else leaf.req, is_on_tape(x)
 
 
 class Number:
@@ -111,11 +113,12 @@ class Entry:
 
     ``is_hot``: whether some sequence through here is compiled, so that this event is put off when it comes again.
     ``ends``: how many sequences ended here. ``path``: what is known of the sequence from its beginning to here.
-    ``first``: how many positions are taken before; ``taken``: how many after.
+    ``first``: how many positions are taken before; ``taken``: how many after. ``place``: the device of the sequence,
+    None on the CPU.
     """
 
     __slots__ = (
-        "children", "depth", "ends", "first", "hot_child", "is_hot", "parent", "path", "primitive", "taken",
+        "children", "depth", "ends", "first", "hot_child", "is_hot", "parent", "path", "place", "primitive", "taken",
     )  # fmt: skip
 
     def __init__(self, parent: Entry | None) -> None:
@@ -127,6 +130,7 @@ class Entry:
         self.hot_child: Any = None
         self.is_hot = False
         self.ends = 0
+        self.place: Context | None = None if parent is None else parent.place
         self.path: Any = None
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> Any:
@@ -183,7 +187,7 @@ class Applied(Entry):
         self.recorded = out._node is not None
         self.view_of: int | None = None
         for x, operand in zip(inputs, self.operands, strict=True):
-            if isinstance(x, Array) and np.may_share_memory(out._data, x._data):  # pyright: ignore[reportArgumentType]
+            if isinstance(x, Array) and share_memory(out._data, x._data):
                 self.view_of = operand if isinstance(operand, int) else operand.position  # pyright: ignore
 
     def inputs(self, arrays: list[Any], numbers: Iterator[Any]) -> tuple[Any, ...]:
@@ -195,14 +199,19 @@ class Applied(Entry):
         inputs = self.inputs(arrays, numbers)
         if state.trace is not None and isinstance(self.primitive.lowering, Decompose):
             inputs = tuple(
-                [x.as_operand(_dtype_of(inputs)) if hasattr(x, "as_operand") else x for x in inputs]
+                [
+                    x.as_operand(_dtype_of(inputs), self.context) if hasattr(x, "as_operand") else x
+                    for x in inputs
+                ]
             )
         before, state.recording = state.recording, self.recording
+        outside = set_current(self.context) if self.is_from_numbers else None
         try:
             out = apply(self.primitive, inputs, self.params)
         finally:
             state.recording = before
-        out._context = self.context  # which was the current one then, if there is no array among the operands
+            if outside is not None:
+                set_current(outside)
         if self.view_of is not None and state.trace is None:
             out._writes = arrays[self.view_of]._writes
         return out

@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from lamina.context import cpu
 from lamina.core.array import Array
 from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.forking import compiling
-from lamina.core.ownership import release_buffers
 from lamina.core.tape import TapeNode
 from lamina.deferral._entries import Applied, Backward, Entry, Number, Written, position, targets
 from lamina.deferral._pending import Lost, settle
 from lamina.nd.ndarray import NDArray
+from lamina.primitives.views import view_of
 
 __all__ = ["FEWEST_EVENTS", "Path", "Plan"]
 
@@ -61,12 +62,12 @@ class Path:
                 if isinstance(entry, Applied):
                     _adopt(values[entry.output], out)
         except BaseException as error:
-            self._lose(values, error)
+            self.lose(values, error)
             raise
         finally:
             restore_denormals(saved)
 
-    def _lose(self, values: list[Any], reason: BaseException) -> None:
+    def lose(self, values: list[Any], reason: BaseException) -> None:
         """After an error, let nobody take for numbers what was not computed."""
         for entry in self.applied:
             x = values[entry.output]
@@ -103,7 +104,7 @@ class Path:
             _latest.popitem(last=False)[1]._give_up_plan()
         results = plan.run(values, numbers)
         self._fill(values, needed, dict(zip(plan.results, results, strict=True)))
-        self._restore_tape(values, restored, numbers)
+        self._restore_tape(values, needed, restored, numbers)
 
     def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied]]:
         """The outputs whose numbers somebody can still ask for, in order, and what must be on the tape again."""
@@ -140,25 +141,38 @@ class Path:
             else:
                 base = values[entry.view_of]
                 values[i]._writes = base._writes
-                settle(values[i], entry.primitive.eval(base._data, **entry.params))
-            if entry.recorded and i in self._consumed:
-                _used_node(entry, values)
+                settle(values[i], view_of(entry.primitive, base._data, entry.params))
 
-    def _restore_tape(self, values: list[Any], restored: Sequence[Applied], numbers: Sequence[Any]) -> None:
+    def _restore_tape(
+        self, values: list[Any], needed: Sequence[int], restored: Sequence[Applied], numbers: Sequence[Any]
+    ) -> None:
         """Put results back on the tape, as if they had been computed one by one."""
+        used = [i for i in needed if i in self._consumed]
+        if not restored and not used:
+            return
         remaining, wanted = iter(numbers), set(restored)
-        for entry in self.applied if restored else ():
-            inputs = entry.inputs(values, remaining)
-            if entry not in wanted:
-                continue
-            out = values[entry.output]
-            node = TapeNode(entry.primitive, inputs, entry.params, (out,))
-            later = self._later_writes(entry)
-            arrays = [entry.output, *(position(x) for x in entry.operands if not isinstance(x, Number))]
-            node.written = [
-                (writes, n - later.get(i, 0)) for i, (writes, n) in zip(arrays, node.written, strict=True)
-            ]
-            out._node, out._index = node, 0
+        for entry in self.entries:
+            if isinstance(entry, Backward):
+                for i in used:
+                    if self._consumed[i] is entry:
+                        values[i]._node.release()
+            elif isinstance(entry, Applied):
+                inputs = entry.inputs(values, remaining)
+                if entry in wanted:
+                    self._restore_node(entry, inputs, values)
+                elif entry.output in used:
+                    out = values[entry.output]
+                    out._node, out._index = TapeNode(entry.primitive, (), entry.params, (out,)), 0
+
+    def _restore_node(self, entry: Applied, inputs: tuple[Any, ...], values: list[Any]) -> None:
+        out = values[entry.output]
+        node = TapeNode(entry.primitive, inputs, entry.params, (out,))
+        later = self._later_writes(entry)
+        arrays = [entry.output, *(position(x) for x in entry.operands if not isinstance(x, Number))]
+        node.written = [
+            (writes, n - later.get(i, 0)) for i, (writes, n) in zip(arrays, node.written, strict=True)
+        ]
+        out._node, out._index = node, 0
 
     def _later_writes(self, after: Applied) -> dict[int, int]:
         """How often arrays are written after an event, by position."""
@@ -168,9 +182,9 @@ class Path:
                 found[target] = found.get(target, 0) + 1
         return found
 
-    def _walked_back(self) -> set[int]:
-        """The results whose place on the tape is used up within the sequence."""
-        used: set[int] = set()
+    def _walked_back(self) -> dict[int, Backward]:
+        """The results whose place on the tape is used up within the sequence, and by which walk."""
+        used: dict[int, Backward] = {}
         for entry in self.entries:
             todo = list(entry.heads) if isinstance(entry, Backward) and not entry.retain_graph else []
             while todo:
@@ -178,10 +192,8 @@ class Path:
                 maker = self._maker.get(i)
                 if maker is None or i in used or not maker.recorded:
                     continue
-                used.add(i)
-                for k, x in enumerate(maker.operands):
-                    if not isinstance(x, Number) and maker.primitive.vjp[k] is not None:
-                        todo.append(position(x))
+                used[i] = entry
+                todo += [position(x) for x in maker.operands if not isinstance(x, Number)]
         return used
 
 
@@ -197,7 +209,7 @@ class Plan:
     def __init__(
         self, entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
     ) -> None:
-        from lamina.compiler.program import build
+        from lamina.compiler.front.sequences import built
         from lamina.compiler.targets import target_of
 
         self.results = list(results)
@@ -206,8 +218,8 @@ class Plan:
             self._graph, self._positions = captured.graph, positions
             self._order = captured.order
             self._count = len(numbers)
-            self._target = target_of(captured.arrays[0]._context if captured.arrays else None)
-            self._program = build(captured.graph, self._target)
+            self._target = target_of(entries[-1].place or cpu())
+            self._program = built(captured.graph, self._target)
         self._fixed = _same_as_before(entries, values)
         self._seen: dict[int, weakref.ref[Array]] = {}
         self._patience, self._wait = 1, 0
@@ -274,7 +286,7 @@ class Plan:
         """Let go of memory: an array that it was bound to is gone."""
         step, self._step = self._step, None
         if step is not None:
-            release_buffers(step.bound)
+            step.release()
 
 
 def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:
@@ -352,11 +364,3 @@ def _adopt(pending: Any, out: Any) -> None:
     pending._writes = writes
     settle(pending, data)
     pending._node, pending._index = node, index
-
-
-def _used_node(entry: Applied, values: list[Any]) -> None:
-    """A place on the tape that `backward` used up, so that a second walk is noticed."""
-    out = values[entry.output]
-    node = TapeNode(entry.primitive, (), entry.params, (out,))
-    node.release()
-    out._node, out._index = node, 0

@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lamina.core.array import Array, UserArray
+from lamina.core.keys import Unfit, frozen
 from lamina.core.ownership import is_alone
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import concrete, owed, state
 from lamina.core.tape import backward, next_order
 from lamina.deferral import _debug as debug
-from lamina.deferral._current import CurrentSequence, Unfit, frozen
+from lamina.deferral._current import CurrentSequence, place_of
 from lamina.deferral._entries import (
     Applied,
     Backward,
@@ -31,6 +32,7 @@ from lamina.deferral._interrupts import interrupts_later
 from lamina.deferral._matching import matcher
 from lamina.deferral._path import FEWEST_EVENTS, Path
 from lamina.deferral._pending import PendingArray
+from lamina.errors import DeviceError
 from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
 
@@ -257,6 +259,9 @@ class DeferralQueue(CurrentSequence):
         except (Overlap, MemoryError) as reason:
             path.run_eagerly(values, self._numbers)
             debug.tell(path, f"operator by operator, since {reason}", why)
+        except DeviceError as error:
+            path.lose(values, error)
+            raise
         except Uncompilable as reason:
             path.is_compilable = False
             self._cursor.cool_down()
@@ -315,8 +320,11 @@ class DeferralQueue(CurrentSequence):
                 return self.bind(primitive, inputs, params)
             self._forget_attempt()
         try:
-            if primitive.lowering is None:
+            place = place_of(inputs)
+            if primitive.lowering is None or _leaves(place, params):
                 raise Unfit
+            if self._is_elsewhere(place):
+                return self.bind(primitive, inputs, params)
             key = (primitive, frozen(params), state.recording, *self._keys_of(inputs))
         except Unfit:
             self.end(f"{primitive.name} can't be put off")
@@ -331,6 +339,7 @@ class DeferralQueue(CurrentSequence):
             output = len(self._values)
             entry = Applied(self._cursor, primitive, params, operands, output, state.recording)
             entry.learn(out, inputs)
+            entry.place = place
             self._remember(key, entry)
         else:
             self._place_operands(inputs, entry.operands)
@@ -341,6 +350,9 @@ class DeferralQueue(CurrentSequence):
     def _write_slowly(self, array: Array, value: Array) -> bool:
         self._recover()
         try:
+            place = place_of((array, value))
+            if self._is_elsewhere(place):
+                return self.write(array, value)
             key = (Written, *self._keys_of((array, value)))
         except Unfit:
             self.end(_UNFIT_WRITE)
@@ -357,6 +369,7 @@ class DeferralQueue(CurrentSequence):
         if entry is None:
             target, source = self._new_operands((array, value))
             entry = Written(self._cursor, target, source, array)
+            entry.place = place
             self._remember(key, entry)
         else:
             self._place_operands((array, value), (entry.target, entry.value))
@@ -396,6 +409,13 @@ class DeferralQueue(CurrentSequence):
             grads = [self._values[gradient.leaf]()._leaf.grad for gradient in entry.gradients]
             self._place_operands(grads, [gradient.operand for gradient in entry.gradients])
         self._step_on(entry)
+        return True
+
+    def _is_elsewhere(self, place: Any) -> bool:
+        """Whether the sequence goes on on another device: then it has ended, and another one is to begin."""
+        if self._cursor.parent is None or self._cursor.place is place:
+            return False
+        self.end("the program goes on on another device")
         return True
 
     def _recover(self) -> None:
@@ -486,6 +506,12 @@ def _varying(end: Entry) -> Iterator[Number]:
     for entry in end.from_start():
         if isinstance(entry, Applied):
             yield from (x for x in entry.operands if isinstance(x, Number) and x.varies)
+
+
+def _leaves(place: Any, params: dict[str, Any]) -> bool:
+    """Whether an operator's result is on another device than its inputs."""
+    context = params.get("context")
+    return context is not None and place is not (None if context.is_host else context)
 
 
 def _compiles() -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import ContextDecorator
+from typing import Any
 
+from lamina.core.array import Value
 from lamina.core.ownership import COUNTS_REFERENCES
+from lamina.core.primitive import set_device_evaluation
 from lamina.core.state import Queue, owed, settle_owed, state
 from lamina.deferral._queue import DeferralQueue
 
@@ -15,8 +18,10 @@ __all__ = ["eager", "start"]
 def start() -> None:
     """Defer what this thread does from now on, unless ``LAMINA_EAGER=1`` says not to.
 
+    Operators of arrays on devices are computed by what the compiler offers for them, also where nothing is deferred.
     Python must count references: they tell whether anybody can still ask for a result.
     """
+    set_device_evaluation(_evaluate_on_device)
     if os.environ.get("LAMINA_EAGER", "0") != "0" or not COUNTS_REFERENCES:
         return
     queue = DeferralQueue()
@@ -24,6 +29,12 @@ def start() -> None:
     owed.settle = queue.end
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=queue.end)
+
+
+def _evaluate_on_device(*application: Any) -> Value:
+    from lamina.compiler.single import evaluate_on_device
+
+    return evaluate_on_device(*application)
 
 
 class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from joblib import effective_n_jobs
 
 from lamina import autograd, nd
 from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
+from lamina.estimators._apart import Apart
 from lamina.estimators._losses import Loss
 from lamina.estimators._optimization import SOLVERS, Optimization
 from lamina.estimators.network import Ensemble, part_of
-from lamina.nd import random
 from lamina.nd.ndarray import NDArray
+from lamina.nd.random import Source, drawing_from
 from lamina.optimizer.optimizer import write
 from lamina.schedules import SCHEDULES
 from lamina.table.sparse import SparseNumbers
 from lamina.training.early_stopping import EarlyStopping
 from lamina.training.loop import Loop, Observer
 
-__all__ = ["Batches", "Data", "EnsembleTraining", "Optimization", "outputs_of", "own_outputs"]
+__all__ = [
+    "Batches",
+    "Data",
+    "EnsembleTraining",
+    "HeldBatches",
+    "Optimization",
+    "outputs_of",
+    "own_outputs",
+    "without_network",
+]
 
 _PREDICT_ROWS = 256
+_STREAMS_BITS = 40  # of the number of a member's own streams: the member's number is above them
 _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
 
 
@@ -105,6 +117,8 @@ class EnsembleTraining(Loop):
         validation: each member's part, or a single one for the mean of the members.
         score: judges the outputs for `validation`, part after part; higher is better.
         observers: what watches, besides the early stopping that `optimization` asks for.
+        seed: of dropout, for which each member has streams of its own, so that it can be trained apart.
+        n_jobs: how many members are trained at a time, by joblib's backend (see `Apart`).
     """
 
     def __init__(
@@ -117,15 +131,23 @@ class EnsembleTraining(Loop):
         validation: Sequence[Data] = (),
         score: Callable[[np.ndarray], float] | None = None,
         observers: Sequence[Observer] = (),
+        *,
+        seed: int = 0,
+        n_jobs: int | None = None,
     ) -> None:
         patience, tolerance = optimization.n_iter_no_change, optimization.tol
         stopping = [] if patience is None else [EarlyStopping(patience, tolerance)]
-        super().__init__(optimization.max_iter, [*observers, *stopping], tolerance)
+        members = len(network.members)
+        may_part = members > 1 and isinstance(data, Sequence)
+        self._apart = Apart(self, n_jobs) if may_part and effective_n_jobs(n_jobs) > 1 else None
+        apart = [] if self._apart is None else [self._apart]
+        super().__init__(optimization.max_iter, [*apart, *observers, *stopping], tolerance)
         self.network, self.loss, self.optimization = network, loss, optimization
         self.data, self.validation, self.score = data, validation, score
         self._rng = rng
+        self._sources = [Source(seed, i << _STREAMS_BITS) for i in range(members)]
         self._steps_done = 0
-        self._steps_total = 1
+        self.steps_total = 1
         count = SOLVERS[optimization.solver].arrays
         self._moments = {
             name: tuple(nd.zeros(w.array.shape) for _ in range(count)) for name, w in network.weights.items()
@@ -145,24 +167,29 @@ class EnsembleTraining(Loop):
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
 
     def _own_batches(self) -> Batches:
-        return _HeldBatches(self.data) if isinstance(self.data, Sequence) else self.data
+        return HeldBatches(self.data) if isinstance(self.data, Sequence) else self.data
 
     def _prepare(self, epochs: int) -> None:
         self._batches = self._own_batches()
         plan, count = self.optimization, self._batches.rows
         self._batch = min(plan.batch_size, count)
         self._per_epoch = max(count // self._batch, 1) if plan.drop_last else -(-count // self._batch)
-        self._steps_total = max(self._steps_done + epochs * self._per_epoch, 1)
+        self.steps_total = max(self._steps_done + epochs * self._per_epoch, 1)
 
     def _train(self, number: int) -> float:
         """An epoch; the mean loss, with the penalty."""
-        total, rows, done = 0.0, 0, 0
-        members = len(self.network.members)
-        for indices, arrays in self._batches.epoch(self._rng, self._batch, self.optimization.drop_last):
-            losses, batch = self._run(indices, arrays, done), indices.shape[1] // members
-            total += float(losses.sum()) * batch
-            rows, done = rows + indices.size // members, done + len(indices)
-        loss = total / max(rows, 1) + self._penalty(self._batch)
+        plan, members = self.optimization, len(self.network.members)
+        if self._apart is None:
+            groups = self._batches.epoch(self._rng, self._batch, plan.drop_last)
+            trained = self.take_steps(groups)
+        else:
+            assert isinstance(self._batches, HeldBatches)
+            trained = self._apart.take_steps(self._batches.steps(self._rng, self._batch, plan.drop_last))
+        sizes = np.concatenate(
+            [np.full(len(losses), rows // members) for losses, rows in trained] or [np.zeros(0)]
+        )
+        losses = np.concatenate([losses.mean(axis=1) for losses, _ in trained] or [np.zeros(0)])
+        loss = float((losses * sizes).sum()) / max(float(sizes.sum()), 1.0) + self._penalty(self._batch)
         if not np.isfinite(loss):
             raise NonFiniteLossError(
                 f"the training loss became {loss} in epoch {number}; lower learning_rate_init "
@@ -181,24 +208,35 @@ class EnsembleTraining(Loop):
     def _load_parameters(self, arrays: dict[str, np.ndarray]) -> None:
         self.network.load_state(arrays)
 
-    def _own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    def own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """What the next epoch depends on, besides the data."""
         arrays = {f"network.{name}": x for name, x in self.network.state().items()}
         for name, moments in self._moments.items():
             arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
         return arrays, {
             "steps": self._steps_done,
             "shuffling": self._rng.bit_generator.state,
-            "random": random.source.position(),
+            "random": [source.position() for source in self._sources],
         }
 
-    def _restore_own(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+    _own_state = own_state
+
+    def go_to(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+        """Go on from an `own_state`."""
         self.network.load_state(part_of(arrays, "network."))
         for name, moments in self._moments.items():
             for i, moment in enumerate(moments):
                 moment[:] = arrays[f"moment{i}.{name}"]
         self._steps_done = position["steps"]
         self._rng.bit_generator.state = position["shuffling"]
-        random.source.go_to(*position["random"])
+        positions = position["random"]
+        if not isinstance(positions[0], Sequence):  # of a version whose members shared their streams
+            seed, stream = positions
+            positions = [(seed, stream + (i << _STREAMS_BITS)) for i in range(len(self._sources))]
+        for source, (seed, stream) in zip(self._sources, positions, strict=True):
+            source.go_to(seed, stream)
+
+    _restore_own = go_to
 
     def _penalty(self, batch: int) -> float:
         """The members' mean L2 penalty of a batch, which the loss includes as scikit-learn's does."""
@@ -207,22 +245,33 @@ class EnsembleTraining(Loop):
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
         return 0.5 * self.optimization.alpha * squares / batch / len(self.network.members)
 
+    def take_steps(
+        self, groups: Iterable[tuple[np.ndarray, Sequence[NDArray]]]
+    ) -> list[tuple[np.ndarray, int]]:
+        """Take the steps of `Batches.epoch`: of each group the losses (steps, members), float64, and a step's rows."""
+        trained: list[tuple[np.ndarray, int]] = []
+        done = 0
+        for indices, arrays in groups:
+            trained.append((self._run(indices, arrays, done), indices.shape[1]))
+            done += len(indices)
+        return trained
+
     def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:
-        """Take a step with each line of `indices`, after `done` of this epoch; the losses, float64."""
+        """Take a step with each line of `indices`, after `done` of this epoch; the losses."""
         progress = None
         if self.watched() and indices.shape[1] == self._batch * len(self.network.members):
             of = max(self._per_epoch, done + len(indices))
             progress = lambda more, _: self.report(done + more, of)  # noqa: E731
         with autograd.train_mode():
-            losses = self._step.run_batches(indices, *arrays, progress=progress).asnumpy()
-        return losses.ravel().astype(np.float64)
+            means = self._step.run_batches(indices, *arrays, progress=progress)
+        return np.stack([x.asnumpy().ravel() for x in means], axis=1).astype(np.float64)
 
     # --- the step ------------------------------------------------------------------------------------------------
 
-    def _make_step(self) -> Callable[..., NDArray]:
+    def _make_step(self) -> Callable[..., list[NDArray]]:
         network = self.network
 
-        def step(numeric: NDArray, *others: NDArray) -> NDArray:
+        def step(numeric: NDArray, *others: NDArray) -> list[NDArray]:
             rest = list(others)
             codes = rest.pop(0) if network.architecture.cardinalities else None
             target = rest.pop(0)
@@ -231,20 +280,21 @@ class EnsembleTraining(Loop):
             drop = call_each_step(lambda: self._regularization)
             members = len(network.members)
             with autograd.record():
-                total: Any = 0.0
+                means: list[NDArray] = []
                 for i, member in enumerate(network.members):
                     own = [_share(x, i, members) for x in (numeric, codes, target, weights)]
-                    losses = self.loss(member.forward(own[0], own[1], drop), own[2])
-                    total = total + nd.mean(losses if own[3] is None else losses * own[3])
-            total.backward()
+                    with drawing_from(self._sources[i]):
+                        losses = self.loss(member.forward(own[0], own[1], drop), own[2])
+                    means.append(nd.mean(losses if own[3] is None else losses * own[3]))
+            autograd.backward(means)
             self._update(numeric.shape[0] // members, progress)
-            return total / members
+            return means
 
         return step
 
     def _advance(self) -> float:
         """Count a step, and say what share of the training is done."""
-        t = self._steps_done / self._steps_total
+        t = self._steps_done / self.steps_total
         plan = self.optimization
         self._steps_done += 1
         self._rate = plan.learning_rate_init * SCHEDULES[plan.learning_rate](t)
@@ -272,7 +322,12 @@ class EnsembleTraining(Loop):
             write(array, moments, (new, values))
 
 
-class _HeldBatches:
+def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a training's state that its network does not have."""
+    return {name: x for name, x in arrays.items() if not name.startswith("network.")}
+
+
+class HeldBatches:
     """Rows in memory: the data's own, or, of sparse data, the rows of a group of steps at a time, made dense."""
 
     def __init__(self, parts: Sequence[Data]) -> None:
@@ -289,20 +344,20 @@ class _HeldBatches:
     def epoch(
         self, rng: np.random.Generator, batch: int, drop_last: bool
     ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
+        for rows in self.steps(rng, batch, drop_last):
+            yield from self.groups(rows)
+
+    def steps(self, rng: np.random.Generator, batch: int, drop_last: bool) -> list[np.ndarray]:
+        """Which rows (steps, members · batch) an epoch takes, and, if they are not dropped, those that are left."""
         orders = [part.shuffled(rng) for part in self._members]
         whole = self.rows // batch * batch
-        yield from self._groups(
-            np.concatenate([order[:whole].reshape(-1, batch) for order in orders], axis=1)
-        )
+        steps = [np.concatenate([order[:whole].reshape(-1, batch) for order in orders], axis=1)]
         if whole < self.rows and not (drop_last and whole):
-            yield from self._groups(
-                np.concatenate([order[whole : self.rows] for order in orders]).reshape(1, -1)
-            )
+            steps.append(np.concatenate([order[whole : self.rows] for order in orders]).reshape(1, -1))
+        return [rows for rows in steps if rows.size]
 
-    def _groups(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
+    def groups(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
         """The rows (steps, batch) of the data, as those of arrays which hold them until the next are asked for."""
-        if not rows.size:
-            return
         if self._arrays is not None:
             yield rows, self._arrays
             return

@@ -30,7 +30,8 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     members = int(settings["members"] or FEWEST_MEMBERS[estimator.preset])
     first = not hasattr(estimator, "fitted_")
     X, y = check_inputs(estimator, X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
-    rng = np.random.default_rng(check_random_state(estimator.random_state).randint(2**31))
+    random = check_random_state(estimator.random_state)
+    rng = np.random.default_rng(random.randint(2**31))
     y = estimator._checked_target(y)
     if first:
         known = y if classes is None else estimator._checked_target(np.unique(classes))
@@ -51,7 +52,13 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     parts = [data] * len(network.members)
     if training is None or training.network is not network:  # a fit since then has made another network
         plan, loss = estimator._optimization(settings), estimator._loss_function(settings, target)
-        training = estimator._training = EnsembleTraining(network, loss, plan, rng, parts)
+        seed = int(random.randint(2**31))
+        training = estimator._training = EnsembleTraining(
+            network, loss, plan, rng, parts, seed=seed, n_jobs=1
+        )
+        if "_position" in vars(estimator):  # of the pickle that the estimator comes from
+            arrays, position = vars(estimator).pop("_position")
+            training.restore({**training.own_state()[0], **arrays}, position)
     training.data = parts
     for epoch in training.run(epochs=1):
         estimator._note(epoch, len(data))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lamina import nd
+from lamina.core import blas
 from lamina.deferral import eager
 from lamina.estimators._engine import Data
 from lamina.estimators.architecture import Architecture, Parameter
@@ -96,7 +97,7 @@ def _knots(values: np.ndarray, pieces: int) -> np.ndarray:
 def _fitted_layer(i: int, x: np.ndarray, width: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """W and b of layer i, from its input on some rows of the training data."""
     weight = rng.normal(0, 1, (x.shape[1], width))
-    z = x.astype(np.float64) @ weight / np.sqrt(x.shape[1])
+    z = blas.matmul(x.astype(np.float64), weight) / np.sqrt(x.shape[1])
     spread = z.std(axis=0)
     factor = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1.0)
     z *= factor

@@ -86,6 +86,9 @@ PARAMETERS = {
     "callbacks": "a function, or a list of them, called after each epoch with the estimator and what is known of the "
     "epoch (`number`, `loss`, `score`, `is_best`, `seconds`); a true result ends the training. An `Observer` of "
     "`lamina.training.loop` among them sees the training's steps, beginning and end, too.",
+    "n_jobs": "how many members are trained at a time by joblib's backend (threads, processes, a cluster: "
+    "docs/scale.md), as scikit-learn counts them: None is 1, unless joblib.parallel_config says otherwise, and 1 has "
+    "them side by side in one step. The result has the same bits.",
     "class_weight": "a dict of weights by class, or 'balanced': by the inverse of the classes' frequencies; multiplied "
     "with `sample_weight`.",
 }

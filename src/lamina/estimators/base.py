@@ -17,15 +17,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from lamina.deferral import eager
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization
+from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization, without_network
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
+from lamina.estimators._views import Views
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble
-from lamina.nd import random
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
@@ -50,7 +50,7 @@ class _Learned:
 
 
 @dataclass(eq=False, repr=False)
-class BaseMLP(_Learned, BaseEstimator):
+class BaseMLP(_Learned, Views, BaseEstimator):
     """The common part of `MLPClassifier` and `MLPRegressor`; its fields are their constructors' parameters."""
 
     _task: ClassVar[str]
@@ -96,6 +96,7 @@ class BaseMLP(_Learned, BaseEstimator):
     column_kinds: Mapping[Any, Any] | None = None
     scoring: Any = None
     callbacks: Any = None
+    n_jobs: int | None = None
 
     # --- settings ------------------------------------------------------------------------------------------------
 
@@ -227,6 +228,7 @@ class BaseMLP(_Learned, BaseEstimator):
         )
         network = Ensemble([build_network(architecture, part, rng) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
+        vars(self).pop("_position", None)  # of another network's partial_fit
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0
@@ -240,7 +242,7 @@ class BaseMLP(_Learned, BaseEstimator):
         settings: Mapping[str, Any],
         rng: Any,
     ) -> None:
-        random.seed(int(rng.integers(2**31)))
+        seed = int(rng.integers(2**31))
         plan = self._optimization(settings)
         loss = self._loss_function(settings, self.fitted_.target)
         judge = self._judge(held_out) if held_out else None
@@ -250,7 +252,9 @@ class BaseMLP(_Learned, BaseEstimator):
         observers = [one for one in watching if isinstance(one, Observer)]
         observers += [*self._displays(plan), learner]
         network = self.fitted_.network
-        training = EnsembleTraining(network, loss, plan, rng, train, held_out, judge, observers)
+        training = EnsembleTraining(
+            network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
+        )
         try:
             for _ in training.run():
                 pass
@@ -261,6 +265,7 @@ class BaseMLP(_Learned, BaseEstimator):
                 self.best_epoch_ = training.best_epoch
                 self.best_loss_ = None
                 self._calibrate(held_out)
+            self._keep_held_out(held_out)
         to_the_end = not learner.stopped and self.n_iter_ >= plan.max_iter
         if to_the_end and not held_out and plan.n_iter_no_change is not None and self.preset == "sklearn":
             warnings.warn(
@@ -353,7 +358,13 @@ class BaseMLP(_Learned, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and joblib."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
-        state.pop("_training", None)  # compiled code; another is made at the next partial_fit
+        state.pop("_held_out", None)  # the user's rows, which nobody expects in a file
+        training = state.pop(
+            "_training", None
+        )  # compiled code; the next partial_fit makes another, which goes on
+        if training is not None and training.network is self.fitted_.network:
+            arrays, position = training.state()
+            state["_position"] = without_network(arrays), position
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -66,6 +66,12 @@ class Network:
             network.add(name, array)
         return network
 
+    @classmethod
+    def blank(cls, architecture: Architecture) -> Network:
+        """A network whose arrays are still to be written."""
+        parameters = architecture.parameters().items()
+        return cls.from_state(architecture, {name: np.zeros(p.shape, np.float32) for name, p in parameters})
+
     def add(self, name: str, values: np.ndarray) -> None:
         """Give a parameter of the architecture its values (float32)."""
         parameter, array = self.parameters[name], nd.array(values)

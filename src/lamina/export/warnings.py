@@ -9,6 +9,6 @@ class NotLinkedWarning(UserWarning):
     """There is no linker for a library's processor, so that only its object file was written."""
 
     @property
-    def subject(self) -> str:
+    def subjects(self) -> frozenset[str]:
         """What it is about, for the command line, which says each thing once."""
-        return str(self)
+        return frozenset({str(self)})

@@ -16,11 +16,12 @@ Before V3, no dimensions means an array that was never given a shape, and nothin
 src/ndarray/ndarray.cc, `NDArray::Save` and `NDArray::Load`.)
 """
 
+import io
 import math
 import os
 import struct
 from collections.abc import Mapping, Sequence
-from io import BufferedReader
+from io import BufferedIOBase
 
 import numpy as np
 
@@ -68,31 +69,21 @@ def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np
     {'dense0_bias': array([0., 0., 0.], dtype=float32)}
     """
     with open(path, "rb") as file:
-        reader = _Reader(file, os.fspath(path))
-        magic, _reserved = reader.numbers("<QQ", "the file's header")
-        if magic != _LIST_MAGIC:
-            raise reader.error(f"not an MXNet array file: expected it to start with 0x112, found 0x{magic:X}")
-        (count,) = reader.numbers("<Q", "the number of arrays")
-        arrays: list[np.ndarray] = []
-        while len(arrays) < count:  # `count` may be any number: the file ends long before it
-            arrays.append(_read_array(reader, f"array {len(arrays)} of {count}"))
-        names = _read_names(reader)
-        if reader.remaining:
-            raise reader.error(f"{reader.remaining} bytes too many: the file should end after the names")
-    if not names:
-        return arrays
-    if len(names) != len(arrays):
-        raise reader.error(f"expected a name for each of {len(arrays)} arrays, found {len(names)}")
-    return dict(zip(names, arrays, strict=True))
+        return _read_arrays(_Reader(file, os.fspath(path), os.fstat(file.fileno()).st_size))
+
+
+def params_from_bytes(content: bytes) -> list[np.ndarray] | dict[str, np.ndarray]:
+    """`load_params` of a file's content."""
+    return _read_arrays(_Reader(io.BytesIO(content), "buffer", len(content)))
 
 
 class _Reader:
     """Reads a file whose every length is suspect: allocates only what the file is known to hold."""
 
-    def __init__(self, file: BufferedReader, name: str) -> None:
+    def __init__(self, file: BufferedIOBase, name: str, size: int) -> None:
         self._file = file
         self._name = name
-        self.remaining = os.fstat(file.fileno()).st_size
+        self.remaining = size
 
     def error(self, message: str) -> DataError:
         return DataError(f"{self._name}: {message}")
@@ -109,6 +100,24 @@ class _Reader:
             raise self.error(f"the file got shorter while it was read, in {what}")
         self.remaining -= size
         return data
+
+
+def _read_arrays(reader: _Reader) -> list[np.ndarray] | dict[str, np.ndarray]:
+    magic, _reserved = reader.numbers("<QQ", "the file's header")
+    if magic != _LIST_MAGIC:
+        raise reader.error(f"not an MXNet array file: expected it to start with 0x112, found 0x{magic:X}")
+    (count,) = reader.numbers("<Q", "the number of arrays")
+    arrays: list[np.ndarray] = []
+    while len(arrays) < count:  # `count` may be any number: the file ends long before it
+        arrays.append(_read_array(reader, f"array {len(arrays)} of {count}"))
+    names = _read_names(reader)
+    if reader.remaining:
+        raise reader.error(f"{reader.remaining} bytes too many: the file should end after the names")
+    if not names:
+        return arrays
+    if len(names) != len(arrays):
+        raise reader.error(f"expected a name for each of {len(arrays)} arrays, found {len(names)}")
+    return dict(zip(names, arrays, strict=True))
 
 
 def _read_array(reader: _Reader, what: str) -> np.ndarray:

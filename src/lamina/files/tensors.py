@@ -25,7 +25,7 @@ from lamina.files.atomic import atomic_write
 from lamina.files.typed_json import decoded
 from lamina.messages import excerpt
 
-__all__ = ["TensorFile", "load_tensors", "open_tensors", "save_tensors"]
+__all__ = ["TensorFile", "is_tensor_file", "load_tensors", "open_tensors", "save_tensors"]
 
 _DTYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "F16": "<f2", "I32": "<i4", "U32": "<u4",
@@ -180,6 +180,12 @@ def open_tensors(path: str | os.PathLike[str]) -> Generator[TensorFile]:
         raise FileNotFoundError(f"there is no file {name}") from error
     with file:
         yield TensorFile(file, name)
+
+
+def is_tensor_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as a safetensors file does: with the length of a header, which is JSON."""
+    with open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:

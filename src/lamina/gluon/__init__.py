@@ -9,9 +9,10 @@ from lamina.gluon.parameter import (
     UninitializedParameterError,
 )
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.gluon.symbol_block import SymbolBlock
 from lamina.gluon.trainer import Trainer
 
 __all__ = [
     "Block", "Constant", "DeferredInitializationError", "HybridBlock", "Parameter", "ParameterDict",
-    "Trainer", "UninitializedParameterError", "data", "loss", "nn", "utils",
+    "SymbolBlock", "Trainer", "UninitializedParameterError", "data", "loss", "nn", "utils",
 ]  # fmt: skip

@@ -6,16 +6,15 @@ import threading
 from collections import Counter
 
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.name import NameManager
 
 __all__ = ["NameScope", "new_prefix"]
 
 
 class _Current(threading.local):
-    """The innermost open scope of this thread, and the counters of blocks made outside of any."""
+    """The innermost open scope of this thread. `NameManager` names the blocks made outside of any."""
 
-    def __init__(self) -> None:
-        self.scope: NameScope | None = None
-        self.counts: Counter[str] = Counter()
+    scope: NameScope | None = None
 
 
 _current = _Current()
@@ -52,9 +51,11 @@ def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> t
     """
     scope = _current.scope
     if prefix is None:
-        counts = _current.counts if scope is None else scope.counts
-        prefix = f"{hint}{counts[hint]}_"
-        counts[hint] += 1
+        if scope is None:
+            prefix = NameManager.current.get(None, hint) + "_"
+        else:
+            prefix = f"{hint}{scope.counts[hint]}_"
+            scope.counts[hint] += 1
     if params is not None:
         own = ParameterDict(params.prefix, params)
     elif scope is None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from lamina import nd
+from lamina import nd, symbol
 from lamina.core.state import state
 from lamina.errors import ParameterError
 from lamina.files.named import read_arrays, write_arrays
@@ -20,6 +20,7 @@ from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parame
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.messages import warn
 from lamina.nd.ndarray import NDArray
+from lamina.symbol import Symbol, prefixed
 
 __all__ = ["Block", "HookHandle", "HybridBlock", "with_children"]
 
@@ -303,6 +304,11 @@ class HybridBlock(Block):
     3.0
     """
 
+    _node: str | None = None
+    """What MXNet calls the layer's own node in exported files."""
+    _layout: Any = None
+    """How the inputs of its first call were nested, since it was hybridized; see `export`."""
+
     def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
         self._compiled: Callable[..., Any] | None = None
         super().__init__(prefix, params)
@@ -325,7 +331,7 @@ class HybridBlock(Block):
         together. MXNet's further `flags` are accepted without effect.
         """
         self._active = active
-        self._compiled = None
+        self._compiled = self._layout = None
         super().hybridize(active, **flags)
 
     def cast(self, dtype: Any) -> None:
@@ -337,8 +343,29 @@ class HybridBlock(Block):
         """Copies and pickles go without compiled code: it is made again when needed."""
         return {**self.__dict__, "_compiled": None}
 
+    def export(self, path: str | os.PathLike[str], epoch: int = 0, remove_amp_cast: bool = True) -> None:
+        """Write the network as MXNet's two files, ``path-symbol.json`` and ``path-0000.params`` (with `epoch`).
+
+        MXNet and all that reads its files take them; here `SymbolBlock.imports` does. Inputs are called ``data``, or
+        ``data0``, ``data1`` … Everything must be computed with ``F``, as MXNet asks of hybrid blocks; how many inputs
+        there are is told by the first call after `hybridize`, or by `hybrid_forward`.
+
+        Raises:
+            LaminaError: the network needs sizes or values of arrays, or operators that MXNet does not have.
+            UninitializedParameterError: a parameter has no values yet.
+        """
+        from lamina.gluon._export import export
+
+        export(self, os.fspath(path), epoch)
+
     def _run(self, *args: Any, **kwargs: Any) -> Any:
+        if self._active and self._layout is None and not (args and isinstance(args[0], Symbol)):
+            from lamina.gluon._export import layout_of
+
+            self.__dict__["_layout"] = layout_of(args)
         if not self._active or state.trace is not None or state.queue is not None:
+            return self.forward(*args, **kwargs)
+        if args and isinstance(args[0], Symbol):
             return self.forward(*args, **kwargs)
         self._require_arrays(args)
         run = self._compiled
@@ -349,7 +376,14 @@ class HybridBlock(Block):
         return run(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run `hybrid_forward` on the parameters' arrays, initializing those that waited for the shape of `args`."""
+        """Run `hybrid_forward` on the parameters' arrays, initializing those that waited for the shape of `args`.
+
+        For symbols it is run with ``F = lamina.symbol`` and the parameters as variables.
+        """
+        if args and isinstance(args[0], Symbol):
+            variables = {name: p.var() for name, p in self._reg_params.items()}
+            with prefixed(self.prefix, self._node):
+                return self.hybrid_forward(symbol, *args, **kwargs, **variables)
         self._require_arrays(args)
         try:
             params = self._arrays(args)

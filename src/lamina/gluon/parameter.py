@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lamina import autograd, initializer
-from lamina.context import Context, current_context, usable
+from lamina.context import Context, cpu, current_context, usable
 from lamina.core.state import concrete, state
 from lamina.errors import ParameterError
 from lamina.messages import warn
 from lamina.nd.conversion import array
 from lamina.nd.creation import as_shape, zeros
 from lamina.nd.ndarray import NDArray
+from lamina.symbol import Symbol, var
 
 __all__ = ["Constant", "DeferredInitializationError", "Parameter", "UninitializedParameterError"]
 
@@ -92,6 +93,7 @@ class Parameter:
         self._data: list[NDArray] | None = None
         self._grad: list[NDArray] | None = None
         self._deferred_init: _Deferred | None = None
+        self._var: Symbol | None = None
         self._grad_req = "null"
         self.grad_req = grad_req
 
@@ -100,7 +102,7 @@ class Parameter:
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         """After a deep copy or unpickling: connect the copied array with the copied gradient."""
-        self.__dict__.update(attributes)
+        self.__dict__.update({**attributes, "_var": None})
         if self._data is not None and self._grad is not None:
             autograd.mark_variables(self._data, self._grad, self._grad_req)
 
@@ -195,7 +197,7 @@ class Parameter:
 
     def _initial(self, how: _Deferred) -> np.ndarray:
         """The initial values: from an initializer of its own, else from the default one, by the name."""
-        values = zeros(self._shape or (), dtype=self.dtype)
+        values = zeros(self._shape or (), ctx=cpu(), dtype=self.dtype)
         default = initializer.create("uniform" if how.default_init is None else how.default_init)
         own = how.init
         if own is None and not self.name.endswith(initializer.KNOWN_ENDINGS):
@@ -276,6 +278,15 @@ class Parameter:
         if self._data is None and self._deferred_init is not None:
             return list(self._deferred_init.contexts)
         return [x.context for x in self._initialized(self._data)]
+
+    def var(self) -> Symbol:
+        """The parameter in a network that is written down: a variable of its name, always the same."""
+        if self._var is None:
+            init = self.init if isinstance(self.init, str | initializer.Initializer) else None
+            self._var = var(
+                self.name, {"__storage_type__": "0"}, self.shape, self.lr_mult, self.wd_mult, self.dtype, init
+            )
+        return self._var
 
     def set_data(self, data: Any) -> None:
         """Write new values into the array on every device; it stays the same object.

@@ -1,12 +1,21 @@
 """Metrics: figures of merit, accumulated batch by batch, under MXNet's names."""
 
-from lamina.metric.base import CompositeEvalMetric, CustomMetric, EvalMetric, create, np, register
-from lamina.metric.classification import F1, MCC, Accuracy, TopKAccuracy
-from lamina.metric.probabilistic import CrossEntropy, Loss, NegativeLogLikelihood, Perplexity
+from lamina.metric.base import (
+    CompositeEvalMetric,
+    CustomMetric,
+    EvalMetric,
+    alias,
+    check_label_shapes,
+    create,
+    np,
+    register,
+)
+from lamina.metric.classification import F1, MCC, PCC, Accuracy, TopKAccuracy
+from lamina.metric.probabilistic import Caffe, CrossEntropy, Loss, NegativeLogLikelihood, Perplexity, Torch
 from lamina.metric.regression import MAE, MSE, RMSE, PearsonCorrelation
 
 __all__ = [
-    "F1", "MAE", "MCC", "MSE", "RMSE", "Accuracy", "CompositeEvalMetric", "CrossEntropy", "CustomMetric",
-    "EvalMetric", "Loss", "NegativeLogLikelihood", "PearsonCorrelation", "Perplexity", "TopKAccuracy",
-    "create", "np", "register",
+    "F1", "MAE", "MCC", "MSE", "PCC", "RMSE", "Accuracy", "Caffe", "CompositeEvalMetric", "CrossEntropy",
+    "CustomMetric", "EvalMetric", "Loss", "NegativeLogLikelihood", "PearsonCorrelation", "Perplexity", "TopKAccuracy",
+    "Torch", "alias", "check_label_shapes", "create", "np", "register",
 ]  # fmt: skip

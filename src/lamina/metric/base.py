@@ -12,8 +12,8 @@ from lamina.nd.ndarray import NDArray
 from lamina.registry import Registry
 
 __all__ = [
-    "Averaged", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "as_list", "as_numpy", "create", "metrics", "np",
-    "register", "require_same_length",
+    "Averaged", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "alias", "as_list", "as_numpy",
+    "check_label_shapes", "create", "metrics", "np", "register", "require_same_length",
 ]  # fmt: skip
 
 Arrays = Any
@@ -23,29 +23,56 @@ Arrays = Any
 class EvalMetric:
     """Base class: `update` adds a batch, `get` gives the value over all since `reset`.
 
-    A subclass overrides `_add`; it gets NumPy arrays, and adds to `sum_metric` and `num_inst`, whose quotient is the
-    value.
+    A subclass overrides `_add`; it gets NumPy arrays and tells `_note` a sum and a number to divide.
+    One written for MXNet overrides `update`, and adds to `sum_metric` and `num_inst` (and, with
+    ``has_global_stats=True``, to `global_sum_metric` and `global_num_inst`).
 
     Args:
         name: what the value is called in `get`.
         output_names: which outputs `update_dict` uses; all, if None.
         label_names: which labels.
+        has_global_stats: whether there is a value since `reset` beside the one since `reset_local`.
+        kwargs: settings for `get_config`.
     """
 
+    num_inst: float
+    sum_metric: float
+    global_num_inst: float
+    global_sum_metric: float
+
     def __init__(
-        self, name: str, output_names: Sequence[str] | None = None, label_names: Sequence[str] | None = None
+        self,
+        name: str,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+        has_global_stats: bool = False,
+        **kwargs: Any,
     ) -> None:
-        self.name = name
+        self.name = str(name)
         self.output_names, self.label_names = output_names, label_names
+        self._has_global_stats, self._kwargs = has_global_stats, kwargs
         self.reset()
 
     def __str__(self) -> str:
         return f"EvalMetric: {dict(self.get_name_value())}"
 
+    def get_config(self) -> dict[str, Any]:
+        """What `create` makes the same metric of, as a dictionary or as JSON.
+
+        >>> create(create("acc").get_config()).get_config()["metric"]
+        'Accuracy'
+        """
+        names = {"output_names": self.output_names, "label_names": self.label_names}
+        return {**self._kwargs, "metric": type(self).__name__, "name": self.name, **names}
+
     def reset(self) -> None:
         """Forget all batches."""
-        self.num_inst: float = 0
-        self.sum_metric: float = 0.0
+        self.global_num_inst, self.global_sum_metric = 0, 0.0
+        self.num_inst, self.sum_metric = 0, 0.0
+
+    def reset_local(self) -> None:
+        """Forget all batches for `get`, and not for `get_global`."""
+        self.num_inst, self.sum_metric = 0, 0.0
 
     def update(self, labels: Arrays, preds: Arrays) -> None:
         """Add a batch: the true labels, and what the network says."""
@@ -53,7 +80,14 @@ class EvalMetric:
             self._add(as_numpy(label), as_numpy(pred))
 
     def _add(self, label: numpy.ndarray, pred: numpy.ndarray) -> None:
-        raise TypeError(f"{type(self).__name__} must override _add, or update")
+        raise NotImplementedError(f"{type(self).__name__} must override _add, or update")
+
+    def _note(self, total: float, count: float) -> None:
+        """Add to the sum and to the number, since both resets."""
+        self.sum_metric += total
+        self.global_sum_metric += total
+        self.num_inst += count
+        self.global_num_inst += count
 
     def update_dict(self, label: Mapping[str, Any], pred: Mapping[str, Any]) -> None:
         """`update` with named labels and outputs, of which the metric takes its own."""
@@ -62,13 +96,28 @@ class EvalMetric:
         self.update(list(labels), list(preds))
 
     def get(self) -> tuple[Any, Any]:
-        """(name, value); the value is NaN before the first batch."""
+        """(name, value) of all batches since `reset_local` or `reset`; the value is NaN before the first."""
         return self.name, self.sum_metric / self.num_inst if self.num_inst else float("nan")
+
+    def get_global(self) -> tuple[Any, Any]:
+        """(name, value) of all batches since `reset`."""
+        if not self._has_global_stats:
+            return self.get()
+        count = self.global_num_inst
+        return self.name, self.global_sum_metric / count if count else float("nan")
 
     def get_name_value(self) -> list[tuple[str, float]]:
         """`get` as a list of pairs, also where there are several values."""
-        names, values = self.get()
-        return list(zip(names, values, strict=True)) if isinstance(names, list) else [(names, values)]
+        return _named(self.get())
+
+    def get_global_name_value(self) -> list[tuple[str, float]]:
+        """`get_global` as a list of pairs."""
+        return _named(self.get_global())
+
+
+def _named(found: tuple[Any, Any]) -> list[tuple[str, float]]:
+    names, values = found
+    return list(zip(names, values, strict=True)) if isinstance(names, list) else [(names, values)]
 
 
 class Averaged(EvalMetric):
@@ -79,11 +128,21 @@ class Averaged(EvalMetric):
             samples together.
     """
 
-    def __init__(self, name: str, average: str, **names: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        output_names: Sequence[str] | None,
+        label_names: Sequence[str] | None,
+        average: str,
+    ) -> None:
         if average not in ("macro", "micro"):
             raise ValueError(f"{name}: average must be 'macro' or 'micro', not {average!r}")
         self.average = average
-        super().__init__(name, **names)
+        super().__init__(name, output_names, label_names, has_global_stats=True)
+
+    def get_config(self) -> dict[str, Any]:
+        """See `EvalMetric.get_config`."""
+        return {**super().get_config(), "average": self.average}
 
 
 def _pairs(labels: Arrays, preds: Arrays) -> Iterator[tuple[Any, Any]]:
@@ -115,7 +174,25 @@ def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) ->
 metrics = Registry[EvalMetric]("metric", EvalMetric)
 
 
-def register(cls: type[EvalMetric]) -> type[EvalMetric]:
+def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool = False) -> tuple[Any, Any]:
+    """Raise unless there are as many labels as predictions, or with `shape` if their shapes differ.
+
+    `wrap`: return single arrays as lists of one.
+    """
+    ours, theirs = (labels.shape, preds.shape) if shape else (len(labels), len(preds))
+    if ours != theirs:
+        raise ShapeError(f"Shape of labels {ours} does not match shape of predictions {theirs}")
+    if not wrap:
+        return labels, preds
+    return tuple([x] if isinstance(x, NDArray) else x for x in (labels, preds))
+
+
+def alias(*aliases: str) -> Callable[[type[EvalMetric]], type[EvalMetric]]:
+    """A decorator: make a metric known to `create` by these names too."""
+    return metrics.register(*aliases)
+
+
+def register(klass: type[EvalMetric]) -> type[EvalMetric]:
     """A decorator: make a metric known to `create` by the name of its class.
 
     >>> @register
@@ -131,7 +208,7 @@ def register(cls: type[EvalMetric]) -> type[EvalMetric]:
     >>> bias.get()
     ('bias', 1.5)
     """
-    return metrics.register()(cls)
+    return metrics.register()(klass)
 
 
 @metrics.register("composite", "CompositeEvalMetric")
@@ -144,14 +221,24 @@ class CompositeEvalMetric(EvalMetric):
     (['mae', 'mse'], [1.0, 2.0])
     """
 
-    def __init__(self, metrics: Sequence[Any] | None = None, name: str = "composite", **names: Any) -> None:
+    def __init__(
+        self,
+        metrics: Sequence[Any] | None = None,
+        name: str = "composite",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
         self.metrics: list[EvalMetric] = []
-        super().__init__(name, **names)
+        super().__init__(name, output_names, label_names, has_global_stats=True)
         self.metrics += [create(metric) for metric in metrics or []]
 
     def add(self, metric: Any) -> None:
         """Add a metric, or the one of this name."""
         self.metrics.append(create(metric))
+
+    def get_config(self) -> dict[str, Any]:
+        """See `EvalMetric.get_config`."""
+        return {**super().get_config(), "metrics": [metric.get_config() for metric in self.metrics]}
 
     def get_metric(self, index: int) -> EvalMetric:
         """The metric at `index`."""
@@ -162,20 +249,36 @@ class CompositeEvalMetric(EvalMetric):
         for metric in self.metrics:
             metric.reset()
 
+    def reset_local(self) -> None:
+        """Reset all locally."""
+        for metric in self.metrics:
+            metric.reset_local()
+
     def update(self, labels: Arrays, preds: Arrays) -> None:
         """Update all."""
         for metric in self.metrics:
             metric.update(labels, preds)
 
-    def update_dict(self, label: Mapping[str, Any], pred: Mapping[str, Any]) -> None:
-        """Update all, each with what it takes."""
+    def update_dict(self, labels: Mapping[str, Any], preds: Mapping[str, Any]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - MXNet's names
+        """Update all, each with what it takes of what this one takes."""
         for metric in self.metrics:
-            metric.update_dict(label, pred)
+            metric.update_dict(_chosen(labels, self.label_names), _chosen(preds, self.output_names))
 
     def get(self) -> tuple[list[str], list[float]]:
         """(names, values)."""
-        pairs = [pair for metric in self.metrics for pair in metric.get_name_value()]
-        return [name for name, _ in pairs], [value for _, value in pairs]
+        return _apart([pair for metric in self.metrics for pair in metric.get_name_value()])
+
+    def get_global(self) -> tuple[list[str], list[float]]:
+        """(names, values) since `reset`."""
+        return _apart([pair for metric in self.metrics for pair in metric.get_global_name_value()])
+
+
+def _chosen(arrays: Mapping[str, Any], names: Sequence[str] | None) -> Mapping[str, Any]:
+    return arrays if names is None else {name: x for name, x in arrays.items() if name in names}
+
+
+def _apart(pairs: list[tuple[str, float]]) -> tuple[list[str], list[float]]:
+    return [name for name, _ in pairs], [value for _, value in pairs]
 
 
 @metrics.register("custom", "CustomMetric")
@@ -193,10 +296,12 @@ class CustomMetric(EvalMetric):
         feval: Callable[[numpy.ndarray, numpy.ndarray], Any],
         name: str | None = None,
         allow_extra_outputs: bool = False,
-        **names: Any,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
     ) -> None:
         given = getattr(feval, "__name__", type(feval).__name__)
-        super().__init__(name or (f"custom({given})" if "<" in given else given), **names)
+        called = name or (f"custom({given})" if "<" in given else given)
+        super().__init__(called, output_names, label_names, has_global_stats=True)
         self._feval, self._allow_extra_outputs = feval, allow_extra_outputs
 
     def update(self, labels: Arrays, preds: Arrays) -> None:
@@ -207,9 +312,11 @@ class CustomMetric(EvalMetric):
 
     def _add(self, label: numpy.ndarray, pred: numpy.ndarray) -> None:
         value = self._feval(label, pred)
-        total, count = value if isinstance(value, tuple) else (value, 1)
-        self.sum_metric += total
-        self.num_inst += count
+        self._note(*(value if isinstance(value, tuple) else (value, 1)))
+
+    def get_config(self) -> dict[str, Any]:
+        """A function is no text."""
+        raise NotImplementedError("CustomMetric cannot be serialized")
 
 
 def np(
@@ -230,6 +337,8 @@ def create(metric: Any, *args: Any, **kwargs: Any) -> EvalMetric:
     Traceback (most recent call last):
     ValueError: unknown metric 'acuracy'. Did you mean 'accuracy'? Known: acc, ...
     """
+    if isinstance(metric, Mapping):
+        return create(**metric)
     if isinstance(metric, list | tuple):
         return CompositeEvalMetric([create(each, *args, **kwargs) for each in metric])
     if callable(metric) and not isinstance(metric, EvalMetric):

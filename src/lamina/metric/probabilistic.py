@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from lamina.errors import DataError, ShapeError
 from lamina.metric.base import EvalMetric, as_list, as_numpy, metrics
 
-__all__ = ["CrossEntropy", "Loss", "NegativeLogLikelihood", "Perplexity"]
+__all__ = ["Caffe", "CrossEntropy", "Loss", "NegativeLogLikelihood", "Perplexity", "Torch"]
 
 
 def _of_the_truth(name: str, label: np.ndarray, pred: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -36,22 +37,33 @@ class CrossEntropy(EvalMetric):
     1.0397
     """
 
-    def __init__(self, eps: float = 1e-12, name: str = "cross-entropy", **names: Any) -> None:
-        super().__init__(name, **names)
+    def __init__(
+        self,
+        eps: float = 1e-12,
+        name: str = "cross-entropy",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names, has_global_stats=True, eps=eps)
         self.eps = eps
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         probable = _of_the_truth(self.name, label, pred).astype(np.float64)
-        self.sum_metric -= float(np.log(probable + self.eps).sum())
-        self.num_inst += probable.size
+        self._note(-float(np.log(probable + self.eps).sum()), probable.size)
 
 
 @metrics.register("nll_loss", "nll-loss", "NegativeLogLikelihood")
 class NegativeLogLikelihood(CrossEntropy):
     """The same as `CrossEntropy` under its other name."""
 
-    def __init__(self, eps: float = 1e-12, name: str = "nll-loss", **names: Any) -> None:
-        super().__init__(eps, name, **names)
+    def __init__(
+        self,
+        eps: float = 1e-12,
+        name: str = "nll-loss",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(eps, name, output_names, label_names)
 
 
 @metrics.register("perplexity")
@@ -64,33 +76,79 @@ class Perplexity(EvalMetric):
     """
 
     def __init__(
-        self, ignore_label: int | None = None, axis: int = -1, name: str = "perplexity", **names: Any
+        self,
+        ignore_label: int | None = None,
+        axis: int = -1,
+        name: str = "perplexity",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(name, **names)
+        super().__init__(
+            name, output_names, label_names, has_global_stats=True, ignore_label=ignore_label, axis=axis
+        )
         self.ignore_label, self.axis = ignore_label, axis
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         counts = np.ones(label.shape, bool) if self.ignore_label is None else label != self.ignore_label
         probable = _of_the_truth(self.name, np.where(counts, label, 0), pred, self.axis)[counts.ravel()]
-        self.sum_metric -= float(np.log(np.maximum(probable.astype(np.float64), 1e-10)).sum())
-        self.num_inst += probable.size
+        self._note(-float(np.log(np.maximum(probable.astype(np.float64), 1e-10)).sum()), probable.size)
 
     def get(self) -> tuple[str, float]:
         """(name, value)."""
         name, mean = super().get()
-        return name, math.exp(mean) if mean < 700 else mean if math.isnan(mean) else math.inf
+        return name, _exp(mean)
+
+    def get_global(self) -> tuple[str, float]:
+        """(name, value) since `reset`."""
+        if self.global_num_inst == 0:
+            return self.name, math.nan
+        return self.name, _exp(self.global_sum_metric / self.global_num_inst)
+
+
+def _exp(mean: float) -> float:
+    return math.exp(mean) if mean < 700 else mean if math.isnan(mean) else math.inf
 
 
 @metrics.register("loss")
 class Loss(EvalMetric):
     """The mean of what a loss function returned; labels are not looked at."""
 
-    def __init__(self, name: str = "loss", **names: Any) -> None:
-        super().__init__(name, **names)
+    def __init__(
+        self,
+        name: str = "loss",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names, has_global_stats=True)
 
     def update(self, labels: Any, preds: Any) -> None:
         """Add the losses of a batch."""
         for pred in as_list(preds):
             losses = as_numpy(pred)
-            self.sum_metric += float(losses.sum(dtype=np.float64))
-            self.num_inst += losses.size
+            self._note(float(losses.sum(dtype=np.float64)), losses.size)
+
+
+@metrics.register("torch")
+class Torch(Loss):
+    """`Loss` under another name."""
+
+    def __init__(
+        self,
+        name: str = "torch",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names)
+
+
+@metrics.register("caffe")
+class Caffe(Loss):
+    """`Loss` under another name."""
+
+    def __init__(
+        self,
+        name: str = "caffe",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names)

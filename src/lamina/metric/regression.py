@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,19 +24,21 @@ def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
 
 
 class _Regression(EvalMetric):
-    """The mean of a function of the difference, over all numbers of all batches.
+    """The mean over the batches of a batch's value, as in MXNet: a last, smaller batch counts as much as the others."""
 
-    (MXNet averages the means of batches, which gives a last, smaller batch too much weight, and for RMSE another
-    value altogether.)
-    """
+    def __init__(
+        self,
+        name: str,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names, has_global_stats=True)
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
-        errors = self._error(_differences(self.name, label, pred))
-        self.sum_metric += float(errors.sum())
-        self.num_inst += errors.size
+        self._note(self._error(_differences(self.name, label, pred)), 1)
 
-    def _error(self, difference: np.ndarray) -> np.ndarray:
-        return difference**2
+    def _error(self, difference: np.ndarray) -> float:
+        return float((difference**2).mean())
 
 
 @metrics.register("mae")
@@ -48,32 +51,45 @@ class MAE(_Regression):
     ('mae', 0.75)
     """
 
-    def __init__(self, name: str = "mae", **names: Any) -> None:
-        super().__init__(name, **names)
+    def __init__(
+        self,
+        name: str = "mae",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names)
 
-    def _error(self, difference: np.ndarray) -> np.ndarray:
-        return np.abs(difference)
+    def _error(self, difference: np.ndarray) -> float:
+        return float(np.abs(difference).mean())
 
 
 @metrics.register("mse")
 class MSE(_Regression):
     """The mean squared error."""
 
-    def __init__(self, name: str = "mse", **names: Any) -> None:
-        super().__init__(name, **names)
+    def __init__(
+        self,
+        name: str = "mse",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names)
 
 
 @metrics.register("rmse")
 class RMSE(_Regression):
-    """The root of the mean squared error."""
+    """The root of the mean squared error: the mean of the batches' roots, as in MXNet."""
 
-    def __init__(self, name: str = "rmse", **names: Any) -> None:
-        super().__init__(name, **names)
+    def __init__(
+        self,
+        name: str = "rmse",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names)
 
-    def get(self) -> tuple[str, float]:
-        """(name, value)."""
-        name, mean = super().get()
-        return name, math.sqrt(mean)
+    def _error(self, difference: np.ndarray) -> float:
+        return math.sqrt(super()._error(difference))
 
 
 @metrics.register("pearsonr", "PearsonCorrelation")
@@ -85,24 +101,35 @@ class PearsonCorrelation(Averaged):
             samples together.
     """
 
-    def __init__(self, name: str = "pearsonr", average: str = "macro", **names: Any) -> None:
-        super().__init__(name, average, **names)
+    def __init__(
+        self,
+        name: str = "pearsonr",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+        average: str = "macro",
+    ) -> None:
+        super().__init__(name, output_names, label_names, average)
 
     def reset(self) -> None:
         """Forget all batches."""
         super().reset()
+        self._moments = self._global_moments = _PairedMoments()
+
+    def reset_local(self) -> None:
+        """Forget all batches for `get`."""
+        super().reset_local()
         self._moments = _PairedMoments()
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         _differences(self.name, label, pred)  # for its check
         batch = _PairedMoments.of(label.astype(np.float64).ravel(), pred.astype(np.float64).ravel())
         if self.average == "macro":
-            self.sum_metric += batch.correlation()
-            self.num_inst += 1
-        else:
-            self._moments = self._moments.joined(batch)
-            self.num_inst = self._moments.count
-            self.sum_metric = self._moments.correlation() * self.num_inst
+            self._note(batch.correlation(), 1)
+            return
+        self._moments, self._global_moments = self._moments.joined(batch), self._global_moments.joined(batch)
+        self.num_inst, self.global_num_inst = self._moments.count, self._global_moments.count
+        self.sum_metric = self._moments.correlation() * self.num_inst
+        self.global_sum_metric = self._global_moments.correlation() * self.global_num_inst
 
 
 class _PairedMoments:

@@ -1,6 +1,17 @@
 """Arrays and the functions of arrays, under MXNet 1.x's names. The names come from the families' own `__all__`."""
 # ruff: noqa: F403
 
+from typing import Any
+
+from lamina.nd import (
+    _counting as counting,
+)
+from lamina.nd import (
+    _ctc as ctc,
+)
+from lamina.nd import (
+    _density as density,
+)
 from lamina.nd import (
     _interop as interop,
 )
@@ -11,10 +22,16 @@ from lamina.nd import (
     _ordering as ordering,
 )
 from lamina.nd import (
+    _outputs as outputs,
+)
+from lamina.nd import (
     _probability as probability,
 )
 from lamina.nd import (
     _sample as sample,
+)
+from lamina.nd import (
+    _sequence as sequence,
 )
 from lamina.nd import (
     _serialization as serialization,
@@ -23,11 +40,15 @@ from lamina.nd import (
     _shape as shape,
 )
 from lamina.nd import (
+    _updates as updates,
+)
+from lamina.nd import (
     activation,
     arithmetic,
     contrib,
     creation,
     elementwise,
+    image,
     join,
     linalg,
     lookup,
@@ -36,13 +57,20 @@ from lamina.nd import (
     reduce,
     slicing,
 )
+from lamina.nd._counting import *
+from lamina.nd._ctc import *
+from lamina.nd._density import *
 from lamina.nd._interop import *
 from lamina.nd._normalization import *
 from lamina.nd._ordering import *
+from lamina.nd._outputs import *
 from lamina.nd._probability import *
+from lamina.nd._products import khatri_rao
 from lamina.nd._sample import *
+from lamina.nd._sequence import *
 from lamina.nd._serialization import *
 from lamina.nd._shape import *
+from lamina.nd._updates import *
 from lamina.nd.activation import *
 from lamina.nd.arithmetic import *
 from lamina.nd.conversion import array
@@ -50,20 +78,21 @@ from lamina.nd.creation import *
 from lamina.nd.elementwise import *
 from lamina.nd.join import *
 from lamina.nd.linalg import batch_dot, dot
-from lamina.nd.linalg import gemm as linalg_gemm
-from lamina.nd.linalg import gemm2 as linalg_gemm2
-from lamina.nd.linalg import syrk as linalg_syrk
 from lamina.nd.lookup import *
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import *
 from lamina.nd.reduce import *
 from lamina.nd.slicing import *
+from lamina.outside import no_attribute
 
-__all__ = ["NDArray", "array", "batch_dot", "contrib", "dot", "linalg"]
-__all__ += ["linalg_gemm", "linalg_gemm2", "linalg_syrk", "random"]
+__all__ = ["NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
+__all__ += ["random"]
 __all__ += activation.__all__
 __all__ += arithmetic.__all__
+__all__ += counting.__all__
 __all__ += creation.__all__
+__all__ += ctc.__all__
+__all__ += density.__all__
 __all__ += elementwise.__all__
 __all__ += interop.__all__
 __all__ += join.__all__
@@ -71,9 +100,20 @@ __all__ += lookup.__all__
 __all__ += neural.__all__
 __all__ += normalization.__all__
 __all__ += ordering.__all__
+__all__ += outputs.__all__
 __all__ += probability.__all__
 __all__ += reduce.__all__
 __all__ += sample.__all__
+__all__ += sequence.__all__
 __all__ += serialization.__all__
 __all__ += shape.__all__
 __all__ += slicing.__all__
+__all__ += updates.__all__
+
+
+globals().update({f"linalg_{name}": getattr(linalg, name) for name in linalg.__all__ if "dot" not in name})
+__all__ += [f"linalg_{name}" for name in linalg.__all__ if "dot" not in name]
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.nd", name)

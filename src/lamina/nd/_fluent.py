@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fluent"]
 
+_slice = slice
+
 
 class Fluent:
     """The methods; `NDArray` inherits them."""
@@ -41,13 +43,15 @@ class Fluent:
     from lamina.nd._shape import flatten, reshape_like, shape_array, size_array, swapaxes
 
     # parts and repetitions, by position and by order
-    from lamina.nd.join import flip, pad, repeat, split, split_v2, tile
+    from lamina.nd.join import depth_to_space, flip, pad, repeat, space_to_depth, split, split_v2, tile
     from lamina.nd.lookup import diag, one_hot, pick, take
     from lamina.nd._ordering import argsort, sort, topk
     from lamina.nd.slicing import slice, slice_axis, slice_like
 
-    def reshape(self: Any, *sizes: Any, shape: Any = None, reverse: bool = False) -> NDArray:
-        """See `nd.reshape`; the shape may be a tuple, or integers one by one."""
+    def reshape(
+        self: Any, *sizes: Any, shape: Any = None, reverse: bool = False, inplace: bool = False
+    ) -> NDArray:
+        """See `nd.reshape`; the shape may be a tuple, or integers one by one. `inplace`: see `nd.flatten`."""
         given = sizes[0] if len(sizes) == 1 else sizes
         return _shape.reshape(self, given if shape is None else shape, reverse=reverse)
 
@@ -55,3 +59,36 @@ class Fluent:
         """See `nd.transpose`; the order of the axes may be a tuple, or integers one by one."""
         given = order[0] if len(order) == 1 and not isinstance(order[0], int) else order
         return _shape.transpose(self, given if axes is None else axes)
+
+    def slice_assign(self: Any, rhs: NDArray, begin: Any, end: Any, step: Any) -> NDArray:
+        """MXNet's form of ``x[begin:end:step, …] = rhs``; returns the array."""
+        self[_slices(begin, end, step)] = rhs
+        return self
+
+    def slice_assign_scalar(self: Any, value: float, begin: Any, end: Any, step: Any) -> NDArray:
+        """MXNet's form of ``x[begin:end:step, …] = value``; returns the array."""
+        self[_slices(begin, end, step)] = value
+        return self
+
+    def to_dlpack_for_read(self: Any) -> Any:
+        """See `nd.to_dlpack_for_read`."""
+        return self.__dlpack__()
+
+    def to_dlpack_for_write(self: Any) -> Any:
+        """See `nd.to_dlpack_for_write`."""
+        return self.__dlpack__()
+
+    @property
+    def writable(self: Any) -> bool:
+        """Whether it may be written: always."""
+        return True
+
+    def as_nd_ndarray(self: Any) -> NDArray:
+        """The array itself, which is no ``mx.np.ndarray``."""
+        return self
+
+
+def _slices(begin: Any, end: Any, step: Any) -> tuple[_slice, ...]:
+    """Slices from MXNet's bounds, a number for each axis; the steps may be missing."""
+    steps = tuple(step or ()) + (None,) * (len(begin) - len(step or ()))
+    return tuple([_slice(b, e, s) for b, e, s in zip(begin, end, steps, strict=True)])

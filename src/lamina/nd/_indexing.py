@@ -21,6 +21,7 @@ from lamina.primitives.indexing import scatter_nd_set
 from lamina.primitives.movement import slice_, slice_assign
 from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.reshape import reshape
+from lamina.primitives.views import view_of
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -33,7 +34,7 @@ def get(x: NDArray, key: Any) -> NDArray:
     parts = key if isinstance(key, tuple) else (key,)
     if is_advanced(parts):
         return get_advanced(x, parts)
-    if state.trace is None and not (state.recording and is_recorded(x)):
+    if state.trace is None and x._context.is_host and not (state.recording and is_recorded(x)):
         return _get_now(x, parts)
     basic = parse_basic(x.shape, parts)
     result = x if basic.is_whole(x.shape) else bind(slice_, x, **basic.where)
@@ -60,7 +61,7 @@ def _get_now(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 def set(x: NDArray, key: Any, value: Any) -> None:
     """``x[key] = value``, broadcast and converted to the dtype of `x`."""
     parts = key if isinstance(key, tuple) else (key,)
-    if state.trace is None:
+    if state.trace is None and x._context.is_host:
         _set_now(x, parts, value)
         return
     new = _as_array(x, value)
@@ -68,7 +69,13 @@ def set(x: NDArray, key: Any, value: Any) -> None:
         x._write(_scatter(x, parts, new))
         return
     basic = parse_basic(x.shape, parts)
-    x._write(_place(x, basic, _broadcast(new, basic.shape)))
+    new = _broadcast(new, basic.shape)
+    if state.trace is None and basic.is_contiguous(x.shape):
+        numbers = new._data
+        x._note_write()
+        view_of(slice_, x._data, basic.where).write(numbers)
+    else:
+        x._write(_place(x, basic, new))
 
 
 def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
@@ -101,7 +108,7 @@ def _renewed(x: NDArray) -> np.ndarray:
     return x._data
 
 
-# --- while tracing, when an assignment is a new value ----------------------------------------------------------------
+# --- while tracing, when an assignment is a new value, and on devices ---------------------------------------------
 
 
 def _read(base: Any, basic: BasicIndex) -> Any:
@@ -122,6 +129,8 @@ def _scatter(x: NDArray, parts: tuple[Any, ...], value: Any) -> Any:
 
 def _as_array(x: NDArray, value: Any) -> Any:
     if isinstance(value, Array):
+        if value._context is not x._context and state.trace is None:
+            value = value.as_in_context(x._context)  # pyright: ignore[reportAttributeAccessIssue]
         same = value._dtype == x._dtype
         return value if same else bind(cast, value, dtype=np.dtype(x.dtype))
     if np.ndim(value) == 0:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lamina.context import cpu, current_context
 from lamina.core.state import settle_owed
-from lamina.errors import ContextError, DTypeError
+from lamina.errors import DTypeError
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.typing import ELEMENT_TYPES, element_type
@@ -42,12 +42,15 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
 
 
 def from_dlpack(dlpack: Any) -> NDArray:
-    """An array that shares memory with a CPU array of another library: a DLPack capsule, or whatever makes one.
+    """An array that shares memory with an array of another library: a DLPack capsule, or whatever makes one.
+
+    It may be on the CPU, or on one of the devices that `gpu()` names, where the result is then, too.
 
     Copied is only what is not C-contiguous, or must not be written (JAX's and pyarrow's arrays never change).
 
     Raises:
         ContextError: the array is on another device.
+        ValueError: it is on a device and not C-contiguous.
         DTypeError: no array can have its elements (complex numbers, bfloat16).
 
     >>> import numpy as np
@@ -57,6 +60,11 @@ def from_dlpack(dlpack: Any) -> NDArray:
     >>> numbers
     array([5., 5.], dtype=float32)
     """
+    if hasattr(dlpack, "__dlpack_device__") and dlpack.__dlpack_device__()[0] not in _HOST:
+        from lamina.nd._device_interop import from_device
+
+        kind, number = dlpack.__dlpack_device__()
+        return from_device(dlpack, int(kind), number)
     capsule = _capsule(dlpack) if hasattr(dlpack, "__dlpack__") else dlpack
     old_form = '"dltensor"' in repr(capsule)  # which can't say "read-only", so NumPy assumes it
     try:
@@ -78,8 +86,8 @@ def _shared(memory: np.ndarray) -> NDArray:
     return result
 
 
-_HOST_MEMORY = (3, 11)
-"""DLPack's types of memory of the host that CUDA and ROCm have pinned, as CuPy's is."""
+_HOST = (1, 3, 11)
+"""DLPack's types of memory of the host: also what CUDA and ROCm have pinned, as CuPy's is."""
 
 
 def _never_changes(exporter: Any) -> bool:
@@ -88,11 +96,6 @@ def _never_changes(exporter: Any) -> bool:
 
 
 def _capsule(exporter: Any) -> Any:
-    device = exporter.__dlpack_device__()[0]
-    if device not in (cpu().device_typeid, *_HOST_MEMORY):
-        raise ContextError(
-            f"from_dlpack: the array is on a device of type {device}; copy it to the CPU first"
-        )
     try:
         return exporter.__dlpack__(max_version=(1, 0))
     except TypeError:  # made before DLPack had versions
@@ -135,5 +138,9 @@ def to_dlpack_for_write(data: NDArray) -> Any:
 
 
 def waitall() -> None:
-    """Have everything that is owed computed."""
+    """Have everything that is owed computed, and wait for all devices. What went wrong there is raised here."""
+    from lamina.device.choice import opened
+
     settle_owed()
+    for device in opened():
+        device.synchronize()

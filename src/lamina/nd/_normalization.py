@@ -18,7 +18,7 @@ from lamina.primitives.typing import normalize_axis
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["BatchNorm", "L2Normalization", "LayerNorm"]
+__all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "L2Normalization", "LayerNorm"]
 
 
 def _moments(data: NDArray, axes: tuple[int, ...]) -> tuple[NDArray, NDArray, NDArray]:
@@ -108,6 +108,49 @@ def LayerNorm(  # noqa: N802 - MXNet's name
     normal = centered * bind(UNARY["rsqrt"], var + eps)
     out = normal * bind(reshape, gamma, shape=kept) + bind(reshape, beta, shape=kept)
     return [out, mean, bind(UNARY["sqrt"], var + eps)] if output_mean_var else out
+
+
+@operator
+def InstanceNorm(  # noqa: N802 - MXNet's name
+    data: NDArray, gamma: NDArray, beta: NDArray, eps: float = 1e-3
+) -> NDArray:
+    """(x - mean) / √(var + eps) · gamma + beta over the axes after 1, for each example and place on axis 1.
+
+    Ulyanov et al., 2016.
+    """
+    _require_vectors("InstanceNorm", data, 1, {"gamma": gamma, "beta": beta})
+    kept = (1, data.shape[1], *(1,) * (data.ndim - 2))
+    centered, _, var = _moments(data, tuple(range(2, data.ndim)))
+    normal = centered * bind(UNARY["rsqrt"], var + eps)
+    return normal * bind(reshape, gamma, shape=kept) + bind(reshape, beta, shape=kept)
+
+
+def GroupNorm(  # noqa: N802 - MXNet's name
+    data: NDArray,
+    gamma: NDArray,
+    beta: NDArray,
+    num_groups: int = 1,
+    eps: float = 1e-5,
+    output_mean_var: bool = False,
+) -> Any:
+    """(x - mean) / √(var + eps) · gamma + beta over groups of axis 1 and all axes after it (Wu & He, 2018).
+
+    As in MXNet `gamma` and `beta` have an element for each group. With `output_mean_var` the result is
+    [out, mean, √(var + eps)].
+    """
+    groups = int(num_groups)
+    if groups < 1 or data.shape[1] % groups:
+        raise ShapeError(f"GroupNorm: axis 1 of data {data.shape} does not fall into {groups} groups")
+    grouped = bind(reshape, data, shape=(data.shape[0], groups, math.prod(data.shape[1:]) // groups))
+    _require_vectors("GroupNorm", grouped, 1, {"gamma": gamma, "beta": beta})
+    centered, mean, var = _moments(grouped, (2,))
+    normal = centered * bind(UNARY["rsqrt"], var + eps)
+    scale, shift = (bind(reshape, x, shape=(1, groups, 1)) for x in (gamma, beta))
+    out = bind(reshape, normal * scale + shift, shape=data.shape)
+    if not output_mean_var:
+        return out
+    flat = (data.shape[0], groups)
+    return [out, bind(reshape, mean, shape=flat), bind(reshape, bind(UNARY["sqrt"], var + eps), shape=flat)]
 
 
 @operator

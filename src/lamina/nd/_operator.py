@@ -75,7 +75,7 @@ def operand(x: Array, other: Any) -> Any:
     if isinstance(other, np.ndarray | list | tuple):
         return array(other, ctx=x._context, dtype=x.dtype)
     if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
-        return other.as_operand(x._dtype)
+        return other.as_operand(x._dtype, x._context)
     raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
 
 
@@ -95,9 +95,17 @@ def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
         return bind(primitive, lhs, operand(lhs, rhs))
     if isinstance(rhs, Array):
         return bind(primitive, operand(rhs, lhs), rhs)
+    if isinstance(lhs, _NUMBERS) and isinstance(rhs, _NUMBERS):
+        return _of_numbers(primitive, lhs, rhs)
     raise TypeError(
         f"{primitive.name}: one operand must be an NDArray, got {type(lhs).__name__} and {type(rhs).__name__}"
     )
+
+
+def _of_numbers(primitive: Primitive, lhs: Any, rhs: Any) -> Any:
+    """Of two numbers a number, as in MXNet: an integer of two integers, where it is whole."""
+    result = primitive.eval(np.float64(lhs), np.float64(rhs)).item()
+    return int(result) if isinstance(lhs, int) and isinstance(rhs, int) and result == result // 1 else result
 
 
 def known_name(function: str, argument: str, value: Any, known: tuple[str, ...]) -> str:

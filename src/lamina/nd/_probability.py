@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lamina.core.primitive import Primitive, bind
-from lamina.errors import ShapeError
+from lamina.errors import ParameterError, ShapeError
 from lamina.nd._operator import known_name, operator
 from lamina.nd._shape import flatten
 from lamina.nd.lookup import pick
 from lamina.nd.reduce import sum
+from lamina.primitives.elementwise import where
+from lamina.primitives.indexing import iota
+from lamina.primitives.reshape import reshape
 from lamina.primitives.softmax import log_softmax as log_softmax_primitive
 from lamina.primitives.softmax import softmax as softmax_primitive
 from lamina.primitives.typing import normalize_axis
@@ -28,27 +33,74 @@ def _along(primitive: Primitive, data: NDArray, axis: int, temperature: float | 
 
 
 @operator
-def softmax(data: NDArray, axis: int = -1, temperature: float | None = None, dtype: Any = None) -> NDArray:
+def softmax(
+    data: NDArray,
+    length: NDArray | int | None = None,
+    axis: int = -1,
+    temperature: float | None = None,
+    dtype: Any = None,
+    use_length: bool = False,
+) -> NDArray:
     """exp(x) / Σ exp(x) along `axis`, of ``data / temperature``.
+
+    With `use_length` of the first `length` elements of each line, an integer for each; the others are 0. A number in
+    the place of `length` is the axis.
 
     >>> from lamina import nd
     >>> nd.softmax(nd.array([[0, 0]])).asnumpy()
     array([[0.5, 0.5]], dtype=float32)
     """
-    return _along(softmax_primitive, data, axis, temperature, dtype)
+    if isinstance(length, int):
+        return _along(softmax_primitive, data, length, temperature, dtype)
+    if not use_length:
+        return _along(softmax_primitive, data, axis, temperature, dtype)
+    inside = _within(data, length, normalize_axis("softmax", axis, data.ndim))
+    lowest = float(np.finfo(data.dtype).min)
+    known = bind(where, inside, data, lowest)
+    return bind(where, inside, _along(softmax_primitive, known, axis, temperature, dtype), 0.0)
+
+
+def _within(data: NDArray, length: NDArray | None, axis: int) -> NDArray:
+    """1 for the first elements of each line along an axis, as many as `length` says."""
+    lines = data.shape[:axis] + data.shape[axis + 1 :]
+    if length is None or length.shape != lines:
+        raise ShapeError(
+            f"softmax: with use_length, data {data.shape} along axis {axis} needs a length of shape {lines}, "
+            f"got {None if length is None else length.shape}"
+        )
+    place = bind(iota, size=data.shape[axis], start=0, step=1, dtype=np.dtype(length.dtype))
+    place = bind(reshape, place, shape=(data.shape[axis],) + (1,) * (data.ndim - 1 - axis))
+    return place < bind(reshape, length, shape=(*lines[:axis], 1, *lines[axis:]))
 
 
 @operator
 def log_softmax(
-    data: NDArray, axis: int = -1, temperature: float | None = None, dtype: Any = None
+    data: NDArray,
+    axis: int = -1,
+    temperature: float | None = None,
+    dtype: Any = None,
+    use_length: bool = False,
 ) -> NDArray:
     """log softmax(x) along `axis`, numerically stable."""
+    _has_no_length("log_softmax", use_length)
     return _along(log_softmax_primitive, data, axis, temperature, dtype)
 
 
+def _has_no_length(name: str, use_length: bool) -> None:
+    if use_length:
+        raise ParameterError(f"{name}: takes no length; use nd.softmax, which does")
+
+
 @operator
-def softmin(data: NDArray, axis: int = -1, temperature: float | None = None, dtype: Any = None) -> NDArray:
+def softmin(
+    data: NDArray,
+    axis: int = -1,
+    temperature: float | None = None,
+    dtype: Any = None,
+    use_length: bool = False,
+) -> NDArray:
     """softmax(-x) along `axis`."""
+    _has_no_length("softmin", use_length)
     return _along(softmax_primitive, -data, axis, temperature, dtype)
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "random_exponential", "random_gamma", "random_generalized_negative_binomial", "random_negative_binomial",
+    "normal", "random_exponential", "random_gamma", "random_generalized_negative_binomial", "random_negative_binomial",
     "random_normal", "random_poisson", "random_randint", "random_uniform", "sample_exponential", "sample_gamma",
     "sample_generalized_negative_binomial", "sample_multinomial", "sample_negative_binomial", "sample_normal",
-    "sample_poisson", "sample_uniform", "shuffle",
+    "sample_poisson", "sample_uniform", "shuffle", "uniform",
 ]  # fmt: skip
 
 
@@ -36,6 +36,7 @@ def _as_operator(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
         given = swapped.bind(*args, **kwargs)
         return function(**given.arguments, out=out)
 
+    call.__signature__ = swapped  # pyright: ignore[reportFunctionMemberAccess]
     return call
 
 
@@ -49,7 +50,7 @@ random_randint = _as_operator(random.randint)
 sample_uniform, sample_gamma, sample_poisson = random.uniform, random.gamma, random.poisson
 sample_negative_binomial = random.negative_binomial
 sample_generalized_negative_binomial = random.generalized_negative_binomial
-shuffle = random.shuffle
+shuffle, uniform, normal = random.shuffle, random_uniform, random_normal
 
 
 @operator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from lamina.nd.ndarray import NDArray
 if TYPE_CHECKING:
     from lamina.context import Context
 
-__all__ = ["load", "save"]
+__all__ = ["load", "load_frombuffer", "save"]
 
 Path = str | os.PathLike[str]
 
@@ -44,7 +44,7 @@ def _buffer(x: object) -> np.ndarray:
 
 
 def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
-    """Read what `save` or MXNet wrote: a dict if the arrays have names, else a list.
+    """Read what `save` or MXNet wrote: a dict if the arrays have names, else a list. safetensors files are read, too.
 
     >>> import tempfile
     >>> from lamina import nd
@@ -54,8 +54,21 @@ def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, N
     (2, 3)
     """
     from lamina.files.mxnet_params import load_params
+    from lamina.files.tensors import is_tensor_file, load_tensors
 
-    found = load_params(fname)
+    return _arrays(load_tensors(fname)[0] if is_tensor_file(fname) else load_params(fname), ctx)
+
+
+def load_frombuffer(buf: bytes, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
+    """`load` of a file's content."""
+    from lamina.files.mxnet_params import params_from_bytes
+
+    if not isinstance(buf, bytes | bytearray):
+        raise TypeError(f"load_frombuffer: takes the bytes of a file, not {type(buf).__name__}")
+    return _arrays(params_from_bytes(bytes(buf)), ctx)
+
+
+def _arrays(found: Any, ctx: Context | None) -> Any:
     if isinstance(found, dict):
         return {name: _own(x, ctx) for name, x in found.items()}
     return [_own(x, ctx) for x in found]

@@ -33,17 +33,30 @@ Shape = Sequence[int]
 
 
 @operator
-def reshape(data: NDArray, shape: Shape | int, reverse: bool = False) -> NDArray:
+def reshape(
+    data: NDArray,
+    shape: Shape | int = (),
+    reverse: bool = False,
+    target_shape: Shape | None = None,
+    keep_highest: bool = False,
+) -> NDArray:
     """The same elements under another shape; shares memory.
 
     Besides sizes, `shape` may hold MXNet's codes: 0 keeps the size at this place; -1 is what remains; -2 all
     remaining sizes; -3 the product of the next two; -4 splits the next one into the two that follow. `reverse`
     matches from the right. Raises `ShapeError` if the number of elements would change.
 
+    `target_shape` and `keep_highest` are an older form, where 0 is what remains, and `keep_highest` keeps axis 0.
+
     >>> from lamina import nd
     >>> nd.zeros((2, 3, 4)).reshape((-3, 0)).shape
     (6, 4)
     """
+    if target_shape is not None:
+        older = [-1 if n == 0 else int(n) for n in target_shape]
+        shape = [data.shape[0], *older[1:]] if keep_highest else older
+    if isinstance(shape, np.ndarray):
+        shape = shape.tolist()
     codes = (int(shape),) if isinstance(shape, int | np.integer) else tuple([int(n) for n in shape])
     return _as_shape(data, codes if min(codes, default=1) > 0 else resolve_shape(data.shape, codes, reverse))
 
@@ -84,8 +97,10 @@ def reshape_like(
 
 
 @operator
-def flatten(data: NDArray) -> NDArray:
+def flatten(data: NDArray, inplace: bool = False) -> NDArray:
     """A matrix: axis 0 stays, all others become one.
+
+    `inplace` is MXNet's; the result shares memory with `data` in any case.
 
     >>> from lamina import nd
     >>> nd.flatten(nd.zeros((64, 1, 28, 28))).shape
@@ -95,15 +110,15 @@ def flatten(data: NDArray) -> NDArray:
 
 
 @operator
-def expand_dims(data: NDArray, axis: int) -> NDArray:
-    """Insert an axis of size 1 before axis `axis`."""
+def expand_dims(data: NDArray, axis: int, inplace: bool = False) -> NDArray:
+    """Insert an axis of size 1 before axis `axis`. `inplace`: see `flatten`."""
     place = normalize_axis("expand_dims", axis, data.ndim + 1)
     return _as_shape(data, (*data.shape[:place], 1, *data.shape[place:]))
 
 
 @operator
-def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None) -> NDArray:
-    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays."""
+def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None, inplace: bool = False) -> NDArray:
+    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays. `inplace`: see `flatten`."""
     shape = data.shape
     axes = [a for a, n in enumerate(shape) if n == 1] if axis is None else None
     gone = axes if axes is not None else normalize_axes("squeeze", axis, len(shape))

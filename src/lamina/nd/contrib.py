@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-import numpy as np
+from lamina.nd._attention import (
+    div_sqrt_dim,
+    interleaved_matmul_encdec_qk,
+    interleaved_matmul_encdec_valatt,
+    interleaved_matmul_selfatt_qk,
+    interleaved_matmul_selfatt_valatt,
+)
+from lamina.nd._control import cond, foreach, while_loop
+from lamina.nd._ctc import CTCLoss, ctc_loss
+from lamina.nd._masks import (
+    allclose,
+    arange_like,
+    boolean_mask,
+    gradientmultiplier,
+    index_array,
+    index_copy,
+    isfinite,
+    isinf,
+    isnan,
+    quadratic,
+    rand_zipfian,
+    round_ste,
+    sign_ste,
+)
+from lamina.outside import no_attribute
 
-from lamina.core.primitive import bind
-from lamina.errors import ShapeError
-from lamina.nd._operator import operator
-from lamina.nd.conversion import array
-from lamina.primitives.indexing import take
-from lamina.primitives.typing import normalize_axis
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
-
-__all__ = ["boolean_mask"]
+__all__ = [
+    "CTCLoss", "allclose", "arange_like", "boolean_mask", "cond", "ctc_loss", "div_sqrt_dim",
+    "foreach", "gradientmultiplier", "index_array",
+    "index_copy", "interleaved_matmul_encdec_qk", "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk",
+    "interleaved_matmul_selfatt_valatt", "isfinite", "isinf", "isnan", "quadratic", "rand_zipfian", "round_ste",
+    "sign_ste", "while_loop",
+]  # fmt: skip
 
 
-@operator
-def boolean_mask(data: NDArray, index: NDArray, axis: int = 0) -> NDArray:
-    """The parts along `axis` where `index` is not 0. Its shape depends on values, so it cannot be compiled.
-
-    >>> from lamina import nd
-    >>> nd.contrib.boolean_mask(nd.array([[1, 2], [3, 4], [5, 6]]), nd.array([0, 1, 1])).asnumpy()
-    array([[3., 4.],
-           [5., 6.]], dtype=float32)
-    """
-    place = normalize_axis("boolean_mask", axis, data.ndim)
-    if index.shape != (data.shape[place],):
-        raise ShapeError(
-            f"boolean_mask: axis {place} of data {data.shape} needs an index of shape "
-            f"({data.shape[place]},), got {index.shape}"
-        )
-    chosen = array(np.flatnonzero(index._numbers()), ctx=data.context, dtype=np.int64)
-    return bind(take, data, chosen, axis=place, mode="clip")
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.nd.contrib", name)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.context import Context, usable
-from lamina.core.array import Array
+from lamina.core.array import Array, placed
 from lamina.core.primitive import bind, new_array
 from lamina.core.state import state
+from lamina.errors import TraceError
+from lamina.messages import user_location
 from lamina.primitives.elementwise import cast
 from lamina.primitives.typing import element_type
 
@@ -34,11 +36,18 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     source = source_array
     if isinstance(source, Array):
         if state.trace is not None:
+            if context is not source._context:
+                source = source.as_in_context(context)  # pyright: ignore[reportAttributeAccessIssue]
             return bind(cast, source, dtype=element_type(dtype or source.dtype))
         source, dtype = source._numbers(), dtype or source.dtype
     kept = element_type(dtype)
     if state.trace is not None and isinstance(source, np.ndarray) and source.flags.c_contiguous:
         live = _read_by_the_step(source, context)
+        if live is not None and not context.is_host:
+            raise TraceError(
+                f"{user_location()}: a NumPy array of shape {source.shape} becomes an array on {context} inside "
+                "lamina.compile, which can't read it anew at each call; make it an argument, by nd.array outside"
+            )
         if live is not None:
             return bind(cast, live, dtype=kept)
     try:
@@ -49,7 +58,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
         raise TypeError(
             f"array: cannot make an array of {kept} from a {type(source).__name__}: {error}"
         ) from None
-    return new_array(data if data.ndim else data.reshape(1), context)
+    return new_array(placed(data if data.ndim else data.reshape(1), context), context)
 
 
 def _read_by_the_step(source: np.ndarray, context: Context) -> NDArray | None:

@@ -17,6 +17,7 @@ from lamina.core.primitive import bind
 from lamina.nd._operator import Operator, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.elementwise import cast as cast_primitive
+from lamina.primitives.elementwise import stop_gradient as stop_gradient_primitive
 from lamina.primitives.typing import element_type
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BlockGrad", "Cast", "abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cast", "cbrt",
     "ceil", "clip", "cos", "cosh", "degrees", "digamma", "erf", "erfinv", "exp", "expm1", "fix", "floor",
-    "gamma", "gammaln", "identity", "log", "log1p", "log2", "log10", "logical_not", "make_loss", "negative",
+    "gamma", "gammaln", "identity", "log", "log1p", "log2", "log10", "logical_not", "negative",
     "radians", "rcbrt", "reciprocal", "rint", "round", "rsqrt", "sign", "sin", "sinh", "smooth_l1", "sqrt",
     "square", "stop_gradient", "tan", "tanh", "trunc",
 ]  # fmt: skip
@@ -49,7 +50,6 @@ floor = _unary("floor", "The largest integer that is not larger; no gradient.")
 ceil = _unary("ceil", "The smallest integer that is not smaller; no gradient.")
 trunc = _unary("trunc", "The integer part: rounded toward zero; no gradient.")
 fix = trunc
-rint = _unary("rint", "The nearest integer, halves to the even one; no gradient.")
 round = _unary("round", "The nearest integer, halves away from zero; no gradient.")
 exp = _unary("exp", "e to the power of x.")
 expm1 = _unary("expm1", "exp(x) - 1, accurate near 0.")
@@ -75,8 +75,13 @@ arctanh = _unary("arctanh", "The inverse of `tanh`.")
 erf = _unary("erf", "The error function, 2/√π ∫₀ˣ exp(-t²) dt.")
 erfinv = _unary("erfinv", "The inverse of `erf` on (-1, 1).")
 gammaln = _unary("gammaln", "log |Γ(x)|.")
-digamma = _unary("digamma", "The derivative of log Γ(x); no gradient of its own.")
+digamma = _unary("digamma", "The derivative of log Γ(x).")
 
+rint = _unary(
+    "rint",
+    "The nearest integer, halves to the lower one, as in MXNet; no gradient.",
+    lambda data: ceil(data - 0.5) if np.dtype(data.dtype).kind == "f" else data.copy(),
+)
 square = _unary("square", "x².", lambda data: data * data)
 reciprocal = _unary("reciprocal", "1 / x.", lambda data: 1.0 / data)
 rcbrt = _unary("rcbrt", "1 / ∛x.", lambda data: 1.0 / cbrt(data))
@@ -86,11 +91,6 @@ logical_not = _unary(
     "logical_not", "1 where the element is 0, else 0, in the dtype of `data`.", lambda data: data == 0
 )
 identity = _unary("identity", "A copy, through which gradients pass.", lambda data: data.copy())
-make_loss = _unary(
-    "make_loss",
-    "The values of a loss, from which `backward` starts: the same as `identity`.",
-    lambda data: data.copy(),
-)
 
 
 @operator
@@ -140,7 +140,7 @@ def cast(data: NDArray, dtype: Any) -> NDArray:
 
 @operator
 def stop_gradient(data: NDArray) -> NDArray:
-    """The same values; no gradient passes back.
+    """A copy; the gradient that passes back is 0.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([3.0])
@@ -151,7 +151,7 @@ def stop_gradient(data: NDArray) -> NDArray:
     >>> x.grad.asscalar().item()
     3.0
     """
-    return data.detach()
+    return bind(stop_gradient_primitive, data)
 
 
 Cast = cast

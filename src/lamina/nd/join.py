@@ -12,9 +12,11 @@ from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._operator import known_name, operator
 from lamina.nd._shape import expand_dims, squeeze
+from lamina.nd.conversion import array
 from lamina.nd.creation import ones_like
 from lamina.primitives import movement
 from lamina.primitives.elementwise import where
+from lamina.primitives.indexing import take
 from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.typing import normalize_axis
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "Concat", "Pad", "SliceChannel", "concat", "concatenate", "flip", "pad", "repeat", "reverse", "split",
+    "Concat", "Pad", "SliceChannel", "concat", "concatenate", "depth_to_space", "flip", "pad", "repeat", "reverse",
+    "space_to_depth", "split",
     "split_v2", "stack", "tile",
 ]  # fmt: skip
 
@@ -167,18 +170,23 @@ def flip(data: NDArray, axis: int | Sequence[int]) -> NDArray:
 def pad(
     data: NDArray, mode: str = "constant", pad_width: Sequence[int] = (), constant_value: float = 0.0
 ) -> NDArray:
-    """A border of `constant_value`: `pad_width` is (before, after) of axis 0, then of axis 1, and so on.
+    """A border: `pad_width` is (before, after) of axis 0, then of axis 1, and so on.
+
+    It holds `constant_value`, or with ``mode="edge"`` the outermost elements, or with ``"reflect"`` what lies as far
+    inside. (MXNet pads the last axes of four- and five-dimensional arrays only.)
 
     >>> from lamina import nd
     >>> nd.pad(nd.ones((1, 2)), pad_width=(0, 0, 1, 2), constant_value=7).asnumpy()
     array([[7., 1., 1., 7., 7.]], dtype=float32)
     """
-    known_name("pad", "mode", mode, ("constant",))
+    known_name("pad", "mode", mode, ("constant", "edge", "reflect"))
     if len(pad_width) != 2 * data.ndim or min(pad_width, default=0) < 0:
         raise ShapeError(
             f"pad: pad_width {tuple(pad_width)} must hold {2 * data.ndim} sizes, before and after each axis "
             f"of shape {data.shape}"
         )
+    if mode != "constant":
+        return _continued(data, mode, pad_width)
     begin = tuple(pad_width[::2])
     end = tuple([b + n for b, n in zip(begin, data.shape, strict=True)])
     shape = tuple([e + after for e, after in zip(end, pad_width[1::2], strict=True)])
@@ -188,6 +196,62 @@ def pad(
         return placed
     inside = bind(movement.place, ones_like(data), **place)
     return bind(where, inside, placed, np.dtype(data.dtype).type(constant_value).item())
+
+
+def _continued(data: NDArray, mode: str, pad_width: Sequence[int]) -> NDArray:
+    """A border of the array's own elements."""
+    for axis, (size, widths) in enumerate(
+        zip(data.shape, zip(pad_width[::2], pad_width[1::2], strict=True), strict=True)
+    ):
+        if not any(widths):
+            continue
+        if mode == "reflect" and max(widths) >= size:
+            raise ShapeError(f"pad: axis {axis} of shape {data.shape} is too short to reflect {max(widths)}")
+        places = np.pad(np.arange(size), widths, mode=mode)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        at = array(places, ctx=data.context, dtype=np.int32)
+        data = bind(take, data, at, axis=axis, mode="clip")
+    return data
+
+
+# --- between channels and places ---------------------------------------------------------------------------------
+
+
+def _blocks(name: str, data: NDArray, block_size: int) -> tuple[int, int, int, int]:
+    if data.ndim != 4 or block_size < 1:
+        raise ShapeError(
+            f"{name}: needs data (n, channels, height, width) and blocks of 1 or more, got {data.shape}"
+        )
+    return data.shape  # pyright: ignore[reportReturnType]
+
+
+@operator
+def depth_to_space(data: NDArray, block_size: int) -> NDArray:
+    """Channels become places: (n, c·b², h, w) gives (n, c, h·b, w·b).
+
+    >>> from lamina import nd
+    >>> nd.depth_to_space(nd.arange(4).reshape((1, 4, 1, 1)), 2).asnumpy().tolist()
+    [[[[0.0, 1.0], [2.0, 3.0]]]]
+    """
+    b = int(block_size)
+    n, channels, h, w = _blocks("depth_to_space", data, b)
+    if channels % (b * b):
+        raise ShapeError(
+            f"depth_to_space: {channels} channels (shape {data.shape}) are no multiple of {b * b}"
+        )
+    c = channels // (b * b)
+    moved = data.reshape((n, b, b, c, h, w)).transpose((0, 3, 4, 1, 5, 2))
+    return moved.reshape((n, c, h * b, w * b))
+
+
+@operator
+def space_to_depth(data: NDArray, block_size: int) -> NDArray:
+    """Places become channels: (n, c, h·b, w·b) gives (n, c·b², h, w); the inverse of `depth_to_space`."""
+    b = int(block_size)
+    n, c, height, width = _blocks("space_to_depth", data, b)
+    if height % b or width % b:
+        raise ShapeError(f"space_to_depth: places of shape {data.shape} are no multiples of {b}")
+    moved = data.reshape((n, c, height // b, b, width // b, b)).transpose((0, 3, 5, 1, 2, 4))
+    return moved.reshape((n, c * b * b, height // b, width // b))
 
 
 Concat, SliceChannel, Pad, reverse = concat, split, pad, flip

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.core.array import Array
-from lamina.core.primitive import bind
+from lamina.core.primitive import bind, new_array
+from lamina.core.state import concrete
 from lamina.errors import ShapeError
 from lamina.nd._operator import known_name, operand, operator
 from lamina.nd._shape import moveaxis
+from lamina.nd.conversion import array
 from lamina.nd.creation import eye
 from lamina.nd.join import pad
 from lamina.primitives import indexing
@@ -48,6 +50,15 @@ def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDA
         _check_range(indices, a.shape[place])
         mode = "wrap"
     return bind(indexing.take, a, indices, axis=place, mode=mode)
+
+
+def rows_of(x: NDArray, positions: Any, axis: int = 0) -> NDArray:
+    """The rows of an array at integer positions in range, computed now; a batch is no part of a step."""
+    if x._context.is_host:
+        return new_array(x._numbers().take(positions, axis=axis), x._context)
+    index = array(positions, ctx=x._context, dtype=np.int64)
+    with concrete():
+        return bind(indexing.take, x, index, axis=axis, mode="clip")
 
 
 def _check_range(indices: NDArray, size: int) -> None:
@@ -91,13 +102,20 @@ def batch_take(a: NDArray, indices: NDArray) -> NDArray:
 
 @operator
 def gather_nd(data: NDArray, indices: NDArray) -> NDArray:
-    """The elements (or parts) ``data[indices[0, j…], indices[1, j…], …]``.
+    """The elements (or parts) ``data[indices[0, j…], indices[1, j…], …]``; negative ones count from the end.
+
+    An index out of range is clipped. (MXNet raises an error when somebody looks.)
 
     >>> from lamina import nd
     >>> nd.gather_nd(nd.array([[1, 2], [3, 4]]), nd.array([[1, 0], [0, 1]])).asnumpy()
     array([3., 2.], dtype=float32)
     """
-    return bind(indexing.gather_nd, data, indices)
+    depth = indices.shape[0]
+    if depth > data.ndim:
+        return bind(indexing.gather_nd, data, indices)  # which tells what does not fit
+    sizes = array(np.array(data.shape[:depth]), ctx=indices.context, dtype=indices.dtype)
+    sizes = bind(reshape, sizes, shape=(depth,) + (1,) * (indices.ndim - 1))
+    return bind(indexing.gather_nd, data, indices + (indices < 0) * sizes)
 
 
 @operator

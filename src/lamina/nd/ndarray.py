@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from lamina.context import Context, usable
-from lamina.core.array import Array, view
-from lamina.core.primitive import Primitive, bind, set_array_type
+from lamina.context import Context, device_of, usable
+from lamina.core.array import Array, StaleGradient, placed, view
+from lamina.core.primitive import Primitive, bind, bind_on, set_array_type
 from lamina.core.state import Mode, owed, state
 from lamina.core.tape import Leaf, backward, become_leaf, is_recorded, recording_suspended
 from lamina.errors import AutogradError, ShapeError
@@ -35,7 +35,8 @@ _EVERYTHING = slice(None)
 class NDArray(Array, Fluent):
     """A dense array on a device; what MXNet 1.x calls ``mx.nd.NDArray``.
 
-    Made by `nd.array`, `nd.zeros` and their like, not by calling the class. The buffer is a C-contiguous NumPy array.
+    Made by `nd.array`, `nd.zeros` and their like, not by calling the class. The buffer is a C-contiguous NumPy array,
+    or memory of a device.
 
     >>> from lamina import nd
     >>> x = nd.array([[1, 2], [3, 4]])
@@ -98,7 +99,8 @@ class NDArray(Array, Fluent):
 
     def asnumpy(self) -> np.ndarray:
         """A copy as a NumPy array."""
-        return self._numbers().copy()
+        numbers = self._numbers()
+        return numbers.copy() if self._context.is_host else numbers
 
     def asscalar(self) -> Any:
         """The one element, as a NumPy scalar of the array's dtype."""
@@ -123,10 +125,18 @@ class NDArray(Array, Fluent):
         return function(*_as_numpy(args), **{name: _as_numpy(value) for name, value in kwargs.items()})
 
     def __dlpack__(self, **options: Any) -> Any:
-        return self._concrete().__dlpack__(**options)
+        if self._context.is_host:
+            return self._concrete().__dlpack__(**options)
+        from lamina.nd._device_interop import capsule_of
+
+        return capsule_of(self, **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self._concrete().__dlpack_device__()
+        if self._context.is_host:
+            return self._concrete().__dlpack_device__()
+        from lamina.device.dlpack import device_type
+
+        return device_type(self._data)  # pyright: ignore[reportArgumentType]
 
     def __bool__(self) -> bool:
         if self.size == 0:
@@ -151,8 +161,21 @@ class NDArray(Array, Fluent):
             )
         return int(self.asscalar())
 
-    def __reduce__(self) -> tuple[Callable[..., NDArray], tuple[Any, ...]]:
-        return (_rebuild, (self._numbers(), self._context))
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its numbers, and its gradient if it has one: what trains it where it arrives needs both."""
+        rebuilt = (_rebuild, (self._numbers(), self._context))
+        leaf = self._leaf
+        if leaf is None:
+            return rebuilt
+        is_stale = isinstance(leaf.grad._data, StaleGradient)
+        return (*rebuilt, (leaf.req, None if is_stale else leaf.grad))
+
+    def __setstate__(self, state: tuple[str, NDArray | None]) -> None:
+        """For pickle: the gradient; None stands for one that a compiled step consumed."""
+        req, grad = state
+        if grad is None:
+            grad = NDArray(StaleGradient(self.shape, self._dtype), self._context)
+        self._leaf = Leaf(grad, req)
 
     def __copy__(self) -> NDArray:
         return self.copy()
@@ -315,6 +338,8 @@ class NDArray(Array, Fluent):
         """Have its contents computed, if they are owed, and all that is noted with them."""
         if not self._is_settled:
             owed.settle()
+        if not self._context.is_host:
+            device_of(self._context).synchronize()
 
     # --- autograd ------------------------------------------------------------------------------------------------
 
@@ -333,10 +358,10 @@ class NDArray(Array, Fluent):
         if grad_req not in ("write", "add", "null"):
             raise ValueError(f'grad_req {grad_req!r} is unknown; known: "write", "add", "null"')
         become_leaf(self)
-        if isinstance(self._data, np.ndarray):
-            grad = NDArray(np.zeros(self.shape, self.dtype), self._context)
-        else:  # an array of a trace
-            grad = bind(full, 0, shape=self.shape, dtype=self._data.dtype)
+        if state.trace is None or isinstance(self._data, np.ndarray):
+            grad = NDArray(placed(np.zeros(self.shape, self.dtype), self._context), self._context)
+        else:
+            grad = bind_on(self._context, full, 0, shape=self.shape, dtype=self._data.dtype)
         self._leaf = None if grad_req == "null" else Leaf(grad, grad_req)
 
     def detach(self) -> NDArray:

@@ -1,290 +1,35 @@
-"""Random arrays. Every call takes a stream of its own from the seeded counter, so results do not depend on timing.
-
-Parameters of a distribution may be numbers (the result has shape `shape`) or arrays (each element gives its own
-`shape` of samples: the result's shape is that of the parameters followed by `shape`).
-
->>> from lamina import nd
->>> nd.random.seed(7)
->>> first = nd.random.normal(shape=3)
->>> nd.random.seed(7)
->>> bool((nd.random.normal(shape=3) == first).min())
-True
-"""
+"""Random arrays, under MXNet's ``nd.random``: distributions, and the same in the shape of another array."""
 
 from __future__ import annotations
 
-import math
-import threading
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from lamina.context import Context, usable
-from lamina.core.array import Array
-from lamina.core.primitive import bind, bind_on
-from lamina.core.state import call_each_step
-from lamina.errors import ParameterError, ShapeError
-from lamina.nd._operator import operator
-from lamina.nd._ordering import argsort
-from lamina.nd._shape import broadcast_to, reshape
-from lamina.nd.creation import Shape, as_shape, full
-from lamina.nd.elementwise import cast, cos, floor, log, sqrt
-from lamina.nd.lookup import pick
-from lamina.primitives.indexing import take
-from lamina.primitives.random import random_bits, random_gamma, random_poisson, random_uniform
-from lamina.primitives.reduce import argmax
-from lamina.primitives.typing import element_type
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
+from lamina.nd._distributions import (
+    bits,
+    exponential,
+    gamma,
+    generalized_negative_binomial,
+    multinomial,
+    negative_binomial,
+    normal,
+    poisson,
+    randint,
+    randn,
+    shuffle,
+    uniform,
+)
+from lamina.nd._random_like import (
+    exponential_like,
+    gamma_like,
+    generalized_negative_binomial_like,
+    negative_binomial_like,
+    normal_like,
+    poisson_like,
+    uniform_like,
+)
+from lamina.nd._streams import Source, drawing_from, seed, source
 
 __all__ = [
-    "exponential", "gamma", "generalized_negative_binomial", "multinomial", "negative_binomial", "normal", "poisson",
-    "randint", "randn", "seed", "shuffle", "uniform",
+    "Source", "bits", "drawing_from", "exponential", "exponential_like", "gamma", "gamma_like", "generalized_negative_binomial",
+    "generalized_negative_binomial_like", "multinomial", "negative_binomial", "negative_binomial_like", "normal",
+    "normal_like", "poisson", "poisson_like", "randint", "randn", "seed", "shuffle", "source", "uniform",
+    "uniform_like",
 ]  # fmt: skip
-
-Parameter = Any
-"""A number or an NDArray."""
-
-
-class _Source:
-    """The seed, and the number of the next stream."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.seed = 0
-        self.stream = 0
-
-    def next_stream(self) -> int:
-        with self.lock:
-            self.stream += 1
-            return self.stream - 1
-
-    def position(self) -> tuple[int, int]:
-        """The seed and the next stream: all that later numbers depend on."""
-        with self.lock:
-            return self.seed, self.stream
-
-    def go_to(self, seed: int, stream: int) -> None:
-        """Go on as from that position."""
-        with self.lock:
-            self.seed, self.stream = seed, stream
-
-
-source = _Source()
-
-
-def seed(seed_state: int, ctx: Any = "all") -> None:
-    """Start all random streams anew from this seed."""
-    source.go_to(int(seed_state), 0)
-
-
-def _stream() -> tuple[float, float]:
-    """The seed and a fresh stream: numbers that a compiled step asks for anew each time."""
-    return call_each_step(lambda: source.seed, integer=True), call_each_step(source.next_stream, integer=True)
-
-
-def _unit(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
-    """Uniform on [0, 1)."""
-    return bind_on(usable(ctx), random_uniform, *_stream(), shape=shape, dtype=element_type(dtype))
-
-
-def bits(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
-    """Unsigned integers, all equally likely."""
-    return bind_on(usable(ctx), random_bits, *_stream(), shape=shape, dtype=np.dtype(dtype))
-
-
-class _Draw:
-    """The shape, dtype and context of a result, and the parameters brought to that shape."""
-
-    def __init__(self, shape: Shape | None, dtype: Any, ctx: Context | None, *parameters: Parameter) -> None:
-        arrays = [p for p in parameters if isinstance(p, Array)]
-        own = np.broadcast_shapes(*(p.shape for p in arrays))
-        self.shape = own + (as_shape(shape) if shape is not None else () if arrays else (1,))
-        self.dtype = element_type(dtype or (arrays[0].dtype if arrays else None))
-        self.context = arrays[0]._context if arrays else ctx
-        self._own = own
-        self.parameters = [self._brought(p) for p in parameters]
-
-    def _brought(self, parameter: Parameter) -> Parameter:
-        if not isinstance(parameter, Array):
-            return parameter
-        outer = broadcast_to(cast(parameter, self.dtype), self._own)  # pyright: ignore[reportArgumentType]
-        return broadcast_to(reshape(outer, self._own + (1,) * (len(self.shape) - len(self._own))), self.shape)
-
-    def unit(self) -> NDArray:
-        """Uniform on [0, 1)."""
-        return _unit(self.shape, self.context, self.dtype)
-
-    def filled(self, parameter: Parameter) -> NDArray:
-        """A parameter as an array of the result's shape."""
-        if isinstance(parameter, Array):
-            return parameter  # pyright: ignore[reportReturnType]
-        return full(self.shape, parameter, ctx=self.context, dtype=self.dtype)
-
-
-@operator
-def uniform(
-    low: Parameter = 0.0,
-    high: Parameter = 1.0,
-    shape: Shape | None = None,
-    dtype: Any = None,
-    ctx: Context | None = None,
-) -> NDArray:
-    """Uniform on [low, high).
-
-    >>> from lamina import nd
-    >>> nd.random.uniform(-1, 1, shape=(2, 3)).shape
-    (2, 3)
-    """
-    draw = _Draw(shape, dtype, ctx, low, high)
-    low, high = draw.parameters
-    if isinstance(low, int | float) and isinstance(high, int | float):
-        unit = draw.unit()
-        scaled = unit if high - low == 1 else unit * (high - low)
-        return scaled + low if low else scaled
-    return draw.unit() * (high - low) + low
-
-
-@operator
-def normal(
-    loc: Parameter = 0.0,
-    scale: Parameter = 1.0,
-    shape: Shape | None = None,
-    dtype: Any = None,
-    ctx: Context | None = None,
-) -> NDArray:
-    """Normal with mean `loc` and standard deviation `scale` (Box & Muller, 1958).
-
-    >>> from lamina import nd
-    >>> nd.random.normal(0, 0.01, shape=(784, 256)).shape
-    (784, 256)
-    """
-    if isinstance(scale, int | float) and scale < 0:
-        raise ParameterError(f"normal: the standard deviation must not be negative, got {scale}")
-    draw = _Draw(shape, dtype, ctx, loc, scale)
-    loc, scale = draw.parameters
-    radius = sqrt(-2.0 * log(1.0 - draw.unit()))
-    return radius * cos((2 * math.pi) * draw.unit()) * scale + loc
-
-
-def randn(
-    *shape: int, loc: Parameter = 0.0, scale: Parameter = 1.0, dtype: Any = None, ctx: Context | None = None
-) -> NDArray:
-    """`normal` with the shape as arguments: ``randn(2, 3)``."""
-    return normal(loc, scale, shape=shape or None, dtype=dtype, ctx=ctx)
-
-
-@operator
-def exponential(
-    scale: Parameter = 1.0, shape: Shape | None = None, dtype: Any = None, ctx: Context | None = None
-) -> NDArray:
-    """Exponential with mean `scale`."""
-    draw = _Draw(shape, dtype, ctx, scale)
-    return -log(1.0 - draw.unit()) * draw.parameters[0]
-
-
-@operator
-def gamma(
-    alpha: Parameter = 1.0,
-    beta: Parameter = 1.0,
-    shape: Shape | None = None,
-    dtype: Any = None,
-    ctx: Context | None = None,
-) -> NDArray:
-    """Gamma with shape `alpha` and scale `beta`: mean alpha · beta."""
-    draw = _Draw(shape, dtype, ctx, alpha, beta)
-    alpha, beta = draw.parameters
-    return bind(random_gamma, *_stream(), draw.filled(alpha)) * beta
-
-
-@operator
-def poisson(
-    lam: Parameter = 1.0, shape: Shape | None = None, dtype: Any = None, ctx: Context | None = None
-) -> NDArray:
-    """Poisson with mean `lam`, as float32 by default."""
-    draw = _Draw(shape, dtype, ctx, lam)
-    return bind(random_poisson, *_stream(), draw.filled(draw.parameters[0]))
-
-
-@operator
-def negative_binomial(
-    k: Parameter = 1,
-    p: Parameter = 1,
-    shape: Shape | None = None,
-    dtype: Any = None,
-    ctx: Context | None = None,
-) -> NDArray:
-    """The number of failures before `k` successes of probability `p`: Poisson with a gamma-distributed mean."""
-    draw = _Draw(shape, dtype, ctx, k, p)
-    k, p = draw.parameters
-    rate = bind(random_gamma, *_stream(), draw.filled(k)) * ((1 - p) / p)
-    return bind(random_poisson, *_stream(), rate)
-
-
-@operator
-def generalized_negative_binomial(
-    mu: Parameter = 1,
-    alpha: Parameter = 1,
-    shape: Shape | None = None,
-    dtype: Any = None,
-    ctx: Context | None = None,
-) -> NDArray:
-    """The negative binomial with mean `mu` and dispersion `alpha`: variance mu + alpha · mu²."""
-    draw = _Draw(shape, dtype, ctx, mu, alpha)
-    mu, alpha = draw.parameters
-    if isinstance(alpha, int | float) and alpha == 0:
-        return bind(random_poisson, *_stream(), draw.filled(mu))
-    rate = bind(random_gamma, *_stream(), draw.filled(1 / alpha)) * (alpha * mu)
-    return bind(random_poisson, *_stream(), rate)
-
-
-@operator
-def randint(
-    low: int,
-    high: int | None = None,
-    shape: Shape | None = None,
-    dtype: Any = np.int32,
-    ctx: Context | None = None,
-) -> NDArray:
-    """Integers in [low, high); in [0, low) if there is only one bound."""
-    first, last = (0, low) if high is None else (low, high)
-    if last <= first:
-        raise ParameterError(f"randint: no integers from {first} up to, but without, {last}")
-    unit = _unit(as_shape(shape) if shape is not None else (1,), ctx, np.float64)
-    return cast(floor(unit * float(last - first) + float(first)), dtype or np.int32)
-
-
-def multinomial(
-    data: NDArray, shape: Shape | None = None, get_prob: bool = False, dtype: Any = np.int32
-) -> NDArray | list[NDArray]:
-    """Classes drawn with the probabilities `data`, (k,) or (m, k): int32 of shape `shape`, or (m, *shape).
-
-    With `get_prob` also the log-probabilities of the drawn classes, which carry a gradient to `data`. Drawn as the
-    largest of log p plus Gumbel noise (Gumbel, 1954).
-
-    >>> from lamina import nd
-    >>> nd.random.multinomial(nd.array([0, 1, 0]), shape=2).asnumpy()
-    array([1, 1], dtype=int32)
-    """
-    if data.ndim not in (1, 2):
-        raise ShapeError(f"multinomial: needs probabilities (k,) or (m, k), got {data.shape}")
-    batch, classes = data.shape[:-1], data.shape[-1]
-    extra = () if shape is None else as_shape(shape)
-    count = math.prod(extra)
-    scores = reshape(log(data), (*batch, 1, classes))
-    noise = -log(-log(_unit((*batch, count, classes), data.context, data.dtype)))
-    drawn = bind(argmax, scores + noise, axis=len(batch) + 1, keepdims=False)
-    out_shape = (*batch, *extra) or (1,)
-    samples = cast(reshape(drawn, out_shape), dtype)
-    if not get_prob:
-        return samples
-    repeated = broadcast_to(scores, (*batch, count, classes))
-    return [samples, reshape(pick(repeated, drawn, axis=-1), out_shape)]
-
-
-@operator
-def shuffle(data: NDArray) -> NDArray:
-    """The parts along axis 0 in random order; a copy."""
-    order = argsort(_unit(data.shape[:1], data.context, np.float64), dtype=np.int64)
-    return bind(take, data, order, axis=0, mode="clip")

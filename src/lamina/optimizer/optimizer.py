@@ -266,7 +266,10 @@ def _check_numbers(**settings: Any) -> None:
 
 _READ_ANEW = frozenset({"begin_num_update", "lr", "lr_scheduler", "num_update"})
 
-optimizers = Registry[Optimizer]("optimizer", Optimizer)
+_OTHER_NAMES = {"eps": "epsilon", "lr": "learning_rate", "weight_decay": "wd"}
+"""PyTorch's and Keras's names of settings."""
+
+optimizers = Registry[Optimizer]("optimizer", Optimizer, _OTHER_NAMES)
 
 
 def register(cls: type[Optimizer]) -> type[Optimizer]:

@@ -4,13 +4,26 @@ from lamina.primitives import (
     contract,
     elementwise,
     indexing,
+    linalg,
     movement,
     onehot,
     product,
     random,
     reduce,
+    scan,
     softmax,
+    surrogate,
 )
 
-__all__ = ["contract", "elementwise", "indexing", "movement", "onehot", "product", "random", "reduce"]
-__all__ += ["softmax"]
+__all__ = [
+    "contract",
+    "elementwise",
+    "indexing",
+    "linalg",
+    "movement",
+    "onehot",
+    "product",
+    "random",
+    "reduce",
+]
+__all__ += ["scan", "softmax", "surrogate"]

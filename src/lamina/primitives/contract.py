@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.core import blas
 from lamina.core.lowering import Contraction
 from lamina.core.primitive import bind, primitive
 from lamina.errors import ShapeError
@@ -17,7 +18,7 @@ __all__ = ["matmul"]
 def _matmul(a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool) -> np.ndarray:
     left = a.swapaxes(-1, -2) if transpose_a else a
     right = b.swapaxes(-1, -2) if transpose_b else b
-    return np.matmul(left, right)
+    return blas.matmul(left, right)
 
 
 def _matmul_type(a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Type:

@@ -12,10 +12,10 @@ from lamina.core.lowering import Elementwise
 from lamina.core.primitive import Primitive, bind, primitive
 from lamina.errors import DTypeError
 from lamina.primitives.reduce import sum_to
-from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array
+from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array, polygamma_array
 from lamina.primitives.typing import Type, broadcast_shapes, converted, dtype_of, like_first
 
-__all__ = ["BINARY", "COMPARISON", "UNARY", "cast", "power", "to_context", "where"]
+__all__ = ["BINARY", "COMPARISON", "UNARY", "cast", "power", "stop_gradient", "to_context", "where"]
 
 Function = Callable[..., Any]
 
@@ -158,7 +158,7 @@ UNARY: dict[str, Primitive] = {
         _unary("erf", erf_array, _erf_slope),
         _unary("erfinv", erfinv_array, _erfinv_slope),
         _unary("gammaln", gammaln_array, lambda x, y: _call("digamma", x)),
-        _unary("digamma", digamma_array, None),
+        _unary("digamma", digamma_array, lambda x, y: bind(polygamma, x, order=1)),
         _unary("sigmoid", _sigmoid, lambda x, y: y * (1.0 - y)),
         _unary("softrelu", _softrelu, lambda x, y: _call("sigmoid", x), _softrelu_emit),
         _unary(
@@ -175,6 +175,15 @@ UNARY: dict[str, Primitive] = {
         ),
     )
 }
+
+
+polygamma = primitive(
+    "polygamma",
+    eval=polygamma_array,
+    infer=lambda x, order: like_first(x),
+    vjp=(lambda g, out, x, order: g * bind(polygamma, x, order=order + 1),),
+)
+"""``polygamma(x, order=)``: a derivative of digamma. It stays eager: only second gradients of Γ need it."""
 
 
 # --- two inputs --------------------------------------------------------------------------------------------------
@@ -363,6 +372,11 @@ cast = primitive(
     lowering=Elementwise(lambda b, x, dtype: b.cast(x, dtype)),
 )
 """``cast(x, dtype=)``: another element type; floats truncate toward zero when they become integers."""
+
+stop_gradient = primitive(
+    "stop_gradient", eval=lambda x: x.copy(), infer=like_first, lowering=Elementwise(lambda b, x: x)
+)
+"""``stop_gradient(x)``: a copy through which no gradient passes."""
 
 to_context = primitive(
     "to_context",

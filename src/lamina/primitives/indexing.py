@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.lowering import Pull, Scatter
-from lamina.core.primitive import bind, primitive
+from lamina.core.primitive import bind, bind_on, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.elementwise import BINARY, COMPARISON, cast, where
 from lamina.primitives.reshape import reshape
@@ -121,7 +121,7 @@ def _take_along_vjp(g: Any, out: Any, x: Any, indices: Any, axis: int, mode: str
         position = bind(BINARY["mod"], position, size)
     else:
         position = bind(BINARY["minimum"], bind(BINARY["maximum"], position, 0), size - 1)
-    line = bind(iota, size=size, start=0, step=1, dtype=np.dtype(np.int32))
+    line = bind_on(indices._context, iota, size=size, start=0, step=1, dtype=np.dtype(np.int32))
     line = bind(reshape, line, shape=(size,) + (1,) * (len(x.shape) - 1 - axis))
     return bind(where, bind(COMPARISON["equal"], position, line), g, 0.0)
 

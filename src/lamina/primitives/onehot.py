@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.lowering import Decompose
-from lamina.core.primitive import bind, primitive
+from lamina.core.primitive import bind, bind_on, primitive
 from lamina.primitives.elementwise import COMPARISON, cast
 from lamina.primitives.indexing import iota
 from lamina.primitives.reshape import reshape
@@ -29,7 +29,7 @@ def _one_hot_type(indices: Any, depth: int, dtype: Any) -> Type:
 
 def _one_hot_composed(indices: Any, depth: int, dtype: Any) -> Any:
     column = bind(reshape, bind(cast, indices, dtype=_INDEX), shape=(*indices.shape, 1))
-    positions = bind(iota, size=depth, start=0, step=1, dtype=_INDEX)
+    positions = bind_on(indices._context, iota, size=depth, start=0, step=1, dtype=_INDEX)
     return bind(cast, bind(COMPARISON["equal"], column, positions), dtype=dtype)
 
 

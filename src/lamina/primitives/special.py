@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-__all__ = ["digamma_array", "erf_array", "erfinv_array", "gammaln_array"]
+__all__ = ["digamma_array", "erf_array", "erfinv_array", "gammaln_array", "polygamma_array"]
 
 
 def erf_array(x: np.ndarray) -> np.ndarray:
@@ -91,3 +91,23 @@ def digamma_array(x: np.ndarray) -> np.ndarray:
     pole = (y < 0) & (y == np.floor(y))
     value = np.where(y == 0, -np.copysign(np.inf, y), value)
     return np.where(pole, np.nan, value).astype(x.dtype)
+
+
+def polygamma_array(x: np.ndarray, order: int) -> np.ndarray:
+    """The derivative of `digamma` of some order: recurrence up to 20, then the series (A & S 6.4.6 and 6.4.11).
+
+    NaN at the poles, and below -1000, where the recurrence would take too long.
+    """
+    z = np.asarray(x, np.float64).copy()
+    pole = (z <= 0) & (z == np.floor(z))
+    z[pole | (z < -1000)] = np.nan
+    total = np.zeros_like(z)
+    factorial = math.factorial(order)
+    while (small := z < 20).any():
+        total += np.where(small, factorial / np.where(small, z, 1) ** (order + 1), 0)
+        z = np.where(small, z + 1, z)
+    total += math.factorial(order - 1) / z**order + factorial / (2 * z ** (order + 1))
+    for k, bernoulli in enumerate((1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730), 1):
+        factor = bernoulli * math.factorial(2 * k + order - 1) / math.factorial(2 * k)
+        total += factor / z ** (2 * k + order)
+    return (-total if order % 2 == 0 else total).astype(x.dtype)

@@ -8,14 +8,14 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
+from lamina.estimators.importance import Importance
 from lamina.messages import printable
-from lamina.runs._importance import Importance
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
 __all__ = [
-    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "confusion", "importances", "learning_curves",
-    "predicted_and_true", "residuals",
+    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "calibration_bins", "confusion", "importances",
+    "learning_curves", "predicted_and_true", "residuals",
 ]  # fmt: skip
 
 MOST_POINTS = 1500
@@ -74,15 +74,23 @@ def confusion(figure: Any, counts: np.ndarray, names: Sequence[str]) -> None:
     axes.tick_params(length=0)
 
 
-@_drawn
-def calibration(figure: Any, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
-    """How often it is so when the network says so, in bins of equally many rows, with 95 % (Wilson) intervals."""
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+def calibration_bins(
+    confidence: np.ndarray, correct: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of bins of equally many rows: the mean confidence, the share that is correct, and the number of rows."""
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
     said = np.array([confidence[part].mean() for part in parts])
     so = np.array([correct[part].mean() for part in parts])
-    low, high = _wilson(so, np.array([len(part) for part in parts]))
+    return said, so, np.array([len(part) for part in parts])
+
+
+@_drawn
+def calibration(figure: Any, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
+    """How often it is so when the network says so, in bins of equally many rows, with 95 % (Wilson) intervals."""
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    said, so, rows = calibration_bins(confidence, correct)
+    low, high = _wilson(so, rows)
     top.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--", label="perfect")
     errors = np.abs(np.array([so - low, high - so]))
     top.errorbar(said, so, errors, color=BLUE, marker="o", ms=4, capsize=2, label="network")
@@ -135,20 +143,10 @@ def residuals(figure: Any, target: np.ndarray, predicted: np.ndarray, name: str)
 def importances(figure: Any, found: Sequence[Importance], unit: str) -> None:
     """The importance of each column, the greatest on top, with intervals."""
     figure.set_size_inches(_WIDE, 1.0 + 0.28 * len(found))
-    axes = figure.subplots()
-    rows = list(found)[::-1]
-    means = [one.mean for one in rows]
-    errors = [[one.mean - one.low for one in rows], [one.high - one.mean for one in rows]]
-    names = [_label(one.column, 24) for one in rows]
-    places = range(len(rows))
-    axes.barh(places, means, xerr=errors, color=BLUE, alpha=0.8, height=0.65, ecolor="#26303a", capsize=2)
-    axes.set_yticks(places, names)
-    axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.axvline(0, color="#59636e", lw=0.8)
-    axes.set(xlabel=f"growth of {unit} when shuffled")
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_formatter(_number_formatter())
+    names = [_label(one.column, 24) for one in found]
+    intervals = [(one.low, one.high) for one in found]
+    what = f"growth of {unit} when shuffled"
+    pictures.bars(figure.subplots(), names, [one.mean for one in found], intervals, what)
 
 
 def _label(name: str, most: int = 40) -> str:
@@ -159,12 +157,6 @@ def _label(name: str, most: int = 40) -> str:
 
 def _plain_numbers(axes: Any) -> None:
     """Thousands with commas instead of powers of ten, and few enough of them."""
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(_number_formatter())
-        axis.get_major_locator().set_params(nbins=6)
-
-
-def _number_formatter() -> Any:
-    from matplotlib.ticker import FuncFormatter
-
-    return FuncFormatter(lambda value, _: f"{value:,.6g}")
+    for axis, most in ((axes.xaxis, 4), (axes.yaxis, 6)):
+        axis.set_major_formatter(pictures.plain_number())
+        axis.get_major_locator().set_params(nbins=most)

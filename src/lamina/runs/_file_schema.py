@@ -7,8 +7,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from lamina.estimators.importance import Importance
 from lamina.files.typed_json import Count, strict
-from lamina.runs._importance import Importance
 from lamina.runs.data import Request
 from lamina.table.kinds import Choice
 from lamina.table.options import ReadOptions

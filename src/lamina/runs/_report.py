@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance
 from lamina.messages import printable
+from lamina.runs import _captions as captions
 from lamina.runs import _figures as figures
-from lamina.runs._importance import MOST_ROWS, REPEATS, Importance
 from lamina.runs._measure import Measured, losses_of
 from lamina.runs._page_style import STYLE
 from lamina.runs.data import Part, Prepared
-from lamina.runs.describe import column_rows, describe_rows, describe_target, format_number
 from lamina.runs.metrics import METRIC_NAMES, compared, format_metric
 from lamina.runs.training import Trained
+from lamina.table.describe import column_rows, describe_rows, describe_target, format_number
 from lamina.table.messages import counted
 
 __all__ = ["Findings", "report_page"]
@@ -133,18 +134,20 @@ def _baselines(measured: Measured) -> str:
         f"On the {measured.part} rows. The linear model is scikit-learn's logistic or ridge regression on the same "
         "encoding of the columns; the trivial guess is the classes' shares, or the mean."
     )
-    table = _table(["", *titles], rows, numeric=range(1, len(titles) + 1))
+    table = _table(["model", *titles], rows, numeric=range(1, len(titles) + 1))
     return _section("Against baselines", table + note)
 
 
 def _learning(findings: Findings) -> str:
     name = "log-loss" if findings.is_classification else "½ · squared error, standardized"
-    svg = figures.learning_curves(findings.trained.history, findings.trained.best_epoch, name)
+    trained = findings.trained
+    svg = figures.learning_curves(trained.history, trained.best_epoch, name)
+    shown = captions.learning_curves(trained.history, trained.best_epoch, name)
     text = _small(
         "The training loss is the mean over an epoch, with dropout and while the weights still change, so it may lie "
         "above the validation loss."
     )
-    return _section("Learning curves", _figure(svg, "Training and validation loss by epoch") + text)
+    return _section("Learning curves", _figure(svg, "Training and validation loss by epoch", shown) + text)
 
 
 def _quality(findings: Findings) -> str:
@@ -153,8 +156,14 @@ def _quality(findings: Findings) -> str:
     if not findings.is_classification:
         name = target.name
         both = _figure(
-            figures.predicted_and_true(true, outputs, name), "Predicted and true values"
-        ) + _figure(figures.residuals(true, outputs, name), "Distribution of the errors")
+            figures.predicted_and_true(true, outputs, name),
+            "Predicted and true values",
+            captions.predicted_and_true(true, outputs),
+        ) + _figure(
+            figures.residuals(true, outputs, name),
+            "Distribution of the errors",
+            captions.residuals(true, outputs),
+        )
         shown = "" if len(true) <= figures.MOST_POINTS else f"{figures.MOST_POINTS:,} rows at random of "
         rows = counted(len(true), f"{measured.part} row")
         note = f"Points: {shown}all {rows}. Above the line, the prediction is too low."
@@ -165,9 +174,12 @@ def _quality(findings: Findings) -> str:
     if len(target.classes) <= _MOST_IN_MATRIX:
         counts = np.zeros((len(target.classes),) * 2, np.int64)
         np.add.at(counts, (true, outputs.argmax(axis=1)), 1)
-        parts.append(_figure(figures.confusion(counts, list(map(str, target.classes))), "Confusion matrix"))
+        names = list(map(str, target.classes))
+        parts.append(
+            _figure(figures.confusion(counts, names), "Confusion matrix", captions.confusion(counts, names))
+        )
     if len(true):
-        parts.append(_figure(_calibration(target.classes, true, outputs), "Calibration"))
+        parts.append(_calibration(target.classes, true, outputs))
     layout = "row" if len(target.classes) <= figures.FEW_CLASSES else "stack"
     return _section(
         "Confusion matrix and calibration",
@@ -190,10 +202,13 @@ def _small(text: str) -> str:
 
 def _calibration(classes: Sequence[Any], true: np.ndarray, outputs: np.ndarray) -> str:
     if len(classes) == 2:
-        return figures.calibration(outputs[:, 1], true == 1, f"probability of {classes[1]}, as predicted")
-    return figures.calibration(
-        outputs.max(axis=1), outputs.argmax(axis=1) == true, "probability of the predicted class"
-    )
+        confidence, correct, what = outputs[:, 1], true == 1, f"probability of {classes[1]}, as predicted"
+    else:
+        confidence, correct = outputs.max(axis=1), outputs.argmax(axis=1) == true
+        what = "probability of the predicted class"
+    said, so, _ = figures.calibration_bins(confidence, correct)
+    drawn = figures.calibration(confidence, correct, what)
+    return _figure(drawn, "Calibration", captions.calibration(said, so))
 
 
 def _importance(findings: Findings, *, pictures: bool) -> str:
@@ -207,7 +222,8 @@ def _importance(findings: Findings, *, pictures: bool) -> str:
         "interval over rows and shuffles. A column whose interval holds 0 is not needed, or others say the same."
     )
     if pictures:
-        shown = _figure(figures.importances(findings.importance[:30], unit), "Importance")
+        most = findings.importance[:30]
+        shown = _figure(figures.importances(most, unit), "Importance", captions.importances(most, unit))
     else:
         rows = [
             [escape(one.column), f"{one.mean:.4g}", f"{one.low:.4g} … {one.high:.4g}"]
@@ -284,7 +300,8 @@ def _settings(findings: Findings) -> str:
         if name not in ("resolved", "options", "column_kinds") and value not in (None, {}, ())
     ]
     return _section(
-        "Settings", f"<details><summary>All settings of this run</summary>{_table(['', ''], rows)}</details>"
+        "Settings",
+        f"<details><summary>All settings of this run</summary>{_table(['setting', 'value'], rows)}</details>",
     )
 
 
@@ -292,22 +309,31 @@ def _section(title: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{content}</section>"
 
 
-def _figure(svg: str, alternative: str) -> str:
-    """A figure as a picture of its own, so that names inside it cannot meet those of others."""
+def _figure(svg: str, caption: str, shown: str) -> str:
+    """A figure as a picture of its own, so that names inside it cannot meet those of others.
+
+    `shown`: what it shows, for whoever can't see it.
+    """
     data = base64.b64encode(svg.encode()).decode()
-    return f"<img alt='{escape(alternative)}' src='data:image/svg+xml;base64,{data}'>"
+    return (
+        f"<figure><img alt='{escape(shown)}' src='data:image/svg+xml;base64,{data}'>"
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Iterable[int] = ()) -> str:
     """A table; the columns at the positions `numeric` are aligned at the right."""
     right = set(numeric)
+    marks = [" class='number'" if i in right else "" for i in range(len(head))]
 
-    def line(tag: str, cells: Sequence[str]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        # On narrow screens a row is a block in which each cell says its column.
         marked = [
-            f"<{tag} class='number'>{text}</{tag}>" if i in right else f"<{tag}>{text}</{tag}>"
-            for i, text in enumerate(cells)
+            f"<td{mark} data-column='{name}'>{text}</td>"
+            for mark, name, text in zip(marks, head, cells, strict=True)
         ]
         return f"<tr>{''.join(marked)}</tr>"
 
-    body = "".join(line("td", row) for row in rows)
-    return f"<div class='scroll'><table><thead>{line('th', head)}</thead><tbody>{body}</tbody></table></div>"
+    titles = "".join(f"<th{mark} scope='col'>{name}</th>" for mark, name in zip(marks, head, strict=True))
+    body = "".join(map(line, rows))
+    return f"<div class='scroll'><table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
 from lamina.table.columns import as_column, named
-from lamina.table.encode import category_codes
 from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
 from lamina.table.kinds import Choice, infer
 from lamina.table.messages import counted, listed, rows_called, warn
@@ -291,9 +291,10 @@ def part_from_file(file: str, options: ReadOptions, schema: Schema, read: Readin
 
 def _warn_of_unknown_categories(schema: Schema, frame: pl.DataFrame) -> None:
     table = check(schema, frame)
-    for column in schema.used:
-        if column.kind != "numeric":
-            category_codes(column, table.column(column.name))
+    with one_warning_of_unknown_values():
+        for column in schema.used:
+            if column.kind != "numeric":
+                category_codes(column, table.column(column.name))
 
 
 def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:

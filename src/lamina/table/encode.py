@@ -22,13 +22,13 @@ from lamina.table._scale import (
     smooth_clip,
 )
 from lamina.table._tables import Table, dense
+from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
-from lamina.table.columns import Column, is_missing, value_name
-from lamina.table.messages import counted, listed, row, warn
+from lamina.table.messages import row
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.sparse import SparseNumbers
 
-__all__ = ["Encoded", "TableEncoder", "category_codes"]
+__all__ = ["Encoded", "TableEncoder"]
 
 FORMAT_VERSION = 1
 
@@ -198,7 +198,7 @@ class TableEncoder:
     def transform(self, data: Any) -> Encoded:
         """Encode a table; needs memory for the result and a few MiB. A large sparse one stays sparse.
 
-        Categories that training did not have count as missing, with one warning for each such column.
+        Categories that training did not have count as missing, with one warning of all such columns.
         With scaling and clipping switched off, a float32 array in C order is its own encoding and is not copied.
 
         Raises:
@@ -215,9 +215,10 @@ class TableEncoder:
         codes = np.empty((table.rows, len(self._embedded)), np.int32)
         self._write_numbers(table, numeric)
         self._write_gaps(table, numeric)
-        self._write_one_hot(table, numeric)
-        for j, column in enumerate(self._embedded):
-            codes[:, j] = category_codes(column, table.column(column.name))
+        with one_warning_of_unknown_values():
+            self._write_one_hot(table, numeric)
+            for j, column in enumerate(self._embedded):
+                codes[:, j] = category_codes(column, table.column(column.name))
         return Encoded(numeric, codes)
 
     def _is_encoded(self, matrix: Any) -> bool:
@@ -417,28 +418,6 @@ def _patterns(categories: int) -> np.ndarray:
     if categories == 2:
         return np.array([[0.0], [-1.0], [1.0]])
     return np.vstack([np.zeros(categories), np.eye(categories)])
-
-
-def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
-    """1 + the position of each row's category, 0 for missing and (with a warning) unknown ones; int32."""
-    lookup = {name: code for code, name in enumerate(expected.categories, start=1)}
-    unknown: dict[str, object] = {}
-
-    def code(value: object) -> int:
-        name = value_name(value)
-        if name not in lookup and not is_missing(value):
-            unknown[name] = value
-        return lookup.get(name, 0)
-
-    codes = column.mapped(code, np.int32)
-    if unknown:
-        names = sorted(unknown)
-        warn(
-            f"column {expected.name!r} has {counted(len(names), 'value')} that training did not have, and that count "
-            f"as missing: {listed(names)}; {names[0]!r} in {row(column.row_of(unknown[names[0]]))}",
-            subject=f"unknown values in {expected.name!r}",
-        )
-    return codes
 
 
 def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:

@@ -26,17 +26,17 @@ _PLACE: ContextVar[Callable[[int], str]] = ContextVar("place", default="row {} (
 class DataWarning(UserWarning):
     """Something in the data that lamina could handle but its owner should know; it says what was done.
 
-    `subject` names what it is about, where later warnings on the next parts of a table would only repeat it.
+    `subjects` name what it is about, where later warnings on the next parts of a table would only repeat it.
     """
 
-    def __init__(self, message: str, subject: str | None = None) -> None:
+    def __init__(self, message: str, subjects: Iterable[str] = ()) -> None:
         super().__init__(message)
-        self.subject = message if subject is None else subject
+        self.subjects = frozenset(subjects) or frozenset({message})
 
 
-def warn(message: str, subject: str | None = None) -> None:
-    """Warn about the data, at the user's line; see `DataWarning` for `subject`."""
-    messages.warn(DataWarning(message, subject))
+def warn(message: str, subjects: Iterable[str] = ()) -> None:
+    """Warn about the data, at the user's line; see `DataWarning` for `subjects`."""
+    messages.warn(DataWarning(message, subjects))
 
 
 def listed(names: Iterable[object], limit: int = 5) -> str:

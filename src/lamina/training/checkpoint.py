@@ -33,7 +33,7 @@ _COST = 0.02  # the share of the time that saving them may take
 class NotSavedWarning(UserWarning):
     """A checkpoint could not be saved, as on a full disk; the training goes on."""
 
-    subject = "a checkpoint could not be saved"
+    subjects = frozenset({"a checkpoint could not be saved"})
 
 
 class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -158,8 +158,8 @@ class Checkpoints(Observer):
         try:
             self._save(loop)
         except OSError as error:
-            message = f"{NotSavedWarning.subject}, and what is trained since the last one is lost if the run is killed"
-            warn(NotSavedWarning(f"{message}: {error}"))
+            lost = "what is trained since the last one is lost if the run is killed"
+            warn(NotSavedWarning(f"a checkpoint could not be saved, and {lost}: {error}"))
         end = time.perf_counter()
         self._due = end + max(_SECONDS, (end - start) / _COST)
 

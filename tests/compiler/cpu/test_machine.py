@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 
 import pytest
 
-from lamina.compiler.cpu import machine
 from lamina.compiler.cpu._roofline import peak_flops
 from lamina.compiler.cpu._tiles import choose_tile, vector_widths
-from lamina.compiler.cpu.machine import Machine, available_cores, host_machine
+from lamina.compiler.cpu.machine import Machine, host_machine
 from lamina.compiler.llvm import FLOAT32, FLOAT64
 
 AVX512 = Machine("x86_64", "znver4", "", 512, 32, 32 << 10, 1 << 20, 32 << 20)
@@ -25,14 +23,6 @@ def test_the_host_is_described():
     assert host.vector_bits in (128, 256, 512)
     assert host.lanes(FLOAT32) == 2 * host.lanes(FLOAT64) == host.vector_bits // 32
     assert host.l1_bytes <= host.l2_bytes
-    assert 1 <= available_cores() <= (os.cpu_count() or 1)
-
-
-def test_quotas_of_control_groups_count(monkeypatch):
-    monkeypatch.setattr(machine, "_cgroup2_quota", lambda: (150000, 100000))
-    assert machine._cgroup_quota() == 2
-    monkeypatch.setattr(machine, "_cgroup2_quota", lambda: (-1, 100000))
-    assert machine._cgroup_quota() is None
 
 
 def test_the_peak_is_measured():

@@ -17,7 +17,6 @@ from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._runtime import RUNTIME_FUNCTIONS, runtime_ir
 from lamina.compiler.llvm import FLOAT32, INDEX
-from lamina.errors import LaminaError
 
 ROUNDS = 200
 LINE = 8  # int64 numbers in a cache line
@@ -148,27 +147,6 @@ def test_the_interpreter_exits_with_workers_waiting():
         "print('done')"
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "done", "")
-
-
-def test_the_number_of_threads_comes_from_the_environment():
-    show = "from lamina.compiler.cpu import run; print(run.get_num_threads())"
-    assert run_program(show, LAMINA_NUM_THREADS="5").stdout.strip() == "5"
-    assert int(run_program(show, LAMINA_NUM_THREADS="").stdout) >= 1
-    for wrong in ("0", "many", "-1", "5000"):
-        assert "LAMINA_NUM_THREADS" in run_program(show, LAMINA_NUM_THREADS=wrong).stderr
-
-
-def test_the_number_of_threads_can_be_set():
-    before = run.get_num_threads()
-    try:
-        run.set_num_threads(3)
-        assert run.get_num_threads() == 3
-        for wrong in (0, -1, 1025):
-            with pytest.raises(LaminaError, match="from 1 to 1024"):
-                run.set_num_threads(wrong)
-        assert run.get_num_threads() == 3
-    finally:
-        run.set_num_threads(before)
 
 
 @pytest.mark.parametrize("system", ["Linux", "Darwin", "Windows"])

@@ -504,3 +504,8 @@ def test_an_equal_function_is_not_compiled_again():
         programs.append(next(reversed(function._entries.values())).program)
     assert programs[0] is programs[1]
     assert len(set(map(id, programs))) == 3
+
+
+def test_a_numpy_array_as_an_argument_is_told():
+    with pytest.raises(TraceError, match=r"a NumPy array, of shape \(3,\); give nd\.array\(…\) of it"):
+        lamina.compile(lambda x: x * 2)(np.ones(3))

@@ -142,8 +142,8 @@ def test_nothing_to_differentiate() -> None:
     x = numbers(3)
     with autograd.record():
         y = positive(x)
-    with pytest.raises(AutogradError, match="not computed from arrays with a gradient"):
-        y.backward()
+    y.backward()
+    np.testing.assert_array_equal(x.grad.asnumpy(), 0)
     with autograd.record():
         assert lamina.compile(lambda x: x * 2)(nd.ones((1,))).asscalar() == 2
 
@@ -263,14 +263,14 @@ def test_parameters_among_the_results_stay_what_they_are() -> None:
     np.testing.assert_array_equal(unused.grad.asnumpy(), 1)
 
 
-def test_results_without_gradient_have_none() -> None:
+def test_results_without_a_slope_have_zeros() -> None:
     w = numbers(3, seed=1)
     net = lamina.compile(lambda x: (x * w, nd.stop_gradient(x * w), x.astype("int32")))
     with autograd.record():
         y, stopped, whole = net(nd.ones((3,)))
         loss = nd.sum(stopped)
-    with pytest.raises(AutogradError, match="was not computed from arrays with a gradient"):
-        loss.backward()
+    loss.backward(retain_graph=True)
+    np.testing.assert_array_equal(w.grad.asnumpy(), 0)
     with pytest.raises(AutogradError, match="was not computed from arrays with a gradient"):
         whole.backward()
     y.backward()

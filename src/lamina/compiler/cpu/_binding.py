@@ -15,7 +15,6 @@ import numpy as np
 
 from lamina.compiler.cpu._addresses import address_of
 from lamina.compiler.cpu._holding import HOLDING, Holder
-from lamina.compiler.cpu.run import get_num_threads
 from lamina.compiler.cpu.run import run as run_on_threads
 from lamina.compiler.emit import Frame, Layout, kernel_names
 from lamina.compiler.passes.graph import Input, Scalar
@@ -24,6 +23,7 @@ from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient
 from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
+from lamina.core.threads import get_num_threads
 
 __all__ = ["Binding", "threads_for"]
 
@@ -111,14 +111,18 @@ class Binding:
             finally:
                 self.lock.release()
 
+    def release(self) -> None:
+        """Let go of all buffers."""
+        release_buffers(self.bound)
+
     def forget_run(self) -> None:
         """In a forked child: a thread that was running the step stayed in the parent, with the lock."""
         if self.lock is not HOLDING:
             self.lock = threading.Lock()
-            release_buffers(self.bound)
+            self.release()
 
     def __del__(self) -> None:
-        release_buffers(self.bound)
+        self.release()
 
     # --- pointers ------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import platform
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +13,7 @@ from pathlib import Path
 from lamina.compiler.cpu.matrix_unit import is_permitted
 from lamina.compiler.llvm.values import DType
 
-__all__ = ["NAMED_MACHINES", "Machine", "available_cores", "compiling_for", "host_machine", "target_machine"]
+__all__ = ["NAMED_MACHINES", "Machine", "compiling_for", "host_machine", "target_machine"]
 
 _CPU_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
 _DEFAULT_L1, _DEFAULT_L2, _DEFAULT_L3 = 32 << 10, 512 << 10, 8 << 20
@@ -148,51 +145,3 @@ def _cache_bytes(level: int, default: int) -> int:
         units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
         return int(size[:-1]) * units[size[-1]] if size[-1] in units else int(size)
     return default
-
-
-@cache
-def available_cores() -> int:
-    """How many cores this process may use: its affinity, and its control group's quota (rounded up).
-
-    Of Apple's processors only the fast cores count: threads get equal shares of the work, and would wait for slow ones.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = _fast_apple_cores() or os.cpu_count() or 1
-    quota = _cgroup_quota()
-    return max(1, min(cores, quota)) if quota is not None else cores
-
-
-def _fast_apple_cores() -> int | None:
-    """What the kernel of macOS says about the first of its performance levels; None elsewhere."""
-    if sys.platform != "darwin":
-        return None
-    cores, size = ctypes.c_int32(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int32))
-    name = b"hw.perflevel0.logicalcpu"
-    failed = ctypes.CDLL(None).sysctlbyname(
-        name, ctypes.byref(cores), ctypes.byref(size), None, ctypes.c_size_t(0)
-    )
-    return None if failed else cores.value
-
-
-def _cgroup_quota() -> int | None:
-    for read in (_cgroup2_quota, _cgroup1_quota):
-        try:
-            quota, period = read()
-        except (OSError, ValueError):
-            continue
-        return -(-quota // period) if quota > 0 and period > 0 else None
-    return None
-
-
-def _cgroup2_quota() -> tuple[int, int]:
-    quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    return (int(quota) if quota != "max" else -1), int(period)
-
-
-def _cgroup1_quota() -> tuple[int, int]:
-    directory = Path("/sys/fs/cgroup/cpu")
-    return int((directory / "cpu.cfs_quota_us").read_text()), int(
-        (directory / "cpu.cfs_period_us").read_text()
-    )

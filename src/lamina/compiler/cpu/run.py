@@ -16,12 +16,12 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from lamina.errors import LaminaError
+from lamina.core.threads import available_cores, get_num_threads
 
 if TYPE_CHECKING:
     from lamina.compiler.llvm.jit import CompiledModule, MakeIR
 
-__all__ = ["get_num_threads", "load", "run", "set_num_threads"]
+__all__ = ["load", "run"]
 
 _SPIN_SECONDS = 5e-6  # that a waiting thread spins, before it offers its core to others
 _CROWDED_SPIN_SECONDS = 1e-6  # where there are more threads than cores
@@ -30,7 +30,6 @@ _BUSY_YIELDS = 2000  # and before a thread does that waits for another one's par
 _LONG_YIELD_SECONDS = (
     200e-6  # an offer that takes longer was taken by another process, not by our own threads
 )
-_MOST_THREADS = 1024
 
 
 class Runtime:
@@ -104,8 +103,6 @@ class _Pool:
                 runtime.release()
 
     def _start_workers(self, runtime: Runtime, threads: int) -> None:
-        from lamina.compiler.cpu.machine import available_cores
-
         fits = threads <= available_cores()
         spins = int((_SPIN_SECONDS if fits else _CROWDED_SPIN_SECONDS) / runtime.pause_seconds)
         long = int(_LONG_YIELD_SECONDS / runtime.tick_seconds)
@@ -171,50 +168,3 @@ def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModul
     from lamina.compiler.llvm import jit
 
     return jit.load(target_machine(), key, make_ir, functions, {"lamina_barrier": _runtime().barrier_address})
-
-
-_num_threads: int | None = None
-
-
-def get_num_threads() -> int:
-    """How many threads compiled functions run on.
-
-    What `set_num_threads` said, else `LAMINA_NUM_THREADS`, else the cores that this process may use (its
-    affinity and its control group's quota).
-    """
-    global _num_threads  # noqa: PLW0603
-    if _num_threads is None:
-        _num_threads = _default_threads()
-    return _num_threads
-
-
-def set_num_threads(threads: int) -> None:
-    """Run compiled functions on this many threads from now on; results don't depend on it.
-
-    Raises `LaminaError` unless 1 <= threads <= 1024.
-
-    >>> set_num_threads(1)
-    >>> get_num_threads()
-    1
-    """
-    global _num_threads  # noqa: PLW0603
-    _num_threads = _checked(threads, f"set_num_threads({threads!r})")
-
-
-def _default_threads() -> int:
-    from lamina.compiler.cpu.machine import available_cores
-
-    text = os.environ.get("LAMINA_NUM_THREADS", "").strip()
-    if not text:
-        return available_cores()
-    if not text.isdigit():
-        raise LaminaError(
-            f"LAMINA_NUM_THREADS must be a whole number from 1 to {_MOST_THREADS}, not {text!r}"
-        )
-    return _checked(int(text), f"LAMINA_NUM_THREADS={text}")
-
-
-def _checked(threads: int, where: str) -> int:
-    if not 1 <= threads <= _MOST_THREADS:
-        raise LaminaError(f"{where}: the number of threads must be from 1 to {_MOST_THREADS}")
-    return threads

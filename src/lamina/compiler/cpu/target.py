@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
@@ -20,8 +18,7 @@ from lamina.compiler.cpu._roofline import peak_flops
 from lamina.compiler.cpu._step import emit_program, scratch_bytes
 from lamina.compiler.cpu.machine import target_machine
 from lamina.compiler.cpu.run import load
-from lamina.compiler.emit import Layout, kernel_names
-from lamina.compiler.llvm.cache import digest_of_sources
+from lamina.compiler.emit import Layout, digest_of_primitives, kernel_names
 from lamina.compiler.llvm.jit import CompiledModule
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph
@@ -56,6 +53,7 @@ class CPU:
 
     passes: Sequence[Callable[[Graph], Graph]] = (scale_products, hold_transposed, lay_out_products)
     alignment = LINE_BYTES
+    apart_bytes = 0
 
     @property
     def description(self) -> str:
@@ -100,10 +98,4 @@ class CPU:
 
 def _key(plan: Plan, layout: Layout) -> str:
     """What the code depends on beside the processor and the compiler: the graph, and the primitives themselves."""
-    return "\0".join([plan.graph.text(), repr(layout), _primitives()])
-
-
-@cache
-def _primitives() -> str:
-    package = Path(__file__).parents[2]
-    return digest_of_sources(package / "primitives", package / "core")
+    return "\0".join([plan.graph.text(), repr(layout), digest_of_primitives()])

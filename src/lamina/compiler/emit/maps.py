@@ -12,7 +12,7 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Node
 from lamina.core.lowering import Elementwise
 
-__all__ = ["emit_map"]
+__all__ = ["emit_map", "is_flat"]
 
 
 def emit_map(scope: Scope) -> None:
@@ -24,7 +24,7 @@ def emit_map(scope: Scope) -> None:
             _element(scope, [], 1)
         return
     first = scope.share("rows", domain[0])
-    if scope.partition.kind == "rows" and len(domain) > 1 and _is_flat(kernel, scope.memory):
+    if scope.partition.kind == "rows" and len(domain) > 1 and is_flat(kernel, scope.memory):
         inner = math.prod(domain[1:])
         _flat_loop(scope, first[0] * inner, first[1] * inner)
         return
@@ -62,7 +62,7 @@ def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
     scope.b.vector_loop(start, stop, lanes, body)
 
 
-def _is_flat(kernel: Kernel, memory: Memory) -> bool:
+def is_flat(kernel: Kernel, memory: Memory) -> bool:
     """Whether each element is made of those at its place in buffers of the domain's shape, and of single numbers."""
     seen: set[Node] = set()
     stack = list(kernel.stores)

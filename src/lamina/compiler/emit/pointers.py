@@ -13,7 +13,7 @@ from lamina.compiler.passes.fuse import Kernel, is_alias
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
 from lamina.compiler.passes.plan import Place, Plan, leaves_of
 
-__all__ = ["Frame", "Layout", "Slot", "kernel_names"]
+__all__ = ["Frame", "Layout", "Slot", "kernel_names", "kernel_text"]
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def kernel_names(plan: Plan) -> list[str]:
     """The function of each kernel; equal kernels share one."""
     first: dict[str, str] = {}
     return [
-        first.setdefault(_kernel_text(kernel, plan), _kernel_name(number, kernel))
+        first.setdefault(kernel_text(kernel, plan), _kernel_name(number, kernel))
         for number, kernel in enumerate(plan.kernels)
     ]
 
@@ -171,7 +171,7 @@ def _kernel_name(number: int, kernel: Kernel) -> str:
     return f"kernel{number}_{kernel.kind}_{anchor.op.name}"
 
 
-def _kernel_text(kernel: Kernel, plan: Plan) -> str:
+def kernel_text(kernel: Kernel, plan: Plan) -> str:
     """All that a kernel's code depends on, with nodes numbered in the order in which they are met."""
     leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan))}
     names: dict[Node, str] = {}

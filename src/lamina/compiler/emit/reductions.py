@@ -12,7 +12,7 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import ArgReduction, Reduction
 
-__all__ = ["emit_arg", "emit_reduction"]
+__all__ = ["emit_arg", "emit_reduction", "find_extremum", "merged_index", "row_index", "store_result"]
 
 _COLUMN_VECTORS = 4
 """Neighbouring vectors of columns summed side by side, since one sum waits for its last addition."""
@@ -48,13 +48,13 @@ def _emit_row(scope: Scope, row: list[Axis]) -> None:
         if isinstance(member.lowering, Reduction):
             known[member] = _reduce_row(scope, member, row, known)
         elif kernel.spans_rows(member):
-            known[member] = scope.evaluator(1, known).at(member, _row_index(scope, member.shape, row))
+            known[member] = scope.evaluator(1, known).at(member, row_index(scope, member.shape, row))
         elif member in kernel.stores:
             elements.append(member)
     # Only now: a store may overwrite what another of the row's values is made of.
     for member in kernel.stores:
         if member in known:
-            scope.store(member, known[member], _row_index(scope, member.shape, row), 1)
+            scope.store(member, known[member], row_index(scope, member.shape, row), 1)
     if elements:
 
         def body(column: list[Axis], lanes: int) -> None:
@@ -103,7 +103,7 @@ def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, V
     return b.const(initial, member.dtype) if total is None else total
 
 
-def _row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
+def row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
     """The index of a row's value in a shape that differs from the kept axes by ones only."""
     return moved_ones(scope.b, row, scope.kernel.kept, shape)
 
@@ -141,23 +141,23 @@ def _column(scope: Scope, kept: list[Axis], lanes: int) -> None:
     accumulator = b.variable(b.const(lowering.initial(anchor.dtype), anchor.dtype, lanes))
 
     def body(reduced: list[Axis]) -> None:
-        index = _merged(kernel, kept, reduced)
+        index = merged_index(kernel, kept, reduced)
         value = scope.evaluator(lanes).vector_at(anchor.inputs[0], index)
         accumulator.set(lowering.combine(b, accumulator.get(), value))
 
     scope.nest([kernel.domain[a] for a in kernel.reduced], body)
-    _finish(scope, kept, lanes, accumulator.get())
+    store_result(scope, kept, lanes, accumulator.get())
 
 
-def _merged(kernel: Kernel, kept: list[Axis], reduced: list[Axis]) -> list[Axis]:
+def merged_index(kernel: Kernel, kept: list[Axis], reduced: list[Axis]) -> list[Axis]:
     """The index into the domain from the kept and the reduced axes."""
     outer, inner = iter(kept), iter(reduced)
     return [next(inner) if a in kernel.reduced else next(outer) for a in range(len(kernel.domain))]
 
 
-def _finish(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> None:
+def store_result(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> None:
     """Store the anchor's result at an index of the kept axes, and what is made of it."""
-    indices = {node: _row_index(scope, node.shape, kept) for node in scope.kernel.stores}
+    indices = {node: row_index(scope, node.shape, kept) for node in scope.kernel.stores}
     scope.compute(indices, lanes, {scope.kernel.main: result})
 
 
@@ -169,10 +169,10 @@ def emit_arg(scope: Scope) -> None:
     kept = scope.kernel.kept
     with scope.on_one_worker_if_serial():
         first = scope.share("rows", kept[0]) if kept else None
-        scope.nest(kept, lambda row: _find(scope, row), first=first)
+        scope.nest(kept, lambda row: find_extremum(scope, row), first=first)
 
 
-def _find(scope: Scope, row: list[Axis]) -> None:
+def find_extremum(scope: Scope, row: list[Axis]) -> None:
     b, kernel = scope.b, scope.kernel
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, ArgReduction)
@@ -180,7 +180,7 @@ def _find(scope: Scope, row: list[Axis]) -> None:
     best = b.variable(b.const(0, x.dtype))
     place = b.variable(b.const(-1, INDEX))
     with b.loop(0, kernel.domain[kernel.reduced[0]]) as i:
-        index = _merged(kernel, row, [scope.axis(i)])
+        index = merged_index(kernel, row, [scope.axis(i)])
         value = scope.evaluator(1).at(x, index)
         better = b.logical_or(lowering.better(b, value, best.get()), b.less(place.get(), 0))
         if x.dtype.kind == "f":
@@ -188,4 +188,4 @@ def _find(scope: Scope, row: list[Axis]) -> None:
             better = b.logical_or(new_nan, better)
         best.set(b.where(better, value, best.get()))
         place.set(b.where(better, i, place.get()))
-    _finish(scope, row, 1, b.cast(place.get(), anchor.dtype))
+    store_result(scope, row, 1, b.cast(place.get(), anchor.dtype))

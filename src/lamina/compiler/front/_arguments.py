@@ -150,6 +150,10 @@ def _identity(value: Any) -> Any:
     try:
         hash(value)
     except TypeError:
+        if isinstance(value, np.ndarray):
+            raise TraceError(
+                f"lamina.compile: an argument is a NumPy array, of shape {value.shape}; give nd.array(…) of it"
+            ) from None
         raise TraceError(
             f"lamina.compile: an argument of type {type(value).__name__} is neither an NDArray, a number nor hashable; "
             "pass its arrays instead, or let the function find it in its closure"

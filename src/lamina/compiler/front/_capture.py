@@ -29,6 +29,7 @@ __all__ = [
     "Result",
     "Returned",
     "Uncompilable",
+    "context_of",
     "on_device",
     "tracing",
 ]
@@ -111,6 +112,8 @@ class Capture:
         lowering = primitive.lowering
         if lowering is None:
             raise Uncompilable(f"the operator {primitive.name!r}")
+        if "context" in params and not _are_together([inputs[0]._context, params["context"]]):
+            raise Uncompilable("as_in_context", "moves an array to another device")
         if isinstance(lowering, Decompose):
             primitive.infer(*inputs, **params)  # for its errors
             with recording_suspended():
@@ -243,13 +246,18 @@ class Capture:
         template = self._template(result, results)
         writes = {self._slots[key]: self._current[key] for key in self._written if not self._is_used_up(key)}
         stale = {self._slots[key] for key in self._written if self._is_used_up(key)}
+        places = [x._context for x in self._arrays] + [x.context for x in self._returned.values()]
+        if not _are_together(places):
+            raise Uncompilable(
+                "what it computes", f"is on several devices: {', '.join(sorted(set(map(str, places))))}"
+            )
         graph = Graph(results, writes, self._types, self._scalars)
         with_leaves = list(self._with_leaves.values())
         return Captured(graph, self._arrays, template, self._numbers, self._getters, stale, with_leaves)
 
-    def scalar_array(self, node: Node, dtype: np.dtype) -> Array:
+    def scalar_array(self, node: Node, dtype: np.dtype, context: Context) -> Array:
         """A scalar node as an array operand of some dtype."""
-        return NDArray(self._as_type(node, (), dtype), current_context())
+        return NDArray(self._as_type(node, (), dtype), context)
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -384,6 +392,16 @@ _COMPILED_DTYPES = frozenset(
     map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 )
 """Those that generated code computes with."""
+
+
+def _are_together(contexts: Sequence[Context]) -> bool:
+    """Whether one target computes where all these are."""
+    return len({None if context.is_host else context for context in contexts}) < 2
+
+
+def context_of(arrays: Sequence[Array]) -> Context:
+    """The first array's context; where there is none, the current one."""
+    return arrays[0]._context if arrays else current_context()
 
 
 def on_device(array: np.ndarray, context: Context) -> NDArray:

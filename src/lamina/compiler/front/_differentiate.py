@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.compiler.front._arguments import Arguments, Call, leaves
-from lamina.compiler.front._capture import Capture, Captured, Result, on_device, tracing
+from lamina.compiler.front._capture import Capture, Captured, Result, context_of, on_device, tracing
 from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._residuals import split
 from lamina.compiler.passes.simplify import simplify
 from lamina.compiler.target import Overlap
-from lamina.context import current_context
 from lamina.core.array import Array
 from lamina.core.forking import compiling
 from lamina.core.primitive import Primitive
@@ -104,7 +103,7 @@ class _Recorded:
         def never(*_inputs: Any) -> Any:
             raise AutogradError("a compiled function is evaluated by its machine code")
 
-        vjps = tuple(vjp_of(i) if i < self._differentiable else None for i in range(len(inputs)))
+        vjps = tuple(vjp_of(i) for i in range(self._differentiable))
         primitive = Primitive("compiled function", never, never, vjps, None, same_dtype=False)
         record_node(primitive, inputs, {}, outputs)
 
@@ -180,7 +179,7 @@ def _built(
     count = len(_results_in(result))
     forward, pullback = split(simplify(captured.graph), count)
     added = range(len(captured.arrays), len(pullback.inputs))
-    residuals = [on_device(np.zeros(*pullback.inputs[slot]), current_context()) for slot in added]
+    residuals = [on_device(np.zeros(*pullback.inputs[slot]), context_of(captured.arrays)) for slot in added]
     places = [Result(count + i, x._context) for i, x in enumerate(residuals)]
     first = replace(captured, graph=forward, result=(result, places))
     second = replace(

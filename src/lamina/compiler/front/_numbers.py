@@ -16,6 +16,7 @@ from lamina.messages import user_location
 if TYPE_CHECKING:
     from lamina.compiler.front._capture import Capture
     from lamina.compiler.passes.graph import Node
+    from lamina.context import Context
 
 __all__ = ["Derived", "NeedsValue", "StepNumber", "is_whole"]
 
@@ -64,13 +65,16 @@ class StepNumber:
     def __init__(self, capture: Capture, node: Node, argument: str | None, slot: int) -> None:
         self._capture, self.node, self._argument, self.slot = capture, node, argument, slot
 
-    def as_operand(self, dtype: np.dtype) -> Array:
-        """The number in the dtype of the array it meets; with integers, only integers in their range do."""
+    def as_operand(self, dtype: np.dtype, context: Context) -> Array:
+        """The number in the dtype and on the device of the array it meets.
+
+        With integers, only integers in their range do.
+        """
         number = self
         if dtype.kind in "iu":
             whole = Derived(lambda value: _as_integer(value, dtype), [self])
             number = self._capture.number(whole, np.dtype(np.int64), self._argument)
-        return self._capture.scalar_array(number.node, dtype)
+        return self._capture.scalar_array(number.node, dtype, context)
 
     def _arithmetic(self, name: str, other: Any, reflected: bool = False) -> Any:
         if isinstance(other, Array) or not isinstance(other, int | float | np.number | StepNumber):

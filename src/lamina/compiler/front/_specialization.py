@@ -7,11 +7,11 @@ from typing import Any
 
 from lamina.compiler.front import _debug as debug
 from lamina.compiler.front._arguments import sequence_like
-from lamina.compiler.front._capture import Captured, Result, Returned
+from lamina.compiler.front._capture import Captured, Result, Returned, context_of
 from lamina.compiler.front._explain import describe
 from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import Derived
-from lamina.compiler.program import build
+from lamina.compiler.front.sequences import built
 from lamina.compiler.target import Program
 from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of
@@ -39,9 +39,9 @@ class Specialization:
         program: Program | None = None,
     ) -> None:
         self.captured, self.guards = captured, guards
-        self.target = target_of(captured.arrays[0]._context if captured.arrays else None)
+        self.target = target_of(context_of(captured.arrays))
         watch = debug.show_graph if debug.level() else None
-        self.program = program or build(captured.graph, self.target, rows, watch)
+        self.program = program or built(captured.graph, self.target, rows, watch)
         debug.show_program(self.program)
         self.step = self.target.bind(
             self.program, captured.arrays, arguments, frozenset(captured.graph.writes)

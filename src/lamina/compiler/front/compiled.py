@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import itertools
@@ -23,13 +24,20 @@ from lamina.compiler.front._arguments import (
     take_nothing,
     taker,
 )
-from lamina.compiler.front._capture import Capture, Captured, FoundOutside, Uncompilable, on_device, tracing
+from lamina.compiler.front._capture import (
+    Capture,
+    Captured,
+    FoundOutside,
+    Uncompilable,
+    context_of,
+    on_device,
+    tracing,
+)
 from lamina.compiler.front._debug import compilation_enabled
 from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import NeedsValue
 from lamina.compiler.front._walk import StandsFor
 from lamina.compiler.target import Overlap
-from lamina.context import current_context
 from lamina.core.array import Array
 from lamina.core.forking import compiling
 from lamina.core.primitive import bind
@@ -119,13 +127,17 @@ class CompiledFunction(StandsFor):
         return bound
 
     def __reduce__(self) -> Any:
-        """Pickled and copied like a function: by its name; a method by its object and name."""
+        """Pickled like a function, and compiled where it arrives: see `lamina.compiler.front._pickling`."""
+        from lamina.compiler.front._pickling import reduced
+
+        return reduced(self, self._attribute, self._keep_gradients)
+
+    def __copy__(self) -> CompiledFunction:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunction:
         owner = getattr(self.original, "__self__", None)
-        return (
-            str(getattr(self, "__qualname__", self._name))
-            if owner is None
-            else (getattr, (owner, self._attribute))
-        )
+        return self if owner is None else getattr(copy.deepcopy(owner, memo), self._attribute)
 
     def run_batches(
         self, indices: Any, *args: Any, progress: Callable[[int, int], None] | None = None, **kwargs: Any
@@ -206,7 +218,11 @@ class CompiledFunction(StandsFor):
             known = None
             if former is not None and former.captured.graph.text() == captured.graph.text():
                 known = former.program
-            entry = Specialization(captured, slots, guards, rows, known)
+            try:
+                entry = Specialization(captured, slots, guards, rows, known)
+            except Uncompilable as reason:
+                self._stay_eager(key, reason)
+                return None, taken
             self._compilations += known is None
             self._entries[key] = entry
             self._limit()
@@ -257,7 +273,7 @@ class CompiledFunction(StandsFor):
         with tracing(capture):
             index = None
             if call.batch is not None:
-                index = on_device(np.zeros(call.batch, np.int32), current_context())
+                index = on_device(np.zeros(call.batch, np.int32), context_of(taken.arrays))
                 capture.declare(index)
                 rows[0] = call.batch * index._data.dtype.itemsize
             arguments = self.traced(capture, call, index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,12 @@ from lamina.compiler.front._capture import Capture, Uncompilable, tracing
 from lamina.compiler.front._debug import compilation_enabled
 from lamina.compiler.front._numbers import NeedsValue
 from lamina.compiler.passes.graph import Graph
+from lamina.compiler.program import Watch, build
+from lamina.compiler.target import NotForTarget, Program, Target
 from lamina.core.array import Array
-from lamina.errors import TraceError
+from lamina.errors import DeviceError, DeviceMemoryError, TraceError
 
-__all__ = ["CapturedSequence", "Uncompilable", "captured_sequence", "compilation_enabled"]
+__all__ = ["CapturedSequence", "Uncompilable", "built", "captured_sequence", "compilation_enabled"]
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,20 @@ def captured_sequence(
     except (NeedsValue, TraceError) as error:
         raise Uncompilable(str(error)) from error
     return CapturedSequence(captured.graph, captured.arrays, [x.number for x in captured.result])
+
+
+def built(
+    graph: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
+) -> Program:
+    """What `lamina.compiler.program.build` makes of a graph.
+
+    Raises `Uncompilable` where the target can't compute it, or the device's driver does not take the program.
+    """
+    try:
+        return build(graph, target, rows, watch)
+    except NotForTarget as reason:
+        raise Uncompilable("what it computes", str(reason)) from None
+    except DeviceMemoryError:
+        raise
+    except DeviceError as reason:
+        raise Uncompilable("its program", f"can't be loaded: {reason}") from None

@@ -143,9 +143,13 @@ class Arithmetic(Emitter):
 
     def _float_remainder(self, x: Value, y: Value) -> tuple[Value, Value]:
         """C's `fmod`, and whether it is a nonzero number whose sign is not the divisor's."""
-        remainder = self.result(f"frem {x.typed}, {y.name}", x.dtype, x.lanes)
+        remainder = self.frem(x, y)
         signs_differ = self.logical_xor(self.less(y, 0), self.less(remainder, 0))
         return remainder, self.logical_and(signs_differ, self.not_equal(remainder, 0))
+
+    def frem(self, x: Value, y: Value) -> Value:
+        """C's `fmod`, which is exact."""
+        return self.result(f"frem {x.typed}, {y.name}", x.dtype, x.lanes)
 
     def _safe_divisor(self, y: Value) -> tuple[Value, Value]:
         """Whether a divisor is zero, and the divisor with the values that trap (0, -1) replaced by 1."""

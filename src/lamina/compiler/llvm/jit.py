@@ -18,7 +18,17 @@ from lamina.compiler.llvm._machine import Machine
 from lamina.compiler.llvm.cache import CodeCache, default_directory, digest_of_sources
 from lamina.compiler.llvm.module import Module
 
-__all__ = ["CompiledModule", "assembly", "compile_linkable", "compile_object", "load"]
+__all__ = [
+    "CompiledModule",
+    "assembly",
+    "compile_linkable",
+    "compile_object",
+    "host_triple",
+    "kept",
+    "linked",
+    "load",
+    "translated",
+]
 
 MakeIR = Callable[[], "str | Module[Any]"]
 
@@ -64,13 +74,59 @@ def load(
     LLVM's version and the machine. `make_ir` is called only where the cache has nothing. `functions` are
     the ones whose `address` can be asked for; `symbols` are addresses of functions that the code calls.
     """
+    code = kept(machine, key, lambda: compile_object(machine, _text(make_ir())))
+    return CompiledModule(machine, make_ir, _link(machine, code, functions, symbols or {}))
+
+
+def kept(machine: Machine, key: str, make: Callable[[], bytes]) -> bytes:
+    """Code from the cache on disk; made, and put there, where it has none. `key` as for `load`."""
     full_key = hashlib.sha256("\0".join([key, _environment(machine)]).encode()).hexdigest()
     store = CodeCache(default_directory())
     code = store.get(full_key)
     if code is None:
-        code = compile_object(machine, _text(make_ir()))
+        code = make()
         store.put(full_key, code)
-    return CompiledModule(machine, make_ir, _link(machine, code, functions, symbols or {}))
+    return code
+
+
+def host_triple() -> str:
+    """LLVM's name of this process's platform."""
+    return llvm.get_default_triple()
+
+
+def linked(machine: Machine, code: bytes, functions: tuple[str, ...]) -> llvm.ResourceTracker:
+    """Machine code (an object file) in this process; it stays as long as this object, which gives addresses by name."""
+    return _link(machine, code, functions, {})
+
+
+_emitted: list[tuple[llvm.TargetMachine, llvm.ModuleRef]] = []
+"""LLVM's writer of SPIR-V keeps pointers into modules that it has written: if they were freed, later ones come out
+invalid."""
+
+
+def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str | bytes:
+    """LLVM assembly as another machine's code, or for this one, optimised at a level of LLVM's.
+
+    At level 0 it is cleaned up, and then taken through what must be done.
+    """
+    is_here, is_spirv = machine.triple == host_triple(), machine.triple.startswith("spirv")
+    with _compiling:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        here: dict[str, Any] = {"reloc": "pic", "jit": True} if is_here else {}
+        target = llvm.Target.from_triple(machine.triple).create_target_machine(
+            cpu=machine.cpu, features=machine.features, opt=max(level, int(not is_here)), **here
+        )
+        module = llvm.parse_assembly(ir)
+        module.triple, module.data_layout = target.triple, str(target.target_data)
+        builder = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=level))
+        if not level:
+            _cleaned(target, module)
+        if not is_spirv:  # drivers of OpenCL optimise by themselves
+            builder.getModulePassManager().run(module, builder)
+        if is_spirv:
+            _emitted.append((target, module))
+        return target.emit_assembly(module) if as_text else target.emit_object(module)
 
 
 def compile_object(machine: Machine, ir: str) -> bytes:

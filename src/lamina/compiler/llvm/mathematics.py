@@ -9,9 +9,18 @@ import numpy as np
 from lamina.compiler.llvm import _special_functions as special_functions
 from lamina.compiler.llvm import _vector_math as vector_math
 from lamina.compiler.llvm._builder import Builder
+from lamina.compiler.llvm._vector_math import (
+    LOG_SERIES,
+    exp,
+    expm1,
+    log,
+    log1p,
+    polynomial,
+    sine_of_parts,
+)
 from lamina.compiler.llvm.values import FLOAT64, Operand, Value
 
-__all__ = ["Mathematics"]
+__all__ = ["LOG_SERIES", "Mathematics", "exp", "expm1", "log", "log1p", "polynomial", "sine_of_parts"]
 
 Unary = Callable[[Builder, Value], Value]
 

@@ -74,17 +74,22 @@ def separate_roots(graph: Graph) -> Graph:
 
 
 def plan(
-    graph: Graph, kernels: list[Kernel], partition: Callable[[Kernel, int], Partition], alignment: int
+    graph: Graph,
+    kernels: list[Kernel],
+    partition: Callable[[Kernel, int], Partition],
+    alignment: int,
+    apart_bytes: int = 0,
 ) -> Plan:
     """Order, places and barriers for the kernels of a graph whose roots are separate.
 
     `partition(kernel, updates)` says how a kernel is shared that updates so many arrays of its shape in place.
-    Temporaries begin at multiples of `alignment` bytes.
+    Temporaries begin at multiples of `alignment` bytes. Where all together they take at most `apart_bytes`, none takes
+    the place of another one.
     """
     ordering = _Ordering(graph, kernels)
     ordered = ordering.run()
     places = ordering.places
-    arena_bytes = _allocate(ordered, places, ordering.reads, alignment)
+    arena_bytes = _allocate(ordered, places, ordering.reads, alignment, apart_bytes)
     partitions = {k: partition(k, _updates(k, places)) for k in ordered}
     held: dict[int, int] = {}
     for slot in sorted(graph.transposed):
@@ -266,8 +271,11 @@ def _allocate(
     places: dict[Node, list[Place]],
     reads: dict[Kernel, dict[Node, Access]],
     alignment: int,
+    apart_bytes: int,
 ) -> int:
     """Give each temporary a stretch of the arena that is free from its first writer to its last reader."""
+    temporaries = [node for kernel in kernels for node in kernel.stores if not places[node]]
+    stay_apart = sum(_rounded(node, alignment) for node in temporaries) <= apart_bytes
     last: dict[Node, int] = {}
     for time, kernel in enumerate(kernels):
         for node in [*reads[kernel], *kernel.stores]:
@@ -283,7 +291,7 @@ def _allocate(
             places[node] = [Place("arena", start)]
             live.append((start, start + size, node))
             total = max(total, start + size)
-        live = [entry for entry in live if last[entry[2]] > time]
+        live = [entry for entry in live if stay_apart or last[entry[2]] > time]
     return total
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from lamina.core.array import Array
 from lamina.core.state import concrete, state
+from lamina.nd.lookup import rows_of
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["DeferredRow", "RowSource", "Rows", "gather"]
@@ -225,4 +226,4 @@ def gather(samples: Sequence[Any]) -> NDArray | None:
     rows.waiting.clear()
     data = rows.source.data
     indices = [index for _, index, _ in notes]
-    return recipe.on_batch(NDArray(data._numbers().take(indices, axis=0), data.context))
+    return recipe.on_batch(rows_of(data, indices))

@@ -5,9 +5,10 @@ from lamina.gluon.nn.activations import ELU, GELU, SELU, Activation, LeakyReLU, 
 from lamina.gluon.nn.basic_layers import Dense, Dropout, Embedding, Flatten
 from lamina.gluon.nn.containers import HybridLambda, HybridSequential, Lambda, Sequential
 from lamina.gluon.nn.normalization import BatchNorm, LayerNorm
+from lamina.gluon.symbol_block import SymbolBlock
 
 __all__ = [
     "ELU", "GELU", "SELU", "Activation", "BatchNorm", "Block", "Dense", "Dropout", "Embedding", "Flatten",
     "HybridBlock", "HybridLambda", "HybridSequential", "Lambda", "LayerNorm", "LeakyReLU", "Mish", "PReLU",
-    "Sequential", "SiLU", "Swish",
+    "Sequential", "SiLU", "Swish", "SymbolBlock",
 ]  # fmt: skip

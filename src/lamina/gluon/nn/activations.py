@@ -25,6 +25,8 @@ class Activation(HybridBlock):
     array([0., 2.], dtype=float32)
     """
 
+    _node = "fwd"
+
     def __init__(self, activation: str, **kwargs: Any) -> None:
         activation_by_name(activation)  # raises for an unknown one
         self._act_type = activation
@@ -45,6 +47,8 @@ class LeakyReLU(HybridBlock):
     """x where x > 0, else alpha·x (Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network
     acoustic models", 2013)."""
 
+    _node = "fwd"
+
     def __init__(self, alpha: float, **kwargs: Any) -> None:
         if alpha < 0:
             raise ParameterError(f"LeakyReLU: the slope alpha must be at least 0, not {alpha}")
@@ -64,6 +68,8 @@ class PReLU(HybridBlock):
 
     He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, who start from alpha = 0.25, as here.
     """
+
+    _node = "fwd"
 
     def __init__(self, alpha_initializer: Any = _QUARTER, in_channels: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -94,6 +100,8 @@ class SELU(HybridBlock):
     """λ·x where x > 0, else λ·α·(exp(x) − 1), with λ ≈ 1.0507 and α ≈ 1.6733, which keep mean 0 and variance
     1 (Klambauer, Unterthiner, Mayr & Hochreiter, "Self-normalizing neural networks", 2017)."""
 
+    _node = "fwd"
+
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
         """The function, element by element."""
         return F.LeakyReLU(x, act_type="selu")
@@ -101,6 +109,8 @@ class SELU(HybridBlock):
 
 class GELU(HybridBlock):
     """x·Φ(x) = x/2·(1 + erf(x/√2)), Φ the normal distribution function (Hendrycks & Gimpel, 2016)."""
+
+    _node = "fwd"
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
         """The function, element by element."""

@@ -41,6 +41,8 @@ class Dense(HybridBlock):
     Dense(3 -> 2, linear)
     """
 
+    _node = "fwd"
+
     def __init__(
         self,
         units: int,
@@ -94,6 +96,8 @@ class Dropout(HybridBlock):
     prediction the input passes unchanged. `axes`: axes along which all elements share their fate.
     """
 
+    _node = "fwd"
+
     def __init__(self, rate: float, axes: tuple[int, ...] = (), **kwargs: Any) -> None:
         if not 0 <= rate <= 1:
             raise ParameterError(f"Dropout: the rate must be between 0 and 1, not {rate}")
@@ -114,6 +118,8 @@ class Embedding(HybridBlock):
     (…) → (…, output_dim). `weight` has shape (input_dim, output_dim). `sparse_grad` is accepted; the gradient
     is dense.
     """
+
+    _node = "fwd"
 
     def __init__(
         self,

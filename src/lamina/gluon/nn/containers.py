@@ -126,8 +126,8 @@ class HybridLambda(HybridBlock):
     def __init__(self, function: str | Callable[..., Any], prefix: str | None = None) -> None:
         super().__init__(prefix=prefix)
         if isinstance(function, str):
-            named = _named(function)
-            self._function: Callable[..., Any] = lambda _F, *args: named(*args)
+            _named(function)  # raises for an unknown one
+            self._function: Callable[..., Any] = lambda F, *args: getattr(F, function)(*args)
         else:
             self._function = function
         self._label = _label(function)

@@ -60,6 +60,8 @@ class BatchNorm(_Normalization):
         in_channels: the size of `axis`; 0: that of the first input.
     """
 
+    _node = "fwd"
+
     def __init__(
         self,
         axis: int = 1,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamina.runs.describe import column_rows, describe_target
+from lamina.table.describe import column_rows, describe_target
 from lamina.table.schema import ColumnSchema, Schema, Target
 
 

@@ -1,0 +1,66 @@
+"""How compiled functions travel: as Python's own functions do with the same pickler, without their machine code.
+
+`pickle` sends a function by its name. cloudpickle, which joblib's processes, Dask and Ray use, sends functions of
+`__main__`, closures and lambdas by value, with what they read; a compiled function is then compiled anew where it
+arrives.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import MethodType
+from typing import Any
+
+__all__ = ["reduced"]
+
+
+def reduced(compiled: Any, attribute: str, keep_gradients: bool) -> Any:
+    """What `compiled.__reduce__` returns: an attribute of its object (a method), a name, or the function itself."""
+    original = compiled.original
+    owner = getattr(original, "__self__", None)
+    if owner is not None:
+        return getattr, (owner, attribute)
+    module, name = str(getattr(compiled, "__module__", "")), str(getattr(compiled, "__qualname__", ""))
+    if _found(module, name) is not compiled:
+        return _compiled, (original, keep_gradients)
+    if module != "__main__":
+        return name
+    # pickle sends a method as its object and the function's name, cloudpickle as its object and the function.
+    return _arrived, (MethodType(original, _Place(module, name)), keep_gradients)
+
+
+class _Place:
+    """A function's place in a module, as an object of which every attribute is what stands there."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.place = module, name
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+        found = _found(*self.place)
+        if found is None:
+            raise AttributeError(f"module {self.place[0]!r} has no {self.place[1]!r} here")
+        return found
+
+    def __reduce__(self) -> Any:
+        return _Place, self.place
+
+
+def _found(module: str, name: str) -> Any:
+    """What stands in a module under a dotted name, or None."""
+    found = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _arrived(found: Any, keep_gradients: bool) -> Any:
+    """What was found by its name, or the function that came by value, compiled."""
+    return _compiled(found.__func__, keep_gradients) if isinstance(found, MethodType) else found
+
+
+def _compiled(function: Any, keep_gradients: bool) -> Any:
+    from lamina.compiler.front.compiled import compile
+
+    return compile(function, keep_gradients=keep_gradients)

@@ -1,0 +1,249 @@
+"""A program bound to a device's memory: the launches of a step with their arguments, and memory of the step's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.emit.pointers import Layout, Slot
+from lamina.compiler.gpu._scope import THREADS
+from lamina.compiler.passes.graph import Input
+from lamina.compiler.target import Overlap, Program
+from lamina.core.array import Array, StaleGradient
+from lamina.core.ownership import bind_buffer, release_buffers
+from lamina.device.interface import Device, DeviceArray, Launch, Recording, Region
+
+__all__ = ["Binding"]
+
+_STEPS_A_RECORDING = 16
+"""Steps that are recorded at once, so that launching them costs little; fewer are launched one by one."""
+
+
+class Binding:
+    """The `BoundStep` of a device.
+
+    `arrays` are its arrays by input slot, of which each call brings others for the slots `arguments`; the step changes
+    those in the slots `written`.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        program: Program,
+        arrays: Sequence[Array],
+        arguments: Sequence[int],
+        written: frozenset[int],
+    ) -> None:
+        self.lock: Any = threading.Lock()
+        self.device, self.program = device, program
+        self.arrays: list[Array] = list(arrays)
+        self._arguments, self._written = tuple(arguments), written
+        self._stand_ins = [arrays[slot] for slot in arguments]
+        read = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Input)}
+        self.used_slots: Sequence[int] = sorted(read | set(program.graph.writes))
+        self._memory = _StepMemory(device, program)
+        self._bound: list[DeviceArray | None] = [None] * len(arrays)
+        self._recorded: tuple[Any, Recording] | None = None
+
+    def run(
+        self, arguments: Sequence[Array], numbers: Sequence[float], steps: int, lead: tuple[int, ...]
+    ) -> list[DeviceArray]:
+        """Launch the steps' kernels. See `BoundStep`."""
+        for slot, array in zip(self._arguments, arguments, strict=True):
+            self.arrays[slot] = array
+        self._bind_arrays()
+        memory = self._memory
+        memory.write_numbers(self._packed(numbers))
+        results = [
+            DeviceArray.empty(self.device, lead + node.shape, node.dtype)
+            for node in self.program.graph.results
+        ]
+        if steps < 2 * _STEPS_A_RECORDING:
+            regions = self._regions(results)
+            memory.set_base(0)
+            self.device.launch([x for step in range(steps) for x in memory.launches(regions, step)])
+        else:
+            self._run_recorded(results, steps)
+        return results
+
+    def forget_arguments(self) -> None:
+        """Let go of the last call's arrays, unless a call is under way: the next one brings its own."""
+        if self.lock.acquire(blocking=False):
+            try:
+                for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
+                    self.arrays[slot] = stand_in
+                    bind_buffer(self._bound, slot, None)
+                self._recorded = None
+            finally:
+                self.lock.release()
+
+    def release(self) -> None:
+        """Let go of all buffers."""
+        release_buffers(self._bound)
+        self._recorded = None
+
+    def __del__(self) -> None:
+        release_buffers(self._bound)
+
+    def measure(self) -> list[float] | None:
+        """Not known: a launch computes several kernels."""
+        return None
+
+    # --- many steps --------------------------------------------------------------------------------------------------
+
+    def _run_recorded(self, results: list[DeviceArray], steps: int) -> None:
+        """A recording of some steps, replayed: in between only the number of its first step is set."""
+        memory = self._memory
+        own = memory.results_of(steps)
+        regions = self._regions(own)
+        recording = self._recording(regions)
+        whole = steps - steps % _STEPS_A_RECORDING if recording is not None else 0
+        for first in range(0, whole, _STEPS_A_RECORDING):
+            memory.set_base(first)
+            assert recording is not None
+            recording.replay()
+        memory.set_base(0)
+        self.device.launch([x for step in range(whole, steps) for x in memory.launches(regions, step)])
+        for source, target in zip(own, results, strict=True):
+            if target.nbytes:
+                self.device.copy(source.region, target.region, target.nbytes)
+
+    def _recording(self, regions: dict[int, Region]) -> Recording | None:
+        """What was recorded for memory at the very same places, else a new recording."""
+        key = sorted((entry, id(r.buffer), r.offset) for entry, r in regions.items())
+        if self._recorded is None or self._recorded[0] != key:
+            launches = [x for i in range(_STEPS_A_RECORDING) for x in self._memory.launches(regions, i)]
+            recording = self.device.record(launches)
+            if recording is None:
+                return None
+            self._recorded = key, recording
+        return self._recorded[1]
+
+    # --- memory ------------------------------------------------------------------------------------------------------
+
+    def _bind_arrays(self) -> None:
+        """Find the memory of all arrays that are used; a new one for gradients that an earlier step left without."""
+        changed = False
+        for slot in self.used_slots:
+            array = self.arrays[slot]
+            if isinstance(array._data, StaleGradient):
+                if slot not in self._written:
+                    array._data.__array__()  # raises
+                array._data = DeviceArray.empty(self.device, array.shape, np.dtype(array.dtype))
+            found = array._data
+            if not isinstance(found, DeviceArray) or found.device is not self.device:
+                raise Overlap("an array is not in the device's memory")
+            expected = self.program.graph.inputs[slot]
+            assert (found.shape, found.dtype) == expected, "the key of a call says its types"
+            if found is not self._bound[slot]:
+                bind_buffer(self._bound, slot, found)
+                changed = True
+        if changed:
+            self._check_overlaps()
+
+    def _check_overlaps(self) -> None:
+        """Raise `Overlap` if an array that is written shares memory with another one."""
+        for slot in self._written:
+            first = self._bound[slot]
+            for other in self.used_slots:
+                second = self._bound[other]
+                if other == slot or first is None or second is None:
+                    continue
+                if first.region.buffer is second.region.buffer and _overlap(first, second):
+                    release_buffers(self._bound)
+                    raise Overlap("an array that is written shares memory with another one")
+
+    def _regions(self, results: Sequence[DeviceArray]) -> dict[int, Region]:
+        """Where each entry of the table of pointers is."""
+        layout = self._memory.layout
+        regions = {Layout.FIRST_INPUT + s: b.region for s, b in enumerate(self._bound) if b is not None}
+        regions |= {layout.first_result + i: result.region for i, result in enumerate(results)}
+        return regions | self._memory.regions()
+
+    def _packed(self, values: Sequence[float]) -> np.ndarray:
+        """The steps' numbers, 8 bytes each."""
+        scalars = self.program.graph.scalars
+        packed = np.zeros(len(values), np.float64)
+        whole = packed.view(np.int64)
+        for i, value in enumerate(values):
+            try:
+                (whole if scalars[i % len(scalars)].kind == "i" else packed)[i] = value
+            except OverflowError:
+                raise Overlap(f"the integer {value} is beyond ±2**63, where machine code ends") from None
+        return packed
+
+
+class _StepMemory:
+    """What a step works with beside its arrays: temporaries, numbers, what blocks have in common, the first step's
+    number."""
+
+    def __init__(self, device: Device, program: Program) -> None:
+        self.device, self.code = device, program.code
+        self.schedule, self.layout = program.code.schedule, program.code.layout
+        self.graph = program.graph
+        self._arena = device.allocate(program.plan.arena_bytes)
+        self._scratch = device.allocate(self.schedule.scratch_bytes)
+        self._numbers = device.allocate(8 * len(program.graph.scalars))
+        self._base = device.allocate(4)
+        self._base_value: int | None = None
+        self._results: tuple[int, list[DeviceArray]] = 0, []
+        zeros = np.zeros(self.schedule.counters_bytes, np.uint8)
+        if zeros.size:
+            device.copy_in(Region(self._scratch), zeros)
+        kernels = {stage.name: self.code.module.kernel(stage.name) for stage in self.schedule.stages}
+        self._stages = [
+            (kernels[s.name], s.blocks, self.schedule.slots(s), self.schedule.moves(s))
+            for s in self.schedule.stages
+        ]
+
+    def regions(self) -> dict[int, Region]:
+        """Where its parts are, by their entries."""
+        parts = {
+            Layout.NUMBERS: self._numbers,
+            self.layout.arena: self._arena,
+            self.layout.scratch: self._scratch,
+        }
+        return {entry: Region(buffer) for entry, buffer in parts.items()}
+
+    def write_numbers(self, packed: np.ndarray) -> None:
+        """Have the steps' numbers on the device."""
+        if packed.nbytes > self._numbers.nbytes:
+            self._numbers = self.device.allocate(packed.nbytes)
+        if packed.size:
+            self.device.copy_in(Region(self._numbers), packed)
+
+    def set_base(self, step: int) -> None:
+        """The number that the steps of launches are counted from."""
+        if step != self._base_value:
+            self.device.set_word(Region(self._base), step)
+            self._base_value = step
+
+    def results_of(self, steps: int) -> list[DeviceArray]:
+        """Memory for the results of many steps, the same from call to call, so that a recording stays right."""
+        if self._results[0] < steps:
+            arrays = [DeviceArray.empty(self.device, (steps, *n.shape), n.dtype) for n in self.graph.results]
+            self._results = steps, arrays
+        return self._results[1]
+
+    def launches(self, regions: dict[int, Region], step: int) -> list[Launch]:
+        """A step's launches."""
+        found: list[Launch] = []
+        for kernel, blocks, slots, moves in self._stages:
+            arguments: list[Region | int] = [_at(regions, slot) for slot in slots]
+            if moves:
+                arguments += [Region(self._base), step]
+            found.append(Launch(kernel, (blocks, 1, 1), (THREADS, 1, 1), tuple(arguments)))
+        return found
+
+
+def _at(regions: dict[int, Region], slot: Slot) -> Region:
+    region = regions[slot.entry]
+    return Region(region.buffer, region.offset + slot.offset)
+
+
+def _overlap(x: DeviceArray, y: DeviceArray) -> bool:
+    start, other = x.region.offset, y.region.offset
+    return start < other + y.nbytes and other < start + x.nbytes

@@ -1,0 +1,183 @@
+"""The facade over LLVM for kernels: address spaces, who a thread is, shared memory, barriers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lamina.compiler.gpu import _functions as functions
+from lamina.compiler.gpu._dialect import Dialect
+from lamina.compiler.llvm import INDEX, INT32, DType, Pointer, Value
+from lamina.compiler.llvm.mathematics import Mathematics
+from lamina.compiler.llvm.module import Argument, Module
+from lamina.compiler.llvm.values import Operand, type_name
+
+__all__ = ["DeviceBuilder", "DeviceModule", "SpacePointer"]
+
+_GLOBAL, _SHARED = 1, 3
+_MOST_NARROW = 1 << 31
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpacePointer(Pointer):
+    """An address in one of a device's memories."""
+
+    space: int
+
+    @property
+    def typed(self) -> str:
+        return f"ptr addrspace({self.space}) {self.name}"
+
+
+class DeviceBuilder(Mathematics):
+    """Writes one kernel, for one thread of a block."""
+
+    module: DeviceModule
+
+    def __init__(self, module: DeviceModule, arguments: Mapping[str, Argument]) -> None:
+        super().__init__(module, arguments)
+        self.dialect = module.dialect
+        self.barriers = 0
+        self.shared_bytes, self._shared_top = 0, 0
+        self.shared_name = ""
+
+    # who a thread is
+
+    def thread(self) -> Value:
+        """The number of the thread in its block."""
+        return self.dialect.thread(self)
+
+    def block(self) -> Value:
+        """The number of the block."""
+        return self.dialect.block(self)
+
+    def barrier(self) -> None:
+        """Wait until all threads of the block are here; what they wrote is visible to each other after."""
+        self.barriers += 1
+        self.dialect.barrier(self)
+
+    def fence(self) -> None:
+        """What this thread wrote is visible to other blocks before what it writes next."""
+        self.dialect.fence(self)
+
+    def unravel(self, position: Value, sizes: Sequence[int]) -> list[Value]:
+        """The index in C order of a position in an array of these sizes."""
+        if len(sizes) == 1:
+            return [position]
+        narrow = self.dialect.index if math.prod(sizes) < _MOST_NARROW else INDEX
+        rest, found = self.cast(position, narrow), []
+        for size in reversed(sizes[1:]):
+            outer = self.divide_positive(rest, size)
+            found.append(self.cast(self.sub(rest, self.mul(outer, size)), INDEX))
+            rest = outer
+        return [self.cast(rest, INDEX), *reversed(found)]
+
+    # memory
+
+    def pointer_argument(self, name: str) -> SpacePointer:
+        return SpacePointer(f"%{name}", _GLOBAL)
+
+    def offset(self, pointer: Pointer, index: Operand, dtype: DType | None) -> Pointer:
+        found = super().offset(pointer, index, dtype)
+        if found is pointer or not isinstance(pointer, SpacePointer):
+            return found
+        return SpacePointer(found.name, pointer.space)
+
+    def shared(self, dtype: DType, count: int) -> SpacePointer:
+        """Memory of the block, until the end of `shared_again`."""
+        start = -(-self._shared_top // 16) * 16
+        self._shared_top = start + count * dtype.itemsize
+        self.shared_bytes = max(self.shared_bytes, self._shared_top)
+        name = self._register(
+            f"getelementptr inbounds i8, ptr addrspace({_SHARED}) @{self.shared_name}, i64 {start}"
+        )
+        return SpacePointer(name, _SHARED)
+
+    @contextmanager
+    def shared_again(self) -> Generator[None]:
+        """What is reserved inside is free after: a barrier must lie between its last use and its next one."""
+        before = self._shared_top
+        yield
+        self._shared_top = before
+
+    def load_vector(self, pointer: Pointer, dtype: DType, index: Operand, lanes: int) -> list[Value]:
+        """Neighbours from an address that is a multiple of their size, loaded at once."""
+        if lanes == 1:
+            return [self.load(pointer, dtype, index)]
+        address = self.offset(pointer, index, dtype)
+        type_ = type_name(dtype, lanes)
+        vector = self.result(
+            f"load {type_}, {address.typed}, align {min(16, lanes * dtype.itemsize)}", dtype, lanes
+        )
+        return [self.extract(vector, lane) for lane in range(lanes)]
+
+    def count_up(self, pointer: Pointer) -> Value:
+        """Add 1 to a 32-bit number that all blocks see; its value before."""
+        return self.result(
+            f'atomicrmw add {pointer.typed}, i32 1 syncscope("device") monotonic, align 4', INT32
+        )
+
+    def prefetch(self, pointer: Pointer) -> None:
+        """Nothing: other threads run while one waits for memory."""
+
+    def table(self, name: str, words: Sequence[int]) -> SpacePointer:
+        """64-bit numbers in memory that nobody writes to."""
+        space = self.dialect.constant_space
+        content = ", ".join(f"i64 {word}" for word in words)
+        self.module.declare(
+            f"@{name} = internal addrspace({space}) constant [{len(words)} x i64] [{content}], align 8"
+        )
+        return SpacePointer(f"@{name}", space)
+
+    # functions that a device has no instruction for
+
+    def per_lane_call(self, function: str, *operands: Operand) -> Value:
+        """One of the C library's functions, written out: devices have no such library."""
+        return functions.FUNCTIONS[function](self, *self.match(*operands))
+
+    def frem(self, x: Value, y: Value) -> Value:
+        return functions.remainder(self, x, y)
+
+    def wide_mul(self, x: Operand, y: Operand) -> tuple[Value, Value]:
+        x, y = self.match(x, y)
+        return self.dialect.wide_mul(self, x, y) or super().wide_mul(x, y)
+
+    def part_of_word(self, word: Value, number: int, dtype: DType) -> Value:
+        """Part `number`, from the lowest on, of a 64-bit word that is cut into numbers of an unsigned dtype."""
+        bits = 8 * dtype.itemsize
+        return self.cast(self.shift_right(word, number * bits) if number else word, dtype)
+
+
+class DeviceModule(Module[DeviceBuilder]):
+    """The kernels of a program."""
+
+    machine: object
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect.machine, DeviceBuilder, {})
+        self.dialect = dialect
+        self.kernels: list[str] = []
+
+    @contextmanager
+    def kernel(
+        self, name: str, pointers: int, numbers: Sequence[str], threads: int
+    ) -> Generator[DeviceBuilder]:
+        """Write a kernel with pointers %p0, %p1, … and 64-bit numbers."""
+        b = DeviceBuilder(self, {**{f"p{i}": None for i in range(pointers)}, **dict.fromkeys(numbers, INDEX)})
+        b.shared_name = f"shared_{name}"
+        yield b
+        if b.shared_bytes:
+            size = -(-b.shared_bytes // 16) * 16
+            self.declare(
+                f"@{b.shared_name} = internal addrspace({_SHARED}) global [{size} x i8] undef, align 16"
+            )
+        self.functions[name] = self.dialect.kernel(name, pointers, numbers, threads, b)
+        self.kernels.append(name)
+
+    def trial(self) -> DeviceBuilder:
+        """A builder whose text is thrown away."""
+        b = DeviceBuilder(self, {})
+        b.shared_name = "trial"
+        return b

@@ -1,0 +1,65 @@
+"""What differs between the languages that kernels are written in: who a thread is, barriers, and the last translation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lamina.compiler.gpu._machine import DeviceMachine
+from lamina.compiler.llvm import INDEX, DType, Value
+
+if TYPE_CHECKING:
+    from lamina.compiler.gpu._builder import DeviceBuilder
+
+__all__ = ["Dialect", "parameters_of"]
+
+
+class Dialect(ABC):
+    """One of NVPTX, SPIR-V and the emulator's."""
+
+    machine: DeviceMachine
+    index: DType = INDEX
+    """The integers in which a thread's number is taken apart, where they are large enough."""
+
+    constant_space: int
+    """The address space of tables that come with the code."""
+
+    @abstractmethod
+    def thread(self, b: DeviceBuilder) -> Value:
+        """The number of the thread in its block."""
+
+    @abstractmethod
+    def block(self, b: DeviceBuilder) -> Value:
+        """The number of the block."""
+
+    @abstractmethod
+    def barrier(self, b: DeviceBuilder) -> None:
+        """Wait for all threads of the block; what they wrote is visible after."""
+
+    def fence(self, b: DeviceBuilder) -> None:
+        """What this thread wrote is visible to other blocks before what it writes next."""
+        b.emit('fence syncscope("device") acq_rel')
+
+    def wide_mul(self, b: DeviceBuilder, x: Value, y: Value) -> tuple[Value, Value] | None:
+        """The lower and upper half of the product of two 64-bit numbers, where 128-bit ones do not exist; else None."""
+        return None
+
+    @abstractmethod
+    def kernel(self, name: str, pointers: int, numbers: Sequence[str], threads: int, b: DeviceBuilder) -> str:
+        """The text of a kernel with this body."""
+
+    @abstractmethod
+    def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
+        """What the device loads."""
+
+    @abstractmethod
+    def assembly(self, ir: str) -> str:
+        """The same for people to read."""
+
+
+def parameters_of(pointers: int, numbers: Sequence[str]) -> str:
+    """A kernel's parameters as LLVM writes them. None is `noalias`: LLVM would read buffers that are updated in place
+    through a cache that sees no writes."""
+    parts = [f"ptr addrspace(1) %p{i}" for i in range(pointers)]
+    return ", ".join([*parts, *(f"i64 %{name}" for name in numbers)])

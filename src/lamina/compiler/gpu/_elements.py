@@ -1,0 +1,145 @@
+"""Kernels of which each thread computes an element by itself: maps, positions of extrema, scatters, random numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lamina.compiler.emit.expressions import PullContext, Reader
+from lamina.compiler.emit.maps import is_flat
+from lamina.compiler.emit.positions import Axis
+from lamina.compiler.emit.reductions import find_extremum
+from lamina.compiler.gpu._scope import THREADS, DeviceScope
+from lamina.compiler.llvm import FLOAT32, FLOAT64, INDEX, INT32, UINT64, Value
+from lamina.compiler.llvm.random import BLOCK, philox_block, uniform_float64
+from lamina.compiler.passes.fuse import Kernel
+from lamina.core.lowering import Scatter
+
+__all__ = ["blocks_of_elements", "emit_arg", "emit_fill", "emit_map", "emit_scatter"]
+
+_WORD_BYTES = 8
+_UINT32 = np.dtype(np.uint32)
+
+
+def blocks_of_elements(kernel: Kernel) -> int:
+    """How many blocks share a kernel of one of these kinds."""
+    if kernel.kind == "fill":
+        (node,) = kernel.stores
+        count = -(-node.nbytes // (BLOCK * _WORD_BYTES))
+    elif kernel.kind == "scatter":
+        count = kernel.main.size
+    else:
+        count = math.prod(kernel.kept if kernel.kind == "arg" else kernel.domain)
+    return -(-count // THREADS)
+
+
+def emit_map(scope: DeviceScope) -> None:
+    """An element a thread."""
+    b, domain = scope.b, scope.kernel.domain
+    place, size = scope.place(), math.prod(domain)
+    with b.if_(b.less(place, size)):
+        if domain and is_flat(scope.kernel, scope.memory):
+            last = max((a for a, n in enumerate(domain) if n != 1), default=0)
+            index = [scope.axis(place) if a == last else Axis.at(b, 0) for a in range(len(domain))]
+        else:
+            index = scope.index(place, domain)
+        scope.compute(dict.fromkeys(scope.kernel.stores, index), 1)
+
+
+def emit_arg(scope: DeviceScope) -> None:
+    """A line a thread, from its first element to its last."""
+    b, kept = scope.b, scope.kernel.kept
+    place = scope.place()
+    with b.if_(b.less(place, math.prod(kept))):
+        find_extremum(scope, scope.index(place, kept))
+
+
+# --- scatters --------------------------------------------------------------------------------------------------------
+
+
+def emit_scatter(scope: DeviceScope) -> None:
+    """An element of the result a thread: it looks for what is added to it, in order, so that sums are the CPU's.
+
+    Axes along which nothing is scattered are the same in both arrays, and only the others are searched.
+    """
+    b, anchor = scope.b, scope.kernel.main
+    assert isinstance(anchor.lowering, Scatter)
+    domain = scope.kernel.domain
+    same = _unscattered(scope)
+    place = scope.place()
+    with b.if_(b.less(place, anchor.size)):
+        own = scope.index(place, anchor.shape)
+        total = b.variable(b.const(0, anchor.dtype))
+
+        def visit(searched: list[Axis]) -> None:
+            rest = iter(searched)
+            index = [own[same[a]] if a in same else next(rest) for a in range(len(domain))]
+            position = _target(scope, index)
+            others = [a for a in range(len(own)) if a not in same.values()]
+            hits = b.const(True, np.dtype(np.bool_))
+            for a in others:
+                hits = b.logical_and(hits, b.equal(position[a].lanes(1), own[a].base))
+            with b.if_(hits):
+                value = scope.evaluator(1).at(anchor.inputs[0], index)
+                adds = isinstance(anchor.lowering, Scatter) and anchor.lowering.adds
+                total.set(b.add(total.get(), value) if adds else value)
+
+        scope.nest([n for a, n in enumerate(domain) if a not in same], visit)
+        for pointer in scope.targets[anchor]:
+            b.store(pointer, total.get(), place)
+
+
+def _target(scope: DeviceScope, index: Sequence[Axis]) -> list[Axis]:
+    """Where the element at an index of the first input goes."""
+    anchor = scope.kernel.main
+    values = scope.evaluator(1)
+    readers = [Reader(values, x) for x in anchor.inputs]
+    return anchor.lowering.index(PullContext(values), list(index), readers, **anchor.params)
+
+
+def _unscattered(scope: DeviceScope) -> dict[int, int]:
+    """The axes of the first input that the result has unchanged, each with its place there: tried out on a builder that
+    is thrown away."""
+    written, scope.b = scope.b, scope.b.module.trial()
+    try:
+        index = [Axis(scope.b, Value(scope.b, f"%axis{a}", INDEX)) for a in range(len(scope.kernel.domain))]
+        target = _target(scope, index)
+    finally:
+        scope.b = written
+    return {a: target.index(axis) for a, axis in enumerate(index) if axis in target}
+
+
+# --- random numbers --------------------------------------------------------------------------------------------------
+
+
+def emit_fill(scope: DeviceScope) -> None:
+    """A block of four 64-bit words a thread: Philox, as `primitives.random` defines what is made of it."""
+    b = scope.b
+    (node,) = scope.kernel.stores
+    values = scope.evaluator(1)
+    seed, stream = (b.bitcast(values.at(x, []), UINT64) for x in node.inputs)
+    number = scope.place()
+    per_block = BLOCK * _WORD_BYTES // node.dtype.itemsize
+    zero = b.const(0, UINT64)
+    # NumPy's generator counts before it answers, so block i has counter i + 1.
+    words = philox_block(b, [seed, zero], [b.bitcast(b.add(number, 1), UINT64), zero, stream, zero])
+    for i, value in enumerate(_numbers(scope, words, node.dtype)):
+        position = b.add(b.mul(number, per_block), i)
+        with b.if_(b.less(position, node.size)):
+            for pointer in scope.targets[node]:
+                b.store(pointer, value, position)
+
+
+def _numbers(scope: DeviceScope, words: list[Value], dtype: np.dtype) -> list[Value]:
+    """What a block's words are as numbers of a dtype: uniform floats, or bits."""
+    b = scope.b
+    if dtype == FLOAT64:
+        return [uniform_float64(b, word) for word in words]
+    piece = dtype if dtype.kind == "u" else _UINT32
+    pieces = [b.part_of_word(w, i, piece) for w in words for i in range(_WORD_BYTES // piece.itemsize)]
+    if dtype.kind == "u":
+        return pieces
+    signed = [b.bitcast(b.shift_right(p, 8), INT32) for p in pieces]
+    return [b.cast(b.mul(b.cast(s, FLOAT32), float(np.float32(2.0**-24))), dtype) for s in signed]

@@ -1,0 +1,59 @@
+"""NVIDIA's processors: PTX, assembled by the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lamina.compiler.gpu._dialect import Dialect, parameters_of
+from lamina.compiler.gpu._machine import DeviceMachine
+from lamina.compiler.llvm import INDEX, INT32, Value
+from lamina.compiler.llvm.jit import translated
+
+if TYPE_CHECKING:
+    from lamina.compiler.gpu._builder import DeviceBuilder
+
+__all__ = ["NVPTX"]
+
+_KNOWN = (80, 86, 89, 90)
+"""Architectures that code is made for; later ones run the code of the one before."""
+
+
+class NVPTX(Dialect):
+    """PTX for an architecture from ``sm_80`` on."""
+
+    index = INT32
+    constant_space = 4
+
+    def __init__(self, architecture: str) -> None:
+        number = int(architecture.removeprefix("sm_").rstrip("af"))
+        known = max((n for n in _KNOWN if n <= number), default=_KNOWN[0])
+        self.machine = DeviceMachine("nvptx64-nvidia-cuda", f"sm_{known}")
+
+    def thread(self, b: DeviceBuilder) -> Value:
+        return self._register(b, "tid")
+
+    def block(self, b: DeviceBuilder) -> Value:
+        return self._register(b, "ctaid")
+
+    def _register(self, b: DeviceBuilder, name: str) -> Value:
+        function = f"llvm.nvvm.read.ptx.sreg.{name}.x"
+        b.module.declare(f"declare i32 @{function}()")
+        return b.cast(b.result(f"call i32 @{function}()", INT32), INDEX)
+
+    def barrier(self, b: DeviceBuilder) -> None:
+        b.module.declare("declare void @llvm.nvvm.barrier0() convergent")
+        b.emit("call void @llvm.nvvm.barrier0()")
+
+    def kernel(self, name: str, pointers: int, numbers: Sequence[str], threads: int, b: DeviceBuilder) -> str:
+        attributes = f'nounwind convergent "nvvm.maxntid"="{threads}" "nvvm.minctasm"="2"'
+        head = f"define ptx_kernel void @{name}({parameters_of(pointers, numbers)}) {attributes} {{"
+        return "\n".join([head, *b.body(), "}"])
+
+    def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
+        return self.assembly(ir).encode()
+
+    def assembly(self, ir: str) -> str:
+        found = translated(self.machine, ir, level=2, as_text=True)
+        assert isinstance(found, str)
+        return found

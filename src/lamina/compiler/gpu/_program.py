@@ -1,0 +1,116 @@
+"""The code of a program for a device: a kernel for each launch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lamina.compiler.emit.expressions import Memory, step_numbers
+from lamina.compiler.emit.pointers import Slot
+from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
+from lamina.compiler.gpu._dialect import Dialect
+from lamina.compiler.gpu._elements import emit_arg, emit_fill, emit_map, emit_scatter
+from lamina.compiler.gpu._products import emit_product
+from lamina.compiler.gpu._reductions import Team, emit_columns, emit_rows, team_for
+from lamina.compiler.gpu._schedule import Schedule, Stage, Task
+from lamina.compiler.gpu._scope import THREADS, DeviceScope
+from lamina.compiler.gpu._tiles import Cut
+from lamina.compiler.llvm import INDEX, INT32, Pointer, Value
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Scalar
+
+__all__ = ["BASE", "STEP", "emit_program"]
+
+STEP, BASE = "step", "base"
+"""What a launch with pointers that move gets besides: the step's number, counted from a number in the device's memory."""
+_BYTE = np.dtype(np.int8)
+_ELEMENTS = {"map": emit_map, "arg": emit_arg, "scatter": emit_scatter, "fill": emit_fill}
+
+
+def emit_program(dialect: Dialect, schedule: Schedule) -> DeviceModule:
+    """A kernel for each launch; equal ones share one."""
+    module = DeviceModule(dialect)
+    for stage in schedule.stages:
+        if stage.name not in module.functions:
+            _emit_stage(module, schedule, stage)
+    return module
+
+
+def _emit_stage(module: DeviceModule, schedule: Schedule, stage: Stage) -> None:
+    slots = schedule.slots(stage)
+    moves = schedule.moves(stage)
+    count = len(slots) + moves  # the last pointer is the base
+    with module.kernel(stage.name, count, [STEP] if moves else [], THREADS) as b:
+        pointers: dict[Slot, Pointer] = {s: b.pointer_argument(f"p{i}") for i, s in enumerate(slots)}
+        if moves:
+            base = b.load(b.pointer_argument(f"p{len(slots)}"), INT32)
+            step = b.add(b.argument(STEP), b.cast(base, INDEX))
+            for slot, pointer in pointers.items():
+                stride = schedule.layout.strides[slot.entry]
+                pointers[slot] = b.offset(pointer, b.mul(step, stride), _BYTE) if stride else pointer
+        _emit_tasks(b, schedule, stage.tasks, pointers, b.block())
+
+
+def _emit_tasks(
+    b: DeviceBuilder,
+    schedule: Schedule,
+    tasks: Sequence[Task],
+    pointers: dict[Slot, Pointer],
+    block: Value,
+) -> None:
+    """Each task by its own blocks. Nothing comes after a task: what follows a barrier on one of several ways is copied,
+    by some compilers, for each of them."""
+    first, *others = tasks
+    if not others:
+        _emit_task(b, schedule, first, pointers, block)
+        return
+
+    def own() -> None:
+        _emit_task(b, schedule, first, pointers, block)
+
+    def rest() -> None:
+        _emit_tasks(b, schedule, others, pointers, b.sub(block, first.blocks))
+
+    b.if_else(b.less(block, first.blocks), own, rest)
+
+
+def _emit_task(
+    b: DeviceBuilder, schedule: Schedule, task: Task, pointers: dict[Slot, Pointer], block: Value
+) -> None:
+    common: Sequence[Pointer] = [pointers[slot] for slot in schedule.task_slots(task)[-2:]]
+    scope = _scope(b, schedule, task.kernel, pointers, block, common)
+    if isinstance(task.how, Cut):
+        rows = task.how.tile.rows
+
+        def then(first_row: Value) -> None:
+            for follower in task.followers:
+                b.barrier()
+                own = _scope(b, schedule, follower, pointers, block, common)
+                emit_rows(own, team_for(follower), first_row, rows)
+
+        emit_product(scope, task.how, then)
+    elif isinstance(task.how, Team):
+        if task.kernel.is_rowwise:
+            emit_rows(scope, task.how, b.mul(block, task.how.results), task.how.results)
+        else:
+            emit_columns(scope, task.how)
+    else:
+        _ELEMENTS[task.kernel.kind](scope)
+
+
+def _scope(
+    b: DeviceBuilder,
+    schedule: Schedule,
+    kernel: Kernel,
+    pointers: dict[Slot, Pointer],
+    block: Value,
+    common: Sequence[Pointer],
+) -> DeviceScope:
+    frame = schedule.frame(kernel)
+    own = [pointers[slot] for slot in frame.slots[:-1]]
+    leaves = {node: own[i] for i, node in enumerate(frame.leaves)}
+    targets = {node: [own[i] for i in where] for node, where in frame.targets.items()}
+    numbers = step_numbers(b, kernel, schedule.plan, leaves)
+    memory = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
+    return DeviceScope(b, kernel, memory, targets, numbers, block, common[0], common[-1])

@@ -1,0 +1,262 @@
+"""Which kernels one launch computes: those that don't wait for each other, side by side, each by blocks of its own.
+
+A launch begins when the one before has ended, and that is all that orders blocks. Kernels that work row by row on what a
+product computes follow it in the very same blocks, where these have whole rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from lamina.compiler.emit.pointers import Frame, Layout, Slot, kernel_text
+from lamina.compiler.gpu._elements import blocks_of_elements
+from lamina.compiler.gpu._reductions import Team, team_for
+from lamina.compiler.gpu._tiles import Cut, cut_for
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Input, Node
+from lamina.compiler.passes.plan import Place, Plan, memory_reads
+from lamina.device.interface import Limits
+
+__all__ = ["Schedule", "Stage", "Task"]
+
+_MOST_POINTERS = 96
+"""Arguments of a kernel: some drivers take no more than 1024 bytes."""
+
+
+@dataclass(eq=False)
+class Task:
+    """A kernel, how its blocks share it, and the kernels that follow it in the same blocks, if any.
+
+    `counters`, `sums`: where its parts of the blocks' common memory begin, of which it has `counters_bytes` and
+    `sums_bytes`.
+    """
+
+    kernel: Kernel
+    how: Cut | Team | None
+    blocks: int
+    followers: list[Kernel] = field(default_factory=list)
+    counters: int = 0
+    sums: int = 0
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """All of them, in order."""
+        return [self.kernel, *self.followers]
+
+    @property
+    def counters_bytes(self) -> int:
+        return self.how.counters_bytes() if isinstance(self.how, Cut) else 0
+
+    @property
+    def sums_bytes(self) -> int:
+        return self.how.sums_bytes(self.kernel.main.dtype.itemsize) if isinstance(self.how, Cut) else 0
+
+
+@dataclass(eq=False)
+class Stage:
+    """One launch: its tasks, and its pointers (`slots`), of which some move from step to step."""
+
+    tasks: list[Task] = field(default_factory=list)
+    name: str = ""
+
+    @property
+    def blocks(self) -> int:
+        """Of all its tasks."""
+        return sum(task.blocks for task in self.tasks)
+
+
+class Schedule:
+    """The launches of a plan, in order."""
+
+    def __init__(self, plan: Plan, layout: Layout, limits: Limits) -> None:
+        self.plan, self.layout = plan, layout
+        tasks, levels = _levels(plan, limits)
+        self.stages: list[Stage] = []
+        for level in range(max(levels, default=-1) + 1):
+            self._add_stages([t for t, own in zip(tasks, levels, strict=True) if own == level])
+        self._place_common_memory()
+        names: dict[str, str] = {}
+        for number, stage in enumerate(self.stages):
+            stage.name = names.setdefault(self._text(stage), f"stage{number}")
+
+    # --- launches ----------------------------------------------------------------------------------------------------
+
+    def _add_stages(self, tasks: Sequence[Task]) -> None:
+        """A launch for these tasks, or several where their pointers are too many."""
+        stage = Stage()
+        for task in tasks:
+            longer = Stage([*stage.tasks, task])
+            if stage.tasks and len(self.slots(longer)) > _MOST_POINTERS:
+                self.stages.append(stage)
+                longer = Stage([task])
+            stage = longer
+        if stage.tasks:
+            self.stages.append(stage)
+
+    def frame(self, kernel: Kernel) -> Frame:
+        """The pointers of a kernel, the last of which it does not use here."""
+        return Frame.of(self.plan, kernel, self.layout)
+
+    def task_slots(self, task: Task) -> list[Slot]:
+        """The pointers of a task: those of its kernels, and its common memory."""
+        slots = [slot for kernel in task.kernels for slot in self.frame(kernel).slots[:-1]]
+        if task.counters_bytes:
+            slots += [Slot(self.layout.scratch, task.counters), Slot(self.layout.scratch, task.sums)]
+        return slots
+
+    def slots(self, stage: Stage) -> list[Slot]:
+        """The pointers of a launch, each once."""
+        return list(dict.fromkeys(slot for task in stage.tasks for slot in self.task_slots(task)))
+
+    def moves(self, stage: Stage) -> bool:
+        """Whether some pointers of a launch move from step to step."""
+        return any(self.layout.strides[slot.entry] for slot in self.slots(stage))
+
+    def _text(self, stage: Stage) -> str:
+        """All that the code of a launch depends on."""
+        slots = self.slots(stage)
+        strides = [self.layout.strides[slot.entry] for slot in slots]
+        parts = [repr(strides)]
+        for task in stage.tasks:
+            own = [slots.index(slot) for slot in self.task_slots(task)]
+            parts += [repr((task.how, own)), *(kernel_text(k, self.plan) for k in task.kernels)]
+        return "\n".join(parts)
+
+    # --- memory that blocks have in common -------------------------------------------------------------------
+
+    def _place_common_memory(self) -> None:
+        """Counters of all launches at one place, since they are zeros in between; then sums, of each launch anew."""
+        for stage in self.stages:
+            start = 0
+            for task in stage.tasks:
+                task.counters, start = start, start + task.counters_bytes
+        for stage in self.stages:
+            start = self.counters_bytes
+            for task in stage.tasks:
+                task.sums, start = start, start + task.sums_bytes
+
+    @cached_property
+    def counters_bytes(self) -> int:
+        """What must be zeros before the first step."""
+        return max((sum(t.counters_bytes for t in s.tasks) for s in self.stages), default=0)
+
+    @cached_property
+    def scratch_bytes(self) -> int:
+        """All of it."""
+        return self.counters_bytes + max((sum(t.sums_bytes for t in s.tasks) for s in self.stages), default=0)
+
+
+# --- what waits for what ---------------------------------------------------------------------------------------------
+
+
+def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
+    """The tasks of a plan, and for each the number of the launch that it can be in at the earliest."""
+    tasks: list[Task] = []
+    levels: list[int] = []
+    touches: list[_Touches] = []  # of each task's kernels together
+    for kernel in plan.kernels:
+        task = _task(kernel, limits)
+        if not task.blocks:
+            continue
+        touch = _Touches(plan, kernel)
+        waits = [i for i, other in enumerate(touches) if touch.meets(other)]
+        level = max((levels[i] + 1 for i in waits), default=0)
+        latest = [i for i in waits if levels[i] == level - 1]
+        if (
+            len(latest) == 1
+            and _may_follow(tasks[latest[0]], kernel)
+            and touch.meets_by_rows(touches[latest[0]])
+        ):
+            tasks[latest[0]].followers.append(kernel)
+            touches[latest[0]].add(touch)
+            continue
+        tasks.append(task)
+        levels.append(level)
+        touches.append(touch)
+    return tasks, levels
+
+
+def _task(kernel: Kernel, limits: Limits) -> Task:
+    if kernel.kind == "product":
+        cut = cut_for(kernel, limits)
+        return Task(kernel, cut, cut.blocks)
+    if kernel.kind == "reduce":
+        team = team_for(kernel)
+        results = 1
+        for n in kernel.kept:
+            results *= n
+        return Task(kernel, team, -(-results // team.results))
+    return Task(kernel, None, blocks_of_elements(kernel))
+
+
+def _may_follow(task: Task, kernel: Kernel) -> bool:
+    """Whether a kernel works on whole rows that blocks of a product have."""
+    cut, product = task.how, task.kernel
+    if not isinstance(cut, Cut) or len(product.domain) != 2 or cut.across != 1:
+        return False
+    return kernel.is_rowwise and kernel.kept == product.domain[:1]
+
+
+@dataclass(frozen=True)
+class _Touch:
+    """Memory that a kernel reads or writes; `by_rows`: of each row only that of its own row."""
+
+    place: Place
+    node: Node
+    by_rows: bool
+
+    def meets(self, other: _Touch) -> bool:
+        """Whether it is the same memory, or overlaps."""
+        if self.place.kind != other.place.kind:
+            return False
+        if self.place.kind != "arena":
+            return self.place == other.place
+        first, second = self.place.number, other.place.number
+        return first < second + max(other.node.nbytes, 1) and second < first + max(self.node.nbytes, 1)
+
+    def meets_by_rows(self, other: _Touch) -> bool:
+        """Whether a row of it is the other one's row."""
+        return (
+            self.by_rows
+            and other.by_rows
+            and self.place == other.place
+            and (self.node.shape, self.node.dtype) == (other.node.shape, other.node.dtype)
+        )
+
+
+class _Touches:
+    """What a kernel, or some, read and write."""
+
+    def __init__(self, plan: Plan, kernel: Kernel) -> None:
+        self.reads: list[_Touch] = []
+        for node, access in memory_reads(kernel, plan.places).items():
+            if node in kernel.members:
+                continue
+            places = [Place("input", node.op.slot)] if isinstance(node.op, Input) else plan.places[node]
+            self.reads += [_Touch(place, node, access.rows) for place in places]
+        rows = kernel.domain[:1]
+        self.writes = [
+            _Touch(place, node, node.shape[:1] == rows and len(node.shape) > 0)
+            for node in kernel.stores
+            for place in plan.places[node]
+        ]
+
+    def add(self, other: _Touches) -> None:
+        """Those of a kernel that follows in the same blocks."""
+        self.reads += other.reads
+        self.writes += other.writes
+
+    def _meetings(self, other: _Touches) -> list[tuple[_Touch, _Touch]]:
+        pairs = [(x, y) for x in self.writes for y in [*other.writes, *other.reads]]
+        pairs += [(x, y) for x in self.reads for y in other.writes]
+        return [(x, y) for x, y in pairs if x.meets(y)]
+
+    def meets(self, other: _Touches) -> bool:
+        """Whether one writes what the other reads or writes."""
+        return bool(self._meetings(other))
+
+    def meets_by_rows(self, other: _Touches) -> bool:
+        """Whether they do so only row by row."""
+        return all(x.meets_by_rows(y) for x, y in self._meetings(other))

@@ -1,0 +1,56 @@
+"""A kernel while it is written for a device: by the code of one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lamina.compiler.emit.expressions import Memory
+from lamina.compiler.emit.positions import Axis
+from lamina.compiler.emit.scope import Scope
+from lamina.compiler.gpu._builder import DeviceBuilder
+from lamina.compiler.llvm import Pointer, Value
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Node
+from lamina.compiler.passes.plan import Partition
+
+__all__ = ["THREADS", "DeviceScope"]
+
+THREADS = 256
+"""The threads of a block, whatever it computes, so that one launch can compute several kernels."""
+
+
+class DeviceScope(Scope):
+    """One kernel in a launch. `block` is the number of the block among those that work on it. `counters` (zeros, and
+    zeros again afterwards) and `scratch` are memory that these blocks have in common, where they need some."""
+
+    b: DeviceBuilder
+
+    def __init__(
+        self,
+        b: DeviceBuilder,
+        kernel: Kernel,
+        memory: Memory,
+        targets: Mapping[Node, Sequence[Pointer]],
+        numbers: Mapping[Node, Value],
+        block: Value,
+        counters: Pointer,
+        scratch: Pointer,
+    ) -> None:
+        super().__init__(b, kernel, Partition("serial"), memory, targets, numbers, scratch)
+        self.block, self.thread, self.counters = block, b.thread(), counters
+
+    def split(self, extent: int, step: int) -> tuple[Value, Value]:
+        """Not asked for: kernels of a device are taken apart by blocks and threads."""
+        raise AssertionError("a device's kernels have no split axis")
+
+    def is_first(self) -> Value:
+        """Whether this is the block's first thread."""
+        return self.b.equal(self.thread, 0)
+
+    def place(self) -> Value:
+        """The number of the thread among all threads that work on the kernel."""
+        return self.b.add(self.b.mul(self.block, THREADS), self.thread)
+
+    def index(self, position: Value, shape: Sequence[int]) -> list[Axis]:
+        """The index of a position in an array of this shape; one that is no array has none."""
+        return [self.axis(i) for i in self.b.unravel(position, shape)] if shape else []

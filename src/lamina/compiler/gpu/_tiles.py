@@ -1,0 +1,112 @@
+"""How a matrix product is cut: a tile of the result a block, and where there are few tiles, the sum in parts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lamina.compiler.gpu._scope import THREADS
+from lamina.compiler.passes.fuse import Kernel
+from lamina.device.interface import Limits
+
+__all__ = ["LARGE", "MEDIUM", "SMALL", "Cut", "Tile", "cut_for"]
+
+_LEAST_DEPTH = 64
+"""Terms of a sum that are worth a block of their own."""
+_MOST_PARTS = 16
+_COUNTER_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Tile:
+    """`rows` by `columns` of a result by one block, `depth` terms at a time; a thread's share is `high` by `wide`."""
+
+    rows: int
+    columns: int
+    depth: int
+    high: int
+    wide: int
+
+    @property
+    def across(self) -> int:
+        """The threads side by side."""
+        return self.columns // self.wide
+
+    @property
+    def down(self) -> int:
+        """The threads one below the other."""
+        return self.rows // self.high
+
+    @property
+    def size(self) -> int:
+        """The elements of the result."""
+        return self.rows * self.columns
+
+
+SMALL = Tile(32, 32, 32, 2, 2)
+MEDIUM = Tile(64, 64, 16, 4, 4)
+LARGE = Tile(128, 128, 8, 8, 8)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A product (or a batch of them) in tiles, and each sum in `parts` of so many terms (`part`)."""
+
+    tile: Tile
+    batch: int
+    down: int
+    across: int
+    parts: int
+    part: int
+
+    @property
+    def tiles(self) -> int:
+        """The tiles of all results."""
+        return self.batch * self.down * self.across
+
+    @property
+    def blocks(self) -> int:
+        """The blocks of threads."""
+        return self.tiles * self.parts
+
+    def counters_bytes(self) -> int:
+        """What the tiles' counters take of the blocks' common memory: how many parts are done of each."""
+        return _rounded(self.tiles * _COUNTER_BYTES) if self.parts > 1 else 0
+
+    def sums_bytes(self, itemsize: int) -> int:
+        """What the parts' sums take of it."""
+        return _rounded(self.blocks * self.tile.size * itemsize) if self.parts > 1 else 0
+
+
+def _rounded(nbytes: int) -> int:
+    return -(-nbytes // 256) * 256
+
+
+def cut_for(kernel: Kernel, limits: Limits) -> Cut:
+    """The largest tiles of which there are enough to keep all processors busy; the smallest else, and sums in parts."""
+    anchor = kernel.main
+    rows, columns = anchor.shape[-2:]
+    batch = math.prod(anchor.shape[:-2])
+    left = anchor.inputs[0].shape
+    inner = left[-2] if anchor.params["transpose_a"] else left[-1]
+
+    def cut(tile: Tile, parts: int = 1, part: int | None = None) -> Cut:
+        down, across = -(-rows // tile.rows), -(-columns // tile.columns)
+        return Cut(tile, batch, down, across, parts, inner if part is None else part)
+
+    tiles = [MEDIUM] if anchor.dtype.itemsize > 4 else [LARGE, MEDIUM]
+    for tile in tiles:
+        if _fits(tile, anchor.dtype.itemsize, limits) and cut(tile).blocks >= 2 * limits.processors:
+            return cut(tile)
+    whole = cut(SMALL)
+    wanted = limits.processors // max(whole.blocks, 1)
+    parts = min(wanted, inner // _LEAST_DEPTH, _MOST_PARTS)
+    if parts < 2:
+        return whole
+    part = -(-inner // parts // SMALL.depth) * SMALL.depth
+    return cut(SMALL, -(-inner // part), part)
+
+
+def _fits(tile: Tile, itemsize: int, limits: Limits) -> bool:
+    shared = (tile.rows + tile.columns + 8) * tile.depth * itemsize
+    return shared <= limits.shared_bytes and tile.across * tile.down == THREADS

@@ -1,0 +1,192 @@
+"""Operators of arrays on devices, one at a time: as compiled programs of one operator, or on the CPU, with copies.
+
+What repeats is compiled as a whole, by `lamina.deferral` or `lamina.compile`. This serves the first times, and whatever
+does not repeat. A small operator is compiled when it comes for the third time, since to copy its operands to the CPU
+and back takes far less time than to compile it, and most that come again come as parts of a step. Programs are kept by
+operator, parameters and types.
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.front._debug import level, show
+from lamina.compiler.front.sequences import Uncompilable, built, captured_sequence, compilation_enabled
+from lamina.compiler.target import Overlap
+from lamina.compiler.targets import target_of
+from lamina.context import Context, device_of, set_current
+from lamina.core.array import Array, Value, placed
+from lamina.core.forking import compiling
+from lamina.core.keys import Unfit, frozen
+from lamina.core.lowering import Contraction, Decompose
+from lamina.core.primitive import Primitive, apply, evaluate
+from lamina.core.state import concrete
+from lamina.device.interface import DeviceArray
+from lamina.messages import user_location
+from lamina.nd.ndarray import NDArray
+from lamina.primitives.elementwise import to_context
+from lamina.primitives.views import VIEWS, view_of
+
+__all__ = ["evaluate_on_device"]
+
+_MOST_KEPT = 1024
+_kept: OrderedDict[Any, Callable[..., Value] | None] = OrderedDict()
+"""By operator and types, what computes it; None: the CPU must."""
+atexit.register(_kept.clear)  # while what they need to let go of their memory is still there
+_seen: Counter[Any] = Counter()
+"""How often what is not compiled yet was asked for."""
+_OFTEN = 3
+_MANY_ELEMENTS = 1 << 22
+_MANY_PRODUCTS = 1 << 36  # of the operands' sizes: the square of the products of square matrices
+_told: set[tuple[str, str]] = set()
+
+
+def evaluate_on_device(
+    primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
+) -> Value:
+    """The value of a primitive's result on `context`, where that or the inputs' context is a device."""
+    if primitive is to_context:
+        return placed(np.array(inputs[0]._data), context)
+    arrays = [x for x in inputs if isinstance(x, Array)]
+    for x in arrays:
+        if not isinstance(x._data, DeviceArray):
+            np.asarray(
+                x._data
+            )  # raises for what has no numbers: a stale gradient, a node of a finished trace
+    if (
+        not arrays
+    ):  # NumPy makes it sooner than a program is compiled, and random numbers are the same everywhere
+        return _on_cpu(primitive, inputs, params, context)
+    if primitive in VIEWS:
+        view = view_of(primitive, inputs[0]._data, params)
+        if view is not None:
+            return view
+    run = _known(primitive, inputs, params, context)
+    if run is not None:
+        try:
+            return run(inputs)
+        except Overlap as reason:
+            _tell(primitive, str(reason))
+    return _on_cpu(primitive, inputs, params, context)
+
+
+# --- compiled ----------------------------------------------------------------------------------------------------
+
+
+def _known(
+    primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
+) -> Callable[..., Value] | None:
+    """What computes it on a device; None if only the CPU can."""
+    try:
+        key = (primitive, device_of(context), frozen(params), *_types_of(inputs), compilation_enabled())
+    except Unfit:
+        _tell(primitive, "its parameters are of no known type")
+        return None
+    if key in _kept:
+        _kept.move_to_end(key)
+        return _kept[key]
+    _seen[key] += 1
+    if _seen[key] < _OFTEN and _is_small(primitive, inputs) and primitive.lowering is not None:
+        return None
+    del _seen[key]
+    try:
+        run = _compiled(primitive, inputs, params, context)
+    except Uncompilable as reason:
+        _tell(primitive, f"{reason.what} {reason.why}")
+        run = None
+    _kept[key] = run
+    if len(_kept) > _MOST_KEPT:
+        _kept.popitem(last=False)
+    return run
+
+
+def _is_small(primitive: Primitive, inputs: Sequence[Any]) -> bool:
+    """Whether the CPU is done with it, copies included, before a program would be compiled."""
+    sizes = [x.size for x in inputs if isinstance(x, NDArray)]
+    if isinstance(primitive.lowering, Contraction):
+        return math.prod(sizes) < _MANY_PRODUCTS
+    return sum(sizes) < _MANY_ELEMENTS
+
+
+def _types_of(inputs: Sequence[Any]) -> Iterator[Any]:
+    """Parts of a key: types, and which inputs are the same array. Numbers are inputs of the program, too."""
+    seen: dict[int, int] = {}
+    for x in inputs:
+        if isinstance(x, Array):
+            yield seen.setdefault(id(x), len(seen)), x.shape, x._dtype
+        else:
+            yield x.__class__ if x.__class__ in (int, float) else frozen(x)
+
+
+def _compiled(
+    primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
+) -> Callable[..., Value]:
+    """A program of this one operator. Raises `Uncompilable`."""
+    if primitive.lowering is None:
+        raise Uncompilable("it")
+    if not compilation_enabled():
+        raise Uncompilable("compilation", "is off (LAMINA_COMPILE=0)")
+    is_number = [x.__class__ in (int, float) for x in inputs]
+    numbers = [x for x, is_one in zip(inputs, is_number, strict=True) if is_one]
+    distinct = list({id(x): x for x in inputs if isinstance(x, Array)}.values())
+
+    def do(slots: Iterator[Any]) -> list[Array]:
+        operands = [next(slots) if is_one else x for x, is_one in zip(inputs, is_number, strict=True)]
+        if isinstance(primitive.lowering, Decompose):
+            dtype = distinct[0]._dtype if distinct else np.dtype(np.float32)
+            operands = [x.as_operand(dtype, context) if hasattr(x, "as_operand") else x for x in operands]
+        return [apply(primitive, tuple(operands), params)]
+
+    before = set_current(context)
+    try:
+        with compiling(), concrete():
+            captured = captured_sequence(do, numbers)
+            target = target_of(context)
+            program = built(captured.graph, target)
+    finally:
+        set_current(before)
+    order = [next(i for i, x in enumerate(inputs) if x is array) for array in captured.arrays]
+    arguments = [NDArray(_NoData(x.shape, x._dtype), context) for x in captured.arrays]  # pyright: ignore
+    step = target.bind(program, arguments, range(len(order)), frozenset())
+    result = captured.order[0]
+
+    def run(given: Sequence[Any]) -> Value:
+        values = [x for x, is_one in zip(given, is_number, strict=True) if is_one]
+        with step.lock:
+            found = step.run([given[i] for i in order], values, 1, ())[result]
+        step.forget_arguments()
+        return found
+
+    return run
+
+
+class _NoData:
+    """Stands in the place of an argument's contents while there are none."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
+
+
+# --- on the CPU --------------------------------------------------------------------------------------------------
+
+
+def _on_cpu(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context) -> Value:
+    """NumPy's result, with copies there and back."""
+    buffers = [np.asarray(x._data) if isinstance(x, Array) else x for x in inputs]
+    return placed(np.asarray(evaluate(primitive, buffers, params)), context)
+
+
+def _tell(primitive: Primitive, why: str) -> None:
+    """With ``LAMINA_DEBUG=1``: once for each operator and reason."""
+    if level() < 1 or (primitive.name, why) in _told:
+        return
+    _told.add((primitive.name, why))
+    show(f"{user_location()}: {primitive.name} is computed on the CPU, with copies: {why}")

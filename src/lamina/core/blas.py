@@ -1,0 +1,89 @@
+"""NumPy's matrix products on one thread: the same bits and the same time whatever else the machine does.
+
+A BLAS that shares a product among threads adds in another order for each number of them, and its threads wait for each
+other actively: where another process has a core, all wait until one of them gets its turn, and a product takes ten
+times its time. What needs more than a core is compiled, on threads that do neither.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from lamina.core.forking import free_in_children
+
+__all__ = ["matmul"]
+
+_SHARED = 1 << 17  # multiplications of two matrices that a BLAS may share among threads: OpenBLAS from 2¹⁸ on
+_SHARED_BY_VECTORS = 1 << 12  # of a matrix and a vector: OpenBLAS from 9216 on
+
+_NAMES = (
+    ("scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"),
+    ("scipy_openblas_get_num_threads", "scipy_openblas_set_num_threads"),
+    ("openblas_get_num_threads64_", "openblas_set_num_threads64_"),
+    ("openblas_get_num_threads", "openblas_set_num_threads"),
+    ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
+    ("bli_thread_get_num_threads", "bli_thread_set_num_threads"),
+)
+_Get, _Set = Callable[[], int], Callable[[int], None]
+
+
+@cache
+def _control() -> tuple[_Get, _Set] | None:
+    """How to ask NumPy's BLAS for its number of threads and to set it; None of one that has no way (Accelerate)."""
+    try:  # of a library's names, those of the libraries that it was linked with are found, too
+        library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # pyright: ignore[reportAttributeAccessIssue]
+    except (AttributeError, OSError, TypeError):
+        return None
+    for get, put in _NAMES:
+        if hasattr(library, get) and hasattr(library, put):
+            return library[get], library[put]
+    return None
+
+
+class _OneThread:
+    """Inside, in whatever Python threads, BLAS has one thread; after the last one is out, what it had before."""
+
+    def __init__(self) -> None:
+        self._lock = free_in_children(threading.RLock())
+        self._inside = 0
+        self._usual = 1
+
+    def __enter__(self) -> None:
+        control = _control()
+        if control is None:
+            return
+        get, put = control
+        with self._lock:
+            if not self._inside:
+                self._usual = get()
+                if self._usual != 1:
+                    put(1)
+            self._inside += 1
+
+    def __exit__(self, *_exception: object) -> None:
+        control = _control()
+        if control is None:
+            return
+        _, put = control
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._usual != 1:
+                put(self._usual)
+
+
+_one_thread = _OneThread()
+
+
+def matmul(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """`numpy.matmul`, computed by one thread."""
+    rows, columns = left.shape[-2], right.shape[-1]
+    shared = _SHARED if rows > 1 and columns > 1 else _SHARED_BY_VECTORS
+    if rows * columns * left.shape[-1] < shared:
+        return np.matmul(left, right)
+    with _one_thread:
+        return np.matmul(left, right)

@@ -1,0 +1,28 @@
+"""Parameters of operators as parts of keys: what was computed or compiled before is found again by them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.context import Context
+
+__all__ = ["Unfit", "frozen"]
+
+
+class Unfit(Exception):  # noqa: N818 - not an error
+    """What can't be a part of a key, or be noted: it is done at once."""
+
+
+def frozen(value: Any) -> Any:
+    """A parameter's value as a part of a key; different values, different keys."""
+    if isinstance(value, dict):
+        return tuple([(name, frozen(x)) for name, x in value.items()])
+    if isinstance(value, tuple | list):
+        return (value.__class__, *map(frozen, value))
+    if isinstance(value, float | np.generic):
+        return value.__class__, repr(value)
+    if isinstance(value, int | str | type(None) | np.dtype | type | Context):
+        return value.__class__, value
+    raise Unfit

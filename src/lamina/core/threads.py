@@ -1,0 +1,110 @@
+"""How many threads compute: of compiled functions, and at most of the library that multiplies NumPy's matrices."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from lamina.errors import LaminaError
+
+__all__ = ["available_cores", "get_num_threads", "set_num_threads"]
+
+_MOST_THREADS = 1024
+_num_threads: int | None = None
+
+
+def get_num_threads() -> int:
+    """How many threads compiled functions run on.
+
+    What `set_num_threads` said, else `LAMINA_NUM_THREADS`; else the cores that this process may use (its affinity
+    and its control group's quota), and of those at most `OMP_NUM_THREADS`, by which joblib, Dask and Ray tell the
+    libraries of their workers how many cores are theirs.
+    """
+    global _num_threads  # noqa: PLW0603
+    if _num_threads is None:
+        _num_threads = _default_threads()
+    return _num_threads
+
+
+def set_num_threads(threads: int) -> None:
+    """Run compiled functions on this many threads from now on; results don't depend on it.
+
+    Raises `LaminaError` unless 1 <= threads <= 1024.
+
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    """
+    global _num_threads  # noqa: PLW0603
+    _num_threads = _checked(threads, f"set_num_threads({threads!r})")
+
+
+def _default_threads() -> int:
+    text = os.environ.get("LAMINA_NUM_THREADS", "").strip()
+    if not text:
+        # A list is a number for each level of nested parallelism; what OpenMP would not take is for OpenMP to say.
+        others = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+        most = int(others) if others.isdigit() and int(others) > 0 else _MOST_THREADS
+        return min(available_cores(), most)
+    if not text.isdigit():
+        raise LaminaError(
+            f"LAMINA_NUM_THREADS must be a whole number from 1 to {_MOST_THREADS}, not {text!r}"
+        )
+    return _checked(int(text), f"LAMINA_NUM_THREADS={text}")
+
+
+def _checked(threads: int, where: str) -> int:
+    if not 1 <= threads <= _MOST_THREADS:
+        raise LaminaError(f"{where}: the number of threads must be from 1 to {_MOST_THREADS}")
+    return threads
+
+
+@cache
+def available_cores() -> int:
+    """How many cores this process may use: its affinity, and its control group's quota (rounded up).
+
+    Of Apple's processors only the fast cores count: threads get equal shares of the work, and would wait for slow ones.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = _fast_apple_cores() or os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return max(1, min(cores, quota)) if quota is not None else cores
+
+
+def _fast_apple_cores() -> int | None:
+    """What the kernel of macOS says about the first of its performance levels; None elsewhere."""
+    if sys.platform != "darwin":
+        return None
+    cores, size = ctypes.c_int32(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int32))
+    name = b"hw.perflevel0.logicalcpu"
+    failed = ctypes.CDLL(None).sysctlbyname(
+        name, ctypes.byref(cores), ctypes.byref(size), None, ctypes.c_size_t(0)
+    )
+    return None if failed else cores.value
+
+
+def _cgroup_quota() -> int | None:
+    for read in (_cgroup2_quota, _cgroup1_quota):
+        try:
+            quota, period = read()
+        except (OSError, ValueError):
+            continue
+        return -(-quota // period) if quota > 0 and period > 0 else None
+    return None
+
+
+def _cgroup2_quota() -> tuple[int, int]:
+    quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    return (int(quota) if quota != "max" else -1), int(period)
+
+
+def _cgroup1_quota() -> tuple[int, int]:
+    directory = Path("/sys/fs/cgroup/cpu")
+    return int((directory / "cpu.cfs_quota_us").read_text()), int(
+        (directory / "cpu.cfs_period_us").read_text()
+    )

@@ -1,0 +1,42 @@
+"""Devices belong to the process that opened them: a forked child has neither the driver's threads nor its memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from lamina.errors import DeviceError
+
+__all__ = ["Owner"]
+
+
+class Owner:
+    """The process that opened a device, and whether the device still works."""
+
+    __slots__ = ("_lost", "_name", "_process")
+
+    def __init__(self, name: str) -> None:
+        self._name, self._process, self._lost = name, os.getpid(), ""
+
+    def check(self) -> None:
+        """Raise `DeviceError` in another process than that, and after the device was lost."""
+        if os.getpid() != self._process:
+            raise DeviceError(
+                f"{self._name} was opened by the process that this one was forked from, and can't be used here. Start "
+                'processes by multiprocessing.get_context("spawn"), or use gpu() only in the children.'
+            )
+        if self._lost:
+            raise DeviceError(
+                f"{self._name} can't be used any more, since {self._lost}. What its arrays held is lost; start the "
+                "program again."
+            )
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process, and the device works: else nothing of it is to be freed."""
+        return not self._lost and not sys.is_finalizing() and os.getpid() == self._process
+
+    def lose(self, why: str) -> DeviceError:
+        """From now on nothing works any more; the error to raise."""
+        self._lost = self._lost or why
+        return DeviceError(f"{self._name} failed: {why}")

@@ -1,0 +1,193 @@
+"""Which devices there are, and what their numbers are: `mx.gpu(0)`, `mx.gpu(1)` …
+
+First come NVIDIA's GPUs, in their driver's order, then the GPUs that OpenCL knows (NVIDIA's not again). The environment
+variable ``LAMINA_DEVICE`` asks for others:
+
+``cuda``              NVIDIA's GPUs only
+``opencl``            all devices of OpenCL, also processors, which nobody wants by surprise: a way to try programs
+``emulator``          a GPU that is emulated, slowly, to find mistakes in kernels; ``emulator:2`` are two
+``none``              no device at all
+
+Several are written with commas, in the order in which they are numbered: ``opencl,cuda``.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from typing import NamedTuple
+
+from lamina.device.interface import Device
+from lamina.errors import ContextError, LaminaError
+
+__all__ = ["Found", "device", "found", "looked_for", "opened", "problems"]
+
+
+class Found(NamedTuple):
+    """A device that was found, and not opened yet."""
+
+    kind: str
+    name: str
+    open: Callable[[int], Device]
+    """``open(number)``."""
+
+
+class _Search(NamedTuple):
+    found: list[Found]
+    looked_for: list[str]
+    """What was looked for where, and what came of it."""
+
+
+_process = os.getpid()
+_lock = threading.RLock()
+_searches: dict[str, _Search] = {}
+_opened: dict[tuple[str, int], Device] = {}
+
+
+def found() -> list[Found]:
+    """The devices by number."""
+    return _search().found
+
+
+def looked_for() -> str:
+    """In words, what was looked for, and what came of it.
+
+    >>> isinstance(looked_for(), str)
+    True
+    """
+    return "; ".join(_search().looked_for)
+
+
+def problems() -> list[str]:
+    """What keeps `gpu()` from being used, a sentence for each place where devices were looked for."""
+    return list(_search().looked_for)
+
+
+def device(number: int) -> Device:
+    """The device of a number, opened. `ContextError` where there is none; `DeviceError` if it can't be opened."""
+    known = _opened.get((_setting(), number))
+    if known is not None:
+        return known
+    there = found()
+    if not 0 <= number < len(there):
+        raise ContextError(_no_device(number, there))
+    with _lock:
+        key = _setting(), number
+        if key not in _opened:
+            _opened[key] = there[number].open(number)
+        return _opened[key]
+
+
+def opened() -> list[Device]:
+    """The devices that this process has in use."""
+    return list(_opened.values()) if _process == os.getpid() else []
+
+
+def _setting() -> str:
+    return os.environ.get("LAMINA_DEVICE", "").strip().lower()
+
+
+def _no_device(number: int, there: list[Found]) -> str:
+    if not there:
+        return (
+            f"gpu({number}) has no backend: no device was found (num_gpus() is 0). Looked for: {looked_for()}. "
+            "Use mx.cpu() instead."
+        )
+    known = ", ".join(f"gpu({i}) is {one.name}" for i, one in enumerate(there))
+    return (
+        f"gpu({number}) does not exist: num_gpus() is {len(there)}; {known}. Use one of these, or mx.cpu()."
+    )
+
+
+def _search() -> _Search:
+    setting = _setting()
+    with _lock:
+        if setting not in _searches:
+            _searches[setting] = _searched(setting)
+        return _searches[setting]
+
+
+def _searched(setting: str) -> _Search:
+    search = _Search([], [])
+    if not setting:
+        _look_for_cuda(search)
+        _look_for_opencl(search, all_kinds=False)
+    for part in setting.split(",") if setting else ():
+        kind, _, count = part.strip().partition(":")
+        if kind == "emulator" and (not count or count.isdecimal()):
+            search.found.extend([_emulator()] * int(count or 1))
+        elif part.strip() == "cuda":
+            _look_for_cuda(search)
+        elif part.strip() == "opencl":
+            _look_for_opencl(search, all_kinds=True)
+        elif part.strip() == "none":
+            search.looked_for.append("nothing, since LAMINA_DEVICE=none")
+        else:
+            raise ContextError(
+                f"LAMINA_DEVICE={setting!r} is unknown; known: cuda, opencl, emulator, emulator:2 …, none, and several "
+                "with commas"
+            )
+    return search
+
+
+def _look_for_cuda(search: _Search) -> None:
+    from lamina.device.cuda import CudaDevice, find
+
+    try:
+        names = find()
+    except LaminaError as error:
+        search.looked_for.append(f"NVIDIA's driver ({error})")
+        return
+    usable = 0
+    for ordinal, (name, reason) in enumerate(names):
+        if reason is None:
+            usable += 1
+            search.found.append(Found("cuda", name, lambda number, at=ordinal: CudaDevice(at, number)))
+        else:
+            search.looked_for.append(f"{name} ({reason})")
+    search.looked_for.append(f"NVIDIA's driver ({usable} GPUs)")
+
+
+def _look_for_opencl(search: _Search, *, all_kinds: bool) -> None:
+    from lamina.device.opencl import OpenCLDevice, find
+
+    try:
+        devices = find()
+    except LaminaError as error:
+        search.looked_for.append(f"OpenCL ({error})")
+        return
+    if not devices:
+        search.looked_for.append("OpenCL (no platform has a device)")
+    has_cuda = any(one.kind == "cuda" for one in search.found)
+    for one in devices:
+        if one.reason is not None:
+            search.looked_for.append(f"OpenCL's {one.name} ({one.reason})")
+        elif not all_kinds and not one.is_gpu:
+            search.looked_for.append(f"OpenCL's {one.name} (no GPU; LAMINA_DEVICE=opencl takes it, too)")
+        elif has_cuda and one.is_nvidia:
+            continue
+        else:
+            search.found.append(Found("opencl", one.name, lambda number, at=one: OpenCLDevice(at, number)))
+
+
+def _emulator() -> Found:
+    """The emulator is a part of the compiler, far above this package: it is found by its name."""
+    return Found(
+        "emulator",
+        "emulator",
+        lambda number: import_module("lamina.compiler.gpu.emulator").Emulator(number),
+    )
+
+
+def _forget_lock() -> None:
+    global _lock  # noqa: PLW0603 - in a forked child nobody would release it
+    _process = os.getpid()
+
+
+_lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)

@@ -1,0 +1,412 @@
+"""NVIDIA's GPUs (Ampere and later) as devices, by their driver alone: code is PTX, which the driver assembles."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from ctypes import byref, c_int, c_size_t, c_uint64, c_void_p
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from lamina.device._cuda_driver import OUT_OF_MEMORY, Attribute, CudaDriver, open_library
+from lamina.device._process import Owner
+from lamina.device.interface import Dialect, Launch, Limits, Region
+from lamina.device.pool import Pool, PooledBuffer, memory_limit
+from lamina.errors import DeviceError
+
+__all__ = ["GPU", "CudaDevice", "find"]
+
+_OLDEST = (8, 0)
+
+
+class GPU(NamedTuple):
+    """What was found: its name, and why it can't be used, if it can't."""
+
+    name: str
+    reason: str | None
+
+
+@cache
+def _driver() -> CudaDriver:
+    """The driver, initialized. `DeviceError` where there is none, or where it finds no GPU."""
+    driver = CudaDriver(open_library())
+    driver("cuInit", 0)
+    return driver
+
+
+def find() -> list[GPU]:
+    """The GPUs by the driver's number. `DeviceError` says why there are none."""
+    driver, count = _driver(), c_int()
+    driver("cuDeviceGetCount", byref(count))
+    return [_found(driver, i) for i in range(count.value)]
+
+
+def _found(driver: CudaDriver, ordinal: int) -> GPU:
+    handle, name = c_int(), ctypes.create_string_buffer(256)
+    driver("cuDeviceGet", byref(handle), ordinal)
+    driver("cuDeviceGetName", name, len(name), handle)
+    capability = _capability(driver, handle.value)
+    reason = None
+    if capability < _OLDEST:
+        reason = f"its compute capability is {capability[0]}.{capability[1]}; needed is 8.0, Ampere, or later"
+    return GPU(name.value.decode(errors="replace"), reason)
+
+
+def _capability(driver: CudaDriver, handle: int) -> tuple[int, int]:
+    return driver.attribute(Attribute.MAJOR, handle), driver.attribute(Attribute.MINOR, handle)
+
+
+class CudaDevice:
+    """See `lamina.device.interface.Device`. Everything is done in one stream, so in the order in which it is told."""
+
+    kind: Literal["cuda"] = "cuda"
+    dialect: Dialect = "nvptx"
+
+    def __init__(self, ordinal: int, number: int) -> None:
+        self._call = driver = _driver()
+        handle = c_int()
+        driver("cuDeviceGet", byref(handle), ordinal)
+        self._handle, self.number = handle.value, number
+        self.name = _found(driver, ordinal).name
+        self._label = f"gpu({number}), {self.name},"
+        self._lock = threading.RLock()
+        self._owner = Owner(self._label)
+        self._context = driver.handle("cuDevicePrimaryCtxRetain", self._handle)
+        driver("cuCtxSetCurrent", self._context)
+        self._stream = driver.handle("cuStreamCreate", _NON_BLOCKING)
+        self.limits = _limits(driver, self._handle)
+        self._pool = Pool(self, self._label.rstrip(","), memory_limit(self.free_and_total()[1]))
+
+    # --- memory --------------------------------------------------------------------------------------------------
+
+    def allocate(self, nbytes: int) -> PooledBuffer:
+        """See `Device`."""
+        with self._entered():
+            return self._pool.allocate(self, nbytes)
+
+    def copy_in(self, target: Region, source: np.ndarray) -> None:
+        """See `Device`. The driver may still read memory that isn't pinned when it returns: so it is waited for."""
+        with self._entered():
+            data = np.ascontiguousarray(source)
+            self._check_range(target, data.nbytes)
+            self._do("cuMemcpyHtoDAsync_v2", _address(target), data.ctypes.data, data.nbytes, self._stream)
+            self._wait()
+
+    def copy_out(self, source: Region, target: np.ndarray) -> None:
+        """See `Device`."""
+        with self._entered():
+            self._check_range(source, target.nbytes)
+            if not (target.flags.c_contiguous and target.flags.writeable):
+                raise ValueError("copy_out: the target is a writeable array in C order")
+            self._do(
+                "cuMemcpyDtoHAsync_v2", target.ctypes.data, _address(source), target.nbytes, self._stream
+            )
+            self._wait()
+
+    def copy(self, source: Region, target: Region, nbytes: int) -> None:
+        """See `Device`."""
+        with self._entered():
+            self._check_range(source, nbytes)
+            self._check_range(target, nbytes)
+            self._do("cuMemcpyDtoDAsync_v2", _address(target), _address(source), nbytes, self._stream)
+
+    def set_word(self, target: Region, value: int) -> None:
+        """See `Device`."""
+        with self._entered():
+            self._check_range(target, 4)
+            self._do("cuMemsetD32Async", _address(target), value, 1, self._stream)
+
+    def memory_info(self) -> tuple[int, int]:
+        """The bytes that arrays can still have, and all there are."""
+        with self._entered():
+            return self._pool.free_and_total()
+
+    def release_kept_memory(self) -> None:
+        """Give the driver back what is kept for reuse, for other programs."""
+        with self._entered():
+            self._pool.release_kept()
+
+    @staticmethod
+    def _check_range(region: Region, nbytes: int) -> None:
+        if region.offset < 0 or region.offset + nbytes > region.buffer.nbytes:
+            raise ValueError(
+                f"{nbytes} bytes from {region.offset} on are beyond a buffer of {region.buffer.nbytes}"
+            )
+
+    # --- what the pool asks for ----------------------------------------------------------------------------------
+
+    def take_memory(self, nbytes: int) -> int | None:
+        """See `lamina.device.pool.Driver`."""
+        address = c_uint64()
+        code = self._call.code("cuMemAlloc_v2", byref(address), nbytes)
+        if code == OUT_OF_MEMORY:
+            return None
+        self._check(code, "cuMemAlloc_v2")
+        return address.value
+
+    def free_memory(self, address: int) -> None:
+        """See `lamina.device.pool.Driver`."""
+        self._do("cuMemFree_v2", address)
+
+    def free_and_total(self) -> tuple[int, int]:
+        """See `lamina.device.pool.Driver`."""
+        free, total = c_size_t(), c_size_t()
+        self._do("cuMemGetInfo_v2", byref(free), byref(total))
+        return free.value, total.value
+
+    # --- code ----------------------------------------------------------------------------------------------------
+
+    def load(self, code: bytes) -> CudaModule:
+        """See `Device`. What the driver's assembler says against the code is a part of the error."""
+        with self._entered():
+            log = ctypes.create_string_buffer(_LOG_BYTES)
+            options = (c_int * 2)(_ERROR_LOG_BUFFER, _ERROR_LOG_BYTES)
+            values = (c_void_p * 2)(ctypes.addressof(log), _LOG_BYTES)
+            text, module = ctypes.create_string_buffer(code), c_void_p()
+            failed = self._call.code("cuModuleLoadDataEx", byref(module), text, 2, options, values)
+            if failed and log.value:
+                said = log.value.decode(errors="replace")
+                raise DeviceError(f"{self._label} can't load a program: {self._call.words(failed)}\n{said}")
+            self._check(failed, "cuModuleLoadDataEx")
+            return CudaModule(self, module)
+
+    def unload(self, module: c_void_p) -> None:
+        """Forget a module, when no launch of its kernels is under way."""
+        if self._owner.is_here:
+            with self._entered():
+                self._call.code("cuModuleUnload", module)
+
+    def function(self, module: c_void_p, name: str) -> c_void_p:
+        """A function of a module; `KeyError` if there is none of that name."""
+        with self._entered():
+            found = c_void_p()
+            code = self._call.code("cuModuleGetFunction", byref(found), module, name.encode())
+            if code == _NOT_FOUND:
+                raise KeyError(name)
+            self._check(code, "cuModuleGetFunction")
+            return found
+
+    def launch(self, launches: Sequence[Launch]) -> None:
+        """See `Device`."""
+        with self._entered():
+            function = self._call.functions["cuLaunchKernel"]
+            for one in launches:
+                kernel: Any = one.kernel
+                kernel.allow_shared_bytes(one.shared_bytes)
+                code = function(
+                    kernel.handle,
+                    *one.grid,
+                    *one.block,
+                    one.shared_bytes,
+                    self._stream,
+                    _packed(one.arguments),
+                    None,
+                )
+                if code:
+                    self._check(
+                        code, f"cuLaunchKernel of {kernel.name}, {one.grid} blocks of {one.block} threads"
+                    )
+
+    def record(self, launches: Sequence[Launch]) -> CudaGraph:
+        """See `Device`: the launches become a graph."""
+        with self._entered():
+            self._do("cuStreamBeginCapture_v2", self._stream, _CAPTURE_OF_THIS_THREAD)
+            graph = c_void_p()
+            try:
+                self.launch(launches)
+            finally:
+                code = self._call.code("cuStreamEndCapture", self._stream, byref(graph))
+            self._check(code, "cuStreamEndCapture")
+            try:
+                executable = self._call.handle("cuGraphInstantiateWithFlags", graph, 0)
+            finally:
+                self._call.code("cuGraphDestroy", graph)
+            return CudaGraph(self, executable, launches)
+
+    def replay(self, executable: c_void_p) -> None:
+        """Launch a graph."""
+        with self._entered():
+            self._do("cuGraphLaunch", executable, self._stream)
+
+    def destroy_graph(self, executable: c_void_p) -> None:
+        """Forget a graph."""
+        if self._owner.is_here:
+            with self._entered():
+                self._call.code("cuGraphExecDestroy", executable)
+
+    def synchronize(self) -> None:
+        """See `Device`."""
+        with self._entered():
+            self._wait()
+
+    # --- other libraries on the same device ----------------------------------------------------------------------
+
+    @property
+    def ordinal(self) -> int:
+        """The driver's number of the device, by which other libraries call it."""
+        return self._handle
+
+    @property
+    def stream(self) -> int:
+        """The stream's handle, for libraries that make it wait for their own (DLPack)."""
+        return self._stream.value or 0
+
+    def wait_in(self, stream: int) -> None:
+        """Have another library's stream wait for all that was told this device until now."""
+        with self._entered():
+            event = self._call.handle("cuEventCreate", _NO_TIMING)
+            try:
+                self._do("cuEventRecord", event, self._stream)
+                self._do("cuStreamWaitEvent", stream, event, 0)
+            finally:
+                self._call.code("cuEventDestroy_v2", event)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _entered(self) -> _Entered:
+        return _Entered(self)
+
+    def enter(self) -> None:
+        """Make the device this thread's current one, which other libraries may have changed; one thread at a time."""
+        self._owner.check()
+        self._lock.acquire()
+        try:
+            self._do("cuCtxSetCurrent", self._context)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def leave(self) -> None:
+        """The end of what `enter` began."""
+        self._lock.release()
+
+    def _do(self, name: str, *arguments: Any) -> None:
+        code = self._call.code(name, *arguments)
+        if code:
+            self._check(code, name)
+
+    def _wait(self) -> None:
+        self._do("cuStreamSynchronize", self._stream)
+
+    def _check(self, code: int, what: str) -> None:
+        """Raise what an error means. After some, the driver says, nothing of the process works any more."""
+        if not code:
+            return
+        why = f"{what}: {self._call.words(code)}"
+        if code in _DEADLY:
+            raise self._owner.lose(f"a kernel or the driver failed ({why})")
+        raise DeviceError(f"{self._label} {why}")
+
+
+class _Entered:
+    """`with device._entered():` see `CudaDevice.enter`; a class, as a generator takes four times as long."""
+
+    __slots__ = ("_device",)
+
+    def __init__(self, device: CudaDevice) -> None:
+        self._device = device
+
+    def __enter__(self) -> None:
+        self._device.enter()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._device.leave()
+
+
+class CudaModule:
+    """See `lamina.device.interface.Module`."""
+
+    def __init__(self, device: CudaDevice, handle: c_void_p) -> None:
+        self._device, self._handle = device, handle
+
+    def kernel(self, name: str) -> CudaKernel:
+        """See `Module`."""
+        return CudaKernel(self, self._device, name, self._device.function(self._handle, name))
+
+    def __del__(self) -> None:
+        self._device.unload(self._handle)
+
+
+class CudaKernel:
+    """See `lamina.device.interface.Kernel`."""
+
+    def __init__(self, module: CudaModule, device: CudaDevice, name: str, handle: c_void_p) -> None:
+        self._module, self._device, self.name, self.handle = module, device, name, handle
+        self._allowed = _SHARED_BYTES_OF_ALL
+
+    def allow_shared_bytes(self, nbytes: int) -> None:
+        """More shared memory than all devices have must be asked for."""
+        if nbytes > self._allowed:
+            self._device._do("cuFuncSetAttribute", self.handle, _MAX_DYNAMIC_SHARED_BYTES, nbytes)
+            self._allowed = nbytes
+
+
+class CudaGraph:
+    """See `lamina.device.interface.Recording`."""
+
+    def __init__(self, device: CudaDevice, executable: c_void_p, launches: Sequence[Launch]) -> None:
+        self._device, self._executable, self._launches = device, executable, tuple(launches)
+
+    def replay(self) -> None:
+        """See `Recording`."""
+        self._device.replay(self._executable)
+
+    def __del__(self) -> None:
+        self._device.destroy_graph(self._executable)
+
+
+def _address(region: Region) -> int:
+    buffer: Any = region.buffer
+    return buffer.address + region.offset
+
+
+def _packed(arguments: Sequence[Region | int]) -> Any:
+    """Pointers to the arguments, as `cuLaunchKernel` reads them while it is called."""
+    values = [_address(x) if isinstance(x, Region) else x & (1 << 64) - 1 for x in arguments]
+    cells = (c_uint64 * max(len(values), 1))(*values)
+    first = ctypes.addressof(cells)
+    pointers = (c_void_p * max(len(values), 1))(*range(first, first + 8 * len(values), 8))
+    pointers._cells = cells  # pyright: ignore[reportAttributeAccessIssue] - which must live as long
+    return pointers
+
+
+_CORES = {(8, 0): 64}
+"""Units for float32 of a multiprocessor; 128 where nothing is said (CUDA C Programming Guide, compute capabilities)."""
+
+
+def _limits(driver: CudaDriver, handle: int) -> Limits:
+    def attribute(number: int) -> int:
+        return driver.attribute(number, handle)
+
+    capability = _capability(driver, handle)
+    processors = attribute(Attribute.MULTIPROCESSORS)
+    cores = processors * _CORES.get(capability, 128)
+    return Limits(
+        architecture=f"sm_{capability[0]}{capability[1]}",
+        subgroup=attribute(Attribute.WARP),
+        block_threads=attribute(Attribute.BLOCK_THREADS),
+        shared_bytes=attribute(Attribute.SHARED_BYTES),
+        processors=processors,
+        has_float64=True,
+        has_float16=True,
+        peak_flops=2.0 * cores * 1e3 * attribute(Attribute.CLOCK_KHZ),
+    )
+
+
+_NON_BLOCKING = (
+    1  # CU_STREAM_NON_BLOCKING: other libraries' default stream and this one don't wait for each other
+)
+_NO_TIMING = 2  # CU_EVENT_DISABLE_TIMING
+_CAPTURE_OF_THIS_THREAD = (
+    1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do meanwhile is no matter
+)
+_ERROR_LOG_BUFFER, _ERROR_LOG_BYTES = 5, 6  # CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES
+_MAX_DYNAMIC_SHARED_BYTES = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+_SHARED_BYTES_OF_ALL = 48 << 10
+_LOG_BYTES = 16 << 10
+_NOT_FOUND = 500
+_DEADLY = frozenset((4, 201, 214, 220, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 999))
+"""Errors after which a context can't be used: the driver is gone, a device fails, a kernel ended in the middle."""

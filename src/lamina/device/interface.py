@@ -1,0 +1,252 @@
+"""What a device is: memory of its own, code in one of three dialects, and launches in the order they are given in.
+
+Implemented for NVIDIA's driver, for OpenCL, and by the emulator (`lamina.compiler.gpu.emulator`); used by arrays whose
+context is a GPU, and by the compiler (`lamina.compiler.gpu`), which never asks which of the three it has before it.
+
+A device does what it is told in order: a copy waits for the launches before it, a launch for the copies before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+__all__ = [
+    "Buffer",
+    "Device",
+    "DeviceArray",
+    "Dialect",
+    "Dim",
+    "Kernel",
+    "Launch",
+    "Limits",
+    "Module",
+    "Recording",
+    "Region",
+]
+
+Dialect = Literal["nvptx", "spirv", "host"]
+"""What a device's code is: PTX (text), a SPIR-V 1.2 module for OpenCL, or an object file for the emulator."""
+Dim = tuple[int, int, int]
+"""A number of blocks or threads along x, y and z; y and z are at most 65535."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What code for a device depends on.
+
+    ``architecture``  LLVM's name of the processor ("sm_90"); empty where the dialect has none
+    ``subgroup``      threads that run in lockstep (a warp); 1 where that isn't known
+    ``block_threads`` most threads of a block
+    ``shared_bytes``  most shared memory of a block
+    ``processors``    how many blocks run at the same time at least: multiprocessors, compute units
+    ``alignment``     buffers begin at multiples of so many bytes; the compiler's own regions within them do, too, and
+                      with views that begin elsewhere a device has to cope
+    ``peak_flops``    float32 operations a second, about; for `explain`
+    """
+
+    architecture: str
+    subgroup: int
+    block_threads: int
+    shared_bytes: int
+    processors: int
+    has_float64: bool
+    has_float16: bool
+    alignment: int = 256
+    peak_flops: float = 1e12
+
+
+class Buffer(Protocol):
+    """Memory of a device. It is freed (or kept by the device's allocator) when nothing refers to it any more."""
+
+    @property
+    def device(self) -> Device: ...
+    @property
+    def nbytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A buffer from a byte on."""
+
+    buffer: Buffer
+    offset: int = 0
+
+
+class DeviceArray:
+    """What an array on a device holds (`lamina.core.array.Value`): elements in C order from a region's start on.
+
+    ``sharing``: the same object in all that are views of the same memory, and known to nobody else; so its reference
+    count tells whether this is the only one.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "region", "shape", "sharing")
+
+    def __init__(self, region: Region, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.region, self.shape, self.dtype = region, tuple(shape), np.dtype(dtype)
+        self.sharing: list[None] = []
+
+    @classmethod
+    def empty(cls, device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
+        """New memory, whose contents are not set."""
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+        return cls(Region(device.allocate(nbytes)), shape, dtype)
+
+    @classmethod
+    def of(cls, device: Device, numbers: np.ndarray) -> DeviceArray:
+        """New memory with a copy of these numbers."""
+        made = cls.empty(device, numbers.shape, numbers.dtype)
+        if made.nbytes:
+            device.copy_in(made.region, np.ascontiguousarray(numbers))
+        return made
+
+    @property
+    def device(self) -> Device:
+        """Where it is."""
+        return self.region.buffer.device
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """A copy of the numbers, when all that was launched before is done."""
+        numbers = np.empty(self.shape, self.dtype)
+        if numbers.nbytes:
+            self.device.copy_out(self.region, numbers)
+        return numbers if dtype is None else numbers.astype(dtype, copy=False)
+
+    def part(self, first: int, shape: tuple[int, ...]) -> DeviceArray:
+        """The elements from the one of this number on, under a shape; shares memory."""
+        start = self.region.offset + first * self.dtype.itemsize
+        view = DeviceArray(Region(self.region.buffer, start), shape, self.dtype)
+        view.sharing = self.sharing
+        return view
+
+    def shares_memory(self, other: object) -> bool:
+        """Whether another value is a view of the same memory."""
+        return isinstance(other, DeviceArray) and other.sharing is self.sharing
+
+    def write(self, source: Any) -> None:
+        """Take the contents of an array of the same shape: of this device's, another one's, or NumPy's; any dtype."""
+        if not self.nbytes:
+            return
+        if isinstance(source, DeviceArray) and source.device is self.device and source.dtype == self.dtype:
+            if source.region != self.region:
+                self.device.copy(source.region, self.region, self.nbytes)
+            return
+        numbers = np.asarray(source).astype(self.dtype, copy=False)
+        self.device.copy_in(self.region, np.ascontiguousarray(np.broadcast_to(numbers, self.shape)))
+
+
+class Kernel(Protocol):
+    """A function of a module, to be launched."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Module(Protocol):
+    """Code on a device. It is unloaded when nothing refers to it or its kernels any more."""
+
+    def kernel(self, name: str) -> Kernel:
+        """A kernel by its name; `KeyError` if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A kernel on a grid of blocks of threads, with its arguments: pointers, and numbers of 64 bits (int)."""
+
+    kernel: Kernel
+    grid: Dim
+    block: Dim
+    arguments: tuple[Region | int, ...]
+    shared_bytes: int = 0  # beside what the kernel declares itself
+
+
+class Recording(Protocol):
+    """A sequence of launches that the device has seen before, so that to launch them all costs little."""
+
+    def replay(self) -> None:
+        """Launch them all in order. It holds on to the buffers."""
+        ...
+
+
+class Device(Protocol):
+    """One device. Its methods may be called by any thread, one at a time; they raise errors of `lamina.errors`."""
+
+    @property
+    def kind(self) -> Literal["cuda", "opencl", "emulator"]: ...
+    @property
+    def name(self) -> str:
+        """As its maker calls it."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """That of its context: `mx.gpu(number)`."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect: ...
+    @property
+    def limits(self) -> Limits: ...
+
+    # memory
+
+    def allocate(self, nbytes: int) -> Buffer:
+        """Memory whose contents are not set; also of 0 bytes."""
+        ...
+
+    def memory_info(self) -> tuple[int, int]:
+        """The bytes that arrays can still have, and all there are."""
+        ...
+
+    def release_kept_memory(self) -> None:
+        """Give back, for other programs, what is kept for the next arrays."""
+        ...
+
+    def copy_in(self, target: Region, source: np.ndarray) -> None:
+        """Copy from an array in C order; `source` may be changed as soon as this returns."""
+        ...
+
+    def copy_out(self, source: Region, target: np.ndarray) -> None:
+        """Copy to a writeable array in C order, which holds the numbers when this returns."""
+        ...
+
+    def copy(self, source: Region, target: Region, nbytes: int) -> None:
+        """Copy within the device; the stretches do not overlap."""
+        ...
+
+    def set_word(self, target: Region, value: int) -> None:
+        """Set 4 bytes to a number of 32 bits (0 <= value < 2**31), without waiting for the device."""
+        ...
+
+    # code
+
+    def load(self, code: bytes) -> Module:
+        """Code of the device's dialect."""
+        ...
+
+    def launch(self, launches: Sequence[Launch]) -> None:
+        """Launch kernels, one after the other, each when the one before has ended; returns without waiting."""
+        ...
+
+    def record(self, launches: Sequence[Launch]) -> Recording | None:
+        """What `launch` would launch, to be replayed many times; None where the device gains nothing by that."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until all is done. What went wrong before is raised here at the latest."""
+        ...

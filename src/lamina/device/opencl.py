@@ -1,0 +1,313 @@
+"""Devices of OpenCL that take SPIR-V (Intel's GPUs, PoCL, rusticl), by the package pyopencl (extra ``opencl``).
+
+Memory is "coarse-grained shared virtual memory": the host never looks into it, but it has addresses, so that an array
+may begin anywhere in a buffer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from lamina.device._process import Owner
+from lamina.device.interface import Dialect, Launch, Limits, Region
+from lamina.device.pool import Pool, PooledBuffer, memory_limit
+from lamina.errors import ContextError, DeviceError
+from lamina.extras import missing_packages
+
+__all__ = ["Found", "OpenCLDevice", "find"]
+
+_NVIDIA = 0x10DE  # the PCI-SIG's number of NVIDIA
+
+
+class Found(NamedTuple):
+    """What was found: pyopencl's device, and why it can't be used, if it can't."""
+
+    device: Any
+    name: str
+    reason: str | None
+    is_gpu: bool
+    is_nvidia: bool
+
+
+def find() -> list[Found]:
+    """The devices of all platforms. `DeviceError` says why there are none."""
+    try:
+        import pyopencl as cl
+    except ImportError:
+        raise DeviceError(str(missing_packages("OpenCL", ["pyopencl"]))) from None
+    try:
+        platforms = cl.get_platforms()
+    except cl.Error as error:
+        raise DeviceError(f"no OpenCL driver is installed: {error}") from None
+    devices: list[Found] = []
+    for platform in platforms:
+        try:
+            own = platform.get_devices()
+        except cl.Error:  # a platform without a device says so by an error
+            own = []
+        devices += [_described(cl, platform, one) for one in own]
+    return devices
+
+
+def _described(cl: Any, platform: Any, device: Any) -> Found:
+    name = f"{device.name.strip()} ({platform.name.strip()})"
+    is_gpu = bool(device.type & cl.device_type.GPU)
+    reason = None
+    if "SPIR-V" not in _asked(cl, device, "IL_VERSION", ""):
+        reason = "it takes no SPIR-V"
+    elif not _asked(cl, device, "SVM_CAPABILITIES", 0) & cl.device_svm_capabilities.COARSE_GRAIN_BUFFER:
+        reason = "it has no shared virtual memory"
+    return Found(device, name, reason, is_gpu, device.vendor_id == _NVIDIA)
+
+
+def _asked(cl: Any, device: Any, name: str, default: Any) -> Any:
+    """What a device says, or the default if it is too old to know the question."""
+    try:
+        return device.get_info(getattr(cl.device_info, name))
+    except cl.Error:
+        return default
+
+
+class OpenCLDevice:
+    """See `lamina.device.interface.Device`. Everything is done in one queue, in order."""
+
+    kind: Literal["opencl"] = "opencl"
+    dialect: Dialect = "spirv"
+
+    def __init__(self, found: Found, number: int) -> None:
+        import pyopencl as cl
+
+        self._cl: Any = cl
+        self.number, self.name = number, found.name
+        self._label = f"gpu({number}), {self.name},"
+        self._lock = threading.RLock()
+        self._owner = Owner(self._label)
+        self._device = found.device
+        self._context = self._try(lambda: cl.Context([found.device]))
+        self._queue = self._try(lambda: cl.CommandQueue(self._context))
+        self._blocks: dict[int, Any] = {}
+        self._taken = 0
+        self._total = int(found.device.global_mem_size)
+        self.limits = _limits(cl, found.device)
+        self._pool = Pool(self, self._label.rstrip(","), memory_limit(self._total))
+
+    # --- memory --------------------------------------------------------------------------------------------------
+
+    def allocate(self, nbytes: int) -> PooledBuffer:
+        """See `Device`."""
+        with self._entered():
+            return self._pool.allocate(self, nbytes)
+
+    def copy_in(self, target: Region, source: np.ndarray) -> None:
+        """See `Device`."""
+        data = np.ascontiguousarray(source)
+        if data.nbytes:
+            self._copy(self._at(target, data.nbytes), self._pointer(data.ctypes.data, data.nbytes))
+
+    def copy_out(self, source: Region, target: np.ndarray) -> None:
+        """See `Device`."""
+        if not (target.flags.c_contiguous and target.flags.writeable):
+            raise ValueError("copy_out: the target is a writeable array in C order")
+        if target.nbytes:
+            self._copy(self._pointer(target.ctypes.data, target.nbytes), self._at(source, target.nbytes))
+
+    def copy(self, source: Region, target: Region, nbytes: int) -> None:
+        """See `Device`."""
+        if nbytes:
+            self._copy(self._at(target, nbytes), self._at(source, nbytes), is_blocking=False)
+
+    def as_cl_mem(self, buffer: Any) -> Any:
+        """A buffer object of a pool's memory, for libraries that know no other."""
+        cl = self._cl
+        flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
+        block = (ctypes.c_char * buffer.size).from_address(buffer.address)
+        with self._entered():
+            return self._try(lambda: cl.Buffer(self._context, flags, hostbuf=block))
+
+    def address_of_cl_mem(self, handle: int) -> tuple[int, Any]:
+        """The address of such a buffer object, and the object; `ContextError` if its memory has no address."""
+        cl = self._cl
+        memory = cl.Buffer.from_int_ptr(handle, retain=True)
+        if not memory.get_info(cl.mem_info.USES_SVM_POINTER):
+            raise ContextError(
+                f"from_dlpack: the array's memory on {self.name} is no shared virtual memory; copy it to the CPU first"
+            )
+        host = memory.get_host_array((memory.size,), np.dtype(np.uint8))
+        return host.ctypes.data, memory
+
+    def set_word(self, target: Region, value: int) -> None:
+        """See `Device`."""
+        pointer = self._at(target, 4)
+        with self._entered():
+            self._try(
+                lambda: self._cl.enqueue_svm_memfill(self._queue, pointer, np.array([value], np.int32), 4)
+            )
+
+    def memory_info(self) -> tuple[int, int]:
+        """The bytes that arrays can still have, and all there are; other programs' are not known."""
+        with self._entered():
+            return self._pool.free_and_total()
+
+    def release_kept_memory(self) -> None:
+        """Give the driver back what is kept for reuse, for other programs."""
+        with self._entered():
+            self._pool.release_kept()
+
+    def _copy(self, target: Any, source: Any, *, is_blocking: bool = True) -> None:
+        with self._entered():
+            self._try(lambda: self._cl.enqueue_copy(self._queue, target, source, is_blocking=is_blocking))
+
+    def _at(self, region: Region, nbytes: int) -> Any:
+        """A stretch of memory as pyopencl takes it; of at least one byte, as there is no pointer to none."""
+        buffer: Any = region.buffer
+        if region.offset < 0 or region.offset + nbytes > buffer.nbytes:
+            raise ValueError(f"{nbytes} bytes from {region.offset} on are beyond a buffer of {buffer.nbytes}")
+        return self._pointer(buffer.address + region.offset, nbytes)
+
+    def _pointer(self, address: int, nbytes: int) -> Any:
+        return self._cl.SVM((ctypes.c_char * max(nbytes, 1)).from_address(address))
+
+    # --- what the pool asks for ----------------------------------------------------------------------------------
+
+    def take_memory(self, nbytes: int) -> int | None:
+        """See `lamina.device.pool.Driver`."""
+        cl = self._cl
+        if nbytes > self._device.max_mem_alloc_size or self._taken + nbytes > self._total:
+            return None
+        try:
+            block = cl.SVMAllocation(self._context, nbytes, _ALIGNMENT, cl.svm_mem_flags.READ_WRITE)
+        except (cl.MemoryError, MemoryError):
+            return None
+        except cl.Error as error:
+            raise DeviceError(f"{self._label} gives no memory: {error}") from None
+        self._blocks[block.svm_ptr] = block, nbytes
+        self._taken += nbytes
+        return block.svm_ptr
+
+    def free_memory(self, address: int) -> None:
+        """See `lamina.device.pool.Driver`."""
+        block, nbytes = self._blocks.pop(address)
+        self._taken -= nbytes
+        block.release()
+
+    def free_and_total(self) -> tuple[int, int]:
+        """See `lamina.device.pool.Driver`."""
+        return max(self._total - self._taken, 0), self._total
+
+    # --- code ----------------------------------------------------------------------------------------------------
+
+    def load(self, code: bytes) -> OpenCLModule:
+        """See `Device`. What the driver's compiler says against the code is a part of the error."""
+        cl = self._cl
+        with self._entered(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", cl.CompilerWarning)
+            try:
+                return OpenCLModule(self, cl.Program(self._context, code).build())
+            except cl.Error as error:
+                raise DeviceError(f"{self._label} can't load a program: {error}") from None
+
+    def kernel_of(self, program: Any, name: str) -> Any:
+        """A program's kernel; `KeyError` if there is none of that name."""
+        with self._entered():
+            try:
+                return self._cl.Kernel(program, name)
+            except self._cl.LogicError:
+                raise KeyError(name) from None
+
+    def launch(self, launches: Sequence[Launch]) -> None:
+        """See `Device`. Shared memory beside the kernel's own is its last argument."""
+        cl = self._cl
+        with self._entered():
+            for one in launches:
+                kernel: Any = one.kernel
+                arguments = [self._argument(x) for x in one.arguments]
+                if one.shared_bytes:
+                    arguments.append(cl.LocalMemory(one.shared_bytes))
+                sizes = tuple(n * m for n, m in zip(one.grid, one.block, strict=True))
+                self._try(lambda k=kernel.handle, a=arguments: k.set_args(*a))
+                self._try(
+                    lambda k=kernel.handle, s=sizes, b=one.block: cl.enqueue_nd_range_kernel(
+                        self._queue, k, s, b
+                    )
+                )
+            self._queue.flush()
+
+    def _argument(self, value: Region | int) -> Any:
+        if not isinstance(value, Region):
+            return np.int64(value) if value < 1 << 63 else np.uint64(value)
+        buffer: Any = value.buffer
+        return self._pointer(buffer.address + value.offset, buffer.nbytes - value.offset)
+
+    def record(self, launches: Sequence[Launch]) -> None:
+        """See `Device`: OpenCL's command buffers are an extension that few have."""
+
+    def synchronize(self) -> None:
+        """See `Device`."""
+        with self._entered():
+            self._try(self._queue.finish)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _entered(self) -> Any:
+        """The device, for one thread; it must be this process's, and work."""
+        self._owner.check()
+        return self._lock
+
+    def _try(self, call: Any) -> Any:
+        """Call OpenCL. An error that the device raises means that it can't be used any more."""
+        cl = self._cl
+        try:
+            return call()
+        except cl.MemoryError as error:
+            raise DeviceError(f"{self._label} has too little memory for this: {error}") from None
+        except cl.LogicError as error:
+            raise DeviceError(f"{self._label} {error}") from None
+        except cl.Error as error:
+            raise self._owner.lose(f"a kernel or the driver failed ({error})") from None
+
+
+class OpenCLModule:
+    """See `lamina.device.interface.Module`."""
+
+    def __init__(self, device: OpenCLDevice, program: Any) -> None:
+        self._device, self._program = device, program
+
+    def kernel(self, name: str) -> OpenCLKernel:
+        """See `Module`."""
+        return OpenCLKernel(name, self._device.kernel_of(self._program, name))
+
+
+class OpenCLKernel:
+    """See `lamina.device.interface.Kernel`."""
+
+    __slots__ = ("handle", "name")
+
+    def __init__(self, name: str, handle: Any) -> None:
+        self.name, self.handle = name, handle
+
+
+_ALIGNMENT = 128  # of the largest type, `long16`: more is not to be had
+_UNITS_OF_GPU = 128  # for float32 in a compute unit, a guess that serves `explain` alone
+
+
+def _limits(cl: Any, device: Any) -> Limits:
+    extensions = device.extensions.split()
+    clock = 1e6 * (_asked(cl, device, "MAX_CLOCK_FREQUENCY", 0) or 1000)
+    units = _UNITS_OF_GPU if device.type & cl.device_type.GPU else 16
+    return Limits(
+        architecture="",
+        subgroup=1,
+        block_threads=int(device.max_work_group_size),
+        shared_bytes=int(device.local_mem_size),
+        processors=int(device.max_compute_units),
+        has_float64="cl_khr_fp64" in extensions,
+        has_float16="cl_khr_fp16" in extensions,
+        alignment=_ALIGNMENT,
+        peak_flops=2.0 * units * device.max_compute_units * clock,
+    )

@@ -1,0 +1,183 @@
+"""Memory of a device that is kept when it is freed, for the next array of its size.
+
+To ask a driver for memory takes as long as many kernels, and to give it back waits for the device. Here a freed block
+goes into a list, and comes back from there. Work of a device is done in the order in which it was given, so a block may
+be used again at once, though the kernel that used it last may not have run yet.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import deque
+from typing import Any, Protocol
+
+from lamina.errors import DeviceMemoryError, ParameterError
+
+__all__ = ["Driver", "Pool", "PooledBuffer", "in_words", "memory_limit"]
+
+
+class Driver(Protocol):
+    """What a pool asks of the device that it is for."""
+
+    def take_memory(self, nbytes: int) -> int | None:
+        """The address of new memory; None if there is none left."""
+        ...
+
+    def free_memory(self, address: int) -> None:
+        """Give memory back that nothing uses any more."""
+        ...
+
+    def free_and_total(self) -> tuple[int, int]:
+        """The bytes that are free on the device, and all that it has."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until all is done."""
+        ...
+
+
+class PooledBuffer:
+    """Memory that comes back to its pool when nothing refers to it any more. See `lamina.device.interface.Buffer`."""
+
+    __slots__ = ("__weakref__", "_returned", "address", "device", "nbytes", "size")
+
+    def __init__(
+        self, device: Any, nbytes: int, size: int, address: int, returned: deque[tuple[int, int]]
+    ) -> None:
+        self.device, self.nbytes, self.size, self.address = device, nbytes, size, address
+        self._returned = returned
+
+    def __del__(self) -> None:
+        # By any thread, at any time, also inside `allocate`: so no lock is taken, and no driver called.
+        self._returned.append((self.size, self.address))
+
+
+class Pool:
+    """A device's memory. `limit`: the most bytes that it takes from the driver; None: all there are."""
+
+    def __init__(self, driver: Driver, name: str, limit: int | None = None) -> None:
+        self._driver, self._name, self._limit = driver, name, limit
+        self._returned: deque[tuple[int, int]] = deque()
+        self._kept: dict[int, list[int]] = {}
+        self._lock = threading.RLock()
+        self.held = 0
+        """Bytes of buffers that are in use."""
+        self.taken = 0
+        """Bytes that were taken from the driver: those in use, and those kept."""
+
+    def allocate(self, device: Any, nbytes: int) -> PooledBuffer:
+        """Memory of so many bytes, whose contents are not set. Raises `DeviceMemoryError`."""
+        size = _rounded(nbytes)
+        with self._lock:
+            self._take_back()
+            kept = self._kept.get(size)
+            address = kept.pop() if kept else self._new(size, nbytes)
+            self.held += size
+        return PooledBuffer(device, nbytes, size, address, self._returned)
+
+    def release_kept(self) -> None:
+        """Give the driver back what is kept for reuse."""
+        with self._lock:
+            self._take_back()
+            if any(self._kept.values()):
+                self._driver.synchronize()
+            for size, addresses in self._kept.items():
+                while addresses:
+                    self.taken -= size
+                    self._driver.free_memory(addresses.pop())
+            self._kept.clear()
+
+    def free_and_total(self) -> tuple[int, int]:
+        """The bytes that arrays can still have, and all there are."""
+        with self._lock:
+            self._take_back()
+            free, total = self._driver.free_and_total()
+            free += self.taken - self.held
+            return (
+                (free, total)
+                if self._limit is None
+                else (min(free, self._limit - self.held), min(total, self._limit))
+            )
+
+    def _take_back(self) -> None:
+        returned = self._returned
+        while returned:
+            size, address = returned.popleft()
+            self.held -= size
+            self._kept.setdefault(size, []).append(address)
+
+    def _new(self, size: int, nbytes: int) -> int:
+        address = self._from_driver(size)
+        if address is None:
+            self.release_kept()
+            address = self._from_driver(size)
+        if address is None:
+            raise DeviceMemoryError(self._no_memory(nbytes))
+        self.taken += size
+        return address
+
+    def _from_driver(self, size: int) -> int | None:
+        if self._limit is not None and self.taken + size > self._limit:
+            return None
+        return self._driver.take_memory(size)
+
+    def _no_memory(self, nbytes: int) -> str:
+        free, total = self._driver.free_and_total()
+        limit = "" if self._limit is None else f", and LAMINA_DEVICE_MEMORY allows {in_words(self._limit)}"
+        return (
+            f"{self._name} is out of memory: {in_words(nbytes)} were asked for; lamina's arrays hold "
+            f"{in_words(self.held)}, {in_words(free)} of {in_words(total)} are free{limit}. "
+            "Use smaller batches, or delete arrays that are no longer needed."
+        )
+
+
+_SMALLEST = 512
+_LARGE = 1 << 21
+
+
+def _rounded(nbytes: int) -> int:
+    """A size that other arrays are likely to have, too: at most a quarter more."""
+    if nbytes <= _SMALLEST:
+        return _SMALLEST
+    if nbytes >= 16 * _LARGE:
+        return -(-nbytes // _LARGE) * _LARGE
+    step = max(_SMALLEST, 1 << ((nbytes - 1).bit_length() - 3))
+    return -(-nbytes // step) * step
+
+
+_UNITS = {
+    "": 1,
+    "B": 1,
+    "KIB": 1 << 10,
+    "MIB": 1 << 20,
+    "GIB": 1 << 30,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+}
+
+
+def memory_limit(total: int) -> int | None:
+    """What ``LAMINA_DEVICE_MEMORY`` allows of a device's memory: "6GiB", "80%"; None if it is not set."""
+    text = os.environ.get("LAMINA_DEVICE_MEMORY", "").strip().upper()
+    if not text:
+        return None
+    parts = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(%|[KMG]?I?B|)", text)
+    if parts is None:
+        raise ParameterError(f'LAMINA_DEVICE_MEMORY={text!r} is no amount of memory such as "6GiB" or "80%"')
+    number, unit = float(parts[1]), parts[2]
+    return int(number / 100 * total) if unit == "%" else int(number * _UNITS[unit])
+
+
+def in_words(nbytes: int) -> str:
+    """An amount of memory.
+
+    >>> in_words(3 << 29)
+    '1.5 GiB'
+    """
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if nbytes >= size:
+            return f"{nbytes / size:.1f} {unit}"
+    return f"{nbytes} B"

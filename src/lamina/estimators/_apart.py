@@ -1,0 +1,177 @@
+"""Members of an ensemble trained apart: an epoch of each by joblib's backend, in threads, processes or a cluster.
+
+A member's epoch depends on its weights, its moments, its rows and its own random streams, and on nothing of the other
+members. So it has the same bits wherever it is trained, and the same as in the step that trains all side by side; what
+joins members (the order of the rows, the validation score, early stopping) stays where `fit` was called.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from lamina.estimators._optimization import Optimization
+from lamina.estimators.architecture import Architecture
+from lamina.training.loop import Loop, Observer
+
+if TYPE_CHECKING:
+    from lamina.estimators._engine import EnsembleTraining
+
+__all__ = ["Apart"]
+
+_State = tuple[dict[str, np.ndarray], dict[str, Any]]
+_MOST_KEPT = 2  # trainings whose compiled steps a process keeps
+
+
+class Apart(Observer):
+    """Trains the members of an `EnsembleTraining` apart, `n_jobs` at a time as joblib counts them.
+
+    Joblib's workers live from the training's beginning to its end.
+    """
+
+    def __init__(self, training: EnsembleTraining, n_jobs: int | None) -> None:
+        self._training, self._n_jobs = training, n_jobs
+        self._key = uuid.uuid4().hex
+
+    def on_begin(self, loop: Loop) -> None:
+        self._stack = ExitStack()
+        self._parallel = self._stack.enter_context(Parallel(self._n_jobs))
+
+    def on_end(self, loop: Loop, error: BaseException | None) -> None:
+        self._stack.close()
+
+    def take_steps(self, steps: Sequence[np.ndarray]) -> list[tuple[np.ndarray, int]]:
+        """What `EnsembleTraining.take_steps` does, with what `HeldBatches.steps` gives."""
+        training = self._training
+        members = range(len(training.network.members))
+        what = _What(self._key, training.network.architecture, training.loss, training.optimization)
+        arrays, position = training.own_state()
+        own = [[_share(rows, i, len(members)) for rows in steps] for i in members]
+        # The arrays by themselves, not in an object: joblib's backends share large ones among the tasks.
+        tasks = [
+            delayed(_epoch)(
+                what,
+                _member(arrays, i),
+                {**position, "random": [position["random"][i]]},
+                training.steps_total,
+                own[i],
+                part.numeric,
+                part.codes,
+                part.target,
+                part.weights,
+            )
+            for i, part in zip(members, training.data, strict=True)
+        ]
+        results: list[Any] = list(self._parallel(tasks))
+        joined = {name: x for i in members for name, x in _renamed(results[i][0], i).items()}
+        position = {
+            **results[0][1],
+            "shuffling": position["shuffling"],
+            "random": [each["random"][0] for _, each, _ in results],
+        }
+        training.go_to(joined, position)
+        if training.watched():
+            done = sum(len(rows) for rows in steps)
+            training.report(done, done)
+        losses = [np.concatenate([own[k] for _, _, own in results], axis=1) for k in range(len(steps))]
+        return [(own, rows.shape[1]) for own, rows in zip(losses, steps, strict=True)]
+
+
+@dataclass(frozen=True)
+class _What:
+    """What is the same in all epochs of a training; trainings with the same key are one."""
+
+    key: str
+    architecture: Architecture
+    loss: Any
+    optimization: Optimization
+
+
+def _epoch(
+    what: _What,
+    arrays: dict[str, np.ndarray],
+    position: dict[str, Any],
+    steps_total: int,
+    steps: Sequence[np.ndarray],
+    numeric: Any,
+    codes: np.ndarray | None,
+    target: np.ndarray,
+    weights: np.ndarray | None,
+) -> tuple[dict[str, np.ndarray], dict[str, Any], list[np.ndarray]]:
+    """An epoch of one member, in whatever process: its state after it, and the losses of the steps."""
+    from lamina.deferral import eager
+    from lamina.estimators._engine import Data, HeldBatches
+
+    with eager():
+        training = _kept.take(what)
+        batches = HeldBatches([Data(numeric, codes, target, weights)])
+        training.steps_total = steps_total
+        training.go_to(arrays, position)
+        losses = [
+            np.concatenate([own for own, _ in training.take_steps(batches.groups(rows))]) for rows in steps
+        ]
+        state = training.own_state()
+    _kept.put(what, training)
+    return *state, losses
+
+
+class _Kept:
+    """The trainings that a process is not busy with, so that their steps are compiled once a process (or thread)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: OrderedDict[str, list[EnsembleTraining]] = OrderedDict()
+
+    def take(self, what: _What) -> EnsembleTraining:
+        """One that nobody else works with; another one, if there is none."""
+        with self._lock:
+            idle = self._idle.get(what.key)
+            if idle:
+                return idle.pop()
+        from lamina.estimators._engine import EnsembleTraining
+        from lamina.estimators.network import Ensemble, Network
+
+        member = Network.blank(what.architecture)
+        return EnsembleTraining(
+            Ensemble([member]), what.loss, what.optimization, np.random.default_rng(0), [], n_jobs=1
+        )
+
+    def put(self, what: _What, training: EnsembleTraining) -> None:
+        """Keep it for the next epoch."""
+        with self._lock:
+            self._idle.setdefault(what.key, []).append(training)
+            self._idle.move_to_end(what.key)
+            while len(self._idle) > _MOST_KEPT:
+                self._idle.popitem(last=False)
+
+
+_kept = _Kept()
+
+
+def _share(rows: np.ndarray, i: int, members: int) -> np.ndarray:
+    size = rows.shape[1] // members
+    return np.ascontiguousarray(rows[:, i * size : (i + 1) * size])
+
+
+_NAME = re.compile(r"(network|moment\d)\.(\d+)\.")
+
+
+def _member(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
+    """The arrays of member i, named as those of an only member."""
+    found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
+    return {f"{m[1]}.0.{name[m.end() :]}": x for m, name, x in found if m and int(m[2]) == i}
+
+
+def _renamed(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
+    """The arrays of an only member, named as those of member i."""
+    found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
+    return {f"{m[1]}.{i}.{name[m.end() :]}": x for m, name, x in found if m}

@@ -1,0 +1,160 @@
+"""What people see of a fitted estimator: its pictures, and how a notebook shows it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from lamina.estimators import importance
+from lamina.estimators._engine import Data
+from lamina.estimators._inputs import check_inputs
+from lamina.estimators.importance import Importance
+from lamina.messages import printable
+from lamina.table.describe import column_rows
+from lamina.table.encode import Encoded
+from lamina.training import pictures
+
+if TYPE_CHECKING:
+    from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay
+
+__all__ = ["Views"]
+
+
+class Views:
+    """The part of an estimator that shows what it has learned."""
+
+    _task: ClassVar[str]
+    _held_out: tuple[Encoded, np.ndarray] | None = None
+    """Rows that validated, and their encoded targets: at most `importance.MOST_ROWS`."""
+
+    def plot_learning_curve(self, *, ax: Any = None) -> LearningCurveDisplay:
+        """Draw the training and validation loss by epoch into `ax` or a new figure; see `LearningCurveDisplay`."""
+        from lamina.estimators.displays import LearningCurveDisplay
+
+        return LearningCurveDisplay.from_estimator(self, ax=ax)
+
+    def plot_importance(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        ax: Any = None,
+        random_state: int = 0,
+        n_jobs: int | None = None,
+    ) -> ImportanceDisplay:
+        """Draw by how much the loss grows when a column is shuffled, into `ax` or a new figure.
+
+        Without `X` and `y`, rows that `fit` held out are used; see `ImportanceDisplay.from_estimator`.
+        """
+        from lamina.estimators.displays import ImportanceDisplay
+
+        return ImportanceDisplay.from_estimator(self, X, y, ax=ax, random_state=random_state, n_jobs=n_jobs)
+
+    # --- what the pictures show ----------------------------------------------------------------------------------
+
+    def _learning_curves(self) -> dict[str, Any]:
+        """The arguments of a `LearningCurveDisplay`."""
+        estimator: Any = self
+        estimator._fitted()
+        loss = "log-loss" if self._task == "classification" else "loss"
+        scores = estimator.validation_scores_
+        kept = getattr(estimator, "best_epoch_", None) if scores else None
+        scoring = estimator._chosen_scoring()
+        if scoring in (None, "loss", "log_loss", "neg_log_loss"):
+            scores, name = None if scores is None else [-score for score in scores], loss
+        else:
+            name = scoring if isinstance(scoring, str) else "score"
+        training = list(estimator.loss_curve_)
+        return {
+            "training": training,
+            "validation": scores,
+            "kept": kept,
+            "loss_name": loss,
+            "score_name": name,
+        }
+
+    def _importances(self, X: Any, y: Any, seed: int, n_jobs: int | None) -> tuple[list[Importance], str]:
+        """The importance of each column, on rows that were held out or are given, and what it is measured in."""
+        estimator: Any = self
+        fitted = estimator._fitted()
+        encoded, target = self._held_out_rows() if X is None else self._given_rows(X, y)
+        rng = np.random.default_rng(seed)
+        rows = np.sort(rng.permutation(len(target))[: importance.MOST_ROWS])
+        few = Encoded(encoded.numeric[rows], encoded.codes[rows])
+        found = importance.permutation_importance(fitted, few, target[rows], rng, n_jobs)
+        return found, "log-loss" if self._task == "classification" else "RMSE"
+
+    def _given_rows(self, X: Any, y: Any) -> tuple[Encoded, np.ndarray]:
+        estimator: Any = self
+        if y is None:
+            raise ValueError("X goes with y: the loss is measured on both")
+        fitted = estimator._fitted()
+        X, y = check_inputs(self, X, y, reset=False)  # pyright: ignore[reportConstantRedefinition]
+        target = estimator._checked_target(y)
+        is_class = self._task == "classification"
+        return fitted.encode(X), fitted.target.encode(target) if is_class else target
+
+    def _held_out_rows(self) -> tuple[Encoded, np.ndarray]:
+        if self._held_out is None:
+            raise ValueError(
+                "no rows are at hand that fit held out (it validated on none, or the estimator was pickled or loaded "
+                "since); give rows that it was not trained on: plot_importance(X, y)"
+            )
+        encoded, target = self._held_out
+        estimator: Any = self
+        is_class = self._task == "classification"
+        return encoded, target if is_class else estimator._fitted().target.decode(target)
+
+    def _keep_held_out(self, parts: Sequence[Data]) -> None:
+        """Keep some of the rows that validate, for `plot_importance`."""
+        self._held_out = None
+        if not parts or not isinstance(parts[0].numeric, np.ndarray):
+            return
+        most = -(-importance.MOST_ROWS // len(parts))
+        chosen = [part.chosen(0, most) for part in parts]
+        pairs = list(zip(parts, chosen, strict=True))
+        target = np.concatenate([part.target[rows] for part, rows in pairs])
+        codes = [
+            np.empty((len(part.target[rows]), 0), np.int32) if part.codes is None else part.codes[rows]
+            for part, rows in pairs
+        ]
+        numeric = np.concatenate([part.numeric[rows] for part, rows in pairs])
+        self._held_out = Encoded(numeric, np.concatenate(codes)), target
+
+    # --- notebooks -----------------------------------------------------------------------------------------------
+
+    def _html_repr(self) -> str:
+        """What scikit-learn shows of an estimator, and, once it is fitted, its columns and its curves."""
+        shown = super()._html_repr()  # pyright: ignore[reportAttributeAccessIssue]
+        return shown + self._fitted_html() if "fitted_" in vars(self) else shown
+
+    def _fitted_html(self) -> str:
+        estimator: Any = self
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(printable(text))}</td>' for text in row.cells)}</tr>"
+            for row in column_rows(estimator.fitted_.encoder.schema)
+        )
+        head = "".join(
+            f"<th>{name}</th>" for name in ("column", "kind", "missing", "values", "what becomes of it")
+        )
+        columns = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return (
+            f"<details open><summary>Learning curves</summary>{self._curves_html()}</details>"
+            f"<details><summary>Columns</summary>{columns}</details>"
+        )
+
+    def _curves_html(self) -> str:
+        from lamina.errors import MissingPackageError
+        from lamina.estimators.displays import LearningCurveDisplay
+
+        display = LearningCurveDisplay(**self._learning_curves())
+        try:
+            svg = pictures.drawn(lambda figure: display.plot(figure.subplots()), 5.6, 3.2)
+        except MissingPackageError as error:
+            return f"<p>{escape(str(error))}</p>"
+        data = base64.b64encode(svg).decode()
+        return f"<img alt='training and validation loss by epoch' src='data:image/svg+xml;base64,{data}'>"

@@ -1,0 +1,128 @@
+"""Pictures of fitted estimators, as scikit-learn's `Display` objects: data that can be drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from lamina.estimators.importance import Importance
+from lamina.extras import require
+from lamina.training import pictures
+
+__all__ = ["ImportanceDisplay", "LearningCurveDisplay"]
+
+
+class _Display:
+    """`ax_` and `figure_` are what was drawn last."""
+
+    ax_: Any
+    figure_: Any
+
+    def _begin(self, ax: Any, height: float) -> Any:
+        require("drawing pictures", "matplotlib")
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(figsize=(6.4, height), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
+
+class LearningCurveDisplay(_Display):
+    """Training and validation loss by epoch.
+
+    Attributes:
+        training: the training loss of each epoch.
+        validation: the validation loss or score of each epoch; None where nothing was validated.
+        kept: the epoch whose network was kept, from 1; None for the last.
+        loss_name, score_name: what the two measure.
+        lines_: the lines that were drawn last.
+    """
+
+    def __init__(
+        self,
+        *,
+        training: Sequence[float],
+        validation: Sequence[float] | None = None,
+        kept: int | None = None,
+        loss_name: str = "loss",
+        score_name: str = "loss",
+    ) -> None:
+        self.training, self.validation, self.kept = training, validation, kept
+        self.loss_name, self.score_name = loss_name, score_name
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
+        """The curves of a fitted estimator, drawn into `ax` or a new figure.
+
+        Raises:
+            NotFittedError: it is not fitted.
+            MissingPackageError: Matplotlib is not installed.
+        """
+        return cls(**estimator._learning_curves()).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw it into `ax`, or into a new figure; a score that is no loss gets an axis of its own."""
+        ax = self._begin(ax, 3.6)
+        numbers = range(1, len(self.training) + 1)
+        lines = {"training": self.training}
+        together = self.score_name == self.loss_name
+        if self.validation is not None and together:
+            lines["validation"] = self.validation
+        self.lines_ = pictures.curves(ax, numbers, pictures.Curves(self.loss_name, lines, self.kept))
+        if self.validation is not None and not together:
+            beside = ax.twinx()
+            self.lines_ += beside.plot(numbers, self.validation, color=pictures.BLUE, label="validation")
+            beside.set(ylabel=f"validation {self.score_name}")
+            beside.legend(loc="lower right")
+        return self
+
+
+class ImportanceDisplay(_Display):
+    """By how much a loss grows when a column is shuffled (Breiman, 2001), with 95 % intervals.
+
+    Attributes:
+        importances: the columns' importances, the greatest first.
+        unit: which loss: "log-loss" or "RMSE".
+        bars_: the bars that were drawn last.
+    """
+
+    def __init__(self, *, importances: Sequence[Importance], unit: str) -> None:
+        self.importances, self.unit = importances, unit
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        y: Any = None,
+        *,
+        ax: Any = None,
+        random_state: int = 0,
+        n_jobs: int | None = None,
+    ) -> Self:
+        """The importances of a fitted estimator's columns, drawn into `ax` or a new figure.
+
+        Args:
+            estimator: fitted.
+            X, y: rows that it was not trained on; by default those that its `fit` held out, at most 2000, which it
+                keeps until it is pickled or saved.
+            ax: Matplotlib's axes.
+            random_state: the seed of the shuffles.
+            n_jobs: columns at a time, by joblib's backend.
+
+        Raises:
+            ValueError: nothing was held out, and no rows are given.
+            MissingPackageError: Matplotlib is not installed.
+        """
+        found, unit = estimator._importances(X, y, random_state, n_jobs)
+        return cls(importances=found, unit=unit).plot(ax)
+
+    def plot(self, ax: Any = None, *, most: int = 30) -> Self:
+        """Draw the columns that matter most into `ax`, or into a new figure."""
+        shown = self.importances[:most]
+        ax = self._begin(ax, 1.2 + 0.28 * len(shown))
+        names, means = [one.column for one in shown], [one.mean for one in shown]
+        intervals = [(one.low, one.high) for one in shown]
+        self.bars_ = pictures.bars(ax, names, means, intervals, f"growth of {self.unit} when shuffled")
+        return self

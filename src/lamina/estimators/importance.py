@@ -1,0 +1,117 @@
+"""Permutation importance (Breiman, 2001): how much worse predictions get when a column is shuffled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.targets import Classes
+from lamina.table.encode import Encoded
+
+__all__ = ["MOST_ROWS", "REPEATS", "Importance", "permutation_importance"]
+
+MOST_ROWS = 2000
+REPEATS = 5
+_FIRST_LOOK_ROWS = 200
+_MOST_COLUMNS = 30
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much a loss (log-loss, or RMSE in the target's unit) grows when `column` is shuffled.
+
+    `low` and `high` are the ends of a 95 % interval: 1.96 standard errors from `mean`, over the rows that were
+    drawn and the shuffles together.
+    """
+
+    column: str
+    mean: float
+    low: float
+    high: float
+
+
+def permutation_importance(
+    fitted: FittedModel[Any],
+    encoded: Encoded,
+    target: np.ndarray,
+    rng: np.random.Generator,
+    n_jobs: int | None = None,
+) -> list[Importance]:
+    """The importance of each column, the greatest first, on encoded rows.
+
+    It is measured with five shuffles. Of a table with more than 30 columns, the 30 that matter most in a first look
+    with 200 rows and one shuffle.
+
+    Args:
+        fitted: what an estimator has learned.
+        encoded: rows that it was not trained on; `MOST_ROWS` of them are enough.
+        target: of a classification as `Classes.encode` gives it, else in its own units.
+        rng: chooses the shuffles.
+        n_jobs: columns at a time by joblib's backend, as scikit-learn counts them; the result does not depend on it.
+    """
+    columns = fitted.encoder.positions
+    names = list(columns)
+
+    def growths(encoded: Encoded, target: np.ndarray, names: list[str], repeats: int) -> list[Any]:
+        orders = [[rng.permutation(len(target)) for _ in range(repeats)] for _ in names]
+        before = _shares(fitted, encoded, target)
+        one = delayed(_growth)
+        tasks = (
+            one(fitted, encoded.numeric, encoded.codes, target, columns[name], before, own)
+            for name, own in zip(names, orders, strict=True)
+        )
+        return list(Parallel(n_jobs)(tasks))
+
+    if len(names) > _MOST_COLUMNS:
+        few = slice(None, _FIRST_LOOK_ROWS)
+        glance = Encoded(encoded.numeric[few], encoded.codes[few])
+        growth = [mean for mean, _ in growths(glance, target[few], names, 1)]
+        names = [names[i] for i in np.argsort(growth)[::-1][:_MOST_COLUMNS]]
+    found = [
+        Importance(name, mean, mean - 1.96 * error, mean + 1.96 * error)
+        for name, (mean, error) in zip(names, growths(encoded, target, names, REPEATS), strict=True)
+    ]
+    return sorted(found, key=lambda importance: -importance.mean)
+
+
+def _growth(
+    fitted: FittedModel[Any],
+    numeric: np.ndarray,
+    codes: np.ndarray,
+    target: np.ndarray,
+    positions: tuple[list[int], list[int]],
+    before: tuple[float, np.ndarray],
+    orders: list[np.ndarray],
+) -> tuple[float, float]:
+    """By how much the loss exceeds that `before`, of the untouched rows: the mean over shuffles, its standard error.
+
+    A row takes part twice in a shuffle: it is given a value, and its own is given to another row. The growth is thus
+    a mean over pairs of rows, and the spread of what each row adds in both places gives the error (Hoeffding, 1948,
+    of U-statistics). An RMSE is a root of a mean: its rows' shares are those of a first-order expansion.
+    """
+    growth, shares, repeats = 0.0, np.zeros(len(target)), len(orders)
+    for order in orders:
+        shuffled = numeric.copy(), codes.copy()
+        for array, columns in zip(shuffled, positions, strict=True):
+            array[:, columns] = array[order][:, columns]
+        after = _shares(fitted, Encoded(*shuffled), target)
+        growth += (after[0] - before[0]) / repeats
+        shares += (after[1] - before[1]) / repeats
+        shares[order] += after[1] / repeats
+    error = float(shares.std(ddof=1)) / np.sqrt(len(shares)) if len(shares) > 1 else 0.0
+    return growth, error
+
+
+def _shares(fitted: FittedModel[Any], encoded: Encoded, target: np.ndarray) -> tuple[float, np.ndarray]:
+    """The log-loss or RMSE of rows, and what each row adds to it."""
+    outputs = fitted.outputs(encoded)
+    if isinstance(fitted.target, Classes):
+        losses = -fitted.target.log_likelihood(outputs, target)
+        return float(losses.mean()), losses
+    squares = ((fitted.target.predictions(outputs) - target) ** 2).reshape(len(target), -1).mean(axis=1)
+    rmse = float(np.sqrt(squares.mean()))
+    return rmse, squares / (2 * rmse) if rmse else squares

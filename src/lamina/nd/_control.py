@@ -1,0 +1,120 @@
+"""Loops and choices as functions: MXNet's ``nd.contrib.foreach``, ``while_loop`` and ``cond``.
+
+They run as Python does, operator by operator; what repeats is compiled by itself. Inside `lamina.compile` only
+`foreach` is possible, since the others ask for values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lamina.errors import ParameterError, ShapeError
+from lamina.nd.creation import zeros
+from lamina.nd.join import concat, stack
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["cond", "foreach", "while_loop"]
+
+Arrays = Any
+"""An array, or a list of them (of lists)."""
+
+
+def _flat(arrays: Arrays) -> list[NDArray]:
+    if isinstance(arrays, list | tuple):
+        return [x for part in arrays for x in _flat(part)]
+    return [arrays]
+
+
+def _like(arrays: Arrays, flat: list[Any]) -> Arrays:
+    """`flat` in the nesting of `arrays`; takes from its front."""
+    if isinstance(arrays, list | tuple):
+        return [_like(part, flat) for part in arrays]
+    return flat.pop(0)
+
+
+def _stacked(outputs: list[Arrays]) -> Arrays:
+    """The outputs of the steps, along a new first axis."""
+    columns = zip(*[_flat(output) for output in outputs], strict=True)
+    return _like(outputs[0], [stack(*column, axis=0) for column in columns])
+
+
+def foreach(
+    body: Callable[[Arrays, Arrays], tuple[Arrays, Arrays]],
+    data: Arrays,
+    init_states: Arrays,
+    name: str | None = None,
+) -> tuple[Arrays, Arrays]:
+    """``outputs, states = body(data[i], states)`` for each i along axis 0; the outputs stacked, and the last states.
+
+    >>> from lamina import nd
+    >>> sums, last = nd.contrib.foreach(lambda x, s: (x + s, x + s), nd.array([1, 2, 3]), nd.array([0]))
+    >>> sums.reshape(-1).asnumpy(), last.asnumpy()
+    (array([1., 3., 6.], dtype=float32), array([6.], dtype=float32))
+    """
+    columns = _flat(data)
+    steps = {x.shape[0] for x in columns}
+    if len(steps) != 1:
+        raise ShapeError(f"foreach: data {', '.join(str(x.shape) for x in columns)} differ along axis 0")
+    outputs, states = list[Arrays](), init_states
+    for i in range(steps.pop()):
+        output, states = body(_like(data, [x[i] for x in columns]), states)
+        outputs.append(output)
+    if not outputs:
+        raise ShapeError("foreach: data has no elements along axis 0")
+    return _stacked(outputs), states
+
+
+def while_loop(
+    cond: Callable[..., NDArray],
+    func: Callable[..., tuple[Arrays, Arrays]],
+    loop_vars: Arrays,
+    max_iterations: int | None = None,
+    name: str | None = None,
+) -> tuple[Arrays, Arrays]:
+    """``outputs, loop_vars = func(*loop_vars)`` while ``cond(*loop_vars)``, at most `max_iterations` times.
+
+    The outputs are stacked to `max_iterations` along axis 0, with zeros for steps that were not made.
+
+    >>> from lamina import nd
+    >>> squares, last = nd.contrib.while_loop(
+    ...     lambda i: i < 3, lambda i: (i * i, i + 1), nd.array([0]), max_iterations=4)
+    >>> squares.reshape(-1).asnumpy()
+    array([0., 1., 4., 0.], dtype=float32)
+    """
+    if max_iterations is None:
+        raise ParameterError("while_loop: max_iterations, the size of the outputs, must be given")
+    single = not isinstance(loop_vars, list | tuple)
+    variables = [loop_vars] if single else list(loop_vars)
+    outputs = list[Arrays]()
+    while len(outputs) < max_iterations and bool(cond(*variables)):
+        output, new = func(*variables)
+        outputs.append(output)
+        new = list(new) if isinstance(new, list | tuple) else [new]
+        if len(new) != len(variables):
+            raise ShapeError(f"while_loop: func gives {len(new)} loop variables for {len(variables)}")
+        variables = new
+    if not outputs:
+        return [], variables[0] if single else variables
+    stacked = _stacked(outputs)
+    missing = int(max_iterations) - len(outputs)
+    padded = [_padded(x, missing) for x in _flat(stacked)]
+    return _like(stacked, padded), variables[0] if single else variables
+
+
+def _padded(x: NDArray, rows: int) -> NDArray:
+    if not rows:
+        return x
+    return concat(x, zeros((rows, *x.shape[1:]), ctx=x.context, dtype=x.dtype), dim=0)
+
+
+def cond(
+    pred: NDArray,
+    then_func: Callable[[], Arrays],
+    else_func: Callable[[], Arrays],
+    name: str | None = None,
+) -> Arrays:
+    """``then_func()`` if the one element of `pred` is not 0, else ``else_func()``."""
+    return then_func() if bool(pred) else else_func()

@@ -1,0 +1,160 @@
+"""Sums up to each element, histograms, statistics and positions: what is counted along or over an array."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.core.primitive import bind
+from lamina.errors import ShapeError
+from lamina.nd._operator import operator
+from lamina.nd.conversion import array
+from lamina.nd.creation import full
+from lamina.nd.elementwise import abs, floor
+from lamina.nd.join import stack
+from lamina.nd.lookup import one_hot
+from lamina.nd.reduce import mean, min, sum
+from lamina.primitives.elementwise import where
+from lamina.primitives.movement import reshape
+from lamina.primitives.scan import cumsum as cumsum_primitive
+from lamina.primitives.typing import normalize_axis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "all_finite", "amp_cast", "amp_multicast", "cumsum", "fill_element_0index", "histogram", "moments",
+    "multi_all_finite", "multi_sum_sq", "onehot_encode", "ravel_multi_index", "unravel_index",
+]  # fmt: skip
+
+
+@operator
+def cumsum(a: NDArray, axis: int | None = None, dtype: Any = None) -> NDArray:
+    """The sums up to each element along `axis`; of all elements in a row if None.
+
+    >>> from lamina import nd
+    >>> nd.cumsum(nd.array([1, 2, 3])).asnumpy()
+    array([1., 3., 6.], dtype=float32)
+    """
+    x = a if dtype is None else a.astype(dtype, copy=False)
+    if axis is None:
+        return bind(cumsum_primitive, bind(reshape, x, shape=(a.size,)), axis=0, reverse=False)
+    return bind(cumsum_primitive, x, axis=normalize_axis("cumsum", axis, a.ndim), reverse=False)
+
+
+def histogram(
+    a: NDArray, bins: int | NDArray = 10, range: tuple[float, float] | None = None
+) -> list[NDArray]:
+    """[counts, edges] of the elements in `bins` intervals of equal width over `range`, or between given edges.
+
+    >>> from lamina import nd
+    >>> counts, edges = nd.histogram(nd.array([1, 2, 2, 5]), bins=2)
+    >>> counts.asnumpy(), edges.asnumpy()
+    (array([3, 1]), array([1., 3., 5.], dtype=float32))
+    """
+    numbers = a._numbers()
+    given = bins if isinstance(bins, int) else bins._numbers()
+    counts, edges = np.histogram(numbers, given, range)
+    return [
+        array(counts, ctx=a.context, dtype=np.int64),
+        array(edges, ctx=a.context, dtype=np.float32 if isinstance(bins, int) else bins.dtype),
+    ]
+
+
+def moments(data: NDArray, axes: Sequence[int] | None = None, keepdims: bool = False) -> list[NDArray]:
+    """[mean, variance] over `axes`.
+
+    >>> from lamina import nd
+    >>> [x.asscalar().item() for x in nd.moments(nd.array([1, 3]), axes=(0,))]
+    [2.0, 1.0]
+    """
+    chosen = tuple(axes) if axes is not None else None
+    center = mean(data, axis=chosen, keepdims=True)
+    off = data - center
+    return [mean(data, axis=chosen, keepdims=keepdims), mean(off * off, axis=chosen, keepdims=keepdims)]
+
+
+# --- scaled training ----------------------------------------------------------------------------------------------
+
+
+@operator
+def all_finite(data: NDArray, init_output: bool = True) -> NDArray:
+    """1 if no element is infinite or NaN, else 0, of shape (1,)."""
+    return min((abs(data) < float("inf")).astype(np.float32)) if data.size else full(1, 1.0)
+
+
+@operator
+def multi_all_finite(*data: NDArray, num_arrays: int = 1, init_output: bool = True) -> NDArray:
+    """1 if no element of any array is infinite or NaN, else 0."""
+    return min(stack(*[all_finite(x) for x in data]))
+
+
+@operator
+def multi_sum_sq(*data: NDArray, num_arrays: int = 1) -> NDArray:
+    """The sums of squares of several arrays."""
+    return bind(reshape, stack(*[sum(x * x) for x in data]), shape=(len(data),))
+
+
+@operator
+def amp_cast(data: NDArray, dtype: Any) -> NDArray:
+    """Another type of float; the same as `cast`."""
+    return data.astype(dtype)
+
+
+def amp_multicast(*data: NDArray, num_outputs: int | None = None, cast_narrow: bool = False) -> list[NDArray]:
+    """All arrays in the widest of their types, or the narrowest with `cast_narrow`."""
+    types = sorted((np.dtype(x.dtype) for x in data), key=lambda t: t.itemsize)
+    return [x.astype(types[0 if cast_narrow else -1]) for x in data]
+
+
+# --- positions ----------------------------------------------------------------------------------------------------
+
+
+def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:
+    """`out`, overwritten with a 1 in each row at the index; the older form of `one_hot`."""
+    out[:] = one_hot(indices, out.shape[1], dtype=out.dtype)
+    return out
+
+
+@operator
+def fill_element_0index(lhs: NDArray, mhs: NDArray, rhs: NDArray) -> NDArray:
+    """A copy of the matrix `lhs` with ``mhs[i]`` at ``[i, rhs[i]]``."""
+    here = one_hot(rhs, lhs.shape[1], dtype=lhs.dtype)
+    return bind(where, here, bind(reshape, mhs, shape=(lhs.shape[0], 1)), lhs)
+
+
+def _sizes(name: str, shape: Sequence[int]) -> list[int]:
+    sizes = [int(n) for n in shape]
+    if any(n <= 0 for n in sizes[1:]):
+        raise ShapeError(f"{name}: only the first size of shape {tuple(sizes)} may be unknown (-1)")
+    return sizes
+
+
+@operator
+def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
+    """Positions in a flat array, from those in an array of `shape`, a column of `data` each.
+
+    >>> from lamina import nd
+    >>> nd.ravel_multi_index(nd.array([[1, 0], [2, 1]]), shape=(2, 3)).asnumpy()
+    array([5., 1.], dtype=float32)
+    """
+    sizes = _sizes("ravel_multi_index", shape)
+    if data.shape[0] != len(sizes):
+        raise ShapeError(f"ravel_multi_index: data {data.shape} has no row for each axis of {tuple(sizes)}")
+    flat = data[0]
+    for i, n in enumerate(sizes[1:], 1):
+        flat = flat * n + data[i]
+    return flat
+
+
+@operator
+def unravel_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
+    """Positions in an array of `shape`, along a new first axis, from those in a flat one."""
+    rest, rows = data, list[Any]()
+    for n in reversed(_sizes("unravel_index", shape)[1:]):
+        rows.append(rest % n)
+        rest = floor(rest / n)
+    return stack(*[rest, *reversed(rows)], axis=0)

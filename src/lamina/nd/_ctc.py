@@ -1,0 +1,119 @@
+"""The connectionist temporal classification loss of unaligned sequences (Graves et al., 2006)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.core.primitive import bind
+from lamina.errors import ParameterError, ShapeError
+from lamina.nd._operator import known_name, operator
+from lamina.nd._probability import log_softmax
+from lamina.nd.arithmetic import maximum
+from lamina.nd.creation import full
+from lamina.nd.elementwise import exp, log
+from lamina.nd.join import concat, stack
+from lamina.nd.lookup import pick
+from lamina.nd.reduce import sum
+from lamina.primitives.elementwise import where
+from lamina.primitives.indexing import take_along
+from lamina.primitives.movement import reshape
+from lamina.primitives.reduce import broadcast_to
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["CTCLoss", "ctc_loss"]
+
+_NEVER = -1e30
+"""The logarithm of a probability of 0; finite, so that differences of two of them are no NaN."""
+
+
+@operator
+def CTCLoss(  # noqa: N802 - MXNet's name
+    data: NDArray,
+    label: NDArray,
+    data_lengths: NDArray | None = None,
+    label_lengths: NDArray | None = None,
+    use_data_lengths: bool = False,
+    use_label_lengths: bool = False,
+    blank_label: str = "first",
+) -> NDArray:
+    """-log of the probability of each label sequence under softmax(data), over all its alignments with blanks.
+
+    `data`: scores (steps, batch, classes). `label`: (batch, longest), padded; with the blank as class 0
+    (``blank_label="first"``) padding is 0, as the last class (``"last"``) it is -1, unless lengths are given.
+
+    >>> from lamina import nd
+    >>> nd.CTCLoss(nd.zeros((2, 1, 3)), nd.array([[1, 2]])).asscalar().round(3).item() < 2.2
+    True
+    """
+    known_name("CTCLoss", "blank_label", blank_label, ("first", "last"))
+    if data.ndim != 3 or label.ndim != 2 or label.shape[0] != data.shape[1]:
+        raise ShapeError(
+            "CTCLoss: needs data (steps, batch, classes) and label (batch, longest), "
+            f"got {data.shape} and {label.shape}"
+        )
+    steps, batch, classes = data.shape
+    blank, padding = (0, 0) if blank_label == "first" else (classes - 1, -1)
+    lengths = _lengths(label_lengths, use_label_lengths, "label", batch)
+    if lengths is None:
+        lengths = sum(label.astype(np.int32) != padding, axis=1)
+    ends = _lengths(data_lengths, use_data_lengths, "data", batch)
+    states, may_skip = _states(label.astype(np.int32), blank)
+    count = states.shape[1]
+    at = bind(broadcast_to, bind(reshape, states, shape=(1, batch, count)), shape=(steps, batch, count))
+    emitted = bind(take_along, log_softmax(data, axis=-1), at, axis=2, mode="clip")
+    never = full((batch, 2), _NEVER, ctx=data.context, dtype=data.dtype)
+    alpha = concat(
+        emitted[0][:, :2], full((batch, count - 2), _NEVER, ctx=data.context, dtype=data.dtype), dim=1
+    )
+    for t in range(1, steps):
+        skipped = bind(where, may_skip, concat(never, alpha[:, :-2], dim=1), _NEVER)
+        before = [alpha, concat(never[:, :1], alpha[:, :-1], dim=1), skipped]
+        following = _log_sum(before) + emitted[t]
+        alpha = (
+            following
+            if ends is None
+            else bind(where, bind(reshape, ends > t, shape=(batch, 1)), following, alpha)
+        )
+    last = 2 * lengths
+    at_label = bind(where, lengths > 0, pick(alpha, maximum(last - 1, 0), axis=1), _NEVER)
+    return -_log_sum([pick(alpha, last, axis=1), at_label])
+
+
+def _lengths(lengths: NDArray | None, use: bool, name: str, batch: int) -> NDArray | None:
+    if not use:
+        return None
+    if lengths is None or lengths.shape != (batch,):
+        shape = None if lengths is None else lengths.shape
+        raise ParameterError(
+            f"CTCLoss: use_{name}_lengths needs {name}_lengths of shape ({batch},), got {shape}"
+        )
+    return lengths.astype(np.int32)
+
+
+def _states(label: NDArray, blank: int) -> tuple[NDArray, NDArray]:
+    """The labels with a blank before, between and after them; and where the blank before may be skipped."""
+    batch, longest = label.shape
+    blanks = full((batch, longest), blank, ctx=label.context, dtype=np.int32)
+    pairs = bind(reshape, stack(blanks, label, axis=2), shape=(batch, 2 * longest))
+    states = concat(pairs, blanks[:, :1], dim=1)
+    two_before = concat(blanks[:, :1], blanks[:, :1], states[:, :-2], dim=1)
+    return states, (states != blank) * (states != two_before)
+
+
+def _log_sum(parts: list[NDArray]) -> NDArray:
+    """log Σ exp(x) of arrays."""
+    most = parts[0]
+    for x in parts[1:]:
+        most = maximum(most, x)
+    most = most.detach()
+    total = exp(parts[0] - most)
+    for x in parts[1:]:
+        total = total + exp(x - most)
+    return log(total) + most
+
+
+ctc_loss = CTCLoss

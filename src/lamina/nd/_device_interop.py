@@ -1,0 +1,72 @@
+"""Arrays on devices from and to other libraries on the same device, by DLPack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lamina.context import gpu
+from lamina.core.array import Array
+from lamina.core.primitive import new_array
+from lamina.core.state import settle_owed
+from lamina.device.dlpack import device_of_capsule, exported, imported
+from lamina.device.interface import DeviceArray
+from lamina.errors import ContextError
+from lamina.primitives.typing import element_type
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["capsule_of", "from_device"]
+
+_CPU = (1, 0)
+
+
+def capsule_of(
+    x: Array,
+    *,
+    stream: int | None = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[int, int] | None = None,
+    copy: bool | None = None,
+) -> Any:
+    """See `__dlpack__` of the array interchange protocol. Whatever `max_version` is, the capsule is of the first."""
+    if dl_device == _CPU:
+        if copy is False:
+            raise BufferError(f"an array on {x._context} gets to the CPU only by a copy")
+        return x._numbers().__dlpack__()
+    settle_owed()
+    value: Any = x._data
+    if copy:
+        own = DeviceArray.empty(value.device, value.shape, value.dtype)
+        own.write(value)
+        value = own
+    else:
+        x._note_export()
+    return exported(value, stream)
+
+
+def from_device(exporter: Any, kind: int, number: int) -> NDArray:
+    """An array that shares memory with one of another library on one of lamina's devices."""
+    there = device_of_capsule(kind, number)
+    stream = getattr(there, "stream", None)
+    try:
+        capsule = exporter.__dlpack__(stream=stream, max_version=(1, 0))
+    except TypeError:  # made before DLPack had versions
+        capsule = exporter.__dlpack__(stream=stream)
+    return from_capsule(capsule)
+
+
+def from_capsule(capsule: Any) -> NDArray:
+    """The same for what somebody made of it; memory that must not be written is copied."""
+    value, must_not_be_written = imported(capsule)
+    if element_type(value.dtype) != value.dtype:
+        raise ContextError(f"from_dlpack: arrays on devices have no elements of type {value.dtype}")
+    if not value.shape:
+        value = value.part(0, (1,))
+    if must_not_be_written:
+        own = DeviceArray.empty(value.device, value.shape, value.dtype)
+        own.write(value)
+        value = own
+    result = new_array(value, gpu(value.device.number))
+    result._note_export()
+    return result

@@ -1,0 +1,115 @@
+"""Diagonals and triangles of matrices as vectors, and matrices that are made of them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.core.primitive import bind
+from lamina.errors import ShapeError
+from lamina.nd._operator import operator
+from lamina.nd.conversion import array
+from lamina.primitives.indexing import take, take_add
+from lamina.primitives.movement import reshape
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["extractdiag", "extracttrian", "makediag", "maketrian"]
+
+
+def _read(name: str, A: NDArray, places: np.ndarray) -> NDArray:
+    """The elements of each matrix at these flat positions, as the last axis."""
+    batch = A.shape[:-2]
+    if not places.size:
+        raise ShapeError(f"{name}: there are no such elements in matrices of shape {A.shape}")
+    flat = bind(reshape, A, shape=(*batch, math.prod(A.shape[-2:])))
+    at = array(places, ctx=A.context, dtype=np.int32)
+    return bind(take, flat, at, axis=len(batch), mode="clip")
+
+
+def _written(A: NDArray, n: int, places: np.ndarray) -> NDArray:
+    """n × n matrices of zeros, with the last axis of `A` at these flat positions."""
+    batch = A.shape[:-1]
+    at = array(places, ctx=A.context, dtype=np.int32)
+    flat = bind(take_add, A, at, size=n * n, axis=len(batch), mode="clip")
+    return bind(reshape, flat, shape=(*batch, n, n))
+
+
+def _diagonal(n: int, offset: int) -> np.ndarray:
+    """The flat positions of a diagonal of n × n matrices."""
+    return np.flatnonzero(np.eye(n, k=offset, dtype=bool))
+
+
+def _square(name: str, A: NDArray) -> int:
+    if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
+        raise ShapeError(f"{name}: needs square matrices in the last two axes, got shape {A.shape}")
+    return A.shape[-1]
+
+
+@operator
+def extractdiag(A: NDArray, offset: int = 0) -> NDArray:
+    """A diagonal of square matrices: `offset` above the main one, or below if negative.
+
+    >>> from lamina import nd
+    >>> nd.linalg.extractdiag(nd.array([[1, 2], [3, 4]])).asnumpy()
+    array([1., 4.], dtype=float32)
+    """
+    return _read("extractdiag", A, _diagonal(_square("extractdiag", A), offset))
+
+
+@operator
+def makediag(A: NDArray, offset: int = 0) -> NDArray:
+    """Square matrices of zeros with the vectors of the last axis on a diagonal.
+
+    >>> from lamina import nd
+    >>> nd.linalg.makediag(nd.array([1, 2])).asnumpy()
+    array([[1., 0.],
+           [0., 2.]], dtype=float32)
+    """
+    n = A.shape[-1] + abs(offset)
+    return _written(A, n, _diagonal(n, offset))
+
+
+def _triangle(n: int, offset: int, lower: bool) -> np.ndarray:
+    """The flat positions of the triangle that begins at a diagonal, which lies below the main one or above it.
+
+    A lower triangle goes row by row; an upper one column by column.
+    """
+    below = lower if offset == 0 else offset < 0
+    far, near = np.nonzero(np.tri(n, k=-abs(offset), dtype=bool))
+    return far * n + near if below else near * n + far
+
+
+@operator
+def extracttrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
+    """The triangle of square matrices that begins at a diagonal; `lower` counts only for the main one.
+
+    A lower triangle is read row by row, an upper one column by column.
+
+    >>> from lamina import nd
+    >>> nd.linalg.extracttrian(nd.array([[1, 2], [3, 4]])).asnumpy()
+    array([1., 3., 4.], dtype=float32)
+    """
+    return _read("extracttrian", A, _triangle(_square("extracttrian", A), offset, lower))
+
+
+@operator
+def maketrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
+    """Square matrices of zeros with a triangle of these elements: the inverse of `extracttrian`.
+
+    >>> from lamina import nd
+    >>> nd.linalg.maketrian(nd.array([1, 2, 3])).asnumpy()
+    array([[1., 0.],
+           [2., 3.]], dtype=float32)
+    """
+    size = A.shape[-1]
+    n = (math.isqrt(1 + 8 * size) - 1) // 2
+    if n * (n + 1) // 2 != size:
+        raise ShapeError(
+            f"maketrian: {size} elements (shape {A.shape}) fill no triangle: 1, 3, 6, 10 … would"
+        )
+    n += abs(offset)
+    return _written(A, n, _triangle(n, offset, lower))

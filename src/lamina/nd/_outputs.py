@@ -1,0 +1,195 @@
+"""MXNet's output layers: they give predictions, and their gradient is that of a loss, whatever comes from above."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lamina.core.primitive import bind
+from lamina.errors import ShapeError
+from lamina.nd._operator import known_name, operator
+from lamina.nd._probability import softmax
+from lamina.nd._shape import moveaxis
+from lamina.nd.activation import sigmoid
+from lamina.nd.arithmetic import maximum
+from lamina.nd.creation import ones_like
+from lamina.nd.elementwise import stop_gradient
+from lamina.nd.lookup import one_hot
+from lamina.nd.reduce import sum
+from lamina.primitives.movement import reshape
+from lamina.primitives.surrogate import output_layer, straight_through
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput", "MakeLoss", "SVMOutput", "Softmax",
+    "SoftmaxOutput", "make_loss",
+]  # fmt: skip
+
+_NORMALIZATIONS = ("null", "batch", "valid")
+
+
+def _layer(value: NDArray, data: NDArray, gradient: NDArray) -> NDArray:
+    return bind(output_layer, value, data, gradient)
+
+
+# --- classification -----------------------------------------------------------------------------------------------
+
+
+@operator
+def SoftmaxOutput(  # noqa: N802 - MXNet's name
+    data: NDArray,
+    label: NDArray,
+    grad_scale: float = 1.0,
+    ignore_label: float = -1.0,
+    multi_output: bool = False,
+    use_ignore: bool = False,
+    preserve_shape: bool = False,
+    normalization: str = "null",
+    out_grad: bool = False,
+    smooth_alpha: float = 0.0,
+) -> NDArray:
+    """softmax(data), whose gradient is that of the cross-entropy with `label`: softmax - one_hot(label).
+
+    The classes are all axes but the first; with `preserve_shape` the last axis, with `multi_output` axis 1. A `label`
+    of the shape of `data` holds probabilities. `smooth_alpha`: so much of the label is spread over the other classes.
+    `normalization` divides by the number of labels (``"batch"``: of examples), with `use_ignore` without those that
+    are `ignore_label`, whose gradient is 0. With `out_grad` the gradient from above multiplies.
+
+    >>> from lamina import autograd, nd
+    >>> x = nd.array([[0.0, 0.0]])
+    >>> x.attach_grad()
+    >>> with autograd.record():
+    ...     y = nd.SoftmaxOutput(x, nd.array([1]))
+    >>> y.backward()
+    >>> x.grad.asnumpy()
+    array([[ 0.5, -0.5]], dtype=float32)
+    """
+    known_name("SoftmaxOutput", "normalization", normalization, _NORMALIZATIONS)
+    with_classes_last = _classes_last(data, multi_output, preserve_shape)
+    p = softmax(stop_gradient(with_classes_last(data)), axis=-1)
+    if label.shape == data.shape:
+        slope = (p - with_classes_last(label)) * grad_scale
+    else:
+        slope = _slope(p, label, smooth_alpha)
+        labels = bind(reshape, label, shape=p.shape[:-1])
+        valid = (labels != ignore_label) if use_ignore else ones_like(labels)
+        slope = slope * bind(reshape, valid, shape=(*labels.shape, 1)).astype(p.dtype)
+        divisor: Any = {"null": 1, "batch": label.shape[0]}.get(normalization)
+        if divisor is None:
+            divisor = maximum(sum(valid.astype(p.dtype)), 1.0)
+        if multi_output and normalization != "valid":
+            divisor = divisor * max(1, math.prod(data.shape[2:]))
+        slope = slope * grad_scale / divisor
+    back = _classes_back(data, multi_output, preserve_shape)
+    value, gradient = back(p), stop_gradient(back(slope))
+    if out_grad:
+        return bind(straight_through, value, data * gradient)
+    return _layer(value, data, gradient)
+
+
+def _classes_last(data: NDArray, multi_output: bool, preserve_shape: bool) -> Callable[[NDArray], NDArray]:
+    if multi_output:
+        return lambda x: moveaxis(x, 1, -1)
+    if preserve_shape:
+        return lambda x: x
+    return lambda x: bind(reshape, x, shape=(data.shape[0], math.prod(data.shape[1:])))
+
+
+def _classes_back(data: NDArray, multi_output: bool, preserve_shape: bool) -> Callable[[NDArray], NDArray]:
+    if multi_output:
+        return lambda x: moveaxis(x, -1, 1)
+    return lambda x: x if preserve_shape else bind(reshape, x, shape=data.shape)
+
+
+def _slope(p: NDArray, label: NDArray, smooth_alpha: float) -> NDArray:
+    if math.prod(label.shape) != math.prod(p.shape[:-1]):
+        raise ShapeError(
+            f"SoftmaxOutput: predictions for {p.shape[:-1]} need as many labels, got shape {label.shape}"
+        )
+    classes = p.shape[-1]
+    labels = bind(reshape, label, shape=p.shape[:-1])
+    other = smooth_alpha / (classes - 1) if smooth_alpha else 0.0
+    return p - one_hot(labels, classes, on_value=1.0 - smooth_alpha, off_value=other, dtype=p.dtype)
+
+
+@operator
+def SVMOutput(  # noqa: N802 - MXNet's name
+    data: NDArray,
+    label: NDArray,
+    margin: float = 1.0,
+    regularization_coefficient: float = 1.0,
+    use_linear: bool = False,
+) -> NDArray:
+    """`data`, whose gradient is that of a support vector machine: of the squared hinge loss, or the hinge loss."""
+    x = stop_gradient(data)
+    side = 1.0 - 2.0 * one_hot(label, data.shape[1], dtype=data.dtype)  # -1 at the label
+    short = margin + side * x
+    slope = side * (short > 0) if use_linear else 2.0 * side * short * (short > 0)
+    return _layer(x, data, stop_gradient(slope * regularization_coefficient))
+
+
+# --- regression ---------------------------------------------------------------------------------------------------
+
+
+def _regression(data: NDArray, label: NDArray, value: NDArray, slope: Any, grad_scale: float) -> NDArray:
+    if math.prod(label.shape) != math.prod(data.shape):
+        raise ShapeError(f"a regression's data {data.shape} and label {label.shape} differ in size")
+    outputs = math.prod(label.shape[1:])
+    gradient = slope(value - bind(reshape, label, shape=data.shape)) * (grad_scale / max(1, outputs))
+    return _layer(value, data, stop_gradient(gradient))
+
+
+@operator
+def LinearRegressionOutput(  # noqa: N802 - MXNet's name
+    data: NDArray, label: NDArray, grad_scale: float = 1.0
+) -> NDArray:
+    """`data`, whose gradient is that of half the squared error: (data - label) · grad_scale / outputs."""
+    return _regression(data, label, stop_gradient(data), lambda d: d, grad_scale)
+
+
+@operator
+def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
+    data: NDArray, label: NDArray, grad_scale: float = 1.0
+) -> NDArray:
+    """sigmoid(data), whose gradient is that of the binary cross-entropy: (sigmoid - label) · grad_scale / outputs."""
+    return _regression(data, label, sigmoid(stop_gradient(data)), lambda d: d, grad_scale)
+
+
+@operator
+def MAERegressionOutput(  # noqa: N802 - MXNet's name
+    data: NDArray, label: NDArray, grad_scale: float = 1.0
+) -> NDArray:
+    """`data`, whose gradient is that of the absolute error: ±grad_scale / outputs, - where data = label."""
+    return _regression(data, label, stop_gradient(data), lambda d: 2.0 * (d > 0) - 1.0, grad_scale)
+
+
+# --- losses -------------------------------------------------------------------------------------------------------
+
+
+@operator
+def MakeLoss(  # noqa: N802 - MXNet's name
+    data: NDArray, grad_scale: float = 1.0, valid_thresh: float = 0.0, normalization: str = "null"
+) -> NDArray:
+    """`data`, whose gradient is `grad_scale` everywhere.
+
+    With `normalization` it is divided by the number of examples (``"batch"``) or of elements above `valid_thresh`.
+    """
+    known_name("MakeLoss", "normalization", normalization, _NORMALIZATIONS)
+    x = stop_gradient(data)
+    divisor: Any = {"null": 1, "batch": data.shape[0]}.get(normalization)
+    if divisor is None:
+        divisor = maximum(sum(x > valid_thresh), 1.0)
+    return _layer(x, data, stop_gradient(ones_like(x) * grad_scale / divisor))
+
+
+@operator
+def make_loss(data: NDArray) -> NDArray:
+    """`data`, whose gradient is 1 everywhere."""
+    x = stop_gradient(data)
+    return _layer(x, data, ones_like(x))
+
+
+Softmax = SoftmaxOutput

@@ -1,0 +1,104 @@
+"""Functions of sequences of different lengths: axis 0 is time and axis 1 the batch, or the other way round."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.core.primitive import bind
+from lamina.errors import ParameterError, ShapeError
+from lamina.nd._operator import operator
+from lamina.nd._shape import swapaxes
+from lamina.primitives.elementwise import cast, where
+from lamina.primitives.indexing import iota, take
+from lamina.primitives.movement import reshape
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["SequenceLast", "SequenceMask", "SequenceReverse"]
+
+_WHOLE = np.dtype(np.int32)
+
+
+def _lengths(
+    name: str, data: NDArray, sequence_length: NDArray | None, use: bool, axis: int
+) -> NDArray | None:
+    """The lengths as integers of shape (batch,); None if all sequences are whole."""
+    if axis not in (0, 1) or data.ndim < 2:
+        raise ShapeError(
+            f"{name}: needs data of two axes or more with time on axis 0 or 1, got {data.shape}, {axis}"
+        )
+    if not use:
+        return None
+    batch = data.shape[1 - axis]
+    if sequence_length is None or sequence_length.shape != (batch,):
+        shape = None if sequence_length is None else sequence_length.shape
+        raise ParameterError(
+            f"{name}: use_sequence_length needs sequence_length of shape ({batch},), got {shape}"
+        )
+    return bind(cast, sequence_length, dtype=_WHOLE)
+
+
+def _count(size: int) -> NDArray:
+    return bind(iota, size=size, start=0, step=1, dtype=_WHOLE)
+
+
+@operator
+def SequenceMask(  # noqa: N802 - MXNet's name
+    data: NDArray,
+    sequence_length: NDArray | None = None,
+    use_sequence_length: bool = False,
+    value: float = 0.0,
+    axis: int = 0,
+) -> NDArray:
+    """`value` after the end of each sequence.
+
+    >>> from lamina import nd
+    >>> nd.SequenceMask(nd.ones((3, 2)), nd.array([1, 2]), use_sequence_length=True).asnumpy()
+    array([[1., 1.],
+           [0., 1.],
+           [0., 0.]], dtype=float32)
+    """
+    lengths = _lengths("SequenceMask", data, sequence_length, use_sequence_length, axis)
+    if lengths is None:
+        return data.copy()
+    steps, batch = data.shape[axis], data.shape[1 - axis]
+    time = bind(reshape, _count(steps), shape=(steps, 1) if axis == 0 else (1, steps))
+    ends = bind(reshape, lengths, shape=(1, batch) if axis == 0 else (batch, 1))
+    inside = bind(reshape, time < ends, shape=(*data.shape[:2], *(1,) * (data.ndim - 2)))
+    return bind(where, inside, data, float(value))
+
+
+@operator
+def SequenceLast(  # noqa: N802 - MXNet's name
+    data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0
+) -> NDArray:
+    """The last element of each sequence."""
+    lengths = _lengths("SequenceLast", data, sequence_length, use_sequence_length, axis)
+    if lengths is None:
+        return data[-1] if axis == 0 else data[:, -1]
+    x = data if axis == 0 else swapaxes(data, 0, 1)
+    flat = bind(reshape, x, shape=(math.prod(x.shape[:2]), *x.shape[2:]))
+    return bind(take, flat, (lengths - 1) * x.shape[1] + _count(x.shape[1]), axis=0, mode="clip")
+
+
+@operator
+def SequenceReverse(  # noqa: N802 - MXNet's name
+    data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0
+) -> NDArray:
+    """Each sequence backwards; what comes after its end stays."""
+    if axis != 0:
+        raise ParameterError(f"SequenceReverse: axis must be 0, as in MXNet, not {axis}")
+    lengths = _lengths("SequenceReverse", data, sequence_length, use_sequence_length, axis)
+    if lengths is None:
+        return data[::-1]
+    steps, batch = data.shape[:2]
+    time = bind(reshape, _count(steps), shape=(steps, 1))
+    ends = bind(reshape, lengths, shape=(1, batch))
+    place = bind(where, time < ends, ends - 1 - time, time) * batch + _count(batch)
+    flat = bind(reshape, data, shape=(steps * batch, *data.shape[2:]))
+    moved = bind(take, flat, bind(reshape, place, shape=(steps * batch,)), axis=0, mode="clip")
+    return bind(reshape, moved, shape=data.shape)

@@ -1,0 +1,71 @@
+"""Where random numbers come from: a seed and the number of a stream, which every draw takes anew."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from lamina.core.state import call_each_step
+
+__all__ = ["Source", "drawing_from", "next_stream", "seed", "source"]
+
+
+class Source:
+    """The seed, and the number of the next stream."""
+
+    def __init__(self, seed: int = 0, stream: int = 0) -> None:
+        self.lock = threading.Lock()
+        self.seed = seed
+        self.stream = stream
+
+    def next_stream(self) -> int:
+        with self.lock:
+            self.stream += 1
+            return self.stream - 1
+
+    def position(self) -> tuple[int, int]:
+        """The seed and the next stream: all that later numbers depend on."""
+        with self.lock:
+            return self.seed, self.stream
+
+    def go_to(self, seed: int, stream: int) -> None:
+        """Go on as from that position."""
+        with self.lock:
+            self.seed, self.stream = seed, stream
+
+
+source = Source()
+"""What `seed` sets: every thread draws from it, unless it is `drawing_from` another."""
+
+
+class _Chosen(threading.local):
+    source: Source | None = None
+
+
+_chosen = _Chosen()
+
+
+@contextmanager
+def drawing_from(own: Source) -> Generator[None]:
+    """Inside, this thread's numbers come from `own`; what is captured inside draws from it whenever it runs.
+
+    A training that draws from a source of its own neither disturbs others, in other threads too, nor is disturbed.
+    """
+    before, _chosen.source = _chosen.source, own
+    try:
+        yield
+    finally:
+        _chosen.source = before
+
+
+def seed(seed_state: int, ctx: Any = "all") -> None:
+    """Start all random streams anew from this seed."""
+    source.go_to(int(seed_state), 0)
+
+
+def next_stream() -> tuple[float, float]:
+    """The seed and a fresh stream: numbers that a compiled step asks for anew each time."""
+    drawn = _chosen.source or source
+    return call_each_step(lambda: drawn.seed, integer=True), call_each_step(drawn.next_stream, integer=True)

@@ -1,0 +1,219 @@
+"""Functions of pictures, under MXNet's ``nd.image``: of shape (height, width, channels), or batches of them.
+
+What a dense network needs: conversion, normalization, flips, crops and changes of color.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.core.primitive import bind
+from lamina.errors import ShapeError
+from lamina.nd._distributions import normal, uniform
+from lamina.nd._operator import operator
+from lamina.nd.conversion import array
+from lamina.nd.elementwise import clip
+from lamina.nd.reduce import mean, sum
+from lamina.outside import no_attribute
+from lamina.primitives.movement import reshape, transpose
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "adjust_lighting", "crop", "flip_left_right", "flip_top_bottom", "normalize", "random_brightness",
+    "random_color_jitter", "random_contrast", "random_flip_left_right", "random_flip_top_bottom", "random_lighting",
+    "random_saturation", "to_tensor",
+]  # fmt: skip
+
+_GRAY = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
+
+_EIGENVALUES = (55.46, 4.794, 1.148)
+_EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+"""Principal components of ImageNet's colors (Krizhevsky et al., 2012)."""
+
+
+def _pictures(name: str, data: NDArray) -> None:
+    if data.ndim not in (3, 4):
+        raise ShapeError(
+            f"image.{name}: needs (height, width, channels) or a batch of them, got {data.shape}"
+        )
+
+
+@operator
+def to_tensor(data: NDArray) -> NDArray:
+    """Pixels from 0 to 255 as float32 from 0 to 1, with the channels first.
+
+    >>> from lamina import nd
+    >>> nd.image.to_tensor(nd.full((28, 28, 1), 255, dtype="uint8")).shape
+    (1, 28, 28)
+    """
+    _pictures("to_tensor", data)
+    axes = (2, 0, 1) if data.ndim == 3 else (0, 3, 1, 2)
+    return bind(transpose, data.astype(np.float32), axes=axes) / 255.0
+
+
+def _per_channel(value: float | Sequence[float], data: NDArray) -> NDArray:
+    numbers = array(np.atleast_1d(value), ctx=data.context)
+    return bind(reshape, numbers, shape=(numbers.size, 1, 1))
+
+
+@operator
+def normalize(
+    data: NDArray, mean: float | Sequence[float] = (0.0,), std: float | Sequence[float] = (1.0,)
+) -> NDArray:
+    """(x - mean) / std of pictures with the channels first, for all channels or each."""
+    _pictures("normalize", data)
+    shift, scale = _per_channel(mean, data), _per_channel(std, data)
+    if {shift.size, scale.size} - {1, data.shape[-3]}:
+        raise ShapeError(f"image.normalize: {data.shape} has {data.shape[-3]} channels, not {(mean, std)}")
+    return (data - shift) / scale
+
+
+@operator
+def flip_left_right(data: NDArray) -> NDArray:
+    """The columns in the other order."""
+    _pictures("flip_left_right", data)
+    return data[..., ::-1, :]
+
+
+@operator
+def flip_top_bottom(data: NDArray) -> NDArray:
+    """The rows in the other order."""
+    _pictures("flip_top_bottom", data)
+    return data[..., ::-1, :, :]
+
+
+def _chance() -> float:
+    return float(np.asarray(uniform(shape=1)._numbers())[0])
+
+
+def _between(low: float, high: float) -> float:
+    return low + (high - low) * _chance()
+
+
+@operator
+def random_flip_left_right(data: NDArray) -> NDArray:
+    """`flip_left_right`, or not, with equal chances."""
+    return flip_left_right(data) if _chance() < 0.5 else data.copy()
+
+
+@operator
+def random_flip_top_bottom(data: NDArray) -> NDArray:
+    """`flip_top_bottom`, or not, with equal chances."""
+    return flip_top_bottom(data) if _chance() < 0.5 else data.copy()
+
+
+@operator
+def crop(data: NDArray, x: int, y: int, width: int, height: int) -> NDArray:
+    """The part from column `x` and row `y` on.
+
+    >>> from lamina import nd
+    >>> nd.image.crop(nd.zeros((28, 28, 1)), x=4, y=4, width=20, height=22).shape
+    (22, 20, 1)
+    """
+    _pictures("crop", data)
+    rows, columns = data.shape[-3:-1]
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > columns or y + height > rows:
+        raise ShapeError(
+            f"image.crop: {width} × {height} at ({x}, {y}) does not lie in a picture {data.shape}"
+        )
+    return data[..., y : y + height, x : x + width, :]
+
+
+# --- colors -------------------------------------------------------------------------------------------------------
+
+
+def _in_own_range(data: NDArray, changed: NDArray) -> NDArray:
+    """Back in the type of the picture: integers are cut to what they hold."""
+    kind = np.dtype(data.dtype)
+    if kind.kind == "f":
+        return changed.astype(kind)
+    bounds = np.iinfo(kind)
+    return clip(changed, float(bounds.min), float(bounds.max)).astype(kind)
+
+
+def _gray(data: NDArray) -> NDArray:
+    """Brightness as one channel."""
+    if data.shape[-1] == 1:
+        return data
+    if data.shape[-1] != 3:
+        raise ShapeError(f"image: colors need 1 or 3 channels last, got shape {data.shape}")
+    return sum(data * array(_GRAY, ctx=data.context), axis=-1, keepdims=True)
+
+
+def _brightness(x: NDArray, factor: float) -> NDArray:
+    return x * factor
+
+
+def _contrast(x: NDArray, factor: float) -> NDArray:
+    return x * factor + mean(_gray(x), axis=(-3, -2, -1), keepdims=True) * (1.0 - factor)
+
+
+def _saturation(x: NDArray, factor: float) -> NDArray:
+    return x * factor + _gray(x) * (1.0 - factor)
+
+
+def _changed(
+    name: str, data: NDArray, change: Callable[[NDArray, float], NDArray], low: float, high: float
+) -> NDArray:
+    _pictures(name, data)
+    return _in_own_range(data, change(data.astype(np.float32), _between(low, high)))
+
+
+@operator
+def random_brightness(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
+    """All colors times a factor that is drawn."""
+    return _changed("random_brightness", data, _brightness, min_factor, max_factor)
+
+
+@operator
+def random_contrast(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
+    """The difference from the mean brightness times a factor that is drawn."""
+    return _changed("random_contrast", data, _contrast, min_factor, max_factor)
+
+
+@operator
+def random_saturation(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
+    """The difference from gray times a factor that is drawn."""
+    return _changed("random_saturation", data, _saturation, min_factor, max_factor)
+
+
+@operator
+def random_color_jitter(
+    data: NDArray, brightness: float, contrast: float, saturation: float, hue: float = 0.0
+) -> NDArray:
+    """Brightness, contrast and saturation, each times a factor within ± what is given of 1. `hue` must be 0."""
+    if hue:
+        raise ShapeError(f"image.random_color_jitter: lamina changes no hues; pass hue=0, not {hue}")
+    out: Any = data
+    for change, size in (
+        (random_brightness, brightness),
+        (random_contrast, contrast),
+        (random_saturation, saturation),
+    ):
+        if size:
+            out = change(out, max(0.0, 1 - size), 1 + size)
+    return out
+
+
+@operator
+def adjust_lighting(data: NDArray, alpha: Sequence[float]) -> NDArray:
+    """Colors shifted along the principal components of ImageNet's (AlexNet's augmentation), as far as `alpha` says."""
+    _pictures("adjust_lighting", data)
+    shift = np.asarray(_EIGENVECTORS) @ (np.asarray(alpha) * _EIGENVALUES)
+    return _in_own_range(data, data.astype(np.float32) + array(shift, ctx=data.context))
+
+
+@operator
+def random_lighting(data: NDArray, alpha_std: float = 0.05) -> NDArray:
+    """`adjust_lighting` by normal numbers of this standard deviation."""
+    return adjust_lighting(data, normal(0, alpha_std, shape=3)._numbers().tolist())
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.nd.image", name)

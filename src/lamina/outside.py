@@ -1,0 +1,132 @@
+"""What of MXNet lamina leaves out on purpose: the sentence that a program gets which asks for it.
+
+lamina trains dense networks. A name that stands here is no attribute of its module (``hasattr`` says no), and asking
+for it tells what there is instead. docs/from-mxnet.md shows this table.
+"""
+
+from __future__ import annotations
+
+import sys
+from fnmatch import fnmatchcase
+
+from lamina.errors import OutsideError
+from lamina.messages import closest
+
+__all__ = ["OUTSIDE", "no_attribute"]
+
+_PICTURES = (
+    "lamina has no convolutions, pooling or other operators of pictures' planes. Flatten pictures into rows "
+    "(nd.flatten) and use nd.FullyConnected or gluon.nn.Dense"
+)
+_RECURRENT = (
+    "lamina has no fused recurrent layers. Write the step with nd.dot and nd.tanh, and the loop in Python: "
+    "it is compiled while it runs, and nd.contrib.foreach unrolls it"
+)
+_SPARSE = "lamina's arrays are dense. Use nd.array, and nd.Embedding or nd.take for rows that are looked up"
+_QUANTIZED = "lamina has no quantized operators. Use float32, or float16 by astype"
+_DETECTION = "lamina has no operators of object detection"
+_GRAPHS = "lamina has no graph sampling; DGL goes on with other backends"
+_MODULES = "lamina has no Module API. Use gluon.Block with gluon.Trainer, or lamina.MLPClassifier"
+_SYMBOLS = (
+    "symbols are not composed by hand here. Write a gluon.HybridBlock, or decorate a function of arrays with "
+    "lamina.compile; gluon.SymbolBlock.imports reads exported files"
+)
+_NUMPY = "lamina has MXNet 1.x's nd interface alone. Use mx.nd, and NumPy itself (nd arrays convert to it and back)"
+_FUSED_UPDATE = (
+    "lamina has no such update operator. Use gluon.Trainer or lamina.optimizer, whose steps are compiled"
+)
+_C_LIBRARY = "it belongs to MXNet's C library, which lamina does not have"
+
+OUTSIDE: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "mx.nd.BilinearSampler", "mx.nd.Convolution*", "mx.nd.Correlation", "mx.nd.Crop", "mx.nd.Deconvolution",
+            "mx.nd.GridGenerator", "mx.nd.LRN", "mx.nd.Pooling*", "mx.nd.ROIPooling", "mx.nd.SpatialTransformer",
+            "mx.nd.UpSampling", "mx.nd.col2im", "mx.nd.im2col", "mx.nd.contrib.AdaptiveAvgPooling2D",
+            "mx.nd.contrib.BilinearResize2D", "mx.nd.contrib.DeformableConvolution",
+            "mx.nd.contrib.ModulatedDeformableConvolution", "mx.nd.image.resize", "mx.nd.image.random_hue",
+            "mx.nd.contrib.BatchNormWithReLU", "mx.nd.contrib.SyncBatchNorm", "mx.nd.BatchNorm_v1",
+        ),
+        _PICTURES,
+    ),
+    **dict.fromkeys(("mx.nd.RNN", "mx.gluon.rnn", "mx.gluon.contrib.rnn", "mx.rnn"), _RECURRENT),
+    **dict.fromkeys(
+        (
+            "mx.nd.sparse", "mx.nd.cast_storage", "mx.nd.contrib.SparseEmbedding", "mx.nd.contrib.getnnz",
+            "mx.nd.contrib.group_adagrad_update", "mx.nd.csr_matrix", "mx.nd.row_sparse_array",
+        ),
+        _SPARSE,
+    ),
+    **dict.fromkeys(
+        ("mx.nd.contrib.*quantize*", "mx.nd.contrib.calibrate_entropy", "mx.contrib.quantization"), _QUANTIZED
+    ),
+    **dict.fromkeys(
+        (
+            "mx.nd.contrib.MultiBox*", "mx.nd.contrib.*Proposal", "mx.nd.contrib.*ROI*", "mx.nd.contrib.box_*",
+            "mx.nd.contrib.bipartite_matching",
+        ),
+        _DETECTION,
+    ),
+    **dict.fromkeys(("mx.nd.contrib.dgl_*", "mx.nd.contrib.edge_id"), _GRAPHS),
+    **dict.fromkeys(("mx.mod", "mx.module", "mx.executor*", "mx.mon", "mx.monitor", "mx.model.FeedForward"), _MODULES),
+    **dict.fromkeys(("mx.np_symbol", "mx.autograd.get_symbol"), _SYMBOLS),
+    **dict.fromkeys(
+        (
+            "mx.np", "mx.npx", "mx.numpy*", "mx.nd.np", "mx.nd.npx", "mx.nd.numpy*", "mx.nd.NDArray.as_np_ndarray",
+        ),
+        _NUMPY,
+    ),
+    **dict.fromkeys(
+        (
+            "mx.nd.*lars", "mx.nd.*multi_*sgd_*update", "mx.nd.mp_*update*", "mx.nd.lamb_update_phase*",
+            "mx.nd.ftml_update", "mx.nd.reset_arrays", "mx.nd.contrib.*adamw_update", "mx.nd.contrib.*lamb_update",
+        ),
+        _FUSED_UPDATE,
+    ),
+    **dict.fromkeys(
+        (
+            "mx.rtc", "mx.library", "mx.libinfo", "mx.tvmop", "mx.th", "mx.torch", "mx.kvstore_server",
+            "mx.nd.NDArray.handle", "mx.nd.CachedOp",
+        ),
+        _C_LIBRARY,
+    ),
+    **dict.fromkeys(
+        (
+            "mx.test_utils.check_symbolic_*", "mx.test_utils.check_numeric_gradient", "mx.test_utils.check_consistency",
+            "mx.test_utils.simple_forward", "mx.test_utils.check_speed", "mx.test_utils.np_symbol",
+        ),
+        "lamina has no symbols to check. Compare with NumPy by assert_almost_equal, and gradients with differences",
+    ),
+    **dict.fromkeys(
+        ("mx.visualization", "mx.viz"), "lamina draws no symbols. Use net.summary(x), or export_onnx and a viewer"
+    ),
+    "mx.profiler": "use Python's profilers, or LAMINA_DEBUG, which tells what was compiled",
+    "mx.contrib": "what is left of it is in mx.nd.contrib and mx.gluon",
+    "mx.test_utils.*sparse*": _SPARSE,
+    "mx.recordio": "lamina does not read RecordIO. Use gluon.data.ArrayDataset, or gluon.data.vision for pictures",
+    "mx.onnx": "use lamina.export_onnx and lamina.import_onnx",
+    "mx.image": "lamina does not read or augment pictures' files. Read them with Pillow and make arrays by nd.array",
+    "mx.img": "lamina does not read or augment pictures' files. Read them with Pillow and make arrays by nd.array",
+    "mx.nd.imdecode": "lamina does not decode pictures. Read them with Pillow and make arrays by nd.array",
+}  # fmt: skip
+"""By full name or pattern. What no pattern names is simply not there."""
+
+
+def no_attribute(module: str, name: str) -> Exception:
+    """What the ``__getattr__`` of a module raises for a name that it does not have.
+
+    It is an `OutsideError`, which is an `AttributeError`, for what lamina leaves out. In ``from module import name``
+    it is an `ImportError` with the same message, since Python would drop the message of another error.
+
+    >>> raise no_attribute("lamina.nd", "Convolution")
+    Traceback (most recent call last):
+    lamina.errors.OutsideError: mx.nd.Convolution: lamina has no convolutions, pooling or other operators of ...
+    """
+    path = f"mx{module.removeprefix('lamina')}.{name}"
+    why = OUTSIDE.get(path) or next((s for p, s in OUTSIDE.items() if fnmatchcase(path, p)), None)
+    if why is None:
+        known = [x for x in dir(sys.modules.get(module)) if not x.startswith("_")]
+        near = "" if name.startswith("_") else closest(name, known)
+        return AttributeError(f"module {module!r} has no attribute {name!r}.{near}".removesuffix("."))
+    imported = sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"
+    return ImportError(f"{path}: {why}.", name=module) if imported else OutsideError(f"{path}: {why}.")

@@ -1,0 +1,47 @@
+"""Values whose gradient is another one than theirs: straight-through estimators, and MXNet's output layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.core.lowering import Elementwise
+from lamina.core.primitive import primitive
+from lamina.errors import ShapeError
+from lamina.primitives.typing import Type, dtype_of
+
+__all__ = ["output_layer", "straight_through"]
+
+
+def _type(value: Any, *others: Any) -> Type:
+    if any(tuple(x.shape) != tuple(value.shape) for x in others):
+        shapes = " and ".join(str(tuple(x.shape)) for x in (value, *others))
+        raise ShapeError(f"a value and what its gradient passes to have the same shape, not {shapes}")
+    return tuple(value.shape), dtype_of(value, *others)
+
+
+def _value(value: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    _type(value, *others)
+    return value.copy()
+
+
+straight_through = primitive(
+    "straight_through",
+    eval=_value,
+    infer=_type,
+    vjp=(None, lambda g, out, value, x: g),
+    lowering=Elementwise(lambda b, value, x: value),
+    same_dtype=True,
+)
+"""``straight_through(value, x)``: `value`, whose gradient passes to `x` of the same shape as if it were `x`."""
+
+output_layer = primitive(
+    "output_layer",
+    eval=_value,
+    infer=_type,
+    vjp=(None, lambda g, out, value, x, gradient: gradient, None),
+    lowering=Elementwise(lambda b, value, x, gradient: value),
+    same_dtype=True,
+)
+"""``output_layer(value, x, gradient)``: `value`; the gradient of `x` is `gradient`, whatever comes from above."""

@@ -1,0 +1,79 @@
+"""What the figures of a report show, in words and numbers, for whoever can't see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.estimators.importance import Importance
+from lamina.table.describe import format_number
+
+__all__ = ["calibration", "confusion", "importances", "learning_curves", "predicted_and_true", "residuals"]
+
+_MOST_NAMED = 10
+
+
+def learning_curves(history: Sequence[Mapping[str, Any]], best: int, loss_name: str) -> str:
+    """Where the two curves begin and end, and which epoch was kept."""
+    first, last = history[0], history[-1]
+    text = f"{loss_name} over {len(history)} epochs: training from {first['loss']:.4g} to {last['loss']:.4g}"
+    if any(epoch["validation_score"] is None for epoch in history):
+        return text + "."
+    scores = [-epoch["validation_score"] for epoch in history]
+    kept = scores[best - 1]
+    return (
+        f"{text}, validation from {scores[0]:.4g} to {scores[-1]:.4g}; kept is epoch {best} with {kept:.4g}."
+    )
+
+
+def confusion(counts: np.ndarray, names: Sequence[str]) -> str:
+    """How many rows of each class are right, and what the others are most often taken for."""
+    said: list[str] = []
+    for i in np.argsort(-counts.sum(axis=1), kind="stable")[:_MOST_NAMED]:
+        rows, right = int(counts[i].sum()), int(counts[i, i])
+        text = f"of {rows:,} rows of {names[i]}, {right:,} are right"
+        wrong = np.where(np.arange(len(names)) == i, 0, counts[i])
+        if wrong.any():
+            text += f" and {int(wrong.max()):,} taken for {names[int(wrong.argmax())]}"
+        said.append(text)
+    more = f"; and {len(names) - _MOST_NAMED} more classes" if len(names) > _MOST_NAMED else ""
+    return _sentence("; ".join(said) + more)
+
+
+def calibration(said: np.ndarray, so: np.ndarray) -> str:
+    """Each bin: what the network says, and how often it is so."""
+    bins = ", ".join(f"{100 * a:.0f} % is {100 * b:.0f} %" for a, b in zip(said, so, strict=True))
+    return f"What the network says and how often it is so, by bins: {bins}."
+
+
+def predicted_and_true(target: np.ndarray, predicted: np.ndarray) -> str:
+    """How closely predictions and true values go together."""
+    together = ""
+    if target.std() > 0 and predicted.std() > 0:
+        together = f" Their correlation is {np.corrcoef(target, predicted)[0, 1]:.3f}."
+    return f"Predictions from {_range(predicted)}, true values from {_range(target)}.{together}"
+
+
+def residuals(target: np.ndarray, predicted: np.ndarray) -> str:
+    """The mean, spread and quartiles of the errors."""
+    errors = target - predicted
+    low, middle, high = map(format_number, np.quantile(errors, [0.25, 0.5, 0.75]))
+    spread = f"standard deviation {format_number(errors.std())}"
+    return f"Errors: mean {format_number(errors.mean())}, {spread}, quartiles {low}, {middle} and {high}."
+
+
+def importances(found: Sequence[Importance], unit: str) -> str:
+    """The columns that matter most, with their numbers."""
+    named = ", ".join(f"{one.column} {one.mean:.3g}" for one in found[:_MOST_NAMED])
+    more = f", and {len(found) - _MOST_NAMED} more columns" if len(found) > _MOST_NAMED else ""
+    return f"Growth of {unit}: {named}{more}."
+
+
+def _range(values: np.ndarray) -> str:
+    return f"{format_number(float(values.min()))} to {format_number(float(values.max()))}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."

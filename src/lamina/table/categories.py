@@ -1,0 +1,83 @@
+"""Categories as numbers: which category each row has, and what is said of values that training did not have."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamina.table.columns import Column, is_missing, value_name
+from lamina.table.messages import counted, listed, row, warn
+from lamina.table.schema import ColumnSchema
+
+__all__ = ["category_codes", "one_warning_of_unknown_values"]
+
+_MOST_NAMED = 5
+"""Columns that a warning names."""
+
+
+def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
+    """1 + the position of each row's category, 0 for missing and (with a warning) unknown ones; int32."""
+    lookup = {name: code for code, name in enumerate(expected.categories, start=1)}
+    unknown: dict[str, object] = {}
+
+    def code(value: object) -> int:
+        name = value_name(value)
+        if name not in lookup and not is_missing(value):
+            unknown[name] = value
+        return lookup.get(name, 0)
+
+    codes = column.mapped(code, np.int32)
+    if unknown:
+        names = sorted(unknown)
+        found = _Unknown(expected.name, names, row(column.row_of(unknown[names[0]])))
+        together = _unknown_together.get()
+        _warn_of_unknown([found]) if together is None else together.append(found)
+    return codes
+
+
+@dataclass(frozen=True)
+class _Unknown:
+    """The values of a column that training did not have; `first_row` has the first of them."""
+
+    column: str
+    values: Sequence[str]
+    first_row: str
+
+
+_unknown_together: ContextVar[list[_Unknown] | None] = ContextVar("unknown values together", default=None)
+
+
+@contextmanager
+def one_warning_of_unknown_values() -> Generator[None]:
+    """Meanwhile, `category_codes` does not warn; there is one warning of all columns at the end."""
+    found: list[_Unknown] = []
+    token = _unknown_together.set(found)
+    try:
+        yield
+    finally:
+        _unknown_together.reset(token)
+    if found:
+        _warn_of_unknown(found)
+
+
+def _warn_of_unknown(found: Sequence[_Unknown]) -> None:
+    first = found[0]
+    if len(found) == 1:
+        message = (
+            f"column {first.column!r} has {counted(len(first.values), 'value')} that training did not have, and that "
+            f"count as missing: {listed(first.values)}; {first.values[0]!r} in {first.first_row}"
+        )
+    else:
+        parts = [
+            f"{one.column!r} ({listed(one.values, 2)}; {one.values[0]!r} in {one.first_row})" for one in found
+        ]
+        more = f", and {len(parts) - _MOST_NAMED} more columns" if len(parts) > _MOST_NAMED else ""
+        message = (
+            f"{len(found)} columns have values that training did not have, and that count as missing: "
+            f"{', '.join(parts[:_MOST_NAMED])}{more}"
+        )
+    warn(message, subjects=[f"unknown values in {one.column!r}" for one in found])

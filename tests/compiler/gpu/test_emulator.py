@@ -1,0 +1,136 @@
+"""The emulator finds what is wrong with kernels: barriers that are missing or not everybody's, and writes elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import nd
+from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
+from lamina.compiler.gpu._host import Host
+from lamina.compiler.gpu._scope import THREADS
+from lamina.compiler.gpu.emulator import Emulator, KernelError
+from lamina.compiler.llvm import FLOAT32
+from lamina.device.interface import DeviceArray, Launch, Region
+
+
+def run(
+    write: Any, numbers: np.ndarray, *, blocks: int = 1, threads: int = 64, repeats: int = 2
+) -> np.ndarray:
+    """What a kernel with one pointer, written by `write(b, pointer)`, makes of an array."""
+    module = DeviceModule(Host())
+    with module.kernel("one", 1, [], threads) as b:
+        write(b, b.pointer_argument("p0"))
+    device = Emulator(repeats=repeats)
+    kernel = device.load(module.dialect.translate(module.ir(), module.kernels)).kernel("one")
+    array = DeviceArray.of(device, numbers)  # pyright: ignore
+    device.launch([Launch(kernel, (blocks, 1, 1), (threads, 1, 1), (array.region,))])
+    return np.asarray(array)
+
+
+def reversed_within(b: DeviceBuilder, pointer: Any, *, waits: bool = True) -> None:
+    """Reverse 64 numbers by way of shared memory."""
+    thread = b.thread()
+    memory = b.shared(FLOAT32, 64)
+    b.store(memory, b.load(pointer, FLOAT32, thread), thread)
+    if waits:
+        b.barrier()
+    b.store(pointer, b.load(memory, FLOAT32, b.sub(63, thread)), thread)
+
+
+NUMBERS = np.arange(64, dtype=np.float32)
+
+
+def test_threads_exchange_numbers_through_shared_memory() -> None:
+    np.testing.assert_array_equal(run(reversed_within, NUMBERS), NUMBERS[::-1])
+
+
+def test_a_missing_barrier_is_found() -> None:
+    with pytest.raises(KernelError, match="depends on the order of its threads"):
+        run(lambda b, p: reversed_within(b, p, waits=False), NUMBERS)
+
+
+def test_what_nobody_wrote_is_nan() -> None:
+    def write(b: DeviceBuilder, pointer: Any) -> None:
+        b.store(pointer, b.load(b.shared(FLOAT32, 64), FLOAT32, b.thread()), b.thread())
+
+    assert np.isnan(run(write, NUMBERS)).all()
+
+
+def test_a_barrier_of_some_threads_is_found() -> None:
+    def write(b: DeviceBuilder, pointer: Any) -> None:
+        with b.if_(b.less(b.thread(), 3)):
+            b.barrier()
+
+    with pytest.raises(KernelError, match="block 0: some threads have returned while others wait"):
+        run(write, NUMBERS)
+
+
+def test_two_barriers_are_not_one() -> None:
+    def write(b: DeviceBuilder, pointer: Any) -> None:
+        b.if_else(b.less(b.thread(), 3), b.barrier, b.barrier)
+
+    with pytest.raises(KernelError, match="different barriers"):
+        run(write, NUMBERS)
+
+
+def test_blocks_that_write_to_one_place_are_found() -> None:
+    def write(b: DeviceBuilder, pointer: Any) -> None:
+        b.store(pointer, b.cast(b.block(), FLOAT32), 0)
+
+    with pytest.raises(KernelError, match="order"):
+        run(write, NUMBERS, blocks=7, repeats=3)
+
+
+def test_writes_beyond_the_end_are_found() -> None:
+    def write(b: DeviceBuilder, pointer: Any) -> None:
+        b.store(pointer, b.const(1.0, FLOAT32), b.add(b.thread(), 1))
+
+    with pytest.raises(KernelError, match="beyond the end"):
+        run(write, NUMBERS)
+
+
+def test_copies_beyond_the_end_are_refused() -> None:
+    device: Any = Emulator()
+    with pytest.raises(KernelError, match="of a buffer of 8"):
+        device.copy_in(Region(device.allocate(8), 4), NUMBERS)
+
+
+BARRIERS_OF_A_PRODUCT, BARRIERS_OF_A_SUM = 4, 4
+
+
+@pytest.mark.parametrize("missing", range(BARRIERS_OF_A_PRODUCT))
+def test_no_barrier_of_a_product_can_be_left_out(
+    missing: int, gpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order in which threads run makes a difference, or the result is wrong; but for the barriers at the very end,
+    after which nothing uses shared memory here."""
+    x = nd.array(np.random.default_rng(0).normal(size=(40, 70)))
+    y = nd.array(np.random.default_rng(1).normal(size=(70, 40)))
+    expected = x.asnumpy() @ y.asnumpy()
+    original, count = DeviceBuilder.barrier, [0]
+
+    def barrier(b: DeviceBuilder) -> None:
+        count[0] += 1
+        if count[0] != missing + 1:
+            original(b)
+
+    monkeypatch.setattr(DeviceBuilder, "barrier", barrier)
+    monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")
+    try:
+        found = lamina.compile(lambda x, y: nd.dot(x, y) + 1.0 * (missing + 2))(x, y).asnumpy() - (
+            missing + 2
+        )
+    except KernelError as error:
+        assert "order" in str(error)
+        assert missing < 3
+        return
+    if missing < 3:
+        assert not np.allclose(found, expected, atol=1e-4)
+    else:
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert count[0] == BARRIERS_OF_A_PRODUCT
+    assert THREADS == 256

@@ -1,0 +1,107 @@
+"""How many threads compute, and that NumPy's products have one."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+import lamina
+from lamina import nd
+from lamina.core import blas, threads
+from lamina.errors import LaminaError
+
+
+def run_program(program, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "", "LAMINA_NUM_THREADS": "", **environment},
+    )
+
+
+def test_the_number_of_threads_comes_from_the_environment():
+    show = "import lamina; print(lamina.get_num_threads())"
+    cores = threads.available_cores()
+    for environment, expected in [
+        ({}, cores),
+        ({"LAMINA_NUM_THREADS": "5"}, 5),
+        ({"OMP_NUM_THREADS": "1"}, 1),
+        ({"OMP_NUM_THREADS": " 1, 4"}, 1),
+        ({"OMP_NUM_THREADS": "1000"}, cores),
+        ({"OMP_NUM_THREADS": "some"}, cores),
+        ({"OMP_NUM_THREADS": "0"}, cores),
+        ({"OMP_NUM_THREADS": "1", "LAMINA_NUM_THREADS": "3"}, 3),
+    ]:
+        assert run_program(show, **environment).stdout.strip() == str(expected), environment
+    for wrong in ("0", "many", "-1", "5000"):
+        assert "LAMINA_NUM_THREADS" in run_program(show, LAMINA_NUM_THREADS=wrong).stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+def test_a_process_that_may_use_one_core_has_one_thread():
+    core = min(os.sched_getaffinity(0))
+    show = f"import os, lamina; os.sched_setaffinity(0, [{core}]); print(lamina.get_num_threads())"
+    assert run_program(show).stdout.strip() == "1"
+
+
+def test_the_number_of_threads_can_be_set():
+    before = lamina.get_num_threads()
+    try:
+        lamina.set_num_threads(3)
+        assert lamina.get_num_threads() == 3
+        for wrong in (0, -1, 1025):
+            with pytest.raises(LaminaError, match="from 1 to 1024"):
+                lamina.set_num_threads(wrong)
+        assert lamina.get_num_threads() == 3
+    finally:
+        lamina.set_num_threads(before)
+
+
+def test_cores_are_within_those_of_the_machine_and_quotas_of_control_groups_count(monkeypatch):
+    assert 1 <= threads.available_cores() <= (os.cpu_count() or 1)
+    monkeypatch.setattr(threads, "_cgroup2_quota", lambda: (150000, 100000))
+    assert threads._cgroup_quota() == 2
+    monkeypatch.setattr(threads, "_cgroup2_quota", lambda: (-1, 100000))
+    assert threads._cgroup_quota() is None
+
+
+def blas_threads():
+    return [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
+
+
+def test_products_have_one_thread_whose_bits_do_not_depend_on_what_others_have():
+    random = np.random.default_rng(0)
+    pairs = [
+        ((300, 784), (784, 256)),
+        ((5, 3000), (3000, 700)),
+        ((1, 900), (900, 800)),
+        ((3, 90, 90), (3, 90, 90)),
+    ]
+    for left, right in pairs:
+        a, b = random.normal(size=left).astype(np.float32), random.normal(size=right).astype(np.float32)
+        with threadpoolctl.threadpool_limits(1):
+            expected = a @ b
+        with threadpoolctl.threadpool_limits(2):
+            np.testing.assert_array_equal(blas.matmul(a, b), expected)
+            with lamina.eager():
+                product = nd.dot if a.ndim == 2 else nd.batch_dot
+                np.testing.assert_array_equal(product(nd.array(a), nd.array(b)).asnumpy(), expected)
+
+
+@pytest.mark.skipif(blas._control() is None, reason="NumPy's BLAS can't be told how many threads to use")
+def test_products_in_several_threads_leave_the_number_of_a_blas_as_it_was():
+    a = np.ones((200, 200), np.float32)
+    with threadpoolctl.threadpool_limits(2):
+        before = blas_threads()
+        workers = [threading.Thread(target=lambda: [blas.matmul(a, a) for _ in range(50)]) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert blas_threads() == before

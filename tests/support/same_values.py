@@ -1,0 +1,35 @@
+"""What generated code computes beside what `eval` does: types, values within a few roundings, signs of zeros."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from examples_of_primitives import Example
+
+from lamina import nd
+
+__all__ = ["arguments", "assert_same"]
+
+
+def arguments(example: Example, dtype: Any, ctx: Any = None) -> list[Any]:
+    inputs = example.with_dtype(dtype)
+    return [nd.array(x, ctx=ctx, dtype=x.dtype) if isinstance(x, np.ndarray) else x for x in inputs]
+
+
+def assert_same(actual: Any, expected: Any, what: str, exact: bool = False) -> None:
+    """Equal types and, within a few roundings of the largest element's order, values; zeros with their signs.
+
+    The machine code's functions are good to a few ulps, and a reduction adds in another order, so an error of
+    some eps of the largest term is right. Denormals may be flushed to zero.
+    """
+    x, y = actual.asnumpy(), expected.asnumpy()
+    assert (x.shape, x.dtype) == (y.shape, y.dtype), what
+    if exact or x.dtype.kind != "f":
+        np.testing.assert_array_equal(x, y, err_msg=what)
+        return
+    info = np.finfo(x.dtype)
+    finite = np.abs(y[np.isfinite(y)])
+    largest = float(finite.max()) if finite.size else 0.0
+    atol = max(4 * info.eps * min(largest, 1e3), info.tiny)
+    np.testing.assert_allclose(x, y, rtol=32 * info.eps, atol=atol, err_msg=what)

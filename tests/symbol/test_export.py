@@ -1,0 +1,277 @@
+"""`HybridBlock.export` and `SymbolBlock`: what is written is read again, here and, where it is installed, by MXNet."""
+
+import copy
+import json
+import os
+import pickle
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lamina as mx
+from lamina import autograd, gluon, nd
+from lamina.errors import LaminaError, ParameterError
+from lamina.gluon import nn
+from lamina.nd.activation import ACTIVATIONS
+from lamina.symbol import Group, load, load_json, var
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+class Residual(gluon.HybridBlock):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        with self.name_scope():
+            self.first = nn.Dense(4, flatten=False, activation="tanh")
+            self.scale = self.params.get_constant("scale", nd.array([[0.5, 1, 2, 1, 0]]))
+
+    def hybrid_forward(self, F, x, pair, scale):
+        y, z = pair
+        hidden = F.concat(self.first(x), y * 2, dim=-1) / 3 + 1
+        out = F.broadcast_mul(F.Dropout(hidden, p=0.5), scale) - z
+        parts = F.split(out, 5, axis=1)
+        chosen = F.where(out > 0.5, out, F.maximum(-out, 0.1)).reshape((-1, 5)).sum(axis=1)
+        return F.softmax(out), [chosen**2, parts[1] * parts[0].astype("float32").mean(axis=1, keepdims=True)]
+
+
+def layers():
+    net = nn.HybridSequential(prefix="layers_")
+    with net.name_scope():
+        net.add(
+            nn.Dense(5, activation="relu"), nn.BatchNorm(), nn.Dropout(0.5), nn.LayerNorm(), nn.PReLU(), nn.Swish(2),
+            nn.GELU(), nn.SELU(), nn.ELU(), nn.LeakyReLU(0.1), nn.Flatten(), nn.HybridLambda("tanh"), nn.SiLU(),
+            nn.Mish(), nn.Dense(3, use_bias=False),
+        )  # fmt: skip
+    return net
+
+
+def activations():
+    net = nn.HybridSequential(prefix="activations_")
+    for name in ACTIVATIONS:
+        net.add(nn.Dense(3, activation=name, prefix=f"{name}_"))
+    return net
+
+
+def words():
+    net = nn.HybridSequential(prefix="words_")
+    first = nn.Dense(4, in_units=4)
+    net.add(
+        nn.Embedding(7, 4),
+        nn.HybridLambda(lambda F, x: F.mean(x, axis=1)),
+        first,
+        nn.Dense(4, params=first.params),
+    )
+    return net
+
+
+def normal(*shape):
+    return nd.array(np.random.default_rng(0).normal(size=shape))
+
+
+NETWORKS = {
+    "layers": (layers, [normal(4, 2, 3)]),
+    "activations": (activations, [normal(2, 3)]),
+    "words": (words, [nd.array([[0, 6], [1, 5]])]),
+    "residual": (lambda: Residual(prefix="residual_"), [normal(4, 3), [normal(4, 1), normal(4, 1)]]),
+}
+
+
+def flat(values):
+    return [x for value in values for x in flat(value)] if isinstance(values, list | tuple) else [values]
+
+
+def exported(name, folder):
+    make, inputs = NETWORKS[name]
+    net = make()
+    net.initialize(mx.init.Normal(0.5))
+    net.hybridize()
+    with autograd.record():
+        net(*inputs)
+    net.export(f"{folder}/{name}")
+    found = net(*inputs)
+    return flat(inputs), flat(found if isinstance(found, list | tuple) else [found])
+
+
+def names_of(inputs):
+    return ["data"] if len(inputs) == 1 else [f"data{i}" for i in range(len(inputs))]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_exported_network_comes_back(name, tmp_path):
+    inputs, outputs = exported(name, tmp_path)
+    net = gluon.SymbolBlock.imports(
+        f"{tmp_path}/{name}-symbol.json", names_of(inputs), f"{tmp_path}/{name}-0000.params"
+    )
+    for one in (net, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        for y, other in zip(flat([one(*inputs)]), outputs, strict=True):
+            np.testing.assert_allclose(y.asnumpy(), other.asnumpy(), rtol=1e-5, atol=1e-6)
+    again = load(f"{tmp_path}/{name}-symbol.json")
+    assert again.tojson() == Path(f"{tmp_path}/{name}-symbol.json").read_text()
+
+
+def mxnet_python():
+    own = ROOT / "tools/compare_mxnet/.venv/bin/python"
+    return os.environ.get("MXNET_PYTHON") or (str(own) if own.exists() else None)
+
+
+@pytest.mark.skipif(mxnet_python() is None, reason="MXNET_PYTHON names no interpreter with MXNet 1.9.1")
+def test_mxnet_computes_exported_networks(tmp_path):
+    for name in NETWORKS:
+        inputs, outputs = exported(name, tmp_path)
+        named = {f"input{i}": x for i, x in enumerate(inputs)}
+        nd.save(
+            f"{tmp_path}/{name}-data.params", {**named, **{f"output{i}": y for i, y in enumerate(outputs)}}
+        )
+    command = [mxnet_python(), str(ROOT / "tools/compare_mxnet/exports.py"), "compute", str(tmp_path)]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    found = dict(json.loads(line) for line in said.splitlines() if line.startswith("["))
+    assert found.keys() == NETWORKS.keys()
+    assert max(found.values()) < 2e-6
+
+
+def test_names_are_those_of_mxnet(tmp_path):
+    net = nn.HybridSequential(prefix="layers_")
+    with net.name_scope():
+        net.add(nn.Dense(5, activation="relu"), nn.BatchNorm(), nn.Dropout(0.5), nn.LayerNorm(), nn.PReLU())
+    net.initialize()
+    net(normal(4, 2, 3))
+    net.export(tmp_path / "net", epoch=12)
+    own = json.loads((tmp_path / "net-symbol.json").read_text())["nodes"]
+    theirs = json.loads((FIXTURES / "layers-symbol.json").read_text())["nodes"][: len(own)]
+    told = [[(node["op"], node["name"], node["inputs"]) for node in nodes] for nodes in (own, theirs)]
+    assert told[0] == told[1]
+    assert nd.load(tmp_path / "net-0012.params").keys() == {
+        key for key in nd.load(FIXTURES / "layers-0000.params") if "dense1" not in key
+    }
+
+
+def test_an_imported_network_trains_on():
+    mx.random.seed(1)
+    net = gluon.SymbolBlock.imports(FIXTURES / "layers-symbol.json", "data", FIXTURES / "layers-0000.params")
+    x, y = nd.load(FIXTURES / "layers-data.params")["input0"], nd.array([0, 1, 2, 0])
+    trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.05})
+    mean = net.collect_params()["layers_batchnorm0_running_mean"]
+    assert mean.grad_req == "null"
+    loss_of, before = gluon.loss.SoftmaxCrossEntropyLoss(), mean.data().asnumpy().copy()
+    first = loss_of(net(x), y).mean().asscalar()
+    for _ in range(30):
+        with autograd.record():
+            loss = loss_of(net(x), y)
+        loss.backward()
+        trainer.step(4)
+    assert loss_of(net(x), y).mean().asscalar() < 0.6 * first
+    assert not np.array_equal(mean.data().asnumpy(), before)
+
+
+def test_a_part_of_a_network_is_a_network(tmp_path):
+    symbol = load(FIXTURES / "module-symbol.json")
+    features = symbol.get_internals()["relu1_output"]
+    net = gluon.SymbolBlock(features, var("data"))
+    net.load_parameters(FIXTURES / "module-0000.params", ignore_extra=True)
+    assert net(normal(2, 5)).shape == (2, 4)
+    stacked = nn.HybridSequential()
+    stacked.add(net, nn.Dense(2, prefix="top_"))
+    stacked[1].initialize()
+    out = stacked(normal(2, 5)).asnumpy()
+    stacked.export(tmp_path / "net")
+    again = gluon.SymbolBlock.imports(tmp_path / "net-symbol.json", "data", tmp_path / "net-0000.params")
+    np.testing.assert_array_equal(again(normal(2, 5)).asnumpy(), out)
+    assert list(again.collect_params()) == ["fc1_weight", "fc1_bias", "top_weight", "top_bias"]
+
+
+def test_sizes_that_are_not_known_are_told_by_the_first_input():
+    net = gluon.SymbolBlock.imports(FIXTURES / "layers-symbol.json", ["data"])
+    net.initialize()
+    assert net(normal(4, 2, 3)).shape == (4, 3)
+    assert net.collect_params()["layers_dense0_weight"].shape == (5, 6)
+
+
+def test_float16_leaves_statistics_as_they_are():
+    net = gluon.SymbolBlock.imports(
+        FIXTURES / "layers-symbol.json", ["data"], FIXTURES / "layers-0000.params"
+    )
+    net.cast("float16")
+    types = {name: np.dtype(p.dtype).name for name, p in net.collect_params().items()}
+    assert types["layers_dense0_weight"] == "float16"
+    assert types["layers_batchnorm0_running_var"] == types["layers_batchnorm0_gamma"] == "float32"
+
+
+def test_symbols_tell_what_they_consist_of():
+    x = var("x", shape=(2, 0), dtype="float32", init="zeros", lr_mult=2)
+    y = mx.sym.FullyConnected(x, num_hidden=3, name="fc")
+    both = Group([mx.sym.relu(y, name="act"), mx.sym.split(y, 3, name="parts")])
+    assert both.list_outputs() == ["act_output", "parts_output0", "parts_output1", "parts_output2"]
+    assert both.list_arguments() == ["x", "fc_weight", "fc_bias"]
+    assert both["act_output"].name == "act" and both[1:3].list_outputs() == ["parts_output0", "parts_output1"]
+    assert y.list_attr() == {"num_hidden": "3"} and y.attr("num_hidden") == "3"
+    assert x.attr("__shape__") == "(2, 0)" and x.attr("__dtype__") == "0" and x.attr("__lr_mult__") == "2.0"
+    assert y.get_children().list_outputs() == ["x", "fc_weight", "fc_bias"]
+    assert repr(y) == "<Symbol fc>" and x.get_children() is None
+    assert load_json(both.tojson()).list_outputs() == both.list_outputs()
+    assert copy.deepcopy(both).tojson() == both.tojson()
+
+
+class Looks(gluon.HybridBlock):
+    def __init__(self, look):
+        super().__init__(prefix="looks_")
+        self.look = look
+
+    def hybrid_forward(self, F, x):
+        return self.look(F, x)
+
+
+@pytest.mark.parametrize(("look", "match"), [
+    (lambda F, x: x.reshape((x.shape[0], -1)), r"looks can't be exported: .shape: a network is .* codes in F.reshape"),
+    (lambda F, x: x[:, 0], "F.slice_axis"),
+    (lambda F, x: F.relu(x) if x.sum() > 0 else x, "F.where"),
+    (lambda F, x: nd.relu(x), r"looks can't be exported: .*export_onnx"),
+    (lambda F, x: F.relu(x) + nd.ones((1,)), "get_constant"),
+    (lambda F, x: F.relu(nd.ones((1,))), "get_constant"),
+    (lambda F, x: nd.ones((1,)), "an output is a NDArray"),
+])  # fmt: skip
+def test_what_needs_values_says_so(look, match, tmp_path):
+    net = Looks(look)
+    net(nd.ones((2, 3)))
+    with pytest.raises(LaminaError, match=match):
+        net.export(tmp_path / "net")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors(tmp_path):
+    net = nn.Dense(2)
+    net.initialize()
+    with pytest.raises(RuntimeError, match="first forward"):
+        net.export(tmp_path / "net")
+    symbol = FIXTURES / "layers-symbol.json"
+    with pytest.raises(ParameterError, match=r"no input 'dta'\. Did you mean 'data'"):
+        gluon.SymbolBlock.imports(symbol, "dta")
+    with pytest.raises(ParameterError, match="is missing in file"):
+        gluon.SymbolBlock.imports(symbol, "data", FIXTURES / "words-0000.params", ignore_extra=True)
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*gone"):
+        gluon.SymbolBlock.imports(tmp_path / "gone", "data")
+    with pytest.raises(IsADirectoryError):
+        gluon.SymbolBlock.imports(tmp_path, "data")
+    with pytest.raises(TypeError, match="takes data; it got 2 inputs"):
+        gluon.SymbolBlock.imports(symbol, "data")(nd.ones(1), nd.ones(1))
+    with pytest.raises(TypeError, match="are variables"):
+        gluon.SymbolBlock(mx.sym.relu(var("x")), mx.sym.relu(var("x")))
+    with pytest.raises(AttributeError, match="no executors"):
+        load(symbol).simple_bind(data=(2, 6))
+    with pytest.raises(AttributeError, match="no operator 'Convolutoin'"):
+        mx.sym.Convolutoin(var("x"))
+    with pytest.raises(TypeError, match=r"no argument 'axes'\. Did you mean 'axis'"):
+        mx.sym.softmax(var("x"), axes=1)
+    with pytest.raises(ValueError, match="'many' is no whole"):
+        mx.sym.FullyConnected(var("x"), num_hidden="many")
+    net = gluon.SymbolBlock.imports(
+        FIXTURES / "module-symbol.json", ["data", "softmax_label"], FIXTURES / "module-0000.params"
+    )
+    with (
+        pytest.raises(LaminaError, match="SoftmaxOutput is prediction and loss in one"),
+        autograd.record(),
+    ):
+        net(normal(2, 5), nd.zeros(2))

@@ -1,0 +1,53 @@
+"""lamina against real MXNet 1.9.1: names, arguments and results that differ.
+
+    python tools/compare_mxnet                       # everything; the first time it installs MXNet
+    python tools/compare_mxnet --only arrays --all   # one part, with the differences that are settled
+
+A part is a module in ``parts``: the namespaces whose names and arguments are compared, and calls that both libraries
+run. A difference that is meant is settled with a sentence in the part's `SETTLED`. The exit status is 1 if any is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from compare import answers, differences, settled_by
+from environment import python_with_mxnet
+
+
+def main() -> int:
+    parts = sorted(p.stem for p in (Path(__file__).parent / "parts").glob("[!_]*.py"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=parts, action="append", help="compare this part alone")
+    parser.add_argument("--python", help="an interpreter that has MXNet already")
+    parser.add_argument("--all", action="store_true", help="show settled differences too")
+    options = parser.parse_args()
+    python = python_with_mxnet(options.python)
+    open_ = 0
+    for part in options.only or parts:
+        settled = importlib.import_module(f"parts.{part}").SETTLED
+        mxnet, lamina = answers(python, "mxnet", part), answers(sys.executable, "lamina", part)
+        found = [(d, settled_by(d, settled)) for d in differences(mxnet, lamina)]
+        for difference, why in found:
+            if why is None:
+                print(
+                    f"{difference.subject}\n    MXNet:  {difference.mxnet}\n    lamina: {difference.lamina}"
+                )
+            elif options.all:
+                print(f"{difference.subject}: {why}")
+        left = sum(why is None for _, why in found)
+        questions = sum(kind == "results" for kind, _ in mxnet)
+        print(f"{part}: {questions} calls; {len(found)} differences, of which {left} are not settled")
+        open_ += left
+    return open_ > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
