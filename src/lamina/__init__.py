@@ -64,11 +64,11 @@ del start
 
 _MODULES = frozenset(
     {
-        "attribute", "base", "engine", "gluon", "init", "initializer", "io", "lr_scheduler", "metric", "name",
-        "optimizer", "runtime", "symbol", "test_utils", "util",
+        "attribute", "base", "callback", "engine", "gluon", "init", "initializer", "io", "kvstore", "lr_scheduler",
+        "metric", "model", "name", "operator", "optimizer", "runtime", "symbol", "test_utils", "util",
     }
 )  # fmt: skip
-_SHORT = {"sym": "lamina.symbol"}
+_SHORT = {"kv": "lamina.kvstore", "sym": "lamina.symbol"}
 """Other names of modules."""
 _NAMES = {
     "AttrScope": "lamina.attribute",

@@ -99,7 +99,7 @@ class DataIter:
     """Base class of iterators over batches.
 
     A subclass overrides `next`, which raises `StopIteration` at the end; or `iter_next`, which goes on to the next
-    batch and says whether there is one, and `getdata`, `getlabel`, `getpad`, `getindex`, which tell its parts. And `reset`.
+    batch and says whether there is one, and `getdata`, `getlabel`, `getpad` and `getindex`, which tell its parts.
     """
 
     def __init__(self, batch_size: int = 0) -> None:

@@ -264,7 +264,7 @@ def test_formula(case: str, settings: str, compiled: bool) -> None:
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_a_schedule_reaches_every_step(compiled: bool) -> None:
-    made = optimizer.create("sgd", learning_rate=1.0, lr_scheduler=FactorScheduler(2, 0.5))
+    made = optimizer.create("sgd", learning_rate=1.0, lr_scheduler=FactorScheduler(2, 0.5, base_lr=1.0))
     weight = nd.zeros(1)
 
     def update(grad: nd.NDArray) -> None:

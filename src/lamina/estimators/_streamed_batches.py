@@ -9,13 +9,13 @@ import numpy as np
 
 from lamina import nd
 from lamina.nd.ndarray import NDArray
-from lamina.table.stream.cache import RowCache
+from lamina.table.stream.cache import EncodedRows
 
 __all__ = ["StreamedBatches"]
 
 
 class StreamedBatches:
-    """The batches of members that train on the rows of a `RowCache`.
+    """The batches of members that train on the rows of a `RowCache`, or like ones.
 
     In each epoch its groups come in another random order. So many as a window holds are in memory at one time, and
     each member takes their rows in a random order of its own; what is left of a window joins the next. The order
@@ -26,7 +26,7 @@ class StreamedBatches:
         members: how many train side by side.
     """
 
-    def __init__(self, cache: RowCache, members: int) -> None:
+    def __init__(self, cache: EncodedRows, members: int) -> None:
         self.rows = cache.rows
         self._cache, self._members = cache, members
         self._window = cache.layout.window // cache.layout.group  # groups
@@ -79,7 +79,7 @@ class StreamedBatches:
 class _Buffer:
     """Room for a window, and behind it for what each member has left of the one before, less than a batch."""
 
-    def __init__(self, cache: RowCache, rows: int, batch: int, members: int) -> None:
+    def __init__(self, cache: EncodedRows, rows: int, batch: int, members: int) -> None:
         self._rows, self._batch = rows, batch
         self.content = cache.layout.arrays(rows + batch * members)
         self.arrays = [nd.from_numpy(x) for x in self.content if x.shape[-1]]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -22,6 +22,7 @@ from lamina.estimators.targets import Classes, Numbers
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_from
+from lamina.table.stream.cache import EncodedRows, RowCache
 from lamina.table.read import import_polars
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
 from lamina.table.stream.survey import Division, Rows, Survey, encode_rows, fitted_encoder, look_over
@@ -30,17 +31,33 @@ from lamina.table.target import target_values
 if TYPE_CHECKING:
     from lamina.estimators.base import BaseMLP
 
-__all__ = ["Streamed", "fit_source", "fit_streamed", "outputs_of_source"]
+__all__ = ["LookedOver", "Streamed", "fit_source", "fit_streamed", "named_kinds", "outputs_of_source"]
 
 
-@dataclass(frozen=True)
-class Streamed:
-    """A table that was looked over and divided.
+class LookedOver(Protocol):
+    """A table that was looked over and divided, wherever its rows are.
 
     Attributes:
-        blocks, survey, division: the table, and what is known of it.
-        folder: where it is cached.
+        survey, division: what is known of it.
         is_apart: whether the target is no column of the table, but was given besides.
+    """
+
+    survey: Survey
+    division: Division
+    is_apart: bool
+
+    def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> EncodedRows:
+        """The rows that train; `encode_target` makes float32 of the target's column, as in `encode_rows`."""
+        ...
+
+
+@dataclass
+class Streamed:
+    """A table that is read block after block: see `LookedOver`.
+
+    Attributes:
+        blocks: the table.
+        folder: where it is cached.
     """
 
     blocks: Blocks
@@ -48,6 +65,10 @@ class Streamed:
     division: Division
     folder: Path
     is_apart: bool = False
+
+    def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> RowCache:
+        """See `LookedOver`."""
+        return encode_rows(self.blocks, self.survey, self.division, encoder, encode_target, self.folder)
 
 
 def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
@@ -61,8 +82,8 @@ def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
     if not isinstance(y, str):
         blocks, target = with_target(blocks, y)
     task: Any = estimator._task
-    kinds: Any = dict(estimator.column_kinds or {})
-    survey = look_over(blocks, target, task=task, kinds=_named_kinds(blocks, kinds), seed=seed)
+    kinds = named_kinds([*blocks.types], dict(estimator.column_kinds or {}))
+    survey = look_over(blocks, target, task=task, kinds=kinds, seed=seed)
     share = settings["validation_fraction"] if settings["early_stopping"] and eval_set is None else 0.0
     folder = Path(tempfile.mkdtemp(prefix="lamina-rows-"))
     try:
@@ -72,8 +93,8 @@ def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _named_kinds(blocks: Blocks, kinds: dict[Any, Any]) -> dict[str, Any]:
-    names = [*blocks.types]
+def named_kinds(names: list[str], kinds: Mapping[Any, Any]) -> dict[str, Any]:
+    """`column_kinds`, whose keys may be positions, by the columns' names."""
     return {names[key] if isinstance(key, int) else str(key): kind for key, kind in kinds.items()}
 
 
@@ -84,7 +105,7 @@ def _note_columns(estimator: BaseMLP, survey: Survey) -> None:
     validate_data(estimator, X, skip_check_array=True, reset=True)  # pyright: ignore[reportArgumentType]
 
 
-def fit_streamed(estimator: BaseMLP, table: Streamed, eval_set: Any = None) -> Any:
+def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) -> Any:
     """Train on a table that was looked over.
 
     Args:
@@ -119,7 +140,7 @@ def fit_streamed(estimator: BaseMLP, table: Streamed, eval_set: Any = None) -> A
             )
         return values.astype(np.float32)
 
-    cache = encode_rows(table.blocks, table.survey, division, encoder, encoded, table.folder)
+    cache = table.encoded(encoder, encoded)
     sample = _data(division.sample, table.survey, encoder, encoded)
     if eval_set is not None:
         held_out = [estimator._evaluation_data(eval_set, encoder, target)]

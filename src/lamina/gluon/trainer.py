@@ -6,20 +6,27 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from lamina.core.state import concrete, state
+from lamina.core.state import state
 from lamina.errors import DataError, ParameterError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.kvstore import KVStoreBase
+from lamina.kvstore import create as create_store
 from lamina.messages import excerpt
 from lamina.nd.ndarray import NDArray
-from lamina.optimizer import Optimizer, create
+from lamina.optimizer import Optimizer, create, get_updater
+from lamina.optimizer.updater import arrays_in
 
 __all__ = ["Trainer"]
+
+
+class StoredUpdateError(ParameterError, AssertionError):
+    """Parameters are updated in the store; MXNet asserts that they are not."""
 
 
 class Trainer:
@@ -29,7 +36,11 @@ class Trainer:
         params: ``net.collect_params()``, or a list or dictionary of parameters.
         optimizer: an optimizer, or its name (``"sgd"``, ``"adam"`` …).
         optimizer_params: the optimizer's arguments, if it is given by name.
-        kvstore, compression_params, update_on_kvstore: MXNet's, for several machines; accepted and unused.
+        kvstore: adds the gradients of several devices: a store, or the name of one (see `lamina.kvstore`), which is
+            used if parameters live on several devices.
+        compression_params: accepted and unused: on one machine nothing has to be compressed.
+        update_on_kvstore: whether the store updates the parameters that it keeps, and devices get them from there; by
+            default if there is a store that can. `allreduce_grads` and `update` are for False.
 
     Works inside `lamina.compile` too: there the update becomes part of the compiled step, and a changed
     learning rate or a schedule does not recompile it.
@@ -58,7 +69,11 @@ class Trainer:
         self._params = _distinct(params)
         self._optimizer = _optimizer(optimizer, optimizer_params)
         self._optimizer.param_dict = dict(enumerate(self._params))
-        self._states: dict[int, Any] = {}
+        self._updater = get_updater(self._optimizer)
+        self._kvstore_params = (kvstore, update_on_kvstore)
+        self._kvstore: KVStoreBase | None = None
+        self._update_on_kvstore: bool | None = None
+        self._stored: set[int] | None = None  # whose parameters the store has; None before the first step
         self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
             i: p.list_grad()[0]._version for i, p in enumerate(self._params) if p._grad is not None
         }
@@ -74,7 +89,7 @@ class Trainer:
         return self._optimizer.learning_rate
 
     def set_learning_rate(self, lr: float) -> None:
-        """Change the learning rate; an error if a scheduler decides it."""
+        """Change the learning rate; an error, which is a `UserWarning` too, if a scheduler decides it."""
         self._optimizer.set_learning_rate(lr)
 
     # --- updating -------------------------------------------------------------------------------------------
@@ -87,24 +102,62 @@ class Trainer:
         A gradient that `backward` has not written since the last step is *stale*. Its parameter is not
         updated, and a warning says so, unless `ignore_stale_grad`.
         """
-        self.allreduce_grads()
-        self.update(batch_size, ignore_stale_grad)
+        self._init_kvstore()
+        if not self._update_on_kvstore:
+            self._allreduce_grads()
+        self._update(batch_size, ignore_stale_grad)
 
     def allreduce_grads(self) -> None:
         """Where parameters live on several devices, give each of them the sum of all gradients."""
-        for parameter in self._params:
-            if parameter.grad_req == "null":
-                continue
-            first, *others = parameter.list_grad()
-            if not others:
-                continue
-            for grad in others:
-                first += grad.as_in_context(first.context)
-            for grad in others:
-                grad[:] = first.as_in_context(grad.context)
+        self._init_kvstore()
+        self._require_own_updates("allreduce_grads")
+        self._allreduce_grads()
 
     def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
         """`step` without `allreduce_grads`: for gradients that were changed, say clipped, after it."""
+        self._init_kvstore()
+        self._require_own_updates("update")
+        self._update(batch_size, ignore_stale_grad)
+
+    def _require_own_updates(self, method: str) -> None:
+        if self._update_on_kvstore:
+            raise StoredUpdateError(
+                f"{method}() when parameters are updated on kvstore is not supported. Try setting "
+                "`update_on_kvstore` to False when creating trainer."
+            )
+
+    def _init_kvstore(self) -> None:
+        """Make the store, at the first step; parameters come into it as soon as they are initialized."""
+        if self._stored is None:
+            chosen, update = self._kvstore_params
+            if isinstance(chosen, str):
+                several = len(self._params[0].list_ctx()) > 1 if self._params else False
+                chosen = create_store(chosen) if several or "dist" in chosen else None
+            self._kvstore = chosen
+            if chosen is not None:
+                can = chosen.is_capable(KVStoreBase.OPTIMIZER)
+                if update and not can:
+                    raise ParameterError(f"update_on_kvstore must be False with a {type(chosen).__name__}")
+                self._update_on_kvstore = can if update is None else update
+                if self._update_on_kvstore:
+                    chosen.set_optimizer(self._optimizer)
+                    self._updater = getattr(chosen, "_updater", self._updater)
+            self._stored = set()
+        if self._kvstore is not None and len(self._stored) < len(self._params):
+            for i, parameter in enumerate(self._params):
+                if i not in self._stored and parameter._data is not None:
+                    data = parameter.list_data()
+                    self._kvstore.broadcast(i, data[0], out=data)
+                    self._stored.add(i)
+
+    def _allreduce_grads(self) -> None:
+        if self._kvstore is None:
+            return
+        for i, parameter in enumerate(self._params):
+            if parameter.grad_req != "null":
+                self._kvstore.pushpull(i, parameter.list_grad(), priority=-i)
+
+    def _update(self, batch_size: float, ignore_stale_grad: bool) -> None:
         if isinstance(batch_size, int | float) and not batch_size > 0:
             raise ParameterError(
                 f"step: gradients are divided by batch_size, which must be positive, not {batch_size}"
@@ -122,9 +175,12 @@ class Trainer:
                 self._update_one(i, self._params[i])
 
     def _update_one(self, i: int, parameter: Parameter) -> None:
+        if self._update_on_kvstore and self._kvstore is not None:
+            self._kvstore.pushpull(i, parameter.list_grad(), out=parameter.list_data(), priority=-i)
+            return
         first, *others = parameter.list_ctx()
         weight, grad = parameter.data(first), parameter.grad(first)
-        self._optimizer.update(i, weight, grad, self._state(i, weight))
+        self._optimizer.update_multi_precision(i, weight, grad, self._updater.state(i, weight))
         for context in others:
             parameter.data(context)[:] = weight.as_in_context(context)
 
@@ -141,31 +197,25 @@ class Trainer:
             )
         return [i for i in todo if i not in stale]
 
-    def _state(self, i: int, weight: NDArray) -> Any:
-        """The optimizer's state of a parameter, made at its first update."""
-        if i not in self._states:
-            with concrete():
-                self._states[i] = self._optimizer.create_state(i, weight)
-        return self._states[i]
-
     # --- saving ---------------------------------------------------------------------------------------------
 
     def save_states(self, fname: str | os.PathLike[str]) -> None:
-        """Write the optimizer's states and update counts as a safetensors file, whole or not at all.
+        """Write the optimizer's states, update counts and learning rate as a safetensors file, whole or not at all.
 
         The parameters themselves are saved by `Block.save_parameters`.
         """
         from lamina.files.tensors import save_tensors
 
         arrays: dict[str, np.ndarray] = {}
-        for i, values in self._states.items():
-            for k, x in enumerate(_arrays(values)):
+        for i, values in self._updater.states.items():
+            for k, x in enumerate(arrays_in(values)):
                 arrays[f"{i}.{k}"] = x.asnumpy()
         counts = {str(i): n for i, n in self._optimizer._counts.items()}
         described = {
             "optimizer": type(self._optimizer).__name__,
             "update_counts": json.dumps(counts),
             "num_update": str(self._optimizer.num_update),
+            "learning_rate": repr(float(self._optimizer.lr)),
         }
         save_tensors(fname, arrays, described)
 
@@ -179,7 +229,7 @@ class Trainer:
 
         source = os.fspath(fname)
         loaded, described = load_tensors(fname)
-        counts, num_update = self._check_described(described, source)
+        counts, num_update, rate = self._check_described(described, source)
         other = next((name for name in loaded if not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,9}", name)), None)
         if other is not None:
             raise DataError(f"{source} holds an array {excerpt(other)!r}, which no trainer's states have")
@@ -189,6 +239,8 @@ class Trainer:
             x[:] = values
         self._optimizer._counts.update(counts)
         self._optimizer.num_update = num_update
+        if rate is not None and self._optimizer.lr_scheduler is None:
+            self._optimizer.set_learning_rate(rate)
 
     def _state_pairs(
         self, i: int, loaded: Mapping[str, np.ndarray], source: str
@@ -198,7 +250,7 @@ class Trainer:
             raise DataError(f"{source} has a state for parameter {i}; the trainer has {len(self._params)}")
         parameter = self._params[i]
         pairs: list[tuple[NDArray, np.ndarray]] = []
-        for k, x in enumerate(_arrays(self._state(i, parameter.list_data()[0]))):
+        for k, x in enumerate(arrays_in(self._updater.state(i, parameter.list_data()[0]))):
             values = loaded.get(f"{i}.{k}")
             if values is None or values.shape != x.shape:
                 found = "nothing" if values is None else f"shape {values.shape}"
@@ -208,8 +260,10 @@ class Trainer:
             pairs.append((x, values))
         return pairs
 
-    def _check_described(self, described: Mapping[str, str], source: str) -> tuple[dict[int, int], int]:
-        """The update counts in a file's metadata."""
+    def _check_described(
+        self, described: Mapping[str, str], source: str
+    ) -> tuple[dict[int, int], int, float | None]:
+        """The update counts, and the learning rate if there is one, in a file's metadata."""
         from lamina.files.typed_json import Count, decoded
 
         kind, found = type(self._optimizer).__name__, described.get("optimizer")
@@ -218,7 +272,9 @@ class Trainer:
         what = f"{source} does not hold a trainer's states"
         counts = decoded(described.get("update_counts", ""), dict[Count, Count], what)
         updates: Any = Count  # for the type checker an alias is no type
-        return counts, decoded(described.get("num_update", ""), updates, what)
+        rate = described.get("learning_rate")
+        number = decoded(described.get("num_update", ""), updates, what)
+        return counts, number, None if rate is None else decoded(rate, float, what)
 
 
 def _distinct(params: Any) -> list[Parameter]:
@@ -237,12 +293,3 @@ def _optimizer(optimizer: str | Optimizer, arguments: Mapping[str, Any] | None) 
             raise ParameterError("optimizer_params goes with the name of an optimizer, not with an optimizer")
         return optimizer
     return create(optimizer, **(arguments or {}))
-
-
-def _arrays(values: Any) -> Iterator[NDArray]:
-    """The arrays in an optimizer's state: None, an array, or nested tuples."""
-    if isinstance(values, NDArray):
-        yield values
-    elif values is not None:
-        for value in values:
-            yield from _arrays(value)

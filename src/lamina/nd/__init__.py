@@ -75,6 +75,7 @@ from lamina.nd.activation import *
 from lamina.nd.arithmetic import *
 from lamina.nd.conversion import array
 from lamina.nd.creation import *
+from lamina.nd.custom import Custom
 from lamina.nd.elementwise import *
 from lamina.nd.join import *
 from lamina.nd.linalg import batch_dot, dot
@@ -85,7 +86,7 @@ from lamina.nd.reduce import *
 from lamina.nd.slicing import *
 from lamina.outside import no_attribute
 
-__all__ = ["NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
+__all__ = ["Custom", "NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
 __all__ += ["random"]
 __all__ += activation.__all__
 __all__ += arithmetic.__all__

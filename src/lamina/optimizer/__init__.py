@@ -15,8 +15,9 @@ from lamina.optimizer.adam import LAMB, Adam, Adamax, AdamW, Nadam
 from lamina.optimizer.adaptive import AdaDelta, AdaGrad, Ftrl, RMSProp
 from lamina.optimizer.momentum import NAG, SGD, Signum
 from lamina.optimizer.optimizer import Optimizer, create, register
+from lamina.optimizer.updater import Updater, get_updater
 
 __all__ = [
     "LAMB", "NAG", "SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "Ftrl", "Nadam", "Optimizer",
-    "RMSProp", "Signum", "create", "register",
+    "RMSProp", "Signum", "Updater", "create", "get_updater", "register",
 ]  # fmt: skip

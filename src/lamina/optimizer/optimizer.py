@@ -12,12 +12,13 @@ import numpy as np
 from lamina.core.state import call_each_step, state
 from lamina.errors import ParameterError, TraceError
 from lamina.lr_scheduler import LRScheduler
+from lamina.messages import warn
 from lamina.nd.creation import zeros_like
 from lamina.nd.elementwise import clip
 from lamina.nd.ndarray import NDArray
 from lamina.registry import Registry
 
-__all__ = ["Optimizer", "State", "Stepped", "create", "register", "write"]
+__all__ = ["Optimizer", "ScheduledRateError", "State", "Stepped", "create", "register", "write"]
 
 State = tuple[NDArray, ...]
 """What a step keeps of a parameter's earlier steps: arrays of its shape."""
@@ -49,7 +50,8 @@ class Optimizer:
         learning_rate: the rate; by default the scheduler's base, or without scheduler the optimizer's own default.
         lr_scheduler: gives the rate by the number of updates; starts from `learning_rate` if that is given too.
         begin_num_update: the number of updates made before.
-        multi_precision: only False: float16 parameters are updated in float16.
+        sym: a `Symbol` whose variables' ``__lr_mult__`` and ``__wd_mult__`` are factors for the names in it.
+        multi_precision: whether float16 parameters are updated by way of a float32 copy that the state keeps.
         param_dict: parameters by index; their `lr_mult` and `wd_mult` are factors of the rate and of the decay.
     """
 
@@ -63,6 +65,7 @@ class Optimizer:
         clip_gradient: float | None = None,
         learning_rate: float | None = None,
         lr_scheduler: LRScheduler | None = None,
+        sym: Any = None,
         begin_num_update: int = 0,
         multi_precision: bool = False,
         param_dict: Mapping[int, Any] | None = None,
@@ -74,8 +77,6 @@ class Optimizer:
             raise ParameterError(
                 f"lr_scheduler gives the rate by the number of updates, not {lr_scheduler!r}"
             )
-        if multi_precision:
-            raise ParameterError("multi_precision is not supported: cast the network to float32 to train it")
         self.rescale_grad = rescale_grad
         self._own_rescale_grad: float | None = None  # `rescale_grad` itself, while `dividing_by` a batch size
         self.wd = wd
@@ -83,15 +84,21 @@ class Optimizer:
         self.lr_scheduler = lr_scheduler
         if learning_rate is None:
             learning_rate = self.default_learning_rate if lr_scheduler is None else lr_scheduler.base_lr
-        elif lr_scheduler is not None:
+        elif lr_scheduler is not None and getattr(lr_scheduler, "base_lr", learning_rate) != learning_rate:
+            warn(
+                "learning rate from ``lr_scheduler`` has been overwritten by ``learning_rate`` in optimizer."
+            )
             lr_scheduler.base_lr = learning_rate
         self.lr = learning_rate
         self.begin_num_update = self.num_update = begin_num_update
         self._counts: dict[int, int] = {}
         self.idx2name = dict(param_idx2name or {})
         self.param_dict: dict[int, Any] = dict(param_dict or {})
+        self.multi_precision = bool(multi_precision)
+        self.sym_info = () if sym is None else (sym.attr_dict(), sym.list_arguments())
         self.lr_mult: dict[int | str, float] = {}
         self.wd_mult: dict[int | str, float] = {}
+        self.set_lr_mult({})
         self.set_wd_mult({})
 
     # --- what a subclass defines ---------------------------------------------------------------------------------
@@ -104,6 +111,38 @@ class Optimizer:
         """Make one step: write the new values into `weight` and `state`."""
         raise TypeError(f"{type(self).__name__} must override update")
 
+    def create_state_multi_precision(self, index: int, weight: NDArray) -> Any:
+        """`create_state`; with `multi_precision`, for float16: a float32 copy of the weight, and the state for that."""
+        if np.dtype(weight.dtype) != np.float16:
+            return self.create_state(index, weight)
+        if not self.multi_precision:
+            warn(
+                "Accumulating with float16 in optimizer can lead to poor accuracy or slow convergence. Consider using "
+                "multi_precision=True option of the optimizer"
+            )
+            return self.create_state(index, weight)
+        master = weight.astype(np.float32)
+        return master, self.create_state(index, master)
+
+    def update_multi_precision(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
+        """`update` with what `create_state_multi_precision` made."""
+        if not self.multi_precision or np.dtype(weight.dtype) != np.float16:
+            self.update(index, weight, grad, state)
+            return
+        master, own = state
+        self.update(index, master, grad.astype(np.float32), own)
+        weight[:] = master.astype(np.float16)
+
+    @staticmethod
+    def register(klass: type[Optimizer]) -> type[Optimizer]:
+        """`register` under MXNet's older name."""
+        return register(klass)
+
+    @staticmethod
+    def create_optimizer(name: str, **kwargs: Any) -> Optimizer:
+        """`create` under MXNet's older name."""
+        return create(name, **kwargs)
+
     # --- settings ------------------------------------------------------------------------------------------------
 
     @property
@@ -112,9 +151,9 @@ class Optimizer:
         return self.lr if self.lr_scheduler is None else self.lr_scheduler(self.num_update)
 
     def set_learning_rate(self, lr: float) -> None:
-        """Change the learning rate; `ParameterError` if a scheduler decides it."""
+        """Change the learning rate; `ScheduledRateError` if a scheduler decides it."""
         if self.lr_scheduler is not None:
-            raise ParameterError(
+            raise ScheduledRateError(
                 f"the learning rate follows a {type(self.lr_scheduler).__name__}, so it can't be set; "
                 "set the scheduler's base_lr, or make the optimizer without lr_scheduler"
             )
@@ -123,12 +162,19 @@ class Optimizer:
 
     def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
         """Factors of the learning rate, by the name or index of parameters."""
-        self.lr_mult = dict(args_lr_mult)
+        self.lr_mult = {**self._of_symbol("__lr_mult__"), **args_lr_mult}
 
     def set_wd_mult(self, args_wd_mult: Mapping[Any, float]) -> None:
         """Factors of the weight decay, by the name or index of parameters."""
         undecayed = (n for n in self.idx2name.values() if not n.endswith(("_weight", "_gamma")))
-        self.wd_mult = {**dict.fromkeys(undecayed, 0.0), **args_wd_mult}
+        self.wd_mult = {**dict.fromkeys(undecayed, 0.0), **self._of_symbol("__wd_mult__"), **args_wd_mult}
+
+    def _of_symbol(self, key: str) -> dict[str, float]:
+        """What the symbol says of its arguments."""
+        if not self.sym_info:
+            return {}
+        attributes, names = self.sym_info
+        return {name: float(attributes[name][key]) for name in names if key in attributes.get(name, {})}
 
     @contextmanager
     def dividing_by(self, batch_size: float) -> Generator[None]:
@@ -249,6 +295,10 @@ class Optimizer:
         return tuple(zeros_like(weight) for _ in range(count))
 
 
+class ScheduledRateError(ParameterError, UserWarning):
+    """The learning rate was set though a scheduler decides it; MXNet raises a `UserWarning`."""
+
+
 def write(weight: NDArray, state: State, stepped: Stepped) -> None:
     """Write what a pure step gave into the arrays of a parameter and of its state."""
     new, values = stepped
@@ -272,7 +322,7 @@ _OTHER_NAMES = {"eps": "epsilon", "lr": "learning_rate", "weight_decay": "wd"}
 optimizers = Registry[Optimizer]("optimizer", Optimizer, _OTHER_NAMES)
 
 
-def register(cls: type[Optimizer]) -> type[Optimizer]:
+def register(klass: type[Optimizer]) -> type[Optimizer]:
     """A decorator: make an optimizer known to `create` by the name of its class.
 
     >>> @register
@@ -282,7 +332,7 @@ def register(cls: type[Optimizer]) -> type[Optimizer]:
     >>> create("still").learning_rate
     0.01
     """
-    return optimizers.register()(cls)
+    return optimizers.register()(klass)
 
 
 def create(name: str | Optimizer, **kwargs: Any) -> Optimizer:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from lamina.files.atomic import naming
 if TYPE_CHECKING:
     from lamina.table.stream.survey import Division
 
-__all__ = ["CacheWriter", "Layout", "RowCache", "ShuffledWriter"]
+__all__ = ["CacheWriter", "EncodedRows", "Layout", "RowCache", "ShuffledWriter"]
 
 _WINDOW_BYTES = 64 << 20
 _GROUP_BYTES = 1 << 19
@@ -59,6 +59,29 @@ class Layout:
             ((rows, self.inputs), np.float32), ((rows, self.codes), np.int32), (target, np.float32)
         ]  # fmt: skip
         return [np.zeros(shape, dtype) for shape, dtype in shapes]
+
+
+class EncodedRows(Protocol):
+    """Encoded rows in groups that are read one by one, in any order: those of `RowCache`, or of other places.
+
+    Attributes:
+        layout: what a row consists of.
+        rows: how many there are.
+        digest: a hash of all of them.
+    """
+
+    layout: Layout
+    rows: int
+    digest: str
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are, none with more rows than `layout.group`."""
+        ...
+
+    def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
+        """Read groups, one after the other, into the beginning of some arrays (see `Layout.arrays`); how many rows."""
+        ...
 
 
 class RowCache:

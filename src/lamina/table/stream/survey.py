@@ -29,7 +29,7 @@ from lamina.table.stream.statistics import TableStatistics
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MOST_HELD", "Division", "Rows", "Survey", "encode_rows", "fitted_encoder", "look_over"]
+__all__ = ["MOST_HELD", "Division", "Rows", "Survey", "encode_rows", "encoded_block", "fitted_encoder", "look_over"]
 
 MOST_HELD = 1 << 16
 """Rows that validate, and that test, at most: they are in memory, and judge to a fraction of a percent."""
@@ -182,21 +182,35 @@ def encode_rows(
     start = 0
     with writer:
         for block in blocks.blocks():
-            keys = row_keys(start, len(block), division.seed)
-            trains = np.ones(len(block), bool) if division.above < 0 else keys > np.uint64(division.above)
-            with _named(blocks), rows_from(start):
-                encoded = encoder.transform(block.drop(named(name)))
-                target = encode_target(as_column(block[name], name))
+            with _named(blocks):
+                arrays = encoded_block(block, start, name, division, encoder, encode_target)
             start += len(block)
             if start > survey.statistics.rows:
                 break
-            writer.append(encoded.numeric[trains], encoded.codes[trains], target[trains], keys[trains])
+            writer.append(*arrays)
         if start != survey.statistics.rows:
             raise DataError(
                 f"the table has changed while it was read: {counted(survey.statistics.rows, 'row')} in the first pass, "
                 f"{'more' if start > survey.statistics.rows else f'{start:,}'} in the second"
             )
         return writer.finish()
+
+
+def encoded_block(
+    block: pl.DataFrame,
+    start: int,
+    name: str,
+    division: Division,
+    encoder: TableEncoder,
+    encode_target: Callable[[Any], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers, codes, targets and keys of those rows that train, of a block whose first row has the number `start`."""
+    keys = row_keys(start, len(block), division.seed)
+    trains = np.ones(len(block), bool) if division.above < 0 else keys > np.uint64(division.above)
+    with rows_from(start):
+        encoded = encoder.transform(block.drop(named(name)))
+        target = encode_target(as_column(block[name], name))
+    return encoded.numeric[trains], encoded.codes[trains], target[trains], keys[trains]
 
 
 def _require_space(folder: Path, layout: Layout, rows: int) -> None:

@@ -1,0 +1,189 @@
+"""A collection of Dask as partitions in workers' memory: frames of polars, with the target among the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.messages import counted, listed
+from lamina.table.stream.statistics import TableStatistics
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Partitions", "is_array", "is_frame"]
+
+_MERGED_AT_ONCE = 8
+
+
+def is_array(X: Any) -> bool:
+    """Whether `X` is a `dask.array.Array`."""
+    import dask.array as da
+
+    return isinstance(X, da.Array)
+
+
+def is_frame(X: Any) -> bool:
+    """Whether `X` is a `dask.dataframe.DataFrame`."""
+    try:
+        import dask.dataframe as dd
+    except ImportError:  # dask without dataframe
+        return False
+    return isinstance(X, dd.DataFrame)
+
+
+class Partitions:
+    """The rows of a collection, a future for each partition.
+
+    Args:
+        client: whose workers hold them.
+        X: a Dask array of chunks that span all columns, or a Dask frame.
+        y: the target in partitions of as many rows; or its name among the columns of `X`.
+
+    Attributes:
+        target: its name.
+        is_apart: whether it was given besides.
+        types: the columns and their types, the target's too.
+        lengths: the rows of each partition.
+        named: whether columns have names of their own.
+
+    Raises:
+        TypeError: `X` or `y` is no collection of Dask.
+        DataError: the partitions don't fit each other, or there are no rows.
+    """
+
+    def __init__(self, client: Any, X: Any, y: Any) -> None:
+        self.client, self.named = client, is_frame(X)
+        self.is_apart = not isinstance(y, str)
+        parts = _delayed_parts(X, "X")
+        names = [str(name) for name in X.columns] if self.named else []
+        self.target = _free_name(names) if self.is_apart else y
+        if not self.is_apart and y not in names:
+            raise DataError(f"there is no column {y!r} to predict; the table has {listed(names, limit=20)}")
+        targets = _delayed_parts(y, "y") if self.is_apart else [None] * len(parts)
+        if len(targets) != len(parts):
+            raise DataError(
+                f"X has {counted(len(parts), 'partition')} and y {len(targets)}; give both the same, as by "
+                "y.rechunk(…) or by taking y from the frame that X comes from"
+            )
+        whole = client.compute(parts)
+        own = client.compute(targets) if self.is_apart else targets
+        self.parts = client.map(_frame, whole, own, [self.target] * len(parts), pure=False)
+        described = client.gather(client.map(_described, self.parts, pure=False))
+        self.lengths = [rows for rows, _ in described]
+        self.types = _common_types([empty for rows, empty in described if rows] or [described[0][1]])
+
+    @property
+    def starts(self) -> list[int]:
+        """The number of each partition's first row in the table."""
+        return np.cumsum([0, *self.lengths])[:-1].tolist()
+
+    def statistics(self, task: Any, kinds: Mapping[str, Any], seed: int) -> TableStatistics:
+        """What one pass finds out. Workers look over their partitions, and merge what they found, in a fixed order."""
+        settings = {"task": task, "kinds": dict(kinds), "named": self.named, "seed": seed}
+        found = self.client.map(
+            _looked_over, self.parts, self.starts, types=self.types, target=self.target, settings=settings, pure=False
+        )  # fmt: skip
+        while len(found) > 1:
+            groups = [found[i : i + _MERGED_AT_ONCE] for i in range(0, len(found), _MERGED_AT_ONCE)]
+            found = [self.client.submit(_merged, group, pure=False) for group in groups]
+        return found[0].result()
+
+
+def _delayed_parts(collection: Any, name: str) -> list[Any]:
+    """The partitions of a collection."""
+    if is_array(collection):
+        if collection.ndim not in (1, 2):
+            raise DataError(f"{name} has {collection.ndim} dimensions; a table has 2, a target 1 or 2")
+        if collection.ndim == 2 and len(collection.chunks[1]) > 1:
+            raise DataError(
+                f"{name} is cut into {len(collection.chunks[1])} chunks of columns; give it chunks of rows: "
+                f"{name}.rechunk({{1: -1}})"
+            )
+        return collection.to_delayed().ravel().tolist()
+    if hasattr(collection, "to_delayed") and hasattr(collection, "partitions"):
+        return list(collection.to_delayed())
+    raise TypeError(
+        f"{name} is a {type(collection).__name__}; lamina.dask takes Dask arrays and frames. For tables in memory there "
+        "are lamina.MLPClassifier and lamina.MLPRegressor"
+    )
+
+
+def _free_name(names: Sequence[str]) -> str:
+    name = "target"
+    while name in names:
+        name += "_"
+    return name
+
+
+def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
+    import polars as pl
+
+    try:
+        return dict(pl.concat(empties, how="vertical_relaxed").schema)
+    except pl.exceptions.PolarsError as error:
+        kinds = {name: {str(frame.schema.get(name)) for frame in empties} for name in empties[0].columns}
+        differing = [name for name, types in kinds.items() if len(types) > 1]
+        raise DataError(
+            f"partitions differ in the type of {listed(differing) or 'their columns'}; give each column one type"
+        ) from error
+
+
+# --- what workers do -------------------------------------------------------------------------------------------------
+
+
+def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
+    """A partition, with the target that is given besides."""
+    import narwhals
+    import polars as pl
+
+    if hasattr(part, "columns"):
+        renamed = part.rename(columns=str) if hasattr(part, "rename") else part
+        frame = narwhals.from_native(renamed, eager_only=True).to_polars()
+    else:
+        array = np.ascontiguousarray(part)
+        frame = pl.DataFrame(array, schema=[f"x{i}" for i in range(array.shape[1])])
+    if target is not None:
+        values = np.asarray(target)
+        if values.ndim > 1 and values.shape[1:] == (1,):
+            values = values[:, 0]
+        if values.ndim != 1:
+            raise DataError(f"y has {values.shape[1]} columns; lamina.dask trains on one target")
+        if len(values) != len(frame):
+            raise DataError(
+                f"a partition of X has {counted(len(frame), 'row')}, and that of y {len(values)}; "
+                "give both the same partitions"
+            )
+        frame = frame.with_columns(pl.Series(name, values.tolist() if values.dtype == object else values))
+    # Each partition has its own categories; as texts they are the same everywhere.
+    texts = [column for column, kind in frame.schema.items() if isinstance(kind, (pl.Categorical, pl.Enum))]
+    return frame.cast(dict.fromkeys(texts, pl.String()))
+
+
+def _described(frame: pl.DataFrame) -> tuple[int, pl.DataFrame]:
+    return len(frame), frame.clear()
+
+
+def _looked_over(
+    frame: pl.DataFrame,
+    first: int,
+    *,
+    types: Mapping[str, pl.DataType],
+    target: str,
+    settings: Mapping[str, Any],
+) -> TableStatistics:
+    statistics = TableStatistics(types, target, first=first, **settings)
+    statistics.update(frame.cast(dict(types)))
+    return statistics
+
+
+def _merged(parts: Sequence[TableStatistics]) -> TableStatistics:
+    import copy
+
+    whole = copy.deepcopy(parts[0])  # a worker's memory is not ours to change: another task may read it, too
+    for part in parts[1:]:
+        whole.merge(part)
+    return whole

@@ -1,0 +1,1 @@
+from lamina.neural_network.estimators import MLPClassifier, MLPRegressor

@@ -1,0 +1,197 @@
+"""What takes the place of scikit-learn's arithmetic while one of its estimators is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.compiler.front._debug import compilation_enabled as is_enabled
+from lamina.core.memory import aligned_empty
+from lamina.deferral import eager
+from lamina.neural_network._programs import MOMENTS, Kind, loss_and_gradients, training_step
+
+__all__ = ["CompiledEpochs", "CompiledEvaluation", "epochs_for", "evaluation_for"]
+
+WORTH_SECONDS = 0.3
+"""A training that would take scikit-learn less time is left to it: compiling takes about as long."""
+_STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
+"""What a step costs NumPy: calls; each multiplication of forward and backward; each parameter's update."""
+_LEAST_FILLED = 0.02
+"""Of sparse rows. Emptier ones SciPy multiplies sooner than a dense product does."""
+
+
+def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> CompiledEpochs | None:
+    """Compiled steps for the training that begins; None where scikit-learn's own arithmetic is to do it."""
+    rows = X.shape[0]
+    if estimator.early_stopping:
+        rows = max(1, rows - math.ceil(estimator.validation_fraction * rows))
+    batch = min(200, rows) if estimator.batch_size == "auto" else int(np.clip(estimator.batch_size, 1, rows))
+    # Of `partial_fit`, and of `fit` with `warm_start`, also what was trained before: `t_` counts rows.
+    steps = (estimator.t_ + rows * estimator.max_iter) / batch
+    if not _is_worth(estimator, X, batch, steps):
+        return None
+    return CompiledEpochs(estimator, X, y, weights, rows, batch)
+
+
+def evaluation_for(
+    estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None
+) -> CompiledEvaluation | None:
+    """Compiled loss and gradients for L-BFGS; None where scikit-learn's own arithmetic is to do it."""
+    if not _is_worth(estimator, X, X.shape[0], estimator.max_iter):
+        return None
+    return CompiledEvaluation(estimator, X, y, weights)
+
+
+def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
+    """By sizes and settings alone, so that the same training gives the same bits whatever was done before."""
+    if not is_enabled():
+        return False
+    if not isinstance(X, np.ndarray) and X.nnz < _LEAST_FILLED * X.shape[0] * X.shape[1]:
+        return False
+    parameters = sum(x.size for x in (*estimator.coefs_, *estimator.intercepts_))
+    step = _STEP_SECONDS + parameters * (_SECONDS_A_PARAMETER + batch * _SECONDS_A_PRODUCT)
+    return steps * step >= WORTH_SECONDS
+
+
+class _Batch:
+    """The rows that a program's next call is given: memory of its own that the arguments share.
+
+    Rows beyond those that are `put` have weight 0, so that the last batch of an epoch needs no program of its own.
+    """
+
+    def __init__(self, rows: int, columns: int, outputs: int, dtype: np.dtype) -> None:
+        self._x, self._y, self._w = (aligned_empty((rows, size), dtype) for size in (columns, outputs, 1))
+        self._count = -1
+        self.arguments = [nd.from_numpy(part) for part in (self._x, self._y, self._w)]
+
+    def put(self, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray) -> None:
+        """These rows of what is trained on."""
+        count = len(rows)
+        if isinstance(X, np.ndarray):
+            np.take(X, rows, axis=0, out=self._x[:count], mode="clip")
+        else:
+            self._x[:count] = X[rows].toarray()
+        self._y[:count] = y[rows]
+        if weights is not None:
+            self._w[:count, 0] = weights[rows]
+        elif count != self._count:
+            self._w[:count] = 1
+        if count != self._count:
+            for part in (self._x, self._y, self._w):
+                part[count:] = 0
+        self._count = count
+
+
+def _kind(estimator: Any, X: Any, rows: int, dtype: np.dtype) -> Kind:
+    output, loss = estimator.out_activation_, estimator.loss
+    units = (X.shape[1], *(len(x) for x in estimator.intercepts_))
+    name = "binary_log_loss" if loss == "log_loss" and output == "logistic" else loss
+    return Kind(estimator.activation, output, name, units, str(dtype), rows)
+
+
+class CompiledEpochs:
+    """Epochs of a stochastic solver on compiled steps. They change the estimator's `coefs_` and `intercepts_`, and the
+    moments of its scikit-learn optimizer, in place.
+
+    `rows`: how many of X are trained on; `batch`: how many a step takes.
+    """
+
+    def __init__(
+        self, estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: int, batch: int
+    ) -> None:
+        self._estimator, self.rows, self._batch = estimator, rows, batch
+        self._data = X if isinstance(X, np.ndarray) else X.tocsr(), y, weights
+        self.optimizer: Any = None
+
+    def _begin(self) -> None:
+        """Take over the optimizer that scikit-learn has made by now."""
+        estimator, optimizer, X = self._estimator, self._estimator._optimizer, self._data[0]
+        solver = estimator.solver
+        if solver == "sgd" and optimizer.nesterov:
+            solver = "sgd with Nesterov"
+        parameters = [*estimator.coefs_, *estimator.intercepts_]
+        dtype = parameters[0].dtype
+        kind = _kind(estimator, X, self._batch, dtype)
+        moments = [getattr(optimizer, name) for name in MOMENTS[solver]]
+        self._arrays = [nd.from_numpy(x) for x in (*parameters, *(x for arrays in moments for x in arrays))]
+        self._program = training_step(kind, solver)
+        self._given = _Batch(self._batch, X.shape[1], kind.units[-1], dtype)
+        self._numbers = partial(_adam_numbers if solver == "adam" else _sgd_numbers, optimizer)
+        self.optimizer = optimizer
+        estimator._optimizer = SteppedOptimizer(optimizer)
+
+    @eager()
+    def train(self, order: np.ndarray) -> float:
+        """Train on the rows in this order; the mean loss of all."""
+        if self.optimizer is None:
+            self._begin()
+        program, arrays, batch = self._program, self._arrays, self._given
+        alpha, total = float(self._estimator.alpha), 0.0
+        for start in range(0, len(order), self._batch):
+            rows = order[start : start + self._batch]
+            batch.put(*self._data, rows)
+            loss = program(*batch.arguments, alpha, *self._numbers(), *arrays)
+            total += float(loss.asscalar()) * len(rows)
+        return total / len(order)
+
+    def inputs(self, rows: np.ndarray) -> Any:
+        """These rows of X."""
+        return self._data[0][rows]
+
+    def end(self) -> None:
+        """Give the optimizer back."""
+        if self.optimizer is not None:
+            self._estimator._optimizer = self.optimizer
+
+
+class SteppedOptimizer:
+    """scikit-learn's optimizer while compiled steps do its work: it finds the parameters updated."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self._optimizer = optimizer
+
+    def update_params(self, params: Sequence[np.ndarray], grads: Sequence[np.ndarray]) -> None:
+        """Done already."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._optimizer, name)
+
+
+def _adam_numbers(optimizer: Any) -> tuple[float, ...]:
+    """The numbers of Adam's next step, with both corrections in the rate (the end of the paper's section 2)."""
+    optimizer.t += 1
+    first, second, t = optimizer.beta_1, optimizer.beta_2, optimizer.t
+    optimizer.learning_rate = optimizer.learning_rate_init * np.sqrt(1 - second**t) / (1 - first**t)
+    return float(optimizer.learning_rate), float(first), float(second), float(optimizer.epsilon)
+
+
+def _sgd_numbers(optimizer: Any) -> tuple[float, ...]:
+    return float(optimizer.learning_rate), float(optimizer.momentum), 0.0, 0.0
+
+
+class CompiledEvaluation:
+    """Loss and gradients of all rows, for L-BFGS."""
+
+    def __init__(self, estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> None:
+        self._estimator = estimator
+        self._dtype = np.dtype(np.float64)  # in which SciPy keeps the parameters
+        self._program = loss_and_gradients(_kind(estimator, X, X.shape[0], self._dtype))
+        w = np.ones(len(y)) if weights is None else weights
+        parts = X if isinstance(X, np.ndarray) else X.toarray(), y, w.reshape(-1, 1)
+        self._arguments = [nd.from_numpy(np.ascontiguousarray(part, self._dtype)) for part in parts]
+
+    @eager()
+    def evaluate(self) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
+        """The loss and its gradients by weights and by intercepts, at the estimator's present ones."""
+        estimator = self._estimator
+        parameters = [
+            nd.from_numpy(np.asarray(x, self._dtype)) for x in (*estimator.coefs_, *estimator.intercepts_)
+        ]
+        loss, gradients = self._program(*self._arguments, float(estimator.alpha), *parameters)
+        arrays = [x.asnumpy() for x in gradients]
+        return float(loss.asscalar()), arrays[: len(estimator.coefs_)], arrays[len(estimator.coefs_) :]
