@@ -64,8 +64,9 @@ class _OnWorkers(BaseMLP):
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
         """A method's results for a collection, as an array of Dask with a chunk for each partition."""
-        import dask
         import dask.array as da
+
+        import dask
 
         local = self.to_local()
         dtype = (
@@ -81,7 +82,9 @@ class _OnWorkers(BaseMLP):
             parts, lengths = X.to_delayed().ravel().tolist(), list(X.chunks[0])
         elif is_frame(X):
             target = local._fitted().encoder.schema.target
-            if target is not None and target.name in X.columns:  # it was trained with its name, as a column of the table
+            if (
+                target is not None and target.name in X.columns
+            ):  # it was trained with its name, as a column of the table
                 X = X.drop(columns=target.name)
             parts = list(X.to_delayed())
             lengths = [np.nan] * len(parts)

@@ -182,7 +182,7 @@ def _emulator() -> Found:
 
 
 def _forget_lock() -> None:
-    global _lock  # noqa: PLW0603 - in a forked child nobody would release it
+    global _lock
     _process = os.getpid()
 
 

@@ -22,8 +22,8 @@ from lamina.estimators.targets import Classes, Numbers
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_from
-from lamina.table.stream.cache import EncodedRows, RowCache
 from lamina.table.read import import_polars
+from lamina.table.stream.cache import EncodedRows, RowCache
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
 from lamina.table.stream.survey import Division, Rows, Survey, encode_rows, fitted_encoder, look_over
 from lamina.table.target import target_values
