@@ -79,7 +79,8 @@ def test_a_run_is_complete_and_used_as_any_other(folder, cli):
 
 def test_shares_and_files_of_validation_and_test(folder, cli):
     code, out, _ = cli(
-        "train", "rows/0.parquet", "-t", "y", *QUICK, "--validation", "0", "--test", "rows/1.parquet", "-o", "run", "--json"
+        "train", "rows/0.parquet", "-t", "y", *QUICK, "--validation", "0", "--test", "rows/1.parquet", "-o", "run",
+        "--json",
     )  # fmt: skip
     results = json.loads(out)
     assert code == 0 and results["rows"] == {"training": 700, "test": 700}
@@ -95,7 +96,8 @@ def test_after_kill_9_it_goes_on_to_the_same_bits(folder, cli, monkeypatch):
         "from lamina.training import loop\n"
         "cache._WINDOW_BYTES, cache._GROUP_BYTES = 1 << 12, 1 << 10\n"
         "is_best = loop.Loop._is_best\n"
-        "def slowly(self, number, *rest):\n    time.sleep(60 if number == 2 else 0)\n    return is_best(self, number, *rest)\n"
+        "def slowly(self, number, *rest):\n"
+        "    time.sleep(60 if number == 2 else 0)\n    return is_best(self, number, *rest)\n"
         "loop.Loop._is_best = slowly\nmain(sys.argv[1:])\n"
     )
     command = [sys.executable, "-c", slow, "train", "rows/*.parquet", "-t", "y", *QUICK, "-o", "run"]

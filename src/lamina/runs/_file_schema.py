@@ -81,5 +81,5 @@ class TablePosition(Position, kw_only=True):
 
     steps: Count
     shuffling: _Generator
-    random: tuple[Count, Count]
+    random: list[Count | tuple[Count, Count]]  # a seed and a stream; for each member, or of all of them
     without_improvement: Count | UnsetType = UNSET
