@@ -1,6 +1,6 @@
 """Whether training on a streamed table is as good as in memory: adult and MNIST, five seeds each.
 
-    python benchmarks/stream_accuracy.py adult.csv        # the table that tests of tables like to use; MNIST comes too
+    python benchmarks/stream_accuracy.py adult.csv        # UCI's table with its header; MNIST comes along
 
 Both sides train with preset fast on the same rows and are judged on the same others. Windows are made so small that a
 table has some eight of them, as a table larger than memory has many.
@@ -9,7 +9,6 @@ table has some eight of them, as a table larger than memory has many.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -48,8 +47,8 @@ def adult(path: str) -> tuple[list[Callable[[Any], Any]], Callable[[Any], tuple[
 
 def digits() -> tuple[list[Callable[[Any], Any]], Callable[[Any], tuple[float, float]], int]:
     data = mnist()
-    train = (data["train_data"].reshape(60_000, 784), data["train_label"])
-    test = (data["test_data"].reshape(10_000, 784), data["test_label"])
+    train = (data.train_images.reshape(60_000, 784), data.train_labels)
+    test = (data.test_images.reshape(10_000, 784), data.test_labels)
     fits = [lambda m: m.fit(*train), lambda m: m.fit(Rows(train[0]), train[1])]
     return fits, lambda m: judged(m, *test), 60_000 * 3140
 
@@ -62,7 +61,6 @@ def judged(model: Any, X: Any, y: np.ndarray) -> tuple[float, float]:
 
 
 def main() -> None:
-    pl.Config.set_tbl_rows(20)
     tables = {"adult": lambda: adult(sys.argv[1]), "MNIST": digits}
     print(f"{'table':8}{'rows':12}{'accuracy':>20}{'log-loss':>20}")
     for name, table in tables.items():
@@ -81,5 +79,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    tempfile.tempdir = None
     main()
