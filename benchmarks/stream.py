@@ -138,11 +138,10 @@ def main() -> None:
     for side in ("memory", "stream", "memory"):
         one = trained([str(file) for file in sorted(folders[side].glob("*.parquet"))], asked.epochs, side)
         found[side].append(one)
-        print(
-            f"{side:8}{counts[side]:12,} rows: {one['rate']:9,.0f} rows/s, {one['by processors']:9,.0f} by a processor, "
-            f"{one['seconds']:7.1f} s in all, {(int(one['peak']) - beside) >> 20:6,} MiB, log-loss {one['log_loss']:.4f}",
-            flush=True,
-        )
+        rates = f"{one['rate']:9,.0f} rows/s, {one['by processors']:9,.0f} by a processor"
+        taken = (int(one["peak"]) - beside) >> 20
+        rest = f"{one['seconds']:7.1f} s in all, {taken:6,} MiB, log-loss {one['log_loss']:.4f}"
+        print(f"{side:8}{counts[side]:12,} rows: {rates}, {rest}", flush=True)
     for what in ("rate", "by processors"):
         ratio = found["stream"][0][what] / np.mean([one[what] for one in found["memory"]])
         print(f"{what}: {ratio:.2f} of that in memory (wanted: at least {LEAST})")
