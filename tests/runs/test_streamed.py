@@ -189,6 +189,14 @@ def test_files_of_other_columns_are_told(folder, cli):
     )
 
 
+def test_a_file_to_test_on_without_rows_is_told(folder, cli):
+    pl.read_parquet("rows/0.parquet")[:0].write_parquet("none.parquet")
+    code, _, err = cli(
+        "train", "rows/*.parquet", "-t", "y", *QUICK, "--test", "none.parquet", "-o", "run", "--quiet"
+    )
+    assert code == 2 and err == "lamina: none.parquet has no rows\n"
+
+
 def test_a_row_with_a_wrong_value_is_named_by_its_place(folder):
     frame = pl.read_parquet("rows/2.parquet")
     frame.with_columns(a=pl.when(pl.int_range(len(frame)) == 50).then(np.inf).otherwise("a")).write_parquet(

@@ -65,6 +65,7 @@ class RowSample:
         keys = row_keys(first, len(block), self._seed)
         low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
         if not len(low):
+            self._frames = self._frames or [block[:0]]  # which says what the columns are
             return
         self._add(block[low] if len(low) < len(block) else block, keys[low], first + low)
 
