@@ -13,7 +13,9 @@ def _with_our_import() -> types.ModuleType:
     source = inspect.getsource(theirs)
     assert source.count(THEIR_IMPORT) == 1
     module = types.ModuleType("test_mlp")
-    code = compile(source.replace(THEIR_IMPORT, THEIR_IMPORT.replace("sklearn", "lamina")), theirs.__file__, "exec")
+    code = compile(
+        source.replace(THEIR_IMPORT, THEIR_IMPORT.replace("sklearn", "lamina")), theirs.__file__, "exec"
+    )
     exec(code, vars(module))
     return module
 

@@ -54,7 +54,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     fitted_: FittedModel[Classes] = field(init=False)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
-        """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""
+        """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data.
+
+        `X` may be a table larger than memory: a pyarrow dataset, a lazy frame of polars, an object with ``__len__`` and
+        ``__getitem__`` of slices of rows; then `y` is the name of its target, or has a value for each row.
+        """
         return self._fit(X, y, sample_weight, eval_set)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:

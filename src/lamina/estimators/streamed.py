@@ -81,8 +81,8 @@ def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
     if not isinstance(y, str):
         blocks, target = with_target(blocks, y)
     task: Any = estimator._task
-    kinds: Any = {key: kind for key, kind in (estimator.column_kinds or {}).items()}
-    survey = look_over(blocks, target, task=task, kinds=named_kinds([*blocks.types], kinds), seed=seed)
+    kinds = named_kinds([*blocks.types], dict(estimator.column_kinds or {}))
+    survey = look_over(blocks, target, task=task, kinds=kinds, seed=seed)
     share = settings["validation_fraction"] if settings["early_stopping"] and eval_set is None else 0.0
     folder = Path(tempfile.mkdtemp(prefix="lamina-rows-"))
     try:

@@ -60,7 +60,6 @@ class _Compiled:
             return self._evaluation.evaluate()
         return super()._backprop(X, *others)  # pyright: ignore[reportAttributeAccessIssue]
 
-
     def _forward_pass_fast(self: Any, X: Any, check_input: bool = True) -> Any:
         if self._epochs is not None:
             X = self._epochs.inputs(X.ravel())

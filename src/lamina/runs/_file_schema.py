@@ -84,5 +84,6 @@ class TablePosition(Position, kw_only=True):
 
     steps: Count
     shuffling: _Generator
-    random: list[Count | list[Count]]
+    random: list[Count | list[Count]]  # a seed and a stream, of each member or of all
+    # (a list, since msgspec 0.20 reads fixed tuples in unions beyond their memory)
     without_improvement: Count | UnsetType = UNSET

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import numpy as np
 
@@ -113,7 +113,7 @@ class RowCache:
                 count = min(size, self.rows - group * size)
                 file.seek(group * size * self.layout.row_bytes)
                 for array in arrays:
-                    part = memoryview(array[rows : rows + count].reshape(-1).view(np.uint8))
+                    part = _bytes_of(array[rows : rows + count])
                     while part:
                         got = file.readinto(part)
                         if not got:
@@ -164,11 +164,16 @@ class CacheWriter:
 
     def _write_group(self) -> None:
         for array in self._group:
-            content = memoryview(array[: self._filled].reshape(-1).view(np.uint8))
+            content = _bytes_of(array[: self._filled])
             self._digest.update(content)
             _write(self._file, content, self.path)
         self.rows += self._filled
         self._filled = 0
+
+
+def _bytes_of(array: np.ndarray) -> memoryview:
+    """The memory of an array in C order, byte by byte."""
+    return memoryview(cast(Any, array.reshape(-1).view(np.uint8)))
 
 
 def _write(file: Any, content: memoryview, path: Path) -> None:
@@ -209,7 +214,7 @@ class ShuffledWriter:
         for path, end in zip(self._paths, ends.tolist(), strict=True):
             if end > begin:
                 with naming(path.parent), path.open("ab", buffering=0) as file:
-                    _write(file, memoryview(records[begin:end].reshape(-1).view(np.uint8)), path)
+                    _write(file, _bytes_of(records[begin:end]), path)
             begin = end
 
     def finish(self) -> RowCache:

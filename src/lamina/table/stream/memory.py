@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from lamina.errors import DataError
 from lamina.table.formats import FORMATS
@@ -105,6 +106,6 @@ def _to_hold(source: Source, options: ReadOptions) -> int:
         return 0  # of images, which are read whole
     size = source.path.stat().st_size * (_PACKED_TIMES if source.compression else 1)
     if source.format in ("parquet", "feather") and not source.compression:
-        reader = FORMATS[source.format].reader()(source, options)
+        reader: Any = FORMATS[source.format].reader()(source, options)
         return reader.count() * len(reader.types()) * _CELL_BYTES
     return size * _TEXT_TIMES

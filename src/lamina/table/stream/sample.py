@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,18 +29,11 @@ def row_bytes(types: Mapping[str, pl.DataType]) -> int:
     """
     import polars as pl
 
-    sizes = {
-        pl.Boolean: 1,
-        pl.Int8: 1,
-        pl.UInt8: 1,
-        pl.Int16: 2,
-        pl.UInt16: 2,
-        pl.Float32: 4,
-        pl.Int32: 4,
-        pl.UInt32: 4,
-    }
-    texts = (pl.String, pl.Categorical, pl.Enum)
-    return sum(_TEXT_BYTES if kind in texts else sizes.get(kind.base_type(), 8) for kind in types.values())
+    sizes: dict[Any, int] = {
+        pl.Boolean: 1, pl.Int8: 1, pl.UInt8: 1, pl.Int16: 2, pl.UInt16: 2, pl.Float32: 4, pl.Int32: 4, pl.UInt32: 4,
+        pl.String: _TEXT_BYTES, pl.Categorical: _TEXT_BYTES, pl.Enum: _TEXT_BYTES,
+    }  # fmt: skip
+    return sum(sizes.get(kind.base_type(), 8) for kind in types.values())
 
 
 class RowSample:
@@ -72,6 +65,7 @@ class RowSample:
         keys = row_keys(first, len(block), self._seed)
         low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
         if not len(low):
+            self._frames = self._frames or [block[:0]]  # which says what the columns are
             return
         self._add(block[low] if len(low) < len(block) else block, keys[low], first + low)
 

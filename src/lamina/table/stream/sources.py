@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -37,8 +37,12 @@ class Blocks(Protocol):
     """
 
     types: dict[str, pl.DataType]
-    named: bool
-    places: Places | None
+
+    @property
+    def named(self) -> bool: ...
+
+    @property
+    def places(self) -> Places | None: ...
 
     def blocks(self) -> Generator[pl.DataFrame]:
         """The rows in order, all blocks with the columns and types of `types`."""
@@ -252,7 +256,7 @@ def _in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType], first: int)
     import polars as pl
 
     try:
-        return block.select([*types]).cast(dict(types))
+        return block.select([*types]).cast(cast(Any, types))
     except pl.exceptions.PolarsError as error:
         differing = [name for name in types if block[name].dtype != types[name]]
         raise DataError(

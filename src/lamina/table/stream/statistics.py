@@ -64,8 +64,9 @@ class TableStatistics:
         seed: int = 0,
         first: int = 0,
     ) -> None:
-        self.types, self.target, self.task, self.named = dict(types), target, task, named
-        self.kinds = dict(kinds or {})
+        self.types, self.target, self.named = dict(types), target, named
+        self.task: Task | None = task
+        self.kinds: dict[str, Choice] = dict(kinds or {})
         self._require_columns()
         self.rows = 0
         self._next = first
@@ -192,6 +193,3 @@ class TableStatistics:
         return dataclasses.replace(
             target, reason=reason, low=numbers.low, high=numbers.high, mean=numbers.mean
         )
-
-
-_TOO_MANY = "too many values to count"

@@ -29,7 +29,16 @@ from lamina.table.stream.statistics import TableStatistics
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MOST_HELD", "Division", "Rows", "Survey", "encode_rows", "encoded_block", "fitted_encoder", "look_over"]
+__all__ = [
+    "MOST_HELD",
+    "Division",
+    "Rows",
+    "Survey",
+    "encode_rows",
+    "encoded_block",
+    "fitted_encoder",
+    "look_over",
+]
 
 MOST_HELD = 1 << 16
 """Rows that validate, and that test, at most: they are in memory, and judge to a fraction of a percent."""
