@@ -6,6 +6,7 @@ import types
 import pytest
 import sklearn.neural_network.tests.test_mlp as theirs
 
+pytestmark = pytest.mark.usefixtures("compiled")
 THEIR_IMPORT = "from sklearn.neural_network import MLPClassifier, MLPRegressor"
 
 
@@ -13,7 +14,9 @@ def _with_our_import() -> types.ModuleType:
     source = inspect.getsource(theirs)
     assert source.count(THEIR_IMPORT) == 1
     module = types.ModuleType("test_mlp")
-    code = compile(source.replace(THEIR_IMPORT, THEIR_IMPORT.replace("sklearn", "lamina")), theirs.__file__, "exec")
+    code = compile(
+        source.replace(THEIR_IMPORT, THEIR_IMPORT.replace("sklearn", "lamina")), theirs.__file__, "exec"
+    )
     exec(code, vars(module))
     return module
 

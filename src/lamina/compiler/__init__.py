@@ -8,6 +8,6 @@ and jit) and `passes` (a graph becomes a plan), which don't know each other.
 """
 
 from lamina.compiler.cpu.run import get_num_threads, set_num_threads
-from lamina.compiler.front.compiled import CompiledFunction, compile
+from lamina.compiler.front.compiled import CompiledFunction, compilation_enabled, compile
 
-__all__ = ["CompiledFunction", "compile", "get_num_threads", "set_num_threads"]
+__all__ = ["CompiledFunction", "compilation_enabled", "compile", "get_num_threads", "set_num_threads"]

@@ -156,5 +156,7 @@ _UPDATES: dict[str, Callable[..., Any]] = {
         p, g, state, rate=rate, betas=(a, b), epsilon=epsilon
     ),
     "sgd": lambda p, g, state, rate, a, _b, _e: momentum_step(p, g, state, rate=rate, momentum=a),
-    "sgd with Nesterov": lambda p, g, state, rate, a, _b, _e: nesterov_step(p, g, state, rate=rate, momentum=a),
+    "sgd with Nesterov": lambda p, g, state, rate, a, _b, _e: nesterov_step(
+        p, g, state, rate=rate, momentum=a
+    ),
 }
