@@ -55,10 +55,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
         """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""
+        self._warn_if_retired()
         return self._fit(X, y, sample_weight, eval_set)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
         """One epoch over this data, with a constant learning rate; `classes` at the first call, if `y` lacks some."""
+        self._warn_if_retired()
         return partial_fit(self, X, y, classes, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:

@@ -50,10 +50,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPRegressor:
         """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data."""
+        self._warn_if_retired()
         return self._fit(X, y, sample_weight, eval_set)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """One epoch over this data, with a constant learning rate; the first call fixes the scale of the target."""
+        self._warn_if_retired()
         return partial_fit(self, X, y, None, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:
