@@ -53,6 +53,7 @@ def test_the_document_says_what_the_presets_are(name):
     assert shown == [repr(PRESETS[preset][name]) for preset in ("default", "fast", "sklearn")]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_retired_preset_names_what_took_its_place():
     for kind, model in (("MLPClassifier", MLPClassifier), ("MLPRegressor", MLPRegressor)):
         model = model(preset="sklearn", max_iter=1, hidden_layer_sizes=2)
