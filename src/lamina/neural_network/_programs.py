@@ -88,14 +88,15 @@ def _loss_and_gradients(
         function = _ACTIVATIONS[kind.activation if i < layers - 1 else kind.output]
         values.append(function(nd.dot(values[-1], weight) + intercept))
     total = nd.sum(w)
+    share = 1.0 / total  # multiplied with every gradient: a division each would take as long as Adam's own
     squares: Any = sum(nd.sum(weight * weight) for weight in weights)
     loss = _LOSSES[kind.loss](y, values[-1], w) / total + (0.5 * alpha) * squares / total
     # Each pair of output function and loss has this derivative by what goes into the function, beyond clipping, too.
     delta = (values[-1] - y) * w
     of_weights, of_intercepts = [], []
     for i in reversed(range(layers)):
-        of_weights.append((nd.dot(values[i], delta, transpose_a=True) + alpha * weights[i]) / total)
-        of_intercepts.append(nd.sum(delta, axis=0) / total)
+        of_weights.append((nd.dot(values[i], delta, transpose_a=True) + alpha * weights[i]) * share)
+        of_intercepts.append(nd.sum(delta, axis=0) * share)
         if i:
             delta = _SLOPES[kind.activation](values[i], nd.dot(delta, weights[i], transpose_b=True))
     return loss, of_weights[::-1] + of_intercepts[::-1]

@@ -184,7 +184,7 @@ class CompiledEvaluation:
     """Loss and gradients of all rows, for L-BFGS."""
 
     def __init__(self, estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> None:
-        self._estimator = estimator
+        self._estimator, self._input_dtype = estimator, X.dtype
         self._dtype = np.dtype(np.float64)  # in which SciPy keeps the parameters
         self._program = loss_and_gradients(_kind(estimator, X, X.shape[0], self._dtype))
         w = np.ones(len(y)) if weights is None else weights
@@ -199,5 +199,8 @@ class CompiledEvaluation:
             nd.from_numpy(np.asarray(x, self._dtype)) for x in (*estimator.coefs_, *estimator.intercepts_)
         ]
         loss, gradients = self._program(*self._arguments, float(estimator.alpha), *parameters)
-        arrays = [x.asnumpy() for x in gradients]
-        return float(loss.asscalar()), arrays[: len(estimator.coefs_)], arrays[len(estimator.coefs_) :]
+        # What scikit-learn would have computed in: SciPy's versions differ in what they keep float32 parameters as.
+        dtype = np.result_type(self._input_dtype, *estimator.coefs_)
+        arrays = [x.asnumpy().astype(dtype, copy=False) for x in gradients]
+        layers = len(estimator.coefs_)
+        return dtype.type(loss.asscalar()), arrays[:layers], arrays[layers:]
