@@ -41,7 +41,7 @@ MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("
 
 
 @lru_cache(_KEPT)
-def training_step(kind: Kind, solver: str) -> Callable[..., float]:
+def training_step(kind: Kind, solver: str) -> Callable[..., NDArray]:
     """One step of a solver on one batch; the loss of the batch, with the penalty, before the step.
 
     The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows' weights (rows, 1), alpha, the
@@ -122,7 +122,7 @@ _SLOPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
 
 
 def _clipped(p: NDArray) -> NDArray:
-    epsilon = float(np.finfo(p.dtype).eps)
+    epsilon = float(np.finfo(p._dtype).eps)
     return nd.clip(p, epsilon, 1.0 - epsilon)
 
 

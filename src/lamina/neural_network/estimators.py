@@ -56,17 +56,18 @@ class _Compiled:
         finally:
             del self._evaluation
 
-    def _backprop(self: Any, X: Any, *others: Any) -> Any:
+    def _backprop(self: Any, X: Any, *others: Any, **named: Any) -> Any:
         if self._epochs is not None:
             return self._epochs.train(X.ravel()), [], []
         if self._evaluation is not None:
             return self._evaluation.evaluate()
-        return super()._backprop(X, *others)  # pyright: ignore[reportAttributeAccessIssue]
+        return super()._backprop(X, *others, **named)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _forward_pass_fast(self: Any, X: Any, check_input: bool = True) -> Any:
-        if self._epochs is not None:  # the validation rows
-            X = self._epochs.inputs(X.ravel())
-        return super()._forward_pass_fast(X, check_input)  # pyright: ignore[reportAttributeAccessIssue]
+        rows = (
+            X if self._epochs is None else self._epochs.inputs(X.ravel())
+        )  # while it trains: numbers of rows
+        return super()._forward_pass_fast(rows, check_input)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _data_of(
@@ -77,7 +78,7 @@ def _data_of(
     return given, (given["X"], given["y"], given.get("sample_weight"))
 
 
-class MLPClassifier(_Compiled, theirs.MLPClassifier):
+class MLPClassifier(_Compiled, theirs.MLPClassifier):  # pyright: ignore[reportIncompatibleMethodOverride]
     """scikit-learn's `MLPClassifier`, trained by compiled steps.
 
     All parameters, methods and attributes are those of `sklearn.neural_network.MLPClassifier` in the version that is
@@ -98,7 +99,7 @@ class MLPClassifier(_Compiled, theirs.MLPClassifier):
     """
 
 
-class MLPRegressor(_Compiled, theirs.MLPRegressor):
+class MLPRegressor(_Compiled, theirs.MLPRegressor):  # pyright: ignore[reportIncompatibleMethodOverride]
     """scikit-learn's `MLPRegressor`, trained by compiled steps.
 
     All parameters, methods and attributes are those of `sklearn.neural_network.MLPRegressor` in the version that is
