@@ -203,4 +203,4 @@ class CompiledEvaluation:
         dtype = np.result_type(self._input_dtype, *estimator.coefs_)
         arrays = [x.asnumpy().astype(dtype, copy=False) for x in gradients]
         layers = len(estimator.coefs_)
-        return dtype.type(loss.asscalar()), arrays[:layers], arrays[layers:]
+        return float(loss.asscalar()), arrays[:layers], arrays[layers:]
