@@ -27,7 +27,7 @@ def python_with(version: str, folder: Path) -> Path:
     if not python.exists():
         venv.create(environment, with_pip=True)
     wanted = [f"scikit-learn=={version}" if version else "scikit-learn", *WITH.get(version, [])]
-    others = ["pytest>=8.3", "hypothesis", "pandas", "threadpoolctl"]
+    others = ["pytest>=8.3,<9", "hypothesis", "pandas", "threadpoolctl"]
     install = [
         python,
         "-m",
