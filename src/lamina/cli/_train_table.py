@@ -49,19 +49,16 @@ Kind = Annotated[
     option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
 ]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
-Validation = Annotated[str | None, option(_PART, "0.16; fast and sklearn: 0.08")]
+Validation = Annotated[str | None, option(_PART, "0.16; fast: 0.08")]
 Test = Annotated[str | None, option(_PART, "0.2")]
 Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
 Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
 Preset = Annotated[
     str | None,
-    choosing(
-        "default: most accurate; fast: seconds; sklearn: its plain MLP, scaled.",
-        PRESETS,
-        shown="default",
-        **_training,
-    ),
+    choosing("default: most accurate; fast: seconds.", PRESETS, shown="default", **_training),
 ]
+_RETIRED = "sklearn"
+"""A preset that is obeyed still, and not offered."""
 Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
 Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
 Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
@@ -117,7 +114,7 @@ def train_table(
     """Train a multilayer perceptron on a table, and measure it.
 
     Finds out what the columns are, holds rows back for validation and test, keeps the epoch with the best
-    validation score (fast and sklearn stop when it no longer improves), compares with a linear model, and writes
+    validation score (fast stops when it no longer improves), compares with a linear model, and writes
     a folder: model.safetensors, metrics.jsonl, settings.json, report.html. Ctrl-C keeps the best epoch so far.
     A run that was killed, or Ctrl-C ended, goes on with --resume from its last checkpoint, to the same network as if
     nothing had happened: checkpoints are saved after the first epoch, and then every 10 seconds. A table that is larger
@@ -142,7 +139,7 @@ def train_table(
         target=target,
         task=one_of("--task", task, TASKS),
         kinds=_kinds(kind or [], drop or []) or None,
-        preset=one_of("--preset", preset, PRESETS),
+        preset=one_of("--preset", preset, PRESETS if preset != _RETIRED else (_RETIRED,)),
         validation=validation,
         test=test,
         epochs=positive("--epochs", epochs),
@@ -155,6 +152,11 @@ def train_table(
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
     begin_reading(data or ())
+    if preset == _RETIRED and not quiet:
+        say(
+            f"lamina: warning: --preset {preset} is retired: its networks are lamina.neural_network's",
+            error=True,
+        )
     team = world()
     if not team.is_first:
         with warnings_as_lines(quiet=True):

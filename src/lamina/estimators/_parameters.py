@@ -24,7 +24,7 @@ PARAMETERS = {
     "activation": f"of the hidden layers, one name or a list with one for each: {', '.join(ACTIVATIONS)}.",
     "preset": "where parameters that are None get their values: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
     "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'fast' a smaller "
-    "network for seconds instead of a minute, 'sklearn' what sklearn.neural_network does.",
+    "network for seconds instead of a minute; 'sklearn' is retired, see lamina.neural_network.",
     "members": "how many networks are trained side by side; their outputs are averaged (Lakshminarayanan, Pritzel, "
     "Blundell, 2017). None: 5 for a table of at most 5000 rows (fast: 2 of more than 500 columns), else 2 "
     "(fast: 1 from 20,001 rows on).",

@@ -18,8 +18,8 @@ from lamina.nd.activation import activation_by_name
 from lamina.schedules import SCHEDULES
 
 __all__ = [
-    "ENOUGH_STEPS", "FEWEST_EPOCHS", "FEWEST_MEMBERS", "JUST_STEPS_ROWS", "MOST_EPOCHS", "PRESETS", "SETTINGS",
-    "check_settings", "embeds_numbers", "enough_epochs", "enough_members", "resolve",
+    "ENOUGH_STEPS", "FEWEST_EPOCHS", "FEWEST_MEMBERS", "JUST_STEPS_ROWS", "MOST_EPOCHS", "PRESETS", "RETIRED",
+    "SETTINGS", "check_settings", "embeds_numbers", "enough_epochs", "enough_members", "resolve",
 ]  # fmt: skip
 
 _VALUES: dict[str, tuple[Any, Any, Any]] = {
@@ -70,6 +70,9 @@ it was measured to be better (docs/estimators.md): the embedding of a number has
 Rubachev, Babenko, 2022, arXiv 2203.05556); two networks that are trained for fewer epochs are averaged; and there is no
 label smoothing, which costs log-loss. ``fast``: a smaller net for a few epochs with one learning-rate cycle.
 ``sklearn``: what `sklearn.neural_network` does, except that a regression's target is standardized."""
+
+RETIRED = {"sklearn": "lamina.neural_network"}
+"""Presets that are still obeyed, with a warning, and what took their places: scikit-learn's networks themselves."""
 
 SETTINGS = (*_TASK["classification"], *_VALUES)
 """The parameters of the estimators that have a value in each preset."""

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from lamina import messages
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.distributed.communicator import world
@@ -39,7 +40,7 @@ from lamina.training.display import Waiting
 from lamina.training.device import chosen_device, training_flops
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["BaseMLP", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
+__all__ = ["BaseMLP", "fit_table", "fitted_encoder", "plain_settings", "settings_of", "targets_of"]
 
 
 class _Learned:
@@ -143,6 +144,18 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         raise TypeError(f"{type(self).__name__} must say how outputs are judged")
 
     # --- fitting -------------------------------------------------------------------------------------------------
+
+    def _warn_if_retired(self) -> None:
+        """Say at the user's line what took the place of a preset that is retired."""
+        path = presets.RETIRED.get(self.preset)
+        if path is not None:
+            name = type(self).__name__
+            messages.warn(
+                FutureWarning(
+                    f"preset={self.preset!r} is retired: {path}.{name} is scikit-learn's {name} on compiled steps, "
+                    f"with the same parameters and the same network from the same random_state"
+                )
+            )
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
         if y is None:
@@ -413,6 +426,11 @@ class BaseMLP(_Learned, Views, BaseEstimator):
 def fit_table(estimator: Any, X: Any, y: Any, schema: Schema, eval_set: Any = None) -> Any:
     """`fit` for a caller that knows what the columns are: `schema` holds, and `column_kinds` is not looked at."""
     return estimator._fit(X, y, None, eval_set, schema)
+
+
+def plain_settings() -> dict[str, Any]:
+    """The settings with which an estimator trains as scikit-learn's do: one network, without all that lamina adds."""
+    return presets.PRESETS["sklearn"]
 
 
 def settings_of(estimator: Any) -> dict[str, Any]:

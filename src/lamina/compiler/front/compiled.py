@@ -45,7 +45,7 @@ from lamina.core.state import state
 from lamina.errors import TraceError
 from lamina.primitives.indexing import take
 
-__all__ = ["CompiledFunction", "compile"]
+__all__ = ["CompiledFunction", "compilation_enabled", "compile"]
 
 _MAX_SPECIALIZATIONS = 64
 _WARN_AT = 8
