@@ -1,12 +1,13 @@
 # Two commands on a fresh machine with git, make and Python >= 3.11:
 #   make train   trains the chapter's network on MNIST
 #   make test    runs every test
+#   make docs    builds the documentation's site into site/
 #   make fuzz    tries many more random programs and damaged files than the tests do
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test fuzz modes devices check format clean
+.PHONY: train test docs fuzz modes devices check format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -16,6 +17,10 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: $(VENV)/.dev
 	$(PYTEST)
+
+# Strictly: a broken link or an undescribed name ends it
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # As long as one likes: random programs from SEED on, compiled and eager; damaged files of each kind; killed processes
 PROGRAMS ?= 20000
@@ -58,5 +63,9 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.user
 
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs]'
+	@touch $@ $(VENV)/.dev $(VENV)/.user
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf site $(VENV) .pytest_cache .ruff_cache .hypothesis
