@@ -1,4 +1,4 @@
-"""In a notebook a training shows a bar, a fitted estimator its curves, and a compiled function's kernels are readable."""
+"""In a notebook a training shows a bar, a fitted estimator its curves; and `explain` is readable."""
 
 import warnings
 

@@ -36,8 +36,8 @@ from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
 from lamina.table.stream.sources import is_source
-from lamina.training.display import Waiting
 from lamina.training.device import chosen_device, training_flops
+from lamina.training.display import Waiting
 from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = ["BaseMLP", "fit_table", "fitted_encoder", "plain_settings", "settings_of", "targets_of"]
