@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter, signature
 from typing import Any, Generic, TypeVar
 
@@ -65,14 +65,18 @@ class Registry(Generic[T]):
         if maker is None:
             raise ValueError(unknown(self._kind, choice, self.names()))
         known = _argument_names(maker) if kwargs else None
-        for name in kwargs if known is not None else ():
+        if known is not None:
+            self._check_names(choice, kwargs, known)
+        return maker(*args, **kwargs)
+
+    def _check_names(self, choice: str, given: Iterable[str], known: Sequence[str]) -> None:
+        for name in given:
             if name not in known:
                 meant = self._other_names.get(name)
                 hint = f" Here it is called {meant!r}." if meant in known else closest(name, known)
                 raise TypeError(
                     f"{self._kind} {choice!r} has no argument {name!r}.{hint} Known: {', '.join(known)}"
                 )
-        return maker(*args, **kwargs)
 
     def _described(self, text: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Name and settings in JSON, as MXNet writes them: ``["name", {…}]``, or an object with the name in it."""

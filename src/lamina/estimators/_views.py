@@ -152,8 +152,12 @@ class Views:
         from lamina.estimators.displays import LearningCurveDisplay
 
         display = LearningCurveDisplay(**self._learning_curves())
+
+        def draw(figure: Any) -> None:
+            display.plot(figure.subplots())
+
         try:
-            svg = pictures.drawn(lambda figure: display.plot(figure.subplots()), 5.6, 3.2)
+            svg = pictures.drawn(draw, 5.6, 3.2)
         except MissingPackageError as error:
             return f"<p>{escape(str(error))}</p>"
         data = base64.b64encode(svg).decode()

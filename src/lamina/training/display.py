@@ -25,8 +25,8 @@ def _is_in_notebook() -> bool:
 class Display(Observer):
     """Shows how a training gets on.
 
-    On a terminal, and in a notebook, there is a bar that fills epoch by epoch; lines are plain text, so that a file or a
-    pipe gets the same without control characters.
+    On a terminal, and in a notebook, there is a bar that fills epoch by epoch; lines are plain text, so that a file or
+    a pipe gets the same without control characters.
 
     Args:
         stream: where to.
