@@ -1,12 +1,13 @@
 # Two commands on a fresh machine with git, make and Python >= 3.11:
 #   make train   trains the chapter's network on MNIST
 #   make test    runs every test
+#   make docs    builds the documentation's site into site/
 #   make fuzz    tries many more random programs and damaged files than the tests do
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test fuzz modes check format clean
+.PHONY: train test docs fuzz modes devices check format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -17,12 +18,21 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 test: $(VENV)/.dev
 	$(PYTEST)
 
+# Strictly: a broken link or an undescribed name ends it
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # As long as one likes: random programs from SEED on, compiled and eager; damaged files of each kind; killed processes
 PROGRAMS ?= 20000
 SEED ?= 0
 FUZZ_RUNS ?= 100000
 fuzz: $(VENV)/.dev
 	LAMINA_FUZZ_PROGRAMS=$(PROGRAMS) LAMINA_FUZZ_SEED=$(SEED) FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -s tests/fuzz
+
+# Generated code on the GPU that is there (DEVICE=opencl: on any device of OpenCL), which the tests emulate otherwise
+DEVICE ?= cuda
+devices: $(VENV)/.dev
+	LAMINA_TEST_DEVICE=$(DEVICE) $(BIN)/python -m pytest tests/compiler/gpu
 
 # What users write, in the other ways of evaluating it: each operator at once, and deferred without a compiler
 MODES := tests/nd tests/gluon tests/metric tests/optimizer tests/primitives tests/core tests/deferral tests/test_autograd.py
@@ -53,5 +63,9 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.user
 
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs]'
+	@touch $@ $(VENV)/.dev $(VENV)/.user
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf site $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
     python benchmarks/compare.py                        # everything; the first time it installs the peers
     python benchmarks/compare.py --quick --only epoch,loop --json out.json
+    python benchmarks/compare.py --device gpu           # on a GPU of NVIDIA's: PyTorch, JAX and CuPy there
 
 Each contestant works in a process of its own on the same data from the same initial weights, with the same number of
 threads. They take turns in rounds; a turn that other processes disturbed is repeated.
@@ -17,7 +18,7 @@ from pathlib import Path
 import environment
 
 if __name__ == "__main__":
-    environment.enter(*environment.PEERS)
+    environment.enter(*(environment.GPU_PEERS if "gpu" in sys.argv else environment.PEERS))
 
 import numpy as np
 from measure import Contestant, measure_in_rounds
@@ -36,6 +37,8 @@ def main() -> None:
     measured = peak_flops.__wrapped__  # anew each time, as other processes may disturb it
     peak = arguments.threads * max(measured(np.dtype(np.float32)) for _ in range(20))
     out = Console(width=100)
+    if arguments.device == "gpu":
+        peak = _gpu(out)
     heading(out, arguments.threads, peak)
     results: list[Result] = []
     for name in arguments.only:
@@ -48,6 +51,16 @@ def main() -> None:
         from plot import draw
 
         draw(results, arguments.threads, arguments.plot)
+
+
+def _gpu(out: Console) -> float:
+    """Say which GPU it is; its peak by its maker's numbers."""
+    import lamina
+    from lamina.context import device_of, usable
+
+    device = device_of(usable(lamina.gpu()))
+    out.print(f"{device.name}, peak {device.limits.peak_flops / 1e9:.0f} GFLOP/s in float32", highlight=False)
+    return device.limits.peak_flops
 
 
 def _measured(name: str, arguments: argparse.Namespace, peak: float) -> Result:
@@ -71,7 +84,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", type=_names(list(WORKLOADS)), default=list(WORKLOADS), metavar="NAME,…")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--only", type=_names(list(WORKLOADS)), metavar="NAME,…")
     parser.add_argument("--contestants", type=_names(everybody), default=everybody, metavar="NAME,…")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="3 rounds instead of 9")
@@ -87,6 +101,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write all measurements to this file")
     parser.add_argument("--plot", type=Path, help="draw the results into this PNG")
     arguments = parser.parse_args()
+    own = [name for name, workload in WORKLOADS.items() if workload.device == arguments.device]
+    arguments.only = arguments.only or own
     arguments.repeats = arguments.repeats or (3 if arguments.quick else 9)
     return arguments
 

@@ -9,9 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["PEERS", "enter", "prepare", "processor", "worker_environment"]
+__all__ = ["GPU_PEERS", "PEERS", "enter", "prepare", "processor", "worker_environment"]
 
 PEERS = ("torch", "jax", "scikit-learn", "tinygrad", "onnx", "onnxruntime", "matplotlib")
+GPU_PEERS = ("torch", "jax[cuda12]", "cupy-cuda12x", "matplotlib")
 
 _HERE = Path(__file__).resolve().parent
 _VENV = _HERE / ".venv"

@@ -26,13 +26,15 @@ _NAMES = {
     "torch": "PyTorch",
     "torch_compile": "torch.compile",
     "jax": "JAX",
+    "cupy": "CuPy by hand",
+    "lamina@gpu_loop": "lamina, by hand",
     "sklearn": "scikit-learn",
     "tinygrad": "tinygrad",
     "onnxruntime": "ONNX Runtime",
     "numpy": "NumPy by hand",
     "blas": "products alone,",
 }
-_NO_PEERS = ("lamina", "numpy", "blas")
+_NO_PEERS = ("lamina", "numpy", "blas", "cupy")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,10 @@ def main() -> None:
     workload = WORKLOADS[arguments.workload]
     calls = min(workload.calls, arguments.calls or workload.calls)
     start = time.perf_counter()
+    on_gpu = workload.device == "gpu"
     try:
+        if on_gpu:
+            contestant.use_gpu()
         run = contestant.FACTORIES[workload.work](workload.task.limited(arguments.examples))
     except contestant.UNAVAILABLE as error:
         _say(unavailable=str(error).splitlines()[0])
@@ -42,6 +45,8 @@ def main() -> None:
         start, cpu = time.perf_counter(), _cpu_seconds()
         for _ in range(calls):
             result = run()
+        if on_gpu:
+            contestant.wait()
         seconds = (time.perf_counter() - start) / share / calls
         _say(seconds=seconds, cpu=_cpu_seconds() - cpu, loss=_number(result))
 

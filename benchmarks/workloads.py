@@ -37,6 +37,8 @@ class Workload:
     """So many calls are one measurement, which is divided by them."""
     per_step: bool = False
     """Whether the time of a step is reported rather than of all steps together."""
+    device: Literal["cpu", "gpu"] = "cpu"
+    """Where everybody computes."""
     process: Literal["lasting", "cold", "warm"] = "lasting"
     """One process for all turns, or a new one for each: with no cache on disk, or with that of an earlier process."""
 
@@ -47,6 +49,8 @@ _COMPILERS = ("lamina", "torch_compile", "jax", "tinygrad")
 _SEED = Task((784, 256, 256, 10), batch_size=64, examples=60_000)
 _ADAM = Task((784, 256, 256, 10), batch_size=64, examples=60_000, optimizer="adam")
 _WIDE = Task((2048,) * 5, batch_size=512, examples=1024, lr=1e-7)
+_WIDE_GPU = Task((2048,) * 5, batch_size=4096, examples=16_384, lr=1e-7)
+_GPU_PEERS = ("torch_compile", "jax")
 _IRIS = Task((4, 128, 128, 3), batch_size=256, examples=150)
 _SMALL = Task((20, 64, 64, 1), batch_size=32, examples=32_000, lr=1e-4)
 
@@ -199,6 +203,44 @@ WORKLOADS = {
         flops=Task.prediction_flops,
         calls=5,
         goals=(Goal(1 / 1.15, ("onnxruntime", "torch")),),
+    ),
+    "gpu_epoch": Workload(
+        "an epoch of MNIST on a GPU, 784-256-256-10, batch 64, SGD, data there, reshuffled",
+        ("lamina", "torch", "torch_compile", "jax", "cupy"),
+        _SEED,
+        "epoch",
+        goals=(Goal(0.03), Goal(0.6, _GPU_PEERS)),
+        device="gpu",
+    ),
+    "gpu_loop": Workload(
+        "an epoch of the chapter's Python loop on a GPU: one call a batch, its loss read",
+        ("lamina", "torch", "torch_compile", "jax", "cupy"),
+        _SEED,
+        "loop",
+        device="gpu",
+    ),
+    "gpu_plain": Workload(
+        "the same loop as it stands in the chapter, without a decorator",
+        ("lamina_plain", "torch", "lamina@gpu_loop"),
+        _SEED,
+        "loop",
+        device="gpu",
+    ),
+    "gpu_adam": Workload(
+        "an epoch on a GPU with Adam instead of SGD",
+        ("lamina", "torch", "torch_compile", "jax"),
+        _ADAM,
+        "epoch",
+        device="gpu",
+    ),
+    "gpu_wide": Workload(
+        "a step of four layers of 2048 on a GPU, batch 4096",
+        ("lamina", "torch", "torch_compile", "jax", "cupy"),
+        _WIDE_GPU,
+        "epoch",
+        per_step=True,
+        goals=(Goal(1.25, ("torch",)),),
+        device="gpu",
     ),
     "overhead": Workload(
         "one row through 4-8-2, NumPy in, NumPy out: the cost of a call",

@@ -144,6 +144,32 @@ def test_what_was_used_up_is_a_constant_for_what_is_recorded_later() -> None:
         second.backward()
 
 
+def test_what_is_written_over_a_whole_array_takes_its_place() -> None:
+    w, x = leaf([1.0, 2.0]), nd.zeros(2)
+    with autograd.record():
+        x[:] = w * 2
+        z = x * x
+    z.backward()
+    assert w.grad.asnumpy().tolist() == [8, 16]
+
+    def part(x: nd.NDArray) -> None:
+        x[0] = (w * 2)[0]
+
+    def sum_in_place(x: nd.NDArray) -> None:
+        x += w
+
+    def what_is_in_a_graph(x: nd.NDArray) -> None:
+        y = x * w
+        y[:] = 1
+
+    for write in (part, sum_in_place, what_is_in_a_graph):
+        with (
+            autograd.record(),
+            pytest.raises(AutogradError, match=r"Inplace operations .* are not supported when recording"),
+        ):
+            write(nd.zeros(2, dtype="float64"))
+
+
 def test_what_has_no_slope_gives_zeros() -> None:
     x, y = leaf([1.0, -1.0]), leaf([5.0, 6.0])
     for function in (

@@ -180,6 +180,24 @@ def test_states_of_a_trainer_that_updates_in_a_store(tmp_path):
         np.testing.assert_array_equal(one.asnumpy(), two.asnumpy())
 
 
+def test_parameters_that_are_loaded_between_steps_are_what_is_updated(tmp_path):
+    net = nn.Dense(1, in_units=2, use_bias=False, weight_initializer="zeros")
+    devices = [mx.cpu(0), mx.cpu(1)]
+    net.initialize(ctx=devices)
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+    net.save_parameters(tmp_path / "zeros")
+    for _ in range(2):
+        net.load_parameters(tmp_path / "zeros")
+        with autograd.record():
+            losses = [net(nd.ones((1, 2), ctx=ctx)) for ctx in devices]
+        autograd.backward(losses)
+        trainer.step(1)
+        for x in net.weight.list_data():
+            np.testing.assert_allclose(x.asnumpy(), -0.2)
+    with pytest.raises(ParameterError, match="can't take new values"):
+        Doubling().replace(0, nd.ones(1))
+
+
 def test_float16_by_way_of_float32():
     def after(multi_precision):
         net = nn.Dense(1, in_units=2, use_bias=False, weight_initializer="ones", dtype="float16")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lamina.messages import closest, unknown, user_location, warn
+from lamina.messages import Shown, closest, unknown, user_location, warn
 
 
 def called_from(module: str) -> Callable[..., Any]:
@@ -44,3 +44,8 @@ def test_the_nearest_known_name_is_proposed() -> None:
     )
     assert unknown("color", "xyz", ["blue"]) == "unknown color 'xyz'. Known: blue"
     assert unknown("color", 3, ["blue"]) == "unknown color 3. Known: blue"
+
+
+def test_a_text_is_shown_as_it_is() -> None:
+    text = Shown("a <b>\nc")
+    assert repr(text) == "a <b>\nc" and text._repr_html_() == "<pre>a &lt;b&gt;\nc</pre>"

@@ -11,13 +11,29 @@ import jax.numpy as jnp
 import numpy as np
 from tasks import Task
 
-__all__ = ["FACTORIES", "UNAVAILABLE", "version"]
+__all__ = ["FACTORIES", "UNAVAILABLE", "use_gpu", "version", "wait"]
 
-UNAVAILABLE: tuple[type[Exception], ...] = ()
+
+class NoGPUError(Exception):
+    """There is no GPU that JAX can use."""
+
+
+UNAVAILABLE: tuple[type[Exception], ...] = (NoGPUError,)
 
 
 def version() -> str:
     return jax.__version__
+
+
+def use_gpu() -> None:
+    """Arrays are on the GPU by themselves, if JAX was installed for one."""
+    if jax.default_backend() != "gpu":
+        raise NoGPUError(f"JAX finds no GPU, only {jax.default_backend()}")
+    jax.config.update("jax_default_matmul_precision", "float32")  # and not TF32
+
+
+def wait() -> None:
+    """The work waits by itself."""
 
 
 def net(params: Any, x: Any) -> Any:

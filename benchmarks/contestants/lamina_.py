@@ -9,19 +9,31 @@ from tasks import Task
 
 import lamina
 from lamina import autograd, nd
+from lamina.context import set_current, usable
+from lamina.errors import ContextError
 
 __all__ = [
     "FACTORIES", "UNAVAILABLE", "Step", "epoch_of", "evaluation_of", "loop_over", "network", "parameters", "scaled",
-    "training_step", "version",
+    "training_step", "use_gpu", "version", "wait",
 ]  # fmt: skip
 
-UNAVAILABLE: tuple[type[Exception], ...] = ()
+UNAVAILABLE: tuple[type[Exception], ...] = (ContextError,)
 
 Step = Callable[[Any, Any, float], Any]
 
 
 def version() -> str:
     return lamina.__version__
+
+
+def use_gpu() -> None:
+    """Have all arrays on the first GPU; `ContextError` where there is none."""
+    set_current(usable(lamina.gpu()))
+
+
+def wait() -> None:
+    """Until the device is done."""
+    nd.waitall()
 
 
 def relu(X: Any) -> Any:
@@ -105,7 +117,8 @@ def scaled(step: Step, task: Task) -> Step:
 
 def epoch_of(step: Step, task: Task) -> Callable[[], object]:
     rows = task.images if task.classifies else task.inputs
-    inputs, answers = nd.from_numpy(rows), nd.from_numpy(task.answers)
+    ctx = lamina.current_context()
+    inputs, answers = (nd.from_numpy(x).as_in_context(ctx) for x in (rows, task.answers))
     train_step = lamina.compile(scaled(step, task))
     return lambda: train_step.run_batches(next(task.permutations), inputs, answers, task.lr)
 
@@ -152,8 +165,8 @@ def evaluate(task: Task) -> Callable[[], object]:
 
 def predict(task: Task) -> Callable[[], object]:
     net = lamina.compile(network(parameters(task)))
-    rows = task.inputs
-    return lambda: net(nd.from_numpy(rows)).asnumpy()
+    rows, ctx = task.inputs, lamina.current_context()
+    return lambda: net(nd.from_numpy(rows).as_in_context(ctx)).asnumpy()
 
 
 def fit(_task: Task) -> Callable[[], object]:

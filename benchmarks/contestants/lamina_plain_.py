@@ -13,10 +13,12 @@ from contestants.lamina_ import (
     network,
     parameters,
     training_step,
+    use_gpu,
     version,
+    wait,
 )
 
-__all__ = ["FACTORIES", "UNAVAILABLE", "version"]
+__all__ = ["FACTORIES", "UNAVAILABLE", "use_gpu", "version", "wait"]
 
 
 def loop(task: Task) -> Callable[[], object]:

@@ -20,10 +20,18 @@ __all__ = [
     "predict_with",
     "summed_loss",
     "training_step",
+    "use_gpu",
     "version",
+    "wait",
 ]
 
-UNAVAILABLE: tuple[type[Exception], ...] = ()
+
+class NoGPUError(Exception):
+    """There is no GPU that PyTorch can use."""
+
+
+UNAVAILABLE: tuple[type[Exception], ...] = (NoGPUError,)
+_place = torch.device("cpu")
 
 Step = Callable[[Any, Any], Any]
 
@@ -34,6 +42,19 @@ def version() -> str:
     return torch.__version__
 
 
+def use_gpu() -> None:
+    """Have data and parameters on the first GPU."""
+    global _place  # noqa: PLW0603 - one process, one place
+    if not torch.cuda.is_available():
+        raise NoGPUError("PyTorch finds no GPU")
+    _place = torch.device("cuda")
+
+
+def wait() -> None:
+    """Until the device is done."""
+    torch.cuda.synchronize()
+
+
 def model(task: Task) -> nn.Sequential:
     layers: list[nn.Module] = []
     for W, b in task.weights():
@@ -41,7 +62,7 @@ def model(task: Task) -> nn.Sequential:
         linear.weight.data = torch.from_numpy(W.T.copy())
         linear.bias.data = torch.from_numpy(b)
         layers += [linear, nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    return nn.Sequential(*layers[:-1]).to(_place)
 
 
 def summed_loss(net: nn.Module, task: Task) -> Step:
@@ -72,14 +93,15 @@ def training_step(loss_of: Step, rule: torch.optim.Optimizer) -> Step:
 
 def tensors(task: Task) -> tuple[torch.Tensor, torch.Tensor]:
     answers = torch.from_numpy(task.answers)
-    return torch.from_numpy(task.inputs), answers.long() if task.classifies else answers
+    inputs = torch.from_numpy(task.inputs).to(_place)
+    return inputs, (answers.long() if task.classifies else answers).to(_place)
 
 
 def epoch_of(step: Step, task: Task) -> Callable[[], object]:
     inputs, answers = tensors(task)
 
     def run() -> None:
-        for rows in torch.from_numpy(next(task.permutations)):
+        for rows in torch.from_numpy(next(task.permutations)).to(_place):
             step(inputs[rows], answers[rows])
 
     return run
@@ -87,7 +109,7 @@ def epoch_of(step: Step, task: Task) -> Callable[[], object]:
 
 def loop_of(step: Step, task: Task) -> Callable[[], object]:
     inputs, answers = tensors(task)
-    batches = [(inputs[rows], answers[rows]) for rows in torch.from_numpy(next(task.permutations))]
+    batches = [(inputs[rows], answers[rows]) for rows in torch.from_numpy(next(task.permutations)).to(_place)]
 
     def run() -> float:
         moving_loss = 0.0

@@ -9,22 +9,24 @@ import torch
 from tasks import Task
 
 from contestants import torch_
-from contestants.torch_ import version
+from contestants.torch_ import NoGPUError, use_gpu, version, wait
 
-__all__ = ["FACTORIES", "UNAVAILABLE", "version"]
+__all__ = ["FACTORIES", "UNAVAILABLE", "use_gpu", "version", "wait"]
 
 
 class NoCompilerError(Exception):
     """torch.compile writes C++ for the processor."""
 
 
-UNAVAILABLE: tuple[type[Exception], ...] = (NoCompilerError,)
+UNAVAILABLE: tuple[type[Exception], ...] = (NoCompilerError, NoGPUError)
 
 
 def compiled_step(task: Task) -> torch_.Step:
     _need_compiler()
     net = torch_.model(task)
-    loss = torch.compile(torch_.summed_loss(net, task))
+    # On a GPU the fastest that it offers: launches become graphs.
+    mode = "reduce-overhead" if next(net.parameters()).is_cuda else "default"
+    loss = torch.compile(torch_.summed_loss(net, task), mode=mode)
     return torch_.training_step(loss, torch_.optimizer(net, task))
 
 

@@ -12,7 +12,7 @@ from lamina.errors import MXNetError
 from lamina.outside import no_attribute
 
 if TYPE_CHECKING:
-    from lamina import gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
+    from lamina import distributed, gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
     from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
@@ -31,6 +31,7 @@ __all__ = [
     "cpu",
     "cpu_pinned",
     "current_context",
+    "distributed",
     "eager",
     "export_library",
     "export_onnx",
@@ -64,8 +65,8 @@ del start
 
 _MODULES = frozenset(
     {
-        "attribute", "base", "callback", "engine", "gluon", "init", "initializer", "io", "kvstore", "lr_scheduler",
-        "metric", "model", "name", "operator", "optimizer", "runtime", "symbol", "test_utils", "util",
+        "attribute", "base", "callback", "distributed", "engine", "gluon", "init", "initializer", "io", "kvstore",
+        "lr_scheduler", "metric", "model", "name", "operator", "optimizer", "runtime", "symbol", "test_utils", "util",
     }
 )  # fmt: skip
 _SHORT = {"kv": "lamina.kvstore", "sym": "lamina.symbol"}

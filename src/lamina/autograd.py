@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from lamina.core import tape
-from lamina.core.primitive import Primitive
+from lamina.core.primitive import Primitive, bind
 from lamina.core.state import Mode, state
 from lamina.core.tape import Leaf, become_leaf, gradients, is_recorded, record_node, recording_suspended
 from lamina.errors import AutogradError
 from lamina.nd.creation import ones_like, zeros_like
 from lamina.nd.ndarray import NDArray
+from lamina.outside import no_attribute
+from lamina.primitives.surrogate import independent
 
 __all__ = [
     "Function", "backward", "grad", "is_recording", "is_training", "mark_variables", "pause", "predict_mode",
@@ -131,7 +133,11 @@ def grad(
             )
     with Mode(create_graph, train_mode):
         found = gradients(outputs, _head_grads(outputs, head_grads), retain_graph=keep, inner=inputs)
-        return [found[id(x)] if id(x) in found else zeros_like(x) for x in inputs]
+        grads = [found[id(x)] if id(x) in found else zeros_like(x) for x in inputs]
+        if not create_graph:
+            return grads
+        # The slope of a linear function is a constant, but can be differentiated: its own slope is 0.
+        return [g if is_recorded(g) else bind(independent, g, x) for g, x in zip(grads, inputs, strict=True)]
 
 
 def _as_list(arrays: NDArray | Sequence[NDArray]) -> list[NDArray]:
@@ -214,3 +220,7 @@ class Function:
 
         vjp = tuple(gradient_of(i) for i in range(inputs))
         return Primitive(type(self).__name__, never, never, vjp, None, same_dtype=False)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.autograd", name)

@@ -10,6 +10,7 @@ from typing import Any
 
 from lamina.model import save_checkpoint
 from lamina.nd.ndarray import NDArray
+from lamina.outside import no_attribute
 from lamina.symbol import Symbol
 
 __all__ = [
@@ -126,3 +127,7 @@ class LogValidationMetricsCallback:
         if param.eval_metric:
             for name, value in param.eval_metric.get_name_value():
                 logging.info("Epoch[%d] Validation-%s=%f", param.epoch, name, value)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.callback", name)

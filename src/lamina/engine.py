@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 __all__ = ["bulk", "set_bulk_size"]
@@ -18,7 +18,7 @@ def set_bulk_size(size: int) -> int:
 
 
 @contextmanager
-def bulk(size: int) -> Iterator[None]:
+def bulk(size: int) -> Generator[None]:
     """``with bulk(size):`` runs what is inside as always."""
     before = set_bulk_size(size)
     try:

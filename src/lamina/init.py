@@ -1,5 +1,7 @@
 """Initializers under MXNet's short name, ``mx.init.Xavier()``; see `lamina.initializer`."""
 
+from typing import Any
+
 from lamina.initializer import (
     Constant,
     InitDesc,
@@ -13,9 +15,11 @@ from lamina.initializer import (
     Uniform,
     Xavier,
     Zero,
+    alias,
     create,
     register,
 )
+from lamina.outside import no_attribute
 
 __all__ = [
     "Constant",
@@ -30,6 +34,11 @@ __all__ = [
     "Uniform",
     "Xavier",
     "Zero",
+    "alias",
     "create",
     "register",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.init", name)

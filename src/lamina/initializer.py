@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from lamina.files.named import read_arrays
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import normal, uniform
+from lamina.outside import no_attribute
 from lamina.registry import Registry
 
 __all__ = [
     "KNOWN_ENDINGS", "Constant", "InitDesc", "Initializer", "Load", "MSRAPrelu", "Mixed", "Normal", "One",
-    "Orthogonal", "Uniform", "Xavier", "Zero", "create", "register",
+    "Orthogonal", "Uniform", "Xavier", "Zero", "alias", "create", "register",
 ]  # fmt: skip
 
 
@@ -61,6 +62,11 @@ class Initializer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._kwargs.items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._kwargs == getattr(other, "_kwargs", None)
+
+    __hash__ = object.__hash__
 
     def dumps(self) -> str:
         """Its name and settings as JSON, as symbol files have them.
@@ -117,9 +123,14 @@ KNOWN_ENDINGS = tuple(_BY_ENDING)
 _initializers = Registry[Initializer]("initializer", Initializer)
 
 
-def register(cls: type[Initializer]) -> type[Initializer]:
+def register(klass: type[Initializer]) -> type[Initializer]:
     """A decorator: make an initializer known by the name of its class."""
-    return _initializers.register()(cls)
+    return _initializers.register()(klass)
+
+
+def alias(*aliases: str) -> Callable[[type[Initializer]], type[Initializer]]:
+    """A decorator: make an initializer known by these names too."""
+    return _initializers.register(*aliases)
 
 
 def create(init: str | Initializer, **kwargs: Any) -> Initializer:
@@ -337,3 +348,7 @@ class Load(Initializer):
         arr[:] = found
 
     _init_weight = __call__
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.initializer", name)

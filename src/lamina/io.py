@@ -14,6 +14,7 @@ from lamina.nd.conversion import array
 from lamina.nd.lookup import rows_of
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import shuffle as shuffled
+from lamina.outside import no_attribute
 
 __all__ = ["DataBatch", "DataDesc", "DataIter", "NDArrayIter", "PrefetchingIter", "ResizeIter"]
 
@@ -469,3 +470,7 @@ def _named(arrays: Any, name: str) -> list[tuple[str, NDArray]]:
 
 def _as_array(x: Any) -> NDArray:
     return x if isinstance(x, NDArray) else array(x)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.io", name)

@@ -1,7 +1,7 @@
 """Key-value stores under MXNet's names: sums of gradients, and parameters that are updated where they are stored.
 
-On one machine a store adds what several devices push. Stores that span machines enter themselves by
-`KVStoreBase.register` under their name (``dist_sync`` …), with the same methods; `Trainer` asks nothing else of one.
+On one machine a store adds what several devices push; ``dist_sync`` adds what all processes push that MPI started.
+Other stores enter themselves by `KVStoreBase.register`, with the same methods; `Trainer` asks nothing else of one.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lamina.core.state import concrete
-from lamina.errors import ContextError, OutsideError, ParameterError
+from lamina.core.state import concrete, state
+from lamina.errors import ContextError, OutsideError, ParameterError, TraceError
 from lamina.files.atomic import atomic_write
 from lamina.messages import closest
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, Updater, get_updater
+from lamina.outside import no_attribute
 
-__all__ = ["KVStore", "KVStoreBase", "create"]
+__all__ = ["KVStore", "KVStoreBase", "KVStoreDist", "create"]
 
 Arrays = NDArray | Sequence[Any]
 
@@ -64,6 +65,13 @@ class KVStoreBase:
     def pushpull(self, key: Any, value: Arrays, out: Arrays | None = None, priority: int = 0) -> None:
         """Add the values of all workers and devices, and write the sum, or what was updated by it, to `out`."""
         raise NotImplementedError(f"{type(self).__name__} must define pushpull")
+
+    def replace(self, key: Any, value: NDArray) -> None:
+        """Take a new value for a key: a parameter was loaded or set."""
+        raise ParameterError(
+            f"a {type(self).__name__} that updates parameters can't take new values for them; load them before the "
+            "first step, or make a new trainer"
+        )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
         """Update what is stored by what is pushed."""
@@ -115,24 +123,38 @@ class KVStore(KVStoreBase):
             if each in self._stored:
                 raise ParameterError(f"KVStore: key {each!r} has been initialized already")
             with concrete():
-                self._stored[each] = arrays[0].copy()
+                self._stored[each] = self._first(arrays[0])
 
     def broadcast(self, key: Any, value: Arrays, out: Arrays, priority: int = 0) -> None:
         """`init`, then `pull`."""
         self.init(key, value)
         self.pull(key, out)
 
+    def replace(self, key: Any, value: NDArray) -> None:
+        """Store another value."""
+        stored = self._at(key)
+        stored[:] = value.as_in_context(stored.context)
+
     def push(self, key: Any, value: Arrays, priority: int = 0) -> None:
         """Add up each value's arrays; the sum replaces what is stored, or updates it, if there is an updater."""
         for each, arrays in _pairs(key, value):
             stored = self._at(each)
-            total = arrays[0].as_in_context(stored.context)
-            for array in arrays[1:]:
-                total = total + array.as_in_context(stored.context)
+            total = self._sum(arrays, stored)
             if self._updater is None:
                 stored[:] = total
             else:
                 self._updater(each, total, stored)
+
+    def _first(self, array: NDArray) -> NDArray:
+        """What is stored of a first value."""
+        return array.copy()
+
+    def _sum(self, arrays: Sequence[NDArray], stored: NDArray) -> NDArray:
+        """What all workers and devices push, where it is stored."""
+        total = arrays[0].as_in_context(stored.context)
+        for array in arrays[1:]:
+            total = total + array.as_in_context(stored.context)
+        return total
 
     def pull(
         self, key: Any, out: Arrays | None = None, priority: int = 0, ignore_sparse: bool = True
@@ -196,6 +218,57 @@ class KVStore(KVStoreBase):
     _barrier = barrier
 
 
+class KVStoreDist(KVStore):
+    """The store of all processes that MPI started (`lamina.distributed`), made by `create`: ``"dist_sync"``.
+
+    What is pushed is added in an order that is fixed; the leaves of the sum are the workers' arrays, those of worker 0
+    first. So 1, 2 and 4 workers with 4, 2 and 1 devices train the same network, bit by bit. Each worker stores
+    everything, and all of them make the same calls in the same order, as with MXNet's.
+
+    >>> from lamina import kv
+    >>> store = kv.create("dist_sync")
+    >>> store.rank, store.num_workers
+    (0, 1)
+    """
+
+    def __init__(self, name: str) -> None:
+        from lamina.distributed.communicator import world
+
+        super().__init__(name)
+        self._team = world()
+
+    @property
+    def rank(self) -> int:
+        """Which of the workers this process is."""
+        return self._team.rank
+
+    @property
+    def num_workers(self) -> int:
+        """How many workers there are."""
+        return self._team.size
+
+    def _first(self, array: NDArray) -> NDArray:
+        from lamina.distributed import broadcast
+
+        return broadcast(array.copy())
+
+    def _sum(self, arrays: Sequence[NDArray], stored: NDArray) -> NDArray:
+        from lamina.distributed import sum
+
+        if state.trace is not None:
+            raise TraceError(
+                f"KVStore {self.type!r}: what several processes push can't be added inside a compiled function; "
+                "compile what computes gradients, with keep_gradients=True, and call trainer.step after it"
+            )
+        return sum(arrays, len(arrays) * self._team.size).as_in_context(stored.context)
+
+    def barrier(self) -> None:
+        """Wait until all workers have come here."""
+        self._team.wait_for_all()
+
+    _barrier = barrier
+
+
 def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, Sequence[NDArray]]]:
     """Each key with its arrays."""
     keys, values = (key, value) if isinstance(key, list | tuple) else ([key], [value])
@@ -217,14 +290,16 @@ def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, Sequence[NDArray]]]:
         yield each, found
 
 
+_ON_SEVERAL = ("dist", "dist_sync", "dist_device_sync", "dist_sync_device")
 _ON_ONE_MACHINE = ("local", "device", "local_allreduce_cpu", "local_allreduce_device", "nccl")
 
 
 def create(name: str = "local") -> KVStoreBase:
-    """A store by its name: ``"local"`` or ``"device"``, which are the same here, or one that was registered.
+    """A store by its name: ``"local"`` or ``"device"``, which are the same here, ``"dist_sync"``, or one that was
+    registered.
 
     Raises:
-        ContextError: a store that spans machines, and none of the name is registered.
+        ContextError: another store that spans machines, and none of the name is registered.
         ValueError: an unknown name.
     """
     if not isinstance(name, str):
@@ -234,10 +309,17 @@ def create(name: str = "local") -> KVStoreBase:
         return KVStoreBase.kv_registry[name]()
     if name in _ON_ONE_MACHINE:
         return KVStore(name)
+    if name in _ON_SEVERAL:
+        return KVStoreDist(name)
     if name.startswith(("dist", "p3", "horovod", "byteps")):
         raise ContextError(
-            f"KVStore {name!r} spans machines, and no such store is registered; on one there is 'local'"
+            f"KVStore {name!r} spans machines, and no such store is registered; there is 'dist_sync', and on one "
+            "machine 'local'"
         )
     raise ValueError(
         f"unknown KVStore {name!r}.{closest(name, _ON_ONE_MACHINE)} Known: {', '.join(_ON_ONE_MACHINE)}"
     )
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.kvstore", name)

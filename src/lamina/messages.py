@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable
 from types import FrameType
 
-__all__ = ["closest", "excerpt", "printable", "unknown", "user_location", "warn"]
+__all__ = ["Shown", "closest", "excerpt", "printable", "unknown", "user_location", "warn"]
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -49,6 +49,25 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """
     names = list(known)
     return f"unknown {kind} {name!r}.{closest(str(name).lower(), names)} Known: {', '.join(names)}"
+
+
+class Shown(str):
+    """A text of several lines, which prompts and notebooks show as it is, without quotes.
+
+    >>> Shown("one\\ntwo")
+    one
+    two
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(self)}</pre>"
 
 
 def excerpt(text: object, most: int = 300) -> str:

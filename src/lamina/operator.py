@@ -31,6 +31,7 @@ from lamina import autograd, nd
 from lamina.errors import ShapeError
 from lamina.nd.custom import CUSTOM
 from lamina.nd.ndarray import NDArray
+from lamina.outside import no_attribute
 
 __all__ = ["CustomOp", "CustomOpProp", "register"]
 
@@ -129,7 +130,7 @@ def register(reg_name: str) -> Callable[[P], P]:
 def _applied(name: str, prop_cls: type[CustomOpProp], *data: NDArray, **given: Any) -> Any:
     """The outputs of an operator: one array, or a list."""
     arrays = {key: value for key, value in given.items() if isinstance(value, NDArray)}
-    settings = {key: str(value) for key, value in given.items() if key not in arrays}
+    settings: dict[str, Any] = {key: str(value) for key, value in given.items() if key not in arrays}
     prop = prop_cls(**settings)
     inputs, states = prop.list_arguments(), prop.list_auxiliary_states()
     arrays.update(zip([n for n in (*inputs, *states) if n not in arrays], data, strict=False))
@@ -197,3 +198,7 @@ class _Application(autograd.Function):
             aux=self._aux,
         )
         return tuple(grads)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.operator", name)

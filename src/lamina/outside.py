@@ -37,6 +37,15 @@ _FUSED_UPDATE = (
 )
 _C_LIBRARY = "it belongs to MXNet's C library, which lamina does not have"
 
+_FILES_OF_PICTURES = (
+    "lamina does not read or augment pictures' files. Read them with Pillow, make arrays by nd.array, and put them "
+    "into a gluon.data.ArrayDataset; gluon.data.vision has MNIST and FashionMNIST"
+)
+_ITERATORS = (
+    "it is part of MXNet's C library. Read the file with NumPy or lamina.table, and use mx.io.NDArrayIter; "
+    "gluon.data.vision.MNIST reads MNIST's files"
+)
+
 OUTSIDE: dict[str, str] = {
     **dict.fromkeys(
         (
@@ -58,7 +67,7 @@ OUTSIDE: dict[str, str] = {
         _SPARSE,
     ),
     **dict.fromkeys(
-        ("mx.nd.contrib.*quantize*", "mx.nd.contrib.calibrate_entropy", "mx.contrib.quantization"), _QUANTIZED
+        ("mx.nd.contrib.*quantize*", "mx.nd.contrib.calibrate_entropy"), _QUANTIZED
     ),
     **dict.fromkeys(
         (
@@ -90,6 +99,39 @@ OUTSIDE: dict[str, str] = {
         ),
         _C_LIBRARY,
     ),
+    **dict.fromkeys(
+        (
+            "mx.gluon.nn.Conv*", "mx.gluon.nn.*Pool?D", "mx.gluon.nn.ReflectionPad2D", "mx.gluon.nn.conv_layers",
+            "mx.gluon.contrib.cnn", "mx.gluon.contrib.nn.PixelShuffle*", "mx.gluon.model_zoo",
+        ),
+        _PICTURES,
+    ),
+    **dict.fromkeys(
+        ("mx.gluon.nn.GroupNorm", "mx.gluon.nn.InstanceNorm", "mx.gluon.contrib.nn.SyncBatchNorm"),
+        "lamina normalizes over the batch, gluon.nn.BatchNorm, or within a sample, gluon.nn.LayerNorm",
+    ),
+    **dict.fromkeys(
+        (
+            "mx.gluon.data.vision.CIFAR*", "mx.gluon.data.vision.Image*", "mx.gluon.data.RecordFileDataset",
+            "mx.gluon.data.vision.transforms.*",
+        ),
+        _FILES_OF_PICTURES,
+    ),
+    **dict.fromkeys(
+        ("mx.io.Image*", "mx.io.MXDataIter", "mx.io.LibSVMIter", "mx.io.CSVIter", "mx.io.MNISTIter"), _ITERATORS
+    ),
+    **dict.fromkeys(
+        ("mx.operator.PythonOp", "mx.operator.NumpyOp", "mx.operator.NDArrayOp"),
+        "MXNet itself gave this up. Use autograd.Function, or mx.operator.CustomOp",
+    ),
+    "mx.gluon.contrib.estimator": "write the loop, or use lamina.MLPClassifier and lamina.MLPRegressor",
+    "mx.gluon.utils.download": "lamina does not download files. lamina.datasets has pictures, and pooch fetches others",
+    "mx.optimizer.LBSGD": "use optimizer.LARS, with a schedule from mx.lr_scheduler for its warm-up",
+    "mx.optimizer.contrib": "use gluon.Trainer with one of lamina.optimizer's",
+    "mx.init.Bilinear": _PICTURES,
+    "mx.initializer.Bilinear": _PICTURES,
+    **dict.fromkeys(("mx.init*.LSTMBias", "mx.init*.FusedRNN"), _RECURRENT),
+    **dict.fromkeys(("mx.kv*.KVStoreServer", "mx.kv*.kvstore_server"), _C_LIBRARY),
     **dict.fromkeys(
         (
             "mx.test_utils.check_symbolic_*", "mx.test_utils.check_numeric_gradient", "mx.test_utils.check_consistency",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -294,7 +294,7 @@ def collapse_sum_like(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @contextmanager
-def environment(*changes: Any) -> Iterator[None]:
+def environment(*changes: Any) -> Generator[None]:
     """``with environment("NAME", "value"):`` or ``environment({…})``: other variables inside; None removes one."""
     wanted: Mapping[str, str | None] = changes[0] if len(changes) == 1 else {changes[0]: changes[1]}
     before = {name: os.environ.get(name) for name in wanted}

@@ -351,7 +351,8 @@ def test_scikit_learns_preset_stops_early_on_scaled_columns(tmp_path, cli):
     x = np.random.default_rng(0).normal(1e6, 1.0, 400)
     pl.DataFrame({"x": x, "y": x > 1e6}).write_csv(tmp_path / "far.csv")
     asked = ("-t", "y", "--preset", "sklearn", "--json", "-o", tmp_path / "run")
-    code, out, _ = cli("train", tmp_path / "far.csv", *asked)
+    code, out, err = cli("train", tmp_path / "far.csv", *asked)
+    assert "--preset sklearn is retired" in err and "lamina.neural_network" in err
     results = json.loads(out)
     assert code == 0 and results["metrics"]["lamina"]["accuracy"] > 0.95
     assert results["epochs"] <= 200 and results["rows"] == {"training": 288, "validation": 32, "test": 80}

@@ -1,14 +1,36 @@
-"""One cluster of two processes for all tests here, as on a machine of one's own."""
+"""Clusters of processes, as on a machine of one's own."""
+
+from contextlib import contextmanager
 
 import pytest
 
 
-@pytest.fixture(scope="session")
-def client():
+@contextmanager
+def _cluster(workers):
     distributed = pytest.importorskip("distributed", reason="dask[distributed] is not installed")
-    settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+    settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0}
     with (
-        distributed.LocalCluster(processes=True, **settings) as cluster,
-        distributed.Client(cluster) as found,
+        distributed.LocalCluster(**settings) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
-        yield found
+        yield client
+
+
+@pytest.fixture(scope="session")
+def _two_workers():
+    with _cluster(2) as client:
+        yield client
+
+
+@pytest.fixture
+def client(_two_workers):
+    """Of a cluster of two processes; the current client of the test."""
+    with _two_workers.as_current():
+        yield _two_workers
+
+
+@pytest.fixture
+def one_worker():
+    """The client of another cluster, of one process."""
+    with _cluster(1) as client:
+        yield client

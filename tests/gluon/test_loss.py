@@ -55,12 +55,17 @@ CASES = {  # name: loss, prediction, label, the loss of each element
         PROBABILITY,
         lambda p, y: -(y * log_softmax(p, axis=1)).sum(1, keepdims=True),
     ),
-    "KL of logits": (losses.KLDivLoss(), PRED, PROBABILITY, lambda p, y: y * (np.log(y + 1e-12) - p)),
+    "KL of logits": (
+        losses.KLDivLoss(),
+        PRED,
+        PROBABILITY,
+        lambda p, y: (y * (np.log(y + 1e-12) - p)).sum(1, keepdims=True),
+    ),
     "KL": (
         losses.KLDivLoss(from_logits=False),
         PRED,
         PROBABILITY,
-        lambda p, y: y * (np.log(y + 1e-12) - log_softmax(p, axis=1)),
+        lambda p, y: (y * (np.log(y + 1e-12) - log_softmax(p, axis=1))).sum(1, keepdims=True),
     ),
     "Huber": (losses.HuberLoss(), PRED, 2 * REAL, huber),
     "Huber of 0.5": (losses.HuberLoss(rho=0.5), PRED, REAL, lambda p, y: huber(p, y, 0.5)),
@@ -204,7 +209,7 @@ def test_cosine_embedding():
         return np.where(label == 1, 1 - cosine, np.maximum(0, cosine - 0.1))
 
     value, gradient = with_gradient(losses.CosineEmbeddingLoss(margin=0.1), PRED, other, label)
-    np.testing.assert_allclose(value, formula(PRED), rtol=1e-9)
+    np.testing.assert_allclose(value, formula(PRED)[:, None], rtol=1e-9)
     np.testing.assert_allclose(gradient, slope(lambda p: formula(p).sum(), PRED), rtol=1e-6, atol=1e-8)
 
 
@@ -232,3 +237,31 @@ def test_wrong_arguments():
         losses.L1Loss(weight="big")
     with pytest.raises(ParameterError, match="'signed' or 'binary', not 'both'"):
         losses.LogisticLoss(label_format="both")
+
+
+def test_sdml_is_the_divergence_of_matches():
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+
+    def formula(x):
+        log_p = log_softmax(-((x[:, None] - y[None]) ** 2).sum(2), axis=1)
+        label = np.where(np.eye(4) == 1, 0.7, 0.1)
+        return (label * (np.log(label + 1e-12) - log_p)).sum(1)
+
+    value, gradient = with_gradient(losses.SDMLLoss(), x, y)
+    np.testing.assert_allclose(value, formula(x), rtol=1e-6)
+    np.testing.assert_allclose(gradient, slope(lambda x: formula(x).sum(), x), rtol=1e-5, atol=1e-7)
+    with pytest.raises(ShapeError, match="of one"):
+        losses.SDMLLoss()(f64(x), f64(y[:3]))
+
+
+def test_ctc_in_both_layouts():
+    pred = np.random.default_rng(2).normal(size=(2, 6, 4))
+    label = np.array([[1.0, 0, -1], [2, 1, 1]])
+    value = losses.CTCLoss()(f64(pred), f64(label)).asnumpy()
+    other = losses.CTCLoss("TNC", "TN", weight=2.0)(f64(pred.swapaxes(0, 1)), f64(label.T)).asnumpy()
+    np.testing.assert_allclose(other, 2 * value)
+    lengths = losses.CTCLoss()(f64(pred), f64(label), f64(np.array([6, 6])), f64(np.array([2, 3]))).asnumpy()
+    np.testing.assert_allclose(lengths, value)
+    with pytest.raises(ParameterError, match="layout is 'NTC' or 'TNC'"):
+        losses.CTCLoss(layout="NCT")

@@ -78,7 +78,7 @@ def test_a_table_with_names_and_the_settings():
         0.01,
         "adam",
         (6, 5),
-        "sklearn",
+        "fast",
     )
     again = lamina.from_sklearn(theirs).set_params(warm_start=True, max_iter=3, solver="sgd")
     with warnings.catch_warnings():

@@ -65,8 +65,9 @@ def test_takes_numbers_on_either_side(name: str) -> None:
         np.testing.assert_allclose(
             function(number, nd.array(x)).asnumpy(), oracle(np.float32(2), x), rtol=1e-6
         )
+    assert float(function(1, 2)) == pytest.approx(float(oracle(np.float64(1), np.float64(2))))
     with pytest.raises(TypeError, match="must be an NDArray"):
-        function(1, 2)
+        function("1", 2)
 
 
 @pytest.mark.parametrize(("name", "alias"), [(n, a) for n, names in ALIASES.items() for a in names])

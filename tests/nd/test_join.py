@@ -85,8 +85,14 @@ def test_pad() -> None:
     out = nd.pad(x, mode="constant", pad_width=(1, 0, 0, 2), constant_value=7)
     np.testing.assert_array_equal(out.asnumpy(), np.pad(A, ((1, 0), (0, 2)), constant_values=7))
     assert nd.Pad(nd.array([np.nan]), pad_width=(1, 1)).asnumpy()[0] == 0
-    with pytest.raises(ParameterError, match="mode='edge' is unknown; known: constant"):
-        nd.pad(x, mode="edge", pad_width=(0, 0, 1, 1))
+    for mode in ("edge", "reflect"):
+        np.testing.assert_array_equal(
+            nd.pad(x, mode=mode, pad_width=(1, 0, 0, 2)).asnumpy(), np.pad(A, ((1, 0), (0, 2)), mode=mode)
+        )
+    with pytest.raises(ParameterError, match="mode='wrap' is unknown; known: constant, edge, reflect"):
+        nd.pad(x, mode="wrap", pad_width=(0, 0, 1, 1))
+    with pytest.raises(ShapeError, match="too short to reflect 9"):
+        nd.pad(x, mode="reflect", pad_width=(0, 0, 9, 1))
     with pytest.raises(ShapeError, match=r"must hold 4 sizes"):
         nd.pad(x, pad_width=(1, 1))
 

@@ -6,6 +6,7 @@ import types
 import pytest
 import sklearn.neural_network.tests.test_mlp as theirs
 
+pytestmark = pytest.mark.usefixtures("compiled")
 THEIR_IMPORT = "from sklearn.neural_network import MLPClassifier, MLPRegressor"
 
 

@@ -10,20 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from graphs import capture
 
-from lamina.compiler.emit import Layout
-from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
-from lamina.compiler.gpu.target import GPU
-from lamina.compiler.program import lower
+from lamina.compiler.gpu.target import written_for
 from lamina.device.interface import Limits
 
-__all__ = ["Assembled", "assembled", "code_for", "ptxas"]
+__all__ = ["Assembled", "assembled", "ptxas"]
 
 
 @cache
@@ -42,25 +38,14 @@ class Assembled:
     registers: int
 
 
-def code_for(
-    function: Callable[..., Any], arrays: list[Any], dialect: str, limits: Limits
-) -> tuple[Schedule, GPU, Any]:
-    """The launches and the code of a function on a device of a dialect."""
-    device: Any = SimpleNamespace(kind="none", number=0, name="none", dialect=dialect, limits=limits)
-    target = GPU(device)
-    plan = lower(capture(function, *arrays), target)
-    schedule = Schedule(plan, Layout.of(plan, {}), limits)
-    return schedule, target, emit_program(target.dialect, schedule)
-
-
 def assembled(function: Callable[..., Any], arrays: list[Any], architecture: str = "sm_90") -> Assembled:
     """Assemble it; it must have no spills, no memory of a thread's own, and no access without a known memory."""
     program = ptxas()
     if program is None:
         pytest.skip("nvidia-cuda-nvcc is not installed")
     limits = Limits(architecture, 32, 1024, 48 << 10, 132, has_float64=True, has_float16=True)
-    schedule, target, module = code_for(function, arrays, "nvptx", limits)
-    text = target.dialect.assembly(module.ir())
+    written = written_for(capture(function, *arrays), "nvptx", limits)
+    text = written.assembly()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "code.ptx")
         source.write_text(text)
@@ -81,4 +66,4 @@ def assembled(function: Callable[..., Any], arrays: list[Any], architecture: str
         "generic addressing"
     )
     assert "ld.global.nc" not in text, "a cache that sees no writes"
-    return Assembled(schedule, text, max(map(int, re.findall(r"Used (\d+) registers", done.stderr))))
+    return Assembled(written.schedule, text, max(map(int, re.findall(r"Used (\d+) registers", done.stderr))))

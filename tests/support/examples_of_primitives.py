@@ -325,6 +325,7 @@ EXAMPLES: dict[str, list[Example]] = {
         Example((_ints([[1, -2], [3, 4]]),), {"dtype": np.dtype(np.float32)}),
     ],
     "stop_gradient": [Example((numbers((3, 4)),), {}, smooth=False)],
+    "independent": [Example((numbers((3, 4)), numbers((3, 4))))],
     "straight_through": [Example((numbers((3, 4)), numbers((3, 4))), smooth=False)],
     "output_layer": [Example((numbers((3, 4)), numbers((3, 4)), numbers((3, 4))), smooth=False)],
     "polygamma": [

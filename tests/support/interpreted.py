@@ -14,7 +14,7 @@ import numpy as np
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
 from lamina.compiler.passes.plan import Partition, Place, Plan
-from lamina.compiler.target import Program
+from lamina.compiler.target import COMPILED_DTYPES, Program
 from lamina.core.array import Array
 
 __all__ = ["DeviceMemory", "Interpreter"]
@@ -32,6 +32,7 @@ class Interpreter:
 
     passes = ()
     alignment = 1
+    dtypes = COMPILED_DTYPES
     apart_bytes = 0
     description = "interpreter"
 

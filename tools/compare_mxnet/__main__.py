@@ -18,6 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from compare import answers, differences, settled_by
 from environment import python_with_mxnet
+from recorded import keep, kept
+from tables import table_is_stale
+
+from lamina.outside import OUTSIDE
 
 
 def main() -> int:
@@ -28,12 +32,18 @@ def main() -> int:
     parser.add_argument("--only", choices=parts, action="append", help="compare this part alone")
     parser.add_argument("--python", help="an interpreter that has MXNet already")
     parser.add_argument("--all", action="store_true", help="show settled differences too")
+    parser.add_argument("--record", action="store_true", help="keep MXNet's answers in the folder answers")
+    parser.add_argument("--recorded", action="store_true", help="compare with kept answers, without MXNet")
+    parser.add_argument("--docs", choices=("write", "check"), help="the tables of docs/from-mxnet.md")
     options = parser.parse_args()
-    python = python_with_mxnet(options.python)
+    python = "" if options.recorded else python_with_mxnet(options.python)
     open_ = 0
     for part in options.only or parts:
-        settled = importlib.import_module(f"parts.{part}").SETTLED
-        mxnet, lamina = answers(python, "mxnet", part), answers(sys.executable, "lamina", part)
+        settled = OUTSIDE | importlib.import_module(f"parts.{part}").SETTLED
+        mxnet = kept(part) if options.recorded else answers(python, "mxnet", part)
+        if options.record:
+            keep(part, mxnet)
+        lamina = answers(sys.executable, "lamina", part)
         found = [(d, settled_by(d, settled)) for d in differences(mxnet, lamina)]
         for difference, why in found:
             if why is None:
@@ -42,6 +52,9 @@ def main() -> int:
                 )
             elif options.all:
                 print(f"{difference.subject}: {why}")
+        if options.docs and table_is_stale(part, mxnet, found, write=options.docs == "write"):
+            print(f"docs/from-mxnet.md does not say what the comparison of {part} does")
+            open_ += 1
         left = sum(why is None for _, why in found)
         questions = sum(kind == "results" for kind, _ in mxnet)
         print(f"{part}: {questions} calls; {len(found)} differences, of which {left} are not settled")

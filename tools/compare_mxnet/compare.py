@@ -11,6 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from lamina.outside import OUTSIDE
+
 __all__ = ["Difference", "answers", "differences", "settled_by"]
 
 _HERE = Path(__file__).resolve().parent
@@ -127,5 +129,7 @@ def settled_by(difference: Difference, settled: dict[str, str]) -> str | None:
     """The sentence that settles a difference: under its subject, or under a pattern (``mx.nd.Conv*``)."""
     if difference.subject in settled:
         return settled[difference.subject]
+    if difference.lamina == "missing" and difference.subject.startswith("mx."):
+        settled = {**settled, **OUTSIDE}
     matching = (why for pattern, why in settled.items() if fnmatchcase(difference.subject, pattern))
     return next(matching, None)

@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,9 @@ def _items(mx: Any, part: Any) -> Iterator[Item]:
         yield "arguments", path, lambda path=path: _arguments_of_all(_at(mx, path))
     for call in part.CALLS.strip().splitlines():
         if call and not call.startswith("#"):
-            yield "results", call, lambda call=call: _result(lambda: _run(call, mx, part))
+            yield "results", call, lambda call=call: _result(mx, lambda: _run(call, mx, part))
     for program in part.PROGRAMS:
-        yield "results", program.__name__, lambda program=program: _result(lambda: program(mx))
+        yield "results", program.__name__, lambda program=program: _result(mx, lambda: program(mx))
 
 
 # --- names and arguments -----------------------------------------------------------------------------------------
@@ -155,10 +156,12 @@ def _helpers(mx: Any) -> dict[str, Any]:
     return {"grads": grads, "derivatives": derivatives, "kind": kind}
 
 
-def _result(run: Any) -> Any:
+def _result(mx: Any, run: Any) -> Any:
     try:
         return _encoded(run())
     except Exception as error:
+        with suppress(Exception):
+            mx.nd.waitall()  # what failed must not fail again in the next call
         return {"error": type(error).__name__, "text": str(error)[:300]}
 
 

@@ -24,6 +24,7 @@ from lamina.cli._predict import predict
 from lamina.cli._serve import serve
 from lamina.cli._train_mnist import mnist
 from lamina.cli._train_table import train_table
+from lamina.distributed.communicator import end_all, let_the_first_speak, rank_at_start
 from lamina.errors import LaminaError
 from lamina.table.messages import on_command_line
 
@@ -93,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 if all went well, 2 after an error, 130 after Ctrl-C or SIGTERM."""
     with on_command_line(), _terminated_as_interrupted():
         code = _run(arguments)
+    if code:
+        end_all(code)
     sys.exit(code)
 
 
@@ -140,6 +143,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _complain(message: str, code: int = EXIT_ERROR) -> int:
+    let_the_first_speak(rank_at_start())
     say(f"lamina: {message}", error=True)
     return code
 

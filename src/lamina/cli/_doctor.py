@@ -24,12 +24,14 @@ def doctor() -> None:
 
     The exit code is 1 if a check fails.
     """
-    for title, section in (("versions", _versions), ("processor", _processor), ("files", _files)):
+    sections = (("versions", _versions), ("processor", _processor), ("devices", _devices), ("files", _files))
+    for title, section in sections:
         print(title)
         for name, value in section().items():
             print(f"  {name:<16} {value}")
     print("self-check")
-    failures = [not _passes(name, check) for name, check in _CHECKS.items()]
+    checks = {**_CHECKS, **_device_checks()}
+    failures = [not _passes(name, check) for name, check in checks.items()]
     if any(failures):
         raise typer.Exit(1)
 
@@ -90,6 +92,18 @@ def _model_name() -> str:
         return platform.processor() or "unknown"
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else "unknown"
+
+
+def _devices() -> dict[str, str]:
+    """What `gpu()` names, and what else was looked for."""
+    from lamina.device.choice import found, looked_for
+    from lamina.errors import ContextError
+
+    try:
+        there = {f"gpu({i})": f"{one.name} ({one.kind})" for i, one in enumerate(found())}
+        return {**there, "looked for": looked_for()}
+    except ContextError as error:
+        return {"looked for": str(error)}
 
 
 def _files() -> dict[str, str]:
@@ -165,6 +179,39 @@ def _check_training() -> str:
     if not accuracy > 0.6:
         raise ArithmeticError(f"a tiny network reached a test accuracy of only {accuracy:.3f}")
     return f"a tiny network reached a test accuracy of {accuracy:.3f}"
+
+
+def _device_checks() -> dict[str, Callable[[], str]]:
+    """A check of the first device, where there is one."""
+    from lamina import num_gpus
+    from lamina.errors import ContextError
+
+    try:
+        return {"gpu(0)": _check_device} if num_gpus() else {}
+    except ContextError:
+        return {}
+
+
+def _check_device() -> str:
+    """A compiled function on the first device against the CPU's."""
+    import lamina
+    from lamina import nd
+    from lamina.context import Context, gpu_memory_info
+
+    def function(x: nd.NDArray, w: nd.NDArray) -> nd.NDArray:
+        return nd.log_softmax(nd.maximum(nd.dot(x, w), 0.0))
+
+    source = np.random.default_rng(0)
+    given = [source.normal(size=shape) for shape in ((33, 50), (50, 17))]
+
+    def computed(ctx: Context) -> np.ndarray:
+        return lamina.compile(function)(*(nd.array(x, ctx=ctx) for x in given)).asnumpy()
+
+    difference = float(np.abs(computed(lamina.gpu()) - computed(lamina.cpu())).max())
+    if not difference < 1e-4:
+        raise ArithmeticError(f"differs from the CPU's result by {difference:.1e}")
+    free, total = gpu_memory_info()
+    return f"agrees with the CPU; {free / 2**30:.1f} of {total / 2**30:.1f} GiB are free"
 
 
 _CHECKS = {"gradient": _check_gradient, "compiler": _check_compiler, "training": _check_training}

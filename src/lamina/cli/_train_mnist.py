@@ -32,6 +32,9 @@ def mnist(
     batch_size: Annotated[int | None, option("Images a step.", "128, chapter 64")] = None,
     lr: Annotated[float | None, option("The learning rate.", "0.002, chapter 0.001")] = None,
     seed: Annotated[int | None, option("The seed of all randomness.", "0")] = None,
+    device: Annotated[
+        str | None, option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu")
+    ] = None,
     out: Annotated[Path | None, option("The run's folder, new.", "runs/mnist-<n>")] = None,
     resume: Annotated[
         Path | None, option("Continue the run in this folder where it stopped; --epochs may prolong it.")
@@ -45,19 +48,21 @@ def mnist(
     units = None if hidden is None else layers(hidden)
     chosen = said(recipe=recipe, hidden=units, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
     with warnings_as_lines():
-        return _resume(chosen, resume, out) if resume is not None else _begin(chosen, out)
+        if resume is not None:
+            return _resume(chosen, resume, out, device or "cpu")
+        return _begin(chosen, out, device or "cpu")
 
 
-def _begin(chosen: dict[str, Any], out: Path | None) -> int:
+def _begin(chosen: dict[str, Any], out: Path | None, device: str) -> int:
     from lamina.recipes import Settings
     from lamina.training.run_folder import new_run
 
     settings = Settings.of(chosen.pop("recipe", "default"), **chosen)
     with new_run(out, "mnist") as folder:
-        return _train(folder, settings)
+        return _train(folder, settings, device)
 
 
-def _resume(chosen: dict[str, Any], path: Path, out: Path | None) -> int:
+def _resume(chosen: dict[str, Any], path: Path, out: Path | None, device: str) -> int:
     """Go on with an earlier run: with its own settings, but perhaps more epochs."""
     from lamina.recipes.run import read_run
     from lamina.training.run_folder import held_run
@@ -73,16 +78,20 @@ def _resume(chosen: dict[str, Any], path: Path, out: Path | None) -> int:
                     f"the run was begun with {option} {getattr(settings, name)}; it can't change"
                 )
         settings = dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs))
-        return _train(folder, settings, saved)
+        return _train(folder, settings, device, saved)
 
 
-def _train(folder: RunFolder, settings: Settings, saved: Checkpoint | None = None) -> int:
+def _train(folder: RunFolder, settings: Settings, device: str, saved: Checkpoint | None = None) -> int:
     """Train to the end or to Ctrl-C; then draw the pictures."""
     from lamina.export.run_page import write_run_page
     from lamina.recipes import Training, load_digits
     from lamina.recipes.run import checkpoints, write_settings
+    from lamina.training.device import described
 
-    training = Training(settings, *load_digits(), [checkpoints(folder, settings, saved), _display()])
+    observers = [checkpoints(folder, settings, saved), _display()]
+    training = Training(settings, *load_digits(), observers, device=device)
+    if device != "cpu":
+        say(f"lamina: trains on {described(training.context)}", error=True)
     write_settings(folder, settings)
     try:
         for _ in training.run():

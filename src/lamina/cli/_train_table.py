@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -15,12 +16,14 @@ import typer
 from lamina.cli import _options as options
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli._options import PRESETS, choosing, layers, one_of, option, positive, reading, said
+from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
 from lamina.extras import require
 from lamina.table.formats import begin_reading, described
 from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
+    from lamina.distributed.communicator import Communicator
     from lamina.runs.data import Prepared, Request
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.loop import Epoch, Loop, Observer
@@ -46,19 +49,16 @@ Kind = Annotated[
     option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
 ]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
-Validation = Annotated[str | None, option(_PART, "0.16; fast and sklearn: 0.08")]
+Validation = Annotated[str | None, option(_PART, "0.16; fast: 0.08")]
 Test = Annotated[str | None, option(_PART, "0.2")]
 Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
 Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
 Preset = Annotated[
     str | None,
-    choosing(
-        "default: most accurate; fast: seconds; sklearn: its plain MLP, scaled.",
-        PRESETS,
-        shown="default",
-        **_training,
-    ),
+    choosing("default: most accurate; fast: seconds.", PRESETS, shown="default", **_training),
 ]
+_RETIRED = "sklearn"
+"""A preset that is obeyed still, and not offered."""
 Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
 Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
 Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
@@ -71,6 +71,14 @@ Memory = Annotated[
         "half of what is free",
         **_training,
     ),
+]
+Shards = Annotated[
+    int | None,
+    option("Cut each batch into so many parts, which the processes of mpirun share.", "not cut", **_training),
+]
+Device = Annotated[
+    str | None,
+    option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu", **_training),
 ]
 Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
 Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
@@ -91,8 +99,10 @@ def train_table(
     hidden: Hidden = None,
     lr: Rate = None,
     seed: Seed = None,
+    shards: Shards = None,
     stream: Stream = False,
     memory: Memory = None,
+    device: Device = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
@@ -104,7 +114,7 @@ def train_table(
     """Train a multilayer perceptron on a table, and measure it.
 
     Finds out what the columns are, holds rows back for validation and test, keeps the epoch with the best
-    validation score (fast and sklearn stop when it no longer improves), compares with a linear model, and writes
+    validation score (fast stops when it no longer improves), compares with a linear model, and writes
     a folder: model.safetensors, metrics.jsonl, settings.json, report.html. Ctrl-C keeps the best epoch so far.
     A run that was killed, or Ctrl-C ended, goes on with --resume from its last checkpoint, to the same network as if
     nothing had happened: checkpoints are saved after the first epoch, and then every 10 seconds. A table that is larger
@@ -120,6 +130,7 @@ def train_table(
       lamina train train.csv --target y --validation valid.csv --test test.csv
       zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
       lamina train --resume runs/houses
+      mpirun -n 4 lamina train 'part-*.csv' --target y --shards 8
 
     MNIST has a command of its own: lamina train mnist --help
     """
@@ -128,25 +139,71 @@ def train_table(
         target=target,
         task=one_of("--task", task, TASKS),
         kinds=_kinds(kind or [], drop or []) or None,
-        preset=one_of("--preset", preset, PRESETS),
+        preset=one_of("--preset", preset, PRESETS if preset != _RETIRED else (_RETIRED,)),
         validation=validation,
         test=test,
         epochs=positive("--epochs", epochs),
         hidden=None if hidden is None else layers(hidden),
         learning_rate=positive("--lr", lr),
         seed=_seed(seed),
+        shards=positive("--shards", shards),
         stream=stream or None,
     )
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
     begin_reading(data or ())
+    if preset == _RETIRED and not quiet:
+        say(
+            f"lamina: warning: --preset {preset} is retired: its networks are lamina.neural_network's",
+            error=True,
+        )
+    team = world()
+    if not team.is_first:
+        with warnings_as_lines(quiet=True):
+            return _help(team)
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
+        _require_shards(request, team)
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
-                return _run(folder, request, prepared, saved, as_json=as_json, quiet=quiet)
+                where = device or "cpu"
+                return _run(folder, request, prepared, saved, device=where, as_json=as_json, quiet=quiet)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {_how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
+
+
+def _require_shards(request: Request, team: Communicator) -> None:
+    if team.size > 1 and (request.shards or 0) < team.size:
+        said = "no --shards" if request.shards is None else f"--shards {request.shards}"
+        raise LaminaError(
+            f"{team.size} processes were started, and {said}: say into how many parts each batch is cut, of which "
+            f"each process gets some, as with --shards {max(8, team.size)}; it decides what network comes out, the "
+            "number of processes does not"
+        )
+
+
+def _help(team: Communicator) -> int:
+    """Train along with the first process, which alone speaks and writes files."""
+    from lamina.runs.data import prepare
+    from lamina.runs.streamed import prepare_streamed
+    from lamina.runs.training import train
+
+    request, bound = team.broadcast(None)
+    try:
+        if request.stream:
+            with (
+                TemporaryDirectory(prefix="lamina-rows-") as scratch,
+                prepare_streamed(request, Path(scratch), bound) as prepared,
+            ):
+                train(prepared, request)
+        else:
+            train(prepare(request), request)
+    except KeyboardInterrupt:
+        let_the_first_speak(team.rank)  # it may be waiting for this one's gradients
+        say("lamina: interrupted; continue with lamina train --resume, if there was a checkpoint", error=True)
+        return EXIT_INTERRUPTED
+    team.wait_for_all()
+    return 0
 
 
 def _seed(seed: int | None) -> int | None:
@@ -223,11 +280,13 @@ def _prepared(
     bound = None if memory is None else bytes_in(memory)
     why = why_streamed(request, bound)
     if why is None:
+        world().broadcast((request, bound))
         yield request, prepare(request)
         return
     if not request.stream:
         say(f"lamina: {why}: rows are read from the disk", error=True)
         request = dataclasses.replace(request, stream=True)
+    world().broadcast((request, bound))
     with folder.scratch() as scratch, prepare_streamed(request, scratch, bound) as prepared:
         yield request, prepared
 
@@ -238,6 +297,7 @@ def _run(
     prepared: Prepared,
     saved: Checkpoint | None,
     *,
+    device: str,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -247,7 +307,7 @@ def _run(
     from lamina.runs.training import train
     from lamina.table.messages import counted
     from lamina.training.checkpoint import Checkpoints
-    from lamina.training.display import Display
+    from lamina.training.display import Display, Waiting
 
     console = None if as_json or quiet else output()
     if console:
@@ -256,11 +316,14 @@ def _run(
         say(f"lamina: {folder.path} goes on after {counted(len(saved.past), 'epoch')}", error=True)
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
     if not quiet:
-        observers.append(Display(sys.stderr, _progress))
-    trained = train(prepared, request, observers)
+        observers += [Display(sys.stderr, _progress), Waiting(sys.stderr)]
+    trained = train(prepared, request, observers, device)
+    if device != "cpu" and not quiet:
+        say(f"lamina: was trained on {trained.model.estimator.device_}", error=True)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
     run = complete(prepared, trained, request, folder)
+    world().wait_for_all()
     page = write_run_page(run.path)
     if console:
         _show_results(console, run)

@@ -7,7 +7,7 @@ so far), `program` (the pipeline), `target` (what a target is), `emit` (loops of
 and jit) and `passes` (a graph becomes a plan), which don't know each other.
 """
 
-from lamina.compiler.front.compiled import CompiledFunction, compile
+from lamina.compiler.front.compiled import CompiledFunction, compilation_enabled, compile
 from lamina.core.threads import get_num_threads, set_num_threads
 
-__all__ = ["CompiledFunction", "compile", "get_num_threads", "set_num_threads"]
+__all__ = ["CompiledFunction", "compilation_enabled", "compile", "get_num_threads", "set_num_threads"]

@@ -16,8 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.front._debug import level, show
-from lamina.compiler.front.sequences import Uncompilable, built, captured_sequence, compilation_enabled
+from lamina.compiler.front.sequences import (
+    Uncompilable,
+    built,
+    captured_sequence,
+    compilation_enabled,
+    level,
+    show,
+)
 from lamina.compiler.target import Overlap
 from lamina.compiler.targets import target_of
 from lamina.context import Context, device_of, set_current

@@ -20,7 +20,12 @@ from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.core.array import Array, Value
 
-__all__ = ["BoundStep", "Code", "NotForTarget", "Overlap", "Program", "Target"]
+__all__ = ["COMPILED_DTYPES", "BoundStep", "Code", "NotForTarget", "Overlap", "Program", "Target"]
+
+COMPILED_DTYPES = frozenset(
+    map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
+)
+"""The types that generated code computes with."""
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
@@ -98,6 +103,8 @@ class BoundStep(Protocol):
 class Target(Protocol):
     """A kind of machine that graphs are compiled for."""
 
+    dtypes: frozenset[np.dtype]
+    """The types of arrays that its code knows."""
     passes: Sequence[Callable[[Graph], Graph]]
     """What it wants of a simplified graph before kernels are made of it."""
     alignment: int

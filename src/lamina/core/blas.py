@@ -29,11 +29,10 @@ _NAMES = (
     ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
     ("bli_thread_get_num_threads", "bli_thread_set_num_threads"),
 )
-_Get, _Set = Callable[[], int], Callable[[int], None]
 
 
 @cache
-def _control() -> tuple[_Get, _Set] | None:
+def _control() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """How to ask NumPy's BLAS for its number of threads and to set it; None of one that has no way (Accelerate)."""
     try:  # of a library's names, those of the libraries that it was linked with are found, too
         library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # pyright: ignore[reportAttributeAccessIssue]

@@ -10,23 +10,33 @@ from pathlib import Path
 
 from lamina.errors import LaminaError
 
-__all__ = ["available_cores", "get_num_threads", "set_num_threads"]
+__all__ = ["available_cores", "get_num_threads", "propose_num_threads", "set_num_threads"]
 
 _MOST_THREADS = 1024
 _num_threads: int | None = None
+_usual_threads: int | None = None
 
 
 def get_num_threads() -> int:
     """How many threads compiled functions run on.
 
     What `set_num_threads` said, else `LAMINA_NUM_THREADS`; else the cores that this process may use (its affinity
-    and its control group's quota), and of those at most `OMP_NUM_THREADS`, by which joblib, Dask and Ray tell the
-    libraries of their workers how many cores are theirs.
+    and its control group's quota, a share of them where MPI started several processes), and of those at most
+    `OMP_NUM_THREADS`, by which joblib, Dask and Ray tell the libraries of their workers how many cores are theirs.
     """
-    global _num_threads  # noqa: PLW0603
-    if _num_threads is None:
-        _num_threads = _default_threads()
-    return _num_threads
+    global _usual_threads  # noqa: PLW0603
+    if _num_threads is not None:
+        return _num_threads
+    if _usual_threads is None:
+        _usual_threads = _default_threads()
+    return _usual_threads
+
+
+def propose_num_threads(threads: int) -> None:
+    """Run compiled functions on so many threads at most, unless the user says how many."""
+    global _usual_threads  # noqa: PLW0603
+    if not os.environ.get("LAMINA_NUM_THREADS", "").strip():
+        _usual_threads = min(threads, _default_threads())
 
 
 def set_num_threads(threads: int) -> None:

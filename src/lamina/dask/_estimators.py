@@ -65,8 +65,7 @@ class _OnWorkers(BaseMLP):
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
         """A method's results for a collection, as an array of Dask with a chunk for each partition."""
         import dask.array as da
-
-        import dask
+        from dask.delayed import delayed
 
         local = self.to_local()
         dtype = (
@@ -74,7 +73,7 @@ class _OnWorkers(BaseMLP):
             if method == "predict" and hasattr(local, "classes_")
             else np.dtype(np.float64)
         )
-        model = dask.delayed(local, pure=False)
+        model = delayed(local, pure=False)
         outer = (np.nan,) if columns is None else (np.nan, columns)
         if is_array(X):
             if X.ndim != 2 or len(X.chunks[1]) > 1:
@@ -85,12 +84,13 @@ class _OnWorkers(BaseMLP):
             if (
                 target is not None and target.name in X.columns
             ):  # it was trained with its name, as a column of the table
-                X = X.drop(columns=target.name)
-            parts = list(X.to_delayed())
+                parts = list(X.drop(columns=target.name).to_delayed())
+            else:
+                parts = list(X.to_delayed())
             lengths = [np.nan] * len(parts)
         else:
             return getattr(local, method)(X)
-        of_part = dask.delayed(_of_part, pure=False)
+        of_part = delayed(_of_part, pure=False)
         chunks = [
             da.from_delayed(of_part(model, method, part), (length, *outer[1:]), dtype)
             for part, length in zip(parts, lengths, strict=True)

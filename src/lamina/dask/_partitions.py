@@ -107,8 +107,8 @@ def _delayed_parts(collection: Any, name: str) -> list[Any]:
     if hasattr(collection, "to_delayed") and hasattr(collection, "partitions"):
         return list(collection.to_delayed())
     raise TypeError(
-        f"{name} is a {type(collection).__name__}; lamina.dask takes Dask arrays and frames. For tables in memory there "
-        "are lamina.MLPClassifier and lamina.MLPRegressor"
+        f"{name} is a {type(collection).__name__}; lamina.dask takes Dask arrays and frames. For tables in memory "
+        "there are lamina.MLPClassifier and lamina.MLPRegressor"
     )
 
 
@@ -160,7 +160,7 @@ def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
         frame = frame.with_columns(pl.Series(name, values.tolist() if values.dtype == object else values))
     # Each partition has its own categories; as texts they are the same everywhere.
     texts = [column for column, kind in frame.schema.items() if isinstance(kind, (pl.Categorical, pl.Enum))]
-    return frame.cast(dict.fromkeys(texts, pl.String()))
+    return frame.cast(dict.fromkeys(texts, pl.String()))  # pyright: ignore[reportArgumentType]
 
 
 def _described(frame: pl.DataFrame) -> tuple[int, pl.DataFrame]:
@@ -176,7 +176,7 @@ def _looked_over(
     settings: Mapping[str, Any],
 ) -> TableStatistics:
     statistics = TableStatistics(types, target, first=first, **settings)
-    statistics.update(frame.cast(dict(types)))
+    statistics.update(frame.cast(dict(types)))  # pyright: ignore[reportArgumentType]
     return statistics
 
 

@@ -71,7 +71,7 @@ class WorkersRows:
         return len(self._places)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
-        """Fetch groups into the beginning of some arrays; how many rows. Of each partition at once, and of all at a time.
+        """Fetch groups, those of each partition at once, into the beginning of some arrays; how many rows.
 
         Dask computes again what a worker that is gone had.
         """
@@ -114,7 +114,7 @@ class _How:
 
 
 def _encoded(frame: pl.DataFrame, start: int, *, how: _How) -> _Encoded:
-    block = frame.cast(dict(how.types))
+    block = frame.cast(dict(how.types))  # pyright: ignore[reportArgumentType]
     numbers, codes, target, _ = encoded_block(
         block, start, how.target, how.division, how.encoder, how.encode_target
     )

@@ -2,10 +2,10 @@
 
 from lamina.datasets._bundled import mnist
 from lamina.datasets._digits import digit_in, normalize_digit, read_digit
-from lamina.datasets._downloaded import EMNIST_SPLITS, emnist, fashion_mnist, kmnist
+from lamina.datasets._downloaded import EMNIST_SPLITS, emnist, fashion_mnist, kmnist, mnist_in
 from lamina.datasets._images import ImageDataset
 
 __all__ = [
-    "EMNIST_SPLITS", "ImageDataset", "digit_in", "emnist", "fashion_mnist", "kmnist", "mnist",
+    "EMNIST_SPLITS", "ImageDataset", "digit_in", "emnist", "fashion_mnist", "kmnist", "mnist", "mnist_in",
     "normalize_digit", "read_digit",
 ]  # fmt: skip

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lamina.datasets._bundled import mnist
 from lamina.datasets._fetch import Published, find_files, obtain, search_folders
 from lamina.datasets._images import ImageDataset
 from lamina.errors import DataError
 from lamina.files.idx import read_idx
 
-__all__ = ["EMNIST_SPLITS", "emnist", "fashion_mnist", "kmnist"]
+__all__ = ["EMNIST_SPLITS", "emnist", "fashion_mnist", "kmnist", "mnist_in"]
 
 _FASHION_MNIST = Published(
     name="Fashion-MNIST",
@@ -125,6 +126,27 @@ def _like_mnist(
     if hashlib.sha256(dataset.train_labels.tobytes()).hexdigest() == _MNIST_LABELS:
         raise DataError(f"{next(iter(paths.values())).parent} holds MNIST's digits, not {published.name}")
     return dataset
+
+
+def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
+    """MNIST from the files in a folder, where there are any, else from the package.
+
+    Args:
+        root: the folder; ``~`` is the user's. Files may be packed (``….gz``) or not.
+
+    Raises:
+        DataError: some of the four files are there and others are not, or one is damaged.
+    """
+    names = list(_FASHION_MNIST.sha256)  # MNIST's own names
+    folder = None if root is None else Path(root).expanduser()
+    if folder is None or not any(
+        (folder / n).exists() or (folder / n.removesuffix(".gz")).exists() for n in names
+    ):
+        return mnist()
+    found = find_files([folder], names)
+    if found is None:
+        raise DataError(f"{folder} has some of MNIST's files and not all: {', '.join(names)}")
+    return ImageDataset("MNIST", *(read_idx(found[name]) for name in names), classes=tuple(string.digits))
 
 
 def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) -> ImageDataset:

@@ -32,6 +32,8 @@ class Found(NamedTuple):
     name: str
     open: Callable[[int], Device]
     """``open(number)``."""
+    is_gpu: bool
+    """Whether it is faster than the CPU, presumably: no emulator, and no processor under OpenCL."""
 
 
 class _Search(NamedTuple):
@@ -144,7 +146,7 @@ def _look_for_cuda(search: _Search) -> None:
     for ordinal, (name, reason) in enumerate(names):
         if reason is None:
             usable += 1
-            search.found.append(Found("cuda", name, lambda number, at=ordinal: CudaDevice(at, number)))
+            search.found.append(Found("cuda", name, lambda number, at=ordinal: CudaDevice(at, number), True))
         else:
             search.looked_for.append(f"{name} ({reason})")
     search.looked_for.append(f"NVIDIA's driver ({usable} GPUs)")
@@ -169,7 +171,8 @@ def _look_for_opencl(search: _Search, *, all_kinds: bool) -> None:
         elif has_cuda and one.is_nvidia:
             continue
         else:
-            search.found.append(Found("opencl", one.name, lambda number, at=one: OpenCLDevice(at, number)))
+            open_it = lambda number, at=one: OpenCLDevice(at, number)  # noqa: E731
+            search.found.append(Found("opencl", one.name, open_it, one.is_gpu))
 
 
 def _emulator() -> Found:
@@ -178,15 +181,13 @@ def _emulator() -> Found:
         "emulator",
         "emulator",
         lambda number: import_module("lamina.compiler.gpu.emulator").Emulator(number),
+        False,
     )
 
 
 def _forget_lock() -> None:
-    global _lock
-    _process = os.getpid()
-
-
-_lock = threading.RLock()
+    global _lock  # noqa: PLW0603 - in a forked child nobody would release it
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

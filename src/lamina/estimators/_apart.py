@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 
 from lamina.estimators._optimization import Optimization
 from lamina.estimators.architecture import Architecture
@@ -26,10 +26,16 @@ from lamina.training.loop import Loop, Observer
 if TYPE_CHECKING:
     from lamina.estimators._engine import EnsembleTraining
 
-__all__ = ["Apart"]
+__all__ = ["Apart", "at_a_time"]
 
 _State = tuple[dict[str, np.ndarray], dict[str, Any]]
 _MOST_KEPT = 2  # trainings whose compiled steps a process keeps
+
+
+def at_a_time(n_jobs: int | None) -> int:
+    """How many tasks joblib has at a time, by `n_jobs` or what `joblib.parallel_config` says."""
+    found: Any = effective_n_jobs(n_jobs)  # pyright: ignore[reportArgumentType] - None, too
+    return int(found)
 
 
 class Apart(Observer):
@@ -52,6 +58,8 @@ class Apart(Observer):
     def take_steps(self, steps: Sequence[np.ndarray]) -> list[tuple[np.ndarray, int]]:
         """What `EnsembleTraining.take_steps` does, with what `HeldBatches.steps` gives."""
         training = self._training
+        data = training.data
+        assert isinstance(data, Sequence)
         members = range(len(training.network.members))
         what = _What(self._key, training.network.architecture, training.loss, training.optimization)
         arrays, position = training.own_state()
@@ -69,7 +77,7 @@ class Apart(Observer):
                 part.target,
                 part.weights,
             )
-            for i, part in zip(members, training.data, strict=True)
+            for i, part in zip(members, data, strict=True)
         ]
         results: list[Any] = list(self._parallel(tasks))
         joined = {name: x for i in members for name, x in _renamed(results[i][0], i).items()}

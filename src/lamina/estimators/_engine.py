@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from lamina import autograd, nd
 from lamina.compiler import compile
+from lamina.context import Context
 from lamina.core.state import call_each_step
 from lamina.deferral import eager
+from lamina.distributed.communicator import Communicator
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._apart import Apart
+from lamina.estimators._apart import Apart, at_a_time
+from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
 from lamina.estimators._optimization import SOLVERS, Optimization
 from lamina.estimators.network import Ensemble, part_of
@@ -28,6 +30,7 @@ from lamina.training.early_stopping import EarlyStopping
 from lamina.training.loop import Loop, Observer
 
 __all__ = [
+    "STREAMS_BITS",
     "Batches",
     "Data",
     "EnsembleTraining",
@@ -39,7 +42,7 @@ __all__ = [
 ]
 
 _PREDICT_ROWS = 256
-_STREAMS_BITS = 40  # of the number of a member's own streams: the member's number is above them
+STREAMS_BITS = 40  # of the number of a member's own streams: the member's number is above them
 _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
 
 
@@ -138,19 +141,20 @@ class EnsembleTraining(Loop):
         patience, tolerance = optimization.n_iter_no_change, optimization.tol
         stopping = [] if patience is None else [EarlyStopping(patience, tolerance)]
         members = len(network.members)
-        may_part = members > 1 and isinstance(data, Sequence)
-        self._apart = Apart(self, n_jobs) if may_part and effective_n_jobs(n_jobs) > 1 else None
+        may_part = members > 1 and isinstance(data, Sequence) and network.context.is_host
+        self._apart = Apart(self, n_jobs) if may_part and at_a_time(n_jobs) > 1 else None
         apart = [] if self._apart is None else [self._apart]
         super().__init__(optimization.max_iter, [*apart, *observers, *stopping], tolerance)
         self.network, self.loss, self.optimization = network, loss, optimization
         self.data, self.validation, self.score = data, validation, score
         self._rng = rng
-        self._sources = [Source(seed, i << _STREAMS_BITS) for i in range(members)]
+        self._sources = [Source(seed, i << STREAMS_BITS) for i in range(members)]
         self._steps_done = 0
         self.steps_total = 1
         count = SOLVERS[optimization.solver].arrays
         self._moments = {
-            name: tuple(nd.zeros(w.array.shape) for _ in range(count)) for name, w in network.weights.items()
+            name: tuple(nd.zeros(w.array.shape, ctx=network.context) for _ in range(count))
+            for name, w in network.weights.items()
         }
         self._step = compile(self._make_step())
 
@@ -167,7 +171,9 @@ class EnsembleTraining(Loop):
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
 
     def _own_batches(self) -> Batches:
-        return HeldBatches(self.data) if isinstance(self.data, Sequence) else self.data
+        if isinstance(self.data, Sequence):
+            return HeldBatches(self.data, self.network.context)
+        return self.data
 
     def _prepare(self, epochs: int) -> None:
         self._batches = self._own_batches()
@@ -232,7 +238,7 @@ class EnsembleTraining(Loop):
         positions = position["random"]
         if not isinstance(positions[0], Sequence):  # of a version whose members shared their streams
             seed, stream = positions
-            positions = [(seed, stream + (i << _STREAMS_BITS)) for i in range(len(self._sources))]
+            positions = [(seed, stream + (i << STREAMS_BITS)) for i in range(len(self._sources))]
         for source, (seed, stream) in zip(self._sources, positions, strict=True):
             source.go_to(seed, stream)
 
@@ -252,7 +258,8 @@ class EnsembleTraining(Loop):
         trained: list[tuple[np.ndarray, int]] = []
         done = 0
         for indices, arrays in groups:
-            trained.append((self._run(indices, arrays, done), indices.shape[1]))
+            there = [x.as_in_context(self.network.context) for x in arrays]
+            trained.append((self._run(indices, there, done), indices.shape[1]))
             done += len(indices)
         return trained
 
@@ -269,31 +276,40 @@ class EnsembleTraining(Loop):
     # --- the step ------------------------------------------------------------------------------------------------
 
     def _make_step(self) -> Callable[..., list[NDArray]]:
-        network = self.network
+        """A step on a batch: gradients and update in one."""
 
         def step(numeric: NDArray, *others: NDArray) -> list[NDArray]:
-            rest = list(others)
-            codes = rest.pop(0) if network.architecture.cardinalities else None
-            target = rest.pop(0)
-            weights = rest.pop(0) if rest else None
-            progress = call_each_step(self._advance)
-            drop = call_each_step(lambda: self._regularization)
-            members = len(network.members)
-            with autograd.record():
-                means: list[NDArray] = []
-                for i, member in enumerate(network.members):
-                    own = [_share(x, i, members) for x in (numeric, codes, target, weights)]
-                    with drawing_from(self._sources[i]):
-                        losses = self.loss(member.forward(own[0], own[1], drop), own[2])
-                    means.append(nd.mean(losses if own[3] is None else losses * own[3]))
-            autograd.backward(means)
-            self._update(numeric.shape[0] // members, progress)
+            rows = numeric.shape[0] // len(self.network.members)
+            call_each_step(lambda: self._advance(rows))
+            means = self._backward(numeric, *others)
+            weights = self.network.weights
+            self._update([Piece.whole(w, self._moments[name]) for name, w in weights.items()])
             return means
 
         return step
 
-    def _advance(self) -> float:
-        """Count a step, and say what share of the training is done."""
+    def _backward(self, numeric: NDArray, *others: NDArray, share: Any = None) -> list[NDArray]:
+        """The members' mean losses of some rows, times their `share` of the batch, and the gradients."""
+        network, rest = self.network, list(others)
+        codes = rest.pop(0) if network.architecture.cardinalities else None
+        target = rest.pop(0)
+        weights = rest.pop(0) if rest else None
+        drop = call_each_step(lambda: self._regularization)
+        members = len(network.members)
+        with autograd.record():
+            means: list[NDArray] = []
+            for i, member in enumerate(network.members):
+                own = [_share(x, i, members) for x in (numeric, codes, target, weights)]
+                with drawing_from(self._sources[i]):
+                    losses = self.loss(member.forward(own[0], own[1], drop), own[2])
+                mean = nd.mean(losses if own[3] is None else losses * own[3])
+                means.append(mean if share is None else mean * share)
+        autograd.backward(means)
+        return means
+
+    def _advance(self, rows: int) -> float:
+        """Count a step on so many rows of each member, and say what share of the training is done."""
+        self._rows = rows
         t = self._steps_done / self.steps_total
         plan = self.optimization
         self._steps_done += 1
@@ -301,25 +317,22 @@ class EnsembleTraining(Loop):
         self._regularization = SCHEDULES[plan.regularization_schedule](t)
         return t
 
-    def _update(self, rows: int, _progress: Any) -> None:
-        """One step of the solver on every parameter."""
+    def _update(self, pieces: Sequence[Piece]) -> None:
+        """One step of the solver on parameters, or parts of them."""
         plan = self.optimization
         rate = call_each_step(lambda: self._rate)
         decay = call_each_step(lambda: plan.weight_decay * self._rate * self._regularization)
         step = SOLVERS[plan.solver].step(plan, lambda: self._steps_done)
-        for name, weight in self.network.weights.items():
-            array = weight.array
-            gradient = array.grad
-            assert gradient is not None
-            if plan.alpha and weight.decay:
-                gradient = gradient + (plan.alpha / rows) * array
-            moments = self._moments[name]
-            new, values = step(array, gradient, moments, rate=rate * weight.rate)
-            if plan.weight_decay and weight.decay:
+        for piece in pieces:
+            array, gradient = piece.array, piece.gradient
+            if plan.alpha and piece.decay:
+                gradient = gradient + call_each_step(lambda: plan.alpha / self._rows) * array
+            new, values = step(array, gradient, piece.moments, rate=rate * piece.rate)
+            if plan.weight_decay and piece.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
-                new = new - (decay * weight.rate**2) * array
-            write(array, moments, (new, values))
+                new = new - (decay * piece.rate**2) * array
+            write(array, piece.moments, (new, values))
 
 
 def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -328,15 +341,20 @@ def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 class HeldBatches:
-    """Rows in memory: the data's own, or, of sparse data, the rows of a group of steps at a time, made dense."""
+    """Rows in memory: the data's own, or, of sparse data, the rows of a group of steps at a time, made dense.
 
-    def __init__(self, parts: Sequence[Data]) -> None:
+    Dense rows are copied to a device once.
+    """
+
+    def __init__(self, parts: Sequence[Data], context: Context | None = None) -> None:
         self._members, data = parts, parts[0]
         self.rows = min(len(part) for part in parts)
         arrays = [data.codes, data.target, data.weights]
         self._parts = [data.numeric, *(x for x in arrays if x is not None and x.shape[-1])]
         is_dense = isinstance(data.numeric, np.ndarray)
         self._arrays = [nd.from_numpy(np.asarray(x)) for x in self._parts] if is_dense else None
+        if self._arrays is not None and context is not None:
+            self._arrays = [x.as_in_context(context) for x in self._arrays]
 
     def fingerprints(self) -> list[str]:
         return [part.fingerprint() for part in self._members]
@@ -382,17 +400,20 @@ def _share(x: Any, i: int, members: int) -> Any:
     return nd.slice_axis(x, axis=0, begin=i * rows, end=(i + 1) * rows)
 
 
-def outputs_of(network: Ensemble, data: Data) -> np.ndarray:
-    """The network's outputs for all rows, in prediction mode, some rows at a time."""
+def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
+    """The network's outputs for all rows, in prediction mode, some rows at a time; `team` as in `own_outputs`."""
     if network.compiled_forward is None:
         network.compiled_forward = compile(lambda numeric, codes=None: network.forward(numeric, codes))
-    return _in_blocks(network, network.compiled_forward, [data])[0]
+    return _in_blocks(network, network.compiled_forward, [data], team)[0]
 
 
-def own_outputs(network: Ensemble, parts: Sequence[Data]) -> np.ndarray:
-    """The outputs of each member for its own part of the rows, part after part; of a single part, `outputs_of` it."""
+def own_outputs(network: Ensemble, parts: Sequence[Data], team: Communicator | None = None) -> np.ndarray:
+    """The outputs of each member for its own part of the rows, part after part; of a single part, `outputs_of` it.
+
+    A `team` of processes shares the work, and all of them get all outputs.
+    """
     if len(parts) == 1:
-        return outputs_of(network, parts[0])
+        return outputs_of(network, parts[0], team)
     if network.compiled_own is None:
         members = network.members
 
@@ -403,26 +424,33 @@ def own_outputs(network: Ensemble, parts: Sequence[Data]) -> np.ndarray:
             )
 
         network.compiled_own = compile(own)
-    return np.concatenate(_in_blocks(network, network.compiled_own, parts))
+    return np.concatenate(_in_blocks(network, network.compiled_own, parts, team))
 
 
 @eager()
-def _in_blocks(network: Ensemble, forward: Any, parts: Sequence[Data]) -> list[np.ndarray]:
+def _in_blocks(
+    network: Ensemble, forward: Any, parts: Sequence[Data], team: Communicator | None
+) -> list[np.ndarray]:
     """What `forward` makes of rows of all parts at a time, for each part."""
+    team = team or Communicator()
     longest = max(len(part) for part in parts)
     rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
     results = [np.empty((len(part), network.architecture.outputs), np.float32) for part in parts]
-    for begin in range(0, longest, rows):
+    blocks = -(-longest // rows)
+    for begin in (rows * block for block in team.share(blocks)):
         chosen = [part.chosen(begin, begin + rows) for part in parts]
         numeric = [_padded(part.numeric[at], rows) for part, at in zip(parts, chosen, strict=True)]
-        inputs = [nd.array(np.concatenate(numeric))]
+        inputs = [nd.array(np.concatenate(numeric), ctx=network.context)]
         if network.architecture.cardinalities:
             pairs = zip(parts, chosen, strict=True)
             codes = [_padded(part.codes[at], rows) for part, at in pairs if part.codes is not None]
-            inputs.append(nd.array(np.concatenate(codes), dtype=np.int32))
+            inputs.append(nd.array(np.concatenate(codes), ctx=network.context, dtype=np.int32))
         outputs = forward(*inputs).asnumpy().reshape(len(parts), rows, -1)
         for result, block in zip(results, outputs, strict=True):
             result[begin : begin + rows] = block[: max(len(result) - begin, 0)]
+    for result in results:
+        ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks)]
+        team.complete(result.reshape(-1), ends)
     return results
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from lamina.deferral import eager
-from lamina.estimators._engine import Data, EnsembleTraining
+from lamina.estimators._engine import Data
 from lamina.estimators._inputs import check_inputs
 from lamina.estimators._presets import FEWEST_MEMBERS
+from lamina.estimators._sharded import training_of
 from lamina.estimators.base import fitted_encoder
 from lamina.table.kinds import infer
 
@@ -53,9 +54,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     if training is None or training.network is not network:  # a fit since then has made another network
         plan, loss = estimator._optimization(settings), estimator._loss_function(settings, target)
         seed = int(random.randint(2**31))
-        training = estimator._training = EnsembleTraining(
-            network, loss, plan, rng, parts, seed=seed, n_jobs=1
-        )
+        training = estimator._training = training_of(network, loss, plan, rng, parts, seed=seed, n_jobs=1)
         if "_position" in vars(estimator):  # of the pickle that the estimator comes from
             arrays, position = vars(estimator).pop("_position")
             training.restore({**training.own_state()[0], **arrays}, position)

@@ -20,7 +20,8 @@ class Optimization:
 
     The defaults are RealMLP-TD's for classification (arXiv 2407.04491). Both `weight_decay`, which is decoupled, and
     dropout follow `regularization_schedule`; `alpha` is a penalty ½·alpha·‖W‖² divided by the batch size as in
-    scikit-learn. `n_iter_no_change`: epochs without improvement by `tol` before it stops (None: never).
+    scikit-learn. `n_iter_no_change`: epochs without improvement by `tol` before it stops (None: never). `shards`: into
+    how many parts each batch is cut, which processes may share (None: not at all).
     """
 
     max_iter: int = 256
@@ -39,6 +40,7 @@ class Optimization:
     solver: str = "adam"
     momentum: float = 0.9
     nesterovs_momentum: bool = True
+    shards: int | None = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ PARAMETERS = {
     "activation": f"of the hidden layers, one name or a list with one for each: {', '.join(ACTIVATIONS)}.",
     "preset": "where parameters that are None get their values: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
     "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'fast' a smaller "
-    "network for seconds instead of a minute, 'sklearn' what sklearn.neural_network does.",
+    "network for seconds instead of a minute; 'sklearn' is retired, see lamina.neural_network.",
     "members": "how many networks are trained side by side; their outputs are averaged (Lakshminarayanan, Pritzel, "
     "Blundell, 2017). None: 5 for a table of at most 5000 rows (fast: 2 of more than 500 columns), else 2 "
     "(fast: 1 from 20,001 rows on).",
@@ -78,6 +78,9 @@ PARAMETERS = {
     "preprocess": "whether inputs are centred at the median, divided by the interquartile range, and clipped smoothly "
     "(RealMLP). Missing numbers become the median either way.",
     "drop_last": "whether an epoch leaves out the rows that do not fill a batch.",
+    "shards": "into how many parts each batch is cut, which the processes that mpirun starts share: the network is the "
+    "same bit by bit on any number of them. Gradients are summed in an order that `shards` fixes; dropout and batch "
+    "normalization are a shard's own. None: batches are not cut. See docs/scale.md.",
     "column_kinds": "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', "
     "'categorical' or 'drop'.",
     "scoring": "the validation score, higher is better: one of the names above, one of sklearn.metrics."
@@ -89,6 +92,9 @@ PARAMETERS = {
     "n_jobs": "how many members are trained at a time by joblib's backend (threads, processes, a cluster: "
     "docs/scale.md), as scikit-learn counts them: None is 1, unless joblib.parallel_config says otherwise, and 1 has "
     "them side by side in one step. The result has the same bits.",
+    "device": "where the network is trained: 'cpu', 'gpu', 'gpu:1' …, or 'auto': a GPU if there is one and the work is "
+    "large enough. Afterwards it is on the CPU, so that predictions and files need no GPU; `device_` says what was "
+    "taken. `partial_fit` stays on the CPU.",
     "class_weight": "a dict of weights by class, or 'balanced': by the inverse of the classes' frequencies; multiplied "
     "with `sample_weight`.",
 }
@@ -103,6 +109,7 @@ _ATTRIBUTES = {
     "validation_scores_, best_validation_score_, best_epoch_": "the score of each epoch, the best one, and its epoch, "
     "which is kept (of equal ones the last); None without validation rows.",
     "n_iter_, t_": "how many epochs were trained, and on how many rows in all.",
+    "device_": "where it was trained: 'cpu(0)', 'gpu(0)' …",
     "n_features_in_, feature_names_in_": "the columns of the training table, and their names if it has any.",
     "fitted_": "all that predictions need: `encoder`, `network`, `target`.",
     "n_layers_, n_outputs_, out_activation_": "the network's layers with input and output, its outputs, and what "

@@ -18,8 +18,8 @@ from lamina.nd.activation import activation_by_name
 from lamina.schedules import SCHEDULES
 
 __all__ = [
-    "ENOUGH_STEPS", "FEWEST_EPOCHS", "FEWEST_MEMBERS", "JUST_STEPS_ROWS", "MOST_EPOCHS", "PRESETS", "SETTINGS",
-    "check_settings", "embeds_numbers", "enough_epochs", "enough_members", "resolve",
+    "ENOUGH_STEPS", "FEWEST_EPOCHS", "FEWEST_MEMBERS", "JUST_STEPS_ROWS", "MOST_EPOCHS", "PRESETS", "RETIRED",
+    "SETTINGS", "check_settings", "embeds_numbers", "enough_epochs", "enough_members", "resolve",
 ]  # fmt: skip
 
 _VALUES: dict[str, tuple[Any, Any, Any]] = {
@@ -48,6 +48,7 @@ _VALUES: dict[str, tuple[Any, Any, Any]] = {
     "ntk": (True, True, False),
     "preprocess": (True, True, False),
     "drop_last": (True, True, False),
+    "shards": (None, None, None),
     "early_stopping": (True, True, False),
     "validation_fraction": (0.2, 0.1, 0.1),
     "n_iter_no_change": (None, "auto", 10),  # 'auto': a quarter of the epochs
@@ -69,6 +70,9 @@ it was measured to be better (docs/estimators.md): the embedding of a number has
 Rubachev, Babenko, 2022, arXiv 2203.05556); two networks that are trained for fewer epochs are averaged; and there is no
 label smoothing, which costs log-loss. ``fast``: a smaller net for a few epochs with one learning-rate cycle.
 ``sklearn``: what `sklearn.neural_network` does, except that a regression's target is standardized."""
+
+RETIRED = {"sklearn": "lamina.neural_network"}
+"""Presets that are still obeyed, with a warning, and what took their places: scikit-learn's networks themselves."""
 
 SETTINGS = (*_TASK["classification"], *_VALUES)
 """The parameters of the estimators that have a value in each preset."""
@@ -150,6 +154,7 @@ _RULES: dict[str, tuple[Any, str]] = {
     "members": (lambda value: value is None or _is_count(value), "a whole number >= 1"),
     "hidden_layer_sizes": (_is_count, "> 0"),
     "batch_size": (_is_count, "a whole number >= 1"),
+    "shards": (lambda value: value is None or _is_count(value), "a whole number >= 1"),
     "max_iter": (lambda value: value is None or _is_count(value), "a whole number >= 1"),
     "learning_rate_init": (lambda value: value > 0, "> 0"),
     "validation_fraction": (lambda value: 0 < value < 1, "between 0 and 1"),

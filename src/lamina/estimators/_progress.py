@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from lamina.training.display import Display
+from lamina.training.display import Display, shows_bar
 from lamina.training.loop import Epoch
 
 __all__ = ["progress"]
 
 
 def progress(epochs: int, metric: str, sign: int) -> Display:
-    """A bar on a terminal, elsewhere a line an epoch, for logs.
+    """A bar on a terminal or in a notebook, elsewhere a line an epoch, for logs.
 
     `metric` is what the validation score is called, shown times `sign`: −1 for a loss.
     """
@@ -27,5 +27,5 @@ def progress(epochs: int, metric: str, sign: int) -> Display:
         times = f"{epoch.seconds:.1f} s, at most {left:.1f} s left"
         return f"epoch {epoch.number}/{epochs}: {said(epoch)}, {times}"
 
-    line_or_none = None if sys.stdout.isatty() else line
+    line_or_none = None if shows_bar(sys.stdout) else line
     return Display(sys.stdout, lambda _loop, epoch: said(epoch), line_or_none, stays=True)

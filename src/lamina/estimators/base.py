@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -14,14 +16,18 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from lamina import messages
+from lamina.context import cpu
 from lamina.deferral import eager
+from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization, without_network
+from lamina.estimators._engine import Batches, Data, Optimization, without_network
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
+from lamina.estimators._sharded import training_of
 from lamina.estimators._views import Views
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
@@ -30,9 +36,11 @@ from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
 from lamina.table.stream.sources import is_source
+from lamina.training.display import Waiting
+from lamina.training.device import chosen_device, training_flops
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["BaseMLP", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
+__all__ = ["BaseMLP", "fit_table", "fitted_encoder", "plain_settings", "settings_of", "targets_of"]
 
 
 class _Learned:
@@ -45,6 +53,7 @@ class _Learned:
     best_validation_score_: float | None
     best_loss_: float | None
     best_epoch_: int
+    device_: str
     n_iter_: int
     t_: int
 
@@ -93,10 +102,12 @@ class BaseMLP(_Learned, Views, BaseEstimator):
     ntk: bool | None = None
     preprocess: bool | None = None
     drop_last: bool | None = None
+    shards: int | None = None
     column_kinds: Mapping[Any, Any] | None = None
     scoring: Any = None
     callbacks: Any = None
     n_jobs: int | None = None
+    device: str = "cpu"
 
     # --- settings ------------------------------------------------------------------------------------------------
 
@@ -134,6 +145,18 @@ class BaseMLP(_Learned, Views, BaseEstimator):
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
+    def _warn_if_retired(self) -> None:
+        """Say at the user's line what took the place of a preset that is retired."""
+        path = presets.RETIRED.get(self.preset)
+        if path is not None:
+            name = type(self).__name__
+            messages.warn(
+                FutureWarning(
+                    f"preset={self.preset!r} is retired: {path}.{name} is scikit-learn's {name} on compiled steps, "
+                    f"with the same parameters and the same network from the same random_state"
+                )
+            )
+
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
@@ -144,7 +167,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                 raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
             return fit_source(self, X, y, eval_set)
         settings = self._resolved()
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        rng = np.random.default_rng(self._drawn_seed(settings))
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
         y = self._checked_target(y)
         earlier = vars(self).get("fitted_") if self.warm_start else None
@@ -171,13 +194,18 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         if settings["max_iter"] is None:
             settings["max_iter"] = presets.enough_epochs(self.preset, len(train[0]), settings["batch_size"])
         self._settle_patience(settings)
-        with eager():  # so that the bits don't depend on what was computed before
+        with eager(), cpu():  # so that the bits don't depend on what was computed before
             if earlier:
                 self.fitted_ = dataclasses.replace(earlier, target=target)
             else:
                 self._begin(encoder, target, train, settings, rng)
             self._train(train, held_out, settings, rng)
         return self
+
+    def _drawn_seed(self, settings: Mapping[str, Any]) -> int:
+        """A number of `random_state`'s; of processes that share a training, the first one's."""
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        return world().broadcast(seed) if settings["shards"] else seed
 
     @staticmethod
     def _settle_patience(settings: dict[str, Any]) -> None:
@@ -246,26 +274,27 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         plan = self._optimization(settings)
         loss = self._loss_function(settings, self.fitted_.target)
         judge = self._judge(held_out) if held_out else None
-        watching = _as_list(self.callbacks)
+        speaks = not settings["shards"] or world().is_first  # of processes that share it, one
+        watching = _as_list(self.callbacks) if speaks else []
         rows = len(train[0]) if isinstance(train, Sequence) else train.rows
         learner = _Learner(self, rows, [one for one in watching if not isinstance(one, Observer)])
         observers = [one for one in watching if isinstance(one, Observer)]
-        observers += [*self._displays(plan), learner]
-        network = self.fitted_.network
-        training = EnsembleTraining(
-            network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
-        )
-        try:
-            for _ in training.run():
-                pass
-        finally:  # Ctrl-C too leaves the best epoch behind
-            if training.best_state is not None:
-                training.restore_best()
-                self.best_validation_score_ = float(training.best_score)
-                self.best_epoch_ = training.best_epoch
-                self.best_loss_ = None
-                self._calibrate(held_out)
-            self._keep_held_out(held_out)
+        observers += [*(self._displays(plan) if speaks else []), learner]
+        with self._on_device(rows * plan.max_iter) as network:
+            training = training_of(
+                network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
+            )
+            try:
+                for _ in training.run():
+                    pass
+            finally:  # Ctrl-C too leaves the best epoch behind
+                if training.best_state is not None:
+                    training.restore_best()
+                    self.best_validation_score_ = float(training.best_score)
+                    self.best_epoch_ = training.best_epoch
+                    self.best_loss_ = None
+                    self._calibrate(held_out)
+                self._keep_held_out(held_out)
         to_the_end = not learner.stopped and self.n_iter_ >= plan.max_iter
         if to_the_end and not held_out and plan.n_iter_no_change is not None and self.preset == "sklearn":
             warnings.warn(
@@ -273,6 +302,20 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    @contextmanager
+    def _on_device(self, rows: int) -> Generator[Ensemble]:
+        """The network where it is trained on so many rows in all epochs; afterwards it is on the CPU again."""
+        network = self.fitted_.network
+        weights = sum(w.array.size for w in network.weights.values())
+        context = chosen_device(self.device, training_flops(weights, rows, 1))
+        self.device_ = str(context)
+        network.move(context)
+        try:
+            with context:
+                yield network
+        finally:
+            network.move(cpu())
 
     def _chosen_scoring(self) -> Any:
         """The validation score: the one given, else scikit-learn's with its preset, else None for the loss."""
@@ -302,7 +345,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         scoring = self._chosen_scoring()
         own = scoring in (None, "loss", "log_loss", "neg_log_loss")
         name = scoring if isinstance(scoring, str) else "score"
-        return [progress(plan.max_iter, "loss" if own else name, -1 if own else 1)]
+        return [progress(plan.max_iter, "loss" if own else name, -1 if own else 1), Waiting(sys.stdout)]
 
     # --- prediction ----------------------------------------------------------------------------------------------
 
@@ -383,6 +426,11 @@ class BaseMLP(_Learned, Views, BaseEstimator):
 def fit_table(estimator: Any, X: Any, y: Any, schema: Schema, eval_set: Any = None) -> Any:
     """`fit` for a caller that knows what the columns are: `schema` holds, and `column_kinds` is not looked at."""
     return estimator._fit(X, y, None, eval_set, schema)
+
+
+def plain_settings() -> dict[str, Any]:
+    """The settings with which an estimator trains as scikit-learn's do: one network, without all that lamina adds."""
+    return presets.PRESETS["sklearn"]
 
 
 def settings_of(estimator: Any) -> dict[str, Any]:

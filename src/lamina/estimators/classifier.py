@@ -59,10 +59,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         `X` may be a table larger than memory: a pyarrow dataset, a lazy frame of polars, an object with ``__len__`` and
         ``__getitem__`` of slices of rows; then `y` is the name of its target, or has a value for each row.
         """
+        self._warn_if_retired()
         return self._fit(X, y, sample_weight, eval_set)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
         """One epoch over this data, with a constant learning rate; `classes` at the first call, if `y` lacks some."""
+        self._warn_if_retired()
         return partial_fit(self, X, y, classes, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:

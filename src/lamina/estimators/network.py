@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
+from lamina.context import Context, cpu
 from lamina.core.state import state
 from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter
 from lamina.nd.activation import ActivationFunction
@@ -74,7 +75,7 @@ class Network:
 
     def add(self, name: str, values: np.ndarray) -> None:
         """Give a parameter of the architecture its values (float32)."""
-        parameter, array = self.parameters[name], nd.array(values)
+        parameter, array = self.parameters[name], nd.array(values, ctx=cpu())
         if not parameter.trained:
             self.running[name.removeprefix("running.")] = array
             return
@@ -85,6 +86,13 @@ class Network:
         """Copies of all parameters and running statistics."""
         arrays = {name: w.array.asnumpy() for name, w in self.weights.items()}
         return arrays | {f"running.{name}": x.asnumpy() for name, x in self.running.items()}
+
+    def move(self, context: Context) -> None:
+        """Have all arrays on another device."""
+        for w in self.weights.values():
+            w.array = w.array.as_in_context(context)
+            w.array.attach_grad()
+        self.running = {name: x.as_in_context(context) for name, x in self.running.items()}
 
     def load_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Write the parameters of a `state` into this network's arrays."""
@@ -204,6 +212,18 @@ class Ensemble:
         """Copies of all members' parameters and running statistics, named likewise."""
         members = enumerate(self.members)
         return {f"{i}.{name}": x for i, member in members for name, x in member.state().items()}
+
+    @property
+    def context(self) -> Context:
+        """The device that it is on."""
+        return next(iter(self.members[0].weights.values())).array.context
+
+    def move(self, context: Context) -> None:
+        """Have all arrays on another device."""
+        if context is not self.context:
+            self.compiled_forward = self.compiled_own = None
+            for member in self.members:
+                member.move(context)
 
     def load_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Write what a `state` holds into the members' arrays."""

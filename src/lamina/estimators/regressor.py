@@ -54,10 +54,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         `X` may be a table larger than memory: a pyarrow dataset, a lazy frame of polars, an object with ``__len__`` and
         ``__getitem__`` of slices of rows; then `y` is the name of its target, or has a value for each row.
         """
+        self._warn_if_retired()
         return self._fit(X, y, sample_weight, eval_set)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """One epoch over this data, with a constant learning rate; the first call fixes the scale of the target."""
+        self._warn_if_retired()
         return partial_fit(self, X, y, None, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from lamina.deferral import eager
@@ -77,7 +76,7 @@ def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
     The cache is in the folder for temporary files (`TMPDIR`) until the training ends.
     """
     settings = estimator._resolved()
-    seed = int(check_random_state(estimator.random_state).randint(2**31))
+    seed = estimator._drawn_seed(settings)
     blocks, target = blocks_of(source), y
     if not isinstance(y, str):
         blocks, target = with_target(blocks, y)
@@ -119,7 +118,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
     _require_plain(estimator)
     _note_columns(estimator, table.survey)
     settings = estimator._resolved()
-    rng = np.random.default_rng(check_random_state(estimator.random_state).randint(2**31))
+    rng = np.random.default_rng(estimator._drawn_seed(settings))
     division, schema = table.division, table.survey.schema
     preprocess = settings["preprocess"]
     known = replace(schema, target=None) if table.is_apart else schema

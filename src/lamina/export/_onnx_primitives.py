@@ -271,7 +271,7 @@ def _cast(e: Emission, node: Node) -> str:
     return e.cast(tensor, x.dtype, node.dtype)
 
 
-@_emits("output_layer", "stop_gradient", "straight_through", "to_context")
+@_emits("independent", "output_layer", "stop_gradient", "straight_through", "to_context")
 def _to_context(e: Emission, node: Node) -> str:
     return e.tensor(node.inputs[0])
 

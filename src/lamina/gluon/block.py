@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina import nd, symbol
 from lamina.core.state import state
-from lamina.errors import ParameterError
+from lamina.errors import OutsideError, ParameterError
 from lamina.files.named import read_arrays, write_arrays
 from lamina.gluon._files import assign
 from lamina.gluon._naming import NameScope, new_prefix
@@ -323,13 +323,28 @@ class HybridBlock(Block):
         super().register_child(block, name)
         self._compiled = None
 
-    def hybridize(self, active: bool = True, **flags: Any) -> None:
+    def hybridize(
+        self,
+        active: bool = True,
+        backend: str | None = None,
+        clear: bool = True,
+        static_alloc: bool = False,
+        static_shape: bool = False,
+        inline_limit: int = 2,
+        forward_bulk_size: int | None = None,
+        backward_bulk_size: int | None = None,
+        **flags: Any,
+    ) -> None:
         """Compile this block (``active=False``: stop doing so).
 
         This matters only where evaluation is not deferred: in threads beside the main one, and with ``LAMINA_EAGER=1``.
         Deferred steps are compiled by themselves and whole, and inside another compiled function all is compiled
-        together. MXNet's further `flags` are accepted without effect.
+        together. MXNet's further arguments are accepted without effect; a `backend` is an error.
         """
+        if backend is not None:
+            raise OutsideError(
+                f"hybridize: lamina has no backends such as {backend!r}; it compiles by itself"
+            )
         self._active = active
         self._compiled = self._layout = None
         super().hybridize(active, **flags)

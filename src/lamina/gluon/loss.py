@@ -18,10 +18,11 @@ from typing import Any
 from lamina.errors import ParameterError, ShapeError
 from lamina.gluon.block import HybridBlock
 from lamina.nd.ndarray import NDArray
+from lamina.outside import no_attribute
 
 __all__ = [
-    "CosineEmbeddingLoss", "HingeLoss", "HuberLoss", "KLDivLoss", "L1Loss", "L2Loss", "LogisticLoss", "Loss",
-    "PoissonNLLLoss", "SigmoidBCELoss", "SigmoidBinaryCrossEntropyLoss", "SoftmaxCELoss",
+    "CTCLoss", "CosineEmbeddingLoss", "HingeLoss", "HuberLoss", "KLDivLoss", "L1Loss", "L2Loss", "LogisticLoss", "Loss",
+    "PoissonNLLLoss", "SDMLLoss", "SigmoidBCELoss", "SigmoidBinaryCrossEntropyLoss", "SoftmaxCELoss",
     "SoftmaxCrossEntropyLoss", "SquaredHingeLoss", "TripletLoss",
 ]  # fmt: skip
 
@@ -197,7 +198,7 @@ class KLDivLoss(_ElementLoss):
     """label·(log label − log p), the divergence of p from label (Kullback & Leibler, 1951).
 
     By default pred is log p; with ``from_logits=False``, p = softmax(pred) along `axis`. label: probabilities in the
-    shape of pred. As everywhere, the terms are averaged, not summed, over the classes.
+    shape of pred. Unlike elsewhere, and as in MXNet, the terms of a sample are summed and not averaged.
     """
 
     def __init__(
@@ -214,6 +215,9 @@ class KLDivLoss(_ElementLoss):
     def _of_each(self, F: Any, pred: NDArray, label: NDArray) -> NDArray:
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         return label * (F.log(label + _SMALL) - log_p)
+
+    def _mean(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
+        return F.sum(self._weighted(F, loss, sample_weight, factor), axis=self._batch_axis, exclude=True)
 
 
 class HuberLoss(_ElementLoss):
@@ -352,14 +356,94 @@ class CosineEmbeddingLoss(Loss):
     def hybrid_forward(
         self, F: Any, input1: NDArray, input2: NDArray, label: NDArray, sample_weight: NDArray | None = None
     ) -> NDArray:
-        """input1, input2: (batch, features); label: (batch,) of 1 and −1; → (batch,)."""
+        """input1, input2: (batch, features); label: (batch,) of 1 and −1; → (batch, 1), as in MXNet."""
         input1 = self._like(input1, input2)
         norms = F.norm(input1, axis=-1) * F.norm(input2, axis=-1)
         cosine = (F.sum(input1 * input2, axis=-1) / F.maximum(norms, _SMALL)).reshape((-1, 1))
         is_same = self._like(label, cosine) == 1
         loss = F.where(is_same, 1.0 - cosine, F.relu(cosine - self._margin))
-        return self._mean(F, loss, sample_weight)
+        return self._weighted(F, loss, sample_weight)
+
+
+class SDMLLoss(Loss):
+    """Rows of two arrays are matched: the divergence of softmax(−squared distances) from smoothed ones (Bonadiman,
+    Kumar & Mittal, "Large scale question paraphrase retrieval with smoothed deep metric learning", 2019).
+
+    Args:
+        smoothing_parameter: the share of probability that rows beside the right one get together.
+        weight, batch_axis: as in MXNet they are accepted and not used.
+    """
+
+    def __init__(
+        self, smoothing_parameter: float = 0.3, weight: float | None = 1.0, batch_axis: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+        self.smoothing_parameter = smoothing_parameter
+
+    def hybrid_forward(self, F: Any, x1: NDArray, x2: NDArray) -> NDArray:
+        """x1, x2: (batch, features), of which equal rows belong together; → (batch,)."""
+        if x1.shape != x2.shape or x1.ndim != 2:
+            raise ShapeError(
+                f"SDMLLoss: inputs of shapes {x1.shape} and {x2.shape}, not of one (batch, features)"
+            )
+        batch = x1.shape[0]
+        gold = F.eye(batch, dtype=x1.dtype, ctx=x1.context)
+        label = gold * (1.0 - self.smoothing_parameter)
+        label = label + (1.0 - gold) * (self.smoothing_parameter / max(1, batch - 1))
+        difference = F.expand_dims(x1, axis=1) - F.expand_dims(x2, axis=0)
+        log_p = F.log_softmax(-F.sum(difference * difference, axis=2), axis=1)
+        return F.sum(label * (F.log(label + _SMALL) - log_p), axis=1)
+
+
+class CTCLoss(Loss):
+    """Connectionist temporal classification: how improbable a sequence of labels is, wherever its labels stand
+    (Graves et al., 2006). The last class is the blank.
+
+    Args:
+        layout: of pred: ``"NTC"``, samples, times, classes, or ``"TNC"``.
+        label_layout: ``"NT"`` or ``"TN"``.
+        weight: see `Loss`.
+    """
+
+    def __init__(
+        self, layout: str = "NTC", label_layout: str = "NT", weight: float | None = None, **kwargs: Any
+    ) -> None:
+        if layout not in ("NTC", "TNC") or label_layout not in ("NT", "TN"):
+            raise ParameterError(
+                f"CTCLoss: layout is 'NTC' or 'TNC' and label_layout 'NT' or 'TN', not {layout!r} and {label_layout!r}"
+            )
+        super().__init__(weight, label_layout.find("N"), **kwargs)
+        self._layout, self._label_layout = layout, label_layout
+
+    def hybrid_forward(
+        self,
+        F: Any,
+        pred: NDArray,
+        label: NDArray,
+        pred_lengths: NDArray | None = None,
+        label_lengths: NDArray | None = None,
+        sample_weight: NDArray | None = None,
+    ) -> NDArray:
+        """pred: scores; label: classes, filled up with -1 where there are no lengths; → (batch,)."""
+        if self._layout == "NTC":
+            pred = F.swapaxes(pred, 0, 1)
+        if self._label_layout == "TN":
+            label = F.swapaxes(label, 0, 1)
+        loss = F.ctc_loss(
+            pred,
+            label,
+            pred_lengths,
+            label_lengths,
+            use_data_lengths=pred_lengths is not None,
+            use_label_lengths=label_lengths is not None,
+            blank_label="last",
+        )
+        return self._weighted(F, loss, sample_weight)
 
 
 SigmoidBCELoss = SigmoidBinaryCrossEntropyLoss
 SoftmaxCELoss = SoftmaxCrossEntropyLoss
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.gluon.loss", name)

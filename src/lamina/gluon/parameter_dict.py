@@ -187,6 +187,25 @@ class ParameterDict:
         source = os.fspath(filename)
         assign(self._params, loaded, source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
 
+    def load_dict(
+        self,
+        param_dict: Mapping[str, Any],
+        ctx: Contexts = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = False,
+        restore_prefix: str = "",
+        filename: str | None = None,
+        cast_dtype: bool = False,
+        dtype_source: str = "current",
+    ) -> None:
+        """`load` from arrays in memory; `filename`: what to call them in messages."""
+        loaded = {
+            restore_prefix + name.removeprefix("arg:").removeprefix("aux:"): np.asarray(x)
+            for name, x in param_dict.items()
+        }
+        source = filename or "param_dict"
+        assign(self._params, loaded, source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
+
 
 def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
     """Make sure that an existing parameter has this attribute; fill it in where it is unknown."""

@@ -16,8 +16,8 @@ from lamina.gluon.parameter_dict import ParameterDict
 from lamina.messages import closest
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Group, Symbol, load, var
-from lamina.symbol._compute import Key, Step, key_of, planned, shapes_of
-from lamina.symbol._symbol import nodes_of
+from lamina.symbol.computing import Key, Step, key_of, planned, shapes_of
+from lamina.symbol.nodes import nodes_of
 
 __all__ = ["SymbolBlock"]
 
@@ -170,6 +170,10 @@ class SymbolBlock(HybridBlock):
                     for given, _ in node.inputs:
                         if given.name in self._params:
                             self._params[given.name].cast("float32")
+
+    def reset_ctx(self, ctx: Contexts) -> None:
+        """Move every parameter to another device."""
+        self.collect_params().reset_ctx(ctx)
 
     def __repr__(self) -> str:
         return f"SymbolBlock(\n{self._symbol!r} : {len(self.input_names)} -> {len(self._symbol)}\n)"

@@ -37,7 +37,8 @@ class Trainer:
         optimizer: an optimizer, or its name (``"sgd"``, ``"adam"`` …).
         optimizer_params: the optimizer's arguments, if it is given by name.
         kvstore: adds the gradients of several devices: a store, or the name of one (see `lamina.kvstore`), which is
-            used if parameters live on several devices.
+            used if parameters live on several devices. With ``"dist_sync"``, gradients are summed over all processes
+            that mpirun started, which begin with the first one's parameters; `step` takes the rows of all of them.
         compression_params: accepted and unused: on one machine nothing has to be compressed.
         update_on_kvstore: whether the store updates the parameters that it keeps, and devices get them from there; by
             default if there is a store that can. `allreduce_grads` and `update` are for False.
@@ -70,13 +71,25 @@ class Trainer:
         self._optimizer = _optimizer(optimizer, optimizer_params)
         self._optimizer.param_dict = dict(enumerate(self._params))
         self._updater = get_updater(self._optimizer)
+        if isinstance(kvstore, str) and "dist" in kvstore:
+            self._begin_alike()
         self._kvstore_params = (kvstore, update_on_kvstore)
         self._kvstore: KVStoreBase | None = None
         self._update_on_kvstore: bool | None = None
-        self._stored: set[int] | None = None  # whose parameters the store has; None before the first step
+        self._stored: dict[int, int] | None = (
+            None  # by index: the version of a parameter that the store has, too
+        )
         self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
             i: p.list_grad()[0]._version for i, p in enumerate(self._params) if p._grad is not None
         }
+
+    def _begin_alike(self) -> None:
+        """Give all workers the first one's parameters before their first gradients, those whose shapes are known."""
+        from lamina.distributed import broadcast
+
+        for parameter in self._params:
+            for data in parameter.list_data() if parameter._data is not None else ():
+                broadcast(data)
 
     @property
     def optimizer(self) -> Optimizer:
@@ -142,13 +155,21 @@ class Trainer:
                 if self._update_on_kvstore:
                     chosen.set_optimizer(self._optimizer)
                     self._updater = getattr(chosen, "_updater", self._updater)
-            self._stored = set()
-        if self._kvstore is not None and len(self._stored) < len(self._params):
-            for i, parameter in enumerate(self._params):
-                if i not in self._stored and parameter._data is not None:
-                    data = parameter.list_data()
-                    self._kvstore.broadcast(i, data[0], out=data)
-                    self._stored.add(i)
+            self._stored = {}
+        if self._kvstore is not None:
+            self._store_parameters(self._kvstore, self._stored)
+
+    def _store_parameters(self, store: KVStoreBase, stored: dict[int, int]) -> None:
+        """Give the store what is initialized since, and where it updates, what was written since."""
+        for i, parameter in enumerate(self._params):
+            if parameter._data is None:
+                continue
+            data = parameter.list_data()
+            if i not in stored:
+                store.broadcast(i, data[0], out=data)
+            elif self._update_on_kvstore and state.trace is None and data[0]._version != stored[i]:
+                store.replace(i, data[0])
+            stored[i] = data[0]._version
 
     def _allreduce_grads(self) -> None:
         if self._kvstore is None:
@@ -176,7 +197,10 @@ class Trainer:
 
     def _update_one(self, i: int, parameter: Parameter) -> None:
         if self._update_on_kvstore and self._kvstore is not None:
-            self._kvstore.pushpull(i, parameter.list_grad(), out=parameter.list_data(), priority=-i)
+            data = parameter.list_data()
+            self._kvstore.pushpull(i, parameter.list_grad(), out=data, priority=-i)
+            if self._stored is not None:
+                self._stored[i] = data[0]._version
             return
         first, *others = parameter.list_ctx()
         weight, grad = parameter.data(first), parameter.grad(first)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from lamina.context import Context
 from lamina.core.state import state
 from lamina.errors import ShapeError
+from lamina.gluon.block import HookHandle
 from lamina.messages import warn
 from lamina.nd.arithmetic import maximum
 from lamina.nd.conversion import array
@@ -18,16 +21,17 @@ from lamina.nd.elementwise import sqrt
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum as sum_of
 from lamina.nd.slicing import slice_axis
+from lamina.outside import no_attribute
 
-__all__ = ["clip_global_norm", "split_and_load", "split_data"]
+__all__ = ["HookHandle", "check_sha1", "clip_global_norm", "shape_is_known", "split_and_load", "split_data"]
 
 
 def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[NDArray]:
-    """Cut `data` along `batch_axis` into `num_slice` parts; unless `even_split`, their sizes may differ by one.
+    """Cut `data` along `batch_axis` into `num_slice` parts; unless `even_split`, the first may be one larger.
 
     >>> from lamina import nd
     >>> [part.shape for part in split_data(nd.zeros((5, 2)), 2, even_split=False)]
-    [(2, 2), (3, 2)]
+    [(3, 2), (2, 2)]
     """
     size = data.shape[batch_axis]
     if even_split and size % num_slice:
@@ -35,9 +39,8 @@ def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: b
             f"split_data: {size} samples (axis {batch_axis} of shape {data.shape}) are not divisible into {num_slice} "
             f"equal parts; use a batch size that is a multiple of {num_slice}, or pass even_split=False"
         )
-    if size < num_slice:
-        raise ShapeError(f"split_data: {size} samples cannot be split into {num_slice} parts")
-    ends = [size * (i + 1) // num_slice for i in range(num_slice)]
+    each, larger = divmod(size, num_slice)
+    ends = [each * (i + 1) + min(i + 1, larger) for i in range(num_slice)]
     return [
         slice_axis(data, axis=batch_axis, begin=begin, end=end)
         for begin, end in zip([0, *ends], ends, strict=False)
@@ -62,7 +65,7 @@ def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite:
     Args:
         arrays: usually gradients.
         max_norm: the largest norm that is left as it is.
-        check_isfinite: return the norm as a Python number and warn if it is not finite; else return it as an array of
+        check_isfinite: return the norm as a NumPy number and warn if it is not finite; else return it as an array of
             shape (1,). Inside `lamina.compile`, where no numbers exist yet, it is always an array.
 
     Returns:
@@ -70,7 +73,7 @@ def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite:
 
     >>> from lamina import nd
     >>> x = nd.array([3.0, 4.0])
-    >>> clip_global_norm([x], 1.0)
+    >>> clip_global_norm([x], 1.0).item()
     5.0
     >>> x.asnumpy()
     array([0.6, 0.8], dtype=float32)
@@ -89,4 +92,23 @@ def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite:
     for x in arrays:
         factor = scale.as_in_context(x.context).astype(x.dtype, copy=False)
         x *= factor.reshape((1,) * x.ndim)
-    return norm.item() if check_isfinite and state.trace is None else norm
+    return norm.asscalar() if check_isfinite and state.trace is None else norm
+
+
+def check_sha1(filename: str | os.PathLike[str], sha1_hash: str) -> bool:
+    """Whether a file has this SHA-1 digest, in hexadecimal digits."""
+    with open(filename, "rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest() == sha1_hash
+
+
+def shape_is_known(shape: Sequence[int] | None) -> bool:
+    """Whether a shape has no unknown sizes, which are 0 (or -1).
+
+    >>> shape_is_known((2, 3)), shape_is_known((2, 0)), shape_is_known(None)
+    (True, False, False)
+    """
+    return shape is not None and all(size > 0 for size in shape)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.gluon.utils", name)

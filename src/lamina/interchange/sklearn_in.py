@@ -24,7 +24,8 @@ _LARGEST = np.finfo(np.float64).max
 
 
 def from_sklearn(model: Any) -> Any:
-    """lamina's estimator with the network of a fitted `sklearn.neural_network` MLPClassifier or MLPRegressor.
+    """lamina's estimator with the network of a fitted MLPClassifier or MLPRegressor of scikit-learn, or of
+    `lamina.neural_network`.
 
     It predicts the same, to the rounding of float32, and trains on: `partial_fit`, or `fit` after
     ``set_params(warm_start=True)``. Settings that both have are taken over; with ``solver="lbfgs"`` it would train on
@@ -35,7 +36,7 @@ def from_sklearn(model: Any) -> Any:
             scaling becomes that of the columns.
 
     Returns:
-        An `MLPClassifier` or `MLPRegressor` with ``preset="sklearn"``.
+        A `lamina.MLPClassifier` or `lamina.MLPRegressor`, with all settings given as they are in scikit-learn.
 
     Raises:
         TypeError: another kind of estimator.
@@ -65,7 +66,8 @@ def from_sklearn(model: Any) -> Any:
         )
     _require_fitted(network)
     is_classifier = isinstance(network, TheirClassifier)
-    ours: Any = (MLPClassifier if is_classifier else MLPRegressor)(**_settings(network))
+    kind = MLPClassifier if is_classifier else MLPRegressor
+    ours: Any = kind(**_settings(network, kind))
     scales = [scale for step in before if (scale := _scale(step)) is not None]
     _take_over(ours, network, _names(model, before, network), scales, is_classifier)
     return ours
@@ -80,13 +82,16 @@ def _require_fitted(network: Any) -> None:
                 raise DataError(f"{name}[{i}] has values that are not finite in float32")
 
 
-def _settings(network: Any) -> dict[str, Any]:
+def _settings(network: Any, kind: Any) -> dict[str, Any]:
     """lamina's settings that do what those of the estimator do."""
+    from lamina.estimators.base import plain_settings
+
+    plain = {name: value for name, value in plain_settings().items() if hasattr(kind, name)}
     settings = {name: getattr(network, name) for name in _SAME_SETTINGS}
     settings["solver"] = "sgd" if network.solver == "sgd" else "adam"
     if getattr(network, "loss", None) == "poisson":
         settings["loss"] = "poisson"
-    return {"preset": "sklearn", "learning_rate": "constant", **settings}
+    return {**plain, "preset": "fast", "scoring": kind._plain_score, "learning_rate": "constant", **settings}
 
 
 def _names(model: Any, before: list[Any], network: Any) -> list[str] | None:

@@ -1,5 +1,7 @@
 """Metrics: figures of merit, accumulated batch by batch, under MXNet's names."""
 
+from typing import Any
+
 from lamina.metric.base import (
     CompositeEvalMetric,
     CustomMetric,
@@ -13,9 +15,14 @@ from lamina.metric.base import (
 from lamina.metric.classification import F1, MCC, PCC, Accuracy, TopKAccuracy
 from lamina.metric.probabilistic import Caffe, CrossEntropy, Loss, NegativeLogLikelihood, Perplexity, Torch
 from lamina.metric.regression import MAE, MSE, RMSE, PearsonCorrelation
+from lamina.outside import no_attribute
 
 __all__ = [
     "F1", "MAE", "MCC", "MSE", "PCC", "RMSE", "Accuracy", "Caffe", "CompositeEvalMetric", "CrossEntropy",
     "CustomMetric", "EvalMetric", "Loss", "NegativeLogLikelihood", "PearsonCorrelation", "Perplexity", "TopKAccuracy",
     "Torch", "alias", "check_label_shapes", "create", "np", "register",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.metric", name)

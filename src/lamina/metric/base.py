@@ -184,7 +184,10 @@ def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool 
         raise ShapeError(f"Shape of labels {ours} does not match shape of predictions {theirs}")
     if not wrap:
         return labels, preds
-    return tuple([x] if isinstance(x, NDArray) else x for x in (labels, preds))
+    return (
+        [labels] if isinstance(labels, NDArray) else labels,
+        [preds] if isinstance(preds, NDArray) else preds,
+    )
 
 
 def alias(*aliases: str) -> Callable[[type[EvalMetric]], type[EvalMetric]]:
@@ -325,7 +328,7 @@ def np(
     allow_extra_outputs: bool = False,
 ) -> CustomMetric:
     """A `CustomMetric` from a function of NumPy arrays."""
-    return CustomMetric(numpy_feval, name or numpy_feval.__name__, allow_extra_outputs)
+    return CustomMetric(numpy_feval, name, allow_extra_outputs)
 
 
 def create(metric: Any, *args: Any, **kwargs: Any) -> EvalMetric:

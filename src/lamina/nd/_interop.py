@@ -81,7 +81,8 @@ def from_dlpack(dlpack: Any) -> NDArray:
 
 def _shared(memory: np.ndarray) -> NDArray:
     """An array of memory that others know, too."""
-    result = NDArray(memory, current_context())
+    context = current_context()
+    result = NDArray(memory, context if context.is_host else cpu())
     result._note_export()
     return result
 

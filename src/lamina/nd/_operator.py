@@ -10,13 +10,14 @@ import numpy as np
 
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive, bind
+from lamina.core.tape import recording_suspended
 from lamina.errors import DTypeError, ParameterError, ShapeError
 from lamina.nd.conversion import array
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["Operator", "combine", "known_name", "operand", "operator"]
+__all__ = ["Operator", "combine", "known_name", "operand", "operator", "write_into"]
 
 P = ParamSpec("P")
 
@@ -39,7 +40,7 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
             result = function(*args, **kwargs)
         except AttributeError as error:
             raise _no_array(function.__name__, args, error) from error
-        return result if out is None else _write_into(out, result)
+        return result if out is None else write_into(out, result)
 
     return call  # pyright: ignore[reportReturnType] - the overloads of Operator describe `call`
 
@@ -52,11 +53,13 @@ def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Except
     return TypeError(f"{name}: needs an NDArray, got {type(culprit).__name__}; make one with nd.array")
 
 
-def _write_into(out: NDArray, result: NDArray) -> NDArray:
+def write_into(out: NDArray, result: NDArray) -> NDArray:
     """`out` with the result's contents, and on the tape in the result's place."""
     if out.shape != result.shape:
         raise ShapeError(f"out= has shape {out.shape}, the result has shape {result.shape}")
-    out[:] = result
+    out._forbid_recorded_write()
+    with recording_suspended():
+        out[:] = result
     if out._leaf is None:
         out._node, out._index = result._node, result._index
     return out

@@ -55,7 +55,7 @@ def softmax(
     if not use_length:
         return _along(softmax_primitive, data, axis, temperature, dtype)
     inside = _within(data, length, normalize_axis("softmax", axis, data.ndim))
-    lowest = float(np.finfo(data.dtype).min)
+    lowest = float(np.finfo(data.dtype).min)  # pyright: ignore[reportArgumentType, reportCallIssue]
     known = bind(where, inside, data, lowest)
     return bind(where, inside, _along(softmax_primitive, known, axis, temperature, dtype), 0.0)
 

@@ -36,7 +36,7 @@ def _as_operator(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
         given = swapped.bind(*args, **kwargs)
         return function(**given.arguments, out=out)
 
-    call.__signature__ = swapped  # pyright: ignore[reportFunctionMemberAccess]
+    call.__signature__ = swapped  # pyright: ignore[reportAttributeAccessIssue]
     return call
 
 

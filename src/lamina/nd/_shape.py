@@ -216,6 +216,8 @@ def broadcast_like(
     """Broadcast `lhs` to the shape of `rhs`, or only its `lhs_axes` to the sizes of the `rhs_axes` of `rhs`."""
     if lhs_axes is None or rhs_axes is None:
         return broadcast_to(lhs, rhs.shape)
+    if not lhs_axes or len(lhs_axes) != len(rhs_axes):
+        raise ShapeError(f"broadcast_like: lhs_axes {lhs_axes} and rhs_axes {rhs_axes} name no pairs of axes")
     return broadcast_axis(lhs, lhs_axes, [rhs.shape[a] for a in rhs_axes])
 
 

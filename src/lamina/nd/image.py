@@ -133,7 +133,7 @@ def _in_own_range(data: NDArray, changed: NDArray) -> NDArray:
     kind = np.dtype(data.dtype)
     if kind.kind == "f":
         return changed.astype(kind)
-    bounds = np.iinfo(kind)
+    bounds: Any = np.iinfo(kind)  # pyright: ignore[reportArgumentType, reportCallIssue]
     return clip(changed, float(bounds.min), float(bounds.max)).astype(kind)
 
 

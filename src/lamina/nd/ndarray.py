@@ -16,7 +16,7 @@ from lamina.core.tape import Leaf, backward, become_leaf, is_recorded, recording
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd import _indexing as indexing
 from lamina.nd._fluent import Fluent
-from lamina.nd._operator import known_name, operand
+from lamina.nd._operator import known_name, operand, write_into
 from lamina.nd.conversion import array
 from lamina.nd.creation import ones_like
 from lamina.primitives.contract import matmul
@@ -275,7 +275,7 @@ class NDArray(Array, Fluent):
         return self._in_place(BINARY["mod"], other)
 
     def _in_place(self, primitive: Primitive, other: Any) -> NDArray:
-        self._forbid_recorded_write()
+        self._forbid_recorded_write(other)
         with recording_suspended():
             result = bind(primitive, self, operand(self, other))
         if result.shape != self.shape:
@@ -285,12 +285,13 @@ class NDArray(Array, Fluent):
         self._write(result)
         return self
 
-    def _forbid_recorded_write(self) -> None:
-        """Inside `record()`, writing over an array that gradients flow through would make them wrong."""
-        if state.recording and is_recorded(self):
+    def _forbid_recorded_write(self, value: Any = None) -> None:
+        """Inside `record()`, writing over an array that gradients flow through, or a part of it, loses gradients."""
+        if state.recording and (is_recorded(self) or is_recorded(value)):
             raise AutogradError(
-                f"an array of shape {self.shape} that has or needs a gradient is written in place inside "
-                "autograd.record(). Compute a new array instead (x = x + y), or write outside record()."
+                "Inplace operations (+=, -=, x[:]=, etc) are not supported when recording with autograd: "
+                f"an array of shape {self.shape} is written in place inside autograd.record(), and it, or what is "
+                "written, has or needs a gradient. Compute a new array instead (x = x + y), or write outside record()."
             )
 
     def __getitem__(self, key: Any) -> NDArray:
@@ -299,7 +300,10 @@ class NDArray(Array, Fluent):
         return indexing.get(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._forbid_recorded_write()
+        if state.recording and is_recorded(value) and _is_everything(self, key):
+            write_into(self, value.astype(self.dtype).broadcast_to(self.shape))
+            return
+        self._forbid_recorded_write(value)
         if isinstance(key, slice) and key == _EVERYTHING and _same_type(self, value):
             if value is not self:
                 self._write(value)  # the common `param[:] = …`, without the general way's overhead
@@ -387,6 +391,11 @@ class NDArray(Array, Fluent):
 
 
 _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "multiply", "divide"))
+
+
+def _is_everything(x: Array, key: Any) -> bool:
+    """Whether a key is a slice of the whole array; then what is written takes the array's place on the tape."""
+    return isinstance(key, slice) and bool(x.shape) and range(x.shape[0])[key] == range(x.shape[0])
 
 
 def _same_type(x: Array, value: Any) -> bool:

@@ -28,8 +28,8 @@ from lamina.nd._random_like import (
 from lamina.nd._streams import Source, drawing_from, seed, source
 
 __all__ = [
-    "Source", "bits", "drawing_from", "exponential", "exponential_like", "gamma", "gamma_like", "generalized_negative_binomial",
-    "generalized_negative_binomial_like", "multinomial", "negative_binomial", "negative_binomial_like", "normal",
-    "normal_like", "poisson", "poisson_like", "randint", "randn", "seed", "shuffle", "source", "uniform",
-    "uniform_like",
+    "Source", "bits", "drawing_from", "exponential", "exponential_like", "gamma", "gamma_like",
+    "generalized_negative_binomial", "generalized_negative_binomial_like", "multinomial", "negative_binomial",
+    "negative_binomial_like", "normal", "normal_like", "poisson", "poisson_like", "randint", "randn", "seed",
+    "shuffle", "source", "uniform", "uniform_like",
 ]  # fmt: skip

@@ -41,7 +41,7 @@ MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("
 
 
 @lru_cache(_KEPT)
-def training_step(kind: Kind, solver: str) -> Callable[..., float]:
+def training_step(kind: Kind, solver: str) -> Callable[..., NDArray]:
     """One step of a solver on one batch; the loss of the batch, with the penalty, before the step.
 
     The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows' weights (rows, 1), alpha, the
@@ -88,14 +88,15 @@ def _loss_and_gradients(
         function = _ACTIVATIONS[kind.activation if i < layers - 1 else kind.output]
         values.append(function(nd.dot(values[-1], weight) + intercept))
     total = nd.sum(w)
+    share = 1.0 / total  # multiplied with every gradient: a division each would take as long as Adam's own
     squares: Any = sum(nd.sum(weight * weight) for weight in weights)
     loss = _LOSSES[kind.loss](y, values[-1], w) / total + (0.5 * alpha) * squares / total
     # Each pair of output function and loss has this derivative by what goes into the function, beyond clipping, too.
     delta = (values[-1] - y) * w
     of_weights, of_intercepts = [], []
     for i in reversed(range(layers)):
-        of_weights.append((nd.dot(values[i], delta, transpose_a=True) + alpha * weights[i]) / total)
-        of_intercepts.append(nd.sum(delta, axis=0) / total)
+        of_weights.append((nd.dot(values[i], delta, transpose_a=True) + alpha * weights[i]) * share)
+        of_intercepts.append(nd.sum(delta, axis=0) * share)
         if i:
             delta = _SLOPES[kind.activation](values[i], nd.dot(delta, weights[i], transpose_b=True))
     return loss, of_weights[::-1] + of_intercepts[::-1]
@@ -121,7 +122,7 @@ _SLOPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
 
 
 def _clipped(p: NDArray) -> NDArray:
-    epsilon = float(np.finfo(p.dtype).eps)
+    epsilon = float(np.finfo(p._dtype).eps)
     return nd.clip(p, epsilon, 1.0 - epsilon)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
-from lamina.compiler.front._debug import compilation_enabled as is_enabled
+from lamina.compiler import compilation_enabled
 from lamina.core.memory import aligned_empty
 from lamina.deferral import eager
 from lamina.neural_network._programs import MOMENTS, Kind, loss_and_gradients, training_step
@@ -49,12 +49,14 @@ def evaluation_for(
 
 def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
     """By sizes and settings alone, so that the same training gives the same bits whatever was done before."""
-    if not is_enabled():
+    if not compilation_enabled():
         return False
     if not isinstance(X, np.ndarray) and X.nnz < _LEAST_FILLED * X.shape[0] * X.shape[1]:
         return False
-    parameters = sum(x.size for x in (*estimator.coefs_, *estimator.intercepts_))
-    step = _STEP_SECONDS + parameters * (_SECONDS_A_PARAMETER + batch * _SECONDS_A_PRODUCT)
+    arrays = [*estimator.coefs_, *estimator.intercepts_]
+    if {x.dtype for x in arrays} not in ({np.dtype(np.float64)}, {np.dtype(np.float32)}):
+        return False
+    step = _STEP_SECONDS + sum(x.size for x in arrays) * (_SECONDS_A_PARAMETER + batch * _SECONDS_A_PRODUCT)
     return steps * step >= WORTH_SECONDS
 
 
@@ -72,10 +74,10 @@ class _Batch:
     def put(self, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray) -> None:
         """These rows of what is trained on."""
         count = len(rows)
-        if isinstance(X, np.ndarray):
+        if isinstance(X, np.ndarray) and X.dtype == self._x.dtype:
             np.take(X, rows, axis=0, out=self._x[:count], mode="clip")
         else:
-            self._x[:count] = X[rows].toarray()
+            self._x[:count] = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
         self._y[:count] = y[rows]
         if weights is not None:
             self._w[:count, 0] = weights[rows]
@@ -114,11 +116,15 @@ class CompiledEpochs:
         solver = estimator.solver
         if solver == "sgd" and optimizer.nesterov:
             solver = "sgd with Nesterov"
-        parameters = [*estimator.coefs_, *estimator.intercepts_]
-        dtype = parameters[0].dtype
+        dtype = estimator.coefs_[0].dtype
         kind = _kind(estimator, X, self._batch, dtype)
-        moments = [getattr(optimizer, name) for name in MOMENTS[solver]]
-        self._arrays = [nd.from_numpy(x) for x in (*parameters, *(x for arrays in moments for x in arrays))]
+        held = [(estimator, "coefs_"), (estimator, "intercepts_"), *((optimizer, x) for x in MOMENTS[solver])]
+        for (
+            owner,
+            name,
+        ) in held:  # a user's weights may lie anyhow; moments may be more exact than what they move
+            setattr(owner, name, [np.require(x, dtype, ["C", "W"]) for x in getattr(owner, name)])
+        self._arrays = [nd.from_numpy(x) for owner, name in held for x in getattr(owner, name)]
         self._program = training_step(kind, solver)
         self._given = _Batch(self._batch, X.shape[1], kind.units[-1], dtype)
         self._numbers = partial(_adam_numbers if solver == "adam" else _sgd_numbers, optimizer)
@@ -178,7 +184,7 @@ class CompiledEvaluation:
     """Loss and gradients of all rows, for L-BFGS."""
 
     def __init__(self, estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> None:
-        self._estimator = estimator
+        self._estimator, self._input_dtype = estimator, X.dtype
         self._dtype = np.dtype(np.float64)  # in which SciPy keeps the parameters
         self._program = loss_and_gradients(_kind(estimator, X, X.shape[0], self._dtype))
         w = np.ones(len(y)) if weights is None else weights
@@ -193,5 +199,8 @@ class CompiledEvaluation:
             nd.from_numpy(np.asarray(x, self._dtype)) for x in (*estimator.coefs_, *estimator.intercepts_)
         ]
         loss, gradients = self._program(*self._arguments, float(estimator.alpha), *parameters)
-        arrays = [x.asnumpy() for x in gradients]
-        return float(loss.asscalar()), arrays[: len(estimator.coefs_)], arrays[len(estimator.coefs_) :]
+        # What scikit-learn would have computed in: SciPy's versions differ in what they keep float32 parameters as.
+        dtype = np.result_type(self._input_dtype, *estimator.coefs_)
+        arrays = [x.asnumpy().astype(dtype, copy=False) for x in gradients]
+        layers = len(estimator.coefs_)
+        return float(loss.asscalar()), arrays[:layers], arrays[layers:]

@@ -1,8 +1,13 @@
-"""scikit-learn's networks, with what takes their time done by compiled functions."""
+"""scikit-learn's estimators with their training computed by compiled functions.
+
+Subclasses, so that all that is not arithmetic is scikit-learn's own, in each of its versions: checks of parameters and
+data, splits, shuffles, initial weights, stopping, messages, tags (docs/adr/scikit-learn-estimators.md).
+"""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,31 +19,29 @@ __all__ = ["MLPClassifier", "MLPRegressor"]
 
 
 class _Compiled:
-    """The private methods of scikit-learn's networks through which their training goes; see
-    docs/adr/scikit-learn-estimators.md.
+    """The four private methods of scikit-learn's networks that all of their training goes through.
 
-    scikit-learn's loop over epochs runs as it is, with all that it decides, says and warns of, on the numbers of the
-    rows instead of the rows, and with one batch an epoch: in that one "batch", all of the epoch's steps are taken.
+    scikit-learn's loop over epochs runs as it is, on the numbers of the rows instead of the rows, and with one batch
+    an epoch, in place of which all steps of the epoch are taken.
     """
 
     _epochs: CompiledEpochs | None = None
     _evaluation: CompiledEvaluation | None = None
-    """What computes, while a training runs."""
+    """What computes, while a training runs; None: scikit-learn."""
 
     def _fit_stochastic(self: Any, *arguments: Any, **named: Any) -> None:
         fit = super()._fit_stochastic  # pyright: ignore[reportAttributeAccessIssue]
-        given = inspect.signature(fit).bind(*arguments, **named).arguments
-        X = given["X"]
-        epochs = epochs_for(self, X, given["y"], given.get("sample_weight"))
+        given, data = _data_of(fit, arguments, named)
+        epochs = epochs_for(self, *data)
         if epochs is None:
             fit(**given)
             return
         batch_size = self.batch_size
         self._epochs = epochs
-        if batch_size == "auto" or batch_size < epochs.rows:  # a larger one scikit-learn warns of
+        if batch_size == "auto" or batch_size < epochs.rows:  # of a larger one, scikit-learn warns
             self.batch_size = epochs.rows
         try:
-            fit(**{**given, "X": np.arange(X.shape[0]).reshape(-1, 1)})
+            fit(**{**given, "X": np.arange(len(data[1])).reshape(-1, 1)})
         finally:
             self.batch_size = batch_size
             del self._epochs
@@ -46,29 +49,71 @@ class _Compiled:
 
     def _fit_lbfgs(self: Any, *arguments: Any, **named: Any) -> None:
         fit = super()._fit_lbfgs  # pyright: ignore[reportAttributeAccessIssue]
-        given = inspect.signature(fit).bind(*arguments, **named).arguments
-        self._evaluation = evaluation_for(self, given["X"], given["y"], given.get("sample_weight"))
+        given, data = _data_of(fit, arguments, named)
+        self._evaluation = evaluation_for(self, *data)
         try:
             fit(**given)
         finally:
             del self._evaluation
 
-    def _backprop(self: Any, X: Any, *others: Any) -> Any:
+    def _backprop(self: Any, X: Any, *others: Any, **named: Any) -> Any:
         if self._epochs is not None:
             return self._epochs.train(X.ravel()), [], []
         if self._evaluation is not None:
             return self._evaluation.evaluate()
-        return super()._backprop(X, *others)  # pyright: ignore[reportAttributeAccessIssue]
+        return super()._backprop(X, *others, **named)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _forward_pass_fast(self: Any, X: Any, check_input: bool = True) -> Any:
-        if self._epochs is not None:
-            X = self._epochs.inputs(X.ravel())
-        return super()._forward_pass_fast(X, check_input)  # pyright: ignore[reportAttributeAccessIssue]
+        rows = (
+            X if self._epochs is None else self._epochs.inputs(X.ravel())
+        )  # while it trains: numbers of rows
+        return super()._forward_pass_fast(rows, check_input)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-class MLPClassifier(_Compiled, theirs.MLPClassifier):
-    pass
+def _data_of(
+    fit: Callable[..., None], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """A call's arguments by name, and inputs, targets and the rows' weights among them (before 1.7 there are none)."""
+    given = inspect.signature(fit).bind(*arguments, **named).arguments
+    return given, (given["X"], given["y"], given.get("sample_weight"))
 
 
-class MLPRegressor(_Compiled, theirs.MLPRegressor):
-    pass
+class MLPClassifier(_Compiled, theirs.MLPClassifier):  # pyright: ignore[reportIncompatibleMethodOverride]
+    """scikit-learn's `MLPClassifier`, trained by compiled steps.
+
+    All parameters, methods and attributes are those of `sklearn.neural_network.MLPClassifier` in the version that is
+    installed, where they are documented. What lamina has beyond it (dropout, embeddings, presets that are tuned) is in
+    `lamina.MLPClassifier`.
+
+    `X`: (rows, columns), float32 or float64 (anything else becomes float64), or sparse. `y`: (rows,) of labels, or
+    (rows, labels) of 0 and 1.
+
+    Raises:
+        ValueError: as scikit-learn does; the messages are its own.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier((20,), max_iter=500, learning_rate_init=0.01, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.95
+    True
+    """
+
+
+class MLPRegressor(_Compiled, theirs.MLPRegressor):  # pyright: ignore[reportIncompatibleMethodOverride]
+    """scikit-learn's `MLPRegressor`, trained by compiled steps.
+
+    All parameters, methods and attributes are those of `sklearn.neural_network.MLPRegressor` in the version that is
+    installed, where they are documented. What lamina has beyond it is in `lamina.MLPRegressor`.
+
+    `X`: (rows, columns), float32 or float64 (anything else becomes float64), or sparse. `y`: (rows,) or (rows, outputs)
+    of numbers.
+
+    Raises:
+        ValueError: as scikit-learn does; the messages are its own.
+
+    >>> import numpy as np
+    >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
+    >>> model = MLPRegressor(solver="lbfgs", random_state=0).fit(X, np.sin(3 * X.ravel()))
+    >>> model.score(X, np.sin(3 * X.ravel())) > 0.99
+    True
+    """

@@ -11,13 +11,21 @@ to `write`. Import the class below. To offer the step as a `solver` of the estim
 ``estimators/optimization.py``. The formula in NumPy goes into ``tests/optimizer/test_formulas.py``.
 """
 
+from typing import Any
+
 from lamina.optimizer.adam import LAMB, Adam, Adamax, AdamW, Nadam
 from lamina.optimizer.adaptive import AdaDelta, AdaGrad, Ftrl, RMSProp
 from lamina.optimizer.momentum import NAG, SGD, Signum
 from lamina.optimizer.optimizer import Optimizer, create, register
+from lamina.optimizer.rare import DCASGD, FTML, LARS, SGLD, Test
 from lamina.optimizer.updater import Updater, get_updater
+from lamina.outside import no_attribute
 
 __all__ = [
-    "LAMB", "NAG", "SGD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "Ftrl", "Nadam", "Optimizer",
-    "RMSProp", "Signum", "Updater", "create", "get_updater", "register",
+    "DCASGD", "FTML", "LAMB", "LARS", "NAG", "SGD", "SGLD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "Ftrl",
+    "Nadam", "Optimizer", "RMSProp", "Signum", "Test", "Updater", "create", "get_updater", "register",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.optimizer", name)

@@ -11,7 +11,7 @@ from lamina.core.primitive import primitive
 from lamina.errors import ShapeError
 from lamina.primitives.typing import Type, dtype_of
 
-__all__ = ["output_layer", "straight_through"]
+__all__ = ["independent", "output_layer", "straight_through"]
 
 
 def _type(value: Any, *others: Any) -> Type:
@@ -35,6 +35,16 @@ straight_through = primitive(
     same_dtype=True,
 )
 """``straight_through(value, x)``: `value`, whose gradient passes to `x` of the same shape as if it were `x`."""
+
+independent = primitive(
+    "independent",
+    eval=_value,
+    infer=_type,
+    vjp=(lambda g, out, value, x: g, None),
+    lowering=Elementwise(lambda b, value, x: value),
+    same_dtype=True,
+)
+"""``independent(value, x)``: `value`, as a function of `x` too, with the gradient 0."""
 
 output_layer = primitive(
     "output_layer",

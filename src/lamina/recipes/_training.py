@@ -6,6 +6,7 @@ so that a Ctrl-C or a diverging step loses a few milliseconds of work and never 
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +23,7 @@ from lamina.primitives.random import generator
 from lamina.recipes._augmented import AugmentedNetwork
 from lamina.recipes._chapter import ChapterNetwork
 from lamina.recipes.digits import Digits
+from lamina.training.device import chosen_device, training_flops
 from lamina.training.loop import Loop, Observer
 
 __all__ = ["Progress", "Settings", "Training", "evaluate", "network_of"]
@@ -89,21 +91,32 @@ class Training(Loop):
 
     The random state needs no saving: the order of an epoch's batches depends on the seed and the epoch's
     number alone. Of each epoch is measured: "train_accuracy", "test_accuracy", and "train_seconds", of its steps alone.
+    `device` is "cpu", "gpu", "gpu:1" or "auto"; ``context``, where that is.
     """
 
     resumes_within_epochs = True
 
     def __init__(
-        self, settings: Settings, train: Digits, test: Digits, observers: Sequence[Observer] = ()
+        self,
+        settings: Settings,
+        train: Digits,
+        test: Digits,
+        observers: Sequence[Observer] = (),
+        *,
+        device: str = "cpu",
     ) -> None:
         super().__init__(settings.epochs, observers)
-        self.settings, self.train, self.test = settings, train, test
+        sizes = (train.images.shape[1], *settings.hidden, 10)
+        weights = sum(m * n for m, n in itertools.pairwise(sizes))
+        self.context = chosen_device(device, training_flops(weights, len(train), settings.epochs))
+        self.settings, self.train, self.test = settings, train.on(self.context), test.on(self.context)
         nd.random.seed(settings.seed)
-        self.network = network_of(settings, train.images.shape[1])
+        with self.context:
+            self.network = network_of(settings, train.images.shape[1])
         self.progress = Progress()
         self._step = compile(self.network.step)
         self._arrays = self.network.arrays()
-        self._images = train.images
+        self._images = self.train.images
 
     @property
     def batches(self) -> int:
@@ -122,7 +135,8 @@ class Training(Loop):
         if self.progress.epoch != number - 1:
             self.progress = Progress(number - 1, 0, self.progress.moving_loss)
         order = self._order(number - 1)
-        self._images = self.network.images_of_epoch(self.train.images, self.settings.seed, number - 1)
+        images = self.network.images_of_epoch(self.train.images, self.settings.seed, number - 1)
+        self._images = images.as_in_context(self.context)
         while self.progress.batch < self.batches:
             self._run_stretch(order)
             self.report(self.progress.batch, self.batches, self.progress.moving_loss)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamina import nd
+from lamina.context import Context
 from lamina.errors import ShapeError
 from lamina.nd.ndarray import NDArray
 
@@ -22,6 +23,10 @@ class Digits:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def on(self, context: Context) -> Digits:
+        """The same on a device."""
+        return Digits(self.images.as_in_context(context), self.labels.as_in_context(context))
 
     @classmethod
     def from_arrays(cls, images: np.ndarray, labels: np.ndarray) -> Digits:

@@ -77,7 +77,10 @@ class _Generator(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TablePosition(Position, kw_only=True):
-    """Where an `EnsembleTraining` is; the last is of lamina's first checkpoints."""
+    """Where an `EnsembleTraining` is; the last is of lamina's first checkpoints.
+
+    `random` has a seed and a stream for each member; earlier, two numbers for all of them.
+    """
 
     steps: Count
     shuffling: _Generator

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
@@ -17,8 +18,9 @@ from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
 from lamina.table.kinds import Choice, infer
 from lamina.table.messages import counted, listed, rows_called, warn
 from lamina.table.places import Places
-from lamina.table.read import ReadOptions, read
+from lamina.table.read import ReadOptions
 from lamina.table.schema import Schema, Target, Task
+from lamina.table.shares import read_in_shares
 from lamina.table.split import split
 from lamina.table.target import target_values
 
@@ -47,10 +49,11 @@ class Request:
         target: the column to predict; None for the labels of a folder of images.
         task: "classification" or "regression", where the inferred one is wrong.
         kinds: by column, what it is, where the inferred kind is wrong.
-        preset: "default", "fast" or "sklearn", see `lamina.estimators._presets`.
+        preset: "default" or "fast" (or "sklearn", which is retired), see `lamina.estimators._presets`.
         validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
         epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
         seed: of all randomness.
+        shards: into how many parts each batch is cut, which processes may share; None: not at all.
         options: how to read the files.
         stream: whether rows come from the disk, as they do where the table is larger than memory.
     """
@@ -66,6 +69,7 @@ class Request:
     hidden: tuple[int, ...] | None = None
     learning_rate: float | None = None
     seed: int = 0
+    shards: int | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
     stream: bool = False
 
@@ -154,7 +158,7 @@ def prepare(request: Request) -> Prepared:
         DataError: whatever is wrong with the files, the columns, the target, or the shares.
     """
     places = Places()
-    frame = read(list(request.data), request.options, places)
+    frame = read_in_shares(list(request.data), world(), request.options, places)
     target = usual_target(request, frame.columns)
     require_predictors(request, target, frame.columns)
     with places.named():
@@ -247,7 +251,7 @@ Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"
 
 def read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
     """A `Reading` of all rows."""
-    frame = read(file, options, places)
+    frame = read_in_shares(file, world(), options, places)
     return frame, np.arange(len(frame))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.distributed.communicator import world
 from lamina.errors import LaminaError
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared, Request, known_rows
@@ -48,13 +49,16 @@ class Trained:
     most_epochs: int
 
 
-def train(prepared: Prepared, request: Request, observers: Sequence[Observer] = ()) -> Trained:
+def train(
+    prepared: Prepared, request: Request, observers: Sequence[Observer] = (), device: str = "cpu"
+) -> Trained:
     """Train, from the start or from where an earlier run was.
 
     Args:
         prepared: the table.
         request: what was asked for: preset, epochs, layers, learning rate, seed.
         observers: what watches, as the run's `Checkpoints`, which may have an earlier run go on.
+        device: where, as the estimators' parameter says; no part of the request, as a run may go on elsewhere.
 
     Raises:
         LaminaError: settings that cannot work, or the training diverged.
@@ -62,11 +66,12 @@ def train(prepared: Prepared, request: Request, observers: Sequence[Observer] = 
     """
     watch = _Watch()
     estimator = _estimator(prepared, request, [*observers, watch])
+    estimator.set_params(device=device)
     interrupted = False
     try:
         _fit(estimator, prepared)
     except KeyboardInterrupt:
-        if not watch.past:
+        if not watch.past or world().size > 1:  # the others end too, and the checkpoint is what stays
             raise
         interrupted = True
     except ValueError as error:
@@ -104,6 +109,7 @@ def _estimator(prepared: Prepared, request: Request, observers: Sequence[Observe
         max_iter=request.epochs,
         learning_rate_init=request.learning_rate,
         random_state=request.seed,
+        shards=request.shards,
         early_stopping=prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
         preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have

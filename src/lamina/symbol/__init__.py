@@ -13,7 +13,7 @@ from lamina.symbol._file import read_symbol, symbol_of
 from lamina.symbol._functions import NAMED, function, var
 from lamina.symbol._names import prefixed, uncounted
 from lamina.symbol._operator import OPERATORS
-from lamina.symbol._symbol import Group, Symbol, SymbolError
+from lamina.symbol.nodes import Group, Symbol, SymbolError
 
 __all__ = [
     "Group", "Symbol", "SymbolError", "Variable", "load", "load_json", "prefixed", "uncounted", "var",

@@ -17,7 +17,7 @@ from lamina.files.limits import untrusted
 from lamina.files.typed_json import decoded
 from lamina.messages import excerpt
 from lamina.symbol._operator import inputs_named, operator_called
-from lamina.symbol._symbol import Node, Output, Symbol, nodes_of
+from lamina.symbol.nodes import Node, Output, Symbol, nodes_of
 
 __all__ = ["read_symbol", "symbol_of", "text_of", "write_symbol"]
 

@@ -10,7 +10,7 @@ from lamina.messages import closest
 from lamina.nd.activation import ACTIVATIONS
 from lamina.symbol._names import new_name
 from lamina.symbol._operator import OPERATORS, Operator
-from lamina.symbol._symbol import Node, Symbol, SymbolError
+from lamina.symbol.nodes import Node, Symbol, SymbolError
 
 __all__ = ["NAMED", "apply", "function", "method", "var"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.errors import DataError
 from lamina.extras import require
-from lamina.table.formats import FORMATS, Reader, begin_reading
+from lamina.table.formats import FORMATS, HasTypes, begin_reading
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import listed
 from lamina.table.options import ReadOptions
@@ -22,11 +22,11 @@ from lamina.table.source import open_sources
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ReadOptions", "common_types", "import_polars", "iter_batches", "read"]
+__all__ = ["ROWS_AT_ONCE", "ReadOptions", "Where", "common_types", "import_polars", "iter_batches", "read"]
 
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-_ROWS_AT_ONCE = 1 << 20
+ROWS_AT_ONCE = 1 << 20
 _PURPOSE = "reading and writing tables"
 
 
@@ -53,7 +53,7 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     >>> read(file).rows()
     [('Ada', 36), ('Alan', None)]
     """
-    batches = list(iter_batches(source, _ROWS_AT_ONCE, options, places))
+    batches = list(iter_batches(source, ROWS_AT_ONCE, options, places))
     return import_polars().concat(batches, rechunk=True)
 
 
@@ -101,7 +101,7 @@ def import_polars() -> Any:
     return polars
 
 
-def common_types(readers: Sequence[Reader]) -> dict[str, pl.DataType]:
+def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
     """The columns of all files, in the order of the first, with types that hold the values of each."""
     import polars as pl
 

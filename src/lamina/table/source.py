@@ -21,7 +21,10 @@ from lamina.table.formats import FORMATS, NOT_READ, format_of_content, format_of
 from lamina.table.formats.packing import PACKINGS, open_packed
 from lamina.table.messages import closest
 
-__all__ = ["Source", "open_sources"]
+__all__ = ["STANDARD_INPUT", "Source", "open_sources"]
+
+STANDARD_INPUT = "standard input"
+"""The name of the source that is."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def _sources(part: str, format: str | None, scratch: Path) -> list[Source]:
             raise DataError("there is no standard input to read the table from")
         with path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-        return [_source("standard input", path, format, scratch)]
+        return [_source(STANDARD_INPUT, path, format, scratch)]
     if os.path.exists(part):
         return [_source(part, Path(part), format, scratch)]
     if glob.has_magic(part):

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any, TextIO
 
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["Display"]
+__all__ = ["Display", "Waiting", "shows_bar"]
+
+
+def shows_bar(stream: TextIO) -> bool:
+    """Whether a bar can be shown: on a terminal, and in a notebook that has widgets."""
+    return stream.isatty() or (_is_in_notebook() and find_spec("ipywidgets") is not None)
+
+
+def _is_in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 class Display(Observer):
     """Shows how a training gets on.
 
-    On a terminal there is a bar that fills epoch by epoch; lines are plain text, so that a file or a pipe gets the
+    On a terminal, and in a notebook, there is a bar that fills epoch by epoch; lines are plain text, so that a file or a pipe gets the
     same without control characters.
 
     Args:
@@ -34,7 +46,7 @@ class Display(Observer):
         stays: bool = False,
     ) -> None:
         self._stream, self._said, self._line, self._head, self._stays = stream, said, line, head, stays
-        self.watches_steps = stream.isatty()
+        self.watches_steps = shows_bar(stream)
         self._bar: Any = None
 
     def on_begin(self, loop: Loop) -> None:
@@ -85,3 +97,18 @@ class Display(Observer):
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             print(line, file=self._stream, flush=True)
+
+
+class Waiting(Observer):
+    """Says at the end what share of the time processes have waited that share a training."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def on_end(self, loop: Loop, error: BaseException | None) -> None:
+        """Say it, if there were several."""
+        if error is None and loop.waited is not None:
+            text = (
+                f"{loop.waited:.0%} of the steps' time went into exchanging and waiting for other processes"
+            )
+            print(text, file=self._stream, flush=True)

@@ -96,6 +96,7 @@ class Loop:
         """
         self._is_stopped = False
         with self._observed():
+            self._begin_together()
             last = self.epochs if epochs is None else len(self.past) + epochs
             with eager():
                 self._prepare(last - len(self.past))
@@ -113,7 +114,13 @@ class Loop:
                 self.past.append(Epoch(number, loss, score, is_best, seconds, scores))
                 for observer in self.observers:
                     observer.on_epoch(self, self.past[-1])
+                self._is_stopped = self._agreed(self._is_stopped)
                 yield self.past[-1]
+
+    @property
+    def waited(self) -> float | None:
+        """The share of the steps' time that went into exchanging and waiting for other processes, if there are any."""
+        return None
 
     def stop(self) -> None:
         """Let the present epoch be the last."""
@@ -184,6 +191,13 @@ class Loop:
     def fingerprints(self) -> list[str]:
         """What the training's data is known by when an earlier run goes on."""
         return []
+
+    def _begin_together(self) -> None:
+        """Observers have begun, which may have restored a state: have other processes do likewise."""
+
+    def _agreed(self, stop: bool) -> bool:
+        """Whether to stop: what all processes of a training agree on, of which this may be one."""
+        return stop
 
     def _prepare(self, epochs: int) -> None:
         """So many epochs are about to be trained."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
+from lamina.compiler.cpu._blocking import Blocking
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct
+from lamina.compiler.cpu.machine import target_machine
 from lamina.compiler.llvm import FLOAT32, FLOAT64, DType
 
 BATCH = 20
@@ -20,6 +24,11 @@ def compiled_product(features: int, columns: int, dtype: DType, transposed: bool
     rows, inner = (features, BATCH) if transposed else (BATCH, features)
     strides = (1, rows) if transposed else (inner, 1)
     product = MatrixProduct(rows, inner, columns, dtype, strides, columns, skips_zeros=skips)
+    return *load_product(product, split), (rows, columns)
+
+
+def load_product(product: MatrixProduct, split: str):
+    rows, columns, dtype = product.rows, product.columns, product.dtype
 
     def make() -> ThreadModule:
         module = ThreadModule()
@@ -40,7 +49,7 @@ def compiled_product(features: int, columns: int, dtype: DType, transposed: bool
         return module
 
     code = run.load(f"test zero columns {product} {split}", make, ("step",))
-    return code, product.scratch_bytes, (rows, columns)
+    return code, product.scratch_bytes
 
 
 def multiply(execute, x, other, transposed, skips, split="columns", threads=1):
@@ -87,3 +96,46 @@ def test_zero_times_infinity_is_still_nan(features, columns, transposed, value, 
         np.testing.assert_array_equal(np.isnan(result), np.isnan(expected))
         finite = np.isfinite(expected)
         np.testing.assert_allclose(result[finite], expected[finite], rtol=1e-4, atol=1e-5)
+
+
+BLOCKED = replace(target_machine(), l2_bytes=1 << 14)
+"""A machine whose second cache is so small that products of this file's sizes are cut into blocks."""
+
+
+@pytest.mark.parametrize("transposed", [False, True], ids=["terms", "tall"])
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize("value", [1.0, np.inf, np.nan])
+def test_tiles_of_a_blocked_product_skip_their_own_zeros(dtype, transposed, value, execute):
+    x, other = blocked_operands(dtype, transposed, value)
+    (rows, inner), columns = (x.T if transposed else x).shape, other.shape[1]
+    found = []
+    for skips in (False, True):
+        strides = (1, rows) if transposed else (inner, 1)
+        product = MatrixProduct(
+            rows, inner, columns, dtype, strides, columns, machine=BLOCKED, skips_zeros=skips
+        )
+        assert isinstance(product.way, Blocking) and product.way.skips_zeros == skips
+        code, scratch_bytes = load_product(product, "rows")
+        for threads in (1, 3):
+            result = np.full((rows, columns), 7, x.dtype)
+            scratch = np.full(threads * scratch_bytes + 64, 255, np.uint8)
+            execute(code.address("step"), [x, other, result, scratch], threads)
+            found.append(result)
+    for result in found[1:]:
+        np.testing.assert_array_equal(result, found[0])
+        if np.isfinite(value):
+            np.testing.assert_array_equal(
+                result.view(f"u{dtype.itemsize}"), found[0].view(f"u{dtype.itemsize}")
+            )
+
+
+def blocked_operands(dtype, transposed, value):
+    """Rows that are zero in stretches, as pictures are, some in tiles that are dense."""
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((150, 330)).astype(dtype)
+    x[generator.random((150, 33)).repeat(10, axis=1) < 0.9] = 0
+    x[100:120] = 1
+    x[::2] = np.where(x[::2] == 0, -x[::2], x[::2])  # some zeros are negative
+    other = generator.standard_normal((150 if transposed else 330, 70)).astype(dtype)
+    other[3, 5] = value
+    return x, other

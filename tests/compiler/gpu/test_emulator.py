@@ -10,6 +10,7 @@ import pytest
 import lamina
 from lamina import nd
 from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
+from lamina.compiler.gpu._dialect import Bounds
 from lamina.compiler.gpu._host import Host
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.gpu.emulator import Emulator, KernelError
@@ -22,7 +23,7 @@ def run(
 ) -> np.ndarray:
     """What a kernel with one pointer, written by `write(b, pointer)`, makes of an array."""
     module = DeviceModule(Host())
-    with module.kernel("one", 1, [], threads) as b:
+    with module.kernel("one", 1, [], Bounds(threads)) as b:
         write(b, b.pointer_argument("p0"))
     device = Emulator(repeats=repeats)
     kernel = device.load(module.dialect.translate(module.ir(), module.kernels)).kernel("one")
@@ -104,7 +105,7 @@ BARRIERS_OF_A_PRODUCT, BARRIERS_OF_A_SUM = 4, 4
 
 @pytest.mark.parametrize("missing", range(BARRIERS_OF_A_PRODUCT))
 def test_no_barrier_of_a_product_can_be_left_out(
-    missing: int, gpu: Any, monkeypatch: pytest.MonkeyPatch
+    missing: int, emulator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order in which threads run makes a difference, or the result is wrong; but for the barriers at the very end,
     after which nothing uses shared memory here."""

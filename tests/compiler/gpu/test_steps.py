@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,8 @@ import pytest
 
 import lamina
 from lamina import autograd, nd
+from lamina.compiler.front import _batches
 from lamina.compiler.gpu import _binding
-from lamina.context import device_of
 from lamina.errors import StaleGradientError
 
 SIZES = (20, 32, 16, 10)
@@ -20,7 +22,7 @@ def parameters(ctx: Any) -> list[Any]:
     random = np.random.default_rng(0)
     made = [
         nd.array(random.normal(size=shape, scale=0.2), ctx=ctx)
-        for a, b in zip(SIZES, SIZES[1:], strict=False)
+        for a, b in pairwise(SIZES)
         for shape in ((a, b), (b,))
     ]
     for p in made:
@@ -67,22 +69,25 @@ def test_a_step_is_the_cpus_in_six_launches(gpu: Any) -> None:
     assert len(stages) == 6
 
 
-def test_many_steps_are_replayed_and_give_the_same_bits(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_steps_are_replayed_and_give_the_same_bits(
+    emulator: Any, gpu: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """... as launched one by one; also what is left over beyond whole recordings."""
-    device: Any = device_of(gpu)
-    monkeypatch.setattr(device, "repeats", 1)
+    monkeypatch.setattr(emulator, "repeats", 1)
+    monkeypatch.setattr(_binding, "_STEPS_A_RECORDING", 4)
+    monkeypatch.setattr(_batches, "_CHUNK_SECONDS", 100)  # 1, 4, 16 and 16 steps
     batches = np.random.default_rng(2).integers(0, 60, (37, 12))
     replays: list[int] = []
-    record = device.record
+    record = emulator.record
 
     def recorded(launches: Any) -> Any:
         replays.append(len(launches))
         return record(launches)
 
-    monkeypatch.setattr(device, "record", recorded)
+    monkeypatch.setattr(emulator, "record", recorded)
     losses, params, _ = trained(gpu, batches)
-    assert replays == [6 * _binding._STEPS_A_RECORDING]
-    monkeypatch.setattr(device, "record", lambda launches: None)
+    assert replays == [6 * 4]  # and the last steps from the same recording
+    monkeypatch.setattr(emulator, "record", lambda launches: None)
     again, others, _ = trained(gpu, batches)
     np.testing.assert_array_equal(losses, again)
     for found, same in zip(params, others, strict=True):
@@ -118,11 +123,10 @@ def test_gradients_that_a_step_used_up_are_stale(gpu: Any) -> None:
         w.grad.asnumpy()
 
 
-def test_what_the_device_lacks_runs_operator_by_operator(gpu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import dataclasses
-
-    device: Any = device_of(gpu)
-    monkeypatch.setattr(device, "limits", dataclasses.replace(device.limits, has_float64=False))
+def test_what_the_device_lacks_runs_operator_by_operator(
+    emulator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emulator, "limits", dataclasses.replace(emulator.limits, has_float64=False))
     f = lamina.compile(lambda x: nd.exp(x) * 2)
     x = nd.array([0.0, 1.0], dtype=np.float64)
     with pytest.warns(UserWarning, match="float64"):

@@ -1,5 +1,6 @@
 """DataLoader: batches, dtypes, threads that prepare ahead, and errors that say what to do."""
 
+import gc
 import threading
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from lamina.gluon.data import (
     ArrayDataset,
     BatchSampler,
     DataLoader,
+    Dataset,
     RandomSampler,
     SequentialSampler,
     SimpleDataset,
@@ -151,3 +153,43 @@ def test_contradictory_arguments() -> None:
         DataLoader(data, 1, batch_sampler=[[0]])
     with pytest.raises(TypeError, match="no length"):
         len(DataLoader(data, batch_sampler=iter([[0]])))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_next_pass_may_begin_by_itself(workers: int) -> None:
+    drawn: list[int] = []
+
+    class Noting(Dataset):
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, idx: int) -> int:
+            drawn.append(idx)
+            return idx
+
+    def values(loader: DataLoader) -> list[int]:
+        return [x for batch in loader for x in batch.asnumpy().tolist()]
+
+    loader = DataLoader(Noting(), 2, num_workers=workers, prefetch=2, auto_reload=True, thread_pool=True)
+    assert values(loader) == values(loader) == list(range(6))
+    if workers:
+        deadline = time.monotonic() + 10
+        while len(drawn) < 16 and time.monotonic() < deadline:  # two passes, and two batches of the third
+            time.sleep(0.01)
+        assert len(drawn) == 16
+    loader.clean()
+    assert values(loader) == list(range(6))
+
+
+def test_a_pass_that_nobody_asked_for_ends() -> None:
+    before = threading.active_count()
+    loader = DataLoader(SimpleDataset(list(range(8))), 2, num_workers=2)
+    loader.refresh()
+    loader.clean()
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+    with pytest.raises(ValueError, match="timeout must be positive, given 0"):
+        DataLoader([1], 1, timeout=0)

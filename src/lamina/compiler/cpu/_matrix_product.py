@@ -59,8 +59,9 @@ class MatrixProduct:
     the result, or `by_columns`, for a result that is wanted transposed.
 
     `skips_zeros` asks to look for columns of A, as it lies in memory, that are zero throughout, and not to multiply by
-    them: they are terms of the sums, or rows of the result where A lies transposed. Only done where the operands are
-    not cut into blocks. The result is the same in every bit, unless there is a matrix unit (see `unit_product`).
+    them: they are terms of the sums, or rows of the result where A lies transposed. Where the operands are cut into
+    blocks, each tile of A is looked at instead, for terms that are zero in all of its rows. The result is the same in
+    every bit, unless there is a matrix unit (see `unit_product`).
 
     `left_is_short` says that A's elements are whole numbers of at most 8 bits, which a matrix unit multiplies as they
     are. `right_is_finite` says that B's elements are neither infinite nor NaN.
@@ -92,7 +93,13 @@ class MatrixProduct:
             if unit is not None:
                 return unit
         return choose_blocking(
-            self.machine, self.dtype, self.rows, self.inner, self.columns, self._vector_tile
+            self.machine,
+            self.dtype,
+            self.rows,
+            self.inner,
+            self.columns,
+            self._vector_tile,
+            skips_zeros=self.skips_zeros,
         )
 
     @property
@@ -286,6 +293,7 @@ class _Product:
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
             finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
+            right_is_finite=shape.right_is_finite,
         )
         product.emit(self.rows, self.columns)
 

@@ -24,7 +24,7 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.passes.plan import Plan
 from lamina.compiler.passes.scale_products import scale_products
-from lamina.compiler.target import Program
+from lamina.compiler.target import COMPILED_DTYPES, Program
 from lamina.core.array import Value
 
 __all__ = ["CPU"]
@@ -52,6 +52,7 @@ class CPU:
     """See `lamina.compiler.target.Target`."""
 
     passes: Sequence[Callable[[Graph], Graph]] = (scale_products, hold_transposed, lay_out_products)
+    dtypes = COMPILED_DTYPES
     alignment = LINE_BYTES
     apart_bytes = 0
 

@@ -72,6 +72,10 @@ class Layout:
         strides += [node.nbytes for node in graph.results]
         return cls(inputs, results, (*strides, 0, 0), plan.held)
 
+    def is_input(self, entry: int) -> bool:
+        """Whether an entry is that of an input."""
+        return self.FIRST_INPUT <= entry < self.first_result
+
     def slot(self, place: Place) -> Slot:
         """Where a place is."""
         if place.kind == "arena":

@@ -115,10 +115,8 @@ def _eager_step(
     """One step in Python, for functions that do not compile: its results, with a first axis of 1."""
     from lamina import nd
 
-    index = nd.array(row, dtype=np.int32)
-
     def batch(array: Any) -> Any:
-        return nd.take(array, index, axis=0)
+        return nd.take(array, nd.array(row, ctx=array.context, dtype=np.int32), axis=0)
 
     step_args = [rebuild(x, batch, lambda n: n) for x in args]
     step_kwargs = {k: rebuild(v, batch, lambda n: n) for k, v in kwargs.items()}

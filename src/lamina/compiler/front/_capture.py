@@ -11,6 +11,7 @@ import numpy as np
 from lamina.compiler.front._arguments import mapped
 from lamina.compiler.front._numbers import Derived, StepNumber, is_whole
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
+from lamina.compiler.target import COMPILED_DTYPES
 from lamina.compiler.targets import target_of
 from lamina.context import Context, current_context
 from lamina.core.array import Array, Value
@@ -102,6 +103,7 @@ class Capture:
         self._getters: dict[int, Callable[[], Array]] = {}
         self._nodes: set[Node] = set()
         self._returned: dict[int, Result] = {}
+        self._dtypes = COMPILED_DTYPES  # and more, once a device that has more is known to compute it
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
 
@@ -263,7 +265,7 @@ class Capture:
 
     def _node(self, op: Op, inputs: Sequence[Node], params: Any, shape: tuple[int, ...], dtype: Any) -> Node:
         node = Node(op, inputs, params, shape, np.dtype(dtype))
-        if node.dtype not in _COMPILED_DTYPES:
+        if node.dtype not in self._dtypes:
             raise Uncompilable(f"the dtype {node.dtype}")
         self._nodes.add(node)
         return node
@@ -272,6 +274,8 @@ class Capture:
         return self._node(Constant(np.asarray(value, dtype).item()), (), {}, (), dtype)
 
     def _input(self, array: Array) -> Node:
+        if not array._context.is_host:
+            self._dtypes = target_of(array._context).dtypes
         slot = len(self._arrays)
         self._arrays.append(array)
         self._slots[id(array)] = slot
@@ -386,12 +390,6 @@ class Returned:
     """The place of an argument in what the function returns: the array in this input slot."""
 
     slot: int
-
-
-_COMPILED_DTYPES = frozenset(
-    map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
-)
-"""Those that generated code computes with."""
 
 
 def _are_together(contexts: Sequence[Context]) -> bool:

@@ -45,7 +45,7 @@ from lamina.core.state import state
 from lamina.errors import TraceError
 from lamina.primitives.indexing import take
 
-__all__ = ["CompiledFunction", "compile"]
+__all__ = ["CompiledFunction", "compilation_enabled", "compile"]
 
 _MAX_SPECIALIZATIONS = 64
 _WARN_AT = 8
@@ -164,8 +164,8 @@ class CompiledFunction(StandsFor):
     def explain(self) -> str:
         """The kernels of the specialization that ran last: what each computes, its size, and its measured time."""
         if not self._entries:
-            return "not compiled yet: call the function first"
-        return next(reversed(self._entries.values())).explain()
+            return messages.Shown("not compiled yet: call the function first")
+        return messages.Shown(next(reversed(self._entries.values())).explain())
 
     # --- specializations -----------------------------------------------------------------------------------------
 

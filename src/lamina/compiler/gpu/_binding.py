@@ -14,12 +14,14 @@ from lamina.compiler.passes.graph import Input
 from lamina.compiler.target import Overlap, Program
 from lamina.core.array import Array, StaleGradient
 from lamina.core.ownership import bind_buffer, release_buffers
-from lamina.device.interface import Device, DeviceArray, Launch, Recording, Region
+from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recording, Region
 
 __all__ = ["Binding"]
 
 _STEPS_A_RECORDING = 16
 """Steps that are recorded at once, so that launching them costs little; fewer are launched one by one."""
+_ROOM = 1 << 20
+"""Bytes of memory for what moves from step to step, so that it needs no larger one soon."""
 
 
 class Binding:
@@ -95,10 +97,14 @@ class Binding:
     # --- many steps --------------------------------------------------------------------------------------------------
 
     def _run_recorded(self, results: list[DeviceArray], steps: int) -> None:
-        """A recording of some steps, replayed: in between only the number of its first step is set."""
+        """A recording of some steps, replayed: in between only the number of its first step is set.
+
+        What moves from step to step is moved through memory of the step's own, so that the recording stays right when
+        the next call brings other rows, and gets other results.
+        """
         memory = self._memory
         own = memory.results_of(steps)
-        regions = self._regions(own)
+        regions = self._regions(own) | memory.copied_rows(self._regions([]), steps)
         recording = self._recording(regions)
         whole = steps - steps % _STEPS_A_RECORDING if recording is not None else 0
         for first in range(0, whole, _STEPS_A_RECORDING):
@@ -110,6 +116,7 @@ class Binding:
         for source, target in zip(own, results, strict=True):
             if target.nbytes:
                 self.device.copy(source.region, target.region, target.nbytes)
+        self.device.synchronize()  # whoever asked for many steps measures how long they take
 
     def _recording(self, regions: dict[int, Region]) -> Recording | None:
         """What was recorded for memory at the very same places, else a new recording."""
@@ -166,14 +173,14 @@ class Binding:
     def _packed(self, values: Sequence[float]) -> np.ndarray:
         """The steps' numbers, 8 bytes each."""
         scalars = self.program.graph.scalars
-        packed = np.zeros(len(values), np.float64)
-        whole = packed.view(np.int64)
+        cells = np.zeros(len(values), np.uint64)
+        views = [cells.view(dtype)[:: 8 // dtype.itemsize] for dtype in scalars]
         for i, value in enumerate(values):
             try:
-                (whole if scalars[i % len(scalars)].kind == "i" else packed)[i] = value
+                views[i % len(scalars)][i] = value
             except OverflowError:
                 raise Overlap(f"the integer {value} is beyond ±2**63, where machine code ends") from None
-        return packed
+        return cells
 
 
 class _StepMemory:
@@ -190,6 +197,7 @@ class _StepMemory:
         self._base = device.allocate(4)
         self._base_value: int | None = None
         self._results: tuple[int, list[DeviceArray]] = 0, []
+        self._rows: dict[int, Buffer] = {}
         zeros = np.zeros(self.schedule.counters_bytes, np.uint8)
         if zeros.size:
             device.copy_in(Region(self._scratch), zeros)
@@ -211,7 +219,7 @@ class _StepMemory:
     def write_numbers(self, packed: np.ndarray) -> None:
         """Have the steps' numbers on the device."""
         if packed.nbytes > self._numbers.nbytes:
-            self._numbers = self.device.allocate(packed.nbytes)
+            self._numbers = self.device.allocate(max(packed.nbytes, min(_ROOM, 64 * packed.nbytes)))
         if packed.size:
             self.device.copy_in(Region(self._numbers), packed)
 
@@ -222,11 +230,25 @@ class _StepMemory:
             self._base_value = step
 
     def results_of(self, steps: int) -> list[DeviceArray]:
-        """Memory for the results of many steps, the same from call to call, so that a recording stays right."""
+        """Memory for the results of many steps, the same from call to call."""
         if self._results[0] < steps:
-            arrays = [DeviceArray.empty(self.device, (steps, *n.shape), n.dtype) for n in self.graph.results]
-            self._results = steps, arrays
+            count = max(steps, _ROOM // max(sum(n.nbytes for n in self.graph.results), 1))
+            arrays = [DeviceArray.empty(self.device, (count, *n.shape), n.dtype) for n in self.graph.results]
+            self._results = count, arrays
         return self._results[1]
+
+    def copied_rows(self, regions: dict[int, Region], steps: int) -> dict[int, Region]:
+        """Copies, in memory that is the same from call to call, of the inputs that move from step to step."""
+        found: dict[int, Region] = {}
+        for entry, stride in enumerate(self.layout.strides):
+            if not stride or entry not in regions or not self.layout.is_input(entry):
+                continue
+            nbytes = steps * stride
+            if entry not in self._rows or self._rows[entry].nbytes < nbytes:
+                self._rows[entry] = self.device.allocate(max(nbytes, _ROOM))
+            found[entry] = Region(self._rows[entry])
+            self.device.copy(regions[entry], found[entry], nbytes)
+        return found
 
     def launches(self, regions: dict[int, Region], step: int) -> list[Launch]:
         """A step's launches."""

@@ -7,15 +7,18 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+
 from lamina.compiler.gpu import _functions as functions
-from lamina.compiler.gpu._dialect import Dialect
-from lamina.compiler.llvm import INDEX, INT32, DType, Pointer, Value
+from lamina.compiler.gpu._dialect import Bounds, Dialect
+from lamina.compiler.llvm import FLOAT32, FLOAT64, INDEX, INT32, DType, Pointer, Value
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import Operand, type_name
 
 __all__ = ["DeviceBuilder", "DeviceModule", "SpacePointer"]
 
+_FLOAT16 = np.dtype(np.float16)
 _GLOBAL, _SHARED = 1, 3
 _MOST_NARROW = 1 << 31
 
@@ -137,6 +140,13 @@ class DeviceBuilder(Mathematics):
         """One of the C library's functions, written out: devices have no such library."""
         return functions.FUNCTIONS[function](self, *self.match(*operands))
 
+    def cast(self, x: Value, dtype: DType | type) -> Value:
+        """As NumPy's `astype`; between float64 and float16 by way of float32, since processors have no other."""
+        dtype = np.dtype(dtype)
+        if {x.dtype, dtype} == {FLOAT64, _FLOAT16}:
+            x = super().cast(x, FLOAT32)
+        return super().cast(x, dtype)
+
     def frem(self, x: Value, y: Value) -> Value:
         return functions.remainder(self, x, y)
 
@@ -162,7 +172,7 @@ class DeviceModule(Module[DeviceBuilder]):
 
     @contextmanager
     def kernel(
-        self, name: str, pointers: int, numbers: Sequence[str], threads: int
+        self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds
     ) -> Generator[DeviceBuilder]:
         """Write a kernel with pointers %p0, %p1, … and 64-bit numbers."""
         b = DeviceBuilder(self, {**{f"p{i}": None for i in range(pointers)}, **dict.fromkeys(numbers, INDEX)})
@@ -173,7 +183,7 @@ class DeviceModule(Module[DeviceBuilder]):
             self.declare(
                 f"@{b.shared_name} = internal addrspace({_SHARED}) global [{size} x i8] undef, align 16"
             )
-        self.functions[name] = self.dialect.kernel(name, pointers, numbers, threads, b)
+        self.functions[name] = self.dialect.kernel(name, pointers, numbers, bounds, b)
         self.kernels.append(name)
 
     def trial(self) -> DeviceBuilder:

@@ -1,9 +1,10 @@
-"""What differs between the languages that kernels are written in: who a thread is, barriers, and the last translation."""
+"""What differs between the languages that kernels are written in: who a thread is, barriers, the last translation."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lamina.compiler.gpu._machine import DeviceMachine
@@ -12,7 +13,16 @@ from lamina.compiler.llvm import INDEX, DType, Value
 if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
-__all__ = ["Dialect", "parameters_of"]
+__all__ = ["Bounds", "Dialect", "parameters_of"]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The threads of a kernel's blocks, and how many blocks one processor is to hold at a time at least: so many share
+    its registers."""
+
+    threads: int
+    blocks: int = 1
 
 
 class Dialect(ABC):
@@ -46,7 +56,9 @@ class Dialect(ABC):
         return None
 
     @abstractmethod
-    def kernel(self, name: str, pointers: int, numbers: Sequence[str], threads: int, b: DeviceBuilder) -> str:
+    def kernel(
+        self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder
+    ) -> str:
         """The text of a kernel with this body."""
 
     @abstractmethod

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lamina.compiler.gpu._dialect import Dialect, parameters_of
+from lamina.compiler.gpu._dialect import Bounds, Dialect, parameters_of
 from lamina.compiler.gpu._machine import DeviceMachine
 from lamina.compiler.llvm import INDEX, Value
 from lamina.compiler.llvm.jit import host_triple, translated
@@ -78,7 +78,9 @@ class Host(Dialect):
         b.emit(_suspension(resumed, final=False))
         b.start_block(resumed)
 
-    def kernel(self, name: str, pointers: int, numbers: Sequence[str], threads: int, b: DeviceBuilder) -> str:
+    def kernel(
+        self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder
+    ) -> str:
         for line in _DECLARATIONS.splitlines():
             b.module.declare(line)
         parameters = f"{parameters_of(pointers, numbers)}, i64 %block, i64 %thread, ptr %where"
@@ -86,17 +88,18 @@ class Host(Dialect):
         write = _coroutine if b.barriers else _function
         fill = ""
         if b.shared_bytes:
-            fill = f"call void @llvm.memset.p3.i64(ptr addrspace(3) @{b.shared_name}, i8 -1, i64 {b.shared_bytes}, i1 0)"
+            arguments = f"ptr addrspace(3) @{b.shared_name}, i8 -1, i64 {b.shared_bytes}, i1 0"
+            fill = f"call void @llvm.memset.p3.i64({arguments})"
         parts = [f"ptr addrspace(1)@p{i}" for i in range(pointers)] + [f"i64@{n}" for n in numbers]
-        loads, arguments = [], []
+        loads, values = [], []
         for i, part in enumerate(parts):
             type_, argument = part.split("@")
             loads += [
                 f"%at.{argument} = getelementptr i64, ptr %arguments, i64 {i}",
                 f"%{argument} = load {type_}, ptr %at.{argument}",
             ]
-            arguments.append(f"{type_} %{argument}")
-        call = ", ".join([*arguments, "i64 %block", "i64 %thread", "ptr %where"])
+            values.append(f"{type_} %{argument}")
+        call = ", ".join([*values, "i64 %block", "i64 %thread", "ptr %where"])
         run = _RUN_COROUTINES if b.barriers else _RUN_FUNCTIONS
         for key, text in (("NAME", name), ("LOADS", "\n".join(loads)), ("FILL", fill), ("CALL", call)):
             run = run.replace(f"${key}", text)

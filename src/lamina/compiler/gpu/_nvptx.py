@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lamina.compiler.gpu._dialect import Dialect, parameters_of
+from lamina.compiler.gpu._dialect import Bounds, Dialect, parameters_of
 from lamina.compiler.gpu._machine import DeviceMachine
 from lamina.compiler.llvm import INDEX, INT32, Value
 from lamina.compiler.llvm.jit import translated
@@ -45,8 +45,11 @@ class NVPTX(Dialect):
         b.module.declare("declare void @llvm.nvvm.barrier0() convergent")
         b.emit("call void @llvm.nvvm.barrier0()")
 
-    def kernel(self, name: str, pointers: int, numbers: Sequence[str], threads: int, b: DeviceBuilder) -> str:
-        attributes = f'nounwind convergent "nvvm.maxntid"="{threads}" "nvvm.minctasm"="2"'
+    def kernel(
+        self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder
+    ) -> str:
+        sizes = f'"nvvm.maxntid"="{bounds.threads}" "nvvm.minctasm"="{bounds.blocks}"'
+        attributes = f"nounwind convergent {sizes}"
         head = f"define ptx_kernel void @{name}({parameters_of(pointers, numbers)}) {attributes} {{"
         return "\n".join([head, *b.body(), "}"])
 

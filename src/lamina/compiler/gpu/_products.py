@@ -10,15 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lamina.compiler.emit.positions import Axis
+from lamina.compiler.gpu._parts import is_done_last
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
-from lamina.compiler.gpu._tiles import LARGE, Cut
-from lamina.compiler.llvm import INDEX, INT32, Pointer, Value, Variable
+from lamina.compiler.gpu._tiles import Cut
+from lamina.compiler.llvm import INDEX, Pointer, Value, Variable
 from lamina.compiler.passes.graph import Constant, Input, Node
 
 __all__ = ["computes_operand", "emit_product"]
 
 _UNROLL = 8
 _VECTOR = 4
+_ROWS_AT_ONCE = 2  # of each thread: few enough for shared memory, and a divisor of _VECTOR
 _PAD = 4  # elements between rows of a tile in shared memory, so that they begin in other banks
 
 
@@ -87,7 +89,7 @@ class _Product:
             self._finish(sums)
             return
         self._store_part(sums, number, part)
-        with b.if_(self._is_last(number)):
+        with b.if_(is_done_last(self.scope, number, cut.parts)):
             self._finish(self._all_parts(number))
 
     # --- sums ------------------------------------------------------------------------------------------------------
@@ -192,15 +194,10 @@ class _Product:
             found += b.load_vector(operand.memory, self.dtype, position, width)
         return found
 
-    def _own_element(self, i: int, j: int) -> tuple[Value, Value]:
-        """The row and column in the tile of a thread's element (see `_strip`)."""
-        b, tile = self.b, self.tile
-
-        def at(place: Value, k: int, threads: int, count: int) -> Value:
-            width = min(count, _VECTOR)
-            return b.add(b.mul(place, width), k // width * threads * width + k % width)
-
-        return at(self.y, i, tile.down, tile.high), at(self.x, j, tile.across, tile.wide)
+    def _own(self, place: Value, number: int, threads: int, count: int) -> Value:
+        """Which row or column of the tile is a thread's of this number (see `_strip`)."""
+        b, width = self.b, min(count, _VECTOR)
+        return b.add(b.mul(place, width), number // width * threads * width + number % width)
 
     # --- sums in parts -----------------------------------------------------------------------------------------------
 
@@ -215,25 +212,6 @@ class _Product:
         for element, total in enumerate(sums):
             self.b.store(memory, total.get(), self._place_of_part(number, part, element))
 
-    def _is_last(self, number: Value) -> Value:
-        """Whether all other parts of the tile are done. The counter is 0 again afterwards."""
-        b = self.b
-        b.fence()
-        with b.shared_again():
-            cell = b.shared(INT32, 1)
-            b.barrier()
-            with b.if_(b.equal(self.scope.thread, 0)):
-                counter = b.offset(self.scope.counters, number, INT32)
-                before = b.count_up(counter)
-                b.store(cell, before)
-                with b.if_(b.equal(before, self.cut.parts - 1)):
-                    b.store(counter, b.const(0, INT32))
-            b.barrier()
-            is_last = b.equal(b.load(cell, INT32), self.cut.parts - 1)
-            b.barrier()
-        b.fence()
-        return is_last
-
     def _all_parts(self, number: Value) -> list[Variable]:
         b, memory = self.b, self.scope.scratch
         sums = [b.variable(b.const(0, self.dtype)) for _ in range(self.tile.high * self.tile.wide)]
@@ -246,31 +224,26 @@ class _Product:
     # --- what is made of the sums ------------------------------------------------------------------------------------
 
     def _finish(self, sums: list[Variable]) -> None:
-        if self.tile == LARGE:
-            self._finish_own(sums)
-        else:
-            self._finish_together(sums)
+        """Some rows after the other by way of shared memory, so that neighbouring threads have neighbouring elements,
+        and that what is made of them is written few times, however much it is."""
+        for first in range(0, self.tile.high, _ROWS_AT_ONCE):
+            self._finish_rows(sums, first, min(_ROWS_AT_ONCE, self.tile.high - first))
         self.then(self.first_row)
 
-    def _finish_own(self, sums: list[Variable]) -> None:
-        """Each thread its own elements."""
-        for i in range(self.tile.high):
-            for j in range(self.tile.wide):
-                self._element(*self._own_element(i, j), sums[i * self.tile.wide + j].get())
-
-    def _finish_together(self, sums: list[Variable]) -> None:
-        """By way of shared memory, so that neighbouring threads have neighbouring elements, and that what may be long is
-        written once."""
+    def _finish_rows(self, sums: list[Variable], first: int, count: int) -> None:
+        """Each thread's rows from `first` on, that is rows of all parts of the tile."""
         b, tile = self.b, self.tile
         with b.shared_again():
-            memory = b.shared(self.dtype, tile.size)
-            for i in range(tile.high):
+            memory = b.shared(self.dtype, count * tile.down * tile.columns)
+            for i in range(count):
+                line = b.mul(b.add(self.y, i * tile.down), tile.columns)
                 for j in range(tile.wide):
-                    row, column = self._own_element(i, j)
-                    b.store(memory, sums[i * tile.wide + j].get(), b.add(b.mul(row, tile.columns), column))
+                    total = sums[(first + i) * tile.wide + j]
+                    b.store(memory, total.get(), b.add(line, self._own(self.x, j, tile.across, tile.wide)))
             b.barrier()
-            with b.loop(self.scope.thread, b.const(tile.size), THREADS) as place:
-                row, column = b.unravel(place, (tile.rows, tile.columns))
+            with b.loop(self.scope.thread, b.const(count * tile.down * tile.columns), THREADS) as place:
+                i, y, column = b.unravel(place, (count, tile.down, tile.columns))
+                row = b.add(self._own(y, first, tile.down, tile.high), i)
                 self._element(row, column, b.load(memory, self.dtype, place))
             b.barrier()
 

@@ -9,13 +9,13 @@ import numpy as np
 from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.pointers import Slot
 from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
-from lamina.compiler.gpu._dialect import Dialect
+from lamina.compiler.gpu._dialect import Bounds, Dialect
 from lamina.compiler.gpu._elements import emit_arg, emit_fill, emit_map, emit_scatter
 from lamina.compiler.gpu._products import emit_product
-from lamina.compiler.gpu._reductions import Team, emit_columns, emit_rows, team_for
+from lamina.compiler.gpu._reductions import Team, emit_results, emit_rows, team_for
 from lamina.compiler.gpu._schedule import Schedule, Stage, Task
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
-from lamina.compiler.gpu._tiles import Cut
+from lamina.compiler.gpu._tiles import LARGE, Cut
 from lamina.compiler.llvm import INDEX, INT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
@@ -23,7 +23,7 @@ from lamina.compiler.passes.graph import Scalar
 __all__ = ["BASE", "STEP", "emit_program"]
 
 STEP, BASE = "step", "base"
-"""What a launch with pointers that move gets besides: the step's number, counted from a number in the device's memory."""
+"""What a launch with pointers that move gets: the step's number, counted from one in the device's memory."""
 _BYTE = np.dtype(np.int8)
 _ELEMENTS = {"map": emit_map, "arg": emit_arg, "scatter": emit_scatter, "fill": emit_fill}
 
@@ -41,7 +41,9 @@ def _emit_stage(module: DeviceModule, schedule: Schedule, stage: Stage) -> None:
     slots = schedule.slots(stage)
     moves = schedule.moves(stage)
     count = len(slots) + moves  # the last pointer is the base
-    with module.kernel(stage.name, count, [STEP] if moves else [], THREADS) as b:
+    tiles = [task.how.tile for task in stage.tasks if isinstance(task.how, Cut)]
+    bounds = Bounds(THREADS, 1 if LARGE in tiles else 2)
+    with module.kernel(stage.name, count, [STEP] if moves else [], bounds) as b:
         pointers: dict[Slot, Pointer] = {s: b.pointer_argument(f"p{i}") for i, s in enumerate(slots)}
         if moves:
             base = b.load(b.pointer_argument(f"p{len(slots)}"), INT32)
@@ -87,14 +89,14 @@ def _emit_task(
             for follower in task.followers:
                 b.barrier()
                 own = _scope(b, schedule, follower, pointers, block, common)
-                emit_rows(own, team_for(follower), first_row, rows)
+                emit_rows(own, team_for(follower, schedule.limits), first_row, rows)
 
         emit_product(scope, task.how, then)
     elif isinstance(task.how, Team):
-        if task.kernel.is_rowwise:
+        if task.kernel.is_rowwise and task.how.parts == 1:
             emit_rows(scope, task.how, b.mul(block, task.how.results), task.how.results)
         else:
-            emit_columns(scope, task.how)
+            emit_results(scope, task.how)
     else:
         _ELEMENTS[task.kernel.kind](scope)
 

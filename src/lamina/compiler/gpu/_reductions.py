@@ -11,15 +11,18 @@ from dataclasses import dataclass
 
 from lamina.compiler.emit.positions import Axis
 from lamina.compiler.emit.reductions import merged_index, row_index, store_result
+from lamina.compiler.gpu._parts import COUNTER_BYTES, is_done_last, rounded
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.llvm import Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import Reduction
+from lamina.device.interface import Limits
 
-__all__ = ["Team", "emit_columns", "emit_rows", "team_for"]
+__all__ = ["Team", "emit_results", "emit_rows", "team_for"]
 
 _ELEMENTS_EACH = 4
+_ELEMENTS_IN_PARTS = 16
 _SIDE_BY_SIDE = 32
 """So many neighbouring columns are read by neighbouring threads, at once."""
 
@@ -27,18 +30,34 @@ _SIDE_BY_SIDE = 32
 @dataclass(frozen=True)
 class Team:
     """How the threads of a block share results: `size` work on each. They are neighbours, unless `stride` says
-    otherwise: then neighbours work on neighbouring results."""
+    otherwise: then neighbours work on neighbouring results. Each result may be folded in `parts`, by as many blocks.
+    """
 
     size: int
     stride: int = 1
+    parts: int = 1
 
     @property
     def results(self) -> int:
         """The results that a block computes at a time."""
         return THREADS // self.size
 
+    def blocks(self, kernel: Kernel) -> int:
+        """The blocks that share a kernel."""
+        return -(-math.prod(kernel.kept) // self.results) * self.parts
 
-def team_for(kernel: Kernel) -> Team:
+    def counters_bytes(self, kernel: Kernel) -> int:
+        """What counters take of the blocks' common memory."""
+        return rounded(self.blocks(kernel) * COUNTER_BYTES) if self.parts > 1 else 0
+
+    def sums_bytes(self, kernel: Kernel) -> int:
+        """What the parts take of it."""
+        if self.parts == 1:
+            return 0
+        return rounded(self.blocks(kernel) * self.results * kernel.main.dtype.itemsize)
+
+
+def team_for(kernel: Kernel, limits: Limits) -> Team:
     """The team for a reduction, by how much there is to fold and how many results there are."""
     folded = math.prod(kernel.domain[a] for a in kernel.reduced)
     results = math.prod(kernel.kept)
@@ -46,10 +65,23 @@ def team_for(kernel: Kernel) -> Team:
     while size < THREADS and size * _ELEMENTS_EACH < folded:
         size *= 2
     if kernel.is_rowwise:
-        return Team(size)
+        team = Team(size)
+        parts = _parts(kernel, team, folded, limits)
+        return Team(size, parts=parts) if parts > 1 else team
     beside = _SIDE_BY_SIDE if results >= _SIDE_BY_SIDE else 1
     size = min(size, THREADS // beside)
-    return Team(size, THREADS // size)
+    team = Team(size, THREADS // size)
+    return Team(size, THREADS // size, _parts(kernel, team, folded, limits))
+
+
+def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
+    """In how many parts a result is folded: several where processors had no work else, and there is nothing but one
+    result for each line."""
+    folds = [node for node in kernel.members if isinstance(node.lowering, Reduction)]
+    if folds != [kernel.anchor] or not all(kernel.spans_rows(node) for node in kernel.stores):
+        return 1
+    idle = limits.processors // max(team.blocks(kernel), 1)
+    return max(1, min(idle, folded // (team.size * _ELEMENTS_IN_PARTS)))
 
 
 def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
@@ -88,7 +120,8 @@ def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member:
     if elements:
 
         def body(column: list[Axis]) -> None:
-            scope.compute(dict.fromkeys(elements, [*row, *column]), 1, known)
+            index = [*row, *column]
+            scope.compute(dict.fromkeys(elements, index), 1, known)
 
         with b.if_(exists):
             _along_row(scope, team, member, body)
@@ -116,26 +149,51 @@ def _fold_row(
     return _fold_team(scope, team, lowering, total.get(), member)
 
 
-def emit_columns(scope: DeviceScope, team: Team) -> None:
-    """A reduction over axes of which some kept one comes after: results that have their place in the block."""
+def emit_results(scope: DeviceScope, team: Team) -> None:
+    """A reduction of which only its results are stored, and what is made of each: over any axes, perhaps in parts."""
     b, kernel = scope.b, scope.kernel
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)
     results = math.prod(kernel.kept)
-    member = b.divide_positive(scope.thread, team.stride)
-    own = b.sub(scope.thread, b.mul(member, team.stride))
-    number = b.add(b.mul(scope.block, team.results), own)
-    exists = b.less(number, results)
+    is_beside = team.stride > 1
+    member = (
+        b.divide_positive(scope.thread, team.stride) if is_beside else b.bit_and(scope.thread, team.size - 1)
+    )
+    own = (
+        b.sub(scope.thread, b.mul(member, team.stride))
+        if is_beside
+        else b.divide_positive(scope.thread, team.size)
+    )
+    group, part = b.unravel(scope.block, (team.blocks(kernel) // team.parts, team.parts))
+    number = b.add(b.mul(group, team.results), own)
+    is_writer = b.logical_and(b.less(number, results), b.equal(member, 0))
     kept = scope.index(b.minimum(number, results - 1), kernel.kept)
     sizes = [kernel.domain[a] for a in kernel.reduced]
+    folded = math.prod(sizes)
+    share = -(-folded // team.parts)
+    first = b.mul(part, share)
     total = b.variable(b.const(lowering.initial(anchor.dtype), anchor.dtype))
-    with b.loop(member, b.const(math.prod(sizes)), team.size) as i:
+    with b.loop(b.add(first, member), b.minimum(b.add(first, share), folded), team.size) as i:
         index = merged_index(kernel, kept, scope.index(i, sizes))
         value = scope.evaluator(1).at(anchor.inputs[0], index)
         total.set(lowering.combine(b, total.get(), value))
-    folded = _fold_team(scope, team, lowering, total.get(), member)
-    with b.if_(b.logical_and(exists, b.equal(member, 0))):
-        store_result(scope, kept, 1, folded)
+    result = _fold_team(scope, team, lowering, total.get(), member)
+    if team.parts == 1:
+        with b.if_(is_writer):
+            store_result(scope, kept, 1, result)
+        return
+
+    def place(part: Value) -> Value:
+        return b.add(b.mul(b.add(b.mul(group, team.parts), part), team.results), own)
+
+    with b.if_(is_writer):
+        b.store(scope.scratch, result, place(part))
+    is_last = is_done_last(scope, group, team.parts)
+    with b.if_(b.logical_and(is_last, is_writer)):
+        total.set(b.const(lowering.initial(anchor.dtype), anchor.dtype))
+        with b.loop(0, team.parts) as i:
+            total.set(lowering.combine(b, total.get(), b.load(scope.scratch, anchor.dtype, place(i))))
+        store_result(scope, kept, 1, total.get())
 
 
 def _fold_team(scope: DeviceScope, team: Team, lowering: Reduction, value: Value, member: Value) -> Value:

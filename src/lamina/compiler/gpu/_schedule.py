@@ -1,6 +1,6 @@
 """Which kernels one launch computes: those that don't wait for each other, side by side, each by blocks of its own.
 
-A launch begins when the one before has ended, and that is all that orders blocks. Kernels that work row by row on what a
+A launch begins when the one before has ended; nothing else orders blocks. Kernels that work row by row on what a
 product computes follow it in the very same blocks, where these have whole rows.
 """
 
@@ -47,11 +47,17 @@ class Task:
 
     @property
     def counters_bytes(self) -> int:
-        return self.how.counters_bytes() if isinstance(self.how, Cut) else 0
+        """What counters take of the blocks' common memory."""
+        if isinstance(self.how, Team):
+            return self.how.counters_bytes(self.kernel)
+        return self.how.counters_bytes() if self.how is not None else 0
 
     @property
     def sums_bytes(self) -> int:
-        return self.how.sums_bytes(self.kernel.main.dtype.itemsize) if isinstance(self.how, Cut) else 0
+        """What sums in parts take of it."""
+        if isinstance(self.how, Team):
+            return self.how.sums_bytes(self.kernel)
+        return self.how.sums_bytes(self.kernel.main.dtype.itemsize) if self.how is not None else 0
 
 
 @dataclass(eq=False)
@@ -71,7 +77,7 @@ class Schedule:
     """The launches of a plan, in order."""
 
     def __init__(self, plan: Plan, layout: Layout, limits: Limits) -> None:
-        self.plan, self.layout = plan, layout
+        self.plan, self.layout, self.limits = plan, layout, limits
         tasks, levels = _levels(plan, limits)
         self.stages: list[Stage] = []
         for level in range(max(levels, default=-1) + 1):
@@ -183,11 +189,8 @@ def _task(kernel: Kernel, limits: Limits) -> Task:
         cut = cut_for(kernel, limits)
         return Task(kernel, cut, cut.blocks)
     if kernel.kind == "reduce":
-        team = team_for(kernel)
-        results = 1
-        for n in kernel.kept:
-            results *= n
-        return Task(kernel, team, -(-results // team.results))
+        team = team_for(kernel, limits)
+        return Task(kernel, team, team.blocks(kernel))
     return Task(kernel, None, blocks_of_elements(kernel))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lamina.compiler.gpu._dialect import Dialect, parameters_of
+from lamina.compiler.gpu._dialect import Bounds, Dialect, parameters_of
 from lamina.compiler.gpu._machine import DeviceMachine
 from lamina.compiler.llvm import INDEX, Value
 from lamina.compiler.llvm.jit import translated
@@ -47,7 +47,9 @@ class SPIRV(Dialect):
         b.module.declare("declare spir_func i64 @_Z6mul_himm(i64, i64)")
         return b.mul(x, y), b.result(f"call spir_func i64 @_Z6mul_himm({x.typed}, {y.typed})", x.dtype)
 
-    def kernel(self, name: str, pointers: int, numbers: Sequence[str], threads: int, b: DeviceBuilder) -> str:
+    def kernel(
+        self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder
+    ) -> str:
         head = f"define spir_kernel void @{name}({parameters_of(pointers, numbers)}) nounwind convergent {{"
         return "\n".join([head, *b.body(), "}"])
 

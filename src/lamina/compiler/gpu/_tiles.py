@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from lamina.compiler.gpu._parts import COUNTER_BYTES, rounded
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.passes.fuse import Kernel
 from lamina.device.interface import Limits
@@ -14,7 +15,6 @@ __all__ = ["LARGE", "MEDIUM", "SMALL", "Cut", "Tile", "cut_for"]
 _LEAST_DEPTH = 64
 """Terms of a sum that are worth a block of their own."""
 _MOST_PARTS = 16
-_COUNTER_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,11 @@ class Cut:
 
     def counters_bytes(self) -> int:
         """What the tiles' counters take of the blocks' common memory: how many parts are done of each."""
-        return _rounded(self.tiles * _COUNTER_BYTES) if self.parts > 1 else 0
+        return rounded(self.tiles * COUNTER_BYTES) if self.parts > 1 else 0
 
     def sums_bytes(self, itemsize: int) -> int:
         """What the parts' sums take of it."""
-        return _rounded(self.blocks * self.tile.size * itemsize) if self.parts > 1 else 0
-
-
-def _rounded(nbytes: int) -> int:
-    return -(-nbytes // 256) * 256
+        return rounded(self.blocks * self.tile.size * itemsize) if self.parts > 1 else 0
 
 
 def cut_for(kernel: Kernel, limits: Limits) -> Cut:

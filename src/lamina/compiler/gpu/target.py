@@ -5,37 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from lamina.compiler.emit import Layout, digest_of_primitives
 from lamina.compiler.gpu._binding import Binding
+from lamina.compiler.gpu._builder import DeviceModule
 from lamina.compiler.gpu._dialect import Dialect
 from lamina.compiler.gpu._products import computes_operand
 from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
+from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.gpu._tiles import cut_for
+from lamina.compiler.gpu._types import FLOAT16, narrow_numbers, widen_halves
 from lamina.compiler.llvm.jit import kept
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.compiler.passes.scale_products import scale_products
-from lamina.compiler.target import NotForTarget, Program
+from lamina.compiler.program import lower
+from lamina.compiler.target import COMPILED_DTYPES, NotForTarget, Program
 from lamina.core.array import Array, Value
 from lamina.device.interface import Device, DeviceArray, Limits, Module
 
-__all__ = ["GPU", "DeviceCode", "dialect_of"]
+__all__ = ["GPU", "DeviceCode", "Written", "written_for"]
 
 _ALIGNMENT = 256
 
 
-def dialect_of(device: Device) -> Dialect:
+def _dialect(name: str, limits: Limits) -> Dialect:
     """The language of a device's kernels."""
-    if device.dialect == "nvptx":
+    if name == "nvptx":
         from lamina.compiler.gpu._nvptx import NVPTX
 
-        return NVPTX(device.limits.architecture)
-    if device.dialect == "spirv":
+        return NVPTX(limits.architecture)
+    if name == "spirv":
         from lamina.compiler.gpu._spirv import SPIRV
 
         return SPIRV()
@@ -69,17 +75,21 @@ class DeviceCode:
 class GPU:
     """See `lamina.compiler.target.Target`. One for each device."""
 
-    passes: Sequence[Callable[[Graph], Graph]] = (scale_products,)
     alignment = _ALIGNMENT
     apart_bytes = 256 << 20
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        limits = device.limits
+        halves = frozenset((FLOAT16,) if limits.has_float16 else ())
+        self.dtypes = COMPILED_DTYPES | halves
+        numbers = () if limits.has_float64 else (narrow_numbers,)
+        self.passes: Sequence[Callable[[Graph], Graph]] = (scale_products, *numbers, widen_halves)
 
     @cached_property
     def dialect(self) -> Dialect:
         """The language of its kernels."""
-        return dialect_of(self.device)
+        return _dialect(self.device.dialect, self.device.limits)
 
     @property
     def description(self) -> str:
@@ -111,7 +121,10 @@ class GPU:
     def _translated(self, schedule: Schedule) -> bytes:
         check(schedule.plan, self.device.limits)
         module = emit_program(self.dialect, schedule)
-        return self.dialect.translate(module.ir(), module.kernels)
+        ir = module.ir()
+        if not self.device.limits.has_float64 and " double" in ir:
+            raise NotForTarget("the device lacks float64, in which one of the operators is computed")
+        return self.dialect.translate(ir, module.kernels)
 
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
@@ -142,8 +155,35 @@ class GPU:
 
 def check(plan: Plan, limits: Limits) -> None:
     """Raise `NotForTarget` where a plan has what the device lacks."""
-    dtypes = {node.dtype for node in plan.graph.nodes() if node.shape != ()}
-    if not limits.has_float64 and np.dtype(np.float64) in dtypes:
+    if limits.block_threads < THREADS:
         raise NotForTarget(
-            "the device computes in float32 at most, and float64 arrays are among the operands"
+            f"the device's blocks have {limits.block_threads} threads, and kernels need {THREADS}"
         )
+    if not limits.has_float64 and any(node.dtype == np.float64 for node in plan.graph.nodes()):
+        raise NotForTarget("the device lacks float64, and float64 arrays are among the operands")
+
+
+@dataclass(frozen=True)
+class Written:
+    """The launches of a graph, and their code."""
+
+    schedule: Schedule
+    dialect: Dialect
+    module: DeviceModule
+
+    def assembly(self) -> str:
+        """PTX, or SPIR-V in words."""
+        return self.dialect.assembly(self.module.ir())
+
+    def code(self) -> bytes:
+        """What a device would load."""
+        return self.dialect.translate(self.module.ir(), self.module.kernels)
+
+
+def written_for(graph: Graph, dialect: str, limits: Limits) -> Written:
+    """A captured graph's code for a device that need not be there: to look at it, not to run it."""
+    described: Any = SimpleNamespace(kind="described", number=0, name="", dialect=dialect, limits=limits)
+    target = GPU(described)
+    plan = lower(graph, target)
+    schedule = Schedule(plan, Layout.of(plan, {}), limits)
+    return Written(schedule, target.dialect, emit_program(target.dialect, schedule))

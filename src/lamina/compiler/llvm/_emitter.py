@@ -17,6 +17,8 @@ __all__ = ["Emitter"]
 
 
 def _literal(value: float | int | bool, dtype: DType) -> str:
+    if dtype.kind == "f" and dtype.itemsize == 2:
+        return f"0xH{int(np.float16(value).view(np.uint16)):04X}"
     if dtype.kind == "f":
         rounded = float(dtype.type(value))
         bits = struct.unpack("<Q", struct.pack("<d", rounded))[0]

@@ -115,7 +115,7 @@ def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str |
         llvm.initialize_all_asmprinters()
         here: dict[str, Any] = {"reloc": "pic", "jit": True} if is_here else {}
         target = llvm.Target.from_triple(machine.triple).create_target_machine(
-            cpu=machine.cpu, features=machine.features, opt=max(level, int(not is_here)), **here
+            cpu=machine.cpu, features=machine.features, opt=level, **here
         )
         module = llvm.parse_assembly(ir)
         module.triple, module.data_layout = target.triple, str(target.target_data)

@@ -40,6 +40,7 @@ _ELEMENT_NAMES = {
     "uint16": "i16",
     "uint32": "i32",
     "uint64": "i64",
+    "float16": "half",
     "float32": "float",
     "float64": "double",
 }

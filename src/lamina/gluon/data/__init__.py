@@ -1,5 +1,7 @@
 """Data sets, samplers, and the loader that makes mini-batches of them."""
 
+from typing import Any
+
 from lamina.gluon.data import vision
 from lamina.gluon.data.batchify import default_batchify_fn
 from lamina.gluon.data.dataloader import DataLoader
@@ -12,8 +14,13 @@ from lamina.gluon.data.sampler import (
     Sampler,
     SequentialSampler,
 )
+from lamina.outside import no_attribute
 
 __all__ = [
     "ArrayDataset", "BatchSampler", "DataLoader", "Dataset", "FilterSampler", "IntervalSampler",
     "RandomSampler", "Sampler", "SequentialSampler", "SimpleDataset", "default_batchify_fn", "vision",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.gluon.data", name)

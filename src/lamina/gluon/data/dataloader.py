@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from itertools import islice
 from typing import Any
+from weakref import finalize
 
 from lamina.core.state import mark_step
 from lamina.errors import DataError
@@ -36,7 +38,9 @@ class DataLoader:
             transform's own random numbers are drawn in an order that depends on timing.
         prefetch: how many batches to prepare ahead; by default twice `num_workers`.
         timeout: seconds to wait for a batch from a worker.
-        pin_memory, pin_device_id, thread_pool, try_nopython: MXNet's, without effect here.
+        auto_reload: whether the workers begin with the next pass as soon as one ends; `refresh` has them begin at once,
+            and `clean` forgets what they have prepared.
+        pin_memory, pin_device_id, thread_pool, try_nopython: MXNet's, without effect here: workers are always threads.
 
     >>> from lamina import gluon, nd
     >>> data = gluon.data.ArrayDataset(nd.arange(6).reshape((3, 2)), [7, 8, 9])
@@ -59,9 +63,12 @@ class DataLoader:
         prefetch: int | None = None,
         thread_pool: bool = False,
         timeout: float = 120,
+        auto_reload: bool = False,
         try_nopython: bool | None = None,
     ) -> None:
         self._dataset = dataset
+        if not timeout > 0:
+            raise ValueError(f"DataLoader: timeout must be positive, given {timeout}")
         if batch_sampler is None:
             batch_sampler = _batch_sampler(dataset, batch_size, shuffle, sampler, last_batch)
         elif batch_size is not None or shuffle or sampler is not None or last_batch is not None:
@@ -73,6 +80,10 @@ class DataLoader:
         self._workers = max(0, num_workers)
         self._prefetch = max(1, 2 * self._workers if prefetch is None else prefetch)
         self._timeout = timeout
+        self._prepared: Iterator[Any] | None = None
+        self.auto_reload = auto_reload
+        if auto_reload:
+            self.refresh()
 
     def __len__(self) -> int:
         """The number of batches in a pass."""
@@ -80,7 +91,25 @@ class DataLoader:
             raise TypeError(f"{type(self._batch_sampler).__name__} has no length, so the DataLoader has none")
         return len(self._batch_sampler)
 
+    def refresh(self) -> None:
+        """Begin with the next pass now, so that its first batches are ready when they are asked for."""
+        self._prepared = self._pass()
+
+    def clean(self) -> None:
+        """Forget what `refresh` began."""
+        self._prepared = None
+
     def __iter__(self) -> Iterator[Any]:
+        prepared, self._prepared = self._prepared, None
+        batches = self._pass() if prepared is None else prepared
+        return self._reloading(batches) if self.auto_reload else batches
+
+    def _reloading(self, batches: Iterator[Any]) -> Iterator[Any]:
+        yield from batches
+        if self._prepared is None:
+            self.refresh()
+
+    def _pass(self) -> Iterator[Any]:
         if self._workers == 0:
             return map(self._batch, self._batch_sampler)
         return self._prefetched()
@@ -90,13 +119,20 @@ class DataLoader:
         return self._batchify(list(draw(self._dataset, indices)))
 
     def _prefetched(self) -> Iterator[Any]:
+        """The batches, of which the first are begun with at once."""
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="lamina-data")
-        ahead: deque[Future[Any]] = deque()
+        indices = iter(self._batch_sampler)
+        ahead = deque(pool.submit(self._batch, each) for each in islice(indices, self._prefetch))
+        finalize(ahead, pool.shutdown, wait=False, cancel_futures=True)  # of a pass that nobody asks for
+        return self._arriving(pool, indices, ahead)
+
+    def _arriving(
+        self, pool: ThreadPoolExecutor, indices: Iterator[Iterable[int]], ahead: deque[Future[Any]]
+    ) -> Iterator[Any]:
         try:
-            for indices in self._batch_sampler:
-                ahead.append(pool.submit(self._batch, indices))
-                if len(ahead) > self._prefetch:
-                    yield self._result(ahead.popleft())
+            for each in indices:
+                ahead.append(pool.submit(self._batch, each))
+                yield self._result(ahead.popleft())
             while ahead:
                 yield self._result(ahead.popleft())
         finally:

@@ -1,14 +1,21 @@
 """Layers; as in MXNet, `Block` and `HybridBlock` are here too."""
 
+from typing import Any
+
 from lamina.gluon.block import Block, HybridBlock
 from lamina.gluon.nn.activations import ELU, GELU, SELU, Activation, LeakyReLU, Mish, PReLU, SiLU, Swish
 from lamina.gluon.nn.basic_layers import Dense, Dropout, Embedding, Flatten
 from lamina.gluon.nn.containers import HybridLambda, HybridSequential, Lambda, Sequential
-from lamina.gluon.nn.normalization import BatchNorm, LayerNorm
+from lamina.gluon.nn.normalization import BatchNorm, BatchNormReLU, LayerNorm
 from lamina.gluon.symbol_block import SymbolBlock
+from lamina.outside import no_attribute
 
 __all__ = [
-    "ELU", "GELU", "SELU", "Activation", "BatchNorm", "Block", "Dense", "Dropout", "Embedding", "Flatten",
-    "HybridBlock", "HybridLambda", "HybridSequential", "Lambda", "LayerNorm", "LeakyReLU", "Mish", "PReLU",
+    "ELU", "GELU", "SELU", "Activation", "BatchNorm", "BatchNormReLU", "Block", "Dense", "Dropout", "Embedding",
+    "Flatten", "HybridBlock", "HybridLambda", "HybridSequential", "Lambda", "LayerNorm", "LeakyReLU", "Mish", "PReLU",
     "Sequential", "SiLU", "Swish", "SymbolBlock",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.gluon.nn", name)

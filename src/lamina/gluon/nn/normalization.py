@@ -8,9 +8,10 @@ import numpy as np
 
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Parameter
+from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["BatchNorm", "LayerNorm"]
+__all__ = ["BatchNorm", "BatchNormReLU", "LayerNorm"]
 
 
 class _Normalization(HybridBlock):
@@ -101,6 +102,16 @@ class BatchNorm(_Normalization):
         return F.BatchNorm(x, gamma, beta, running_mean, running_var, **self._settings)
 
 
+class BatchNormReLU(BatchNorm):
+    """max(0, ·) of `BatchNorm`, with its arguments."""
+
+    def hybrid_forward(
+        self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray
+    ) -> NDArray:
+        """Any shape; the same shape."""
+        return F.relu(super().hybrid_forward(F, x, gamma, beta, running_mean, running_var))
+
+
 class LayerNorm(_Normalization):
     """(x − mean) / √(variance + epsilon) · gamma + beta, with mean and variance along `axis`, within each
     sample (Ba, Kiros & Hinton, 2016).
@@ -122,10 +133,11 @@ class LayerNorm(_Normalization):
         beta_initializer: Any = "zeros",
         gamma_initializer: Any = "ones",
         in_channels: int = 0,
-        **kwargs: Any,
+        prefix: str | None = None,
+        params: ParameterDict | None = None,
     ) -> None:
         settings = {"eps": epsilon, "axis": axis, "center": center, "scale": scale}
-        super().__init__(axis, in_channels, settings, **kwargs)
+        super().__init__(axis, in_channels, settings, prefix=prefix, params=params)
         self._epsilon = epsilon
         self.gamma = self._vector("gamma", gamma_initializer, differentiable=scale)
         self.beta = self._vector("beta", beta_initializer, differentiable=center)

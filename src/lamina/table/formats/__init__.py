@@ -20,27 +20,38 @@ if TYPE_CHECKING:
     from lamina.table.places import LineNumbers
 
 __all__ = [
-    "FORMATS", "NOT_READ", "Format", "Reader", "Writer", "begin_reading", "described", "end_reading",
+    "FORMATS", "NOT_READ", "Format", "HasTypes", "Reader", "Writer", "begin_reading", "described", "end_reading",
     "format_of_content", "format_of_name", "writable",
 ]  # fmt: skip
 
 
-class Reader(Protocol):
-    """One file of a table.
+class HasTypes(Protocol):
+    """What is known of one file of a table before its rows are read.
 
     Attributes:
         name: what messages call the file.
         textual: whether values have no types of their own, so that any of them can be read as text.
-        lines: where the rows of a text file begin, known once `types` has run; else None.
     """
 
-    name: str
-    textual: bool
-    lines: LineNumbers | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def textual(self) -> bool: ...
 
     def types(self) -> dict[str, pl.DataType]:
         """The columns in order and their types; Null for a column without values."""
         ...
+
+
+class Reader(HasTypes, Protocol):
+    """One file of a table.
+
+    Attributes:
+        lines: where the rows of a text file begin, known once `types` has run; else None.
+    """
+
+    lines: LineNumbers | None
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
         """The rows in order, with the columns and types of `types`, at most `rows` at a time."""

@@ -82,3 +82,17 @@ def test_fashion_mnist_reads_the_folder_it_is_given(tmp_path: Path) -> None:
         write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", np.zeros(4, np.uint8))
     with pytest.raises(DataError, match=f"{tmp_path}.* is not the published file"):
         FashionMNIST(root=str(tmp_path))
+
+
+def test_files_in_root_are_read_where_there_are_any(tmp_path):
+    pictures = np.arange(3 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(3, 28, 28)
+    for part, count in (("train", 3), ("t10k", 2)):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", pictures[:count])
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte", np.arange(count, dtype=np.uint8))
+    own = MNIST(root=tmp_path, train=False)
+    assert len(own) == 2 and len(MNIST(root=str(tmp_path))) == 3
+    np.testing.assert_array_equal(own[1][0].asnumpy()[..., 0], pictures[1])
+    assert len(MNIST(root=tmp_path / "elsewhere", train=False)) == 10000
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="has some of MNIST's files and not all"):
+        MNIST(root=tmp_path)

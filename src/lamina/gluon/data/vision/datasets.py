@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.datasets import ImageDataset, fashion_mnist, mnist
+from lamina.datasets import ImageDataset, fashion_mnist, mnist_in
 from lamina.gluon.data.dataset import Dataset
 from lamina.gluon.data.deferred import RowSource
 from lamina.nd.conversion import array
@@ -58,7 +58,8 @@ class MNIST(_Pictures):
     ``transform(picture, label)`` and its result is the sample.
 
     Args:
-        root: accepted as in MXNet; the files come with lamina.
+        root: a folder. Where it has MNIST's four files (``train-images-idx3-ubyte.gz`` …, packed or not), these are
+            read; else those that come with lamina.
         train: the training set, or the test set.
         transform: a function of picture and label.
 
@@ -68,7 +69,7 @@ class MNIST(_Pictures):
     """
 
     def _read(self, root: str | os.PathLike[str] | None) -> ImageDataset:
-        return mnist()
+        return mnist_in(root)
 
 
 class FashionMNIST(_Pictures):

@@ -13,6 +13,7 @@ from lamina.gluon.nn import Lambda, Sequential
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
+from lamina.outside import no_attribute
 
 __all__ = ["Cast", "Compose", "Normalize", "RandomFlipLeftRight", "RandomFlipTopBottom", "ToTensor"]
 
@@ -112,3 +113,7 @@ class RandomFlipTopBottom(_RandomFlip):
     """Mirrors a picture (H, W, C) top to bottom with probability `p`."""
 
     axis = 0
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.gluon.data.vision.transforms", name)

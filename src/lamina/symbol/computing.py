@@ -9,7 +9,7 @@ from lamina import nd
 from lamina.core.state import state
 from lamina.errors import DataError, LaminaError
 from lamina.nd.ndarray import NDArray
-from lamina.symbol._symbol import Node, Output, nodes_of
+from lamina.symbol.nodes import Node, Output, nodes_of
 
 __all__ = ["Key", "Step", "key_of", "planned", "shapes_of"]
 

@@ -1,0 +1,106 @@
+"""Pages of the site that are made of the code: the reference, the gallery of examples, the list of decisions.
+
+`mkdocs` calls these hooks. A public name that is in no page of the reference ends the build.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+import lamina
+
+ROOT = Path(__file__).parents[2]
+NOT_SHOWN = {
+    "lamina.cli",
+    "lamina.compiler",
+    "lamina.core",
+    "lamina.primitives",
+    "lamina.runs",
+    "lamina.__main__",
+}
+"""Packages that people use by commands, or that only lamina's own code imports; and what is inside them."""
+
+
+def public_modules() -> list[ModuleType]:
+    """Modules with an ``__all__`` that users import, by name."""
+    found = [lamina]
+    for info in pkgutil.walk_packages(lamina.__path__, "lamina."):
+        parts = info.name.split(".")
+        hidden = any(part.startswith("_") for part in parts[1:])
+        if hidden or any(".".join(parts[: i + 1]) in NOT_SHOWN for i in range(len(parts))):
+            continue
+        module = importlib.import_module(info.name)
+        if getattr(module, "__all__", None):
+            found.append(module)
+    return found
+
+
+def reference_page(module: ModuleType, known: dict[int, str]) -> str:
+    """A module's names: those that are described elsewhere are links."""
+    parts = [f"# {module.__name__}\n", (module.__doc__ or "").split("\n\n")[0], ""]
+    for name in sorted(module.__all__, key=str.lower):
+        value = getattr(module, name)
+        if isinstance(value, ModuleType):
+            parts.append(f"* `{name}`: [{value.__name__}]({value.__name__}.md)\n")
+            continue
+        path = f"{module.__name__}.{name}"
+        if not str(getattr(value, "__module__", None) or "lamina").startswith("lamina"):
+            parts.append(f"### {name}\n\n`{value.__module__}.{getattr(value, '__name__', name)}`\n")
+            continue
+        if (described := known.setdefault(id(value), path)) != path:
+            parts.append(f"### {name}\n\nThe same as [`{described}`][{described}].\n")
+            continue
+        parts.append(f"::: {path}\n")
+    return "\n".join(parts)
+
+
+def gallery() -> str:
+    """The programs in examples/, each with what it says of itself."""
+    parts = ["# Examples\n"]
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        text = path.read_text()
+        title, _, rest = (ast.get_docstring(ast.parse(text)) or "").partition("\n")
+        parts += [f"## {title}\n", rest.strip(), f'\n```python title="examples/{path.name}"\n{text}```\n']
+    return "\n".join(parts)
+
+
+def decisions() -> str:
+    """The decision records by title."""
+    titles = {
+        path.name: path.read_text().partition("\n")[0].lstrip("# ")
+        for path in (ROOT / "docs/adr").glob("*.md")
+    }
+    lines = [f"* [{title}](adr/{name})" for name, title in sorted(titles.items(), key=lambda item: item[1])]
+    return "# Decisions\n\nWhy things are as they are, one page each.\n\n" + "\n".join(lines) + "\n"
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages."""
+    modules = public_modules()
+    # A name is described where it is defined, if that is a public module, else where it is found first.
+    known: dict[int, str] = {}
+    for module in modules:
+        for name in module.__all__:
+            value = getattr(module, name)
+            if getattr(value, "__module__", None) == module.__name__:
+                known.setdefault(id(value), f"{module.__name__}.{name}")
+    pages = {f"reference/{module.__name__}.md": reference_page(module, known) for module in modules}
+    pages |= {"gallery.md": gallery(), "decisions.md": decisions()}
+    for name, text in pages.items():
+        files.append(File.generated(config, name, content=text))
+    names = [{module.__name__: f"reference/{module.__name__}.md"} for module in modules]
+    config["nav"] = [{"Reference": names} if "Reference" in part else part for part in config["nav"]]
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    """Links to files of the repository that are no pages are shown as their paths."""
+    return re.sub(r"\[([^\]]+)\]\((?:\.\./)+(?!docs/)([\w./-]+)\)", r"\1 (`\2`)", markdown)

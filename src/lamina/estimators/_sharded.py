@@ -1,0 +1,139 @@
+"""Training whose batches are cut into shards, which several processes share: the same bits on any number of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lamina import autograd
+from lamina.compiler import compile
+from lamina.core.state import call_each_step
+from lamina.distributed.communicator import Communicator, world
+from lamina.errors import DataError
+from lamina.estimators._engine import STREAMS_BITS, Batches, EnsembleTraining, own_outputs
+from lamina.estimators._flat import FlatState
+from lamina.estimators._optimization import SOLVERS
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["ShardedTraining", "training_of"]
+
+_STREAMS = 1 << 8  # of random numbers for a member's shard in one step: more than layers
+
+
+def training_of(network: Any, loss: Any, optimization: Any, *others: Any, **named: Any) -> EnsembleTraining:
+    """The training of these settings, with the arguments of `EnsembleTraining`; cut into shards if they say so."""
+    kind = EnsembleTraining if optimization.shards is None else ShardedTraining
+    return kind(network, loss, optimization, *others, **named)
+
+
+class ShardedTraining(EnsembleTraining):
+    """An `EnsembleTraining` whose step is cut at the sum of gradients.
+
+    A compiled function computes the gradients of a shard, they are summed in an order that the number of shards fixes,
+    and another one updates what this process owns. Rows are shuffled as without shards, by a generator that all
+    processes have alike. `team`: these processes; None for all that there are.
+    """
+
+    def __init__(
+        self, *args: Any, seed: int = 0, n_jobs: int | None = None, team: Communicator | None = None
+    ) -> None:
+        super().__init__(*args, seed=seed, n_jobs=1)  # members stay together: processes share their batches
+        plan = self.optimization
+        assert plan.shards is not None
+        self._flat = FlatState(self.network, SOLVERS[plan.solver].arrays, plan.shards, team or world())
+        self._team, self._moments = self._flat.communicator, self._flat.moments
+        self._step = compile(self._make_gradients(), keep_gradients=True)
+        self._step_on_own = compile(self._make_update())
+
+    @property
+    def waited(self) -> float | None:
+        if self._team.size == 1 or not self._flat.seconds:
+            return None
+        return self._flat.waited / self._flat.seconds
+
+    def _begin_together(self) -> None:
+        """All processes go on from where the first one is, which may have restored a state."""
+        if self._team.size == 1:
+            return
+        _require_same_data(self._team, self._own_batches())
+        arrays, position = self._team.broadcast(self.state() if self._team.is_first else (None, None))
+        if not self._team.is_first:
+            self.restore(arrays, position)
+
+    def _agreed(self, stop: bool) -> bool:
+        """What the first process says: only it has all observers."""
+        return self._team.broadcast(stop)
+
+    def _train(self, number: int) -> float:
+        loss = super()._train(number)
+        self._flat.complete_moments()
+        return loss
+
+    def _measure(self) -> tuple[float | None, dict[str, float]]:
+        if not self.validation or self.score is None:
+            return None, {}
+        score, outputs = self.score, own_outputs(self.network, self.validation, self._team)
+        return self._team.decided(lambda: score(outputs)), {}
+
+    def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:
+        members = len(self.network.members)
+        batch = indices.shape[1] // members
+        shards = self._flat.columns(batch, members)
+        is_watched = self.watched() and batch == self._batch
+        losses: list[np.ndarray] = []
+        with autograd.train_mode():
+            for line in indices:
+                self._advance(batch)
+                of_shards = [partial(self._shard, shard, line[columns], arrays) for shard, columns in shards]
+                losses.append(self._flat.step(of_shards, self._step_on_own))
+                if is_watched:
+                    self.report(done + len(losses), max(self._per_epoch, done + len(indices)))
+        self._begin_streams(0)  # the same on all processes
+        return np.stack(losses)
+
+    def _shard(self, shard: int, rows: np.ndarray, arrays: Sequence[NDArray]) -> tuple[Any, float]:
+        """Compute a shard's gradients: its part of the members' losses, and what share of the batch its rows are."""
+        self._share = len(rows) / (self._rows * len(self.network.members))
+        if not len(rows):
+            return 0.0, 0.0
+        self._begin_streams(shard)
+        losses = self._step.run_batches(rows[None], *arrays)
+        return [x.asnumpy().item() for x in losses], self._share
+
+    def _begin_streams(self, shard: int) -> None:
+        """Random numbers of the shard's own, so that dropout does not depend on what a process computed before."""
+        number = (self._steps_done * self._flat.shards + shard) * _STREAMS
+        for member, source in enumerate(self._sources):
+            seed, _ = source.position()
+            source.go_to(seed, (member << STREAMS_BITS) + number)
+
+    def _make_gradients(self) -> Callable[..., list[NDArray]]:
+        """The gradients of a shard, in proportion to its rows."""
+
+        def gradients(numeric: NDArray, *others: NDArray) -> list[NDArray]:
+            return self._backward(numeric, *others, share=call_each_step(lambda: self._share))
+
+        return gradients
+
+    def _make_update(self) -> Callable[[], None]:
+        """The solver's step on what this process owns."""
+        pieces = self._flat.pieces
+
+        def update() -> None:
+            self._update(pieces)
+
+        return update
+
+
+def _require_same_data(team: Communicator, batches: Batches) -> None:
+    """Raise `DataError` unless all processes have the same rows."""
+    others = team.gather((batches.rows, batches.fingerprints()))
+    for rank, (rows, _) in enumerate(others):
+        if others[rank] != others[0]:
+            raise DataError(
+                "processes that share a training's steps all pass the same table, in the same order: process "
+                f"{rank} has other values, or other rows, in {rows} to train on, than process 0 in {others[0][0]}"
+            )

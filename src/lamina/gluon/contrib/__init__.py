@@ -1,0 +1,12 @@
+"""What MXNet has under ``gluon.contrib`` of dense networks."""
+
+from typing import Any
+
+from lamina.gluon.contrib import data, nn
+from lamina.outside import no_attribute
+
+__all__ = ["data", "nn"]
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.gluon.contrib", name)

@@ -1,0 +1,61 @@
+"""Blocks beside each other, and the block that does nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamina import nd
+from lamina.gluon.block import HybridBlock
+from lamina.gluon.nn import HybridSequential, Sequential
+from lamina.gluon.parameter_dict import ParameterDict
+from lamina.nd.ndarray import NDArray
+from lamina.outside import no_attribute
+
+__all__ = ["Concurrent", "HybridConcurrent", "Identity"]
+
+
+class Concurrent(Sequential):
+    """Every block on the same input; their results beside each other along `axis`.
+
+    >>> from lamina import nd
+    >>> both = Concurrent()
+    >>> both.add(Identity(), Identity())
+    >>> both(nd.ones((2, 3))).shape
+    (2, 6)
+    """
+
+    def __init__(
+        self, axis: int = -1, prefix: str | None = None, params: ParameterDict | None = None
+    ) -> None:
+        super().__init__(prefix=prefix, params=params)
+        self.axis = axis
+
+    def forward(self, x: Any, *args: Any, **_kwargs: Any) -> NDArray:
+        """The results beside each other."""
+        return nd.concat(*[block(x) for block in self._children.values()], dim=self.axis)
+
+
+class HybridConcurrent(HybridSequential):
+    """`Concurrent` for hybrid blocks."""
+
+    def __init__(
+        self, axis: int = -1, prefix: str | None = None, params: ParameterDict | None = None
+    ) -> None:
+        super().__init__(prefix=prefix, params=params)
+        self.axis = axis
+
+    def hybrid_forward(self, F: Any, x: Any, *args: Any) -> NDArray:
+        """The results beside each other."""
+        return F.concat(*[block(x) for block in self._children.values()], dim=self.axis)
+
+
+class Identity(HybridBlock):
+    """Gives what it gets."""
+
+    def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
+        """The input."""
+        return x
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.gluon.contrib.nn", name)

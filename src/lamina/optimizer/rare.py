@@ -1,0 +1,202 @@
+"""Optimizers that are seldom used: FTML, LARS, SGLD, DCASGD, and MXNet's Test."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+from lamina.nd.arithmetic import maximum
+from lamina.nd.elementwise import clip, sqrt
+from lamina.nd.lookup import where
+from lamina.nd.ndarray import NDArray
+from lamina.nd.random import normal
+from lamina.nd.reduce import sum
+from lamina.optimizer.momentum import SGD, momentum_step, sgd_step
+from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
+
+__all__ = ["DCASGD", "FTML", "LARS", "SGLD", "Test", "dcasgd_step", "ftml_step", "lars_ratio"]
+
+
+def ftml_step(
+    w: NDArray,
+    g: NDArray,
+    state: State,
+    *,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    correction: float,
+    scale: float,
+) -> Stepped:
+    """Follow the moving leader (Zheng and Kwok, 2017). The state is (d, v, z).
+
+    v = β₂v + (1-β₂)g²;  δ = scale·(√(v·correction) + ε) with scale = (1-β₁ᵗ)/rate and correction = 1/(1-β₂ᵗ);
+    z = β₁z + (1-β₁)g - (δ - β₁d)w;  d = δ;  w = -z/d.
+    """
+    d, v, z = state
+    v = beta2 * v + (1.0 - beta2) * (g * g)
+    delta = scale * (sqrt(v * correction) + epsilon)
+    z = beta1 * z + (1.0 - beta1) * g - (delta - beta1 * d) * w
+    return -(z / delta), (delta, v, z)
+
+
+@optimizers.register("ftml")
+class FTML(Optimizer):
+    """Follow the moving leader: `ftml_step` with g = clip(rescale_grad·∇ + wd·w)."""
+
+    def __init__(
+        self, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+
+    def create_state(self, index: int, weight: NDArray) -> State:
+        """(d, v, z), zeros at first."""
+        return self._moments(weight, 3)
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
+        scale = self._each_rate(index)
+        correction = self._each_step(index, lambda t: 1.0 / (1.0 - self.beta2**t))
+        g = grad * self.rescale_grad + self._get_wd(index) * weight
+        if self.clip_gradient is not None:
+            g = clip(g, -self.clip_gradient, self.clip_gradient)
+        step = partial(ftml_step, beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon)
+        write(weight, state, step(weight, g, state, correction=correction, scale=scale))
+
+    def _each_rate(self, index: int) -> float:
+        """(1-β₁ᵗ)/rate; counts the update."""
+
+        def scale() -> float:
+            t = self._count(index)
+            return (1.0 - self.beta1**t) / self._lr(index)
+
+        return self._now(index, scale)
+
+
+def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: float) -> NDArray:
+    """η‖w‖/(‖g‖ + decay·‖w‖ + ε), and 1 where a norm is 0 (You, Gitman and Ginsburg, 2017); of shape (1,)."""
+    shape = (1,) * len(w.shape)
+    length, slope = sqrt(sum(w * w)).reshape(shape), sqrt(sum(g * g)).reshape(shape)
+    ratio = eta * length / maximum(slope + decay * length + epsilon, 1e-38)
+    return where((length > 0) * (slope > 0), ratio, 1.0)
+
+
+@optimizers.register("lars")
+class LARS(SGD):
+    """SGD whose rate is, for each array, in proportion to its length: that of `SGD` times `lars_ratio`.
+
+    Arrays whose names end in gamma, beta or bias get the rate as it is.
+
+    Args:
+        momentum: of the velocity.
+        lazy_update: as in `SGD`.
+        eta, eps: η and ε.
+        momentum_correction: whether the momentum is multiplied by how the rate has changed since the step before.
+    """
+
+    def __init__(
+        self,
+        momentum: float = 0.0,
+        lazy_update: bool = True,
+        eta: float = 0.001,
+        eps: float = 0,
+        momentum_correction: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(momentum, lazy_update, **kwargs)
+        self.eta, self.eps, self.momentum_correction = eta, eps, momentum_correction
+        self._rates: dict[int, float] = {}
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:
+        rate = self._step_size(index)
+        name = self._named(index)
+        if not name.endswith(("gamma", "beta", "bias")):
+            decay = self._get_wd(index)
+            scaled = grad * self.rescale_grad
+            rate = rate * lars_ratio(weight, scaled, eta=self.eta, decay=decay, epsilon=self.eps)
+        g = self._prepared(index, weight, grad)
+        if state is None:
+            write(weight, (), sgd_step(weight, g, rate=rate))  # pyright: ignore[reportArgumentType]
+            return
+        momentum = self._each_step(index, lambda _: self._corrected(index))
+        step = momentum_step(weight, g, (state,), rate=rate, momentum=momentum)  # pyright: ignore[reportArgumentType]
+        write(weight, (state,), step)
+
+    def _named(self, index: int) -> str:
+        return getattr(self.param_dict.get(index), "name", None) or self.idx2name.get(index, str(index))
+
+    def _corrected(self, index: int) -> float:
+        """The momentum of this step."""
+        now = self.learning_rate
+        before = self._rates.get(index, now)
+        self._rates[index] = now
+        return self.momentum * (now / before if self.momentum_correction and before else 1.0)
+
+
+@optimizers.register("sgld")
+class SGLD(Optimizer):
+    """Langevin dynamics (Welling and Teh, 2011): w = w - rate/2·g + √rate·n, where n is standard normal.
+
+    g = clip(rescale_grad·∇) + wd·w.
+    """
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: None) -> None:
+        rate = self._step_size(index)
+        noise = normal(0, 1, shape=weight.shape, dtype=weight.dtype, ctx=weight.context)
+        g = self._prepared(index, weight, grad)
+        root = self._each_step(index, lambda _: math.sqrt(self._lr(index)))
+        write(weight, (), (weight - (0.5 * rate) * g + root * noise, ()))
+
+
+def dcasgd_step(
+    w: NDArray, g: NDArray, previous: NDArray, *, rate: float, lamda: float, decay: float
+) -> NDArray:
+    """What a delayed gradient adds to a velocity (Zheng et al., 2017): -rate·(g + decay·w + λ·g²·(w - previous))."""
+    return -rate * (g + decay * w + lamda * (g * g) * (w - previous))
+
+
+@optimizers.register("dcasgd")
+class DCASGD(Optimizer):
+    """SGD that makes up for delayed gradients: `dcasgd_step` with g = clip(rescale_grad·∇).
+
+    Args:
+        momentum: of the velocity. (In MXNet 1.9 any but 0 is an error.)
+        lamda: λ (MXNet's spelling).
+    """
+
+    def __init__(self, momentum: float = 0.0, lamda: float = 0.04, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.momentum, self.lamda = momentum, lamda
+
+    def create_state(self, index: int, weight: NDArray) -> tuple[NDArray | None, NDArray]:
+        """The velocity, None without momentum, and the weight before."""
+        return (self._moments(weight, 1)[0] if self.momentum else None), weight.copy()
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
+        rate, (velocity, previous) = self._step_size(index), state
+        decay = self._get_wd(index)
+        moved = dcasgd_step(weight, self._rescaled(grad), previous, rate=rate, lamda=self.lamda, decay=decay)
+        if velocity is None:
+            write(weight, (previous,), (weight + moved, (weight + 0.0,)))
+        else:
+            moved = self.momentum * velocity + moved
+            write(weight, (velocity, previous), (weight + moved, (moved, weight + 0.0)))
+
+
+@optimizers.register("test")
+class Test(Optimizer):
+    """Adds the gradient: w = w + rescale_grad·∇; the state is w after it. For tests."""
+
+    __test__ = False  # to pytest
+
+    def create_state(self, index: int, weight: NDArray) -> NDArray:
+        """Zeros at first."""
+        return self._moments(weight, 1)[0]
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:
+        new = weight + grad * self.rescale_grad
+        write(weight, (state,), (new, (new,)))
+
+
+optimizers.register("ccsgd")(SGD)

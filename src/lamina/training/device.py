@@ -1,0 +1,57 @@
+"""Where a training computes: what ``device="gpu"`` and ``"auto"`` mean."""
+
+from __future__ import annotations
+
+import re
+
+from lamina.context import Context, cpu, device_of, gpu, usable
+from lamina.errors import ContextError
+
+__all__ = ["WORTHWHILE_FLOPS", "chosen_device", "described", "training_flops"]
+
+WORTHWHILE_FLOPS = 1e12
+"""From so much work on, "auto" takes a GPU: some seconds of a CPU. To make programs for a GPU takes about as long."""
+
+
+def training_flops(weights: int, rows: int, epochs: int) -> float:
+    """The arithmetic of a training, about: forward, and backward to inputs and weights, 2 operations each."""
+    return 6.0 * weights * rows * epochs
+
+
+def chosen_device(device: str, flops: float) -> Context:
+    """The context that ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"`` means for so much work.
+
+    "auto" is the CPU, unless there is a GPU (no processor under OpenCL, no emulator) and the work is worth it. Raises
+    `ContextError` for other names, and where a GPU is asked for that isn't there.
+
+    >>> chosen_device("cpu", 1e15)
+    cpu(0)
+    """
+    named = re.fullmatch(r"gpu(?::([0-9]{1,4}))?", device) if isinstance(device, str) else None
+    if named is not None:
+        return usable(gpu(int(named[1] or 0)))
+    if device == "auto":
+        return _worthwhile(flops)
+    if device != "cpu":
+        raise ContextError(f"device={device!r} is unknown; known: 'cpu', 'gpu', 'gpu:1' …, 'auto'")
+    return cpu()
+
+
+def described(context: Context) -> str:
+    """A context with its device's name.
+
+    >>> described(cpu())
+    'cpu(0)'
+    """
+    return str(context) if context.is_host else f"{context}, {device_of(context).name}"
+
+
+def _worthwhile(flops: float) -> Context:
+    from lamina.device.choice import found
+
+    if flops < WORTHWHILE_FLOPS:
+        return cpu()
+    for number, one in enumerate(found()):
+        if one.is_gpu:
+            return usable(gpu(number))
+    return cpu()

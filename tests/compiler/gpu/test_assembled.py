@@ -1,0 +1,107 @@
+"""What other people's tools say of the code: NVIDIA's assembler of PTX, Khronos' validator of SPIR-V."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from assembled import assembled
+from examples_of_primitives import EXAMPLES
+from graphs import capture
+from same_values import arguments
+
+from lamina import autograd, nd
+from lamina.compiler.gpu.target import written_for
+from lamina.core.array import Array
+from lamina.core.primitive import REGISTRY, bind
+from lamina.device.interface import Limits
+
+LARGE_DEVICE = Limits("", 1, 1024, 48 << 10, 132, has_float64=True, has_float16=True)
+COMPILED = sorted(
+    n for n, p in REGISTRY.items() if p.lowering is not None and n in EXAMPLES and n != "to_context"
+)
+PARTS = 6
+
+
+def all_of(names: list[str], dtype: Any) -> tuple[Any, list[Any]]:
+    """A function of the first example of each of these primitives, and its arrays."""
+    calls = [(REGISTRY[n], arguments(e, dtype), e.params) for n in names for e in EXAMPLES[n][:1]]
+    arrays = [x for _, xs, _ in calls for x in xs if isinstance(x, Array)]
+    return (lambda *_: [bind(p, *xs, **params) for p, xs, params in calls]), arrays
+
+
+def training_step(batch: int, sizes: tuple[int, ...]) -> tuple[Any, list[Any]]:
+    X, y = nd.zeros((batch, sizes[0])), nd.zeros((batch,))
+    params = [nd.zeros(s) for a, b in pairwise(sizes) for s in ((a, b), (b,))]
+    for p in params:
+        p.attach_grad()
+
+    def step(X: Any, y: Any, *params: Any) -> Any:
+        with autograd.record():
+            h = X
+            for w, b in zip(params[:-2:2], params[1:-2:2], strict=True):
+                h = nd.relu(nd.dot(h, w) + b)
+            loss = -nd.sum(nd.one_hot(y, 10) * nd.log_softmax(nd.dot(h, params[-2]) + params[-1]), axis=1)
+        loss.backward()
+        for p in params:
+            p[:] = p - 0.1 * p.grad
+        return nd.mean(loss)
+
+    return step, [X, y, *params]
+
+
+@pytest.mark.parametrize(("dtype", "architecture"), [(np.float32, "sm_90"), (np.float64, "sm_80")])
+def test_ptx_of_every_primitive(dtype: Any, architecture: str) -> None:
+    assembled(*all_of(COMPILED, dtype), architecture)
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+def test_ptx_of_the_chapters_step(architecture: str) -> None:
+    step = assembled(*training_step(64, (784, 256, 256, 10)), architecture)
+    assert len(step.schedule.stages) == 6
+    assert step.registers <= 128
+    assert (
+        "fence.acq_rel.gpu" in step.text or "membar.gl" in step.text
+    )  # between the parts of a sum and who adds them
+
+
+def test_ptx_of_large_products() -> None:
+    x, w = nd.zeros((2400, 300)), nd.zeros((300, 2400))
+    found = assembled(lambda x, w: nd.tanh(nd.dot(x, w)), [x, w])
+    assert "128" in repr(found.schedule.stages[0].tasks[0].how)
+    assert found.registers < 255
+    assert "ld.shared.v4" in found.text
+    assert not re.search(r"atom\S*\.f(32|64)", found.text)
+
+
+@pytest.fixture(scope="module")
+def validator() -> str:
+    found = shutil.which("spirv-val")
+    if found is None:
+        pytest.skip("spirv-val is not installed (Debian: spirv-tools)")
+    return found
+
+
+def validated(validator: str, function: Any, arrays: list[Any], folder: Path) -> None:
+    file = folder / "code.spv"
+    file.write_bytes(written_for(capture(function, *arrays), "spirv", LARGE_DEVICE).code())
+    done = subprocess.run(
+        [validator, "--target-env", "opencl2.2", file], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_spirv_of_every_primitive(part: int, validator: str, tmp_path: Path) -> None:
+    for dtype in (np.float32, np.float64):
+        validated(validator, *all_of(COMPILED[part::PARTS], dtype), tmp_path)
+
+
+def test_spirv_of_the_chapters_step(validator: str, tmp_path: Path) -> None:
+    validated(validator, *training_step(64, (784, 256, 256, 10)), tmp_path)

@@ -1,0 +1,124 @@
+"""`lamina.dask` on a real cluster: the same as a streamed table, whatever the workers; and what it refuses."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import lamina
+from lamina.errors import DataError
+from lamina.table.stream import cache
+
+dask = pytest.importorskip("dask", reason="dask[distributed] is not installed")
+import dask.array as da  # noqa: E402
+import dask.dataframe as dd  # noqa: E402
+
+from lamina import dask as on_dask  # noqa: E402
+
+SMALL = {"preset": "fast", "hidden_layer_sizes": (16,), "max_iter": 4, "random_state": 0}
+
+
+def table(rows=900):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "number": rng.normal(size=rows),
+            "gaps": np.where(rng.random(rows) < 0.1, np.nan, rng.normal(size=rows)),
+            "text": rng.choice(["u", "v", "w"], rows),
+            "kind": pd.Categorical(rng.choice(["x", "y"], rows)),
+        }
+    )
+    return frame.assign(answer=np.where(frame.number + (frame.text == "u") > 0, "yes", "no"))
+
+
+FRAME = table()
+INPUTS = FRAME.drop(columns="answer")
+
+
+def collections(parts):
+    whole = dd.from_pandas(FRAME, npartitions=parts, sort=False)
+    return whole[list(INPUTS)], whole["answer"]
+
+
+def test_one_partition_gives_what_a_streamed_table_gives(client):
+    X, y = collections(1)
+    found = on_dask.MLPClassifier(**SMALL).fit(X, y).to_local()
+    assert type(found) is lamina.MLPClassifier
+    plain = FRAME.assign(kind=FRAME.kind.astype(str))
+    streamed = lamina.MLPClassifier(**SMALL).fit(pl.from_pandas(plain).lazy(), "answer")
+    inputs = pl.from_pandas(plain.drop(columns="answer"))
+    np.testing.assert_array_equal(found.predict_proba(inputs), streamed.predict_proba(inputs))
+    assert found.loss_curve_ == streamed.loss_curve_
+
+
+def test_the_workers_change_no_bit_and_predictions_stay_with_them(client, one_worker, monkeypatch):
+    monkeypatch.setattr(
+        cache, "_GROUP_BYTES", 1
+    )  # so that the rows are fetched in several groups and windows
+    monkeypatch.setattr(cache, "_FEWEST_ROWS", 50)
+    monkeypatch.setattr(cache, "_WINDOW_BYTES", 1)
+    models = []
+    for one in (client, one_worker):
+        with one.as_current():
+            X, y = collections(4)
+            model = on_dask.MLPClassifier(**SMALL, client=one).fit(X, y)
+            assert model.client_ is one
+            models.append(model)
+            probabilities = model.predict_proba(X)
+            assert isinstance(probabilities, da.Array)
+            assert probabilities.shape[1] == 2
+            local = model.to_local()
+            np.testing.assert_array_equal(one.compute(probabilities).result(), local.predict_proba(INPUTS))
+            assert one.compute(model.predict(X)).result().tolist() == local.predict(INPUTS).tolist()
+            assert model.score(X, y) == local.score(INPUTS, FRAME.answer) > 0.9
+    first, second = (model.to_local().predict_proba(INPUTS) for model in models)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_arrays_and_a_target_among_the_columns(client):
+    numbers = INPUTS[["number", "gaps"]].fillna(0).to_numpy()
+    X, y = da.from_array(numbers, chunks=(300, 2)), da.from_array(3 * numbers[:, 0], chunks=300)
+    model = on_dask.MLPRegressor(**{**SMALL, "max_iter": 20}).fit(X, y)
+    assert model.predict(X).shape == (900,)
+    assert model.score(X, y) > 0.9
+    assert model.score(X, y) == pytest.approx(model.to_local().score(numbers, 3 * numbers[:, 0]))
+    whole = dd.from_pandas(FRAME, npartitions=3, sort=False)
+    named = on_dask.MLPClassifier(**SMALL).fit(whole, "answer", eval_set=(INPUTS, FRAME.answer))
+    assert named.score(whole, whole["answer"]) > 0.9
+    assert named.to_local().fitted_.encoder.schema.target.name == "answer"
+
+
+def test_a_pickle_has_no_client(client):
+    X, y = collections(2)
+    model = on_dask.MLPClassifier(**{**SMALL, "max_iter": 1}, client=client).fit(X, y)
+    moved = pickle.loads(pickle.dumps(model))
+    assert moved.client is None
+    np.testing.assert_array_equal(
+        moved.to_local().predict_proba(INPUTS), model.to_local().predict_proba(INPUTS)
+    )
+
+
+def test_what_does_not_fit_is_refused(client):
+    X, y = collections(2)
+    model = on_dask.MLPClassifier(**SMALL)
+    numbers = da.ones((40, 4), chunks=(20, 2))
+    for (inputs, target), error, message in [
+        ((INPUTS, FRAME.answer), TypeError, "X is a DataFrame; lamina.dask takes Dask arrays and frames"),
+        ((X, FRAME.answer), TypeError, "y is a Series"),
+        ((X, collections(3)[1]), DataError, "X has 2 partitions and y 3"),
+        (
+            (X, da.from_array(np.arange(900) % 2, chunks=(400, 500))),
+            DataError,
+            "a partition of X has 450 rows",
+        ),
+        ((numbers, numbers[:, 0]), DataError, "cut into 2 chunks of columns"),
+        ((X, "answre"), DataError, "no column 'answre'"),
+    ]:
+        with pytest.raises(error, match=message):
+            model.fit(inputs, target)
+    with pytest.raises(ValueError, match="sample_weight is for tables in memory"):
+        model.fit(X, y, sample_weight=y)
+    with pytest.raises(AttributeError, match="not fitted"):
+        model.predict(X)

@@ -1,0 +1,110 @@
+"""`device=` of the estimators and of `lamina train`: what is chosen, and that it trains there."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import lamina as mx
+from lamina.errors import ContextError
+from lamina.training.device import WORTHWHILE_FLOPS, chosen_device, described, training_flops
+
+sklearn = pytest.importorskip("sklearn", reason="NOT TESTED: estimators on devices, without scikit-learn")
+
+
+def test_auto_takes_a_gpu_only_for_much_work(emulated: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pretended_gpus import fake_cuda_devices
+
+    much = 2 * WORTHWHILE_FLOPS
+    assert chosen_device("auto", much) is mx.cpu()  # an emulator is no gain
+    assert chosen_device("gpu:1", 1) is mx.gpu(1)
+    assert described(mx.gpu(1)) == "gpu(1), lamina's emulator"
+    fake_cuda_devices(monkeypatch, [(9, 0)])
+    assert chosen_device("auto", much) is mx.gpu(0)
+    assert chosen_device("auto", WORTHWHILE_FLOPS / 2) is mx.cpu()
+    assert training_flops(269_322, 60_000, 10) < WORTHWHILE_FLOPS < training_flops(2048**2 * 4, 60_000, 1)
+    for unknown in ("cuda", "gpu:", "", None):
+        with pytest.raises(ContextError, match=r"is unknown; known: 'cpu', 'gpu', 'gpu:1'"):
+            chosen_device(unknown, 1)  # type: ignore[arg-type]
+
+
+def fitted(device: str) -> Any:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(60, 4))
+    y = (X[:, 0] + X[:, 1] > 0).astype(int)
+    model = mx.MLPClassifier(
+        (8,),
+        preset="sklearn",
+        max_iter=3,
+        batch_size=20,
+        random_state=0,
+        early_stopping=True,
+        device=device,
+        tol=-1,
+    )
+    return model.fit(X, y), X
+
+
+def test_an_estimator_trains_there_and_predicts_anywhere(by_numpy: None) -> None:
+    expected, X = fitted("cpu")
+    model, _ = fitted("gpu:1")
+    assert (expected.device_, model.device_) == ("cpu(0)", "gpu(1)")
+    np.testing.assert_allclose(model.loss_curve_, expected.loss_curve_, rtol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-6)
+    with mx.gpu():
+        again = pickle.loads(pickle.dumps(model))
+        np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMINA_DEVICE", "none")
+    with pytest.raises(ValueError, match=r"gpu\(0\) has no backend"):
+        fitted("gpu")
+
+
+def test_the_doctor_lists_devices_and_checks_one(emulated: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lamina.cli import _doctor as doctor
+
+    assert doctor._devices()["gpu(0)"] == "emulator (emulator)"
+    monkeypatch.setenv("LAMINA_COMPILE", "0")
+    assert "agrees with the CPU; 4.0 of 4.0 GiB are free" in doctor._device_checks()["gpu(0)"]()
+    monkeypatch.setenv("LAMINA_DEVICE", "none")
+    assert doctor._device_checks() == {}
+    assert doctor._devices() == {"looked for": "nothing, since LAMINA_DEVICE=none"}
+
+
+def test_the_command_says_where_it_trains(
+    emulated: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lamina.cli import _app as app
+
+    monkeypatch.setenv("LAMINA_COMPILE", "0")
+    table = tmp_path / "t.csv"
+    random = np.random.default_rng(0)
+    rows = [f"{a:.3f},{b:.3f},{'xy'[int(a > b)]}" for a, b in random.normal(size=(60, 2))]
+    table.write_text("a,b,c\n" + "\n".join(rows))
+    arguments = ["train", str(table), "--target", "c", "--preset", "sklearn", "--epochs", "1"]
+    found = CliRunner().invoke(app.app, [*arguments, "--device", "gpu", "--out", str(tmp_path / "run")])
+    assert found.exit_code == 0, found.output
+    assert "lamina: was trained on gpu(0)" in found.output
+
+
+def test_digits_train_there(by_numpy: None) -> None:
+    from lamina.recipes import Digits, Settings, Training
+
+    random = np.random.default_rng(0)
+    pixels, labels = random.integers(0, 255, (64, 28, 28)).astype(np.uint8), random.integers(0, 10, 64)
+    digits = Digits.from_arrays(pixels, labels)
+    losses = []
+    for device in ("cpu", "gpu"):
+        training = Training(
+            Settings(hidden=(6,), epochs=2, batch_size=16, recipe="default"), digits, digits, device=device
+        )
+        losses.append([epoch.loss for epoch in training.run()])
+        assert training.context is (mx.gpu() if device == "gpu" else mx.cpu())
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)

@@ -1,0 +1,30 @@
+"""In a notebook a training shows a bar, a fitted estimator its curves, and a compiled function's kernels are readable."""
+
+import warnings
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+CELLS = [
+    "import numpy as np, lamina\nfrom lamina import nd\nX = np.random.default_rng(0).normal(size=(100, 2))",
+    "model = lamina.MLPRegressor(preset='fast', max_iter=2, verbose=True, random_state=0).fit(X, X[:, 0])",
+    "model",
+    "step = lamina.compile(nd.relu)\nstep(nd.ones(3))\nstep.explain()",
+]
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the notebook's own machinery
+        NotebookClient(notebook, timeout=120).execute()
+    return [[output.get("data", {}) for output in cell.outputs] for cell in notebook.cells]
+
+
+def test_a_notebook_shows_what_people_look_for(outputs):
+    _, training, model, explained = outputs
+    assert any("application/vnd.jupyter.widget-view+json" in data for data in training)
+    assert "Learning curves" in model[0]["text/html"]
+    assert explained[0]["text/html"].startswith("<pre>1 kernel")
