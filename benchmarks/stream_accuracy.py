@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from lamina import MLPClassifier
 from lamina.datasets import mnist
