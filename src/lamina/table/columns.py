@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from lamina.extras import require
-from lamina.table._values import MISSING_TOKENS
+from lamina.table._values import MISSING_TOKENS, number_in
 
 if TYPE_CHECKING:
     from polars.selectors import Selector
 
 __all__ = [
     "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "named",
-    "series_column", "value_name",
+    "number_of", "series_column", "value_name",
 ]  # fmt: skip
 
 Storage = Literal["number", "boolean", "text", "mixed", "date", "duration", "empty", "other"]
@@ -75,6 +75,15 @@ def value_name(value: object) -> str:
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
     return str(value)
+
+
+def number_of(value: object) -> float | None:
+    """The number that a value's name is, or None.
+
+    >>> number_of("1.5"), number_of(True), number_of("12 km")
+    (1.5, None, None)
+    """
+    return number_in(value_name(value))
 
 
 class Column(ABC):

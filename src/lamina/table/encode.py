@@ -18,6 +18,7 @@ from lamina.table._scale import (
     center_and_factor,
     count_statistics,
     matrix_statistics,
+    quartiles,
     robust_statistics,
     smooth_clip,
 )
@@ -149,13 +150,16 @@ class TableEncoder:
             raise DataError("the table has no rows (0 samples); scaling needs at least 1")
         return self._with(*self._statistics(table, rows))
 
-    def fit_counted(self, summaries: np.ndarray) -> TableEncoder:
-        """Learn medians and scales from what was counted in a table too large to be held; returns the encoder itself.
+    def fit_counted(self, sample: Any) -> TableEncoder:
+        """Learn medians and scales of a table too large to be held; returns the encoder itself.
 
         Args:
-            summaries: minimum, quartiles and maximum (5, numbers) of each number. Of flags and categories, the schema's
-                counts say it.
+            sample: some rows at random, of which quartiles are. Ranges and frequencies, the schema says.
         """
+        table = check(self.schema, sample)
+        columns = [(column, table.column(column.name).numbers()) for column in self._numbers]
+        found = [quartiles(values, column.low, column.high) for column, values in columns]
+        summaries = np.array(found, np.float64).reshape(-1, 5).T
         centers, factors = center_and_factor(summaries)
         pairs = list(zip(centers.tolist(), factors.tolist(), strict=True))
         rows = self.schema.rows

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table._values import number_in
-from lamina.table.columns import ArrayColumn, Column, NumberType, OfCell, as_column, is_missing, value_name
+from lamina.table.columns import ArrayColumn, Column, NumberType, OfCell, as_column, is_missing, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,7 +243,7 @@ class SummaryColumn(Column):
             )
         found = Moments()
         for value, count in self.counts.counts.items():
-            number = float(value) if isinstance(value, bool) else number_in(value_name(value))
+            number = float(value) if isinstance(value, bool) else number_of(value)
             if number is not None:
                 part = Moments()
                 part.count, part.low, part.high, part.mean = count, number, number, number

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table._scale import quartiles
-from lamina.table.check import check
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import Choice
@@ -145,14 +143,7 @@ def _named(blocks: Blocks) -> Any:
 
 def fitted_encoder(schema: Schema, sample: pl.DataFrame, **settings: Any) -> TableEncoder:
     """An encoder whose scales are of the sample's quartiles, and of the schema's ranges and counts."""
-    encoder = TableEncoder(schema, **settings)
-    table = check(schema, sample)
-    summaries = [
-        quartiles(table.column(column.name).numbers(), column.low, column.high)
-        for column in schema.used
-        if column.kind == "numeric"
-    ]
-    return encoder.fit_counted(np.array(summaries, np.float64).reshape(-1, 5).T)
+    return TableEncoder(schema, **settings).fit_counted(sample)
 
 
 def encode_rows(
