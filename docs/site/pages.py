@@ -49,7 +49,7 @@ def reference_page(module: ModuleType, known: dict[int, str]) -> str:
     for name in sorted(module.__all__, key=str.lower):
         value = getattr(module, name)
         if isinstance(value, ModuleType):
-            parts.append(f"* `{name}`: [{value.__name__}]({value.__name__}.md)\n")
+            parts.append(f"### {name}\n\nThe module `{value.__name__}`.\n")
             continue
         path = f"{module.__name__}.{name}"
         if not str(getattr(value, "__module__", None) or "lamina").startswith("lamina"):
@@ -84,14 +84,16 @@ def decisions() -> str:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages."""
-    modules = public_modules()
-    # A name is described where it is defined, if that is a public module, else where it is found first.
+    # A name is described under the shortest path by which it can be imported; a module that has no other gets no page.
     known: dict[int, str] = {}
-    for module in modules:
+    modules: list[ModuleType] = []
+    for module in sorted(public_modules(), key=lambda module: (module.__name__.count("."), module.__name__)):
+        before = len(known)
         for name in module.__all__:
-            value = getattr(module, name)
-            if getattr(value, "__module__", None) == module.__name__:
-                known.setdefault(id(value), f"{module.__name__}.{name}")
+            known.setdefault(id(getattr(module, name)), f"{module.__name__}.{name}")
+        if len(known) > before:
+            modules.append(module)
+    modules.sort(key=lambda module: module.__name__)
     pages = {f"reference/{module.__name__}.md": reference_page(module, known) for module in modules}
     pages |= {"gallery.md": gallery(), "decisions.md": decisions()}
     for name, text in pages.items():
