@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -76,6 +77,10 @@ def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]
         return _loss_and_gradients(kind, x, y, w, alpha, parameters)
 
     return compile(evaluate)
+
+
+for _kept in (training_step, loss_and_gradients):
+    atexit.register(_kept.cache_clear)  # while what programs need to let go of their memory is there still
 
 
 def _loss_and_gradients(
