@@ -120,6 +120,16 @@ def test_predictions_go_from_any_format_to_any(tmp_path, folder, cli, suffix):
     assert read(back).columns[-1] == "new_prediction"
 
 
+def test_predictions_do_not_take_the_place_of_their_table(tmp_path, folder, cli):
+    table = tmp_path / "people.csv"
+    table.write_bytes((folder / "people.csv").read_bytes())
+    (tmp_path / "link.csv").symlink_to(table)
+    for out in (table, tmp_path / "link.csv", tmp_path / "." / "people.csv"):
+        code, _, err = cli("predict", folder / "classes", table, "-o", out)
+        assert code == 2 and "is the table itself" in err
+    assert table.read_bytes() == (folder / "people.csv").read_bytes()
+
+
 def test_large_files_stream_in_parts(tmp_path, folder, cli, monkeypatch):
     from lamina.cli import _use_table as use_table
 

@@ -1,8 +1,9 @@
 """What is shown while a network is trained."""
 
 import io
+import re
 
-from lamina.training.display import Display
+from lamina.training.display import Display, telling
 from lamina.training.loop import Epoch, Loop
 
 
@@ -52,3 +53,28 @@ def test_a_bar_is_for_terminals(monkeypatch):
         assert "epoch 3 of 3" in shown and "after 3 at most" in shown
         assert "2: [0.5]\n" in shown.replace("\r", "")
         assert ("\x1b[1A" not in shown.rpartition("left")[2]) == stays  # a bar that goes is drawn over
+
+
+def test_a_narrow_terminal_keeps_the_bar_and_cuts_the_words(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for width in (50, 60, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        terminal = Terminal()
+        list(
+            Stub(
+                3, [Display(terminal, lambda *_: "loss 0.2906, validation 0.2871 (best 0.2861 in 11)")]
+            ).run()
+        )
+        lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue()).replace("\n", "\r").split("\r")
+        last = [line for line in lines if "3/3" in line][-1]
+        assert (
+            "━━━━" in last and "loss 0.29" in last and last.rstrip().endswith("left") and len(last) <= width
+        )
+
+
+def test_what_is_done_after_the_training_is_told_on_terminals_only(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for stream in (Terminal(), io.StringIO()):
+        with telling(stream) as tell:
+            tell("measuring")
+        assert ("measuring …" in stream.getvalue()) == stream.isatty()

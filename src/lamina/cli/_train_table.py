@@ -307,7 +307,7 @@ def _run(
     from lamina.runs.training import train
     from lamina.table.messages import counted
     from lamina.training.checkpoint import Checkpoints
-    from lamina.training.display import Display, Waiting
+    from lamina.training.display import Display, Waiting, telling
 
     console = None if as_json or quiet else output()
     if console:
@@ -322,9 +322,11 @@ def _run(
         say(f"lamina: was trained on {trained.model.estimator.device_}", error=True)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
-    run = complete(prepared, trained, request, folder)
-    world().wait_for_all()
-    page = write_run_page(run.path)
+    with telling(None if quiet else sys.stderr) as tell:
+        run = complete(prepared, trained, request, folder, tell)
+        world().wait_for_all()
+        tell("writing the page to try the network on")
+        page = write_run_page(run.path)
     if console:
         _show_results(console, run)
     say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, quiet))

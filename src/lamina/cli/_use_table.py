@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,21 @@ def predict_table(
     from lamina.table.messages import counted
     from lamina.table.write import write_batches
 
+    if out != "-" and any(_is_same_file(out, file) for file in data):
+        raise LaminaError(
+            f"--out {out} is the table itself: predictions would take its place; name another file"
+        )
     model, details = _open(run)
     with _batches(model, details, data, reading) as batches:
         rows = write_batches(model.extended(batches, prefix), out, output_format, safe=safe)
     if out != "-":
         say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    with suppress(OSError):  # where one of them is not there
+        return os.path.samefile(path, other)
+    return False
 
 
 _AS_TRAINED = ("delimiter", "decimal", "quote")

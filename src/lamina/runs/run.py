@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,19 +31,31 @@ class Run:
     results: dict[str, Any]
 
 
-def complete(prepared: Prepared, trained: Trained, request: Request, folder: RunFolder) -> Run:
+def complete(
+    prepared: Prepared,
+    trained: Trained,
+    request: Request,
+    folder: RunFolder,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Run:
     """Measure a trained network and fill its folder; only a run that Ctrl-C ended keeps its checkpoint.
+
+    `tell` is told what is being done, before each part that takes seconds.
 
     Raises:
         OSError: the folder cannot be written.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # held-out rows may have values that no training row has
+        tell("measuring the network and the baselines")
         measured = measure(trained.model, prepared)
+        tell("finding out which columns matter")
         importance = permutation_importance(trained.model, measured.rows, request.seed)
     results = _results(prepared, trained, measured, importance)
     settings = _settings(request, trained)
     findings = Findings(prepared, trained, measured, importance, settings)
+
+    tell("writing the report")
 
     def fill(filled: Path) -> None:
         save_run(filled, trained.model, settings, results, trained.history)

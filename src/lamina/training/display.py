@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, TextIO
 
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["Display", "Waiting", "shows_bar"]
+__all__ = ["Display", "Waiting", "shows_bar", "telling"]
+
+
+_WIDE = 100
+"""Columns of a terminal that has room for all words."""
 
 
 def shows_bar(stream: TextIO) -> bool:
@@ -20,6 +25,18 @@ def shows_bar(stream: TextIO) -> bool:
 def _is_in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     return ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+@contextmanager
+def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
+    """A function that shows what is being done, if `stream` is a terminal; nothing is left of it at the end."""
+    if stream is None or not stream.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(file=stream).status("") as status:
+        yield lambda what: status.update(f"{what} …")
 
 
 class Display(Observer):
@@ -78,15 +95,30 @@ class Display(Observer):
     def _start_bar(self, epochs: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
+        class Said(TextColumn):
+            """What is cut first where the terminal is narrow."""
+
+            def render(self, task: Any) -> Any:
+                text = super().render(task)
+                text.no_wrap, text.overflow = True, "ellipsis"
+                return text
+
+        console = Console(file=self._stream)
+        narrow = console.width < _WIDE
+        count = (
+            "{task.completed:.0f}/{task.total:.0f}"
+            if narrow
+            else "epoch {task.completed:.0f} of {task.total:.0f}"
+        )
+        left = [TimeRemainingColumn(compact=True), TextColumn("left")]
         self._bar = Progress(
-            TextColumn("epoch {task.completed:.0f} of {task.total:.0f}"),
-            BarColumn(bar_width=12),
-            TextColumn("{task.description}"),
-            TextColumn("at most"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            console=Console(file=self._stream),
+            TextColumn(count),
+            BarColumn(bar_width=8 if narrow else 12),
+            Said("{task.description}", table_column=Column(no_wrap=False)),
+            *(left if narrow else [TextColumn("at most"), *left]),
+            console=console,
             transient=not self._stays,
         )
         self._task = self._bar.add_task("compiling …", total=epochs)
