@@ -29,8 +29,8 @@ def compiled_and_eager(function: Any, *args: Any) -> tuple[Any, Any]:
 
 
 def test_what_never_compiles_is_decided_in_writing() -> None:
-    bullets = [line for line in DECISIONS.read_text().splitlines() if line.startswith("* ")]
-    decided = [name for line in bullets for name in re.findall(r"`(\w+)`", line)]
+    bullets = re.findall(r"^\* .*(?:\n  .*)*", DECISIONS.read_text(), re.MULTILINE)
+    decided = [name for bullet in bullets for name in re.findall(r"`(\w+)`", bullet)]
     assert sorted(decided) == EAGER_ONLY
 
 

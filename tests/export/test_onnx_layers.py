@@ -21,6 +21,7 @@ LAYERS = {
     "Dense of float16": lambda: nn.Dense(3, dtype="float16"),
     "Activation": lambda: nn.Activation("tanh"),
     "BatchNorm": lambda: nn.BatchNorm(scale=False),
+    "BatchNormReLU": nn.BatchNormReLU,
     "LayerNorm": lambda: nn.LayerNorm(epsilon=1e-3),
     "LayerNorm on axis 1": lambda: nn.LayerNorm(axis=1, center=False),
     "Dropout": lambda: nn.Dropout(0.5),
@@ -42,7 +43,7 @@ LAYERS = {
 }
 
 
-WITHOUT_FLOAT16 = {"BatchNorm", "HybridSequential"}
+WITHOUT_FLOAT16 = {"BatchNorm", "BatchNormReLU", "HybridSequential"}
 """Whose statistics stay float32, which lamina does not mix with float16."""
 
 
@@ -86,7 +87,7 @@ def assert_same(block, *inputs, dtype="float32", rows=(1, 5)):
 def test_every_layer_is_here():
     public = {name for name in nn.__all__ if inspect.isclass(getattr(nn, name))}
     tried = {type(make()).__name__ for make in LAYERS.values()}
-    assert public - tried == {"Block", "HybridBlock"} & public
+    assert public - tried == {"Block", "HybridBlock", "SymbolBlock"} & public
 
 
 @pytest.mark.parametrize(

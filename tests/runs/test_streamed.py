@@ -153,8 +153,8 @@ def test_what_a_table_would_take_is_about_told_by_its_files(folder, suffix):
 def test_too_little_memory_is_told(folder, cli):
     code, _, err = cli("train", "rows/*.parquet", "-t", "y", *QUICK, "--memory", "20M", "-o", "run")
     assert code == 2 and re.fullmatch(
-        r"lamina: training on this table takes \d+ MiB of memory, however many rows it has, and 20 MiB may be taken; "
-        r"give it more with --memory, or leave columns out with --drop\n",
+        r"lamina: training on this table takes [\d.]+ [MG]iB of memory, however many rows it has, and 20 MiB may be "
+        r"taken; give it more with --memory, or leave columns out with --drop\n",
         err,
     )
     assert not Path("run").exists()

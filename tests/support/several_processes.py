@@ -50,8 +50,8 @@ def estimators() -> dict[str, object]:
     ).fit(X, LABELS)  # fmt: skip
     # Batch normalization, shards of different sizes, an end that only the first process sees.
     regressor = MLPRegressor(
-        4, preset="sklearn", shards=8, solver="sgd", alpha=0.1, max_iter=5, batch_size=64, normalization="batch",
-        random_state=3, early_stopping=True, callbacks=lambda _, epoch: epoch.number == 3,
+        4, preset="fast", number_embedding=False, shards=8, solver="sgd", alpha=0.1, max_iter=5, batch_size=64,
+        normalization="batch", random_state=3, early_stopping=True, callbacks=lambda _, epoch: epoch.number == 3,
     ).fit(X, NUMBERS)  # fmt: skip
     assert seen == (list(range(1, classifier.n_iter_ + 1)) if distributed.rank() == 0 else [])
     running = regressor.fitted_.network.members[0].running

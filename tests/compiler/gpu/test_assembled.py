@@ -105,3 +105,23 @@ def test_spirv_of_every_primitive(part: int, validator: str, tmp_path: Path) -> 
 
 def test_spirv_of_the_chapters_step(validator: str, tmp_path: Path) -> None:
     validated(validator, *training_step(64, (784, 256, 256, 10)), tmp_path)
+
+
+def test_an_id_that_is_defined_twice_is_noticed() -> None:
+    """LLVM writes such modules now and then; each definition is given the id of the one before."""
+    from lamina.compiler.gpu._spirv import has_unique_ids
+
+    step, arrays = training_step(8, (5, 4, 10))
+    code = written_for(capture(step, *arrays), "spirv", LARGE_DEVICE).code()
+    assert has_unique_ids(code)
+    words = np.frombuffer(code, "<u4")
+    starts, at = [], 5
+    while at < len(words):
+        starts.append(at)
+        at += int(words[at]) >> 16
+    adds = [start for start in starts if words[start] & 0xFFFF == 128]  # OpIAdd
+    assert len(adds) > 1
+    for one, other in pairwise(adds):
+        damaged = words.copy()
+        damaged[other + 2] = words[one + 2]
+        assert not has_unique_ids(damaged.tobytes())
