@@ -11,6 +11,7 @@ __all__ = [
     "FAR_MORE",
     "LONGEST_RECORD",
     "MOST_COLUMNS",
+    "MOST_PIXEL_COLUMNS",
     "MOST_TEXT_COLUMNS",
     "require_columns",
     "unpacked_limit",
@@ -18,7 +19,10 @@ __all__ = [
 ]
 
 MOST_COLUMNS = 1 << 18
-"""Of a table; the pixels of an image are columns too. Each costs some KB in every step, however few the rows."""
+"""Of a table. Each costs some KB in every step, however few the rows."""
+
+MOST_PIXEL_COLUMNS = 1 << 16
+"""Of a picture, which may be a hundred bytes that claim a size; a column takes some 3.5 KB until the table is there."""
 
 MOST_TEXT_COLUMNS = 1 << 16
 """Of a CSV file and its like, where finding out what a column holds takes some 17 KB for each."""

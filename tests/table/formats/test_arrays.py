@@ -151,9 +151,13 @@ def test_too_many_columns(tmp_path):
     write_idx(tmp_path / "a.idx", np.zeros((2, 300_000), np.uint8))
     np.savez(tmp_path / "b.npz", np.zeros((2, 300_000), np.uint8))
     Image.new("RGB", (300, 300)).save(tmp_path / "c.png")
-    for name in ("a.idx", "b.npz", "c.png"):
+    for name, columns, most in (
+        ("a.idx", "300,000", "262,144"),
+        ("b.npz", "300,000", "262,144"),
+        ("c.png", "270,000", "65,536"),
+    ):
         with pytest.raises(
-            DataError, match=rf"{name} would give a table of [23][70]0,000 columns; at most 262,144"
+            DataError, match=rf"{name} would give a table of {columns} columns; at most {most}"
         ):
             read(tmp_path / name)
 
@@ -164,7 +168,7 @@ def test_pictures_are_refused_by_the_size_that_they_claim(tmp_path):
     content[16:24] = (9000).to_bytes(4, "big") * 2
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(DataError, match=r"a.png has 9000 × 9000 pixels; at most 262,144 are read"):
+    with pytest.raises(DataError, match=r"a.png has 9000 × 9000 pixels; at most 65,536 are read"):
         read(tmp_path / "a.png")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.files.limits import MOST_COLUMNS, require_columns
+from lamina.files.limits import MOST_PIXEL_COLUMNS, require_columns
 from lamina.files.pictures import open_picture
 from lamina.table.formats import FORMATS
 from lamina.table.formats.arrays import FILE, LABEL, pixel_frame
@@ -70,7 +70,7 @@ class ImageFolder:
         import polars as pl
 
         pixels = self._size[0] * self._size[1] * len(self._mode)
-        require_columns(str(self._first), pixels)
+        require_columns(str(self._first), pixels, MOST_PIXEL_COLUMNS)
         return {**{f"pixel_{i}": pl.UInt8() for i in range(pixels)}, self._key: pl.String()}
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
@@ -100,5 +100,5 @@ def _images_in(folder: Path) -> list[Path]:
 
 @contextmanager
 def _opened(file: Path) -> Generator[Any]:
-    with file.open("rb") as content, open_picture(content, file, MOST_COLUMNS) as image:
+    with file.open("rb") as content, open_picture(content, file, MOST_PIXEL_COLUMNS) as image:
         yield image
