@@ -110,6 +110,7 @@ def test_first_and_second_gradients(name: str) -> None:
     assert second == pytest.approx((above[1] - below[1]) / (2 * step), rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.compiles
 def test_in_compiled_functions_it_runs_as_it_is() -> None:
     x = nd.array(DEFINITE[0, 0])
     solve = mx.compile(lambda a: nd.linalg.inverse(a + 1.0) * 2)
