@@ -279,7 +279,40 @@ class NDArrayIter(DataIter):
         return [rows_of(x, index, self._axis) for _, x in arrays]
 
 
-class ResizeIter(DataIter):
+class _OfWholeBatches(DataIter):
+    """An iterator whose `iter_next` leaves the next batch as `current_batch`."""
+
+    current_batch: DataBatch | None
+
+    def next(self) -> DataBatch:
+        """The next batch."""
+        if not self.iter_next():
+            raise StopIteration
+        return self._current()
+
+    def getdata(self) -> list[NDArray]:
+        """The data of the current batch."""
+        return self._current().data
+
+    def getlabel(self) -> list[NDArray]:
+        """The labels of the current batch."""
+        return self._current().label or []
+
+    def getindex(self) -> np.ndarray | None:
+        """The positions of the current batch's samples."""
+        return self._current().index
+
+    def getpad(self) -> int | None:
+        """How many samples of the current batch only fill it up."""
+        return self._current().pad
+
+    def _current(self) -> DataBatch:
+        if self.current_batch is None:
+            raise DataError(f"{type(self).__name__}: there is no current batch; call iter_next first")
+        return self.current_batch
+
+
+class ResizeIter(_OfWholeBatches):
     """Another number of batches a pass than an iterator has: it is reset in between where it ends.
 
     Args:
@@ -298,7 +331,7 @@ class ResizeIter(DataIter):
         self.provide_data: list[DataDesc] = data_iter.provide_data  # pyright: ignore[reportAttributeAccessIssue]
         self.provide_label: list[DataDesc] = data_iter.provide_label  # pyright: ignore[reportAttributeAccessIssue]
         self.cur = 0
-        self.current_batch: DataBatch | None = None
+        self.current_batch = None
 
     def reset(self) -> None:
         """Start the next pass."""
@@ -318,30 +351,8 @@ class ResizeIter(DataIter):
         self.cur += 1
         return True
 
-    def next(self) -> DataBatch:
-        """The next batch."""
-        if not self.iter_next():
-            raise StopIteration
-        return _current(self)
 
-    def getdata(self) -> list[NDArray]:
-        """The data of the current batch."""
-        return _current(self).data
-
-    def getlabel(self) -> list[NDArray]:
-        """The labels of the current batch."""
-        return _current(self).label or []
-
-    def getindex(self) -> np.ndarray | None:
-        """The positions of the current batch's samples."""
-        return _current(self).index
-
-    def getpad(self) -> int | None:
-        """How many samples of the current batch only fill it up."""
-        return _current(self).pad
-
-
-class PrefetchingIter(DataIter):
+class PrefetchingIter(_OfWholeBatches):
     """One or several iterators whose next batches are made in other threads, meanwhile; their parts beside each other.
 
     Args:
@@ -366,7 +377,7 @@ class PrefetchingIter(DataIter):
         self.rename_data, self.rename_label = rename_data, rename_label
         super().__init__(self.provide_data[0].shape[0])
         self._pool = ThreadPoolExecutor(self.n_iter, thread_name_prefix="lamina-io")
-        self.current_batch: DataBatch | None = None
+        self.current_batch = None
         self._fetch()
 
     def __del__(self) -> None:
@@ -413,35 +424,6 @@ class PrefetchingIter(DataIter):
             provide_label=self.provide_label,
         )
         return True
-
-    def next(self) -> DataBatch:
-        """The next batch."""
-        if not self.iter_next():
-            raise StopIteration
-        return _current(self)
-
-    def getdata(self) -> list[NDArray]:
-        """The data of the current batch."""
-        return _current(self).data
-
-    def getlabel(self) -> list[NDArray]:
-        """The labels of the current batch."""
-        return _current(self).label or []
-
-    def getindex(self) -> np.ndarray | None:
-        """The positions of the current batch's samples."""
-        return _current(self).index
-
-    def getpad(self) -> int | None:
-        """How many samples of the current batch only fill it up."""
-        return _current(self).pad
-
-
-def _current(batches: ResizeIter | PrefetchingIter) -> DataBatch:
-    """The batch that an iterator stands at."""
-    if batches.current_batch is None:
-        raise DataError(f"{type(batches).__name__}: there is no current batch; call iter_next first")
-    return batches.current_batch
 
 
 def _renamed(described: list[list[DataDesc]], names: Sequence[Mapping[str, str]] | None) -> list[DataDesc]:
