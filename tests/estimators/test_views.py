@@ -6,9 +6,12 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor
+from lamina.errors import DataError
 from lamina.estimators import ImportanceDisplay, LearningCurveDisplay
 
 mpl.use("Agg")
@@ -95,3 +98,26 @@ def test_a_notebook_shows_columns_and_curves(fitted):
     page = model._repr_mimebundle_()["text/html"]
     assert "<td>strong</td><td>numeric</td>" in page and "data:image/svg+xml;base64," in page
     assert "Learning curves" not in type(model)()._repr_mimebundle_()["text/html"]
+
+
+@pytest.mark.parametrize("kind", ["frame", "array"])
+def test_a_report_is_that_of_the_command_line(fitted, kind, tmp_path):
+    model, y, _ = fitted
+    rows = X
+    if kind == "array":
+        rows = X.drop("word").to_numpy()
+        model = clone(model).fit(rows, y)
+    model.report(tmp_path / "report.html", rows, pl.Series("size", y))
+    page = (tmp_path / "report.html").read_text()
+    assert "<h1>size</h1>" in page and page.count("<figure>") == 4 and "400 test" in page
+    assert f"{model.score(rows, y):.4f}" in page  # the accuracy, or R²
+    assert "Against baselines" not in page and "nan" not in page
+
+
+def test_a_report_says_what_it_is_not_for(fitted, tmp_path):
+    model, y, _ = fitted
+    with pytest.raises(DataError, match=r"it is about one target, and y has the shape \(400, 2\)"):
+        model.report(tmp_path / "report.html", X, np.stack([y, y], axis=1))
+    with pytest.raises(NotFittedError):
+        clone(model).report(tmp_path / "report.html", X, y)
+    assert not (tmp_path / "report.html").exists()

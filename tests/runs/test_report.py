@@ -1,6 +1,7 @@
 """The report: its numbers are those of the run, and it names rows so that they can be found."""
 
 import base64
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -44,17 +45,17 @@ def findings(trained_on, request):
     _, prepared, trained = trained_on(request.param)
     measured = measure(trained.model, prepared)
     importance = permutation_importance(trained.model, measured.rows)
-    return Findings(prepared, trained, measured, importance, SETTINGS)
+    return Findings(prepared.target, prepared.rows, trained, measured, importance, SETTINGS)
 
 
 def test_worst_cases_are_rows_of_the_file(findings):
-    prepared, measured = findings.prepared, findings.measured
+    measured = findings.measured
     tables = Tables(report_page(findings, pictures=False)).tables
     head, *rows = next(table for table in tables if table[0][0] == "where")
     assert head[:3] == ["where", "true", "predicted"] and "strong" in head and len(rows) == 10
     numbers = [int(row[0].removeprefix("line ")) - 2 for row in rows]  # below the header
-    frame = prepared.test.frame
-    places = [prepared.test.numbers.tolist().index(number) for number in numbers]
+    frame = measured.rows.frame
+    places = [measured.rows.numbers.tolist().index(number) for number in numbers]
     strong = [float(row[head.index("strong")]) for row in rows]
     np.testing.assert_allclose(strong, frame["strong"].to_numpy()[places], rtol=1e-5)
     if findings.is_classification:
@@ -83,9 +84,7 @@ def test_without_matplotlib_importance_is_a_table(findings):
 
 def test_names_cannot_become_markup(findings):
     settings = {**SETTINGS, "data": ["<script>.csv"], "hidden": "<b>"}
-    page = report_page(
-        Findings(findings.prepared, findings.trained, findings.measured, [], settings), pictures=False
-    )
+    page = report_page(dataclasses.replace(findings, importance=[], settings=settings), pictures=False)
     assert "<script>" not in page and "&lt;script&gt;.csv" in page and "<b>&" not in page
 
 

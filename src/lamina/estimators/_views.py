@@ -54,6 +54,26 @@ class Views:
 
         return ImportanceDisplay.from_estimator(self, X, y, ax=ax, random_state=random_state, n_jobs=n_jobs)
 
+    def report(self, path: Any, X: Any, y: Any) -> None:
+        """Write a page that needs nothing else about the estimator and how good it is: the report of `lamina train`.
+
+        Args:
+            path: the HTML file; it is written aside and takes its name when it is complete.
+            X, y: rows that the estimator was not trained on.
+
+        Raises:
+            NotFittedError: it is not fitted.
+            DataError: several targets or labels; a table that doesn't fit that of the training.
+        """
+        from lamina.files.atomic import atomic_write
+        from lamina.runs.estimator_report import report_on
+
+        estimator: Any = self
+        estimator._fitted()
+        page = report_on(self, X, y)
+        with atomic_write(path) as file:
+            file.write(page.encode())
+
     # --- what the pictures show ----------------------------------------------------------------------------------
 
     def _learning_curves(self) -> dict[str, Any]:

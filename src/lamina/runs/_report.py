@@ -11,19 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from lamina.errors import MissingPackageError
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance
 from lamina.messages import printable
 from lamina.runs import _captions as captions
 from lamina.runs import _figures as figures
 from lamina.runs._measure import Measured, losses_of
 from lamina.runs._page_style import STYLE
-from lamina.runs.data import Part, Prepared
+from lamina.runs.data import Part
 from lamina.runs.metrics import METRIC_NAMES, compared, format_metric
 from lamina.runs.training import Trained
 from lamina.table.describe import column_rows, describe_rows, describe_target, format_number
-from lamina.table.messages import counted
+from lamina.table.messages import counted, warn
+from lamina.table.schema import Target
 
-__all__ = ["Findings", "report_page"]
+__all__ = ["Findings", "page_of", "report_page"]
 
 _WORST = 10
 _WORST_COLUMNS = 6
@@ -34,7 +36,8 @@ _MOST_IN_MATRIX = 20  # classes, so that the counts of a confusion matrix can be
 class Findings:
     """Everything the page tells."""
 
-    prepared: Prepared
+    target: Target
+    rows: Mapping[str, int]  # by part
     trained: Trained
     measured: Measured
     importance: Sequence[Importance]
@@ -43,7 +46,7 @@ class Findings:
     @property
     def is_classification(self) -> bool:
         """Whether classes are predicted."""
-        return self.prepared.target.task == "classification"
+        return self.target.task == "classification"
 
 
 def escape(text: str) -> str:
@@ -61,7 +64,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
     Raises:
         MissingPackageError: figures are wanted and Matplotlib is not installed.
     """
-    target = findings.prepared.target
+    target = findings.target
     sections = [
         _summary(findings),
         _learning(findings) if pictures else "",
@@ -83,15 +86,24 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
     )
 
 
+def page_of(findings: Findings) -> str:
+    """The page, without figures where Matplotlib is not installed, with a warning."""
+    try:
+        return report_page(findings)
+    except MissingPackageError as error:
+        warn(f"the report has no pictures: {error}")
+        return report_page(findings, pictures=False)
+
+
 def _summary(findings: Findings) -> str:
-    prepared, trained, measured = findings.prepared, findings.trained, findings.measured
-    target = prepared.target
+    target, trained, measured = findings.target, findings.trained, findings.measured
     predicted = describe_target(target)
     fitted = trained.model.estimator.fitted_
     layers = " – ".join(map(str, fitted.layers))
     count = len(fitted.network.members)
     networks = "A network" if count == 1 else f"The mean of {count} networks"
     ended = "Ctrl-C ended it" if trained.interrupted else "trained"
+    ended += "" if np.isnan(trained.seconds) else f" in {trained.seconds:.1f} s"
     files = ", ".join(map(escape, _shortened(list(findings.settings["data"]))))
     note = (
         '<p class="notice">The training was interrupted; this is the best epoch until then.</p>'
@@ -101,8 +113,8 @@ def _summary(findings: Findings) -> str:
     return (
         f"<header><p class='kicker'>lamina · {escape(target.task)}</p><h1>{escape(target.name)}</h1>"
         f"<p>{escape(predicted[:1].upper() + predicted[1:])}.</p>"
-        f"<p>Data: {files}. Rows: {describe_rows(prepared.rows)}.</p>"
-        f"<p>{networks} of {layers} units ({fitted.parameter_count:,} parameters), {ended} in {trained.seconds:.1f} s: "
+        f"<p>Data: {files}. Rows: {describe_rows(findings.rows)}.</p>"
+        f"<p>{networks} of {layers} units ({fitted.parameter_count:,} parameters), {ended}: "
         f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
         + _cards(measured)
         + _baselines(measured)
@@ -125,6 +137,8 @@ def _cards(measured: Measured) -> str:
 
 
 def _baselines(measured: Measured) -> str:
+    if len(measured.metrics) == 1:
+        return ""
     titles, models = compared(measured.metrics)
     rows = [
         [model, *(f"<b>{text}</b>" if best else text for text, best in cells)]
@@ -151,7 +165,7 @@ def _learning(findings: Findings) -> str:
 
 
 def _quality(findings: Findings) -> str:
-    measured, target = findings.measured, findings.prepared.target
+    measured, target = findings.measured, findings.target
     true, outputs = measured.rows.target, measured.outputs
     if not findings.is_classification:
         name = target.name
@@ -235,10 +249,12 @@ def _importance(findings: Findings, *, pictures: bool) -> str:
 
 def _worst(findings: Findings) -> str:
     """The rows whose predictions are the most wrong."""
-    measured, target = findings.measured, findings.prepared.target
+    measured, target = findings.measured, findings.target
     losses = losses_of(target.task, measured.rows.target, measured.outputs)
     rows = np.argsort(-losses, kind="stable")[:_WORST].tolist()
-    ranked = [one.column for one in findings.importance] or [c.name for c in findings.prepared.schema.used]
+    ranked = [one.column for one in findings.importance] or [
+        c.name for c in findings.trained.model.schema.used
+    ]
     columns = ranked[:_WORST_COLUMNS]
     frame = measured.rows.frame
     table = [
@@ -261,7 +277,7 @@ def _place(part: Part, row: int) -> str:
 
 
 def _answer(findings: Findings, row: int) -> list[str]:
-    target, outputs = findings.prepared.target, findings.measured.outputs
+    target, outputs = findings.target, findings.measured.outputs
     true = findings.measured.rows.frame[target.name][row]
     if target.task == "regression":
         predicted = float(outputs[row])

@@ -8,15 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lamina.errors import MissingPackageError
 from lamina.runs._importance import permutation_importance
 from lamina.runs._measure import measure
-from lamina.runs._report import Findings, report_page
+from lamina.runs._report import Findings, page_of
 from lamina.runs.data import Prepared, Request
 from lamina.runs.examples import EXAMPLES, example_rows
 from lamina.runs.run_folder import save_run
 from lamina.runs.training import Trained
-from lamina.table.messages import DataWarning, warn
+from lamina.table.messages import DataWarning
 from lamina.table.write import write
 from lamina.training.run_folder import CHECKPOINT, RunFolder
 
@@ -53,27 +52,19 @@ def complete(
         importance = permutation_importance(trained.model, measured.rows, request.seed)
     results = _results(prepared, trained, measured, importance)
     settings = _settings(request, trained)
-    findings = Findings(prepared, trained, measured, importance, settings)
+    findings = Findings(prepared.target, prepared.rows, trained, measured, importance, settings)
 
     tell("writing the report")
 
     def fill(filled: Path) -> None:
         save_run(filled, trained.model, settings, results, trained.history)
-        (filled / "report.html").write_text(_page(findings), "utf-8")
+        (filled / "report.html").write_text(page_of(findings), "utf-8")
         write(example_rows(trained.model.schema, measured.rows), filled / EXAMPLES)
 
     folder.put(fill)
     if not trained.interrupted:
         folder.remove(CHECKPOINT)
     return Run(folder.path, results)
-
-
-def _page(findings: Findings) -> str:
-    try:
-        return report_page(findings)
-    except MissingPackageError as error:
-        warn(f"the report has no pictures: {error}")
-        return report_page(findings, pictures=False)
 
 
 def _results(prepared: Prepared, trained: Trained, measured: Any, importance: Any) -> dict[str, Any]:
