@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from lamina.runs.data import Part
 from lamina.runs.metrics import metrics_of
 from lamina.runs.training import Trained
 from lamina.table.columns import import_narwhals
+from lamina.table.messages import DataWarning
 from lamina.table.places import Places
 from lamina.table.schema import Target
 
@@ -42,6 +44,9 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     places.begin("the table", None)
     part = Part(frame.with_columns(pl.Series(name, values)), codes, places, np.arange(len(codes)))
     outputs = estimator.predict_proba(X) if is_class else estimator.predict(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the prediction has told it
+        importance = estimator._importances(X, y, 0, None)[0]
     metrics = {"lamina": metrics_of(target.task, codes, outputs)}
     model = TableModel(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
     history = _history(estimator)
@@ -52,7 +57,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
             {"test": len(part)},
             Trained(model, history, best, False, math.nan, len(history)),
             Measured("test", part, outputs, metrics),
-            estimator._importances(X, y, 0, None)[0],
+            importance,
             {"data": ["a table in memory"], "resolved": _settings(estimator)},
         )
     )
