@@ -1,18 +1,5 @@
 """What the tests of the command line share."""
 
-import pytest
+from command_line import cli
 
-from lamina.cli import main
-
-
-@pytest.fixture
-def cli(capfdbinary):
-    """Runs a command; returns its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capfdbinary.readouterr()
-        return ended.value.code, captured.out.decode(), captured.err.decode()
-
-    return run
+__all__ = ["cli"]

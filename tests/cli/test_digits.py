@@ -30,19 +30,6 @@ FILES = {
 }
 
 
-@pytest.fixture
-def cli(capfd):
-    """Runs a command; returns its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished run of two epochs."""

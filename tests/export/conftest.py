@@ -2,9 +2,12 @@
 
 import polars as pl
 import pytest
+from command_line import cli
 from tables import targets_of, training_table
 
 from lamina.cli import main
+
+__all__ = ["cli", "run_on_a_table"]
 
 
 def train(*arguments):

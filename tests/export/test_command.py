@@ -3,22 +3,6 @@
 import importlib.util
 
 import onnxruntime
-import pytest
-
-from lamina.cli import main
-
-
-@pytest.fixture
-def cli(capfd):
-    """Runs a command; returns its exit code, standard output and standard error."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_a_run_becomes_a_file(cli, run_on_a_table, tmp_path):

@@ -6,8 +6,6 @@ likes, from a seed on.
 
 from __future__ import annotations
 
-import os
-import time
 import warnings
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 from program_outcomes import compare, outcome
 from random_programs import Program
+from seeds import run_seeds
 
 import lamina
 from lamina.context import device_of
@@ -63,15 +62,4 @@ def test_random_programs_on_the_emulator(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("LAMINA_DEVICE", "emulator")
     gpu = lamina.gpu()
     monkeypatch.setattr(device_of(gpu), "repeats", 2)
-    first, wanted = int(os.environ.get("LAMINA_FUZZ_SEED", "0")), os.environ.get("LAMINA_FUZZ_PROGRAMS")
-    end = time.monotonic() + SECONDS
-    seed, failures = first, []
-    while seed < first + int(wanted) if wanted else time.monotonic() < end:
-        try:
-            run(seed, gpu)
-        except AssertionError as error:
-            failures.append(f"{error}")
-            if len(failures) == 10:
-                break
-        seed += 1
-    assert not failures, "\n\n".join([*failures, f"{len(failures)} of {seed - first} programs failed"])
+    run_seeds(lambda seed: run(seed, gpu), SECONDS)

@@ -14,8 +14,6 @@ with n the longest sum of the program. Exact programs must give the same bits (b
 
 from __future__ import annotations
 
-import os
-import time
 import warnings
 from collections.abc import Iterator
 
@@ -23,6 +21,7 @@ import numpy as np
 import pytest
 from program_outcomes import compare, outcome
 from random_programs import Program
+from seeds import run_seeds
 
 import lamina
 from lamina.compiler.cpu import _binding as binding
@@ -100,15 +99,4 @@ def test_programs_that_failed_once(seed: int, machine: pytest.MonkeyPatch) -> No
 
 
 def test_random_programs(machine: pytest.MonkeyPatch) -> None:
-    first, wanted = int(os.environ.get("LAMINA_FUZZ_SEED", "0")), os.environ.get("LAMINA_FUZZ_PROGRAMS")
-    end = time.monotonic() + SECONDS
-    seed, failures = first, []
-    while seed < first + int(wanted) if wanted else time.monotonic() < end:
-        try:
-            run(seed, machine)
-        except AssertionError as error:
-            failures.append(f"{error}")
-            if len(failures) == 10:
-                break
-        seed += 1
-    assert not failures, "\n\n".join([*failures, f"{len(failures)} of {seed - first} programs failed"])
+    run_seeds(lambda seed: run(seed, machine), SECONDS)

@@ -16,7 +16,6 @@ import polars as pl
 import pytest
 
 import lamina
-from lamina.cli import main
 from lamina.errors import DataError
 from lamina.files.tensors import load_tensors
 from lamina.runs import streamed
@@ -41,17 +40,6 @@ def folder(tmp_path, monkeypatch):
     for i, part in enumerate(frame.iter_slices(700)):
         part.write_parquet(f"rows/{i}.parquet")
     return tmp_path
-
-
-@pytest.fixture
-def cli(capfd):
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        said = capfd.readouterr()
-        return ended.value.code, said.out, said.err
-
-    return run
 
 
 def network(run):

@@ -69,7 +69,6 @@ class Attribute:
     MULTIPROCESSORS = 16
     MAJOR = 75
     MINOR = 76
-    SHARED_BYTES_OPTIN = 97
 
 
 def open_library() -> Any:

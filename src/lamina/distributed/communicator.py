@@ -6,8 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,15 +104,6 @@ class Communicator:
             return function(*args)
         finally:
             self.seconds += time.perf_counter() - start
-
-    @contextmanager
-    def untimed(self) -> Generator[None]:
-        """What is exchanged inside does not count as time of communication."""
-        before = self.seconds
-        try:
-            yield
-        finally:
-            self.seconds = before
 
     def abort(self, code: int) -> None:
         """End all processes of the job at once."""

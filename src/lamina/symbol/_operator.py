@@ -13,7 +13,6 @@ from lamina.symbol._values import read_value, written_value
 __all__ = ["OPERATORS", "Operator", "operator_called"]
 
 _AUXILIARY = {"BatchNorm": ("moving_mean", "moving_var")}
-_LABELS = ("SoftmaxOutput", "LinearRegressionOutput", "LogisticRegressionOutput", "MAERegressionOutput")
 """Losses of old: their label is named after them where it is left out."""
 
 
@@ -43,7 +42,6 @@ class Operator:
                     self.defaults[name] = default
         self.arguments = tuple(argument.removeprefix("*").partition(":")[0] for argument in arguments)
         self.auxiliary = _AUXILIARY.get(self.name, ())
-        self.takes_label = self.name in _LABELS
 
     def values(self, attributes: Mapping[str, str]) -> dict[str, Any]:
         """Every argument's value, from a node's texts and the defaults.

@@ -173,6 +173,7 @@ def emit_arg(scope: Scope) -> None:
 
 
 def find_extremum(scope: Scope, row: list[Axis]) -> None:
+    """Emit the search of one row for the position of its largest or smallest element."""
     b, kernel = scope.b, scope.kernel
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, ArgReduction)

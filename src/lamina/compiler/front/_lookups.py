@@ -20,6 +20,8 @@ _OF_VARIABLES = ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "L
 
 
 class Names(NamedTuple):
+    """What a function's code looks up."""
+
     variables: frozenset[str]
     attributes: frozenset[str]
     pairs: frozenset[tuple[str, str]]
@@ -60,6 +62,7 @@ def absolute_name(name: tuple[int, str], variables: dict[str, Any]) -> str:
 
 
 def own_slots(kind: type) -> list[str]:
+    """The names in a class's own ``__slots__``, as they are written there."""
     slots = vars(kind).get("__slots__", ())
     return [slots] if isinstance(slots, str) else list(slots)
 
@@ -82,11 +85,13 @@ def has_hidden_state(kind: type) -> bool:
 
 
 def dictionary_of(value: Any) -> dict[str, Any] | None:
+    """The dictionary of an object's attributes, if it has a plain one."""
     own = getattr(value, "__dict__", None)
     return own if isinstance(own, dict) else None
 
 
 def is_special(name: str) -> bool:
+    """Whether a name is one of Python's own, as ``__init__``."""
     return name.startswith("__") and name.endswith("__")
 
 
@@ -97,6 +102,7 @@ def is_users(value: Any) -> bool:
 
 
 def top_of(module: str) -> str:
+    """The top-level package of a module's full name."""
     return module.partition(".")[0]
 
 
