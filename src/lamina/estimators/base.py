@@ -56,6 +56,7 @@ class _Learned:
     device_: str
     n_iter_: int
     t_: int
+    trials_: list[dict[str, Any]]
 
 
 @dataclass(eq=False, repr=False)
@@ -108,6 +109,8 @@ class BaseMLP(_Learned, Views, BaseEstimator):
     callbacks: Any = None
     n_jobs: int | None = None
     device: str = "cpu"
+    time_limit: float | str | None = None
+    trials: int | None = None
 
     # --- settings ------------------------------------------------------------------------------------------------
 
@@ -160,8 +163,12 @@ class BaseMLP(_Learned, Views, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        search = self._search(eval_set)
         if is_source(X):
             from lamina.estimators.streamed import fit_source
+
+            if search:
+                search.refuse("a table that is streamed")
 
             if sample_weight is not None:
                 raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
@@ -191,6 +198,9 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]
         if eval_set is not None:
             held_out = [self._evaluation_data(eval_set, encoder, target)]
+        if search:
+            search.run(encoder, target, train, held_out, int(rng.integers(2**31)))
+            return self
         if settings["max_iter"] is None:
             settings["max_iter"] = presets.enough_epochs(self.preset, len(train[0]), settings["batch_size"])
         self._settle_patience(settings)
@@ -201,6 +211,15 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                 self._begin(encoder, target, train, settings, rng)
             self._train(train, held_out, settings, rng)
         return self
+
+    def _search(self, eval_set: Any) -> Any:
+        """A `Search` for the best network, whose time runs from now, if there is to be one."""
+        vars(self).pop("trials_", None)
+        if self.preset != "best" and self.time_limit is None and self.trials is None:
+            return None
+        from lamina.estimators.search.engine import Search
+
+        return Search(self, eval_set)
 
     def _drawn_seed(self, settings: Mapping[str, Any]) -> int:
         """A number of `random_state`'s; of processes that share a training, the first one's."""
@@ -327,6 +346,10 @@ class BaseMLP(_Learned, Views, BaseEstimator):
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         """Correct what the network says by what is so on the validation rows; nothing unless a subclass has a way."""
+
+    def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        """What outputs are multiplied by, for what is so on the validation rows; 1 unless a subclass has a way."""
+        return 1.0
 
     def _note(self, epoch: Any, rows: int) -> None:
         self.loss_ = epoch.loss
