@@ -25,11 +25,9 @@ from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import Count, decoded, strict
 from lamina.messages import warn
 from lamina.training.checkpoint import NotSavedWarning
+from lamina.training.run_folder import TRIALS
 
-__all__ = ["TRIALS", "StoredTrials", "TrialFolder"]
-
-TRIALS = "trials"
-"""The folder of the files, in the run's."""
+__all__ = ["StoredTrials", "TrialFolder"]
 
 _FORMAT = "lamina trial 1"
 _OUTPUTS, _NETWORK = "outputs", "network."
@@ -37,6 +35,11 @@ _ARRAYS = (_OUTPUTS, "state")
 _MOST_MEMBERS = 1 << 16
 """Memory is taken for each before the arrays are counted."""
 
+_PLAIN = tuple(
+    field.name
+    for field in dataclasses.fields(Trial)
+    if field.name not in (*_ARRAYS, "settings", "architecture")
+)
 _Scalar = None | bool | int | float | str
 _Said: Any = msgspec.defstruct(
     "Said",
@@ -157,11 +160,10 @@ def _trial(said: Any, file: TensorFile) -> Trial:
     arrays = file.arrays()
     if learned and (name := not_finite(arrays)):
         raise ValueError(f"{name} has values that are not finite")
-    values: dict[str, Any] = msgspec.structs.asdict(said)
-    del values["fingerprint"]
-    values["settings"] = {name: _frozen(value) for name, value in said.settings.items()}
-    state = part_of(arrays, _NETWORK)
-    return Trial(**{**values, "architecture": architecture, "outputs": arrays[_OUTPUTS], "state": state})
+    values: dict[str, Any] = {name: getattr(said, name) for name in _PLAIN}
+    settings = {name: _frozen(value) for name, value in said.settings.items()}
+    outputs, state = arrays[_OUTPUTS], part_of(arrays, _NETWORK)
+    return Trial(**values, settings=settings, architecture=architecture, outputs=outputs, state=state)
 
 
 def _plain(value: Any) -> Any:
