@@ -9,7 +9,7 @@ from lamina.runs import _captions as captions
 from lamina.runs import _figures as figures
 from lamina.runs._html import escape, figure, section, small, table
 from lamina.runs.networks import share_in_words
-from lamina.runs.search_words import search_summary, settings_that_differ, value_in_words
+from lamina.runs.search_words import search_summary, settings_that_differ, short_name, value_in_words
 from lamina.table.messages import counted
 
 __all__ = ["search_section"]
@@ -53,7 +53,7 @@ def _trials(lines: Sequence[Mapping[str, Any]]) -> str:
     others = ranked[len(chosen) : len(chosen) + _BEST]
     shown = [*chosen, *others]
     names = settings_that_differ(shown)
-    head = ["trial", "share", "loss", "epochs", "seconds", *map(escape, names)]
+    head = ["trial", "share", "loss", "epochs", "seconds", *(escape(short_name(name)) for name in names)]
     rows = [
         [
             str(line["number"]) + ("" if line["complete"] else " (cut)"),
