@@ -22,7 +22,7 @@ from lamina.deferral import eager
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._engine import Batches, Data, Optimization, without_network
+from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization, without_network
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators._progress import progress
@@ -40,7 +40,7 @@ from lamina.training.device import chosen_device, training_flops
 from lamina.training.display import Waiting
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["BaseMLP", "fit_table", "fitted_encoder", "plain_settings", "settings_of", "targets_of"]
+__all__ = ["BaseMLP", "Data", "fit_table", "fitted_encoder", "plain_settings", "settings_of", "targets_of"]
 
 
 class _Learned:
@@ -201,9 +201,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         if search:
             search.run(encoder, target, train, held_out, int(rng.integers(2**31)))
             return self
-        if settings["max_iter"] is None:
-            settings["max_iter"] = presets.enough_epochs(self.preset, len(train[0]), settings["batch_size"])
-        self._settle_patience(settings)
+        self._settle_epochs(settings, len(train[0]))
         with eager(), cpu():  # so that the bits don't depend on what was computed before
             if earlier:
                 self.fitted_ = dataclasses.replace(earlier, target=target)
@@ -225,6 +223,12 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         """A number of `random_state`'s; of processes that share a training, the first one's."""
         seed = int(check_random_state(self.random_state).randint(2**31))
         return world().broadcast(seed) if settings["shards"] else seed
+
+    def _settle_epochs(self, settings: dict[str, Any], rows: int) -> None:
+        """Where it is left open, have the epochs that so many rows need, and the patience that goes with them."""
+        if settings["max_iter"] is None:
+            settings["max_iter"] = presets.enough_epochs(self.preset, rows, settings["batch_size"])
+        self._settle_patience(settings)
 
     @staticmethod
     def _settle_patience(settings: dict[str, Any]) -> None:
@@ -289,9 +293,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         settings: Mapping[str, Any],
         rng: Any,
     ) -> None:
-        seed = int(rng.integers(2**31))
         plan = self._optimization(settings)
-        loss = self._loss_function(settings, self.fitted_.target)
         judge = self._judge(held_out) if held_out else None
         speaks = not settings["shards"] or world().is_first  # of processes that share it, one
         watching = _as_list(self.callbacks) if speaks else []
@@ -300,9 +302,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         observers = [one for one in watching if isinstance(one, Observer)]
         observers += [*(self._displays(plan) if speaks else []), learner]
         with self._on_device(rows * plan.max_iter) as network:
-            training = training_of(
-                network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
-            )
+            training = self._training_of(network, train, held_out, judge, settings, rng, observers)
             try:
                 for _ in training.run():
                     pass
@@ -321,6 +321,23 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    def _training_of(
+        self,
+        network: Ensemble,
+        train: Sequence[Data] | Batches,
+        held_out: Sequence[Data],
+        judge: Callable[[np.ndarray], float] | None,
+        settings: Mapping[str, Any],
+        rng: Any,
+        observers: Sequence[Observer],
+    ) -> EnsembleTraining:
+        """The training of a network with these settings; all of its random numbers are of `rng`."""
+        plan, loss = self._optimization(settings), self._loss_function(settings, self.fitted_.target)
+        seed = int(rng.integers(2**31))
+        return training_of(
+            network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
+        )
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
