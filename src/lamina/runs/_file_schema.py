@@ -35,6 +35,34 @@ _SETTINGS = msgspec.defstruct(
 _COLUMN, _TARGET, _IMPORTANCE = strict(ColumnSchema), strict(Target), strict(Importance)
 
 
+_Plain = None | bool | int | float | str
+
+
+class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
+    """A trial that is averaged."""
+
+    number: Count
+    score: float
+    seconds: float
+    ended: float
+    epochs: Count
+    best_epoch: Count
+    complete: bool
+    settings: dict[str, _Plain | list[_Plain]]
+    share: float
+
+
+class _Search(msgspec.Struct, forbid_unknown_fields=True):
+    """What was searched: how many trials, how long, how good the best was when, and which are averaged."""
+
+    trials: Count
+    seconds: float
+    best: list[tuple[float, float]]
+    chosen: list[_Chosen]
+    limit: float | None
+    most_trials: Count | None
+
+
 class _Results(msgspec.Struct, forbid_unknown_fields=True):
     task: Task
     target: str
@@ -47,6 +75,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True):
     interrupted: bool
     seconds: float
     importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - made above
+    search: _Search | UnsetType = UNSET
 
 
 class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):

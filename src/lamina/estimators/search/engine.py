@@ -125,6 +125,10 @@ class Search:
         """End soon, with the best so far."""
         self._budget.stop()
 
+    def end_at(self, seconds: float) -> None:
+        """Have the deadline be so many seconds after the beginning."""
+        self.limit = self._budget.limit = seconds
+
     def refuse(self, what: str) -> None:
         """Raise `ValueError`: the search cannot be where the estimator is asked for `what`."""
         raise ValueError(
