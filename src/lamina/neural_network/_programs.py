@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
-from lamina.compiler import compile
+from lamina.compiler import CompiledFunction, compile
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer.adam import adam_step
 from lamina.optimizer.momentum import momentum_step, nesterov_step
@@ -42,7 +42,7 @@ MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("
 
 
 @lru_cache(_KEPT)
-def training_step(kind: Kind, solver: str) -> Callable[..., NDArray]:
+def training_step(kind: Kind, solver: str) -> CompiledFunction:
     """One step of a solver on one batch; the loss of the batch, with the penalty, before the step.
 
     The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows' weights (rows, 1), alpha, the

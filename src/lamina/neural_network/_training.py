@@ -21,6 +21,8 @@ WORTH_SECONDS = 0.3
 """A training that would take scikit-learn less time is left to it: compiling takes about as long."""
 _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
 """What a step costs NumPy: calls; each multiplication of forward and backward; each parameter's update."""
+_GROUP_BYTES, _MOST_STEPS = 1 << 20, 64
+"""Of inputs that are picked at one time, for so many steps: what the second cache holds, and what takes a few milliseconds."""
 _LEAST_FILLED = 0.02
 """Of sparse rows. Emptier ones SciPy multiplies sooner than a dense product does."""
 
@@ -60,33 +62,45 @@ def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
     return steps * step >= WORTH_SECONDS
 
 
-class _Batch:
-    """The rows that a program's next call is given: memory of its own that the arguments share.
+class _Group:
+    """The rows of a program's next steps, step after step: memory of its own that is filled again and again.
 
     Rows beyond those that are `put` have weight 0, so that the last batch of an epoch needs no program of its own.
     """
 
-    def __init__(self, rows: int, columns: int, outputs: int, dtype: np.dtype) -> None:
-        self._x, self._y, self._w = (aligned_empty((rows, size), dtype) for size in (columns, outputs, 1))
-        self._count = -1
-        self.arguments = [nd.from_numpy(part) for part in (self._x, self._y, self._w)]
+    def __init__(self, batch: int, columns: int, outputs: int, dtype: np.dtype) -> None:
+        self._batch = batch
+        self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * columns * dtype.itemsize)))
+        self.rows = self.steps * batch
+        self._parts = [aligned_empty((self.rows, size), dtype) for size in (columns, outputs, 1)]
+        self._weighted = (0, 0)
+        self.stacks = [nd.from_numpy(x.reshape(self.steps, batch, -1)) for x in self._parts]
 
-    def put(self, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray) -> None:
-        """These rows of what is trained on."""
-        count = len(rows)
-        if isinstance(X, np.ndarray) and X.dtype == self._x.dtype:
-            np.take(X, rows, axis=0, out=self._x[:count], mode="clip")
+    def put(self, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray) -> list[int]:
+        """These rows of what is trained on; how many there are in each step."""
+        count, used = len(rows), -(-len(rows) // self._batch) * self._batch
+        x, targets, w = self._parts
+        if isinstance(X, np.ndarray):
+            _take(X, rows, x)
         else:
-            self._x[:count] = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
-        self._y[:count] = y[rows]
+            x[:count] = X[rows].toarray()
+        _take(y, rows, targets)
         if weights is not None:
-            self._w[:count, 0] = weights[rows]
-        elif count != self._count:
-            self._w[:count] = 1
-        if count != self._count:
-            for part in (self._x, self._y, self._w):
-                part[count:] = 0
-        self._count = count
+            w[:count, 0] = weights[rows]
+        elif self._weighted != (count, used):
+            w[:count] = 1
+        self._weighted = count, used
+        for part in self._parts:
+            part[count:used] = 0
+        return [min(self._batch, count - start) for start in range(0, count, self._batch)]
+
+
+def _take(source: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
+    """Copy rows of `source` to the beginning of `target`."""
+    if source.dtype == target.dtype:
+        np.take(source, rows, axis=0, out=target[: len(rows)], mode="clip")
+    else:
+        target[: len(rows)] = source[rows]
 
 
 def _kind(estimator: Any, X: Any, rows: int, dtype: np.dtype) -> Kind:
@@ -117,6 +131,7 @@ class CompiledEpochs:
         if solver == "sgd" and optimizer.nesterov:
             solver = "sgd with Nesterov"
         dtype = estimator.coefs_[0].dtype
+        self._data = X, np.asarray(self._data[1], dtype), self._data[2]
         kind = _kind(estimator, X, self._batch, dtype)
         held = [(estimator, "coefs_"), (estimator, "intercepts_"), *((optimizer, x) for x in MOMENTS[solver])]
         for (
@@ -126,7 +141,7 @@ class CompiledEpochs:
             setattr(owner, name, [np.require(x, dtype, ["C", "W"]) for x in getattr(owner, name)])
         self._arrays = [nd.from_numpy(x) for owner, name in held for x in getattr(owner, name)]
         self._program = training_step(kind, solver)
-        self._given = _Batch(self._batch, X.shape[1], kind.units[-1], dtype)
+        self._group = _Group(self._batch, X.shape[1], kind.units[-1], dtype)
         self._numbers = partial(_adam_numbers if solver == "adam" else _sgd_numbers, optimizer)
         self.optimizer = optimizer
         estimator._optimizer = SteppedOptimizer(optimizer)
@@ -136,13 +151,14 @@ class CompiledEpochs:
         """Train on the rows in this order; the mean loss of all."""
         if self.optimizer is None:
             self._begin()
-        program, arrays, batch = self._program, self._arrays, self._given
-        alpha, total = float(self._estimator.alpha), 0.0
-        for start in range(0, len(order), self._batch):
-            rows = order[start : start + self._batch]
-            batch.put(*self._data, rows)
-            loss = program(*batch.arguments, alpha, *self._numbers(), *arrays)
-            total += float(loss.asscalar()) * len(rows)
+        group, total = self._group, 0.0
+        alpha = float(self._estimator.alpha)
+        for start in range(0, len(order), group.rows):
+            counts = group.put(*self._data, order[start : start + group.rows])
+            numbers = [(alpha, *self._numbers()) for _ in counts]
+            losses = self._program.run_stacks(group.stacks, numbers, *self._arrays).asnumpy().ravel()
+            for loss, count in zip(losses.tolist(), counts, strict=True):
+                total += loss * count
         return total / len(order)
 
     def inputs(self, rows: np.ndarray) -> Any:
