@@ -7,6 +7,7 @@ memory for the next part, so that an element is still one chain of multiply-adds
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lamina.compiler.cpu._cache_lines import LINE_BYTES, whole_lines
@@ -108,6 +109,8 @@ class BlockedProduct:
 
     Where it skips zeros, each tile of A has a list of its own of the terms in which any of its rows is not zero: of
     eight pictures, half of the pixels are 0 in all. `right_is_finite`: whether B is known to be, as 0 · inf is NaN.
+
+    `fetch(row, column, width)` asks for what the epilogue will read of a row.
     """
 
     b: Builder
@@ -121,6 +124,7 @@ class BlockedProduct:
     right: RightPanel
     scratch: Pointer
     finish: Finish
+    fetch: Callable[[Value, Value, int], None]
     right_is_finite: bool = False
 
     def emit(self, row_bounds: Range, column_bounds: Range) -> None:
@@ -267,6 +271,7 @@ class BlockedProduct:
             def tile(row: Value, height: int) -> None:
                 with b.if_(is_first):
                     self._prefetch(following, row - rows[0], height)
+                self._fetch(row, height, column, width, first_k + depth)
                 order = self._order(row - block[0])
                 left = LeftTile(self._left_tile(row - block[0]), 1, height, columns=order)
                 right = RightPanel(packed, self._panel_width, padded=True, rows=order)
@@ -296,6 +301,12 @@ class BlockedProduct:
             start = panel.row(b, k, self.dtype)
             for last in range(line - 1, self._panel_width, line):  # it may begin anywhere in its first line
                 b.prefetch(b.offset(start, last, self.dtype))
+
+    def _fetch(self, first: Value, height: int, column: Value, width: int, next_k: Value) -> None:
+        """Ask for what the epilogue of a tile reads while its last terms are summed up."""
+        with self.b.if_(self.b.greater_equal(next_k, self.inner)):
+            for row in range(height):
+                self.fetch(first + row, column, width)
 
     def _initial(self, sums: Pointer, height: int, widths: tuple[int, ...], first_k: Value) -> Tile:
         """Zeros for the first part of the summed dimension, then what was summed up so far."""
