@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
-from lamina.compiler import compilation_enabled
+from lamina.compiler import compilation_enabled, compile
 from lamina.core.memory import aligned_empty
 from lamina.deferral import eager
+from lamina.nd.ndarray import NDArray
 from lamina.neural_network._programs import MOMENTS, Kind, loss_and_gradients, training_step
 
 __all__ = ["CompiledEpochs", "CompiledEvaluation", "epochs_for", "evaluation_for"]
@@ -68,39 +69,61 @@ class _Group:
     Rows beyond those that are `put` have weight 0, so that the last batch of an epoch needs no program of its own.
     """
 
-    def __init__(self, batch: int, columns: int, outputs: int, dtype: np.dtype) -> None:
-        self._batch = batch
-        self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * columns * dtype.itemsize)))
+    def __init__(self, X: Any, y: np.ndarray, weights: np.ndarray | None, batch: int, dtype: np.dtype) -> None:
+        self._data, self._batch = (X, y, weights), batch
+        self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * X.shape[1] * dtype.itemsize)))
         self.rows = self.steps * batch
-        self._parts = [aligned_empty((self.rows, size), dtype) for size in (columns, outputs, 1)]
-        self._weighted = (0, 0)
-        self.stacks = [nd.from_numpy(x.reshape(self.steps, batch, -1)) for x in self._parts]
+        sizes = X.shape[1], y.shape[1], 1
+        self._parts = [aligned_empty((self.rows, size), dtype) for size in sizes]
+        self.stacks = [_stack(x, self.steps) for x in self._parts]
+        self._numbers = aligned_empty((self.rows,), np.dtype(np.int32))
+        self._numbers_stack = _stack(self._numbers, self.steps)
+        tables = X, y
+        self._tables = [nd.from_numpy(x) for x in tables] if all(_can_be_taken(x, dtype) for x in tables) else None
+        self._take = compile(_take_rows)
+        self._weighted = -1
 
-    def put(self, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray) -> list[int]:
+    def put(self, rows: np.ndarray) -> list[int]:
         """These rows of what is trained on; how many there are in each step."""
-        count, used = len(rows), -(-len(rows) // self._batch) * self._batch
-        x, targets, w = self._parts
-        if isinstance(X, np.ndarray):
-            _take(X, rows, x)
-        else:
-            x[:count] = X[rows].toarray()
-        _take(y, rows, targets)
+        count, steps = len(rows), -(-len(rows) // self._batch)
+        self._put_inputs(rows, steps)
+        X, y, weights = self._data
+        w, used = self._parts[-1], steps * self._batch
         if weights is not None:
             w[:count, 0] = weights[rows]
-        elif self._weighted != (count, used):
+        elif self._weighted != count:
             w[:count] = 1
-        self._weighted = count, used
+        self._weighted = count
         for part in self._parts:
             part[count:used] = 0
         return [min(self._batch, count - start) for start in range(0, count, self._batch)]
 
+    def _put_inputs(self, rows: np.ndarray, steps: int) -> None:
+        X, y, _ = self._data
+        if self._tables is not None:
+            self._numbers[: len(rows)] = rows
+            self._numbers[len(rows) : steps * self._batch] = 0
+            self._take.run_stacks([self._numbers_stack, *self.stacks[:2]], [()] * steps, *self._tables)
+            return
+        for part, source in zip(self._parts, (X, y), strict=False):
+            taken = source[rows]
+            part[: len(rows)] = taken if isinstance(taken, np.ndarray) else taken.toarray()
 
-def _take(source: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
-    """Copy rows of `source` to the beginning of `target`."""
-    if source.dtype == target.dtype:
-        np.take(source, rows, axis=0, out=target[: len(rows)], mode="clip")
-    else:
-        target[: len(rows)] = source[rows]
+
+def _stack(rows: np.ndarray, steps: int) -> NDArray:
+    return nd.from_numpy(rows.reshape(steps, -1, *rows.shape[1:]))
+
+
+def _can_be_taken(table: Any, dtype: np.dtype) -> bool:
+    """Whether a compiled function takes rows of it: it lies row by row, and their numbers are int32."""
+    is_plain = isinstance(table, np.ndarray) and table.dtype == dtype and table.flags.c_contiguous
+    return is_plain and 0 < table.size and len(table) <= np.iinfo(np.int32).max
+
+
+def _take_rows(rows: NDArray, inputs: NDArray, targets: NDArray, X: NDArray, y: NDArray) -> None:
+    """Rows of both tables. It is compiled for each table anew, which takes a hundredth of a second."""
+    inputs[:] = nd.take(X, rows)
+    targets[:] = nd.take(y, rows)
 
 
 def _kind(estimator: Any, X: Any, rows: int, dtype: np.dtype) -> Kind:
@@ -131,7 +154,7 @@ class CompiledEpochs:
         if solver == "sgd" and optimizer.nesterov:
             solver = "sgd with Nesterov"
         dtype = estimator.coefs_[0].dtype
-        self._data = X, np.asarray(self._data[1], dtype), self._data[2]
+        self._data = X, np.require(self._data[1], dtype, "C"), self._data[2]
         kind = _kind(estimator, X, self._batch, dtype)
         held = [(estimator, "coefs_"), (estimator, "intercepts_"), *((optimizer, x) for x in MOMENTS[solver])]
         for (
@@ -141,7 +164,7 @@ class CompiledEpochs:
             setattr(owner, name, [np.require(x, dtype, ["C", "W"]) for x in getattr(owner, name)])
         self._arrays = [nd.from_numpy(x) for owner, name in held for x in getattr(owner, name)]
         self._program = training_step(kind, solver)
-        self._group = _Group(self._batch, X.shape[1], kind.units[-1], dtype)
+        self._group = _Group(*self._data, self._batch, dtype)
         self._numbers = partial(_adam_numbers if solver == "adam" else _sgd_numbers, optimizer)
         self.optimizer = optimizer
         estimator._optimizer = SteppedOptimizer(optimizer)
@@ -154,7 +177,7 @@ class CompiledEpochs:
         group, total = self._group, 0.0
         alpha = float(self._estimator.alpha)
         for start in range(0, len(order), group.rows):
-            counts = group.put(*self._data, order[start : start + group.rows])
+            counts = group.put(order[start : start + group.rows])
             numbers = [(alpha, *self._numbers()) for _ in counts]
             losses = self._program.run_stacks(group.stacks, numbers, *self._arrays).asnumpy().ravel()
             for loss, count in zip(losses.tolist(), counts, strict=True):
