@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
-from lamina.compiler import compilation_enabled, compile
+from lamina.compiler import compilation_enabled
 from lamina.core.memory import aligned_empty
 from lamina.deferral import eager
 from lamina.nd.ndarray import NDArray
-from lamina.neural_network._programs import MOMENTS, Kind, loss_and_gradients, training_step
+from lamina.neural_network._programs import MOMENTS, Kind, loss_and_gradients, taking_rows, training_step
 
 __all__ = ["CompiledEpochs", "CompiledEvaluation", "epochs_for", "evaluation_for"]
 
@@ -23,7 +23,7 @@ WORTH_SECONDS = 0.3
 _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
 """What a step costs NumPy: calls; each multiplication of forward and backward; each parameter's update."""
 _GROUP_BYTES, _MOST_STEPS = 1 << 20, 64
-"""Of inputs that are picked at one time, for so many steps: what the second cache holds, and what takes a few milliseconds."""
+"""Of inputs picked at one time, and for how many steps: what the second cache holds, and a few milliseconds."""
 _LEAST_FILLED = 0.02
 """Of sparse rows. Emptier ones SciPy multiplies sooner than a dense product does."""
 
@@ -69,7 +69,9 @@ class _Group:
     Rows beyond those that are `put` have weight 0, so that the last batch of an epoch needs no program of its own.
     """
 
-    def __init__(self, X: Any, y: np.ndarray, weights: np.ndarray | None, batch: int, dtype: np.dtype) -> None:
+    def __init__(
+        self, X: Any, y: np.ndarray, weights: np.ndarray | None, batch: int, dtype: np.dtype
+    ) -> None:
         self._data, self._batch = (X, y, weights), batch
         self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * X.shape[1] * dtype.itemsize)))
         self.rows = self.steps * batch
@@ -78,16 +80,17 @@ class _Group:
         self.stacks = [_stack(x, self.steps) for x in self._parts]
         self._numbers = aligned_empty((self.rows,), np.dtype(np.int32))
         self._numbers_stack = _stack(self._numbers, self.steps)
-        tables = X, y
-        self._tables = [nd.from_numpy(x) for x in tables] if all(_can_be_taken(x, dtype) for x in tables) else None
-        self._take = compile(_take_rows)
+        self._tables: list[NDArray] | None = None
+        if all(_can_be_taken(x, dtype) for x in (X, y)):
+            self._tables = [nd.from_numpy(x) for x in (X, y)]
+            self._take = taking_rows()
         self._weighted = -1
 
     def put(self, rows: np.ndarray) -> list[int]:
         """These rows of what is trained on; how many there are in each step."""
         count, steps = len(rows), -(-len(rows) // self._batch)
         self._put_inputs(rows, steps)
-        X, y, weights = self._data
+        weights = self._data[2]
         w, used = self._parts[-1], steps * self._batch
         if weights is not None:
             w[:count, 0] = weights[rows]
@@ -117,13 +120,7 @@ def _stack(rows: np.ndarray, steps: int) -> NDArray:
 def _can_be_taken(table: Any, dtype: np.dtype) -> bool:
     """Whether a compiled function takes rows of it: it lies row by row, and their numbers are int32."""
     is_plain = isinstance(table, np.ndarray) and table.dtype == dtype and table.flags.c_contiguous
-    return is_plain and 0 < table.size and len(table) <= np.iinfo(np.int32).max
-
-
-def _take_rows(rows: NDArray, inputs: NDArray, targets: NDArray, X: NDArray, y: NDArray) -> None:
-    """Rows of both tables. It is compiled for each table anew, which takes a hundredth of a second."""
-    inputs[:] = nd.take(X, rows)
-    targets[:] = nd.take(y, rows)
+    return is_plain and table.size > 0 and len(table) <= np.iinfo(np.int32).max
 
 
 def _kind(estimator: Any, X: Any, rows: int, dtype: np.dtype) -> Kind:

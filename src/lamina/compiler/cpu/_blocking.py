@@ -15,8 +15,8 @@ from lamina.compiler.cpu._cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu._cover import Body, Range, cover
 from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, Tile, accumulate, zeros
 from lamina.compiler.cpu._packing import pack_panel, pack_tile
-from lamina.compiler.cpu._tiles import TileShape, vector_widths
 from lamina.compiler.cpu._terms import PAIR, TermLists, pairs_pay, terms_bytes
+from lamina.compiler.cpu._tiles import TileShape, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, Variable
@@ -175,9 +175,8 @@ class BlockedProduct:
     def emit(self, row_bounds: Range, column_bounds: Range) -> None:
         b, blocking = self.b, self.blocking
         may_skip = self._may_skip(column_bounds)
-        by_pairs = b.variable(b.const(0))  # pairs meet all columns
-        if (column_bounds[0].constant, column_bounds[1].constant) != (0, self.columns):
-            self = replace(self, blocking=replace(blocking, pair_width=0))
+        meets_all = (column_bounds[0].constant, column_bounds[1].constant) == (0, self.columns)
+        by_pairs = b.variable(b.const(0)) if blocking.pair_width and meets_all else None
         with (
             b.loop(*row_bounds, blocking.outer_rows) as first_row,
             b.loop(*column_bounds, blocking.columns) as first_column,
@@ -230,7 +229,7 @@ class BlockedProduct:
         )
 
     def _list_terms(self, block: Range, depth: Value, may_skip: Value) -> tuple[Value, Value]:
-        """Write down which terms count in a packed block; how many the pairs of its rows have, and all rows by tiles."""
+        """Write down which terms count in a packed block; how many its pairs of rows have, and its rows by tiles."""
         b = self.b
         of_pairs, of_rows = b.variable(b.const(0)), b.variable(b.const(0))
 
@@ -270,14 +269,14 @@ class BlockedProduct:
         start = self.b.offset(self.scratch, skipped, self.dtype)
         return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
 
-    def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable) -> None:
-        """Multiply a packed block of A with B: two rows at a time, where zeros make up for narrow tiles, or by tiles."""
+    def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable | None) -> None:
+        """Multiply a packed block of A with B: by tiles, or two rows at a time where zeros make up for that."""
         b = self.b
         if may_skip is None:
             self._by_tiles(part)
             return
         counts = self._list_terms(part.block, part.depth, may_skip)
-        if not self.blocking.pair_width:
+        if by_pairs is None:
             self._by_tiles(part)
             return
         with b.if_(part.is_first(b)):  # the panels of B are packed for all blocks of A

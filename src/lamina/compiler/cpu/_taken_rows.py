@@ -1,7 +1,7 @@
 """Rows that are taken out of a table: those that come next are asked for while one is copied.
 
-A table is larger than the caches, and its rows are taken in random order: of each, the processor would notice that it is
-read line after line only when half of it is there.
+A table is larger than the caches, and its rows are taken in random order: of each, the processor would notice that
+it is read line after line only when half of it is there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ def emit_taken_rows(scope: Scope) -> bool:
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
         return False
     (node,) = scope.kernel.members
-    if not node.is_op("take") or node.params["axis"] != 0 or len(node.shape) != 2 or len(node.inputs[1].shape) != 1:
+    if (
+        not node.is_op("take")
+        or node.params["axis"] != 0
+        or len(node.shape) != 2
+        or len(node.inputs[1].shape) != 1
+    ):
         return False
     table, indices = node.inputs
     source, numbers = scope.memory.find(table), scope.memory.find(indices)
@@ -33,7 +38,11 @@ def emit_taken_rows(scope: Scope) -> bool:
 
     def row_at(place: Value) -> Pointer:
         index = b.load(numbers, indices.dtype, place)
-        position = PullContext(scope.evaluator(1)).table_position(index, table.shape[0], node.params["mode"]).lanes(1)
+        position = (
+            PullContext(scope.evaluator(1))
+            .table_position(index, table.shape[0], node.params["mode"])
+            .lanes(1)
+        )
         return b.offset(source, position * columns, node.dtype)
 
     with b.loop(*scope.share("rows", rows)) as i:

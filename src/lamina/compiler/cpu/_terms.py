@@ -13,7 +13,7 @@ from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, 
 __all__ = ["PAIR", "TermLists", "pairs_pay", "terms_bytes"]
 
 PAIR = 2
-"""So many rows have a list of their own: neighbours in a batch of pictures share a third of the pixels, eight a half."""
+"""So many rows have a list of their own: of two pictures a third of the pixels is in use, of eight a half."""
 _STEP = 8  # terms that are looked at together
 _PROBED = 64  # terms of a tile; where none of them is zero, the data is taken to be dense
 _PAIR_COST = 5, 4
@@ -48,7 +48,9 @@ class TermLists:
     inner: int
     memory: Pointer
 
-    def write(self, tile: Pointer, row: Value, height: int, depth: Value, may_skip: Value) -> tuple[Value, Value]:
+    def write(
+        self, tile: Pointer, row: Value, height: int, depth: Value, may_skip: Value
+    ) -> tuple[Value, Value]:
         """List the terms of a tile and of its pairs; how many its pairs have, and how many its rows by the tile's list.
 
         Of a tile whose first terms are not zero the rest is not looked at.
@@ -62,9 +64,7 @@ class TermLists:
                 count.set(b.const(0))
             with b.loop(0, depth, _STEP) as k:
                 pairs = self._used(tile, k, height, depth)
-                terms = b.add(
-                    b.splat(b.cast(k, INT32), _STEP), b.const_vector(list(range(_STEP)), INT32)
-                )
+                terms = b.add(b.splat(b.cast(k, INT32), _STEP), b.const_vector(list(range(_STEP)), INT32))
                 for numbers, count, bits in zip(starts, counts, [_any(b, pairs), *pairs], strict=True):
                     # What lies beyond the terms in use, the next ones overwrite.
                     b.store(numbers, b.compress(terms, b.bits_mask(bits, _STEP)), count.get())
@@ -108,11 +108,15 @@ class TermLists:
     def _used(self, tile: Pointer, k: Value, height: int, depth: Value) -> list[Value]:
         """Of each pair, in which of the next terms it is not zero: a bit a term."""
         b = self.b
-        is_there = b.shift_right(b.const(2**_STEP - 1, UINT64), b.cast(_STEP - b.minimum(_STEP, depth - k), UINT64))
+        is_there = b.shift_right(
+            b.const(2**_STEP - 1, UINT64), b.cast(_STEP - b.minimum(_STEP, depth - k), UINT64)
+        )
         found: list[Value] = []
         for first in range(0, height, _STEP):
             rows = min(_STEP, height - first)
-            of_rows = _transposed_bits(b, [self._is_used(tile, (k + u) * height + first, rows) for u in range(_STEP)])
+            of_rows = _transposed_bits(
+                b, [self._is_used(tile, (k + u) * height + first, rows) for u in range(_STEP)]
+            )
             of_pairs = b.bit_or(of_rows, b.shift_right(of_rows, _STEP))
             for row in range(0, rows, PAIR):
                 both = of_pairs if row + 1 < rows else of_rows

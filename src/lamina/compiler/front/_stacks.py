@@ -58,7 +58,7 @@ def _check(stacks: Sequence[Array], numbers: Sequence[Sequence[float]]) -> None:
 
 def _item(stack: Array, step: int) -> NDArray:
     """One item of a stack, in the stack's memory, where the others follow."""
-    data = stack._data
+    data: Any = stack._data
     if stack._context.is_host:
         return NDArray(data[step], stack._context)
     shape = data.shape[1:]

@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 import itertools
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -304,7 +305,7 @@ class CompiledFunction(StandsFor):
         if new:
             raise FoundOutside(new)
         slots = [capture.slot_of(x) for x in ([index] if index is not None else []) + taken.arrays]
-        rows |= {capture.slot_of(x): x._data.nbytes for x in taken.arrays[: call.moving]}
+        rows |= {capture.slot_of(x): _nbytes(x) for x in taken.arrays[: call.moving]}
         return captured, slots, rows
 
     def traced(self, capture: Capture, call: Call, index: Array | None = None) -> list[Any]:
@@ -364,6 +365,10 @@ class CompiledFunction(StandsFor):
 
     def run_eagerly_once(self, reason: str) -> None:
         _warn(f"this call of {self._name} runs eagerly: {reason}")
+
+
+def _nbytes(array: Array) -> int:
+    return math.prod(array.shape) * np.dtype(array.dtype).itemsize
 
 
 def _warn(message: str) -> None:
