@@ -61,10 +61,16 @@ class New:
         )
 
     def _has_type_of(self, x: Any, kind: type) -> bool:
+        if kind is NDArray:
+            what = x._data
+        elif issubclass(kind, ElsewhereArray):
+            what = x._view
+        else:
+            return False
+        dtype = what.dtype
         return (
-            (kind is NDArray or issubclass(kind, ElsewhereArray))
-            and x.shape == self.shape
-            and x._dtype == self.dtype
+            (dtype is self.dtype or dtype == self.dtype)
+            and what.shape == self.shape
             and x._context is self.context
         )
 

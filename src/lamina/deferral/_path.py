@@ -154,7 +154,10 @@ class Path:
     ) -> None:
         """Put results back on the tape, as if they had been computed one by one."""
         used = [i for i in needed if i in self._consumed]
-        if not restored and not used:
+        if not restored:  # as of a step whose loss alone is kept
+            for i in used:
+                self._restore_place(self._maker[i], values[i])
+                values[i]._node.release()
             return
         remaining, wanted = iter(numbers), set(restored)
         for entry in self.entries:
@@ -167,8 +170,11 @@ class Path:
                 if entry in wanted:
                     self._restore_node(entry, inputs, values)
                 elif entry.output in used:
-                    out = values[entry.output]
-                    out._node, out._index = TapeNode(entry.primitive, (), entry.params, (out,)), 0
+                    self._restore_place(entry, values[entry.output])
+
+    def _restore_place(self, entry: Applied, out: Any) -> None:
+        """Give what a walk uses up within the sequence a node, which needs no inputs any more."""
+        out._node, out._index = TapeNode(entry.primitive, (), entry.params, (out,)), 0
 
     def _restore_node(self, entry: Applied, inputs: tuple[Any, ...], values: list[Any]) -> None:
         out = values[entry.output]
