@@ -34,7 +34,7 @@ class Path:
     """All events from the beginning of a sequence to `end`."""
 
     def __init__(self, end: Entry) -> None:
-        self.entries = end.from_start()
+        self.end, self.entries = end, end.from_start()
         self.applied = [entry for entry in self.entries if isinstance(entry, Applied)]
         self._outputs = [entry.output for entry in self.applied]
         self._maker = {entry.output: entry for entry in self.applied}
@@ -212,6 +212,7 @@ class Path:
 FEWEST_EVENTS = 8
 _MANY_ELEMENTS = 1 << 18
 _MOST_PATIENCE = 1024  # runs
+_LONG = 32  # runs with the same arrays, after which others may soon be taken for the program's own again
 _ALONE_IN_LIST = 2  # what `getrefcount` says of an item that only its list refers to
 
 
@@ -238,7 +239,7 @@ class Plan:
             self._program = built(captured.graph, self._target)
         self._fixed = _same_as_before(entries, values)
         self._seen: dict[int, weakref.ref[Array]] = {}
-        self._patience, self._wait = 1, 0
+        self._patience, self._wait, self._lasted = 1, 0, 0
         self._bind(values)
 
     def gives(self, results: frozenset[int], numbers: int) -> bool:
@@ -286,9 +287,12 @@ class Plan:
         if changed or self._step is None:
             self._fixed.difference_update(changed)
             self._seen = {i: weakref.ref(values[i]) for i in self._positions}
-            self._patience = self._wait = min(2 * self._patience, _MOST_PATIENCE)
+            self._patience = 1 if self._lasted >= _LONG else min(2 * self._patience, _MOST_PATIENCE)
+            self._wait, self._lasted = self._patience, 0
             self._bind(values)
-        elif self._wait:
+            return
+        self._lasted += 1
+        if self._wait:
             self._wait -= 1
             if not self._wait:
                 same = {i for i, known in self._seen.items() if known() is values[i]}
