@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lamina.recipes import Epoch, Settings, Training
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.display import Display
+    from lamina.training.loop import Observer
     from lamina.training.run_folder import RunFolder
 
 __all__ = ["mnist"]
@@ -60,7 +61,13 @@ def mnist(
     units = None if hidden is None else layers(hidden)
     seconds = None if time_limit is None else time_limit_seconds(time_limit)
     chosen = said(
-        recipe=recipe, hidden=units, epochs=epochs, time_limit=seconds, batch_size=batch_size, lr=lr, seed=seed
+        recipe=recipe,
+        hidden=units,
+        epochs=epochs,
+        time_limit=seconds,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
     )
     with warnings_as_lines():
         if resume is not None:
@@ -113,7 +120,7 @@ def _train(folder: RunFolder, settings: Settings, device: str, saved: Checkpoint
     from lamina.recipes.run import checkpoints, write_settings
     from lamina.training.device import described
 
-    observers = [checkpoints(folder, settings, saved), _display()]
+    observers: list[Observer] = [checkpoints(folder, settings, saved), _display()]
     limit = None
     if settings.time_limit is not None:
         limit = TimeLimit(settings.time_limit, since_start())
@@ -140,6 +147,7 @@ def _train(folder: RunFolder, settings: Settings, device: str, saved: Checkpoint
 def _display() -> Display:
     """A table that grows by a row an epoch."""
     from lamina.training.display import Display
+    from lamina.training.loop import Observer
 
     def row(epoch: Epoch) -> str:
         scores = epoch.scores

@@ -56,9 +56,8 @@ class AugmentedNetwork(ChapterNetwork):
             call_each_step(lambda: bias_correction(second, self.position)),
         )
         adam = partial(adam_step, rate=rate, betas=_BETAS, epsilon=_EPSILON, correction=correction)
-        seen = self.seen(X)
         with autograd.record():
-            loss = nd.mean(self.losses(self._forward(seen), labels))
+            loss = nd.mean(self.losses(self._forward(X), labels))
         loss.backward()
         for name, parameter in self.parameters.items():
             gradient = parameter.grad
@@ -67,13 +66,10 @@ class AugmentedNetwork(ChapterNetwork):
             write(parameter, moments, adam(parameter, gradient, moments))
         return loss
 
-    def seen(self, X: NDArray) -> NDArray:
-        """What a step makes of its batch's pixels: float32 from 0 to 1."""
-        return X.astype(np.float32) / 255
-
-    def _forward(self, h: NDArray) -> NDArray:
+    def _forward(self, X: NDArray) -> NDArray:
         """The scores, with dropout behind each hidden layer."""
         last = len(self.sizes) - 1
+        h = X.astype(np.float32) / 255
         for layer in range(1, last):
             h = nd.relu(self._linear(h, layer))
             h = nd.Dropout(h, self.dropout) if self.dropout else h

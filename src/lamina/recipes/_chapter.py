@@ -102,6 +102,12 @@ class ChapterNetwork:
         """The images as an epoch sees them: here always the same."""
         return images
 
+    def data_of(
+        self, batches: np.ndarray, images: NDArray, labels: NDArray
+    ) -> tuple[np.ndarray, NDArray, NDArray]:
+        """What steps with `batches`, int32 (steps, rows), get: their rows in images and labels. Here as they are."""
+        return batches, images, labels
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Copies of all parameters."""
         return {name: parameter.asnumpy() for name, parameter in self.parameters.items()}

@@ -10,7 +10,6 @@ microseconds a picture, so that no digit is seen twice.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,11 +26,11 @@ _MARGIN = 1.5  # pixels from the edge to the outermost bumps' middles
 _WIDTH = 4.0  # standard deviation of a bump, in pixels: Simard's smoothing
 
 
-@dataclass(frozen=True)
 class Deformation:
-    """How much digits are deformed; angles and factors are uniform from minus to plus what is said here.
+    """Deforms digits, on the device that was current when this was made.
 
-    The defaults are about those of Cireşan, Meier, Gambardella and Schmidhuber (Deep, big, simple neural nets for
+    How much is drawn anew for each picture; angles and factors are uniform from minus to plus what is said here. The
+    defaults are about those of Cireşan, Meier, Gambardella and Schmidhuber (Deep, big, simple neural nets for
     handwritten digit recognition, 2010).
 
     Args:
@@ -46,18 +45,25 @@ class Deformation:
     (2, 784)
     """
 
-    bend: float = 1.2
-    turn: float = 15.0
-    scale: float = 0.15
-    slant: float = 0.15
-    shift: float = 1.5
+    def __init__(
+        self,
+        bend: float = 1.2,
+        turn: float = 15.0,
+        scale: float = 0.15,
+        slant: float = 0.15,
+        shift: float = 1.5,
+    ) -> None:
+        self.bend, self.turn, self.scale, self.slant, self.shift = bend, turn, scale, slant, shift
+        rows, columns = np.divmod(np.arange(SIDE**2), SIDE)
+        self._down, self._right = (nd.array(x[None] - _MIDDLE) for x in (rows, columns))
+        self._bumps = nd.array(_bumps())
 
     def __call__(self, images: NDArray) -> NDArray:
         """Deformed digits, float32 of shape (n, 784) and 0 to 255, of uint8 ones; all as lamina's seed has it."""
         count, context = images.shape[0], images.context
         rows, columns = self._affine(count, context)
         heights = nd.random_normal(shape=(2 * count, _KNOTS**2), scale=self.bend, ctx=context)
-        field = nd.dot(heights, _on(context, _bumps()))
+        field = nd.dot(heights, self._bumps)
         return looked_up(images, rows + field[:count], columns + field[count:])
 
     def _affine(self, count: int, context: Context) -> tuple[NDArray, NDArray]:
@@ -66,11 +72,10 @@ class Deformation:
         def drawn(most: float) -> NDArray:
             return nd.random_uniform(-most, most, shape=(count, 1), ctx=context)
 
-        down, right = (_on(context, x) for x in _offsets())
         angle = drawn(math.radians(self.turn))
         cosine, sine = nd.cos(angle), nd.sin(angle)
-        y = down * (1 + drawn(self.scale))
-        x = right * (1 + drawn(self.scale)) + down * drawn(self.slant)
+        y = self._down * (1 + drawn(self.scale))
+        x = self._right * (1 + drawn(self.scale)) + self._down * drawn(self.slant)
         rows = cosine * y + sine * x + (drawn(self.shift) + _MIDDLE)
         return rows, cosine * x - sine * y + (drawn(self.shift) + _MIDDLE)
 
@@ -100,19 +105,9 @@ def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
     return upper + below * (along(SIDE) - upper)
 
 
-def _on(context: Context, numbers: np.ndarray) -> NDArray:
-    return nd.array(numbers, ctx=context)
-
-
 def _bumps() -> np.ndarray:
     """The field's bumps, (49, 784), such that heights of variance 1 give displacements of about variance 1."""
     middles = np.linspace(_MARGIN, SIDE - 1 - _MARGIN, _KNOTS)
     side = np.exp(-0.5 * ((np.arange(SIDE) - middles[:, None]) / _WIDTH) ** 2)
     bumps = (side[:, None, :, None] * side[None, :, None, :]).reshape(_KNOTS**2, SIDE**2)
     return (bumps / np.sqrt((bumps**2).sum(axis=0)).mean()).astype(np.float32)
-
-
-def _offsets() -> tuple[np.ndarray, np.ndarray]:
-    """How far each pixel is below the middle, and right of it, each (1, 784)."""
-    rows, columns = np.divmod(np.arange(SIDE**2), SIDE)
-    return tuple((x - _MIDDLE).astype(np.float32)[None] for x in (rows, columns))  # pyright: ignore[reportReturnType]

@@ -134,7 +134,10 @@ class Training(Loop):
     def accuracies(self) -> dict[str, float]:
         """On the training images, or as many as the recipe measures, and on the test images."""
         train = self.train.first(self._recipe.measured)
-        return {f"{part}_accuracy": evaluate(self.network, data)[0] for part, data in (("train", train), ("test", self.test))}
+        return {
+            f"{part}_accuracy": evaluate(self.network, data)[0]
+            for part, data in (("train", train), ("test", self.test))
+        }
 
     def _is_time_over(self) -> bool:
         """Whether there is no time for another step."""
@@ -211,7 +214,8 @@ class Training(Loop):
         losses: list[float] = []
         for batches in (rows[:whole].reshape(-1, size), rows[None, whole:]):
             if batches.size:
-                results = self._step.run_batches(batches, self._images, self.train.labels, self.settings.lr)
+                data = self.network.data_of(batches, self._images, self.train.labels)
+                results = self._step.run_batches(*data, self.settings.lr)
                 losses += results.asnumpy().ravel().tolist()
         return losses
 

@@ -83,7 +83,9 @@ def time_limit_seconds(text: str) -> float:
     if re.fullmatch(r"\d+(\.\d+)?", said):
         seconds = float(said)
     else:
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts) if _PART.sub("", said) == "" else 0
+        seconds = (
+            sum(float(number) * _UNITS[unit] for number, unit in parts) if _PART.sub("", said) == "" else 0
+        )
     if not 0 < seconds < float("inf"):
         raise LaminaError(f"--time-limit takes a time above 0, like 90s, 5m or 1h30m; not {text!r}")
     return seconds
