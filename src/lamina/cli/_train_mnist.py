@@ -42,8 +42,8 @@ def mnist(
     epochs: Annotated[
         int | None, option("Passes over the images; of best rounds of five.", "10, best as time allows")
     ] = None,
-    batch_size: Annotated[int | None, option("Images a step.", "128, chapter 64, best 250")] = None,
-    lr: Annotated[float | None, option("The learning rate.", "0.002, chapter 0.001, best 0.0015")] = None,
+    batch_size: Annotated[int | None, option("Images a step.", "128, chapter 64, best 500")] = None,
+    lr: Annotated[float | None, option("The learning rate.", "0.002, chapter and best 0.001")] = None,
     seed: Annotated[int | None, option("The seed of all randomness.", "0")] = None,
     device: Annotated[
         str | None, option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu")
@@ -147,7 +147,6 @@ def _train(folder: RunFolder, settings: Settings, device: str, saved: Checkpoint
 def _display() -> Display:
     """A table that grows by a row an epoch."""
     from lamina.training.display import Display
-    from lamina.training.loop import Observer
 
     def row(epoch: Epoch) -> str:
         scores = epoch.scores
