@@ -22,7 +22,7 @@ from lamina.deferral import eager
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._engine import Batches, Data, Optimization, without_network
+from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization, without_network
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators._progress import progress
@@ -40,7 +40,7 @@ from lamina.training.device import chosen_device, training_flops
 from lamina.training.display import Waiting
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["BaseMLP", "fit_table", "fitted_encoder", "plain_settings", "settings_of", "targets_of"]
+__all__ = ["BaseMLP", "Data", "fit_table", "fitted_encoder", "plain_settings", "settings_of", "targets_of"]
 
 
 class _Learned:
@@ -56,6 +56,7 @@ class _Learned:
     device_: str
     n_iter_: int
     t_: int
+    trials_: list[dict[str, Any]]
 
 
 @dataclass(eq=False, repr=False)
@@ -108,6 +109,8 @@ class BaseMLP(_Learned, Views, BaseEstimator):
     callbacks: Any = None
     n_jobs: int | None = None
     device: str = "cpu"
+    time_limit: float | str | None = None
+    trials: int | None = None
 
     # --- settings ------------------------------------------------------------------------------------------------
 
@@ -160,8 +163,12 @@ class BaseMLP(_Learned, Views, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        search = self._search(eval_set)
         if is_source(X):
             from lamina.estimators.streamed import fit_source
+
+            if search:
+                search.refuse("a table that is streamed")
 
             if sample_weight is not None:
                 raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
@@ -191,9 +198,10 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]
         if eval_set is not None:
             held_out = [self._evaluation_data(eval_set, encoder, target)]
-        if settings["max_iter"] is None:
-            settings["max_iter"] = presets.enough_epochs(self.preset, len(train[0]), settings["batch_size"])
-        self._settle_patience(settings)
+        if search:
+            search.run(encoder, target, train, held_out, int(rng.integers(2**31)))
+            return self
+        self._settle_epochs(settings, len(train[0]))
         with eager(), cpu():  # so that the bits don't depend on what was computed before
             if earlier:
                 self.fitted_ = dataclasses.replace(earlier, target=target)
@@ -202,10 +210,25 @@ class BaseMLP(_Learned, Views, BaseEstimator):
             self._train(train, held_out, settings, rng)
         return self
 
+    def _search(self, eval_set: Any) -> Any:
+        """A `Search` for the best network, whose time runs from now, if there is to be one."""
+        vars(self).pop("trials_", None)
+        if self.preset != "best" and self.time_limit is None and self.trials is None:
+            return None
+        from lamina.estimators.search.engine import Search
+
+        return Search(self, eval_set)
+
     def _drawn_seed(self, settings: Mapping[str, Any]) -> int:
         """A number of `random_state`'s; of processes that share a training, the first one's."""
         seed = int(check_random_state(self.random_state).randint(2**31))
         return world().broadcast(seed) if settings["shards"] else seed
+
+    def _settle_epochs(self, settings: dict[str, Any], rows: int) -> None:
+        """Where it is left open, have the epochs that so many rows need, and the patience that goes with them."""
+        if settings["max_iter"] is None:
+            settings["max_iter"] = presets.enough_epochs(self.preset, rows, settings["batch_size"])
+        self._settle_patience(settings)
 
     @staticmethod
     def _settle_patience(settings: dict[str, Any]) -> None:
@@ -270,9 +293,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         settings: Mapping[str, Any],
         rng: Any,
     ) -> None:
-        seed = int(rng.integers(2**31))
         plan = self._optimization(settings)
-        loss = self._loss_function(settings, self.fitted_.target)
         judge = self._judge(held_out) if held_out else None
         speaks = not settings["shards"] or world().is_first  # of processes that share it, one
         watching = _as_list(self.callbacks) if speaks else []
@@ -281,9 +302,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         observers = [one for one in watching if isinstance(one, Observer)]
         observers += [*(self._displays(plan) if speaks else []), learner]
         with self._on_device(rows * plan.max_iter) as network:
-            training = training_of(
-                network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
-            )
+            training = self._training_of(network, train, held_out, judge, settings, rng, observers)
             try:
                 for _ in training.run():
                     pass
@@ -302,6 +321,23 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    def _training_of(
+        self,
+        network: Ensemble,
+        train: Sequence[Data] | Batches,
+        held_out: Sequence[Data],
+        judge: Callable[[np.ndarray], float] | None,
+        settings: Mapping[str, Any],
+        rng: Any,
+        observers: Sequence[Observer],
+    ) -> EnsembleTraining:
+        """The training of a network with these settings; all of its random numbers are of `rng`."""
+        plan, loss = self._optimization(settings), self._loss_function(settings, self.fitted_.target)
+        seed = int(rng.integers(2**31))
+        return training_of(
+            network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
+        )
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
@@ -327,6 +363,10 @@ class BaseMLP(_Learned, Views, BaseEstimator):
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         """Correct what the network says by what is so on the validation rows; nothing unless a subclass has a way."""
+
+    def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        """What outputs are multiplied by, for what is so on the validation rows; 1 unless a subclass has a way."""
+        return 1.0
 
     def _note(self, epoch: Any, rows: int) -> None:
         self.loss_ = epoch.loss
