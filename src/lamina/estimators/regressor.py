@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.metrics import d2_pinball_score
 
 from lamina import nd
 from lamina.estimators import _losses as losses
@@ -17,6 +18,7 @@ from lamina.estimators._parameters import documented
 from lamina.estimators._scoring import PredictedNumbers, is_scorer, scorer_score
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.quantiles import Quantiles, checked_levels
 from lamina.estimators.targets import Numbers
 
 __all__ = ["MLPRegressor"]
@@ -32,7 +34,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     targets.
 
     Losses: "squared_error" (the default), "absolute_error", "huber" (Huber, 1964; with δ of one standard deviation),
-    "quantile" (the pinball loss at `quantile`), "poisson" (of counts, which are not standardized). Scores: "loss".
+    "quantile" (the pinball loss at `quantile`, or, of a list of them, its mean: then `predict` gives them all, and they
+    don't cross), "poisson" (of counts, which are not standardized). Scores: "loss".
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
@@ -45,7 +48,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _task = "regression"
     _own_scores = ("loss",)
     _plain_score = "r2"
-    quantile: float = 0.5
+    quantile: float | Sequence[float] = 0.5
     fitted_: FittedModel[Numbers] = field(init=False)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPRegressor:
@@ -63,11 +66,37 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return partial_fit(self, X, y, None, sample_weight)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The predicted target, (rows,) or (rows, outputs), float64."""
+        """The predicted target, (rows,) or (rows, outputs), float64; of several quantiles (rows, quantiles)."""
         outputs = self._outputs(X)
         return self.fitted_.target.predictions(outputs)
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R² of the predictions; of several quantiles the mean of their D² (Koenker and Machado, 1999).
+
+        D² is 1 minus the pinball loss over that of the level's own constant: 1 is perfect, 0 as good as the constant.
+        """
+        target = self._fitted().target
+        if not isinstance(target, Quantiles):
+            return super().score(X, y, sample_weight)
+        predicted = self.predict(X).T
+        pairs = zip(target.levels, predicted, strict=True)
+        scores = [d2_pinball_score(y, p, alpha=level, sample_weight=sample_weight) for level, p in pairs]
+        return float(np.mean(scores))
+
     # --- what the base asks --------------------------------------------------------------------------------------
+
+    def _resolved(self) -> dict[str, Any]:
+        levels = checked_levels(self.quantile, self.loss)
+        if not isinstance(levels, float) and is_scorer(self.scoring) and self.scoring != "loss":
+            raise ValueError(
+                f"scoring {self.scoring!r} is of one prediction a row, and there are {len(levels)} quantiles; "
+                "leave it None for the loss, or give a function of (y_true, predictions)"
+            )
+        return super()._resolved()
+
+    def _chosen_scoring(self) -> Any:
+        several = not isinstance(checked_levels(self.quantile, self.loss), float)
+        return self.scoring if several else super()._chosen_scoring()
 
     def _checked_target(self, y: Any) -> np.ndarray:
         require_target(np.asarray(y))
@@ -80,17 +109,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return y
 
     def _target_of(self, y: np.ndarray) -> Numbers:
-        return Numbers.of(y, logarithmic=self.loss == "poisson")
+        return self._in_levels(Numbers.of(y, logarithmic=self.loss == "poisson"))
+
+    def _in_levels(self, numbers: Numbers) -> Numbers:
+        """A target of this scale, or, if they are asked for, several quantiles of it."""
+        levels = checked_levels(self.quantile, self.loss)
+        return numbers if isinstance(levels, float) else Quantiles.of_numbers(numbers, levels)
 
     def _loss_function(self, settings: Mapping[str, Any], target: Numbers) -> Any:
         if callable(self.loss):
             return self.loss
+        level = checked_levels(self.quantile, self.loss)
         known = {
             None: losses.squared_error,
             "squared_error": losses.squared_error,
             "absolute_error": losses.absolute_error,
             "huber": losses.huber(),
-            "quantile": losses.quantile(self.quantile),
+            "quantile": losses.quantile(level) if isinstance(level, float) else losses.quantiles(level),
             "poisson": losses.poisson,
         }
         if self.loss not in known:

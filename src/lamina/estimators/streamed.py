@@ -177,9 +177,11 @@ def _target_of(estimator: BaseMLP, survey: Survey) -> Classes | Numbers:
         return Classes(np.array(target.classes))
     moments = survey.statistics.moments()
     logarithmic = getattr(estimator, "loss", None) == "poisson"
-    return Numbers.of_moments(
+    numbers = Numbers.of_moments(
         moments.low, moments.high, moments.mean, moments.deviation, logarithmic=logarithmic
     )
+    regressor: Any = estimator
+    return regressor._in_levels(numbers)
 
 
 def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Data:
