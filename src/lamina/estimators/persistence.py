@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from lamina.errors import DataError, LaminaError
 from lamina.estimators._file_schema import (
@@ -22,8 +23,10 @@ from lamina.estimators._file_schema import (
     stored_classes,
 )
 from lamina.estimators.architecture import Architecture
+from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
+from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers
 from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import decoded
@@ -32,11 +35,14 @@ from lamina.table.encode import TableEncoder
 
 __all__ = ["FORMAT", "load", "load_with_metadata", "save"]
 
-FORMAT = "lamina estimator 3"
-"""What the metadata of such a file says under ``format``. From 3 on, a file has a digest."""
+FORMAT = "lamina estimator 4"
+"""What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
 
-_FORMAT_1 = "lamina estimator 1"
-_FORMATS = (_FORMAT_1, "lamina estimator 2", FORMAT)
+From 4 on, it may have several quantiles, and what members said of rows that they held out.
+"""
+
+_FORMAT_1, _FORMAT_2 = "lamina estimator 1", "lamina estimator 2"
+_FORMATS = (_FORMAT_1, _FORMAT_2, "lamina estimator 3", FORMAT)
 _LEARNED = (
     "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "best_epoch_", "n_iter_",
     "t_", "n_features_in_",
@@ -89,6 +95,8 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     arrays = {f"network.{name}": array for name, array in network.state().items()}
     arrays |= {f"encoder.{name}": array for name, array in encoder_arrays.items()}
     arrays |= {f"target.{name}": array for name, array in target_arrays.items()}
+    if fitted.held_out is not None:
+        arrays |= {f"held_out.{name}": array for name, array in fitted.held_out.arrays().items()}
     text = json.dumps(content)
     cannot = f"this {type(estimator).__name__} can't be saved"
     decoded(text, Content, cannot)
@@ -128,7 +136,7 @@ def _content(file: TensorFile) -> Content:
                 f"{file.name} has the format {excerpt(written)!r}: a newer lamina wrote it, which can read it"
             )
         raise DataError(f"{file.name} is not an estimator that lamina saved")
-    if written == FORMAT and not file.is_signed:
+    if written not in (_FORMAT_1, _FORMAT_2) and not file.is_signed:
         raise file.damaged("it has lost its digest")
     text, what = file.metadata.get("estimator", ""), f"{file.name} is damaged"
     if written == _FORMAT_1:
@@ -151,6 +159,8 @@ def _restored(content: Content, file: TensorFile) -> Any:
         _target(content, part_of(arrays, "target.")),
     )
     _require_fit(fitted)
+    if held_out := part_of(arrays, "held_out."):
+        fitted = dataclasses.replace(fitted, held_out=HeldOut.from_arrays(fitted.target, held_out))
     estimator: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content.kind]()
     unknown = content.parameters.keys() - estimator.get_params().keys()
     if unknown:
@@ -182,7 +192,9 @@ def _require_shapes(content: Content, parts: Architecture, file: TensorFile) -> 
                 f"the architecture says that {name} is float32 {shape}; it is {_described(file, name)}"
             )
     others = [
-        name for name in file.shapes if name not in wanted and not name.startswith(("encoder.", "target."))
+        name
+        for name in file.shapes
+        if name not in wanted and not name.startswith(("encoder.", "target.", "held_out."))
     ]
     if others:
         raise ValueError(f"the architecture has no array {min(others)!r}")
@@ -215,6 +227,8 @@ def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.
         state.multilabel = target.multilabel
         return state, {}
     state = TargetState(flat=target.flat, logarithmic=target.logarithmic)
+    if isinstance(target, Quantiles):
+        state.levels = list(target.levels)
     return state, {name: getattr(target, name) for name in _SCALES}
 
 
@@ -231,11 +245,9 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
         shape != (content.architecture.outputs,) for shape in shapes.values()
     ):
         raise ValueError(f"the target's scale has the shapes {shapes}")
-    return Numbers(
-        **{name: arrays[name].astype(np.float64) for name in _SCALES},
-        flat=state.flat,
-        logarithmic=state.logarithmic,
-    )
+    scales = {name: arrays[name].astype(np.float64) for name in _SCALES}
+    numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
+    return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from lamina.estimators.targets import Numbers
 
 __all__ = ["Quantiles", "checked_levels", "pinball"]
+
+_SCALES = ("low", "high", "center", "scale")
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,27 @@ class Quantiles(Numbers):
                 "fit a model for each of them"
             )
         count = len(levels)
-        scales = {name: getattr(numbers, name).repeat(count) for name in ("low", "high", "center", "scale")}
+        scales = {name: getattr(numbers, name).repeat(count) for name in _SCALES}
         return cls(**scales, flat=False, levels=tuple(levels))
+
+    @classmethod
+    def restored(cls, numbers: Numbers, levels: Sequence[float]) -> Self:
+        """What a file holds of it: a scale for each of the levels.
+
+        Raises:
+            ValueError: they do not fit together.
+        """
+        if len(levels) != numbers.outputs or numbers.logarithmic or numbers.flat:
+            raise ValueError(f"{len(levels)} quantiles, but a target of {numbers.outputs} outputs")
+        found = cls.of_numbers(_single(numbers), _levels(levels))
+        if any((getattr(found, name) != getattr(numbers, name)).any() for name in _SCALES):
+            raise ValueError("quantiles of one target with several scales")
+        return found
 
     @property
     def single(self) -> Numbers:
         """The target itself, of which these are quantiles."""
-        scales = {name: getattr(self, name)[:1] for name in ("low", "high", "center", "scale")}
-        return Numbers(**scales, flat=True)
+        return _single(self)
 
     @property
     def middle(self) -> int:
@@ -71,6 +87,11 @@ class Quantiles(Numbers):
 
 
 
+def _single(numbers: Numbers) -> Numbers:
+    """The first of several targets."""
+    return Numbers(**{name: getattr(numbers, name)[:1] for name in _SCALES}, flat=True)
+
+
 def pinball(target: np.ndarray, predicted: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     """The pinball loss of each row, averaged over levels (Koenker and Bassett, 1978), float64.
 
@@ -93,16 +114,20 @@ def checked_levels(quantile: Any, loss: Any) -> float | tuple[float, ...]:
     Raises:
         ValueError: they are not numbers between 0 and 1, not ascending, or the loss has no use for several.
     """
-    several = isinstance(quantile, list | tuple | np.ndarray)
-    levels = list(quantile) if several else [quantile]
-    is_number = all(isinstance(x, float | int | np.number) and not isinstance(x, bool) for x in levels)
-    if not levels or not is_number or not all(0 < float(x) < 1 for x in levels):
-        raise ValueError(f"quantile must be between 0 and 1, one or a list of them, got {quantile!r}")
-    if not several:
-        return float(quantile)
-    values = tuple(float(x) for x in levels)
-    if any(a >= b for a, b in zip(values, values[1:], strict=False)):
-        raise ValueError(f"quantile must be ascending, got {quantile!r}; write {sorted(set(values))}")
+    if not isinstance(quantile, list | tuple | np.ndarray):
+        return _levels([quantile])[0]
+    values = _levels(quantile)
     if loss != "quantile":
         raise ValueError(f"several quantiles are for loss='quantile', and the loss is {loss!r}")
+    return values
+
+
+def _levels(levels: Sequence[Any] | np.ndarray) -> tuple[float, ...]:
+    said = list(levels)
+    is_number = all(isinstance(x, float | int | np.number) and not isinstance(x, bool) for x in said)
+    if not said or not is_number or not all(0 < float(x) < 1 for x in said):
+        raise ValueError(f"quantile must be between 0 and 1, one or a list of them, got {said!r}")
+    values = tuple(float(x) for x in said)
+    if any(a >= b for a, b in pairwise(values)):
+        raise ValueError(f"quantile must be ascending, got {said!r}; write {sorted(set(values))}")
     return values

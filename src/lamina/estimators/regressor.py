@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -12,11 +12,14 @@ from sklearn.metrics import d2_pinball_score
 
 from lamina import nd
 from lamina.estimators import _losses as losses
+from lamina.estimators._engine import members_outputs
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
 from lamina.estimators._parameters import documented
 from lamina.estimators._scoring import PredictedNumbers, is_scorer, scorer_score
+from lamina.estimators._uncertainty import members_spread, require_held_out
 from lamina.estimators.base import BaseMLP
+from lamina.estimators.conformal import checked_coverage, interval
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.quantiles import Quantiles, checked_levels
 from lamina.estimators.targets import Numbers
@@ -65,10 +68,58 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._warn_if_retired()
         return partial_fit(self, X, y, None, sample_weight)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """The predicted target, (rows,) or (rows, outputs), float64; of several quantiles (rows, quantiles)."""
-        outputs = self._outputs(X)
-        return self.fitted_.target.predictions(outputs)
+    @overload
+    def predict(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def predict(self, X: Any, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+    @overload
+    def predict(self, X: Any, return_std: bool) -> np.ndarray | tuple[np.ndarray, np.ndarray]: ...
+    def predict(self, X: Any, return_std: bool = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """The predicted target, (rows,) or (rows, outputs), float64; of several quantiles (rows, quantiles).
+
+        Args:
+            X: the table.
+            return_std: whether to give a pair: the predictions, and the standard deviation of the members' own
+                predictions, of the same shape and in the target's units. That says how far the members differ, as where
+                training had few rows, and nothing of the noise: where the truth will be, `predict_interval` says.
+
+        Raises:
+            DataError: `return_std`, and there is one member.
+        """
+        found = self._fitted().target.predictions(self._outputs(X))
+        if not return_std:
+            return found
+        return found, members_spread(self._computed(X, members_outputs), self.fitted_.target.predictions)
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of intervals that hold the truth of this share of rows: (lower, upper), each (rows,), float64.
+
+        They are made by conformal prediction from errors on rows that members held out (see
+        `lamina.estimators.conformal`), and hold what they promise for rows from the same source as those of training:
+        over all such rows, not for each kind of them. Of several targets each is covered by itself: (rows, targets).
+        Of several quantiles, the two that are nearest to the ends are corrected. With weights it is the share of weight.
+
+        Args:
+            X: the table.
+            coverage: the share, between 0 and 1.
+
+        Raises:
+            ValueError: `coverage` is not between 0 and 1.
+            DataError: nothing is known of held-out rows, or they are too few for this coverage.
+
+        >>> import numpy as np
+        >>> from lamina import MLPRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(0, 1, (600, 1))
+        >>> y = X[:, 0] + rng.normal(0, 0.1, 600)
+        >>> model = MLPRegressor(preset="fast", random_state=0).fit(X[:400], y[:400])
+        >>> low, high = model.predict_interval(X[400:], coverage=0.8)
+        >>> bool(0.7 < np.mean((low <= y[400:]) & (y[400:] <= high)) < 0.9)
+        True
+        """
+        coverage, fitted = checked_coverage(coverage), self._fitted()
+        held_out = require_held_out(fitted, "predict_interval")
+        return interval(fitted.target, held_out, self._outputs(X), coverage)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² of the predictions; of several quantiles the mean of their D² (Koenker and Machado, 1999).
