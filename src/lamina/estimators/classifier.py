@@ -80,9 +80,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict_proba(self, X: Any, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
     @overload
     def predict_proba(self, X: Any, return_std: bool) -> np.ndarray | tuple[np.ndarray, np.ndarray]: ...
-    def predict_proba(
-        self, X: Any, return_std: bool = False
-    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    def predict_proba(self, X: Any, return_std: bool = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """The probability of each class (multi-label: of each label), float64.
 
         Args:

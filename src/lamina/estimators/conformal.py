@@ -85,7 +85,9 @@ class HeldOut:
         Raises:
             ValueError: the arrays do not fit the target, or each other.
         """
-        found = cls(arrays["said"] if "said" in arrays else np.empty(0), arrays.get("target"), arrays.get("weights"))
+        found = cls(
+            arrays["said"] if "said" in arrays else np.empty(0), arrays.get("target"), arrays.get("weights")
+        )
         rows, shapes = len(found), {name: array.shape for name, array in arrays.items()}
         wanted: dict[str, tuple[int, ...]] = {"said": (rows,)}
         if isinstance(target, Numbers):
@@ -228,6 +230,6 @@ def _quantile(scores: np.ndarray, weights: np.ndarray | None, coverage: float) -
         needed = int(np.ceil(coverage / (1 - coverage) - 1e-9))
         raise DataError(
             f"coverage={coverage:g} needs {needed} rows that were held out, and there are {len(scores)}; "
-            "ask for less coverage, or train on more rows or with a larger validation_fraction"
+            "ask for less coverage, or train on more rows, or hold more of them out (validation_fraction, --validation)"
         )
     return float(scores[order[int(reached.argmax())]])

@@ -86,7 +86,6 @@ class Quantiles(Numbers):
         return super().clamped(np.sort(outputs, axis=1))
 
 
-
 def _single(numbers: Numbers) -> Numbers:
     """The first of several targets."""
     return Numbers(**{name: getattr(numbers, name)[:1] for name in _SCALES}, flat=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import d2_pinball_score
+from sklearn.metrics import d2_pinball_score, r2_score
 
 from lamina import nd
 from lamina.estimators import _losses as losses
@@ -126,13 +126,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
         D² is 1 minus the pinball loss over that of the level's own constant: 1 is perfect, 0 as good as the constant.
         """
+        return self._agreement(y, self.predict(X), sample_weight)
+
+    def _agreement(self, y: Any, predicted: np.ndarray, weights: Any) -> float:
+        """What `score` says of predictions."""
         target = self._fitted().target
         if not isinstance(target, Quantiles):
-            return super().score(X, y, sample_weight)
-        predicted = self.predict(X).T
-        pairs = zip(target.levels, predicted, strict=True)
-        scores = [d2_pinball_score(y, p, alpha=level, sample_weight=sample_weight) for level, p in pairs]
-        return float(np.mean(scores))
+            return float(r2_score(y, predicted, sample_weight=weights))
+        pairs = zip(target.levels, predicted.T, strict=True)
+        return float(np.mean([d2_pinball_score(y, p, alpha=at, sample_weight=weights) for at, p in pairs]))
 
     # --- what the base asks --------------------------------------------------------------------------------------
 

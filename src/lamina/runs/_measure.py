@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lamina.runs._baselines import baseline_outputs
+from lamina.runs._intervals import Below, Covered, measured_intervals, measured_quantiles
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared
 from lamina.runs.metrics import metrics_of
@@ -24,12 +26,15 @@ class Measured:
         rows: those rows.
         outputs: the network's outputs for them, see `TableModel.outputs`.
         metrics: by model ("lamina", "linear", "trivial") and metric.
+        intervals, quantiles: of a regression, on test rows, how well they hold what they promise.
     """
 
     part: str
     rows: Part
     outputs: np.ndarray
     metrics: dict[str, dict[str, float | None]]
+    intervals: Sequence[Covered] = ()
+    quantiles: Sequence[Below] = ()
 
 
 def measure(model: TableModel, prepared: Prepared) -> Measured:
@@ -39,7 +44,10 @@ def measure(model: TableModel, prepared: Prepared) -> Measured:
     all_outputs = {"lamina": outputs, **baseline_outputs(model, prepared, part)}
     task = model.target.task
     metrics = {key: metrics_of(task, part.target, value) for key, value in all_outputs.items()}
-    return Measured(name, part, outputs, metrics)
+    if task == "classification" or name != "test":
+        return Measured(name, part, outputs, metrics)
+    judged = model.estimator, model.inputs(part.frame), part.target
+    return Measured(name, part, outputs, metrics, measured_intervals(*judged), measured_quantiles(*judged))
 
 
 def losses_of(task: str, target: np.ndarray, outputs: np.ndarray) -> np.ndarray:

@@ -102,7 +102,13 @@ class _Watch(Observer):
 def _estimator(prepared: Prepared, request: Request, observers: Sequence[Observer]) -> Any:
     from lamina.estimators import MLPClassifier, MLPRegressor
 
-    kind: Any = MLPClassifier if prepared.target.task == "classification" else MLPRegressor
+    is_class = prepared.target.task == "classification"
+    if is_class and request.quantiles is not None:
+        raise LaminaError(
+            f"quantiles are of numbers, and {prepared.target.name!r} has classes; --task regression says otherwise"
+        )
+    kind: Any = MLPClassifier if is_class else MLPRegressor
+    quantiles = {} if request.quantiles is None else {"loss": "quantile", "quantile": [*request.quantiles]}
     return kind(
         request.hidden,
         preset=request.preset,
@@ -113,8 +119,9 @@ def _estimator(prepared: Prepared, request: Request, observers: Sequence[Observe
         early_stopping=prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
         preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
-        scoring="log_loss" if kind is MLPClassifier else "loss",  # what curves and progress show
+        scoring="log_loss" if is_class else "loss",  # what curves and progress show
         callbacks=observers,
+        **quantiles,
     )
 
 
