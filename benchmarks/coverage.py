@@ -4,9 +4,9 @@
     python benchmarks/coverage.py california.csv                # with a column median_house_value
     python benchmarks/coverage.py california.csv --preset default --seeds 1
 
-Each seed divides a table anew: a fifth is for the test (of fewer than 1,500 rows two fifths). What is printed: how many
-rows members held out, which tell how wide intervals are; how many are tested; the share that 90 % intervals hold, and by
-how many standard deviations that differs from 90 % (both samples count: a share's variance is
+Each seed divides a table anew: a fifth is for the test (of fewer than 1,500 rows two fifths). What is printed: how
+many rows members held out, which tell how wide intervals are; how many are tested; the share that 90 % intervals hold,
+and by how many standard deviations that differs from 90 % (both samples count: a share's variance is
 0.9 · 0.1 · (1/held out + 1/tested)); their mean width over the standard deviation of the target; and the same of
 a model that predicts the quantiles 0.05 and 0.95.
 """
@@ -107,11 +107,16 @@ def deviations(held: float, known: int, tested: int) -> float:
     return (held - COVERAGE) / float(np.sqrt(COVERAGE * (1 - COVERAGE) * (1 / known + 1 / tested)))
 
 
+def rows_of(model: Any) -> int:
+    """How many rows the members held out, of those that tell how wide intervals are."""
+    return len(model.fitted_.held_out)
+
+
 def measured(model: Any, X: Any, y: np.ndarray) -> tuple[float, float, float]:
     """The share that intervals hold, its deviations, and the mean width in the target's standard deviations."""
     low, high = model.predict_interval(X, COVERAGE)
     held = float(np.mean((low <= y) & (y <= high)))
-    away = deviations(held, len(model.fitted_.held_out), len(y))
+    away = deviations(held, rows_of(model), len(y))
     return held, away, float(np.mean(high - low) / y.std())
 
 
@@ -125,13 +130,14 @@ def intervals(preset: str, seeds: int, california: str, only: list[str]) -> None
             continue
         X, y = load()
         found: list[list[tuple[float, float, float]]] = []
+        known = 0, 0
         for seed in range(seeds):
             train, test, wanted, truth = divided(X, y, seed)
             plain = MLPRegressor(preset=preset, random_state=seed).fit(train, wanted)
-            levels = {"loss": "quantile", "quantile": [0.05, 0.95]}
-            corrected = MLPRegressor(preset=preset, random_state=seed, **levels).fit(train, wanted)
+            corrected = MLPRegressor(preset=preset, random_state=seed, loss="quantile", quantile=[0.05, 0.95])
+            corrected.fit(train, wanted)
             found.append([measured(model, test, truth) for model in (plain, corrected)])
-            known = len(plain.fitted_.held_out), len(truth)
+            known = rows_of(plain), len(truth)
         all_found += found
         cells = "".join(
             f" {', '.join(f'{100 * held:.1f} % ({away:+.1f})' for held, away, _ in one)} | "
@@ -157,20 +163,18 @@ def sets(preset: str, seeds: int) -> None:
     print("\n| table | held out, tested | 90 % sets | classes in a set | accuracy |\n|---|---|---|---|---|")
     for name, load in CLASSES.items():
         X, y = load()
-        held, sizes, right = [], [], []
+        held, sizes, right, known = [], [], [], (0, 0)
         for seed in range(seeds):
             train, test, wanted, truth = divided(X, y, seed, y)
             model = MLPClassifier(preset=preset, random_state=seed).fit(train, wanted)
             found = model.predict_set(test, COVERAGE)
-            known = len(model.fitted_.held_out), len(truth)
+            known = rows_of(model), len(truth)
             share = float(found[np.arange(len(truth)), truth].mean())
             held.append(f"{100 * share:.1f} % ({deviations(share, *known):+.1f})")
             sizes.append(found.sum(axis=1).mean())
             right.append(model.score(test, truth))
-        print(
-            f"| {name} | {known[0]:,}, {known[1]:,} | {', '.join(held)} | {np.mean(sizes):.2f} | {np.mean(right):.3f} |",
-            flush=True,
-        )
+        figures = f"{', '.join(held)} | {np.mean(sizes):.2f} | {np.mean(right):.3f}"
+        print(f"| {name} | {known[0]:,}, {known[1]:,} | {figures} |", flush=True)
 
 
 def main() -> None:

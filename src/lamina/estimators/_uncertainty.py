@@ -53,15 +53,15 @@ def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
     """
     if fitted.held_out is None:
         raise DataError(
-            f"{what} needs what the members said of rows that they held out, and this model has nothing of it: it was "
-            "fitted without early_stopping (or on fewer than 10 rows), by partial_fit or warm_start, imported, or saved "
-            "by an older lamina; fit it with early_stopping=True or an eval_set"
+            f"{what} needs what the members said of rows that they held out, and this model knows none: it was fitted "
+            "without early_stopping (or on fewer than 10 rows), by partial_fit or warm_start, imported, or saved by an "
+            "older lamina; fit it with early_stopping=True or an eval_set"
         )
     return fitted.held_out
 
 
 def members_spread(outputs: np.ndarray, meaning: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The standard deviation, over members, of what their outputs (members, rows, outputs) mean; divided by members − 1.
+    """The standard deviation (divided by members − 1) of what members' outputs (members, rows, outputs) mean.
 
     Raises:
         DataError: there is one member.

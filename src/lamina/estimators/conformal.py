@@ -165,7 +165,7 @@ def _columns(values: np.ndarray) -> np.ndarray:
 
 
 def _pair(levels: tuple[float, ...], coverage: float) -> list[int] | None:
-    """The positions of the levels nearest to the ends of the middle `coverage`; None if there is one on one side only."""
+    """The positions of the levels nearest to the ends of the middle `coverage`; None if one side has no level."""
     shares = np.array(levels)
     low = int(np.abs(shares - (1 - coverage) / 2).argmin())
     high = int(np.abs(shares - (1 + coverage) / 2).argmin())

@@ -36,7 +36,7 @@ class Importance:
 
 
 def loss_name(target: Any) -> str:
-    """What importance is measured in: the log-loss, or in the target's unit the RMSE, or of quantiles the pinball loss."""
+    """What importance is measured in: log-loss; or, in the target's unit, RMSE, of quantiles the pinball loss."""
     if isinstance(target, Classes):
         return "log-loss"
     return "pinball loss" if isinstance(target, Quantiles) else "RMSE"

@@ -97,7 +97,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         They are made by conformal prediction from errors on rows that members held out (see
         `lamina.estimators.conformal`), and hold what they promise for rows from the same source as those of training:
         over all such rows, not for each kind of them. Of several targets each is covered by itself: (rows, targets).
-        Of several quantiles, the two that are nearest to the ends are corrected. With weights it is the share of weight.
+        Of several quantiles, the two nearest to the ends are corrected. With weights it is the share of weight.
 
         Args:
             X: the table.
@@ -140,7 +140,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _resolved(self) -> dict[str, Any]:
         levels = checked_levels(self.quantile, self.loss)
-        if not isinstance(levels, float) and is_scorer(self.scoring) and self.scoring != "loss":
+        if isinstance(levels, tuple) and is_scorer(self.scoring) and self.scoring != "loss":
             raise ValueError(
                 f"scoring {self.scoring!r} is of one prediction a row, and there are {len(levels)} quantiles; "
                 "leave it None for the loss, or give a function of (y_true, predictions)"
@@ -148,7 +148,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return super()._resolved()
 
     def _chosen_scoring(self) -> Any:
-        several = not isinstance(checked_levels(self.quantile, self.loss), float)
+        several = isinstance(checked_levels(self.quantile, self.loss), tuple)
         return self.scoring if several else super()._chosen_scoring()
 
     def _checked_target(self, y: Any) -> np.ndarray:
@@ -167,7 +167,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _in_levels(self, numbers: Numbers) -> Numbers:
         """A target of this scale, or, if they are asked for, several quantiles of it."""
         levels = checked_levels(self.quantile, self.loss)
-        return numbers if isinstance(levels, float) else Quantiles.of_numbers(numbers, levels)
+        return Quantiles.of_numbers(numbers, levels) if isinstance(levels, tuple) else numbers
 
     def _loss_function(self, settings: Mapping[str, Any], target: Numbers) -> Any:
         if callable(self.loss):
@@ -178,7 +178,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             "squared_error": losses.squared_error,
             "absolute_error": losses.absolute_error,
             "huber": losses.huber(),
-            "quantile": losses.quantile(level) if isinstance(level, float) else losses.quantiles(level),
+            "quantile": losses.quantiles(level) if isinstance(level, tuple) else losses.quantile(level),
             "poisson": losses.poisson,
         }
         if self.loss not in known:
