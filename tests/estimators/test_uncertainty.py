@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import make_classification, make_multilabel_classification
+from tables import mixture, new_table, regressor
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor
@@ -196,9 +197,11 @@ def test_an_older_file_says_that_it_knows_nothing(file):
 
 
 def test_what_cannot_be_said_is_an_error(model):
-    with pytest.raises(ValueError, match="coverage must be between 0 and 1, as 0.9, got 90"):
+    with pytest.raises(ValueError, match=r"coverage must be between 0 and 1, as 0\.9, got 90"):
         model.predict_interval(X, 90)
-    with pytest.raises(DataError, match="coverage=0.999 needs 999 rows that were held out, and there are 1"):
+    with pytest.raises(
+        DataError, match=r"coverage=0\.999 needs 999 rows that were held out, and there are 1"
+    ):
         model.predict_interval(X, 0.999)
     labels = MLPClassifier(**SMALL | {"max_iter": 1}).fit(*make_multilabel_classification(60, random_state=0))
     with pytest.raises(ValueError, match="several labels"):
@@ -243,6 +246,16 @@ def test_the_spread_is_that_of_the_members_predictions(asked):
     one = next(alone(model))
     with pytest.raises(DataError, match="this model has one member"):
         one.predict(X, return_std=True)
+
+
+@pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
+@pytest.mark.filterwarnings("ignore:.*values? that training did not have")
+def test_the_spread_of_members_with_shares():
+    model, new = mixture(regressor), new_table()
+    std = model.predict(new, return_std=True)[1]
+    said = np.array([one.predict(new) for one in alone(model)])
+    wanted = [np.sqrt(np.cov(row, aweights=model.fitted_.network.shares)) for row in said.T]
+    np.testing.assert_allclose(std, wanted, rtol=1e-3, atol=1e-6)
 
 
 def test_the_spread_of_probabilities():

@@ -60,8 +60,12 @@ def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
     return fitted.held_out
 
 
-def members_spread(outputs: np.ndarray, meaning: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The standard deviation (divided by members − 1) of what members' outputs (members, rows, outputs) mean.
+def members_spread(
+    outputs: np.ndarray, shares: Sequence[float], meaning: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """The standard deviation of what members' outputs (members, rows, outputs) mean; by their shares, and unbiased.
+
+    Of equal shares the squares are divided by members − 1.
 
     Raises:
         DataError: there is one member.
@@ -70,4 +74,6 @@ def members_spread(outputs: np.ndarray, meaning: Callable[[np.ndarray], np.ndarr
         raise DataError(
             "return_std is how far the members differ, and this model has one member; fit it with members=2 or more"
         )
-    return np.std([meaning(one) for one in outputs], axis=0, ddof=1)
+    said, weights = np.array([meaning(one) for one in outputs]), np.asarray(shares)
+    squares = np.square(said - np.tensordot(weights, said, 1))
+    return np.sqrt(np.tensordot(weights, squares, 1) / (1 - np.square(weights).sum()))

@@ -94,7 +94,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         found = self._fitted().target.probabilities(self._outputs(X))
         if not return_std:
             return found
-        return found, members_spread(self._computed(X, members_outputs), self.fitted_.target.probabilities)
+        members = self._computed(X, members_outputs)
+        return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.probabilities)
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Which classes a row may be of, so that this share of rows has the true one among them: (rows, classes), bool.

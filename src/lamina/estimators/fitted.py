@@ -61,7 +61,7 @@ class FittedModel(Generic[TargetT]):
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The widths of the first hidden layer's input, of the hidden layers, and of the output."""
+        """The widths of the first hidden layer's input, of the hidden layers, and of the output; the first member's."""
         return self.network.architecture.widths
 
     @property

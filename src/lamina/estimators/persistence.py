@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from msgspec import UNSET
 from lamina.errors import DataError, LaminaError
 from lamina.estimators._file_schema import (
     Content,
+    ContentOfOneArchitecture,
     FirstContent,
     TargetState,
     class_values,
@@ -38,11 +39,15 @@ __all__ = ["FORMAT", "load", "load_with_metadata", "save"]
 FORMAT = "lamina estimator 4"
 """What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
 
-From 4 on, it may have several quantiles, and what members said of rows that they held out.
+From 4 on, members may differ, and it may have several quantiles, and what members said of rows that they held out.
 """
 
-_FORMAT_1, _FORMAT_2 = "lamina estimator 1", "lamina estimator 2"
-_FORMATS = (_FORMAT_1, _FORMAT_2, "lamina estimator 3", FORMAT)
+_EARLIER = {
+    "lamina estimator 1": FirstContent,
+    "lamina estimator 2": ContentOfOneArchitecture,
+    "lamina estimator 3": ContentOfOneArchitecture,
+}
+_WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = (
     "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "best_epoch_", "n_iter_",
     "t_", "n_features_in_",
@@ -88,8 +93,10 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
         "learned": {name: _plain(getattr(estimator, name)) for name in _LEARNED if hasattr(estimator, name)},
         "feature_names": _plain(getattr(estimator, "feature_names_in_", None)),
         "target": msgspec.to_builtins(target),
-        "architecture": dataclasses.asdict(network.architecture),
-        "members": len(network.members),
+        "members": [
+            {"architecture": dataclasses.asdict(member.architecture), "share": share}
+            for member, share in zip(network.members, network.shares, strict=True)
+        ],
         "encoder": encoder_settings,
     }
     arrays = {f"network.{name}": array for name, array in network.state().items()}
@@ -130,32 +137,34 @@ def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str
 def _content(file: TensorFile) -> Content:
     """What the metadata says, whichever version wrote it."""
     written = file.metadata.get("format", "")
-    if written not in _FORMATS:
+    if written != FORMAT and written not in _EARLIER:
         if re.fullmatch("lamina estimator [0-9]+", written):
             raise DataError(
                 f"{file.name} has the format {excerpt(written)!r}: a newer lamina wrote it, which can read it"
             )
         raise DataError(f"{file.name} is not an estimator that lamina saved")
-    if written not in (_FORMAT_1, _FORMAT_2) and not file.is_signed:
+    if written not in _WITHOUT_DIGEST and not file.is_signed:
         raise file.damaged("it has lost its digest")
     text, what = file.metadata.get("estimator", ""), f"{file.name} is damaged"
-    if written == _FORMAT_1:
-        return decoded(text, FirstContent, what).modern()
+    if written in _EARLIER:
+        return decoded(text, _EARLIER[written], what).modern()
     return decoded(text, Content, what)
 
 
 def _restored(content: Content, file: TensorFile) -> Any:
     from lamina.estimators import MLPClassifier, MLPRegressor
 
-    architecture = Architecture(**msgspec.structs.asdict(content.architecture))
+    architectures = content.architectures()
     encoder_settings = msgspec.to_builtins(content.encoder)
-    _require_shapes(content, architecture, file)
+    _require_shapes(architectures, file)
     arrays = {name.replace("target._", "target."): array for name, array in file.arrays().items()}
     if infinite := _not_finite(arrays):
         raise ValueError(f"{infinite} has values that are not finite")
     fitted = FittedModel(
         TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder.")),
-        Ensemble.from_state(architecture, part_of(arrays, "network."), content.members),
+        Ensemble.from_state(
+            architectures, part_of(arrays, "network."), [one.share for one in content.members]
+        ),
         _target(content, part_of(arrays, "target.")),
     )
     _require_fit(fitted)
@@ -174,17 +183,18 @@ def _restored(content: Content, file: TensorFile) -> Any:
     return estimator
 
 
-def _require_shapes(content: Content, parts: Architecture, file: TensorFile) -> None:
-    """The file holds the arrays of the architecture, and none besides; nothing has been allocated for them yet."""
-    if 2 * content.members * (len(parts.hidden) + 1) + len(parts.cardinalities) > len(file.shapes):
+def _require_shapes(architectures: Sequence[Architecture], file: TensorFile) -> None:
+    """The file holds the arrays of the architectures, and none besides; nothing has been allocated for them yet."""
+    least = sum(2 * (len(parts.hidden) + 1) + len(parts.cardinalities) for parts in architectures)
+    if least > len(file.shapes):
         raise ValueError(
-            f"{content.members} networks of {len(parts.hidden)} layers, but {len(file.shapes)} arrays"
+            f"{len(architectures)} networks, whose layers have {least} arrays, but {len(file.shapes)} arrays"
         )
-    parameters = parts.parameters()
+    parameters = {parts: parts.parameters() for parts in set(architectures)}
     wanted = {
         f"network.{i}.{name}": parameter.shape
-        for i in range(content.members)
-        for name, parameter in parameters.items()
+        for i, parts in enumerate(architectures)
+        for name, parameter in parameters[parts].items()
     }
     for name, shape in wanted.items():
         if file.shapes.get(name) != shape or file.dtypes[name] != np.float32:
@@ -212,8 +222,9 @@ def _not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
 def _require_fit(fitted: FittedModel[Any]) -> None:
     """The parts of a loaded model belong together."""
     parts, encoder = fitted.network.architecture, fitted.encoder
-    parts.activations()
-    parts.dropouts()
+    for each in {member.architecture for member in fitted.network.members}:
+        each.activations()
+        each.dropouts()
     wanted = (encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities))
     if (parts.numbers, parts.inputs, parts.cardinalities) != wanted:
         raise ValueError("the network has other inputs than the encoder's columns")
@@ -242,7 +253,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
         raise ValueError("it does not say of which form the target is")
     shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
     if len(arrays) != len(_SCALES) or any(
-        shape != (content.architecture.outputs,) for shape in shapes.values()
+        shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
     ):
         raise ValueError(f"the target's scale has the shapes {shapes}")
     scales = {name: arrays[name].astype(np.float64) for name in _SCALES}

@@ -89,7 +89,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         found = self._fitted().target.predictions(self._outputs(X))
         if not return_std:
             return found
-        return found, members_spread(self._computed(X, members_outputs), self.fitted_.target.predictions)
+        members = self._computed(X, members_outputs)
+        return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.predictions)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """The ends of intervals that hold the truth of this share of rows: (lower, upper), each (rows,), float64.

@@ -20,6 +20,7 @@ from lamina.runs._measure import Measured, losses_of
 from lamina.runs._page_style import STYLE
 from lamina.runs.data import Part
 from lamina.runs.metrics import METRIC_NAMES, compared, format_metric
+from lamina.runs.networks import networks_in_words
 from lamina.runs.training import Trained
 from lamina.table.describe import column_rows, describe_rows, describe_target, format_number
 from lamina.table.messages import counted, warn
@@ -100,9 +101,7 @@ def _summary(findings: Findings) -> str:
     target, trained, measured = findings.target, findings.trained, findings.measured
     predicted = describe_target(target)
     fitted = trained.model.estimator.fitted_
-    layers = " – ".join(map(str, fitted.layers))
-    count = len(fitted.network.members)
-    networks = "A network" if count == 1 else f"The mean of {count} networks"
+    networks = networks_in_words([member.architecture.widths for member in fitted.network.members])
     ended = "Ctrl-C ended it" if trained.interrupted else "trained"
     ended += "" if np.isnan(trained.seconds) else f" in {trained.seconds:.1f} s"
     files = ", ".join(map(escape, _shortened(list(findings.settings["data"]))))
@@ -115,7 +114,7 @@ def _summary(findings: Findings) -> str:
         f"<header><p class='kicker'>lamina · {escape(target.task)}</p><h1>{escape(target.name)}</h1>"
         f"<p>{escape(predicted[:1].upper() + predicted[1:])}.</p>"
         f"<p>Data: {files}. Rows: {describe_rows(findings.rows)}.</p>"
-        f"<p>{networks} of {layers} units ({fitted.parameter_count:,} parameters), {ended}: "
+        f"<p>{networks} ({fitted.parameter_count:,} parameters), {ended}: "
         f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
         + _cards(measured)
         + _baselines(measured)

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import tables
 
 import lamina
 from lamina import export_page, nd
@@ -94,6 +95,7 @@ def test_every_activation(opened, tmp_path):
             """([name, x]) => {
                 const { inputs, members, output } = lamina.network;
                 members.length = 1;
+                members[0].share = 1;
                 const weight = Object.assign([1], { shape: [1, 1] });
                 members[0].layers = [{ weight, bias: [0], factor: 1, activation: name }];
                 Object.assign(members[0], { embedding: null, scale: null });
@@ -273,3 +275,9 @@ def test_very_many_columns_and_categories(opened, accessible, tmp_path):
     assert page.evaluate("lamina.form.row[300]") == 0
     assert page.locator("figcaption").first.text_content() in frame.columns
     accessible(page)
+
+
+@pytest.mark.parametrize("train", [tables.classifier, tables.regressor])
+@pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
+def test_networks_of_different_architectures_with_shares_of_their_own(train, opened, tmp_path):
+    agrees(opened, tmp_path / "page.html", tables.mixture(train), tables.training_table())

@@ -22,7 +22,7 @@ class Network {
   predict(rows) {
     return rows.map(row => {
       const encoded = this.encoded(row), outputs = this.members.map(member => forward(member, encoded));
-      const mean = outputs[0].map((_, j) => outputs.reduce((sum, one) => sum + one[j], 0) / outputs.length);
+      const mean = outputs[0].map((_, j) => outputs.reduce((sum, one, i) => sum + this.members[i].share * one[j], 0));
       return meaning(this.output, mean);
     });
   }
