@@ -16,7 +16,7 @@ import typer
 from lamina.cli import _options as options
 from lamina.cli import _run_views as views
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
-from lamina.cli._options import PRESETS, choosing, layers, one_of, option, positive, reading, said
+from lamina.cli._options import PRESETS, choosing, layers, levels, one_of, option, positive, reading, said
 from lamina.cli._search_run import TUNED, require_search, run_search, seconds_said
 from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
@@ -74,6 +74,12 @@ Trials = Annotated[int | None, option("Try so many networks, and average the bes
 Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
 Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
 Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
+Quantile = Annotated[
+    str | None,
+    option(
+        "Of numbers: predict these quantiles instead of the mean, as 0.05,0.5,0.95.", "the mean", **_training
+    ),
+]
 Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
 Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", False, **_training)]
 Memory = Annotated[
@@ -112,6 +118,7 @@ def train_table(
     epochs: Epochs = None,
     hidden: Hidden = None,
     lr: Rate = None,
+    quantile: Quantile = None,
     seed: Seed = None,
     shards: Shards = None,
     stream: Stream = False,
@@ -148,6 +155,7 @@ def train_table(
       lamina train 'rows/*.parquet' --target y --memory 2G
       lamina train train.csv --target y --validation valid.csv --test test.csv
       zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
+      lamina train houses.csv --target price --quantile 0.05,0.5,0.95
       lamina train --resume runs/houses
       mpirun -n 4 lamina train 'part-*.csv' --target y --shards 8
 
@@ -159,6 +167,7 @@ def train_table(
         epochs=positive("--epochs", epochs),
         hidden=None if hidden is None else layers(hidden),
         learning_rate=positive("--lr", lr),
+        quantiles=None if quantile is None else levels(quantile),
         shards=positive("--shards", shards),
         stream=stream or None,
         time_limit=seconds_said(time_limit),
@@ -336,9 +345,13 @@ def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Re
 
 def _said(name: str, value: Any) -> str:
     """How the command line says, or does not say, what a run was begun with."""
-    option = {"learning_rate": "--lr", "kinds": "--kind or --drop", "time_limit": "--time-limit"}.get(
-        name, f"--{name}"
-    )
+    others = {
+        "learning_rate": "lr",
+        "kinds": "kind or --drop",
+        "time_limit": "time-limit",
+        "quantiles": "quantile",
+    }
+    option = f"--{others.get(name, name)}"
     if value is None or value == {}:
         return f"no {option}"
     if isinstance(value, dict):

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from lamina.errors import DataError, LaminaError
 from lamina.estimators._file_schema import (
@@ -23,8 +24,10 @@ from lamina.estimators._file_schema import (
     stored_classes,
 )
 from lamina.estimators.architecture import Architecture
+from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
+from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers
 from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import decoded
@@ -34,7 +37,10 @@ from lamina.table.encode import TableEncoder
 __all__ = ["FORMAT", "load", "load_with_metadata", "not_finite", "require_networks", "save"]
 
 FORMAT = "lamina estimator 4"
-"""What the metadata of such a file says under ``format``. From 3 on, a file has a digest."""
+"""What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
+
+From 4 on, members may differ, and it may have several quantiles, and what members said of rows that they held out.
+"""
 
 _EARLIER = {
     "lamina estimator 1": FirstContent,
@@ -96,6 +102,8 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     arrays = {f"network.{name}": array for name, array in network.state().items()}
     arrays |= {f"encoder.{name}": array for name, array in encoder_arrays.items()}
     arrays |= {f"target.{name}": array for name, array in target_arrays.items()}
+    if fitted.held_out is not None:
+        arrays |= {f"held_out.{name}": array for name, array in fitted.held_out.arrays().items()}
     text = json.dumps(content)
     cannot = f"this {type(estimator).__name__} can't be saved"
     decoded(text, Content, cannot)
@@ -148,7 +156,7 @@ def _restored(content: Content, file: TensorFile) -> Any:
 
     architectures = content.architectures()
     encoder_settings = msgspec.to_builtins(content.encoder)
-    require_networks(architectures, file, ("encoder.", "target."))
+    require_networks(architectures, file, ("encoder.", "target.", "held_out."))
     arrays = {name.replace("target._", "target."): array for name, array in file.arrays().items()}
     if infinite := not_finite(arrays):
         raise ValueError(f"{infinite} has values that are not finite")
@@ -160,6 +168,8 @@ def _restored(content: Content, file: TensorFile) -> Any:
         _target(content, part_of(arrays, "target.")),
     )
     _require_fit(fitted)
+    if held_out := part_of(arrays, "held_out."):
+        fitted = dataclasses.replace(fitted, held_out=HeldOut.from_arrays(fitted.target, held_out))
     estimator: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content.kind]()
     unknown = content.parameters.keys() - estimator.get_params().keys()
     if unknown:
@@ -232,6 +242,8 @@ def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.
         state.multilabel = target.multilabel
         return state, {}
     state = TargetState(flat=target.flat, logarithmic=target.logarithmic)
+    if isinstance(target, Quantiles):
+        state.levels = list(target.levels)
     return state, {name: getattr(target, name) for name in _SCALES}
 
 
@@ -248,11 +260,9 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
         shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
     ):
         raise ValueError(f"the target's scale has the shapes {shapes}")
-    return Numbers(
-        **{name: arrays[name].astype(np.float64) for name in _SCALES},
-        flat=state.flat,
-        logarithmic=state.logarithmic,
-    )
+    scales = {name: arrays[name].astype(np.float64) for name in _SCALES}
+    numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
+    return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
 
 
 def _plain(value: Any) -> Any:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from lamina.estimators.importance import Importance
+from lamina.runs._intervals import Covered
 from lamina.table.describe import format_number
 
 __all__ = [
-    "calibration", "confusion", "importances", "learning_curves", "predicted_and_true", "residuals", "search",
+    "calibration", "confusion", "coverage", "importances", "learning_curves", "predicted_and_true", "residuals",
+    "search",
 ]  # fmt: skip
 
 _MOST_NAMED = 10
@@ -60,6 +62,12 @@ def calibration(said: np.ndarray, so: np.ndarray) -> str:
     """Each bin: what the network says, and how often it is so."""
     bins = ", ".join(f"{100 * a:.0f} % is {100 * b:.0f} %" for a, b in zip(said, so, strict=True))
     return f"What the network says and how often it is so, by bins: {bins}."
+
+
+def coverage(found: Sequence[Covered]) -> str:
+    """What intervals promise, and what they hold."""
+    held = ", ".join(f"{100 * one.coverage:g} % hold {100 * one.held:.1f} %" for one in found)
+    return f"Intervals and the share of rows that they hold: {held}."
 
 
 def predicted_and_true(target: np.ndarray, predicted: np.ndarray) -> str:

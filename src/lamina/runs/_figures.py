@@ -10,11 +10,12 @@ import numpy as np
 
 from lamina.estimators.importance import Importance
 from lamina.messages import printable
+from lamina.runs._intervals import Covered
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
 __all__ = [
-    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "calibration_bins", "confusion", "importances",
+    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "calibration_bins", "confusion", "coverage", "importances",
     "learning_curves", "predicted_and_true", "residuals", "search",
 ]  # fmt: skip
 
@@ -173,6 +174,25 @@ def residuals(figure: Any, target: np.ndarray, predicted: np.ndarray, name: str)
     axes.set(xlabel=f"true − predicted {_label(name)} (middle 99 %)", ylabel="rows")
     axes.legend()
     _plain_numbers(axes)
+
+
+@_drawn
+def coverage(figure: Any, found: Sequence[Covered], rows: int) -> None:
+    """The share of rows that intervals hold, and the share that they should, with 95 % (Wilson) intervals."""
+    axes = figure.subplots()
+    said, so = np.array([one.coverage for one in found]), np.array([one.held for one in found])
+    low, high = _wilson(so, np.full(len(so), rows))
+    first = min(said.min(), low.min()) - 0.05
+    axes.plot([first, 1], [first, 1], color=GRAY, lw=1, ls="--", label="perfect")
+    errors = np.abs(np.array([so - low, high - so]))
+    axes.errorbar(said, so, errors, color=BLUE, marker="o", ms=4, capsize=2, label="intervals")
+    axes.set(
+        xlabel="share of rows that intervals should hold",
+        ylabel="share that they hold",
+        xlim=(first, 1.02),
+        ylim=(first, 1.02),
+    )
+    axes.legend()
 
 
 @_drawn

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lamina.runs._baselines import baseline_outputs
+from lamina.runs._intervals import Below, Covered, measured_intervals, measured_quantiles
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared
 from lamina.runs.metrics import metrics_of
@@ -28,12 +29,15 @@ class Measured:
         rows: those rows.
         outputs: the network's outputs for them, see `TableModel.outputs`.
         metrics: by model ("lamina", "linear", "trivial") and metric.
+        intervals, quantiles: of a regression, on test rows, how well they hold what they promise.
     """
 
     part: str
     rows: Part
     outputs: np.ndarray
     metrics: dict[str, dict[str, float | None]]
+    intervals: Sequence[Covered] = ()
+    quantiles: Sequence[Below] = ()
 
 
 def measure(
@@ -50,7 +54,10 @@ def measure(
     all_outputs = {"lamina": outputs, **baselines}
     task = model.target.task
     metrics = {key: metrics_of(task, part.target, value) for key, value in all_outputs.items()}
-    return Measured(name, part, outputs, metrics)
+    if task == "classification" or name != "test":
+        return Measured(name, part, outputs, metrics)
+    judged = model.estimator, model.inputs(part.frame), part.target
+    return Measured(name, part, outputs, metrics, measured_intervals(*judged), measured_quantiles(*judged))
 
 
 def seconds_of_a_row(model: TableModel, part: Part) -> float:

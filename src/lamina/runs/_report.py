@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import MissingPackageError
-from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance
+from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
 from lamina.runs import _captions as captions
 from lamina.runs import _figures as figures
 from lamina.runs._html import escape
@@ -73,6 +73,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
         else "",
         _learning(findings) if pictures else "",
         _quality(findings) if pictures else "",
+        _uncertainty(findings, pictures=pictures),
         _importance(findings, pictures=pictures),
         _worst(findings),
         _columns(findings),
@@ -160,7 +161,7 @@ def _baselines(measured: Measured) -> str:
 
 
 def _learning(findings: Findings) -> str:
-    name = "log-loss" if findings.is_classification else "½ · squared error, standardized"
+    name = _loss_name(findings)
     trained = findings.trained
     svg = figures.learning_curves(trained.history, trained.best_epoch, name)
     shown = captions.learning_curves(trained.history, trained.best_epoch, name)
@@ -170,6 +171,14 @@ def _learning(findings: Findings) -> str:
     )
     title = "Learning curves" if trained.search is None else "Learning curves of the best trial"
     return _section(title, _figure(svg, "Training and validation loss by epoch", shown) + text)
+
+
+def _loss_name(findings: Findings) -> str:
+    """What the curves show."""
+    if findings.is_classification:
+        return "log-loss"
+    is_of_quantiles = loss_name(findings.trained.model.estimator.fitted_.target) == "pinball loss"
+    return "pinball loss, standardized" if is_of_quantiles else "½ · squared error, standardized"
 
 
 def _quality(findings: Findings) -> str:
@@ -229,10 +238,40 @@ def _calibration(classes: Sequence[Any], true: np.ndarray, outputs: np.ndarray) 
     return _figure(drawn, "Calibration", captions.calibration(said, so))
 
 
+def _uncertainty(findings: Findings, *, pictures: bool) -> str:
+    """How well intervals and quantiles hold what they promise."""
+    measured = findings.measured
+    if not measured.intervals and not measured.quantiles:
+        return ""
+    figure, tables, count = "", "", len(measured.rows)
+    note = f"On {counted(count, f'{measured.part} row')}."
+    if measured.intervals:
+        rows = [
+            [f"{100 * one.coverage:g} %", f"{100 * one.held:.1f} %", format_metric(one.width)]
+            for one in measured.intervals
+        ]
+        tables = _table(["intervals of", "hold", "mean width"], rows, numeric=(0, 1, 2))
+        held_out = counted(len(findings.trained.model.estimator.fitted_.held_out), "row")
+        note += (
+            f" Intervals are made by conformal prediction from the errors on {held_out} that the networks held out; "
+            "they hold what they promise over all rows from the same source, not for each kind of them."
+        )
+        if pictures:
+            drawn, shown = figures.coverage(measured.intervals, count), captions.coverage(measured.intervals)
+            figure = _figure(drawn, "Coverage of intervals", shown)
+            note += f" Bars in the figure: what {count:,} rows leave open, 95&nbsp;% (Wilson, 1927)."
+    if measured.quantiles:
+        rows = [[f"{one.level:g}", f"{100 * one.share:.1f} %"] for one in measured.quantiles]
+        tables += _table(["quantile", "rows at or below it"], rows, numeric=(0, 1))
+    return _section(
+        "How sure predictions are", f"<div class='row'>{figure}<div>{tables}</div></div>{_small(note)}"
+    )
+
+
 def _importance(findings: Findings, *, pictures: bool) -> str:
     if not findings.importance:
         return ""
-    unit = "log-loss" if findings.is_classification else "RMSE"
+    unit = loss_name(findings.trained.model.estimator.fitted_.target)
     rows = min(len(findings.measured.rows), findings.importance_rows)
     text = _small(
         f"Permutation importance (Breiman, 2001): how much {unit} grows when the column is shuffled, on "

@@ -52,6 +52,7 @@ class Request:
         preset: "default", "fast" or "best" (or "sklearn", which is retired), see `lamina.estimators._presets`.
         validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
         epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
+        quantiles: the levels to predict, ascending, instead of the mean; None: the mean.
         seed: of all randomness.
         shards: into how many parts each batch is cut, which processes may share; None: not at all.
         options: how to read the files.
@@ -71,6 +72,7 @@ class Request:
     epochs: int | None = None
     hidden: tuple[int, ...] | None = None
     learning_rate: float | None = None
+    quantiles: tuple[float, ...] | None = None
     seed: int = 0
     shards: int | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
@@ -99,7 +101,9 @@ class Request:
         """What `to_dict` made; raises `KeyError` or `TypeError` where it did not."""
         fields: dict[str, Any] = dict(asked)
         fields["data"] = tuple(fields["data"])
-        fields["hidden"] = None if fields["hidden"] is None else tuple(fields["hidden"])
+        for name in ("hidden", "quantiles"):
+            said = fields.get(name)  # of an early run not there
+            fields[name] = None if said is None else tuple(said)
         options: dict[str, Any] = dict(fields["options"])
         options |= {name: tuple(options[name]) for name in _COLLECTIONS}
         fields["options"] = ReadOptions(**options)

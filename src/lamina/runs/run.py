@@ -102,6 +102,8 @@ def _results(prepared: Prepared, trained: Trained, measured: Any, importance: An
         "interrupted": trained.interrupted,
         "seconds": round(trained.seconds, 3),
         "importance": [asdict(one) for one in importance],
+        "intervals": [asdict(one) for one in measured.intervals],
+        "quantiles": [asdict(one) for one in measured.quantiles],
         **({} if trained.search is None else {"search": _without_lines(trained.search)}),
     }
 

@@ -107,7 +107,13 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
     """An estimator that trains as was asked for."""
     from lamina.estimators import MLPClassifier, MLPRegressor
 
-    kind: Any = MLPClassifier if prepared.target.task == "classification" else MLPRegressor
+    is_class = prepared.target.task == "classification"
+    if is_class and request.quantiles is not None:
+        raise LaminaError(
+            f"quantiles are of numbers, and {prepared.target.name!r} has classes; --task regression says otherwise"
+        )
+    kind: Any = MLPClassifier if is_class else MLPRegressor
+    quantiles = {} if request.quantiles is None else {"loss": "quantile", "quantile": [*request.quantiles]}
     return kind(
         request.hidden,
         preset=request.preset,
@@ -118,8 +124,9 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
         early_stopping=request.searches or prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
         preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
-        scoring="log_loss" if kind is MLPClassifier else "loss",  # what curves and progress show
+        scoring="log_loss" if is_class else "loss",  # what curves and progress show
         callbacks=observers,
+        **quantiles,
     )
 
 

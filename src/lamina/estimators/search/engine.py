@@ -24,7 +24,7 @@ from lamina import messages
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._engine import Data
+from lamina.estimators.base import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, Network
 from lamina.estimators.search import space
@@ -49,11 +49,19 @@ _START_VARIES = 1.5
 
 @dataclass(frozen=True)
 class Best:
-    """An average of trials: which, with which shares, and its score; None if it was never measured."""
+    """An average of calibrated trials.
+
+    Attributes:
+        score: of the held-out rows; None if it was never measured.
+        trials: which.
+        shares: of each.
+        factor: what calibrates the average, which is less sure of itself than each.
+    """
 
     score: float | None
     trials: Sequence[Trial]
     shares: Sequence[float]
+    factor: float = 1.0
 
 
 class Search:
@@ -268,8 +276,11 @@ class Search:
         trials = [one for one, count in zip(pool, counts, strict=True) if count]
         if len(trials) > 1:
             shares = [count / sum(counts) for count in counts if count]
-            score = self._judging._score_outputs(_mixed(trials, shares), self._shared.y, self._shared.weights)
-            found.append(Best(float(score), trials, shares))
+            mean, y, weights = _mixed(trials, shares), self._shared.y, self._shared.weights
+            score, factor = (
+                judge(mean, y, weights) for judge in (self._judging._score_outputs, self._judging._factor)
+            )
+            found.append(Best(float(score), trials, shares, factor))
         return found
 
     def _accept(self, best: Best) -> None:
@@ -283,23 +294,26 @@ class Search:
         best, estimator, shared = self._best, self._estimator, self._shared
         if best is None:
             return
-        network = _network(best)
-        if best.score is not None:
-            factor = self._judging._factor(_mixed(best.trials, best.shares), shared.y, shared.weights)
-            network.scale_outputs(factor)
-        else:
+        if best.score is None:
             messages.warn(
                 UserWarning(
                     "the time was over before an epoch of the first network was complete, so that it has hardly "
                     f"learned anything; give more than time_limit={estimator.time_limit!r}"
                 )
             )
-        estimator.fitted_ = FittedModel(shared.encoder, network, shared.target)
+        estimator.fitted_ = FittedModel(shared.encoder, _network(best), shared.target, self._held_out(best))
         vars(estimator).pop("_position", None)
         main = max(best.trials, key=lambda trial: trial.score)
         main = self.trials[main.number] if main.number < len(self.trials) else main
         self._describe(main)
         estimator._keep_held_out(shared.held_out)
+
+    def _held_out(self, best: Best) -> HeldOut | None:
+        """What the average says of the rows that its members held out, for intervals."""
+        if best.score is None:
+            return None
+        outputs = _mixed(best.trials, best.shares) * np.float32(best.factor)
+        return HeldOut.of(self._shared.target, outputs, self._shared.y, self._shared.weights)
 
     def _describe(self, main: Trial) -> None:
         """What `fit` learns of a training is that of the best trial in the average."""
@@ -349,12 +363,12 @@ def _mixed(trials: Sequence[Trial], shares: Sequence[float]) -> np.ndarray:
 
 
 def _network(best: Best) -> Ensemble:
-    """The networks of an average, each trial's calibrated."""
+    """The networks of an average, calibrated."""
     members: list[Network] = []
     shares: list[float] = []
     for trial, share in zip(best.trials, best.shares, strict=True):
         own = Ensemble.from_state([trial.architecture] * trial.members, trial.state)
-        own.scale_outputs(trial.factor)
+        own.scale_outputs(trial.factor * best.factor)
         members += own.members
         shares += [share / trial.members] * trial.members
     return Ensemble(members, tuple(shares))

@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._engine import Data, EnsembleTraining
-from lamina.estimators._presets import enough_epochs
-from lamina.estimators._sharded import training_of
-from lamina.estimators.base import targets_of
+from lamina.estimators.base import Data, targets_of
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.trial import Trial
 from lamina.table.encode import TableEncoder
@@ -105,12 +102,12 @@ class TrialTraining(Observer):
         self._begun = budget.seconds()
         self._is_complete, self._offered_epoch = False, 0
         self._kept: Trial | None = None
-        self._training: EnsembleTraining | None = None
+        self._snapshot: tuple[int, float, np.ndarray, Mapping[str, np.ndarray]] | None = None
+        self._training: Loop | None = None
         estimator = tried.estimator
         self.settings = settings = estimator._resolved()
         train = shared.first_rows(tried.rows, rng)
-        settings["max_iter"] = enough_epochs(estimator.preset, len(train[0]), settings["batch_size"])
-        estimator._settle_patience(settings)
+        estimator._settle_epochs(settings, len(train[0]))
         estimator._begin(shared.encoder, shared.target, train, settings, rng)
         self._train, self._rng = train, rng
         shares = (*_CYCLES_END.get(settings["learning_rate"], ()), 1.0)
@@ -126,15 +123,19 @@ class TrialTraining(Observer):
         estimator, settings = self._tried.estimator, self.settings
         if not self._budget.has(0):
             raise TimeIsOver
-        plan = estimator._optimization(settings)
-        loss = estimator._loss_function(settings, self._shared.target)
-        with estimator._on_device(len(self._train[0]) * plan.max_iter) as network:
-            self._training = training_of(
-                network, loss, plan, self._rng, self._train, self._shared.held_out, self._judged,
-                [*self._others, self], seed=int(self._rng.integers(2**31)), n_jobs=1,
-            )  # fmt: skip
+        with estimator._on_device(len(self._train[0]) * settings["max_iter"]) as network:
+            training: Loop = estimator._training_of(
+                network,
+                self._train,
+                self._shared.held_out,
+                self._judged,
+                settings,
+                self._rng,
+                [*self._others, self],
+            )
+            self._training = training
             try:
-                for _ in self._training.run():
+                for _ in training.run():
                     pass
             except NonFiniteLossError:
                 self._is_complete = True
@@ -184,8 +185,8 @@ class TrialTraining(Observer):
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
         self._budget.note("validation", self._budget.seconds() - self._last_steps)
-        if epoch.is_best:
-            self._best_outputs = self._outputs
+        if epoch.is_best and loop.best_state is not None:
+            self._snapshot = (epoch.number, loop.best_score, self._outputs, loop.best_state)
         self._tell(epoch)
         at_the_end = loop._is_stopped or epoch.number == loop.epochs
         if (at_the_end or epoch.number in self._cycle_ends) and loop.best_epoch != self._offered_epoch:
@@ -207,10 +208,7 @@ class TrialTraining(Observer):
 
     def _best(self) -> Trial | None:
         """As it is in its best epoch until now."""
-        training = self._training
-        if training is None or training.best_state is None:
-            return None
-        return self._trial(training.best_epoch, training.best_score, self._best_outputs, training.best_state)
+        return None if self._snapshot is None else self._trial(*self._snapshot)
 
     def _trial(self, epoch: int, score: float, outputs: np.ndarray, state: Mapping[str, np.ndarray]) -> Trial:
         estimator, shared = self._tried.estimator, self._shared
