@@ -84,6 +84,12 @@ def test_regressors(settings):
     assert_same(regressor(**settings))
 
 
+def test_constrained_columns():
+    options = QUICK | {"monotone": {"height": 1, "income": -1}}
+    assert_same(lamina.MLPRegressor(**options).fit(FRAME, VALUES))
+    assert_same(lamina.MLPClassifier(**options).fit(FRAME, VALUES > np.median(VALUES)))
+
+
 def test_several_targets_and_several_labels():
     several = np.stack([VALUES, -VALUES], axis=1)
     assert_same(lamina.MLPRegressor(**QUICK).fit(FRAME, several))
