@@ -132,6 +132,17 @@ def test_too_few_rows_leave_nothing_behind(tmp_path, cli):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_limit_that_is_too_short_leaves_a_run_and_says_so(tmp_path, cli):
+    code, out, err = cli(
+        "train", PEOPLE, "-t", "income", "--time-limit", "0.01", "-o", tmp_path / "run", "--json"
+    )
+    assert code == 0 and "the time was over before anything was learned" in err
+    assert json.loads(out)["search"]["trials"] == 1
+    json.loads((tmp_path / "run/trials.jsonl").read_text(), parse_constant=pytest.fail)
+    assert "The search" in (tmp_path / "run/report.html").read_text()
+    assert cli("inspect", tmp_path / "run")[0] == 0
+
+
 # --- what is shown -----------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -196,7 +197,8 @@ def _settings(settings: Mapping[str, Any], names: list[str], wide: bool) -> list
 
 
 def _loss(score: float) -> str:
-    return f"{-score:.4f}"
+    """A score as a loss; none of a trial that diverged."""
+    return f"{-score:.4f}" if math.isfinite(score) else "–"
 
 
 def _clock(seconds: float) -> str:

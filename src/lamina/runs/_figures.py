@@ -84,7 +84,7 @@ def search(
     """Each trial's loss by when it ended, as a point, and that of the best average over time, as a line."""
     figure.set_size_inches(_WIDE, 3.4)
     axes = figure.subplots()
-    known = [trial for trial in trials if np.isfinite(trial["score"])]
+    known = [trial for trial in trials if trial["score"] is not None]
     for trial_is_averaged, color, label in (
         (False, GRAY, "trials"),
         (True, BLUE, "trials that are averaged"),
