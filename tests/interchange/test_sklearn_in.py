@@ -109,7 +109,7 @@ def test_taking_over_needs_scikit_learn_only():
         "import sys; sys.modules['onnx'] = None\n"
         "from sklearn.neural_network import MLPRegressor\n"
         "import lamina\n"
-        "model = MLPRegressor(hidden_layer_sizes=(3,), solver='lbfgs', max_iter=9).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 4.0])\n"
+        "model = MLPRegressor(hidden_layer_sizes=(3,), solver='lbfgs', max_iter=9).fit([[0.0], [1.0]], [0.0, 1.0])\n"
         "print(lamina.from_sklearn(model).predict([[1.0]]).shape)"
     )
     done = subprocess.run(
