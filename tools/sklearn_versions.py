@@ -26,7 +26,10 @@ def python_with(version: str, folder: Path) -> Path:
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists():
         venv.create(environment, with_pip=True)
-    wanted = [f"scikit-learn=={version}" if version else "scikit-learn", *WITH.get(version.rpartition(".")[0], [])]
+    wanted = [
+        f"scikit-learn=={version}" if version else "scikit-learn",
+        *WITH.get(version.rpartition(".")[0], []),
+    ]
     others = ["pytest>=8.3,<9", "hypothesis", "pandas", "threadpoolctl"]
     install = [
         python,
