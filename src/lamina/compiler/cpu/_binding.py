@@ -64,6 +64,7 @@ class Binding:
         # The first address of each bound buffer, and that after its last.
         self._ranges = [(0, 0)] * len(arrays)
         self._stand_ins = [arrays[slot] for slot in arguments]
+        self._input_types = program.graph.inputs
         self._used = _Watched(self.used_slots, arguments)
         self._not_held = _Watched([x for x in self.used_slots if x not in program.plan.held], arguments)
         self._memory = _StepMemory(program)
@@ -114,7 +115,7 @@ class Binding:
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
                     self.arrays[slot] = stand_in
-                    bind_buffer(self.bound, slot, None)
+                release_buffers(self.bound, self._arguments)
             finally:
                 self.lock.release()
 
@@ -141,24 +142,23 @@ class Binding:
             for slot in slots:
                 self._check_overlap(slot)
         except BaseException:
-            for slot in slots:
-                bind_buffer(self.bound, slot, None)
+            release_buffers(self.bound, slots)
             raise
 
     def _bind_one(self, slot: int, array: Array) -> None:
-        self._prepare(slot, array)
-        buffer = array._data
-        assert isinstance(buffer, np.ndarray)
-        expected = self.program.graph.inputs[slot]
-        assert (buffer.shape, buffer.dtype) == expected, "the key of a call says its types"
+        buffer: Any = array._data
+        if buffer.__class__ is not np.ndarray or slot in self._written:
+            buffer = self._prepared(slot, array)
+        shape, dtype = self._input_types[slot]
+        assert buffer.shape == shape and buffer.dtype == dtype, "the key of a call says its types"
         if not buffer.flags.c_contiguous:
             raise Overlap("an array is not contiguous in memory")
         bind_buffer(self.bound, slot, buffer)
         start = self._table[Layout.FIRST_INPUT + slot] = address_of(buffer)
         self._ranges[slot] = start, start + buffer.nbytes
 
-    def _prepare(self, slot: int, array: Array) -> None:
-        """Give a gradient a buffer again that an earlier step left without, and what is written a good place."""
+    def _prepared(self, slot: int, array: Array) -> Any:
+        """The array's buffer, after what an earlier step left without one got it again, and what is written a good place."""
         if isinstance(array._data, StaleGradient):
             if slot not in self._written:
                 array._data.__array__()  # raises
@@ -166,6 +166,7 @@ class Binding:
         elif slot in self._written:
             with HOLDING:
                 move_to_line(array)
+        return array._data
 
     def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""
