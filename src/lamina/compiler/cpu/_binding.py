@@ -31,11 +31,18 @@ _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; changed and looked through under `HOLDING`."""
 _SMALL = 400_000
 """Fewer operations than this are done sooner by one thread than it takes to wake others and to wait for them."""
+_TAKING = 10
+"""An element of a row that is taken from a large table costs as much as so many operations: it comes from far away."""
 
 
 def threads_for(program: Program) -> int:
     """How many threads a program runs on."""
-    return 1 if program.flops < _SMALL else get_num_threads()
+    return 1 if _is_small(program) else get_num_threads()
+
+
+def _is_small(program: Program) -> bool:
+    taken = sum(n.size for kernel in program.plan.kernels for n in kernel.stores if n.is_op("take"))
+    return program.flops + _TAKING * taken < _SMALL
 
 
 class Binding:
@@ -62,7 +69,7 @@ class Binding:
         self._not_held = _Watched([x for x in self.used_slots if x not in program.plan.held], arguments)
         self._memory = _StepMemory(program)
         self._table = self._memory.table
-        self._is_small = program.flops < _SMALL
+        self._is_small = _is_small(program)
         used_numbers = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Scalar)}
         self._is_number_used = tuple(slot in used_numbers for slot in range(len(program.graph.scalars)))
         self._is_whole = tuple(dtype.kind == "i" for dtype in program.graph.scalars)
