@@ -79,9 +79,7 @@ def same_bits(x: Any, y: Any) -> bool:
 
 def assert_same_bits(program: Program, got: list[Any], wanted: list[Any], way: str) -> None:
     differs = [i for i, (x, y) in enumerate(zip(wanted, got, strict=True)) if not same_bits(x, y)]
-    assert not differs, (
-        f"{program}\nat {differs[0]}: eager\n{wanted[differs[0]]}\n{way}\n{got[differs[0]]}"
-    )
+    assert not differs, f"{program}\nat {differs[0]}: eager\n{wanted[differs[0]]}\n{way}\n{got[differs[0]]}"
 
 
 @pytest.mark.usefixtures("deferring")

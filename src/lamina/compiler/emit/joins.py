@@ -45,7 +45,11 @@ def _emit_part(scope: Scope, joined: Node, part: Node, start: int) -> None:
     source = part
     while isinstance(source.lowering, Reshape) and scope.memory.find(source) is None:
         source = source.inputs[0]
-    if axis == 0 and scope.partition.kind != "columns" and is_made_of_flat([source], source.shape, scope.memory):
+    if (
+        axis == 0
+        and scope.partition.kind != "columns"
+        and is_made_of_flat([source], source.shape, scope.memory)
+    ):
         _flat_part(scope, joined, source, start, rows)
         return
 
