@@ -26,6 +26,7 @@ from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.base import Data
+from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, Network
 from lamina.estimators.search import space
