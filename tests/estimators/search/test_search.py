@@ -321,13 +321,13 @@ def test_partial_fit_and_streams_do_not_search():
 
 
 def test_suggestions_depend_on_the_seed_and_the_number_alone():
-    first = [suggested(7, number, "classification", 1000) for number in range(8)]
-    assert first == [suggested(7, number, "classification", 1000) for number in range(8)]
+    first = [suggested(7, number) for number in range(8)]
+    assert first == [suggested(7, number) for number in range(8)]
     assert len({str(sorted(one.items())) for one in first}) == 8
-    assert suggested(8, 0, "classification", 1000) != first[0]
+    assert suggested(8, 0) != first[0]
     for number in range(30):
-        MLPClassifier(**suggested(1, number, "classification", 50_000))._resolved()
-        MLPRegressor(**suggested(1, number, "regression", 500))._resolved()
+        MLPClassifier(**suggested(1, number))._resolved()
+        MLPRegressor(**suggested(1, number))._resolved()
 
 
 def test_large_tables_begin_with_a_part_of_their_rows():

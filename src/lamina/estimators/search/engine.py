@@ -219,7 +219,7 @@ class Search:
             chosen: dict[str, Any] = {}
         else:
             preset = "default"
-            free = space.suggested(self._seed, number - len(self._openings), self._estimator._task, rows)
+            free = space.suggested(self._seed, number - len(self._openings))
             chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self._with(preset=preset, **chosen), settings, rows)
