@@ -187,8 +187,12 @@ class Search:
             return False
         if not self.trials:
             return True
-        needed = self._budget.cost("start") * _START_VARIES + self._budget.cost("end")
-        return self._budget.has(needed)
+        # The first start of a process loads what the others need, too, so that it is not multiplied.
+        start = max(
+            self._budget.cost("start") * _START_VARIES,
+            self._budget.cost("first start") * (len(self.trials) < 2),
+        )
+        return self._budget.has(start + self._budget.cost("end"))
 
     def _try(self, number: int) -> None:
         """Train another configuration, and choose the ensemble anew."""

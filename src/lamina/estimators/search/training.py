@@ -176,11 +176,12 @@ class TrialTraining(Observer):
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
         now = self._budget.seconds()
         if not self._has_started:
-            self._has_started = True
-            self._budget.note("start", self._budget.seconds() - self._begun)
+            self._has_started, self._began_steps = True, now  # before this, the step was compiled
+            is_first = not self._tried.number
+            self._budget.note("first start" if is_first else "start", self._budget.seconds() - self._begun)
         needed = self._budget.cost("end")
         if done >= of - 1:  # a last, smaller batch is not told of
-            needed += self._budget.cost("validation", (now - self._began_steps) * self._held_out_share())
+            needed += self._budget.cost("validation", (now - self._began_steps) * self._validation_to_epoch())
         self._last_steps = now
         if not self._budget.has(needed):
             raise TimeIsOver
@@ -207,8 +208,9 @@ class TrialTraining(Observer):
         self._outputs = outputs
         return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
 
-    def _held_out_share(self) -> float:
-        return sum(map(len, self._shared.held_out)) / sum(map(len, self._train))
+    def _validation_to_epoch(self) -> float:
+        """How long validation takes, about, if an epoch takes 1: a row's gradients take twice as long as its outputs."""
+        return sum(map(len, self._shared.held_out)) / sum(map(len, self._train)) / 3
 
     # --- the trial as it is --------------------------------------------------------------------------------------
 
