@@ -11,6 +11,7 @@ from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.base import fit_table
 from lamina.estimators.persistence import load, save
+from lamina.estimators.search import training
 from lamina.estimators.search.space import openings, suggested
 from lamina.estimators.search.trial import SearchObserver
 from lamina.table.kinds import infer
@@ -328,6 +329,20 @@ def test_suggestions_depend_on_the_seed_and_the_number_alone():
     for number in range(30):
         MLPClassifier(**suggested(1, number))._resolved()
         MLPRegressor(**suggested(1, number))._resolved()
+
+
+def test_of_very_many_rows_some_validate(monkeypatch):
+    monkeypatch.setattr(training, "_MOST_HELD_OUT", 30)
+    notes = []
+
+    class Outputs(SearchObserver):
+        def on_trial_end(self, search, trial):
+            notes.append(len(trial.outputs))
+
+    regressor(2, callbacks=[Outputs()]).fit(X, Y)  # holds out 40 rows twice, of which each third
+    assert notes == [28, 28]
+    regressor(1, callbacks=[Outputs()]).fit(X[:120], Y[:120], eval_set=(X[120:], Y[120:]))
+    assert notes[2] == 80
 
 
 def test_large_tables_begin_with_a_part_of_their_rows():

@@ -21,6 +21,9 @@ __all__ = ["Configuration", "Shared", "TrialTraining"]
 _CYCLES_END = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
 """By schedule, at which parts of a training the rate is 0, so that its networks are as good as they get till then."""
 
+_MOST_HELD_OUT = 100_000
+"""Rows that validate: of a million, all would take more time than the training between two validations."""
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -44,8 +47,13 @@ class Shared:
     def of(
         cls, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data]
     ) -> Shared:
-        """With the target and the weights of the rows that are held out."""
-        return cls(encoder, target, train, held_out, *targets_of(held_out))
+        """With the target and the weights of the rows that are held out, of which very many are more than enough."""
+        each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
+        some = [
+            part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])
+            for part in held_out
+        ]
+        return cls(encoder, target, train, some, *targets_of(some))
 
     def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
         """So many rows of each member, drawn at random."""
@@ -209,7 +217,7 @@ class TrialTraining(Observer):
         return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
 
     def _validation_to_epoch(self) -> float:
-        """How long validation takes, about, if an epoch takes 1: a row's gradients take twice as long as its outputs."""
+        """How long validation takes if an epoch takes 1, about: gradients take twice as long as outputs."""
         return sum(map(len, self._shared.held_out)) / sum(map(len, self._train)) / 3
 
     # --- the trial as it is --------------------------------------------------------------------------------------
