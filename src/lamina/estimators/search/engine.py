@@ -187,8 +187,12 @@ class Search:
             return False
         if not self.trials:
             return True
-        needed = self._budget.cost("start") * _START_VARIES + self._budget.cost("end")
-        return self._budget.has(needed)
+        # The first start of a process loads what the others need, too, so that it is not multiplied.
+        start = max(
+            self._budget.cost("start") * _START_VARIES,
+            self._budget.cost("first start") * (len(self.trials) < 2),
+        )
+        return self._budget.has(start + self._budget.cost("end"))
 
     def _try(self, number: int) -> None:
         """Train another configuration, and choose the ensemble anew."""
@@ -219,7 +223,7 @@ class Search:
             chosen: dict[str, Any] = {}
         else:
             preset = "default"
-            free = space.suggested(self._seed, number - len(self._openings), self._estimator._task, rows)
+            free = space.suggested(self._seed, number - len(self._openings))
             chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self._with(preset=preset, **chosen), settings, rows)
