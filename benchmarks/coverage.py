@@ -145,7 +145,8 @@ def intervals(preset: str, seeds: int, california: str, only: list[str]) -> None
             for one in zip(*found, strict=True)
         )
         print(f"| {name} | {known[0]:,}, {known[1]:,} |{cells}", flush=True)
-    summarized(all_found)
+    if all_found:
+        summarized(all_found)
 
 
 def summarized(found: list[list[tuple[float, float, float]]]) -> None:
