@@ -183,11 +183,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         if not self._calibrates():
             return
-        target, weights = targets_of(held_out)
         network = self.fitted_.network
-        outputs = own_outputs(network, held_out)
-        likelihood = _mean_log_likelihood(self.fitted_.target, outputs, target, weights)
-        network.scale_outputs(best_factor(likelihood, len(target)))
+        network.scale_outputs(self._factor(own_outputs(network, held_out), *targets_of(held_out)))
+
+    def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        if not self._calibrates():
+            return 1.0
+        return best_factor(_mean_log_likelihood(self.fitted_.target, outputs, target, weights), len(target))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

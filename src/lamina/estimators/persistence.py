@@ -34,7 +34,7 @@ from lamina.files.typed_json import decoded
 from lamina.messages import excerpt
 from lamina.table.encode import TableEncoder
 
-__all__ = ["FORMAT", "load", "load_with_metadata", "save"]
+__all__ = ["FORMAT", "load", "load_with_metadata", "not_finite", "require_networks", "save"]
 
 FORMAT = "lamina estimator 4"
 """What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
@@ -107,7 +107,7 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     text = json.dumps(content)
     cannot = f"this {type(estimator).__name__} can't be saved"
     decoded(text, Content, cannot)
-    if infinite := _not_finite(arrays):
+    if infinite := not_finite(arrays):
         raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
     save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
 
@@ -156,9 +156,9 @@ def _restored(content: Content, file: TensorFile) -> Any:
 
     architectures = content.architectures()
     encoder_settings = msgspec.to_builtins(content.encoder)
-    _require_shapes(architectures, file)
+    require_networks(architectures, file, ("encoder.", "target.", "held_out."))
     arrays = {name.replace("target._", "target."): array for name, array in file.arrays().items()}
-    if infinite := _not_finite(arrays):
+    if infinite := not_finite(arrays):
         raise ValueError(f"{infinite} has values that are not finite")
     fitted = FittedModel(
         TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder.")),
@@ -183,8 +183,16 @@ def _restored(content: Content, file: TensorFile) -> Any:
     return estimator
 
 
-def _require_shapes(architectures: Sequence[Architecture], file: TensorFile) -> None:
-    """The file holds the arrays of the architectures, and none besides; nothing has been allocated for them yet."""
+def require_networks(
+    architectures: Sequence[Architecture], file: TensorFile, others: tuple[str, ...]
+) -> None:
+    """The file holds the arrays of networks, as ``network.0.…``, and besides those whose names begin with `others`.
+
+    Nothing has been allocated for them yet.
+
+    Raises:
+        ValueError: it does not.
+    """
     least = sum(2 * (len(parts.hidden) + 1) + len(parts.cardinalities) for parts in architectures)
     if least > len(file.shapes):
         raise ValueError(
@@ -201,20 +209,16 @@ def _require_shapes(architectures: Sequence[Architecture], file: TensorFile) -> 
             raise ValueError(
                 f"the architecture says that {name} is float32 {shape}; it is {_described(file, name)}"
             )
-    others = [
-        name
-        for name in file.shapes
-        if name not in wanted and not name.startswith(("encoder.", "target.", "held_out."))
-    ]
-    if others:
-        raise ValueError(f"the architecture has no array {min(others)!r}")
+    more = [name for name in file.shapes if name not in wanted and not name.startswith(others)]
+    if more:
+        raise ValueError(f"the architecture has no array {min(more)!r}")
 
 
 def _described(file: TensorFile, name: str) -> str:
     return f"{file.dtypes[name]} {file.shapes[name]}" if name in file.shapes else "missing"
 
 
-def _not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
+def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
     """The name of an array that has values that are not finite."""
     return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 

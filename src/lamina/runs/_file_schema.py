@@ -42,6 +42,34 @@ _COLUMN, _TARGET, _IMPORTANCE = strict(ColumnSchema), strict(Target), strict(Imp
 _COVERED, _BELOW = strict(Covered), strict(Below)
 
 
+_Plain = None | bool | int | float | str
+
+
+class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
+    """A trial that is averaged."""
+
+    number: Count
+    score: float | None
+    seconds: float
+    ended: float
+    epochs: Count
+    best_epoch: Count
+    complete: bool
+    settings: dict[str, _Plain | list[_Plain]]
+    share: float
+
+
+class _Search(msgspec.Struct, forbid_unknown_fields=True):
+    """What was searched: how many trials, how long, how good the best was when, and which are averaged."""
+
+    trials: Count
+    seconds: float
+    best: list[tuple[float, float]]
+    chosen: list[_Chosen]
+    limit: float | None
+    most_trials: Count | None
+
+
 class _Results(msgspec.Struct, forbid_unknown_fields=True):
     task: Task
     target: str
@@ -56,6 +84,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True):
     importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - made above
     intervals: list[_COVERED] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
     quantiles: list[_BELOW] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
+    search: _Search | UnsetType = UNSET
 
 
 class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):

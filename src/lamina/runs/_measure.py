@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,9 @@ from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared
 from lamina.runs.metrics import metrics_of
 
-__all__ = ["Measured", "losses_of", "measure"]
+__all__ = ["Measured", "losses_of", "measure", "seconds_of_a_row"]
+
+_TIMED_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,31 @@ class Measured:
     quantiles: Sequence[Below] = ()
 
 
-def measure(model: TableModel, prepared: Prepared) -> Measured:
-    """Metrics of the network and of the baselines on the test rows (without any: validation, training)."""
+def measure(
+    model: TableModel, prepared: Prepared, baselines: Mapping[str, np.ndarray] | None = None
+) -> Measured:
+    """Metrics of the network and of the baselines on the test rows (without any: validation, training).
+
+    `baselines`: their outputs, if they are known.
+    """
     name, part = prepared.judged
     outputs = model.outputs(part.frame)
-    all_outputs = {"lamina": outputs, **baseline_outputs(model, prepared, part)}
+    if baselines is None:
+        baselines = baseline_outputs(model.estimator.fitted_.encoder, model.schema, prepared, part)
+    all_outputs = {"lamina": outputs, **baselines}
     task = model.target.task
     metrics = {key: metrics_of(task, part.target, value) for key, value in all_outputs.items()}
     if task == "classification" or name != "test":
         return Measured(name, part, outputs, metrics)
     judged = model.estimator, model.inputs(part.frame), part.target
     return Measured(name, part, outputs, metrics, measured_intervals(*judged), measured_quantiles(*judged))
+
+
+def seconds_of_a_row(model: TableModel, part: Part) -> float:
+    """How long a row takes through the network, which has been compiled."""
+    begun = time.perf_counter()
+    model.outputs(part.frame[:_TIMED_ROWS])
+    return (time.perf_counter() - begun) / max(min(len(part), _TIMED_ROWS), 1)
 
 
 def losses_of(task: str, target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
