@@ -41,7 +41,11 @@ def test_an_early_run_is_evaluated_as_it_was(run, capsys):
 def test_an_early_run_is_described_as_it_was(run, capsys):
     inspect_table(run, as_json=True)
     expected = json.loads((run / "inspection.json").read_text())
-    expected["settings"] |= {"shards": None, "stream": False, "quantiles": None}  # which nobody could ask for then
+    expected["settings"] |= {
+        "shards": None,
+        "stream": False,
+        "quantiles": None,
+    }  # which nobody could ask for then
     expected["results"] |= {"intervals": [], "quantiles": []}  # which nobody measured
     found = json.loads(capsys.readouterr().out)
     members = found["members"]
