@@ -11,7 +11,7 @@ from lamina.cli._console import EXIT_INTERRUPTED, say, warnings_as_lines
 from lamina.cli._options import layers, option, said
 from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.table.messages import counted
-from lamina.training.time_limit import TimeLimit, duration_said, since_start, time_limit_seconds
+from lamina.training.time_limit import TimeLimit, duration_said, seconds_of, since_start
 
 if TYPE_CHECKING:
     from lamina.recipes import Epoch, Settings, Training
@@ -59,7 +59,7 @@ def mnist(
     Ctrl-C keeps what is trained so far.
     """
     units = None if hidden is None else layers(hidden)
-    seconds = None if time_limit is None else time_limit_seconds(time_limit)
+    seconds = None if time_limit is None else _seconds(time_limit)
     chosen = said(
         recipe=recipe,
         hidden=units,
@@ -73,6 +73,15 @@ def mnist(
         if resume is not None:
             return _resume(chosen, resume, out, device or "cpu")
         return _begin(chosen, out, device or "cpu")
+
+
+def _seconds(time_limit: str) -> float:
+    try:
+        return seconds_of(time_limit)
+    except ValueError as error:
+        raise LaminaError(
+            f"--time-limit {time_limit}: give a time above 0, in seconds or with units, such as 90s, 5m or 1h30m"
+        ) from error
 
 
 def _begin(chosen: dict[str, Any], out: Path | None, device: str) -> int:
