@@ -47,8 +47,8 @@ class Deformation:
 
     def __init__(
         self,
-        bend: float = 1.0,
-        turn: float = 12.0,
+        bend: float = 0.9,
+        turn: float = 10.0,
         scale: float = 0.12,
         slant: float = 0.12,
         shift: float = 1.0,
