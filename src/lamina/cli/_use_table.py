@@ -76,9 +76,15 @@ def predict_table(
     output_format: Any,
     prefix: str,
     *,
+    interval: float | None = None,
+    std: bool = False,
     safe: bool = False,
 ) -> None:
-    """Write a table with its predictions added, a part at a time; `safe`: see `write_batches`."""
+    """Write a table with its predictions added, a part at a time.
+
+    `interval`, `std`: see `lamina.runs._model.More`; `safe`: see `write_batches`.
+    """
+    from lamina.runs._model import More
     from lamina.table.messages import counted
     from lamina.table.write import write_batches
 
@@ -88,7 +94,9 @@ def predict_table(
         )
     model, details = _open(run)
     with _batches(model, details, data, reading) as batches:
-        rows = write_batches(model.extended(batches, prefix), out, output_format, safe=safe)
+        rows = write_batches(
+            model.extended(batches, prefix, More(interval, std)), out, output_format, safe=safe
+        )
     if out != "-":
         say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
 

@@ -72,13 +72,14 @@ class Learned(Struct, forbid_unknown_fields=True):
 
 
 class TargetState(Struct, forbid_unknown_fields=True):
-    """The first three say what a classifier's target is, the others what a regressor's is."""
+    """The first three say what a classifier's target is, the others what a regressor's is; `levels` are quantiles."""
 
     dtype: str | UnsetType = UNSET
     values: list[Scalar] | UnsetType = UNSET
     multilabel: bool | UnsetType = UNSET
     flat: bool | UnsetType = UNSET
     logarithmic: bool | UnsetType = UNSET
+    levels: list[float] | UnsetType = UNSET
 
 
 class _Common(Struct, forbid_unknown_fields=True, kw_only=True):

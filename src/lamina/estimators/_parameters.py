@@ -31,7 +31,8 @@ PARAMETERS = {
     "(fast: 1 from 20,001 rows on).",
     "loss": "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value a row; "
     "outputs are (rows, k), the target is (rows,) class numbers, or (rows, k) labels or standardized numbers.",
-    "quantile": "the level of loss='quantile' (Koenker and Bassett, 1978).",
+    "quantile": "the level of loss='quantile' (Koenker and Bassett, 1978), or a list of levels, ascending: then "
+    "predictions have a column for each, and never cross.",
     "solver": ", ".join(f"{name!r} ({solver.meaning})" for name, solver in SOLVERS.items()) + ".",
     "alpha": "the L2 penalty of scikit-learn: ½·alpha·‖W‖², divided by the rows of the batch.",
     "batch_size": "rows a step, at most those of the table. 'auto' is the preset's value.",

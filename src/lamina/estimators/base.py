@@ -22,12 +22,21 @@ from lamina.deferral import eager
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization, without_network
+from lamina.estimators._embedding import Embedding
+from lamina.estimators._engine import (
+    Batches,
+    Data,
+    EnsembleTraining,
+    Optimization,
+    outputs_of,
+    without_network,
+)
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
 from lamina.estimators._sharded import training_of
+from lamina.estimators._uncertainty import held_out_by
 from lamina.estimators._views import Views
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
@@ -60,7 +69,7 @@ class _Learned:
 
 
 @dataclass(eq=False, repr=False)
-class BaseMLP(_Learned, Views, BaseEstimator):
+class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
     """The common part of `MLPClassifier` and `MLPRegressor`; its fields are their constructors' parameters."""
 
     _task: ClassVar[str]
@@ -207,7 +216,8 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                 self.fitted_ = dataclasses.replace(earlier, target=target)
             else:
                 self._begin(encoder, target, train, settings, rng)
-            self._train(train, held_out, settings, rng)
+            # What a warm start holds out, the training before may have seen.
+            self._train(train, held_out, settings, rng, unseen=earlier is None or eval_set is not None)
         return self
 
     def _search(self, eval_set: Any) -> Any:
@@ -292,7 +302,10 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         held_out: Sequence[Data],
         settings: Mapping[str, Any],
         rng: Any,
+        *,
+        unseen: bool = True,
     ) -> None:
+        """Train on rows; `unseen`: whether no training before has seen those that are held out."""
         plan = self._optimization(settings)
         judge = self._judge(held_out) if held_out else None
         speaks = not settings["shards"] or world().is_first  # of processes that share it, one
@@ -313,6 +326,8 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                     self.best_epoch_ = training.best_epoch
                     self.best_loss_ = None
                     self._calibrate(held_out)
+                    known = held_out_by(self.fitted_, held_out if unseen else ())
+                    self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)
                 self._keep_held_out(held_out)
         to_the_end = not learner.stopped and self.n_iter_ >= plan.max_iter
         if to_the_end and not held_out and plan.n_iter_no_change is not None and self.preset == "sklearn":
@@ -391,15 +406,19 @@ class BaseMLP(_Learned, Views, BaseEstimator):
 
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's outputs, (rows, outputs)."""
+        return self._computed(X, outputs_of)
+
+    def _computed(self, X: Any, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
+        """What a function of the network and of encoded rows makes of a table: rows in the axis before the last."""
         check_is_fitted(self, "fitted_")
         if is_source(X):
-            from lamina.estimators.streamed import outputs_of_source
+            from lamina.estimators.streamed import computed_of_source
 
-            return np.concatenate([*outputs_of_source(self, X)])
+            return np.concatenate([*computed_of_source(self, X, function)], axis=-2)
         checked, _ = check_inputs(self, X, None, reset=False)
-        outputs = self.fitted_.outputs(self.fitted_.encode(checked))
+        outputs = self.fitted_.computed(self.fitted_.encode(checked), function)
         if not np.isfinite(outputs).all():
-            row = int(np.argwhere(~np.isfinite(outputs))[0][0])
+            row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
             raise DataError(
                 f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
             )

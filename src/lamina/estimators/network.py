@@ -116,13 +116,17 @@ class Network:
 
         `dropout` multiplies every layer's rate (a schedule); dropout is active in training mode only.
         """
+        return self.linear(len(self.architecture.hidden), self.hidden(numeric, codes, dropout))
+
+    def hidden(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
+        """What the last hidden layer gives for a batch; without hidden layers, the embedded inputs."""
         parts = self.architecture
         x = self.embed(numeric, codes)
         for i, (activation, rate) in enumerate(zip(parts.activations(), parts.dropouts(), strict=True)):
             x = self.activate(i, self.linear(i, x), activation)
             if rate and state.training:
                 x = dropped(x, dropout * rate, x.shape)
-        return self.linear(len(parts.hidden), x)
+        return x
 
     def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
         """The first hidden layer's input: numbers and one-hot columns, then all embeddings; scaled."""
@@ -206,6 +210,7 @@ class Ensemble:
     shares: tuple[float, ...] = ()
     compiled_forward: Any = None
     compiled_own: Any = None
+    compiled_hidden: Any = None
 
     def __post_init__(self) -> None:
         count = len(self.members)
@@ -241,7 +246,7 @@ class Ensemble:
     def move(self, context: Context) -> None:
         """Have all arrays on another device."""
         if context is not self.context:
-            self.compiled_forward = self.compiled_own = None
+            self.compiled_forward = self.compiled_own = self.compiled_hidden = None
             for member in self.members:
                 member.move(context)
 

@@ -249,4 +249,7 @@ def _output(target: Any) -> Classes | Numbers:
 
     if isinstance(target, targets.Classes):
         return Classes(tuple(target.values.tolist()), target.multilabel)
-    return Numbers(target.center, target.scale, target.low, target.high, target.flat, target.logarithmic)
+    levels = getattr(target, "levels", ())
+    return Numbers(
+        target.center, target.scale, target.low, target.high, target.flat, target.logarithmic, levels
+    )

@@ -125,6 +125,10 @@ class Search:
         """End soon, with the best so far."""
         self._budget.stop()
 
+    def end_at(self, seconds: float) -> None:
+        """Have the deadline be so many seconds after the beginning."""
+        self.limit = self._budget.limit = seconds
+
     def refuse(self, what: str) -> None:
         """Raise `ValueError`: the search cannot be where the estimator is asked for `what`."""
         raise ValueError(
@@ -297,12 +301,19 @@ class Search:
                     f"learned anything; give more than time_limit={estimator.time_limit!r}"
                 )
             )
-        estimator.fitted_ = FittedModel(shared.encoder, _network(best), shared.target)
+        estimator.fitted_ = FittedModel(shared.encoder, _network(best), shared.target, self._held_out(best))
         vars(estimator).pop("_position", None)
         main = max(best.trials, key=lambda trial: trial.score)
         main = self.trials[main.number] if main.number < len(self.trials) else main
         self._describe(main)
         estimator._keep_held_out(shared.held_out)
+
+    def _held_out(self, best: Best) -> HeldOut | None:
+        """What the average says of the rows that its members held out, for intervals."""
+        if best.score is None:
+            return None
+        outputs = _mixed(best.trials, best.shares) * np.float32(best.factor)
+        return HeldOut.of(self._shared.target, outputs, self._shared.y, self._shared.weights)
 
     def _describe(self, main: Trial) -> None:
         """What `fit` learns of a training is that of the best trial in the average."""

@@ -89,6 +89,10 @@ class SearchView(Protocol):
         """End the search as its deadline does: soon, with the best so far."""
         ...
 
+    def end_at(self, seconds: float) -> None:
+        """Move the deadline to so many seconds after the beginning, as when what follows the search takes longer."""
+        ...
+
 
 class SearchObserver:
     """Sees a search; a subclass overrides what it wants to see. It is passed among an estimator's `callbacks`.
