@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from lamina.cli._clock import since_start
 from lamina.cli._console import EXIT_INTERRUPTED, say, warnings_as_lines
 from lamina.cli._options import layers, option, said
+from lamina.cli._search_run import seconds_said
 from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.table.messages import counted
-from lamina.training.time_limit import TimeLimit, duration_said, seconds_of, since_start
+from lamina.training.time_limit import TimeLimit, duration_said
 
 if TYPE_CHECKING:
     from lamina.recipes import Epoch, Settings, Training
@@ -59,12 +61,11 @@ def mnist(
     Ctrl-C keeps what is trained so far.
     """
     units = None if hidden is None else layers(hidden)
-    seconds = None if time_limit is None else _seconds(time_limit)
     chosen = said(
         recipe=recipe,
         hidden=units,
         epochs=epochs,
-        time_limit=seconds,
+        time_limit=seconds_said(time_limit),
         batch_size=batch_size,
         lr=lr,
         seed=seed,
@@ -73,15 +74,6 @@ def mnist(
         if resume is not None:
             return _resume(chosen, resume, out, device or "cpu")
         return _begin(chosen, out, device or "cpu")
-
-
-def _seconds(time_limit: str) -> float:
-    try:
-        return seconds_of(time_limit)
-    except ValueError as error:
-        raise LaminaError(
-            f"--time-limit {time_limit}: give a time above 0, in seconds or with units, such as 90s, 5m or 1h30m"
-        ) from error
 
 
 def _begin(chosen: dict[str, Any], out: Path | None, device: str) -> int:

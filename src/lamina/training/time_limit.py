@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["TimeLimit", "duration_said", "seconds_of", "since_start"]
+__all__ = ["TimeLimit", "duration_said", "seconds_of"]
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NAMES = {"s": "s|secs?|seconds?", "m": "m|mins?|minutes?", "h": "h|hours?", "d": "d|days?"}
@@ -65,11 +65,6 @@ class TimeLimit:
         start = self.clock()
         yield
         self.kept += self.clock() - start
-
-
-def since_start() -> float:
-    """Seconds since this process began, about: until a command is read, it computes without waiting."""
-    return time.process_time()
 
 
 def seconds_of(limit: Any) -> float:
