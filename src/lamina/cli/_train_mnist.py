@@ -45,7 +45,7 @@ def mnist(
         int | None, option("Passes over the images; of best rounds of five.", "10, best as time allows")
     ] = None,
     batch_size: Annotated[int | None, option("Images a step.", "128, chapter 64, best 500")] = None,
-    lr: Annotated[float | None, option("The learning rate.", "0.002, chapter and best 0.001")] = None,
+    lr: Annotated[float | None, option("The learning rate.", "0.002, chapter 0.001, best 0.003")] = None,
     seed: Annotated[int | None, option("The seed of all randomness.", "0")] = None,
     device: Annotated[
         str | None, option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu")
