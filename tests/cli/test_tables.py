@@ -1,5 +1,6 @@
 """`lamina train`, `evaluate`, `predict` and `inspect` on tables, called as a shell calls them."""
 
+import dataclasses
 import io
 import json
 import os
@@ -99,6 +100,25 @@ def test_json_is_one_object_and_the_same_seed_gives_the_same_network(tmp_path, f
     )
     frame = PEOPLE.drop("price")
     np.testing.assert_array_equal(first.predict(frame), again.predict(frame))
+
+
+def test_inspect_tells_of_networks_of_different_architectures(tmp_path, folder, cli):
+    from lamina.estimators.network import Ensemble, Network
+    from lamina.estimators.persistence import load_with_metadata, save
+
+    estimator, metadata = load_with_metadata(folder / "classes/model.safetensors")
+    fitted = estimator.fitted_
+    parts = dataclasses.replace(fitted.network.architecture, hidden=(5, 3), activation="gelu", dropout=0.25)
+    network = Ensemble([fitted.network.members[0], Network.blank(parts)], (0.75, 0.25))
+    estimator.fitted_ = dataclasses.replace(fitted, network=network)
+    save(estimator, tmp_path / "model.safetensors", {"table": metadata["table"]})
+    code, out, _ = cli("inspect", tmp_path)
+    assert code == 0 and "2 networks:" in out
+    wanted = f" 25 % {' – '.join(map(str, parts.widths))} gelu 0.25 "
+    assert wanted in " ".join(out.split())
+    networks = json.loads(cli("inspect", tmp_path, "--json")[1])["networks"]
+    assert [one["share"] for one in networks] == [0.75, 0.25]
+    assert networks[1]["architecture"]["hidden"] == [5, 3]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv.gz", "parquet", "feather", "jsonl.zst", "csv.zst"])

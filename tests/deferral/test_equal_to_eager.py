@@ -28,8 +28,8 @@ class Interpreted:
     ) -> None:
         self.entries, self.results, self._count = entries, list(results), len(numbers)
 
-    def gives(self, results: Sequence[int], numbers: int) -> bool:
-        return numbers == self._count and set(results) <= set(self.results)
+    def gives(self, results: frozenset[int], numbers: int) -> bool:
+        return numbers == self._count and results.issubset(self.results)
 
     def run(self, values: list[Any], numbers: Sequence[Any]) -> list[Any]:
         arrays, remaining = list(values), iter(numbers)

@@ -115,15 +115,15 @@ DAMAGES = {
     "an array of another type": _wide,
     "an array that broadcasts": _broadcast,
     "an array too many": _extra,
-    "very many layers": _set("architecture", "hidden", to=[1] * 1_000_000),
+    "very many layers": _set("members", 0, "architecture", "hidden", to=[1] * 1_000_000),
     "very many categories of one column": _set("encoder", "max_one_hot", to=10**9),
-    "a number for a list": _set("architecture", "hidden", to=8),
+    "a number for a list": _set("members", 0, "architecture", "hidden", to=8),
     "null for an object": _set("encoder", to=None),
     "a list for a mapping": _set("parameters", to=[]),
     "text for a number": _set("learned", "n_iter_", to="2"),
     "a nested setting": _set("parameters", "alpha", to=[[[]]]),
     "an unknown kind of column": _set("encoder", "schema", "columns", 0, "kind", to="evil"),
-    "a field that nothing reads": _set("architecture", "ntq", to=True),
+    "a field that nothing reads": _set("members", 0, "architecture", "ntq", to=True),
     "the same class twice": _set("target", "values", to=[1, 1]),
     "classes of another type": _set("target", "values", to=["0", "1"]),
     "classes too large for their type": _set(
@@ -133,13 +133,13 @@ DAMAGES = {
     "another class": _set("class", to="os.system"),
     "an unknown parameter": _set("parameters", "evil", to=1),
     "an unknown attribute": _set("learned", "predict", to=1),
-    "a huge architecture": _set("architecture", "hidden", to=[10**12, 10**12]),
+    "a huge architecture": _set("members", 0, "architecture", "hidden", to=[10**12, 10**12]),
     "other classes": _set("target", "values", to=["a"]),
     "nested classes": _set("target", "values", to=[["a"], ["b"]]),
     "another encoder": _set("encoder", "version", to=99),
-    "an unknown activation": _set("architecture", "activation", to="__import__"),
-    "more networks than arrays": _set("members", to=10**12),
-    "no networks": _set("members", to=0),
+    "an unknown activation": _set("members", 0, "architecture", "activation", to="__import__"),
+    "a number of networks": _set("members", to=10**12),
+    "no networks": _set("members", to=[]),
     "a missing array": _remove_weight,
     "an array of another shape": _cut_weight,
 }
@@ -188,7 +188,7 @@ def test_a_file_of_today_without_its_digest_is_damaged(tmp_path, saved):
 
 def test_a_file_of_a_newer_lamina_says_so(tmp_path, saved):
     arrays, metadata = load_tensors(saved)
-    save_tensors(tmp_path / "m", arrays, {**metadata, "format": "lamina estimator 4"})
+    save_tensors(tmp_path / "m", arrays, {**metadata, "format": "lamina estimator 99"})
     with pytest.raises(DataError, match="a newer lamina wrote it"):
         lamina.load(tmp_path / "m")
 

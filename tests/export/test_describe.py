@@ -9,6 +9,7 @@ from tables import (
     QUICK,
     REGRESSORS,
     classifier,
+    mixture,
     new_table,
     regressor,
     targets_of,
@@ -44,6 +45,11 @@ def test_classifiers(settings):
 @pytest.mark.parametrize("settings", REGRESSORS)
 def test_regressors(settings):
     assert_says_all(regressor(**settings))
+
+
+@pytest.mark.parametrize("train", [classifier, regressor])
+def test_networks_of_different_architectures_with_shares_of_their_own(train):
+    assert_says_all(mixture(train))
 
 
 def test_several_targets_and_several_labels():

@@ -7,11 +7,12 @@ import threading
 import numpy as np
 import polars as pl
 import pytest
+import tables
 from c_library import TableLibrary, needs_linker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import make_multilabel_classification
-from tables import WORDS, new_table, targets_of, training_table
+from tables import QUANTILES, WORDS, mixture, new_table, targets_of, training_table
 
 import lamina
 from lamina.errors import LaminaError
@@ -74,11 +75,26 @@ def test_classifiers(settings, tmp_path):
 CONSTRAINED = {"monotone": {"height": 1, "income": -1}}
 
 
-@pytest.mark.parametrize("settings", [{}, {"loss": "poisson"}, CONSTRAINED])
+@pytest.mark.parametrize("settings", [{}, {"loss": "poisson"}, QUANTILES, CONSTRAINED])
 def test_regressors(settings, tmp_path):
     model = lamina.MLPRegressor(**QUICK | settings).fit(FRAME, VALUES)
     values, _ = TableLibrary(model, tmp_path / "model.so").predict(NEW)
-    np.testing.assert_array_equal(values[:, 0], model.predict(NEW))
+    np.testing.assert_array_equal(values, model.predict(NEW).reshape(len(NEW), -1))
+
+
+def test_quantiles_that_cross_are_put_in_order(tmp_path):
+    model = lamina.MLPRegressor(**QUICK | QUANTILES).fit(FRAME, VALUES)
+    outputs = model.fitted_.outputs(model.fitted_.encode(NEW))
+    assert (np.diff(outputs, axis=1) < 0).any()
+    values, _ = TableLibrary(model, tmp_path / "model.so").predict(NEW)
+    assert (np.diff(values, axis=1) >= 0).all()
+
+
+def test_networks_of_different_architectures_with_shares_of_their_own(tmp_path):
+    model = mixture(tables.classifier)
+    probabilities, classes = TableLibrary(model, tmp_path / "model.so").predict(NEW)
+    np.testing.assert_array_equal(probabilities, model.predict_proba(NEW))
+    np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
 
 
 def test_several_targets_and_several_labels(tmp_path):

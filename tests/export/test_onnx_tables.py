@@ -13,6 +13,7 @@ from tables import (
     QUICK,
     REGRESSORS,
     classifier,
+    mixture,
     new_table,
     regressor,
     targets_of,
@@ -88,6 +89,11 @@ def test_constrained_columns():
     options = QUICK | {"monotone": {"height": 1, "income": -1}}
     assert_same(lamina.MLPRegressor(**options).fit(FRAME, VALUES))
     assert_same(lamina.MLPClassifier(**options).fit(FRAME, np.median(VALUES) < VALUES))
+
+
+@pytest.mark.parametrize("train", [classifier, regressor])
+def test_networks_of_different_architectures_with_shares_of_their_own(train):
+    assert_same(mixture(train))
 
 
 def test_several_targets_and_several_labels():

@@ -161,7 +161,7 @@ LARGE = {
 @pytest.mark.parametrize("what", LARGE)
 def test_large_hostile_metadata_takes_a_small_multiple_of_its_length(what, tmp_path):
     save_tensors(
-        tmp_path / "m", {"w": np.zeros(1)}, {"format": "lamina estimator 3", "estimator": LARGE[what]}
+        tmp_path / "m", {"w": np.zeros(1)}, {"format": "lamina estimator 4", "estimator": LARGE[what]}
     )
     assert "m is damaged: " in _said_of((tmp_path / "m").read_bytes(), tmp_path / "m")
 

@@ -37,10 +37,11 @@ def evaluated(prediction, rows):
         inputs, codes = rows / prediction.inputs.divisor, []
     else:
         inputs, codes = encoded(prediction.inputs, rows)
-    outputs = np.mean([outputs_of(member, inputs, codes) for member in prediction.members], axis=0)
+    outputs = sum(member.share * outputs_of(member, inputs, codes) for member in prediction.members)
     if isinstance(prediction.output, Classes):
         return (expit if prediction.output.several else lambda z: softmax(z, axis=1))(outputs)
     target = prediction.output
+    outputs = np.sort(outputs, axis=1) if target.levels else outputs
     values = (np.exp(outputs) if target.logarithmic else outputs) * target.scale + target.center
     values = np.clip(values, target.low, target.high)
     return values[:, 0] if target.flat else values

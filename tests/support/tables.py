@@ -1,11 +1,14 @@
 """Tables with everything in them: numbers, texts, yes and no, missing values, and values that training lacks."""
 
+import copy
+import dataclasses
 from functools import cache
 
 import numpy as np
 import polars as pl
 
 import lamina
+from lamina.estimators.network import Ensemble
 
 QUICK = {"preset": "fast", "hidden_layer_sizes": (12, 8), "random_state": 0, "max_iter": 3}
 CLASSIFIERS = (
@@ -18,7 +21,8 @@ CLASSIFIERS = (
     {"number_pieces": 0, "input_scale": False, "preprocess": False},
     {"members": 1},
 )
-REGRESSORS = ({}, {"preset": "default"}, {"loss": "poisson"}, {"preset": "sklearn"})
+QUANTILES = {"loss": "quantile", "quantile": (0.05, 0.3, 0.5, 0.7, 0.95)}
+REGRESSORS = ({}, {"preset": "default"}, {"loss": "poisson"}, {"preset": "sklearn"}, QUANTILES)
 WORDS = [f"town {i}" for i in range(12)]
 
 
@@ -76,3 +80,31 @@ def regressor(**settings):
     """A regressor of `training_table`."""
     frame = training_table()
     return lamina.MLPRegressor(**QUICK | settings).fit(frame, targets_of(frame)[1])
+
+
+MIXED = (
+    {"members": 2},
+    {
+        "members": 1,
+        "hidden_layer_sizes": (7,),
+        "number_embedding": False,
+        "normalization": "batch",
+        "activation": "gelu",
+        "embedding_width": 5,
+        "input_scale": False,
+        "learned_activation": False,
+        "ntk": False,
+    },
+    {"members": 1, "hidden_layer_sizes": (), "number_pieces": 0},
+)
+"""Settings of networks that differ in every part that an ensemble's members may differ in."""
+SHARES = (0.4, 0.1, 0.3, 0.2)
+
+
+def mixture(train, shares=SHARES):
+    """Networks of different architectures as one estimator; `train` is `classifier` or `regressor`."""
+    models = [train(**settings) for settings in MIXED]
+    mixed, fitted = copy.copy(models[0]), models[0].fitted_
+    members = [member for model in models for member in model.fitted_.network.members]
+    mixed.fitted_ = dataclasses.replace(fitted, network=Ensemble(members, shares))
+    return mixed

@@ -76,9 +76,15 @@ def predict_table(
     output_format: Any,
     prefix: str,
     *,
+    interval: float | None = None,
+    std: bool = False,
     safe: bool = False,
 ) -> None:
-    """Write a table with its predictions added, a part at a time; `safe`: see `write_batches`."""
+    """Write a table with its predictions added, a part at a time.
+
+    `interval`, `std`: see `lamina.runs._model.More`; `safe`: see `write_batches`.
+    """
+    from lamina.runs._model import More
     from lamina.table.messages import counted
     from lamina.table.write import write_batches
 
@@ -88,7 +94,9 @@ def predict_table(
         )
     model, details = _open(run)
     with _batches(model, details, data, reading) as batches:
-        rows = write_batches(model.extended(batches, prefix), out, output_format, safe=safe)
+        rows = write_batches(
+            model.extended(batches, prefix, More(interval, std)), out, output_format, safe=safe
+        )
     if out != "-":
         say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
 
@@ -129,19 +137,12 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     model, details = _open(run, reads=False)
     results = details["results"]
     fitted = model.estimator.fitted_
-    parts, members = fitted.network.architecture, len(fitted.network.members)
-    parameters = fitted.parameter_count
     if as_json:
-        summary = {"parameters": parameters, "members": members, "architecture": vars(parts), **details}
-        print(json.dumps({**summary, "schema": model.schema.to_dict()}))
+        print(json.dumps({**_network_summary(fitted), **details, "schema": model.schema.to_dict()}))
         return
-    networks = "" if members == 1 else f"{members} networks with "
     console = output()
     console.print(f"{describe_target(model.target)}", markup=False, style="bold")
-    console.print(f"{networks}layers {' – '.join(map(str, fitted.layers))}: {parameters:,} parameters")
-    console.print(_inputs(parts))
-    hidden = f"activation {parts.activation}{' (learned blend)' if parts.learned_activation else ''}"
-    console.print(f"{hidden}, dropout {parts.dropout}, normalization {parts.normalization or 'none'}")
+    _show_network(console, fitted)
     ended = ", interrupted" if results["interrupted"] else ""
     rows = describe_rows(results["rows"])
     epochs = counted(results["epochs"], "epoch")
@@ -150,6 +151,45 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     )
     console.print(columns_table(model.schema))
     console.print(metrics_table(measured_title(results), results["metrics"]))
+
+
+def _network_summary(fitted: Any) -> dict[str, Any]:
+    """What JSON holds of the network; `architecture` is the first member's."""
+    network = fitted.network
+    return {
+        "parameters": fitted.parameter_count,
+        "members": len(network.members),
+        "architecture": vars(network.architecture),
+        "networks": [
+            {"share": share, "architecture": vars(member.architecture)}
+            for member, share in zip(network.members, network.shares, strict=True)
+        ],
+    }
+
+
+def _show_network(console: Any, fitted: Any) -> None:
+    from lamina.cli._table_views import members_table
+
+    network, parameters = fitted.network, fitted.parameter_count
+    parts, count = network.architecture, len(network.members)
+    if (
+        len(
+            {
+                (member.architecture, share)
+                for member, share in zip(network.members, network.shares, strict=True)
+            }
+        )
+        > 1
+    ):
+        console.print(f"{count} networks: {parameters:,} parameters")
+        console.print(_inputs(parts))
+        console.print(members_table(network))
+        return
+    networks = "" if count == 1 else f"{count} networks with "
+    console.print(f"{networks}layers {' – '.join(map(str, fitted.layers))}: {parameters:,} parameters")
+    console.print(_inputs(parts))
+    hidden = f"activation {parts.activation}{' (learned blend)' if parts.learned_activation else ''}"
+    console.print(f"{hidden}, dropout {parts.dropout}, normalization {parts.normalization or 'none'}")
 
 
 def _inputs(parts: Any) -> str:

@@ -61,13 +61,12 @@ class Apart(Observer):
         data = training.data
         assert isinstance(data, Sequence)
         members = range(len(training.network.members))
-        what = _What(self._key, training.network.architecture, training.loss, training.optimization)
         arrays, position = training.own_state()
         own = [[_share(rows, i, len(members)) for rows in steps] for i in members]
         # The arrays by themselves, not in an object: joblib's backends share large ones among the tasks.
         tasks = [
             delayed(_epoch)(
-                what,
+                _What(self._key, member.architecture, training.loss, training.optimization),
                 _member(arrays, i),
                 {**position, "random": [position["random"][i]]},
                 training.steps_total,
@@ -77,7 +76,7 @@ class Apart(Observer):
                 part.target,
                 part.weights,
             )
-            for i, part in zip(members, data, strict=True)
+            for i, (member, part) in enumerate(zip(training.network.members, data, strict=True))
         ]
         results: list[Any] = list(self._parallel(tasks))
         joined = {name: x for i in members for name, x in _renamed(results[i][0], i).items()}
@@ -96,7 +95,7 @@ class Apart(Observer):
 
 @dataclass(frozen=True)
 class _What:
-    """What is the same in all epochs of a training; trainings with the same key are one."""
+    """What is the same in all epochs of a member; a training has one key, and members of one architecture are alike."""
 
     key: str
     architecture: Architecture
@@ -137,12 +136,12 @@ class _Kept:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: OrderedDict[str, list[EnsembleTraining]] = OrderedDict()
+        self._idle: OrderedDict[str, dict[Architecture, list[EnsembleTraining]]] = OrderedDict()
 
     def take(self, what: _What) -> EnsembleTraining:
         """One that nobody else works with; another one, if there is none."""
         with self._lock:
-            idle = self._idle.get(what.key)
+            idle = self._idle.get(what.key, {}).get(what.architecture)
             if idle:
                 return idle.pop()
         from lamina.estimators._engine import EnsembleTraining
@@ -156,7 +155,7 @@ class _Kept:
     def put(self, what: _What, training: EnsembleTraining) -> None:
         """Keep it for the next epoch."""
         with self._lock:
-            self._idle.setdefault(what.key, []).append(training)
+            self._idle.setdefault(what.key, {}).setdefault(what.architecture, []).append(training)
             self._idle.move_to_end(what.key)
             while len(self._idle) > _MOST_KEPT:
                 self._idle.popitem(last=False)

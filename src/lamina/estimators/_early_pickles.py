@@ -36,7 +36,7 @@ def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
             scale = (state[name] for name in ("_low", "_high", "_center", "_scale"))
             target = Numbers(*scale, flat=state["_flat"], logarithmic=state["loss"] == "poisson")
         encoder = TableEncoder.from_state(*state["_encoder_state"])
-        network = Ensemble.from_state(architecture, arrays, len(members))
+        network = Ensemble.from_state([architecture] * len(members), arrays)
     except (KeyError, ValueError, TypeError) as error:
         raise DataError(
             f"this pickle of an {kind} is of a version of lamina that can't be read: {error!r}"

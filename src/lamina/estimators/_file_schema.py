@@ -16,6 +16,7 @@ from lamina.table.schema import ColumnSchema, Target
 
 __all__ = [
     "Content",
+    "ContentOfOneArchitecture",
     "FirstContent",
     "Learned",
     "TargetState",
@@ -29,6 +30,9 @@ Setting = None | bool | int | float | str | list[Scalar] | dict[str, Scalar]
 
 _MOST_ONE_HOT = 64
 """More categories in a table of ones and zeros would take memory with their square."""
+
+_MOST_MEMBERS = 1 << 16
+"""Of files that tell their number: memory is taken for each before the arrays are counted."""
 
 _COLUMN, _TARGET = strict(ColumnSchema), strict(Target)
 _ARCHITECTURE = strict(Architecture)
@@ -69,13 +73,14 @@ class Learned(Struct, forbid_unknown_fields=True):
 
 
 class TargetState(Struct, forbid_unknown_fields=True):
-    """The first three say what a classifier's target is, the others what a regressor's is."""
+    """The first three say what a classifier's target is, the others what a regressor's is; `levels` are quantiles."""
 
     dtype: str | UnsetType = UNSET
     values: list[Scalar] | UnsetType = UNSET
     multilabel: bool | UnsetType = UNSET
     flat: bool | UnsetType = UNSET
     logarithmic: bool | UnsetType = UNSET
+    levels: list[float] | UnsetType = UNSET
 
 
 class _Common(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -83,18 +88,51 @@ class _Common(Struct, forbid_unknown_fields=True, kw_only=True):
     parameters: dict[str, Setting]
     learned: Learned
     feature_names: list[str] | None
-    architecture: _ARCHITECTURE  # pyright: ignore[reportInvalidTypeForm]
-    members: Annotated[int, Meta(ge=1)]
     encoder: _Encoder
 
 
+class Member(Struct, forbid_unknown_fields=True):
+    """A network of the ensemble."""
+
+    architecture: _ARCHITECTURE  # pyright: ignore[reportInvalidTypeForm]
+    share: Annotated[float, Meta(gt=0, le=1)]
+
+
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
-    """Of the formats 2 and 3."""
+    """Of format 4, that of today."""
+
+    members: Annotated[list[Member], Meta(min_length=1)]
+    target: TargetState
+
+    def architectures(self) -> list[Architecture]:
+        """Of each member; members that are alike have the same object."""
+        known = {one.architecture: None for one in self.members}
+        made = {one: Architecture(**msgspec.structs.asdict(one)) for one in known}
+        return [made[one.architecture] for one in self.members]
+
+
+class _OneArchitecture(_Common, forbid_unknown_fields=True, kw_only=True):
+    architecture: _ARCHITECTURE  # pyright: ignore[reportInvalidTypeForm]
+    members: Annotated[int, Meta(ge=1, le=_MOST_MEMBERS)]
+
+    def _with(self, target: TargetState) -> Content:
+        """The same, as it is said today: members of one architecture had equal shares."""
+        same = {name: getattr(self, name) for name in _Common.__struct_fields__}
+        members = [Member(self.architecture, 1 / self.members)] * self.members
+        return Content(**same, members=members, target=target)
+
+
+class ContentOfOneArchitecture(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
+    """Of the formats 2 and 3, whose members had one architecture."""
 
     target: TargetState
 
+    def modern(self) -> Content:
+        """The same, as it is said today."""
+        return self._with(self.target)
 
-class FirstContent(_Common, forbid_unknown_fields=True, kw_only=True):
+
+class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
     """Of format 1, in which the target's parts were attributes of the estimator."""
 
     classes: TargetState | None
@@ -108,8 +146,7 @@ class FirstContent(_Common, forbid_unknown_fields=True, kw_only=True):
         else:
             target = TargetState(flat=learned.flat, logarithmic=self.parameters.get("loss") == "poisson")
         learned.multilabel = learned.flat = UNSET
-        same = {name: getattr(self, name) for name in _Common.__struct_fields__}
-        return Content(**same, target=target)
+        return self._with(target)
 
 
 def is_setting(value: Any) -> bool:

@@ -71,17 +71,20 @@ Rubachev, Babenko, 2022, arXiv 2203.05556); two networks that are trained for fe
 label smoothing, which costs log-loss. ``fast``: a smaller net for a few epochs with one learning-rate cycle.
 ``sklearn``: what `sklearn.neural_network` does, except that a regression's target is standardized."""
 
+PRESETS["best"] = PRESETS["default"]
+"""Searches from there on: see `lamina.estimators.search`."""
+
 RETIRED = {"sklearn": "lamina.neural_network"}
 """Presets that are still obeyed, with a warning, and what took their places: scikit-learn's networks themselves."""
 
 SETTINGS = (*_TASK["classification"], *_VALUES)
 """The parameters of the estimators that have a value in each preset."""
 
-ENOUGH_STEPS = {"default": 500, "fast": 800}
-FEWEST_EPOCHS = {"default": 64, "fast": 6}
+ENOUGH_STEPS = {"default": 500, "fast": 800, "best": 500}
+FEWEST_EPOCHS = {"default": 64, "fast": 6, "best": 64}
 JUST_STEPS_ROWS = 4000
 MOST_EPOCHS = 256  # RealMLP-TD's number, for any table
-FEWEST_MEMBERS = {"default": 2, "fast": 1}
+FEWEST_MEMBERS = {"default": 2, "fast": 1, "best": 2}
 _MOST_MEMBERS = 5
 _SMALL = 5000  # rows
 _MEDIUM = 20_000  # rows: here a second small network takes less than a second

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from lamina.nd.activation import ActivationFunction
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
 
-__all__ = ["Ensemble", "Network", "Weight", "part_of"]
+__all__ = ["Ensemble", "Network", "Weight", "mean_by_shares", "part_of"]
 
 
 @dataclass
@@ -128,13 +128,17 @@ class Network:
 
         `dropout` multiplies every layer's rate (a schedule); dropout is active in training mode only.
         """
+        return self.linear(len(self.architecture.hidden), self.hidden(numeric, codes, dropout))
+
+    def hidden(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
+        """What the last hidden layer gives for a batch; without hidden layers, the embedded inputs."""
         parts = self.architecture
         x = self.embed(numeric, codes)
         for i, (activation, rate) in enumerate(zip(parts.activations(), parts.dropouts(), strict=True)):
             x = self.activate(i, self.linear(i, x), activation)
             if rate and state.training:
                 x = dropped(x, dropout * rate, x.shape)
-        return self.linear(len(parts.hidden), x)
+        return x
 
     def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
         """The first hidden layer's input: numbers and one-hot columns, then all embeddings; scaled."""
@@ -199,19 +203,40 @@ class Network:
 
 @dataclass
 class Ensemble:
-    """Networks of one architecture, trained side by side; their outputs are averaged.
+    """Networks whose outputs are averaged; each has its share of the mean.
 
     Networks that differ only in their initial values and their dropout err differently, so that the mean of them is
-    better than each (Lakshminarayanan, Pritzel and Blundell, 2017).
+    better than each (Lakshminarayanan, Pritzel and Blundell, 2017). Those that a search found differ in their
+    architectures too, and have shares that validation rows chose (Caruana, Niculescu-Mizil, Crew and Ksikes, 2004).
+    All of them take the same encoded rows, and give outputs of the same meaning.
+
+    Attributes:
+        members: the networks.
+        shares: of each member, above 0, together 1; `()` when it is made: all the same.
+
+    Raises:
+        ValueError: no members, or such that take or give something else; shares that are not of the members.
     """
 
     members: list[Network]
+    shares: tuple[float, ...] = ()
     compiled_forward: Any = None
     compiled_own: Any = None
+    compiled_hidden: Any = None
+
+    def __post_init__(self) -> None:
+        count = len(self.members)
+        self.shares = tuple(map(float, self.shares)) or (1 / max(count, 1),) * count
+        _require_shares(self.shares, count)
+        ends = {_ends(member.architecture) for member in self.members}
+        if len(ends) != 1:
+            raise ValueError(
+                f"members of an ensemble take the same inputs and give as many outputs, not {ends}"
+            )
 
     @property
     def architecture(self) -> Architecture:
-        """That of each member."""
+        """That of the first member; all members have its inputs and its outputs."""
         return self.members[0].architecture
 
     @property
@@ -233,7 +258,7 @@ class Ensemble:
     def move(self, context: Context) -> None:
         """Have all arrays on another device."""
         if context is not self.context:
-            self.compiled_forward = self.compiled_own = None
+            self.compiled_forward = self.compiled_own = self.compiled_hidden = None
             for member in self.members:
                 member.move(context)
 
@@ -244,36 +269,76 @@ class Ensemble:
 
     @classmethod
     def from_state(
-        cls, architecture: Architecture, arrays: Mapping[str, np.ndarray], members: int
+        cls,
+        architectures: Sequence[Architecture],
+        arrays: Mapping[str, np.ndarray],
+        shares: Sequence[float] = (),
     ) -> Ensemble:
         """The networks whose `state` this is.
 
+        Args:
+            architectures: of each member.
+            arrays: what `state` gave.
+            shares: of each member; none: all the same.
+
         Raises:
-            ValueError: the arrays are not those of so many networks of the architecture.
+            ValueError: the arrays are not those of networks of these architectures, or the shares not theirs.
         """
-        found = {name.split(".")[0] for name in arrays}
-        if len(found) != members or not members:
-            raise ValueError(f"{members} networks, but arrays of {len(found)}")
-        return cls([Network.from_state(architecture, part_of(arrays, f"{i}.")) for i in range(members)])
+        own: dict[str, dict[str, np.ndarray]] = {}
+        for name, array in arrays.items():
+            i, _, name = name.partition(".")
+            own.setdefault(i, {})[name] = array
+        if len(own) != len(architectures):
+            raise ValueError(f"{len(architectures)} networks, but arrays of {len(own)}")
+        parts = enumerate(architectures)
+        return cls([Network.from_state(one, own.get(str(i), {})) for i, one in parts], tuple(shares))
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and joblib: plain arrays."""
-        return {"architecture": self.architecture, "arrays": self.state(), "members": len(self.members)}
+        architectures = [member.architecture for member in self.members]
+        return {"architectures": architectures, "arrays": self.state(), "shares": self.shares}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if "architecture" in state:  # of a version whose members had one architecture and equal shares
+            of_each = [state["architecture"]] * state["members"]
+            state = {"architectures": of_each, "arrays": state["arrays"]}
         vars(self).update(vars(Ensemble.from_state(**state)))
 
     def scale_outputs(self, factor: float) -> None:
         """Multiply all outputs by a factor, which goes into the last layers' weights."""
-        last = len(self.architecture.hidden)
         for member in self.members:
+            last = len(member.architecture.hidden)
             for name in (f"weight{last}", f"bias{last}"):
                 member[name][:] = member[name] * factor
 
     def forward(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
-        """The mean of the members' outputs."""
-        outputs = [member.forward(numeric, codes) for member in self.members]
+        """The mean of the members' outputs, by their shares."""
+        return mean_by_shares([member.forward(numeric, codes) for member in self.members], self.shares)
+
+
+def mean_by_shares(outputs: Sequence[NDArray], shares: Sequence[float]) -> NDArray:
+    """Σ share · output; of equal shares, the sum of the outputs over their number."""
+    if len(set(shares)) == 1:
         return outputs[0] if len(outputs) == 1 else sum(outputs[1:], outputs[0]) * (1 / len(outputs))
+    first, *others = (output * share for output, share in zip(outputs, shares, strict=True))
+    return sum(others, first)
+
+
+_ROUNDING = 1e-6  # of shares that are float32, or texts
+
+
+def _require_shares(shares: Sequence[float], members: int) -> None:
+    if len(shares) != members or not members:
+        raise ValueError(f"an ensemble of {members} members with {len(shares)} shares")
+    if not all(share > 0 for share in shares) or not abs(sum(shares) - 1) < _ROUNDING:
+        raise ValueError(
+            f"members' shares are above 0 and together 1, not {list(shares)}, together {sum(shares)}"
+        )
+
+
+def _ends(parts: Architecture) -> tuple[Any, ...]:
+    """What a network takes and gives."""
+    return parts.numbers, parts.inputs, parts.cardinalities, parts.outputs
 
 
 def part_of(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:

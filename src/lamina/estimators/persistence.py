@@ -6,15 +6,17 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from lamina.errors import DataError, LaminaError
 from lamina.estimators._file_schema import (
     Content,
+    ContentOfOneArchitecture,
     FirstContent,
     TargetState,
     class_values,
@@ -22,21 +24,30 @@ from lamina.estimators._file_schema import (
     stored_classes,
 )
 from lamina.estimators.architecture import Architecture
+from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
+from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers
 from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import decoded
 from lamina.messages import excerpt
 from lamina.table.encode import TableEncoder
 
-__all__ = ["FORMAT", "load", "load_with_metadata", "save"]
+__all__ = ["FORMAT", "load", "load_with_metadata", "not_finite", "require_networks", "save"]
 
-FORMAT = "lamina estimator 3"
-"""What the metadata of such a file says under ``format``. From 3 on, a file has a digest."""
+FORMAT = "lamina estimator 4"
+"""What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
 
-_FORMAT_1 = "lamina estimator 1"
-_FORMATS = (_FORMAT_1, "lamina estimator 2", FORMAT)
+From 4 on, members may differ, and it may have several quantiles, and what members said of rows that they held out.
+"""
+
+_EARLIER = {
+    "lamina estimator 1": FirstContent,
+    "lamina estimator 2": ContentOfOneArchitecture,
+    "lamina estimator 3": ContentOfOneArchitecture,
+}
+_WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = (
     "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "best_epoch_", "n_iter_",
     "t_", "n_features_in_",
@@ -82,17 +93,21 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
         "learned": {name: _plain(getattr(estimator, name)) for name in _LEARNED if hasattr(estimator, name)},
         "feature_names": _plain(getattr(estimator, "feature_names_in_", None)),
         "target": msgspec.to_builtins(target),
-        "architecture": dataclasses.asdict(network.architecture),
-        "members": len(network.members),
+        "members": [
+            {"architecture": dataclasses.asdict(member.architecture), "share": share}
+            for member, share in zip(network.members, network.shares, strict=True)
+        ],
         "encoder": encoder_settings,
     }
     arrays = {f"network.{name}": array for name, array in network.state().items()}
     arrays |= {f"encoder.{name}": array for name, array in encoder_arrays.items()}
     arrays |= {f"target.{name}": array for name, array in target_arrays.items()}
+    if fitted.held_out is not None:
+        arrays |= {f"held_out.{name}": array for name, array in fitted.held_out.arrays().items()}
     text = json.dumps(content)
     cannot = f"this {type(estimator).__name__} can't be saved"
     decoded(text, Content, cannot)
-    if infinite := _not_finite(arrays):
+    if infinite := not_finite(arrays):
         raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
     save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
 
@@ -122,35 +137,39 @@ def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str
 def _content(file: TensorFile) -> Content:
     """What the metadata says, whichever version wrote it."""
     written = file.metadata.get("format", "")
-    if written not in _FORMATS:
+    if written != FORMAT and written not in _EARLIER:
         if re.fullmatch("lamina estimator [0-9]+", written):
             raise DataError(
                 f"{file.name} has the format {excerpt(written)!r}: a newer lamina wrote it, which can read it"
             )
         raise DataError(f"{file.name} is not an estimator that lamina saved")
-    if written == FORMAT and not file.is_signed:
+    if written not in _WITHOUT_DIGEST and not file.is_signed:
         raise file.damaged("it has lost its digest")
     text, what = file.metadata.get("estimator", ""), f"{file.name} is damaged"
-    if written == _FORMAT_1:
-        return decoded(text, FirstContent, what).modern()
+    if written in _EARLIER:
+        return decoded(text, _EARLIER[written], what).modern()
     return decoded(text, Content, what)
 
 
 def _restored(content: Content, file: TensorFile) -> Any:
     from lamina.estimators import MLPClassifier, MLPRegressor
 
-    architecture = Architecture(**msgspec.structs.asdict(content.architecture))
+    architectures = content.architectures()
     encoder_settings = msgspec.to_builtins(content.encoder)
-    _require_shapes(content, architecture, file)
+    require_networks(architectures, file, ("encoder.", "target.", "held_out."))
     arrays = {name.replace("target._", "target."): array for name, array in file.arrays().items()}
-    if infinite := _not_finite(arrays):
+    if infinite := not_finite(arrays):
         raise ValueError(f"{infinite} has values that are not finite")
     fitted = FittedModel(
         TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder.")),
-        Ensemble.from_state(architecture, part_of(arrays, "network."), content.members),
+        Ensemble.from_state(
+            architectures, part_of(arrays, "network."), [one.share for one in content.members]
+        ),
         _target(content, part_of(arrays, "target.")),
     )
     _require_fit(fitted)
+    if held_out := part_of(arrays, "held_out."):
+        fitted = dataclasses.replace(fitted, held_out=HeldOut.from_arrays(fitted.target, held_out))
     estimator: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content.kind]()
     unknown = content.parameters.keys() - estimator.get_params().keys()
     if unknown:
@@ -164,35 +183,42 @@ def _restored(content: Content, file: TensorFile) -> Any:
     return estimator
 
 
-def _require_shapes(content: Content, parts: Architecture, file: TensorFile) -> None:
-    """The file holds the arrays of the architecture, and none besides; nothing has been allocated for them yet."""
-    if 2 * content.members * (len(parts.hidden) + 1) + len(parts.cardinalities) > len(file.shapes):
+def require_networks(
+    architectures: Sequence[Architecture], file: TensorFile, others: tuple[str, ...]
+) -> None:
+    """The file holds the arrays of networks, as ``network.0.…``, and besides those whose names begin with `others`.
+
+    Nothing has been allocated for them yet.
+
+    Raises:
+        ValueError: it does not.
+    """
+    least = sum(2 * (len(parts.hidden) + 1) + len(parts.cardinalities) for parts in architectures)
+    if least > len(file.shapes):
         raise ValueError(
-            f"{content.members} networks of {len(parts.hidden)} layers, but {len(file.shapes)} arrays"
+            f"{len(architectures)} networks, whose layers have {least} arrays, but {len(file.shapes)} arrays"
         )
-    parameters = parts.parameters()
+    parameters = {parts: parts.parameters() for parts in set(architectures)}
     wanted = {
         f"network.{i}.{name}": parameter.shape
-        for i in range(content.members)
-        for name, parameter in parameters.items()
+        for i, parts in enumerate(architectures)
+        for name, parameter in parameters[parts].items()
     }
     for name, shape in wanted.items():
         if file.shapes.get(name) != shape or file.dtypes[name] != np.float32:
             raise ValueError(
                 f"the architecture says that {name} is float32 {shape}; it is {_described(file, name)}"
             )
-    others = [
-        name for name in file.shapes if name not in wanted and not name.startswith(("encoder.", "target."))
-    ]
-    if others:
-        raise ValueError(f"the architecture has no array {min(others)!r}")
+    more = [name for name in file.shapes if name not in wanted and not name.startswith(others)]
+    if more:
+        raise ValueError(f"the architecture has no array {min(more)!r}")
 
 
 def _described(file: TensorFile, name: str) -> str:
     return f"{file.dtypes[name]} {file.shapes[name]}" if name in file.shapes else "missing"
 
 
-def _not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
+def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
     """The name of an array that has values that are not finite."""
     return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
@@ -200,8 +226,9 @@ def _not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
 def _require_fit(fitted: FittedModel[Any]) -> None:
     """The parts of a loaded model belong together."""
     parts, encoder = fitted.network.architecture, fitted.encoder
-    parts.activations()
-    parts.dropouts()
+    for each in {member.architecture for member in fitted.network.members}:
+        each.activations()
+        each.dropouts()
     wanted = (encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities))
     if (parts.numbers, parts.inputs, parts.cardinalities) != wanted:
         raise ValueError("the network has other inputs than the encoder's columns")
@@ -215,6 +242,8 @@ def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.
         state.multilabel = target.multilabel
         return state, {}
     state = TargetState(flat=target.flat, logarithmic=target.logarithmic)
+    if isinstance(target, Quantiles):
+        state.levels = list(target.levels)
     return state, {name: getattr(target, name) for name in _SCALES}
 
 
@@ -228,14 +257,12 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
         raise ValueError("it does not say of which form the target is")
     shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
     if len(arrays) != len(_SCALES) or any(
-        shape != (content.architecture.outputs,) for shape in shapes.values()
+        shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
     ):
         raise ValueError(f"the target's scale has the shapes {shapes}")
-    return Numbers(
-        **{name: arrays[name].astype(np.float64) for name in _SCALES},
-        flat=state.flat,
-        logarithmic=state.logarithmic,
-    )
+    scales = {name: arrays[name].astype(np.float64) for name in _SCALES}
+    numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
+    return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
 
 
 def _plain(value: Any) -> Any:

@@ -199,16 +199,18 @@ def _values(column: ColumnSchema) -> tuple[float, ...] | None:
 
 
 def _members(network: Ensemble) -> tuple[Member, ...]:
-    return tuple(_member(member) for member in network.members)
+    pairs = zip(network.members, network.shares, strict=True)
+    return tuple(_member(member, share) for member, share in pairs)
 
 
-def _member(network: Network) -> Member:
+def _member(network: Network, share: float) -> Member:
     parts = network.architecture
     return Member(
         tuple(_layer(network, i) for i in range(len(parts.hidden) + 1)),
         _number_embedding(network) if parts.embeds_numbers else None,
         tuple(network[f"embedding{j}"].asnumpy() for j in range(len(parts.cardinalities))),
         network["scale"].asnumpy() if parts.input_scale else None,
+        share,
     )
 
 
@@ -248,4 +250,7 @@ def _output(target: Any) -> Classes | Numbers:
 
     if isinstance(target, targets.Classes):
         return Classes(tuple(target.values.tolist()), target.multilabel)
-    return Numbers(target.center, target.scale, target.low, target.high, target.flat, target.logarithmic)
+    levels = getattr(target, "levels", ())
+    return Numbers(
+        target.center, target.scale, target.low, target.high, target.flat, target.logarithmic, levels
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +31,11 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
     names = [column.name for column in inputs.columns] if isinstance(inputs, Table) else []
     graph = OnnxGraph(names)
     if isinstance(inputs, Pictures):
-        outputs = _network(graph, prediction.members, [_pixels(graph, inputs)])
+        pixels = [_pixels(graph, inputs)]
+        outputs = _network(graph, prediction.members, lambda _: pixels)
     else:
-        outputs = _of_table(graph, inputs, prediction.members)
+        encoded = encoded_table(graph, inputs)
+        outputs = _network(graph, prediction.members, lambda alike: _of_table(graph, encoded, inputs, alike))
     outputs_named = {name: _OTHERWISE[name] if name in names else name for name in _OTHERWISE}
     if isinstance(prediction.output, Classes):
         _classes(graph, outputs, prediction.output, outputs_named)
@@ -50,7 +52,7 @@ class _Part:
     """Inputs of the first layer, (rows, n).
 
     Attributes:
-        tensors: one for all members, or one for each.
+        tensors: one for all members that are alike, or one for each.
         places: (n,): which inputs they are; −1: none, as where rows of a table are filled up to one width.
         factor: what they are multiplied with first.
     """
@@ -74,9 +76,8 @@ def _pixels(graph: OnnxGraph, pictures: Pictures) -> _Part:
     return _Part([encoded_pictures(graph, pictures)], places, 1 / pictures.divisor)
 
 
-def _of_table(graph: OnnxGraph, table: Table, members: Sequence[Member]) -> str:
-    """The outputs of the network."""
-    encoded = encoded_table(graph, table)
+def _of_table(graph: OnnxGraph, encoded: Encoded, table: Table, members: Sequence[Member]) -> list[_Part]:
+    """What the first layers of members that are alike get of a table."""
     parts: list[_Part] = []
     count, flags = len(table.numbers), len(table.flagged)
     if encoded.numbers is not None:
@@ -91,7 +92,7 @@ def _of_table(graph: OnnxGraph, table: Table, members: Sequence[Member]) -> str:
     if encoded.codes is not None:
         first = width + (3 * count if embeddings else 0)
         parts.append(_categories(graph, encoded, table, members, count + flags, first))
-    return _network(graph, members, parts)
+    return parts
 
 
 def _width(column: Category) -> int:
@@ -137,32 +138,64 @@ def _categories(
     )
 
 
-def _network(graph: OnnxGraph, members: Sequence[Member], parts: Sequence[_Part]) -> str:
-    """The mean of the members' outputs."""
+def _network(
+    graph: OnnxGraph, members: Sequence[Member], inputs_of: Callable[[Sequence[Member]], Sequence[_Part]]
+) -> str:
+    """The mean of the members' outputs: one linear map of all that their hidden layers have computed."""
+    hidden_units: list[str] = []
+    matrices: list[np.ndarray] = []
+    for group in _alike(members):
+        units, own = _hidden_units(graph, group, inputs_of(group))
+        hidden_units.append(units)
+        matrices += [matrix * FLOAT(member.share) for member, matrix in zip(group, own, strict=True)]
+    bias = sum(member.share * member.layers[-1].bias.astype(np.float64) for member in members)
+    return dense(graph, joined(graph, hidden_units), np.concatenate(matrices), np.asarray(bias, FLOAT))
+
+
+def _alike(members: Sequence[Member]) -> list[list[Member]]:
+    """Members by their form: those of one form are computed beside each other."""
+    groups: dict[Any, list[Member]] = {}
+    for member in members:
+        groups.setdefault(_form(member), []).append(member)
+    return list(groups.values())
+
+
+def _form(member: Member) -> tuple[Any, ...]:
+    """What members that are computed beside each other have in common."""
+    knots = None if member.embedding is None else member.embedding.knots
+    layers = [
+        (
+            layer.weight.shape,
+            layer.activation,
+            layer.blend is None,
+            layer.normalization is None or (layer.normalization.mean is None, layer.normalization.epsilon),
+        )
+        for layer in member.layers
+    ]
+    pieces = None if knots is None else knots.shape
+    return member.embedding is None, pieces, tuple(table.shape for table in member.tables), tuple(layers)
+
+
+def _hidden_units(
+    graph: OnnxGraph, members: Sequence[Member], parts: Sequence[_Part]
+) -> tuple[str, list[np.ndarray]]:
+    """The last hidden layers of members that are alike, (rows, members · units), and the matrices that follow."""
     xs = [joined(graph, [part.of(i) for part in parts]) for i in range(len(members))]
     matrices = [
         np.concatenate([part.matrix(whole) for part in parts]) for whole in map(first_matrix, members)
     ]
-    depth = len(members[0].layers)
-    for i in range(depth - 1):
+    h = joined(graph, xs) if len(members[0].layers) == 1 else ""
+    for i in range(len(members[0].layers) - 1):
         layers = [member.layers[i] for member in members]
+        if i:
+            xs = split(graph, h, len(members), len(layers[0].weight))
         zs = [
             dense(graph, x, *folded(layer, matrix))
             for x, layer, matrix in zip(xs, layers, matrices, strict=True)
         ]
         h = hidden(graph, zs, layers)
         matrices = [member.layers[i + 1].matrix for member in members]
-        if i + 2 == depth:
-            return _mean(graph, h, members, matrices)
-        xs = split(graph, h, len(members), len(layers[0].bias))
-    return _mean(graph, joined(graph, xs), members, matrices)
-
-
-def _mean(graph: OnnxGraph, x: str, members: Sequence[Member], matrices: Sequence[np.ndarray]) -> str:
-    """The mean of the last layers, which is one linear map of all that the members have computed."""
-    share = FLOAT(1 / len(members))
-    bias = np.mean([member.layers[-1].bias for member in members], axis=0)
-    return dense(graph, x, np.concatenate(matrices) * share, bias.astype(FLOAT))
+    return h, matrices
 
 
 # --- outputs -----------------------------------------------------------------------------------------------------
@@ -194,9 +227,12 @@ def _label_array(classes: Classes) -> np.ndarray:
 
 
 def _numbers(graph: OnnxGraph, outputs: str, target: Numbers, names: Mapping[str, str]) -> None:
-    """The target in its own units, float64, (rows, targets)."""
+    """The target in its own units, float64, (rows, targets); of quantiles, (rows, levels)."""
     double = np.float64
     x = graph.add("Cast", outputs, to=element_type(double))
+    if target.levels:
+        count = graph.constant([len(target.levels)], np.int64)
+        x = graph.add_several("TopK", x, count, results=2, axis=1, largest=0, sorted=1)[0]
     if target.logarithmic:
         x = graph.add("Exp", x)
     x = graph.add("Mul", x, graph.constant(target.scale, double))
@@ -222,6 +258,8 @@ def _metadata(prediction: Prediction) -> dict[str, Any]:
         found["columns"] = [_described(column) for column in prediction.inputs.columns]
     if is_classification:
         found["classes"] = output.labels
+    elif output.levels:
+        found["quantiles"] = output.levels
     if prediction.metrics:
         found["metrics"] = dict(prediction.metrics)
     return found

@@ -6,7 +6,7 @@ nothing else of the model, so that what an estimator is inside is read in one pl
 The whole prediction of a row is
 
 1. the inputs of the network: of a table `Table.columns`, each encoded as it says; of pictures the pixels;
-2. for each member: embeddings, `scale`, and its layers; the mean of the members' outputs;
+2. for each member: embeddings, `scale`, and its layers; the mean of the members' outputs, by their `share`;
 3. what the outputs stand for: `Classes` or `Numbers`.
 
 The network computes in float32; the encoding of numbers and the output in float64.
@@ -215,12 +215,14 @@ class Member:
         embedding: of the numbers; None: they have none.
         tables: for each of `Table.embedded` its rows, (codes, width), float32.
         scale: a factor for each input of the first layer, float32; None: 1.
+        share: of the mean of the members' outputs; those of all members are together 1.
     """
 
     layers: tuple[Layer, ...]
     embedding: NumberEmbedding | None = None
     tables: tuple[np.ndarray, ...] = ()
     scale: np.ndarray | None = None
+    share: float = 1.0
 
 
 # --- outputs -----------------------------------------------------------------------------------------------------
@@ -247,6 +249,7 @@ class Numbers:
     Attributes:
         flat: whether the target is one number, not a row of them.
         logarithmic: the output is replaced by its exponential first.
+        levels: the outputs, put in ascending order, are these quantiles of one target; empty: each is one of its own.
     """
 
     center: np.ndarray
@@ -255,6 +258,7 @@ class Numbers:
     high: np.ndarray
     flat: bool
     logarithmic: bool = False
+    levels: tuple[float, ...] = ()
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------
@@ -266,7 +270,7 @@ class Prediction:
 
     Attributes:
         inputs: what a row is.
-        members: the networks, whose outputs are averaged before anything else is made of them.
+        members: the networks, whose outputs are averaged by their shares before anything else is made of them.
         output: what the mean stands for.
         target: the name of what is predicted; empty if it has none.
         version: the version of lamina that described it.

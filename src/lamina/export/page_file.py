@@ -182,11 +182,10 @@ def _texts(prediction: Prediction) -> dict[str, str]:
 
 
 def _networks(prediction: Prediction) -> str:
-    layers = prediction.members[0].layers
-    widths = [*(len(layer.weight) for layer in layers), len(layers[-1].bias)]
-    units = "–".join(map(str, widths))
-    count = len(prediction.members)
-    return f"A network of {units} units" if count == 1 else f"The mean of {count} networks of {units} units"
+    from lamina.runs.networks import networks_in_words
+
+    layers = [member.layers for member in prediction.members]
+    return networks_in_words([[*(len(one.weight) for one in own), len(own[-1].bias)] for own in layers])
 
 
 def _quality(prediction: Prediction) -> str:

@@ -143,7 +143,7 @@ def _take_over(
         learned_activation=False, ntk=False,
     )  # fmt: skip
     encoder = _encoder(columns, names, scales)
-    ours.fitted_ = FittedModel(encoder, Ensemble.from_state(architecture, arrays, 1), target)
+    ours.fitted_ = FittedModel(encoder, Ensemble.from_state([architecture], arrays), target)
     ours.validation_scores_ = ours.best_validation_score_ = ours.best_loss_ = None
     ours.loss_curve_ = []
     for name in _LEARNED:

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import tables
 
 import lamina
 from lamina import export_page, nd
@@ -94,6 +95,7 @@ def test_every_activation(opened, tmp_path):
             """([name, x]) => {
                 const { inputs, members, output } = lamina.network;
                 members.length = 1;
+                members[0].share = 1;
                 const weight = Object.assign([1], { shape: [1, 1] });
                 members[0].layers = [{ weight, bias: [0], factor: 1, activation: name }];
                 Object.assign(members[0], { embedding: null, scale: null });
@@ -127,6 +129,14 @@ def test_every_part_of_the_network(opened, tmp_path, asked):
     agrees(
         opened, tmp_path / "a.html", lamina.MLPClassifier(**settings).fit(INPUTS, TABLE["size"]), INPUTS[:200]
     )
+
+
+def test_quantiles_are_in_order(opened, tmp_path):
+    levels = [0.1, 0.3, 0.5, 0.7, 0.9]
+    model = lamina.MLPRegressor(**TINY, loss="quantile", quantile=levels).fit(INPUTS, TABLE["price"])
+    outputs = model.fitted_.outputs(model.fitted_.encode(INPUTS))
+    assert (np.diff(outputs, axis=1) < 0).any()
+    agrees(opened, tmp_path / "quantiles.html", model, INPUTS[:200])
 
 
 def test_several_labels_several_targets_and_counts(opened, tmp_path):
@@ -265,3 +275,9 @@ def test_very_many_columns_and_categories(opened, accessible, tmp_path):
     assert page.evaluate("lamina.form.row[300]") == 0
     assert page.locator("figcaption").first.text_content() in frame.columns
     accessible(page)
+
+
+@pytest.mark.parametrize("train", [tables.classifier, tables.regressor])
+@pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
+def test_networks_of_different_architectures_with_shares_of_their_own(train, opened, tmp_path):
+    agrees(opened, tmp_path / "page.html", tables.mixture(train), tables.training_table())

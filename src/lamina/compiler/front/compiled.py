@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 import itertools
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -178,6 +179,24 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         except Exception as error:
             raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
 
+    def run_stacks(self, stacks: Sequence[Array], numbers: Sequence[Sequence[float]], *arrays: Array) -> Any:
+        """Run the function once for each item of `numbers`, with no Python between.
+
+        Step s is ``function(*[x[s] for x in stacks], *numbers[s], *arrays)``; stacks may be longer. Returns the results
+        of all steps, stacked along a new first axis.
+
+        >>> import lamina
+        >>> from lamina import nd
+        >>> @lamina.compile
+        ... def scaled(x, factor):
+        ...     return factor * nd.sum(x)
+        >>> scaled.run_stacks([nd.array([[1, 2], [3, 4]])], [(1.0,), (10.0,)]).asnumpy().ravel()
+        array([ 3., 70.], dtype=float32)
+        """
+        from lamina.compiler.front._stacks import run_stacks
+
+        return run_stacks(self, stacks, numbers, arrays)
+
     def explain(self) -> str:
         """The kernels of the specialization that ran last: what each computes, its size, and its measured time."""
         if not self._entries:
@@ -210,7 +229,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _taken_apart(self, call: Call) -> tuple[Arguments, Any]:
         """A call's arguments, and its key among the specializations."""
         taken = Arguments(call.values, self._fixed, self._closure)
-        return taken, (taken.key, call.names, call.batch, state.training)
+        return taken, (taken.key, call.names, call.batch, call.moving, state.training)
 
     def _compile(self, call: Call) -> tuple[Any, Arguments]:
         from lamina.compiler.front._specialization import Specialization
@@ -285,7 +304,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
     def _capture(self, call: Call, taken: Arguments) -> _Capture:
         """Run the function once on nodes."""
-        capture = Capture(self._keep_gradients, stacked=call.batch is not None)
+        capture = Capture(self._keep_gradients, stacked=call.batch is not None or call.moving > 0)
         rows: dict[int, int] = {}
         with tracing(capture):
             index = None
@@ -303,6 +322,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         if new:
             raise FoundOutside(new)
         slots = [capture.slot_of(x) for x in ([index] if index is not None else []) + taken.arrays]
+        rows |= {capture.slot_of(x): _nbytes(x) for x in taken.arrays[: call.moving]}
         return captured, slots, rows
 
     def traced(self, capture: Capture, call: Call, index: Array | None = None) -> list[Any]:
@@ -362,6 +382,10 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
     def run_eagerly_once(self, reason: str) -> None:
         _warn(f"this call of {self._name} runs eagerly: {reason}")
+
+
+def _nbytes(array: Array) -> int:
+    return math.prod(array.shape) * np.dtype(array.dtype).itemsize
 
 
 def _warn(message: str) -> None:

@@ -22,7 +22,7 @@ class Network {
   predict(rows) {
     return rows.map(row => {
       const encoded = this.encoded(row), outputs = this.members.map(member => forward(member, encoded));
-      const mean = outputs[0].map((_, j) => outputs.reduce((sum, one) => sum + one[j], 0) / outputs.length);
+      const mean = outputs[0].map((_, j) => outputs.reduce((sum, one, i) => sum + this.members[i].share * one[j], 0));
       return meaning(this.output, mean);
     });
   }
@@ -150,7 +150,7 @@ function erfc(x) {
 
 function meaning(output, values) {
   if (!output.labels) {
-    return Array.from(values, (x, j) => {
+    return Array.from(output.ordered ? Float64Array.from(values).sort() : values, (x, j) => {
       const number = (output.logarithmic ? Math.exp(x) : x) * output.scale[j] + output.center[j];
       return Math.min(Math.max(number, output.low[j]), output.high[j]);
     });

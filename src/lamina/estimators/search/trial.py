@@ -1,0 +1,141 @@
+"""What a search is made of and how it is watched: trials, who sees them, and where they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from lamina.estimators.architecture import Architecture
+from lamina.training.loop import Epoch
+
+__all__ = ["SearchObserver", "SearchView", "Trial", "TrialStore"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One configuration that was trained.
+
+    Attributes:
+        number: from 0 on; with the search's seed it fixes all randomness of the trial.
+        settings: what it was trained with, by the names of the estimators' parameters: plain values.
+        score: of the rows that the members held out, higher is better.
+        seconds: how long it took.
+        ended: when it ended, in seconds since the search began (of all runs, if it was resumed).
+        epochs: how many epochs were planned.
+        best_epoch: the epoch whose network is kept, from 1 on.
+        complete: whether it ended by itself; False if the deadline or Ctrl-C cut it.
+        losses: the training loss of each epoch.
+        scores: the score of each epoch.
+        factor: what calibrates the outputs of this trial alone.
+        outputs: of the held-out rows, part after part, not calibrated: (rows, outputs), float32.
+        architecture: of its networks.
+        members: how many networks it has.
+        state: their arrays, as `Ensemble.state` names them.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    score: float
+    seconds: float
+    ended: float
+    epochs: int
+    best_epoch: int
+    complete: bool
+    losses: Sequence[float]
+    scores: Sequence[float]
+    factor: float
+    outputs: np.ndarray = field(repr=False)
+    architecture: Architecture = field(repr=False)
+    members: int
+    state: Mapping[str, np.ndarray] = field(repr=False)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it diverged before anything was learned; then it has no outputs and no state."""
+        return self.complete and not self.best_epoch
+
+
+class SearchView(Protocol):
+    """What an observer may look at while a search runs.
+
+    Attributes:
+        trials: those that have ended, by number.
+        shares: of each trial in the present ensemble, by the trial's number; they add up to 1.
+        best_score: of the present ensemble on the held-out rows, higher is better; None before there is one.
+        limit: the seconds there are; None without a limit.
+        most_trials: the trials there are to be; None without a number.
+        fingerprint: the SHA-256 of the data, the seed, and the settings that hold for all trials.
+    """
+
+    trials: Sequence[Trial]
+    shares: Mapping[int, float]
+    best_score: float | None
+    limit: float | None
+    most_trials: int | None
+    fingerprint: str
+
+    def seconds(self) -> float:
+        """Since the search began (of all runs, if it was resumed)."""
+        ...
+
+    def left(self) -> float | None:
+        """The seconds that are left; None without a limit."""
+        ...
+
+    def stop(self) -> None:
+        """End the search as its deadline does: soon, with the best so far."""
+        ...
+
+    def end_at(self, seconds: float) -> None:
+        """Move the deadline to so many seconds after the beginning, as when what follows the search takes longer."""
+        ...
+
+
+class SearchObserver:
+    """Sees a search; a subclass overrides what it wants to see. It is passed among an estimator's `callbacks`.
+
+    Whatever a method raises ends the search, with the best so far left in the estimator.
+
+    >>> class Trials(SearchObserver):
+    ...     def on_trial_end(self, search, trial):
+    ...         print(f"trial {trial.number}: {trial.score:.4f} after {trial.ended:.0f} s")
+    """
+
+    def on_search_begin(self, search: SearchView) -> None:
+        """Before the first trial; `search.trials` holds those of an earlier run that goes on."""
+
+    def on_trial_begin(
+        self, search: SearchView, number: int, settings: Mapping[str, Any], epochs: int
+    ) -> None:
+        """A trial is about to be trained, for so many epochs at most."""
+
+    def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
+        """An epoch of a trial is complete and measured."""
+
+    def on_trial_end(self, search: SearchView, trial: Trial) -> None:
+        """A trial has ended and is among `search.trials`; the ensemble has been chosen anew."""
+
+    def on_new_best(self, search: SearchView) -> None:
+        """The ensemble is better than any before: `search.best_score` and `search.shares`."""
+
+    def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
+        """The search is over and the estimator is fitted, or `error` ended it: Ctrl-C is a `KeyboardInterrupt`."""
+
+
+class TrialStore(Protocol):
+    """Where trials are kept, so that an interrupted search goes on. It is passed among an estimator's `callbacks`."""
+
+    def load(self, fingerprint: str) -> Sequence[Trial]:
+        """The trials of an earlier run of the same search, by number from 0 on, without a gap; none, if there is none.
+
+        Raises:
+            DataError: what is kept is of another search.
+        """
+        ...
+
+    def save(self, trial: Trial) -> None:
+        """Keep a trial that is complete; called before `on_trial_end`."""
+        ...
