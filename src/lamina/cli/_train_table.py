@@ -16,7 +16,18 @@ import typer
 from lamina.cli import _options as options
 from lamina.cli import _run_views as views
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
-from lamina.cli._options import PRESETS, choosing, layers, levels, one_of, option, positive, reading, said
+from lamina.cli._options import (
+    PRESETS,
+    choosing,
+    directions,
+    layers,
+    levels,
+    one_of,
+    option,
+    positive,
+    reading,
+    said,
+)
 from lamina.cli._search_run import TUNED, require_search, run_search, seconds_said
 from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
@@ -80,6 +91,10 @@ Quantile = Annotated[
         "Of numbers: predict these quantiles instead of the mean, as 0.05,0.5,0.95.", "the mean", **_training
     ),
 ]
+Monotone = Annotated[
+    list[str] | None,
+    option("COLUMN=1: predictions never fall with it; COLUMN=-1: they never rise; repeatable.", **_training),
+]
 Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
 Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", False, **_training)]
 Memory = Annotated[
@@ -119,6 +134,7 @@ def train_table(
     hidden: Hidden = None,
     lr: Rate = None,
     quantile: Quantile = None,
+    monotone: Monotone = None,
     seed: Seed = None,
     shards: Shards = None,
     stream: Stream = False,
@@ -156,6 +172,7 @@ def train_table(
       lamina train train.csv --target y --validation valid.csv --test test.csv
       zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
       lamina train houses.csv --target price --quantile 0.05,0.5,0.95
+      lamina train houses.csv --target price --monotone rooms=1 --monotone age=-1
       lamina train --resume runs/houses
       mpirun -n 4 lamina train 'part-*.csv' --target y --shards 8
 
@@ -168,6 +185,7 @@ def train_table(
         hidden=None if hidden is None else layers(hidden),
         learning_rate=positive("--lr", lr),
         quantiles=None if quantile is None else levels(quantile),
+        monotone=directions(monotone or []) or None,
         shards=positive("--shards", shards),
         stream=stream or None,
         time_limit=seconds_said(time_limit),
@@ -355,7 +373,7 @@ def _said(name: str, value: Any) -> str:
     if value is None or value == {}:
         return f"no {option}"
     if isinstance(value, dict):
-        return " ".join(f"{option} {column}={kind}" for column, kind in cast("dict[str, str]", value).items())
+        return " ".join(f"{option} {column}={kind}" for column, kind in cast("dict[str, Any]", value).items())
     return f"{option} {','.join(map(str, cast(Any, value))) if isinstance(value, tuple) else value}"
 
 
