@@ -10,6 +10,7 @@ import pytest
 from lamina import MLPClassifier, MLPRegressor
 from lamina.estimators.search import budget
 from lamina.training.loop import Observer
+from lamina.training.time_limit import seconds_of
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(240, 3))

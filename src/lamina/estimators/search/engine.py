@@ -25,6 +25,7 @@ from lamina import messages
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
+from lamina.estimators._monotone_columns import fixed_settings
 from lamina.estimators.base import Data
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
@@ -223,8 +224,8 @@ class Search:
             chosen: dict[str, Any] = {}
         else:
             preset = "default"
-            free = space.suggested(self._seed, number - len(self._openings))
-            chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None}
+            free, fixed = space.suggested(self._seed, number - len(self._openings)), fixed_settings(self._estimator)
+            chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None and k not in fixed}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self._with(preset=preset, **chosen), settings, rows)
 
