@@ -18,7 +18,7 @@ __all__ = [
 
 Number = TypeVar("Number", int, float)
 
-PRESETS = ("default", "fast")
+PRESETS = ("default", "medium", "fast")
 
 
 def option(help: str, shown: str | bool = True, *, named: str = "", **more: Any) -> Any:

@@ -55,7 +55,7 @@ Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>
 Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
 Preset = Annotated[
     str | None,
-    choosing("default: most accurate; fast: seconds.", PRESETS, shown="default", **_training),
+    choosing("default: most accurate; medium: a tenth of its time; fast: seconds.", PRESETS, shown="default", **_training),
 ]
 _RETIRED = "sklearn"
 """A preset that is obeyed still, and not offered."""
