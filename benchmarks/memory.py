@@ -105,7 +105,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=50)
     parser.add_argument("--tables", default=",".join(TABLES), help="some of them, with commas")
-    parser.add_argument("--presets", default="default,fast,sklearn", help="with commas")
+    parser.add_argument("--presets", default="default,fast", help="with commas")
     parser.add_argument("--tasks", default="classification,regression", help="with commas")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()

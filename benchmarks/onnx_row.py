@@ -4,7 +4,7 @@
 
 Networks of the same sizes: as a Gluon block; as a run on digits, whose file takes bytes and gives label and
 probabilities; as an estimator on a table of numbers and texts, whose file takes columns and scales, encodes and embeds
-them. The sessions take turns, one thread each; each is called some hundred times in a turn. Printed are the median
+them, beside a file that only takes these columns and puts them together. The sessions take turns, one thread each; each is called some hundred times in a turn. Printed are the median
 processor times of a call, and the median over the turns of their ratios to the bare network of PyTorch.
 """
 
@@ -153,17 +153,35 @@ def tables(folder: Path) -> dict[str, dict[str, Call]]:
         for name in frame.columns
     }
     groups: dict[str, dict[str, Call]] = {}
-    for preset, activation in (("sklearn", "ReLU"), ("fast", "SELU"), ("default", "SELU")):
+    for preset in ("fast", "default"):
         model: Any = lamina.MLPClassifier(preset=preset, random_state=0, max_iter=2).fit(frame, target)
         members, layers = len(model.fitted_.network.members), model.fitted_.layers
         file = folder / f"{preset}.onnx"
         lamina.export_onnx(model, file)
         title = f"a table of 14 columns, preset {preset!r}: {members} × {'-'.join(map(str, layers))}"
         groups[title] = {
-            "PyTorch, the bare networks": of_pytorch(layers, members, activation),
+            "PyTorch, the bare networks": of_pytorch(layers, members, "SELU"),
+            "its columns put together, and nothing else": call_of(columns_alone(feeds), feeds),
             "lamina, the whole prediction": call_of(str(file), feeds),
         }
     return groups
+
+
+def columns_alone(feeds: dict[str, np.ndarray]) -> bytes:
+    """A file that takes the columns of a row and puts numbers and texts together: what taking them costs."""
+    from onnx import TensorProto, helper
+
+    names = {np.dtype(np.float64): "numbers", np.dtype(object): "texts"}
+    kinds = {"numbers": TensorProto.DOUBLE, "texts": TensorProto.STRING}
+    columns = {kind: [name for name, x in feeds.items() if names[x.dtype] == kind] for kind in kinds}
+    graph = helper.make_graph(
+        [helper.make_node("Concat", columns[kind], [kind], axis=1) for kind in kinds],
+        "columns",
+        [helper.make_tensor_value_info(name, kinds[names[x.dtype]], [None, 1]) for name, x in feeds.items()],
+        [helper.make_tensor_value_info(kind, kinds[kind], [None, len(columns[kind])]) for kind in kinds],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString()
 
 
 if __name__ == "__main__":

@@ -124,10 +124,36 @@ def test_resuming_continues_exactly_and_may_prolong(cli, finished, tmp_path):
         np.testing.assert_array_equal(array, expected[name])
 
 
+def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
+    folder = tmp_path / "run"
+    command = ("train", "mnist", "--recipe", "best", "--time-limit", "4s", "--hidden", "8")
+    code, out, err = cli(*command, "--out", folder)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-2] == f"saved in {folder}"
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert sorted(load_tensors(folder / "model.safetensors")[0]) == ["W1", "W2", "b1", "b2"]
+    expected = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["test_accuracy"]
+    assert json.loads(cli("evaluate", folder, "--json")[1])["accuracy"] == expected
+    assert "epoch, 100% of a time limit of 4s; accuracy 0." in cli("inspect", folder)[1]
+    for more, message in (
+        ((), "it has used its time limit of 4s"),
+        (("--epochs", 9), "--time-limit 4s; it can't"),
+    ):
+        code, out, err = cli("train", "mnist", "--resume", folder, *more)
+        assert (code, out) == (2, "") and message in err
+        assert_one_line(err)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((*QUICK, "1", "--out", "RUN"), "holds a run already"),
+        ((*QUICK, "1", "--time-limit", "5s"), "a number of epochs or a time limit: give one of the two"),
+        (("train", "mnist", "--time-limit", "5x"), "--time-limit takes a time above 0"),
+        (
+            ("train", "mnist", "--resume", "RUN", "--time-limit", "5m"),
+            "was begun with --epochs 2; it can't change",
+        ),
         (("train", "mnist", "--resume", "RUN", "--lr", "0.5"), "was begun with --lr 0.001"),
         (("train", "mnist", "--resume", "RUN", "--out", "other"), "leave --out away"),
         (("train", "mnist", "--resume", "nowhere"), "there is no run nowhere"),

@@ -27,7 +27,9 @@ def test_no_parameter_is_explained_that_nobody_has():
 
 
 def test_help_shows_the_defaults_of_the_task():
-    assert "multiplies. Default: 0.04 (medium: 0.1, sklearn: 0.001)." in " ".join(MLPClassifier.__doc__.split())
+    assert "multiplies. Default: 0.04 (medium: 0.1, sklearn: 0.001)." in " ".join(
+        MLPClassifier.__doc__.split()
+    )
     assert "() gives a linear model. Default: (256, 256, 256)" in " ".join(MLPRegressor.__doc__.split())
 
 

@@ -13,7 +13,11 @@ from lamina.estimators._presets import PRESETS, enough_epochs, enough_members
 DOCUMENT = Path(__file__).parents[2] / "docs" / "estimators.md"
 
 
-@given(st.sampled_from([("default", 64, 500), ("medium", 32, 800), ("fast", 6, 800)]), st.integers(1, 10**7), st.integers(1, 1024))
+@given(
+    st.sampled_from([("default", 64, 500), ("medium", 32, 800), ("fast", 6, 800)]),
+    st.integers(1, 10**7),
+    st.integers(1, 1024),
+)
 def test_a_preset_trains_enough_steps_if_epochs_allow(preset, rows, batch):
     name, fewest, steps = preset
     fewest = 1 if rows <= 4000 else fewest

@@ -12,7 +12,7 @@ from c_library import TableLibrary, needs_linker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import make_multilabel_classification
-from tables import WORDS, mixture, new_table, targets_of, training_table
+from tables import QUANTILES, WORDS, mixture, new_table, targets_of, training_table
 
 import lamina
 from lamina.errors import LaminaError
@@ -72,11 +72,22 @@ def test_classifiers(settings, tmp_path):
     np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
 
 
-@pytest.mark.parametrize("settings", [{}, {"loss": "poisson"}])
+CONSTRAINED = {"monotone": {"height": 1, "income": -1}}
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss": "poisson"}, QUANTILES, CONSTRAINED])
 def test_regressors(settings, tmp_path):
     model = lamina.MLPRegressor(**QUICK | settings).fit(FRAME, VALUES)
     values, _ = TableLibrary(model, tmp_path / "model.so").predict(NEW)
-    np.testing.assert_array_equal(values[:, 0], model.predict(NEW))
+    np.testing.assert_array_equal(values, model.predict(NEW).reshape(len(NEW), -1))
+
+
+def test_quantiles_that_cross_are_put_in_order(tmp_path):
+    model = lamina.MLPRegressor(**QUICK | QUANTILES).fit(FRAME, VALUES)
+    outputs = model.fitted_.outputs(model.fitted_.encode(NEW))
+    assert (np.diff(outputs, axis=1) < 0).any()
+    values, _ = TableLibrary(model, tmp_path / "model.so").predict(NEW)
+    assert (np.diff(values, axis=1) >= 0).all()
 
 
 def test_networks_of_different_architectures_with_shares_of_their_own(tmp_path):

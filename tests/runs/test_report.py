@@ -11,6 +11,7 @@ import pytest
 from lamina.runs._importance import permutation_importance
 from lamina.runs._measure import measure
 from lamina.runs._report import Findings, report_page
+from lamina.runs.metrics import format_metric
 
 SETTINGS = {"data": ["a/known.csv"], "preset": "fast", "resolved": {}}
 
@@ -68,7 +69,7 @@ def test_worst_cases_are_rows_of_the_file(findings):
 def test_a_page_with_pictures_needs_nothing_else(findings):
     page = report_page(findings)
     pictures = re.findall(r"src='data:image/svg\+xml;base64,([^']+)'", page)
-    assert len(pictures) == 4
+    assert len(pictures) == (4 if findings.is_classification else 5)
     texts = [base64.b64decode(picture).decode() for picture in pictures]
     assert all(text.startswith("<?xml") and text.rstrip().endswith("</svg>") for text in texts)
     assert not re.search(r"""(src|href)=['"](?!data:)""", page)
@@ -117,10 +118,10 @@ def test_nothing_is_cut_in_print(page_of):
 def test_figures_say_their_numbers(findings):
     page = report_page(findings)
     texts = re.findall(r"<img alt='([^']+)'", page)
-    assert len(texts) == page.count("<figcaption>") == 4
+    assert len(texts) == page.count("<figcaption>") == (4 if findings.is_classification else 5)
     trained, measured = findings.trained, findings.measured
     assert f"kept is epoch {trained.best_epoch}" in texts[0]
-    assert f"{findings.importance[0].column} {findings.importance[0].mean:.3g}" in texts[3]
+    assert f"{findings.importance[0].column} {findings.importance[0].mean:.3g}" in texts[-1]
     if findings.is_classification:
         right = int(
             np.sum((measured.outputs.argmax(axis=1) == measured.rows.target)[measured.rows.target == 0])
@@ -129,3 +130,19 @@ def test_figures_say_their_numbers(findings):
     else:
         together = np.corrcoef(measured.rows.target, measured.outputs)[0, 1]
         assert f"correlation is {together:.3f}" in texts[1]
+
+
+def test_the_coverage_of_intervals_is_that_of_the_test_rows(findings):
+    measured = findings.measured
+    tables = Tables(report_page(findings, pictures=False)).tables
+    shown = [table for table in tables if table[0][0] == "intervals of"]
+    if findings.is_classification:
+        assert not shown
+        return
+    model, rows = findings.trained.model, measured.rows
+    low, high = model.estimator.predict_interval(model.inputs(rows.frame), 0.8)
+    held = np.mean((low <= rows.target) & (rows.target <= high))
+    cells = ["80 %", f"{100 * held:.1f} %", format_metric(np.mean(high - low))]
+    assert cells in shown[0] and abs(held - 0.8) < 0.2
+    validated_on_test = dataclasses.replace(findings, measured=dataclasses.replace(measured, intervals=[]))
+    assert "How sure predictions are" not in report_page(validated_on_test, pictures=False)

@@ -41,6 +41,7 @@ def evaluated(prediction, rows):
     if isinstance(prediction.output, Classes):
         return (expit if prediction.output.several else lambda z: softmax(z, axis=1))(outputs)
     target = prediction.output
+    outputs = np.sort(outputs, axis=1) if target.levels else outputs
     values = (np.exp(outputs) if target.logarithmic else outputs) * target.scale + target.center
     values = np.clip(values, target.low, target.high)
     return values[:, 0] if target.flat else values

@@ -21,7 +21,8 @@ CLASSIFIERS = (
     {"number_pieces": 0, "input_scale": False, "preprocess": False},
     {"members": 1},
 )
-REGRESSORS = ({}, {"preset": "default"}, {"loss": "poisson"}, {"preset": "sklearn"})
+QUANTILES = {"loss": "quantile", "quantile": (0.05, 0.3, 0.5, 0.7, 0.95)}
+REGRESSORS = ({}, {"preset": "default"}, {"loss": "poisson"}, {"preset": "sklearn"}, QUANTILES)
 WORDS = [f"town {i}" for i in range(12)]
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lamina.cli import _clock
 from lamina.cli._console import EXIT_ERROR, EXIT_INTERRUPTED, say
 from lamina.cli._doctor import doctor
 from lamina.cli._evaluate import evaluate
@@ -24,6 +25,7 @@ from lamina.cli._predict import predict
 from lamina.cli._serve import serve
 from lamina.cli._train_mnist import mnist
 from lamina.cli._train_table import train_table
+from lamina.cli._tune import tune
 from lamina.distributed.communicator import end_all, let_the_first_speak, rank_at_start
 from lamina.errors import LaminaError
 from lamina.table.messages import on_command_line
@@ -69,7 +71,7 @@ app = typer.Typer(
 )
 app.command("train", help=help_text(train_table), no_args_is_help=True)(train_table)
 app.command(_MNIST, help=help_text(mnist))(mnist)
-for command in (evaluate, predict, export, serve, inspect, doctor):
+for command in (tune, evaluate, predict, export, serve, inspect, doctor):
     app.command(command.__name__, help=help_text(command))(command)
 
 
@@ -92,6 +94,7 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 if all went well, 2 after an error, 130 after Ctrl-C or SIGTERM."""
+    _clock.begin(of_process=arguments is None)
     with on_command_line(), _terminated_as_interrupted():
         code = _run(arguments)
     if code:

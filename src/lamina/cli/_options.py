@@ -13,12 +13,12 @@ from lamina.table.formats import FORMATS
 
 __all__ = [
     "PRESETS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "QuoteOption", "RunArgument",
-    "choosing", "layers", "one_of", "option", "positive", "reading", "said",
+    "choosing", "layers", "levels", "one_of", "option", "positive", "reading", "said",
 ]  # fmt: skip
 
 Number = TypeVar("Number", int, float)
 
-PRESETS = ("default", "medium", "fast")
+PRESETS = ("default", "medium", "fast", "best")
 
 
 def option(help: str, shown: str | bool = True, *, named: str = "", **more: Any) -> Any:
@@ -93,6 +93,26 @@ def positive(option: str, value: Number | None) -> Number | None:
     if value is not None and not 0 < value < float("inf"):
         raise LaminaError(f"{option} {value:g}: it is greater than 0")
     return value
+
+
+def levels(text: str) -> tuple[float, ...]:
+    """The levels of quantiles.
+
+    Raises:
+        LaminaError: not ascending numbers between 0 and 1.
+
+    >>> levels("0.05,0.5,0.95")
+    (0.05, 0.5, 0.95)
+    """
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < one < 1 for one in found) or sorted(set(found)) != list(found):
+        raise LaminaError(
+            f"--quantile takes numbers between 0 and 1 with commas, ascending, like 0.05,0.5,0.95; not {text!r}"
+        )
+    return found
 
 
 def layers(text: str) -> tuple[int, ...]:

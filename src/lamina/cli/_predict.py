@@ -9,6 +9,7 @@ import typer
 
 from lamina.cli import _options as options
 from lamina.cli._options import choosing, one_of, option, reading
+from lamina.errors import LaminaError
 from lamina.table.formats import begin_reading, writable
 
 __all__ = ["predict"]
@@ -28,6 +29,13 @@ def predict(
         str | None, option("The table to write, by its name in any format.", "-, CSV", named="--out -o")
     ] = None,
     prefix: Annotated[str, option("Put before the names of the new columns.")] = "",
+    interval: Annotated[
+        float | None,
+        option("Of numbers: add the ends of intervals that hold this share of the truth, as 0.9.", False),
+    ] = None,
+    std: Annotated[
+        bool, typer.Option("--std", help="Of numbers: add how far the members of the network differ.")
+    ] = False,
     output_format: Annotated[
         str | None, choosing("Of the table to write, where its name does not say it: {}.", writable())
     ] = None,
@@ -47,19 +55,23 @@ def predict(
     """Add a network's predictions to a table; of a run on MNIST: say which digit each image shows.
 
     A table keeps its columns and the order of its rows, and gets "prediction" and, for each class,
-    "probability_CLASS". Files may be larger than memory. Drawn digits of any size, dark on light or light on
-    dark, are first brought to the form of MNIST's.
+    "probability_CLASS". A run with several quantiles gives a column for each, "prediction_0.05" …; --interval adds
+    "TARGET_lower" and "TARGET_upper", --std adds "TARGET_std". Files may be larger than memory. Drawn digits of any
+    size, dark on light or light on dark, are first brought to the form of MNIST's.
 
     Examples:
 
     \b
       lamina predict runs/income-1 new.csv -o predictions.parquet
       cat new.csv | lamina predict runs/income-1 - > predictions.csv
+      lamina predict runs/price-1 new.csv --interval 0.9
       lamina predict runs/mnist-1 seven.png
     """
     begin_reading(data)
     from lamina.recipes.run import is_digits_run
 
+    if interval is not None and not 0 < interval < 1:
+        raise LaminaError(f"--interval {interval:g}: the share of rows to hold is between 0 and 1, as 0.9")
     if is_digits_run(run):
         from lamina.cli._use_digits import predict_digits
 
@@ -69,4 +81,4 @@ def predict(
 
     chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
     given = reading(format, delimiter, encoding, decimal, quote)
-    predict_table(run, data, out or "-", given, chosen, prefix, safe=safe_csv)
+    predict_table(run, data, out or "-", given, chosen, prefix, interval=interval, std=std, safe=safe_csv)

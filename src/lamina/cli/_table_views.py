@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from lamina.runs.metrics import compared
+from lamina.runs.metrics import compared, format_metric
 from lamina.runs.networks import share_in_words
 from lamina.table.describe import column_rows
 from lamina.table.messages import as_kind, counted
@@ -17,9 +17,13 @@ from lamina.table.messages import as_kind, counted
 if TYPE_CHECKING:
     from lamina.table.schema import Schema
 
-__all__ = ["columns_table", "measured_title", "members_table", "metrics_table", "override_hint"]
+__all__ = [
+    "columns_table", "intervals_said", "measured_title", "members_table", "metrics_table", "override_hint",
+]  # fmt: skip
 
 _MOST_ROWS = 60
+_TOLD = 0.9
+"""Of which intervals the coverage is told; the report has it of all."""
 
 
 def columns_table(schema: Schema) -> Table:
@@ -55,6 +59,20 @@ def measured_title(results: Mapping[str, Any]) -> str:
     'Metrics on 1,200 test rows'
     """
     return f"Metrics on {counted(results['measured_rows'], results['measured_on'] + ' row')}"
+
+
+def intervals_said(results: Mapping[str, Any]) -> list[str]:
+    """A line on the intervals of a regression, where they were measured.
+
+    >>> intervals_said({"intervals": [{"coverage": 0.9, "held": 0.912, "width": 1.5}], "measured_on": "test"})
+    ['90 % intervals hold 91.2 % of the test rows; mean width 1.5000']
+    """
+    return [
+        f"{100 * one['coverage']:g} % intervals hold {100 * one['held']:.1f} % of the {results['measured_on']} rows; "
+        f"mean width {format_metric(one['width'])}"
+        for one in results.get("intervals", [])
+        if one["coverage"] == _TOLD
+    ]
 
 
 def members_table(network: Any) -> Table:

@@ -9,17 +9,18 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, cast
-
-import typer
+from typing import TYPE_CHECKING, Any, cast
 
 from lamina.cli import _options as options
+from lamina.cli import _run_views as views
+from lamina.cli import _train_options as asked
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
-from lamina.cli._options import PRESETS, choosing, layers, one_of, option, positive, reading, said
+from lamina.cli._options import PRESETS, layers, levels, one_of, positive, reading, said
+from lamina.cli._search_run import TUNED, require_search, run_search, seconds_said
 from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
 from lamina.extras import require
-from lamina.table.formats import begin_reading, described
+from lamina.table.formats import begin_reading
 from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
@@ -29,87 +30,41 @@ if TYPE_CHECKING:
     from lamina.training.loop import Epoch, Loop, Observer
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["train_table"]
+__all__ = ["run_table", "table_said", "train_table"]
 
-_training: dict[str, Any] = {"rich_help_panel": "How to train"}
-_by_preset: dict[str, Any] = {"shown": "by preset", **_training}
-_PART = "A file, or a share of the rows; 0 for none."
-
-Data = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help=f"Files: {described()}, globs, a folder of images by class, or - for standard input.",
-        show_default=False,
-    ),
-]
-Target = Annotated[str | None, option("The column to predict; images have theirs.", named="--target -t")]
-Task = Annotated[str | None, choosing("{}, where the inferred one is wrong.", TASKS, " or ")]
-Kind = Annotated[
-    list[str] | None,
-    option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
-]
-Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
-Validation = Annotated[str | None, option(_PART, "0.16; fast: 0.08")]
-Test = Annotated[str | None, option(_PART, "0.2")]
-Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
-Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
-Preset = Annotated[
-    str | None,
-    choosing("default: most accurate; medium: a tenth of its time; fast: seconds.", PRESETS, shown="default", **_training),
-]
 _RETIRED = "sklearn"
 """A preset that is obeyed still, and not offered."""
-Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
-Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
-Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
-Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
-Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", False, **_training)]
-Memory = Annotated[
-    str | None,
-    option(
-        "What training may take, as 4G; larger tables are read from the disk.",
-        "half of what is free",
-        **_training,
-    ),
-]
-Shards = Annotated[
-    int | None,
-    option("Cut each batch into so many parts, which the processes of mpirun share.", "not cut", **_training),
-]
-Device = Annotated[
-    str | None,
-    option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu", **_training),
-]
-Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
-Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
 
 
 def train_table(
-    data: Data = None,
-    target: Target = None,
-    task: Task = None,
-    kind: Kind = None,
-    drop: Drop = None,
-    validation: Validation = None,
-    test: Test = None,
-    out: Out = None,
-    resume: Resume = None,
-    preset: Preset = None,
-    epochs: Epochs = None,
-    hidden: Hidden = None,
-    lr: Rate = None,
-    seed: Seed = None,
-    shards: Shards = None,
-    stream: Stream = False,
-    memory: Memory = None,
-    device: Device = None,
+    data: asked.Data = None,
+    target: asked.Target = None,
+    task: asked.Task = None,
+    kind: asked.Kind = None,
+    drop: asked.Drop = None,
+    validation: asked.Validation = None,
+    test: asked.Test = None,
+    out: asked.Out = None,
+    resume: asked.Resume = None,
+    preset: asked.Preset = None,
+    time_limit: asked.TimeLimit = None,
+    trials: asked.Trials = None,
+    epochs: asked.Epochs = None,
+    hidden: asked.Hidden = None,
+    lr: asked.Rate = None,
+    quantile: asked.Quantile = None,
+    seed: asked.Seed = None,
+    shards: asked.Shards = None,
+    stream: asked.Stream = False,
+    memory: asked.Memory = None,
+    device: asked.Device = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
     decimal: options.DecimalOption = None,
     quote: options.QuoteOption = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    as_json: asked.Json = False,
+    quiet: asked.Quiet = False,
 ) -> int:
     """Train a multilayer perceptron on a table, and measure it.
 
@@ -120,35 +75,39 @@ def train_table(
     nothing had happened: checkpoints are saved after the first epoch, and then every 10 seconds. A table that is larger
     than memory is read from the disk, and encoded into the run's folder until the training ends.
 
+    With --time-limit, --trials or --preset best, networks of many settings are trained, and the best are averaged, as
+    `lamina tune` shows it; the limit counts from the command's start to its end. What was killed goes on with
+    --resume; a search that is complete does with a longer --time-limit or more --trials.
+
     Examples:
 
     \b
       lamina train people.csv --target income
       lamina train houses.parquet --target price --preset fast --out runs/houses
+      lamina train houses.parquet --target price --time-limit 5m
       lamina train 'part-*.csv.gz' --target y --kind zip=categorical --drop id
       lamina train 'rows/*.parquet' --target y --memory 2G
       lamina train train.csv --target y --validation valid.csv --test test.csv
       zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
+      lamina train houses.csv --target price --quantile 0.05,0.5,0.95
       lamina train --resume runs/houses
       mpirun -n 4 lamina train 'part-*.csv' --target y --shards 8
 
     MNIST has a command of its own: lamina train mnist --help
     """
     chosen = said(
-        data=tuple(data or ()) or None,
-        target=target,
-        task=one_of("--task", task, TASKS),
-        kinds=_kinds(kind or [], drop or []) or None,
+        **table_said(data, target, task, kind, drop, validation, test, seed),
         preset=one_of("--preset", preset, PRESETS if preset != _RETIRED else (_RETIRED,)),
-        validation=validation,
-        test=test,
         epochs=positive("--epochs", epochs),
         hidden=None if hidden is None else layers(hidden),
         learning_rate=positive("--lr", lr),
-        seed=_seed(seed),
+        quantiles=None if quantile is None else levels(quantile),
         shards=positive("--shards", shards),
         stream=stream or None,
+        time_limit=seconds_said(time_limit),
+        trials=positive("--trials", trials),
     )
+    require_search(chosen)
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
     begin_reading(data or ())
@@ -161,14 +120,37 @@ def train_table(
     if not team.is_first:
         with warnings_as_lines(quiet=True):
             return _help(team)
+    return run_table(
+        chosen, read_as, out, resume, memory=memory, device=device or "cpu", as_json=as_json, quiet=quiet
+    )
+
+
+def run_table(
+    chosen: dict[str, Any],
+    read_as: dict[str, Any],
+    out: Path | None,
+    resume: Path | None,
+    *,
+    memory: str | None = None,
+    device: str = "cpu",
+    live: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Train as was chosen, in a new run's folder or in that of a run that goes on; the exit code.
+
+    `live`: whether to show each trial of a search.
+    """
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
-        _require_shards(request, team)
+        _require_shards(request, world())
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
-                where = device or "cpu"
-                return _run(folder, request, prepared, saved, device=where, as_json=as_json, quiet=quiet)
+                how: dict[str, Any] = {"device": device, "as_json": as_json, "quiet": quiet}
+                if request.searches:
+                    return run_search(folder, request, prepared, live=live, **how)
+                return _run(folder, request, prepared, saved, **how)
         except KeyboardInterrupt:
-            say(f"lamina: interrupted; {_how_to_go_on(folder)}", error=True)
+            say(f"lamina: interrupted; {views.how_to_go_on(folder)}", error=True)
             return EXIT_INTERRUPTED
 
 
@@ -206,6 +188,28 @@ def _help(team: Communicator) -> int:
     return 0
 
 
+def table_said(
+    data: list[str] | None,
+    target: str | None,
+    task: str | None,
+    kind: list[str] | None,
+    drop: list[str] | None,
+    validation: str | None,
+    test: str | None,
+    seed: int | None,
+) -> dict[str, Any]:
+    """What is said of the table and of its parts, as a `Request` has it; None: nothing."""
+    return {
+        "data": tuple(data or ()) or None,
+        "target": target,
+        "task": one_of("--task", task, TASKS),
+        "kinds": _kinds(kind or [], drop or []) or None,
+        "validation": validation,
+        "test": test,
+        "seed": _seed(seed),
+    }
+
+
 def _seed(seed: int | None) -> int | None:
     if seed is not None and not 0 <= seed < 2**32:
         raise LaminaError(f"--seed {seed}: it is a whole number from 0 to {2**32 - 1}")
@@ -232,7 +236,7 @@ def _held(
     from lamina.runs.data import Request
     from lamina.runs.run_folder import read_unfinished
     from lamina.table.read import ReadOptions
-    from lamina.training.run_folder import held_run, new_run
+    from lamina.training.run_folder import CHECKPOINT, held_run, new_run
 
     if resume is None:
         if "data" not in chosen:
@@ -244,23 +248,44 @@ def _held(
     if out is not None:
         raise LaminaError("--resume continues in the run's own folder; leave --out away")
     with held_run(resume) as folder:
-        request, saved = read_unfinished(resume)
-        yield folder, _same(request, chosen, read_as), saved
+        begun, saved = read_unfinished(resume)
+        request = _same(begun, chosen, read_as)
+        if not folder.has(CHECKPOINT):
+            _require_more(begun, request, resume)
+        yield folder, request, saved
+
+
+def _require_more(begun: Request, request: Request, run: Path) -> None:
+    """A search that is complete goes on only where there is to be more of it."""
+    if not any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in TUNED):
+        raise LaminaError(
+            f"the search in {run} is complete; to search on, give it a longer --time-limit, of all runs together, or "
+            "more --trials"
+        )
 
 
 def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Request:
-    """What an earlier run was asked for, unless something else is said now."""
+    """What an earlier run was asked for, unless something else is said now; a search may have more time or trials."""
     for name, value in (chosen | read_as).items():
+        if begun.searches and name in TUNED:
+            continue
         its = getattr(begun, name) if name in chosen else getattr(begun.options, name)
         if value != its and name != "data":
             raise LaminaError(f"the run was begun with {_said(name, its)}; it can't change")
     # The files may have moved, but not changed.
-    return dataclasses.replace(begun, data=chosen.get("data", begun.data))
+    changed = {name: chosen[name] for name in ("data", *(TUNED if begun.searches else ())) if name in chosen}
+    return dataclasses.replace(begun, **changed)
 
 
 def _said(name: str, value: Any) -> str:
     """How the command line says, or does not say, what a run was begun with."""
-    option = {"learning_rate": "--lr", "kinds": "--kind or --drop"}.get(name, f"--{name}")
+    others = {
+        "learning_rate": "lr",
+        "kinds": "kind or --drop",
+        "time_limit": "time-limit",
+        "quantiles": "quantile",
+    }
+    option = f"--{others.get(name, name)}"
     if value is None or value == {}:
         return f"no {option}"
     if isinstance(value, dict):
@@ -311,7 +336,7 @@ def _run(
 
     console = None if as_json or quiet else output()
     if console:
-        _show_prepared(console, prepared)
+        views.show_prepared(console, prepared)
     if saved and not quiet:
         say(f"lamina: {folder.path} goes on after {counted(len(saved.past), 'epoch')}", error=True)
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
@@ -328,11 +353,11 @@ def _run(
         tell("writing the page to try the network on")
         page = write_run_page(run.path)
     if console:
-        _show_results(console, run)
-    say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, quiet))
+        views.show_results(console, run)
+    say(json.dumps({"run": str(run.path), **run.results}) if as_json else views.closing(run, page, quiet))
     if not trained.interrupted:
         return 0
-    say(f"lamina: {_how_to_go_on(folder)}", error=True)
+    say(f"lamina: {views.how_to_go_on(folder)}", error=True)
     return EXIT_INTERRUPTED
 
 
@@ -342,42 +367,3 @@ def _progress(loop: Loop, epoch: Epoch) -> str:
         return f"loss {epoch.loss:.4f}"
     best = f"best {-loop.best_score:.4f} in {loop.best_epoch}"
     return f"loss {epoch.loss:.4f}, validation {-epoch.score:.4f} ({best})"
-
-
-def _how_to_go_on(folder: RunFolder) -> str:
-    from lamina.training.run_folder import CHECKPOINT
-
-    if not folder.has(CHECKPOINT):
-        return "nothing is saved to go on from"
-    return f"continue with: lamina train --resume {folder.path}"
-
-
-def _show_prepared(console: Any, prepared: Any) -> None:
-    from rich.markup import escape
-
-    from lamina.cli._table_views import columns_table, override_hint
-    from lamina.table.describe import describe_rows, describe_target
-
-    console.print(columns_table(prepared.schema))
-    console.print(override_hint(prepared.schema), style="dim", markup=False)
-    task = f"{describe_target(prepared.target)} ({prepared.target.reason})"
-    console.print(f"\n[bold]Task[/bold]: {escape(task)}")
-    console.print(f"[bold]Rows[/bold]: {describe_rows(prepared.rows)}\n")
-
-
-def _show_results(console: Any, run: Any) -> None:
-    from lamina.cli._table_views import measured_title, metrics_table
-    from lamina.table.messages import counted
-
-    results = run.results
-    console.print(metrics_table(measured_title(results), results["metrics"]))
-    epochs, best = counted(results["epochs"], "epoch"), results["best_epoch"]
-    console.print(f"{epochs} in {results['seconds']:.1f} s; kept epoch {best}")
-
-
-def _closing(run: Any, page: Path | None, quiet: bool) -> str:
-    if quiet:
-        return str(run.path)
-    report, use = run.path / "report.html", f"lamina predict {run.path} NEW.csv -o predictions.csv"
-    tried = "" if page is None else f"; to try the network, open {page}"
-    return f"saved in {run.path}; the report is {report}{tried}\nnext: {use}"

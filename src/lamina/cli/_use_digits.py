@@ -41,6 +41,7 @@ def inspect_digits(run: Path, *, as_json: bool) -> None:
     """What a run's network is, how it is trained, and how far it is."""
     from lamina.recipes.run import as_line, read_run
     from lamina.table.messages import counted
+    from lamina.training.time_limit import duration_said
 
     settings, saved = read_run(run)
     layers = [784, *settings.hidden, 10]
@@ -56,7 +57,11 @@ def inspect_digits(run: Path, *, as_json: bool) -> None:
         f"recipe {settings.recipe}: batches of {settings.batch_size}, learning rate {settings.lr:g}, "
         f"seed {settings.seed}"
     )
-    done = f"{len(past)} of {counted(settings.epochs, 'epoch')}"
+    if settings.time_limit is None:
+        done = f"{len(past)} of {counted(settings.epochs or 0, 'epoch')}"
+    else:
+        used = saved.position.get("used", 0.0) / settings.time_limit
+        done = f"{counted(len(past), 'epoch')}, {used:.0%} of a time limit of {duration_said(settings.time_limit)}"
     if past:
         done += (
             f"; accuracy {past[-1]['train_accuracy']:.4f} (training), {past[-1]['test_accuracy']:.4f} (test)"

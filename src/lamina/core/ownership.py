@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 import sysconfig
 import threading
-from collections import Counter
-from collections.abc import MutableSequence
+from collections.abc import Iterable, MutableSequence
 from typing import Any
 
 import numpy as np
@@ -22,30 +21,36 @@ COUNTS_REFERENCES = sys.implementation.name == "cpython" and not sysconfig.get_c
 _ALONE = 2  # what `getrefcount` says of an attribute's value that nothing else refers to: it counts its own argument
 
 _counting = free_in_children(threading.RLock())
-_bound: Counter[int] = Counter()
+_bound: dict[int, int] = {}
 """By a buffer's id, how many references compiled steps keep to it: harmless ones, since a step asks the array first."""
 
 
-def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value | None) -> None:
-    """Put a buffer, or None, into a compiled step's list of buffers, and count it."""
+def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value) -> None:
+    """Put a buffer into a compiled step's list of buffers, and count it."""
     with _counting:
         former = buffers[slot]
         buffers[slot] = buffer
-        if buffer is not None:
-            _bound[id(buffer)] += 1
+        key = id(buffer)
+        _bound[key] = _bound.get(key, 0) + 1
         if former is not None:
             _forget(id(former))
 
 
-def release_buffers(buffers: MutableSequence[Any]) -> None:
-    """Empty a compiled step's list of buffers."""
-    for slot in range(len(buffers)):
-        bind_buffer(buffers, slot, None)
+def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None = None) -> None:
+    """Empty a compiled step's list of buffers, or some slots of it."""
+    with _counting:
+        for slot in range(len(buffers)) if slots is None else slots:
+            former = buffers[slot]
+            if former is not None:
+                buffers[slot] = None
+                _forget(id(former))
 
 
 def _forget(key: int) -> None:
-    _bound[key] -= 1
-    if not _bound[key]:
+    count = _bound[key] - 1
+    if count:
+        _bound[key] = count
+    else:
         del _bound[key]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state
 
 import lamina.estimators as plain
@@ -48,6 +48,15 @@ class _OnWorkers(BaseMLP):
     def __getstate__(self) -> dict[str, Any]:
         """Without the client, which is bound to its process."""
         return {**super().__getstate__(), "client": None}
+
+    def _computed(self, X: Any, function: Any) -> np.ndarray:
+        """As of tables in memory, which is what else than predictions needs."""
+        if hasattr(X, "__dask_graph__"):
+            raise TypeError(
+                f"only predictions, probabilities and scores are computed where a {type(X).__name__} of Dask is; "
+                "for others give a part of it that is in memory: X.compute()"
+            )
+        return super()._computed(X, function)
 
     def _fit_collections(self, X: Any, y: Any, sample_weight: Any, eval_set: Any) -> Any:
         if sample_weight is not None:
@@ -152,8 +161,10 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
         """The most likely class of each row: a Dask array (rows,), computed where the partitions are."""
         return self._mapped("predict", X, None)
 
-    def predict_proba(self, X: Any) -> Any:
-        """The probability of each class: a Dask array (rows, classes)."""
+    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
+        """The probability of each class: a Dask array (rows, classes); `return_std` is for tables in memory."""
+        if return_std:
+            return super().predict_proba(X, return_std=True)
         return self._mapped("predict_proba", X, len(self.classes_))
 
     def predict_log_proba(self, X: Any) -> Any:
@@ -182,11 +193,17 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
         """Train; see `lamina.dask.MLPClassifier.fit`."""
         return self._fit_collections(X, y, sample_weight, eval_set)
 
-    def predict(self, X: Any) -> Any:
-        """The predicted target: a Dask array (rows,), computed where the partitions are."""
-        return self._mapped("predict", X, None)
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """The predicted target: a Dask array (rows,), or of several quantiles (rows, quantiles).
+
+        It is computed where the partitions are. `return_std` is for tables in memory: `to_local` gives an estimator.
+        """
+        if return_std:
+            return super().predict(X, return_std=True)
+        levels = getattr(self._fitted().target, "levels", None)
+        return self._mapped("predict", X, None if levels is None else len(levels))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R²."""
+        """As `lamina.MLPRegressor.score`."""
         truth, found, weights = _computed(self.client_, (y, self.predict(X), sample_weight))
-        return float(r2_score(truth, found, sample_weight=weights))
+        return self._agreement(truth, found, weights)

@@ -33,6 +33,7 @@ class CurrentSequence:
     """What a queue knows of the sequence that it is in."""
 
     _root: Entry
+    _period: int | None
 
     def _begin(self) -> None:
         """A new sequence.
@@ -44,6 +45,7 @@ class CurrentSequence:
         ``_made``         while observing: the positions of results, and of what was written
         ``_viewed``       while observing: the positions of arrays that have views, and of views
         ``_cursor``       the last event; ``_next``: what is put off, if it comes next
+        ``_ahead``        after how many events it ends, where the program marks no steps
         """
         self._is_halfway = True  # an interrupt may come at any call
         self._next: Any = None
@@ -55,6 +57,7 @@ class CurrentSequence:
         self._viewed: set[int] = set()
         self._has_recorded = False
         self._first_order = 0
+        self._ahead = self._period
         owed.is_open = False
         self._cursor: Entry = self._root
         self._is_observing = False

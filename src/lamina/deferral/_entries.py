@@ -50,23 +50,27 @@ class New:
 
     def admits(self, x: Any, known: dict[int, int]) -> bool:
         """Whether `x` may stand here; `known` are the ids of arrays that have a position already."""
-        kind = x.__class__
-        if x is not self.latest() and not self._has_type_of(x, kind):
+        if (x is not self.latest() and not self._has_type_of(x, x.__class__)) or not x._is_settled:
             return False
         leaf = x._leaf
         return (
-            kind._is_settled
-            and (None if leaf is None else leaf.req) == self.req
-            and is_on_tape(x) is self.on_tape
+            (leaf is None if self.req is None else leaf is not None and leaf.req == self.req)
+            and (x._node is not None and is_on_tape(x)) is self.on_tape
             and len(x._writes) == 1
             and id(x) not in known
         )
 
     def _has_type_of(self, x: Any, kind: type) -> bool:
+        if kind is NDArray:
+            what = x._data
+        elif issubclass(kind, ElsewhereArray):
+            what = x._view
+        else:
+            return False
+        dtype = what.dtype
         return (
-            (kind is NDArray or issubclass(kind, ElsewhereArray))
-            and x.shape == self.shape
-            and x._dtype == self.dtype
+            (dtype is self.dtype or dtype == self.dtype)
+            and what.shape == self.shape
             and x._context is self.context
         )
 
@@ -189,6 +193,15 @@ class Applied(Entry):
         for x, operand in zip(inputs, self.operands, strict=True):
             if isinstance(x, Array) and share_memory(out._data, x._data):
                 self.view_of = operand if isinstance(operand, int) else operand.position  # pyright: ignore
+
+    def takes(self, inputs: Sequence[Any]) -> bool:
+        """Whether these could be its operands, where all arrays are met for the first time."""
+        return len(inputs) == self.count and all(
+            x.__class__ is operand.kind
+            if isinstance(operand, Number)
+            else isinstance(operand, New) and isinstance(x, Array) and operand.admits(x, {})
+            for x, operand in zip(inputs, self.operands, strict=True)
+        )
 
     def inputs(self, arrays: list[Any], numbers: Iterator[Any]) -> tuple[Any, ...]:
         """What it is applied to, from the arrays by position, and the numbers that vary."""

@@ -34,7 +34,7 @@ class Path:
     """All events from the beginning of a sequence to `end`."""
 
     def __init__(self, end: Entry) -> None:
-        self.entries = end.from_start()
+        self.end, self.entries = end, end.from_start()
         self.applied = [entry for entry in self.entries if isinstance(entry, Applied)]
         self._outputs = [entry.output for entry in self.applied]
         self._maker = {entry.output: entry for entry in self.applied}
@@ -42,7 +42,7 @@ class Path:
         self.plan: Plan | None = None
         self.is_compilable = True
         self._given_up = self._uses = 0  # how often its program was given up, and what came since
-        self._needs: dict[tuple[int, ...], tuple[list[int], list[Applied]]] = {}
+        self._needs: dict[tuple[int, ...], tuple[list[int], list[Applied], frozenset[int]]] = {}
 
     @cached_property
     def is_worthwhile(self) -> bool:
@@ -92,22 +92,25 @@ class Path:
 
         Raises `Overlap`, `Uncompilable` or `MemoryError` before anything was written.
         """
-        needed, restored = self._needed(values)
-        computed = [i for i in needed if self._maker[i].view_of is None]
+        needed, restored, computed = self._needed(values)
         plan = self.plan
         if plan is None or not plan.gives(computed, len(numbers)):
-            known = [] if plan is None else [i for i in plan.results if i not in computed]
-            plan = self.plan = Plan(self.entries, sorted([*computed, *known]), values, numbers)
+            known: Sequence[int] = () if plan is None else plan.results
+            plan = self.plan = Plan(self.entries, sorted(computed.union(known)), values, numbers)
         _latest[id(self)] = self
         _latest.move_to_end(id(self))
         if len(_latest) > _MOST_PLANS:
             _latest.popitem(last=False)[1]._give_up_plan()
         results = plan.run(values, numbers)
-        self._fill(values, needed, dict(zip(plan.results, results, strict=True)))
-        self._restore_tape(values, needed, restored, numbers)
+        if needed:
+            self._fill(values, needed, dict(zip(plan.results, results, strict=True)))
+            self._restore_tape(values, needed, restored, numbers)
 
-    def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied]]:
-        """The outputs whose numbers somebody can still ask for, in order, and what must be on the tape again."""
+    def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
+        """The outputs whose numbers somebody can still ask for, in order, and what must be on the tape again.
+
+        Third, those that are computed, and not views of others.
+        """
         count = sys.getrefcount
         alive = tuple([i for i in self._outputs if count(values[i]) > _ALONE_IN_LIST])
         known = self._needs.get(alive)
@@ -117,7 +120,7 @@ class Path:
             known = self._needs[alive] = self._what_is_needed(alive)
         return known
 
-    def _what_is_needed(self, alive: Sequence[int]) -> tuple[list[int], list[Applied]]:
+    def _what_is_needed(self, alive: Sequence[int]) -> tuple[list[int], list[Applied], frozenset[int]]:
         needed, restored = set[int](), set[int]()
         todo = [(i, True) for i in alive]
         while todo:
@@ -131,7 +134,8 @@ class Path:
             if is_on_tape and entry.recorded and i not in self._consumed:
                 restored.add(i)
                 todo += [(position(x), True) for x in entry.operands if not isinstance(x, Number)]
-        return sorted(needed), [self._maker[i] for i in sorted(restored)]
+        computed = frozenset(i for i in needed if self._maker[i].view_of is None)
+        return sorted(needed), [self._maker[i] for i in sorted(restored)], computed
 
     def _fill(self, values: list[Any], needed: Sequence[int], results: dict[int, Any]) -> None:
         for i in needed:
@@ -148,7 +152,10 @@ class Path:
     ) -> None:
         """Put results back on the tape, as if they had been computed one by one."""
         used = [i for i in needed if i in self._consumed]
-        if not restored and not used:
+        if not restored:  # as of a step whose loss alone is kept
+            for i in used:
+                self._restore_place(self._maker[i], values[i])
+                values[i]._node.release()
             return
         remaining, wanted = iter(numbers), set(restored)
         for entry in self.entries:
@@ -161,8 +168,11 @@ class Path:
                 if entry in wanted:
                     self._restore_node(entry, inputs, values)
                 elif entry.output in used:
-                    out = values[entry.output]
-                    out._node, out._index = TapeNode(entry.primitive, (), entry.params, (out,)), 0
+                    self._restore_place(entry, values[entry.output])
+
+    def _restore_place(self, entry: Applied, out: Any) -> None:
+        """Give what a walk uses up within the sequence a node, which needs no inputs any more."""
+        out._node, out._index = TapeNode(entry.primitive, (), entry.params, (out,)), 0
 
     def _restore_node(self, entry: Applied, inputs: tuple[Any, ...], values: list[Any]) -> None:
         out = values[entry.output]
@@ -200,11 +210,16 @@ class Path:
 FEWEST_EVENTS = 8
 _MANY_ELEMENTS = 1 << 18
 _MOST_PATIENCE = 1024  # runs
+_LONG = 32  # runs with the same arrays, after which others may soon be taken for the program's own again
 _ALONE_IN_LIST = 2  # what `getrefcount` says of an item that only its list refers to
 
 
 class Plan:
-    """A path's program, bound to memory. It gives the outputs `results`, by position."""
+    """A path's program, bound to memory. It gives the outputs `results`, by position.
+
+    ``_own``: of the arrays that were the same each time, slot, position, the array, and what stands in its place
+    between two runs, so that it may go.
+    """
 
     def __init__(
         self, entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
@@ -222,26 +237,25 @@ class Plan:
             self._program = built(captured.graph, self._target)
         self._fixed = _same_as_before(entries, values)
         self._seen: dict[int, weakref.ref[Array]] = {}
-        self._patience, self._wait = 1, 0
+        self._patience, self._wait, self._lasted = 1, 0, 0
         self._bind(values)
 
-    def gives(self, results: Sequence[int], numbers: int) -> bool:
+    def gives(self, results: frozenset[int], numbers: int) -> bool:
         """Whether the program gives these outputs, and takes so many numbers."""
-        return numbers == self._count and set(results) <= set(self.results)
+        return numbers == self._count and results.issubset(self.results)
 
     def _bind(self, values: list[Any]) -> None:
         """Bind the program. Arrays that were the same each time are its own, so that it may hold their contents."""
-        self._own: dict[int, weakref.ref[Array]] = {}
-        stand_ins: list[Any] = []
+        self._own: list[tuple[int, int, weakref.ref[Array], Any]] = []
         arrays: list[Any] = []
         for slot, i in enumerate(self._positions):
             x = values[i]
-            stand_ins.append(NDArray(_NoData(x.shape, x._dtype), x._context))  # pyright: ignore
+            stand_in: Any = NDArray(_NoData(x.shape, x._dtype), x._context)  # pyright: ignore
             if i in self._fixed:
-                self._own[slot] = weakref.ref(x, _releasing(weakref.ref(self)))
-            arrays.append(x if i in self._fixed else stand_ins[slot])
-        self._stand_ins = stand_ins
-        slots = [slot for slot in range(len(arrays)) if slot not in self._own]
+                known = weakref.ref(x, _releasing(weakref.ref(self)))
+                self._own.append((slot, i, known, stand_in))
+            arrays.append(x if i in self._fixed else stand_in)
+        slots = [slot for slot, i in enumerate(self._positions) if i not in self._fixed]
         self._arguments = [self._positions[slot] for slot in slots]
         written = frozenset(self._graph.writes)
         self._step: Any = self._target.bind(self._program, arrays, slots, written)
@@ -251,13 +265,14 @@ class Plan:
         self._follow_changes(values)
         step: Any = self._step
         with step.lock:
-            for slot in self._own:
-                step.arrays[slot] = values[self._positions[slot]]
+            arrays = step.arrays
+            for slot, i, _, _ in self._own:
+                arrays[slot] = values[i]
             try:
                 results = step.run([values[i] for i in self._arguments], numbers, 1, ())
             finally:
-                for slot in self._own:
-                    step.arrays[slot] = self._stand_ins[slot]
+                for slot, _, _, stand_in in self._own:
+                    arrays[slot] = stand_in
         step.forget_arguments()
         return [results[k] for k in self._order]
 
@@ -266,15 +281,16 @@ class Plan:
 
         Several models of one kind may be trained one after the other, or in turn.
         """
-        changed = {
-            i for slot, known in self._own.items() if known() is not values[i := self._positions[slot]]
-        }
+        changed = [i for _, i, known, _ in self._own if known() is not values[i]]
         if changed or self._step is None:
-            self._fixed -= changed
+            self._fixed.difference_update(changed)
             self._seen = {i: weakref.ref(values[i]) for i in self._positions}
-            self._patience = self._wait = min(2 * self._patience, _MOST_PATIENCE)
+            self._patience = 1 if self._lasted >= _LONG else min(2 * self._patience, _MOST_PATIENCE)
+            self._wait, self._lasted = self._patience, 0
             self._bind(values)
-        elif self._wait:
+            return
+        self._lasted += 1
+        if self._wait:
             self._wait -= 1
             if not self._wait:
                 same = {i for i, known in self._seen.items() if known() is values[i]}

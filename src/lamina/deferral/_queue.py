@@ -32,6 +32,7 @@ from lamina.deferral._interrupts import interrupts_later
 from lamina.deferral._matching import matcher
 from lamina.deferral._path import FEWEST_EVENTS, Path
 from lamina.deferral._pending import PendingArray
+from lamina.deferral._periods import period_of, until_boundary
 from lamina.errors import DeviceError
 from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
@@ -40,6 +41,9 @@ __all__ = ["DeferralQueue"]
 
 _OFTEN = 2  # so many times a sequence is observed before it is put off
 _LONGEST = 1024  # events in a sequence; then it is looked through for repetitions
+_FEW_STEPS = (
+    64  # events: so many steps of a loop without marks are one sequence, which costs less than one each
+)
 _MOST_ENTRIES = 50_000  # in the tree; one takes about 1 KB
 _PATIENCE = 4096  # events without any that was put off, before the queue sleeps
 _SHORT = 64  # how much patience a sequence costs that is too short to be put off
@@ -140,7 +144,7 @@ class DeferralQueue(CurrentSequence):
         if owed.is_open and not self._is_busy:
             if not recording or self._has_recorded:
                 self.end("a step begins")
-            self._period = None
+            self._period = self._ahead = None
         if recording:
             self._has_recorded = True
 
@@ -319,6 +323,9 @@ class DeferralQueue(CurrentSequence):
                 self.end(_KNOWN_END)
                 return self.bind(primitive, inputs, params)
             self._forget_attempt()
+        elif self._begins_loop_anew(primitive, inputs, params):
+            self.end()
+            return self.bind(primitive, inputs, params)
         try:
             place = place_of(inputs)
             if primitive.lowering is None or _leaves(place, params):
@@ -466,11 +473,30 @@ class DeferralQueue(CurrentSequence):
         self._credit -= 1
         if self._credit <= 0:
             self._fall_asleep()
-        elif entry.depth == self._period:
+        elif entry.depth == self._ahead:
             self.end()
         elif entry.depth >= _LONGEST:
-            self._period = _period_of(entry.from_start())
             self.end()
+            self._find_period(entry.from_start())
+
+    def _find_period(self, events: Sequence[Any]) -> None:
+        """A sequence grew long: it may be a loop that nothing marks the steps of."""
+        period = period_of(events)
+        if period is not None:
+            self._period = period * max(1, _FEW_STEPS // period)
+            self._ahead = until_boundary(events, period) or self._period
+
+    def _begins_loop_anew(self, primitive: Primitive, inputs: Sequence[Any], params: dict[str, Any]) -> bool:
+        """Whether such a loop seems to go on as its sequences begin, after a step that was another one."""
+        first = self._root.hot_child
+        return (
+            self._period is not None
+            and isinstance(first, Applied)
+            and first.primitive is primitive
+            and self._cursor.parent is not None
+            and first.params == params
+            and first.takes(inputs)
+        )
 
     def _fall_asleep(self) -> None:
         """Nothing repeats: let operators pass for a while, which costs less."""
@@ -490,15 +516,6 @@ class _busy:  # noqa: N801 - used as `with _busy(queue):`
 
     def __exit__(self, *_exception: object) -> None:
         self._queue._is_busy, state.queue = self._saved
-
-
-def _period_of(events: Sequence[Any]) -> int | None:
-    """After how many events a long sequence repeats, if it does."""
-    marks = [(event.primitive, str(getattr(event, "params", ""))) for event in reversed(events)]
-    for period in range(1, len(marks) // 3):
-        if all(marks[i] == marks[i + period] for i in range(2 * period)):
-            return period
-    return None
 
 
 def _varying(end: Entry) -> Iterator[Number]:

@@ -36,6 +36,8 @@ __all__ = [
     "EnsembleTraining",
     "HeldBatches",
     "Optimization",
+    "hidden_of",
+    "members_outputs",
     "outputs_of",
     "own_outputs",
     "without_network",
@@ -336,6 +338,8 @@ class EnsembleTraining(Loop):
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
                 new = new - decays[piece.rate] * array
+            if piece.bounds is not None:
+                new = nd.minimum(nd.maximum(new, piece.bounds[0]), piece.bounds[1])
             write(array, piece.moments, (new, values))
 
 
@@ -431,15 +435,36 @@ def own_outputs(network: Ensemble, parts: Sequence[Data], team: Communicator | N
     return np.concatenate(_in_blocks(network, network.compiled_own, parts, team))
 
 
+def members_outputs(network: Ensemble, data: Data) -> np.ndarray:
+    """Each member's outputs for all rows, (members, rows, outputs), float32."""
+    members = len(network.members)
+    return own_outputs(network, [data] * members).reshape(members, len(data), -1)
+
+
+def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
+    """What the members' last hidden layers give for all rows, beside each other: (rows, features), float32."""
+    members = network.members
+    if network.compiled_hidden is None:
+        network.compiled_hidden = compile(
+            lambda numeric, codes=None: nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1)
+        )
+    width = sum(one.architecture.widths[-2] for one in members)
+    return _in_blocks(network, network.compiled_hidden, [data], None, width)[0]
+
+
 @eager()
 def _in_blocks(
-    network: Ensemble, forward: Any, parts: Sequence[Data], team: Communicator | None
+    network: Ensemble,
+    forward: Any,
+    parts: Sequence[Data],
+    team: Communicator | None,
+    width: int | None = None,
 ) -> list[np.ndarray]:
-    """What `forward` makes of rows of all parts at a time, for each part."""
+    """What `forward` makes of rows of all parts at a time, for each part: the outputs, or so many columns."""
     team = team or Communicator()
     longest = max(len(part) for part in parts)
     rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
-    results = [np.empty((len(part), network.architecture.outputs), np.float32) for part in parts]
+    results = [np.empty((len(part), width or network.architecture.outputs), np.float32) for part in parts]
     blocks = -(-longest // rows)
     for begin in (rows * block for block in team.share(blocks)):
         chosen = [part.chosen(begin, begin + rows) for part in parts]

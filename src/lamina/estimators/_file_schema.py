@@ -53,6 +53,7 @@ class _Encoder(Struct, forbid_unknown_fields=True):
     missing_indicator: bool
     robust_scale: bool
     smooth_clip: bool
+    unclipped: list[str] | UnsetType = UNSET
 
 
 class Learned(Struct, forbid_unknown_fields=True):
@@ -72,13 +73,14 @@ class Learned(Struct, forbid_unknown_fields=True):
 
 
 class TargetState(Struct, forbid_unknown_fields=True):
-    """The first three say what a classifier's target is, the others what a regressor's is."""
+    """The first three say what a classifier's target is, the others what a regressor's is; `levels` are quantiles."""
 
     dtype: str | UnsetType = UNSET
     values: list[Scalar] | UnsetType = UNSET
     multilabel: bool | UnsetType = UNSET
     flat: bool | UnsetType = UNSET
     logarithmic: bool | UnsetType = UNSET
+    levels: list[float] | UnsetType = UNSET
 
 
 class _Common(Struct, forbid_unknown_fields=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ __all__ = ["partial_fit"]
 @eager()
 def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
     """Train one epoch; the optimizer's moments go on from call to call."""
+    if (search := estimator._search(None)) is not None:
+        search.refuse("partial_fit")
     settings = {
         **estimator._resolved(),
         "max_iter": 1,
@@ -48,6 +51,8 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     data = Data(encoded.numeric, encoded.codes, target.encode(y), estimator._weights(sample_weight, y, X))
     if first:
         estimator._begin(encoder, target, [data] * members, settings, rng)
+    # Rows that were held out by a fit before this may be among these.
+    estimator.fitted_ = replace(estimator.fitted_, held_out=None)
     network = estimator.fitted_.network
     training = getattr(estimator, "_training", None)
     parts = [data] * len(network.members)

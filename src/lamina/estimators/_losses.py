@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from lamina import nd
 from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "Loss", "absolute_error", "cross_entropy", "huber", "multilabel", "poisson", "quantile", "squared_error",
+    "Loss", "absolute_error", "cross_entropy", "huber", "multilabel", "poisson", "quantile", "quantiles",
+    "squared_error",
 ]  # fmt: skip
 
 Loss = Callable[[NDArray, NDArray], NDArray]
@@ -62,6 +65,17 @@ def quantile(level: float = 0.5) -> Loss:
     def loss(outputs: NDArray, target: NDArray) -> NDArray:
         difference = target - outputs
         return nd.mean(nd.maximum(level * difference, (level - 1) * difference), axis=1)
+
+    return loss
+
+
+def quantiles(levels: Sequence[float]) -> Loss:
+    """The pinball loss, averaged over levels: of outputs (rows, levels), and of a single target (rows, 1)."""
+
+    def loss(outputs: NDArray, target: NDArray) -> NDArray:
+        shares = nd.array(np.array([levels], np.float32), ctx=outputs.context)
+        difference = target - outputs
+        return nd.mean(nd.maximum(shares * difference, (shares - 1) * difference), axis=1)
 
     return loss
 

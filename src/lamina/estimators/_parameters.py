@@ -25,13 +25,14 @@ PARAMETERS = {
     "preset": "where parameters that are None get their values: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
     "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'medium' smaller "
     "networks that take a tenth of its time, 'fast' one or more of them for a second; 'sklearn' is retired, see "
-    "lamina.neural_network.",
+    "lamina.neural_network. 'best' searches from 'default' on: see `time_limit`.",
     "members": "how many networks are trained side by side; their outputs are averaged (Lakshminarayanan, Pritzel, "
     "Blundell, 2017). None: 5 for a table of at most 5000 rows (medium, fast: 2 of more than 500 columns), "
     "else 2 (fast: 1 from 20,001 rows on).",
     "loss": "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value a row; "
     "outputs are (rows, k), the target is (rows,) class numbers, or (rows, k) labels or standardized numbers.",
-    "quantile": "the level of loss='quantile' (Koenker and Bassett, 1978).",
+    "quantile": "the level of loss='quantile' (Koenker and Bassett, 1978), or a list of levels, ascending: then "
+    "predictions have a column for each, and never cross.",
     "solver": ", ".join(f"{name!r} ({solver.meaning})" for name, solver in SOLVERS.items()) + ".",
     "alpha": "the L2 penalty of scikit-learn: ½·alpha·‖W‖², divided by the rows of the batch.",
     "batch_size": "rows a step, at most those of the table. 'auto' is the preset's value.",
@@ -85,6 +86,10 @@ PARAMETERS = {
     "normalization are a shard's own. None: batches are not cut. See docs/scale.md.",
     "column_kinds": "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', "
     "'categorical' or 'drop'.",
+    "monotone": "by the column's name or position, 1 if predictions never fall where the column rises, -1 if they "
+    "never rise: exactly, everywhere. Of two classes it is the second one's probability that obeys; several labels and "
+    "targets obey all. Such a column enters by a piecewise linear function only. Nothing is said of missing values: a "
+    "prediction where the number is missing may be above or below all others.",
     "scoring": "the validation score, higher is better: one of the names above, one of sklearn.metrics."
     "get_scorer_names(), what make_scorer made, or a function of (y_true, predictions), of a classifier "
     "(y_true, probabilities). None: the negative loss (sklearn: accuracy, r2).",
@@ -97,6 +102,11 @@ PARAMETERS = {
     "device": "where the network is trained: 'cpu', 'gpu', 'gpu:1' …, or 'auto': a GPU if there is one and the work is "
     "large enough. Afterwards it is on the CPU, so that predictions and files need no GPU; `device_` says what was "
     "taken. `partial_fit` stays on the CPU.",
+    "time_limit": "how long `fit` may take: seconds, or text such as '90s', '5m', '1h30m'. In this time networks of "
+    "other settings than the preset's are trained, too, as far as none are given; those that are best together on the "
+    "rows that they held out are averaged: see docs/estimators.md. Ctrl-C leaves the best so far. None: one training.",
+    "trials": "how many configurations such a search has at most: with the same number, and no time limit, the result "
+    "is the same bit by bit. None: as many as the time allows, or 16 of preset 'best' without a limit.",
     "class_weight": "a dict of weights by class, or 'balanced': by the inverse of the classes' frequencies; multiplied "
     "with `sample_weight`.",
 }
@@ -114,6 +124,9 @@ _ATTRIBUTES = {
     "device_": "where it was trained: 'cpu(0)', 'gpu(0)' …",
     "n_features_in_, feature_names_in_": "the columns of the training table, and their names if it has any.",
     "fitted_": "all that predictions need: `encoder`, `network`, `target`.",
+    "trials_": "after a search, a record of each trial: its `number`, `settings`, `score`, `seconds`, `epochs`, "
+    "whether it is `complete`, and its `share` in the mean. What is said above of epochs is then of the best of the "
+    "trials that have a share, and `best_validation_score_` is the score of the mean.",
     "n_layers_, n_outputs_, out_activation_": "the network's layers with input and output, its outputs, and what "
     "turns these into predictions.",
 }

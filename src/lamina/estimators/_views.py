@@ -106,7 +106,7 @@ class Views:
         rows = np.sort(rng.permutation(len(target))[: importance.MOST_ROWS])
         few = Encoded(encoded.numeric[rows], encoded.codes[rows])
         found = importance.permutation_importance(fitted, few, target[rows], rng, n_jobs)
-        return found, "log-loss" if self._task == "classification" else "RMSE"
+        return found, importance.loss_name(fitted.target)
 
     def _given_rows(self, X: Any, y: Any) -> tuple[Encoded, np.ndarray]:
         estimator: Any = self

@@ -22,12 +22,27 @@ from lamina.deferral import eager
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._engine import Batches, Data, Optimization, without_network
+from lamina.estimators._embedding import Embedding
+from lamina.estimators._engine import (
+    Batches,
+    Data,
+    EnsembleTraining,
+    Optimization,
+    outputs_of,
+    without_network,
+)
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
+from lamina.estimators._monotone_columns import (
+    FEWEST_PIECES,
+    constrained_columns,
+    constrained_settings,
+    constraints,
+)
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
 from lamina.estimators._sharded import training_of
+from lamina.estimators._uncertainty import held_out_by
 from lamina.estimators._views import Views
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
@@ -40,7 +55,7 @@ from lamina.training.device import chosen_device, training_flops
 from lamina.training.display import Waiting
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["BaseMLP", "fit_table", "fitted_encoder", "plain_settings", "settings_of", "targets_of"]
+__all__ = ["BaseMLP", "Data", "fit_table", "fitted_encoder", "plain_settings", "settings_of", "targets_of"]
 
 
 class _Learned:
@@ -56,10 +71,11 @@ class _Learned:
     device_: str
     n_iter_: int
     t_: int
+    trials_: list[dict[str, Any]]
 
 
 @dataclass(eq=False, repr=False)
-class BaseMLP(_Learned, Views, BaseEstimator):
+class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
     """The common part of `MLPClassifier` and `MLPRegressor`; its fields are their constructors' parameters."""
 
     _task: ClassVar[str]
@@ -104,10 +120,13 @@ class BaseMLP(_Learned, Views, BaseEstimator):
     drop_last: bool | None = None
     shards: int | None = None
     column_kinds: Mapping[Any, Any] | None = None
+    monotone: Mapping[Any, int] | None = None
     scoring: Any = None
     callbacks: Any = None
     n_jobs: int | None = None
     device: str = "cpu"
+    time_limit: float | str | None = None
+    trials: int | None = None
 
     # --- settings ------------------------------------------------------------------------------------------------
 
@@ -121,7 +140,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
         presets.check_settings(settings)
         check_scoring(self.scoring, self._own_scores)
-        return settings
+        return settings | {"monotone": self.monotone} | constrained_settings(self, settings)
 
     def _optimization(self, settings: Mapping[str, Any]) -> Optimization:
         names = [part.name for part in dataclasses.fields(Optimization)]
@@ -160,8 +179,12 @@ class BaseMLP(_Learned, Views, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        search = self._search(eval_set)
         if is_source(X):
             from lamina.estimators.streamed import fit_source
+
+            if search:
+                search.refuse("a table that is streamed")
 
             if sample_weight is not None:
                 raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
@@ -191,21 +214,38 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]
         if eval_set is not None:
             held_out = [self._evaluation_data(eval_set, encoder, target)]
-        if settings["max_iter"] is None:
-            settings["max_iter"] = presets.enough_epochs(self.preset, len(train[0]), settings["batch_size"])
-        self._settle_patience(settings)
+        if search:
+            search.run(encoder, target, train, held_out, int(rng.integers(2**31)))
+            return self
+        self._settle_epochs(settings, len(train[0]))
         with eager(), cpu():  # so that the bits don't depend on what was computed before
             if earlier:
                 self.fitted_ = dataclasses.replace(earlier, target=target)
             else:
                 self._begin(encoder, target, train, settings, rng)
-            self._train(train, held_out, settings, rng)
+            # What a warm start holds out, the training before may have seen.
+            self._train(train, held_out, settings, rng, unseen=earlier is None or eval_set is not None)
         return self
+
+    def _search(self, eval_set: Any) -> Any:
+        """A `Search` for the best network, whose time runs from now, if there is to be one."""
+        vars(self).pop("trials_", None)
+        if self.preset != "best" and self.time_limit is None and self.trials is None:
+            return None
+        from lamina.estimators.search.engine import Search
+
+        return Search(self, eval_set)
 
     def _drawn_seed(self, settings: Mapping[str, Any]) -> int:
         """A number of `random_state`'s; of processes that share a training, the first one's."""
         seed = int(check_random_state(self.random_state).randint(2**31))
         return world().broadcast(seed) if settings["shards"] else seed
+
+    def _settle_epochs(self, settings: dict[str, Any], rows: int) -> None:
+        """Where it is left open, have the epochs that so many rows need, and the patience that goes with them."""
+        if settings["max_iter"] is None:
+            settings["max_iter"] = presets.enough_epochs(self.preset, rows, settings["batch_size"])
+        self._settle_patience(settings)
 
     @staticmethod
     def _settle_patience(settings: dict[str, Any]) -> None:
@@ -245,6 +285,9 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         numbers = encoder.n_numbers
         given = {name: _hashable(value) for name, value in settings.items() if name in parts}
         given["number_embedding"] = presets.embeds_numbers(given["number_embedding"], numbers)
+        constrained = constrained_columns(given.pop("monotone"), encoder.schema)
+        given |= constraints(constrained, encoder.schema, target, settings)
+        pieces = _pieces(settings["number_pieces"], len(train[0]), numbers)
         architecture = Architecture(
             **given,
             numbers=numbers,
@@ -252,7 +295,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
             cardinalities=encoder.cardinalities,
             outputs=target.outputs,
             hidden=settings["hidden_layer_sizes"],
-            pieces=_pieces(settings["number_pieces"], len(train[0]), numbers),
+            pieces=max(pieces, FEWEST_PIECES) if constrained else pieces,
         )
         network = Ensemble([build_network(architecture, part, rng) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
@@ -269,10 +312,11 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         held_out: Sequence[Data],
         settings: Mapping[str, Any],
         rng: Any,
+        *,
+        unseen: bool = True,
     ) -> None:
-        seed = int(rng.integers(2**31))
+        """Train on rows; `unseen`: whether no training before has seen those that are held out."""
         plan = self._optimization(settings)
-        loss = self._loss_function(settings, self.fitted_.target)
         judge = self._judge(held_out) if held_out else None
         speaks = not settings["shards"] or world().is_first  # of processes that share it, one
         watching = _as_list(self.callbacks) if speaks else []
@@ -281,9 +325,7 @@ class BaseMLP(_Learned, Views, BaseEstimator):
         observers = [one for one in watching if isinstance(one, Observer)]
         observers += [*(self._displays(plan) if speaks else []), learner]
         with self._on_device(rows * plan.max_iter) as network:
-            training = training_of(
-                network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
-            )
+            training = self._training_of(network, train, held_out, judge, settings, rng, observers)
             try:
                 for _ in training.run():
                     pass
@@ -294,6 +336,8 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                     self.best_epoch_ = training.best_epoch
                     self.best_loss_ = None
                     self._calibrate(held_out)
+                    known = held_out_by(self.fitted_, held_out if unseen else ())
+                    self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)
                 self._keep_held_out(held_out)
         to_the_end = not learner.stopped and self.n_iter_ >= plan.max_iter
         if to_the_end and not held_out and plan.n_iter_no_change is not None and self.preset == "sklearn":
@@ -302,6 +346,23 @@ class BaseMLP(_Learned, Views, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    def _training_of(
+        self,
+        network: Ensemble,
+        train: Sequence[Data] | Batches,
+        held_out: Sequence[Data],
+        judge: Callable[[np.ndarray], float] | None,
+        settings: Mapping[str, Any],
+        rng: Any,
+        observers: Sequence[Observer],
+    ) -> EnsembleTraining:
+        """The training of a network with these settings; all of its random numbers are of `rng`."""
+        plan, loss = self._optimization(settings), self._loss_function(settings, self.fitted_.target)
+        seed = int(rng.integers(2**31))
+        return training_of(
+            network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
+        )
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
@@ -328,6 +389,10 @@ class BaseMLP(_Learned, Views, BaseEstimator):
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         """Correct what the network says by what is so on the validation rows; nothing unless a subclass has a way."""
 
+    def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        """What outputs are multiplied by, for what is so on the validation rows; 1 unless a subclass has a way."""
+        return 1.0
+
     def _note(self, epoch: Any, rows: int) -> None:
         self.loss_ = epoch.loss
         self.loss_curve_.append(epoch.loss)
@@ -351,15 +416,19 @@ class BaseMLP(_Learned, Views, BaseEstimator):
 
     def _outputs(self, X: Any) -> np.ndarray:
         """The network's outputs, (rows, outputs)."""
+        return self._computed(X, outputs_of)
+
+    def _computed(self, X: Any, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
+        """What a function of the network and of encoded rows makes of a table: rows in the axis before the last."""
         check_is_fitted(self, "fitted_")
         if is_source(X):
-            from lamina.estimators.streamed import outputs_of_source
+            from lamina.estimators.streamed import computed_of_source
 
-            return np.concatenate([*outputs_of_source(self, X)])
+            return np.concatenate([*computed_of_source(self, X, function)], axis=-2)
         checked, _ = check_inputs(self, X, None, reset=False)
-        outputs = self.fitted_.outputs(self.fitted_.encode(checked))
+        outputs = self.fitted_.computed(self.fitted_.encode(checked), function)
         if not np.isfinite(outputs).all():
-            row = int(np.argwhere(~np.isfinite(outputs))[0][0])
+            row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
             raise DataError(
                 f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
             )
@@ -464,7 +533,8 @@ _PIECES_OF_ALL = 4096
 def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Mapping[str, Any]) -> TableEncoder:
     """An encoder that has learned its scales from these rows."""
     preprocess = settings["preprocess"]
-    encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess)
+    unclipped = [*constrained_columns(settings["monotone"], schema)]
+    encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped)
     return encoder.fit(X, selection(X, rows))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -13,12 +13,14 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from lamina.estimators import _losses as losses
 from lamina.estimators._calibration import best_factor
-from lamina.estimators._engine import Data, own_outputs
+from lamina.estimators._engine import Data, members_outputs, own_outputs
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
 from lamina.estimators._parameters import documented
 from lamina.estimators._scoring import PredictedClasses, is_scorer, scorer_score
+from lamina.estimators._uncertainty import members_spread, require_held_out
 from lamina.estimators.base import BaseMLP, targets_of
+from lamina.estimators.conformal import checked_coverage, likely
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.targets import Classes
 
@@ -72,10 +74,56 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         outputs = self._outputs(X)
         return self.fitted_.target.predictions(outputs)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """The probability of each class (multi-label: of each label), float64."""
-        outputs = self._outputs(X)
-        return self.fitted_.target.probabilities(outputs)
+    @overload
+    def predict_proba(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def predict_proba(self, X: Any, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+    @overload
+    def predict_proba(self, X: Any, return_std: bool) -> np.ndarray | tuple[np.ndarray, np.ndarray]: ...
+    def predict_proba(self, X: Any, return_std: bool = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """The probability of each class (multi-label: of each label), float64.
+
+        Args:
+            X: the table.
+            return_std: whether to give a pair: the probabilities, and the standard deviation of the members' own, of
+                the same shape: how far the members differ.
+
+        Raises:
+            DataError: `return_std`, and there is one member.
+        """
+        found = self._fitted().target.probabilities(self._outputs(X))
+        if not return_std:
+            return found
+        members = self._computed(X, members_outputs)
+        return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.probabilities)
+
+    def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Which classes a row may be of, so that this share of rows has the true one among them: (rows, classes), bool.
+
+        Columns are those of `classes_`. The sets are made by conformal prediction from rows that members held out, and
+        as small as they can be on average (see `lamina.estimators.conformal.likely`); each has the likeliest class at
+        least. They hold what they promise for rows from the same source, over all of them, not for each class.
+
+        Args:
+            X: the table.
+            coverage: the share, between 0 and 1.
+
+        Raises:
+            ValueError: `coverage` is not between 0 and 1, or rows have several labels.
+            DataError: nothing is known of held-out rows, or they are too few for this coverage.
+
+        >>> from sklearn.datasets import load_iris
+        >>> from lamina import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> sets = MLPClassifier(preset="fast", random_state=0).fit(X, y).predict_set(X[:2], coverage=0.9)
+        >>> sets.tolist()
+        [[True, False, False], [True, False, False]]
+        """
+        coverage, fitted = checked_coverage(coverage), self._fitted()
+        if fitted.target.multilabel:
+            raise ValueError("predict_set is for one class a row, and this model predicts several labels")
+        held_out = require_held_out(fitted, "predict_set")
+        return likely(held_out, fitted.target.probabilities(self._outputs(X)), coverage)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithm of `predict_proba`, computed stably."""
@@ -135,11 +183,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         if not self._calibrates():
             return
-        target, weights = targets_of(held_out)
         network = self.fitted_.network
-        outputs = own_outputs(network, held_out)
-        likelihood = _mean_log_likelihood(self.fitted_.target, outputs, target, weights)
-        network.scale_outputs(best_factor(likelihood, len(target)))
+        network.scale_outputs(self._factor(own_outputs(network, held_out), *targets_of(held_out)))
+
+    def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
+        if not self._calibrates():
+            return 1.0
+        return best_factor(_mean_log_likelihood(self.fitted_.target, outputs, target, weights), len(target))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

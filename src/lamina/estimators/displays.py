@@ -83,7 +83,7 @@ class ImportanceDisplay(_Display):
 
     Attributes:
         importances: the columns' importances, the greatest first.
-        unit: which loss: "log-loss" or "RMSE".
+        unit: which loss: "log-loss", "RMSE" or "pinball loss".
         bars_: the bars that were drawn last.
     """
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from lamina.estimators._engine import Data, outputs_of
+from lamina.estimators.conformal import HeldOut
 from lamina.estimators.network import Ensemble
 from lamina.estimators.targets import Classes, Numbers
 from lamina.table.encode import Encoded, TableEncoder
@@ -25,6 +27,7 @@ class FittedModel(Generic[TargetT]):
         encoder: makes numbers and codes of a table; its `schema` says what the columns are.
         network: gives outputs for them. A calibrated classifier's last layer holds its factor.
         target: what outputs say of it.
+        held_out: what members said of rows that they held out; None where nothing is known.
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
@@ -38,6 +41,7 @@ class FittedModel(Generic[TargetT]):
     encoder: TableEncoder
     network: Ensemble
     target: TargetT
+    held_out: HeldOut | None = None
 
     def encode(self, table: Any) -> Encoded:
         """A table as the network takes it.
@@ -49,7 +53,11 @@ class FittedModel(Generic[TargetT]):
 
     def outputs(self, encoded: Encoded) -> np.ndarray:
         """The network's outputs, (rows, outputs), float32."""
-        return outputs_of(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
+        return self.computed(encoded, outputs_of)
+
+    def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
+        """What a function of the network and of rows makes of an encoded table."""
+        return function(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
 
     @property
     def layers(self) -> tuple[int, ...]:

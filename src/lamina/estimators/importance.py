@@ -9,10 +9,11 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.quantiles import Quantiles, pinball
 from lamina.estimators.targets import Classes
 from lamina.table.encode import Encoded
 
-__all__ = ["MOST_ROWS", "REPEATS", "Importance", "permutation_importance"]
+__all__ = ["MOST_ROWS", "REPEATS", "Importance", "loss_name", "permutation_importance"]
 
 MOST_ROWS = 2000
 REPEATS = 5
@@ -22,7 +23,7 @@ _MOST_COLUMNS = 30
 
 @dataclass(frozen=True)
 class Importance:
-    """How much a loss (log-loss, or RMSE in the target's unit) grows when `column` is shuffled.
+    """How much a loss (see `loss_name`) grows when `column` is shuffled.
 
     `low` and `high` are the ends of a 95 % interval: 1.96 standard errors from `mean`, over the rows that were
     drawn and the shuffles together.
@@ -32,6 +33,13 @@ class Importance:
     mean: float
     low: float
     high: float
+
+
+def loss_name(target: Any) -> str:
+    """What importance is measured in: log-loss; or, in the target's unit, RMSE, of quantiles the pinball loss."""
+    if isinstance(target, Classes):
+        return "log-loss"
+    return "pinball loss" if isinstance(target, Quantiles) else "RMSE"
 
 
 def permutation_importance(
@@ -107,10 +115,13 @@ def _growth(
 
 
 def _shares(fitted: FittedModel[Any], encoded: Encoded, target: np.ndarray) -> tuple[float, np.ndarray]:
-    """The log-loss or RMSE of rows, and what each row adds to it."""
+    """The loss of rows (see `loss_name`), and what each row adds to it."""
     outputs = fitted.outputs(encoded)
     if isinstance(fitted.target, Classes):
         losses = -fitted.target.log_likelihood(outputs, target)
+        return float(losses.mean()), losses
+    if isinstance(fitted.target, Quantiles):
+        losses = pinball(target, fitted.target.predictions(outputs), fitted.target.levels)
         return float(losses.mean()), losses
     squares = ((fitted.target.predictions(outputs) - target) ** 2).reshape(len(target), -1).mean(axis=1)
     rmse = float(np.sqrt(squares.mean()))

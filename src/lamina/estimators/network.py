@@ -22,11 +22,20 @@ __all__ = ["Ensemble", "Network", "Weight", "mean_by_shares", "part_of"]
 
 @dataclass
 class Weight:
-    """A parameter: its array, the factor on the learning rate, and whether it is decayed."""
+    """A parameter: its array, the factor on the learning rate, whether it is decayed, and its bounds."""
 
     array: NDArray
     rate: float = 1.0
     decay: bool = True
+    bounds: tuple[NDArray, NDArray] | None = None
+
+    def move(self, context: Context) -> None:
+        """Have it on another device."""
+        self.array = self.array.as_in_context(context)
+        self.array.attach_grad()
+        if self.bounds is not None:
+            low, high = self.bounds
+            self.bounds = low.as_in_context(context), high.as_in_context(context)
 
 
 @dataclass
@@ -75,12 +84,16 @@ class Network:
 
     def add(self, name: str, values: np.ndarray) -> None:
         """Give a parameter of the architecture its values (float32)."""
-        parameter, array = self.parameters[name], nd.array(values, ctx=cpu())
+        parameter = self.parameters[name]
+        array = nd.array(values, ctx=cpu())
         if not parameter.trained:
             self.running[name.removeprefix("running.")] = array
             return
         array.attach_grad()
-        self.weights[name] = Weight(array, parameter.rate, parameter.decay)
+        bounds = None
+        if parameter.bounds is not None:
+            bounds = nd.array(parameter.bounds.low, ctx=cpu()), nd.array(parameter.bounds.high, ctx=cpu())
+        self.weights[name] = Weight(array, parameter.rate, parameter.decay, bounds)
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and running statistics."""
@@ -90,8 +103,7 @@ class Network:
     def move(self, context: Context) -> None:
         """Have all arrays on another device."""
         for w in self.weights.values():
-            w.array = w.array.as_in_context(context)
-            w.array.attach_grad()
+            w.move(context)
         self.running = {name: x.as_in_context(context) for name, x in self.running.items()}
 
     def load_state(self, arrays: dict[str, np.ndarray]) -> None:
@@ -116,18 +128,22 @@ class Network:
 
         `dropout` multiplies every layer's rate (a schedule); dropout is active in training mode only.
         """
+        return self.linear(len(self.architecture.hidden), self.hidden(numeric, codes, dropout))
+
+    def hidden(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
+        """What the last hidden layer gives for a batch; without hidden layers, the embedded inputs."""
         parts = self.architecture
         x = self.embed(numeric, codes)
         for i, (activation, rate) in enumerate(zip(parts.activations(), parts.dropouts(), strict=True)):
             x = self.activate(i, self.linear(i, x), activation)
             if rate and state.training:
                 x = dropped(x, dropout * rate, x.shape)
-        return self.linear(len(parts.hidden), x)
+        return x
 
     def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
         """The first hidden layer's input: numbers and one-hot columns, then all embeddings; scaled."""
         parts = self.architecture
-        features = [numeric]
+        features = [numeric * self.running["free"] if parts.monotone else numeric]
         if parts.embeds_numbers:
             features.append(self._embed_numbers(numeric))
         for j in range(len(parts.cardinalities)):
@@ -206,6 +222,7 @@ class Ensemble:
     shares: tuple[float, ...] = ()
     compiled_forward: Any = None
     compiled_own: Any = None
+    compiled_hidden: Any = None
 
     def __post_init__(self) -> None:
         count = len(self.members)
@@ -241,7 +258,7 @@ class Ensemble:
     def move(self, context: Context) -> None:
         """Have all arrays on another device."""
         if context is not self.context:
-            self.compiled_forward = self.compiled_own = None
+            self.compiled_forward = self.compiled_own = self.compiled_hidden = None
             for member in self.members:
                 member.move(context)
 

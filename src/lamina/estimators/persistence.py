@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from lamina.errors import DataError, LaminaError
 from lamina.estimators._file_schema import (
@@ -23,18 +24,23 @@ from lamina.estimators._file_schema import (
     stored_classes,
 )
 from lamina.estimators.architecture import Architecture
+from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
+from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers
 from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import decoded
 from lamina.messages import excerpt
 from lamina.table.encode import TableEncoder
 
-__all__ = ["FORMAT", "load", "load_with_metadata", "save"]
+__all__ = ["FORMAT", "load", "load_with_metadata", "not_finite", "require_networks", "save"]
 
 FORMAT = "lamina estimator 4"
-"""What the metadata of such a file says under ``format``. From 3 on, a file has a digest."""
+"""What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
+
+From 4 on, members may differ, and it may have several quantiles, and what members said of rows that they held out.
+"""
 
 _EARLIER = {
     "lamina estimator 1": FirstContent,
@@ -96,10 +102,12 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     arrays = {f"network.{name}": array for name, array in network.state().items()}
     arrays |= {f"encoder.{name}": array for name, array in encoder_arrays.items()}
     arrays |= {f"target.{name}": array for name, array in target_arrays.items()}
+    if fitted.held_out is not None:
+        arrays |= {f"held_out.{name}": array for name, array in fitted.held_out.arrays().items()}
     text = json.dumps(content)
     cannot = f"this {type(estimator).__name__} can't be saved"
     decoded(text, Content, cannot)
-    if infinite := _not_finite(arrays):
+    if infinite := not_finite(arrays):
         raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
     save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
 
@@ -148,9 +156,9 @@ def _restored(content: Content, file: TensorFile) -> Any:
 
     architectures = content.architectures()
     encoder_settings = msgspec.to_builtins(content.encoder)
-    _require_shapes(architectures, file)
+    require_networks(architectures, file, ("encoder.", "target.", "held_out."))
     arrays = {name.replace("target._", "target."): array for name, array in file.arrays().items()}
-    if infinite := _not_finite(arrays):
+    if infinite := not_finite(arrays):
         raise ValueError(f"{infinite} has values that are not finite")
     fitted = FittedModel(
         TableEncoder.from_state(encoder_settings, part_of(arrays, "encoder.")),
@@ -160,6 +168,8 @@ def _restored(content: Content, file: TensorFile) -> Any:
         _target(content, part_of(arrays, "target.")),
     )
     _require_fit(fitted)
+    if held_out := part_of(arrays, "held_out."):
+        fitted = dataclasses.replace(fitted, held_out=HeldOut.from_arrays(fitted.target, held_out))
     estimator: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content.kind]()
     unknown = content.parameters.keys() - estimator.get_params().keys()
     if unknown:
@@ -173,8 +183,16 @@ def _restored(content: Content, file: TensorFile) -> Any:
     return estimator
 
 
-def _require_shapes(architectures: Sequence[Architecture], file: TensorFile) -> None:
-    """The file holds the arrays of the architectures, and none besides; nothing has been allocated for them yet."""
+def require_networks(
+    architectures: Sequence[Architecture], file: TensorFile, others: tuple[str, ...]
+) -> None:
+    """The file holds the arrays of networks, as ``network.0.…``, and besides those whose names begin with `others`.
+
+    Nothing has been allocated for them yet.
+
+    Raises:
+        ValueError: it does not.
+    """
     least = sum(2 * (len(parts.hidden) + 1) + len(parts.cardinalities) for parts in architectures)
     if least > len(file.shapes):
         raise ValueError(
@@ -191,18 +209,16 @@ def _require_shapes(architectures: Sequence[Architecture], file: TensorFile) -> 
             raise ValueError(
                 f"the architecture says that {name} is float32 {shape}; it is {_described(file, name)}"
             )
-    others = [
-        name for name in file.shapes if name not in wanted and not name.startswith(("encoder.", "target."))
-    ]
-    if others:
-        raise ValueError(f"the architecture has no array {min(others)!r}")
+    more = [name for name in file.shapes if name not in wanted and not name.startswith(others)]
+    if more:
+        raise ValueError(f"the architecture has no array {min(more)!r}")
 
 
 def _described(file: TensorFile, name: str) -> str:
     return f"{file.dtypes[name]} {file.shapes[name]}" if name in file.shapes else "missing"
 
 
-def _not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
+def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
     """The name of an array that has values that are not finite."""
     return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
@@ -226,6 +242,8 @@ def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.
         state.multilabel = target.multilabel
         return state, {}
     state = TargetState(flat=target.flat, logarithmic=target.logarithmic)
+    if isinstance(target, Quantiles):
+        state.levels = list(target.levels)
     return state, {name: getattr(target, name) for name in _SCALES}
 
 
@@ -242,11 +260,9 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
         shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
     ):
         raise ValueError(f"the target's scale has the shapes {shapes}")
-    return Numbers(
-        **{name: arrays[name].astype(np.float64) for name in _SCALES},
-        flat=state.flat,
-        logarithmic=state.logarithmic,
-    )
+    scales = {name: arrays[name].astype(np.float64) for name in _SCALES}
+    numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
+    return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
 
 
 def _plain(value: Any) -> Any:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.metrics import d2_pinball_score, r2_score
 
 from lamina import nd
 from lamina.estimators import _losses as losses
+from lamina.estimators._engine import members_outputs
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
 from lamina.estimators._parameters import documented
 from lamina.estimators._scoring import PredictedNumbers, is_scorer, scorer_score
+from lamina.estimators._uncertainty import members_spread, require_held_out
 from lamina.estimators.base import BaseMLP
+from lamina.estimators.conformal import checked_coverage, interval
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.quantiles import Quantiles, checked_levels
 from lamina.estimators.targets import Numbers
 
 __all__ = ["MLPRegressor"]
@@ -32,7 +37,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     targets.
 
     Losses: "squared_error" (the default), "absolute_error", "huber" (Huber, 1964; with δ of one standard deviation),
-    "quantile" (the pinball loss at `quantile`), "poisson" (of counts, which are not standardized). Scores: "loss".
+    "quantile" (the pinball loss at `quantile`, or, of a list of them, its mean: then `predict` gives them all, and they
+    don't cross), "poisson" (of counts, which are not standardized). Scores: "loss".
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
@@ -45,7 +51,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _task = "regression"
     _own_scores = ("loss",)
     _plain_score = "r2"
-    quantile: float = 0.5
+    quantile: float | Sequence[float] = 0.5
     fitted_: FittedModel[Numbers] = field(init=False)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPRegressor:
@@ -62,12 +68,89 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._warn_if_retired()
         return partial_fit(self, X, y, None, sample_weight)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """The predicted target, (rows,) or (rows, outputs), float64."""
-        outputs = self._outputs(X)
-        return self.fitted_.target.predictions(outputs)
+    @overload
+    def predict(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def predict(self, X: Any, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+    @overload
+    def predict(self, X: Any, return_std: bool) -> np.ndarray | tuple[np.ndarray, np.ndarray]: ...
+    def predict(self, X: Any, return_std: bool = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """The predicted target, (rows,) or (rows, outputs), float64; of several quantiles (rows, quantiles).
+
+        Args:
+            X: the table.
+            return_std: whether to give a pair: the predictions, and the standard deviation of the members' own
+                predictions, of the same shape and in the target's units. That says how far the members differ, as where
+                training had few rows, and nothing of the noise: where the truth will be, `predict_interval` says.
+
+        Raises:
+            DataError: `return_std`, and there is one member.
+        """
+        found = self._fitted().target.predictions(self._outputs(X))
+        if not return_std:
+            return found
+        members = self._computed(X, members_outputs)
+        return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.predictions)
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of intervals that hold the truth of this share of rows: (lower, upper), each (rows,), float64.
+
+        They are made by conformal prediction from errors on rows that members held out (see
+        `lamina.estimators.conformal`), and hold what they promise for rows from the same source as those of training:
+        over all such rows, not for each kind of them. Of several targets each is covered by itself: (rows, targets).
+        Of several quantiles, the two nearest to the ends are corrected. With weights it is the share of weight.
+
+        Args:
+            X: the table.
+            coverage: the share, between 0 and 1.
+
+        Raises:
+            ValueError: `coverage` is not between 0 and 1.
+            DataError: nothing is known of held-out rows, or they are too few for this coverage.
+
+        >>> import numpy as np
+        >>> from lamina import MLPRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(0, 1, (600, 1))
+        >>> y = X[:, 0] + rng.normal(0, 0.1, 600)
+        >>> model = MLPRegressor(preset="fast", random_state=0).fit(X[:400], y[:400])
+        >>> low, high = model.predict_interval(X[400:], coverage=0.8)
+        >>> bool(0.7 < np.mean((low <= y[400:]) & (y[400:] <= high)) < 0.9)
+        True
+        """
+        coverage, fitted = checked_coverage(coverage), self._fitted()
+        held_out = require_held_out(fitted, "predict_interval")
+        return interval(fitted.target, held_out, self._outputs(X), coverage)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R² of the predictions; of several quantiles the mean of their D² (Koenker and Machado, 1999).
+
+        D² is 1 minus the pinball loss over that of the level's own constant: 1 is perfect, 0 as good as the constant.
+        """
+        return self._agreement(y, self.predict(X), sample_weight)
+
+    def _agreement(self, y: Any, predicted: np.ndarray, weights: Any) -> float:
+        """What `score` says of predictions."""
+        target = self._fitted().target
+        if not isinstance(target, Quantiles):
+            return float(r2_score(y, predicted, sample_weight=weights))
+        pairs = zip(target.levels, predicted.T, strict=True)
+        return float(np.mean([d2_pinball_score(y, p, alpha=at, sample_weight=weights) for at, p in pairs]))
 
     # --- what the base asks --------------------------------------------------------------------------------------
+
+    def _resolved(self) -> dict[str, Any]:
+        levels = checked_levels(self.quantile, self.loss)
+        if isinstance(levels, tuple) and is_scorer(self.scoring) and self.scoring != "loss":
+            raise ValueError(
+                f"scoring {self.scoring!r} is of one prediction a row, and there are {len(levels)} quantiles; "
+                "leave it None for the loss, or give a function of (y_true, predictions)"
+            )
+        return super()._resolved()
+
+    def _chosen_scoring(self) -> Any:
+        several = isinstance(checked_levels(self.quantile, self.loss), tuple)
+        return self.scoring if several else super()._chosen_scoring()
 
     def _checked_target(self, y: Any) -> np.ndarray:
         require_target(np.asarray(y))
@@ -80,17 +163,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return y
 
     def _target_of(self, y: np.ndarray) -> Numbers:
-        return Numbers.of(y, logarithmic=self.loss == "poisson")
+        return self._in_levels(Numbers.of(y, logarithmic=self.loss == "poisson"))
+
+    def _in_levels(self, numbers: Numbers) -> Numbers:
+        """A target of this scale, or, if they are asked for, several quantiles of it."""
+        levels = checked_levels(self.quantile, self.loss)
+        return Quantiles.of_numbers(numbers, levels) if isinstance(levels, tuple) else numbers
 
     def _loss_function(self, settings: Mapping[str, Any], target: Numbers) -> Any:
         if callable(self.loss):
             return self.loss
+        level = checked_levels(self.quantile, self.loss)
         known = {
             None: losses.squared_error,
             "squared_error": losses.squared_error,
             "absolute_error": losses.absolute_error,
             "huber": losses.huber(),
-            "quantile": losses.quantile(self.quantile),
+            "quantile": losses.quantiles(level) if isinstance(level, tuple) else losses.quantile(level),
             "poisson": losses.poisson,
         }
         if self.loss not in known:

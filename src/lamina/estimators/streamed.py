@@ -16,6 +16,7 @@ from lamina.deferral import eager
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
 from lamina.estimators._engine import Data
+from lamina.estimators._monotone_columns import constrained_columns
 from lamina.estimators._streamed_batches import StreamedBatches
 from lamina.estimators.targets import Classes, Numbers
 from lamina.table.columns import as_column, named
@@ -29,8 +30,9 @@ from lamina.table.target import target_values
 
 if TYPE_CHECKING:
     from lamina.estimators.base import BaseMLP
+    from lamina.estimators.network import Ensemble
 
-__all__ = ["LookedOver", "Streamed", "fit_source", "fit_streamed", "named_kinds", "outputs_of_source"]
+__all__ = ["LookedOver", "Streamed", "computed_of_source", "fit_source", "fit_streamed", "named_kinds"]
 
 
 class LookedOver(Protocol):
@@ -123,7 +125,10 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
     preprocess = settings["preprocess"]
     known = replace(schema, target=None) if table.is_apart else schema
     inputs = division.sample.frame.drop(named(str(table.survey.statistics.target)))
-    encoder = fitted_encoder(known, inputs, robust_scale=preprocess, smooth_clip=preprocess)
+    unclipped = [*constrained_columns(settings["monotone"], known)]
+    encoder = fitted_encoder(
+        known, inputs, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped
+    )
     target = _target_of(estimator, table.survey)
     members = settings["members"] or presets.enough_members(
         estimator.preset, division.training, len(schema.columns)
@@ -177,9 +182,11 @@ def _target_of(estimator: BaseMLP, survey: Survey) -> Classes | Numbers:
         return Classes(np.array(target.classes))
     moments = survey.statistics.moments()
     logarithmic = getattr(estimator, "loss", None) == "poisson"
-    return Numbers.of_moments(
+    numbers = Numbers.of_moments(
         moments.low, moments.high, moments.mean, moments.deviation, logarithmic=logarithmic
     )
+    regressor: Any = estimator
+    return regressor._in_levels(numbers)
 
 
 def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Data:
@@ -188,13 +195,15 @@ def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Da
     return Data(numbers.numeric, numbers.codes, encoded(as_column(rows.frame[name], name)))
 
 
-def outputs_of_source(estimator: BaseMLP, source: Any) -> Generator[np.ndarray]:
-    """The network's outputs for a source's rows, block after block."""
+def computed_of_source(
+    estimator: BaseMLP, source: Any, function: Callable[[Ensemble, Data], np.ndarray]
+) -> Generator[np.ndarray]:
+    """What a function of the network and of encoded rows makes of a source's rows, block after block."""
     start = 0
     blocks, target = blocks_of(source), estimator.fitted_.encoder.schema.target
     for block in blocks.blocks():
         if target is not None and target.name in block.columns:
             block = block.drop(named(target.name))
         with rows_from(start):
-            yield estimator._outputs(block if blocks.named else block.to_numpy())
+            yield estimator._computed(block if blocks.named else block.to_numpy(), function)
         start += len(block)

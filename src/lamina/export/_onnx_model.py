@@ -227,9 +227,12 @@ def _label_array(classes: Classes) -> np.ndarray:
 
 
 def _numbers(graph: OnnxGraph, outputs: str, target: Numbers, names: Mapping[str, str]) -> None:
-    """The target in its own units, float64, (rows, targets)."""
+    """The target in its own units, float64, (rows, targets); of quantiles, (rows, levels)."""
     double = np.float64
     x = graph.add("Cast", outputs, to=element_type(double))
+    if target.levels:
+        count = graph.constant([len(target.levels)], np.int64)
+        x = graph.add_several("TopK", x, count, results=2, axis=1, largest=0, sorted=1)[0]
     if target.logarithmic:
         x = graph.add("Exp", x)
     x = graph.add("Mul", x, graph.constant(target.scale, double))
@@ -255,6 +258,8 @@ def _metadata(prediction: Prediction) -> dict[str, Any]:
         found["columns"] = [_described(column) for column in prediction.inputs.columns]
     if is_classification:
         found["classes"] = output.labels
+    elif output.levels:
+        found["quantiles"] = output.levels
     if prediction.metrics:
         found["metrics"] = dict(prediction.metrics)
     return found

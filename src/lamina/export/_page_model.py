@@ -118,7 +118,7 @@ def _output(output: Classes | Numbers) -> dict[str, Any]:
     if isinstance(output, Classes):
         return {"labels": len(output.labels), "several": output.several}
     limits = {name: getattr(output, name).tolist() for name in ("center", "scale", "low", "high")}
-    return {**limits, "logarithmic": output.logarithmic}
+    return {**limits, "logarithmic": output.logarithmic, "ordered": bool(output.levels)}
 
 
 def _names(prediction: Prediction) -> dict[str, Any]:
@@ -129,7 +129,10 @@ def _names(prediction: Prediction) -> dict[str, Any]:
         return {"classes": names, "several": output.several, "outputs": names}
     name = shown(prediction.target or "prediction")
     count = len(output.center)
-    names = [name] if count == 1 else [f"{name} {i}" for i in range(1, count + 1)]
+    if output.levels:
+        names = [f"{name}, quantile {level:g}" for level in output.levels]
+    else:
+        names = [name] if count == 1 else [f"{name} {i}" for i in range(1, count + 1)]
     return {"outputs": names, "low": float(output.low[0]), "high": float(output.high[0])}
 
 

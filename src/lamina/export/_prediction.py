@@ -249,6 +249,7 @@ class Numbers:
     Attributes:
         flat: whether the target is one number, not a row of them.
         logarithmic: the output is replaced by its exponential first.
+        levels: the outputs, put in ascending order, are these quantiles of one target; empty: each is one of its own.
     """
 
     center: np.ndarray
@@ -257,6 +258,7 @@ class Numbers:
     high: np.ndarray
     flat: bool
     logarithmic: bool = False
+    levels: tuple[float, ...] = ()
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------

@@ -16,8 +16,12 @@ _MOST_BYTES, _MOST_COLUMNS = 24 << 20, 2000
 """Of the weights and the columns of a page that nobody asked for: a browser takes its time with more."""
 
 
-def write_run_page(folder: Path) -> Path | None:
+def write_run_page(folder: Path, to: Path | None = None) -> Path | None:
     """Write the page of a complete run into its folder; None, and no page, if it would be very large.
+
+    Args:
+        folder: the run's.
+        to: another folder for the page.
 
     Raises:
         OSError: the folder cannot be written.
@@ -25,8 +29,9 @@ def write_run_page(folder: Path) -> Path | None:
     prediction = describe(folder)
     if _is_large(prediction):
         return None
-    write_page(prediction, folder / PAGE, examples=examples_of(folder))
-    return folder / PAGE
+    page = (to or folder) / PAGE
+    write_page(prediction, page, examples=examples_of(folder))
+    return page
 
 
 def _is_large(prediction: Prediction) -> bool:

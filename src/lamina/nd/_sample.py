@@ -29,10 +29,12 @@ __all__ = [
 def _as_operator(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
     """The same distribution as MXNet's operators take it by position: `ctx` comes before `dtype`."""
     *others, dtype, ctx = signature(function).parameters.values()
-    swapped = Signature([*others, ctx, dtype])
+    swapped, first = Signature([*others, ctx, dtype]), len(others)
 
     @wraps(function)
     def call(*args: Any, out: NDArray | None = None, name: str | None = None, **kwargs: Any) -> NDArray:
+        if len(args) <= first:
+            return function(*args, out=out, **kwargs)
         given = swapped.bind(*args, **kwargs)
         return function(**given.arguments, out=out)
 

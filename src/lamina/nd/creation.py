@@ -85,13 +85,13 @@ def empty(shape: Shape, ctx: Context | None = None, dtype: Any = None, stype: st
 @operator
 def zeros_like(data: NDArray) -> NDArray:
     """Zeros with the shape, dtype and context of `data`."""
-    return _filled(0, data.shape, data._context, data.dtype)
+    return bind_on(data._context, full_primitive, 0, shape=data.shape, dtype=data._dtype)
 
 
 @operator
 def ones_like(data: NDArray) -> NDArray:
     """Ones with the shape, dtype and context of `data`."""
-    return _filled(1, data.shape, data._context, data.dtype)
+    return bind_on(data._context, full_primitive, 1, shape=data.shape, dtype=data._dtype)
 
 
 @operator

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
-from lamina.compiler import compile
+from lamina.compiler import CompiledFunction, compile
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer.adam import adam_step
 from lamina.optimizer.momentum import momentum_step, nesterov_step
 from lamina.optimizer.optimizer import write
 
-__all__ = ["MOMENTS", "Kind", "loss_and_gradients", "training_step"]
+__all__ = ["MOMENTS", "Kind", "loss_and_gradients", "taking_rows", "training_step"]
 
 _KEPT = 32
 """So many programs are kept: as many networks as a search over layer sizes goes back and forth between."""
@@ -42,7 +42,7 @@ MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("
 
 
 @lru_cache(_KEPT)
-def training_step(kind: Kind, solver: str) -> Callable[..., NDArray]:
+def training_step(kind: Kind, solver: str) -> CompiledFunction:
     """One step of a solver on one batch; the loss of the batch, with the penalty, before the step.
 
     The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows' weights (rows, 1), alpha, the
@@ -77,6 +77,19 @@ def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]
         return _loss_and_gradients(kind, x, y, w, alpha, parameters)
 
     return compile(evaluate)
+
+
+def taking_rows() -> CompiledFunction:
+    """Takes rows of two tables: of their numbers, two places to copy them to, and the tables.
+
+    Each training has one of its own, which holds its tables until then: it takes a hundredth of a second to compile.
+    """
+
+    def take(rows: NDArray, x: NDArray, y: NDArray, all_x: NDArray, all_y: NDArray) -> None:
+        x[:] = nd.take(all_x, rows)
+        y[:] = nd.take(all_y, rows)
+
+    return compile(take)
 
 
 for _kept in (training_step, loss_and_gradients):

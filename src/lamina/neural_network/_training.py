@@ -13,7 +13,8 @@ from lamina import nd
 from lamina.compiler import compilation_enabled
 from lamina.core.memory import aligned_empty
 from lamina.deferral import eager
-from lamina.neural_network._programs import MOMENTS, Kind, loss_and_gradients, training_step
+from lamina.nd.ndarray import NDArray
+from lamina.neural_network._programs import MOMENTS, Kind, loss_and_gradients, taking_rows, training_step
 
 __all__ = ["CompiledEpochs", "CompiledEvaluation", "epochs_for", "evaluation_for"]
 
@@ -21,6 +22,8 @@ WORTH_SECONDS = 0.3
 """A training that would take scikit-learn less time is left to it: compiling takes about as long."""
 _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
 """What a step costs NumPy: calls; each multiplication of forward and backward; each parameter's update."""
+_GROUP_BYTES, _MOST_STEPS = 1 << 20, 64
+"""Of inputs picked at one time, and for how many steps: what the second cache holds, and a few milliseconds."""
 _LEAST_FILLED = 0.02
 """Of sparse rows. Emptier ones SciPy multiplies sooner than a dense product does."""
 
@@ -60,33 +63,64 @@ def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
     return steps * step >= WORTH_SECONDS
 
 
-class _Batch:
-    """The rows that a program's next call is given: memory of its own that the arguments share.
+class _Group:
+    """The rows of a program's next steps, step after step: memory of its own that is filled again and again.
 
     Rows beyond those that are `put` have weight 0, so that the last batch of an epoch needs no program of its own.
     """
 
-    def __init__(self, rows: int, columns: int, outputs: int, dtype: np.dtype) -> None:
-        self._x, self._y, self._w = (aligned_empty((rows, size), dtype) for size in (columns, outputs, 1))
-        self._count = -1
-        self.arguments = [nd.from_numpy(part) for part in (self._x, self._y, self._w)]
+    def __init__(
+        self, X: Any, y: np.ndarray, weights: np.ndarray | None, batch: int, dtype: np.dtype
+    ) -> None:
+        self._data, self._batch = (X, y, weights), batch
+        self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * X.shape[1] * dtype.itemsize)))
+        self.rows = self.steps * batch
+        sizes = X.shape[1], y.shape[1], 1
+        self._parts = [aligned_empty((self.rows, size), dtype) for size in sizes]
+        self.stacks = [_stack(x, self.steps) for x in self._parts]
+        self._numbers = aligned_empty((self.rows,), np.dtype(np.int32))
+        self._numbers_stack = _stack(self._numbers, self.steps)
+        self._tables: list[NDArray] | None = None
+        if all(_can_be_taken(x, dtype) for x in (X, y)):
+            self._tables = [nd.from_numpy(x) for x in (X, y)]
+            self._take = taking_rows()
+        self._weighted = -1
 
-    def put(self, X: Any, y: np.ndarray, weights: np.ndarray | None, rows: np.ndarray) -> None:
-        """These rows of what is trained on."""
-        count = len(rows)
-        if isinstance(X, np.ndarray) and X.dtype == self._x.dtype:
-            np.take(X, rows, axis=0, out=self._x[:count], mode="clip")
-        else:
-            self._x[:count] = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
-        self._y[:count] = y[rows]
+    def put(self, rows: np.ndarray) -> list[int]:
+        """These rows of what is trained on; how many there are in each step."""
+        count, steps = len(rows), -(-len(rows) // self._batch)
+        self._put_inputs(rows, steps)
+        weights = self._data[2]
+        w, used = self._parts[-1], steps * self._batch
         if weights is not None:
-            self._w[:count, 0] = weights[rows]
-        elif count != self._count:
-            self._w[:count] = 1
-        if count != self._count:
-            for part in (self._x, self._y, self._w):
-                part[count:] = 0
-        self._count = count
+            w[:count, 0] = weights[rows]
+        elif self._weighted != count:
+            w[:count] = 1
+        self._weighted = count
+        for part in self._parts:
+            part[count:used] = 0
+        return [min(self._batch, count - start) for start in range(0, count, self._batch)]
+
+    def _put_inputs(self, rows: np.ndarray, steps: int) -> None:
+        X, y, _ = self._data
+        if self._tables is not None:
+            self._numbers[: len(rows)] = rows
+            self._numbers[len(rows) : steps * self._batch] = 0
+            self._take.run_stacks([self._numbers_stack, *self.stacks[:2]], [()] * steps, *self._tables)
+            return
+        for part, source in zip(self._parts, (X, y), strict=False):
+            taken = source[rows]
+            part[: len(rows)] = taken if isinstance(taken, np.ndarray) else taken.toarray()
+
+
+def _stack(rows: np.ndarray, steps: int) -> NDArray:
+    return nd.from_numpy(rows.reshape(steps, -1, *rows.shape[1:]))
+
+
+def _can_be_taken(table: Any, dtype: np.dtype) -> bool:
+    """Whether a compiled function takes rows of it: it lies row by row, and their numbers are int32."""
+    is_plain = isinstance(table, np.ndarray) and table.dtype == dtype and table.flags.c_contiguous
+    return is_plain and table.size > 0 and len(table) <= np.iinfo(np.int32).max
 
 
 def _kind(estimator: Any, X: Any, rows: int, dtype: np.dtype) -> Kind:
@@ -117,6 +151,7 @@ class CompiledEpochs:
         if solver == "sgd" and optimizer.nesterov:
             solver = "sgd with Nesterov"
         dtype = estimator.coefs_[0].dtype
+        self._data = X, np.require(self._data[1], dtype, "C"), self._data[2]
         kind = _kind(estimator, X, self._batch, dtype)
         held = [(estimator, "coefs_"), (estimator, "intercepts_"), *((optimizer, x) for x in MOMENTS[solver])]
         for (
@@ -126,7 +161,7 @@ class CompiledEpochs:
             setattr(owner, name, [np.require(x, dtype, ["C", "W"]) for x in getattr(owner, name)])
         self._arrays = [nd.from_numpy(x) for owner, name in held for x in getattr(owner, name)]
         self._program = training_step(kind, solver)
-        self._given = _Batch(self._batch, X.shape[1], kind.units[-1], dtype)
+        self._group = _Group(*self._data, self._batch, dtype)
         self._numbers = partial(_adam_numbers if solver == "adam" else _sgd_numbers, optimizer)
         self.optimizer = optimizer
         estimator._optimizer = SteppedOptimizer(optimizer)
@@ -136,13 +171,14 @@ class CompiledEpochs:
         """Train on the rows in this order; the mean loss of all."""
         if self.optimizer is None:
             self._begin()
-        program, arrays, batch = self._program, self._arrays, self._given
-        alpha, total = float(self._estimator.alpha), 0.0
-        for start in range(0, len(order), self._batch):
-            rows = order[start : start + self._batch]
-            batch.put(*self._data, rows)
-            loss = program(*batch.arguments, alpha, *self._numbers(), *arrays)
-            total += float(loss.asscalar()) * len(rows)
+        group, total = self._group, 0.0
+        alpha = float(self._estimator.alpha)
+        for start in range(0, len(order), group.rows):
+            counts = group.put(order[start : start + group.rows])
+            numbers = [(alpha, *self._numbers()) for _ in counts]
+            losses = self._program.run_stacks(group.stacks, numbers, *self._arrays).asnumpy().ravel()
+            for loss, count in zip(losses.tolist(), counts, strict=True):
+                total += loss * count
         return total / len(order)
 
     def inputs(self, rows: np.ndarray) -> Any:

@@ -22,7 +22,6 @@ __all__ = ["MOMENTS", "AugmentedNetwork", "shifted"]
 MOMENTS = ("adam.first.", "adam.second.")
 """What the names of Adam's moments begin with; a parameter's name follows."""
 
-_DROPOUT = 0.1
 _WARM_UP = 0.1  # of all steps, with a rising learning rate; then a cosine to 0
 _BETAS = (0.9, 0.99)
 _EPSILON = 1e-8
@@ -32,6 +31,9 @@ _SIDE = 28
 
 class AugmentedNetwork(ChapterNetwork):
     """The chapter's layers with He's initial values (He et al., 2015) and Adam's moments (Kingma and Ba, 2015)."""
+
+    dropout = 0.1
+    """The share of hidden units that a step leaves out (Srivastava et al., 2014)."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__(sizes)
@@ -65,16 +67,17 @@ class AugmentedNetwork(ChapterNetwork):
         return loss
 
     def _forward(self, X: NDArray) -> NDArray:
-        """The scores with dropout behind each hidden layer (Srivastava et al., 2014)."""
+        """The scores, with dropout behind each hidden layer."""
         last = len(self.sizes) - 1
         h = X.astype(np.float32) / 255
         for layer in range(1, last):
-            h = nd.Dropout(nd.relu(self._linear(h, layer)), _DROPOUT)
+            h = nd.relu(self._linear(h, layer))
+            h = nd.Dropout(h, self.dropout) if self.dropout else h
         return self._linear(h, last)
 
     def _next_rate(self) -> float:
         """Count a step, and give its share of the peak learning rate."""
-        done = self.position / max(self.total, 1)
+        done = self.span.at(self.position)
         self.position += 1
         return one_cycle(done, _WARM_UP)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from lamina import autograd, nd
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["ChapterNetwork", "parameter_shapes"]
+__all__ = ["ChapterNetwork", "Span", "parameter_shapes"]
 
 _WEIGHT_SCALE = 0.01
 
@@ -22,6 +23,23 @@ def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
     for layer, (inputs, outputs) in enumerate(itertools.pairwise(sizes), start=1):
         shapes |= {f"W{layer}": (inputs, outputs), f"b{layer}": (outputs,)}
     return shapes
+
+
+@dataclass(frozen=True)
+class Span:
+    """How far a schedule is at each step: at the step `since` at `share`, from 0 to 1; all of it would be `steps`.
+
+    >>> Span(steps=200).at(50), Span(0.5, since=100, steps=200).at(120)
+    (0.25, 0.6)
+    """
+
+    share: float = 0.0
+    since: int = 0
+    steps: float = 1.0
+
+    def at(self, step: int) -> float:
+        """The share at a step."""
+        return min(1.0, self.share + (step - self.since) / self.steps)
 
 
 class ChapterNetwork:
@@ -45,8 +63,8 @@ class ChapterNetwork:
             self.parameters[name] = nd.random_normal(shape=shape, scale=_WEIGHT_SCALE)
         for parameter in self.parameters.values():
             parameter.attach_grad()
-        self.position = 0  # steps done, and to be done, for schedules
-        self.total = 0
+        self.position = 0  # steps done
+        self.span = Span()
 
     def __call__(self, X: NDArray) -> NDArray:
         """The unnormalised scores, float32 of shape (rows, classes), of uint8 pixels of shape (rows, inputs)."""
@@ -83,6 +101,12 @@ class ChapterNetwork:
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
         """The images as an epoch sees them: here always the same."""
         return images
+
+    def data_of(
+        self, batches: np.ndarray, images: NDArray, labels: NDArray
+    ) -> tuple[np.ndarray, NDArray, NDArray]:
+        """What steps with `batches`, int32 (steps, rows), get: their rows in images and labels. Here as they are."""
+        return batches, images, labels
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Copies of all parameters."""

@@ -7,6 +7,8 @@ so that a Ctrl-C or a diverging step loses a few milliseconds of work and never 
 from __future__ import annotations
 
 import itertools
+import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,73 +19,38 @@ import numpy as np
 from lamina import nd
 from lamina.compiler import compile
 from lamina.deferral import eager
-from lamina.errors import LaminaError, NonFiniteLossError
+from lamina.errors import NonFiniteLossError
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import generator
-from lamina.recipes._augmented import AugmentedNetwork
-from lamina.recipes._chapter import ChapterNetwork
+from lamina.recipes._chapter import ChapterNetwork, Span
+from lamina.recipes._settings import RECIPES, Settings
 from lamina.recipes.digits import Digits
 from lamina.training.device import chosen_device, training_flops
 from lamina.training.loop import Loop, Observer
+from lamina.training.time_limit import TimeLimit
 
-__all__ = ["Progress", "Settings", "Training", "evaluate", "network_of"]
+__all__ = ["Progress", "Training", "evaluate", "network_of"]
 
 _STRETCH = 50  # steps between two looks at the losses
 _SMOOTHING = 0.01  # of the moving loss, as in the chapter
 _SHUFFLE_STREAMS = 1 << 40  # random streams from here on belong to shuffling, one an epoch
 _SEED_FACTOR = 1_000_003  # more than the steps of any training, so that runs of two seeds share no numbers
 _EVALUATION_ROWS = 2000
-
-
-_RECIPES: dict[str, dict[str, Any]] = {
-    "default": {"epochs": 10, "batch_size": 128, "lr": 0.002},
-    "chapter": {"epochs": 10, "batch_size": 64, "lr": 0.001},
-}
-"""``default``: Adam with a warm-up and a cosine, dropout 0.1, digits shifted by up to a pixel. ``chapter``: SGD."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What determines a training; the same settings give the same network, bit for bit, on the same machine.
-
-    Raises `LaminaError` where a value makes no sense.
-    """
-
-    hidden: tuple[int, ...] = (256, 256)
-    epochs: int = 10
-    batch_size: int = 64
-    lr: float = 0.001
-    seed: int = 0
-    recipe: str = "chapter"
-
-    @classmethod
-    def of(cls, recipe: str, **chosen: Any) -> Settings:
-        """A recipe's settings, but for those chosen."""
-        values: dict[str, Any] = {**_RECIPES.get(recipe, {}), **chosen}
-        return cls(recipe=recipe, **values)
-
-    def __post_init__(self) -> None:
-        if self.recipe not in _RECIPES:
-            raise LaminaError(f"unknown recipe {self.recipe!r}; known: {', '.join(_RECIPES)}")
-        if any(units < 1 for units in self.hidden):
-            raise LaminaError(f"every hidden layer needs at least 1 unit, not {self.hidden}")
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise LaminaError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 < self.lr < float("inf"):
-            raise LaminaError(f"lr must be a positive number, not {self.lr}")
-        if not 0 <= self.seed < 1 << 63:
-            raise LaminaError(f"seed must be a whole number from 0 to 2**63 - 1, not {self.seed}")
+_SLOW = 5e10  # operations a second that any processor does: what work a time limit is
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the epoch begun is: its number from 0 on, its batches done, the moving loss, and the steps' seconds."""
+    """How far the epoch begun is: its number from 0 on, its batches done, the moving loss, and the steps' seconds.
+
+    `used`: the seconds of the time limit that are over; all of them once the training is complete.
+    """
 
     epoch: int = 0
     batch: int = 0
     moving_loss: float | None = None
     seconds: float = 0.0
+    used: float = 0.0
 
 
 class Training(Loop):
@@ -92,6 +59,9 @@ class Training(Loop):
     The random state needs no saving: the order of an epoch's batches depends on the seed and the epoch's
     number alone. Of each epoch is measured: "train_accuracy", "test_accuracy", and "train_seconds", of its steps alone.
     `device` is "cpu", "gpu", "gpu:1" or "auto"; ``context``, where that is.
+
+    With a time limit the schedule goes by the clock, which is read between stretches, and the last epoch ends where the
+    time does. Such a training goes on from a `state` in the time that is left.
     """
 
     resumes_within_epochs = True
@@ -104,12 +74,16 @@ class Training(Loop):
         observers: Sequence[Observer] = (),
         *,
         device: str = "cpu",
+        limit: TimeLimit | None = None,
     ) -> None:
-        super().__init__(settings.epochs, observers)
-        sizes = (train.images.shape[1], *settings.hidden, 10)
-        weights = sum(m * n for m, n in itertools.pairwise(sizes))
-        self.context = chosen_device(device, training_flops(weights, len(train), settings.epochs))
+        """`limit`: the settings' time limit, where it has begun already."""
+        super().__init__(settings.epochs or sys.maxsize, observers)
+        self.limit = limit
+        if limit is None and settings.time_limit is not None:
+            self.limit = TimeLimit(settings.time_limit)
+        self.context = chosen_device(device, _work(settings, train))
         self.settings, self.train, self.test = settings, train.on(self.context), test.on(self.context)
+        self._recipe = RECIPES[settings.recipe]
         nd.random.seed(settings.seed)
         with self.context:
             self.network = network_of(settings, train.images.shape[1])
@@ -117,14 +91,20 @@ class Training(Loop):
         self._step = compile(self.network.step)
         self._arrays = self.network.arrays()
         self._images = self.train.images
+        self._pace: float | None = None  # seconds a step; known once it is compiled
+        self._is_compiled = False
 
     @property
     def batches(self) -> int:
         """The number of steps in an epoch; the last one may be smaller."""
-        return -(-len(self.train) // self.settings.batch_size)
+        return -(-len(self.train) * self._recipe.passes // self.settings.batch_size)
 
-    def _prepare(self, epochs: int) -> None:
-        self.network.total = self.settings.epochs * self.batches
+    @property
+    def expected_epochs(self) -> int:
+        if self.limit is None:
+            return self.epochs
+        done = self.progress.epoch + self.progress.batch / self.batches
+        return max(1, math.ceil(done / (self.limit.share or 1)))
 
     def _train(self, number: int) -> float:
         """An epoch, or what is left of it; the moving loss at its end.
@@ -140,49 +120,92 @@ class Training(Loop):
         while self.progress.batch < self.batches:
             self._run_stretch(order)
             self.report(self.progress.batch, self.batches, self.progress.moving_loss)
+            if self._is_time_over():
+                break
         assert self.progress.moving_loss is not None
         return self.progress.moving_loss
 
     def _measure(self) -> tuple[None, dict[str, float]]:
-        accuracies = [evaluate(self.network, data)[0] for data in (self.train, self.test)]
-        return None, {
-            "train_accuracy": accuracies[0],
-            "test_accuracy": accuracies[1],
-            "train_seconds": self.progress.seconds,
+        accuracies = self.accuracies()
+        if self._is_time_over():
+            self._complete()
+        return None, {**accuracies, "train_seconds": self.progress.seconds}
+
+    def accuracies(self) -> dict[str, float]:
+        """On the training images, or as many as the recipe measures, and on the test images."""
+        train = self.train.first(self._recipe.measured)
+        return {
+            f"{part}_accuracy": evaluate(self.network, data)[0]
+            for part, data in (("train", train), ("test", self.test))
         }
+
+    def _is_time_over(self) -> bool:
+        """Whether there is no time for another step."""
+        return self.limit is not None and self.limit.left < (self._pace or 0.0)
+
+    def _complete(self) -> None:
+        """The time is over: nothing goes on from here, so the network is all that is kept."""
+        assert self.limit is not None
+        self.stop()
+        self._arrays = {name: self._arrays[name] for name in self.network.parameters}
+        self.progress = replace(self.progress, used=self.limit.seconds)
 
     def _own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return dict(self._arrays), asdict(self.progress)
 
     def _restore_own(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        progress = Progress(**{name: position[name] for name in asdict(self.progress)})
+        known = asdict(self.progress)
+        progress = Progress(**{name: position.get(name, known[name]) for name in known})
         self.network.load(dict(arrays))
         self._commit(progress)
+        if self.limit is not None:
+            self.limit.go_on(progress.used)
 
     def _order(self, epoch: int) -> np.ndarray:
         """The rows of the training set in the order in which this epoch takes them."""
         source = generator(self.settings.seed, _SHUFFLE_STREAMS + epoch)
-        return source.permutation(len(self.train)).astype(np.int32)
+        passes = [source.permutation(len(self.train)) for _ in range(self._recipe.passes)]
+        return np.concatenate(passes).astype(np.int32)
 
     def _run_stretch(self, order: np.ndarray) -> None:
         """Make some steps; only if all went well, they become part of the state."""
         progress, size = self.progress, self.settings.batch_size
-        stop = min(progress.batch + _STRETCH, self.batches)
-        start = time.perf_counter()
+        stop = min(progress.batch + self._stretch(), self.batches)
+        clock = time.perf_counter if self.limit is None else self.limit.clock
+        start = clock()
         self._set_position(progress.epoch * self.batches + progress.batch)
         losses = self._losses(order[progress.batch * size : stop * size])
-        seconds = time.perf_counter() - start
+        seconds = clock() - start
         self._check(losses)
+        self._pace, self._is_compiled = seconds / len(losses) if self._is_compiled else None, True
         moving = progress.moving_loss
         for loss in losses:
             moving = loss if moving is None else (1 - _SMOOTHING) * moving + _SMOOTHING * loss
         seconds += progress.seconds
-        self._commit(replace(progress, batch=stop, moving_loss=moving, seconds=seconds))
+        used = self.limit.used if self.limit is not None else 0.0
+        self._commit(replace(progress, batch=stop, moving_loss=moving, seconds=seconds, used=used))
+
+    def _stretch(self) -> int:
+        """Steps until the next look; if there is a time limit no more than fit, and one until it is known how many."""
+        if self.limit is None:
+            return _STRETCH
+        return max(1, min(_STRETCH, int(self.limit.left / self._pace))) if self._pace else 1
 
     def _set_position(self, steps: int) -> None:
-        """Schedules and random numbers depend on the steps done alone, so that a resumed run goes on the same way."""
+        """Random numbers depend on the steps done alone, and without a time limit so do schedules.
+
+        So a resumed run goes on the same way.
+        """
         self.network.position = steps
+        self.network.span = self._span(steps)
         nd.random.seed(self.settings.seed * _SEED_FACTOR + steps + 1)
+
+    def _span(self, steps: int) -> Span:
+        """How far the schedule is after so many steps, and how fast it goes on."""
+        if self.limit is None:
+            return Span(steps=self.epochs * self.batches)
+        pace = self._pace or 0.0
+        return Span(self.limit.share, steps, self.limit.available / pace if pace else math.inf)
 
     def _losses(self, rows: np.ndarray) -> list[float]:
         """Take a step with each batch of these rows; the last batch may be smaller."""
@@ -191,7 +214,8 @@ class Training(Loop):
         losses: list[float] = []
         for batches in (rows[:whole].reshape(-1, size), rows[None, whole:]):
             if batches.size:
-                results = self._step.run_batches(batches, self._images, self.train.labels, self.settings.lr)
+                data = self.network.data_of(batches, self._images, self.train.labels)
+                results = self._step.run_batches(*data, self.settings.lr)
                 losses += results.asnumpy().ravel().tolist()
         return losses
 
@@ -220,8 +244,16 @@ class Training(Loop):
 @eager()
 def network_of(settings: Settings, inputs: int) -> ChapterNetwork:
     """A new network for these settings."""
-    make = ChapterNetwork if settings.recipe == "chapter" else AugmentedNetwork
-    return make((inputs, *settings.hidden, 10))
+    return RECIPES[settings.recipe].network((inputs, *settings.hidden, 10))
+
+
+def _work(settings: Settings, train: Digits) -> float:
+    """The arithmetic of a training, at least."""
+    if settings.epochs is None:
+        return _SLOW * (settings.time_limit or 0.0)
+    sizes = (train.images.shape[1], *settings.hidden, 10)
+    weights = sum(m * n for m, n in itertools.pairwise(sizes))
+    return training_flops(weights, len(train), settings.epochs * RECIPES[settings.recipe].passes)
 
 
 @eager()

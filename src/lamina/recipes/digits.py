@@ -28,6 +28,10 @@ class Digits:
         """The same on a device."""
         return Digits(self.images.as_in_context(context), self.labels.as_in_context(context))
 
+    def first(self, count: int | None) -> Digits:
+        """So many of them; None: all."""
+        return Digits(self.images[:count], self.labels[:count]) if count else self
+
     @classmethod
     def from_arrays(cls, images: np.ndarray, labels: np.ndarray) -> Digits:
         """From uint8 images of shape (n, 28, 28) and n integer labels from 0 to 9.

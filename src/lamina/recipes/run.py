@@ -16,7 +16,8 @@ from lamina.files.tensors import TensorFile, open_tensors
 from lamina.files.typed_json import Count, decoded, strict
 from lamina.recipes._augmented import MOMENTS
 from lamina.recipes._chapter import ChapterNetwork, parameter_shapes
-from lamina.recipes._training import Progress, Settings, network_of
+from lamina.recipes._settings import Settings
+from lamina.recipes._training import Progress, network_of
 from lamina.training.checkpoint import Checkpoint, Checkpoints, Position, damaged
 from lamina.training.loop import Epoch
 from lamina.training.run_folder import MODEL, SETTINGS, RunFolder, model_file
@@ -34,6 +35,7 @@ class _Position(Position, kw_only=True):
     batch: Count
     moving_loss: float | None
     seconds: float
+    used: float = 0.0
 
 
 class _FirstLine(msgspec.Struct, forbid_unknown_fields=True):
@@ -142,7 +144,7 @@ def _first_format(file: TensorFile) -> Checkpoint:
         number, loss = scores.pop("epoch"), scores.pop("loss")
         seconds += line.train_seconds
         past.append(asdict(Epoch(number, loss, None, is_best=False, seconds=seconds, scores=scores)))
-    position = {name: getattr(progress, name) for name in asdict(Progress())}
+    position = {name: getattr(progress, name, value) for name, value in asdict(Progress()).items()}
     position |= {"past": past, "best": [0, -np.inf, np.inf]}
     return Checkpoint(msgspec.to_builtins(asked), file.arrays(), position, data=[])
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.runs._model import TableModel
-from lamina.runs.data import Part, Prepared
+from lamina.runs.data import Part, Prepared, aligned
+from lamina.table.encode import TableEncoder
+from lamina.table.schema import Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,7 +22,9 @@ _MOST_OUTPUTS = 500_000
 _STEPS = 300
 
 
-def baseline_outputs(model: TableModel, prepared: Prepared, judged: Part) -> dict[str, np.ndarray]:
+def baseline_outputs(
+    encoder: TableEncoder, schema: Schema, prepared: Prepared, judged: Part
+) -> dict[str, np.ndarray]:
     """The outputs of scikit-learn's baselines, trained on the training rows, for the rows of `judged`.
 
     "linear" is a logistic regression or a ridge regression on the network's own encoding of the columns, of at
@@ -32,14 +35,14 @@ def baseline_outputs(model: TableModel, prepared: Prepared, judged: Part) -> dic
     task, classes = prepared.target.task, len(prepared.target.classes)
     most = min(_MOST_ROWS, _MOST_OUTPUTS // max(classes, 1))
     some = np.sort(np.random.default_rng(0).permutation(len(train))[:most])
-    inputs, wanted = _design(model, train.frame[some]), train.target[some]
+    inputs, wanted = _design(encoder, schema, train.frame[some]), train.target[some]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a baseline that has not quite converged is still one
         if task == "classification":
-            linear = _logistic(inputs, wanted, _design(model, judged.frame), classes)
+            linear = _logistic(inputs, wanted, _design(encoder, schema, judged.frame), classes)
             shares = np.bincount(train.target, minlength=classes) / len(train)
             return {"linear": linear, "trivial": np.tile(shares, (len(judged), 1))}
-        linear = _ridge(inputs, wanted, _design(model, judged.frame), prepared)
+        linear = _ridge(inputs, wanted, _design(encoder, schema, judged.frame), prepared)
     return {"linear": linear, "trivial": np.full(len(judged), train.target.mean())}
 
 
@@ -62,12 +65,11 @@ def _ridge(inputs: Any, wanted: np.ndarray, new: Any, prepared: Prepared) -> np.
     return np.clip(values, prepared.train.target.min(), prepared.train.target.max())
 
 
-def _design(model: TableModel, frame: pl.DataFrame) -> Any:
+def _design(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Any:
     """The encoded columns, those with an embedding one-hot: a sparse matrix."""
     from scipy.sparse import csr_array, hstack
 
-    encoder = model.estimator.fitted_.encoder
-    encoded = encoder.transform(model.inputs(frame))
+    encoded = encoder.transform(aligned(schema, frame))
     blocks = [csr_array(encoded.numeric.astype(np.float64))]
     rows = np.arange(len(frame))
     for codes, width in zip(encoded.codes.T, encoder.cardinalities, strict=True):

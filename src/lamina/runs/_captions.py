@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 
 from lamina.estimators.importance import Importance
+from lamina.runs._intervals import Covered
 from lamina.table.describe import format_number
 
-__all__ = ["calibration", "confusion", "importances", "learning_curves", "predicted_and_true", "residuals"]
+__all__ = [
+    "calibration", "confusion", "coverage", "importances", "learning_curves", "predicted_and_true", "residuals",
+    "search",
+]  # fmt: skip
 
 _MOST_NAMED = 10
 
@@ -25,6 +29,18 @@ def learning_curves(history: Sequence[Mapping[str, Any]], best: int, loss_name: 
     kept = scores[best - 1]
     return (
         f"{text}, validation from {scores[0]:.4g} to {scores[-1]:.4g}; kept is epoch {best} with {kept:.4g}."
+    )
+
+
+def search(trials: Sequence[Mapping[str, Any]], best: Sequence[tuple[float, float]], loss_name: str) -> str:
+    """How good the best average was at first, halfway and at the end, and which trial is the best by itself."""
+    (first, at_first), (last, at_last) = best[0], best[-1]
+    middle = [score for seconds, score in best if seconds <= (first + last) / 2][-1]
+    alone = max((trial for trial in trials if trial["score"] is not None), key=lambda trial: trial["score"])
+    return (
+        f"Validation {loss_name} of the best average: {-at_first:.4g} after {first:.1f} s, {-middle:.4g} after "
+        f"{(first + last) / 2:.1f} s, {-at_last:.4g} after {last:.1f} s. Of {len(trials)} trials, trial "
+        f"{alone['number']} is the best by itself, with {-alone['score']:.4g}."
     )
 
 
@@ -46,6 +62,12 @@ def calibration(said: np.ndarray, so: np.ndarray) -> str:
     """Each bin: what the network says, and how often it is so."""
     bins = ", ".join(f"{100 * a:.0f} % is {100 * b:.0f} %" for a, b in zip(said, so, strict=True))
     return f"What the network says and how often it is so, by bins: {bins}."
+
+
+def coverage(found: Sequence[Covered]) -> str:
+    """What intervals promise, and what they hold."""
+    held = ", ".join(f"{100 * one.coverage:g} % hold {100 * one.held:.1f} %" for one in found)
+    return f"Intervals and the share of rows that they hold: {held}."
 
 
 def predicted_and_true(target: np.ndarray, predicted: np.ndarray) -> str:

@@ -10,18 +10,21 @@ import numpy as np
 
 from lamina.estimators.importance import Importance
 from lamina.messages import printable
+from lamina.runs._intervals import Covered
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
 __all__ = [
-    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "calibration_bins", "confusion", "importances",
-    "learning_curves", "predicted_and_true", "residuals",
+    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "calibration_bins", "confusion", "coverage", "importances",
+    "learning_curves", "predicted_and_true", "residuals", "search",
 ]  # fmt: skip
 
 MOST_POINTS = 1500
 BINS = 10
 FEW_CLASSES = 5
 """Up to so many classes, a confusion matrix has room for shares beside the counts."""
+
+_MANY_TRIALS = 30
 
 # Widths and letters are such that a page shows figures as they are, and a phone, at two thirds, still readable.
 _WIDE, _NARROW = 5.6, 4.5
@@ -72,6 +75,40 @@ def confusion(figure: Any, counts: np.ndarray, names: Sequence[str]) -> None:
     axes.set(xlabel="predicted", ylabel="true")
     axes.grid(visible=False)
     axes.tick_params(length=0)
+
+
+@_drawn
+def search(
+    figure: Any, trials: Sequence[Mapping[str, Any]], best: Sequence[tuple[float, float]], loss_name: str
+) -> None:
+    """Each trial's loss by when it ended, as a point, and that of the best average over time, as a line."""
+    figure.set_size_inches(_WIDE, 3.4)
+    axes = figure.subplots()
+    known = [trial for trial in trials if trial["score"] is not None]
+    for trial_is_averaged, color, label in (
+        (False, GRAY, "trials"),
+        (True, BLUE, "trials that are averaged"),
+    ):
+        part = [(one["ended"], -one["score"]) for one in known if bool(one["share"]) == trial_is_averaged]
+        if part:
+            axes.scatter(*zip(*part, strict=True), s=22, color=color, alpha=0.8, lw=0, label=label, zorder=3)
+    times, losses = [seconds for seconds, _ in best], [-score for _, score in best]
+    end = max([*times, *(trial["ended"] for trial in trials)])
+    axes.plot(
+        [*times, end],
+        [*losses, losses[-1]],
+        drawstyle="steps-post",
+        color=ORANGE,
+        lw=1.4,
+        label="best average",
+    )
+    seen = [*losses, *(-one["score"] for one in known)]
+    # Trials that went wrong, where there are many, must not flatten all others.
+    low, high = min(seen), float(np.quantile(seen, 0.9 if len(seen) > _MANY_TRIALS else 1.0))
+    margin = 0.12 * (high - low) or 0.05 * abs(low) or 1.0
+    axes.set_ylim(low - margin, high + margin)
+    axes.set(xlabel="seconds of search", ylabel=f"validation {loss_name}")
+    axes.legend()
 
 
 def calibration_bins(
@@ -137,6 +174,25 @@ def residuals(figure: Any, target: np.ndarray, predicted: np.ndarray, name: str)
     axes.set(xlabel=f"true − predicted {_label(name)} (middle 99 %)", ylabel="rows")
     axes.legend()
     _plain_numbers(axes)
+
+
+@_drawn
+def coverage(figure: Any, found: Sequence[Covered], rows: int) -> None:
+    """The share of rows that intervals hold, and the share that they should, with 95 % (Wilson) intervals."""
+    axes = figure.subplots()
+    said, so = np.array([one.coverage for one in found]), np.array([one.held for one in found])
+    low, high = _wilson(so, np.full(len(so), rows))
+    first = min(said.min(), low.min()) - 0.05
+    axes.plot([first, 1], [first, 1], color=GRAY, lw=1, ls="--", label="perfect")
+    errors = np.abs(np.array([so - low, high - so]))
+    axes.errorbar(said, so, errors, color=BLUE, marker="o", ms=4, capsize=2, label="intervals")
+    axes.set(
+        xlabel="share of rows that intervals should hold",
+        ylabel="share that they hold",
+        xlim=(first, 1.02),
+        ylim=(first, 1.02),
+    )
+    axes.legend()
 
 
 @_drawn

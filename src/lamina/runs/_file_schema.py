@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from lamina.estimators.importance import Importance
 from lamina.files.typed_json import Count, strict
+from lamina.runs._intervals import Below, Covered
 from lamina.runs.data import Request
 from lamina.table.kinds import Choice
 from lamina.table.options import ReadOptions
@@ -19,7 +20,12 @@ __all__ = ["Asked", "Details", "TablePosition"]
 
 _OPTIONS = strict(ReadOptions, missing=list[str], as_text=list[str])
 Asked: Any = strict(
-    Request, data=list[str], kinds=dict[str, Choice], hidden=list[Count] | None, options=_OPTIONS
+    Request,
+    data=list[str],
+    kinds=dict[str, Choice],
+    hidden=list[Count] | None,
+    quantiles=list[float] | None,
+    options=_OPTIONS,
 )
 """What a user asked of a training, see `Request`."""
 
@@ -33,6 +39,35 @@ _SETTINGS = msgspec.defstruct(
 """What was asked, the version of lamina, and the estimator's settings that came of it."""
 
 _COLUMN, _TARGET, _IMPORTANCE = strict(ColumnSchema), strict(Target), strict(Importance)
+_COVERED, _BELOW = strict(Covered), strict(Below)
+
+
+_Plain = None | bool | int | float | str
+
+
+class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
+    """A trial that is averaged."""
+
+    number: Count
+    score: float | None
+    seconds: float
+    ended: float
+    epochs: Count
+    best_epoch: Count
+    complete: bool
+    settings: dict[str, _Plain | list[_Plain]]
+    share: float
+
+
+class _Search(msgspec.Struct, forbid_unknown_fields=True):
+    """What was searched: how many trials, how long, how good the best was when, and which are averaged."""
+
+    trials: Count
+    seconds: float
+    best: list[tuple[float, float]]
+    chosen: list[_Chosen]
+    limit: float | None
+    most_trials: Count | None
 
 
 class _Results(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,6 +82,9 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True):
     interrupted: bool
     seconds: float
     importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - made above
+    intervals: list[_COVERED] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
+    quantiles: list[_BELOW] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
+    search: _Search | UnsetType = UNSET
 
 
 class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):

@@ -13,12 +13,12 @@ __all__ = ["permutation_importance"]
 
 
 def permutation_importance(
-    model: TableModel, part: Part, seed: int = 0, n_jobs: int | None = None
+    model: TableModel, part: Part, seed: int = 0, n_jobs: int | None = None, most_rows: int = MOST_ROWS
 ) -> list[Importance]:
-    """The importance of each column, the greatest first, on at most 2000 rows; see `estimators.importance`."""
+    """The importance of each column, the greatest first, on at most so many rows; see `estimators.importance`."""
     rng = np.random.default_rng(seed)
     part = known_rows(part)
-    rows = np.sort(rng.permutation(len(part))[:MOST_ROWS])
+    rows = np.sort(rng.permutation(len(part))[:most_rows])
     if not len(rows):
         return []
     fitted = model.estimator.fitted_

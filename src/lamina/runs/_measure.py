@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lamina.runs._baselines import baseline_outputs
+from lamina.runs._intervals import Below, Covered, measured_intervals, measured_quantiles
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared
 from lamina.runs.metrics import metrics_of
 
-__all__ = ["Measured", "losses_of", "measure"]
+__all__ = ["Measured", "losses_of", "measure", "seconds_of_a_row"]
+
+_TIMED_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -24,22 +29,42 @@ class Measured:
         rows: those rows.
         outputs: the network's outputs for them, see `TableModel.outputs`.
         metrics: by model ("lamina", "linear", "trivial") and metric.
+        intervals, quantiles: of a regression, on test rows, how well they hold what they promise.
     """
 
     part: str
     rows: Part
     outputs: np.ndarray
     metrics: dict[str, dict[str, float | None]]
+    intervals: Sequence[Covered] = ()
+    quantiles: Sequence[Below] = ()
 
 
-def measure(model: TableModel, prepared: Prepared) -> Measured:
-    """Metrics of the network and of the baselines on the test rows (without any: validation, training)."""
+def measure(
+    model: TableModel, prepared: Prepared, baselines: Mapping[str, np.ndarray] | None = None
+) -> Measured:
+    """Metrics of the network and of the baselines on the test rows (without any: validation, training).
+
+    `baselines`: their outputs, if they are known.
+    """
     name, part = prepared.judged
     outputs = model.outputs(part.frame)
-    all_outputs = {"lamina": outputs, **baseline_outputs(model, prepared, part)}
+    if baselines is None:
+        baselines = baseline_outputs(model.estimator.fitted_.encoder, model.schema, prepared, part)
+    all_outputs = {"lamina": outputs, **baselines}
     task = model.target.task
     metrics = {key: metrics_of(task, part.target, value) for key, value in all_outputs.items()}
-    return Measured(name, part, outputs, metrics)
+    if task == "classification" or name != "test":
+        return Measured(name, part, outputs, metrics)
+    judged = model.estimator, model.inputs(part.frame), part.target
+    return Measured(name, part, outputs, metrics, measured_intervals(*judged), measured_quantiles(*judged))
+
+
+def seconds_of_a_row(model: TableModel, part: Part) -> float:
+    """How long a row takes through the network, which has been compiled."""
+    begun = time.perf_counter()
+    model.outputs(part.frame[:_TIMED_ROWS])
+    return (time.perf_counter() - begun) / max(min(len(part), _TIMED_ROWS), 1)
 
 
 def losses_of(task: str, target: np.ndarray, outputs: np.ndarray) -> np.ndarray:

@@ -16,10 +16,29 @@ from lamina.table.schema import Schema, Target
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TableModel"]
+__all__ = ["More", "TableModel", "central"]
 
 _MOST_COLUMNS = 20
 """With more classes, a prediction is written with its own probability only."""
+
+
+@dataclass(frozen=True)
+class More:
+    """What predictions of numbers add to a table besides.
+
+    Attributes:
+        interval: the share of rows whose truth the interval holds; None for no interval.
+        std: whether to add the standard deviation of the members' predictions.
+    """
+
+    interval: float | None = None
+    std: bool = False
+
+
+def central(estimator: Any, values: np.ndarray) -> np.ndarray:
+    """One number a row: of several quantiles (rows, levels) that of the level nearest to the median."""
+    middle = getattr(estimator.fitted_.target, "middle", None)
+    return values if middle is None else values[:, middle]
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,8 @@ class TableModel:
     def outputs(self, frame: pl.DataFrame) -> np.ndarray:
         """Probabilities (rows, classes) of a classification, or predicted values (rows,); float64.
 
+        Of several quantiles they are those of the level nearest to the median.
+
         Columns are found by name; left-out ones need not be there.
 
         Raises:
@@ -46,23 +67,32 @@ class TableModel:
         inputs = self.inputs(frame)
         if self.target.task == "classification":
             return self.estimator.predict_proba(inputs)
-        return self.estimator.predict(inputs)
+        return central(self.estimator, self.estimator.predict(inputs))
 
     def inputs(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The columns that the estimator was trained on, in their order; left-out ones may be all missing."""
         return aligned(self.schema, frame)
 
-    def predicted_columns(self, outputs: np.ndarray, prefix: str = "") -> list[pl.Series]:
+    def predicted_columns(self, frame: pl.DataFrame, more: More, prefix: str = "") -> list[pl.Series]:
         """The columns that predictions add to a table.
 
-        "prediction"; of a classification also "probability_CLASS" for each class, or, with more than 20 of them,
-        only "probability", that of the prediction.
+        "prediction", or, of several quantiles, "prediction_LEVEL" for each; of a classification also
+        "probability_CLASS" for each class, or, with more than 20 of them, only "probability", that of the prediction.
+        `more` adds "TARGET_lower" and "TARGET_upper", and "TARGET_std".
+
+        Raises:
+            DataError: as `outputs`; there is no more of that kind.
         """
         import polars as pl
 
         if self.target.task == "regression":
-            return [pl.Series(f"{prefix}prediction", outputs)]
-        classes = self.estimator.classes_
+            return [pl.Series(f"{prefix}{name}", values) for name, values in self._numbers(frame, more)]
+        if more.interval is not None or more.std:
+            raise DataError(
+                f"intervals and standard deviations are of numbers, and {self.target.name!r} has classes; "
+                "predict_set and predict_proba(return_std=True) in Python say how sure those are"
+            )
+        outputs, classes = self.outputs(frame), self.estimator.classes_
         series = [pl.Series(f"{prefix}prediction", classes[outputs.argmax(axis=1)])]
         if len(classes) > _MOST_COLUMNS:
             return [*series, pl.Series(f"{prefix}probability", outputs.max(axis=1))]
@@ -70,14 +100,39 @@ class TableModel:
             pl.Series(f"{prefix}probability_{name}", outputs[:, j]) for j, name in enumerate(classes.tolist())
         ]
 
-    def extended(self, batches: Iterable[pl.DataFrame], prefix: str = "") -> Generator[pl.DataFrame]:
+    def _numbers(self, frame: pl.DataFrame, more: More) -> Generator[tuple[str, np.ndarray]]:
+        """The new columns of a regression."""
+        inputs, name = self.inputs(frame), self.target.name
+        found, std = (
+            self.estimator.predict(inputs, True) if more.std else (self.estimator.predict(inputs), None)
+        )
+        levels = getattr(self.estimator.fitted_.target, "levels", None)
+        if levels is None:
+            yield "prediction", found
+        else:
+            yield from zip([f"prediction_{level:g}" for level in levels], found.T, strict=True)
+        if more.interval is not None:
+            yield from zip(
+                (f"{name}_lower", f"{name}_upper"),
+                self.estimator.predict_interval(inputs, more.interval),
+                strict=True,
+            )
+        if std is not None:
+            yield f"{name}_std", central(self.estimator, std)
+
+    def extended(
+        self, batches: Iterable[pl.DataFrame], prefix: str = "", more: More | None = None
+    ) -> Generator[pl.DataFrame]:
         """Each part of a table with its predictions added; all other columns and the order are kept.
 
         Raises:
-            DataError: as `outputs`; a column of the name of a new one is there already.
+            DataError: as `predicted_columns`; a column of the name of a new one is there already.
         """
-        for batch, outputs in self.predicted(batches):
-            new = self.predicted_columns(outputs, prefix)
+        start = 0
+        for batch in batches:
+            with rows_from(start):
+                new = self.predicted_columns(batch, more or More(), prefix)
+            start += len(batch)
             taken = [series.name for series in new if series.name in batch.columns]
             if taken:
                 raise DataError(

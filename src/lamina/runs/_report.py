@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape as escape_markup
 from typing import Any
 
 import numpy as np
 
 from lamina.errors import MissingPackageError
-from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance
-from lamina.messages import printable
+from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
 from lamina.runs import _captions as captions
 from lamina.runs import _figures as figures
+from lamina.runs._html import escape
+from lamina.runs._html import figure as _figure
+from lamina.runs._html import section as _section
+from lamina.runs._html import small as _small
+from lamina.runs._html import table as _table
 from lamina.runs._measure import Measured, losses_of
 from lamina.runs._page_style import STYLE
+from lamina.runs._search_section import search_section
 from lamina.runs.data import Part
 from lamina.runs.metrics import METRIC_NAMES, compared, format_metric
 from lamina.runs.networks import networks_in_words
+from lamina.runs.search_words import search_summary
 from lamina.runs.training import Trained
 from lamina.table.describe import column_rows, describe_rows, describe_target, format_number
 from lamina.table.messages import counted, warn
@@ -43,16 +47,12 @@ class Findings:
     measured: Measured
     importance: Sequence[Importance]
     settings: Mapping[str, Any]
+    importance_rows: int = MOST_ROWS  # at most
 
     @property
     def is_classification(self) -> bool:
         """Whether classes are predicted."""
         return self.target.task == "classification"
-
-
-def escape(text: str) -> str:
-    """A text from data as HTML shows it: no markup, and no marks that turn the direction of what is around it."""
-    return escape_markup(printable(text))
 
 
 def report_page(findings: Findings, *, pictures: bool = True) -> str:
@@ -65,11 +65,15 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
     Raises:
         MissingPackageError: figures are wanted and Matplotlib is not installed.
     """
-    target = findings.target
+    target, trained = findings.target, findings.trained
     sections = [
         _summary(findings),
-        _learning(findings) if pictures else "",
+        search_section(trained.search, is_classification=findings.is_classification, pictures=pictures)
+        if trained.search
+        else "",
+        _learning(findings) if pictures and trained.history else "",
         _quality(findings) if pictures else "",
+        _uncertainty(findings, pictures=pictures),
         _importance(findings, pictures=pictures),
         _worst(findings),
         _columns(findings),
@@ -103,9 +107,10 @@ def _summary(findings: Findings) -> str:
     networks = networks_in_words([member.architecture.widths for member in fitted.network.members])
     ended = "Ctrl-C ended it" if trained.interrupted else "trained"
     ended += "" if np.isnan(trained.seconds) else f" in {trained.seconds:.1f} s"
+    kept = "epoch" if trained.search is None else "average of trials"
     files = ", ".join(map(escape, _shortened(list(findings.settings["data"]))))
     note = (
-        '<p class="notice">The training was interrupted; this is the best epoch until then.</p>'
+        f'<p class="notice">The training was interrupted; this is the best {kept} until then.</p>'
         if trained.interrupted
         else ""
     )
@@ -114,10 +119,14 @@ def _summary(findings: Findings) -> str:
         f"<p>{escape(predicted[:1].upper() + predicted[1:])}.</p>"
         f"<p>Data: {files}. Rows: {describe_rows(findings.rows)}.</p>"
         f"<p>{networks} ({fitted.parameter_count:,} parameters), {ended}: "
-        f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept.</p>{note}</header>"
-        + _cards(measured)
-        + _baselines(measured)
+        f"{_how_trained(trained)}.</p>{note}</header>" + _cards(measured) + _baselines(measured)
     )
+
+
+def _how_trained(trained: Trained) -> str:
+    if trained.search is not None:
+        return search_summary(trained.search)
+    return f"{counted(len(trained.history), 'epoch')}, of which epoch {trained.best_epoch} was kept"
 
 
 def _shortened(files: list[str], limit: int = 3) -> list[str]:
@@ -152,7 +161,7 @@ def _baselines(measured: Measured) -> str:
 
 
 def _learning(findings: Findings) -> str:
-    name = "log-loss" if findings.is_classification else "½ · squared error, standardized"
+    name = _loss_name(findings)
     trained = findings.trained
     svg = figures.learning_curves(trained.history, trained.best_epoch, name)
     shown = captions.learning_curves(trained.history, trained.best_epoch, name)
@@ -160,7 +169,16 @@ def _learning(findings: Findings) -> str:
         "The training loss is the mean over an epoch, with dropout and while the weights still change, so it may lie "
         "above the validation loss."
     )
-    return _section("Learning curves", _figure(svg, "Training and validation loss by epoch", shown) + text)
+    title = "Learning curves" if trained.search is None else "Learning curves of the best trial"
+    return _section(title, _figure(svg, "Training and validation loss by epoch", shown) + text)
+
+
+def _loss_name(findings: Findings) -> str:
+    """What the curves show."""
+    if findings.is_classification:
+        return "log-loss"
+    is_of_quantiles = loss_name(findings.trained.model.estimator.fitted_.target) == "pinball loss"
+    return "pinball loss, standardized" if is_of_quantiles else "½ · squared error, standardized"
 
 
 def _quality(findings: Findings) -> str:
@@ -209,10 +227,6 @@ def _quality_note(measured: Measured, known: np.ndarray) -> str:
     )
 
 
-def _small(text: str) -> str:
-    return f"<p class='small'>{text}</p>"
-
-
 def _calibration(classes: Sequence[Any], true: np.ndarray, outputs: np.ndarray) -> str:
     if len(classes) == 2:
         confidence, correct, what = outputs[:, 1], true == 1, f"probability of {classes[1]}, as predicted"
@@ -224,11 +238,41 @@ def _calibration(classes: Sequence[Any], true: np.ndarray, outputs: np.ndarray) 
     return _figure(drawn, "Calibration", captions.calibration(said, so))
 
 
+def _uncertainty(findings: Findings, *, pictures: bool) -> str:
+    """How well intervals and quantiles hold what they promise."""
+    measured = findings.measured
+    if not measured.intervals and not measured.quantiles:
+        return ""
+    figure, tables, count = "", "", len(measured.rows)
+    note = f"On {counted(count, f'{measured.part} row')}."
+    if measured.intervals:
+        rows = [
+            [f"{100 * one.coverage:g} %", f"{100 * one.held:.1f} %", format_metric(one.width)]
+            for one in measured.intervals
+        ]
+        tables = _table(["intervals of", "hold", "mean width"], rows, numeric=(0, 1, 2))
+        held_out = counted(len(findings.trained.model.estimator.fitted_.held_out), "row")
+        note += (
+            f" Intervals are made by conformal prediction from the errors on {held_out} that the networks held out; "
+            "they hold what they promise over all rows from the same source, not for each kind of them."
+        )
+        if pictures:
+            drawn, shown = figures.coverage(measured.intervals, count), captions.coverage(measured.intervals)
+            figure = _figure(drawn, "Coverage of intervals", shown)
+            note += f" Bars in the figure: what {count:,} rows leave open, 95&nbsp;% (Wilson, 1927)."
+    if measured.quantiles:
+        rows = [[f"{one.level:g}", f"{100 * one.share:.1f} %"] for one in measured.quantiles]
+        tables += _table(["quantile", "rows at or below it"], rows, numeric=(0, 1))
+    return _section(
+        "How sure predictions are", f"<div class='row'>{figure}<div>{tables}</div></div>{_small(note)}"
+    )
+
+
 def _importance(findings: Findings, *, pictures: bool) -> str:
     if not findings.importance:
         return ""
-    unit = "log-loss" if findings.is_classification else "RMSE"
-    rows = min(len(findings.measured.rows), MOST_ROWS)
+    unit = loss_name(findings.trained.model.estimator.fitted_.target)
+    rows = min(len(findings.measured.rows), findings.importance_rows)
     text = _small(
         f"Permutation importance (Breiman, 2001): how much {unit} grows when the column is shuffled, on "
         f"{counted(rows, f'{findings.measured.part} row')}; the mean of {REPEATS} shuffles, with a 95&nbsp;% "
@@ -318,37 +362,3 @@ def _settings(findings: Findings) -> str:
         "Settings",
         f"<details><summary>All settings of this run</summary>{_table(['setting', 'value'], rows)}</details>",
     )
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{content}</section>"
-
-
-def _figure(svg: str, caption: str, shown: str) -> str:
-    """A figure as a picture of its own, so that names inside it cannot meet those of others.
-
-    `shown`: what it shows, for whoever can't see it.
-    """
-    data = base64.b64encode(svg.encode()).decode()
-    return (
-        f"<figure><img alt='{escape(shown)}' src='data:image/svg+xml;base64,{data}'>"
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Iterable[int] = ()) -> str:
-    """A table; the columns at the positions `numeric` are aligned at the right."""
-    right = set(numeric)
-    marks = [" class='number'" if i in right else "" for i in range(len(head))]
-
-    def line(cells: Sequence[str]) -> str:
-        # On narrow screens a row is a block in which each cell says its column.
-        marked = [
-            f"<td{mark} data-column='{name}'>{text}</td>"
-            for mark, name, text in zip(marks, head, cells, strict=True)
-        ]
-        return f"<tr>{''.join(marked)}</tr>"
-
-    titles = "".join(f"<th{mark} scope='col'>{name}</th>" for mark, name in zip(marks, head, strict=True))
-    body = "".join(map(line, rows))
-    return f"<div class='scroll'><table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -37,7 +37,7 @@ __all__ = [
 _FEWEST_TO_DIVIDE = 10
 _COLLECTIONS = ("missing", "as_text")  # of the options
 _TEST_SHARE = 0.2
-_VALIDATION_SHARE = {"default": 0.16, "medium": 0.08, "fast": 0.08, "sklearn": 0.08}
+_VALIDATION_SHARE = {"default": 0.16, "medium": 0.08, "fast": 0.08, "sklearn": 0.08, "best": 0.0}
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,17 @@ class Request:
         target: the column to predict; None for the labels of a folder of images.
         task: "classification" or "regression", where the inferred one is wrong.
         kinds: by column, what it is, where the inferred kind is wrong.
-        preset: "default", "medium" or "fast" (or "sklearn", which is retired), see `lamina.estimators._presets`.
+        preset: "default", "medium", "fast" or "best" (or "sklearn", which is retired): `lamina.estimators._presets`.
         validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
         epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
+        quantiles: the levels to predict, ascending, instead of the mean; None: the mean.
         seed: of all randomness.
         shards: into how many parts each batch is cut, which processes may share; None: not at all.
         options: how to read the files.
         stream: whether rows come from the disk, as they do where the table is larger than memory.
+        time_limit: seconds from the command's start to its end, in which the best network is searched for; None: no
+            limit.
+        trials: of so many networks the best are averaged; None: as many as there is time for.
     """
 
     data: tuple[str, ...]
@@ -68,10 +72,18 @@ class Request:
     epochs: int | None = None
     hidden: tuple[int, ...] | None = None
     learning_rate: float | None = None
+    quantiles: tuple[float, ...] | None = None
     seed: int = 0
     shards: int | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
     stream: bool = False
+    time_limit: float | None = None
+    trials: int | None = None
+
+    @property
+    def searches(self) -> bool:
+        """Whether networks of many settings are tried."""
+        return self.preset == "best" or self.time_limit is not None or self.trials is not None
 
     @property
     def run_name(self) -> str:
@@ -89,7 +101,9 @@ class Request:
         """What `to_dict` made; raises `KeyError` or `TypeError` where it did not."""
         fields: dict[str, Any] = dict(asked)
         fields["data"] = tuple(fields["data"])
-        fields["hidden"] = None if fields["hidden"] is None else tuple(fields["hidden"])
+        for name in ("hidden", "quantiles"):
+            said = fields.get(name)  # of an early run not there
+            fields[name] = None if said is None else tuple(said)
         options: dict[str, Any] = dict(fields["options"])
         options |= {name: tuple(options[name]) for name in _COLLECTIONS}
         fields["options"] = ReadOptions(**options)
@@ -191,8 +205,10 @@ def part_files(request: Request) -> dict[str, str]:
 
 def shares_of(request: Request, rows: int) -> dict[str, float]:
     """The shares of the table's rows that validate and test."""
+    # In a search each network holds back rows of its own, so that all rows train some.
+    usual = 0.0 if request.searches else _VALIDATION_SHARE[request.preset]
     shares = {
-        "validation": _share("validation", request.validation, _VALIDATION_SHARE[request.preset]),
+        "validation": _share("validation", request.validation, usual),
         "test": _share("test", request.test, _TEST_SHARE),
     }
     if rows < _FEWEST_TO_DIVIDE and any(shares.values()):

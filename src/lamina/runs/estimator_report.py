@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from lamina.errors import DataError
+from lamina.runs._intervals import measured_intervals, measured_quantiles
 from lamina.runs._measure import Measured
-from lamina.runs._model import TableModel
+from lamina.runs._model import TableModel, central
 from lamina.runs._report import Findings, page_of
 from lamina.runs.data import Part
 from lamina.runs.metrics import metrics_of
@@ -43,10 +44,12 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     places = Places()
     places.begin("the table", None)
     part = Part(frame.with_columns(pl.Series(name, values)), codes, places, np.arange(len(codes)))
-    outputs = estimator.predict_proba(X) if is_class else estimator.predict(X)
+    outputs = estimator.predict_proba(X) if is_class else central(estimator, estimator.predict(X))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the prediction has told it
         importance = estimator._importances(X, y, 0, None)[0]
+        intervals = [] if is_class else measured_intervals(estimator, X, codes)
+        quantiles = [] if is_class else measured_quantiles(estimator, X, codes)
     metrics = {"lamina": metrics_of(target.task, codes, outputs)}
     model = TableModel(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
     history = _history(estimator)
@@ -56,7 +59,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
             target,
             {"test": len(part)},
             Trained(model, history, best, False, math.nan, len(history)),
-            Measured("test", part, outputs, metrics),
+            Measured("test", part, outputs, metrics, intervals, quantiles),
             importance,
             {"data": ["a table in memory"], "resolved": _settings(estimator)},
         )

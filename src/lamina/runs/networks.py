@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["networks_in_words", "share_in_words"]
+from lamina.runs.search_words import search_summary
+from lamina.table.messages import counted
+
+__all__ = ["how_trained", "networks_in_words", "share_in_words"]
 
 _MOST_NAMED = 3
 
@@ -38,3 +42,11 @@ def share_in_words(share: float) -> str:
     ('25 %', '33.3 %')
     """
     return f"{100 * share:.3g} %"
+
+
+def how_trained(results: Mapping[str, Any]) -> str:
+    """How a run was trained: its epochs, or its trials."""
+    search = results.get("search")
+    if search:
+        return f"{search_summary(search)}; {results['seconds']:.1f} s"
+    return f"{counted(results['epochs'], 'epoch')} in {results['seconds']:.1f} s; kept epoch {results['best_epoch']}"

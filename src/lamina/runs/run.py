@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from lamina.estimators.importance import MOST_ROWS
 from lamina.runs._importance import permutation_importance
-from lamina.runs._measure import measure
+from lamina.runs._measure import measure, seconds_of_a_row
 from lamina.runs._report import Findings, page_of
 from lamina.runs.data import Prepared, Request
 from lamina.runs.examples import EXAMPLES, example_rows
@@ -17,9 +20,16 @@ from lamina.runs.run_folder import save_run
 from lamina.runs.training import Trained
 from lamina.table.messages import DataWarning
 from lamina.table.write import write
+from lamina.training.checkpoint import write_json_lines
 from lamina.training.run_folder import CHECKPOINT, RunFolder
 
-__all__ = ["Run", "complete"]
+if TYPE_CHECKING:
+    from lamina.runs._closing import Closing
+
+__all__ = ["TRIALS_LOG", "Run", "complete"]
+
+TRIALS_LOG = "trials.jsonl"
+"""A JSON object for each trial of a search: its settings, score, seconds, and share of the mean."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +46,13 @@ def complete(
     request: Request,
     folder: RunFolder,
     tell: Callable[[str], None] = lambda _: None,
+    baselines: Mapping[str, np.ndarray] | None = None,
+    closing: Closing | None = None,
 ) -> Run:
     """Measure a trained network and fill its folder; only a run that Ctrl-C ended keeps its checkpoint.
 
-    `tell` is told what is being done, before each part that takes seconds.
+    `tell` is told what is being done, before each part that takes seconds; `baselines` are those that were measured
+    before; `closing` says how much time there is.
 
     Raises:
         OSError: the folder cannot be written.
@@ -47,18 +60,27 @@ def complete(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # held-out rows may have values that no training row has
         tell("measuring the network and the baselines")
-        measured = measure(trained.model, prepared)
+        measured = measure(trained.model, prepared, baselines)
         tell("finding out which columns matter")
-        importance = permutation_importance(trained.model, measured.rows, request.seed)
+        most = (
+            MOST_ROWS
+            if closing is None
+            else closing.importance_rows(seconds_of_a_row(trained.model, measured.rows))
+        )
+        importance = permutation_importance(trained.model, measured.rows, request.seed, most_rows=most)
     results = _results(prepared, trained, measured, importance)
     settings = _settings(request, trained)
-    findings = Findings(prepared.target, prepared.rows, trained, measured, importance, settings)
+    findings = Findings(
+        prepared.target, prepared.rows, trained, measured, importance, settings, importance_rows=most
+    )
 
     tell("writing the report")
 
     def fill(filled: Path) -> None:
         save_run(filled, trained.model, settings, results, trained.history)
         (filled / "report.html").write_text(page_of(findings), "utf-8")
+        if trained.search is not None:
+            write_json_lines(filled / TRIALS_LOG, trained.search["lines"])
         write(example_rows(trained.model.schema, measured.rows), filled / EXAMPLES)
 
     folder.put(fill)
@@ -80,7 +102,14 @@ def _results(prepared: Prepared, trained: Trained, measured: Any, importance: An
         "interrupted": trained.interrupted,
         "seconds": round(trained.seconds, 3),
         "importance": [asdict(one) for one in importance],
+        "intervals": [asdict(one) for one in measured.intervals],
+        "quantiles": [asdict(one) for one in measured.quantiles],
+        **({} if trained.search is None else {"search": _without_lines(trained.search)}),
     }
+
+
+def _without_lines(search: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in search.items() if name != "lines"}
 
 
 def _settings(request: Request, trained: Trained) -> dict[str, Any]:

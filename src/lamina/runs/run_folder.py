@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +19,12 @@ from lamina.runs.data import Request
 from lamina.table.schema import Schema
 from lamina.training.checkpoint import Checkpoint, damaged, write_json_lines
 from lamina.training.loop import Epoch
-from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, model_file
+from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, TRIALS, model_file
 
-__all__ = ["as_line", "open_run", "read_unfinished", "save_run"]
+__all__ = ["as_line", "open_run", "read_unfinished", "save_run", "search_metadata"]
+
+_SEARCH = "lamina search 1"
+"""The format of a `CHECKPOINT` that says what a search was asked for; its trials are files of their own."""
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:
@@ -34,8 +38,15 @@ def as_line(epoch: Epoch) -> dict[str, Any]:
     }
 
 
-def read_unfinished(folder: Path) -> tuple[Request, Checkpoint]:
-    """What a run that is not finished was asked for, and what it goes on from.
+def search_metadata(request: Request) -> dict[str, str]:
+    """What a `CHECKPOINT` says of a search."""
+    return {"format": _SEARCH, "request": json.dumps(request.to_dict())}
+
+
+def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
+    """What a run that is not finished was asked for, and what it goes on from; None: the trials of its search.
+
+    A search that is complete can go on too, with more time or more trials.
 
     Raises:
         LaminaError: no run is there, it is complete, or nothing was saved to go on from.
@@ -44,6 +55,10 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint]:
     file = folder / CHECKPOINT
     if not file.is_file():
         _, details = open_run(folder)
+        if details["results"].get("search") and (folder / TRIALS).is_dir():
+            settings = details["settings"]
+            asked = {field.name: settings[field.name] for field in dataclasses.fields(Request)}
+            return Request.from_dict(asked), None
         if details["results"]["interrupted"]:
             raise LaminaError(
                 f"{folder} was interrupted before there was a checkpoint to go on from; train anew"
@@ -52,6 +67,10 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint]:
             f"the run in {folder} is complete; to train again, give another --out instead of --resume"
         )
     with open_tensors(file) as opened:
+        if opened.metadata.get("format") == _SEARCH and opened.is_signed:
+            opened.arrays()  # of which there are none: the digest is checked
+            text, what = opened.metadata.get("request", ""), str(damaged(file, "its metadata"))
+            return Request.from_dict(msgspec.to_builtins(decoded(text, Asked, what))), None
         checkpoint = Checkpoint.of(opened, Asked, TablePosition, _check_layers)
     return Request.from_dict(checkpoint.request), checkpoint
 

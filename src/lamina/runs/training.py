@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,9 @@ from lamina.training.loop import Epoch, Loop, Observer
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Trained", "train"]
+    from lamina.table.encode import TableEncoder
+
+__all__ = ["Trained", "encoder_for", "estimator_for", "fit", "train"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Trained:
         interrupted: whether Ctrl-C ended it.
         seconds: of the whole training.
         most_epochs: how many there would have been without an early end.
+        search: what was tried, if many networks were, see `lamina.runs.search`.
     """
 
     model: TableModel
@@ -47,6 +50,7 @@ class Trained:
     interrupted: bool
     seconds: float
     most_epochs: int
+    search: Mapping[str, Any] | None = None
 
 
 def train(
@@ -65,11 +69,11 @@ def train(
         KeyboardInterrupt: Ctrl-C before the first epoch was complete.
     """
     watch = _Watch()
-    estimator = _estimator(prepared, request, [*observers, watch])
+    estimator = estimator_for(prepared, request, [*observers, watch])
     estimator.set_params(device=device)
     interrupted = False
     try:
-        _fit(estimator, prepared)
+        fit(estimator, prepared)
     except KeyboardInterrupt:
         if not watch.past or world().size > 1:  # the others end too, and the checkpoint is what stays
             raise
@@ -99,10 +103,17 @@ class _Watch(Observer):
             self.start -= loop.past[-1].seconds
 
 
-def _estimator(prepared: Prepared, request: Request, observers: Sequence[Observer]) -> Any:
+def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]) -> Any:
+    """An estimator that trains as was asked for."""
     from lamina.estimators import MLPClassifier, MLPRegressor
 
-    kind: Any = MLPClassifier if prepared.target.task == "classification" else MLPRegressor
+    is_class = prepared.target.task == "classification"
+    if is_class and request.quantiles is not None:
+        raise LaminaError(
+            f"quantiles are of numbers, and {prepared.target.name!r} has classes; --task regression says otherwise"
+        )
+    kind: Any = MLPClassifier if is_class else MLPRegressor
+    quantiles = {} if request.quantiles is None else {"loss": "quantile", "quantile": [*request.quantiles]}
     return kind(
         request.hidden,
         preset=request.preset,
@@ -110,11 +121,12 @@ def _estimator(prepared: Prepared, request: Request, observers: Sequence[Observe
         learning_rate_init=request.learning_rate,
         random_state=request.seed,
         shards=request.shards,
-        early_stopping=prepared.validation is not None,
+        early_stopping=request.searches or prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
         preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
-        scoring="log_loss" if kind is MLPClassifier else "loss",  # what curves and progress show
+        scoring="log_loss" if is_class else "loss",  # what curves and progress show
         callbacks=observers,
+        **quantiles,
     )
 
 
@@ -127,7 +139,8 @@ def _kinds(schema: Schema) -> dict[str, Choice]:
     }
 
 
-def _fit(estimator: Any, prepared: Prepared) -> None:
+def fit(estimator: Any, prepared: Prepared) -> None:
+    """Fit an estimator to the rows that train, and have it validate on those that do."""
     from lamina.estimators.base import fit_table
     from lamina.estimators.streamed import fit_streamed
 
@@ -145,6 +158,17 @@ def _fit(estimator: Any, prepared: Prepared) -> None:
         warnings.simplefilter("ignore", DataWarning)
         schema = _schema(table, prepared.schema)
         fit_table(estimator, table, _values(prepared.train, prepared), schema, validation)
+
+
+def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
+    """The encoder that an estimator learns from all rows that train."""
+    from lamina.estimators.base import fitted_encoder, settings_of
+
+    table = prepared.train.frame.drop(named(prepared.target.name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        schema = _schema(table, prepared.schema)
+        return fitted_encoder(schema, table, np.arange(len(table)), settings_of(estimator))
 
 
 def _values(part: Part, prepared: Prepared) -> np.ndarray:

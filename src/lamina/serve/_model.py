@@ -44,7 +44,7 @@ class Model(ABC):
 
     @abstractmethod
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """Probabilities (rows, classes) or values (rows,), float64, of arrays as `Inputs` have them.
+        """Probabilities (rows, classes), values (rows,) or quantiles (rows, levels), float64, of arrays of inputs.
 
         The bits of a row's do not depend on the other rows.
 
@@ -58,7 +58,11 @@ class Model(ABC):
 
 
 class TableModel(Model):
-    """A run on a table."""
+    """A run on a table.
+
+    Attributes:
+        quantiles: what its answers call the quantiles that they have; most models have none.
+    """
 
     def __init__(self, run: Any, details: dict[str, Any], version: str, limits: Limits) -> None:
         self.version = version
@@ -71,6 +75,7 @@ class TableModel(Model):
         outputs = self._fitted.target.outputs
         self.most_rows = max(1, min(limits.rows, _MOST_VALUES // outputs))
         self._classes = self._fitted.target.values.tolist() if self.is_classification else []
+        self.quantiles = [f"{level:g}" for level in getattr(self._fitted.target, "levels", ())]
         self._names = [value_name(label) for label in self._classes]
         self._blocks = Blocks(self._forward, self._sample())
 
@@ -110,8 +115,17 @@ class TableModel(Model):
 
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         if not self.is_classification:
-            return [{"value": value} for value in outputs.tolist()]
+            return self._values(outputs)
         return _labelled(self._classes, self._names, outputs)
+
+    def _values(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        if not self.quantiles:
+            return [{"value": value} for value in outputs.tolist()]
+        middle = self._fitted.target.middle
+        return [
+            {"value": row[middle], "quantiles": dict(zip(self.quantiles, row, strict=True))}
+            for row in outputs.tolist()
+        ]
 
 
 class DigitModel(Model):

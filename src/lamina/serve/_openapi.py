@@ -200,6 +200,13 @@ def _value_schema(column: ColumnSchema) -> dict[str, Any]:
 def _answer_schema(model: Model) -> dict[str, Any]:
     if isinstance(model, TableModel) and not model.is_classification:
         answer = _entry("value", {"type": "number"})
+        if model.quantiles:
+            answer["properties"]["quantiles"] = {
+                "type": "object",
+                "properties": {name: {"type": "number"} for name in model.quantiles},
+                "required": model.quantiles,
+            }
+            answer["required"] = ["value", "quantiles"]
     else:
         classes = model.target.classes if isinstance(model, TableModel) else list(range(10))
         shares = {

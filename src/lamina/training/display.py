@@ -69,7 +69,7 @@ class Display(Observer):
     def on_begin(self, loop: Loop) -> None:
         """Show the bar, and the epochs of an earlier run."""
         if self.watches_steps:
-            self._start_bar(loop.epochs)
+            self._start_bar(loop.expected_epochs)
         for line in self._head:
             self._print(line)
         for epoch in loop.past:
@@ -78,12 +78,14 @@ class Display(Observer):
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
         """Move the bar within an epoch."""
         said = {} if loss is None else {"description": f"loss {loss:.4f}"}
-        self._bar.update(self._task, completed=len(loop.past) + done / max(of, 1), **said)
+        completed, total = len(loop.past) + done / max(of, 1), loop.expected_epochs
+        self._bar.update(self._task, completed=completed, total=total, **said)
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
         """Show what is known after an epoch."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=epoch.number, description=self._said(loop, epoch))
+            said, total = self._said(loop, epoch), loop.expected_epochs
+            self._bar.update(self._task, completed=epoch.number, total=total, description=said)
         if self._line is not None:
             self._print(self._line(epoch))
 

@@ -118,9 +118,19 @@ class Loop:
                 yield self.past[-1]
 
     @property
+    def expected_epochs(self) -> int:
+        """How many epochs there will be, as far as is known by now."""
+        return self.epochs
+
+    @property
     def waited(self) -> float | None:
         """The share of the steps' time that went into exchanging and waiting for other processes, if there are any."""
         return None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the present epoch is the last, as something has said so."""
+        return self._is_stopped
 
     def stop(self) -> None:
         """Let the present epoch be the last."""

@@ -12,13 +12,18 @@ from lamina.errors import LaminaError
 from lamina.files.aside import aside, lock
 from lamina.files.atomic import naming, sync
 
-__all__ = ["CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "RunFolder", "held_run", "model_file", "new_run"]
+__all__ = [
+    "CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "TRIALS", "RunFolder", "held_run", "model_file", "new_run",
+]  # fmt: skip
 
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
 """The model, by which a run is known; and what a run that is not finished goes on from, unless its model is that."""
 
 METRICS, SETTINGS = "metrics.jsonl", "settings.json"
 """A JSON object for each epoch; and what the run was asked for, for people and other programs."""
+
+TRIALS = "trials"
+"""The folder, in the run's, that keeps the trials of a search."""
 
 _ASIDE = ".lamina-run-"
 

@@ -105,8 +105,9 @@ BLOCKED = replace(target_machine(), l2_bytes=1 << 14)
 @pytest.mark.parametrize("transposed", [False, True], ids=["terms", "tall"])
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
 @pytest.mark.parametrize("value", [1.0, np.inf, np.nan])
-def test_tiles_of_a_blocked_product_skip_their_own_zeros(dtype, transposed, value, execute):
-    x, other = blocked_operands(dtype, transposed, value)
+@pytest.mark.parametrize("zeros", [0.9, 0.3], ids=["pairs", "tiles"])
+def test_tiles_of_a_blocked_product_skip_their_own_zeros(dtype, transposed, value, zeros, execute):
+    x, other = blocked_operands(dtype, transposed, value, zeros)
     (rows, inner), columns = (x.T if transposed else x).shape, other.shape[1]
     found = []
     for skips in (False, True):
@@ -129,11 +130,11 @@ def test_tiles_of_a_blocked_product_skip_their_own_zeros(dtype, transposed, valu
             )
 
 
-def blocked_operands(dtype, transposed, value):
+def blocked_operands(dtype, transposed, value, zeros):
     """Rows that are zero in stretches, as pictures are, some in tiles that are dense."""
     generator = np.random.default_rng(0)
     x = generator.standard_normal((150, 330)).astype(dtype)
-    x[generator.random((150, 33)).repeat(10, axis=1) < 0.9] = 0
+    x[generator.random((150, 33)).repeat(10, axis=1) < zeros] = 0
     x[100:120] = 1
     x[::2] = np.where(x[::2] == 0, -x[::2], x[::2])  # some zeros are negative
     other = generator.standard_normal((150 if transposed else 330, 70)).astype(dtype)

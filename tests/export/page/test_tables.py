@@ -131,6 +131,14 @@ def test_every_part_of_the_network(opened, tmp_path, asked):
     )
 
 
+def test_quantiles_are_in_order(opened, tmp_path):
+    levels = [0.1, 0.3, 0.5, 0.7, 0.9]
+    model = lamina.MLPRegressor(**TINY, loss="quantile", quantile=levels).fit(INPUTS, TABLE["price"])
+    outputs = model.fitted_.outputs(model.fitted_.encode(INPUTS))
+    assert (np.diff(outputs, axis=1) < 0).any()
+    agrees(opened, tmp_path / "quantiles.html", model, INPUTS[:200])
+
+
 def test_several_labels_several_targets_and_counts(opened, tmp_path):
     X = np.random.default_rng(0).normal(size=(80, 3))
     frame = pl.DataFrame(X, schema=["a", "b", "c"])

@@ -31,11 +31,18 @@ _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; changed and looked through under `HOLDING`."""
 _SMALL = 400_000
 """Fewer operations than this are done sooner by one thread than it takes to wake others and to wait for them."""
+_TAKING = 10
+"""An element of a row that is taken from a large table costs as much as so many operations: it comes from far away."""
 
 
 def threads_for(program: Program) -> int:
     """How many threads a program runs on."""
-    return 1 if program.flops < _SMALL else get_num_threads()
+    return 1 if _is_small(program) else get_num_threads()
+
+
+def _is_small(program: Program) -> bool:
+    taken = sum(n.size for kernel in program.plan.kernels for n in kernel.stores if n.is_op("take"))
+    return program.flops + _TAKING * taken < _SMALL
 
 
 class Binding:
@@ -57,11 +64,12 @@ class Binding:
         # The first address of each bound buffer, and that after its last.
         self._ranges = [(0, 0)] * len(arrays)
         self._stand_ins = [arrays[slot] for slot in arguments]
+        self._input_types = program.graph.inputs
         self._used = _Watched(self.used_slots, arguments)
         self._not_held = _Watched([x for x in self.used_slots if x not in program.plan.held], arguments)
         self._memory = _StepMemory(program)
         self._table = self._memory.table
-        self._is_small = program.flops < _SMALL
+        self._is_small = _is_small(program)
         used_numbers = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Scalar)}
         self._is_number_used = tuple(slot in used_numbers for slot in range(len(program.graph.scalars)))
         self._is_whole = tuple(dtype.kind == "i" for dtype in program.graph.scalars)
@@ -107,7 +115,7 @@ class Binding:
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
                     self.arrays[slot] = stand_in
-                    bind_buffer(self.bound, slot, None)
+                release_buffers(self.bound, self._arguments)
             finally:
                 self.lock.release()
 
@@ -134,24 +142,23 @@ class Binding:
             for slot in slots:
                 self._check_overlap(slot)
         except BaseException:
-            for slot in slots:
-                bind_buffer(self.bound, slot, None)
+            release_buffers(self.bound, slots)
             raise
 
     def _bind_one(self, slot: int, array: Array) -> None:
-        self._prepare(slot, array)
-        buffer = array._data
-        assert isinstance(buffer, np.ndarray)
-        expected = self.program.graph.inputs[slot]
-        assert (buffer.shape, buffer.dtype) == expected, "the key of a call says its types"
+        buffer: Any = array._data
+        if buffer.__class__ is not np.ndarray or slot in self._written:
+            buffer = self._prepared(slot, array)
+        shape, dtype = self._input_types[slot]
+        assert buffer.shape == shape and buffer.dtype == dtype, "the key of a call says its types"
         if not buffer.flags.c_contiguous:
             raise Overlap("an array is not contiguous in memory")
         bind_buffer(self.bound, slot, buffer)
         start = self._table[Layout.FIRST_INPUT + slot] = address_of(buffer)
         self._ranges[slot] = start, start + buffer.nbytes
 
-    def _prepare(self, slot: int, array: Array) -> None:
-        """Give a gradient a buffer again that an earlier step left without, and what is written a good place."""
+    def _prepared(self, slot: int, array: Array) -> Any:
+        """Its buffer: a gradient that was left without one gets one, and what is written moves to a good place."""
         if isinstance(array._data, StaleGradient):
             if slot not in self._written:
                 array._data.__array__()  # raises
@@ -159,6 +166,7 @@ class Binding:
         elif slot in self._written:
             with HOLDING:
                 move_to_line(array)
+        return array._data
 
     def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""

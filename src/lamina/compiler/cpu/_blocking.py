@@ -7,24 +7,28 @@ memory for the next part, so that an element is still one chain of multiply-adds
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 from lamina.compiler.cpu._cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu._cover import Body, Range, cover
 from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, Tile, accumulate, zeros
 from lamina.compiler.cpu._packing import pack_panel, pack_tile
+from lamina.compiler.cpu._terms import PAIR, TermLists, pairs_pay, terms_bytes
 from lamina.compiler.cpu._tiles import TileShape, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite
 from lamina.compiler.cpu.machine import Machine
-from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value
+from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, Variable
 
 __all__ = ["BlockedProduct", "Blocking", "choose_blocking", "even_part"]
 
 _INNER_BYTES = 2048  # of a row of A's block; up to twice as many stay whole, so that no sums wait
+_SKIPPED = 2  # of the terms of a sum so small a part is expected to count, where zeros are skipped
 _RIGHT_BLOCK_BYTES = 2 << 20
 _OUTER_ROWS = 1024
 _FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
-_PROBED = 64  # terms of a tile; where none of them is zero, the data is taken to be dense
+_PAIR_VECTORS = 7  # of two rows, and as many of B, are in registers
 _FAR_APART = 8  # so many lines of one cache set fit the first-level cache
 
 
@@ -42,6 +46,7 @@ class Blocking:
     itemsize: int
     keeps_sums: bool  # whether the summed dimension is cut, so that sums wait in memory
     skips_zeros: bool = False
+    pair_width: int = 0  # the columns that are computed with two rows at a time; 0: that is not done
 
     @property
     def left_bytes(self) -> int:
@@ -61,8 +66,8 @@ class Blocking:
 
     @property
     def terms_bytes(self) -> int:
-        """For each tile of A's block, the terms that are not zero, and how many they are."""
-        return whole_lines(self.rows * (self.inner + 1) * INT32.itemsize) if self.skips_zeros else 0
+        """For the lists of the terms that are not zero."""
+        return terms_bytes(self.rows, self.inner) if self.skips_zeros else 0
 
 
 def choose_blocking(
@@ -82,17 +87,24 @@ def choose_blocking(
     if (left_fits and right_fits) or rows < _FEWEST_ROW_TILES * tile.rows:
         return None
     most = _INNER_BYTES // itemsize
-    depth = inner if inner <= 2 * most else even_part(inner, most, machine.lanes(dtype))
+    whole = 2 * most * (_SKIPPED if skips_zeros else 1)
+    depth = inner if inner <= whole else even_part(inner, most, machine.lanes(dtype))
     width = tile.vectors * machine.lanes(dtype)
     block_rows = even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
+    block_columns = even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width)
+    pair_width = even_part(columns, _PAIR_VECTORS * machine.lanes(dtype), machine.lanes(dtype))
+    has_pairs = skips_zeros and depth == inner and columns <= block_columns
+    if has_pairs:
+        block_columns = max(block_columns, -(-columns // pair_width) * pair_width)
     return Blocking(
         rows=block_rows,
         inner=depth,
-        columns=even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width),
+        columns=block_columns,
         outer_rows=even_part(rows, _OUTER_ROWS, block_rows),
         itemsize=itemsize,
         keeps_sums=depth < inner,
         skips_zeros=skips_zeros,
+        pair_width=pair_width if has_pairs else 0,
     )
 
 
@@ -103,11 +115,47 @@ def even_part(extent: int, most: int, step: int) -> int:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """A packed block of A, and what of B and of the result it meets: `rows` by `columns` are finished together."""
+
+    rows: Range
+    block: Range
+    columns: Range
+    first_k: Value
+    depth: Value
+
+    @property
+    def next_k(self) -> Value:
+        return self.first_k + self.depth
+
+    def is_first(self, b: Builder) -> Value:
+        """Whether it is the first block of its rows."""
+        return b.equal(self.block[0], self.rows[0])
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A packed panel of B: `width` of its columns, from `column` on, in vectors of `widths`."""
+
+    pointer: Pointer
+    stride: int
+    column: Value
+    width: int
+    widths: tuple[int, ...]
+
+    def ordered(self, order: ColumnOrder | None) -> RightPanel:
+        """The rows of the panel in an order; None: as they are."""
+        return RightPanel(self.pointer, self.stride, padded=True, rows=order)
+
+
+@dataclass(frozen=True)
 class BlockedProduct:
     """One emission of a blocked product. Bounds of rows and columns are as in `MatrixProduct.emit`.
 
     Where it skips zeros, each tile of A has a list of its own of the terms in which any of its rows is not zero: of
     eight pictures, half of the pixels are 0 in all. `right_is_finite`: whether B is known to be, as 0 · inf is NaN.
+
+    `fetch(row, column, width)` asks for what the epilogue will read of a row.
     """
 
     b: Builder
@@ -121,11 +169,14 @@ class BlockedProduct:
     right: RightPanel
     scratch: Pointer
     finish: Finish
+    fetch: Callable[[Value, Value, int], None]
     right_is_finite: bool = False
 
     def emit(self, row_bounds: Range, column_bounds: Range) -> None:
         b, blocking = self.b, self.blocking
         may_skip = self._may_skip(column_bounds)
+        meets_all = (column_bounds[0].constant, column_bounds[1].constant) == (0, self.columns)
+        by_pairs = b.variable(b.const(0)) if blocking.pair_width and meets_all else None
         with (
             b.loop(*row_bounds, blocking.outer_rows) as first_row,
             b.loop(*column_bounds, blocking.columns) as first_column,
@@ -138,9 +189,8 @@ class BlockedProduct:
                 with b.loop(*rows, blocking.rows) as block_row:
                     block = block_row, b.minimum(block_row + blocking.rows, rows[1])
                     self._pack_left(block, first_k, depth)
-                    if may_skip is not None:
-                        self._list_terms(block, depth, may_skip)
-                    self._multiply(rows, block, columns, first_k, depth)
+                    part = _Part(rows, block, columns, first_k, depth)
+                    self._multiply(part, may_skip, by_pairs)
 
     def _cover_rows(self, bounds: Range, body: Body) -> None:
         cover(self.b, self.rows, self.tile.rows, bounds, body)
@@ -178,54 +228,26 @@ class BlockedProduct:
             b, self.right.pointer, self.right.stride, self.dtype, (b.const(0), b.const(self.inner)), columns
         )
 
-    def _list_terms(self, block: Range, depth: Value, may_skip: Value) -> None:
-        """Write down which terms count in each tile of a packed block: any of its rows is not zero there."""
+    def _list_terms(self, block: Range, depth: Value, may_skip: Value) -> tuple[Value, Value]:
+        """Write down which terms count in a packed block; how many its pairs of rows have, and its rows by tiles."""
         b = self.b
+        of_pairs, of_rows = b.variable(b.const(0)), b.variable(b.const(0))
 
         def write(row: Value, height: int) -> None:
-            tile, numbers = self._left_tile(row - block[0]), self._terms(row - block[0])
-            count = b.variable(depth)
-
-            def is_zero(k: Value) -> Value:
-                zeros = b.equal(b.load(tile, self.dtype, k * height, height), 0)
-                return b.reduce_all(zeros) if height > 1 else zeros
-
-            def those_in_use() -> None:
-                count.set(b.const(0))
-                with b.loop(0, depth) as k:
-                    b.store(
-                        numbers, b.cast(k, INT32), count.get()
-                    )  # the next overwrites one that is not in use
-                    count.set(count.get() + b.cast(b.logical_not(is_zero(k)), INDEX))
-
-            def all_terms() -> None:
-                def several(k: Value, lanes: int) -> None:
-                    steps = b.const_vector(list(range(lanes)), INT32)
-                    b.store(numbers, b.add(b.splat(b.cast(k, INT32), lanes), steps), k)
-
-                b.vector_loop(b.const(0), depth, b.lanes(INT32), several)
-
-            zeros = b.variable(b.const(0))
-            with b.loop(0, b.minimum(_PROBED, depth)) as k:
-                zeros.set(zeros.get() + b.cast(is_zero(k), INDEX))
-            b.if_else(b.logical_and(b.greater(zeros.get(), 0), may_skip), those_in_use, all_terms)
-            b.store(numbers, b.cast(count.get(), INT32), self.blocking.inner)
+            first = row - block[0]
+            found = self._lists.write(self._left_tile(first), first, height, depth, may_skip)
+            for total, count in zip((of_pairs, of_rows), found, strict=True):
+                total.set(total.get() + count)
 
         self._cover_rows(block, write)
+        return of_pairs.get(), of_rows.get()
 
-    def _terms(self, row: Value) -> Pointer:
-        """The list of a tile's terms; behind it, how many they are."""
+    @property
+    def _lists(self) -> TermLists:
         blocking = self.blocking
-        skipped = (blocking.left_bytes + blocking.right_bytes + blocking.sums_bytes) // INT32.itemsize
-        start = self.b.offset(self.scratch, skipped, INT32)
-        return self.b.offset(start, row * (blocking.inner + 1), INT32)
-
-    def _order(self, row: Value) -> ColumnOrder | None:
-        """The terms of a tile that count; None: all of them."""
-        if not self.blocking.skips_zeros:
-            return None
-        numbers = self._terms(row)
-        return ColumnOrder(numbers, self.b.cast(self.b.load(numbers, INT32, self.blocking.inner), INDEX))
+        skipped = blocking.left_bytes + blocking.right_bytes + blocking.sums_bytes
+        memory = self.b.offset(self.scratch, skipped // INT32.itemsize, INT32)
+        return TermLists(self.b, self.dtype, blocking.inner, memory)
 
     # --- parts of both operands ----------------------------------------------------------------------------------
 
@@ -247,55 +269,105 @@ class BlockedProduct:
         start = self.b.offset(self.scratch, skipped, self.dtype)
         return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
 
-    def _multiply(self, rows: Range, block: Range, columns: Range, first_k: Value, depth: Value) -> None:
-        """Multiply a packed block of A with panel after panel of B.
+    def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable | None) -> None:
+        """Multiply a packed block of A with B: by tiles, or two rows at a time where zeros make up for that."""
+        b = self.b
+        if may_skip is None:
+            self._by_tiles(part)
+            return
+        counts = self._list_terms(part.block, part.depth, may_skip)
+        if by_pairs is None:
+            self._by_tiles(part)
+            return
+        with b.if_(part.is_first(b)):  # the panels of B are packed for all blocks of A
+            by_pairs.set(b.cast(pairs_pay(b, *counts), INDEX))
+        b.if_else(b.greater(by_pairs.get(), 0), partial(self._by_pairs, part), partial(self._by_tiles, part))
+
+    def _by_tiles(self, part: _Part) -> None:
+        b = self.b
+
+        def tile(panel: _Panel, row: Value, height: int) -> None:
+            order = self._lists.of_tile(row - part.block[0], height) if self.blocking.skips_zeros else None
+            left = LeftTile(self._left_tile(row - part.block[0]), 1, height, columns=order)
+            sums = self._sums(row - part.rows[0], panel.column - part.columns[0], height)
+            initial = self._initial(sums, height, panel.widths, part.first_k)
+            terms = part.depth if order is None else order.first_unused
+            self._fetch(row, height, panel, part)
+            result = accumulate(b, left, panel.ordered(order), height, panel.widths, terms, initial)
+            self._store_or_finish(result, sums, panel.widths, row, panel.column, part.next_k)
+
+        self._by_panels(part, self._panel_width, tile)
+
+    def _by_pairs(self, part: _Part) -> None:
+        """Each pair of rows with the terms that count in it, and with many columns: B is read once a pair."""
+        b = self.b
+        everything = b.const(0), b.const(self.columns)
+
+        def tile(panel: _Panel, row: Value, height: int) -> None:
+            packed = self._left_tile(row - part.block[0])
+
+            def rows_of_tile(first: Value, size: int) -> None:
+                order = self._lists.of_pair(row - part.block[0] + first)
+                left = LeftTile(b.offset(packed, first, self.dtype), 1, height, columns=order)
+                start = zeros(b, size, panel.widths, self.dtype, padded=True)
+                self._fetch(row + first, size, panel, part)
+                right, terms = panel.ordered(order), order.first_unused
+                result = accumulate(b, left, right, size, panel.widths, terms, start)
+                self.finish(result, panel.widths, row + first, panel.column)
+
+            cover(b, height, PAIR, (b.const(0), b.const(height)), rows_of_tile)
+
+        self._by_panels(replace(part, columns=everything), self.blocking.pair_width, tile)
+
+    def _by_panels(self, part: _Part, panel_width: int, tile: Callable[[_Panel, Value, int], None]) -> None:
+        """Panel after panel of B, and the tiles of the block of A with each.
 
         The first block of A comes when its panel of B is still where the user left it, mostly far away in memory.
         It packs the panel, and while it multiplies it asks for the next one's cache lines.
         """
         b = self.b
-        is_first = b.equal(block[0], rows[0])
+        is_first = part.is_first(b)
 
-        def panel(column: Value, width: int) -> None:
+        def one(column: Value, width: int) -> None:
             widths = vector_widths(width, b.lanes(self.dtype))
-            packed = self._right_panel(column - columns[0])
+            packed = self._right_panel(column - part.columns[0])
             with b.if_(is_first):
-                source = self._source(first_k, column)
-                pack_panel(b, source, widths, depth, self.dtype, packed, self._panel_width)
-            following = self._following_panel(column + width, columns, first_k, depth)
+                source = self._source(part.first_k, column)
+                pack_panel(b, source, widths, part.depth, self.dtype, packed, panel_width)
+            following = self._following_panel(column + width, part)
+            panel = _Panel(packed, panel_width, column, width, widths)
 
-            def tile(row: Value, height: int) -> None:
+            def rows(row: Value, height: int) -> None:
                 with b.if_(is_first):
-                    self._prefetch(following, row - rows[0], height)
-                order = self._order(row - block[0])
-                left = LeftTile(self._left_tile(row - block[0]), 1, height, columns=order)
-                right = RightPanel(packed, self._panel_width, padded=True, rows=order)
-                sums = self._sums(row - rows[0], column - columns[0], height)
-                initial = self._initial(sums, height, widths, first_k)
-                terms = depth if order is None else order.first_unused
-                result = accumulate(b, left, right, height, widths, terms, initial)
-                self._store_or_finish(result, sums, widths, row, column, first_k + depth)
+                    self._prefetch(following, row - part.rows[0], height, panel_width)
+                tile(panel, row, height)
 
-            self._cover_rows(block, tile)
+            self._cover_rows(part.block, rows)
 
-        cover(b, self.columns, self._panel_width, columns, panel)
+        cover(b, self.columns, panel_width, part.columns, one)
 
-    def _following_panel(self, column: Value, columns: Range, first_k: Value, depth: Value) -> RightPanel:
+    def _following_panel(self, column: Value, part: _Part) -> RightPanel:
         """The panel that is packed after the one that ends before `column`."""
         b = self.b
-        wraps = b.greater_equal(column, columns[1])
-        next_k = b.where(wraps, first_k + depth, first_k)
-        return self._source(next_k, b.where(wraps, columns[0], column))
+        wraps = b.greater_equal(column, part.columns[1])
+        next_k = b.where(wraps, part.next_k, part.first_k)
+        return self._source(next_k, b.where(wraps, part.columns[0], column))
 
-    def _prefetch(self, panel: RightPanel, row: Value, height: int) -> None:
+    def _prefetch(self, panel: RightPanel, row: Value, height: int, width: int) -> None:
         """Ask for a share of a panel's rows: all tiles of a block of A together cover it."""
         b = self.b
         share = -(-self.blocking.inner // self.blocking.rows)
         line = LINE_BYTES // self.dtype.itemsize
         with b.loop(row * share, (row + height) * share) as k:
             start = panel.row(b, k, self.dtype)
-            for last in range(line - 1, self._panel_width, line):  # it may begin anywhere in its first line
+            for last in range(line - 1, width, line):  # it may begin anywhere in its first line
                 b.prefetch(b.offset(start, last, self.dtype))
+
+    def _fetch(self, first: Value, height: int, panel: _Panel, part: _Part) -> None:
+        """Ask for what the epilogue of a tile reads while its last terms are summed up."""
+        with self.b.if_(self.b.greater_equal(part.next_k, self.inner)):
+            for row in range(height):
+                self.fetch(first + row, panel.column, panel.width)
 
     def _initial(self, sums: Pointer, height: int, widths: tuple[int, ...], first_k: Value) -> Tile:
         """Zeros for the first part of the summed dimension, then what was summed up so far."""

@@ -293,6 +293,7 @@ class _Product:
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
             finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
+            fetch=self._fetch_row,
             right_is_finite=shape.right_is_finite,
         )
         product.emit(self.rows, self.columns)

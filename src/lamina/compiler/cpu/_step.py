@@ -15,6 +15,7 @@ from lamina.compiler.cpu._products import (
     matrix_product_of,
     rounded_scratch,
 )
+from lamina.compiler.cpu._taken_rows import emit_taken_rows
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.fills import emit_fill
@@ -153,7 +154,7 @@ def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, par
     part = b.argument("thread") * part_bytes
     scratch = b.offset(b.load_pointer(memory, frame.scratch), part, _BYTE)
     scope = ThreadScope(b, kernel, plan.partitions[kernel], buffers, targets, numbers, scratch)
-    if not emit_transposition(scope):
+    if not (emit_transposition(scope) or emit_taken_rows(scope)):
         _EMITTERS[kernel.kind](scope)
 
 

@@ -14,7 +14,7 @@ from lamina.compiler.passes.graph import Constant, Node, Scalar
 from lamina.compiler.passes.plan import Plan
 from lamina.core.lowering import Elementwise, Movement, Pull, Reshape
 
-__all__ = ["Evaluator", "Memory", "own_index", "step_numbers"]
+__all__ = ["Evaluator", "Memory", "PullContext", "own_index", "step_numbers"]
 
 
 class Memory:

@@ -19,13 +19,18 @@ __all__ = [
 
 
 class Call:
-    """A call's arguments, the named ones last. `batch`: how many rows of the arrays each step takes; None: all."""
+    """A call's arguments, the named ones last. `batch`: how many rows of the arrays each step takes; None: all.
 
-    __slots__ = ("batch", "names", "values")
+    `moving`: of so many arrays, the first ones, each step of many has the next in memory.
+    """
 
-    def __init__(self, args: Sequence[Any], kwargs: dict[str, Any], batch: int | None = None) -> None:
+    __slots__ = ("batch", "moving", "names", "values")
+
+    def __init__(
+        self, args: Sequence[Any], kwargs: dict[str, Any], batch: int | None = None, moving: int = 0
+    ) -> None:
         self.values: Sequence[Any] = [*args, *kwargs.values()] if kwargs else args
-        self.names, self.batch = tuple(kwargs), batch
+        self.names, self.batch, self.moving = tuple(kwargs), batch, moving
 
     def of_function(self, function: Callable[..., Any], values: Sequence[Any]) -> Any:
         """Call a function in the same way with other values."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lamina.compiler.front._specialization import Specialization
     from lamina.compiler.front.compiled import CompiledFunction
 
-__all__ = ["run_batches"]
+__all__ = ["joined", "of_one_step", "run_batches"]
 
 _CHUNK_SECONDS = 0.04
 
@@ -41,7 +41,7 @@ def run_batches(
         )
     rows = _checked_rows(indices, Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays)
     if state.trace is not None:
-        return _joined([_eager_step(compiled.original, row, args, kwargs) for row in rows])
+        return joined([_eager_step(compiled.original, row, args, kwargs) for row in rows])
     call = Call(args, kwargs, batch=rows.shape[1])
     entry, taken = compiled.specialize(call)
     parts: list[Any] = []
@@ -65,7 +65,7 @@ def run_batches(
             progress(done, len(rows))
             if entry is not None and not entry.is_valid():  # it replaced a parameter, say
                 entry, taken = compiled.specialize(call)
-    return _nothing(entry) if not parts else _joined(parts)
+    return _nothing(entry) if not parts else joined(parts)
 
 
 def _compiled_steps(entry: Specialization, taken: Arguments, rows: np.ndarray) -> Any:
@@ -120,11 +120,17 @@ def _eager_step(
 
     step_args = [rebuild(x, batch, lambda n: n) for x in args]
     step_kwargs = {k: rebuild(v, batch, lambda n: n) for k, v in kwargs.items()}
-    result = function(*step_args, **step_kwargs)
+    return of_one_step(function(*step_args, **step_kwargs))
+
+
+def of_one_step(result: Any) -> Any:
+    """What one step returns, with a first axis of 1."""
+    from lamina import nd
+
     return rebuild(result, lambda x: nd.stack(x, axis=0), lambda n: np.asarray([n]))
 
 
-def _joined(parts: list[Any]) -> Any:
+def joined(parts: list[Any]) -> Any:
     """Results of steps, one after the other, as those of all steps."""
     from lamina import nd
 
@@ -136,7 +142,7 @@ def _joined(parts: list[Any]) -> Any:
     if isinstance(first, np.ndarray):
         return np.concatenate(parts)
     if isinstance(first, tuple | list):
-        return sequence_like(first, [_joined(list(items)) for items in zip(*parts, strict=True)])
+        return sequence_like(first, [joined(list(items)) for items in zip(*parts, strict=True)])
     if isinstance(first, dict):
-        return {k: _joined([part[k] for part in parts]) for k in first}
+        return {k: joined([part[k] for part in parts]) for k in first}
     return first

@@ -6,10 +6,11 @@ import copy
 import functools
 import inspect
 import itertools
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
@@ -36,6 +37,7 @@ from lamina.compiler.front._capture import (
 from lamina.compiler.front._debug import compilation_enabled
 from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import NeedsValue
+from lamina.compiler.front._tracebacks import at_users_lines
 from lamina.compiler.front._walk import StandsFor
 from lamina.compiler.target import Overlap
 from lamina.core.array import Array
@@ -59,13 +61,18 @@ _Capture = tuple[Captured, list[int], dict[int, int]]
 """What was captured, the arguments' slots, and by how many bytes slots move on from step to step."""
 
 
-class CompiledFunction(StandsFor):
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+
+
+class CompiledFunction(StandsFor, Generic[P, R]):
     """A function that runs as machine code, specialized to its arguments' shapes and dtypes.
 
     Call it like the original. See `compile`.
     """
 
-    def __init__(self, function: Callable[..., Any], keep_gradients: bool) -> None:
+    def __init__(self, function: Callable[P, R], keep_gradients: bool) -> None:
         functools.update_wrapper(self, function)
         self.original = function
         self._keep_gradients = keep_gradients
@@ -85,7 +92,7 @@ class CompiledFunction(StandsFor):
         self._warned = False
         self._told: set[str] = set()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if state.trace is not None:
             return self.original(*args, **kwargs)
         try:
@@ -103,6 +110,8 @@ class CompiledFunction(StandsFor):
                 return entry.run(arrays, numbers)
         except Overlap as overlap:
             self.run_eagerly_once(str(overlap))
+        except Exception as error:
+            raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
         return self.original(*args, **kwargs)
 
     def _find(
@@ -117,6 +126,12 @@ class CompiledFunction(StandsFor):
     def __set_name__(self, owner: type, name: str) -> None:
         self._attribute = name
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(
+        self: CompiledFunction[Concatenate[Any, Q], R], instance: object, owner: type | None = None
+    ) -> CompiledFunction[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Decorated methods: each object has its own compiled one, kept in its ``__dict__`` from the first use on."""
         if instance is None:
@@ -159,7 +174,28 @@ class CompiledFunction(StandsFor):
         """
         from lamina.compiler.front._batches import run_batches
 
-        return run_batches(self, indices, args, kwargs, progress)
+        try:
+            return run_batches(self, indices, args, kwargs, progress)
+        except Exception as error:
+            raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
+
+    def run_stacks(self, stacks: Sequence[Array], numbers: Sequence[Sequence[float]], *arrays: Array) -> Any:
+        """Run the function once for each item of `numbers`, with no Python between.
+
+        Step s is ``function(*[x[s] for x in stacks], *numbers[s], *arrays)``; stacks may be longer. Returns the results
+        of all steps, stacked along a new first axis.
+
+        >>> import lamina
+        >>> from lamina import nd
+        >>> @lamina.compile
+        ... def scaled(x, factor):
+        ...     return factor * nd.sum(x)
+        >>> scaled.run_stacks([nd.array([[1, 2], [3, 4]])], [(1.0,), (10.0,)]).asnumpy().ravel()
+        array([ 3., 70.], dtype=float32)
+        """
+        from lamina.compiler.front._stacks import run_stacks
+
+        return run_stacks(self, stacks, numbers, arrays)
 
     def explain(self) -> str:
         """The kernels of the specialization that ran last: what each computes, its size, and its measured time."""
@@ -193,7 +229,7 @@ class CompiledFunction(StandsFor):
     def _taken_apart(self, call: Call) -> tuple[Arguments, Any]:
         """A call's arguments, and its key among the specializations."""
         taken = Arguments(call.values, self._fixed, self._closure)
-        return taken, (taken.key, call.names, call.batch, state.training)
+        return taken, (taken.key, call.names, call.batch, call.moving, state.training)
 
     def _compile(self, call: Call) -> tuple[Any, Arguments]:
         from lamina.compiler.front._specialization import Specialization
@@ -268,7 +304,7 @@ class CompiledFunction(StandsFor):
 
     def _capture(self, call: Call, taken: Arguments) -> _Capture:
         """Run the function once on nodes."""
-        capture = Capture(self._keep_gradients, stacked=call.batch is not None)
+        capture = Capture(self._keep_gradients, stacked=call.batch is not None or call.moving > 0)
         rows: dict[int, int] = {}
         with tracing(capture):
             index = None
@@ -286,6 +322,7 @@ class CompiledFunction(StandsFor):
         if new:
             raise FoundOutside(new)
         slots = [capture.slot_of(x) for x in ([index] if index is not None else []) + taken.arrays]
+        rows |= {capture.slot_of(x): _nbytes(x) for x in taken.arrays[: call.moving]}
         return captured, slots, rows
 
     def traced(self, capture: Capture, call: Call, index: Array | None = None) -> list[Any]:
@@ -347,6 +384,10 @@ class CompiledFunction(StandsFor):
         _warn(f"this call of {self._name} runs eagerly: {reason}")
 
 
+def _nbytes(array: Array) -> int:
+    return math.prod(array.shape) * np.dtype(array.dtype).itemsize
+
+
 def _warn(message: str) -> None:
     messages.warn(f"lamina.compile: {message}")
 
@@ -364,9 +405,9 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
 
 
 @overload
-def compile(function: Callable[..., Any], *, keep_gradients: bool = False) -> CompiledFunction: ...
+def compile(function: Callable[P, R], *, keep_gradients: bool = False) -> CompiledFunction[P, R]: ...
 @overload
-def compile(*, keep_gradients: bool = False) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
+def compile(*, keep_gradients: bool = False) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
 def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool = False) -> Any:
     """Compile a function of arrays to fused machine code: a decorator.
 

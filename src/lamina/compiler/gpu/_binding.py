@@ -77,7 +77,7 @@ class Binding:
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
                     self.arrays[slot] = stand_in
-                    bind_buffer(self._bound, slot, None)
+                release_buffers(self._bound, self._arguments)
                 self._recorded = None
             finally:
                 self.lock.release()

@@ -1,17 +1,17 @@
-"""Reductions of a vector's lanes, in an order that depends on the number of lanes only."""
+"""Reductions of a vector's lanes, in an order that depends on the number of lanes only; masks as bits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from lamina.compiler.llvm._arithmetic import Arithmetic
-from lamina.compiler.llvm.values import BOOL, Operand, Value
+from lamina.compiler.llvm.values import BOOL, UINT64, Operand, Value, type_name
 
 __all__ = ["Reductions"]
 
 
 class Reductions(Arithmetic):
-    """Reductions of vectors, and changes of their number of lanes."""
+    """Reductions of vectors, changes of their number of lanes, and masks as bits."""
 
     def reduce(self, vector: Value, combine: Callable[[Value, Value], Value]) -> Value:
         """Combine all lanes into one: neighbours with each other, until one lane is left.
@@ -41,6 +41,33 @@ class Reductions(Arithmetic):
         function = f"llvm.vector.reduce.and.v{mask.lanes}i1"
         self.module.declare(f"declare i1 @{function}({mask.type})")
         return self.result(f"call i1 @{function}({mask.typed})", BOOL)
+
+    def mask_bits(self, mask: Value) -> Value:
+        """A mask's lanes as bits of a uint64, the first lane lowest."""
+        bits = mask.name if mask.lanes == 1 else self._register(f"bitcast {mask.typed} to i{mask.lanes}")
+        if mask.lanes == 64:
+            return Value(mask.builder, bits, UINT64)
+        return self.result(f"zext i{mask.lanes} {bits} to i64", UINT64)
+
+    def bits_mask(self, bits: Value, lanes: int) -> Value:
+        """The lowest bits of a uint64 as a mask."""
+        if lanes == 64:
+            return self.result(f"bitcast {bits.typed} to {type_name(BOOL, lanes)}", BOOL, lanes)
+        low = self._register(f"trunc {bits.typed} to i{lanes}")
+        return self.result(f"bitcast i{lanes} {low} to {type_name(BOOL, lanes)}", BOOL, lanes)
+
+    def count_ones(self, bits: Value) -> Value:
+        """How many bits of a uint64 are set."""
+        self.module.declare("declare i64 @llvm.ctpop.i64(i64)")
+        return self.result(f"call i64 @llvm.ctpop.i64({bits.typed})", UINT64)
+
+    def compress(self, vector: Value, mask: Value) -> Value:
+        """The lanes where the mask holds, moved together to the front; the lanes beyond are unspecified."""
+        suffix = f"v{vector.lanes}{type_name(vector.dtype)}"
+        function = f"llvm.experimental.vector.compress.{suffix}"
+        self.module.declare(f"declare {vector.type} @{function}({vector.type}, {mask.type}, {vector.type})")
+        call = f"call {vector.type} @{function}({vector.typed}, {mask.typed}, {vector.type} poison)"
+        return self.result(call, vector.dtype, vector.lanes)
 
     def narrow(self, vector: Value, lanes: int, first: int = 0) -> Value:
         """`lanes` neighbouring lanes of a vector."""

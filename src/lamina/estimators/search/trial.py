@@ -26,7 +26,7 @@ class Trial:
         ended: when it ended, in seconds since the search began (of all runs, if it was resumed).
         epochs: how many epochs were planned.
         best_epoch: the epoch whose network is kept, from 1 on.
-        complete: whether it was trained to its end; False if the deadline or Ctrl-C cut it.
+        complete: whether it ended by itself; False if the deadline or Ctrl-C cut it.
         losses: the training loss of each epoch.
         scores: the score of each epoch.
         factor: what calibrates the outputs of this trial alone.
@@ -51,6 +51,11 @@ class Trial:
     architecture: Architecture = field(repr=False)
     members: int
     state: Mapping[str, np.ndarray] = field(repr=False)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it diverged before anything was learned; then it has no outputs and no state."""
+        return self.complete and not self.best_epoch
 
 
 class SearchView(Protocol):
@@ -82,6 +87,10 @@ class SearchView(Protocol):
 
     def stop(self) -> None:
         """End the search as its deadline does: soon, with the best so far."""
+        ...
+
+    def end_at(self, seconds: float) -> None:
+        """Move the deadline to so many seconds after the beginning, as when what follows the search takes longer."""
         ...
 
 

@@ -105,7 +105,9 @@ def _harmless(text: str) -> str:
 def _says(prediction: Prediction) -> str:
     of = f"'{prediction.target}'" if prediction.target else "the target"
     if isinstance(prediction.output, Numbers):
-        return f"It predicts {of}, in its own units."
+        levels = ", ".join(f"{level:g}" for level in prediction.output.levels)
+        what = f"the quantiles {levels} of {of}, ascending," if levels else f"{of},"
+        return f"It predicts {what} in its own units."
     if prediction.output.several:
         return "It predicts which of several labels a row has, and the probability of each."
     return f"It predicts the class of {of}, and the probability of each class."

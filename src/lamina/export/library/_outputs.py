@@ -105,6 +105,17 @@ def _numbers(module: OneThreadModule, b: OneThread, output: Numbers, place: Poin
         b.store(place, b.minimum(b.maximum(x, low), high), i)
 
     b.vector_loop(0, len(output.center), b.lanes(FLOAT64), body)
+    if output.levels:
+        _sort(b, len(output.levels), place)
+
+
+def _sort(b: OneThread, count: int, place: Pointer) -> None:
+    """Numbers in ascending order: neighbours change places as long as the greater one may come first."""
+    with b.loop(1, count) as end, b.loop(0, b.sub(count, end)) as i:
+        after = b.add(i, 1)
+        x, y = b.load(place, FLOAT64, i), b.load(place, FLOAT64, after)
+        b.store(place, b.minimum(x, y), i)
+        b.store(place, b.maximum(x, y), after)
 
 
 def _exp(b: OneThread, x: Value) -> Value:

@@ -150,7 +150,7 @@ function erfc(x) {
 
 function meaning(output, values) {
   if (!output.labels) {
-    return Array.from(values, (x, j) => {
+    return Array.from(output.ordered ? Float64Array.from(values).sort() : values, (x, j) => {
       const number = (output.logarithmic ? Math.exp(x) : x) * output.scale[j] + output.center[j];
       return Math.min(Math.max(number, output.low[j]), output.high[j]);
     });

@@ -1,0 +1,53 @@
+"""What the folder of a run on MNIST gets after the last step: its pictures and its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from lamina.cli._console import say
+from lamina.errors import MissingPackageError
+from lamina.export.run_page import write_run_page
+from lamina.recipes import Epoch, Training, evaluate
+from lamina.recipes.pictures import draw_learning_curves, draw_mistakes
+from lamina.training.loop import Loop, Observer
+from lamina.training.run_folder import RunFolder
+from lamina.training.time_limit import TimeLimit
+
+__all__ = ["Rehearsal", "finish"]
+
+
+class Rehearsal(Observer):
+    """Does before the first step what follows the last one, in a folder aside, to know how much time to keep for it.
+
+    The first time of everything takes longest, so more is kept than will be needed.
+    """
+
+    def __init__(self, folder: RunFolder, limit: TimeLimit) -> None:
+        self._folder, self._limit = folder, limit
+
+    def on_begin(self, loop: Loop) -> None:
+        """The model is in the folder already."""
+        assert isinstance(loop, Training)
+        with self._limit.keeping(), self._folder.scratch() as aside:
+            measured = Epoch(1, 0.0, None, is_best=False, seconds=0.0, scores=loop.accuracies())
+            with suppress(MissingPackageError):
+                _draw(aside, loop, [measured])
+            write_run_page(self._folder.path, aside)
+
+
+def finish(folder: RunFolder, training: Training) -> Path | None:
+    """Draw the pictures, if Matplotlib is there, and write the page, which is returned unless it would be too large."""
+    try:
+        _draw(folder.path, training, training.past)
+    except MissingPackageError as error:
+        say(f"lamina: no pictures: {error}", error=True)
+    return write_run_page(folder.path)
+
+
+def _draw(path: Path, training: Training, past: Sequence[Epoch]) -> None:
+    test = training.test
+    probabilities = evaluate(training.network, test)[2]
+    draw_learning_curves(path / "learning_curves.png", past)
+    draw_mistakes(path / "mistakes.png", test.images.asnumpy(), test.labels.asnumpy(), probabilities)

@@ -1,0 +1,55 @@
+"""What a command that trains shows besides its progress: the table at first, at last what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lamina.training.run_folder import RunFolder
+
+__all__ = ["closing", "how_to_go_on", "show_prepared", "show_results"]
+
+
+def show_prepared(console: Any, prepared: Any) -> None:
+    """The columns, the task and the rows of a table."""
+    from rich.markup import escape
+
+    from lamina.cli._table_views import columns_table, override_hint
+    from lamina.table.describe import describe_rows, describe_target
+
+    console.print(columns_table(prepared.schema))
+    console.print(override_hint(prepared.schema), style="dim", markup=False)
+    task = f"{describe_target(prepared.target)} ({prepared.target.reason})"
+    console.print(f"\n[bold]Task[/bold]: {escape(task)}")
+    console.print(f"[bold]Rows[/bold]: {describe_rows(prepared.rows)}\n")
+
+
+def show_results(console: Any, run: Any) -> None:
+    """The metrics of a complete run, and how it was trained."""
+    from lamina.cli._table_views import intervals_said, measured_title, metrics_table
+    from lamina.runs.networks import how_trained
+
+    results = run.results
+    console.print(metrics_table(measured_title(results), results["metrics"]))
+    for text in intervals_said(results):
+        console.print(text, markup=False)
+    console.print(how_trained(results))
+
+
+def closing(run: Any, page: Path | None, quiet: bool) -> str:
+    """Where everything is, and what can be done with it."""
+    if quiet:
+        return str(run.path)
+    report, use = run.path / "report.html", f"lamina predict {run.path} NEW.csv -o predictions.csv"
+    tried = "" if page is None else f"; to try the network, open {page}"
+    return f"saved in {run.path}; the report is {report}{tried}\nnext: {use}"
+
+
+def how_to_go_on(folder: RunFolder) -> str:
+    """What to say to continue a run."""
+    from lamina.training.run_folder import CHECKPOINT
+
+    if not folder.has(CHECKPOINT):
+        return "nothing is saved to go on from"
+    return f"continue with: lamina train --resume {folder.path}"

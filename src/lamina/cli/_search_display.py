@@ -1,0 +1,212 @@
+"""How a search gets on: a live table of its trials, or one line of status, or a plain line a trial."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lamina.cli._console import output, say
+from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
+from lamina.messages import printable
+from lamina.runs.search_words import settings_that_differ, short_name, value_in_words
+from lamina.table.messages import counted
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lamina.runs.data import Request
+    from lamina.training.loop import Epoch
+
+__all__ = ["SearchDisplay"]
+
+_WIDE, _NARROW = 110, 60
+"""Columns of a terminal where each setting has a column of its own, and where there is no room for settings."""
+_AROUND = 8
+"""Lines of a terminal that the table's rows leave: head, status, and the prompt."""
+_FEWEST = 4
+
+
+class SearchDisplay(SearchObserver):
+    """Shows a search.
+
+    On a terminal with `live` there is a table on standard output, which stays; without, a line of status on standard
+    error, which goes. Where standard output is no terminal, `live` gives a plain line for each trial on standard error.
+
+    Args:
+        request: what was asked for.
+        since: the seconds since the command's start.
+        live: whether the trials are to be seen, each.
+        as_json: that standard output is for JSON.
+    """
+
+    def __init__(self, request: Request, since: Callable[[], float], *, live: bool, as_json: bool) -> None:
+        self._request, self._since, self._is_live = request, since, live
+        self._has_table = live and not as_json and sys.stdout.isatty()
+        self._has_line = not self._has_table and not live and sys.stderr.isatty()
+        self._trials: dict[int, dict[str, Any]] = {}
+        self._shares: Mapping[int, float] = {}
+        self._best: float | None = None
+        self._running: dict[str, Any] | None = None
+        self._earlier, self._has_begun = 0.0, False
+        self._display: Any = None
+
+    # --- what the search tells -----------------------------------------------------------------------------------
+
+    def on_search_begin(self, search: SearchView) -> None:
+        self._has_begun, self._earlier = True, search.trials[-1].ended if search.trials else 0.0
+        if search.trials and self._is_live:
+            say(f"lamina: going on after {counted(len(search.trials), 'trial')}", error=True)
+        if self._has_table or self._has_line:
+            self._start()
+
+    def on_trial_begin(
+        self, search: SearchView, number: int, settings: Mapping[str, Any], epochs: int
+    ) -> None:
+        self._running = {
+            "number": number,
+            "settings": dict(settings),
+            "epochs": epochs,
+            "begun": self._since(),
+        }
+
+    def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
+        if self._running is not None:
+            self._running |= {"epoch": epoch.number, "score": epoch.score}
+
+    def on_trial_end(self, search: SearchView, trial: Trial) -> None:
+        names = ("number", "score", "seconds", "complete", "best_epoch")
+        self._trials[trial.number] = {name: getattr(trial, name) for name in names} | {
+            "settings": dict(trial.settings)
+        }
+        self._running = None
+        if self._has_begun and self._is_live and not self._has_table:
+            say(self._line(trial), error=True)
+
+    def on_new_best(self, search: SearchView) -> None:
+        self._best, self._shares = search.best_score, dict(search.shares)
+
+    def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
+        self._running, self._shares = None, dict(search.shares)
+        if self._display is not None:
+            self._display.stop()
+            self._display = None
+
+    # --- what is seen --------------------------------------------------------------------------------------------
+
+    def _line(self, trial: Trial) -> str:
+        said = ", ".join(f"{short_name(k)} {value_in_words(v)}" for k, v in trial.settings.items())
+        ended = "" if trial.complete else ", cut"
+        loss = f"loss {_loss(trial.score)} in {trial.seconds:.1f} s{ended}"
+        return f"trial {trial.number}: {loss} ({said}); {self._status()}"
+
+    def _status(self) -> str:
+        """The best so far, and what is left."""
+        averaged = len(self._shares)
+        parts = (
+            []
+            if self._best is None
+            else [f"best {_loss(self._best)}" + (f" (the mean of {averaged} trials)" if averaged > 1 else "")]
+        )
+        if self._request.trials is not None:
+            parts.append(f"{len(self._trials)} of {self._request.trials} trials")
+        if self._request.time_limit is not None:
+            parts.append(f"{_clock(self._request.time_limit - self._earlier - self._since())} left")
+        return ", ".join(parts)
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = self._console = output() if self._has_table else Console(file=sys.stderr)
+        self._display = Live(
+            console=console, get_renderable=self._view, refresh_per_second=4, transient=not self._has_table,
+            redirect_stdout=False, redirect_stderr=self._has_table, vertical_overflow="crop",
+        )  # fmt: skip
+        self._display.start()
+
+    def _view(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        status = Text(self._now(), no_wrap=True, overflow="ellipsis")
+        return Group(self._table(), status) if self._has_table else status
+
+    def _now(self) -> str:
+        """The line below the table: the trial that runs, the best, the time."""
+        running = self._running
+        if running is None:
+            return self._status() or "beginning …"
+        at = f"epoch {running['epoch']} of {running['epochs']}" if "epoch" in running else "compiling …"
+        return f"trial {running['number']}: {at}; {self._status()}".removesuffix("; ")
+
+    def _table(self) -> Table:
+        from rich import box
+        from rich.table import Table
+
+        rows = self._rows(max(self._console.height - _AROUND, _FEWEST))
+        running = [] if self._running is None else [self._running]
+        width = self._console.width
+        names = settings_that_differ([*rows, *running]) if width >= _NARROW else []
+        wide = width >= _WIDE or not names
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            title=self._title(len(rows)),
+            title_justify="left",
+            title_style="bold",
+        )
+        for name in ("trial", "loss", "share", "seconds"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for name in [short_name(name) for name in names] if wide else ["settings"]:
+            table.add_column(printable(name), no_wrap=True, overflow="ellipsis")
+        best = max((row["score"] for row in rows), default=None)
+        for row in [*rows, *running]:
+            style = "dim" if row in running else "bold" if row["score"] == best else None
+            table.add_row(*self._cells(row), *_settings(row["settings"], names, wide), style=style)
+        return table
+
+    def _title(self, shown: int) -> str:
+        more = len(self._trials) - shown
+        return f"Trials ({more} more that are neither averaged nor new)" if more else "Trials"
+
+    def _rows(self, most: int) -> list[dict[str, Any]]:
+        """The trials that there is room for: those that are averaged, then the newest."""
+        by_share = sorted(self._shares, key=lambda number: -self._shares[number])
+        newest = sorted(self._trials, reverse=True)
+        chosen = list(dict.fromkeys(number for number in (*by_share, *newest) if number in self._trials))
+        return [self._trials[number] for number in sorted(chosen[:most])]
+
+    def _cells(self, row: Mapping[str, Any]) -> list[str]:
+        share = self._shares.get(row["number"], 0.0)
+        seconds = row["seconds"] if "seconds" in row else self._since() - row["begun"]
+        loss = "" if row.get("score") is None else _loss(row["score"])
+        return [str(row["number"]), loss, f"{100 * share:.0f} %" if share else "", f"{seconds:.1f}"]
+
+
+def _settings(settings: Mapping[str, Any], names: list[str], wide: bool) -> list[str]:
+    if wide:
+        return [printable(value_in_words(settings.get(name))) for name in names]
+    said = (
+        f"{short_name(name)} {value_in_words(settings[name])}"
+        for name in names
+        if settings.get(name) is not None
+    )
+    return [printable(", ".join(said))]
+
+
+def _loss(score: float) -> str:
+    """A score as a loss; none of a trial that diverged."""
+    return f"{-score:.4f}" if math.isfinite(score) else "–"
+
+
+def _clock(seconds: float) -> str:
+    """Minutes and seconds, or hours too.
+
+    >>> _clock(83.2), _clock(3723), _clock(-1)
+    ('1:23', '1:02:03', '0:00')
+    """
+    whole = max(int(seconds), 0)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -1,0 +1,112 @@
+"""A search from the command line, with a deadline that counts from the command's start: `lamina tune`, and `lamina
+train` with ``--time-limit``, ``--trials`` or ``--preset best``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lamina.cli import _run_views as views
+from lamina.cli._clock import since_start
+from lamina.cli._console import EXIT_INTERRUPTED, output, say
+from lamina.errors import LaminaError
+
+if TYPE_CHECKING:
+    from lamina.runs.data import Prepared, Request
+    from lamina.training.run_folder import RunFolder
+
+__all__ = ["TUNED", "require_search", "run_search", "seconds_said"]
+
+TUNED = ("time_limit", "trials")
+"""What may be more when a search goes on."""
+
+_NOT_WITH = {
+    "epochs": "trials are trained for as many epochs as the table needs",
+    "shards": "trials are trained in one process",
+    "stream": "it compares networks on a table in memory",
+}
+
+
+def seconds_said(text: str | None) -> float | None:
+    """The seconds of ``--time-limit``.
+
+    Raises:
+        LaminaError: it is no time.
+    """
+    if text is None:
+        return None
+    from lamina.estimators.search.budget import seconds_of
+
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise LaminaError(
+            f"--time-limit {text}: give a time above 0, in seconds or with units, such as 90, 90s, 5m or 1h30m"
+        ) from error
+
+
+def require_search(chosen: Mapping[str, Any]) -> None:
+    """Raise `LaminaError` where what is chosen asks for a search, and for what no search can do."""
+    searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
+    if not searches:
+        return
+    said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
+    for name, why in _NOT_WITH.items():
+        if name in chosen:
+            raise LaminaError(f"--{name} does not go with {said}, which tries many networks: {why}")
+    if chosen.get("preset", "best") not in ("best", "default"):
+        raise LaminaError(
+            f"--preset {chosen['preset']} does not go with {said}: a search begins with the fast preset and goes on "
+            "from there; leave one of them out"
+        )
+
+
+def run_search(
+    folder: RunFolder,
+    request: Request,
+    prepared: Prepared,
+    *,
+    device: str,
+    live: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Search, and fill the run's folder; the exit code.
+
+    `live`: whether to show a table of the trials.
+    """
+    from lamina.cli._search_display import SearchDisplay
+    from lamina.export.run_page import write_run_page
+    from lamina.runs import search
+    from lamina.runs._closing import Closing
+    from lamina.runs.run import complete
+    from lamina.training.display import telling
+
+    console = None if as_json or quiet else output()
+    if console:
+        views.show_prepared(console, prepared)
+    with telling(None if quiet else sys.stderr) as tell:
+        tell("measuring what a network has to beat")
+        baselines = search.baselines(prepared, request)
+        limit = request.time_limit
+        closing = None if limit is None else Closing(prepared, limit, since_start)
+    search.begin(folder, request)
+    display = [] if quiet else [SearchDisplay(request, since_start, live=live, as_json=as_json)]
+    trained = search.search(prepared, request, folder, display, closing, since_start, device=device)
+    if trained.interrupted:
+        say("lamina: interrupted; keeping the best so far", error=True)
+    if not trained.history and not quiet:
+        say("lamina: warning: the time was over before anything was learned; give it more", error=True)
+    with telling(None if quiet else sys.stderr) as tell:
+        run = complete(prepared, trained, request, folder, tell, baselines, closing)
+        tell("writing the page to try the network on")
+        page = write_run_page(run.path)
+    if console:
+        views.show_results(console, run)
+    say(json.dumps({"run": str(run.path), **run.results}) if as_json else views.closing(run, page, quiet))
+    if not trained.interrupted:
+        return 0
+    say(f"lamina: {views.how_to_go_on(folder)}", error=True)
+    return EXIT_INTERRUPTED

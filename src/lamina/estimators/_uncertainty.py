@@ -1,0 +1,79 @@
+"""How sure an estimator is: how far its members differ, and what it knows of rows that they held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.estimators._engine import Data, own_outputs
+from lamina.estimators.conformal import HeldOut
+from lamina.estimators.fitted import FittedModel
+
+__all__ = ["held_out_by", "members_spread", "require_held_out"]
+
+_MOST_ROWS = 4000
+"""Of those that were held out: `HeldOut` keeps no more."""
+
+
+def held_out_by(fitted: FittedModel[Any], parts: Sequence[Data]) -> HeldOut | None:
+    """What the members say of rows that each of them held out, or all of them held out together; of a sample of them.
+
+    Args:
+        fitted: after training, and after calibration.
+        parts: a part for each member, or a single one for all; none where nothing was held out.
+    """
+    few = [_sample(part, -(-_MOST_ROWS // len(parts))) for part in parts]
+    few = [part for part in few if len(part)] if len(few) == 1 else few
+    if not few:
+        return None
+    wanted = np.concatenate([part.target[part.chosen()] for part in few])
+    weights = [part.weights[part.chosen()] for part in few if part.weights is not None]
+    outputs = own_outputs(fitted.network, few)
+    if not np.isfinite(outputs).all():
+        return None
+    return HeldOut.of(fitted.target, outputs, wanted, np.concatenate(weights) if weights else None)
+
+
+def _sample(part: Data, most: int) -> Data:
+    if len(part) <= most:
+        return part
+    rows = np.arange(len(part), dtype=np.int32) if part.rows is None else part.rows
+    return replace(part, rows=np.sort(np.random.default_rng(0).permutation(rows)[:most]))
+
+
+def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
+    """What is known of held-out rows.
+
+    Raises:
+        DataError: nothing is.
+    """
+    if fitted.held_out is None:
+        raise DataError(
+            f"{what} needs what the members said of rows that they held out, and this model knows none: it was fitted "
+            "without early_stopping (or on fewer than 10 rows), by partial_fit or warm_start, imported, or saved by an "
+            "older lamina; fit it with early_stopping=True or an eval_set"
+        )
+    return fitted.held_out
+
+
+def members_spread(
+    outputs: np.ndarray, shares: Sequence[float], meaning: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """The standard deviation of what members' outputs (members, rows, outputs) mean; by their shares, and unbiased.
+
+    Of equal shares the squares are divided by members − 1.
+
+    Raises:
+        DataError: there is one member.
+    """
+    if len(outputs) < 2:
+        raise DataError(
+            "return_std is how far the members differ, and this model has one member; fit it with members=2 or more"
+        )
+    said, weights = np.array([meaning(one) for one in outputs]), np.asarray(shares)
+    squares = np.square(said - np.tensordot(weights, said, 1))
+    return np.sqrt(np.tensordot(weights, squares, 1) / (1 - np.square(weights).sum()))

@@ -1,0 +1,235 @@
+"""Intervals and sets of predictions that hold the truth as often as they say: conformal prediction.
+
+Each member of an ensemble is asked about rows that it was not trained on. How far it is off there says how far
+predictions for new rows will be: the k-th smallest of n distances holds for a new row with probability k / (n + 1),
+whatever the network and the noise, as long as all rows come from the same source (Vovk, Gammerman, Shafer, 2005;
+Lei, G'Sell, Rinaldo, Tibshirani, Wasserman, 2018). The centre of an interval is the members' mean, whose errors are a
+little smaller than a single member's, so that intervals are rather a little too wide than too narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.estimators.quantiles import Quantiles
+from lamina.estimators.targets import Classes, Numbers
+
+__all__ = ["HeldOut", "checked_coverage", "interval", "likely"]
+
+_MOST_ROWS = 4000
+"""So many are kept: coverage at 90 % is then right within half a point (one standard deviation)."""
+
+_MOST_NUMBERS = 1 << 16
+"""Of many outputs fewer rows are kept."""
+
+_FEWEST_ROWS_A_LEVEL, _MOST_LEVELS = 50, 10
+_ROWS_OF_THE_WHOLE = 20
+"""The mean distance at a level of predictions counts its own rows, and so many of the mean over all levels."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What members said of rows that they held out, and what is so; a sample of them.
+
+    Attributes:
+        said: float32; of a regression the outputs (rows, outputs), of a classification the probability of the true
+            class (rows,).
+        target: of a regression the encoded target (rows, targets), float32; else None.
+        weights: of the rows, float32, or None.
+    """
+
+    said: np.ndarray
+    target: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        target: Classes | Numbers,
+        outputs: np.ndarray,
+        wanted: np.ndarray,
+        weights: np.ndarray | None = None,
+    ) -> Self | None:
+        """The sample to keep; the same for the same rows. None of several labels, or where there are no rows.
+
+        Args:
+            target: what outputs stand for.
+            outputs: of each row, by a network that was not trained on it (or the mean of such networks): (rows,
+                outputs), float32.
+            wanted: what `target.encode` made of the truth.
+            weights: of the rows, or None.
+        """
+        if not len(outputs) or (isinstance(target, Classes) and target.multilabel):
+            return None
+        width = 1 if isinstance(target, Classes) else outputs.shape[1]
+        most = max(min(_MOST_ROWS, _MOST_NUMBERS // width), 1)
+        rows: Any = slice(None)
+        if len(outputs) > most:
+            rows = np.sort(np.random.default_rng(0).permutation(len(outputs))[:most])
+        outputs, wanted = outputs[rows], wanted[rows]
+        weights = None if weights is None else weights[rows].astype(np.float32)
+        if isinstance(target, Classes):
+            picked = np.exp(target.log_likelihood(outputs, wanted))
+            return cls(picked.astype(np.float32), None, weights)
+        return cls(outputs.astype(np.float32), wanted.astype(np.float32), weights)
+
+    @classmethod
+    def from_arrays(cls, target: Classes | Numbers, arrays: Mapping[str, np.ndarray]) -> Self:
+        """What a file holds.
+
+        Raises:
+            ValueError: the arrays do not fit the target, or each other.
+        """
+        found = cls(
+            arrays["said"] if "said" in arrays else np.empty(0), arrays.get("target"), arrays.get("weights")
+        )
+        rows, shapes = len(found), {name: array.shape for name, array in arrays.items()}
+        wanted: dict[str, tuple[int, ...]] = {"said": (rows,)}
+        if isinstance(target, Numbers):
+            targets = 1 if isinstance(target, Quantiles) else target.outputs
+            wanted = {"said": (rows, target.outputs), "target": (rows, targets)}
+        if "weights" in arrays:
+            wanted["weights"] = (rows,)
+        if not rows or shapes != wanted or any(array.dtype != np.float32 for array in arrays.values()):
+            raise ValueError(f"held-out rows of the shapes {shapes}, where {wanted} fit")
+        if found.weights is not None and not (found.weights.min() >= 0 and found.weights.max() > 0):
+            raise ValueError("held-out rows of negative weights, or of none")
+        return found
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As a file holds it."""
+        found = {"said": self.said, "target": self.target, "weights": self.weights}
+        return {name: array for name, array in found.items() if array is not None}
+
+    def __len__(self) -> int:
+        return len(self.said)
+
+
+def checked_coverage(coverage: Any) -> float:
+    """`coverage` as a number.
+
+    Raises:
+        ValueError: it is none between 0 and 1.
+    """
+    is_number = isinstance(coverage, float | int | np.number) and not isinstance(coverage, bool)
+    if not is_number or not 0 < float(coverage) < 1:
+        raise ValueError(f"coverage must be between 0 and 1, as 0.9, got {coverage!r}")
+    return float(coverage)
+
+
+def interval(
+    target: Numbers, held_out: HeldOut, outputs: np.ndarray, coverage: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The lower and upper ends of intervals that hold `coverage` of the truth.
+
+    Of a single prediction, they are centred there, and as wide as errors are at predictions of about that size (the
+    distances are divided by their smoothed mean there: Papadopoulos, Gammerman, Vovk, 2008). Of several quantiles, the
+    two nearest to the ends that are wanted are moved apart, or together (Romano, Patterson, Candès, "Conformalized
+    quantile regression", 2019).
+
+    Args:
+        target: what outputs stand for.
+        held_out: the rows that tell how wide.
+        outputs: of the rows to predict, (rows, outputs).
+        coverage: the share of rows whose truth lies within, of each target by itself.
+
+    Returns:
+        Two arrays of the shape of predictions: (rows,) or (rows, targets); of several quantiles (rows,).
+
+    Raises:
+        DataError: too few rows were held out for this coverage.
+    """
+    assert held_out.target is not None
+    known, truth = target.predictions(held_out.said), target.decode(held_out.target)
+    found = target.predictions(outputs)
+    if isinstance(target, Quantiles):
+        pair = _pair(target.levels, coverage)
+        if pair is not None:
+            return _between(known[:, pair], truth, found[:, pair], held_out.weights, coverage)
+        known, found = known[:, target.middle], found[:, target.middle]
+    columns = [
+        _around(*each, held_out.weights, coverage)
+        for each in zip(_columns(known), _columns(truth), _columns(found), strict=True)
+    ]
+    low, high = (np.stack(ends, axis=1).reshape(found.shape) for ends in zip(*columns, strict=True))
+    return (np.maximum(low, 0.0), high) if target.logarithmic else (low, high)
+
+
+def _columns(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), -1).T
+
+
+def _pair(levels: tuple[float, ...], coverage: float) -> list[int] | None:
+    """The positions of the levels nearest to the ends of the middle `coverage`; None if one side has no level."""
+    shares = np.array(levels)
+    low = int(np.abs(shares - (1 - coverage) / 2).argmin())
+    high = int(np.abs(shares - (1 + coverage) / 2).argmin())
+    return [low, high] if shares[low] < 0.5 < shares[high] else None
+
+
+def _between(
+    known: np.ndarray, truth: np.ndarray, found: np.ndarray, weights: np.ndarray | None, coverage: float
+) -> tuple[np.ndarray, np.ndarray]:
+    outside = np.maximum(known[:, 0] - truth, truth - known[:, 1])
+    shift = _quantile(outside, weights, coverage)
+    middle = found.mean(axis=1)  # where they would cross
+    return np.minimum(found[:, 0] - shift, middle), np.maximum(found[:, 1] + shift, middle)
+
+
+def _around(
+    known: np.ndarray, truth: np.ndarray, found: np.ndarray, weights: np.ndarray | None, coverage: float
+) -> tuple[np.ndarray, np.ndarray]:
+    distances = np.abs(truth - known)
+    usual, at = _usual_distances(known, distances)
+    if not usual.any():  # all of them are right
+        return found, found
+    width = np.interp(found, at, usual)
+    half = width * _quantile(distances / np.interp(known, at, usual), weights, coverage)
+    return found - half, found + half
+
+
+def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean distance at some levels of predictions, and these levels."""
+    count = min(max(len(known) // _FEWEST_ROWS_A_LEVEL, 1), _MOST_LEVELS)
+    parts = np.array_split(np.argsort(known, kind="stable"), count)
+    whole = float(distances.mean())
+    sums = np.array([distances[part].sum() for part in parts])
+    sizes = np.array([len(part) for part in parts])
+    usual = (sums + _ROWS_OF_THE_WHOLE * whole) / (sizes + _ROWS_OF_THE_WHOLE)
+    return usual, np.array([known[part].mean() for part in parts])
+
+
+def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.ndarray:
+    """Which classes a row's set has, (rows, classes) of bool: the smallest sets that hold `coverage` of the truth.
+
+    They have all classes that are at least as probable as the threshold which that share of held-out rows' true classes
+    reach (Sadinle, Lei, Wasserman, "Least ambiguous set-valued classifiers with bounded error levels", 2019), and the
+    likeliest one in any case.
+
+    Raises:
+        DataError: too few rows were held out for this coverage.
+    """
+    threshold = 1 - _quantile(1 - held_out.said.astype(np.float64), held_out.weights, coverage)
+    # Probabilities were kept as float32: a class is not left out for what rounding did.
+    sets = probabilities >= threshold * (1 - 1e-6)
+    sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
+    return sets
+
+
+def _quantile(scores: np.ndarray, weights: np.ndarray | None, coverage: float) -> float:
+    """What a new row's score does not exceed with this probability; a new row has the mean weight."""
+    order = np.argsort(scores, kind="stable")
+    shares = np.ones(len(scores)) if weights is None else weights[order] / weights.mean(dtype=np.float64)
+    reached = np.cumsum(shares, dtype=np.float64) >= coverage * (len(scores) + 1) * (1 - 1e-12)
+    if not reached.any():
+        needed = int(np.ceil(coverage / (1 - coverage) - 1e-9))
+        raise DataError(
+            f"coverage={coverage:g} needs {needed} rows that were held out, and there are {len(scores)}; "
+            "ask for less coverage, or train on more rows, or hold more of them out (validation_fraction, --validation)"
+        )
+    return float(scores[order[int(reached.argmax())]])

@@ -1,0 +1,132 @@
+"""Several quantiles of one target, from one network: they never cross, whatever the input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+
+from lamina.estimators.targets import Numbers
+
+__all__ = ["Quantiles", "checked_levels", "pinball"]
+
+_SCALES = ("low", "high", "center", "scale")
+
+
+@dataclass(frozen=True)
+class Quantiles(Numbers):
+    """Quantiles of a single target: outputs are one for each level, in the target's scale, and then put in order.
+
+    Ordering what was learned for each level by itself never makes the pinball loss greater (Chernozhukov,
+    Fernández-Val, Galichon, "Quantile and probability curves without crossing", 2010).
+
+    Attributes:
+        levels: which quantiles, ascending.
+    """
+
+    levels: tuple[float, ...] = ()
+
+    @classmethod
+    def of_numbers(cls, numbers: Numbers, levels: Sequence[float]) -> Self:
+        """Those of a target whose scale is known.
+
+        Raises:
+            ValueError: there are several targets.
+        """
+        if numbers.outputs != 1:
+            raise ValueError(
+                f"several quantiles are of one target, and y has {numbers.outputs} columns; "
+                "fit a model for each of them"
+            )
+        count = len(levels)
+        scales = {name: getattr(numbers, name).repeat(count) for name in _SCALES}
+        return cls(**scales, flat=False, levels=tuple(levels))
+
+    @classmethod
+    def restored(cls, numbers: Numbers, levels: Sequence[float]) -> Self:
+        """What a file holds of it: a scale for each of the levels.
+
+        Raises:
+            ValueError: they do not fit together.
+        """
+        if len(levels) != numbers.outputs or numbers.logarithmic or numbers.flat:
+            raise ValueError(f"{len(levels)} quantiles, but a target of {numbers.outputs} outputs")
+        found = cls.of_numbers(_single(numbers), _levels(levels))
+        if any((getattr(found, name) != getattr(numbers, name)).any() for name in _SCALES):
+            raise ValueError("quantiles of one target with several scales")
+        return found
+
+    @property
+    def single(self) -> Numbers:
+        """The target itself, of which these are quantiles."""
+        return _single(self)
+
+    @property
+    def middle(self) -> int:
+        """Which output is nearest to the median."""
+        return int(np.abs(np.array(self.levels) - 0.5).argmin())
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """The standardized target, (rows, 1), float32."""
+        return self.single.encode(y)
+
+    def decode(self, target: np.ndarray) -> np.ndarray:
+        """What was encoded, (rows,)."""
+        return self.single.decode(target)
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """The quantiles in the target's own units, (rows, levels), float64, ascending in each row."""
+        return super().predictions(np.sort(outputs, axis=1))
+
+    def clamped(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs in order, and within those of the training targets' range, as predictions are."""
+        return super().clamped(np.sort(outputs, axis=1))
+
+
+def _single(numbers: Numbers) -> Numbers:
+    """The first of several targets."""
+    return Numbers(**{name: getattr(numbers, name)[:1] for name in _SCALES}, flat=True)
+
+
+def pinball(target: np.ndarray, predicted: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """The pinball loss of each row, averaged over levels (Koenker and Bassett, 1978), float64.
+
+    Args:
+        target: (rows,).
+        predicted: (rows, levels).
+        levels: which quantiles they are.
+
+    >>> import numpy as np
+    >>> pinball(np.array([1.0]), np.array([[0.0, 3.0]]), [0.1, 0.9]).round(3).tolist()
+    [0.15]
+    """
+    difference, shares = target[:, None] - predicted, np.asarray(levels, np.float64)
+    return np.maximum(shares * difference, (shares - 1) * difference).mean(axis=1)
+
+
+def checked_levels(quantile: Any, loss: Any) -> float | tuple[float, ...]:
+    """The setting `quantile`: one level, or several, ascending.
+
+    Raises:
+        ValueError: they are not numbers between 0 and 1, not ascending, or the loss has no use for several.
+    """
+    if not isinstance(quantile, list | tuple | np.ndarray):
+        return _levels([quantile])[0]
+    values = _levels(quantile)
+    if loss != "quantile":
+        raise ValueError(f"several quantiles are for loss='quantile', and the loss is {loss!r}")
+    return values
+
+
+def _levels(levels: Sequence[Any] | np.ndarray) -> tuple[float, ...]:
+    said = list(levels)
+    is_number = all(isinstance(x, float | int | np.number) and not isinstance(x, bool) for x in said)
+    if not said or not is_number or not all(0 < float(x) < 1 for x in said):
+        raise ValueError(f"quantile must be between 0 and 1, one or a list of them, got {said!r}")
+    values = tuple(float(x) for x in said)
+    if any(a >= b for a, b in pairwise(values)):
+        raise ValueError(f"quantile must be ascending, got {said!r}; write {sorted(set(values))}")
+    return values

@@ -1,0 +1,69 @@
+"""What goes with a search, and what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.estimators.search.budget import seconds_of
+
+__all__ = ["TRIALS", "asked_for", "limits_of", "require_held_out"]
+
+TRIALS = 16
+"""Of `preset="best"` without a limit."""
+
+_NOT_WITH = {
+    "max_iter": "trials are trained for as many epochs as the table needs",
+    "warm_start": "a search begins anew",
+    "shards": "trials are trained in one process",
+}
+
+
+def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
+    """The seconds and the trials that a search has; None: any number.
+
+    Raises:
+        ValueError: what cannot be, or does not go with a search.
+    """
+    limit = None if estimator.time_limit is None else seconds_of(estimator.time_limit)
+    trials = estimator.trials
+    if trials is not None and (
+        not isinstance(trials, int | np.integer) or isinstance(trials, bool) or trials < 1
+    ):
+        raise ValueError(f"trials must be a whole number >= 1, got {trials!r}")
+    said = asked_for(estimator)
+    if estimator.preset not in ("default", "best"):
+        raise ValueError(
+            f"{said} tries the settings of the presets 'fast' and 'default' and others; leave out "
+            f"preset={estimator.preset!r}, or say preset='best'"
+        )
+    for name, why in _NOT_WITH.items():
+        value = getattr(estimator, name)
+        if value is not None and value is not False:
+            raise ValueError(f"{name}={value!r} does not go with {said}: {why}; leave one of them out")
+    if estimator.early_stopping is False and eval_set is None:
+        raise ValueError(
+            f"{said} compares networks on rows that they were not trained on, and early_stopping=False holds none out; "
+            "leave it out, or give fit an eval_set"
+        )
+    if trials is None:
+        return limit, TRIALS if limit is None else None
+    return limit, int(trials)
+
+
+def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:
+    """Raise `ValueError` if there is nothing to compare networks on."""
+    if not held_out:
+        raise ValueError(
+            f"{asked_for(estimator)} compares networks on rows that they were not trained on, and {rows} rows are too "
+            "few to hold any out; leave it out, or give fit an eval_set"
+        )
+
+
+def asked_for(estimator: Any) -> str:
+    """How the user asked for a search."""
+    for name in ("time_limit", "trials"):
+        if getattr(estimator, name) is not None:
+            return f"{name}={getattr(estimator, name)!r}"
+    return "preset='best'"

@@ -1,0 +1,34 @@
+"""What `verbose` says of a search: a line a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
+
+__all__ = ["Lines"]
+
+
+class Lines(SearchObserver):
+    """Prints the score of each trial and of the ensemble, by the names and with the sign that people know."""
+
+    def __init__(self, estimator: Any) -> None:
+        scoring = estimator._chosen_scoring()
+        own = scoring in (None, "loss", "log_loss", "neg_log_loss")
+        self._sign = -1 if own else 1
+        self._name = "loss" if own else scoring if isinstance(scoring, str) else "score"
+
+    def on_trial_end(self, search: SearchView, trial: Trial) -> None:
+        best, left = search.best_score, search.left()
+        whole = "" if best is None else f", ensemble {self._sign * best:.4f}"
+        rest = "" if left is None else f", {max(left, 0):.0f} s left"
+        print(
+            f"trial {trial.number}: {_described(trial.settings)}: validation {self._name} "
+            f"{self._sign * trial.score:.4f}{whole}, {trial.seconds:.1f} s{rest}",
+            flush=True,
+        )
+
+
+def _described(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in settings.items())

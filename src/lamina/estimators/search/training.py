@@ -1,0 +1,238 @@
+"""One trial: a configuration is trained until its end or the deadline, and what is good of it is offered meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import NonFiniteLossError
+from lamina.estimators.base import Data, targets_of
+from lamina.estimators.search.budget import Budget, TimeIsOver
+from lamina.estimators.search.trial import Trial
+from lamina.table.encode import TableEncoder
+from lamina.training.loop import Epoch, Loop, Observer
+
+__all__ = ["Configuration", "Shared", "TrialTraining"]
+
+_CYCLES_END = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
+"""By schedule, at which parts of a training the rate is 0, so that its networks are as good as they get till then."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all trials share.
+
+    Attributes:
+        encoder, target: as the estimator has fitted them.
+        train: the rows of each member.
+        held_out: those that each member held out, or what `fit` was given to validate on.
+        y, weights: the target and the weights of these rows, part after part.
+    """
+
+    encoder: TableEncoder
+    target: Any
+    train: Sequence[Data]
+    held_out: Sequence[Data]
+    y: np.ndarray
+    weights: np.ndarray | None
+
+    @classmethod
+    def of(
+        cls, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data]
+    ) -> Shared:
+        """With the target and the weights of the rows that are held out."""
+        return cls(encoder, target, train, held_out, *targets_of(held_out))
+
+    def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
+        """So many rows of each member, drawn at random."""
+        if count >= min(map(len, self.train)):
+            return self.train
+        few = [np.sort(part.shuffled(rng)[:count]) for part in self.train]
+        return [dataclasses.replace(part, rows=rows) for part, rows in zip(self.train, few, strict=True)]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What is tried: an estimator that has these settings, on so many rows of each member.
+
+    Attributes:
+        number: of the trial.
+        estimator: has all settings, and never searches itself.
+        settings: by which the trial is known: those that differ from trial to trial.
+        rows: how many each member is trained on.
+    """
+
+    number: int
+    estimator: Any
+    settings: Mapping[str, Any]
+    rows: int
+
+
+class TrialTraining(Observer):
+    """Trains a configuration.
+
+    Args:
+        shared: what it is trained on.
+        tried: what.
+        rng: all of its random numbers.
+        budget: when it must end.
+        offer: is called with the trial as it is at the end of a cycle of the rate; True: keep it so.
+        falls_behind: says whether such a score, after such a share of the epochs, is not worth to go on.
+        on_epoch: is called after each epoch.
+        observers: see the training too, first.
+    """
+
+    watches_steps = True
+
+    def __init__(
+        self,
+        shared: Shared,
+        tried: Configuration,
+        rng: np.random.Generator,
+        budget: Budget,
+        offer: Callable[[Trial], bool],
+        falls_behind: Callable[[float, float], bool],
+        on_epoch: Callable[[Epoch], None],
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self._shared, self._tried, self._budget = shared, tried, budget
+        self._offer, self._falls_behind, self._tell, self._others = offer, falls_behind, on_epoch, observers
+        self._begun = budget.seconds()
+        self._is_complete, self._offered_epoch = False, 0
+        self._kept: Trial | None = None
+        self._snapshot: tuple[int, float, np.ndarray, Mapping[str, np.ndarray]] | None = None
+        self._training: Loop | None = None
+        estimator = tried.estimator
+        self.settings = settings = estimator._resolved()
+        train = shared.first_rows(tried.rows, rng)
+        estimator._settle_epochs(settings, len(train[0]))
+        estimator._begin(shared.encoder, shared.target, train, settings, rng)
+        self._train, self._rng = train, rng
+        shares = (*_CYCLES_END.get(settings["learning_rate"], ()), 1.0)
+        self._cycle_ends = {-int(-share * settings["max_iter"] // 1) for share in shares}
+
+    def run(self) -> None:
+        """Train to the end.
+
+        Raises:
+            TimeIsOver: the deadline came first.
+            NonFiniteLossError: it diverged.
+        """
+        estimator, settings = self._tried.estimator, self.settings
+        if not self._budget.has(0):
+            raise TimeIsOver
+        with estimator._on_device(len(self._train[0]) * settings["max_iter"]) as network:
+            training: Loop = estimator._training_of(
+                network,
+                self._train,
+                self._shared.held_out,
+                self._judged,
+                settings,
+                self._rng,
+                [*self._others, self],
+            )
+            self._training = training
+            try:
+                for _ in training.run():
+                    pass
+            except NonFiniteLossError:
+                self._is_complete = True
+                raise
+        self._is_complete = True
+
+    def result(self) -> Trial | None:
+        """The trial as it was kept, else as it is; a failure, if it diverged at once; None if nothing is known."""
+        best = self._kept or self._best()
+        if best is None and self._is_complete:
+            best = dataclasses.replace(self.unmeasured(), state={})
+        if best is None:
+            return None
+        past, ended = self._training.past if self._training else [], self._budget.seconds()
+        return dataclasses.replace(
+            best,
+            seconds=ended - self._begun,
+            ended=ended,
+            complete=self._is_complete,
+            losses=[epoch.loss for epoch in past],
+            scores=[float(epoch.score) for epoch in past if epoch.score is not None],
+        )
+
+    def unmeasured(self) -> Trial:
+        """The network as it is, of which nothing is known."""
+        estimator = self._tried.estimator
+        network = estimator.fitted_.network
+        outputs = np.empty((0, network.architecture.outputs), np.float32)
+        return self._trial(0, -np.inf, outputs, network.state())
+
+    # --- what the loop tells -------------------------------------------------------------------------------------
+
+    def on_begin(self, loop: Loop) -> None:
+        self._began_steps, self._has_started = self._budget.seconds(), False
+
+    def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
+        now = self._budget.seconds()
+        if not self._has_started:
+            self._has_started = True
+            self._budget.note("start", self._budget.seconds() - self._begun)
+        needed = self._budget.cost("end")
+        if done >= of - 1:  # a last, smaller batch is not told of
+            needed += self._budget.cost("validation", (now - self._began_steps) * self._held_out_share())
+        self._last_steps = now
+        if not self._budget.has(needed):
+            raise TimeIsOver
+
+    def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
+        self._budget.note("validation", self._budget.seconds() - self._last_steps)
+        if epoch.is_best and loop.best_state is not None:
+            self._snapshot = (epoch.number, loop.best_score, self._outputs, loop.best_state)
+        self._tell(epoch)
+        if epoch.number in self._cycle_ends and self._falls_behind(
+            epoch.number / loop.epochs, loop.best_score
+        ):
+            loop.stop()
+        at_the_end = loop.is_stopped or epoch.number == loop.epochs
+        if (at_the_end or epoch.number in self._cycle_ends) and loop.best_epoch != self._offered_epoch:
+            self._offered_epoch = loop.best_epoch
+            trial = self._best()
+            assert trial is not None
+            if self._offer(trial):
+                self._kept = trial
+        self._began_steps = self._budget.seconds()
+
+    def _judged(self, outputs: np.ndarray) -> float:
+        self._outputs = outputs
+        return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
+
+    def _held_out_share(self) -> float:
+        return sum(map(len, self._shared.held_out)) / sum(map(len, self._train))
+
+    # --- the trial as it is --------------------------------------------------------------------------------------
+
+    def _best(self) -> Trial | None:
+        """As it is in its best epoch until now."""
+        return None if self._snapshot is None else self._trial(*self._snapshot)
+
+    def _trial(self, epoch: int, score: float, outputs: np.ndarray, state: Mapping[str, np.ndarray]) -> Trial:
+        estimator, shared = self._tried.estimator, self._shared
+        network = estimator.fitted_.network
+        return Trial(
+            number=self._tried.number,
+            settings=self._tried.settings,
+            score=float(score),
+            seconds=self._budget.seconds() - self._begun,
+            ended=self._budget.seconds(),
+            epochs=self.settings["max_iter"],
+            best_epoch=epoch,
+            complete=False,
+            losses=(),
+            scores=(),
+            factor=estimator._factor(outputs, shared.y, shared.weights) if len(outputs) else 1.0,
+            outputs=outputs,
+            architecture=network.architecture,
+            members=len(network.members),
+            state=state,
+        )

@@ -1,0 +1,179 @@
+"""The trials of a search in its run's folder, a file each, so that a search that was interrupted goes on.
+
+The files are safetensors with a digest: written aside and renamed, and read as they are declared here. Whatever ends
+the search, the trials that were complete are there; they are the same search's if the rows, the seed and the settings
+are, of which `fingerprint` is the digest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, overload
+
+import msgspec
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.estimators.architecture import Architecture
+from lamina.estimators.network import part_of
+from lamina.estimators.persistence import not_finite, require_networks
+from lamina.estimators.search.trial import Trial
+from lamina.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.files.typed_json import Count, decoded, strict
+from lamina.messages import warn
+from lamina.training.checkpoint import NotSavedWarning
+from lamina.training.run_folder import TRIALS
+
+__all__ = ["StoredTrials", "TrialFolder"]
+
+_FORMAT = "lamina trial 1"
+_OUTPUTS, _NETWORK = "outputs", "network."
+_ARRAYS = (_OUTPUTS, "state")
+_MOST_MEMBERS = 1 << 16
+"""Memory is taken for each before the arrays are counted."""
+
+_PLAIN = tuple(
+    field.name
+    for field in dataclasses.fields(Trial)
+    if field.name not in (*_ARRAYS, "settings", "architecture")
+)
+_Scalar = None | bool | int | float | str
+_Said: Any = msgspec.defstruct(
+    "Said",
+    [
+        ("fingerprint", str),
+        ("settings", dict[str, _Scalar | list[_Scalar]]),
+        ("architecture", strict(Architecture)),
+        ("members", Annotated[int, msgspec.Meta(ge=1, le=_MOST_MEMBERS)]),
+        *((name, Count) for name in ("number", "epochs", "best_epoch")),
+        *((name, float) for name in ("score", "seconds", "ended", "factor")),
+        ("complete", bool),
+        *((name, list[float]) for name in ("losses", "scores")),
+    ],
+    forbid_unknown_fields=True,
+    kw_only=True,
+)
+"""What JSON holds of a `Trial`, and the search that it is of."""
+
+
+class TrialFolder:
+    """Keeps trials in a run's folder: a `TrialStore`.
+
+    Args:
+        run: the run's folder, which this process holds.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.run, self._fingerprint = run, ""
+
+    def load(self, fingerprint: str) -> StoredTrials:
+        """The trials of the search that is known by `fingerprint`, by number; each is read when it is looked at.
+
+        Raises:
+            DataError: a file is damaged, or of another search.
+        """
+        self._fingerprint = fingerprint
+        files: list[Path] = []
+        while (file := self._file(len(files))).is_file():
+            files.append(file)
+        trials = StoredTrials(files)
+        for said in map(trials.said, range(len(files))):
+            if said.fingerprint != fingerprint:
+                raise DataError(
+                    f"the rows, or the settings, are not those with which the search in {self.run} began, so it "
+                    "can't go on; search anew, with another --out"
+                )
+        return trials
+
+    def save(self, trial: Trial) -> None:
+        """Keep a trial; where there is no room for it, a warning says that it would be lost."""
+        said = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
+        said |= {"fingerprint": self._fingerprint, "architecture": dataclasses.asdict(trial.architecture)}
+        text = json.dumps({name: _plain(value) for name, value in said.items() if name not in _ARRAYS})
+        arrays = {f"{_NETWORK}{name}": array for name, array in trial.state.items()}
+        arrays[_OUTPUTS] = trial.outputs
+        try:
+            self._file(trial.number).parent.mkdir(exist_ok=True)
+            save_tensors(self._file(trial.number), arrays, {"format": _FORMAT, "trial": text})
+        except OSError as error:
+            lost = "it and those after it are lost if the run is killed"
+            warn(NotSavedWarning(f"trial {trial.number} could not be saved, and {lost}: {error}"))
+
+    def _file(self, number: int) -> Path:
+        return self.run / TRIALS / f"{number:05}.safetensors"
+
+
+class StoredTrials(Sequence[Trial]):
+    """The trials in files, by number; their arrays are in memory only while they are used."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def said(self, number: int) -> Any:
+        """What JSON holds of a trial.
+
+        Raises:
+            DataError: its file is damaged, or another's.
+        """
+        with open_tensors(self._files[number]) as file:
+            return _said(file, number)
+
+    @overload
+    def __getitem__(self, at: int) -> Trial: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Trial]: ...
+    def __getitem__(self, at: int | slice) -> Trial | list[Trial]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(len(self))[at]]
+        number = range(len(self))[at]
+        with open_tensors(self._files[number]) as file:
+            try:
+                return _trial(_said(file, number), file)
+            except (ValueError, TypeError, OverflowError) as error:
+                if isinstance(error, DataError) and file.name in str(error):
+                    raise
+                raise file.damaged(error) from error
+
+
+def _said(file: TensorFile, number: int) -> Any:
+    if file.metadata.get("format") != _FORMAT or not file.is_signed:
+        raise file.damaged("it is not a trial, or has lost its digest")
+    said: Any = decoded(file.metadata.get("trial", ""), _Said, f"{file.name} is damaged")
+    if said.number != number:
+        raise file.damaged(f"it holds trial {said.number}")
+    return said
+
+
+def _trial(said: Any, file: TensorFile) -> Trial:
+    architecture = Architecture(**msgspec.structs.asdict(said.architecture))
+    learned = said.best_epoch > 0
+    require_networks([architecture] * said.members if learned else [], file, (_OUTPUTS,))
+    shape = file.shapes.get(_OUTPUTS, ())
+    if len(shape) != 2 or shape[1] != architecture.outputs or file.dtypes[_OUTPUTS] != np.float32:
+        raise ValueError(f"outputs of {architecture.outputs} numbers a row, but an array of {shape}")
+    arrays = file.arrays()
+    if learned and (name := not_finite(arrays)):
+        raise ValueError(f"{name} has values that are not finite")
+    values: dict[str, Any] = {name: getattr(said, name) for name in _PLAIN}
+    settings = {name: _frozen(value) for name, value in said.settings.items()}
+    outputs, state = arrays[_OUTPUTS], part_of(arrays, _NETWORK)
+    return Trial(**values, settings=settings, architecture=architecture, outputs=outputs, state=state)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it."""
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,335 @@
+"""A search works wherever `fit` does: weights, labels, several targets, losses, scores, rows to validate on, stores."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.metrics import log_loss, mean_pinball_loss, roc_auc_score
+
+from lamina import MLPClassifier, MLPRegressor
+from lamina.errors import NonFiniteLossError
+from lamina.estimators.base import fit_table
+from lamina.estimators.persistence import load, save
+from lamina.estimators.search.space import openings, suggested
+from lamina.estimators.search.trial import SearchObserver
+from lamina.table.kinds import infer
+from lamina.training.loop import Observer
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(200, 3)).astype(np.float32)
+Y = X[:, 0] - X[:, 1] ** 2 + 0.1 * rng.normal(size=200)
+SMALL = {
+    "hidden_layer_sizes": (8,),
+    "activation": "mish",
+    "number_pieces": 0,
+    "beta_2": 0.95,
+    "members": 2,
+    "batch_size": 40,
+    "random_state": 0,
+}
+CLASSES = {**SMALL, "label_smoothing": 0.0}
+
+
+def classifier(trials=3, **settings):
+    return MLPClassifier(trials=trials, **{**CLASSES, **settings})
+
+
+def regressor(trials=3, **settings):
+    return MLPRegressor(trials=trials, **{**SMALL, **settings})
+
+
+def shares(model):
+    return {trial["number"]: trial["share"] for trial in model.trials_ if trial["share"]}
+
+
+def test_the_ensemble_is_never_worse_than_the_best_trial_by_what_the_held_out_rows_say():
+    model = classifier(6).fit(X, Y > 0)
+    assert model.best_validation_score_ >= max(trial["score"] for trial in model.trials_)
+    assert sum(shares(model).values()) == pytest.approx(1)
+    assert len(model.fitted_.network.members) == 2 * len(shares(model))
+
+
+def test_the_validation_score_is_that_of_the_members_on_rows_that_they_held_out():
+    """With rows of one's own to validate on, it can be computed from outside."""
+    model = classifier(4, calibrate=False).fit(X[:140], Y[:140] > 0, eval_set=(X[140:], Y[140:] > 0))
+    found = log_loss(Y[140:] > 0, model.predict_proba(X[140:]))
+    assert found == pytest.approx(-model.best_validation_score_, rel=1e-5)
+    calibrated = classifier(4).fit(X[:140], Y[:140] > 0, eval_set=(X[140:], Y[140:] > 0))
+    found = log_loss(Y[140:] > 0, calibrated.predict_proba(X[140:]))
+    assert found == pytest.approx(-calibrated.best_validation_score_, rel=1e-5)
+
+
+def test_what_is_said_of_epochs_is_of_the_best_trial_that_has_a_share():
+    model = regressor(4).fit(X, Y)
+    best = max((trial for trial in model.trials_ if trial["share"]), key=lambda trial: trial["score"])
+    assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_scores_) == best["epochs"]
+    assert model.validation_scores_[model.best_epoch_ - 1] == best["score"]
+    assert model.best_loss_ is None and model.device_ == "cpu(0)"
+    assert model.plot_importance() is not None and model.plot_learning_curve() is not None
+
+
+def test_given_settings_hold_for_every_trial():
+    model = regressor(4, dropout=0.25, weight_decay=0.0).fit(X, Y)
+    assert not any({"dropout", "weight_decay", "beta_2"} & set(trial["settings"]) for trial in model.trials_)
+    assert all("learning_rate_init" in trial["settings"] for trial in model.trials_[2:])
+    assert all(member.architecture.dropout == 0.25 for member in model.fitted_.network.members)
+
+
+def test_without_a_search_there_are_no_trials():
+    model = regressor(2).fit(X, Y)
+    model.set_params(trials=None).fit(X, Y)
+    assert not hasattr(model, "trials_")
+    assert np.array_equal(model.predict(X), MLPRegressor(**SMALL).fit(X, Y).predict(X))
+
+
+def test_preset_best_tries_some():
+    model = regressor(None, preset="best", max_iter=None)
+    epochs = []
+    model.set_params(callbacks=lambda _estimator, epoch: epochs.append(epoch) or len(epochs) > 30)
+    model.fit(X, Y)  # ended by the callback
+    assert len(epochs) == 31 and len(model.trials_) == 1
+
+
+# --- what fit can be given -----------------------------------------------------------------------------------------
+
+
+def test_rows_of_weight_0_have_no_influence():
+    weights = (np.arange(200) % 4 > 0).astype(float)
+    y = (Y > 0).astype(int)
+    spoiled = np.where(weights > 0, y, 1 - y)
+    first, second = (classifier().fit(X, target, sample_weight=weights) for target in (y, spoiled))
+    assert np.array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+def test_class_weights():
+    rare = (Y + np.random.default_rng(1).normal(0, 1.5, 200) > 2).astype(int)
+    plain, balanced = (classifier(class_weight=w).fit(X, rare) for w in (None, "balanced"))
+    assert balanced.predict_proba(X)[:, 1].mean() > 1.5 * plain.predict_proba(X)[:, 1].mean()
+
+
+def test_several_labels_and_several_targets():
+    A, labels = make_multilabel_classification(200, 5, n_classes=3, random_state=0)
+    model = classifier().fit(A, labels)
+    assert model.predict(A).shape == (200, 3) and (model.predict(A) == labels).mean() > 0.75
+    targets = np.stack([Y, X[:, 2]], axis=1)
+    predicted = regressor().fit(X, targets).predict(X)
+    assert np.abs(predicted - targets).mean() < 0.5
+
+
+def test_more_than_two_classes_of_text():
+    A, y = load_iris(return_X_y=True)
+    names = np.array(["one", "two", "three"])[y]
+    model = classifier().fit(A, names)
+    assert model.score(A, names) > 0.9 and set(model.classes_) == set(names)
+
+
+def test_quantile_loss():
+    high = regressor(loss="quantile", quantile=0.9).fit(X, Y)
+    assert (high.predict(X) > Y).mean() > 0.75
+    at_once = mean_pinball_loss(Y, np.full_like(Y, np.quantile(Y, 0.9)), alpha=0.9)
+    assert mean_pinball_loss(Y, high.predict(X), alpha=0.9) < at_once
+
+
+def test_counts():
+    counts = np.random.default_rng(1).poisson(np.exp(X[:, 0]))
+    predicted = regressor(loss="poisson").fit(X, counts).predict(X)
+    assert (predicted >= 0).all() and np.corrcoef(predicted, np.exp(X[:, 0]))[0, 1] > 0.8
+
+
+@pytest.mark.parametrize(
+    "scoring", ["roc_auc", lambda y, p: roc_auc_score(y, p[:, 1])], ids=["name", "function"]
+)
+def test_the_users_score_chooses(scoring):
+    y = (Y > 0).astype(int)
+    model = classifier(4, scoring=scoring).fit(X[:150], y[:150], eval_set=(X[150:], y[150:]))
+    found = roc_auc_score(y[150:], model.predict_proba(X[150:])[:, 1])
+    assert found == pytest.approx(model.best_validation_score_, abs=1e-3)
+    assert model.best_validation_score_ >= max(trial["score"] for trial in model.trials_)
+
+
+def test_a_table_whose_columns_are_known():
+    model = fit_table(regressor(), X, Y, infer(X))
+    assert np.array_equal(model.predict(X), regressor().fit(X, Y).predict(X))
+
+
+def test_it_can_be_saved(tmp_path):
+    model = classifier(4).fit(X, Y > 0)
+    save(model, tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    assert np.array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), model.predict_proba(X))
+
+
+# --- what is watched and kept ----------------------------------------------------------------------------------------
+
+
+class Notes(SearchObserver):
+    """What happened, in order."""
+
+    def __init__(self):
+        self.seen, self.scores = [], []
+
+    def on_search_begin(self, search):
+        self.seen.append("begin")
+
+    def on_trial_begin(self, search, number, settings, epochs):
+        self.seen.append(f"trial {number}")
+        self.of = epochs
+
+    def on_trial_epoch(self, search, number, epoch):
+        assert 1 <= epoch.number <= self.of and number == len(search.trials)
+
+    def on_trial_end(self, search, trial):
+        self.seen.append(f"end {trial.number}")
+        assert search.trials[-1] is trial and sum(search.shares.values()) == pytest.approx(1)
+
+    def on_new_best(self, search):
+        self.scores.append(search.best_score)
+
+    def on_search_end(self, search, error):
+        self.seen.append(f"over {error!r}")
+        assert search.left() is None and search.limit is None and search.most_trials == 3
+
+
+def test_observers_see_everything_in_order(capsys):
+    notes = Notes()
+    model = regressor(3, callbacks=[notes], verbose=True).fit(X, Y)
+    numbers = [word for n in range(3) for word in (f"trial {n}", f"end {n}")]
+    assert notes.seen == ["begin", *numbers, "over None"]
+    assert notes.scores == sorted(set(notes.scores)) and notes.scores[-1] == model.best_validation_score_
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["trial 0", "trial 1", "trial 2"]
+    assert f"ensemble {-model.best_validation_score_:.4f}" in lines[-1]
+
+
+class Store:
+    """Keeps trials in memory."""
+
+    def __init__(self, trials=()):
+        self.trials = list(trials)
+
+    def load(self, fingerprint):
+        self.fingerprint = fingerprint
+        return self.trials
+
+    def save(self, trial):
+        self.trials.append(trial)
+
+
+class CtrlC(Observer):
+    """At an epoch of some trial."""
+
+    def __init__(self, trial, epoch):
+        self.trial, self.epoch, self.begun = trial, epoch, -1
+
+    def on_begin(self, loop):
+        self.begun += 1
+
+    def on_epoch(self, loop, epoch):
+        if (self.begun, epoch.number) == (self.trial, self.epoch):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("trial", "epoch"), [(0, 5), (2, 60)])
+def test_an_interrupted_search_goes_on_to_the_same_bits(trial, epoch):
+    whole, store = regressor(4).fit(X, Y), Store()
+    with pytest.raises(KeyboardInterrupt):
+        regressor(4, callbacks=[store, CtrlC(trial, epoch)]).fit(X, Y)
+    assert len(store.trials) == trial
+    fingerprint, again = store.fingerprint, Store(store.trials)
+    resumed = regressor(4, callbacks=[again]).fit(X, Y)
+    assert again.fingerprint == fingerprint and len(again.trials) == 4
+    assert np.array_equal(resumed.predict(X), whole.predict(X))
+    assert shares(resumed) == shares(whole)
+
+
+def test_another_search_has_another_fingerprint():
+    stores = [Store() for _ in range(4)]
+    regressor(1, callbacks=[stores[0]]).fit(X, Y)
+    regressor(2, callbacks=[stores[1]]).fit(X, Y)
+    regressor(1, callbacks=[stores[2]], dropout=0.2).fit(X, Y)
+    regressor(1, callbacks=[stores[3]]).fit(X, Y + 1e-3 * X[:, 0])
+    first, longer, other, data = (store.fingerprint for store in stores)
+    assert first == longer and len({first, other, data}) == 3
+
+
+def test_a_trial_that_diverges_is_left_out():
+    class Spoils(Observer):
+        """Makes every training but one diverge."""
+
+        begun = -1
+
+        def on_begin(self, loop):
+            self.begun += 1
+            if self.begun != 1:
+                for weight in loop.network.weights.values():
+                    weight.array[:] = np.inf
+
+    model = regressor(3, callbacks=[Spoils()]).fit(X, Y)
+    assert [trial["score"] == -np.inf for trial in model.trials_] == [True, False, True]
+    assert shares(model) == {1: 1.0}
+    with pytest.raises(NonFiniteLossError):
+        regressor(1, callbacks=[Spoils()]).fit(X, Y)
+
+
+# --- what cannot be --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"trials": 0}, "trials must be a whole number >= 1, got 0"),
+        ({"trials": 2.5}, "trials must be a whole number"),
+        ({"max_iter": 5}, "max_iter=5 does not go with trials=2: .* leave one of them out"),
+        ({"warm_start": True}, "warm_start=True does not go with trials=2"),
+        ({"shards": 2}, "shards=2 does not go with trials=2"),
+        ({"early_stopping": False}, "trials=2 compares networks on rows .* give fit an eval_set"),
+        ({"preset": "fast"}, "leave out preset='fast', or say preset='best'"),
+        ({"trials": None, "time_limit": "5m", "max_iter": 5}, "max_iter=5 does not go with time_limit='5m'"),
+        ({"trials": None, "preset": "best", "max_iter": 5}, "max_iter=5 does not go with preset='best'"),
+    ],
+)
+def test_what_does_not_go_with_a_search(settings, said):
+    with pytest.raises(ValueError, match=said):
+        MLPRegressor(**{"trials": 2, **SMALL, **settings}).fit(X, Y)
+
+
+def test_too_few_rows():
+    with pytest.raises(
+        ValueError, match=r"trials=2 compares networks on .* 8 rows are too few to hold any out"
+    ):
+        regressor(2).fit(X[:8], Y[:8])
+
+
+def test_partial_fit_and_streams_do_not_search():
+    with pytest.raises(ValueError, match="partial_fit trains one network, and time_limit='5m' compares many"):
+        MLPRegressor(time_limit="5m").partial_fit(X, Y)
+
+    class Rows:
+        def __len__(self):
+            return 200
+
+        def __getitem__(self, rows):
+            return X[rows]
+
+    with pytest.raises(ValueError, match=r"a table that is streamed .* trials=2 compares many"):
+        regressor(2).fit(Rows(), Y)
+
+
+# --- the space -------------------------------------------------------------------------------------------------------
+
+
+def test_suggestions_depend_on_the_seed_and_the_number_alone():
+    first = [suggested(7, number, "classification", 1000) for number in range(8)]
+    assert first == [suggested(7, number, "classification", 1000) for number in range(8)]
+    assert len({str(sorted(one.items())) for one in first}) == 8
+    assert suggested(8, 0, "classification", 1000) != first[0]
+    for number in range(30):
+        MLPClassifier(**suggested(1, number, "classification", 50_000))._resolved()
+        MLPRegressor(**suggested(1, number, "regression", 500))._resolved()
+
+
+def test_large_tables_begin_with_a_part_of_their_rows():
+    assert openings(500) == [("fast", 500), ("default", 500)]
+    assert openings(100_000) == [("fast", 32768), ("fast", 100_000), ("default", 100_000)]
