@@ -18,7 +18,7 @@ __all__ = [
 
 Number = TypeVar("Number", int, float)
 
-PRESETS = ("default", "fast", "best")
+PRESETS = ("default", "medium", "fast", "best")
 
 
 def option(help: str, shown: str | bool = True, *, named: str = "", **more: Any) -> Any:

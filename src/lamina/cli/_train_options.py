@@ -58,13 +58,18 @@ Kind = Annotated[
     option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
 ]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
-Validation = Annotated[str | None, option(PART, "0.16; fast: 0.08")]
+Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08")]
 Test = Annotated[str | None, option(PART, "0.2")]
 Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
 Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
 Preset = Annotated[
     str | None,
-    choosing("fast: seconds; best: of many networks.", PRESETS, shown="default", **_training),
+    choosing(
+        "medium: a tenth of the time; fast: seconds; best: of many networks.",
+        PRESETS,
+        shown="default",
+        **_training,
+    ),
 ]
 TimeLimit = Annotated[
     str | None,

@@ -37,7 +37,7 @@ __all__ = [
 _FEWEST_TO_DIVIDE = 10
 _COLLECTIONS = ("missing", "as_text")  # of the options
 _TEST_SHARE = 0.2
-_VALIDATION_SHARE = {"default": 0.16, "fast": 0.08, "sklearn": 0.08, "best": 0.0}
+_VALIDATION_SHARE = {"default": 0.16, "medium": 0.08, "fast": 0.08, "sklearn": 0.08, "best": 0.0}
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Request:
         target: the column to predict; None for the labels of a folder of images.
         task: "classification" or "regression", where the inferred one is wrong.
         kinds: by column, what it is, where the inferred kind is wrong.
-        preset: "default", "fast" or "best" (or "sklearn", which is retired), see `lamina.estimators._presets`.
+        preset: "default", "medium", "fast" or "best" (or "sklearn", which is retired): `lamina.estimators._presets`.
         validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
         epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
         quantiles: the levels to predict, ascending, instead of the mean; None: the mean.
