@@ -224,7 +224,10 @@ class Search:
             chosen: dict[str, Any] = {}
         else:
             preset = "default"
-            free, fixed = space.suggested(self._seed, number - len(self._openings)), fixed_settings(self._estimator)
+            free, fixed = (
+                space.suggested(self._seed, number - len(self._openings)),
+                fixed_settings(self._estimator),
+            )
             chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None and k not in fixed}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self._with(preset=preset, **chosen), settings, rows)
