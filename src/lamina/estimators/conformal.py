@@ -176,7 +176,7 @@ def _between(
     known: np.ndarray, truth: np.ndarray, found: np.ndarray, weights: np.ndarray | None, coverage: float
 ) -> tuple[np.ndarray, np.ndarray]:
     outside = np.maximum(known[:, 0] - truth, truth - known[:, 1])
-    shift = _quantile(outside, weights, coverage)
+    shift = _quantile(outside, weights, coverage) + _rounding(truth)
     middle = found.mean(axis=1)  # where they would cross
     return np.minimum(found[:, 0] - shift, middle), np.maximum(found[:, 1] + shift, middle)
 
@@ -190,7 +190,12 @@ def _around(
         return found, found
     width = np.interp(found, at, usual)
     half = width * _quantile(distances / np.interp(known, at, usual), weights, coverage)
-    return found - half, found + half
+    return found - half - _rounding(truth), found + half + _rounding(truth)
+
+
+def _rounding(truth: np.ndarray) -> float:
+    """What is lost of targets that are kept as float32: many rows may have the same, on the end of an interval."""
+    return float(np.finfo(np.float32).eps * np.abs(truth).max())
 
 
 def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
