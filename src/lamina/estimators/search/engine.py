@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,6 +46,8 @@ _MOST_POOLED = 12
 """How many trials are kept to choose from: the best ones, and those in the present ensemble."""
 _MOST_COMPARED = 1 << 16
 """How many of the outputs for held-out rows are looked at to choose; what was chosen is judged on all of them."""
+_FEWEST_TO_COMPARE = 3
+"""A trial is not ended for being worse than fewer others."""
 _START_VARIES = 1.5
 """Compiling the steps of another network takes so many times as long as the longest until now, at most."""
 
@@ -193,7 +196,7 @@ class Search:
         tried = self._configuration(number)
         training = TrialTraining(
             self._shared, tried, np.random.default_rng([self._seed, number]), self._budget, self._offer,
-            lambda epoch: self._on_epoch(number, epoch), self._of_trials,
+            self._falls_behind, lambda epoch: self._on_epoch(number, epoch), self._of_trials,
         )  # fmt: skip
         self._tell("on_trial_begin", number, tried.settings, training.settings["max_iter"])
         try:
@@ -252,6 +255,15 @@ class Search:
             if trial.number not in self.shares:
                 del self._pool[trial.number]
                 self.trials[trial.number] = dataclasses.replace(trial, outputs=trial.outputs[:0], state={})
+
+    def _falls_behind(self, share: float, score: float) -> bool:
+        """Whether most of the earlier trials of as many epochs were better after this share of them."""
+        others = [
+            max(trial.scores[: math.ceil(share * trial.epochs)])
+            for trial in self.trials
+            if trial.settings["preset"] == "default" and len(trial.scores) >= share * trial.epochs
+        ]
+        return len(others) >= _FEWEST_TO_COMPARE and share < 1 and score < float(np.median(others))
 
     # --- choosing ------------------------------------------------------------------------------------------------
 

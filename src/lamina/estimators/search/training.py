@@ -81,6 +81,7 @@ class TrialTraining(Observer):
         rng: all of its random numbers.
         budget: when it must end.
         offer: is called with the trial as it is at the end of a cycle of the rate; True: keep it so.
+        falls_behind: says whether such a score, after such a share of the epochs, is not worth to go on.
         on_epoch: is called after each epoch.
         observers: see the training too, first.
     """
@@ -94,11 +95,12 @@ class TrialTraining(Observer):
         rng: np.random.Generator,
         budget: Budget,
         offer: Callable[[Trial], bool],
+        falls_behind: Callable[[float, float], bool],
         on_epoch: Callable[[Epoch], None],
         observers: Sequence[Observer] = (),
     ) -> None:
         self._shared, self._tried, self._budget = shared, tried, budget
-        self._offer, self._tell, self._others = offer, on_epoch, observers
+        self._offer, self._falls_behind, self._tell, self._others = offer, falls_behind, on_epoch, observers
         self._begun = budget.seconds()
         self._is_complete, self._offered_epoch = False, 0
         self._kept: Trial | None = None
@@ -188,7 +190,11 @@ class TrialTraining(Observer):
         if epoch.is_best and loop.best_state is not None:
             self._snapshot = (epoch.number, loop.best_score, self._outputs, loop.best_state)
         self._tell(epoch)
-        at_the_end = loop._is_stopped or epoch.number == loop.epochs
+        if epoch.number in self._cycle_ends and self._falls_behind(
+            epoch.number / loop.epochs, loop.best_score
+        ):
+            loop.stop()
+        at_the_end = loop.is_stopped or epoch.number == loop.epochs
         if (at_the_end or epoch.number in self._cycle_ends) and loop.best_epoch != self._offered_epoch:
             self._offered_epoch = loop.best_epoch
             trial = self._best()
