@@ -5,10 +5,40 @@ from __future__ import annotations
 import sys
 import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from types import FrameType
+from typing import TypeVar
 
-__all__ = ["Shown", "closest", "excerpt", "printable", "unknown", "user_location", "warn"]
+__all__ = [
+    "Shown", "being", "closest", "counted", "excerpt", "is_on_command_line", "on_command_line", "printable", "unknown",
+    "user_location", "warn",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+_ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on command line", default=False)
+
+
+def on_command_line() -> AbstractContextManager[None]:
+    """Messages say what to do in options of the command line instead of Python's arguments."""
+    return being(_ON_COMMAND_LINE, True)
+
+
+@contextmanager
+def being(variable: ContextVar[T], value: T) -> Generator[None]:
+    """Meanwhile, the variable has this value."""
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+def is_on_command_line() -> bool:
+    """Whether messages are for users of the command line."""
+    return _ON_COMMAND_LINE.get()
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -21,6 +51,15 @@ def closest(name: str, known: Iterable[str]) -> str:
 
     near = get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A number of things.
+
+    >>> counted(1, "row"), counted(2500, "row"), counted(2, "class", "classes")
+    ('1 row', '2,500 rows', '2 classes')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def printable(text: str, keep: str = "\n\t") -> str:

@@ -15,7 +15,7 @@ from lamina import nd
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from book import PROGRAMS, SMALL  # noqa: E402 - it lies with the benchmarks, which measure the same programs
+from book import PROGRAMS, SMALL
 
 Program = Callable[[object], list[float]]
 

@@ -16,6 +16,7 @@ from lamina import autograd, nd
 from lamina.context import device_of, gpu_memory_info
 from lamina.core.ownership import is_alone
 from lamina.errors import ContextError
+from lamina.messages import on_command_line
 
 pytestmark = pytest.mark.usefixtures("by_numpy")
 
@@ -221,6 +222,8 @@ def test_without_a_device_the_error_says_what_was_looked_for(monkeypatch: pytest
     with pytest.raises(
         ContextError, match=r"gpu\(0\) has no backend.*NVIDIA's driver \(.*\).*Use mx.cpu\(\) instead"
     ):
+        nd.zeros(2, ctx=mx.gpu())
+    with on_command_line(), pytest.raises(ContextError, match=r"Use --device cpu instead"):
         nd.zeros(2, ctx=mx.gpu())
     monkeypatch.setenv("LAMINA_DEVICE", "none")
     with pytest.raises(ContextError, match="Looked for: nothing, since LAMINA_DEVICE=none"):

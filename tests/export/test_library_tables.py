@@ -72,7 +72,10 @@ def test_classifiers(settings, tmp_path):
     np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
 
 
-@pytest.mark.parametrize("settings", [{}, {"loss": "poisson"}, QUANTILES])
+CONSTRAINED = {"monotone": {"height": 1, "income": -1}}
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss": "poisson"}, QUANTILES, CONSTRAINED])
 def test_regressors(settings, tmp_path):
     model = lamina.MLPRegressor(**QUICK | settings).fit(FRAME, VALUES)
     values, _ = TableLibrary(model, tmp_path / "model.so").predict(NEW)

@@ -90,6 +90,12 @@ def test_networks_of_different_architectures_with_shares_of_their_own(train):
     assert_same(mixture(train))
 
 
+def test_constrained_columns():
+    options = QUICK | {"monotone": {"height": 1, "income": -1}}
+    assert_same(lamina.MLPRegressor(**options).fit(FRAME, VALUES))
+    assert_same(lamina.MLPClassifier(**options).fit(FRAME, np.median(VALUES) < VALUES))
+
+
 def test_several_targets_and_several_labels():
     several = np.stack([VALUES, -VALUES], axis=1)
     assert_same(lamina.MLPRegressor(**QUICK).fit(FRAME, several))

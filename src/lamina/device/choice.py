@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from lamina.device.interface import Device
 from lamina.errors import ContextError, LaminaError
+from lamina.messages import counted, is_on_command_line
 
 __all__ = ["Found", "device", "found", "looked_for", "opened", "problems"]
 
@@ -95,12 +96,14 @@ def _no_device(number: int, there: list[Found]) -> str:
     if not there:
         return (
             f"gpu({number}) has no backend: no device was found (num_gpus() is 0). Looked for: {looked_for()}. "
-            "Use mx.cpu() instead."
+            f"Use {_the_cpu()} instead."
         )
     known = ", ".join(f"gpu({i}) is {one.name}" for i, one in enumerate(there))
-    return (
-        f"gpu({number}) does not exist: num_gpus() is {len(there)}; {known}. Use one of these, or mx.cpu()."
-    )
+    return f"gpu({number}) does not exist: num_gpus() is {len(there)}; {known}. Use one of these, or {_the_cpu()}."
+
+
+def _the_cpu() -> str:
+    return "--device cpu" if is_on_command_line() else "mx.cpu()"
 
 
 def _search() -> _Search:
@@ -149,7 +152,7 @@ def _look_for_cuda(search: _Search) -> None:
             search.found.append(Found("cuda", name, lambda number, at=ordinal: CudaDevice(at, number), True))
         else:
             search.looked_for.append(f"{name} ({reason})")
-    search.looked_for.append(f"NVIDIA's driver ({usable} GPUs)")
+    search.looked_for.append(f"NVIDIA's driver ({counted(usable, 'GPU')})")
 
 
 def _look_for_opencl(search: _Search, *, all_kinds: bool) -> None:

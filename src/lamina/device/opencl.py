@@ -74,6 +74,20 @@ def _asked(cl: Any, device: Any, name: str, default: Any) -> Any:
         return default
 
 
+def _said_once(error: Exception) -> str:
+    """What the driver says against a program: pyopencl repeats how it begins, and adds options that it gave itself.
+
+    >>> print(_said_once(Exception("failed: X - failed: X - failed: X\\n\\nits log\\n\\n(options: -I a)")))
+    failed: X
+    its log
+    """
+    head, between, rest = str(error).partition(" - ")
+    while rest.startswith(head):
+        rest = rest.removeprefix(head).removeprefix(between)
+    lines = f"{head}\n{rest}".split("\n")
+    return "\n".join(line for line in lines if line.strip() and not line.startswith("(options: "))
+
+
 class OpenCLDevice:
     """See `lamina.device.interface.Device`. Everything is done in one queue, in order."""
 
@@ -210,7 +224,7 @@ class OpenCLDevice:
             try:
                 return OpenCLModule(self, cl.Program(self._context, code).build())
             except cl.Error as error:
-                raise DeviceError(f"{self._label} can't load a program: {error}") from None
+                raise DeviceError(f"{self._label} can't load a program: {_said_once(error)}") from None
 
     def kernel_of(self, program: Any, name: str) -> Any:
         """A program's kernel; `KeyError` if there is none of that name."""

@@ -334,6 +334,8 @@ class EnsembleTraining(Loop):
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
                 new = new - (decay * piece.rate**2) * array
+            if piece.bounds is not None:
+                new = nd.minimum(nd.maximum(new, piece.bounds[0]), piece.bounds[1])
             write(array, piece.moments, (new, values))
 
 

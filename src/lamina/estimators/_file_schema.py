@@ -53,6 +53,7 @@ class _Encoder(Struct, forbid_unknown_fields=True):
     missing_indicator: bool
     robust_scale: bool
     smooth_clip: bool
+    unclipped: list[str] | UnsetType = UNSET
 
 
 class Learned(Struct, forbid_unknown_fields=True):

@@ -28,19 +28,20 @@ _LINE = 16  # elements: arrays begin where lines of the cache do
 
 @dataclass(frozen=True)
 class Piece:
-    """What a solver steps on: a parameter or a part of one, its gradient, and what is kept of earlier steps."""
+    """What a solver steps on: a parameter or a part of one, its gradient, what is kept of earlier steps; its bounds."""
 
     array: NDArray
     gradient: NDArray
     moments: tuple[NDArray, ...]
     rate: float
     decay: bool
+    bounds: tuple[NDArray, NDArray] | None = None
 
     @classmethod
     def whole(cls, weight: Weight, moments: tuple[NDArray, ...]) -> Piece:
         """A whole parameter, whose gradient is where `backward` leaves it."""
         assert weight.array.grad is not None
-        return cls(weight.array, weight.array.grad, moments, weight.rate, weight.decay)
+        return cls(weight.array, weight.array.grad, moments, weight.rate, weight.decay, weight.bounds)
 
 
 class FlatState:
@@ -98,7 +99,12 @@ class FlatState:
             return
         array, *moments = (_view(x, begin, (end - begin,)) for x in (self._values, *self._moments))
         gradient = _view(self._sum.total, begin - self._own.start, (end - begin,))
-        self.pieces.append(Piece(array, gradient, tuple(moments), weight.rate, weight.decay))
+        part = slice(begin - at, end - at)
+        bounds = None
+        if weight.bounds is not None:
+            low, high = (nd.array(x.asnumpy().ravel()[part]) for x in weight.bounds)
+            bounds = low, high
+        self.pieces.append(Piece(array, gradient, tuple(moments), weight.rate, weight.decay, bounds))
 
     # --- a step --------------------------------------------------------------------------------------------------
 

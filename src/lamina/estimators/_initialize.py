@@ -8,6 +8,7 @@ from lamina import nd
 from lamina.core import blas
 from lamina.deferral import eager
 from lamina.estimators._engine import Data
+from lamina.estimators._monotone import reflected
 from lamina.estimators.architecture import Architecture, Parameter
 from lamina.estimators.network import Network
 
@@ -47,7 +48,8 @@ def _add(
     """Add parameters with their first values, which are `fitted` where the architecture does not say them."""
     for name, parameter in parameters.items():
         initial = parameter.initial
-        network.add(name, fitted[name] if initial is None else initial(rng, parameter.shape))
+        values = fitted[name] if initial is None else initial(rng, parameter.shape)
+        network.add(name, reflected(values, parameter.bounds))
 
 
 def _add_fitted_layers(network: Network, data: Data, rng: np.random.Generator) -> None:
@@ -58,8 +60,9 @@ def _add_fitted_layers(network: Network, data: Data, rng: np.random.Generator) -
     groups = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
     x = nd.concat(*(_embedded(network, data, group) for group in groups), dim=0)
     for i, activation in enumerate([*parts.activations(), None]):
-        fitted = _fitted_layer(i, x.asnumpy(), parts.widths[i + 1], rng)
-        _add(network, parts.layer_parameters(i), fitted, rng)
+        parameters = parts.layer_parameters(i)
+        fitted = _fitted_layer(i, x.asnumpy(), parameters[f"weight{i}"], rng)
+        _add(network, parameters, fitted, rng)
         if activation is not None:
             x = network.activate(i, network.linear(i, x), activation)
 
@@ -94,9 +97,12 @@ def _knots(values: np.ndarray, pieces: int) -> np.ndarray:
     return np.unique([np.quantile(x, levels, method="nearest") for x in (values, distinct)])
 
 
-def _fitted_layer(i: int, x: np.ndarray, width: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _fitted_layer(
+    i: int, x: np.ndarray, parameter: Parameter, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """W and b of layer i, from its input on some rows of the training data."""
-    weight = rng.normal(0, 1, (x.shape[1], width))
+    width = parameter.shape[1]
+    weight = reflected(rng.normal(0, 1, parameter.shape), parameter.bounds)
     z = blas.matmul(x.astype(np.float64), weight) / np.sqrt(x.shape[1])
     spread = z.std(axis=0)
     factor = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 1.0)

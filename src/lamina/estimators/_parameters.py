@@ -85,6 +85,10 @@ PARAMETERS = {
     "normalization are a shard's own. None: batches are not cut. See docs/scale.md.",
     "column_kinds": "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', "
     "'categorical' or 'drop'.",
+    "monotone": "by the column's name or position, 1 if predictions never fall where the column rises, -1 if they "
+    "never rise: exactly, everywhere. Of two classes it is the second one's probability that obeys; several labels and "
+    "targets obey all. Such a column enters by a piecewise linear function only. Nothing is said of missing values: a "
+    "prediction where the number is missing may be above or below all others.",
     "scoring": "the validation score, higher is better: one of the names above, one of sklearn.metrics."
     "get_scorer_names(), what make_scorer made, or a function of (y_true, predictions), of a classifier "
     "(y_true, probabilities). None: the negative loss (sklearn: accuracy, r2).",

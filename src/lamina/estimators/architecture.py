@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
+from lamina.estimators._monotone import Bounds, bounds_of
 from lamina.nd.activation import ActivationFunction, activation_by_name
 
 __all__ = ["NUMBER_WIDTH", "Architecture", "Parameter"]
@@ -45,6 +46,8 @@ class Parameter:
         whether weight decay and the L2 penalty hold for it.
     trained
         whether the optimizer changes it.
+    bounds
+        between which its values stay; None: any.
     """
 
     shape: tuple[int, ...]
@@ -52,6 +55,7 @@ class Parameter:
     rate: float = 1.0
     decay: bool = True
     trained: bool = True
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,11 @@ class Architecture:
         to the embedding of a number, a piecewise linear function of it with so many pieces is added; 0: none.
     ntk
         z = xW/√d + b, with W of unit variance (neural tangent parametrization), instead of z = xW + b.
+    monotone
+        for each number, +1 or −1 if outputs never fall or never rise with it (see `lamina.estimators._monotone`), else
+        0; () if there is no such number.
+    rising
+        then, for each output, +1 or −1: whether it obeys, or does the opposite.
     """
 
     numbers: int
@@ -92,6 +101,10 @@ class Architecture:
     normalization: str | None = None
     ntk: bool = True
     pieces: int = 0
+    monotone: tuple[int, ...] = ()
+    rising: tuple[int, ...] = ()
+
+    number_width: ClassVar[int] = NUMBER_WIDTH
 
     @property
     def embeds_numbers(self) -> bool:
@@ -132,6 +145,21 @@ class Architecture:
 
     def input_parameters(self) -> dict[str, Parameter]:
         """Those of embeddings and of the inputs' scale."""
+        return self._bounded(self._input_parameters())
+
+    def layer_parameters(self, i: int) -> dict[str, Parameter]:
+        """Those of layer i: its linear map, its normalization, and how much of the activation it uses."""
+        return self._bounded(self._layer_parameters(i))
+
+    def _bounded(self, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
+        if not self.monotone:
+            return parameters
+        return {
+            name: replace(one, bounds=bounds_of(self, name, one.shape)) if one.trained else one
+            for name, one in parameters.items()
+        }
+
+    def _input_parameters(self) -> dict[str, Parameter]:
         found: dict[str, Parameter] = {}
         if self.embeds_numbers:
             rate, each = _RATES["number"], (self.numbers, 1)
@@ -150,12 +178,12 @@ class Architecture:
             knots = Parameter((self.numbers, 1, self.pieces), None, trained=False)
             found["running.knot"] = found["running.slope"] = knots
             maps = (self.numbers, self.pieces, NUMBER_WIDTH)
-            # 0 at first: training starts from the cosines alone.
-            found["pieces"] = Parameter(maps, _filled(0.0), _RATES["pieces"])
+            found["pieces"] = Parameter(maps, self._first_pieces, _RATES["pieces"])
+        if self.monotone:
+            found["running.free"] = Parameter((self.inputs,), self._free, trained=False)
         return found
 
-    def layer_parameters(self, i: int) -> dict[str, Parameter]:
-        """Those of layer i: its linear map, its normalization, and how much of the activation it uses."""
+    def _layer_parameters(self, i: int) -> dict[str, Parameter]:
         fan_in, width = self.widths[i : i + 2]
         # Uniform within ±√(factor / (in + out)) (Glorot and Bengio, 2010; factors as in scikit-learn).
         factor = 2.0 if self.activation in ("logistic", "sigmoid") else 6.0
@@ -176,6 +204,17 @@ class Architecture:
             found[f"running.mean{i}"] = Parameter((1, width), _filled(0.0), trained=False)
             found[f"running.variance{i}"] = Parameter((1, width), _filled(1.0), trained=False)
         return found
+
+    def _first_pieces(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """0: training starts from the cosines alone; of constrained numbers, which have none, straight lines."""
+        directions = np.array(self.monotone or [0] * self.numbers)
+        return np.broadcast_to(directions[:, None, None] / self.pieces, shape)
+
+    def _free(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """1 for numeric inputs that the network sees as they are, 0 for constrained numbers."""
+        free = np.ones(shape)
+        free[: self.numbers] = np.array(self.monotone) == 0
+        return free
 
 
 def _for_each(value: Any, layers: int, name: str) -> list[Any]:

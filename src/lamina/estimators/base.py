@@ -33,6 +33,12 @@ from lamina.estimators._engine import (
 )
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
+from lamina.estimators._monotone_columns import (
+    FEWEST_PIECES,
+    constrained_columns,
+    constrained_settings,
+    constraints,
+)
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
 from lamina.estimators._sharded import training_of
@@ -114,6 +120,7 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
     drop_last: bool | None = None
     shards: int | None = None
     column_kinds: Mapping[Any, Any] | None = None
+    monotone: Mapping[Any, int] | None = None
     scoring: Any = None
     callbacks: Any = None
     n_jobs: int | None = None
@@ -133,7 +140,7 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
         presets.check_settings(settings)
         check_scoring(self.scoring, self._own_scores)
-        return settings
+        return settings | {"monotone": self.monotone} | constrained_settings(self, settings)
 
     def _optimization(self, settings: Mapping[str, Any]) -> Optimization:
         names = [part.name for part in dataclasses.fields(Optimization)]
@@ -278,6 +285,9 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         numbers = encoder.n_numbers
         given = {name: _hashable(value) for name, value in settings.items() if name in parts}
         given["number_embedding"] = presets.embeds_numbers(given["number_embedding"], numbers)
+        constrained = constrained_columns(given.pop("monotone"), encoder.schema)
+        given |= constraints(constrained, encoder.schema, target, settings)
+        pieces = _pieces(settings["number_pieces"], len(train[0]), numbers)
         architecture = Architecture(
             **given,
             numbers=numbers,
@@ -285,7 +295,7 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
             cardinalities=encoder.cardinalities,
             outputs=target.outputs,
             hidden=settings["hidden_layer_sizes"],
-            pieces=_pieces(settings["number_pieces"], len(train[0]), numbers),
+            pieces=max(pieces, FEWEST_PIECES) if constrained else pieces,
         )
         network = Ensemble([build_network(architecture, part, rng) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
@@ -523,7 +533,8 @@ _PIECES_OF_ALL = 4096
 def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Mapping[str, Any]) -> TableEncoder:
     """An encoder that has learned its scales from these rows."""
     preprocess = settings["preprocess"]
-    encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess)
+    unclipped = [*constrained_columns(settings["monotone"], schema)]
+    encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped)
     return encoder.fit(X, selection(X, rows))
 
 

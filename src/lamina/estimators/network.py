@@ -22,11 +22,20 @@ __all__ = ["Ensemble", "Network", "Weight", "mean_by_shares", "part_of"]
 
 @dataclass
 class Weight:
-    """A parameter: its array, the factor on the learning rate, and whether it is decayed."""
+    """A parameter: its array, the factor on the learning rate, whether it is decayed, and its bounds."""
 
     array: NDArray
     rate: float = 1.0
     decay: bool = True
+    bounds: tuple[NDArray, NDArray] | None = None
+
+    def move(self, context: Context) -> None:
+        """Have it on another device."""
+        self.array = self.array.as_in_context(context)
+        self.array.attach_grad()
+        if self.bounds is not None:
+            low, high = self.bounds
+            self.bounds = low.as_in_context(context), high.as_in_context(context)
 
 
 @dataclass
@@ -75,12 +84,16 @@ class Network:
 
     def add(self, name: str, values: np.ndarray) -> None:
         """Give a parameter of the architecture its values (float32)."""
-        parameter, array = self.parameters[name], nd.array(values, ctx=cpu())
+        parameter = self.parameters[name]
+        array = nd.array(values, ctx=cpu())
         if not parameter.trained:
             self.running[name.removeprefix("running.")] = array
             return
         array.attach_grad()
-        self.weights[name] = Weight(array, parameter.rate, parameter.decay)
+        bounds = None
+        if parameter.bounds is not None:
+            bounds = nd.array(parameter.bounds.low, ctx=cpu()), nd.array(parameter.bounds.high, ctx=cpu())
+        self.weights[name] = Weight(array, parameter.rate, parameter.decay, bounds)
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and running statistics."""
@@ -90,8 +103,7 @@ class Network:
     def move(self, context: Context) -> None:
         """Have all arrays on another device."""
         for w in self.weights.values():
-            w.array = w.array.as_in_context(context)
-            w.array.attach_grad()
+            w.move(context)
         self.running = {name: x.as_in_context(context) for name, x in self.running.items()}
 
     def load_state(self, arrays: dict[str, np.ndarray]) -> None:
@@ -131,7 +143,7 @@ class Network:
     def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
         """The first hidden layer's input: numbers and one-hot columns, then all embeddings; scaled."""
         parts = self.architecture
-        features = [numeric]
+        features = [numeric * self.running["free"] if parts.monotone else numeric]
         if parts.embeds_numbers:
             features.append(self._embed_numbers(numeric))
         for j in range(len(parts.cardinalities)):

@@ -16,6 +16,7 @@ from lamina.deferral import eager
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
 from lamina.estimators._engine import Data
+from lamina.estimators._monotone_columns import constrained_columns
 from lamina.estimators._streamed_batches import StreamedBatches
 from lamina.estimators.targets import Classes, Numbers
 from lamina.table.columns import as_column, named
@@ -124,7 +125,10 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
     preprocess = settings["preprocess"]
     known = replace(schema, target=None) if table.is_apart else schema
     inputs = division.sample.frame.drop(named(str(table.survey.statistics.target)))
-    encoder = fitted_encoder(known, inputs, robust_scale=preprocess, smooth_clip=preprocess)
+    unclipped = [*constrained_columns(settings["monotone"], known)]
+    encoder = fitted_encoder(
+        known, inputs, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped
+    )
     target = _target_of(estimator, table.survey)
     members = settings["members"] or presets.enough_members(
         estimator.preset, division.training, len(schema.columns)

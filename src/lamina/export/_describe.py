@@ -166,8 +166,9 @@ def _columns(encoder: TableEncoder) -> Iterable[Column]:
             continue
         if column.kind == "numeric":
             center, factor, fill = map(float, next(numbers))
+            clips = settings["smooth_clip"] and column.name not in encoder.unclipped
             yield Number(
-                column.name, position, column.type_name, center, factor, fill, settings["smooth_clip"],
+                column.name, position, column.type_name, center, factor, fill, clips,
                 flags.get(column.name), column.missing, column.low, column.high, column.mean,
             )  # fmt: skip
         else:

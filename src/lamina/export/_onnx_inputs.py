@@ -120,8 +120,10 @@ def _numbers(graph: OnnxGraph, x: str, columns: Sequence[Number], work: Any) -> 
         x = graph.add("Sub", x, graph.constant(center, work))
         x = graph.add("Mul", x, graph.constant(np.minimum(factor, np.finfo(work).max), work))
     x = graph.add("Where", absent, graph.constant((fill - center) * factor, work), x)
-    if columns[0].clips:
-        x = _smoothly_clipped(graph, x, work)
+    clips = np.array([column.clips for column in columns])
+    if clips.any():
+        clipped = _smoothly_clipped(graph, x, work)
+        x = clipped if clips.all() else graph.add("Where", graph.constant(clips, np.bool_), clipped, x)
     flagged = [i for i, column in enumerate(columns) if column.flag is not None]
     flags = None
     if flagged:

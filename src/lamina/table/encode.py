@@ -71,6 +71,8 @@ class TableEncoder:
         missing_indicator: whether to add columns that say where numbers are missing.
         robust_scale: whether to subtract the median and scale; if not, a missing number becomes the median.
         smooth_clip: whether to clip.
+        unclipped: names of columns whose numbers are not clipped: what is computed of them then keeps their order to
+            the last bit.
 
     Attributes:
         numeric_names: what each column of `Encoded.numeric` holds: "age", "age missing", "color=red", …
@@ -99,12 +101,14 @@ class TableEncoder:
         missing_indicator: bool = True,
         robust_scale: bool = True,
         smooth_clip: bool = True,
+        unclipped: Sequence[str] = (),
     ) -> None:
         self.schema = schema
         self.max_one_hot = max_one_hot
         self.missing_indicator = missing_indicator
         self.robust_scale = robust_scale
         self.smooth_clip = smooth_clip
+        self.unclipped = tuple(unclipped)
         categories = [column for column in schema.used if column.kind != "numeric"]
         self._numbers = [column for column in schema.used if column.kind == "numeric"]
         self._gaps = [column for column in self._numbers if column.missing and missing_indicator]
@@ -115,6 +119,9 @@ class TableEncoder:
         names += [f"{column.name}={value}" for column in self._one_hot for value in _shown_values(column)]
         self.numeric_names = tuple(names)
         self.n_numbers = len(self._numbers)
+        self._clips = np.array(
+            [smooth_clip and column.name not in unclipped for column in self._numbers], bool
+        )
         self.code_names = tuple(column.name for column in self._embedded)
         self.cardinalities = tuple(len(column.categories) + 1 for column in self._embedded)
         # A value x becomes (x − center) · factor, a missing number first becomes fill.
@@ -295,7 +302,7 @@ class TableEncoder:
         work = np.float32 if np.can_cast(dtype, np.float32) else np.float64
         center = self._center.astype(work)
         factor = np.minimum(self._factor, np.finfo(work).max).astype(work)  # finite, since 0 · ∞ would be NaN
-        count = self.n_numbers
+        count, clips = self.n_numbers, self._clips
         fill = ((self._fill - self._center[:count]) * self._factor[:count]).astype(work)
 
         def scale(part: np.ndarray, columns: Any, place: Callable[[int], tuple[int, int]]) -> np.ndarray:
@@ -305,10 +312,14 @@ class TableEncoder:
                 if part.dtype.kind == "f" and not np.isfinite(part).all():
                     self._require_no_infinity(part, place)
                     np.copyto(scaled, fill[columns], where=np.isnan(part))
-                if self.smooth_clip:
+                if clips.all():
                     smooth_clip(scaled)
-                else:
-                    self._require_float32(scaled, part, place)
+                    return scaled
+                if clips.any():
+                    clipped = scaled.copy()
+                    smooth_clip(clipped)
+                    np.copyto(scaled, clipped, where=clips[columns])
+                self._require_float32(scaled, part, place)
             return scaled
 
         return scale
@@ -385,6 +396,7 @@ class TableEncoder:
             "missing_indicator": self.missing_indicator,
             "robust_scale": self.robust_scale,
             "smooth_clip": self.smooth_clip,
+            **({"unclipped": list(self.unclipped)} if self.unclipped else {}),
         }
         return settings, {"center": self._center, "factor": self._factor, "fill": self._fill}
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Generator, Iterable
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import TypeVar
 
 from lamina import messages
-from lamina.messages import closest
+from lamina.messages import being, closest, counted, is_on_command_line, on_command_line
 
 __all__ = [
     "DataWarning", "as_kind", "as_option", "closest", "counted", "is_on_command_line", "listed", "on_command_line",
     "row", "rows_called", "rows_from", "warn",
 ]  # fmt: skip
 
-T = TypeVar("T")
-
-_ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on command line", default=False)
 _FIRST_ROW: ContextVar[int] = ContextVar("first row", default=0)
 _PLACE: ContextVar[Callable[[int], str]] = ContextVar("place", default="row {} (counting from 0)".format)
 
@@ -50,15 +46,6 @@ def listed(names: Iterable[object], limit: int = 5) -> str:
     return shown if len(quoted) <= limit else f"{shown} and {len(quoted) - limit} more"
 
 
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """A number of things.
-
-    >>> counted(1, "row"), counted(2500, "row"), counted(2, "class", "classes")
-    ('1 row', '2,500 rows', '2 classes')
-    """
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
-
-
 def row(index: int) -> str:
     """How messages name a row of a table: by its place in the file, where that is known.
 
@@ -75,7 +62,7 @@ def rows_called(place: Callable[[int], str]) -> AbstractContextManager[None]:
     ...     row(17)
     'line 19 of people.csv'
     """
-    return _being(_PLACE, place)
+    return being(_PLACE, place)
 
 
 def rows_from(start: int) -> AbstractContextManager[None]:
@@ -85,27 +72,7 @@ def rows_from(start: int) -> AbstractContextManager[None]:
     ...     row(17)
     'row 1017 (counting from 0)'
     """
-    return _being(_FIRST_ROW, start)
-
-
-def on_command_line() -> AbstractContextManager[None]:
-    """Messages say what to do in options of the command line instead of Python's arguments."""
-    return _being(_ON_COMMAND_LINE, True)
-
-
-@contextmanager
-def _being(variable: ContextVar[T], value: T) -> Generator[None]:
-    """Meanwhile, the variable has this value."""
-    token = variable.set(value)
-    try:
-        yield
-    finally:
-        variable.reset(token)
-
-
-def is_on_command_line() -> bool:
-    """Whether messages are for users of the command line."""
-    return _ON_COMMAND_LINE.get()
+    return being(_FIRST_ROW, start)
 
 
 def as_option(name: str, value: str | None) -> str:
@@ -117,7 +84,7 @@ def as_option(name: str, value: str | None) -> str:
     ...     as_option("encoding", "utf-16-le"), as_option("quote", None)
     ('--encoding utf-16-le', '--quote none')
     """
-    if _ON_COMMAND_LINE.get():
+    if is_on_command_line():
         return f"--{name} {'none' if value is None else shlex.quote(value)}"
     return f"{name}={value!r}"
 
@@ -131,6 +98,6 @@ def as_kind(column: str, kind: str) -> str:
     ...     as_kind("zip code", "categorical"), as_kind("id", "drop")
     ("--kind 'zip code=categorical'", '--drop id')
     """
-    if not _ON_COMMAND_LINE.get():
+    if not is_on_command_line():
         return f"the kind {kind!r}"
     return f"--drop {shlex.quote(column)}" if kind == "drop" else f"--kind {shlex.quote(f'{column}={kind}')}"

@@ -11,7 +11,7 @@ import lamina
 from lamina import nd
 
 SHOWN = (  # what appears from which level on
-    (1, "kernels, "),
+    (1, "1 kernel, "),
     (1, "arena"),
     (2, "us"),
     (2, "Gflop/s"),

@@ -10,6 +10,7 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
 from lamina.compiler.passes.plan import Place, Plan, bytes_touched
 from lamina.compiler.target import Program
+from lamina.messages import counted
 
 __all__ = ["describe"]
 
@@ -27,8 +28,8 @@ def describe(
     plan = program.plan
     formulas = _Formulas(plan, names or {})
     lines = [
-        f"{len(plan.kernels)} kernels, {program.flops / 1e6:.2f} Mflop, arena {plan.arena_bytes / 1024:.0f} KiB, "
-        f"built in {program.build_seconds * 1e3:.0f} ms"
+        f"{counted(len(plan.kernels), 'kernel')}, {program.flops / 1e6:.2f} Mflop, "
+        f"arena {plan.arena_bytes / 1024:.0f} KiB, built in {program.build_seconds * 1e3:.0f} ms"
     ]
     sharing = [program.target.sharing(plan, kernel) for kernel in plan.kernels]
     width = max(map(len, sharing), default=0)

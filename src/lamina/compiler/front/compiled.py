@@ -10,7 +10,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from lamina.compiler.front._capture import (
 from lamina.compiler.front._debug import compilation_enabled
 from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import NeedsValue
+from lamina.compiler.front._tracebacks import at_users_lines
 from lamina.compiler.front._walk import StandsFor
 from lamina.compiler.target import Overlap
 from lamina.core.array import Array
@@ -60,13 +61,18 @@ _Capture = tuple[Captured, list[int], dict[int, int]]
 """What was captured, the arguments' slots, and by how many bytes slots move on from step to step."""
 
 
-class CompiledFunction(StandsFor):
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+
+
+class CompiledFunction(StandsFor, Generic[P, R]):
     """A function that runs as machine code, specialized to its arguments' shapes and dtypes.
 
     Call it like the original. See `compile`.
     """
 
-    def __init__(self, function: Callable[..., Any], keep_gradients: bool) -> None:
+    def __init__(self, function: Callable[P, R], keep_gradients: bool) -> None:
         functools.update_wrapper(self, function)
         self.original = function
         self._keep_gradients = keep_gradients
@@ -86,7 +92,7 @@ class CompiledFunction(StandsFor):
         self._warned = False
         self._told: set[str] = set()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if state.trace is not None:
             return self.original(*args, **kwargs)
         try:
@@ -104,6 +110,8 @@ class CompiledFunction(StandsFor):
                 return entry.run(arrays, numbers)
         except Overlap as overlap:
             self.run_eagerly_once(str(overlap))
+        except Exception as error:
+            raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
         return self.original(*args, **kwargs)
 
     def _find(
@@ -118,6 +126,12 @@ class CompiledFunction(StandsFor):
     def __set_name__(self, owner: type, name: str) -> None:
         self._attribute = name
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(
+        self: CompiledFunction[Concatenate[Any, Q], R], instance: object, owner: type | None = None
+    ) -> CompiledFunction[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Decorated methods: each object has its own compiled one, kept in its ``__dict__`` from the first use on."""
         if instance is None:
@@ -160,7 +174,10 @@ class CompiledFunction(StandsFor):
         """
         from lamina.compiler.front._batches import run_batches
 
-        return run_batches(self, indices, args, kwargs, progress)
+        try:
+            return run_batches(self, indices, args, kwargs, progress)
+        except Exception as error:
+            raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
 
     def run_stacks(self, stacks: Sequence[Array], numbers: Sequence[Sequence[float]], *arrays: Array) -> Any:
         """Run the function once for each item of `numbers`, with no Python between.
@@ -388,9 +405,9 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
 
 
 @overload
-def compile(function: Callable[..., Any], *, keep_gradients: bool = False) -> CompiledFunction: ...
+def compile(function: Callable[P, R], *, keep_gradients: bool = False) -> CompiledFunction[P, R]: ...
 @overload
-def compile(*, keep_gradients: bool = False) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
+def compile(*, keep_gradients: bool = False) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
 def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool = False) -> Any:
     """Compile a function of arrays to fused machine code: a decorator.
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from lamina.training.time_limit import seconds_of
-
-__all__ = ["Budget", "TimeIsOver", "clock", "seconds_of"]
+__all__ = ["Budget", "TimeIsOver", "clock"]
 
 clock: Callable[[], float] = time.perf_counter
 """Seconds since any moment."""

@@ -49,6 +49,9 @@ class Encoding:
         numbers = self.table.numbers
         if not numbers:
             return
+        clips = [float(column.clips) for column in numbers]
+        if len(set(clips)) > 1:
+            self._global("clips", np.array(clips))
         self._global("centers", np.array([column.center for column in numbers]))
         most = np.finfo(np.float64).max
         self._global("factors", np.array([min(column.factor, most) for column in numbers]))
@@ -87,8 +90,12 @@ class Encoding:
         )
         is_bad = b.equal(b.abs(x), float("inf"))
         scaled = b.where(b.isnan(x), fill, b.mul(b.sub(x, center), factor))
-        if self.table.numbers[0].clips:
+        clips = [column.clips for column in self.table.numbers]
+        if all(clips):
             return _smoothly_clipped(b, scaled), is_bad
+        if any(clips):
+            is_clipped = b.equal(b.load(Pointer("@clips"), FLOAT64, i, lanes), 1.0)
+            scaled = b.where(is_clipped, _smoothly_clipped(b, scaled), scaled)
         fits = b.less_equal(b.abs(scaled), _LARGEST)
         return scaled, b.logical_or(is_bad, b.logical_not(fits))
 

@@ -1,0 +1,108 @@
+"""Networks that never fall where a column rises: the bounds that their parameters have.
+
+Every input and hidden unit has a sign. Units of sign 0 don't see the constrained numbers. Units of sign +1 rise with
+them, units of sign −1 fall: a weight between two signs has the sign of their product, one from a constrained unit to
+an unconstrained one is 0, and what comes from unconstrained units may have any weight. With ReLU, rising units are
+convex in the constrained inputs, and falling ones, whose outgoing weights are negative where the output rises, give
+the concave parts (as Runje and Shankaranarayana split units by their activation: "Constrained Monotonic Neural
+Networks", 2023, arXiv 2205.11775). A constrained number itself enters by piecewise linear functions alone, whose
+increments have its sign, and which are constant beyond the values of the training.
+
+All of that is bounds on parameters, on which the optimizer's steps are projected: a constrained network is an ordinary
+one wherever it is used. Sums, products with numbers of one sign, clipping and ReLU are monotone also when they are
+rounded, so what is computed is monotone to the last bit of float32.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from lamina.estimators.architecture import Architecture
+
+__all__ = ["ACTIVATION", "Bounds", "bounds_of", "reflected"]
+
+ACTIVATION = "relu"
+"""The activation of constrained networks: it is monotone also as it is computed."""
+
+_FEWEST_CONSTRAINED = 0.25
+"""The share of a hidden layer's units that are constrained, if fewer of the inputs are."""
+
+
+class Bounds(NamedTuple):
+    """The least and the greatest values of a parameter's elements, float32, of its shape."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds | None:
+    """The bounds of a parameter of a constrained architecture; None: it may have any values."""
+    kind, layer = name.rstrip("0123456789"), int("0" + name.lstrip("abcdefghijklmnopqrstuvwxyz_."))
+    direction = np.array(parts.monotone)
+    if kind in ("frequency", "number"):  # no cosines of constrained numbers
+        return _bounds(
+            np.where(direction[:, None, None], 0.0, -np.inf),
+            np.where(direction[:, None, None], 0.0, np.inf),
+            shape,
+        )
+    if kind == "pieces":
+        return _of_sign(direction[:, None, None], shape)
+    if kind == "scale":
+        return _of_sign(_signs(parts, 0), shape)
+    if kind == "weight":
+        return _between(parts, layer, shape)
+    signs = _signs(parts, layer + 1)
+    if kind == "alpha":  # how much of the activation: all of it
+        return _bounds(np.where(signs, 1.0, -np.inf), np.where(signs, 1.0, np.inf), shape)
+    return _of_sign(abs(signs), shape) if kind == "gamma" else None
+
+
+def reflected(values: np.ndarray, bounds: Bounds | None) -> np.ndarray:
+    """Values within the bounds: those outside change their sign, or become the nearest that may be."""
+    if bounds is None:
+        return values
+    is_inside = (values >= bounds.low) & (values <= bounds.high)
+    return np.clip(np.where(is_inside, values, -values), bounds.low, bounds.high)
+
+
+def _signs(parts: Architecture, layer: int) -> np.ndarray:
+    """The signs of the inputs (layer 0), of a hidden layer's units, first the free ones, or of the outputs."""
+    if layer == 0:
+        signs = np.zeros(parts.width, int)
+        embedded = signs[parts.inputs : parts.inputs + parts.number_width * parts.numbers]
+        embedded[:] = np.repeat(np.abs(parts.monotone), parts.number_width)
+        return signs
+    if layer > len(parts.hidden):
+        return np.array(parts.rising)
+    width = parts.hidden[layer - 1]
+    inputs = parts.inputs + len(parts.cardinalities)
+    share = np.count_nonzero(parts.monotone) / inputs
+    constrained = max(2, round(max(share, _FEWEST_CONSTRAINED) * width))
+    signs = np.zeros(width, int)
+    signs[width - constrained :] = 1
+    signs[width - constrained // 2 :] = -1
+    return signs
+
+
+def _between(parts: Architecture, layer: int, shape: tuple[int, ...]) -> Bounds:
+    """Those of the weights (in, out) of a layer."""
+    sources, targets = _signs(parts, layer)[:, None], _signs(parts, layer + 1)
+    low, high = _of_sign(sources * targets, shape)
+    is_cut = np.broadcast_to((sources != 0) & (targets == 0), shape)
+    if layer == 0:  # constrained numbers themselves, beside their piecewise linear functions
+        is_cut = is_cut.copy()
+        is_cut[: parts.numbers] |= np.array(parts.monotone)[:, None] != 0
+    low[is_cut] = high[is_cut] = 0.0
+    return Bounds(low, high)
+
+
+def _of_sign(signs: np.ndarray, shape: tuple[int, ...]) -> Bounds:
+    """Those of parameters that have these signs; 0: any."""
+    return _bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf), shape)
+
+
+def _bounds(low: np.ndarray, high: np.ndarray, shape: tuple[int, ...]) -> Bounds:
+    return Bounds(*(np.broadcast_to(x, shape).astype(np.float32) for x in (low, high)))
