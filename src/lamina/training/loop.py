@@ -127,6 +127,11 @@ class Loop:
         """The share of the steps' time that went into exchanging and waiting for other processes, if there are any."""
         return None
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the present epoch is the last, as something has said so."""
+        return self._is_stopped
+
     def stop(self) -> None:
         """Let the present epoch be the last."""
         self._is_stopped = True

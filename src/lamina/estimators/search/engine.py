@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +45,8 @@ _MOST_POOLED = 12
 """How many trials are kept to choose from: the best ones, and those in the present ensemble."""
 _MOST_COMPARED = 1 << 16
 """How many of the outputs for held-out rows are looked at to choose; what was chosen is judged on all of them."""
+_FEWEST_TO_COMPARE = 3
+"""A trial is not ended for being worse than fewer others."""
 _START_VARIES = 1.5
 """Compiling the steps of another network takes so many times as long as the longest until now, at most."""
 
@@ -184,15 +187,19 @@ class Search:
             return False
         if not self.trials:
             return True
-        needed = self._budget.cost("start") * _START_VARIES + self._budget.cost("end")
-        return self._budget.has(needed)
+        # The first start of a process loads what the others need, too, so that it is not multiplied.
+        start = max(
+            self._budget.cost("start") * _START_VARIES,
+            self._budget.cost("first start") * (len(self.trials) < 2),
+        )
+        return self._budget.has(start + self._budget.cost("end"))
 
     def _try(self, number: int) -> None:
         """Train another configuration, and choose the ensemble anew."""
         tried = self._configuration(number)
         training = TrialTraining(
             self._shared, tried, np.random.default_rng([self._seed, number]), self._budget, self._offer,
-            lambda epoch: self._on_epoch(number, epoch), self._of_trials,
+            self._falls_behind, lambda epoch: self._on_epoch(number, epoch), self._of_trials,
         )  # fmt: skip
         self._tell("on_trial_begin", number, tried.settings, training.settings["max_iter"])
         try:
@@ -216,7 +223,7 @@ class Search:
             chosen: dict[str, Any] = {}
         else:
             preset = "default"
-            free = space.suggested(self._seed, number - len(self._openings), self._estimator._task, rows)
+            free = space.suggested(self._seed, number - len(self._openings))
             chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self._with(preset=preset, **chosen), settings, rows)
@@ -250,6 +257,15 @@ class Search:
             if trial.number not in self.shares:
                 del self._pool[trial.number]
                 self.trials[trial.number] = dataclasses.replace(trial, outputs=trial.outputs[:0], state={})
+
+    def _falls_behind(self, share: float, score: float) -> bool:
+        """Whether most of the earlier trials of as many epochs were better after this share of them."""
+        others = [
+            max(trial.scores[: math.ceil(share * trial.epochs)])
+            for trial in self.trials
+            if trial.settings["preset"] == "default" and len(trial.scores) >= share * trial.epochs
+        ]
+        return len(others) >= _FEWEST_TO_COMPARE and share < 1 and score < float(np.median(others))
 
     # --- choosing ------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,9 @@ __all__ = ["Configuration", "Shared", "TrialTraining"]
 _CYCLES_END = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
 """By schedule, at which parts of a training the rate is 0, so that its networks are as good as they get till then."""
 
+_MOST_HELD_OUT = 100_000
+"""Rows that validate: of a million, all would take more time than the training between two validations."""
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -44,8 +47,13 @@ class Shared:
     def of(
         cls, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data]
     ) -> Shared:
-        """With the target and the weights of the rows that are held out."""
-        return cls(encoder, target, train, held_out, *targets_of(held_out))
+        """With the target and the weights of the rows that are held out, of which very many are more than enough."""
+        each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
+        some = [
+            part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])
+            for part in held_out
+        ]
+        return cls(encoder, target, train, some, *targets_of(some))
 
     def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
         """So many rows of each member, drawn at random."""
@@ -81,6 +89,7 @@ class TrialTraining(Observer):
         rng: all of its random numbers.
         budget: when it must end.
         offer: is called with the trial as it is at the end of a cycle of the rate; True: keep it so.
+        falls_behind: says whether such a score, after such a share of the epochs, is not worth to go on.
         on_epoch: is called after each epoch.
         observers: see the training too, first.
     """
@@ -94,11 +103,12 @@ class TrialTraining(Observer):
         rng: np.random.Generator,
         budget: Budget,
         offer: Callable[[Trial], bool],
+        falls_behind: Callable[[float, float], bool],
         on_epoch: Callable[[Epoch], None],
         observers: Sequence[Observer] = (),
     ) -> None:
         self._shared, self._tried, self._budget = shared, tried, budget
-        self._offer, self._tell, self._others = offer, on_epoch, observers
+        self._offer, self._falls_behind, self._tell, self._others = offer, falls_behind, on_epoch, observers
         self._begun = budget.seconds()
         self._is_complete, self._offered_epoch = False, 0
         self._kept: Trial | None = None
@@ -174,11 +184,12 @@ class TrialTraining(Observer):
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
         now = self._budget.seconds()
         if not self._has_started:
-            self._has_started = True
-            self._budget.note("start", self._budget.seconds() - self._begun)
+            self._has_started, self._began_steps = True, now  # before this, the step was compiled
+            is_first = not self._tried.number
+            self._budget.note("first start" if is_first else "start", self._budget.seconds() - self._begun)
         needed = self._budget.cost("end")
         if done >= of - 1:  # a last, smaller batch is not told of
-            needed += self._budget.cost("validation", (now - self._began_steps) * self._held_out_share())
+            needed += self._budget.cost("validation", (now - self._began_steps) * self._validation_to_epoch())
         self._last_steps = now
         if not self._budget.has(needed):
             raise TimeIsOver
@@ -188,7 +199,11 @@ class TrialTraining(Observer):
         if epoch.is_best and loop.best_state is not None:
             self._snapshot = (epoch.number, loop.best_score, self._outputs, loop.best_state)
         self._tell(epoch)
-        at_the_end = loop._is_stopped or epoch.number == loop.epochs
+        if epoch.number in self._cycle_ends and self._falls_behind(
+            epoch.number / loop.epochs, loop.best_score
+        ):
+            loop.stop()
+        at_the_end = loop.is_stopped or epoch.number == loop.epochs
         if (at_the_end or epoch.number in self._cycle_ends) and loop.best_epoch != self._offered_epoch:
             self._offered_epoch = loop.best_epoch
             trial = self._best()
@@ -201,8 +216,9 @@ class TrialTraining(Observer):
         self._outputs = outputs
         return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
 
-    def _held_out_share(self) -> float:
-        return sum(map(len, self._shared.held_out)) / sum(map(len, self._train))
+    def _validation_to_epoch(self) -> float:
+        """How long validation takes if an epoch takes 1, about: gradients take twice as long as outputs."""
+        return sum(map(len, self._shared.held_out)) / sum(map(len, self._train)) / 3
 
     # --- the trial as it is --------------------------------------------------------------------------------------
 
