@@ -39,7 +39,7 @@ def test_an_early_run_is_evaluated_as_it_was(run, capsys):
 
 
 LATER = {
-    "settings": {"shards": None, "stream": False, "quantiles": None, "time_limit": None, "trials": None},
+    "settings": {"shards": None, "stream": False, "quantiles": None, "time_limit": None, "trials": None, "monotone": {}},
     "architecture": {"monotone": [], "rising": []},
     "results": {"quantiles": [], "intervals": []},
 }

@@ -21,6 +21,7 @@ __all__ = [
     "Json",
     "Kind",
     "Memory",
+    "Monotone",
     "Out",
     "Preset",
     "Quantile",
@@ -83,6 +84,10 @@ Quantile = Annotated[
     option(
         "Of numbers: predict these quantiles instead of the mean, as 0.05,0.5,0.95.", "the mean", **_training
     ),
+]
+Monotone = Annotated[
+    list[str] | None,
+    option("COLUMN=1: predictions never fall with it; COLUMN=-1: they never rise; repeatable.", **_training),
 ]
 Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
 Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", False, **_training)]

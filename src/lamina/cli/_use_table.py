@@ -82,9 +82,8 @@ def predict_table(
 ) -> None:
     """Write a table with its predictions added, a part at a time.
 
-    `interval`, `std`: see `lamina.runs._model.More`; `safe`: see `write_batches`.
+    `interval`, `std`: see `TableModel.predicted_columns`; `safe`: see `write_batches`.
     """
-    from lamina.runs._model import More
     from lamina.table.messages import counted
     from lamina.table.write import write_batches
 
@@ -95,7 +94,7 @@ def predict_table(
     model, details = _open(run)
     with _batches(model, details, data, reading) as batches:
         rows = write_batches(
-            model.extended(batches, prefix, More(interval, std)), out, output_format, safe=safe
+            model.extended(batches, prefix, interval=interval, std=std), out, output_format, safe=safe
         )
     if out != "-":
         say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)

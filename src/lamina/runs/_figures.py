@@ -192,7 +192,7 @@ def coverage(figure: Any, found: Sequence[Covered], rows: int) -> None:
         xlim=(first, 1.02),
         ylim=(first, 1.02),
     )
-    axes.legend()
+    axes.legend(loc="upper left")
 
 
 @_drawn

@@ -53,6 +53,7 @@ class Request:
         validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
         epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
         quantiles: the levels to predict, ascending, instead of the mean; None: the mean.
+        monotone: by column, 1 where predictions never fall with it, -1 where they never rise.
         seed: of all randomness.
         shards: into how many parts each batch is cut, which processes may share; None: not at all.
         options: how to read the files.
@@ -73,6 +74,7 @@ class Request:
     hidden: tuple[int, ...] | None = None
     learning_rate: float | None = None
     quantiles: tuple[float, ...] | None = None
+    monotone: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
     shards: int | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
@@ -94,7 +96,7 @@ class Request:
         """As JSON holds it."""
         asked = asdict(self)
         asked["options"] |= {name: list(getattr(self.options, name)) for name in _COLLECTIONS}
-        return asked | {"kinds": dict(self.kinds)}
+        return asked | {"kinds": dict(self.kinds), "monotone": dict(self.monotone)}
 
     @classmethod
     def from_dict(cls, asked: Mapping[str, Any]) -> Request:

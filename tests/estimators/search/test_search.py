@@ -11,6 +11,7 @@ from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.base import fit_table
 from lamina.estimators.persistence import load, save
+from lamina.estimators.search import training
 from lamina.estimators.search.space import openings, suggested
 from lamina.estimators.search.trial import SearchObserver
 from lamina.table.kinds import infer
@@ -321,13 +322,27 @@ def test_partial_fit_and_streams_do_not_search():
 
 
 def test_suggestions_depend_on_the_seed_and_the_number_alone():
-    first = [suggested(7, number, "classification", 1000) for number in range(8)]
-    assert first == [suggested(7, number, "classification", 1000) for number in range(8)]
+    first = [suggested(7, number) for number in range(8)]
+    assert first == [suggested(7, number) for number in range(8)]
     assert len({str(sorted(one.items())) for one in first}) == 8
-    assert suggested(8, 0, "classification", 1000) != first[0]
+    assert suggested(8, 0) != first[0]
     for number in range(30):
-        MLPClassifier(**suggested(1, number, "classification", 50_000))._resolved()
-        MLPRegressor(**suggested(1, number, "regression", 500))._resolved()
+        MLPClassifier(**suggested(1, number))._resolved()
+        MLPRegressor(**suggested(1, number))._resolved()
+
+
+def test_of_very_many_rows_some_validate(monkeypatch):
+    monkeypatch.setattr(training, "_MOST_HELD_OUT", 30)
+    notes = []
+
+    class Outputs(SearchObserver):
+        def on_trial_end(self, search, trial):
+            notes.append(len(trial.outputs))
+
+    regressor(2, callbacks=[Outputs()]).fit(X, Y)  # holds out 40 rows twice, of which each third
+    assert notes == [28, 28]
+    regressor(1, callbacks=[Outputs()]).fit(X[:120], Y[:120], eval_set=(X[120:], Y[120:]))
+    assert notes[2] == 80
 
 
 def test_large_tables_begin_with_a_part_of_their_rows():

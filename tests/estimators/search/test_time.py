@@ -1,6 +1,7 @@
 """A search keeps its limit, and more time is never worse: by a clock that the steps of the training advance."""
 
 import contextlib
+import re
 import warnings
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from lamina import MLPClassifier, MLPRegressor
 from lamina.estimators.search import budget
 from lamina.training.loop import Observer
+from lamina.training.time_limit import seconds_of
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(240, 3))
@@ -155,27 +157,15 @@ def test_a_limit_gives_the_bits_of_as_many_trials(clock):
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
-    [(5, 5), ("5", 5), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("1 h 5 min", 3900), (np.float32(2), 2)],
+    ("text", "seconds"), [(5, 5), ("5", 5), ("90s", 90), ("5m", 300), ("1h 30m", 5400), (np.float32(2), 2)]
 )
 def test_limits_are_read(text, seconds):
-    assert budget.seconds_of(text) == seconds
+    assert seconds_of(text) == seconds
 
 
 @pytest.mark.parametrize(
-    ("limit", "said"),
-    [
-        (0, "above 0 and finite, got 0"),
-        (-3, "above 0 and finite, got -3"),
-        (float("nan"), "above 0"),
-        (float("inf"), "finite"),
-        ("soon", "'soon' is no time: give seconds, or text such as '90s'"),
-        ("5 parsecs", "is no time"),
-        ("", "is no time"),
-        (True, "is no time"),
-        ([5], "is no time"),
-    ],
+    "limit", [0, -3, float("nan"), float("inf"), "soon", "5 parsecs", "", "0s", "1e9999", True, [5]], ids=repr
 )
-def test_other_limits_are_refused(limit, said):
-    with pytest.raises(ValueError, match="time_limit.*" + said):
+def test_other_limits_are_refused(limit):
+    with pytest.raises(ValueError, match="^time_limit.*" + re.escape(repr(limit))):
         MLPClassifier(time_limit=limit).fit(X, Y > 1)

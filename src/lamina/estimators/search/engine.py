@@ -25,6 +25,7 @@ from lamina import messages
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
+from lamina.estimators._monotone_columns import fixed_settings
 from lamina.estimators.base import Data
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
@@ -187,8 +188,12 @@ class Search:
             return False
         if not self.trials:
             return True
-        needed = self._budget.cost("start") * _START_VARIES + self._budget.cost("end")
-        return self._budget.has(needed)
+        # The first start of a process loads what the others need, too, so that it is not multiplied.
+        start = max(
+            self._budget.cost("start") * _START_VARIES,
+            self._budget.cost("first start") * (len(self.trials) < 2),
+        )
+        return self._budget.has(start + self._budget.cost("end"))
 
     def _try(self, number: int) -> None:
         """Train another configuration, and choose the ensemble anew."""
@@ -219,8 +224,8 @@ class Search:
             chosen: dict[str, Any] = {}
         else:
             preset = "default"
-            free = space.suggested(self._seed, number - len(self._openings), self._estimator._task, rows)
-            chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None}
+            free, fixed = space.suggested(self._seed, number - len(self._openings)), fixed_settings(self._estimator)
+            chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None and k not in fixed}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self._with(preset=preset, **chosen), settings, rows)
 

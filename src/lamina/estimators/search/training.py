@@ -21,6 +21,9 @@ __all__ = ["Configuration", "Shared", "TrialTraining"]
 _CYCLES_END = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
 """By schedule, at which parts of a training the rate is 0, so that its networks are as good as they get till then."""
 
+_MOST_HELD_OUT = 100_000
+"""Rows that validate: of a million, all would take more time than the training between two validations."""
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -44,8 +47,13 @@ class Shared:
     def of(
         cls, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data]
     ) -> Shared:
-        """With the target and the weights of the rows that are held out."""
-        return cls(encoder, target, train, held_out, *targets_of(held_out))
+        """With the target and the weights of the rows that are held out, of which very many are more than enough."""
+        each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
+        some = [
+            part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])
+            for part in held_out
+        ]
+        return cls(encoder, target, train, some, *targets_of(some))
 
     def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
         """So many rows of each member, drawn at random."""
@@ -176,11 +184,12 @@ class TrialTraining(Observer):
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
         now = self._budget.seconds()
         if not self._has_started:
-            self._has_started = True
-            self._budget.note("start", self._budget.seconds() - self._begun)
+            self._has_started, self._began_steps = True, now  # before this, the step was compiled
+            is_first = not self._tried.number
+            self._budget.note("first start" if is_first else "start", self._budget.seconds() - self._begun)
         needed = self._budget.cost("end")
         if done >= of - 1:  # a last, smaller batch is not told of
-            needed += self._budget.cost("validation", (now - self._began_steps) * self._held_out_share())
+            needed += self._budget.cost("validation", (now - self._began_steps) * self._validation_to_epoch())
         self._last_steps = now
         if not self._budget.has(needed):
             raise TimeIsOver
@@ -207,8 +216,9 @@ class TrialTraining(Observer):
         self._outputs = outputs
         return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
 
-    def _held_out_share(self) -> float:
-        return sum(map(len, self._shared.held_out)) / sum(map(len, self._train))
+    def _validation_to_epoch(self) -> float:
+        """How long validation takes if an epoch takes 1, about: gradients take twice as long as outputs."""
+        return sum(map(len, self._shared.held_out)) / sum(map(len, self._train)) / 3
 
     # --- the trial as it is --------------------------------------------------------------------------------------
 
