@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 from trials import trial
 
-from lamina.runs import _closing
-from lamina.runs._closing import Closing
+from lamina.runs import closing as closing_module
+from lamina.runs.closing import Closing
 from lamina.runs.data import Request, prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
@@ -39,7 +39,7 @@ def closing(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({"a": rng.normal(size=100), "b": rng.normal(size=100), "y": rng.normal(size=100)})
     frame.write_csv(tmp_path / "t.csv")
-    monkeypatch.setattr(_closing, "_seconds_of_a_figure", lambda: 0.2)
+    monkeypatch.setattr(closing_module, "_seconds_of_a_figure", lambda: 0.2)
     request = Request((str(tmp_path / "t.csv"),), "y", time_limit=100.0)
     return Closing(prepare(request), 100.0, Clock())
 

@@ -80,7 +80,7 @@ def run_search(
     from lamina.cli._search_display import SearchDisplay
     from lamina.export.run_page import write_run_page
     from lamina.runs import search
-    from lamina.runs._closing import Closing
+    from lamina.runs.closing import Closing
     from lamina.runs.run import complete
     from lamina.training.display import telling
 

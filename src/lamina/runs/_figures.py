@@ -107,7 +107,7 @@ def search(
     low, high = min(seen), float(np.quantile(seen, 0.9 if len(seen) > _MANY_TRIALS else 1.0))
     margin = 0.12 * (high - low) or 0.05 * abs(low) or 1.0
     axes.set_ylim(low - margin, high + margin)
-    axes.set(xlabel="seconds of search", ylabel=f"validation {loss_name}")
+    axes.set(xlabel="seconds of search", ylabel=loss_name)
     axes.legend()
 
 

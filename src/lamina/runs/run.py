@@ -24,7 +24,7 @@ from lamina.training.checkpoint import write_json_lines
 from lamina.training.run_folder import CHECKPOINT, RunFolder
 
 if TYPE_CHECKING:
-    from lamina.runs._closing import Closing
+    from lamina.runs.closing import Closing
 
 __all__ = ["TRIALS_LOG", "Run", "complete"]
 

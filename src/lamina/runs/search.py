@@ -13,9 +13,9 @@ from lamina.errors import LaminaError
 from lamina.estimators.search.trial import SearchObserver
 from lamina.files.tensors import save_tensors
 from lamina.runs._baselines import baseline_outputs
-from lamina.runs._closing import Closing
 from lamina.runs._model import TableModel
 from lamina.runs._search_log import SearchLog
+from lamina.runs.closing import Closing
 from lamina.runs.data import Prepared, Request
 from lamina.runs.run_folder import search_metadata
 from lamina.runs.training import Trained, encoder_for, estimator_for, fit

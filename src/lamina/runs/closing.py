@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from lamina.estimators._engine import Data, outputs_of
+from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS
 from lamina.estimators.network import Ensemble
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
 from lamina.runs.data import Prepared
+from lamina.table.encode import Encoded
 
 __all__ = ["Closing"]
 
@@ -87,14 +88,15 @@ class Closing(SearchObserver):
 
     def _measure(self, trial: Trial) -> None:
         parts = trial.architecture
-        network = Ensemble.from_state([parts] * trial.members, trial.state)
+        network, unused = Ensemble.from_state([parts] * trial.members, trial.state), cast("Any", None)
+        fitted = FittedModel(unused, network, unused)
         layers, weights = self._sizes[trial.number]
 
         def seconds(rows: int) -> float:
             numeric = np.zeros((rows, parts.inputs), np.float32)
             codes = np.zeros((rows, len(parts.cardinalities)), np.int32)
             begun = time.perf_counter()
-            outputs_of(network, Data(numeric, codes, np.empty(0, np.float32)))
+            fitted.outputs(Encoded(numeric, codes))
             return time.perf_counter() - begun
 
         self._compiling = seconds(256) / layers
