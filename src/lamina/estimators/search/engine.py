@@ -224,7 +224,10 @@ class Search:
         else:
             preset = "default"
             free = space.suggested(self._seed, number - len(self._openings))
-            chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None}
+            given = {name for name in free if getattr(self._estimator, name) is not None}
+            if self._estimator.monotone:  # has an activation of its own
+                given.add("activation")
+            chosen = {name: value for name, value in free.items() if name not in given}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self._with(preset=preset, **chosen), settings, rows)
 
