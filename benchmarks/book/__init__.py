@@ -1,4 +1,4 @@
-"""The programs of "Deep Learning: The Straight Dope" that train multilayer perceptrons and their kin, as it writes them."""
+"""Programs in the manner of "Deep Learning: The Straight Dope" that train multilayer perceptrons and their kin."""
 
 from __future__ import annotations
 

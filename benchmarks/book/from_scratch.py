@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from book.size import Size, batches_of, classes, pictures
-
 from lamina import autograd, nd
 
 __all__ = ["PROGRAMS"]
@@ -154,9 +153,8 @@ def optimizing(rule: Callable[[Any, Any, int], None]) -> Callable[[Size], list[f
         W1, b1, W2, b2, W3, b3 = params = _layers(size)
         states = [(nd.zeros_like(p), nd.zeros_like(p)) for p in params]
         X, labels = pictures(size), classes(size)
-        losses, t = [], 0
-        for data, label in batches_of(X, labels, batch=size.batch):
-            t += 1
+        losses = []
+        for t, (data, label) in enumerate(batches_of(X, labels, batch=size.batch), 1):
             with autograd.record():
                 h = relu(nd.dot(relu(nd.dot(data, W1) + b1), W2) + b2)
                 loss = nd.mean(softmax_cross_entropy(nd.dot(h, W3) + b3, nd.one_hot(label, 10)))

@@ -8,7 +8,6 @@ from typing import Any
 
 from book.from_scratch import SGD, relu, softmax_cross_entropy, weights
 from book.size import Size, batches_of, classes, pictures
-
 from lamina import autograd, nd
 
 __all__ = ["PROGRAMS"]

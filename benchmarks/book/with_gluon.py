@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-from book.size import Size, batches_of, classes, pictures
 
 import lamina
+from book.size import Size, batches_of, classes, pictures
 from lamina import autograd, gluon, nd
 
 __all__ = ["PROGRAMS"]

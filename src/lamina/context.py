@@ -19,6 +19,9 @@ __all__ = [
 class Context:
     """A device: a type (``"cpu"`` or ``"gpu"``) and a number. ``is_host``: whether NumPy can see its memory.
 
+    Page-locked memory (``"cpu_pinned"``) and memory that processes share (``"cpu_shared"``), which have types of their
+    own in MXNet, are plain memory of the CPU under another name.
+
     Contexts are interned, so equal contexts are the same object. Used in a ``with`` statement, a context becomes the
     default for arrays created inside it.
 
@@ -31,8 +34,8 @@ class Context:
 
     __slots__ = ("_outer", "device_id", "device_type", "is_host")
 
-    devtype2str: ClassVar[dict[int, str]] = {1: "cpu", 2: "gpu", 3: "cpu_pinned"}
-    devstr2type: ClassVar[dict[str, int]] = {"cpu": 1, "gpu": 2, "cpu_pinned": 3}
+    devtype2str: ClassVar[dict[int, str]] = {1: "cpu", 2: "gpu", 3: "cpu_pinned", 5: "cpu_shared"}
+    devstr2type: ClassVar[dict[str, int]] = {"cpu": 1, "gpu": 2, "cpu_pinned": 3, "cpu_shared": 5}
     _interned: ClassVar[dict[tuple[str, int], Context]] = {}
 
     device_type: str

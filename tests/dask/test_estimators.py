@@ -90,6 +90,20 @@ def test_arrays_and_a_target_among_the_columns(client):
     assert named.to_local().fitted_.encoder.schema.target.name == "answer"
 
 
+def test_quantiles_are_columns_and_intervals_are_of_tables_in_memory(client):
+    numbers = INPUTS[["number", "gaps"]].fillna(0).to_numpy()
+    X, y = da.from_array(numbers, chunks=(300, 2)), da.from_array(3 * numbers[:, 0], chunks=300)
+    model = on_dask.MLPRegressor(**SMALL, loss="quantile", quantile=[0.1, 0.5, 0.9]).fit(X, y)
+    found = model.predict(X)
+    assert found.shape == (900, 3)
+    np.testing.assert_array_equal(found.compute(), model.to_local().predict(numbers))
+    assert model.score(X, y) == pytest.approx(model.to_local().score(numbers, 3 * numbers[:, 0]))
+    low, high = model.predict_interval(numbers, 0.9)
+    assert np.mean((low <= 3 * numbers[:, 0]) & (3 * numbers[:, 0] <= high)) > 0.8
+    with pytest.raises(TypeError, match="that is in memory: X.compute"):
+        model.predict_interval(X)
+
+
 def test_a_pickle_has_no_client(client):
     X, y = collections(2)
     model = on_dask.MLPClassifier(**{**SMALL, "max_iter": 1}, client=client).fit(X, y)

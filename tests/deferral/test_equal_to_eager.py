@@ -17,7 +17,9 @@ from lamina.deferral._entries import Applied
 
 FIRST_SEED = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
 PROGRAMS = int(os.environ.get("LAMINA_FUZZ_PROGRAMS", "2000"))
-COMPILED = max(1, PROGRAMS // 20)
+COMPILED = int(os.environ.get("LAMINA_FUZZ_COMPILED", str(max(1, PROGRAMS // 20))))
+"""So many are compiled in earnest, which takes a tenth of a second each; `make modes` does it with all."""
+PARTS = 20
 
 
 class Interpreted:
@@ -50,11 +52,20 @@ def deferring(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(_path, "FEWEST_EVENTS", 1)
     before, settle = state.queue, owed.settle
     owed.settle()
-    queue = _queue.DeferralQueue()
-    state.queue, owed.settle = queue, queue.end
+    with_queue_of_its_own()
     yield
     owed.settle()
     state.queue, owed.settle = before, settle
+
+
+def with_queue_of_its_own() -> None:
+    queue = _queue.DeferralQueue()
+    state.queue, owed.settle = queue, queue.end
+
+
+def seeds(part: int, programs: int) -> range:
+    """A part of the programs, so that parts can be run side by side."""
+    return range(FIRST_SEED + part * programs // PARTS, FIRST_SEED + (part + 1) * programs // PARTS)
 
 
 def eagerly(program: Program) -> list[Any]:
@@ -66,21 +77,31 @@ def same_bits(x: Any, y: Any) -> bool:
     return x == y if isinstance(x, str) else x.shape == y.shape and x.tobytes() == y.tobytes()
 
 
+def assert_same_bits(program: Program, got: list[Any], wanted: list[Any], way: str) -> None:
+    differs = [i for i, (x, y) in enumerate(zip(wanted, got, strict=True)) if not same_bits(x, y)]
+    assert not differs, f"{program}\nat {differs[0]}: eager\n{wanted[differs[0]]}\n{way}\n{got[differs[0]]}"
+
+
 @pytest.mark.usefixtures("deferring")
-def test_the_same_bits_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_same_bits_operator_by_operator(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put off, and computed by NumPy at the end; and with ``LAMINA_COMPILE=0``, where nothing is put off."""
     monkeypatch.setattr(_path, "Plan", Interpreted)
-    for seed in range(FIRST_SEED, FIRST_SEED + PROGRAMS):
-        program = Program(seed)
-        wanted, got = eagerly(program), run(program)
-        differs = [i for i, (x, y) in enumerate(zip(wanted, got, strict=True)) if not same_bits(x, y)]
-        assert not differs, (
-            f"{program}\nat {differs[0]}: eager\n{wanted[differs[0]]}\ndeferred\n{got[differs[0]]}"
-        )
+    programs = [Program(seed) for seed in seeds(part, PROGRAMS)]
+    wanted = [eagerly(program) for program in programs]
+    for program, numbers in zip(programs, wanted, strict=True):
+        assert_same_bits(program, run(program), numbers, "deferred")
+    monkeypatch.setenv("LAMINA_COMPILE", "0")
+    owed.settle()
+    with_queue_of_its_own()
+    for program, numbers in zip(programs, wanted, strict=True):
+        assert_same_bits(program, run(program), numbers, "without a compiler")
 
 
 @pytest.mark.usefixtures("deferring")
-def test_the_same_numbers_compiled() -> None:
-    for seed in range(FIRST_SEED, FIRST_SEED + COMPILED):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_same_numbers_compiled(part: int) -> None:
+    for seed in seeds(part, COMPILED):
         program = Program(seed)
         for x, y in zip(eagerly(program), run(program), strict=True):
             if isinstance(x, str):

@@ -1,5 +1,7 @@
 """scikit-learn's fitted networks as lamina's estimators: the same predictions, and training that goes on."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -99,3 +101,18 @@ def test_what_is_no_such_network():
     broken.coefs_[1][0, 0] = np.nan
     with pytest.raises(DataError, match=r"coefs_\[1\] has values that are not finite"):
         lamina.from_sklearn(broken)
+
+
+def test_taking_over_needs_scikit_learn_only():
+    """As with `pip install 'lamina[sklearn]'`: nothing of ONNX is there."""
+    code = (
+        "import sys; sys.modules['onnx'] = None\n"
+        "from sklearn.neural_network import MLPRegressor\n"
+        "import lamina\n"
+        "model = MLPRegressor(hidden_layer_sizes=(3,), solver='lbfgs', max_iter=9).fit([[0.0], [1.0]], [0.0, 1.0])\n"
+        "print(lamina.from_sklearn(model).predict([[1.0]]).shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "(1,)", done.stderr

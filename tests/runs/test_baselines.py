@@ -24,7 +24,9 @@ def sorted_by_class(tmp_path_factory):
 def test_few_of_the_rows_are_drawn_from_all(sorted_by_class, monkeypatch):
     prepared, model = sorted_by_class
     monkeypatch.setattr(baselines, "_MOST_ROWS", 40)
-    outputs = baselines.baseline_outputs(model.estimator.fitted_.encoder, model.schema, prepared, prepared.test)
+    outputs = baselines.baseline_outputs(
+        model.estimator.fitted_.encoder, model.schema, prepared, prepared.test
+    )
     assert np.mean(outputs["linear"].argmax(axis=1) == prepared.test.target) > 0.85
     shares = np.bincount(prepared.train.target) / len(prepared.train)
     np.testing.assert_array_equal(outputs["trivial"], np.tile(shares, (len(prepared.test), 1)))

@@ -23,6 +23,7 @@ def outputs():
     return [[output.get("data", {}) for output in cell.outputs] for cell in notebook.cells]
 
 
+@pytest.mark.compiles  # `explain` is among it
 def test_a_notebook_shows_what_people_look_for(outputs):
     _, training, model, explained = outputs
     assert any("application/vnd.jupyter.widget-view+json" in data for data in training)

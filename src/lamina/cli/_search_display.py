@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lamina.cli._console import output, say
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
 from lamina.messages import printable
-from lamina.runs.search_words import settings_that_differ, value_in_words
+from lamina.runs.search_words import settings_that_differ, short_name, value_in_words
+from lamina.table.messages import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,15 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SearchDisplay"]
 
-_WIDE = 110
-"""Columns of a terminal where each setting has a column of its own."""
+_WIDE, _NARROW = 110, 60
+"""Columns of a terminal where each setting has a column of its own, and where there is no room for settings."""
 _AROUND = 8
 """Lines of a terminal that the table's rows leave: head, status, and the prompt."""
 _FEWEST = 4
-_SHORT = {
-    "hidden_layer_sizes": "layers", "learning_rate_init": "rate", "weight_decay": "decay",
-    "label_smoothing": "smoothing", "number_pieces": "pieces",
-}  # fmt: skip
 
 
 class SearchDisplay(SearchObserver):
@@ -51,14 +49,15 @@ class SearchDisplay(SearchObserver):
         self._shares: Mapping[int, float] = {}
         self._best: float | None = None
         self._running: dict[str, Any] | None = None
-        self._earlier, self._display = 0.0, None
+        self._earlier, self._has_begun = 0.0, False
+        self._display: Any = None
 
     # --- what the search tells -----------------------------------------------------------------------------------
 
     def on_search_begin(self, search: SearchView) -> None:
-        self._earlier = search.trials[-1].ended if search.trials else 0.0
+        self._has_begun, self._earlier = True, search.trials[-1].ended if search.trials else 0.0
         if search.trials and self._is_live:
-            say(f"lamina: going on after {len(search.trials)} trials", error=True)
+            say(f"lamina: going on after {counted(len(search.trials), 'trial')}", error=True)
         if self._has_table or self._has_line:
             self._start()
 
@@ -82,7 +81,7 @@ class SearchDisplay(SearchObserver):
             "settings": dict(trial.settings)
         }
         self._running = None
-        if self._is_live and not self._has_table and trial.ended > self._earlier:
+        if self._has_begun and self._is_live and not self._has_table:
             say(self._line(trial), error=True)
 
     def on_new_best(self, search: SearchView) -> None:
@@ -97,7 +96,7 @@ class SearchDisplay(SearchObserver):
     # --- what is seen --------------------------------------------------------------------------------------------
 
     def _line(self, trial: Trial) -> str:
-        said = ", ".join(f"{_short(k)} {value_in_words(v)}" for k, v in trial.settings.items())
+        said = ", ".join(f"{short_name(k)} {value_in_words(v)}" for k, v in trial.settings.items())
         ended = "" if trial.complete else ", cut"
         loss = f"loss {_loss(trial.score)} in {trial.seconds:.1f} s{ended}"
         return f"trial {trial.number}: {loss} ({said}); {self._status()}"
@@ -120,12 +119,11 @@ class SearchDisplay(SearchObserver):
         from rich.console import Console
         from rich.live import Live
 
-        console = output() if self._has_table else Console(file=sys.stderr)
+        console = self._console = output() if self._has_table else Console(file=sys.stderr)
         self._display = Live(
             console=console, get_renderable=self._view, refresh_per_second=4, transient=not self._has_table,
             redirect_stdout=False, redirect_stderr=self._has_table, vertical_overflow="crop",
         )  # fmt: skip
-        self._console = console
         self._display.start()
 
     def _view(self) -> Any:
@@ -149,8 +147,9 @@ class SearchDisplay(SearchObserver):
 
         rows = self._rows(max(self._console.height - _AROUND, _FEWEST))
         running = [] if self._running is None else [self._running]
-        names = settings_that_differ([*rows, *running])
-        wide = self._console.width >= _WIDE
+        width = self._console.width
+        names = settings_that_differ([*rows, *running]) if width >= _NARROW else []
+        wide = width >= _WIDE or not names
         table = Table(
             box=box.SIMPLE_HEAD,
             pad_edge=False,
@@ -160,7 +159,7 @@ class SearchDisplay(SearchObserver):
         )
         for name in ("trial", "loss", "share", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)
-        for name in [_short(name) for name in names] if wide else ["settings"]:
+        for name in [short_name(name) for name in names] if wide else ["settings"]:
             table.add_column(printable(name), no_wrap=True, overflow="ellipsis")
         best = max((row["score"] for row in rows), default=None)
         for row in [*rows, *running]:
@@ -190,17 +189,16 @@ def _settings(settings: Mapping[str, Any], names: list[str], wide: bool) -> list
     if wide:
         return [printable(value_in_words(settings.get(name))) for name in names]
     said = (
-        f"{_short(name)} {value_in_words(settings[name])}" for name in names if settings.get(name) is not None
+        f"{short_name(name)} {value_in_words(settings[name])}"
+        for name in names
+        if settings.get(name) is not None
     )
     return [printable(", ".join(said))]
 
 
-def _short(name: str) -> str:
-    return _SHORT.get(name, name.replace("_", " "))
-
-
 def _loss(score: float) -> str:
-    return f"{-score:.4f}"
+    """A score as a loss; none of a trial that diverged."""
+    return f"{-score:.4f}" if math.isfinite(score) else "–"
 
 
 def _clock(seconds: float) -> str:

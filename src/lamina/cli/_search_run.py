@@ -97,6 +97,8 @@ def run_search(
     trained = search.search(prepared, request, folder, display, closing, since_start, device=device)
     if trained.interrupted:
         say("lamina: interrupted; keeping the best so far", error=True)
+    if not trained.history and not quiet:
+        say("lamina: warning: the time was over before anything was learned; give it more", error=True)
     with telling(None if quiet else sys.stderr) as tell:
         run = complete(prepared, trained, request, folder, tell, baselines, closing)
         tell("writing the page to try the network on")

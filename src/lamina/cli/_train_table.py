@@ -9,19 +9,18 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, cast
-
-import typer
+from typing import TYPE_CHECKING, Any, cast
 
 from lamina.cli import _options as options
 from lamina.cli import _run_views as views
+from lamina.cli import _train_options as asked
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
-from lamina.cli._options import PRESETS, choosing, layers, levels, one_of, option, positive, reading, said
+from lamina.cli._options import PRESETS, layers, levels, one_of, positive, reading, said
 from lamina.cli._search_run import TUNED, require_search, run_search, seconds_said
 from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
 from lamina.extras import require
-from lamina.table.formats import begin_reading, described
+from lamina.table.formats import begin_reading
 from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
@@ -31,106 +30,41 @@ if TYPE_CHECKING:
     from lamina.training.loop import Epoch, Loop, Observer
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["train_table"]
+__all__ = ["run_table", "table_said", "train_table"]
 
-_training: dict[str, Any] = {"rich_help_panel": "How to train"}
-_by_preset: dict[str, Any] = {"shown": "by preset", **_training}
-_PART = "A file, or a share of the rows; 0 for none."
-
-Data = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help=f"Files: {described()}, globs, a folder of images by class, or - for standard input.",
-        show_default=False,
-    ),
-]
-Target = Annotated[str | None, option("The column to predict; images have theirs.", named="--target -t")]
-Task = Annotated[str | None, choosing("{}, where the inferred one is wrong.", TASKS, " or ")]
-Kind = Annotated[
-    list[str] | None,
-    option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
-]
-Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
-Validation = Annotated[str | None, option(_PART, "0.16; fast: 0.08")]
-Test = Annotated[str | None, option(_PART, "0.2")]
-Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
-Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
-Preset = Annotated[
-    str | None,
-    choosing("fast: seconds; best: of many networks.", PRESETS, shown="default", **_training),
-]
 _RETIRED = "sklearn"
 """A preset that is obeyed still, and not offered."""
-TimeLimit = Annotated[
-    str | None,
-    option(
-        "Try networks for so long, as 5m, from start to end, and average the best.",
-        "none",
-        named="--time-limit",
-        **_training,
-    ),
-]
-Trials = Annotated[int | None, option("Try so many networks, and average the best.", "none", **_training)]
-Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
-Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
-Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
-Quantile = Annotated[
-    str | None,
-    option(
-        "Of numbers: predict these quantiles instead of the mean, as 0.05,0.5,0.95.", "the mean", **_training
-    ),
-]
-Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
-Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", False, **_training)]
-Memory = Annotated[
-    str | None,
-    option(
-        "What training may take, as 4G; larger tables are read from the disk.",
-        "half of what is free",
-        **_training,
-    ),
-]
-Shards = Annotated[
-    int | None,
-    option("Cut each batch into so many parts, which the processes of mpirun share.", "not cut", **_training),
-]
-Device = Annotated[
-    str | None,
-    option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu", **_training),
-]
-Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
-Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
 
 
 def train_table(
-    data: Data = None,
-    target: Target = None,
-    task: Task = None,
-    kind: Kind = None,
-    drop: Drop = None,
-    validation: Validation = None,
-    test: Test = None,
-    out: Out = None,
-    resume: Resume = None,
-    preset: Preset = None,
-    time_limit: TimeLimit = None,
-    trials: Trials = None,
-    epochs: Epochs = None,
-    hidden: Hidden = None,
-    lr: Rate = None,
-    quantile: Quantile = None,
-    seed: Seed = None,
-    shards: Shards = None,
-    stream: Stream = False,
-    memory: Memory = None,
-    device: Device = None,
+    data: asked.Data = None,
+    target: asked.Target = None,
+    task: asked.Task = None,
+    kind: asked.Kind = None,
+    drop: asked.Drop = None,
+    validation: asked.Validation = None,
+    test: asked.Test = None,
+    out: asked.Out = None,
+    resume: asked.Resume = None,
+    preset: asked.Preset = None,
+    time_limit: asked.TimeLimit = None,
+    trials: asked.Trials = None,
+    epochs: asked.Epochs = None,
+    hidden: asked.Hidden = None,
+    lr: asked.Rate = None,
+    quantile: asked.Quantile = None,
+    seed: asked.Seed = None,
+    shards: asked.Shards = None,
+    stream: asked.Stream = False,
+    memory: asked.Memory = None,
+    device: asked.Device = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
     decimal: options.DecimalOption = None,
     quote: options.QuoteOption = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    as_json: asked.Json = False,
+    quiet: asked.Quiet = False,
 ) -> int:
     """Train a multilayer perceptron on a table, and measure it.
 

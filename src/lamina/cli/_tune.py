@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from lamina.cli import _options as options
+from lamina.cli import _train_options as asked
 from lamina.cli import _train_table as train
 from lamina.cli._options import option, positive, reading, said
 from lamina.cli._search_run import require_search, seconds_said
@@ -23,30 +24,31 @@ TimeLimit = Annotated[
         **_searching,
     ),
 ]
+Validation = Annotated[str | None, option(asked.PART, "each network holds back rows of its own")]
 Trials = Annotated[int | None, option("Train so many networks.", "16 without a time limit", **_searching)]
 
 
 def tune(
-    data: train.Data = None,
-    target: train.Target = None,
+    data: asked.Data = None,
+    target: asked.Target = None,
     time_limit: TimeLimit = None,
     trials: Trials = None,
-    task: train.Task = None,
-    kind: train.Kind = None,
-    drop: train.Drop = None,
-    validation: train.Validation = None,
-    test: train.Test = None,
-    out: train.Out = None,
-    resume: train.Resume = None,
-    seed: train.Seed = None,
-    device: train.Device = None,
+    task: asked.Task = None,
+    kind: asked.Kind = None,
+    drop: asked.Drop = None,
+    validation: Validation = None,
+    test: asked.Test = None,
+    out: asked.Out = None,
+    resume: asked.Resume = None,
+    seed: asked.Seed = None,
+    device: asked.Device = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
     decimal: options.DecimalOption = None,
     quote: options.QuoteOption = None,
-    as_json: train.Json = False,
-    quiet: train.Quiet = False,
+    as_json: asked.Json = False,
+    quiet: asked.Quiet = False,
 ) -> int:
     """Search for the best network on a table, and see it.
 

@@ -82,9 +82,8 @@ def predict_table(
 ) -> None:
     """Write a table with its predictions added, a part at a time.
 
-    `interval`, `std`: see `lamina.runs._model.More`; `safe`: see `write_batches`.
+    `interval`, `std`: see `TableModel.predicted_columns`; `safe`: see `write_batches`.
     """
-    from lamina.runs._model import More
     from lamina.table.messages import counted
     from lamina.table.write import write_batches
 
@@ -95,7 +94,7 @@ def predict_table(
     model, details = _open(run)
     with _batches(model, details, data, reading) as batches:
         rows = write_batches(
-            model.extended(batches, prefix, More(interval, std)), out, output_format, safe=safe
+            model.extended(batches, prefix, interval=interval, std=std), out, output_format, safe=safe
         )
     if out != "-":
         say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
@@ -131,8 +130,8 @@ def _batches(
 def inspect_table(run: Path, *, as_json: bool) -> None:
     """What a run's network is, what it was trained on, and how good it was."""
     from lamina.cli._table_views import columns_table, measured_title, metrics_table
+    from lamina.runs.networks import how_trained
     from lamina.table.describe import describe_rows, describe_target
-    from lamina.table.messages import counted
 
     model, details = _open(run, reads=False)
     results = details["results"]
@@ -145,10 +144,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     _show_network(console, fitted)
     ended = ", interrupted" if results["interrupted"] else ""
     rows = describe_rows(results["rows"])
-    epochs = counted(results["epochs"], "epoch")
-    console.print(
-        f"{epochs} in {results['seconds']:.1f} s{ended}, kept {results['best_epoch']}; rows: {rows}\n"
-    )
+    console.print(f"{how_trained(results)}{ended}; rows: {rows}\n")
     console.print(columns_table(model.schema))
     console.print(metrics_table(measured_title(results), results["metrics"]))
 

@@ -28,7 +28,7 @@ def _for_device(device: Device) -> Target:
     return GPU(device)
 
 
-_TARGETS: dict[str, Callable[[], Target]] = {"cpu": _cpu, "cpu_pinned": _cpu}
+_TARGETS: dict[str, Callable[[], Target]] = {"cpu": _cpu, "cpu_pinned": _cpu, "cpu_shared": _cpu}
 
 
 def target_of(context: Context | None = None) -> Target:

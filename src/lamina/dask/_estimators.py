@@ -101,16 +101,15 @@ class _OnWorkers(BaseMLP):
             return getattr(local, method)(X)
         of_part = delayed(_of_part, pure=False)
         chunks = [
-            da.from_delayed(of_part(model, method, part), (length, *outer[1:]), dtype)
+            da.from_delayed(of_part(model, method, part, columns), (length, *outer[1:]), dtype)
             for part, length in zip(parts, lengths, strict=True)
         ]
         return da.concatenate(chunks, axis=0, allow_unknown_chunksizes=True)
 
 
-def _of_part(model: Any, method: str, part: Any) -> np.ndarray:
+def _of_part(model: Any, method: str, part: Any, columns: int | None) -> np.ndarray:
     if not len(part):
-        count = len(model.classes_) if method.endswith("proba") else 0
-        return np.empty((0, count) if count else 0)
+        return np.empty(0 if columns is None else (0, columns))
     return getattr(model, method)(part)
 
 

@@ -120,9 +120,7 @@ class Path:
             known = self._needs[alive] = self._what_is_needed(alive)
         return known
 
-    def _what_is_needed(
-        self, alive: Sequence[int]
-    ) -> tuple[list[int], list[Applied], frozenset[int]]:
+    def _what_is_needed(self, alive: Sequence[int]) -> tuple[list[int], list[Applied], frozenset[int]]:
         needed, restored = set[int](), set[int]()
         todo = [(i, True) for i in alive]
         while todo:

@@ -41,7 +41,9 @@ __all__ = ["DeferralQueue"]
 
 _OFTEN = 2  # so many times a sequence is observed before it is put off
 _LONGEST = 1024  # events in a sequence; then it is looked through for repetitions
-_FEW_STEPS = 64  # events: so many steps of a loop without marks are one sequence, which costs less than one each
+_FEW_STEPS = (
+    64  # events: so many steps of a loop without marks are one sequence, which costs less than one each
+)
 _MOST_ENTRIES = 50_000  # in the tree; one takes about 1 KB
 _PATIENCE = 4096  # events without any that was put off, before the queue sleeps
 _SHORT = 64  # how much patience a sequence costs that is too short to be put off
@@ -484,9 +486,7 @@ class DeferralQueue(CurrentSequence):
             self._period = period * max(1, _FEW_STEPS // period)
             self._ahead = until_boundary(events, period) or self._period
 
-    def _begins_loop_anew(
-        self, primitive: Primitive, inputs: Sequence[Any], params: dict[str, Any]
-    ) -> bool:
+    def _begins_loop_anew(self, primitive: Primitive, inputs: Sequence[Any], params: dict[str, Any]) -> bool:
         """Whether such a loop seems to go on as its sequences begin, after a step that was another one."""
         first = self._root.hot_child
         return (

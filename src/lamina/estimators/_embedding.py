@@ -37,3 +37,9 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """What scikit-learn names features by."""
         estimator: Any = self
         return sum(member.architecture.widths[-2] for member in estimator._fitted().network.members)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        assert tags.transformer_tags is not None
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
+from lamina.interchange._element_types import element_type
 from lamina.interchange._graph import Node
-from lamina.interchange._tensors import element_type
 from lamina.interchange._values import Labels, Value, data, is_known, known_number, operand
 from lamina.nd.ndarray import NDArray
 

@@ -13,8 +13,9 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from lamina.errors import DataError
 from lamina.files.limits import untrusted
+from lamina.interchange._element_types import element_type
 from lamina.interchange._graph import ML, Graph, GraphInput, Node
-from lamina.interchange._tensors import array_of, element_type, text_of
+from lamina.interchange._tensors import array_of, text_of
 from lamina.messages import excerpt
 
 __all__ = ["read_graph"]

@@ -12,17 +12,10 @@ import numpy as np
 from onnx import TensorProto
 
 from lamina.errors import DataError
+from lamina.interchange._element_types import element_type
 from lamina.messages import excerpt
 
-__all__ = ["ELEMENT_TYPES", "array_of", "element_type", "text_of"]
-
-ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
-    TensorProto.FLOAT: np.dtype("f4"), TensorProto.DOUBLE: np.dtype("f8"), TensorProto.FLOAT16: np.dtype("f2"),
-    TensorProto.BOOL: np.dtype("?"), TensorProto.INT8: np.dtype("i1"), TensorProto.INT16: np.dtype("i2"),
-    TensorProto.INT32: np.dtype("i4"), TensorProto.INT64: np.dtype("i8"), TensorProto.UINT8: np.dtype("u1"),
-    TensorProto.UINT16: np.dtype("u2"), TensorProto.UINT32: np.dtype("u4"), TensorProto.UINT64: np.dtype("u8"),
-}  # fmt: skip
-"""NumPy's type for each of ONNX's that lamina computes with."""
+__all__ = ["array_of", "text_of"]
 
 _FIELDS: dict[int, str] = {
     TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", TensorProto.INT64: "int64_data",
@@ -36,18 +29,6 @@ _MOST_AXES = 64  # of NumPy
 def text_of(value: str | bytes) -> str:
     """A name or text; protobuf gives bytes for what is no UTF-8."""
     return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
-
-
-def element_type(number: int) -> np.dtype[Any]:
-    """NumPy's type for the number of one of ONNX's.
-
-    Raises:
-        DataError: lamina doesn't compute with it.
-    """
-    if number not in ELEMENT_TYPES:
-        known = dict(zip(TensorProto.DataType.values(), TensorProto.DataType.keys(), strict=True))
-        raise DataError(f"elements of type {known.get(number, number)}, which lamina doesn't compute with")
-    return ELEMENT_TYPES[number]
 
 
 def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:

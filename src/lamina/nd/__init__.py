@@ -1,6 +1,7 @@
 """Arrays and the functions of arrays, under MXNet 1.x's names. The names come from the families' own `__all__`."""
 # ruff: noqa: F403
 
+import sys
 from typing import Any
 
 from lamina.nd import (
@@ -116,5 +117,13 @@ globals().update({f"linalg_{name}": getattr(linalg, name) for name in linalg.__a
 __all__ += [f"linalg_{name}" for name in linalg.__all__ if "dot" not in name]
 
 
+op = sys.modules[__name__]
+"""In MXNet the operators have a module of their own besides: `mx.nd.op.broadcast_add`."""
+
+
 def __getattr__(name: str) -> Any:
+    if name == "_internal":
+        import lamina.nd._internal as internal
+
+        return internal
     raise no_attribute("lamina.nd", name)

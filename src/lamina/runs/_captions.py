@@ -36,7 +36,7 @@ def search(trials: Sequence[Mapping[str, Any]], best: Sequence[tuple[float, floa
     """How good the best average was at first, halfway and at the end, and which trial is the best by itself."""
     (first, at_first), (last, at_last) = best[0], best[-1]
     middle = [score for seconds, score in best if seconds <= (first + last) / 2][-1]
-    alone = max(trials, key=lambda trial: trial["score"])
+    alone = max((trial for trial in trials if trial["score"] is not None), key=lambda trial: trial["score"])
     return (
         f"Validation {loss_name} of the best average: {-at_first:.4g} after {first:.1f} s, {-middle:.4g} after "
         f"{(first + last) / 2:.1f} s, {-at_last:.4g} after {last:.1f} s. Of {len(trials)} trials, trial "

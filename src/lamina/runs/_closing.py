@@ -22,9 +22,10 @@ _IMPORTANCE = 0.05
 _FIGURES = 5
 _VARIES = 1.4
 """What is measured once may take so many times as long."""
-_SPARE, _SPARE_SHARE = 0.25, 0.01
+_SPARE, _SPARE_SHARE = 0.6, 0.01
 """Seconds, and of the limit, that stay free: files are written, and the process ends."""
 _BLOCKS = 8
+_LEAST = 0.1  # seconds that any search has
 
 
 class Closing(SearchObserver):
@@ -45,14 +46,18 @@ class Closing(SearchObserver):
         self._test_rows = len(prepared.judged[1])
         self._columns = min(len(prepared.schema.used), 30)
         self._report = _VARIES * _FIGURES * _seconds_of_a_figure() + _SPARE + _SPARE_SHARE * limit
-        self._start_of_search = 0.0
         self._compiling = self._row = 0.0  # seconds for each layer, and for a row and a weight
         self._sizes: dict[int, tuple[int, int]] = {}  # layers and weights of each trial
 
     def search_seconds(self) -> float:
         """The seconds that a search may take that begins now, as long as no network is known."""
-        self._start_of_search = self._since()
-        return max(self._limit - self._report - self._start_of_search, 0.1)
+        return max(self._limit - self._report - self._since(), _LEAST)
+
+    def on_search_begin(self, search: SearchView) -> None:
+        """What earlier runs took is not left any more."""
+        if search.trials:
+            self._limit -= search.trials[-1].ended
+            self._move(search)
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
         """Measure the first, and move the deadline."""

@@ -24,6 +24,8 @@ BINS = 10
 FEW_CLASSES = 5
 """Up to so many classes, a confusion matrix has room for shares beside the counts."""
 
+_MANY_TRIALS = 30
+
 # Widths and letters are such that a page shows figures as they are, and a phone, at two thirds, still readable.
 _WIDE, _NARROW = 5.6, 4.5
 
@@ -82,7 +84,7 @@ def search(
     """Each trial's loss by when it ended, as a point, and that of the best average over time, as a line."""
     figure.set_size_inches(_WIDE, 3.4)
     axes = figure.subplots()
-    known = [trial for trial in trials if np.isfinite(trial["score"])]
+    known = [trial for trial in trials if trial["score"] is not None]
     for trial_is_averaged, color, label in (
         (False, GRAY, "trials"),
         (True, BLUE, "trials that are averaged"),
@@ -101,12 +103,10 @@ def search(
         label="best average",
     )
     seen = [*losses, *(-one["score"] for one in known)]
-    low, high = (
-        min(seen),
-        float(np.quantile(seen, 0.9)),
-    )  # a trial that went wrong must not flatten all others
+    # Trials that went wrong, where there are many, must not flatten all others.
+    low, high = min(seen), float(np.quantile(seen, 0.9 if len(seen) > _MANY_TRIALS else 1.0))
     margin = 0.12 * (high - low) or 0.05 * abs(low) or 1.0
-    axes.set_ylim(low - margin, max(high, losses[0] if len(losses) < 3 else high) + margin)
+    axes.set_ylim(low - margin, high + margin)
     axes.set(xlabel="seconds of search", ylabel=f"validation {loss_name}")
     axes.legend()
 
@@ -192,7 +192,7 @@ def coverage(figure: Any, found: Sequence[Covered], rows: int) -> None:
         xlim=(first, 1.02),
         ylim=(first, 1.02),
     )
-    axes.legend()
+    axes.legend(loc="upper left")
 
 
 @_drawn

@@ -49,7 +49,7 @@ class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
     """A trial that is averaged."""
 
     number: Count
-    score: float
+    score: float | None
     seconds: float
     ended: float
     epochs: Count

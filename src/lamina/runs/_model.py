@@ -16,23 +16,10 @@ from lamina.table.schema import Schema, Target
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["More", "TableModel", "central"]
+__all__ = ["TableModel", "central"]
 
 _MOST_COLUMNS = 20
 """With more classes, a prediction is written with its own probability only."""
-
-
-@dataclass(frozen=True)
-class More:
-    """What predictions of numbers add to a table besides.
-
-    Attributes:
-        interval: the share of rows whose truth the interval holds; None for no interval.
-        std: whether to add the standard deviation of the members' predictions.
-    """
-
-    interval: float | None = None
-    std: bool = False
 
 
 def central(estimator: Any, values: np.ndarray) -> np.ndarray:
@@ -73,21 +60,30 @@ class TableModel:
         """The columns that the estimator was trained on, in their order; left-out ones may be all missing."""
         return aligned(self.schema, frame)
 
-    def predicted_columns(self, frame: pl.DataFrame, more: More, prefix: str = "") -> list[pl.Series]:
+    def predicted_columns(
+        self, frame: pl.DataFrame, prefix: str = "", *, interval: float | None = None, std: bool = False
+    ) -> list[pl.Series]:
         """The columns that predictions add to a table.
 
         "prediction", or, of several quantiles, "prediction_LEVEL" for each; of a classification also
         "probability_CLASS" for each class, or, with more than 20 of them, only "probability", that of the prediction.
-        `more` adds "TARGET_lower" and "TARGET_upper", and "TARGET_std".
+
+        Args:
+            frame: the table.
+            prefix: what new names begin with.
+            interval: the share of the truth that an interval should hold: "TARGET_lower" and "TARGET_upper".
+            std: whether to add how far the members' predictions differ: "TARGET_std".
 
         Raises:
-            DataError: as `outputs`; there is no more of that kind.
+            DataError: as `outputs`; an interval or a spread of classes, or that the model does not know.
         """
         import polars as pl
 
         if self.target.task == "regression":
-            return [pl.Series(f"{prefix}{name}", values) for name, values in self._numbers(frame, more)]
-        if more.interval is not None or more.std:
+            return [
+                pl.Series(f"{prefix}{name}", values) for name, values in self._numbers(frame, interval, std)
+            ]
+        if interval is not None or std:
             raise DataError(
                 f"intervals and standard deviations are of numbers, and {self.target.name!r} has classes; "
                 "predict_set and predict_proba(return_std=True) in Python say how sure those are"
@@ -100,30 +96,29 @@ class TableModel:
             pl.Series(f"{prefix}probability_{name}", outputs[:, j]) for j, name in enumerate(classes.tolist())
         ]
 
-    def _numbers(self, frame: pl.DataFrame, more: More) -> Generator[tuple[str, np.ndarray]]:
+    def _numbers(
+        self, frame: pl.DataFrame, interval: float | None, std: bool
+    ) -> Generator[tuple[str, np.ndarray]]:
         """The new columns of a regression."""
         inputs, name = self.inputs(frame), self.target.name
-        found, std = (
-            self.estimator.predict(inputs, True) if more.std else (self.estimator.predict(inputs), None)
-        )
+        found = self.estimator.predict(inputs)
         levels = getattr(self.estimator.fitted_.target, "levels", None)
         if levels is None:
             yield "prediction", found
         else:
             yield from zip([f"prediction_{level:g}" for level in levels], found.T, strict=True)
-        if more.interval is not None:
-            yield from zip(
-                (f"{name}_lower", f"{name}_upper"),
-                self.estimator.predict_interval(inputs, more.interval),
-                strict=True,
-            )
-        if std is not None:
-            yield f"{name}_std", central(self.estimator, std)
+        if interval is not None:
+            ends = self.estimator.predict_interval(inputs, interval)
+            yield from zip((f"{name}_lower", f"{name}_upper"), ends, strict=True)
+        if std:
+            yield f"{name}_std", central(self.estimator, self.estimator.predict(inputs, return_std=True)[1])
 
     def extended(
-        self, batches: Iterable[pl.DataFrame], prefix: str = "", more: More | None = None
+        self, batches: Iterable[pl.DataFrame], prefix: str = "", **more: Any
     ) -> Generator[pl.DataFrame]:
         """Each part of a table with its predictions added; all other columns and the order are kept.
+
+        `more`: `interval` and `std`, see `predicted_columns`.
 
         Raises:
             DataError: as `predicted_columns`; a column of the name of a new one is there already.
@@ -131,7 +126,7 @@ class TableModel:
         start = 0
         for batch in batches:
             with rows_from(start):
-                new = self.predicted_columns(batch, more or More(), prefix)
+                new = self.predicted_columns(batch, prefix, **more)
             start += len(batch)
             taken = [series.name for series in new if series.name in batch.columns]
             if taken:

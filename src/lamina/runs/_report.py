@@ -71,7 +71,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
         search_section(trained.search, is_classification=findings.is_classification, pictures=pictures)
         if trained.search
         else "",
-        _learning(findings) if pictures else "",
+        _learning(findings) if pictures and trained.history else "",
         _quality(findings) if pictures else "",
         _uncertainty(findings, pictures=pictures),
         _importance(findings, pictures=pictures),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,9 +38,9 @@ class SearchLog(SearchObserver):
         self._has_begun, self.resumed = True, len(self.trials)
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
-        self.trials.append(
-            {name: getattr(trial, name) for name in _KEPT} | {"settings": dict(trial.settings)}
-        )
+        line = {name: getattr(trial, name) for name in _KEPT} | {"settings": dict(trial.settings)}
+        line["score"] = trial.score if math.isfinite(trial.score) else None  # diverged, or never measured
+        self.trials.append(line)
         if not self._has_begun:  # one that was stored; what became the best with it did so when it ended
             self.best += [(trial.ended, score) for score in self._pending[-1:]]
             self._pending.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from lamina.runs import _captions as captions
 from lamina.runs import _figures as figures
 from lamina.runs._html import escape, figure, section, small, table
 from lamina.runs.networks import share_in_words
-from lamina.runs.search_words import search_summary, settings_that_differ, value_in_words
+from lamina.runs.search_words import search_summary, settings_that_differ, short_name, value_in_words
 from lamina.table.messages import counted
 
 __all__ = ["search_section"]
@@ -48,17 +49,17 @@ def _said(search: Mapping[str, Any]) -> str:
 
 
 def _trials(lines: Sequence[Mapping[str, Any]]) -> str:
-    ranked = sorted(lines, key=lambda line: (-line["share"], -line["score"]))
+    ranked = sorted(lines, key=lambda line: (-line["share"], -_known(line["score"])))
     chosen = [line for line in ranked if line["share"]]
     others = ranked[len(chosen) : len(chosen) + _BEST]
     shown = [*chosen, *others]
     names = settings_that_differ(shown)
-    head = ["trial", "share", "loss", "epochs", "seconds", *map(escape, names)]
+    head = ["trial", "share", "loss", "epochs", "seconds", *(escape(short_name(name)) for name in names)]
     rows = [
         [
             str(line["number"]) + ("" if line["complete"] else " (cut)"),
             share_in_words(line["share"]) if line["share"] else "–",
-            f"{-line['score']:.4f}",
+            "–" if line["score"] is None else f"{-line['score']:.4f}",
             f"{line['best_epoch']} of {line['epochs']}",
             f"{line['seconds']:.1f}",
             *(escape(value_in_words(line["settings"].get(name))) for name in names),
@@ -72,3 +73,8 @@ def _trials(lines: Sequence[Mapping[str, Any]]) -> str:
         else ""
     )
     return table(head, rows, numeric=range(5)) + note
+
+
+def _known(score: float | None) -> float:
+    """A score to rank by: a trial that has none is the last."""
+    return -math.inf if score is None else score

@@ -21,7 +21,7 @@ from lamina.runs.run_folder import search_metadata
 from lamina.runs.training import Trained, encoder_for, estimator_for, fit
 from lamina.runs.trials import TrialFolder
 from lamina.table.messages import DataWarning
-from lamina.training.run_folder import CHECKPOINT, RunFolder
+from lamina.training.run_folder import CHECKPOINT, TRIALS, RunFolder
 
 __all__ = ["baselines", "begin", "search"]
 
@@ -82,8 +82,10 @@ def search(
         if "fitted_" not in vars(estimator):
             raise
         interrupted = True
-    except ValueError as error:
-        if isinstance(error, LaminaError):
+    except Exception as error:
+        if not (folder.path / TRIALS).is_dir():  # nothing to go on from
+            folder.remove(CHECKPOINT)
+        if not isinstance(error, ValueError) or isinstance(error, LaminaError):
             raise
         raise LaminaError(str(error)) from error
     estimator.set_params(callbacks=None, n_jobs=None, time_limit=request.time_limit)

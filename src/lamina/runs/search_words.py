@@ -7,7 +7,12 @@ from typing import Any
 
 from lamina.table.messages import counted
 
-__all__ = ["search_summary", "settings_that_differ", "value_in_words"]
+__all__ = ["search_summary", "settings_that_differ", "short_name", "value_in_words"]
+
+_SHORT = {
+    "hidden_layer_sizes": "layers", "learning_rate_init": "rate", "weight_decay": "decay",
+    "label_smoothing": "smoothing", "number_pieces": "pieces", "beta_2": "β₂",
+}  # fmt: skip
 
 
 def search_summary(search: Mapping[str, Any]) -> str:
@@ -30,6 +35,15 @@ def settings_that_differ(trials: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         name for name in names if len({value_in_words(trial["settings"].get(name)) for trial in trials}) > 1
     ]
+
+
+def short_name(setting: str) -> str:
+    """What a setting is called where there is little room.
+
+    >>> short_name("learning_rate_init"), short_name("batch_size")
+    ('rate', 'batch size')
+    """
+    return _SHORT.get(setting, setting.replace("_", " "))
 
 
 def value_in_words(value: Any) -> str:

@@ -158,7 +158,7 @@ class Binding:
         self._ranges[slot] = start, start + buffer.nbytes
 
     def _prepared(self, slot: int, array: Array) -> Any:
-        """The array's buffer, after what an earlier step left without one got it again, and what is written a good place."""
+        """Its buffer: a gradient that was left without one gets one, and what is written moves to a good place."""
         if isinstance(array._data, StaleGradient):
             if slot not in self._written:
                 array._data.__array__()  # raises

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from lamina.compiler.emit.expressions import Memory
+from lamina.compiler.emit.flat import flat_axes, is_made_of_flat
+from lamina.compiler.emit.joins import emit_join
 from lamina.compiler.emit.positions import Axis
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import Value
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Constant, Node
-from lamina.core.lowering import Elementwise
 
 __all__ = ["emit_map", "is_flat"]
 
@@ -22,6 +22,8 @@ def emit_map(scope: Scope) -> None:
     if len(domain) == 0:
         with scope.on_one_worker_if_serial():
             _element(scope, [], 1)
+        return
+    if emit_join(scope):
         return
     first = scope.share("rows", domain[0])
     if scope.partition.kind == "rows" and len(domain) > 1 and is_flat(kernel, scope.memory):
@@ -52,30 +54,13 @@ def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
     """The domain as one long row: each node's index is the position in memory."""
     kernel = scope.kernel
     lanes = scope.vector_lanes(kernel.members, 1 << 20)
-    # The last axis that is more than 1 has stride 1, so the whole position goes there and the others stay 0.
-    last = max((a for a, n in enumerate(kernel.domain) if n != 1), default=0)
-    before, after = ([Axis.at(scope.b, 0)] * n for n in (last, len(kernel.domain) - last - 1))
 
     def body(i: Value, width: int) -> None:
-        _element(scope, [*before, scope.axis(i, 1), *after], width)
+        _element(scope, flat_axes(scope.b, scope.axis(i, 1), kernel.domain), width)
 
     scope.b.vector_loop(start, stop, lanes, body)
 
 
 def is_flat(kernel: Kernel, memory: Memory) -> bool:
-    """Whether each element is made of those at its place in buffers of the domain's shape, and of single numbers."""
-    seen: set[Node] = set()
-    stack = list(kernel.stores)
-    while stack:
-        node = stack.pop()
-        if node in seen or node.shape == () or isinstance(node.op, Constant):
-            continue
-        seen.add(node)
-        if memory.find(node) is not None:  # read as it lies there, whatever it was made of
-            if node.shape != kernel.domain:
-                return False
-        elif not node.is_op("full"):  # the same number at whatever place
-            if node.shape != kernel.domain or not isinstance(node.lowering, Elementwise):
-                return False
-            stack.extend(node.inputs)
-    return True
+    """Whether a kernel's domain may be taken for one long row."""
+    return is_made_of_flat(kernel.stores, kernel.domain, memory)

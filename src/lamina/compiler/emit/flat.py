@@ -1,0 +1,39 @@
+"""Several axes as one long row, where nothing depends on which axis an element lies along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lamina.compiler.emit.expressions import Memory
+from lamina.compiler.emit.positions import Axis
+from lamina.compiler.llvm import Builder
+from lamina.compiler.passes.graph import Constant, Node
+from lamina.core.lowering import Elementwise
+
+__all__ = ["flat_axes", "is_made_of_flat"]
+
+
+def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
+    """A position in memory as an index: the last axis that is more than 1 has stride 1, so all of it goes there."""
+    last = max((a for a, n in enumerate(shape) if n != 1), default=0)
+    before, after = ([Axis.at(b, 0)] * n for n in (last, len(shape) - last - 1))
+    return [*before, position, *after]
+
+
+def is_made_of_flat(nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory) -> bool:
+    """Whether each element is made of those at its place in buffers of this shape, and of single numbers."""
+    seen: set[Node] = set()
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if node in seen or node.shape == () or isinstance(node.op, Constant):
+            continue
+        seen.add(node)
+        if memory.find(node) is not None:  # read as it lies there, whatever it was made of
+            if node.shape != shape:
+                return False
+        elif not node.is_op("full"):  # the same number at whatever place
+            if node.shape != shape or not isinstance(node.lowering, Elementwise):
+                return False
+            stack.extend(node.inputs)
+    return True

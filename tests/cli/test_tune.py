@@ -1,0 +1,188 @@
+"""`lamina tune`, and `lamina train` with a search: what is shown, kept, gone on with, and refused."""
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lamina.cli._search_display import SearchDisplay
+from lamina.files.tensors import load_tensors
+from lamina.runs.data import Request
+
+PEOPLE = Path(__file__).parents[1] / "training/files/people.csv"
+SMALL = (PEOPLE, "-t", "income", "--hidden", "4", "--seed", "1")
+
+
+def arrays_of(run):
+    return {name: array.tobytes() for name, array in load_tensors(run / "model.safetensors")[0].items()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A search that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    command = [sys.executable, "-m", "lamina", "train", *map(str, SMALL), "--trials", "3", "-o", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "3 trials, of which " in done.stdout
+    return out
+
+
+def test_a_search_leaves_a_run_like_any_other(whole, cli):
+    assert {
+        "model.safetensors",
+        "page.html",
+        "report.html",
+        "settings.json",
+        "trials",
+        "trials.jsonl",
+    } <= set(os.listdir(whole))
+    assert "checkpoint.safetensors" not in os.listdir(whole)
+    trials = [json.loads(line) for line in (whole / "trials.jsonl").read_text().splitlines()]
+    assert [one["number"] for one in trials] == [0, 1, 2]
+    assert sum(one["share"] for one in trials) == pytest.approx(1)
+    assert [one["settings"]["preset"] for one in trials] == ["fast", "default", "default"]
+    code, out, _ = cli("inspect", whole, "--json")
+    search = json.loads(out)["results"]["search"]
+    assert code == 0 and search["trials"] == 3
+    assert search["chosen"] == [one for one in trials if one["share"]]
+    scores = [score for _, score in search["best"]]
+    assert scores == sorted(scores)
+    code, out, _ = cli("inspect", whole)
+    assert code == 0 and "3 trials, of which" in out
+    assert cli("predict", whole, PEOPLE, "-o", whole.parent / "out.csv")[0] == 0
+
+
+def test_the_report_tells_of_the_search(whole):
+    page = (whole / "report.html").read_text()
+    assert "The search" in page and "3 trials, of which" in page
+    shown = re.search("alt='(Validation log-loss of the best average: [^']*)'", page)[1]
+    assert re.search(
+        r"[0-9.]+ after [0-9.]+ s\. Of 3 trials, trial \d is the best by itself, with [0-9.]+\.", shown
+    )
+
+
+def test_a_search_that_is_killed_goes_on_to_the_same_bits(whole, tmp_path, cli):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "lamina", "train", *map(str, SMALL), "--trials", "3", "-o", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (out / "trials/00000.safetensors").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "model.safetensors").exists()
+    kept = (out / "trials/00000.safetensors").read_bytes()
+    code, _, err = cli("tune", "--resume", out)
+    assert code == 0 and "going on after" in err
+    assert (out / "trials/00000.safetensors").read_bytes() == kept
+    assert arrays_of(out) == arrays_of(whole)
+    assert not [name for name in os.listdir(out) if name.startswith(".") or name == "checkpoint.safetensors"]
+
+
+def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_path, cli):
+    run = shutil.copytree(whole, tmp_path / "run")
+    code, _, err = cli("train", "--resume", run)
+    assert code == 2 and "the search in" in err and "give it a longer --time-limit" in err
+    code, _, err = cli("train", "--resume", run, "--trials", "3", "--hidden", "5")
+    assert code == 2 and "the run was begun with --hidden 4" in err
+    code, out, err = cli("tune", "--resume", run, "--trials", "4", "--json")
+    assert code == 0 and "trial 3: loss " in err and "trial 2:" not in err
+    assert json.loads(out)["search"]["trials"] == 4
+    before, after = ((path / "trials.jsonl").read_text().splitlines() for path in (whole, run))
+    assert [json.loads(line)["score"] for line in after[:3]] == [json.loads(line)["score"] for line in before]
+
+
+def test_other_rows_are_another_search(whole, tmp_path, cli):
+    run = shutil.copytree(whole, tmp_path / "run")
+    (tmp_path / "people.csv").write_text(PEOPLE.read_text().replace("low", "high", 1))
+    code, _, err = cli("tune", tmp_path / "people.csv", "--resume", run, "--trials", "4")
+    assert code == 2 and "are not those with which the search in" in err
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--time-limit", "soon"), "--time-limit soon: give a time above 0"),
+        (("--time-limit", "0"), "--time-limit 0: give a time above 0"),
+        (("--trials", "0"), "--trials 0: it is greater than 0"),
+        (("--time-limit", "5s", "--epochs", "3"), "--epochs does not go with --time-limit"),
+        (("--trials", "5", "--shards", "8"), "--shards does not go with --trials"),
+        (("--preset", "best", "--stream"), "--stream does not go with --preset best"),
+        (("--preset", "fast", "--trials", "3"), "--preset fast does not go with --trials"),
+    ],
+)
+def test_what_no_search_can_do_is_refused(asked, said, tmp_path, cli):
+    code, _, err = cli("train", PEOPLE, "-t", "income", *asked, "-o", tmp_path / "run")
+    assert code == 2 and said in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_rows_leave_nothing_behind(tmp_path, cli):
+    (tmp_path / "few.csv").write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(9)))
+    code, _, err = cli("tune", tmp_path / "few.csv", "-t", "y", "--trials", "2", "-o", tmp_path / "run")
+    assert code == 2 and "too few to hold any out" in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_limit_that_is_too_short_leaves_a_run_and_says_so(tmp_path, cli):
+    code, out, err = cli(
+        "train", PEOPLE, "-t", "income", "--time-limit", "0.01", "-o", tmp_path / "run", "--json"
+    )
+    assert code == 0 and "the time was over before anything was learned" in err
+    assert json.loads(out)["search"]["trials"] == 1
+    json.loads((tmp_path / "run/trials.jsonl").read_text(), parse_constant=pytest.fail)
+    assert "The search" in (tmp_path / "run/report.html").read_text()
+    assert cli("inspect", tmp_path / "run")[0] == 0
+
+
+# --- what is shown -----------------------------------------------------------------------------------------------
+
+
+class Search:
+    """What a display looks at of a search."""
+
+    trials, shares, best_score = (), {0: 0.25, 1: 0.75}, -0.25
+
+
+class Ended:
+    def __init__(self, number, score, **settings):
+        self.number, self.score, self.settings = number, score, {"preset": "default", **settings}
+        self.seconds, self.ended, self.complete, self.best_epoch = 2.0, 2.0 + number, True, 3
+
+
+def shown(width, height=30, trials=3):
+    display = SearchDisplay(Request(("x.csv",), time_limit=100.0), lambda: 40.0, live=True, as_json=False)
+    display._has_table = True
+    display._console = console = Console(width=width, height=height, record=True, file=io.StringIO())
+    for i in range(trials):
+        name = "layers\x1b[2J" if i else "mish"
+        display.on_trial_end(Search, Ended(i, -0.3 - i / 10, hidden_layer_sizes=(256, 256), activation=name))
+    display.on_new_best(Search)
+    display.on_trial_begin(Search, trials, {"preset": "default", "dropout": 0.123456}, 64)
+    console.print(display._view())
+    return console.export_text().splitlines()
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_the_table_fits_the_terminal(width):
+    lines = shown(width)
+    assert all(len(line) <= width for line in lines)
+    text = "\n".join(lines)
+    assert "\x1b" not in text
+    assert "best 0.2500 (the mean" in text or width == 40
+    assert "75 %" in text and "trial 3: compiling" in text
+
+
+def test_a_table_of_many_trials_shows_the_averaged_and_the_newest():
+    lines = shown(100, height=14, trials=60)
+    numbers = [int(line.split()[0]) for line in lines if line.split() and line.split()[0].isdecimal()]
+    assert numbers == [0, 1, 56, 57, 58, 59, 60]
+    assert any("54 more that are neither averaged nor new" in line for line in lines)

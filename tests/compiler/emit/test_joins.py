@@ -1,0 +1,57 @@
+"""Many arrays joined along an axis: one loop a part, for any shares of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import nd
+
+JOINED = [
+    (0, [(3, 4), (1, 4), (5, 4)]),
+    (1, [(3, 4), (3, 1), (3, 0), (3, 17)]),
+    (2, [(2, 3, 5), (2, 3, 40), (2, 3, 1), (2, 3, 3)]),
+    (0, [(7,), (1,), (40,), (0,)]),
+    (1, [(2, 1, 6)] * 5),
+    (0, [(30, 50)] * 40),
+    (1, [(30, 50)] * 40),
+    (0, [(1, 9, 9, 1)] * 20),
+]
+WAYS: dict[str, Callable[[Any], Any]] = {
+    "as they are": lambda x: x,
+    "computed on the way": lambda x: x * 3 - 1,
+    "from another type": lambda x: x.astype("int32").astype("float32"),
+    "moved": lambda x: nd.flip(x, axis=0),
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize(("axis", "shapes"), JOINED)
+@pytest.mark.parametrize("way", WAYS)
+def test_parts_stand_where_they_belong(
+    way: str, axis: int, shapes: list[tuple[int, ...]], threads: int
+) -> None:
+    lamina.set_num_threads(threads)
+    random = np.random.default_rng(0)
+    arrays = [nd.array(random.integers(-50, 50, shape)) for shape in shapes]
+    parts = [WAYS[way](x) for x in arrays]
+    wanted = np.concatenate([x.asnumpy() for x in parts], axis)
+
+    @lamina.compile
+    def join(arrays: list[Any]) -> Any:
+        return nd.concat(*[WAYS[way](x) for x in arrays], dim=axis)
+
+    np.testing.assert_array_equal(join(arrays).asnumpy(), wanted)
+
+
+def test_stacked_rows_of_bytes() -> None:
+    """As a data loader joins samples that a transform has computed one by one."""
+    random = np.random.default_rng(1)
+    rows = [nd.array(random.integers(0, 256, (9, 9, 1)), dtype="uint8") for _ in range(30)]
+    batch = lamina.compile(lambda rows: nd.stack(*[x.astype("float32") / 255 for x in rows]))(rows)
+    wanted = np.stack([x.asnumpy() for x in rows]).astype(np.float32) / np.float32(255)
+    np.testing.assert_allclose(batch.asnumpy(), wanted, rtol=1e-6)

@@ -1,0 +1,107 @@
+"""A search's trials in files: what is kept comes back, and what is damaged or of another search is refused."""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+import pytest
+from trials import FAILURE, trial
+
+from lamina.errors import DataError
+from lamina.estimators.search.trial import Trial
+from lamina.files.tensors import load_tensors, save_tensors
+from lamina.runs.trials import TrialFolder
+from lamina.training.checkpoint import NotSavedWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
+
+
+def stored(path, *trials, fingerprint="a"):
+    folder = TrialFolder(path)
+    assert list(folder.load(fingerprint)) == []
+    for one in trials:
+        folder.save(one)
+    return path / "trials"
+
+
+@pytest.mark.parametrize("changed", [{}, FAILURE, {"losses": [np.inf], "factor": np.float64(2.0)}])
+def test_a_trial_comes_back(tmp_path, changed):
+    stored(tmp_path, trial(**changed))
+    (found,) = TrialFolder(tmp_path).load("a")
+    for field in dataclasses.fields(Trial):
+        wanted, got = (getattr(one, field.name) for one in (trial(**changed), found))
+        if field.name == "state":
+            assert got.keys() == wanted.keys()
+            for name, array in wanted.items():
+                np.testing.assert_array_equal(got[name], array)
+        elif field.name == "outputs":
+            np.testing.assert_array_equal(got, wanted)
+            assert got.shape == wanted.shape
+        else:
+            assert got == wanted, field.name
+
+
+def test_trials_come_back_in_order_up_to_a_gap(tmp_path):
+    files = stored(tmp_path, *map(trial, range(4)))
+    os.remove(files / "00002.safetensors")
+    trials = TrialFolder(tmp_path).load("a")
+    assert [one.number for one in trials] == [0, 1]
+    assert trials[-1].ended == 3.5
+    assert [one.number for one in trials[:5]] == [0, 1]
+
+
+def test_trials_of_another_search_are_refused(tmp_path):
+    stored(tmp_path, trial())
+    with pytest.raises(DataError, match="the rows, or the settings, are not those with which the search"):
+        TrialFolder(tmp_path).load("b")
+
+
+def test_a_trial_that_cannot_be_kept_is_told_of_and_the_search_goes_on(tmp_path):
+    (tmp_path / "trials").write_text("a file in the folder's place")
+    with pytest.warns(
+        NotSavedWarning, match="trial 3 could not be saved, and it and those after it are lost"
+    ):
+        TrialFolder(tmp_path).save(trial(3))
+
+
+def _set(name, to):
+    return lambda said, arrays: said.__setitem__(name, to)
+
+
+HOSTILE = {
+    "another number": _set("number", 1),
+    "a field too many": _set("evil", 1),
+    "no members": _set("members", 0),
+    "more members than arrays": _set("members", 50_000),
+    "more members than memory": _set("members", 10**12),
+    "text for a number": _set("score", "high"),
+    "a nested setting": _set("settings", {"a": [[[1]]]}),
+    "another architecture": lambda said, arrays: said["architecture"].update(hidden=[7]),
+    "other outputs": lambda said, arrays: arrays.update(outputs=np.zeros((2, 2), np.float32)),
+    "outputs of another type": lambda said, arrays: arrays.update(outputs=np.zeros((2, 3))),
+    "no outputs": lambda said, arrays: arrays.pop("outputs"),
+    "a missing array": lambda said, arrays: arrays.pop("network.0.weight0"),
+    "an array too many": lambda said, arrays: arrays.update(evil=np.zeros(1, np.float32)),
+    "what is not finite": lambda said, arrays: arrays["outputs"].fill(np.nan),
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_hostile_files_are_refused(tmp_path, how):
+    file = stored(tmp_path, trial()) / "00000.safetensors"
+    arrays, metadata = load_tensors(file)
+    said = json.loads(metadata["trial"])
+    HOSTILE[how](said, arrays)
+    save_tensors(file, arrays, {**metadata, "trial": json.dumps(said)})
+    with pytest.raises(DataError, match=r"00000\.safetensors is damaged"):
+        list(TrialFolder(tmp_path).load("a"))
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    file = stored(tmp_path, trial()) / "00000.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DataError, match="not that of which it has the SHA-256"):
+        list(TrialFolder(tmp_path).load("a"))
