@@ -37,7 +37,7 @@ devices: $(VENV)/.dev
 # What users write, in the other ways of evaluating it: each operator at once, and deferred without a compiler; and all
 # random programs compiled, of which `make test` compiles a part
 MODES := tests/nd tests/gluon tests/metric tests/optimizer tests/primitives tests/core tests/deferral tests/test_autograd.py \
-  tests/symbol tests/interchange tests/examples tests/fuzz tests/estimators/test_estimators.py tests/estimators/test_engine.py
+  tests/symbol tests/interchange tests/training tests/examples tests/estimators/test_estimators.py tests/estimators/test_engine.py
 modes: $(VENV)/.dev
 	LAMINA_EAGER=1 $(PYTEST) $(MODES)
 	LAMINA_COMPILE=0 $(PYTEST) $(MODES)

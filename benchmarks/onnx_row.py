@@ -4,8 +4,9 @@
 
 Networks of the same sizes: as a Gluon block; as a run on digits, whose file takes bytes and gives label and
 probabilities; as an estimator on a table of numbers and texts, whose file takes columns and scales, encodes and embeds
-them, beside a file that only takes these columns and puts them together. The sessions take turns, one thread each; each is called some hundred times in a turn. Printed are the median
-processor times of a call, and the median over the turns of their ratios to the bare network of PyTorch.
+them, beside a file that only takes these columns and puts them together. The sessions take turns, one thread each; each
+is called some hundred times in a turn. Printed are the median processor times of a call, and the median over the turns
+of their ratios to the bare network of PyTorch.
 """
 
 from __future__ import annotations

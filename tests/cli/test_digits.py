@@ -149,7 +149,7 @@ def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
     [
         ((*QUICK, "1", "--out", "RUN"), "holds a run already"),
         ((*QUICK, "1", "--time-limit", "5s"), "a number of epochs or a time limit: give one of the two"),
-        (("train", "mnist", "--time-limit", "5x"), "--time-limit takes a time above 0"),
+        (("train", "mnist", "--time-limit", "5x"), "--time-limit 5x: give a time above 0"),
         (
             ("train", "mnist", "--resume", "RUN", "--time-limit", "5m"),
             "was begun with --epochs 2; it can't change",

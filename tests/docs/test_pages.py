@@ -19,7 +19,8 @@ ONE_THREAD = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # several wait for eac
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_programs_of_a_page_run(page, tmp_path):
     for program in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-        command = [sys.executable, "-W", "error", "-c", program]
+        shaps = "ignore:The set_"  # what importing shap warns of, with a new Matplotlib
+        command = [sys.executable, "-W", "error", "-W", shaps, "-c", program]
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env=ONE_THREAD, cwd=tmp_path
         )

@@ -132,3 +132,8 @@ def test_full_takes_a_number(compiles: bool) -> None:
             fill(nd.ones(1))
     else:
         assert fill(nd.ones(1)).asnumpy().tolist() == [1, 1]
+
+
+def test_sizes_that_are_given_one_by_one_are_told_of_tuples():
+    with pytest.raises(ContextError, match=r"not 3; a shape of several sizes is a tuple, like \(2, 3\)"):
+        nd.zeros(2, 3)

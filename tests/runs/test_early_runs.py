@@ -39,7 +39,11 @@ def test_an_early_run_is_evaluated_as_it_was(run, capsys):
 
 
 LATER = {
-    "settings": {"shards": None, "stream": False, "quantiles": None, "time_limit": None, "trials": None},
+    "settings": {
+        **dict.fromkeys(["shards", "quantiles", "time_limit", "trials"]),
+        "stream": False,
+        "monotone": {},
+    },
     "architecture": {"monotone": [], "rising": []},
     "results": {"quantiles": [], "intervals": []},
 }

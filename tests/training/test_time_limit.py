@@ -1,21 +1,25 @@
-"""Times as people write them."""
+"""Times as people write them, and the clock of a time limit."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina.errors import LaminaError
-from lamina.training.time_limit import duration_said, time_limit_seconds
+from lamina.training.time_limit import TimeLimit, duration_said, seconds_of
 
 
 @given(st.integers(1, 10**6))
 def test_what_is_said_is_read(seconds):
-    assert time_limit_seconds(duration_said(seconds)) == seconds
+    assert seconds_of(duration_said(seconds)) == seconds
 
 
-@pytest.mark.parametrize(
-    "text", ["", "0", "0s", "-5", "5x", "m5", "5m!", "nan", "inf", "1e3", "5 minutes", "٥m x"]
-)
-def test_what_is_no_time_is_told(text):
-    with pytest.raises(LaminaError, match="--time-limit takes a time above 0, like 90s, 5m or 1h30m; not "):
-        time_limit_seconds(text)
+def test_a_limit_keeps_the_time_of_what_is_rehearsed():
+    now = [5.0]
+    limit = TimeLimit(10, used=1, clock=lambda: now[0])
+    with limit.keeping():
+        now[0] += 2
+    assert (limit.used, limit.left, limit.share) == (3, 5, 3 / 8)
+    limit.go_on(4)
+    assert (limit.used, limit.left, limit.share) == (7, 1, 7 / 8)
+    now[0] += 2
+    assert (limit.left, limit.share) == (-1, 1)
+    limit.kept = 20
+    assert (limit.available, limit.share) == (0, 1)

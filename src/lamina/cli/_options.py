@@ -13,12 +13,12 @@ from lamina.table.formats import FORMATS
 
 __all__ = [
     "PRESETS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "QuoteOption", "RunArgument",
-    "choosing", "layers", "levels", "one_of", "option", "positive", "reading", "said",
+    "choosing", "directions", "layers", "levels", "one_of", "option", "positive", "reading", "said",
 ]  # fmt: skip
 
 Number = TypeVar("Number", int, float)
 
-PRESETS = ("default", "fast", "best")
+PRESETS = ("default", "medium", "fast", "best")
 
 
 def option(help: str, shown: str | bool = True, *, named: str = "", **more: Any) -> Any:
@@ -112,6 +112,24 @@ def levels(text: str) -> tuple[float, ...]:
         raise LaminaError(
             f"--quantile takes numbers between 0 and 1 with commas, ascending, like 0.05,0.5,0.95; not {text!r}"
         )
+    return found
+
+
+def directions(texts: Sequence[str]) -> dict[str, int]:
+    """Columns and which way predictions go with them.
+
+    Raises:
+        LaminaError: not a column, =, and 1 or -1.
+
+    >>> directions(["rooms=1", "age=-1"])
+    {'rooms': 1, 'age': -1}
+    """
+    found: dict[str, int] = {}
+    for text in texts:
+        name, _, direction = text.rpartition("=")
+        if not name or direction not in ("1", "+1", "-1"):
+            raise LaminaError(f"--monotone {text}: write COLUMN=1 or COLUMN=-1")
+        found[name] = int(direction)
     return found
 
 

@@ -37,7 +37,7 @@ def seconds_said(text: str | None) -> float | None:
     """
     if text is None:
         return None
-    from lamina.estimators.search.budget import seconds_of
+    from lamina.training.time_limit import seconds_of
 
     try:
         return seconds_of(text)

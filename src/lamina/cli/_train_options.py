@@ -21,6 +21,7 @@ __all__ = [
     "Json",
     "Kind",
     "Memory",
+    "Monotone",
     "Out",
     "Preset",
     "Quantile",
@@ -57,13 +58,18 @@ Kind = Annotated[
     option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
 ]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
-Validation = Annotated[str | None, option(PART, "0.16; fast: 0.08")]
+Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08")]
 Test = Annotated[str | None, option(PART, "0.2")]
 Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
 Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
 Preset = Annotated[
     str | None,
-    choosing("fast: seconds; best: of many networks.", PRESETS, shown="default", **_training),
+    choosing(
+        "medium: a tenth of the time; fast: seconds; best: of many networks.",
+        PRESETS,
+        shown="default",
+        **_training,
+    ),
 ]
 TimeLimit = Annotated[
     str | None,
@@ -83,6 +89,10 @@ Quantile = Annotated[
     option(
         "Of numbers: predict these quantiles instead of the mean, as 0.05,0.5,0.95.", "the mean", **_training
     ),
+]
+Monotone = Annotated[
+    list[str] | None,
+    option("COLUMN=1: predictions never fall with it; COLUMN=-1: they never rise; repeatable.", **_training),
 ]
 Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
 Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", False, **_training)]

@@ -15,7 +15,7 @@ from lamina.cli import _options as options
 from lamina.cli import _run_views as views
 from lamina.cli import _train_options as asked
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
-from lamina.cli._options import PRESETS, layers, levels, one_of, positive, reading, said
+from lamina.cli._options import PRESETS, directions, layers, levels, one_of, positive, reading, said
 from lamina.cli._search_run import TUNED, require_search, run_search, seconds_said
 from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
@@ -53,6 +53,7 @@ def train_table(
     hidden: asked.Hidden = None,
     lr: asked.Rate = None,
     quantile: asked.Quantile = None,
+    monotone: asked.Monotone = None,
     seed: asked.Seed = None,
     shards: asked.Shards = None,
     stream: asked.Stream = False,
@@ -90,6 +91,7 @@ def train_table(
       lamina train train.csv --target y --validation valid.csv --test test.csv
       zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
       lamina train houses.csv --target price --quantile 0.05,0.5,0.95
+      lamina train houses.csv --target price --monotone rooms=1 --monotone age=-1
       lamina train --resume runs/houses
       mpirun -n 4 lamina train 'part-*.csv' --target y --shards 8
 
@@ -102,6 +104,7 @@ def train_table(
         hidden=None if hidden is None else layers(hidden),
         learning_rate=positive("--lr", lr),
         quantiles=None if quantile is None else levels(quantile),
+        monotone=directions(monotone or []) or None,
         shards=positive("--shards", shards),
         stream=stream or None,
         time_limit=seconds_said(time_limit),
@@ -289,7 +292,7 @@ def _said(name: str, value: Any) -> str:
     if value is None or value == {}:
         return f"no {option}"
     if isinstance(value, dict):
-        return " ".join(f"{option} {column}={kind}" for column, kind in cast("dict[str, str]", value).items())
+        return " ".join(f"{option} {column}={kind}" for column, kind in cast("dict[str, Any]", value).items())
     return f"{option} {','.join(map(str, cast(Any, value))) if isinstance(value, tuple) else value}"
 
 

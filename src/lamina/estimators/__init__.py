@@ -5,7 +5,7 @@ from lamina.extras import require
 require("an estimator", "scikit-learn")
 
 from lamina.estimators.classifier import MLPClassifier  # noqa: E402 (needs scikit-learn)
-from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay  # noqa: E402
+from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay  # noqa: E402
 from lamina.estimators.regressor import MLPRegressor  # noqa: E402
 
-__all__ = ["ImportanceDisplay", "LearningCurveDisplay", "MLPClassifier", "MLPRegressor"]
+__all__ = ["ImportanceDisplay", "LearningCurveDisplay", "MLPClassifier", "MLPRegressor", "ShapDisplay"]

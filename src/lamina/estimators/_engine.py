@@ -325,15 +325,19 @@ class EnsembleTraining(Loop):
         rate = call_each_step(lambda: self._rate)
         decay = call_each_step(lambda: plan.weight_decay * self._rate * self._regularization)
         step = SOLVERS[plan.solver].step(plan, lambda: self._steps_done)
+        # Python computes these before each step: once for each factor, not for each parameter.
+        factors = dict.fromkeys(piece.rate for piece in pieces)
+        rates = {factor: rate * factor for factor in factors}
+        decays = {factor: decay * factor**2 for factor in factors}
         for piece in pieces:
             array, gradient = piece.array, piece.gradient
             if plan.alpha and piece.decay:
                 gradient = gradient + call_each_step(lambda: plan.alpha / self._rows) * array
-            new, values = step(array, gradient, piece.moments, rate=rate * piece.rate)
+            new, values = step(array, gradient, piece.moments, rate=rates[piece.rate])
             if plan.weight_decay and piece.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
-                new = new - (decay * piece.rate**2) * array
+                new = new - decays[piece.rate] * array
             if piece.bounds is not None:
                 new = nd.minimum(nd.maximum(new, piece.bounds[0]), piece.bounds[1])
             write(array, piece.moments, (new, values))

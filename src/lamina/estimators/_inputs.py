@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from lamina.table.columns import ArrayColumn
+from lamina.table.columns import ArrayColumn, import_narwhals
 
 __all__ = [
     "check_inputs", "counted_rows", "folds", "hold_out", "is_frame", "length", "members_rows", "require_target",
-    "selection", "union",
+    "selection", "union", "values_of",
 ]  # fmt: skip
 
 _FEWEST_FOR_VALIDATION = 10
@@ -78,6 +78,17 @@ def require_target(y: np.ndarray) -> None:
         raise ValueError(
             f"Input y contains NaN: the target of row {column.first_missing()} is missing; leave such rows out"
         )
+
+
+def values_of(X: Any) -> np.ndarray:
+    """What a table holds, (rows, columns): numbers as they are, the values of a data frame as Python's objects."""
+    if is_frame(X):
+        frame = import_narwhals().from_native(X, eager_only=True)
+        found = np.empty(frame.shape, object)
+        for j, name in enumerate(frame.columns):
+            found[:, j] = frame[name].to_list()
+        return found
+    return X.toarray() if hasattr(X, "tocsr") else np.asarray(X)
 
 
 def length(X: Any) -> int:

@@ -11,7 +11,7 @@ from lamina.estimators.targets import Classes, Numbers
 from lamina.table.messages import as_kind, closest
 from lamina.table.schema import ColumnSchema, Schema
 
-__all__ = ["FEWEST_PIECES", "constrained_columns", "constrained_settings", "constraints"]
+__all__ = ["FEWEST_PIECES", "constrained_columns", "constrained_settings", "constraints", "fixed_settings"]
 
 FEWEST_PIECES = 16
 """Of the functions of constrained numbers, which enter by nothing else, in small tables."""
@@ -21,6 +21,11 @@ _RATE = 0.05
 """The highest learning rate that is a preset's: weights of one sign move outputs together. With RealMLP's 0.2 a
 function of four numbers, two of them constrained, was learned to an RMSE of 1.1, with 0.05 to 0.35; without constraints
 to 0.34."""
+
+
+def fixed_settings(estimator: Any) -> frozenset[str]:
+    """The settings that a search does not try where columns are constrained."""
+    return frozenset({"activation", "learning_rate_init"} if estimator.monotone else ())
 
 
 def constrained_settings(estimator: Any, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,12 +23,12 @@ PARAMETERS = {
     "hidden_layer_sizes": "the widths of the hidden layers, or one width. () gives a linear model.",
     "activation": f"of the hidden layers, one name or a list with one for each: {', '.join(ACTIVATIONS)}.",
     "preset": "where parameters that are None get their values: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
-    "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'fast' a smaller "
-    "network for seconds instead of a minute; 'sklearn' is retired, see lamina.neural_network. 'best' searches from "
-    "'default' on: see `time_limit`.",
+    "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'medium' smaller "
+    "networks that take a tenth of its time, 'fast' one or more of them for a second; 'sklearn' is retired, see "
+    "lamina.neural_network. 'best' searches from 'default' on: see `time_limit`.",
     "members": "how many networks are trained side by side; their outputs are averaged (Lakshminarayanan, Pritzel, "
-    "Blundell, 2017). None: 5 for a table of at most 5000 rows (fast: 2 of more than 500 columns), else 2 "
-    "(fast: 1 from 20,001 rows on).",
+    "Blundell, 2017). None: 5 for a table of at most 5000 rows (medium, fast: 2 of more than 500 columns), "
+    "else 2 (fast: 1 from 20,001 rows on).",
     "loss": "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value a row; "
     "outputs are (rows, k), the target is (rows,) class numbers, or (rows, k) labels or standardized numbers.",
     "quantile": "the level of loss='quantile' (Koenker and Bassett, 1978), or a list of levels, ascending: then "
@@ -40,8 +40,9 @@ PARAMETERS = {
     "Topin, 2018), cosine, linear.",
     "learning_rate_init": "the learning rate that the schedule multiplies.",
     "max_iter": "the most epochs. None: by the number of training rows, "
-    f"{ENOUGH_STEPS['default']} steps (preset 'fast': {ENOUGH_STEPS['fast']}), at most {MOST_EPOCHS} epochs, and at "
-    f"least {FEWEST_EPOCHS['default']} (fast: {FEWEST_EPOCHS['fast']}) of more than {JUST_STEPS_ROWS} rows.",
+    f"{ENOUGH_STEPS['default']} steps (presets 'medium' and 'fast': {ENOUGH_STEPS['fast']}), at most {MOST_EPOCHS} "
+    f"epochs, and at least {FEWEST_EPOCHS['default']} (medium: {FEWEST_EPOCHS['medium']}, fast: "
+    f"{FEWEST_EPOCHS['fast']}) of more than {JUST_STEPS_ROWS} rows.",
     "random_state": "the seed of all randomness, or a NumPy RandomState. With the same seed the result is the same bit "
     "by bit, whatever the number of threads.",
     "tol": "by how much the validation score (or, without validation rows, the loss) must improve to count for "
@@ -57,8 +58,8 @@ PARAMETERS = {
     "beta_1": "Adam's decay of the mean of gradients.",
     "beta_2": "Adam's decay of the mean of squared gradients.",
     "epsilon": "what Adam adds to the root of that mean.",
-    "n_iter_no_change": "after how many epochs without improvement the training stops. None of the preset 'default': "
-    "it never does; 'auto': a quarter of the epochs.",
+    "n_iter_no_change": "after how many epochs without improvement the training stops. None of the presets 'default' "
+    "and 'medium': it never does; 'auto': a quarter of the epochs.",
     "dropout": "the share of hidden units that are dropped (Srivastava et al., 2014), one number or a list with one "
     "for each layer.",
     "normalization": "None, 'batch' (Ioffe and Szegedy, 2015) or 'layer' (Ba et al., 2016), before each activation.",

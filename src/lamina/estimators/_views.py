@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina.estimators import importance
 from lamina.estimators._engine import Data
-from lamina.estimators._inputs import check_inputs
+from lamina.estimators._inputs import check_inputs, values_of
 from lamina.estimators.importance import Importance
 from lamina.messages import printable
 from lamina.table.describe import column_rows
@@ -19,7 +19,8 @@ from lamina.table.encode import Encoded
 from lamina.training import pictures
 
 if TYPE_CHECKING:
-    from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay
+    from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay
+    from lamina.estimators.shapley import Explanation
 
 __all__ = ["Views"]
 
@@ -53,6 +54,71 @@ class Views:
         from lamina.estimators.displays import ImportanceDisplay
 
         return ImportanceDisplay.from_estimator(self, X, y, ax=ax, random_state=random_state, n_jobs=n_jobs)
+
+    def shap_values(
+        self,
+        X: Any,
+        background: Any = None,
+        *,
+        method: str = "auto",
+        repeats: int = 1,
+        random_state: int = 0,
+    ) -> Explanation:
+        """What each column adds to each prediction: SHAP values (see `lamina.estimators.shapley`).
+
+        Of a regressor `predict` is explained, in the target's unit; of a classifier `predict_proba`. The values of a
+        row sum to its prediction minus the mean prediction of the background.
+
+        Args:
+            X: the rows to explain.
+            background: the rows that they are compared with, at most 100 of them, which are drawn; by default of those
+                that `fit` held out.
+            method: "exact": from all sets of columns, of at most 16 columns; "sampled": by chance, from
+                2 · `repeats` orders of the columns for each background row; "auto": exact of at most 6.
+            repeats: see there; the errors become smaller with its root.
+            random_state: the seed of what is drawn.
+
+        Raises:
+            ValueError: nothing was held out and no background is given; a method that can't be.
+            DataError: the table does not fit that of the training.
+
+        >>> import numpy as np
+        >>> from lamina import MLPRegressor
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> model = MLPRegressor(preset="fast", max_iter=5, random_state=0).fit(X, X[:, 0] + 2 * X[:, 1])
+        >>> found = model.shap_values(X[:5], background=X[:50])
+        >>> found.values.shape
+        (5, 2)
+        >>> bool(np.allclose(found.base_values + found.values.sum(axis=1), model.predict(X[:5])))
+        True
+        """
+        from lamina.estimators.shapley import BACKGROUND_ROWS, Game, explained
+
+        estimator: Any = self
+        fitted = estimator._fitted()
+        rng = np.random.default_rng(random_state)
+        rows = self._encoded(X)
+        others = (
+            self._held_out_rows("shap_values(X, background)")[0]
+            if background is None
+            else self._encoded(background)
+        )
+        if not len(others.numeric):
+            raise ValueError("the background has no rows to compare with")
+        drawn = np.sort(rng.permutation(len(others.numeric))[:BACKGROUND_ROWS])
+        game = Game.of(
+            fitted,
+            Encoded(rows.numeric[:], rows.codes),
+            Encoded(others.numeric[drawn], others.codes[drawn]),
+        )
+        names = [column.name for column in fitted.encoder.schema.columns]
+        return explained(game, values_of(X), names, method, repeats, rng)
+
+    def plot_shap(self, X: Any, background: Any = None, *, ax: Any = None, output: Any = None) -> ShapDisplay:
+        """Draw the SHAP values of rows, a point each, column by column; see `ShapDisplay.from_estimator`."""
+        from lamina.estimators.displays import ShapDisplay
+
+        return ShapDisplay.from_estimator(self, X, background, ax=ax, output=output)
 
     def report(self, path: Any, X: Any, y: Any) -> None:
         """Write a page that needs nothing else about the estimator and how good it is: the report of `lamina train`.
@@ -118,11 +184,17 @@ class Views:
         is_class = self._task == "classification"
         return fitted.encode(X), fitted.target.encode(target) if is_class else target
 
-    def _held_out_rows(self) -> tuple[Encoded, np.ndarray]:
+    def _encoded(self, X: Any) -> Encoded:
+        """A table as the network takes it, with at least one row."""
+        estimator: Any = self
+        checked, _ = check_inputs(self, X, None, reset=False)
+        return estimator._fitted().encode(checked)
+
+    def _held_out_rows(self, instead: str = "plot_importance(X, y)") -> tuple[Encoded, np.ndarray]:
         if self._held_out is None:
             raise ValueError(
                 "no rows are at hand that fit held out (it validated on none, or the estimator was pickled or loaded "
-                "since); give rows that it was not trained on: plot_importance(X, y)"
+                f"since); give rows that it was not trained on: {instead}"
             )
         encoded, target = self._held_out
         estimator: Any = self

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
+import numpy as np
+
 from lamina.estimators.importance import Importance
+from lamina.estimators.shapley import Explanation
 from lamina.extras import require
 from lamina.training import pictures
 
-__all__ = ["ImportanceDisplay", "LearningCurveDisplay"]
+__all__ = ["ImportanceDisplay", "LearningCurveDisplay", "ShapDisplay"]
 
 
 class _Display:
@@ -126,3 +129,68 @@ class ImportanceDisplay(_Display):
         intervals = [(one.low, one.high) for one in shown]
         self.bars_ = pictures.bars(ax, names, means, intervals, f"growth of {self.unit} when shuffled")
         return self
+
+
+class ShapDisplay(_Display):
+    """The SHAP values of rows, a point each, column by column: to the right they raise the prediction.
+
+    Points of equal values are beside each other. Their colour is the column's value, from low (blue) to high (orange);
+    texts, truth values and what is missing are gray.
+
+    Attributes:
+        explanation: what is drawn, of a single output.
+        points_: what was drawn last, of each column shown.
+    """
+
+    def __init__(self, *, explanation: Explanation) -> None:
+        self.explanation = explanation
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        background: Any = None,
+        *,
+        ax: Any = None,
+        output: Any = None,
+        **options: Any,
+    ) -> Self:
+        """The SHAP values of a fitted estimator's predictions for rows, drawn into `ax` or a new figure.
+
+        Args:
+            estimator: fitted.
+            X, background, options: as of its `shap_values`.
+            ax: Matplotlib's axes.
+            output: which class, label or target, by name or position; by default the last.
+
+        Raises:
+            ValueError, DataError: as `shap_values`.
+            MissingPackageError: Matplotlib is not installed.
+        """
+        found = estimator.shap_values(X, background, **options)
+        if found.output_names:
+            found = found.of_output(-1 if output is None else output)
+        return cls(explanation=found).plot(ax)
+
+    def plot(self, ax: Any = None, *, most: int = 20) -> Self:
+        """Draw the columns that matter most into `ax`, or into a new figure."""
+        found = self.explanation
+        order = np.argsort(-found.mean_absolute(), kind="stable")[:most]
+        ax = self._begin(ax, 1.2 + 0.34 * len(order))
+        names = [found.feature_names[j] for j in order]
+        columns = [(found.values[:, j], _shades(found.data[:, j])) for j in order]
+        self.points_ = pictures.swarms(
+            ax, names, columns, "SHAP value: what the column adds to the prediction"
+        )
+        return self
+
+
+def _shades(values: np.ndarray) -> np.ndarray:
+    """Where each number is among the others, from 0 to 1; NaN for what is none."""
+    is_number = [isinstance(x, int | float | np.number) and not isinstance(x, bool) for x in values]
+    shades = np.full(len(values), np.nan)
+    present = values[is_number].astype(np.float64)
+    distinct, places = np.unique(present[~np.isnan(present)], return_inverse=True)
+    shades[np.flatnonzero(is_number)[~np.isnan(present)]] = places / max(len(distinct) - 1, 1)
+    return shades

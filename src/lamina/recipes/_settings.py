@@ -36,7 +36,7 @@ RECIPES = {
     "chapter": Recipe(ChapterNetwork, {}),
     "best": Recipe(
         BestNetwork,
-        {"hidden": (1024, 512), "batch_size": 500, "lr": 0.001, "time_limit": 300.0},
+        {"hidden": (1024, 512), "batch_size": 500, "lr": 0.003, "time_limit": 300.0},
         passes=5,
         measured=10_000,
     ),

@@ -37,7 +37,7 @@ __all__ = [
 _FEWEST_TO_DIVIDE = 10
 _COLLECTIONS = ("missing", "as_text")  # of the options
 _TEST_SHARE = 0.2
-_VALIDATION_SHARE = {"default": 0.16, "fast": 0.08, "sklearn": 0.08, "best": 0.0}
+_VALIDATION_SHARE = {"default": 0.16, "medium": 0.08, "fast": 0.08, "sklearn": 0.08, "best": 0.0}
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,11 @@ class Request:
         target: the column to predict; None for the labels of a folder of images.
         task: "classification" or "regression", where the inferred one is wrong.
         kinds: by column, what it is, where the inferred kind is wrong.
-        preset: "default", "fast" or "best" (or "sklearn", which is retired), see `lamina.estimators._presets`.
+        preset: "default", "medium", "fast" or "best" (or "sklearn", which is retired): `lamina.estimators._presets`.
         validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
         epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
         quantiles: the levels to predict, ascending, instead of the mean; None: the mean.
+        monotone: by column, 1 where predictions never fall with it, -1 where they never rise.
         seed: of all randomness.
         shards: into how many parts each batch is cut, which processes may share; None: not at all.
         options: how to read the files.
@@ -73,6 +74,7 @@ class Request:
     hidden: tuple[int, ...] | None = None
     learning_rate: float | None = None
     quantiles: tuple[float, ...] | None = None
+    monotone: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
     shards: int | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
@@ -94,7 +96,7 @@ class Request:
         """As JSON holds it."""
         asked = asdict(self)
         asked["options"] |= {name: list(getattr(self.options, name)) for name in _COLLECTIONS}
-        return asked | {"kinds": dict(self.kinds)}
+        return asked | {"kinds": dict(self.kinds), "monotone": dict(self.monotone)}
 
     @classmethod
     def from_dict(cls, asked: Mapping[str, Any]) -> Request:

@@ -117,5 +117,5 @@ def _settings(request: Request, trained: Trained) -> dict[str, Any]:
     from lamina.estimators.base import settings_of
 
     resolved = settings_of(trained.model.estimator)
-    resolved |= {"max_iter": trained.most_epochs, "column_kinds": None}
+    resolved |= {"max_iter": trained.most_epochs, "column_kinds": None, "monotone": None}  # the request says them
     return {"lamina": __version__, **request.to_dict(), "resolved": resolved}

@@ -123,6 +123,7 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
         shards=request.shards,
         early_stopping=request.searches or prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
+        monotone=dict(request.monotone) or None,
         preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
         scoring="log_loss" if is_class else "loss",  # what curves and progress show
         callbacks=observers,

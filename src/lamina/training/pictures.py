@@ -9,10 +9,22 @@ from typing import Any, Literal
 
 from lamina.extras import require
 
-__all__ = ["BLUE", "GRAY", "ORANGE", "Curves", "bars", "curves", "drawn", "learning_curves", "plain_number"]
+__all__ = [
+    "BLUE",
+    "GRAY",
+    "ORANGE",
+    "Curves",
+    "bars",
+    "curves",
+    "drawn",
+    "learning_curves",
+    "plain_number",
+    "swarms",
+]
 
 BLUE, ORANGE, GRAY = "#2f6db3", "#d9822b", "#8a94a0"
 _MOST_MARKERS = 40
+_SWARM_BINS = 120
 _STYLE = {
     "font.size": 10.5,
     "axes.spines.top": False,
@@ -118,6 +130,59 @@ def bars(
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(plain_number())
     return drawn
+
+
+def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], what: str) -> list[Any]:
+    """Draw values as points, a line of them for each name, the first on top; what was drawn for each.
+
+    Args:
+        axes: Matplotlib's.
+        names: of the lines.
+        columns: for each its values, and their shades from 0 (blue) to 1 (orange), NaN for gray.
+        what: what the horizontal axis measures.
+    """
+    import numpy as np
+
+    spread = float(np.ptp([values for values, _ in columns]))
+    width = (spread or 1.0) / _SWARM_BINS
+    drawn: list[Any] = []
+    for place, (values, shades) in zip(range(len(names) - 1, -1, -1), columns, strict=True):
+        heights = place + _beside_each_other(np.round(values / width))
+        drawn.append(axes.scatter(values, heights, c=_shaded(shades), s=9, linewidths=0))
+    axes.set_yticks(range(len(names) - 1, -1, -1), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.axvline(0, color="#59636e", lw=0.8)
+    axes.set(xlabel=what)
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_formatter(plain_number())
+    axes.locator_params(axis="x", nbins=6)
+    return drawn
+
+
+def _shaded(shades: Any) -> Any:
+    """Colours (points, 4) of shades: between blue and orange, gray for NaN."""
+    import numpy as np
+    from matplotlib.colors import to_rgba_array
+
+    low, middle, high, gray = to_rgba_array([BLUE, "#c9b8a8", ORANGE, GRAY])
+    share = shades[:, None]
+    mixed = np.where(
+        share < 0.5, low + (middle - low) * 2 * share, middle + (high - middle) * (2 * share - 1)
+    )
+    return np.where(np.isnan(share), gray, mixed)
+
+
+def _beside_each_other(bins: Any) -> Any:
+    """Heights from -0.4 to 0.4 at which points of the same bin do not hide each other."""
+    import numpy as np
+
+    _, where, counts = np.unique(bins, return_inverse=True, return_counts=True)
+    order = np.argsort(where, kind="stable")
+    firsts = np.cumsum(counts) - counts
+    rank = np.empty(len(where))
+    rank[order] = np.arange(len(where)) - firsts[where[order]]
+    middle = (counts[where] - 1) / 2
+    return 0.4 * (rank - middle) / max(middle.max(), 4.0)
 
 
 def plain_number() -> Any:

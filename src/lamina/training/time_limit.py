@@ -6,13 +6,16 @@ import re
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 
-from lamina.errors import LaminaError
+__all__ = ["TimeLimit", "duration_said", "seconds_of"]
 
-__all__ = ["TimeLimit", "duration_said", "since_start", "time_limit_seconds"]
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smh])\s*")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NAMES = {"s": "s|secs?|seconds?", "m": "m|mins?|minutes?", "h": "h|hours?", "d": "d|days?"}
+_PART = re.compile(
+    rf"\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:{'|'.join(f'(?P<{u}>{n})' for u, n in _NAMES.items())})\b\s*"
+)
+_PARTED = re.compile(r"(?<=[a-z])(?=\d)")
 
 
 class TimeLimit:
@@ -64,31 +67,45 @@ class TimeLimit:
         self.kept += self.clock() - start
 
 
-def since_start() -> float:
-    """Seconds since this process began, about: until a command is read, it computes without waiting."""
-    return time.process_time()
+def seconds_of(limit: Any) -> float:
+    """A limit as people give it, in seconds.
 
-
-def time_limit_seconds(text: str) -> float:
-    """A time as people write it, in seconds.
+    Args:
+        limit: seconds, or text: a number of seconds, or numbers with units, of which "s", "m", "h" and "d" are known.
 
     Raises:
-        LaminaError: it is no time above 0.
+        ValueError: it is not above 0, not finite, or cannot be read.
 
-    >>> time_limit_seconds("90"), time_limit_seconds("5m"), time_limit_seconds("1h 30m")
-    (90.0, 300.0, 5400.0)
+    >>> seconds_of(90), seconds_of("90"), seconds_of("1h 30m"), seconds_of("1.5 minutes")
+    (90.0, 90.0, 5400.0, 90.0)
     """
-    said = text.strip().lower()
-    parts = _PART.findall(said)
-    if re.fullmatch(r"\d+(\.\d+)?", said):
-        seconds = float(said)
-    else:
-        seconds = (
-            sum(float(number) * _UNITS[unit] for number, unit in parts) if _PART.sub("", said) == "" else 0
+    try:
+        seconds = _read(limit.strip().lower()) if isinstance(limit, str) else float(limit)
+    except TypeError:
+        seconds = None
+    if seconds is None or isinstance(limit, bool):
+        raise ValueError(
+            f"time_limit={limit!r} is no time: give seconds, or text such as '90s', '5m' or '1h30m'"
         )
     if not 0 < seconds < float("inf"):
-        raise LaminaError(f"--time-limit takes a time above 0, like 90s, 5m or 1h30m; not {text!r}")
+        raise ValueError(f"time_limit must be above 0 and finite, got {limit!r}")
     return seconds
+
+
+def _read(text: str) -> float | None:
+    """The seconds that a text says, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    text, at, total = _PARTED.sub(" ", text), 0, 0.0
+    while at < len(text):
+        part = _PART.match(text, at)
+        if part is None:
+            return None
+        total += float(part[1]) * next(_UNITS[unit] for unit in _UNITS if part[unit])
+        at = part.end()
+    return total if at else None
 
 
 def duration_said(seconds: float) -> str:

@@ -10,6 +10,7 @@ import pytest
 from lamina import MLPClassifier, MLPRegressor
 from lamina.estimators.search import budget
 from lamina.training.loop import Observer
+from lamina.training.time_limit import seconds_of
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(240, 3))
@@ -159,12 +160,12 @@ def test_a_limit_gives_the_bits_of_as_many_trials(clock):
     ("text", "seconds"), [(5, 5), ("5", 5), ("90s", 90), ("5m", 300), ("1h 30m", 5400), (np.float32(2), 2)]
 )
 def test_limits_are_read(text, seconds):
-    assert budget.seconds_of(text) == seconds
+    assert seconds_of(text) == seconds
 
 
 @pytest.mark.parametrize(
     "limit", [0, -3, float("nan"), float("inf"), "soon", "5 parsecs", "", "0s", "1e9999", True, [5]], ids=repr
 )
 def test_other_limits_are_refused(limit):
-    with pytest.raises(ValueError, match="time_limit is a time above 0, .* got " + re.escape(repr(limit))):
+    with pytest.raises(ValueError, match="^time_limit.*" + re.escape(repr(limit))):
         MLPClassifier(time_limit=limit).fit(X, Y > 1)

@@ -146,9 +146,9 @@ class Binding:
             raise
 
     def _bind_one(self, slot: int, array: Array) -> None:
-        buffer: Any = array._data
-        if buffer.__class__ is not np.ndarray or slot in self._written:
-            buffer = self._prepared(slot, array)
+        if slot in self._written or array._data.__class__ is not np.ndarray:
+            self._prepare(slot, array)
+        buffer: Any = array._data  # not before: one more reference, and it would not be moved
         shape, dtype = self._input_types[slot]
         assert buffer.shape == shape and buffer.dtype == dtype, "the key of a call says its types"
         if not buffer.flags.c_contiguous:
@@ -157,8 +157,8 @@ class Binding:
         start = self._table[Layout.FIRST_INPUT + slot] = address_of(buffer)
         self._ranges[slot] = start, start + buffer.nbytes
 
-    def _prepared(self, slot: int, array: Array) -> Any:
-        """Its buffer: a gradient that was left without one gets one, and what is written moves to a good place."""
+    def _prepare(self, slot: int, array: Array) -> None:
+        """Give a gradient a buffer again that an earlier step left without, and what is written a good place."""
         if isinstance(array._data, StaleGradient):
             if slot not in self._written:
                 array._data.__array__()  # raises
@@ -166,7 +166,6 @@ class Binding:
         elif slot in self._written:
             with HOLDING:
                 move_to_line(array)
-        return array._data
 
     def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from lamina.errors import LaminaError
-from lamina.training.time_limit import time_limit_seconds
-
-__all__ = ["Budget", "TimeIsOver", "clock", "seconds_of"]
+__all__ = ["Budget", "TimeIsOver", "clock"]
 
 clock: Callable[[], float] = time.perf_counter
 """Seconds since any moment."""
@@ -17,30 +13,6 @@ clock: Callable[[], float] = time.perf_counter
 
 class TimeIsOver(Exception):  # noqa: N818 - not an error
     """Ends the trial in whose steps the deadline falls."""
-
-
-def seconds_of(limit: Any) -> float:
-    """A limit as people give it, in seconds.
-
-    Args:
-        limit: seconds, or text, of which "s", "m" and "h" are units.
-
-    Raises:
-        ValueError: it is not above 0, not finite, or cannot be read.
-
-    >>> seconds_of(90), seconds_of("90"), seconds_of("1h 30m")
-    (90.0, 90.0, 5400.0)
-    """
-    try:
-        if isinstance(limit, str):
-            return time_limit_seconds(limit)
-        if not isinstance(limit, bool) and 0 < float(limit) < float("inf"):
-            return float(limit)
-    except (TypeError, LaminaError):
-        pass
-    raise ValueError(
-        f"time_limit is a time above 0, as seconds or as text like '90s', '5m' or '1h30m'; got {limit!r}"
-    )
 
 
 class Budget:

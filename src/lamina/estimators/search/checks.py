@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.estimators.search.budget import seconds_of
+from lamina.training.time_limit import seconds_of
 
 __all__ = ["TRIALS", "asked_for", "limits_of", "require_held_out"]
 

@@ -25,6 +25,7 @@ from lamina import messages
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
+from lamina.estimators._monotone_columns import fixed_settings
 from lamina.estimators.base import Data
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
@@ -223,11 +224,11 @@ class Search:
             chosen: dict[str, Any] = {}
         else:
             preset = "default"
-            free = space.suggested(self._seed, number - len(self._openings))
-            given = {name for name in free if getattr(self._estimator, name) is not None}
-            if self._estimator.monotone:  # has an activation of its own
-                given.add("activation")
-            chosen = {name: value for name, value in free.items() if name not in given}
+            free, fixed = (
+                space.suggested(self._seed, number - len(self._openings)),
+                fixed_settings(self._estimator),
+            )
+            chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None and k not in fixed}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self._with(preset=preset, **chosen), settings, rows)
 

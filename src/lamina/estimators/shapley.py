@@ -1,0 +1,257 @@
+"""Shapley values: what each column of a table adds to a prediction.
+
+A prediction f(x) minus the mean prediction of background rows is divided among the columns as Shapley (1953) divides
+the gain of a game among its players: v(S) is the mean of f over rows that have x's values in the columns S, and a
+background row's in the others ("interventional" SHAP values: Lundberg and Lee, "A Unified Approach to Interpreting
+Model Predictions", 2017, arXiv 1705.07874; Janzing, Minorics, Blöbaum, 2020, arXiv 1910.13413).
+
+A column is all that it is encoded as: a number and what says that it is missing, all ones and zeros of a category.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lamina.core import blas
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.targets import Classes
+from lamina.extras import require
+from lamina.table.encode import Encoded
+
+__all__ = ["BACKGROUND_ROWS", "Explanation", "Game", "exact_values", "explained", "sampled_values"]
+
+BACKGROUND_ROWS = 100
+MOST_EXACT = 16
+"""Columns whose coalitions are all looked at if that is asked for: 65,536 for each background row."""
+
+_EXACT = 6
+"""Columns whose coalitions are all looked at otherwise: so many that it takes no longer than sampling does."""
+
+_ELEMENTS = 1 << 22
+"""Of the largest table that is made at one time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Shapley values, and what they are of.
+
+    Attributes:
+        values: float64, (rows, columns), or (rows, columns, outputs) of several classes, labels or targets.
+        base_values: the mean prediction of the background, a number or (outputs,).
+        predictions: those that are explained, (rows,) or (rows, outputs): base_values + the sum over columns.
+        data: the explained rows' values, (rows, columns), of whatever types they have.
+        feature_names: the columns' names.
+        output_names: the classes', labels' or targets' names; () of a single target.
+    """
+
+    values: np.ndarray
+    base_values: Any
+    predictions: np.ndarray
+    data: np.ndarray
+    feature_names: tuple[str, ...]
+    output_names: tuple[str, ...] = ()
+
+    def of_output(self, which: str | int) -> Explanation:
+        """The explanation of one class, label or target, by its name or position.
+
+        Raises:
+            ValueError: there is only one, or it is unknown.
+        """
+        names = self.output_names
+        place = names.index(which) if which in names else which
+        if not names or not isinstance(place, int | np.integer) or not -len(names) <= place < len(names):
+            raise ValueError(f"of_output: {which!r} is none of the outputs {list(names)}")
+        return replace(
+            self,
+            values=self.values[..., place],
+            base_values=self.base_values[place],
+            predictions=self.predictions[:, place],
+            output_names=(),
+        )
+
+    def mean_absolute(self) -> np.ndarray:
+        """How much each column matters: the mean of the values' sizes, (columns,) or (columns, outputs)."""
+        return np.abs(self.values).mean(axis=0)
+
+    def to_shap(self) -> Any:
+        """The same as a `shap.Explanation`, which the functions of `shap.plots` take.
+
+        Raises:
+            MissingPackageError: shap is not installed.
+        """
+        require("a shap.Explanation", "shap")
+        import shap  # pyright: ignore[reportMissingImports] - not everywhere where types are checked
+
+        base = np.broadcast_to(self.base_values, self.predictions.shape)
+        return shap.Explanation(
+            self.values,
+            base_values=np.array(base),
+            data=self.data,
+            feature_names=list(self.feature_names),
+            output_names=list(self.output_names) or None,
+        )
+
+
+@dataclass(frozen=True)
+class Game:
+    """A prediction as a game of the columns: rows and background rows, encoded, and which inputs are whose.
+
+    Attributes:
+        fitted: what predicts.
+        rows, background: encoded, numbers in memory.
+        owners: for each number and each code, the place of its column among the players.
+        players: how many columns there are.
+    """
+
+    fitted: FittedModel[Any]
+    rows: Encoded
+    background: Encoded
+    owners: tuple[np.ndarray, np.ndarray]
+    players: int
+
+    @classmethod
+    def of(cls, fitted: FittedModel[Any], rows: Encoded, background: Encoded) -> Game:
+        """That of all columns which the network sees, in the table's order."""
+        positions = fitted.encoder.positions.values()
+        owners = np.zeros(rows.numeric.shape[1], int), np.zeros(rows.codes.shape[1], int)
+        for player, both in enumerate(positions):
+            for owner, places in zip(owners, both, strict=True):
+                owner[places] = player
+        return cls(fitted, rows, background, owners, len(positions))
+
+    def predict(self, encoded: Encoded) -> np.ndarray:
+        """Predictions or probabilities, (rows, outputs), float64."""
+        outputs, target = self.fitted.outputs(encoded), self.fitted.target
+        found = target.probabilities(outputs) if isinstance(target, Classes) else target.predictions(outputs)
+        return found.reshape(len(found), -1)
+
+    def mixed(self, row: int, is_rows: np.ndarray, background: np.ndarray) -> np.ndarray:
+        """Predictions for a row's values in the columns where `is_rows` (cases, players), else a background row's.
+
+        `background`: (cases,), which of them.
+        """
+        pairs = zip(
+            (self.rows.numeric, self.rows.codes),
+            (self.background.numeric, self.background.codes),
+            self.owners,
+            strict=True,
+        )
+        numeric, codes = (
+            np.where(is_rows[:, owner], own[row], others[background]) for own, others, owner in pairs
+        )
+        return self.predict(Encoded(numeric, codes))
+
+    def cases_at_once(self) -> int:
+        """How many cases `mixed` may get."""
+        return max(256, _ELEMENTS // max(1, len(self.owners[0]) + len(self.owners[1])))
+
+
+def exact_values(game: Game) -> np.ndarray:
+    """The Shapley values (rows, players, outputs) from all coalitions of the players."""
+    players, others = game.players, len(game.background.numeric)
+    coalitions = (np.arange(1 << players)[:, None] >> np.arange(players)) & 1 == 1
+    sizes = coalitions.sum(axis=1)
+    joining = [1 / (players * math.comb(players - 1, size)) for size in range(players)]
+    joined = np.array([0.0, *joining])[sizes]
+    staying = np.array([*joining, 0.0])[sizes]
+    weights = np.where(coalitions, joined[:, None], -staying[:, None]).T
+    at_once = max(1, game.cases_at_once() // others)
+    background = np.tile(np.arange(others), at_once)
+    values: list[np.ndarray] = []
+    for row in range(len(game.rows.numeric)):
+        worth = [
+            game.mixed(row, np.repeat(part, others, axis=0), background[: len(part) * others])
+            .reshape(len(part), others, -1)
+            .mean(axis=1)
+            for part in (coalitions[i : i + at_once] for i in range(0, len(coalitions), at_once))
+        ]
+        values.append(blas.matmul(weights, np.concatenate(worth)))
+    return np.stack(values)
+
+
+def sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.ndarray:
+    """Estimates of the Shapley values (rows, players, outputs), which sum to what is divided as the exact ones do.
+
+    From each background row, the columns take the explained row's values one after the other, in `repeats` random
+    orders and in their reverses ("antithetic sampling": Mitchell, Cooper, Frank, Holmes, "Sampling Permutations for
+    Shapley Value Estimation", 2022, arXiv 2104.12199). What a prediction changes by is the column's that changed.
+    """
+    players, others = game.players, len(game.background.numeric)
+    orders = _orders(rng, players, others * repeats)
+    starts = game.predict(game.background)
+    ends = game.predict(game.rows)
+    values = np.zeros((len(ends), players, ends.shape[1]))
+    at_once = max(1, game.cases_at_once() // max(players - 1, 1))
+    for begin in range(0, len(orders), at_once):
+        part = orders[begin : begin + at_once]
+        whose = np.arange(begin, begin + len(part)) // 2 // repeats
+        ranks = np.argsort(part, axis=1)
+        is_rows = ranks[:, None, :] < np.arange(1, players)[:, None]  # (orders, steps, players)
+        for row, end in enumerate(ends):
+            between = game.mixed(row, is_rows.reshape(-1, players), np.repeat(whose, players - 1))
+            path = np.empty((len(part), players + 1, len(end)))
+            path[:, 0], path[:, -1] = starts[whose], end
+            path[:, 1:-1] = between.reshape(len(part), players - 1, -1)
+            gains = np.diff(path, axis=1)
+            values[row] += np.take_along_axis(gains, ranks[:, :, None], axis=1).sum(axis=0)
+    return values / len(orders)
+
+
+def _orders(rng: np.random.Generator, players: int, count: int) -> np.ndarray:
+    """Twice so many orders of the players: each at random, and then its reverse."""
+    orders = rng.permuted(np.tile(np.arange(players), (count, 1)), axis=1)
+    return np.stack([orders, orders[:, ::-1]], axis=1).reshape(-1, players)
+
+
+def explained(
+    game: Game,
+    data: np.ndarray,
+    names: Sequence[str],
+    method: str,
+    repeats: int,
+    rng: np.random.Generator,
+) -> Explanation:
+    """The explanation of a game's rows.
+
+    Args:
+        game: the rows.
+        data: their values (rows, columns), also those of columns that the network does not see.
+        names: all columns' names.
+        method: "exact", "sampled", or "auto": exact for a few columns.
+        repeats, rng: of `sampled_values`.
+
+    Raises:
+        ValueError: a method that is unknown, or exact values of too many columns.
+    """
+    if method not in ("auto", "exact", "sampled"):
+        raise ValueError(f"method is 'auto', 'exact' or 'sampled', not {method!r}")
+    if method == "exact" and game.players > MOST_EXACT:
+        raise ValueError(
+            f"method='exact' looks at all sets of columns, 2 to the power of {game.players}; it is for at most "
+            f"{MOST_EXACT} columns, method='sampled' for more"
+        )
+    if not isinstance(repeats, int | np.integer) or repeats < 1:
+        raise ValueError(f"repeats is a whole number from 1 on, not {repeats!r}")
+    always = _EXACT if method == "auto" else 1  # one column has all of it
+    is_exact = method == "exact" or game.players <= always
+    found = exact_values(game) if is_exact else sampled_values(game, rng, repeats)
+    seen = [*game.fitted.encoder.positions]
+    values = np.zeros((len(found), len(names), found.shape[2]))
+    values[:, [names.index(name) for name in seen]] = found
+    base, predictions = game.predict(game.background).mean(axis=0), game.predict(game.rows)
+    outputs = _output_names(game.fitted)
+    if outputs:
+        return Explanation(values, base, predictions, data, tuple(names), outputs)
+    return Explanation(values[..., 0], float(base[0]), predictions[:, 0], data, tuple(names))
+
+
+def _output_names(fitted: FittedModel[Any]) -> tuple[str, ...]:
+    target = fitted.target
+    if isinstance(target, Classes):
+        return tuple(map(str, target.values.tolist()))
+    return () if target.flat else tuple(f"target {i}" for i in range(target.outputs))
