@@ -132,6 +132,18 @@ def test_quantile_loss():
     assert mean_pinball_loss(Y, high.predict(X), alpha=0.9) < at_once
 
 
+def test_constraints_hold_for_the_average():
+    model = regressor(3, activation=None, monotone={0: 1}).fit(X, Y)
+    grid = np.repeat(X[:20], 10, axis=0)
+    grid[:, 0] = np.tile(np.linspace(-3, 3, 10), 20)
+    assert (np.diff(model.predict(grid).reshape(20, 10), axis=1) >= 0).all()
+
+
+def test_several_quantiles_at_once():
+    model = regressor(3, loss="quantile", quantile=[0.1, 0.5, 0.9]).fit(X, Y)
+    assert (np.diff(model.predict(X), axis=1) >= 0).all() and model.predict(X).shape == (200, 3)
+
+
 def test_counts():
     counts = np.random.default_rng(1).poisson(np.exp(X[:, 0]))
     predicted = regressor(loss="poisson").fit(X, counts).predict(X)
