@@ -18,6 +18,7 @@ from lamina.gluon._naming import NameScope, new_prefix
 from lamina.gluon._summary import summary
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.habits import telling
 from lamina.messages import warn
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Symbol, prefixed
@@ -45,6 +46,7 @@ class HookHandle:
         self.detach()
 
 
+@telling
 class Block:
     """A layer or a network: parameters, children, and a `forward` that subclasses override.
 
