@@ -62,6 +62,25 @@ def test_names_of_other_libraries_are_not_there(thing: Any) -> None:
     assert not set(names) & set(dir(thing))
 
 
+@pytest.mark.parametrize(
+    "make, said",
+    [
+        (lambda: nn.Dense(3, input_shape=(2,)), r"Dense has no argument 'input_shape'\. Here it is called 'in_units'"),
+        (lambda: nn.Dense(3, bias=False), r"Here it is called 'use_bias'"),
+        (lambda: nn.Dropout(0.1, axis=0), r"Did you mean 'axes'\?"),
+        (lambda: nn.BatchNorm(eps=1e-5), r"Here it is called 'epsilon'"),
+        (lambda: nn.Sequential(prefx="a"), r"Sequential has no argument 'prefx'\. Did you mean 'prefix'\?"),
+        (lambda: nn.Dense(4, 8), r"inputs are counted by in_units: Dense\(units, in_units=4\)"),
+        (lambda: nn.Dense(4, nd.relu), r"the name of a function, as 'relu'"),
+        (lambda: mx.save("net.params", nn.Dense(3)), r"save\(estimator, path\) .* not a str"),
+        (lambda: mx.save(nn.Dense(3), "net.params"), r"not a Dense; a network has save_parameters\(path\)"),
+    ],
+)  # fmt: skip
+def test_an_argument_of_another_library_is_answered_with_laminas(make: Callable[[], Any], said: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=said):
+        make()
+
+
 def test_a_method_of_ones_own_goes_before_what_is_said() -> None:
     class Network(nn.Sequential):
         def train(self) -> str:

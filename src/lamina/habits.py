@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NoReturn, TypeVar
 
-__all__ = ["no_member", "of_module", "telling"]
+__all__ = ["ARGUMENTS", "no_member", "of_module", "telling"]
 
 T = TypeVar("T", bound=type)
 
@@ -74,6 +74,19 @@ _FUNCTIONS = {
     "no_grad": _UNRECORDED,
     "manual_seed": _SEED,
 }
+
+ARGUMENTS = {
+    **dict.fromkeys(("input_shape", "input_dim", "in_features"), "in_units"),
+    "out_features": "units",
+    "bias": "use_bias",
+    "kernel_initializer": "weight_initializer",
+    "p": "rate",
+    "num_features": "in_channels",
+    "eps": "epsilon",
+    "num_embeddings": "input_dim",
+    "embedding_dim": "output_dim",
+}
+"""By what layers' arguments are called elsewhere: their names here."""
 
 _OF_MODULES: dict[str, dict[str, str]] = {
     "lamina": {
@@ -207,7 +220,7 @@ def telling(cls: T) -> T:
         if hasattr(cls, name):
             raise TypeError(f"{cls.__name__}.{name} is there")
         setattr(cls, name, _Telling(cls.__name__, name))
-    usual = cls.__dir__
+    usual: Any = cls.__dir__
 
     def __dir__(self: Any) -> list[str]:  # noqa: N807
         return [name for name in usual(self) if name not in names or hasattr(self, name)]
