@@ -33,12 +33,6 @@ from lamina.estimators._engine import (
 )
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
-from lamina.estimators._monotone_columns import (
-    FEWEST_PIECES,
-    constrained_columns,
-    constrained_settings,
-    constraints,
-)
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
 from lamina.estimators._sharded import training_of
@@ -46,6 +40,12 @@ from lamina.estimators._uncertainty import held_out_by
 from lamina.estimators._views import Views
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.monotone_columns import (
+    FEWEST_PIECES,
+    constrained_columns,
+    constrained_settings,
+    constraints,
+)
 from lamina.estimators.network import Ensemble
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
