@@ -92,6 +92,7 @@ class Search:
         self._pool: dict[int, Trial] = {}
         self._best: Best | None = None
         self._diverged: NonFiniteLossError | None = None
+        self._device = str(cpu())  # where nothing is left to train: an earlier run kept all trials
 
     # --- what observers may look at ------------------------------------------------------------------------------
 
