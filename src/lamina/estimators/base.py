@@ -38,6 +38,7 @@ from lamina.estimators._scoring import check_scoring
 from lamina.estimators._sharded import training_of
 from lamina.estimators._uncertainty import held_out_by
 from lamina.estimators._views import Views
+from lamina.estimators._warm_start import require_same_network
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.monotone_columns import (
@@ -197,6 +198,8 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
         target = known or self._target_of(y)
+        if earlier:
+            require_same_network(earlier, target, self.monotone)
         wanted = target.encode(y)
         weights = self._weights(sample_weight, y, X)
         rows = counted_rows(X, weights)

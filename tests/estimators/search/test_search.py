@@ -271,7 +271,7 @@ class Spoils(Observer):
 
 @pytest.mark.parametrize("settings", [{"n_iter_no_change": 3}, {"callbacks": [Spoils(20)]}])
 def test_a_trial_that_ends_before_its_last_epoch_is_chosen_from_too(settings):
-    """By patience, or because it diverged: the last trial counts, and an interrupted search goes on to the same bits."""
+    """By patience, or because it diverged: the last trial counts too, and a resumed search comes to the same bits."""
     watching = settings.get("callbacks", [])
     store = Store()
     whole = regressor(5, **{**settings, "callbacks": [*watching, store]}).fit(X, Y)
