@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from lamina.errors import MissingPackageError
-from lamina.extras import EXTRAS, require
+from lamina.extras import EXTRAS, missing_packages, require
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 NOT_FOR_USERS = {"dev", "docs"}
@@ -60,3 +60,9 @@ def test_commands_on_tables_say_in_one_line_what_to_install(monkeypatch, tmp_pat
         main(["train", str(tmp_path / "t.csv"), "--target", "y"])
     assert ended.value.code == 2
     assert re.fullmatch(rf"lamina: .* pip install 'lamina\[{extra}\]'\n", capsys.readouterr().err)
+
+
+def test_packages_that_are_missing_are_a_list():
+    said = str(missing_packages("serving", ["starlette", "uvicorn", "httptools"]))
+    assert said.startswith("serving needs starlette, uvicorn and httptools, not installed here")
+    assert str(missing_packages("serving", ["uvicorn"])).startswith("serving needs uvicorn, not")

@@ -23,14 +23,15 @@ def with_fences(text: str) -> str:
     More.
     """
     lines: list[str] = []
-    inside = False
+    inside: str | None = None  # the spaces before an example
     for line in [*text.split("\n"), ""]:
-        if not inside and line.startswith(">>>"):
-            lines.append("```pycon")
-            inside = True
-        elif inside and not line.strip():
-            lines.append("```")
-            inside = False
+        bare = line.lstrip()
+        if inside is None and bare.startswith(">>>"):
+            inside = line[: len(line) - len(bare)]
+            lines.append(inside + "```pycon")
+        elif inside is not None and not bare:
+            lines.append(inside + "```")
+            inside = None
         lines.append(line)
     return "\n".join(lines[:-1])
 

@@ -58,6 +58,5 @@ def missing_packages(purpose: str, packages: Sequence[str]) -> MissingPackageErr
     training on a table needs scikit-learn and polars, not installed here: pip install 'lamina[sklearn,table]'
     """
     extras = ",".join(dict.fromkeys(EXTRAS[package] for package in packages))
-    return MissingPackageError(
-        f"{purpose} needs {' and '.join(packages)}, not installed here: pip install 'lamina[{extras}]'"
-    )
+    named = " and ".join(filter(None, (", ".join(packages[:-1]), packages[-1])))
+    return MissingPackageError(f"{purpose} needs {named}, not installed here: pip install 'lamina[{extras}]'")

@@ -40,6 +40,11 @@ def finished(tmp_path_factory):
     return folder
 
 
+def test_quietly_only_the_folder_is_said(cli, tmp_path):
+    code, out, err = cli(*QUICK, "1", "--out", tmp_path / "run", "--quiet")
+    assert (code, out, err) == (0, f"{tmp_path / 'run'}\n", "")
+
+
 def assert_one_line(error):
     assert error.startswith("lamina: ")
     assert error.count("\n") == 1

@@ -19,6 +19,7 @@ from lamina.cli import _clock
 from lamina.cli._console import EXIT_ERROR, EXIT_INTERRUPTED, say
 from lamina.cli._doctor import doctor
 from lamina.cli._evaluate import evaluate
+from lamina.cli._explain import explain
 from lamina.cli._export import export
 from lamina.cli._inspect import inspect
 from lamina.cli._predict import predict
@@ -71,7 +72,7 @@ app = typer.Typer(
 )
 app.command("train", help=help_text(train_table), no_args_is_help=True)(train_table)
 app.command(_MNIST, help=help_text(mnist))(mnist)
-for command in (tune, evaluate, predict, export, serve, inspect, doctor):
+for command in (tune, evaluate, predict, explain, export, serve, inspect, doctor):
     app.command(command.__name__, help=help_text(command))(command)
 
 

@@ -11,6 +11,7 @@ from lamina.cli._clock import since_start
 from lamina.cli._console import EXIT_INTERRUPTED, say, warnings_as_lines
 from lamina.cli._options import layers, option, said
 from lamina.cli._search_run import seconds_said
+from lamina.cli._train_options import Quiet
 from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.table.messages import counted
 from lamina.training.time_limit import TimeLimit, duration_said
@@ -54,6 +55,7 @@ def mnist(
     resume: Annotated[
         Path | None, option("Continue the run in this folder where it stopped; --epochs may prolong it.")
     ] = None,
+    quiet: Quiet = False,
 ) -> int:
     """Train a multilayer perceptron on MNIST.
 
@@ -70,22 +72,22 @@ def mnist(
         lr=lr,
         seed=seed,
     )
-    with warnings_as_lines():
+    with warnings_as_lines(quiet=quiet):
         if resume is not None:
-            return _resume(chosen, resume, out, device or "cpu")
-        return _begin(chosen, out, device or "cpu")
+            return _resume(chosen, resume, out, device or "cpu", quiet)
+        return _begin(chosen, out, device or "cpu", quiet)
 
 
-def _begin(chosen: dict[str, Any], out: Path | None, device: str) -> int:
+def _begin(chosen: dict[str, Any], out: Path | None, device: str, quiet: bool) -> int:
     from lamina.recipes import Settings
     from lamina.training.run_folder import new_run
 
     settings = Settings.of(chosen.pop("recipe", "default"), **chosen)
     with new_run(out, "mnist") as folder:
-        return _train(folder, settings, device)
+        return _train(folder, settings, device, quiet=quiet)
 
 
-def _resume(chosen: dict[str, Any], path: Path, out: Path | None, device: str) -> int:
+def _resume(chosen: dict[str, Any], path: Path, out: Path | None, device: str, quiet: bool) -> int:
     """Go on with an earlier run: with its own settings, but perhaps more epochs."""
     from lamina.recipes.run import read_run
     from lamina.training.run_folder import held_run
@@ -101,7 +103,7 @@ def _resume(chosen: dict[str, Any], path: Path, out: Path | None, device: str) -
                 "train anew, with a longer one"
             )
         settings = dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs))
-        return _train(folder, settings, device, saved)
+        return _train(folder, settings, device, saved, quiet=quiet)
 
 
 def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
@@ -114,20 +116,22 @@ def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
             raise LaminaError(f"the run was begun with --{given.replace('_', '-')} {shown}; it can't change")
 
 
-def _train(folder: RunFolder, settings: Settings, device: str, saved: Checkpoint | None = None) -> int:
+def _train(
+    folder: RunFolder, settings: Settings, device: str, saved: Checkpoint | None = None, *, quiet: bool
+) -> int:
     """Train to the end or to Ctrl-C; then draw the pictures."""
     from lamina.cli._finish_mnist import Rehearsal, finish
     from lamina.recipes import Training, load_digits
     from lamina.recipes.run import checkpoints, write_settings
     from lamina.training.device import described
 
-    observers: list[Observer] = [checkpoints(folder, settings, saved), _display()]
+    observers: list[Observer] = [checkpoints(folder, settings, saved), *([] if quiet else [_display()])]
     limit = None
     if settings.time_limit is not None:
         limit = TimeLimit(settings.time_limit, since_start())
         observers.insert(1, Rehearsal(folder, limit))
     training = Training(settings, *load_digits(), observers, device=device, limit=limit)
-    if device != "cpu":
+    if device != "cpu" and not quiet:
         say(f"lamina: trains on {described(training.context)}", error=True)
     write_settings(folder, settings)
     try:
@@ -139,6 +143,9 @@ def _train(folder: RunFolder, settings: Settings, device: str, saved: Checkpoint
         kept = f"{folder.path} keeps the network as it was after {counted(len(training.past), 'epoch')}"
         raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
     page = finish(folder, training)
+    if quiet:
+        say(str(folder.path))
+        return 0
     say(f"saved in {folder.path}")
     if page is not None:
         say(f"next: open {page} in a browser and draw a digit")

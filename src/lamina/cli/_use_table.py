@@ -15,7 +15,7 @@ from lamina.cli._console import output, say, warnings_as_lines
 from lamina.errors import DataError, LaminaError
 from lamina.extras import require
 
-__all__ = ["evaluate_table", "inspect_table", "predict_table"]
+__all__ = ["batches_of", "evaluate_table", "inspect_table", "open_table_run", "predict_table"]
 
 _BATCH_ROWS = 1 << 16
 
@@ -27,13 +27,13 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     from lamina.runs.metrics import metrics_of
     from lamina.table.messages import counted, rows_from
 
-    model, details = _open(run)
+    model, details = open_table_run(run)
     if not data:
         raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
     rows = 0
-    with _batches(model, details, data, reading) as batches:
+    with batches_of(model, details, data, reading) as batches:
         for batch, predicted in model.predicted(_with_target(batches, model.target.name)):
             if not len(batch):  # only a table without rows has such a part
                 raise DataError("the table has no rows to evaluate on")
@@ -49,7 +49,7 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
     output().print(metrics_table(f"Metrics on {counted(rows, 'row')}", {"lamina": metrics}))
 
 
-def _open(run: Path, *, reads: bool = True) -> tuple[Any, dict[str, Any]]:
+def open_table_run(run: Path, *, reads: bool = True) -> tuple[Any, dict[str, Any]]:
     """A run's model and details; if files are read next, what that needs must be there too."""
     require("using a network trained on a table", "scikit-learn", *(["polars"] if reads else []))
     from lamina.runs.run_folder import open_run
@@ -91,8 +91,8 @@ def predict_table(
         raise LaminaError(
             f"--out {out} is the table itself: predictions would take its place; name another file"
         )
-    model, details = _open(run)
-    with _batches(model, details, data, reading) as batches:
+    model, details = open_table_run(run)
+    with batches_of(model, details, data, reading) as batches:
         rows = write_batches(
             model.extended(batches, prefix, interval=interval, std=std), out, output_format, safe=safe
         )
@@ -111,7 +111,7 @@ _AS_TRAINED = ("delimiter", "decimal", "quote")
 
 
 @contextmanager
-def _batches(
+def batches_of(
     model: Any, details: Mapping[str, Any], data: Sequence[str], reading: Mapping[str, Any]
 ) -> Generator[Any]:
     """New files, a part at a time, read as the training's, but for what is said of them."""
@@ -133,7 +133,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     from lamina.runs.networks import how_trained
     from lamina.table.describe import describe_rows, describe_target
 
-    model, details = _open(run, reads=False)
+    model, details = open_table_run(run, reads=False)
     results = details["results"]
     fitted = model.estimator.fitted_
     if as_json:

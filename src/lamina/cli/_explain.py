@@ -1,0 +1,204 @@
+"""``lamina explain``: what each column of a table adds to the predictions for its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lamina.cli import _options as options
+from lamina.cli._console import output, say
+from lamina.cli._options import choosing, one_of, option, reading
+from lamina.errors import LaminaError
+from lamina.table.formats import begin_reading, writable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["explain"]
+
+_ROWS_SHOWN = 5
+_COLUMNS_SHOWN = 10
+_BACKGROUND = 2000
+"""Rows of the background's file from which as many as `shap_values` compares with are drawn."""
+
+
+def explain(
+    run: options.RunArgument,
+    data: Annotated[list[str], typer.Argument(help="Files, globs, or -.", show_default=False)],
+    out: Annotated[
+        str | None,
+        option("The table to write, by its name in any format, - for CSV.", False, named="--out -o"),
+    ] = None,
+    background: Annotated[
+        str | None, option("The table whose mean prediction rows are compared with.", "the training's")
+    ] = None,
+    of_class: Annotated[
+        str | None, option("The class whose probability is explained.", "the last", named="--class")
+    ] = None,
+    output_format: Annotated[
+        str | None, choosing("Of the table to write, where its name does not say it: {}.", writable())
+    ] = None,
+    format: options.FormatOption = None,
+    delimiter: options.DelimiterOption = None,
+    encoding: options.EncodingOption = None,
+    decimal: options.DecimalOption = None,
+    quote: options.QuoteOption = None,
+    as_json: Annotated[bool, option("JSON lines, all rows.", named="--json")] = False,
+) -> None:
+    """What each column adds to a prediction: SHAP values, for the rows of a table.
+
+    A prediction is the mean prediction of the background's rows and what the columns add. The terminal shows the first
+    rows; a table that is written keeps its columns, and gets "mean", "explained" and, for each column, "adds_COLUMN".
+
+    Examples:
+
+    \b
+      lamina explain runs/price-1 new.csv
+      lamina explain runs/income-1 new.csv --class high -o explained.parquet
+    """
+    begin_reading([*data, *([background] if background else [])])
+    from lamina.cli._use_table import batches_of, open_table_run
+    from lamina.recipes.run import is_digits_run
+
+    if is_digits_run(run):
+        raise LaminaError(f"{run} is a run on MNIST; lamina explain is for runs on tables")
+    chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
+    given = reading(format, delimiter, encoding, decimal, quote)
+    model, details = open_table_run(run)
+    _require_class(model, of_class)
+    others = _background(run, model, details, background, given)
+    with batches_of(model, details, data, given) as batches:
+        explained = _explained(model, batches, others, of_class)
+        if out is None and chosen is None:
+            _show(model, explained, _class_said(model, of_class))
+        else:
+            _write(model, explained, out or "-", chosen)
+
+
+def _require_class(model: Any, of_class: str | None) -> None:
+    """A class that there is."""
+    if of_class is None:
+        return
+    if model.target.task == "regression":
+        raise LaminaError(f"--class {of_class}: {model.target.name!r} has numbers, not classes")
+    known = [str(name) for name in model.estimator.classes_.tolist()]
+    one_of("--class", of_class, tuple(known))
+
+
+def _background(
+    run: Path, model: Any, details: Mapping[str, Any], named: str | None, given: Mapping[str, Any]
+) -> Any:
+    """Rows to compare with: from the first part of the table that is named, or of the training's."""
+    from lamina.cli._use_table import batches_of
+
+    files: Sequence[str] = details["settings"]["data"] if named is None else [named]
+    if named is None and "-" in files:
+        raise LaminaError(f"{run} was trained on standard input: name rows to compare with by --background")
+    try:
+        with batches_of(model, details, files, given if named else {}) as batches:
+            first = next(iter(batches))
+    except (OSError, LaminaError) as error:
+        if named is not None:
+            raise
+        raise LaminaError(
+            f"rows of the training, {', '.join(files)}, are compared with, and can't be read ({error}); "
+            "name others by --background"
+        ) from error
+    if not len(first):
+        raise LaminaError(f"the background {', '.join(files)} has no rows to compare with")
+    return model.inputs(first[:: max(1, len(first) // _BACKGROUND)])
+
+
+def _explained(
+    model: Any, batches: Iterable[pl.DataFrame], background: Any, of_class: str | None
+) -> Generator[tuple[pl.DataFrame, Any]]:
+    """Each part of a table with the explanation of its predictions."""
+    from lamina.table.messages import rows_from
+
+    start = 0
+    for batch in batches:
+        with rows_from(start):
+            found = model.estimator.shap_values(model.inputs(batch), background)
+        start += len(batch)
+        yield batch, found.of_output(of_class or -1) if found.output_names else found
+
+
+def _write(model: Any, explained: Iterable[tuple[pl.DataFrame, Any]], out: str, chosen: str | None) -> None:
+    from lamina.table.messages import counted
+    from lamina.table.write import write_batches
+
+    rows = write_batches((_extended(model, *part) for part in explained), out, chosen)
+    if out != "-":
+        say(f"lamina: {counted(rows, 'row')} with what columns add in {out}", error=True)
+
+
+def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
+    """A part of a table with the explanation as further columns."""
+    import polars as pl
+
+    new = {"mean": [found.base_values] * len(batch), "explained": found.predictions}
+    used = {column.name for column in model.schema.used}
+    new |= {f"adds_{name}": found.values[:, i] for i, name in enumerate(found.feature_names) if name in used}
+    if taken := [name for name in new if name in batch.columns]:
+        raise LaminaError(f"the table has a column {taken[0]!r} already, which an explanation is to get")
+    return batch.with_columns(pl.Series(name, values, dtype=pl.Float64) for name, values in new.items())
+
+
+def _class_said(model: Any, of_class: str | None) -> str | None:
+    """The class whose probability is explained; None of numbers."""
+    if model.target.task == "regression":
+        return None
+    return of_class or str(model.estimator.classes_[-1])
+
+
+def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any]], of: str | None) -> None:
+    """The first rows, a table each: the columns that add the most; `of`: the class whose probability it is."""
+    from rich.markup import escape
+
+    from lamina.messages import printable
+    from lamina.runs.metrics import format_metric
+
+    console = output()
+    what = escape(
+        printable(f"the predicted {model.target.name}" if of is None else f"the probability of {of}", keep="")
+    )
+    rows = ((found, i) for _, found in explained for i in range(len(found.values)))
+    with closing(rows):
+        for number, (found, i) in enumerate(islice(rows, _ROWS_SHOWN)):
+            reached, mean = format_metric(found.predictions[i]), format_metric(found.base_values)
+            console.print(
+                f"Row {number}: {reached}, {what}; the mean of the background is {mean}", style="bold"
+            )
+            console.print(_row_table(model, found, i))
+        if next(rows, None) is not None:
+            console.print(f"these are the first {_ROWS_SHOWN} rows; -o FILE writes all", style="dim")
+
+
+def _row_table(model: Any, found: Any, row: int) -> Any:
+    """What the columns add to the prediction for a row, the most important first."""
+    import numpy as np
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lamina.messages import printable
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("column", style="bold", overflow="fold")
+    table.add_column("value", overflow="fold")
+    table.add_column("adds", justify="right")
+    used = {column.name for column in model.schema.used}
+    places = [i for i, name in enumerate(found.feature_names) if name in used]
+    values = found.values[row]
+    ranked = sorted(places, key=lambda i: -abs(values[i]))
+    for i in ranked[:_COLUMNS_SHOWN]:
+        said = printable(str(found.data[row, i]), keep="")
+        table.add_row(escape(printable(found.feature_names[i], keep="")), escape(said), f"{values[i]:+.4g}")
+    if rest := ranked[_COLUMNS_SHOWN:]:
+        table.add_row(f"{len(rest)} others", "", f"{np.sum(values[rest]):+.4g}")
+    return table

@@ -1,0 +1,94 @@
+"""`lamina explain`."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+import lamina
+from lamina.cli import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Runs on a table of 8 columns, of which two matter: of numbers, and of classes."""
+    path = tmp_path_factory.mktemp("explain")
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {f"x{i}": rng.normal(size=120) for i in range(7)} | {"town": rng.choice(["a", "b"], 120)}
+    )
+    y = frame["x0"] * 3 + pl.Series(frame["town"] == "a").cast(float)
+    frame = frame.with_columns(y=y)
+    frame.write_csv(path / "numbers.csv")
+    frame.with_columns(y=pl.when(y > 0).then(pl.lit("high")).otherwise(pl.lit("low"))).write_csv(
+        path / "classes.csv"
+    )
+    frame.drop("y").head(7).write_csv(path / "new.csv")
+    for name in ("numbers", "classes"):
+        asked = ["-t", "y", "--preset", "fast", "--epochs", "3", "--hidden", "16", "--quiet"]
+        with pytest.raises(SystemExit) as ended:
+            main(["train", str(path / f"{name}.csv"), *asked, "-o", str(path / name)])
+        assert ended.value.code == 0
+    return path
+
+
+def test_the_terminal_shows_what_the_most_important_columns_add(cli, folder):
+    code, out, error = cli("explain", folder / "numbers", folder / "new.csv")
+    assert code == 0, error
+    assert "Row 0: " in out and "Row 4: " in out and "Row 5: " not in out
+    assert "these are the first 5 rows; -o FILE writes all" in out
+    assert "town" in out and "adds" in out
+
+
+@pytest.mark.parametrize("run, more", [("numbers", []), ("classes", ["--class", "low"]), ("classes", [])])
+def test_what_columns_add_sums_to_the_prediction(cli, folder, run, more):
+    code, out, error = cli("explain", folder / run, folder / "new.csv", "--json", *more)
+    assert code == 0, error
+    rows = [json.loads(line) for line in out.splitlines()]
+    model, new = lamina.load(folder / run / "model.safetensors"), pl.read_csv(folder / "new.csv")
+    found = model.predict(new) if run == "numbers" else model.predict_proba(new)[:, 1]
+    assert len(rows) == 7
+    for row, expected in zip(rows, found, strict=True):
+        adds = [value for name, value in row.items() if name.startswith("adds_")]
+        assert len(adds) == 8
+        assert row["explained"] == pytest.approx(expected, abs=1e-6)
+        assert row["mean"] + sum(adds) == pytest.approx(row["explained"], abs=1e-6)
+
+
+def test_a_table_is_written_in_any_format(cli, folder, tmp_path):
+    code, _, error = cli("explain", folder / "classes", folder / "new.csv", "-o", tmp_path / "out.parquet")
+    assert code == 0 and "7 rows with what columns add" in error
+    assert {"x0", "mean", "explained", "adds_town"} <= set(pl.read_parquet(tmp_path / "out.parquet").columns)
+
+
+def test_rows_that_are_compared_with(cli, folder, tmp_path):
+    """One row compared with itself: columns add nothing."""
+    pl.read_csv(folder / "new.csv").head(1).write_csv(tmp_path / "one.csv")
+    code, out, error = cli(
+        "explain", folder / "numbers", tmp_path / "one.csv", "--background", tmp_path / "one.csv", "--json"
+    )
+    assert code == 0, error
+    assert all(abs(value) < 1e-6 for name, value in json.loads(out).items() if name.startswith("adds_"))
+
+
+@pytest.mark.parametrize(
+    "run, more, message",
+    [
+        ("classes", ["--class", "hihg"], "--class"),
+        ("numbers", ["--class", "low"], "'y' has numbers, not classes"),
+        ("numbers", ["--background", "absent.csv"], "absent.csv"),
+    ],
+)
+def test_what_cannot_be_explained(cli, folder, run, more, message):
+    code, _, error = cli("explain", folder / run, folder / "new.csv", *more)
+    assert code == 2 and message in error, error
+
+
+def test_a_table_of_the_training_that_is_gone(cli, folder, tmp_path):
+    (folder / "numbers.csv").rename(tmp_path / "moved.csv")
+    try:
+        code, _, error = cli("explain", folder / "numbers", folder / "new.csv")
+    finally:
+        (tmp_path / "moved.csv").rename(folder / "numbers.csv")
+    assert code == 2 and "name others by --background" in error
