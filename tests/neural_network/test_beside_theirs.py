@@ -211,6 +211,7 @@ def test_the_dtype_of_later_rows_may_differ():
         compare(kind, SETTINGS, use, 1e-4, X)
 
 
+@pytest.mark.compiles
 def test_ctrl_c_keeps_what_was_learned(monkeypatch):
     _, X, y = DATA["classes"]
     train = _training.CompiledEpochs.train
@@ -237,6 +238,7 @@ def test_a_training_that_fails_leaves_the_settings_as_they_were():
     assert model.batch_size == 64 and "_epochs" not in vars(model)
 
 
+@pytest.mark.compiles
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_short_trainings_are_left_to_scikit_learn(monkeypatch):
     monkeypatch.undo()

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from lamina.compiler.passes.fuse import fuse
 from lamina.compiler.passes.graph import Graph
@@ -58,7 +59,7 @@ def build(
         program = _kept.get(key) if watch is None else None
     if program is None:
         start = time.perf_counter()
-        lowered = lower(captured, target, watch)
+        lowered = lower(replace(captured, moving=frozenset(rows)), target, watch)
         code = target.load(lowered, rows)
         program = Program(target, lowered, code, time.perf_counter() - start)
     with _keeping:

@@ -68,6 +68,7 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
         metadata: text to keep beside it; names other than ``format`` and ``estimator``.
 
     Raises:
+        TypeError: it is no estimator of lamina's.
         LaminaError: the estimator is not fitted, or not finite, or its classes are of a type that files can't hold.
         OSError: the folder is missing or not writable.
 
@@ -82,6 +83,11 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     >>> bool((load(file).predict(X) == model.predict(X)).all())
     True
     """
+    if not hasattr(estimator, "get_params"):
+        instead = "; a network has save_parameters(path)" if hasattr(estimator, "save_parameters") else ""
+        raise TypeError(
+            f"save(estimator, path) writes an MLPClassifier or MLPRegressor, not a {type(estimator).__name__}{instead}"
+        )
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")

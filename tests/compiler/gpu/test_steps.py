@@ -58,6 +58,19 @@ def trained(ctx: Any, batches: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]
     return losses.ravel(), [p.asnumpy() for p in params], step
 
 
+@pytest.mark.parametrize("steps", [3, 70])
+def test_steps_write_to_items_of_their_own(gpu: Any, steps: int) -> None:
+    numbers = np.random.default_rng(3).normal(size=(steps + 1, 6)).astype(np.float32)
+    source, target = nd.array(numbers, ctx=gpu), nd.zeros((steps + 1, 6), ctx=gpu)
+
+    def double(x: Any, y: Any) -> None:
+        y[:] = 2 * x
+
+    lamina.compile(double).run_stacks([source, target], [()] * steps)
+    np.testing.assert_array_equal(target.asnumpy()[:-1], 2 * numbers[:-1])
+    assert not target.asnumpy()[-1].any()
+
+
 def test_a_step_is_the_cpus_in_six_launches(gpu: Any) -> None:
     batches = np.random.default_rng(2).integers(0, 60, (5, 12))
     losses, params, step = trained(gpu, batches)

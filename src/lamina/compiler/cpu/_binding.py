@@ -61,12 +61,13 @@ class Binding:
         self.used_slots: Sequence[int] = _used_slots(program)
         self._arguments, self._written = tuple(arguments), written
         self._written_slots = sorted(written)
-        # The first address of each bound buffer, and that after its last.
+        # The first address of each bound buffer, and that after its last, with the items of all steps.
         self._ranges = [(0, 0)] * len(arrays)
         self._stand_ins = [arrays[slot] for slot in arguments]
         self._input_types = program.graph.inputs
         self._used = _Watched(self.used_slots, arguments)
         self._not_held = _Watched([x for x in self.used_slots if x not in program.plan.held], arguments)
+        self._strides = program.code.layout.strides[Layout.FIRST_INPUT :]
         self._memory = _StepMemory(program)
         self._table = self._memory.table
         self._is_small = _is_small(program)
@@ -89,7 +90,7 @@ class Binding:
         table, memory, holder = self._table, self._memory, self._holder
         watched = self._used if holder is None or not holder.is_ahead else self._not_held
         if watched.moved(self.arrays, self.bound, arguments):
-            self._bind([x for x in watched.slots if self.arrays[x]._data is not self.bound[x]])
+            self._bind([x for x in watched.slots if self.arrays[x]._data is not self.bound[x]], steps)
         packed = self._pack(numbers) if numbers else None
         results: list[np.ndarray] = []
         for entry, shape, dtype, allocate in self._result_types:
@@ -134,18 +135,18 @@ class Binding:
 
     # --- pointers ------------------------------------------------------------------------------------------------
 
-    def _bind(self, slots: Sequence[int]) -> None:
+    def _bind(self, slots: Sequence[int], steps: int) -> None:
         """Point the table to the buffers that these slots' arrays hold now."""
         try:
             for slot in slots:
-                self._bind_one(slot, self.arrays[slot])
+                self._bind_one(slot, self.arrays[slot], steps)
             for slot in slots:
                 self._check_overlap(slot)
         except BaseException:
             release_buffers(self.bound, slots)
             raise
 
-    def _bind_one(self, slot: int, array: Array) -> None:
+    def _bind_one(self, slot: int, array: Array, steps: int) -> None:
         if slot in self._written or array._data.__class__ is not np.ndarray:
             self._prepare(slot, array)
         buffer: Any = array._data  # not before: one more reference, and it would not be moved
@@ -155,7 +156,7 @@ class Binding:
             raise Overlap("an array is not contiguous in memory")
         bind_buffer(self.bound, slot, buffer)
         start = self._table[Layout.FIRST_INPUT + slot] = address_of(buffer)
-        self._ranges[slot] = start, start + buffer.nbytes
+        self._ranges[slot] = start, start + buffer.nbytes + (steps - 1) * self._strides[slot]
 
     def _prepare(self, slot: int, array: Array) -> None:
         """Give a gradient a buffer again that an earlier step left without, and what is written a good place."""

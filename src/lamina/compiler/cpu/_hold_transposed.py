@@ -91,10 +91,12 @@ class _Families:
         return found
 
     def _is_closed(self, family: set[Node]) -> bool:
-        """Whether the buffers that the family reads are those that it writes."""
+        """Whether the buffers that the family reads are those that it writes, at each step the same ones."""
         read = {node.op.slot for node in family if isinstance(node.op, Input)}
         written = {self.slot_of[node] for node in family if node in self.slot_of}
-        return read <= written and all(self._readers(slot) <= family for slot in written)
+        if not (read <= written and written.isdisjoint(self.graph.moving)):
+            return False
+        return all(self._readers(slot) <= family for slot in written)
 
     def _readers(self, slot: int) -> set[Node]:
         return {node for node in self.users if isinstance(node.op, Input) and node.op.slot == slot}

@@ -182,8 +182,13 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def run_stacks(self, stacks: Sequence[Array], numbers: Sequence[Sequence[float]], *arrays: Array) -> Any:
         """Run the function once for each item of `numbers`, with no Python between.
 
-        Step s is ``function(*[x[s] for x in stacks], *numbers[s], *arrays)``; stacks may be longer. Returns the results
-        of all steps, stacked along a new first axis.
+        Step s is ``function(*[x[s] for x in stacks], *numbers[s], *arrays)``; stacks may be longer. The function may
+        write to their items. Returns the results of all steps, stacked along a new first axis.
+
+        Raises:
+            ShapeError: there is no step, a stack has fewer items, or not each step has as many numbers.
+            TypeError: a stack is not an NDArray.
+            AutogradError: called inside ``autograd.record()``.
 
         >>> import lamina
         >>> from lamina import nd
@@ -195,7 +200,10 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         """
         from lamina.compiler.front._stacks import run_stacks
 
-        return run_stacks(self, stacks, numbers, arrays)
+        try:
+            return run_stacks(self, stacks, numbers, arrays)
+        except Exception as error:
+            raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
 
     def explain(self) -> str:
         """The kernels of the specialization that ran last: what each computes, its size, and its measured time."""

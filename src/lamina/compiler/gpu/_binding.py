@@ -56,7 +56,7 @@ class Binding:
         """Launch the steps' kernels. See `BoundStep`."""
         for slot, array in zip(self._arguments, arguments, strict=True):
             self.arrays[slot] = array
-        self._bind_arrays()
+        self._bind_arrays(steps)
         memory = self._memory
         memory.write_numbers(self._packed(numbers))
         results = [
@@ -104,7 +104,9 @@ class Binding:
         """
         memory = self._memory
         own = memory.results_of(steps)
-        regions = self._regions(own) | memory.copied_rows(self._regions([]), steps)
+        given = self._regions([])
+        moving = memory.copied_rows(given, steps)
+        regions = self._regions(own) | moving
         recording = self._recording(regions)
         whole = steps - steps % _STEPS_A_RECORDING if recording is not None else 0
         for first in range(0, whole, _STEPS_A_RECORDING):
@@ -116,6 +118,8 @@ class Binding:
         for source, target in zip(own, results, strict=True):
             if target.nbytes:
                 self.device.copy(source.region, target.region, target.nbytes)
+        for entry in moving.keys() & {Layout.FIRST_INPUT + slot for slot in self._written}:
+            self.device.copy(moving[entry], given[entry], steps * memory.layout.strides[entry])
         self.device.synchronize()  # whoever asked for many steps measures how long they take
 
     def _recording(self, regions: dict[int, Region]) -> Recording | None:
@@ -131,7 +135,7 @@ class Binding:
 
     # --- memory ------------------------------------------------------------------------------------------------------
 
-    def _bind_arrays(self) -> None:
+    def _bind_arrays(self, steps: int) -> None:
         """Find the memory of all arrays that are used; a new one for gradients that an earlier step left without."""
         changed = False
         for slot in self.used_slots:
@@ -149,17 +153,26 @@ class Binding:
                 bind_buffer(self._bound, slot, found)
                 changed = True
         if changed:
-            self._check_overlaps()
+            self._check_overlaps(steps)
 
-    def _check_overlaps(self) -> None:
-        """Raise `Overlap` if an array that is written shares memory with another one."""
+    def _check_overlaps(self, steps: int) -> None:
+        """Raise `Overlap` if an array that is written shares memory with another one, at whatever step."""
+        strides = self._memory.layout.strides[Layout.FIRST_INPUT :]
+        ends = [
+            0 if x is None else x.region.offset + x.nbytes + (steps - 1) * strides[slot]
+            for slot, x in enumerate(self._bound)
+        ]
         for slot in self._written:
             first = self._bound[slot]
             for other in self.used_slots:
                 second = self._bound[other]
                 if other == slot or first is None or second is None:
                     continue
-                if first.region.buffer is second.region.buffer and _overlap(first, second):
+                if (
+                    first.region.buffer is second.region.buffer
+                    and first.region.offset < ends[other]
+                    and second.region.offset < ends[slot]
+                ):
                     release_buffers(self._bound)
                     raise Overlap("an array that is written shares memory with another one")
 
@@ -264,8 +277,3 @@ class _StepMemory:
 def _at(regions: dict[int, Region], slot: Slot) -> Region:
     region = regions[slot.entry]
     return Region(region.buffer, region.offset + slot.offset)
-
-
-def _overlap(x: DeviceArray, y: DeviceArray) -> bool:
-    start, other = x.region.offset, y.region.offset
-    return start < other + y.nbytes and other < start + x.nbytes

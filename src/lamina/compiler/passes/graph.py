@@ -132,7 +132,8 @@ class Graph:
 
     `results` are returned; `writes` give the new contents of input buffers by slot. `inputs` are the types of the
     buffers by slot, `scalars` the dtypes of the per-step numbers. The matrices in the slots `transposed` are held
-    transposed while steps run: what reads or writes them has the transposed shape.
+    transposed while steps run: what reads or writes them has the transposed shape. Of the slots `moving` each step has
+    the next item in memory, so that they can't be held.
     """
 
     results: list[Node]
@@ -140,6 +141,7 @@ class Graph:
     inputs: list[tuple[tuple[int, ...], np.dtype]]
     scalars: list[np.dtype]
     transposed: frozenset[int] = frozenset()
+    moving: frozenset[int] = frozenset()
 
     @property
     def roots(self) -> list[Node]:
