@@ -100,6 +100,17 @@ def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_pa
     assert [json.loads(line)["score"] for line in after[:3]] == [json.loads(line)["score"] for line in before]
 
 
+def test_a_search_that_was_killed_after_its_last_trial_needs_no_other(whole, tmp_path, cli):
+    run = shutil.copytree(whole, tmp_path / "run")
+    (run / "trials/00002.safetensors").write_bytes(b"torn")
+    code, _, err = cli("tune", "--resume", run, "--trials", "4")
+    assert code == 2 and "00002.safetensors" in err and "delete 00002.safetensors" in err
+    assert arrays_of(run) == arrays_of(whole)  # as it was
+    (run / "trials/00002.safetensors").unlink()
+    code, _, err = cli("tune", "--resume", run, "--trials", "2")
+    assert code == 0 and "trial 2:" not in err
+
+
 def test_other_rows_are_another_search(whole, tmp_path, cli):
     run = shutil.copytree(whole, tmp_path / "run")
     (tmp_path / "people.csv").write_text(PEOPLE.read_text().replace("low", "high", 1))

@@ -97,6 +97,12 @@ def test_networks_of_different_architectures_with_shares_of_their_own(tmp_path):
     np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
 
 
+def test_constrained_quantiles_of_different_networks(tmp_path):
+    model = tables.everything_at_once()
+    values, _ = TableLibrary(model, tmp_path / "model.so").predict(NEW)
+    np.testing.assert_array_equal(values, model.predict(NEW))
+
+
 def test_several_targets_and_several_labels(tmp_path):
     model = lamina.MLPRegressor(**QUICK).fit(FRAME, np.stack([VALUES, -VALUES], axis=1))
     values, _ = TableLibrary(model, tmp_path / "targets.so").predict(NEW)

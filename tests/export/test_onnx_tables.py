@@ -13,6 +13,7 @@ from tables import (
     QUICK,
     REGRESSORS,
     classifier,
+    everything_at_once,
     mixture,
     new_table,
     regressor,
@@ -88,6 +89,10 @@ def test_regressors(settings):
 @pytest.mark.parametrize("train", [classifier, regressor])
 def test_networks_of_different_architectures_with_shares_of_their_own(train):
     assert_same(mixture(train))
+
+
+def test_constrained_quantiles_of_different_networks():
+    assert_same(everything_at_once())
 
 
 def test_constrained_columns():

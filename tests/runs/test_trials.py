@@ -94,7 +94,9 @@ def test_hostile_files_are_refused(tmp_path, how):
     said = json.loads(metadata["trial"])
     HOSTILE[how](said, arrays)
     save_tensors(file, arrays, {**metadata, "trial": json.dumps(said)})
-    with pytest.raises(DataError, match=r"00000\.safetensors is damaged"):
+    with pytest.raises(
+        DataError, match=r"00000\.safetensors is damaged.*; delete 00000\.safetensors, and its trial"
+    ):
         list(TrialFolder(tmp_path).load("a"))
 
 

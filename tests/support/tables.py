@@ -101,10 +101,23 @@ MIXED = (
 SHARES = (0.4, 0.1, 0.3, 0.2)
 
 
-def mixture(train, shares=SHARES):
+def mixture(train, shares=SHARES, of=MIXED):
     """Networks of different architectures as one estimator; `train` is `classifier` or `regressor`."""
-    models = [train(**settings) for settings in MIXED]
+    models = [train(**settings) for settings in of]
     mixed, fitted = copy.copy(models[0]), models[0].fitted_
     members = [member for model in models for member in model.fitted_.network.members]
     mixed.fitted_ = dataclasses.replace(fitted, network=Ensemble(members, shares))
     return mixed
+
+
+@cache
+def everything_at_once():
+    """Quantiles, of constrained networks of different architectures, with shares of their own."""
+    frame = training_table()
+
+    def constrained(**settings):
+        options = QUICK | QUANTILES | {"monotone": {"height": 1, "income": -1}} | settings
+        return lamina.MLPRegressor(**options).fit(frame, targets_of(frame)[1])
+
+    other = {"members": 1, "hidden_layer_sizes": (7,), "normalization": "batch", "learned_activation": True}
+    return mixture(constrained, (0.45, 0.35, 0.2), ({"members": 2}, other))

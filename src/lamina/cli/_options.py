@@ -119,7 +119,7 @@ def directions(texts: Sequence[str]) -> dict[str, int]:
     """Columns and which way predictions go with them.
 
     Raises:
-        LaminaError: not a column, =, and 1 or -1.
+        LaminaError: not a column, =, and 1 or -1; both of one column.
 
     >>> directions(["rooms=1", "age=-1"])
     {'rooms': 1, 'age': -1}
@@ -129,7 +129,10 @@ def directions(texts: Sequence[str]) -> dict[str, int]:
         name, _, direction = text.rpartition("=")
         if not name or direction not in ("1", "+1", "-1"):
             raise LaminaError(f"--monotone {text}: write COLUMN=1 or COLUMN=-1")
-        found[name] = int(direction)
+        if found.setdefault(name, int(direction)) != int(direction):
+            raise LaminaError(
+                f"--monotone {text}: the same column has {found[name]} too; leave one of them out"
+            )
     return found
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, overload
 
@@ -121,7 +122,7 @@ class StoredTrials(Sequence[Trial]):
         Raises:
             DataError: its file is damaged, or another's.
         """
-        with open_tensors(self._files[number]) as file:
+        with _with_advice(self._files[number]), open_tensors(self._files[number]) as file:
             return _said(file, number)
 
     @overload
@@ -132,13 +133,24 @@ class StoredTrials(Sequence[Trial]):
         if isinstance(at, slice):
             return [self[i] for i in range(len(self))[at]]
         number = range(len(self))[at]
-        with open_tensors(self._files[number]) as file:
+        with _with_advice(self._files[number]), open_tensors(self._files[number]) as file:
             try:
                 return _trial(_said(file, number), file)
             except (ValueError, TypeError, OverflowError) as error:
                 if isinstance(error, DataError) and file.name in str(error):
                     raise
                 raise file.damaged(error) from error
+
+
+@contextmanager
+def _with_advice(file: Path) -> Generator[None]:
+    """What to do about a file that can't be read: it holds nothing that can't be trained again."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(
+            f"{error}; delete {file.name}, and its trial and those after it are trained again"
+        ) from error
 
 
 def _said(file: TensorFile, number: int) -> Any:

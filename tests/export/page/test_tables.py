@@ -281,3 +281,7 @@ def test_very_many_columns_and_categories(opened, accessible, tmp_path):
 @pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
 def test_networks_of_different_architectures_with_shares_of_their_own(train, opened, tmp_path):
     agrees(opened, tmp_path / "page.html", tables.mixture(train), tables.training_table())
+
+
+def test_constrained_quantiles_of_different_networks(opened, tmp_path):
+    agrees(opened, tmp_path / "page.html", tables.everything_at_once(), tables.training_table())
