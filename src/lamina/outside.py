@@ -10,6 +10,7 @@ import sys
 from fnmatch import fnmatchcase
 
 from lamina.errors import OutsideError
+from lamina.habits import of_module
 from lamina.messages import closest
 
 __all__ = ["OUTSIDE", "no_attribute"]
@@ -157,7 +158,8 @@ OUTSIDE: dict[str, str] = {
 def no_attribute(module: str, name: str) -> Exception:
     """What the ``__getattr__`` of a module raises for a name that it does not have.
 
-    It is an `OutsideError`, which is an `AttributeError`, for what lamina leaves out. In ``from module import name``
+    It is an `OutsideError`, which is an `AttributeError`, for what lamina leaves out. Names of other libraries are
+    answered with lamina's, and misspelled ones with the nearest. In ``from module import name``
     it is an `ImportError` with the same message, since Python would drop the message of another error.
 
     >>> raise no_attribute("lamina.nd", "Convolution")
@@ -166,9 +168,12 @@ def no_attribute(module: str, name: str) -> Exception:
     """
     path = f"mx{module.removeprefix('lamina')}.{name}"
     why = OUTSIDE.get(path) or next((s for p, s in OUTSIDE.items() if fnmatchcase(path, p)), None)
+    imported = sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"
+    if why is None and (instead := of_module(module, name)):
+        said = f"module {module!r} has no attribute {name!r}. {instead}"
+        return ImportError(said, name=module) if imported else AttributeError(said)
     if why is None:
         known = [x for x in dir(sys.modules.get(module)) if not x.startswith("_")]
         near = "" if name.startswith("_") else closest(name, known)
         return AttributeError(f"module {module!r} has no attribute {name!r}.{near}".removesuffix("."))
-    imported = sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"
     return ImportError(f"{path}: {why}.", name=module) if imported else OutsideError(f"{path}: {why}.")

@@ -37,8 +37,11 @@ def test_predictions_obey(cli, table, tmp_path):
         "--monotone",
         "rooms=1",
     ]
-    code, _, error = cli("train", table, *asked, "-o", run)
+    code, shown, error = cli("train", table, *asked, "-o", run)
     assert code == 0, error
+    for text in (shown, cli("inspect", run)[1], (run / "report.html").read_text()):
+        words = " ".join(text.split())
+        assert "never rise with it" in words and "never fall with it" in words
     model = lamina.load(run / "model.safetensors")
     assert model.monotone == {"age": -1, "rooms": 1}
     rows = pl.DataFrame({"rooms": [3] * 50, "age": np.linspace(-50, 200, 50), "town": ["a"] * 50})

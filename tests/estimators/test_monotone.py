@@ -108,10 +108,18 @@ def test_rows_and_blocks_and_files_give_the_same(tmp_path):
     lamina.save(model, tmp_path / "model.safetensors")
     again = lamina.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(again.predict(frame), predictions)
-    assert again.monotone is None or again.monotone == {"up": 1}  # a file's settings have names only
+    assert again.monotone == {"up": 1, "down": -1}  # a file's settings have names only
+    np.testing.assert_array_equal(again.fit(frame, target).predict(frame), predictions)
     assert clone(model).monotone == {"up": 1, 2: -1}
     model.set_params(warm_start=True).fit(frame, target)
     assert steps(model, frame, "up", np.random.default_rng(0)).min() >= 0
+
+
+@pytest.mark.parametrize("before", [None, {"up": 1}])
+def test_a_warm_start_has_the_same_constraints(before):
+    model, frame, target = fitted(max_iter=1, members=1, monotone=before, warm_start=True)
+    with pytest.raises(ValueError, match=r"monotone was .*, and is now \{.down.: -1\}; a warm start goes on"):
+        model.set_params(monotone={"down": -1}).fit(frame, target)
 
 
 def test_shards_keep_the_bounds():
@@ -151,6 +159,9 @@ def test_the_network_that_is_exported_obeys_by_its_weights():
         ({"monotone": {"up": 2}}, ValueError, r"monotone\['up'\] is 1 .*got 2"),
         ({"monotone": {"color": 1}}, DataError, "'color' is categorical, and only numbers have an order"),
         ({"monotone": ["up"]}, ValueError, "a dict of 1 and -1 by column, not list"),
+        ({"monotone": {"up": np.array([1, 2])}}, ValueError, r"monotone\['up'\] is 1 .*got array"),
+        ({"monotone": {"up": 1, 0: -1}}, ValueError, "'up' has both 1 and -1"),
+        ({"monotone": {True: 1}}, DataError, "no column True"),
         ({"monotone": {"up": 1}, "column_kinds": {"up": "drop"}}, DataError, "not used"),
         ({"monotone": {"up": 1}, "activation": "tanh"}, ValueError, "activation='relu', not 'tanh'"),
         ({"monotone": {"up": 1}, "normalization": "layer"}, ValueError, "'layer' joins all units"),

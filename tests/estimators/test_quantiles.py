@@ -93,6 +93,27 @@ def test_files_pickles_and_clones(model, tmp_path):
     assert clone(model).quantile == LEVELS
 
 
+def test_levels_may_be_an_array_and_are_in_the_file(tmp_path):
+    model = MLPRegressor(**SMALL | ASKED | {"max_iter": 2, "quantile": np.array(LEVELS)}).fit(X, Y)
+    lamina.save(model, tmp_path / "m.safetensors")
+    again = lamina.load(tmp_path / "m.safetensors")
+    assert again.quantile == LEVELS
+    np.testing.assert_array_equal(again.fit(X, Y).predict(X), model.predict(X))
+    alone = MLPRegressor(**SMALL | ASKED | {"max_iter": 2, "quantile": np.array(0.5)}).fit(X, Y)
+    assert alone.predict(X).shape == Y.shape
+
+
+def test_each_quantile_is_explained_by_its_name(model):
+    assert model.shap_values(X[:2]).output_names == tuple(f"quantile {level:g}" for level in LEVELS)
+
+
+def test_a_warm_start_has_the_same_quantiles():
+    model = MLPRegressor(**SMALL | ASKED | {"max_iter": 2}, warm_start=True).fit(X, Y).fit(X, Y)
+    for quantile in ([0.2, 0.8], 0.5):
+        with pytest.raises(ValueError, match=r"the quantiles were \[.*\], and are now .*begins anew"):
+            model.set_params(quantile=quantile).fit(X, Y)
+
+
 def test_one_level_in_a_list_is_one_column():
     found = MLPRegressor(**SMALL | {"max_iter": 2}, loss="quantile", quantile=[0.9]).fit(X, Y).predict(X)
     alone = MLPRegressor(**SMALL | {"max_iter": 2}, loss="quantile", quantile=0.9).fit(X, Y).predict(X)

@@ -21,3 +21,14 @@ def test_numbered_columns_are_one_line(left_out):
     (row,) = column_rows(Schema(columns, 10, True))
     assert row.name == "pixel_0 … pixel_8 (9 columns)" and row.used
     assert row.values == "0 … 255" + (", 3 constant" if left_out else "")
+
+
+def test_constrained_columns_are_told_apart():
+    columns = tuple(ColumnSchema(f"x{i}", "numeric", low=0.0, high=1.0) for i in range(20))
+    rows = column_rows(Schema(columns, 10, True), {f"x{i}": 1 for i in range(10)} | {"x19": -1})
+    assert [row.name for row in rows] == ["x0 … x9 (10 columns)", "x10 … x18 (9 columns)", "x19"]
+    assert [row.treatment for row in rows] == [
+        "number, scaled; predictions never fall with it",
+        "number, scaled",
+        "number, scaled; predictions never rise with it",
+    ]

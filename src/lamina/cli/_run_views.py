@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,14 @@ if TYPE_CHECKING:
 __all__ = ["closing", "how_to_go_on", "show_prepared", "show_results"]
 
 
-def show_prepared(console: Any, prepared: Any) -> None:
-    """The columns, the task and the rows of a table."""
+def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> None:
+    """The columns, those that are constrained as such, the task and the rows of a table."""
     from rich.markup import escape
 
     from lamina.cli._table_views import columns_table, override_hint
     from lamina.table.describe import describe_rows, describe_target
 
-    console.print(columns_table(prepared.schema))
+    console.print(columns_table(prepared.schema, monotone))
     console.print(override_hint(prepared.schema), style="dim", markup=False)
     task = f"{describe_target(prepared.target)} ({prepared.target.reason})"
     console.print(f"\n[bold]Task[/bold]: {escape(task)}")

@@ -86,7 +86,7 @@ def run_search(
 
     console = None if as_json or quiet else output()
     if console:
-        views.show_prepared(console, prepared)
+        views.show_prepared(console, prepared, request.monotone)
     with telling(None if quiet else sys.stderr) as tell:
         tell("measuring what a network has to beat")
         baselines = search.baselines(prepared, request)

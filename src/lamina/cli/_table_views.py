@@ -26,8 +26,8 @@ _TOLD = 0.9
 """Of which intervals the coverage is told; the report has it of all."""
 
 
-def columns_table(schema: Schema) -> Table:
-    """A row for each column: kind, missing values, what it holds, what becomes of it."""
+def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
+    """A row for each column: kind, missing values, what it holds, what becomes of it; which are constrained."""
     table = Table(
         title="Columns", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False
     )
@@ -36,7 +36,7 @@ def columns_table(schema: Schema) -> Table:
     table.add_column("missing", justify="right")
     table.add_column("values", overflow="fold")
     table.add_column("what becomes of it", overflow="fold")
-    rows = column_rows(schema)
+    rows = column_rows(schema, monotone)
     for row in rows[:_MOST_ROWS]:
         table.add_row(*map(escape, row.cells), style=None if row.used else "dim")
     if len(rows) > _MOST_ROWS:

@@ -339,7 +339,7 @@ def _run(
 
     console = None if as_json or quiet else output()
     if console:
-        views.show_prepared(console, prepared)
+        views.show_prepared(console, prepared, request.monotone)
     if saved and not quiet:
         say(f"lamina: {folder.path} goes on after {counted(len(saved.past), 'epoch')}", error=True)
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]

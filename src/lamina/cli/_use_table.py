@@ -145,7 +145,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     ended = ", interrupted" if results["interrupted"] else ""
     rows = describe_rows(results["rows"])
     console.print(f"{how_trained(results)}{ended}; rows: {rows}\n")
-    console.print(columns_table(model.schema))
+    console.print(columns_table(model.schema, fitted.monotone))
     console.print(metrics_table(measured_title(results), results["metrics"]))
 
 

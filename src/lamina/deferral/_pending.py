@@ -9,6 +9,7 @@ import numpy as np
 from lamina.core.array import UserArray
 from lamina.core.state import owed
 from lamina.errors import LaminaError
+from lamina.habits import no_member
 from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
 
@@ -43,7 +44,7 @@ class PendingArray(ElsewhereArray):
             return None
         if name == "_index":
             return 0
-        raise AttributeError(f"'NDArray' object has no attribute {name!r}")
+        raise no_member("NDArray", name)
 
 
 PendingArray.__name__ = PendingArray.__qualname__ = "NDArray"  # which it is, to users

@@ -155,7 +155,9 @@ def is_setting(value: Any) -> bool:
         return all(isinstance(key, str) for key in value) and all(map(_is_scalar, value.values()))
     if isinstance(value, list | tuple):
         return all(map(_is_scalar, value))
-    return _is_scalar(value)
+    return _is_scalar(value) or (
+        isinstance(value, np.ndarray) and value.ndim == 1 and is_setting(value.tolist())
+    )
 
 
 def _is_scalar(value: Any) -> bool:

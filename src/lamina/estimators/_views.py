@@ -228,7 +228,7 @@ class Views:
         estimator: Any = self
         rows = "".join(
             f"<tr>{''.join(f'<td>{escape(printable(text))}</td>' for text in row.cells)}</tr>"
-            for row in column_rows(estimator.fitted_.encoder.schema)
+            for row in column_rows(estimator.fitted_.encoder.schema, estimator.fitted_.monotone)
         )
         head = "".join(
             f"<th>{name}</th>" for name in ("column", "kind", "missing", "values", "what becomes of it")

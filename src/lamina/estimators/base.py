@@ -33,19 +33,20 @@ from lamina.estimators._engine import (
 )
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
-from lamina.estimators._monotone_columns import (
-    FEWEST_PIECES,
-    constrained_columns,
-    constrained_settings,
-    constraints,
-)
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
 from lamina.estimators._sharded import training_of
 from lamina.estimators._uncertainty import held_out_by
 from lamina.estimators._views import Views
+from lamina.estimators._warm_start import require_same_network
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.monotone_columns import (
+    FEWEST_PIECES,
+    constrained_columns,
+    constrained_settings,
+    constraints,
+)
 from lamina.estimators.network import Ensemble
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
@@ -197,6 +198,8 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
         target = known or self._target_of(y)
+        if earlier:
+            require_same_network(earlier, target, self.monotone)
         wanted = target.encode(y)
         weights = self._weights(sample_weight, y, X)
         rows = counted_rows(X, weights)

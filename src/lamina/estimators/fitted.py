@@ -60,6 +60,13 @@ class FittedModel(Generic[TargetT]):
         return function(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
 
     @property
+    def monotone(self) -> dict[str, int]:
+        """The columns with constraints: 1 where predictions never fall with it, -1 where they never rise."""
+        numbers = [column.name for column in self.encoder.schema.used if column.kind == "numeric"]
+        directions = self.network.architecture.monotone or (0,) * len(numbers)
+        return {name: sign for name, sign in zip(numbers, directions, strict=True) if sign}
+
+    @property
     def layers(self) -> tuple[int, ...]:
         """The widths of the first hidden layer's input, of the hidden layers, and of the output; the first member's."""
         return self.network.architecture.widths

@@ -33,6 +33,7 @@ from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import decoded
 from lamina.messages import excerpt
 from lamina.table.encode import TableEncoder
+from lamina.table.kinds import name_of
 
 __all__ = ["FORMAT", "load", "load_with_metadata", "not_finite", "require_networks", "save"]
 
@@ -58,7 +59,8 @@ _SCALES = ("low", "high", "center", "scale")
 def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
     """Write a fitted `MLPClassifier` or `MLPRegressor` as a safetensors file, atomically.
 
-    Settings that are functions (a loss, callbacks, a scoring) are not stored: predictions don't need them.
+    Settings that are functions (a loss, callbacks, a scoring) are not stored: predictions don't need them. Those that
+    tell of columns by position tell of them by name in the file.
 
     Args:
         estimator: the fitted estimator.
@@ -66,6 +68,7 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
         metadata: text to keep beside it; names other than ``format`` and ``estimator``.
 
     Raises:
+        TypeError: it is no estimator of lamina's.
         LaminaError: the estimator is not fitted, or not finite, or its classes are of a type that files can't hold.
         OSError: the folder is missing or not writable.
 
@@ -80,13 +83,21 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     >>> bool((load(file).predict(X) == model.predict(X)).all())
     True
     """
+    if not hasattr(estimator, "get_params"):
+        instead = "; a network has save_parameters(path)" if hasattr(estimator, "save_parameters") else ""
+        raise TypeError(
+            f"save(estimator, path) writes an MLPClassifier or MLPRegressor, not a {type(estimator).__name__}{instead}"
+        )
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")
     network = fitted.network
     encoder_settings, encoder_arrays = fitted.encoder.state()
     target, target_arrays = _target_state(fitted.target)
-    parameters = {name: _plain(value) for name, value in estimator.get_params().items() if is_setting(value)}
+    names = [column.name for column in fitted.encoder.schema.columns]
+    given = estimator.get_params()
+    given |= {name: _by_name(given[name], names) for name in ("column_kinds", "monotone") if given[name]}
+    parameters = {name: _plain(value) for name, value in given.items() if is_setting(value)}
     content = {
         "class": type(estimator).__name__,
         "parameters": parameters,
@@ -263,6 +274,11 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
     scales = {name: arrays[name].astype(np.float64) for name in _SCALES}
     numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
     return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
+
+
+def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:
+    """A setting that tells of columns by position or name, by name."""
+    return {name_of(key, names): value for key, value in by_column.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -113,8 +113,8 @@ def checked_levels(quantile: Any, loss: Any) -> float | tuple[float, ...]:
     Raises:
         ValueError: they are not numbers between 0 and 1, not ascending, or the loss has no use for several.
     """
-    if not isinstance(quantile, list | tuple | np.ndarray):
-        return _levels([quantile])[0]
+    if not isinstance(quantile, list | tuple) and np.ndim(quantile) == 0:
+        return _levels([quantile.item() if isinstance(quantile, np.ndarray) else quantile])[0]
     values = _levels(quantile)
     if loss != "quantile":
         raise ValueError(f"several quantiles are for loss='quantile', and the loss is {loss!r}")

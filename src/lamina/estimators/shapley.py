@@ -19,6 +19,7 @@ import numpy as np
 
 from lamina.core import blas
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes
 from lamina.extras import require
 from lamina.table.encode import Encoded
@@ -46,7 +47,7 @@ class Explanation:
         predictions: those that are explained, (rows,) or (rows, outputs): base_values + the sum over columns.
         data: the explained rows' values, (rows, columns), of whatever types they have.
         feature_names: the columns' names.
-        output_names: the classes', labels' or targets' names; () of a single target.
+        output_names: the classes', labels', targets' or quantiles' names; () of a single target.
     """
 
     values: np.ndarray
@@ -254,4 +255,6 @@ def _output_names(fitted: FittedModel[Any]) -> tuple[str, ...]:
     target = fitted.target
     if isinstance(target, Classes):
         return tuple(map(str, target.values.tolist()))
+    if isinstance(target, Quantiles):
+        return tuple(f"quantile {level:g}" for level in target.levels)
     return () if target.flat else tuple(f"target {i}" for i in range(target.outputs))

@@ -16,8 +16,8 @@ from lamina.deferral import eager
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
 from lamina.estimators._engine import Data
-from lamina.estimators._monotone_columns import constrained_columns
 from lamina.estimators._streamed_batches import StreamedBatches
+from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.targets import Classes, Numbers
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder

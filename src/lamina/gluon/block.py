@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,8 @@ from lamina.gluon._naming import NameScope, new_prefix
 from lamina.gluon._summary import summary
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict
-from lamina.messages import warn
+from lamina.habits import ARGUMENTS, telling
+from lamina.messages import closest, warn
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Symbol, prefixed
 
@@ -45,6 +47,7 @@ class HookHandle:
         self.detach()
 
 
+@telling
 class Block:
     """A layer or a network: parameters, children, and a `forward` that subclasses override.
 
@@ -77,7 +80,11 @@ class Block:
     _has_row = True
     """Whether it is a layer of its own in `summary`'s table, and not just the ones inside it."""
 
-    def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
+    def __init__(
+        self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
+    ) -> None:
+        if unknown:
+            raise _no_argument(type(self), next(iter(unknown)))
         self._children: dict[str, Block] = {}
         self._reg_params: dict[str, Parameter] = {}
         self._forward_hooks: dict[int, Hook] = {}
@@ -309,9 +316,11 @@ class HybridBlock(Block):
     _layout: Any = None
     """How the inputs of its first call were nested, since it was hybridized; see `export`."""
 
-    def __init__(self, prefix: str | None = None, params: ParameterDict | None = None) -> None:
+    def __init__(
+        self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
+    ) -> None:
         self._compiled: Callable[..., Any] | None = None
-        super().__init__(prefix, params)
+        super().__init__(prefix, params, **unknown)
 
     def register_child(self, block: Block, name: str | None = None) -> None:
         """Make `block` a child. It must be a `HybridBlock`, so that the whole can be compiled."""
@@ -435,6 +444,15 @@ class HybridBlock(Block):
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
         """The computation, with ``F = lamina.nd`` and the parameters by name; subclasses override it."""
         raise TypeError(f"{type(self).__name__} must override hybrid_forward or forward")
+
+
+def _no_argument(kind: type[Block], name: str) -> TypeError:
+    """What to say of an argument that a block does not take."""
+    named = [p for p in inspect.signature(kind).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    known = [*dict.fromkeys([*(p.name for p in named if p.kind is not p.VAR_POSITIONAL), "prefix", "params"])]
+    meant = ARGUMENTS.get(name)
+    hint = f" Here it is called {meant!r}." if meant in known else closest(name, known)
+    return TypeError(f"{kind.__name__} has no argument {name!r}.{hint} Known: {', '.join(known)}")
 
 
 def _check_naming(kind: str, prefix: object, params: object) -> None:

@@ -15,6 +15,7 @@ from lamina.core.state import state
 from lamina.errors import DataError, ParameterError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.habits import telling
 from lamina.kvstore import KVStoreBase
 from lamina.kvstore import create as create_store
 from lamina.messages import excerpt
@@ -29,6 +30,7 @@ class StoredUpdateError(ParameterError, AssertionError):
     """Parameters are updated in the store; MXNet asserts that they are not."""
 
 
+@telling
 class Trainer:
     """Updates parameters from their gradients, with one optimizer for all of them.
 

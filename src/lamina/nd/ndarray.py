@@ -14,6 +14,7 @@ from lamina.core.primitive import Primitive, bind, bind_on, set_array_type
 from lamina.core.state import Mode, owed, state
 from lamina.core.tape import Leaf, backward, become_leaf, is_recorded, recording_suspended
 from lamina.errors import AutogradError, ShapeError
+from lamina.habits import telling
 from lamina.nd import _indexing as indexing
 from lamina.nd._fluent import Fluent
 from lamina.nd._operator import known_name, operand, write_into
@@ -32,6 +33,7 @@ Number = int | float | bool | np.number[Any] | np.bool_
 _EVERYTHING = slice(None)
 
 
+@telling
 class NDArray(Array, Fluent):
     """A dense array on a device; what MXNet 1.x calls ``mx.nd.NDArray``.
 

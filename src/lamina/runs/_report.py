@@ -345,9 +345,12 @@ def _cell(value: Any) -> str:
 
 
 def _columns(findings: Findings) -> str:
-    schema = findings.trained.model.schema
+    model = findings.trained.model
+    schema = model.schema
     head = ["column", "kind", "missing", "values", "what becomes of it"]
-    rows = [[escape(text) for text in row.cells] for row in column_rows(schema)]
+    rows = [
+        [escape(text) for text in row.cells] for row in column_rows(schema, model.estimator.fitted_.monotone)
+    ]
     count = counted(schema.rows, "training row")
     return _section("The data", f"<p>{count}.</p>" + _table(head, rows, numeric=(2,)))
 

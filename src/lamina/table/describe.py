@@ -35,12 +35,22 @@ class ColumnRow:
         return self.name, self.kind, self.missing, self.values, self.treatment
 
 
-def column_rows(schema: Schema) -> list[ColumnRow]:
-    """A line for each column, or for a run of numbered columns (pixel_0, pixel_1, …) of one kind."""
+_CONSTRAINTS = {1: "; predictions never fall with it", -1: "; predictions never rise with it"}
+
+
+def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> list[ColumnRow]:
+    """A line for each column, or for a run of numbered columns (pixel_0, pixel_1, …) of one kind.
+
+    Args:
+        schema: the table's columns.
+        monotone: by column, 1 where predictions never fall with it, -1 where they never rise.
+    """
     rows: list[ColumnRow] = []
-    for group in _groups(schema.columns):
+    constrained = monotone or {}
+    for group in _groups(schema.columns, constrained):
         first, last = group[0], group[-1]
         row = _row(next((column for column in group if column.used), first), schema.rows)
+        row = replace(row, treatment=row.treatment + _CONSTRAINTS.get(constrained.get(first.name, 0), ""))
         if len(group) > 1:
             missing = sum(column.missing for column in group)
             row = replace(
@@ -53,9 +63,11 @@ def column_rows(schema: Schema) -> list[ColumnRow]:
     return rows
 
 
-def _groups(columns: Sequence[ColumnSchema]) -> list[list[ColumnSchema]]:
+def _groups(columns: Sequence[ColumnSchema], monotone: Mapping[str, int]) -> list[list[ColumnSchema]]:
     groups: list[list[ColumnSchema]] = []
-    for stem, alike in itertools.groupby(columns, _stem):
+    for (stem, _), alike in itertools.groupby(
+        columns, lambda column: (_stem(column), monotone.get(column.name, 0))
+    ):
         run = list(alike)
         groups += [run] if stem and len(run) >= _MANY else [[column] for column in run]
     return groups

@@ -130,6 +130,11 @@ class TableEncoder:
         self._fill = np.zeros(self.n_numbers)
         self._fitted = False
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a pickle; earlier versions clipped all numbers or none."""
+        clips = np.full(state["n_numbers"], state["smooth_clip"])
+        vars(self).update({"unclipped": (), "_clips": clips} | state)
+
     @property
     def positions(self) -> dict[str, tuple[list[int], list[int]]]:
         """For each column of the table, its columns in `Encoded.numeric` and in `Encoded.codes`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,7 +16,7 @@ from lamina.table.messages import as_kind, closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
 
-__all__ = ["CHOICES", "TOO_MANY", "Choice", "infer", "infinite_error", "judged", "schema_of"]
+__all__ = ["CHOICES", "TOO_MANY", "Choice", "infer", "infinite_error", "judged", "name_of", "schema_of"]
 
 Choice = Literal["numeric", "categorical", "drop"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
@@ -113,10 +113,20 @@ def _require_size(table: Table) -> None:
         raise DataError(f"the table has {rows}; training needs at least 2")
 
 
+def name_of(key: Any, names: Sequence[str]) -> str:
+    """The column that a key of a dict by column means: a position among the names, or a name itself.
+
+    >>> name_of(1, ["a", "b"]), name_of("a", ["a", "b"]), name_of(2024, ["2024"])
+    ('b', 'a', '2024')
+    """
+    is_position = isinstance(key, int | np.integer) and not isinstance(key, bool) and 0 <= key < len(names)
+    return names[int(key)] if is_position else str(key)
+
+
 def _named_choices(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choice]:
     choices: dict[str, Choice] = {}
     for key, choice in kinds.items():
-        name = table.names[key] if isinstance(key, int) and 0 <= key < len(table.names) else str(key)
+        name = name_of(key, table.names)
         if name not in table:
             raise DataError(
                 f"kinds names a column {name!r} that the table does not have.{closest(name, table.names)}"

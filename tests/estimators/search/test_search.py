@@ -257,6 +257,34 @@ def test_an_interrupted_search_goes_on_to_the_same_bits(trial, epoch):
     assert shares(resumed) == shares(whole)
 
 
+class Spoils(Observer):
+    """Makes trainings diverge after an epoch of theirs."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def on_epoch(self, loop, epoch):
+        if epoch.number == self.after:
+            for weight in loop.network.weights.values():
+                weight.array[:] = np.nan
+
+
+@pytest.mark.parametrize("settings", [{"n_iter_no_change": 3}, {"callbacks": [Spoils(20)]}])
+def test_a_trial_that_ends_before_its_last_epoch_is_chosen_from_too(settings):
+    """By patience, or because it diverged: the last trial counts too, and a resumed search comes to the same bits."""
+    watching = settings.get("callbacks", [])
+    store = Store()
+    whole = regressor(5, **{**settings, "callbacks": [*watching, store]}).fit(X, Y)
+    planned = [trial.epochs for trial in store.trials]
+    assert all(len(trial.scores) < epochs for trial, epochs in zip(store.trials, planned, strict=True))
+    assert whole.best_validation_score_ >= max(trial.score for trial in store.trials)
+    for done in range(1, 6):
+        again = Store(store.trials[:done])
+        resumed = regressor(5, **{**settings, "callbacks": [*watching, again]}).fit(X, Y)
+        assert shares(resumed) == shares(whole)
+        assert np.array_equal(resumed.predict(X), whole.predict(X))
+
+
 def test_another_search_has_another_fingerprint():
     stores = [Store() for _ in range(4)]
     regressor(1, callbacks=[stores[0]]).fit(X, Y)

@@ -25,10 +25,10 @@ from lamina import messages
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._monotone_columns import fixed_settings
 from lamina.estimators.base import Data
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.monotone_columns import fixed_settings
 from lamina.estimators.network import Ensemble, Network
 from lamina.estimators.search import space
 from lamina.estimators.search.budget import Budget, TimeIsOver
@@ -92,6 +92,7 @@ class Search:
         self._pool: dict[int, Trial] = {}
         self._best: Best | None = None
         self._diverged: NonFiniteLossError | None = None
+        self._device = str(cpu())  # where nothing is left to train: an earlier run kept all trials
 
     # --- what observers may look at ------------------------------------------------------------------------------
 

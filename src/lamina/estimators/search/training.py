@@ -148,9 +148,14 @@ class TrialTraining(Observer):
                 for _ in training.run():
                     pass
             except NonFiniteLossError:
-                self._is_complete = True
+                self._end(training)
                 raise
+        self._end(training)
+
+    def _end(self, loop: Loop) -> None:
+        """It ended by itself, at whichever epoch: what is good of it is offered, as it will be where it is stored."""
         self._is_complete = True
+        self._offer_best(loop)
 
     def result(self) -> Trial | None:
         """The trial as it was kept, else as it is; a failure, if it diverged at once; None if nothing is known."""
@@ -203,14 +208,18 @@ class TrialTraining(Observer):
             epoch.number / loop.epochs, loop.best_score
         ):
             loop.stop()
-        at_the_end = loop.is_stopped or epoch.number == loop.epochs
-        if (at_the_end or epoch.number in self._cycle_ends) and loop.best_epoch != self._offered_epoch:
-            self._offered_epoch = loop.best_epoch
-            trial = self._best()
-            assert trial is not None
-            if self._offer(trial):
-                self._kept = trial
+        if epoch.number in self._cycle_ends and epoch.number < loop.epochs and not loop.is_stopped:
+            self._offer_best(loop)
         self._began_steps = self._budget.seconds()
+
+    def _offer_best(self, loop: Loop) -> None:
+        """Offer the best epoch until now, if it has not been offered."""
+        trial = self._best()
+        if trial is None or loop.best_epoch == self._offered_epoch:
+            return
+        self._offered_epoch = loop.best_epoch
+        if self._offer(trial):
+            self._kept = trial
 
     def _judged(self, outputs: np.ndarray) -> float:
         self._outputs = outputs

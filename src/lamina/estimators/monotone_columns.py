@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from lamina.errors import DataError
 from lamina.estimators._monotone import ACTIVATION
 from lamina.estimators.targets import Classes, Numbers
+from lamina.table.kinds import name_of
 from lamina.table.messages import as_kind, closest
 from lamina.table.schema import ColumnSchema, Schema
 
@@ -55,23 +58,23 @@ def constrained_columns(monotone: Mapping[Any, Any] | None, schema: Schema) -> d
         )
     found: dict[str, int] = {}
     for key, direction in monotone.items():
-        if direction not in (-1, 0, 1) or isinstance(direction, bool):
+        is_number = isinstance(direction, int | float | np.number) and not isinstance(direction, bool)
+        if not is_number or direction not in (-1, 0, 1):
             raise ValueError(f"monotone[{key!r}] is 1 (rises), -1 (falls) or 0 (either), got {direction!r}")
         column = _column(key, schema)
-        if direction:
-            found[column.name] = int(direction)
-    return found
+        if found.setdefault(column.name, int(direction)) != direction:
+            raise ValueError(
+                f"monotone: the column {column.name!r} has both {found[column.name]} and {direction}"
+            )
+    return {name: direction for name, direction in found.items() if direction}
 
 
 def _column(key: Any, schema: Schema) -> ColumnSchema:
-    columns = schema.columns
-    if isinstance(key, int) and 0 <= key < len(columns):
-        column = columns[key]
-    else:
-        column = next((one for one in columns if one.name == key), None)
+    names = [one.name for one in schema.columns]
+    name = name_of(key, names)
+    column = next((one for one in schema.columns if one.name == name), None)
     if column is None:
-        names = [one.name for one in columns]
-        raise DataError(f"monotone: the table has no column {key!r}.{closest(str(key), names)}")
+        raise DataError(f"monotone: the table has no column {key!r}.{closest(name, names)}")
     if not column.used:
         raise DataError(f"monotone: the column {column.name!r} is not used, so it can't be constrained")
     if column.kind != "numeric":

@@ -1,0 +1,229 @@
+"""Names that people bring from PyTorch, Keras and NumPy, and what they write in lamina instead.
+
+docs/tutorials/from-pytorch.md shows the two side by side.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn, TypeVar
+
+__all__ = ["ARGUMENTS", "no_member", "of_module", "telling"]
+
+T = TypeVar("T", bound=type)
+
+_PREDICTS = "A network predicts as it is, and trains inside `with autograd.record():`"
+_ON_DEVICE = "Use x.as_in_context(mx.cpu()), or x.as_in_context(mx.gpu())"
+_SEED = "Use mx.random.seed(0)"
+_UNRECORDED = "Nothing is recorded outside autograd.record(); inside it, use `with autograd.pause():`"
+_SUBCLASS = "Use gluon.Block, whose `forward` a network of one's own overrides"
+_CHILDREN = "Assign the blocks to attributes, or add them to an nn.Sequential"
+_ARRAY = "Use nd.array(values)"
+_ARRAYS = "The type of arrays is nd.NDArray; nd.array(values) makes one"
+_SOFTMAX = "Use nd.softmax(x); gluon.loss.SoftmaxCrossEntropyLoss takes what comes before the softmax"
+_CROSS_ENTROPY = "Use gluon.loss.SoftmaxCrossEntropyLoss()"
+_BINARY = "Use gluon.loss.SigmoidBinaryCrossEntropyLoss()"
+_SQUARES = "Use gluon.loss.L2Loss(), half the square"
+_ABSOLUTE = "Use gluon.loss.L1Loss()"
+_OPTIMIZERS = 'Use gluon.Trainer(net.collect_params(), "adam"), or a class of lamina.optimizer'
+_ESTIMATORS = "fit, predict and score are the estimators': lamina.MLPClassifier and lamina.MLPRegressor"
+
+_LOSSES = {
+    **dict.fromkeys(("CrossEntropyLoss", "NLLLoss", "CategoricalCrossentropy"), _CROSS_ENTROPY),
+    **dict.fromkeys(("BCELoss", "BCEWithLogitsLoss", "BinaryCrossentropy"), _BINARY),
+    **dict.fromkeys(("MSELoss", "MeanSquaredError"), _SQUARES),
+    **dict.fromkeys(("L1loss", "MAELoss", "MeanAbsoluteError"), _ABSOLUTE),
+    **dict.fromkeys(("SmoothL1Loss", "Huber"), "Use gluon.loss.HuberLoss()"),
+}
+_LAYERS = {
+    **_LOSSES,
+    "Linear": "Use nn.Dense(units), which finds the number of its inputs, or nn.Dense(units, in_units=inputs)",
+    **{
+        name: f'Use nn.Activation("{said}"), or nn.Dense(units, activation="{said}")'
+        for name, said in {
+            "ReLU": "relu",
+            "Tanh": "tanh",
+            "Sigmoid": "sigmoid",
+            "Softplus": "softrelu",
+        }.items()
+    },
+    **dict.fromkeys(("Softmax", "LogSoftmax"), _SOFTMAX),
+    **dict.fromkeys(("BatchNorm1d", "BatchNormalization"), "Use nn.BatchNorm()"),
+    **dict.fromkeys(("Module", "Model"), _SUBCLASS),
+    **dict.fromkeys(("ModuleList", "ModuleDict"), _CHILDREN),
+    **dict.fromkeys(("Input", "InputLayer"), "Layers find the number of their inputs at the first call"),
+    "LayerNormalization": "Use nn.LayerNorm()",
+    "Parameter": "Use gluon.Parameter, or self.params.get(name, shape=…) in a block",
+    "functional": "Functions of arrays are in lamina.nd",
+    "Identity": "Use nn.Lambda(lambda x: x)",
+}
+_FUNCTIONS = {
+    **dict.fromkeys(("tensor", "as_tensor", "asarray", "Variable", "constant"), _ARRAY),
+    "Tensor": _ARRAYS,
+    **dict.fromkeys(("randn", "normal_"), "Use nd.random.normal(shape=(2, 3))"),
+    "rand": "Use nd.random.uniform(shape=(2, 3))",
+    "randint": "Use nd.random.randint(low, high, shape=(2, 3))",
+    **dict.fromkeys(("mm", "matmul", "einsum"), "Use nd.dot(a, b), or nd.batch_dot for stacks of matrices"),
+    **dict.fromkeys(("cat", "concatenate_"), "Use nd.concat(a, b, dim=0)"),
+    "vstack": "Use nd.concat(a, b, dim=0)",
+    "hstack": "Use nd.concat(a, b, dim=1)",
+    "pow": "Use nd.power(x, 2), or x**2",
+    "permute": "Use nd.transpose(x, axes=(1, 0))",
+    "unsqueeze": "Use nd.expand_dims(x, axis=0)",
+    "cross_entropy": _CROSS_ENTROPY,
+    "no_grad": _UNRECORDED,
+    "manual_seed": _SEED,
+}
+
+ARGUMENTS = {
+    **dict.fromkeys(("input_shape", "input_dim", "in_features"), "in_units"),
+    "out_features": "units",
+    "bias": "use_bias",
+    "kernel_initializer": "weight_initializer",
+    "p": "rate",
+    "num_features": "in_channels",
+    "eps": "epsilon",
+    "num_embeddings": "input_dim",
+    "embedding_dim": "output_dim",
+}
+"""By what layers' arguments are called elsewhere: their names here."""
+
+_OF_MODULES: dict[str, dict[str, str]] = {
+    "lamina": {
+        **dict.fromkeys(("tensor", "as_tensor", "constant", "Variable"), _ARRAY),
+        **dict.fromkeys(("Tensor", "NDArray"), _ARRAYS),
+        **dict.fromkeys(("no_grad", "inference_mode"), _UNRECORDED),
+        **dict.fromkeys(("manual_seed", "seed"), _SEED),
+        **dict.fromkeys(("optim", "optimizers"), _OPTIMIZERS),
+        **dict.fromkeys(("layers", "keras"), "Layers are in lamina.gluon.nn, losses in lamina.gluon.loss"),
+        **dict.fromkeys(
+            ("cuda", "mps", "backends"), "Use mx.gpu() as ctx=; mx.context.num_gpus() counts them"
+        ),
+        **dict.fromkeys(("nn", "functional"), "Use lamina.gluon.nn for layers, lamina.nd for functions"),
+        **dict.fromkeys(("losses", "loss"), "Losses are in lamina.gluon.loss"),
+        **dict.fromkeys(("Module", "Model"), _SUBCLASS),
+        "utils": "DataLoader and data sets are in lamina.gluon.data",
+        "Linear": _LAYERS["Linear"],
+    },
+    "lamina.nd": _FUNCTIONS,
+    "lamina.autograd": {
+        **dict.fromkeys(("no_grad", "inference_mode"), _UNRECORDED),
+        "GradientTape": "Use `with autograd.record():`, then loss.backward()",
+        "enable_grad": "Use `with autograd.record():`",
+        "Variable": _ARRAY,
+    },
+    "lamina.gluon": {
+        **dict.fromkeys(("Module", "Model"), _SUBCLASS),
+        "optim": _OPTIMIZERS,
+        "Linear": _LAYERS["Linear"],
+    },
+    "lamina.gluon.nn": _LAYERS,
+    "lamina.gluon.loss": _LOSSES,
+    "lamina.gluon.data": {"TensorDataset": "Use gluon.data.ArrayDataset(x, y)"},
+}
+"""By module and name: what to do instead."""
+
+_ARRAYS_METHODS = {
+    **dict.fromkeys(("numpy", "to_numpy"), "Use x.asnumpy()"),
+    **dict.fromkeys(("cpu", "cuda", "to"), _ON_DEVICE + '; x.astype("float32") changes the dtype'),
+    **dict.fromkeys(("device", "is_cuda", "get_device"), "Use x.context"),
+    **dict.fromkeys(("float", "double", "half", "long", "int", "type"), 'Use x.astype("float32")'),
+    **dict.fromkeys(("requires_grad", "requires_grad_"), "Use x.attach_grad(), and autograd.record()"),
+    "grad_fn": "autograd.grad(loss, [x]) and loss.backward() give gradients",
+    "zero_": "Use x[:] = 0; backward() overwrites gradients, unless grad_req is 'add'",
+    "fill_": "Use x[:] = value",
+    **dict.fromkeys(("add_", "sub_", "mul_", "div_"), "Use x[:] = x + y, or x += y"),
+    "copy_": "Use x[:] = y",
+    "clone": "Use x.copy()",
+    "view": "Use x.reshape((2, -1))",
+    "permute": "Use x.transpose((1, 0))",
+    "unsqueeze": "Use x.expand_dims(axis=0)",
+    "contiguous": "Arrays are contiguous",
+    "dim": "Use x.ndim",
+    "numel": "Use x.size",
+    **dict.fromkeys(("mm", "matmul"), "Use nd.dot(x, y)"),
+    "std": "Use nd.norm of what differs from the mean, or NumPy's: x.asnumpy().std()",
+}
+_BLOCKS_METHODS = {
+    **dict.fromkeys(
+        ("parameters", "named_parameters", "weights", "trainable_variables"), "Use net.collect_params()"
+    ),
+    **dict.fromkeys(("state_dict", "save", "save_weights"), "Use net.save_parameters(path)"),
+    **dict.fromkeys(
+        ("load_state_dict", "load_weights"),
+        "Use net.load_parameters(path), or lamina.load_state_dict(net, path) for PyTorch's",
+    ),
+    **dict.fromkeys(("train", "eval"), _PREDICTS),
+    **dict.fromkeys(("to", "cpu", "cuda"), "Use net.collect_params().reset_ctx(mx.cpu()), or mx.gpu()"),
+    **dict.fromkeys(
+        ("add_module", "append"), "Use net.add(block) of an nn.Sequential, or assign it to an attribute"
+    ),
+    **dict.fromkeys(("modules", "layers", "named_children"), "Use net.apply(function)"),
+    **dict.fromkeys(("fit", "predict", "evaluate"), _ESTIMATORS),
+    "compile": "Use net.hybridize(), and gluon.Trainer for the optimizer",
+}
+_TRAINERS_METHODS = {
+    "zero_grad": "It is not needed: backward() overwrites gradients, unless grad_req is 'add'",
+    "state_dict": "Use trainer.save_states(path)",
+    "load_state_dict": "Use trainer.load_states(path)",
+    "param_groups": "Use trainer.learning_rate and trainer.set_learning_rate(rate)",
+}
+_OF_CLASSES = {"NDArray": _ARRAYS_METHODS, "Block": _BLOCKS_METHODS, "Trainer": _TRAINERS_METHODS}
+_WITH_THESE_NAMES = ("lamina.nd", "lamina.gluon", "lamina.gluon.nn", "lamina.gluon.loss", "lamina.gluon.data")
+
+
+def of_module(module: str, name: str) -> str | None:
+    """What to do instead of asking a module for this name, or None.
+
+    >>> of_module("lamina.gluon.nn", "Module")
+    "Use gluon.Block, whose `forward` a network of one's own overrides"
+    >>> of_module("lamina", "zeros")
+    'Use lamina.nd.zeros'
+    """
+    if said := _OF_MODULES.get(module, {}).get(name):
+        return said
+    holders = (other for other in _WITH_THESE_NAMES if name in getattr(sys.modules.get(other), "__all__", ()))
+    return next((f"Use {other}.{name}" for other in holders), None)
+
+
+class _Telling:
+    """In the place of a method that lamina does not have: asking for it says what there is instead.
+
+    It is not found by ``hasattr``, costs other attributes nothing (a ``__getattr__`` would slow all of them), and an
+    attribute of that name which a subclass or an object has goes before it.
+    """
+
+    def __init__(self, owner: str, name: str) -> None:
+        self._owner, self._name = owner, name
+
+    def __get__(self, instance: object, kind: type | None = None) -> NoReturn:
+        raise no_member(self._owner, self._name, None if instance is None or kind is None else kind.__name__)
+
+
+def no_member(owner: str, name: str, called: str | None = None) -> AttributeError:
+    """That objects of the class `owner` have no attribute `name`; `called` is the name of the object's own class.
+
+    >>> raise no_member("NDArray", "numpy")
+    Traceback (most recent call last):
+    AttributeError: 'NDArray' object has no attribute 'numpy'. Use x.asnumpy()
+    """
+    said = _OF_CLASSES[owner].get(name)
+    return AttributeError(
+        f"{(called or owner)!r} object has no attribute {name!r}" + (f". {said}" if said else "")
+    )
+
+
+def telling(cls: T) -> T:
+    """A class of which names from other libraries say what there is instead; ``dir`` does not show them."""
+    names = _OF_CLASSES[cls.__name__]
+    for name in names:
+        if hasattr(cls, name):
+            raise TypeError(f"{cls.__name__}.{name} is there")
+        setattr(cls, name, _Telling(cls.__name__, name))
+    usual: Any = cls.__dir__
+
+    def __dir__(self: Any) -> list[str]:  # noqa: N807
+        return [name for name in usual(self) if name not in names or hasattr(self, name)]
+
+    cls.__dir__ = __dir__  # pyright: ignore[reportAttributeAccessIssue]
+    return cls
