@@ -244,7 +244,8 @@ def test_a_killed_run_resumes_to_the_same_network(cli, finished, tmp_path):
     command = [sys.executable, "-c", KILLED, *QUICK, "2", "--out", str(folder)]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
     assert "1 of 2 epochs" in cli("inspect", folder)[1]
-    assert cli("train", "mnist", "--resume", folder)[0] == 0
+    code, _, err = cli("train", "mnist", "--resume", folder)
+    assert (code, err) == (0, "")
     expected, _ = load_tensors(finished / "model.safetensors")
     for name, array in load_tensors(folder / "model.safetensors")[0].items():
         np.testing.assert_array_equal(array, expected[name])

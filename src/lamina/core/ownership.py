@@ -28,12 +28,12 @@ _bound: dict[int, int] = {}
 def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value) -> None:
     """Put a buffer into a compiled step's list of buffers, and count it."""
     with _counting:
-        former = buffers[slot]
-        buffers[slot] = buffer
+        if buffers[slot] is not None:
+            release_buffers(buffers, (slot,))
         key = id(buffer)
-        _bound[key] = _bound.get(key, 0) + 1
-        if former is not None:
-            _forget(id(former))
+        # No calls from here on: at a call the collector may run, and end another step with the same buffer.
+        buffers[slot] = buffer
+        _bound[key] = _bound[key] + 1 if key in _bound else 1
 
 
 def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None = None) -> None:
@@ -41,17 +41,15 @@ def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None =
     with _counting:
         for slot in range(len(buffers)) if slots is None else slots:
             former = buffers[slot]
-            if former is not None:
-                buffers[slot] = None
-                _forget(id(former))
-
-
-def _forget(key: int) -> None:
-    count = _bound[key] - 1
-    if count:
-        _bound[key] = count
-    else:
-        del _bound[key]
+            if former is None:
+                continue
+            key = id(former)
+            buffers[slot] = None  # no calls from here on, as above
+            count = _bound[key] - 1
+            if count:
+                _bound[key] = count
+            else:
+                del _bound[key]
 
 
 def is_alone(array: Array) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 import lamina
 from lamina import nd
+from lamina.core import ownership
 from lamina.core.memory import is_misplaced
 
 
@@ -129,3 +132,40 @@ def test_memory_that_is_not_numpys_stays(kind: str, tmp_path: Path) -> None:
     step()
     assert W._data.ctypes.data == place
     assert (W.asnumpy() == 1).all()
+
+
+@pytest.mark.parametrize("call", range(6))
+def test_a_collection_at_any_call_leaves_the_count_of_references_right(monkeypatch, call):
+    """From Python 3.12 on the collector runs between calls: a step that it ends may be bound to the same buffer."""
+    counts: dict[int, int] = {}
+    monkeypatch.setattr(ownership, "_bound", counts)
+    buffer = np.zeros(3)
+    ended: list[Any] = [None]
+    bound: list[Any] = [None]
+    calls = itertools.count()
+
+    def collect(_frame: Any, event: str, _argument: Any) -> None:
+        if event == "c_return" and next(calls) == call:
+            ownership.release_buffers(ended)
+
+    ownership.bind_buffer(ended, 0, buffer)
+    sys.setprofile(collect)
+    try:
+        ownership.bind_buffer(bound, 0, buffer)
+    finally:
+        sys.setprofile(None)
+    ownership.release_buffers(ended)  # if there were fewer calls
+    assert counts == {id(buffer): 1} and bound[0] is buffer
+    ownership.release_buffers(bound)
+    assert not counts
+
+
+def test_a_buffer_is_bound_in_place_of_another_and_of_itself(monkeypatch):
+    counts: dict[int, int] = {}
+    monkeypatch.setattr(ownership, "_bound", counts)
+    one, other = np.zeros(3), np.zeros(3)
+    bound: list[Any] = [None, one]
+    counts[id(one)] = 1
+    for buffer in (one, one, other):
+        ownership.bind_buffer(bound, 0, buffer)
+    assert counts == {id(one): 1, id(other): 1}
