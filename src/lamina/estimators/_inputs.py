@@ -35,6 +35,11 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
     """
     if is_frame(X):
         _check_names(estimator, X, reset)
+        if isinstance(y, str):
+            raise ValueError(
+                f"y={y!r} is a text, and of a frame in memory the target is an array or column: "
+                f"fit(X.drop(columns={y!r}), X[{y!r}]) in pandas; names are for sources that are read from the disk"
+            )
         if y is not None and len(X) != len(y):
             raise ValueError(
                 f"Found input variables with inconsistent numbers of samples: [{len(X)}, {len(y)}]"
