@@ -78,7 +78,8 @@ def test_shares_and_files_of_validation_and_test(folder, cli):
 def test_after_kill_9_it_goes_on_to_the_same_bits(folder, cli, monkeypatch):
     monkeypatch.setattr(cache, "_WINDOW_BYTES", 1 << 12)
     monkeypatch.setattr(cache, "_GROUP_BYTES", 1 << 10)
-    assert cli("train", "rows/*.parquet", "-t", "y", *QUICK, "-o", "whole")[0] == 0
+    code, _, err = cli("train", "rows/*.parquet", "-t", "y", *QUICK, "-o", "whole")
+    assert code == 0, err
     slow = (
         "import sys, time\nfrom lamina.cli import main\nfrom lamina.table.stream import cache\n"
         "from lamina.training import loop\n"
