@@ -135,7 +135,9 @@ def test_memory_that_is_not_numpys_stays(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", range(6))
-def test_a_collection_at_any_call_leaves_the_count_of_references_right(monkeypatch, call):
+def test_a_collection_at_any_call_leaves_the_count_of_references_right(
+    monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
     """From Python 3.12 on the collector runs between calls: a step that it ends may be bound to the same buffer."""
     counts: dict[int, int] = {}
     monkeypatch.setattr(ownership, "_bound", counts)
@@ -160,7 +162,7 @@ def test_a_collection_at_any_call_leaves_the_count_of_references_right(monkeypat
     assert not counts
 
 
-def test_a_buffer_is_bound_in_place_of_another_and_of_itself(monkeypatch):
+def test_a_buffer_is_bound_in_place_of_another_and_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     counts: dict[int, int] = {}
     monkeypatch.setattr(ownership, "_bound", counts)
     one, other = np.zeros(3), np.zeros(3)
