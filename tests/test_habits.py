@@ -53,7 +53,9 @@ def test_an_import_of_another_librarys_name_says_so_too() -> None:
         exec("from lamina.gluon.nn import Linear")
 
 
-@pytest.mark.parametrize("thing", [nd.ones(2), nn.Dense(2), gluon.Trainer([], "sgd")], ids=repr)
+@pytest.mark.parametrize(
+    "thing", [nd.ones(2), nn.Dense(2), gluon.Trainer([], "sgd")], ids=["array", "block", "trainer"]
+)
 def test_names_of_other_libraries_are_not_there(thing: Any) -> None:
     names = habits._OF_CLASSES[
         next(c.__name__ for c in type(thing).__mro__ if c.__name__ in habits._OF_CLASSES)
