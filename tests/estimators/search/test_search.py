@@ -73,7 +73,7 @@ def test_what_is_said_of_epochs_is_of_the_best_trial_that_has_a_share():
 def test_given_settings_hold_for_every_trial():
     model = regressor(4, dropout=0.25, weight_decay=0.0).fit(X, Y)
     assert not any({"dropout", "weight_decay", "beta_2"} & set(trial["settings"]) for trial in model.trials_)
-    assert all("learning_rate_init" in trial["settings"] for trial in model.trials_[2:])
+    assert all("learning_rate_init" in trial["settings"] for trial in model.trials_[3:])
     assert all(member.architecture.dropout == 0.25 for member in model.fitted_.network.members)
 
 
@@ -362,13 +362,13 @@ def test_partial_fit_and_streams_do_not_search():
 
 
 def test_suggestions_depend_on_the_seed_and_the_number_alone():
-    first = [suggested(7, number) for number in range(8)]
-    assert first == [suggested(7, number) for number in range(8)]
+    first = [suggested(7, number, "regression") for number in range(8)]
+    assert first == [suggested(7, number, "regression") for number in range(8)]
     assert len({str(sorted(one.items())) for one in first}) == 8
-    assert suggested(8, 0) != first[0]
+    assert suggested(8, 0, "regression") != first[0]
     for number in range(30):
-        MLPClassifier(**suggested(1, number))._resolved()
-        MLPRegressor(**suggested(1, number))._resolved()
+        MLPClassifier(**suggested(1, number, "classification"))._resolved()
+        MLPRegressor(**suggested(1, number, "regression"))._resolved()
 
 
 def test_of_very_many_rows_some_validate(monkeypatch):
@@ -386,5 +386,6 @@ def test_of_very_many_rows_some_validate(monkeypatch):
 
 
 def test_large_tables_begin_with_a_part_of_their_rows():
-    assert openings(500) == [("fast", 500), ("default", 500)]
-    assert openings(100_000) == [("fast", 32768), ("fast", 100_000), ("default", 100_000)]
+    assert openings(500) == [("fast", 500), ("medium", 500), ("default", 500)]
+    sizes = [("fast", 32768), ("fast", 100_000), ("medium", 100_000), ("default", 100_000)]
+    assert openings(100_000) == sizes

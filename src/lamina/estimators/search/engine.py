@@ -224,11 +224,8 @@ class Search:
             preset, rows = self._openings[number]
             chosen: dict[str, Any] = {}
         else:
-            preset = "default"
-            free, fixed = (
-                space.suggested(self._seed, number - len(self._openings)),
-                fixed_settings(self._estimator),
-            )
+            free = dict(space.suggested(self._seed, number - len(self._openings), self._estimator._task))
+            preset, fixed = free.pop("preset"), fixed_settings(self._estimator)
             chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None and k not in fixed}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self._with(preset=preset, **chosen), settings, rows)

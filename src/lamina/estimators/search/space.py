@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from lamina.estimators._presets import resolve
+
 __all__ = ["openings", "suggested"]
 
 _FIRST_ROWS = 32_768
 """On so many rows the preset `fast` takes a second or two, whatever the table."""
 _TIMES_MORE = 8
 _OF_ONE_KIND = 2
+_KINDS = 4
+"""Of so many kinds of networks one is around `default`, and takes ten times as long as the others, around `medium`."""
 _WIDTHS = (128, 192, 256)
 """TabArena's go up to 512, which on a processor take as long as several networks of these."""
 
@@ -27,31 +31,36 @@ def openings(rows: int) -> list[tuple[str, int]]:
     """The first trials, the same for any limit, so that there is something soon: presets, and rows of each member.
 
     >>> openings(10_000)
-    [('fast', 10000), ('default', 10000)]
+    [('fast', 10000), ('medium', 10000), ('default', 10000)]
     >>> openings(1_000_000)
-    [('fast', 32768), ('fast', 262144), ('fast', 1000000), ('default', 1000000)]
+    [('fast', 32768), ('fast', 262144), ('fast', 1000000), ('medium', 1000000), ('default', 1000000)]
     """
     sizes = [_FIRST_ROWS]
     while sizes[-1] < rows:
         sizes.append(sizes[-1] * _TIMES_MORE)
-    return [*(("fast", min(size, rows)) for size in sizes), ("default", rows)]
+    return [*(("fast", min(size, rows)) for size in sizes), ("medium", rows), ("default", rows)]
 
 
-def suggested(seed: int, number: int) -> Mapping[str, Any]:
-    """Settings drawn at random for a trial.
+def suggested(seed: int, number: int, task: str) -> Mapping[str, Any]:
+    """A preset, and settings drawn at random around it, for a trial of a "classification" or a "regression".
 
     Those that make other machine code are the same for `_OF_ONE_KIND` trials: compiling takes as long as some epochs.
     """
     kind = np.random.default_rng([seed, number // _OF_ONE_KIND, 1])
     rng = np.random.default_rng([seed, number, 2])
+    is_large = number // _OF_ONE_KIND % _KINDS == _KINDS - 1
+    preset = "default" if is_large else "medium"
+    rate = resolve(preset, task, {})["learning_rate_init"]
     return {
-        "hidden_layer_sizes": (int(kind.choice(_WIDTHS)),) * int(kind.integers(2, 5)),
+        "preset": preset,
+        "hidden_layer_sizes": (int(kind.choice(_WIDTHS)),) * int(kind.integers(2, 5 if is_large else 4)),
         "activation": str(kind.choice(["selu", "mish"])),
+        "learned_activation": bool(kind.integers(2)),
         "beta_2": float(kind.choice([0.95, 0.97, 0.99])),
         "number_pieces": int(kind.choice([16, 64])),
-        "dropout": round(float(rng.uniform(0, 0.4)), 3),
-        "learning_rate_init": _log_uniform(rng, 0.02, 0.3),
-        "weight_decay": _log_uniform(rng, 0.001, 0.05),
+        "dropout": round(float(rng.uniform(0, 0.3)), 3),
+        "learning_rate_init": float(f"{rate * _log_uniform(rng, 0.5, 2.0):.3g}"),
+        "weight_decay": _log_uniform(rng, 0.005, 0.05),
     }
 
 
