@@ -361,14 +361,18 @@ def test_partial_fit_and_streams_do_not_search():
 # --- the space -------------------------------------------------------------------------------------------------------
 
 
+def rate_of(preset):
+    return {"medium": 0.1, "default": 0.2}[preset]
+
+
 def test_suggestions_depend_on_the_seed_and_the_number_alone():
-    first = [suggested(7, number, "regression") for number in range(8)]
-    assert first == [suggested(7, number, "regression") for number in range(8)]
+    first = [suggested(7, number, rate_of) for number in range(8)]
+    assert first == [suggested(7, number, rate_of) for number in range(8)]
     assert len({str(sorted(one.items())) for one in first}) == 8
-    assert suggested(8, 0, "regression") != first[0]
+    assert suggested(8, 0, rate_of) != first[0]
     for number in range(30):
-        MLPClassifier(**suggested(1, number, "classification"))._resolved()
-        MLPRegressor(**suggested(1, number, "regression"))._resolved()
+        MLPClassifier(**suggested(1, number, rate_of))._resolved()
+        MLPRegressor(**suggested(1, number, rate_of))._resolved()
 
 
 def test_of_very_many_rows_some_validate(monkeypatch):

@@ -224,11 +224,14 @@ class Search:
             preset, rows = self._openings[number]
             chosen: dict[str, Any] = {}
         else:
-            free = dict(space.suggested(self._seed, number - len(self._openings), self._estimator._task))
+            free = dict(space.suggested(self._seed, number - len(self._openings), self._rate_of))
             preset, fixed = free.pop("preset"), fixed_settings(self._estimator)
             chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None and k not in fixed}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self._with(preset=preset, **chosen), settings, rows)
+
+    def _rate_of(self, preset: str) -> float:
+        return self._with(preset=preset)._resolved()["learning_rate_init"]
 
     def _with(self, **settings: Any) -> Any:
         """An estimator like the user's, with these settings, that does not search."""

@@ -8,12 +8,10 @@ smoothing: outputs are calibrated, and it costs log-loss.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-
-from lamina.estimators._presets import resolve
 
 __all__ = ["openings", "suggested"]
 
@@ -41,8 +39,8 @@ def openings(rows: int) -> list[tuple[str, int]]:
     return [*(("fast", min(size, rows)) for size in sizes), ("medium", rows), ("default", rows)]
 
 
-def suggested(seed: int, number: int, task: str) -> Mapping[str, Any]:
-    """A preset, and settings drawn at random around it, for a trial of a "classification" or a "regression".
+def suggested(seed: int, number: int, rate_of: Callable[[str], float]) -> Mapping[str, Any]:
+    """A preset, and settings drawn at random around it, for a trial; `rate_of` gives a preset's learning rate.
 
     Those that make other machine code are the same for `_OF_ONE_KIND` trials: compiling takes as long as some epochs.
     """
@@ -50,7 +48,6 @@ def suggested(seed: int, number: int, task: str) -> Mapping[str, Any]:
     rng = np.random.default_rng([seed, number, 2])
     is_large = number // _OF_ONE_KIND % _KINDS == _KINDS - 1
     preset = "default" if is_large else "medium"
-    rate = resolve(preset, task, {})["learning_rate_init"]
     return {
         "preset": preset,
         "hidden_layer_sizes": (int(kind.choice(_WIDTHS)),) * int(kind.integers(2, 5 if is_large else 4)),
@@ -59,7 +56,7 @@ def suggested(seed: int, number: int, task: str) -> Mapping[str, Any]:
         "beta_2": float(kind.choice([0.95, 0.97, 0.99])),
         "number_pieces": int(kind.choice([16, 64])),
         "dropout": round(float(rng.uniform(0, 0.3)), 3),
-        "learning_rate_init": float(f"{rate * _log_uniform(rng, 0.5, 2.0):.3g}"),
+        "learning_rate_init": float(f"{rate_of(preset) * _log_uniform(rng, 0.5, 2.0):.3g}"),
         "weight_decay": _log_uniform(rng, 0.005, 0.05),
     }
 
