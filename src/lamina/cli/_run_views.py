@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lamina.cli._console import EXIT_INTERRUPTED, say
+
 if TYPE_CHECKING:
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["closing", "how_to_go_on", "show_prepared", "show_results"]
+__all__ = ["how_to_go_on", "show_prepared", "tell_end"]
 
 
 def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> None:
@@ -26,7 +29,27 @@ def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> N
     console.print(f"[bold]Rows[/bold]: {describe_rows(prepared.rows)}\n")
 
 
-def show_results(console: Any, run: Any) -> None:
+def tell_end(
+    run: Any,
+    page: Path | None,
+    folder: RunFolder,
+    console: Any,
+    *,
+    interrupted: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Show what came of a complete run and how to use it, or, if it was interrupted, to go on; the exit status."""
+    if console:
+        _show_results(console, run)
+    say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, quiet))
+    if not interrupted:
+        return 0
+    say(f"lamina: {how_to_go_on(folder)}", error=True)
+    return EXIT_INTERRUPTED
+
+
+def _show_results(console: Any, run: Any) -> None:
     """The metrics of a complete run, and how it was trained."""
     from lamina.cli._table_views import intervals_said, measured_title, metrics_table
     from lamina.runs.networks import how_trained
@@ -38,7 +61,7 @@ def show_results(console: Any, run: Any) -> None:
     console.print(how_trained(results))
 
 
-def closing(run: Any, page: Path | None, quiet: bool) -> str:
+def _closing(run: Any, page: Path | None, quiet: bool) -> str:
     """Where everything is, and what can be done with it."""
     if quiet:
         return str(run.path)

@@ -3,14 +3,13 @@ train` with ``--time-limit``, ``--trials`` or ``--preset best``."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lamina.cli import _run_views as views
 from lamina.cli._clock import since_start
-from lamina.cli._console import EXIT_INTERRUPTED, output, say
+from lamina.cli._console import output, say
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
@@ -103,10 +102,6 @@ def run_search(
         run = complete(prepared, trained, request, folder, tell, baselines, closing)
         tell("writing the page to try the network on")
         page = write_run_page(run.path)
-    if console:
-        views.show_results(console, run)
-    say(json.dumps({"run": str(run.path), **run.results}) if as_json else views.closing(run, page, quiet))
-    if not trained.interrupted:
-        return 0
-    say(f"lamina: {views.how_to_go_on(folder)}", error=True)
-    return EXIT_INTERRUPTED
+    return views.tell_end(
+        run, page, folder, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -355,13 +354,9 @@ def _run(
         world().wait_for_all()
         tell("writing the page to try the network on")
         page = write_run_page(run.path)
-    if console:
-        views.show_results(console, run)
-    say(json.dumps({"run": str(run.path), **run.results}) if as_json else views.closing(run, page, quiet))
-    if not trained.interrupted:
-        return 0
-    say(f"lamina: {views.how_to_go_on(folder)}", error=True)
-    return EXIT_INTERRUPTED
+    return views.tell_end(
+        run, page, folder, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
+    )
 
 
 def _progress(loop: Loop, epoch: Epoch) -> str:

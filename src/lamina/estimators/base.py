@@ -22,6 +22,7 @@ from lamina.deferral import eager
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
+from lamina.estimators._chosen_architecture import architecture_for
 from lamina.estimators._embedding import Embedding
 from lamina.estimators._engine import (
     Batches,
@@ -39,14 +40,8 @@ from lamina.estimators._sharded import training_of
 from lamina.estimators._uncertainty import held_out_by
 from lamina.estimators._views import Views
 from lamina.estimators._warm_start import require_same_network
-from lamina.estimators.architecture import Architecture
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.monotone_columns import (
-    FEWEST_PIECES,
-    constrained_columns,
-    constrained_settings,
-    constraints,
-)
+from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
@@ -56,7 +51,16 @@ from lamina.training.device import chosen_device, training_flops
 from lamina.training.display import Waiting
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["BaseMLP", "Data", "fit_table", "fitted_encoder", "plain_settings", "settings_of", "targets_of"]
+__all__ = [
+    "BaseMLP",
+    "Data",
+    "as_list",
+    "fit_table",
+    "fitted_encoder",
+    "plain_settings",
+    "settings_of",
+    "targets_of",
+]
 
 
 class _Learned:
@@ -284,22 +288,7 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         rng: np.random.Generator,
     ) -> None:
         """Have networks that have learned nothing, one for each of the members' training rows."""
-        parts = {field.name for field in dataclasses.fields(Architecture)}
-        numbers = encoder.n_numbers
-        given = {name: _hashable(value) for name, value in settings.items() if name in parts}
-        given["number_embedding"] = presets.embeds_numbers(given["number_embedding"], numbers)
-        constrained = constrained_columns(given.pop("monotone"), encoder.schema)
-        given |= constraints(constrained, encoder.schema, target, settings)
-        pieces = _pieces(settings["number_pieces"], len(train[0]), numbers)
-        architecture = Architecture(
-            **given,
-            numbers=numbers,
-            inputs=train[0].numeric.shape[1],
-            cardinalities=encoder.cardinalities,
-            outputs=target.outputs,
-            hidden=settings["hidden_layer_sizes"],
-            pieces=max(pieces, FEWEST_PIECES) if constrained else pieces,
-        )
+        architecture = architecture_for(encoder, target, train[0], settings)
         network = Ensemble([build_network(architecture, part, rng) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
         vars(self).pop("_position", None)  # of another network's partial_fit
@@ -322,7 +311,7 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         plan = self._optimization(settings)
         judge = self._judge(held_out) if held_out else None
         speaks = not settings["shards"] or world().is_first  # of processes that share it, one
-        watching = _as_list(self.callbacks) if speaks else []
+        watching = as_list(self.callbacks) if speaks else []
         rows = len(train[0]) if isinstance(train, Sequence) else train.rows
         learner = _Learner(self, rows, [one for one in watching if not isinstance(one, Observer)])
         observers = [one for one in watching if isinstance(one, Observer)]
@@ -529,8 +518,6 @@ class _Learner(Observer):
 
 
 _LEAST_PATIENCE = 6
-_ROWS_A_PIECE = 100
-_PIECES_OF_ALL = 4096
 
 
 def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Mapping[str, Any]) -> TableEncoder:
@@ -549,14 +536,6 @@ def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
     return target, np.concatenate([part.weights[part.chosen()] for part in parts if part.weights is not None])
 
 
-def _pieces(most: int, rows: int, numbers: int) -> int:
-    """How many pieces the functions of numbers have: few where rows are few or numbers many."""
-    return min(most, rows // _ROWS_A_PIECE, _PIECES_OF_ALL // max(numbers, 1))
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list | np.ndarray) else value
-
-
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """Callbacks as a list, of which there may be none, one or several."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

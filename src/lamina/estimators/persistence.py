@@ -91,6 +91,19 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")
+    content, arrays = _content_and_arrays(estimator, fitted)
+    text = json.dumps(content)
+    cannot = f"this {type(estimator).__name__} can't be saved"
+    decoded(text, Content, cannot)
+    if infinite := not_finite(arrays):
+        raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
+    save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
+
+
+def _content_and_arrays(
+    estimator: Any, fitted: FittedModel[Any]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a file says of an estimator, plain, and the arrays that it holds."""
     network = fitted.network
     encoder_settings, encoder_arrays = fitted.encoder.state()
     target, target_arrays = _target_state(fitted.target)
@@ -115,12 +128,7 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     arrays |= {f"target.{name}": array for name, array in target_arrays.items()}
     if fitted.held_out is not None:
         arrays |= {f"held_out.{name}": array for name, array in fitted.held_out.arrays().items()}
-    text = json.dumps(content)
-    cannot = f"this {type(estimator).__name__} can't be saved"
-    decoded(text, Content, cannot)
-    if infinite := not_finite(arrays):
-        raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
-    save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
+    return content, arrays
 
 
 def load(path: str | os.PathLike[str]) -> Any:

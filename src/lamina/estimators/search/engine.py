@@ -25,7 +25,7 @@ from lamina import messages
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
-from lamina.estimators.base import Data
+from lamina.estimators.base import Data, as_list
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.monotone_columns import fixed_settings
@@ -80,7 +80,7 @@ class Search:
         self.limit, self.most_trials = limits_of(estimator, eval_set)
         self._budget = Budget(self.limit)
         self._estimator = estimator
-        callbacks = _as_list(estimator.callbacks)
+        callbacks = as_list(estimator.callbacks)
         self._observers = [one for one in callbacks if isinstance(one, SearchObserver)]
         self._of_trials = [one for one in callbacks if isinstance(one, Observer)]
         self._store = next((one for one in callbacks if hasattr(one, "load") and hasattr(one, "save")), None)
@@ -394,7 +394,3 @@ def _network(best: Best) -> Ensemble:
         members += own.members
         shares += [share / trial.members] * trial.members
     return Ensemble(members, tuple(shares))
-
-
-def _as_list(value: Any) -> list[Any]:
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
