@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lamina import nd
+from lamina.estimators._chosen_architecture import _pieces
 from lamina.estimators._engine import Data
 from lamina.estimators._initialize import _knots, build_network
 from lamina.estimators.architecture import Architecture
-from lamina.estimators.base import _pieces
 from lamina.estimators.network import Network
 
 PARTS = Architecture(numbers=2, inputs=3, cardinalities=(), outputs=1, hidden=(4,), pieces=6)
