@@ -140,3 +140,33 @@ def blocked_operands(dtype, transposed, value, zeros):
     other = generator.standard_normal((150 if transposed else 330, 70)).astype(dtype)
     other[3, 5] = value
     return x, other
+
+
+@pytest.mark.parametrize("split", ["rows", "columns"])
+@pytest.mark.parametrize("transposed", [False, True], ids=["terms", "rows"])
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize("value", [1.0, np.inf, np.nan])
+@pytest.mark.parametrize("zeros", [0.9, 0.3], ids=["pairs", "columns"])
+def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, split, execute):
+    x, other = blocked_operands(dtype, transposed, value, zeros)
+    x, other = x[:139, 3:280], other[:139] if transposed else other[3:280]  # odd, and no whole vectors
+    x[:, :20] = 0  # zero throughout: then pairs are looked at
+    x, other = np.ascontiguousarray(x), np.ascontiguousarray(other)
+    (rows, inner), columns = (x.T if transposed else x).shape, other.shape[1]
+    found = []
+    for skips in (False, True):
+        strides = (1, rows) if transposed else (inner, 1)
+        product = MatrixProduct(rows, inner, columns, dtype, strides, columns, skips_zeros=skips)
+        assert product.way is None and product.pairs_rows == skips
+        code, scratch_bytes = load_product(product, split)
+        for threads in (1, 3):
+            result = np.full((rows, columns), 7, x.dtype)
+            scratch = np.full(threads * scratch_bytes + 64, 255, np.uint8)
+            execute(code.address("step"), [x, other, result, scratch], threads)
+            found.append(result)
+    for result in found[1:]:
+        np.testing.assert_array_equal(result, found[0])
+        if np.isfinite(value):
+            np.testing.assert_array_equal(
+                result.view(f"u{dtype.itemsize}"), found[0].view(f"u{dtype.itemsize}")
+            )

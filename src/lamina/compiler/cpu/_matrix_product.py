@@ -8,29 +8,22 @@ sum, but the same one for any split, too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from lamina.compiler.cpu._bfloat16 import PARTS
 from lamina.compiler.cpu._blocking import BlockedProduct, Blocking, choose_blocking
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
-from lamina.compiler.cpu._cover import Range, cover
-from lamina.compiler.cpu._microkernel import (
-    Epilogue,
-    Finish,
-    LeftTile,
-    RightPanel,
-    Tile,
-    TileVariable,
-    accumulate,
-    zeros,
-)
-from lamina.compiler.cpu._packing import pack_panel
-from lamina.compiler.cpu._tiles import TileShape, choose_tile, vector_widths
+from lamina.compiler.cpu._cover import Range
+from lamina.compiler.cpu._direct_product import DirectProduct
+from lamina.compiler.cpu._microkernel import Epilogue, Finish, LeftTile, RightPanel
+from lamina.compiler.cpu._paired_rows import paired_bytes
+from lamina.compiler.cpu._terms import FEWEST_TERMS, PAIR
+from lamina.compiler.cpu._tiles import TileShape, choose_tile
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
 from lamina.compiler.cpu._unit_packing import LeftOperand, Read
 from lamina.compiler.cpu._unit_product import UnitProduct
-from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite, order_bytes, order_columns
+from lamina.compiler.cpu._zero_columns import order_bytes
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 
@@ -135,9 +128,17 @@ class MatrixProduct:
         return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
 
     @property
+    def pairs_rows(self) -> bool:
+        """Whether rows may go two at a time where that skips more zeros (see `_paired_rows`)."""
+        can_list = self.inner >= FEWEST_TERMS and self.tile.rows % PAIR == 0
+        return self.skips_zeros and self.packs_panels and can_list
+
+    @property
     def scratch_bytes(self) -> int:
         """Memory that each thread needs while it computes its share."""
         direct = self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
+        if self.pairs_rows:
+            direct = max(direct, paired_bytes(self.rows, self.inner, self.panel_bytes))
         if self.way is None:
             return direct
         may_be_direct = self.is_on_unit and not self.only_packs_left
@@ -212,7 +213,7 @@ class MatrixProduct:
             case Blocking():
                 product.emit_blocked(self.way)
             case None:
-                product.emit_direct()
+                product.direct.emit()
 
     def _outgrow_cache(self, matrices: int) -> bool:
         """Whether so many matrices like the result may have left the second cache when they are read."""
@@ -233,8 +234,21 @@ class _Product:
     columns: Range
     scratch: Pointer | None
     reads: tuple[Pointer, ...]
-    terms: ColumnOrder | None = None
-    row_order: ColumnOrder | None = None
+
+    @property
+    def direct(self) -> DirectProduct:
+        """The product of the operands as they lie in memory."""
+        return DirectProduct(
+            shape=self.shape,
+            b=self.b,
+            left=self._matrix,
+            right=self.right,
+            epilogue=self.epilogue,
+            rows=self.rows,
+            columns=self.columns,
+            scratch=self.scratch,
+            fetch=self._fetch_row,
+        )
 
     def emit_with_unit(self, blocking: UnitBlocking) -> None:
         """On the matrix unit; or on the vector unit, which can skip zero columns, where these are more than half.
@@ -245,9 +259,12 @@ class _Product:
         if shape.only_packs_left:
             self._emit_on_unit(blocking)
             return
-        order = self._order((b.const(0), b.const(shape.left_rows)), (b.const(0), b.const(shape.left_columns)))
+        direct = self.direct
+        order = direct.order(
+            (b.const(0), b.const(shape.left_rows)), (b.const(0), b.const(shape.left_columns))
+        )
         is_sparse = b.less(order.first_unused * 2, shape.left_columns)
-        b.if_else(is_sparse, self.emit_direct, lambda: self._emit_on_unit(blocking))
+        b.if_else(is_sparse, direct.emit, lambda: self._emit_on_unit(blocking))
 
     def _emit_on_unit(self, blocking: UnitBlocking) -> None:
         shape = self.shape
@@ -298,122 +315,11 @@ class _Product:
         )
         product.emit(self.rows, self.columns)
 
-    def emit_direct(self) -> None:
-        """Panel of columns by panel; within one, tile by tile down the rows."""
-        if not self.shape.skips_zeros:
-            self._emit_panels()
-        elif self.shape.left_is_transposed:
-            replace(self, row_order=self._order_rows())._emit_panels()
-        else:
-            replace(self, terms=self._order_terms())._emit_panels()
-
-    @property
-    def _depth(self) -> int | Value:
-        """How many terms the sums have."""
-        return self.shape.inner if self.terms is None else self.terms.first_unused
-
-    def _emit_panels(self) -> None:
-        b, shape = self.b, self.shape
-        epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
-        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns)
-
-        def panel(column: Value, width: int) -> None:
-            widths = vector_widths(width, b.lanes(shape.dtype))
-            right = self._right_panel(column, widths)
-
-            def tile(row: Value, height: int) -> None:
-                self._fetch(row, height, column, width)
-                initial = zeros(b, height, widths, shape.dtype, right.padded)
-                sums = self._sums(row, height, widths, right, initial)
-                finish(sums, widths, row, column)
-
-            cover(b, shape.rows, shape.tile.rows, self.rows, tile)
-
-        cover(b, shape.columns, shape.panel_width, self.columns, panel)
-
-    def _sums(
-        self, row: Value, height: int, widths: tuple[int, ...], right: RightPanel, initial: Tile
-    ) -> Tile:
-        """The sums of a tile; of ordered rows, those beyond the used ones stay 0."""
-        b, shape, order = self.b, self.shape, self.row_order
-        row_stride, inner_stride = shape.left_strides
-        if order is None:
-            pointer = b.offset(self._matrix, row * row_stride, shape.dtype)
-            left = LeftTile(pointer, row_stride, inner_stride, columns=self.terms)
-            return accumulate(b, left, right, height, widths, self._depth, initial)
-        numbers = [order.at(b, row + r) for r in range(height)]
-        left = LeftTile(self._matrix, row_stride, inner_stride, rows=numbers)
-        sums = TileVariable(b, initial)
-        with b.if_(b.less(row, order.first_unused)):
-            sums.set(accumulate(b, left, right, height, widths, self._depth, initial))
-        return sums.get()
-
-    def _fetch(self, first: Value, height: int, column: Value, width: int) -> None:
-        """Ask for what the epilogue of a tile will read, so that it is there when the sums are."""
-        order = self.row_order
-        for r in range(height if self.reads else 0):
-            self._fetch_row(first + r if order is None else order.at(self.b, first + r), column, width)
-
     def _fetch_row(self, row: Value, column: Value, width: int) -> None:
+        """Ask for what the epilogue will read of a row, so that it is there when the sums are."""
         b, shape = self.b, self.shape
         line = LINE_BYTES // shape.dtype.itemsize
         for pointer in self.reads:
             start = b.offset(pointer, row * shape.columns + column, shape.dtype)
             for last in range(min(line, width) - 1, width, line):
                 b.prefetch(b.offset(start, last, shape.dtype))
-
-    def _at_rows(self, order: ColumnOrder) -> Epilogue:
-        """The epilogue, told the row that is at a position of the order."""
-
-        def epilogue(b: Builder, position: Value, column: Value, value: Value) -> None:
-            self.epilogue(b, order.at(b, position), column, value)
-
-        return epilogue
-
-    def _right_panel(self, column: Value, widths: tuple[int, ...]) -> RightPanel:
-        """B's columns from `column` on: where they are, or packed where many tiles read them."""
-        b, shape = self.b, self.shape
-        pointer = b.offset(self.right, column, shape.dtype)
-        panel = RightPanel(pointer, shape.right_stride, rows=self.terms)
-        if not shape.packs_panels:
-            return panel
-        assert self.scratch is not None
-        return pack_panel(b, panel, widths, self._depth, shape.dtype, self.scratch, shape.panel_width)
-
-    # --- zero columns of A ---------------------------------------------------------------------------------------
-
-    def _order_terms(self) -> ColumnOrder:
-        """The terms of the sums, those first that count in this thread's rows; all count, if B is not finite."""
-        b, shape = self.b, self.shape
-        everything = (b.const(0), b.const(shape.inner))
-        order = self._order(self.rows, everything)
-        if shape.right_is_finite:
-            return order
-        unused = (order.first_unused, everything[1])
-        finite = all_finite(b, self.right, shape.right_stride, shape.dtype, unused, self.columns, order)
-        return ColumnOrder(order.numbers, b.where(finite, order.first_unused, everything[1]))
-
-    def _order_rows(self) -> ColumnOrder:
-        """This thread's rows, those first that are not zero; all count, if B is not finite."""
-        b, shape = self.b, self.shape
-        terms = (b.const(0), b.const(shape.inner))
-        order = self._order(terms, self.rows)
-        if shape.right_is_finite:
-            return order
-        finite = all_finite(b, self.right, shape.right_stride, shape.dtype, terms, self.columns)
-        return ColumnOrder(order.numbers, b.where(finite, order.first_unused, self.rows[1]))
-
-    def _order(self, rows: Range, columns: Range) -> ColumnOrder:
-        b, shape = self.b, self.shape
-        assert self.scratch is not None
-        memory = b.offset(self.scratch, shape.panel_bytes // shape.dtype.itemsize, shape.dtype)
-        return order_columns(
-            b,
-            self._matrix,
-            shape.left_columns,
-            shape.dtype,
-            rows,
-            columns,
-            memory,
-            used_only=shape.right_is_finite and not shape.left_is_transposed,
-        )

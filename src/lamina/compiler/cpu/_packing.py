@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lamina.compiler.cpu._cover import Range
 from lamina.compiler.cpu._microkernel import LeftTile, RightPanel, load_row
@@ -20,13 +20,20 @@ def pack_panel(
     dtype: DType,
     panel: Pointer,
     panel_stride: int,
+    look: Callable[[int, Value], None] | None = None,
 ) -> RightPanel:
-    """Copy the first `inner` rows of a panel of B: row k to k · panel_stride."""
+    """Copy the first `inner` rows of a panel of B: row k to k · panel_stride.
+
+    `look(index, vector)` gets to see what is copied, of each row vector by vector.
+    """
     with b.loop(0, inner) as k:
         row = right.row(b, k, dtype)
         for index, width in enumerate(widths):
             offset = index * b.lanes(dtype)
-            b.store(panel, load_row(b, row, dtype, offset, width), k * panel_stride + offset)
+            value = load_row(b, row, dtype, offset, width)
+            b.store(panel, value, k * panel_stride + offset)
+            if look is not None:
+                look(index, b.narrow(value, width))
     return RightPanel(panel, panel_stride, padded=True)
 
 

@@ -1,27 +1,31 @@
-"""Which terms of a product's sums count: for the tiles and the pairs of rows of a packed block, where A is not zero."""
+"""Which terms of a product's sums count, as A is not zero there: of pairs of rows, and of a packed block's tiles."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lamina.compiler.cpu._cache_lines import whole_lines
+from lamina.compiler.cpu._microkernel import LeftTile
 from lamina.compiler.cpu._zero_columns import ColumnOrder
-from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, Value
+from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, Value, Variable
 
-__all__ = ["PAIR", "TermLists", "pairs_pay", "terms_bytes"]
+__all__ = ["FEWEST_TERMS", "PAIR", "TermLists", "pairs_pay", "terms_bytes"]
 
 PAIR = 2
 """So many rows have a list of their own: of two pictures a third of the pixels is in use, of eight a half."""
-_STEP = 8  # terms that are looked at together
+_STEP = FEWEST_TERMS = (
+    8  # terms that are looked at together; of fewer in a sum, memory beyond A would be read
+)
 _PROBED = 64  # terms of a tile; where none of them is zero, the data is taken to be dense
 _PAIR_COST = 5, 4
 """A term of two rows takes that much longer than its share of a tile's: B is read from the second cache more often."""
 
 
 def terms_bytes(rows: int, inner: int) -> int:
-    """The memory of the lists of a packed block: one for each pair of rows, and one for each tile."""
+    """The memory of the lists of so many rows: of each pair, and of each tile, or (rows one more) of all terms."""
     return whole_lines(rows * _places(inner) * INT32.itemsize)
 
 
@@ -31,14 +35,14 @@ def _places(inner: int) -> int:
 
 
 def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
-    """Whether to compute a block two rows at a time; `of_rows`: the terms of tiles, times their rows."""
+    """Whether to compute two rows at a time; `of_rows`: the terms that rows have otherwise, all together."""
     longer, shorter = _PAIR_COST
     return b.less(of_pairs * (PAIR * longer), of_rows * shorter)
 
 
 @dataclass(frozen=True)
 class TermLists:
-    """The lists of a packed block, each behind its length, in which a term's element of row r is at k · height + r.
+    """The lists of some rows of A, each behind its length.
 
     The list of the pair at an even row is at that row's place, the list of a tile at that of its second row.
     """
@@ -51,7 +55,7 @@ class TermLists:
     def write(
         self, tile: Pointer, row: Value, height: int, depth: Value, may_skip: Value
     ) -> tuple[Value, Value]:
-        """List the terms of a tile and of its pairs; how many its pairs have, and how many its rows by the tile's list.
+        """List the terms of a packed tile and of its pairs; how many its pairs have, and how many its rows by its list.
 
         Of a tile whose first terms are not zero the rest is not looked at.
         """
@@ -60,39 +64,73 @@ class TermLists:
         counts = [b.variable(depth) for _ in starts]
 
         def those_in_use() -> None:
-            for count in counts:
-                count.set(b.const(0))
-            with b.loop(0, depth, _STEP) as k:
-                pairs = self._used(tile, k, height, depth)
-                terms = b.add(b.splat(b.cast(k, INT32), _STEP), b.const_vector(list(range(_STEP)), INT32))
-                for numbers, count, bits in zip(starts, counts, [_any(b, pairs), *pairs], strict=True):
-                    # What lies beyond the terms in use, the next ones overwrite.
-                    b.store(numbers, b.compress(terms, b.bits_mask(bits, _STEP)), count.get())
-                    count.set(count.get() + b.cast(b.count_ones(bits), INDEX))
+            self._list(LeftTile(tile, 1, height), height, depth, starts, counts)
 
         def all_terms() -> None:
-            def several(k: Value, lanes: int) -> None:
-                steps = b.const_vector(list(range(lanes)), INT32)
-                for numbers in starts:
-                    b.store(numbers, b.add(b.splat(b.cast(k, INT32), lanes), steps), k)
-
-            b.vector_loop(b.const(0), depth, b.lanes(INT32), several)
+            for numbers in starts:
+                self._list_all(numbers, depth)
 
         b.if_else(b.logical_and(self._has_zeros(tile, height, depth), may_skip), those_in_use, all_terms)
-        for numbers, count in zip(starts, counts, strict=True):
-            b.store(numbers, b.cast(count.get(), INT32), -1)
+        self._store_lengths(starts, counts)
         of_tile, *of_pairs = (count.get() for count in counts)
-        total = of_pairs[0]
-        for count in of_pairs[1:]:
-            total = total + count
-        return total, of_tile * height
+        return _sum(of_pairs), of_tile * height
+
+    def write_pairs(self, left: LeftTile, row: Value, height: int) -> Value:
+        """List the terms of the pairs among the first rows of A as it lies in memory; how many they have together."""
+        b = self.b
+        starts = self._pairs(row, height)
+        counts = [b.variable(b.const(0)) for _ in starts]
+        self._list(left, height, b.const(self.inner), starts, counts)
+        self._store_lengths(starts, counts)
+        return _sum([count.get() for count in counts])
+
+    def write_all(self, row: int) -> None:
+        """List all terms at a row's place."""
+        depth = self.b.const(self.inner)
+        numbers = self._of(self.b.const(row), 0)
+        self._list_all(numbers, depth)
+        self.b.store(numbers, self.b.cast(depth, INT32), -1)
+
+    def _list(
+        self,
+        left: LeftTile,
+        height: int,
+        depth: Value,
+        starts: Sequence[Pointer],
+        counts: Sequence[Variable],
+    ) -> None:
+        """List the terms in use of each pair of rows; of all of them, if there is one more list, which comes first."""
+        b = self.b
+        for count in counts:
+            count.set(b.const(0))
+        with b.loop(0, depth, _STEP) as k:
+            pairs = self._used(left, k, height, depth)
+            used = pairs if len(starts) == len(pairs) else [_any(b, pairs), *pairs]
+            terms = b.add(b.splat(b.cast(k, INT32), _STEP), b.const_vector(list(range(_STEP)), INT32))
+            for numbers, count, bits in zip(starts, counts, used, strict=True):
+                # What lies beyond the terms in use, the next ones overwrite.
+                b.store(numbers, b.compress(terms, b.bits_mask(bits, _STEP)), count.get())
+                count.set(count.get() + b.cast(b.count_ones(bits), INDEX))
+
+    def _list_all(self, numbers: Pointer, depth: Value) -> None:
+        b = self.b
+
+        def several(k: Value, lanes: int) -> None:
+            steps = b.const_vector(list(range(lanes)), INT32)
+            b.store(numbers, b.add(b.splat(b.cast(k, INT32), lanes), steps), k)
+
+        b.vector_loop(b.const(0), depth, b.lanes(INT32), several)
+
+    def _store_lengths(self, starts: Sequence[Pointer], counts: Sequence[Variable]) -> None:
+        for numbers, count in zip(starts, counts, strict=True):
+            self.b.store(numbers, self.b.cast(count.get(), INT32), -1)
 
     def of_tile(self, row: Value, height: int) -> ColumnOrder:
         """The terms of the tile at a row of the block."""
         return self._order(self._of(row, 0 if height == 1 else 1))
 
     def of_pair(self, row: Value) -> ColumnOrder:
-        """The terms of the pair of rows that begins with this one."""
+        """The terms of the pair of rows that begins with this one, or what else is listed at its place."""
         return self._order(self._of(row, 0))
 
     def _order(self, numbers: Pointer) -> ColumnOrder:
@@ -105,28 +143,45 @@ class TermLists:
     def _pairs(self, row: Value, height: int) -> list[Pointer]:
         return [self._of(row, first) for first in range(0, height, PAIR)]
 
-    def _used(self, tile: Pointer, k: Value, height: int, depth: Value) -> list[Value]:
+    def _used(self, left: LeftTile, k: Value, height: int, depth: Value) -> list[Value]:
         """Of each pair, in which of the next terms it is not zero: a bit a term."""
         b = self.b
-        is_there = b.shift_right(
-            b.const(2**_STEP - 1, UINT64), b.cast(_STEP - b.minimum(_STEP, depth - k), UINT64)
-        )
+        # The last terms are looked at with some before them, so that nothing beyond A is read.
+        first = b.maximum(b.minimum(k, depth - _STEP), b.const(0))
+        skipped = b.cast(k - first, UINT64)
+        left_over = b.cast(_STEP - b.minimum(_STEP, depth - k), UINT64)
+        is_there = b.shift_left(b.shift_right(b.const(2**_STEP - 1, UINT64), left_over), skipped)
+        bits_of = self._bits_across if left.row_stride == 1 else self._bits_along
         found: list[Value] = []
-        for first in range(0, height, _STEP):
-            rows = min(_STEP, height - first)
-            of_rows = _transposed_bits(
-                b, [self._is_used(tile, (k + u) * height + first, rows) for u in range(_STEP)]
-            )
-            of_pairs = b.bit_or(of_rows, b.shift_right(of_rows, _STEP))
-            for row in range(0, rows, PAIR):
-                both = of_pairs if row + 1 < rows else of_rows
-                found.append(b.bit_and(b.shift_right(both, _STEP * row), is_there))
+        for top in range(0, height, _STEP):
+            of_pairs = bits_of(left, first, range(top, min(top + _STEP, height)))
+            found += [b.shift_right(b.bit_and(bits, is_there), skipped) for bits in of_pairs]
         return found
 
-    def _is_used(self, tile: Pointer, position: Value, rows: int) -> Value:
-        """Which rows are not zero in a term: a bit a row. The sign does not count: -0 is zero, too."""
+    def _bits_across(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
+        """Which of eight terms count in each pair of at most eight rows that are neighbours in memory."""
+        b = self.b
+        of_terms = [
+            self._is_used(left.column(b, k + u, self.dtype), rows.start, len(rows)) for u in range(_STEP)
+        ]
+        of_rows = _transposed_bits(b, of_terms)
+        of_pairs = b.bit_or(of_rows, b.shift_right(of_rows, _STEP))
+        return [
+            b.shift_right(of_pairs if row + 1 < len(rows) else of_rows, _STEP * row)
+            for row in range(0, len(rows), PAIR)
+        ]
+
+    def _bits_along(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
+        """The same of rows whose terms are neighbours in memory."""
+        b = self.b
+        start = left.column(b, k, self.dtype)
+        of_rows = [self._is_used(start, left.offset(row), _STEP) for row in rows]
+        return [_any(b, of_rows[row : row + PAIR]) for row in range(0, len(rows), PAIR)]
+
+    def _is_used(self, pointer: Pointer, position: int | Value, count: int) -> Value:
+        """Which elements are not zero: a bit for each. The sign does not count: -0 is zero, too."""
         b, bits = self.b, np.dtype(f"int{8 * self.dtype.itemsize}")
-        without_sign = b.bit_and(b.load(tile, bits, position, rows), int(np.iinfo(bits).max))
+        without_sign = b.bit_and(b.load(pointer, bits, position, count), int(np.iinfo(bits).max))
         return b.mask_bits(b.not_equal(without_sign, 0))
 
     def _has_zeros(self, tile: Pointer, height: int, depth: Value) -> Value:
@@ -139,7 +194,14 @@ class TermLists:
         return b.greater(zeros.get(), 0)
 
 
-def _any(b: Builder, bits: list[Value]) -> Value:
+def _sum(counts: Sequence[Value]) -> Value:
+    total = counts[0]
+    for count in counts[1:]:
+        total = total + count
+    return total
+
+
+def _any(b: Builder, bits: Sequence[Value]) -> Value:
     found = bits[0]
     for other in bits[1:]:
         found = b.bit_or(found, other)

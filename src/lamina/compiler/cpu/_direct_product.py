@@ -1,0 +1,187 @@
+"""Products of operands that lie in memory as they are, but for a panel of B that many tiles read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lamina.compiler.cpu._cover import Range, cover
+from lamina.compiler.cpu._microkernel import (
+    Epilogue,
+    Finish,
+    LeftTile,
+    RightPanel,
+    Tile,
+    TileVariable,
+    accumulate,
+    zeros,
+)
+from lamina.compiler.cpu._packing import pack_panel
+from lamina.compiler.cpu._paired_rows import PairedRows
+from lamina.compiler.cpu._tiles import vector_widths
+from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite, order_columns
+from lamina.compiler.llvm import Builder, Pointer, Value
+
+if TYPE_CHECKING:
+    from lamina.compiler.cpu._matrix_product import MatrixProduct
+
+__all__ = ["DirectProduct"]
+
+
+@dataclass(frozen=True)
+class DirectProduct:
+    """One emission of such a product; `fetch(row, column, width)` asks for what the epilogue will read of a row."""
+
+    shape: MatrixProduct
+    b: Builder
+    left: Pointer
+    right: Pointer
+    epilogue: Epilogue
+    rows: Range
+    columns: Range
+    scratch: Pointer | None
+    fetch: Callable[[Value, Value, int], None]
+    terms: ColumnOrder | None = None
+    row_order: ColumnOrder | None = None
+
+    def emit(self) -> None:
+        """Write the code. Zeros are skipped by columns of A that are zero throughout, or by pairs of rows."""
+        b, shape = self.b, self.shape
+        if not shape.skips_zeros:
+            self._emit_panels()
+            return
+        if shape.left_is_transposed:
+            mine, others = self.rows, shape.inner
+            order = self.order((b.const(0), b.const(shape.inner)), mine)
+            emit_ordered = self._emit_ordered_rows
+        else:
+            mine, others = (b.const(0), b.const(shape.inner)), self.rows[1] - self.rows[0]
+            order = self.order(self.rows, mine)
+            emit_ordered = self._emit_ordered_terms
+        if not shape.pairs_rows:
+            emit_ordered(order)
+            return
+        pairs, pay = self._pairs(), b.variable(b.equal(b.const(0), 1))
+        with b.if_(
+            b.less(order.first_unused, mine[1])
+        ):  # without such a column, hardly any pair has many zeros
+            pay.set(pairs.pay((order.first_unused - mine[0]) * others))
+        b.if_else(pay.get(), pairs.emit, lambda: emit_ordered(order))
+
+    def _pairs(self) -> PairedRows:
+        b, shape = self.b, self.shape
+        assert self.scratch is not None
+        return PairedRows(
+            b=b,
+            dtype=shape.dtype,
+            extent=shape.rows,
+            inner=shape.inner,
+            tile=shape.tile,
+            left=LeftTile(self.left, *shape.left_strides),
+            right=RightPanel(self.right, shape.right_stride),
+            rows=self.rows,
+            columns=self.columns,
+            scratch=self.scratch,
+            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
+            fetch=self.fetch,
+            right_is_finite=shape.right_is_finite,
+        )
+
+    @property
+    def _depth(self) -> int | Value:
+        """How many terms the sums have."""
+        return self.shape.inner if self.terms is None else self.terms.first_unused
+
+    def _emit_panels(self) -> None:
+        """Panel of columns by panel; within one, tile by tile down the rows."""
+        b, shape = self.b, self.shape
+        epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
+        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns)
+
+        def panel(column: Value, width: int) -> None:
+            widths = vector_widths(width, b.lanes(shape.dtype))
+            right = self._right_panel(column, widths)
+
+            def tile(row: Value, height: int) -> None:
+                for r in range(height):
+                    order = self.row_order
+                    self.fetch(row + r if order is None else order.at(b, row + r), column, width)
+                initial = zeros(b, height, widths, shape.dtype, right.padded)
+                sums = self._sums(row, height, widths, right, initial)
+                finish(sums, widths, row, column)
+
+            cover(b, shape.rows, shape.tile.rows, self.rows, tile)
+
+        cover(b, shape.columns, shape.panel_width, self.columns, panel)
+
+    def _sums(
+        self, row: Value, height: int, widths: tuple[int, ...], right: RightPanel, initial: Tile
+    ) -> Tile:
+        """The sums of a tile; of ordered rows, those beyond the used ones stay 0."""
+        b, shape, order = self.b, self.shape, self.row_order
+        row_stride, inner_stride = shape.left_strides
+        if order is None:
+            pointer = b.offset(self.left, row * row_stride, shape.dtype)
+            left = LeftTile(pointer, row_stride, inner_stride, columns=self.terms)
+            return accumulate(b, left, right, height, widths, self._depth, initial)
+        numbers = [order.at(b, row + r) for r in range(height)]
+        left = LeftTile(self.left, row_stride, inner_stride, rows=numbers)
+        sums = TileVariable(b, initial)
+        with b.if_(b.less(row, order.first_unused)):
+            sums.set(accumulate(b, left, right, height, widths, self._depth, initial))
+        return sums.get()
+
+    def _at_rows(self, order: ColumnOrder) -> Epilogue:
+        """The epilogue, told the row that is at a position of the order."""
+
+        def epilogue(b: Builder, position: Value, column: Value, value: Value) -> None:
+            self.epilogue(b, order.at(b, position), column, value)
+
+        return epilogue
+
+    def _right_panel(self, column: Value, widths: tuple[int, ...]) -> RightPanel:
+        """B's columns from `column` on: where they are, or packed where many tiles read them."""
+        b, shape = self.b, self.shape
+        pointer = b.offset(self.right, column, shape.dtype)
+        panel = RightPanel(pointer, shape.right_stride, rows=self.terms)
+        if not shape.packs_panels:
+            return panel
+        assert self.scratch is not None
+        return pack_panel(b, panel, widths, self._depth, shape.dtype, self.scratch, shape.panel_width)
+
+    # --- zero columns of A ---------------------------------------------------------------------------------------
+
+    def _emit_ordered_terms(self, order: ColumnOrder) -> None:
+        """With those terms of the sums first that count in this thread's rows; all count, if B is not finite."""
+        b, shape = self.b, self.shape
+        if not shape.right_is_finite:
+            unused = (order.first_unused, b.const(shape.inner))
+            finite = all_finite(b, self.right, shape.right_stride, shape.dtype, unused, self.columns, order)
+            order = ColumnOrder(order.numbers, b.where(finite, *unused))
+        replace(self, terms=order)._emit_panels()
+
+    def _emit_ordered_rows(self, order: ColumnOrder) -> None:
+        """With those of this thread's rows first that are not zero; all count, if B is not finite."""
+        b, shape = self.b, self.shape
+        if not shape.right_is_finite:
+            terms = (b.const(0), b.const(shape.inner))
+            finite = all_finite(b, self.right, shape.right_stride, shape.dtype, terms, self.columns)
+            order = ColumnOrder(order.numbers, b.where(finite, order.first_unused, self.rows[1]))
+        replace(self, row_order=order)._emit_panels()
+
+    def order(self, rows: Range, columns: Range) -> ColumnOrder:
+        """Columns of A as it lies in memory, those first that are not zero throughout some rows."""
+        b, shape = self.b, self.shape
+        assert self.scratch is not None
+        memory = b.offset(self.scratch, shape.panel_bytes // shape.dtype.itemsize, shape.dtype)
+        return order_columns(
+            b,
+            self.left,
+            shape.left_columns,
+            shape.dtype,
+            rows,
+            columns,
+            memory,
+            used_only=shape.right_is_finite and not shape.left_is_transposed,
+        )

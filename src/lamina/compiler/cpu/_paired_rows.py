@@ -1,0 +1,125 @@
+"""Products of few rows that go through them two at a time, each pair with those terms in which A is not zero.
+
+Of a batch of 64 pictures of MNIST 63 % of the pixels are in use, of two pictures 29 %. So a pair needs less than half
+of the terms, and B, which then comes from the second cache for each pair, is still there in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lamina.compiler.cpu._cover import Range, cover
+from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, accumulate, zeros
+from lamina.compiler.cpu._packing import pack_panel
+from lamina.compiler.cpu._terms import PAIR, TermLists, pairs_pay, terms_bytes
+from lamina.compiler.cpu._tiles import TileShape, vector_widths
+from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value
+
+__all__ = ["PAIRED_PANELS", "PairedRows", "paired_bytes"]
+
+PAIRED_PANELS = 2
+"""Two rows by the columns of so many tiles are summed up in registers."""
+
+
+def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
+    """Scratch memory for a packed panel of B, and the terms of all pairs of rows."""
+    return PAIRED_PANELS * panel_bytes + terms_bytes(rows + 1, inner)
+
+
+@dataclass(frozen=True)
+class PairedRows:
+    """One emission of such a product, of this thread's rows and columns. `extent`: the rows of the whole of A.
+
+    `right_is_finite`: whether B is known to be, as 0 · inf is NaN. `fetch(row, column, width)` asks for what the
+    epilogue will read of a row.
+    """
+
+    b: Builder
+    dtype: DType
+    extent: int
+    inner: int
+    tile: TileShape
+    left: LeftTile
+    right: RightPanel
+    rows: Range
+    columns: Range
+    scratch: Pointer
+    finish: Finish
+    fetch: Callable[[Value, Value, int], None]
+    right_is_finite: bool
+
+    def pay(self, of_rows: Value) -> Value:
+        """List the terms of the pairs; whether they are fewer than `of_rows`, which all rows have otherwise."""
+        b = self.b
+        total = b.variable(b.const(0))
+
+        def tile(row: Value, height: int) -> None:
+            total.set(total.get() + self._lists.write_pairs(self._at(row), row - self.rows[0], height))
+
+        cover(b, self.extent, self.tile.rows, self.rows, tile)
+        self._lists.write_all(self.extent)
+        return pairs_pay(b, total.get(), of_rows)
+
+    def emit(self) -> None:
+        """Panel of columns by panel, wide ones first; within one, pair by pair down the rows."""
+        b = self.b
+        first, stop = self.columns
+        narrow = self.tile.vectors * b.lanes(self.dtype)
+        wide = PAIRED_PANELS * narrow
+        between = first + b.divide_positive(stop - first, wide) * wide
+        with b.loop(first, between, wide) as column:
+            self._panel(column, wide)
+        cover(b, self.right.stride, narrow, (between, stop), self._panel)
+
+    def _panel(self, column: Value, width: int) -> None:
+        b = self.b
+        widths = vector_widths(width, b.lanes(self.dtype))
+        panel, is_finite = self._packed(column, width, widths)
+
+        def pair(row: Value, height: int) -> None:
+            for r in range(height):
+                self.fetch(row + r, column, width)
+            place = b.where(is_finite, row - self.rows[0], b.const(self.extent))
+            terms = self._lists.of_pair(place)
+            left = LeftTile(
+                self._at(row).pointer, self.left.row_stride, self.left.inner_stride, columns=terms
+            )
+            right = RightPanel(panel.pointer, panel.stride, padded=True, rows=terms)
+            start = zeros(b, height, widths, self.dtype, padded=True)
+            sums = accumulate(b, left, right, height, widths, terms.first_unused, start)
+            self.finish(sums, widths, row, column)
+
+        cover(b, self.extent, PAIR, self.rows, pair)
+
+    def _packed(self, column: Value, width: int, widths: tuple[int, ...]) -> tuple[RightPanel, Value]:
+        """B's columns from one on, copied, and whether all of them are finite."""
+        b = self.b
+        source = RightPanel(b.offset(self.right.pointer, column, self.dtype), self.right.stride)
+        stride = len(widths) * b.lanes(self.dtype)
+        seen = [b.variable(b.const(0, self.dtype, lanes)) for lanes in widths]
+
+        def look(index: int, value: Value) -> None:
+            if not self.right_is_finite:
+                seen[index].set(b.multiply_add(value, b.const(0, self.dtype, value.lanes), seen[index].get()))
+
+        panel = pack_panel(b, source, widths, self.inner, self.dtype, self.scratch, stride, look)
+        total = b.const(0, self.dtype)
+        for one in seen:
+            value = one.get()
+            total = total + (b.reduce_add(value) if value.lanes > 1 else value)
+        return panel, b.equal(total, 0)
+
+    def _at(self, row: Value) -> LeftTile:
+        """A from a row on."""
+        left = self.left
+        start = self.b.offset(left.pointer, row * left.row_stride, self.dtype)
+        return LeftTile(start, left.row_stride, left.inner_stride)
+
+    @property
+    def _lists(self) -> TermLists:
+        panel = (
+            PAIRED_PANELS * self.inner * self.tile.vectors * self.b.lanes(self.dtype) * self.dtype.itemsize
+        )
+        memory = self.b.offset(self.scratch, panel // INT32.itemsize, INT32)
+        return TermLists(self.b, self.dtype, self.inner, memory)
