@@ -49,14 +49,19 @@ class _Register:
     def __init__(self, layout: _Layout) -> None:
         self._register, self._bits = layout.register, layout.bits
         self._environment = ctypes.c_uint32 * layout.words
+        self._spare: list[ctypes.Array[ctypes.c_uint32]] = []  # to make one takes as long as to ask
         library = ctypes.PyDLL(None)  # PyDLL: far too short a call to be worth releasing the GIL
         self._get, self._set = library.fegetenv, library.fesetenv
 
     def set_bits(self) -> Saved:
-        environment = self._environment()
+        try:
+            environment = self._spare.pop()
+        except IndexError:
+            environment = self._environment()
         self._get(environment)
         before = environment[self._register]
         if before & self._bits == self._bits:
+            self._spare.append(environment)
             return None
         environment[self._register] = before | self._bits
         self._set(environment)
@@ -67,6 +72,7 @@ class _Register:
             environment, before = saved
             environment[self._register] = before
             self._set(environment)
+            self._spare.append(environment)
 
 
 def _working_register() -> _Register | None:

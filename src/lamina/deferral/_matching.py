@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -50,9 +51,7 @@ def _lines_for(x: str, operand: Any, names: Any) -> list[str]:
         number = names.of(operand)
         known = f"{x}.__class__ is {names.of(operand.kind)} and {x} == {operand.text} and not {number}.varies"
         admits = f"{number}.admits({x}, numbers)"
-        may_be_compared = operand.kind in (int, float) and operand.value and operand.value == operand.value
-        finite = may_be_compared and abs(operand.value) != float("inf")
-        return [
-            f"if not ({known}) and not {admits}: return False" if finite else f"if not {admits}: return False"
-        ]
+        if operand.kind is int or (operand.kind is float and operand.value and math.isfinite(operand.value)):
+            return [f"if not ({known}) and not {admits}: return False"]
+        return [f"if not {admits}: return False"]  # 0.0 == -0.0, nan != nan
     return [f"if {x} is not values[{operand}]: return False"]

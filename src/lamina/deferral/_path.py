@@ -17,6 +17,7 @@ from lamina.core.array import Array
 from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.forking import compiling
 from lamina.core.tape import TapeNode
+from lamina.deferral import _debug as debug
 from lamina.deferral._entries import Applied, Backward, Entry, Number, Written, position, targets
 from lamina.deferral._pending import Lost, settle
 from lamina.nd.ndarray import NDArray
@@ -40,7 +41,7 @@ class Path:
         self._maker = {entry.output: entry for entry in self.applied}
         self._consumed = self._walked_back()
         self.plan: Plan | None = None
-        self.is_compilable = True
+        self.is_compilable, self.is_told = True, debug.is_asked_for()
         self._given_up = self._uses = 0  # how often its program was given up, and what came since
         self._needs: dict[tuple[int, ...], tuple[list[int], list[Applied], frozenset[int]]] = {}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray
 from lamina.core.keys import Unfit, frozen
@@ -36,6 +36,10 @@ from lamina.deferral._periods import period_of, until_boundary
 from lamina.errors import DeviceError
 from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
+
+if TYPE_CHECKING:
+    from lamina.compiler.front.sequences import Uncompilable
+    from lamina.compiler.target import Overlap
 
 __all__ = ["DeferralQueue"]
 
@@ -253,20 +257,17 @@ class DeferralQueue(CurrentSequence):
                 debug.tell(path, "operator by operator", why)
 
     def _run_compiled(self, path: Path, values: list[Any], why: str) -> None:
-        from lamina.compiler.front.sequences import Uncompilable
-        from lamina.compiler.target import Overlap
-
         self._credit = self._nap = _PATIENCE
         try:
             path.run_compiled(values, self._numbers)
             debug.tell(path, "compiled", why)
-        except (Overlap, MemoryError) as reason:
+        except (_overlap(), MemoryError) as reason:
             path.run_eagerly(values, self._numbers)
             debug.tell(path, f"operator by operator, since {reason}", why)
         except DeviceError as error:
             path.lose(values, error)
             raise
-        except Uncompilable as reason:
+        except _uncompilable() as reason:
             path.is_compilable = False
             self._cursor.cool_down()
             path.run_eagerly(values, self._numbers)
@@ -529,6 +530,21 @@ def _leaves(place: Any, params: dict[str, Any]) -> bool:
     """Whether an operator's result is on another device than its inputs."""
     context = params.get("context")
     return context is not None and place is not (None if context.is_host else context)
+
+
+# What the compiler raises is looked up when something is raised: even an import that was made before takes a while.
+
+
+def _overlap() -> type[Overlap]:
+    from lamina.compiler.target import Overlap
+
+    return Overlap
+
+
+def _uncompilable() -> type[Uncompilable]:
+    from lamina.compiler.front.sequences import Uncompilable
+
+    return Uncompilable
 
 
 def _compiles() -> bool:

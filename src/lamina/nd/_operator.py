@@ -37,7 +37,7 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
     @wraps(function)
     def call(*args: Any, out: NDArray | None = None, name: str | None = None, **kwargs: Any) -> NDArray:
         try:
-            result = function(*args, **kwargs)
+            result = function(*args, **kwargs) if kwargs else function(*args)  # pyright: ignore[reportCallIssue]
         except AttributeError as error:
             raise _no_array(function.__name__, args, error) from error
         return result if out is None else write_into(out, result)
