@@ -35,6 +35,7 @@ __all__ = [
     "position",
     "targets",
     "type_of",
+    "varying",
 ]
 
 
@@ -301,6 +302,13 @@ def targets(entry: Any) -> list[int]:
     if isinstance(entry, Backward):
         return [position(gradient.operand) for gradient in entry.gradients]
     return []
+
+
+def varying(end: Entry | None) -> Iterator[Number]:
+    """The numbers that vary on the way to an entry."""
+    for entry in () if end is None else end.from_start():
+        if isinstance(entry, Applied):
+            yield from (x for x in entry.operands if isinstance(x, Number) and x.varies)
 
 
 def _operand(operand: Operand, arrays: list[Any], numbers: Iterator[Any]) -> Any:

@@ -18,7 +18,7 @@ from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.forking import compiling
 from lamina.core.tape import TapeNode
 from lamina.deferral import _debug as debug
-from lamina.deferral._entries import Applied, Backward, Entry, Number, Written, position, targets
+from lamina.deferral._entries import Applied, Backward, Entry, Number, Written, position, targets, varying
 from lamina.deferral._pending import Lost, settle
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.views import view_of
@@ -43,6 +43,7 @@ class Path:
         self.plan: Plan | None = None
         self.is_compilable, self.is_told = True, debug.is_asked_for()
         self._given_up = self._uses = 0  # how often its program was given up, and what came since
+        self._writes_after: dict[int, dict[int, int]] = {}
         self._needs: dict[tuple[int, ...], tuple[list[int], list[Applied], frozenset[int]]] = {}
 
     @cached_property
@@ -158,18 +159,29 @@ class Path:
                 self._restore_place(self._maker[i], values[i])
                 values[i]._node.release()
             return
-        remaining, wanted = iter(numbers), set(restored)
-        for entry in self.entries:
+        wanted = set(restored)
+        for entry in self._on_tape(used, wanted):
             if isinstance(entry, Backward):
                 for i in used:
                     if self._consumed[i] is entry:
                         values[i]._node.release()
-            elif isinstance(entry, Applied):
-                inputs = entry.inputs(values, remaining)
-                if entry in wanted:
-                    self._restore_node(entry, inputs, values)
-                elif entry.output in used:
-                    self._restore_place(entry, values[entry.output])
+            elif entry in wanted:
+                self._restore_node(entry, self._inputs(entry, values, numbers), values)
+            else:
+                self._restore_place(entry, values[entry.output])
+
+    def _on_tape(self, used: Sequence[int], wanted: set[Applied]) -> list[Any]:
+        """What changes a tape with these results on it, in order: what made them, and the walks that used some up."""
+        made = {self._maker[i] for i in used}
+        walks = {self._consumed[i] for i in used}
+        return sorted(made | walks | wanted, key=lambda entry: entry.depth)
+
+    def _inputs(self, entry: Applied, values: list[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
+        """What an entry was applied to."""
+        before = 0
+        if any(isinstance(x, Number) and x.varies for x in entry.operands):
+            before = sum(1 for _ in varying(entry.parent))
+        return entry.inputs(values, iter(numbers[before:]))
 
     def _restore_place(self, entry: Applied, out: Any) -> None:
         """Give what a walk uses up within the sequence a node, which needs no inputs any more."""
@@ -187,10 +199,12 @@ class Path:
 
     def _later_writes(self, after: Applied) -> dict[int, int]:
         """How often arrays are written after an event, by position."""
-        found: dict[int, int] = {}
-        for entry in self.entries[after.depth :]:
-            for target in targets(entry):
-                found[target] = found.get(target, 0) + 1
+        found = self._writes_after.get(after.depth)
+        if found is None:
+            found = self._writes_after[after.depth] = {}
+            for entry in self.entries[after.depth :]:
+                for target in targets(entry):
+                    found[target] = found.get(target, 0) + 1
         return found
 
     def _walked_back(self) -> dict[int, Backward]:

@@ -10,7 +10,7 @@ docs/adr/deferred-evaluation.md tells why, and what it costs.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray
@@ -25,8 +25,8 @@ from lamina.deferral._entries import (
     Applied,
     Backward,
     Entry,
-    Number,
     Written,
+    varying,
 )
 from lamina.deferral._interrupts import interrupts_later
 from lamina.deferral._matching import matcher
@@ -240,7 +240,7 @@ class DeferralQueue(CurrentSequence):
         for x in self._values[taken:]:
             self._ids.pop(id(x), None)
         del self._values[taken:]
-        del self._numbers[sum(1 for _ in _varying(self._cursor)) :]
+        del self._numbers[sum(1 for _ in varying(self._cursor)) :]
 
     def _settle(self, why: str) -> None:
         """Compute what was put off, as one program if there is one."""
@@ -517,13 +517,6 @@ class _busy:  # noqa: N801 - used as `with _busy(queue):`
 
     def __exit__(self, *_exception: object) -> None:
         self._queue._is_busy, state.queue = self._saved
-
-
-def _varying(end: Entry) -> Iterator[Number]:
-    """The numbers that vary on the way to an entry."""
-    for entry in end.from_start():
-        if isinstance(entry, Applied):
-            yield from (x for x in entry.operands if isinstance(x, Number) and x.varies)
 
 
 def _leaves(place: Any, params: dict[str, Any]) -> bool:
