@@ -146,7 +146,7 @@ def blocked_operands(dtype, transposed, value, zeros):
 @pytest.mark.parametrize("transposed", [False, True], ids=["terms", "rows"])
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
 @pytest.mark.parametrize("value", [1.0, np.inf, np.nan])
-@pytest.mark.parametrize("zeros", [0.9, 0.3], ids=["pairs", "columns"])
+@pytest.mark.parametrize("zeros", [0.9, 0.3, 0], ids=["pairs", "columns", "dense"])
 def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, split, execute):
     x, other = blocked_operands(dtype, transposed, value, zeros)
     x, other = x[:139, 3:280], other[:139] if transposed else other[3:280]  # odd, and no whole vectors
@@ -170,3 +170,18 @@ def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, spl
             np.testing.assert_array_equal(
                 result.view(f"u{dtype.itemsize}"), found[0].view(f"u{dtype.itemsize}")
             )
+
+
+def test_columns_are_still_known_where_pairs_do_not_pay(execute):
+    """Many more rows than terms: the order of rows takes more memory than a panel, and must outlast the lists."""
+    x, other = np.random.default_rng(0).standard_normal((2, 32, 2000)).astype(np.float32)
+    x[:, ::3] = 0
+    found = []
+    for skips in (False, True):
+        product = MatrixProduct(2000, 32, 70, FLOAT32, (1, 2000), 70, skips_zeros=skips)
+        assert product.way is None and product.pairs_rows == skips
+        code, scratch_bytes = load_product(product, "columns")
+        result, scratch = np.full((2000, 70), 7, np.float32), np.full(scratch_bytes + 64, 255, np.uint8)
+        execute(code.address("step"), [x, np.ascontiguousarray(other[:, :70]), result, scratch], 1)
+        found.append(result)
+    np.testing.assert_array_equal(found[1].view(np.uint32), found[0].view(np.uint32))

@@ -62,14 +62,13 @@ class DirectProduct:
         if not shape.pairs_rows:
             emit_ordered(order)
             return
-        pairs, pay = self._pairs(), b.variable(b.equal(b.const(0), 1))
-        with b.if_(
-            b.less(order.first_unused, mine[1])
-        ):  # without such a column, hardly any pair has many zeros
+        pairs, pay = self._pairs(order), b.variable(b.equal(b.const(0), 1))
+        # Where no column is zero throughout, hardly any pair has many zeros.
+        with b.if_(b.less(order.first_unused, mine[1])):
             pay.set(pairs.pay((order.first_unused - mine[0]) * others))
         b.if_else(pay.get(), pairs.emit, lambda: emit_ordered(order))
 
-    def _pairs(self) -> PairedRows:
+    def _pairs(self, order: ColumnOrder) -> PairedRows:
         b, shape = self.b, self.shape
         assert self.scratch is not None
         return PairedRows(
@@ -82,7 +81,8 @@ class DirectProduct:
             right=RightPanel(self.right, shape.right_stride),
             rows=self.rows,
             columns=self.columns,
-            scratch=self.scratch,
+            order=None if shape.left_is_transposed else order,
+            scratch=b.offset(self.scratch, shape.ordered_bytes // shape.dtype.itemsize, shape.dtype),
             finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
             fetch=self.fetch,
             right_is_finite=shape.right_is_finite,

@@ -136,13 +136,18 @@ class MatrixProduct:
     @property
     def scratch_bytes(self) -> int:
         """Memory that each thread needs while it computes its share."""
-        direct = self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
+        direct = self.ordered_bytes
         if self.pairs_rows:
-            direct = max(direct, paired_bytes(self.rows, self.inner, self.panel_bytes))
+            direct += paired_bytes(self.rows, self.inner, self.panel_bytes)
         if self.way is None:
             return direct
         may_be_direct = self.is_on_unit and not self.only_packs_left
         return max(self.way.scratch_bytes, direct if may_be_direct else 0)
+
+    @property
+    def ordered_bytes(self) -> int:
+        """Memory for a packed panel of B and the order of A's columns."""
+        return self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
 
     @property
     def panel_bytes(self) -> int:

@@ -9,7 +9,7 @@ from lamina.compiler.cpu._microkernel import LeftTile, RightPanel, load_row
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
 
-__all__ = ["pack_panel", "pack_tile"]
+__all__ = ["copy_rows", "pack_panel", "pack_tile"]
 
 
 def pack_panel(
@@ -20,21 +20,32 @@ def pack_panel(
     dtype: DType,
     panel: Pointer,
     panel_stride: int,
-    look: Callable[[int, Value], None] | None = None,
 ) -> RightPanel:
-    """Copy the first `inner` rows of a panel of B: row k to k · panel_stride.
+    """Copy the first `inner` rows of a panel of B: row k to k · panel_stride."""
+    packed = RightPanel(panel, panel_stride, padded=True)
+    stop = b.const(inner) if isinstance(inner, int) else inner
+    copy_rows(b, right, widths, (b.const(0), stop), dtype, packed)
+    return packed
 
-    `look(index, vector)` gets to see what is copied, of each row vector by vector.
-    """
-    with b.loop(0, inner) as k:
-        row = right.row(b, k, dtype)
+
+def copy_rows(
+    b: Builder,
+    right: RightPanel,
+    widths: Sequence[int],
+    rows: Range,
+    dtype: DType,
+    packed: RightPanel,
+    look: Callable[[int, Value], None] | None = None,
+) -> None:
+    """Copy some rows of a panel of B. `look(index, vector)` gets to see them, of each row vector by vector."""
+    with b.loop(*rows) as k:
+        source, destination = right.row(b, k, dtype), packed.row(b, k, dtype)
         for index, width in enumerate(widths):
             offset = index * b.lanes(dtype)
-            value = load_row(b, row, dtype, offset, width)
-            b.store(panel, value, k * panel_stride + offset)
+            value = load_row(b, source, dtype, offset, width)
+            b.store(destination, value, offset)
             if look is not None:
                 look(index, b.narrow(value, width))
-    return RightPanel(panel, panel_stride, padded=True)
 
 
 def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Range, dtype: DType, tile: Pointer) -> LeftTile:

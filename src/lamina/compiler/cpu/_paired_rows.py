@@ -6,15 +6,16 @@ of the terms, and B, which then comes from the second cache for each pair, is st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, accumulate, zeros
-from lamina.compiler.cpu._packing import pack_panel
+from lamina.compiler.cpu._packing import copy_rows
 from lamina.compiler.cpu._terms import PAIR, TermLists, pairs_pay, terms_bytes
 from lamina.compiler.cpu._tiles import TileShape, vector_widths
-from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value
+from lamina.compiler.cpu._zero_columns import ColumnOrder
+from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
 
 __all__ = ["PAIRED_PANELS", "PairedRows", "paired_bytes"]
 
@@ -31,6 +32,7 @@ def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
 class PairedRows:
     """One emission of such a product, of this thread's rows and columns. `extent`: the rows of the whole of A.
 
+    `order`: the terms that count in any row first; None: nothing is known of that.
     `right_is_finite`: whether B is known to be, as 0 · inf is NaN. `fetch(row, column, width)` asks for what the
     epilogue will read of a row.
     """
@@ -44,6 +46,7 @@ class PairedRows:
     right: RightPanel
     rows: Range
     columns: Range
+    order: ColumnOrder | None
     scratch: Pointer
     finish: Finish
     fetch: Callable[[Value, Value, int], None]
@@ -75,7 +78,7 @@ class PairedRows:
     def _panel(self, column: Value, width: int) -> None:
         b = self.b
         widths = vector_widths(width, b.lanes(self.dtype))
-        panel, is_finite = self._packed(column, width, widths)
+        panel, is_finite = self._packed(column, widths)
 
         def pair(row: Value, height: int) -> None:
             for r in range(height):
@@ -92,23 +95,42 @@ class PairedRows:
 
         cover(b, self.extent, PAIR, self.rows, pair)
 
-    def _packed(self, column: Value, width: int, widths: tuple[int, ...]) -> tuple[RightPanel, Value]:
-        """B's columns from one on, copied, and whether all of them are finite."""
+    def _packed(self, column: Value, widths: tuple[int, ...]) -> tuple[RightPanel, Value]:
+        """B's columns from one on, copied where their terms count, and whether all of them are finite."""
         b = self.b
-        source = RightPanel(b.offset(self.right.pointer, column, self.dtype), self.right.stride)
         stride = len(widths) * b.lanes(self.dtype)
+        source = RightPanel(
+            b.offset(self.right.pointer, column, self.dtype), self.right.stride, rows=self.order
+        )
+        panel = RightPanel(self.scratch, stride, padded=True, rows=self.order)
+        everything = b.const(0), b.const(self.inner)
+        used = everything if self.order is None else (everything[0], self.order.first_unused)
         seen = [b.variable(b.const(0, self.dtype, lanes)) for lanes in widths]
 
         def look(index: int, value: Value) -> None:
             if not self.right_is_finite:
                 seen[index].set(b.multiply_add(value, b.const(0, self.dtype, value.lanes), seen[index].get()))
 
-        panel = pack_panel(b, source, widths, self.inner, self.dtype, self.scratch, stride, look)
-        total = b.const(0, self.dtype)
+        copy_rows(b, source, widths, used, self.dtype, panel, look)
+        unused = used[1], everything[1]
+        if self.order is None or self.right_is_finite:
+            return panel, self._are_zero(seen)
+        with b.loop(*unused) as k:
+            row = source.row(b, k, self.dtype)
+            for index, width in enumerate(widths):
+                look(index, b.load(row, self.dtype, index * b.lanes(self.dtype), width))
+        is_finite = self._are_zero(seen)
+        with b.if_(b.logical_not(is_finite)):  # then all terms count
+            copy_rows(b, source, widths, unused, self.dtype, panel)
+        return panel, is_finite
+
+    def _are_zero(self, seen: Sequence[Variable]) -> Value:
+        """Whether sums of products with 0 are 0: whether all that was multiplied is finite."""
+        b, total = self.b, self.b.const(0, self.dtype)
         for one in seen:
             value = one.get()
             total = total + (b.reduce_add(value) if value.lanes > 1 else value)
-        return panel, b.equal(total, 0)
+        return b.equal(total, 0)
 
     def _at(self, row: Value) -> LeftTile:
         """A from a row on."""
