@@ -172,6 +172,25 @@ def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, spl
             )
 
 
+def test_pairs_of_rows_with_many_columns(execute):
+    x, _ = blocked_operands(FLOAT32, False, 1.0, 0.9)
+    x = np.ascontiguousarray(np.pad(x, ((0, 0), (10, 300))))
+    other = np.random.default_rng(0).standard_normal((x.shape[1], 256)).astype(np.float32)
+    found = []
+    for skips, threads in ((False, 1), (True, 1), (True, 2), (True, 3)):
+        product = MatrixProduct(150, x.shape[1], 256, FLOAT32, (x.shape[1], 1), 256, skips_zeros=skips)
+        assert product.way is None and product.pairs_rows == skips
+        code, scratch_bytes = load_product(product, "columns")
+        result, scratch = (
+            np.full((150, 256), 7, np.float32),
+            np.full(threads * scratch_bytes + 64, 255, np.uint8),
+        )
+        execute(code.address("step"), [x, other, result, scratch], threads)
+        found.append(result)
+    for result in found[1:]:
+        np.testing.assert_array_equal(result.view(np.uint32), found[0].view(np.uint32))
+
+
 def test_columns_are_still_known_where_pairs_do_not_pay(execute):
     """Many more rows than terms: the order of rows takes more memory than a panel, and must outlast the lists."""
     x, other = np.random.default_rng(0).standard_normal((2, 32, 2000)).astype(np.float32)

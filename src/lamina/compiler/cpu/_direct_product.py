@@ -77,6 +77,7 @@ class DirectProduct:
             extent=shape.rows,
             inner=shape.inner,
             tile=shape.tile,
+            panels=shape.paired_panels,
             left=LeftTile(self.left, *shape.left_strides),
             right=RightPanel(self.right, shape.right_stride),
             rows=self.rows,

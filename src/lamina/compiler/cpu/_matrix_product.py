@@ -17,7 +17,7 @@ from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._cover import Range
 from lamina.compiler.cpu._direct_product import DirectProduct
 from lamina.compiler.cpu._microkernel import Epilogue, Finish, LeftTile, RightPanel
-from lamina.compiler.cpu._paired_rows import paired_bytes
+from lamina.compiler.cpu._paired_rows import paired_bytes, paired_panels
 from lamina.compiler.cpu._terms import FEWEST_TERMS, PAIR
 from lamina.compiler.cpu._tiles import TileShape, choose_tile
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
@@ -134,11 +134,17 @@ class MatrixProduct:
         return self.skips_zeros and self.packs_panels and can_list
 
     @property
+    def paired_panels(self) -> int:
+        """How wide two rows go together, in tiles."""
+        far = self.inner * self.panel_width * self.dtype.itemsize > self.machine.l1_bytes
+        return paired_panels(self.machine.vector_registers, self.columns // self.panel_width, far=far)
+
+    @property
     def scratch_bytes(self) -> int:
         """Memory that each thread needs while it computes its share."""
         direct = self.ordered_bytes
         if self.pairs_rows:
-            direct += paired_bytes(self.rows, self.inner, self.panel_bytes)
+            direct += paired_bytes(self.rows, self.inner, self.paired_panels * self.panel_bytes)
         if self.way is None:
             return direct
         may_be_direct = self.is_on_unit and not self.only_packs_left

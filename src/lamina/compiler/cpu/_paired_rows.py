@@ -17,22 +17,28 @@ from lamina.compiler.cpu._tiles import TileShape, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
 
-__all__ = ["PAIRED_PANELS", "PairedRows", "paired_bytes"]
+__all__ = ["PairedRows", "paired_bytes", "paired_panels"]
 
-PAIRED_PANELS = 2
-"""Two rows by the columns of so many tiles are summed up in registers."""
+
+def paired_panels(registers: int, tiles: int, *, far: bool) -> int:
+    """Two rows by the columns of so many tiles are summed up in registers.
+
+    `tiles`: how many lie side by side in the result. `far`: a panel of B comes from the second cache again and again;
+    a wider one then keeps the processor busy for longer at a time.
+    """
+    return 4 if far and registers == 32 and tiles % 4 == 0 else 2
 
 
 def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
-    """Scratch memory for a packed panel of B, and the terms of all pairs of rows."""
-    return PAIRED_PANELS * panel_bytes + terms_bytes(rows + 1, inner)
+    """Scratch memory for a packed panel of B of so many bytes, and the terms of all pairs of rows."""
+    return panel_bytes + terms_bytes(rows + 1, inner)
 
 
 @dataclass(frozen=True)
 class PairedRows:
     """One emission of such a product, of this thread's rows and columns. `extent`: the rows of the whole of A.
 
-    `order`: the terms that count in any row first; None: nothing is known of that.
+    `panels`: see `paired_panels`. `order`: the terms that count in any row first; None: nothing is known of that.
     `right_is_finite`: whether B is known to be, as 0 · inf is NaN. `fetch(row, column, width)` asks for what the
     epilogue will read of a row.
     """
@@ -42,6 +48,7 @@ class PairedRows:
     extent: int
     inner: int
     tile: TileShape
+    panels: int
     left: LeftTile
     right: RightPanel
     rows: Range
@@ -69,7 +76,7 @@ class PairedRows:
         b = self.b
         first, stop = self.columns
         narrow = self.tile.vectors * b.lanes(self.dtype)
-        wide = PAIRED_PANELS * narrow
+        wide = self.panels * narrow
         between = first + b.divide_positive(stop - first, wide) * wide
         with b.loop(first, between, wide) as column:
             self._panel(column, wide)
@@ -140,8 +147,6 @@ class PairedRows:
 
     @property
     def _lists(self) -> TermLists:
-        panel = (
-            PAIRED_PANELS * self.inner * self.tile.vectors * self.b.lanes(self.dtype) * self.dtype.itemsize
-        )
+        panel = self.panels * self.inner * self.tile.vectors * self.b.lanes(self.dtype) * self.dtype.itemsize
         memory = self.b.offset(self.scratch, panel // INT32.itemsize, INT32)
         return TermLists(self.b, self.dtype, self.inner, memory)
