@@ -15,7 +15,7 @@ from lamina.compiler.cpu._cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu._cover import Body, Range, cover
 from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, Tile, accumulate, zeros
 from lamina.compiler.cpu._packing import pack_panel, pack_tile
-from lamina.compiler.cpu._terms import PAIR, TermLists, pairs_pay, terms_bytes
+from lamina.compiler.cpu._terms import LOOKED_AT, PAIR, TermLists, pairs_pay, terms_bytes
 from lamina.compiler.cpu._tiles import TileShape, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite
 from lamina.compiler.cpu.machine import Machine
@@ -188,7 +188,6 @@ class BlockedProduct:
                 depth = b.minimum(blocking.inner, b.sub(self.inner, first_k))
                 with b.loop(*rows, blocking.rows) as block_row:
                     block = block_row, b.minimum(block_row + blocking.rows, rows[1])
-                    self._pack_left(block, first_k, depth)
                     part = _Part(rows, block, columns, first_k, depth)
                     self._multiply(part, may_skip, by_pairs)
 
@@ -199,19 +198,19 @@ class BlockedProduct:
     def _panel_width(self) -> int:
         return self.tile.vectors * self.b.lanes(self.dtype)
 
-    def _pack_left(self, block: Range, first_k: Value, depth: Value) -> None:
+    def _pack_left(self, part: _Part) -> None:
         """Pack a block of A: a few elements of the summed dimension at a time where they lie far apart."""
-        b = self.b
+        b, block, first_k, depth = self.b, part.block, part.first_k, part.depth
         chunk = _FAR_APART if self.left.row_stride == 1 else self.blocking.inner
 
         with b.loop(0, depth, chunk) as start:
-            part = start, b.minimum(start + chunk, depth)
+            terms = start, b.minimum(start + chunk, depth)
 
             def pack(row: Value, height: int) -> None:
                 offset = row * self.left.row_stride + first_k * self.left.inner_stride
                 pointer = b.offset(self.left.pointer, offset, self.dtype)
                 source = LeftTile(pointer, self.left.row_stride, self.left.inner_stride)
-                pack_tile(b, source, height, part, self.dtype, self._left_tile(row - block[0]))
+                pack_tile(b, source, height, terms, self.dtype, self._left_tile(row - block[0]))
 
             self._cover_rows(block, pack)
 
@@ -228,18 +227,18 @@ class BlockedProduct:
             b, self.right.pointer, self.right.stride, self.dtype, (b.const(0), b.const(self.inner)), columns
         )
 
-    def _list_terms(self, block: Range, depth: Value, may_skip: Value) -> tuple[Value, Value]:
-        """Write down which terms count in a packed block; how many its pairs of rows have, and its rows by tiles."""
+    def _list_terms(self, part: _Part, may_skip: Value, is_packed: bool) -> tuple[Value, Value]:
+        """Write down which terms count in a block; how many its pairs of rows have, and its rows by tiles."""
         b = self.b
         of_pairs, of_rows = b.variable(b.const(0)), b.variable(b.const(0))
 
         def write(row: Value, height: int) -> None:
-            first = row - block[0]
-            found = self._lists.write(self._left_tile(first), first, height, depth, may_skip)
+            tile = self._left(part, row, height, is_packed)
+            found = self._lists.write(tile, row - part.block[0], height, part.depth, may_skip)
             for total, count in zip((of_pairs, of_rows), found, strict=True):
                 total.set(total.get() + count)
 
-        self._cover_rows(block, write)
+        self._cover_rows(part.block, write)
         return of_pairs.get(), of_rows.get()
 
     @property
@@ -263,6 +262,13 @@ class BlockedProduct:
     def _left_tile(self, row: Value) -> Pointer:
         return self.b.offset(self.scratch, row * self.blocking.inner, self.dtype)
 
+    def _left(self, part: _Part, row: Value, height: int, is_packed: bool) -> LeftTile:
+        """A tile of A: packed, or where it lies (whose terms are not cut)."""
+        if is_packed:
+            return LeftTile(self._left_tile(row - part.block[0]), 1, height)
+        left = self.left
+        return replace(left, pointer=self.b.offset(left.pointer, row * left.row_stride, self.dtype))
+
     def _sums(self, row: Value, column: Value, height: int) -> Pointer:
         """Where the unfinished sums of a tile wait; position counted from the outer block's."""
         skipped = (self.blocking.left_bytes + self.blocking.right_bytes) // self.dtype.itemsize
@@ -270,25 +276,37 @@ class BlockedProduct:
         return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
 
     def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable | None) -> None:
-        """Multiply a packed block of A with B: by tiles, or two rows at a time where zeros make up for that."""
+        """Multiply a block of A with B: by tiles, or two rows at a time where zeros make up for that.
+
+        Tiles are packed. Pairs are not, if their rows lie so that the next terms can be looked at together.
+        """
         b = self.b
+        packs_first = by_pairs is None or self.left.inner_stride != 1 or self.inner < LOOKED_AT
+        if packs_first:
+            self._pack_left(part)
         if may_skip is None:
             self._by_tiles(part)
             return
-        counts = self._list_terms(part.block, part.depth, may_skip)
+        counts = self._list_terms(part, may_skip, packs_first)
         if by_pairs is None:
             self._by_tiles(part)
             return
+
+        def by_tiles() -> None:
+            if not packs_first:
+                self._pack_left(part)
+            self._by_tiles(part)
+
         with b.if_(part.is_first(b)):  # the panels of B are packed for all blocks of A
             by_pairs.set(b.cast(pairs_pay(b, *counts), INDEX))
-        b.if_else(b.greater(by_pairs.get(), 0), partial(self._by_pairs, part), partial(self._by_tiles, part))
+        b.if_else(b.greater(by_pairs.get(), 0), partial(self._by_pairs, part, packs_first), by_tiles)
 
     def _by_tiles(self, part: _Part) -> None:
         b = self.b
 
         def tile(panel: _Panel, row: Value, height: int) -> None:
             order = self._lists.of_tile(row - part.block[0], height) if self.blocking.skips_zeros else None
-            left = LeftTile(self._left_tile(row - part.block[0]), 1, height, columns=order)
+            left = replace(self._left(part, row, height, is_packed=True), columns=order)
             sums = self._sums(row - part.rows[0], panel.column - part.columns[0], height)
             initial = self._initial(sums, height, panel.widths, part.first_k)
             terms = part.depth if order is None else order.first_unused
@@ -298,17 +316,18 @@ class BlockedProduct:
 
         self._by_panels(part, self._panel_width, tile)
 
-    def _by_pairs(self, part: _Part) -> None:
+    def _by_pairs(self, part: _Part, is_packed: bool) -> None:
         """Each pair of rows with the terms that count in it, and with many columns: B is read once a pair."""
         b = self.b
         everything = b.const(0), b.const(self.columns)
 
         def tile(panel: _Panel, row: Value, height: int) -> None:
-            packed = self._left_tile(row - part.block[0])
+            whole = self._left(part, row, height, is_packed)
 
             def rows_of_tile(first: Value, size: int) -> None:
                 order = self._lists.of_pair(row - part.block[0] + first)
-                left = LeftTile(b.offset(packed, first, self.dtype), 1, height, columns=order)
+                pointer = b.offset(whole.pointer, first * whole.row_stride, self.dtype)
+                left = replace(whole, pointer=pointer, columns=order)
                 start = zeros(b, size, panel.widths, self.dtype, padded=True)
                 self._fetch(row + first, size, panel, part)
                 right, terms = panel.ordered(order), order.first_unused
