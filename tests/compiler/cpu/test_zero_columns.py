@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu._blocking import Blocking
+from lamina.compiler.cpu._block_sizes import Blocking
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.cpu.machine import target_machine
