@@ -24,8 +24,8 @@ _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
 _GROUP_BYTES, _MOST_STEPS = 4 << 20, 64
 """Of inputs picked at one time, and for how many steps: a part of what the last cache holds, and a few milliseconds.
 
-Of MNIST these are three steps in float64. A step at a time, as the second cache would have it, costs a sixteenth more, for
-Python comes between any two; so do six, which come from farther away.
+Of MNIST these are three steps in float64. A step at a time, as the second cache would have it, costs a sixteenth more:
+Python comes between any two. So do six, which come from farther away.
 """
 _LEAST_FILLED = 0.02
 """Of sparse rows. Emptier ones SciPy multiplies sooner than a dense product does."""
