@@ -70,9 +70,7 @@ class CPU:
         layout = Layout.of(plan, rows)
 
         def make_ir() -> ThreadModule:
-            module = ThreadModule()
-            emit_program(module, plan, layout)
-            return module
+            return ThreadModule().written_by(lambda module: emit_program(module, plan, layout))
 
         names = dict.fromkeys(kernel_names(plan))
         module = load(_key(plan, layout), make_ir, ("step", *names))
