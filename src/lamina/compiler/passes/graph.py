@@ -148,7 +148,10 @@ class Graph:
     transposed: frozenset[int] = frozenset()
     moving: frozenset[int] = frozenset()
     _found: tuple[list[Node], list[Node]] = field(
-        default=((), ()), init=False, repr=False, compare=False  # pyright: ignore[reportAssignmentType]
+        default=((), ()),
+        init=False,
+        repr=False,
+        compare=False,  # pyright: ignore[reportAssignmentType]
     )
     """The roots of which `nodes` was asked last, and the answer."""
 
