@@ -11,6 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from lamina.arguments import answering
 from lamina.estimators import _losses as losses
 from lamina.estimators import _presets as presets
 from lamina.estimators._calibration import best_factor
@@ -24,11 +25,13 @@ from lamina.estimators.base import BaseMLP, targets_of
 from lamina.estimators.conformal import checked_coverage, likely
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.targets import Classes
+from lamina.habits import ESTIMATORS_ARGUMENTS
 
 __all__ = ["MLPClassifier"]
 
 
 @documented
+@answering(ESTIMATORS_ARGUMENTS)
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multilayer perceptron for classification; a drop-in for `sklearn.neural_network.MLPClassifier`.
