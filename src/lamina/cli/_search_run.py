@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lamina.runs.data import Prepared, Request
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["TUNED", "require_search", "run_search", "seconds_said"]
+__all__ = ["TUNED", "require_jobs", "require_search", "run_search", "seconds_said"]
 
 TUNED = ("time_limit", "trials")
 """What may be more when a search goes on."""
@@ -62,19 +62,26 @@ def require_search(chosen: Mapping[str, Any]) -> None:
         )
 
 
+def require_jobs(jobs: int | None) -> None:
+    """Raise `LaminaError` where ``--jobs`` is no number of processes."""
+    if jobs == 0:
+        raise LaminaError("--jobs 0: it is how many networks are trained at a time, or -1, one for each core")
+
+
 def run_search(
     folder: RunFolder,
     request: Request,
     prepared: Prepared,
     *,
     device: str,
+    jobs: int | None,
     live: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
     """Search, and fill the run's folder; the exit code.
 
-    `live`: whether to show a table of the trials.
+    `jobs`: how many trials at a time; `live`: whether to show a table of them.
     """
     from lamina.cli._search_display import SearchDisplay
     from lamina.export.run_page import write_run_page
@@ -93,7 +100,9 @@ def run_search(
         closing = None if limit is None else Closing(prepared, limit, since_start)
     search.begin(folder, request)
     display = [] if quiet else [SearchDisplay(request, since_start, live=live, as_json=as_json)]
-    trained = search.search(prepared, request, folder, display, closing, since_start, device=device)
+    trained = search.search(
+        prepared, request, folder, display, closing, since_start, device=device, n_jobs=jobs
+    )
     if trained.interrupted:
         say("lamina: interrupted; keeping the best so far", error=True)
     if not trained.history and not quiet:

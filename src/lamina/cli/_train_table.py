@@ -135,13 +135,14 @@ def run_table(
     *,
     memory: str | None = None,
     device: str = "cpu",
+    jobs: int | None = None,
     live: bool = False,
     as_json: bool = False,
     quiet: bool = False,
 ) -> int:
     """Train as was chosen, in a new run's folder or in that of a run that goes on; the exit code.
 
-    `live`: whether to show each trial of a search.
+    `jobs`: how many trials of a search at a time; `live`: whether to show each.
     """
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
         _require_shards(request, world())
@@ -149,7 +150,7 @@ def run_table(
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
                 how: dict[str, Any] = {"device": device, "as_json": as_json, "quiet": quiet}
                 if request.searches:
-                    return run_search(folder, request, prepared, live=live, **how)
+                    return run_search(folder, request, prepared, jobs=jobs, live=live, **how)
                 return _run(folder, request, prepared, saved, **how)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {views.how_to_go_on(folder)}", error=True)

@@ -8,7 +8,7 @@ from lamina.cli import _options as options
 from lamina.cli import _train_options as asked
 from lamina.cli import _train_table as train
 from lamina.cli._options import option, positive, reading, said
-from lamina.cli._search_run import require_search, seconds_said
+from lamina.cli._search_run import require_jobs, require_search, seconds_said
 from lamina.extras import require
 from lamina.table.formats import begin_reading
 
@@ -26,6 +26,15 @@ TimeLimit = Annotated[
 ]
 Validation = Annotated[str | None, option(asked.PART, "each network holds back rows of its own")]
 Trials = Annotated[int | None, option("Train so many networks.", "16 without a time limit", **_searching)]
+Jobs = Annotated[
+    int | None,
+    option(
+        "Train so many networks at a time; -1: one for each core. The result does not depend on it.",
+        "1",
+        named="--jobs -j",
+        **_searching,
+    ),
+]
 
 
 def tune(
@@ -33,6 +42,7 @@ def tune(
     target: asked.Target = None,
     time_limit: TimeLimit = None,
     trials: Trials = None,
+    jobs: Jobs = None,
     task: asked.Task = None,
     kind: asked.Kind = None,
     drop: asked.Drop = None,
@@ -59,13 +69,14 @@ def tune(
 
     Ctrl-C and the time limit keep the best so far. Each trial that is complete is kept in the folder, so that a search
     that was killed goes on with --resume, and one that is complete does with a longer --time-limit or more --trials.
-    As many trials give the same network, however often they were interrupted.
+    As many trials give the same network, however often they were interrupted, and however many are trained at a time.
 
     Examples:
 
     \b
       lamina tune people.csv --target income --time-limit 5m
       lamina tune houses.parquet --target price --trials 20 --out runs/houses
+      lamina tune houses.parquet --target price --time-limit 10m --jobs 4
       lamina tune --resume runs/houses --trials 40
     """
     chosen = said(
@@ -75,9 +86,18 @@ def tune(
         trials=positive("--trials", trials),
     )
     require_search(chosen)
+    require_jobs(jobs)
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("searching on a table", "scikit-learn", "polars")
     begin_reading(data or ())
     return train.run_table(
-        chosen, read_as, out, resume, device=device or "cpu", live=True, as_json=as_json, quiet=quiet
+        chosen,
+        read_as,
+        out,
+        resume,
+        device=device or "cpu",
+        jobs=jobs,
+        live=True,
+        as_json=as_json,
+        quiet=quiet,
     )
