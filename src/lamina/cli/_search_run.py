@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lamina.runs.data import Prepared, Request
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["TUNED", "require_jobs", "require_search", "run_search", "seconds_said"]
+__all__ = ["TUNED", "require_search", "run_search", "seconds_said"]
 
 TUNED = ("time_limit", "trials")
 """What may be more when a search goes on."""
@@ -46,9 +46,16 @@ def seconds_said(text: str | None) -> float | None:
         ) from error
 
 
-def require_search(chosen: Mapping[str, Any]) -> None:
-    """Raise `LaminaError` where what is chosen asks for a search, and for what no search can do."""
+def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
+    """Raise `LaminaError` where what is chosen asks for a search, and for what no search can do.
+
+    `jobs`: how many trials at a time are asked for; `resumes`: whether an earlier run says whether it searches.
+    """
     searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
+    if jobs == 0:
+        raise LaminaError("--jobs 0: it is how many networks are trained at a time, or -1, one for each core")
+    if jobs is not None and not searches and not resumes:
+        raise LaminaError(f"--jobs {jobs} is for a search; add --time-limit, --trials or --preset best")
     if not searches:
         return
     said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
@@ -60,12 +67,6 @@ def require_search(chosen: Mapping[str, Any]) -> None:
             f"--preset {chosen['preset']} does not go with {said}: a search begins with the fast preset and goes on "
             "from there; leave one of them out"
         )
-
-
-def require_jobs(jobs: int | None) -> None:
-    """Raise `LaminaError` where ``--jobs`` is no number of processes."""
-    if jobs == 0:
-        raise LaminaError("--jobs 0: it is how many networks are trained at a time, or -1, one for each core")
 
 
 def run_search(

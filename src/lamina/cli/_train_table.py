@@ -48,6 +48,7 @@ def train_table(
     preset: asked.Preset = None,
     time_limit: asked.TimeLimit = None,
     trials: asked.Trials = None,
+    jobs: asked.Jobs = None,
     epochs: asked.Epochs = None,
     hidden: asked.Hidden = None,
     lr: asked.Rate = None,
@@ -109,7 +110,7 @@ def train_table(
         time_limit=seconds_said(time_limit),
         trials=positive("--trials", trials),
     )
-    require_search(chosen)
+    require_search(chosen, jobs, resumes=resume is not None)
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
     begin_reading(data or ())
@@ -123,7 +124,15 @@ def train_table(
         with warnings_as_lines(quiet=True):
             return _help(team)
     return run_table(
-        chosen, read_as, out, resume, memory=memory, device=device or "cpu", as_json=as_json, quiet=quiet
+        chosen,
+        read_as,
+        out,
+        resume,
+        memory=memory,
+        device=device or "cpu",
+        jobs=jobs,
+        as_json=as_json,
+        quiet=quiet,
     )
 
 

@@ -8,7 +8,7 @@ from lamina.cli import _options as options
 from lamina.cli import _train_options as asked
 from lamina.cli import _train_table as train
 from lamina.cli._options import option, positive, reading, said
-from lamina.cli._search_run import require_jobs, require_search, seconds_said
+from lamina.cli._search_run import require_search, seconds_said
 from lamina.extras import require
 from lamina.table.formats import begin_reading
 
@@ -26,15 +26,6 @@ TimeLimit = Annotated[
 ]
 Validation = Annotated[str | None, option(asked.PART, "each network holds back rows of its own")]
 Trials = Annotated[int | None, option("Train so many networks.", "16 without a time limit", **_searching)]
-Jobs = Annotated[
-    int | None,
-    option(
-        "Train so many networks at a time; -1: one for each core. The result does not depend on it.",
-        "1",
-        named="--jobs -j",
-        **_searching,
-    ),
-]
 
 
 def tune(
@@ -42,7 +33,7 @@ def tune(
     target: asked.Target = None,
     time_limit: TimeLimit = None,
     trials: Trials = None,
-    jobs: Jobs = None,
+    jobs: asked.Jobs = None,
     task: asked.Task = None,
     kind: asked.Kind = None,
     drop: asked.Drop = None,
@@ -85,8 +76,7 @@ def tune(
         time_limit=seconds_said(time_limit),
         trials=positive("--trials", trials),
     )
-    require_search(chosen)
-    require_jobs(jobs)
+    require_search(chosen, jobs, resumes=resume is not None)
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("searching on a table", "scikit-learn", "polars")
     begin_reading(data or ())
