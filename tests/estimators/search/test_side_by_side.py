@@ -176,6 +176,28 @@ def test_trials_that_wait_are_gone_on_with(missing, held, one_after_another):
     assert found(searched(5, 1, Store(left))) == one_after_another
 
 
+class CtrlCOnSaving(Store):
+    """Ctrl-C while a trial is kept."""
+
+    def save(self, trial):
+        super().save(trial)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_trial_that_was_kept_is_told_of(jobs, one_after_another):
+    told, kept = [], CtrlCOnSaving()
+    observer = SearchObserver()
+    observer.on_trial_end = lambda search, trial: told.append(trial.number)
+    with pytest.raises(KeyboardInterrupt):
+        searched(5, jobs, kept, observer)
+    assert told == sorted(kept.kept) == [0]
+    with pytest.raises(KeyboardInterrupt):
+        searched(5, jobs, kept, observer)
+    assert told[1:] == list(range(len(told) - 1)) and len(kept.kept) > 1
+    assert found(searched(5, 1, Store(kept.kept))) == one_after_another
+
+
 class Clock:
     """Advances whenever somebody looks at it."""
 

@@ -80,6 +80,7 @@ class Search:
         if estimator.verbose:
             self._observers.append(Lines(estimator))
         self.trials: list[Trial] = []
+        self._told = 0
         self.earlier_seconds = 0.0
         self._waiting: dict[int, Trial] = {}  # trained, but not all before them
         self._cut: list[Trial] = []
@@ -308,7 +309,7 @@ class Search:
 
         `again`: whether they are kept already.
         """
-        while (trial := self._waiting.pop(len(self.trials), None)) is not None:
+        while (trial := self._waiting.get(len(self.trials))) is not None:
             kept = None
             for stage in (*trial.earlier, trial):
                 if len(stage.outputs) and self._offer(stage):
@@ -319,6 +320,7 @@ class Search:
 
     def _end_waiting(self) -> None:
         """The search is over: have those that were cut, and those that wait for others, as they are."""
+        self._tell_of_trials()
         ended = sorted([*self._waiting.values(), *self._cut], key=lambda trial: trial.number)
         self._waiting, self._cut = {}, []
         learned = [trial for trial in ended if len(trial.outputs)]
@@ -351,13 +353,20 @@ class Search:
         """A trial has ended; of those that are not chosen from any more, the arrays are forgotten."""
         assert self._average is not None
         self.trials.append(trial)
+        self._waiting.pop(trial.number, None)
         if keep and trial.complete:
             self._keep(trial)
         dropped = self._average.keep(trial)
         for i, one in enumerate(self.trials):
             if one.number in dropped:
                 self.trials[i] = dataclasses.replace(one, outputs=one.outputs[:0], state={})
-        self._tell("on_trial_end", trial)
+        self._tell_of_trials()
+
+    def _tell_of_trials(self) -> None:
+        """Tell of those that nobody has been told of; Ctrl-C may have come before that."""
+        while self._told < len(self.trials):
+            self._told += 1
+            self._tell("on_trial_end", self.trials[self._told - 1])
 
     def _keep(self, trial: Trial) -> None:
         if self._store is not None:
