@@ -38,6 +38,10 @@ class Best:
     shares: Sequence[float]
     factor: float = 1.0
 
+    def by_number(self) -> Mapping[int, float]:
+        """The share of each trial, by its number."""
+        return {one.number: share for one, share in zip(self.trials, self.shares, strict=True)}
+
     def network(self) -> Ensemble:
         """The networks, calibrated."""
         members: list[Network] = []
@@ -75,10 +79,7 @@ class Average:
     @property
     def shares(self) -> Mapping[int, float]:
         """The share of each trial in the best average, by the trial's number."""
-        best = self.best
-        return (
-            {one.number: share for one, share in zip(best.trials, best.shares, strict=True)} if best else {}
-        )
+        return {} if self.best is None else self.best.by_number()
 
     def offer(self, *trials: Trial) -> bool:
         """Choose anew, with the best of these trials as they are now; whether that is better than any before."""

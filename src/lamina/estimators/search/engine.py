@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina import messages
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
@@ -35,6 +34,7 @@ from lamina.estimators.search.average import Average, Best
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.checks import asked_for, limits_of, require_held_out, require_no_steps
 from lamina.estimators.search.comparison import Curve
+from lamina.estimators.search.learn import learn
 from lamina.estimators.search.lines import Lines
 from lamina.estimators.search.plan import Plan
 from lamina.estimators.search.training import Shared, TrialTraining, settled
@@ -170,7 +170,8 @@ class Search:
         finally:  # Ctrl-C too leaves the best so far behind
             with eager(), cpu():
                 self._end_waiting()
-                self._finish()
+                if self._best is not None:
+                    learn(self._estimator, self._shared, self._best, self.trials, self._device)
             self._tell("on_search_end", error)
 
     def _go_on_from_store(self) -> None:
@@ -371,50 +372,6 @@ class Search:
     def _keep(self, trial: Trial) -> None:
         if self._store is not None:
             self._store.save(trial)
-
-    # --- the end -------------------------------------------------------------------------------------------------
-
-    def _finish(self) -> None:
-        """Have the best average in the estimator."""
-        best, estimator, shared = self._best, self._estimator, self._shared
-        if best is None:
-            return
-        if best.score is None:
-            messages.warn(
-                UserWarning(
-                    "the time was over before an epoch of the first network was complete, so that it has hardly "
-                    f"learned anything; give more than time_limit={estimator.time_limit!r}"
-                )
-            )
-        estimator.fitted_ = FittedModel(shared.encoder, best.network(), shared.target, best.held_out(shared))
-        vars(estimator).pop("_position", None)
-        main = max(best.trials, key=lambda trial: trial.score)
-        self._describe(next((trial for trial in self.trials if trial.number == main.number), main))
-        estimator._keep_held_out(shared.held_out)
-
-    def _describe(self, main: Trial) -> None:
-        """What `fit` learns of a training is that of the best trial in the average."""
-        estimator, shares = self._estimator, self.shares
-        estimator.loss_curve_ = list(main.losses)
-        estimator.loss_ = main.losses[-1] if main.losses else float("nan")
-        estimator.validation_scores_ = list(main.scores)
-        estimator.best_validation_score_ = self.best_score
-        estimator.best_epoch_, estimator.best_loss_ = main.best_epoch, None
-        estimator.n_iter_ = len(main.losses)
-        estimator.t_ = len(main.losses) * main.settings["rows"]
-        estimator.device_ = self._device
-        estimator.trials_ = [
-            {
-                "number": trial.number,
-                "settings": dict(trial.settings),
-                "score": trial.score,
-                "seconds": trial.seconds,
-                "epochs": len(trial.losses),
-                "complete": trial.complete,
-                "share": shares.get(trial.number, 0.0),
-            }
-            for trial in self.trials
-        ]
 
     # --- what others see -----------------------------------------------------------------------------------------
 
