@@ -43,7 +43,9 @@ def assembled(function: Callable[..., Any], arrays: list[Any], architecture: str
     program = ptxas()
     if program is None:
         pytest.skip("nvidia-cuda-nvcc is not installed")
-    limits = Limits(architecture, 32, 1024, 48 << 10, 132, has_float64=True, has_float16=True)
+    limits = Limits(
+        architecture, 32, 1024, 48 << 10, 132, has_float64=True, has_float16=True, has_tensor_cores=True
+    )
     written = written_for(capture(function, *arrays), "nvptx", limits)
     text = written.assembly()
     with tempfile.TemporaryDirectory() as folder:

@@ -71,13 +71,33 @@ def test_ptx_of_the_chapters_step(architecture: str) -> None:
     )  # between the parts of a sum and who adds them
 
 
-def test_ptx_of_large_products() -> None:
-    x, w = nd.zeros((2400, 300)), nd.zeros((300, 2400))
-    found = assembled(lambda x, w: nd.tanh(nd.dot(x, w)), [x, w])
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("transposes", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("inner", [300, 301])
+def test_ptx_of_large_products(inner: int, transposes: tuple[bool, bool], architecture: str) -> None:
+    """Copies are under way while others are multiplied; two blocks have room on a multiprocessor."""
+    x, w = nd.zeros((2400, inner)), nd.zeros((inner, 2401 if inner % 2 else 2400))
+
+    def layer(x: Any, w: Any) -> Any:
+        return nd.tanh(nd.dot(x, w, transpose_a=transposes[0], transpose_b=transposes[1]))
+
+    stored = [one.T if is_transposed else one for one, is_transposed in zip((x, w), transposes, strict=True)]
+    found = assembled(layer, stored, architecture)
     assert "128" in repr(found.schedule.stages[0].tasks[0].how)
-    assert found.registers < 255
+    assert found.registers <= 128
+    assert "cp.async.ca.shared.global" in found.text
+    in_fours = transposes[0] or (not transposes[1] and inner == 300)
+    assert ("cp.async.cg.shared.global" in found.text) == in_fours
     assert "ld.shared.v4" in found.text
     assert not re.search(r"atom\S*\.f(32|64)", found.text)
+
+
+def test_ptx_of_a_large_product_that_computes_an_operand() -> None:
+    pixels, w = nd.zeros((4096, 784), dtype=np.uint8), nd.zeros((784, 2048))
+    found = assembled(lambda x, w: nd.dot(x.astype("float32") / 255, w), [pixels, w], "sm_80")
+    assert len(found.schedule.stages) == 1
+    assert "cp.async" in found.text
+    assert found.registers <= 128
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamina.compiler.gpu import _functions as functions
-from lamina.compiler.gpu._dialect import Bounds, Dialect
+from lamina.compiler.gpu._dialect import Bounds, Dialect, TensorDialect
 from lamina.compiler.llvm import FLOAT32, FLOAT64, INDEX, INT32, DType, Pointer, Value
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
@@ -65,17 +65,38 @@ class DeviceBuilder(Mathematics):
         """What this thread wrote is visible to other blocks before what it writes next."""
         self.dialect.fence(self)
 
+    @property
+    def tensor_dialect(self) -> TensorDialect:
+        """The dialect, where it is known to have asynchronous copies and tensor cores."""
+        assert isinstance(self.dialect, TensorDialect)
+        return self.dialect
+
+    def begin_copy(self, target: Pointer, source: Pointer, nbytes: int, inside: Value | None) -> None:
+        """See `TensorDialect`."""
+        self.tensor_dialect.begin_copy(self, target, source, nbytes, inside)
+
+    def close_copies(self) -> None:
+        """See `TensorDialect`."""
+        self.tensor_dialect.close_copies(self)
+
+    def wait_for_copies(self, left: int) -> None:
+        """See `TensorDialect`."""
+        self.tensor_dialect.wait_for_copies(self, left)
+
     def unravel(self, position: Value, sizes: Sequence[int]) -> list[Value]:
         """The index in C order of a position in an array of these sizes."""
         if len(sizes) == 1:
             return [position]
-        narrow = self.dialect.index if math.prod(sizes) < _MOST_NARROW else INDEX
-        rest, found = self.cast(position, narrow), []
+        rest, found = self.narrowed(position, math.prod(sizes)), []
         for size in reversed(sizes[1:]):
             outer = self.divide_positive(rest, size)
             found.append(self.cast(self.sub(rest, self.mul(outer, size)), INDEX))
             rest = outer
         return [self.cast(rest, INDEX), *reversed(found)]
+
+    def narrowed(self, position: Value, end: int) -> Value:
+        """A position below `end`, with fewer bits where that is less work."""
+        return self.cast(position, self.dialect.index if end < _MOST_NARROW else INDEX)
 
     # memory
 
@@ -87,6 +108,11 @@ class DeviceBuilder(Mathematics):
         if found is pointer or not isinstance(pointer, SpacePointer):
             return found
         return SpacePointer(found.name, pointer.space)
+
+    def address(self, pointer: SpacePointer, index: Value, dtype: DType) -> SpacePointer:
+        """The address of an element, of which it is not said that there is one."""
+        name = self._register(f"getelementptr {type_name(dtype)}, {pointer.typed}, {index.typed}")
+        return SpacePointer(name, pointer.space)
 
     def shared(self, dtype: DType, count: int) -> SpacePointer:
         """Memory of the block, until the end of `shared_again`."""
@@ -115,6 +141,11 @@ class DeviceBuilder(Mathematics):
             f"load {type_}, {address.typed}, align {min(16, lanes * dtype.itemsize)}", dtype, lanes
         )
         return [self.extract(vector, lane) for lane in range(lanes)]
+
+    def misalignment(self, pointer: Pointer, nbytes: int) -> Value:
+        """By how many bytes an address is beyond a multiple of so many, which are a power of two."""
+        address = self.result(f"ptrtoint {pointer.typed} to i64", INDEX)
+        return self.bit_and(address, nbytes - 1)
 
     def count_up(self, pointer: Pointer) -> Value:
         """Add 1 to a 32-bit number that all blocks see; its value before."""

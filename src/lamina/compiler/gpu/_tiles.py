@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from lamina.compiler.gpu._parts import COUNTER_BYTES, rounded
 from lamina.compiler.gpu._scope import THREADS
+from lamina.compiler.llvm import FLOAT32
 from lamina.compiler.passes.fuse import Kernel
 from lamina.device.interface import Limits
 
-__all__ = ["LARGE", "MEDIUM", "SMALL", "Cut", "Tile", "cut_for"]
+__all__ = ["LARGE", "MEDIUM", "PIPELINED", "SMALL", "Cut", "Tile", "cut_for"]
 
 _LEAST_DEPTH = 64
 """Terms of a sum that are worth a block of their own."""
@@ -19,13 +20,18 @@ _MOST_PARTS = 16
 
 @dataclass(frozen=True)
 class Tile:
-    """`rows` by `columns` of a result by one block, `depth` terms at a time; a thread's share is `high` by `wide`."""
+    """`rows` by `columns` of a result by one block, `depth` terms at a time; a thread's share is `high` by `wide`.
+
+    `stages`: how many times shared memory has room for so many terms of both operands, so that copies of some are under
+    way while others are multiplied; 1 where nothing is copied.
+    """
 
     rows: int
     columns: int
     depth: int
     high: int
     wide: int
+    stages: int = 1
 
     @property
     def across(self) -> int:
@@ -46,6 +52,7 @@ class Tile:
 SMALL = Tile(32, 32, 32, 2, 2)
 MEDIUM = Tile(64, 64, 16, 4, 4)
 LARGE = Tile(128, 128, 8, 8, 8)
+PIPELINED = Tile(128, 128, 8, 8, 8, stages=4)
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,9 @@ def cut_for(kernel: Kernel, limits: Limits) -> Cut:
         down, across = -(-rows // tile.rows), -(-columns // tile.columns)
         return Cut(tile, batch, down, across, parts, inner if part is None else part)
 
+    is_copied = limits.has_tensor_cores and anchor.dtype == FLOAT32
+    if is_copied and cut(PIPELINED).blocks >= limits.processors:
+        return cut(PIPELINED)
     tiles = [MEDIUM] if anchor.dtype.itemsize > 4 else [LARGE, MEDIUM]
     for tile in tiles:
         if _fits(tile, anchor.dtype.itemsize, limits) and cut(tile).blocks >= 2 * limits.processors:

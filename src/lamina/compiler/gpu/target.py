@@ -14,7 +14,7 @@ from lamina.compiler.emit import Layout, digest_of_primitives
 from lamina.compiler.gpu._binding import Binding
 from lamina.compiler.gpu._builder import DeviceModule
 from lamina.compiler.gpu._dialect import Dialect
-from lamina.compiler.gpu._products import computes_operand
+from lamina.compiler.gpu._operands import computes_operand
 from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
 from lamina.compiler.gpu._scope import THREADS
