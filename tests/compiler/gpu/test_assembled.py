@@ -92,12 +92,30 @@ def test_ptx_of_large_products(inner: int, transposes: tuple[bool, bool], archit
     assert not re.search(r"atom\S*\.f(32|64)", found.text)
 
 
-def test_ptx_of_a_large_product_that_computes_an_operand() -> None:
-    pixels, w = nd.zeros((4096, 784), dtype=np.uint8), nd.zeros((784, 2048))
-    found = assembled(lambda x, w: nd.dot(x.astype("float32") / 255, w), [pixels, w], "sm_80")
-    assert len(found.schedule.stages) == 1
-    assert "cp.async" in found.text
+@pytest.mark.parametrize(
+    ("precision", "instruction"),
+    [
+        ("float32", "fma.rn.f32"),
+        ("tf32", "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"),
+        ("bfloat16", "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"),
+    ],
+)
+def test_ptx_of_a_wide_step(precision: Any, instruction: str) -> None:
+    """Products of all three forms, by whole tiles; one computes an operand itself."""
+    x, pixels = nd.zeros((4096, 2048)), nd.zeros((4096, 784), dtype=np.uint8)
+    w, v = nd.zeros((2048, 2048)), nd.zeros((784, 2048))
+
+    def layers(x: Any, w: Any, pixels: Any, v: Any) -> Any:
+        first = nd.dot(pixels.astype("float32") / 255, v)
+        return nd.relu(nd.dot(x, w)), nd.dot(x, w, transpose_b=True), nd.dot(x, first, transpose_a=True)
+
+    found = assembled(layers, [x, w, pixels, v], "sm_80", precision)
+    assert all(
+        task.how.tile.precision == precision for stage in found.schedule.stages for task in stage.tasks
+    )
     assert found.registers <= 128
+    assert "cp.async.cg.shared.global" in found.text
+    assert instruction in found.text
 
 
 @pytest.fixture(scope="module")

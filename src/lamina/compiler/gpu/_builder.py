@@ -20,6 +20,8 @@ __all__ = ["DeviceBuilder", "DeviceModule", "SpacePointer"]
 
 _FLOAT16 = np.dtype(np.float16)
 _GLOBAL, _SHARED = 1, 3
+_SHARED_ALIGNMENT = 128
+"""Once through all banks, so that it is known of an address which bank it is in."""
 _MOST_NARROW = 1 << 31
 
 
@@ -42,7 +44,7 @@ class DeviceBuilder(Mathematics):
     def __init__(self, module: DeviceModule, arguments: Mapping[str, Argument]) -> None:
         super().__init__(module, arguments)
         self.dialect = module.dialect
-        self.barriers = 0
+        self.waits = 0  # places where threads wait for each other
         self.shared_bytes, self._shared_top = 0, 0
         self.shared_name = ""
 
@@ -58,7 +60,7 @@ class DeviceBuilder(Mathematics):
 
     def barrier(self) -> None:
         """Wait until all threads of the block are here; what they wrote is visible to each other after."""
-        self.barriers += 1
+        self.waits += 1
         self.dialect.barrier(self)
 
     def fence(self) -> None:
@@ -82,6 +84,13 @@ class DeviceBuilder(Mathematics):
     def wait_for_copies(self, left: int) -> None:
         """See `TensorDialect`."""
         self.tensor_dialect.wait_for_copies(self, left)
+
+    def multiply_fragments(
+        self, precision: str, left: Sequence[Value], right: Sequence[Value], sums: Sequence[Value]
+    ) -> list[Value]:
+        """See `TensorDialect`."""
+        self.waits += 1
+        return self.tensor_dialect.multiply_fragments(self, precision, left, right, sums)
 
     def unravel(self, position: Value, sizes: Sequence[int]) -> list[Value]:
         """The index in C order of a position in an array of these sizes."""
@@ -114,9 +123,15 @@ class DeviceBuilder(Mathematics):
         name = self._register(f"getelementptr {type_name(dtype)}, {pointer.typed}, {index.typed}")
         return SpacePointer(name, pointer.space)
 
+    def other_place(self, pointer: Pointer, bits: Value) -> SpacePointer:
+        """The address of shared memory in which these bits are the other way round."""
+        address = self.result(f"ptrtoint {pointer.typed} to i64", INDEX)
+        changed = self.bit_xor(address, bits)
+        return SpacePointer(self._register(f"inttoptr {changed.typed} to ptr addrspace({_SHARED})"), _SHARED)
+
     def shared(self, dtype: DType, count: int) -> SpacePointer:
-        """Memory of the block, until the end of `shared_again`."""
-        start = -(-self._shared_top // 16) * 16
+        """Memory of the block, until the end of `shared_again`; it begins at a multiple of 128 bytes."""
+        start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
         self._shared_top = start + count * dtype.itemsize
         self.shared_bytes = max(self.shared_bytes, self._shared_top)
         name = self._register(
@@ -210,10 +225,8 @@ class DeviceModule(Module[DeviceBuilder]):
         b.shared_name = f"shared_{name}"
         yield b
         if b.shared_bytes:
-            size = -(-b.shared_bytes // 16) * 16
-            self.declare(
-                f"@{b.shared_name} = internal addrspace({_SHARED}) global [{size} x i8] undef, align 16"
-            )
+            kind = f"internal addrspace({_SHARED}) global [{b.shared_bytes} x i8] undef"
+            self.declare(f"@{b.shared_name} = {kind}, align {_SHARED_ALIGNMENT}")
         self.functions[name] = self.dialect.kernel(name, pointers, numbers, bounds, b)
         self.kernels.append(name)
 

@@ -89,6 +89,27 @@ class TensorDialect(Dialect):
         """Wait until the thread's copies are done, but those of its `left` latest groups. The thread sees them then;
         others see them after a barrier."""
 
+    @abstractmethod
+    def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
+        """A float32 number rounded to tf32, which has 10 bits behind the first, as 32 bits."""
+
+    @abstractmethod
+    def to_bfloat16(self, b: DeviceBuilder, low: Value, high: Value) -> Value:
+        """Two float32 numbers rounded to bfloat16, which has 7 bits behind the first, as the halves of 32 bits."""
+
+    @abstractmethod
+    def multiply_fragments(
+        self,
+        b: DeviceBuilder,
+        precision: str,
+        left: Sequence[Value],
+        right: Sequence[Value],
+        sums: Sequence[Value],
+    ) -> list[Value]:
+        """The lane's parts of 16 by 8 float32 sums, to which the warp adds a product: of 8 terms in tf32, of 16 in
+        bfloat16. `left`, `right`, `sums`: its parts of both operands and of the sums before, as the PTX ISA has it for
+        ``mma.m16n8k8`` and ``mma.m16n8k16``. All lanes of the warp do so at the same place."""
+
 
 def parameters_of(pointers: int, numbers: Sequence[str]) -> str:
     """A kernel's parameters as LLVM writes them. None is `noalias`: LLVM would read buffers that are updated in place

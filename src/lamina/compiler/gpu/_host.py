@@ -13,9 +13,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lamina.compiler.gpu._dialect import Bounds, TensorDialect, parameters_of
-from lamina.compiler.gpu._host_runner import DECLARATIONS, copies, run_coroutines, run_functions
+from lamina.compiler.gpu._host_runner import (
+    DECLARATIONS,
+    EXCHANGE,
+    EXCHANGED,
+    TURN,
+    WARP,
+    copies,
+    run_coroutines,
+    run_functions,
+)
+from lamina.compiler.gpu._host_warps import LEFT, SUMS, as_bfloat16, as_tf32, multiplying
 from lamina.compiler.gpu._machine import DeviceMachine
-from lamina.compiler.llvm import INDEX, Pointer, Value
+from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
 from lamina.compiler.llvm.jit import host_triple, translated
 
 if TYPE_CHECKING:
@@ -62,7 +72,7 @@ class Host(TensorDialect):
         return Value(b, "%block", INDEX)
 
     def barrier(self, b: DeviceBuilder) -> None:
-        self._wait(b, b.barriers)
+        self._wait(b, b.waits)
 
     def _wait(self, b: DeviceBuilder, place: int) -> None:
         """Suspend the thread at a place: see `_host_runner` for what its number means."""
@@ -84,6 +94,32 @@ class Host(TensorDialect):
     def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
         b.call("wait_for_copies", _RECORD, b.const(left))
 
+    def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
+        return as_tf32(b, x)
+
+    def to_bfloat16(self, b: DeviceBuilder, low: Value, high: Value) -> Value:
+        return b.bit_or(as_bfloat16(b, low), b.shift_left(as_bfloat16(b, high), 16))
+
+    def multiply_fragments(
+        self,
+        b: DeviceBuilder,
+        precision: str,
+        left: Sequence[Value],
+        right: Sequence[Value],
+        sums: Sequence[Value],
+    ) -> list[Value]:
+        function = multiplying(b, precision)
+        turn = b.load(_RECORD, INDEX, TURN)
+        b.store(
+            _RECORD, b.sub(1, turn), TURN
+        )  # the others may still read what this lane left at the turn before
+        own = b.offset(_RECORD, b.add(b.mul(turn, EXCHANGED), EXCHANGE), INDEX)
+        for number, word in enumerate([*left, *right, *sums]):
+            b.store(own, word, LEFT + number)
+        self._wait(b, -b.waits)
+        b.call(function, own, b.bit_and(b.thread(), WARP - 1))
+        return [b.load(own, FLOAT32, SUMS + i) for i in range(len(sums))]
+
     def kernel(
         self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder
     ) -> str:
@@ -91,7 +127,7 @@ class Host(TensorDialect):
             b.module.declare(line)
         parameters = f"{parameters_of(pointers, numbers)}, i64 %block, i64 %thread, {_RECORD.typed}"
         body = b.body()
-        write, run = (_coroutine, run_coroutines) if b.barriers else (_function, run_functions)
+        write, run = (_coroutine, run_coroutines) if b.waits else (_function, run_functions)
         fill = ""
         if b.shared_bytes:
             arguments = f"ptr addrspace(3) @{b.shared_name}, i8 -1, i64 {b.shared_bytes}, i1 0"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 __all__ = [
-    "AT_SEVERAL_BARRIERS", "COPIES_LEFT", "DECLARATIONS", "EXCHANGE", "FOUND_BITS", "LANES_APART", "MISALIGNED",
-    "RECORD_WORDS", "SOME_RETURNED", "TURN", "WARP", "copies", "run_coroutines", "run_functions",
+    "AT_SEVERAL_BARRIERS", "COPIES_LEFT", "DECLARATIONS", "EXCHANGE", "EXCHANGED", "FOUND_BITS", "LANES_APART",
+    "MISALIGNED", "RECORD_WORDS", "SOME_RETURNED", "TURN", "WARP", "copies", "run_coroutines", "run_functions",
 ]  # fmt: skip
 
 SOME_RETURNED, AT_SEVERAL_BARRIERS, LANES_APART, COPIES_LEFT, MISALIGNED = 1, 2, 3, 4, 5
@@ -23,8 +23,9 @@ RECORD_WORDS = 24
 """A thread's record, in words of 8 bytes. The first says where it waits: at a barrier of this number, for the lanes of
 its warp if it is negative, and 0 when it has returned. Then the latest of its copies that are under way, and the number
 of groups of copies that it has closed, and whether one had an address that it must not have. `TURN` is 0 or 1 by turns:
-which half of what is from `EXCHANGE` on is used."""
+which of the two stretches of `EXCHANGED` words from `EXCHANGE` on other lanes look into."""
 _COPIES, _GROUPS, _WRONG, TURN, EXCHANGE = 1, 2, 3, 4, 5
+EXCHANGED = 8
 
 DECLARATIONS = """declare token @llvm.coro.id(i32, ptr, ptr, ptr)
 declare i64 @llvm.coro.size.i64()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lamina.compiler.gpu._dialect import Bounds, TensorDialect, parameters_of
 from lamina.compiler.gpu._machine import DeviceMachine
-from lamina.compiler.llvm import INDEX, INT32, Pointer, Value
+from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value
 from lamina.compiler.llvm.jit import translated
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ __all__ = ["NVPTX"]
 
 _KNOWN = (80, 86, 89, 90)
 """Architectures that code is made for; later ones run the code of the one before."""
+
+
+_FRAGMENTS = {"tf32": "m16n8k8.row.col.tf32", "bfloat16": "m16n8k16.row.col.bf16"}
 
 
 class NVPTX(TensorDialect):
@@ -60,6 +63,29 @@ class NVPTX(TensorDialect):
 
     def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
         self._do(b, "cp.async.wait.group", b.const(left, INT32))
+
+    def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
+        b.module.declare("declare i32 @llvm.nvvm.f2tf32.rna(float)")
+        return b.result(f"call i32 @llvm.nvvm.f2tf32.rna({x.typed})", INT32)
+
+    def to_bfloat16(self, b: DeviceBuilder, low: Value, high: Value) -> Value:
+        b.module.declare("declare <2 x bfloat> @llvm.nvvm.ff2bf16x2.rn(float, float)")
+        pair = b.result(f"call <2 x bfloat> @llvm.nvvm.ff2bf16x2.rn({high.typed}, {low.typed})", INT32)
+        return b.result(f"bitcast <2 x bfloat> {pair.name} to i32", INT32)
+
+    def multiply_fragments(
+        self,
+        b: DeviceBuilder,
+        precision: str,
+        left: Sequence[Value],
+        right: Sequence[Value],
+        sums: Sequence[Value],
+    ) -> list[Value]:
+        name = f"llvm.nvvm.mma.{_FRAGMENTS[precision]}"
+        operands, four = [*left, *right, *sums], "{float, float, float, float}"
+        b.module.declare(f"declare {four} @{name}({', '.join(x.type for x in operands)})")
+        found = b.result(f"call {four} @{name}({', '.join(x.typed for x in operands)})", FLOAT32)
+        return [b.result(f"extractvalue {four} {found.name}, {i}", FLOAT32) for i in range(len(sums))]
 
     def _do(self, b: DeviceBuilder, name: str, *operands: Pointer | Value) -> None:
         """Call one of LLVM's functions for NVIDIA's processors that return nothing."""

@@ -10,7 +10,7 @@ from lamina.compiler.gpu._builder import SpacePointer
 from lamina.compiler.gpu._multiply import Multiplication
 from lamina.compiler.gpu._operands import Operand, Part
 from lamina.compiler.gpu._scope import THREADS
-from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value, Variable
+from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
 
 __all__ = ["add_products"]
 
@@ -29,14 +29,14 @@ def _by_registers(part: Part, operands: Sequence[_Computed], way: Multiplication
     """While a tile is multiplied, the next one is under way from memory to registers."""
     b, tile = part.scope.b, part.tile
     memories = [b.shared(x.dtype, way.elements(x.operand)) for x in operands]
-    for operand in operands:
-        operand.bring(part.begin)
+    fetched = [[b.variable(value) for value in operand.read(part.begin)] for operand in operands]
     with b.loop(part.begin, part.end, tile.depth) as start:
-        for operand, memory in zip(operands, memories, strict=True):
-            operand.put(memory)
+        for operand, variables, memory in zip(operands, fetched, memories, strict=True):
+            operand.put([variable.get() for variable in variables], memory)
         b.barrier()
-        for operand in operands:
-            operand.bring(b.add(start, tile.depth))
+        for operand, variables in zip(operands, fetched, strict=True):
+            for variable, value in zip(variables, operand.read(b.add(start, tile.depth)), strict=True):
+                variable.set(value)
         way.multiply(*memories)
         b.barrier()
 
@@ -64,23 +64,17 @@ def _by_copies(part: Part, operands: Sequence[Operand], way: Multiplication) -> 
         with b.if_(b.less(start, part.end)):
             for source, room in zip(sources, rooms(b.const(stage, narrow)), strict=True):
                 source.bring(start, room)
-                source.put(room)
         b.close_copies()
     read, written = (b.variable(b.const(stage, narrow)) for stage in (0, stages - 1))
     with b.loop(part.begin, part.end, depth) as start:
         b.wait_for_copies(stages - 2)
         b.barrier()
         ahead = b.add(start, (stages - 1) * depth)
-        is_one = b.less(ahead, part.end)
-        with b.if_(is_one):
+        with b.if_(b.less(ahead, part.end)):
             for source, room in zip(sources, rooms(written.get()), strict=True):
                 source.bring(ahead, room)
         b.close_copies()
         way.multiply(*rooms(read.get()))
-        if any(isinstance(source, _Computed) for source in sources):
-            with b.if_(is_one):
-                for source, room in zip(sources, rooms(written.get()), strict=True):
-                    source.put(room)
         for stage in (read, written):
             following = b.add(stage.get(), 1)
             stage.set(b.where(b.equal(following, stages), b.const(0, narrow), following))
@@ -88,10 +82,10 @@ def _by_copies(part: Part, operands: Sequence[Operand], way: Multiplication) -> 
 
 
 class _Source(Protocol):
-    """How an operand's tiles come to shared memory: begun by `bring`, and done, unless they are copied, by `put`."""
+    """How an operand's tiles come to shared memory."""
 
-    def bring(self, start: Value, room: Pointer) -> None: ...
-    def put(self, room: Pointer) -> None: ...
+    def bring(self, start: Value, room: Pointer) -> None:
+        """Have the tile from term `start` on there after the next waits, or have it copied."""
 
 
 def _source(operand: Operand, way: Multiplication) -> _Source:
@@ -100,26 +94,29 @@ def _source(operand: Operand, way: Multiplication) -> _Source:
 
 
 class _Computed:
-    """An operand that threads read, and perhaps compute, element by element."""
+    """An operand that threads read, and perhaps compute, element by element: neighbours in memory are neighbouring
+    threads'."""
 
     def __init__(self, operand: Operand, way: Multiplication) -> None:
         self.operand, self._way = operand, way
         self._b = operand.part.scope.b
         self.dtype = operand.part.scope.kernel.main.dtype
-        zero = self._b.const(0, self.dtype)
-        self._values: list[Variable] = [self._b.variable(zero) for _ in range(operand.size // THREADS)]
+        self._turns = operand.size // THREADS
 
-    def bring(self, start: Value, room: Pointer | None = None) -> None:
-        """Have the elements of the tile from term `start` on in registers."""
+    def bring(self, start: Value, room: Pointer) -> None:
+        """Read and store. Other blocks multiply while this one waits for memory."""
+        self.put(self.read(start), room)
+
+    def read(self, start: Value) -> list[Value]:
+        """This thread's elements of the tile from term `start` on."""
         b, operand = self._b, self.operand
-        for turn, value in enumerate(self._values):
-            outer, term = self.operand.within_tile(turn)
-            value.set(operand.element(b.add(operand.first, outer), b.add(start, term)))
+        places = [operand.within_tile(turn) for turn in range(self._turns)]
+        return [operand.element(b.add(operand.first, outer), b.add(start, term)) for outer, term in places]
 
-    def put(self, room: Pointer) -> None:
+    def put(self, values: Sequence[Value], room: Pointer) -> None:
         """Store them where the tile is to be."""
-        for turn, value in enumerate(self._values):
-            self._b.store(room, value.get(), self._way.place(self.operand, *self.operand.within_tile(turn)))
+        for turn, value in enumerate(values):
+            self._b.store(room, value, self._way.place(self.operand, *self.operand.within_tile(turn)))
 
 
 class _Copied:
@@ -146,9 +143,6 @@ class _Copied:
             self._b.if_else(
                 self._is_aligned, lambda: self._begin(copies, _VECTOR), lambda: self._begin(copies, 1)
             )
-
-    def put(self, room: Pointer) -> None:
-        """Nothing is left to do."""
 
     def _copies(self, start: Value, room: Pointer) -> list[tuple[Pointer, SpacePointer, Value | None]]:
         """Where this thread copies to and from, and whether there is something to copy."""

@@ -13,6 +13,7 @@ from lamina.compiler.gpu._operands import Operand, Part
 from lamina.compiler.gpu._parts import is_done_last
 from lamina.compiler.gpu._pipeline import add_products
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
+from lamina.compiler.gpu._tensor_cores import TensorCores
 from lamina.compiler.gpu._tiles import Cut
 from lamina.compiler.llvm import INDEX, Value, Variable
 
@@ -39,7 +40,8 @@ class _Product:
         self.part = self._part()
         operands = Operand(self.part, is_left=True), Operand(self.part, is_left=False)
         self.operands = operands
-        self.way = FusedMultiplyAdds(self.part, operands)
+        way = FusedMultiplyAdds if cut.tile.precision == "float32" else TensorCores
+        self.way = way(self.part, operands)
 
     def _part(self) -> Part:
         b, cut, anchor = self.b, self.cut, self.anchor
