@@ -7,14 +7,17 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from lamina.core.primitive import Primitive
 from lamina.errors import TraceError
 
-__all__ = ["Constant", "Graph", "Input", "Node", "Op", "Scalar", "topological", "users_of"]
+__all__ = ["Constant", "Graph", "Input", "Node", "Op", "Precision", "Scalar", "topological", "users_of"]
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""What the operands of float32 products may be rounded to."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class Graph:
     `results` are returned; `writes` give the new contents of input buffers by slot. `inputs` are the types of the
     buffers by slot, `scalars` the dtypes of the per-step numbers. The matrices in the slots `transposed` are held
     transposed while steps run: what reads or writes them has the transposed shape. Of the slots `moving` each step has
-    the next item in memory, so that they can't be held.
+    the next item in memory, so that they can't be held. `precision`: what operands of products may be rounded to.
     """
 
     results: list[Node]
@@ -147,6 +150,7 @@ class Graph:
     scalars: list[np.dtype]
     transposed: frozenset[int] = frozenset()
     moving: frozenset[int] = frozenset()
+    precision: Precision = "float32"
     _found: tuple[list[Node], list[Node]] = field(
         default=((), ()),
         init=False,
@@ -209,6 +213,7 @@ class Graph:
         lines.append("return " + ", ".join(names[n] for n in self.results))
         lines += [f"write input {slot} <- {names[n]}" for slot, n in self.writes.items()]
         lines += [f"input {slot} is held transposed" for slot in sorted(self.transposed)]
+        lines += [f"products in {self.precision}"] if self.precision != "float32" else []
         return "\n".join(lines)
 
 
