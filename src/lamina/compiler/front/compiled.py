@@ -449,7 +449,7 @@ def compile(
     precision
         What operands of large float32 products may be rounded to, where a device has tensor cores that are faster for
         it: ``"float32"`` (not at all), ``"tf32"`` (11 significant bits) or ``"bfloat16"`` (8). Sums and all else stay
-        float32. An element of a product of n terms, Σ xᵢyᵢ, is then off by at most 2⁻¹⁰ or 2⁻⁷ of Σ |xᵢyᵢ|, beside
+        float32. An element of a product of n terms, Σ xᵢyᵢ, is then off by at most 0.001 or 0.008 of Σ |xᵢyᵢ|, beside
         what float32 sums are off by (n · 2⁻²³ of it). Small products, other devices and the CPU stay with float32;
         `explain` says which products are rounded.
 
