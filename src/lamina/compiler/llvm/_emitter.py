@@ -191,7 +191,7 @@ class Emitter:
 
 def _is_like(operand: Operand, value: Value) -> bool:
     """Whether an operand is a value of the same type as another one."""
-    return operand.__class__ is Value and operand.lanes == value.lanes and operand.dtype == value.dtype
+    return isinstance(operand, Value) and operand.lanes == value.lanes and operand.dtype == value.dtype
 
 
 def _suffix(dtype: DType, lanes: int) -> str:

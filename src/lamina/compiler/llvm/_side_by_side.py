@@ -6,6 +6,7 @@ in which code is generated, is made without it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import queue
 import struct
@@ -59,9 +60,12 @@ class Team:
 
     def dismiss(self) -> None:
         """Let the threads go, whatever is still to be done: for a caller that gives up."""
-        while not self._waiting.empty():
-            self._waiting.get()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
         self._end()
+        for thread in self._others:
+            thread.join()
 
     def _end(self) -> None:
         for _ in range(len(self._others) + 1):
