@@ -201,12 +201,16 @@ class Search:
             return False
         if not self.trials:
             return True
+        return self._budget.has(self._start())
+
+    def _start(self) -> float:
+        """The seconds that must be left for a trial to be begun: starting cannot be interrupted."""
         # The first start of a process loads what the others need, too, so that it is not multiplied.
         start = max(
             self._budget.cost("start") * _START_VARIES,
             self._budget.cost("first start") * (len(self.trials) < 2),
         )
-        return self._budget.has(start + self._budget.cost("end"))
+        return start + self._budget.cost("end")
 
     def _try(self, number: int) -> None:
         """Train another configuration here, and choose the average anew whenever it may be better."""
@@ -265,8 +269,8 @@ class Search:
             if all(other < done or other in self._waiting for other in compared):
                 self._begun.add(number)
                 return Job(
-                    tried, self._seed, self._curves(compared), self.limit, self._costs_far(), self.seconds(),
-                    time.time(), os.getpid(), folder,
+                    tried, self._seed, self._curves(compared), self.limit, self._start(), self._costs_far(),
+                    self.seconds(), time.time(), os.getpid(), folder,
                 )  # fmt: skip
         return None
 

@@ -46,13 +46,15 @@ class SideBySide:
 
     def __init__(self, jobs: int | None, shared: Shared, next_job: Callable[[Path], Job | None]) -> None:
         self._jobs, self._shared, self._next_job = jobs, shared, next_job
-        self._events: SimpleQueue[Job | Outcome | BaseException | None] = SimpleQueue()
-        self._running: set[int] = set()
+        self._events: SimpleQueue[Outcome | BaseException | None] = SimpleQueue()
+        self._running: dict[int, Job] = {}
+        self._begun: set[int] = set()
         self._is_at_work = False
 
     def __enter__(self) -> SideBySide:
         self._stack = ExitStack()
-        self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="lamina-search-")))
+        folder = TemporaryDirectory(prefix="lamina-search-", ignore_cleanup_errors=True)
+        self._folder = Path(self._stack.enter_context(folder))
         self.board = Blackboard(self._folder)
         parallel = _parallel(self._jobs)
         if getattr(parallel._backend, "uses_threads", False):  # they share this process's
@@ -85,7 +87,8 @@ class SideBySide:
             try:
                 event = self._events.get(timeout=_TICK)
             except Empty:
-                yield from self._epochs(*self._running)
+                for number in sorted(self._running.copy()):
+                    yield from self._told(number)
                 yield None
                 continue
             if event is None or isinstance(event, BaseException):
@@ -94,20 +97,22 @@ class SideBySide:
                     raise _explained(event) from event
                 return
             if isinstance(event, Outcome):
-                yield from self._epochs(event.number)
-                self._running.discard(event.number)
+                yield from self._told(event.number, has_ended=event.trial is not None)
+                self._running.pop(event.number, None)
             yield event
 
-    def _epochs(self, *numbers: int) -> Iterator[tuple[int, Epoch]]:
-        for number in sorted(numbers):
-            for epoch in self.board.told(number):
-                yield number, epoch
+    def _told(self, number: int, *, has_ended: bool = False) -> Iterator[Job | tuple[int, Epoch]]:
+        """What was heard of a trial since this was asked last: joblib takes more jobs than workers begin."""
+        if number not in self._begun and (has_ended or self.board.has_begun(number)):
+            self._begun.add(number)
+            yield self._running[number]
+        for epoch in self.board.told(number):
+            yield number, epoch
 
     def _begin(self) -> Job | None:
         job = self._next_job(self._folder)
         if job is not None:
-            self._running.add(job.tried.number)
-            self._events.put(job)
+            self._running[job.tried.number] = job
         return job
 
     def _work(self, first: Job) -> None:

@@ -55,10 +55,20 @@ class Blackboard:
         """
         return json.loads((self._folder / "end").read_text())
 
+    def tell_begin(self, number: int) -> None:
+        """Trial `number` begins."""
+        with suppress(FileNotFoundError):
+            (self._folder / str(number)).touch()
+
+    def has_begun(self, number: int) -> bool:
+        """Whether trial `number` has begun, as far as this machine knows."""
+        return (self._folder / str(number)).exists()
+
     def tell(self, number: int, epoch: Epoch) -> None:
         """An epoch of trial `number` is complete."""
         line = json.dumps([getattr(epoch, name) for name in _TOLD]) + "\n"
-        with suppress(FileNotFoundError), (self._folder / str(number)).open("a") as file:
+        with suppress(FileNotFoundError), (self._folder / str(number)).open("r+") as file:  # never made anew
+            file.seek(0, os.SEEK_END)
             file.write(line)
 
     def told(self, number: int) -> Iterator[Epoch]:
@@ -80,6 +90,7 @@ class Job:
         seed: the search's.
         others: how the trials that it is compared with got on.
         limit: the seconds that the search may take.
+        start: how many of them must be left for this to be begun.
         costs: what is known of what steps cost.
         seconds: how long the search had taken, when it was the time of day `sent`.
         process: the search's.
@@ -90,6 +101,7 @@ class Job:
     seed: int
     others: Sequence[Curve]
     limit: float | None
+    start: float
     costs: Mapping[str, float]
     seconds: float
     sent: float
@@ -139,6 +151,9 @@ def train(job: Job, shared: Shared) -> Outcome:
     """Train a trial, and keep how it was at the end of each cycle of its rate: which is best, the search will tell."""
     number, board = job.tried.number, Blackboard(job.folder)
     budget, stages, diverged = _ToldBudget(job, board), list[Trial](), None
+    if not budget.has(job.start):  # it has waited for a worker until now
+        return Outcome(number, None, None, budget.costs, str(cpu()), budget.seconds())
+    board.tell_begin(number)
 
     def offer(stage: Trial) -> bool:
         stages.append(stage)
