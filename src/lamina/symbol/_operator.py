@@ -117,7 +117,6 @@ _OF_PICTURES = (
     "LRN",
     "ROIPooling",
     "Crop",
-    "InstanceNorm",
 )
 
 
