@@ -294,7 +294,7 @@ class Optimizer:
         return self._rescaled(grad) + wd * weight if wd else self._rescaled(grad)
 
     def _decayed(self, index: int, weight: NDArray, grad: NDArray) -> NDArray:
-        """The gradient, rescaled, with weight decay added, clipped last: the order of MXNet's Adam and some others."""
+        """The gradient, rescaled, with the weight decay added, and clipped last, as MXNet's Adam does."""
         wd = self._get_wd(index)
         if not wd or self.clip_gradient is None:
             return self._prepared(index, weight, grad)
