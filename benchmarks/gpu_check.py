@@ -229,6 +229,31 @@ def products() -> Iterator[str]:
     yield f"{len(shapes)} shapes, each in four forms; largest error {worst:.1e} √k"
 
 
+def tensors() -> Iterator[str]:
+    """Large products whose operands are rounded, against the bounds that `lamina.compile` says."""
+    random = np.random.default_rng(0)
+    shapes = [(256, 64, 256)] if _quick else [(2048, 2048, 2048), (4096, 301, 2050), (1024, 4096, 1024)]
+    if not device_of(GPU).limits.has_tensor_cores:
+        yield "the device has no tensor cores"
+        return
+    for precision, bound in (("tf32", 0.001), ("bfloat16", 0.008)):
+        worst = 0.0
+        for (m, k, n), ta, tb in itertools.product(shapes, (False, True), (False, True)):
+            a, b = (random.normal(size=shape).astype(np.float32) for shape in ((m, k), (k, n)))
+            product = lamina.compile(
+                lambda x, y, ta=ta, tb=tb: nd.dot(x, y, transpose_a=ta, transpose_b=tb), precision=precision
+            )
+            given = (nd.array(x.T if turned else x, ctx=GPU) for x, turned in ((a, ta), (b, tb)))
+            found = product(*given).asnumpy()
+            sizes = np.abs(a).astype(np.float64) @ np.abs(b)
+            error = float((np.abs(found - a.astype(np.float64) @ b) / sizes).max())
+            worst = max(worst, error)
+            where = f"{m}×{k}×{n}, transposed {ta}, {tb}"
+            expect(error < bound + k * 2.0**-23, f"{precision}, {where}: off by {error:.1e} of Σ|xy|")
+            expect(f"in {precision}" in product.explain(), f"{precision}, {where}: it was not rounded")
+        yield f"{precision}: {len(shapes)} shapes in four forms; largest error {worst:.1e} of Σ|xy|, bound {bound}"
+
+
 # --- training ----------------------------------------------------------------------------------------------------
 
 
@@ -450,18 +475,23 @@ def _in_a_fork(act: Callable[[], object]) -> int:
 
 
 def speed() -> Iterator[str]:
-    """Large products, and a step of four layers of 2048 at batch 4096."""
+    """Large products, and a step of four layers of 2048 at batch 4096, in all precisions."""
+    for precision in ("float32", "tf32", "bfloat16"):
+        yield from _speed_in(precision)
+
+
+def _speed_in(precision: Any) -> Iterator[str]:
     size, batch = (256, 256) if _quick else (2048, 4096)
-    product = lamina.compile(nd.dot)
+    product = lamina.compile(nd.dot, precision=precision)
     for n in (size, 2 * size):
-        x = nd.ones((n, n), ctx=GPU)
+        x = nd.random_normal(shape=(n, n), ctx=GPU)
         seconds = _best(lambda x=x: product(x, x))
-        yield f"{n}³: {2 * n**3 / seconds / 1e12:.2f} TFLOP/s in float32"
+        yield f"{precision}, {n}³: {2 * n**3 / seconds / 1e12:.2f} TFLOP/s"
     params = [nd.random_normal(shape=(size, size), scale=0.01, ctx=GPU) for _ in range(4)]
     for p in params:
         p.attach_grad()
 
-    @lamina.compile
+    @lamina.compile(precision=precision)
     def wide(x: Any) -> Any:
         with autograd.record():
             h = x
@@ -476,7 +506,8 @@ def speed() -> Iterator[str]:
     x = nd.random_normal(shape=(batch, size), ctx=GPU)
     seconds = _best(lambda: wide(x))
     flops = (3 * 4 - 1) * 2 * batch * size * size
-    yield f"four layers of {size}, batch {batch}: {1e3 * seconds:.2f} ms a step, {flops / seconds / 1e12:.2f} TFLOP/s"
+    rate = f"{flops / seconds / 1e12:.2f} TFLOP/s"
+    yield f"{precision}, four layers of {size}, batch {batch}: {1e3 * seconds:.2f} ms a step, {rate}"
 
 
 def _best(act: Callable[[], object], repeats: int = 5) -> float:
@@ -497,6 +528,7 @@ _CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "arrays": arrays,
     "primitives": primitives,
     "products": products,
+    "tensors": tensors,
     "chapter": chapter,
     "loop": loop,
     "gluon": gluon,

@@ -11,7 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-__all__ = ["Sample", "Task"]
+__all__ = ["Precision", "Sample", "Task"]
+
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 _MNIST = Path(__file__).resolve().parents[1] / "src" / "lamina" / "data" / "mnist"
 
@@ -40,6 +42,8 @@ class Task:
     examples: int
     lr: float = 0.001
     optimizer: Literal["sgd", "adam"] = "sgd"
+    precision: Precision = "float32"
+    """What operands of matrix products may be rounded to, where a contestant can do so."""
 
     @property
     def classifies(self) -> bool:

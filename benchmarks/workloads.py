@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from tasks import Task
+from tasks import Precision, Task
 
 __all__ = ["WORKLOADS", "Goal", "Workload"]
 
@@ -53,6 +53,20 @@ _WIDE_GPU = Task((2048,) * 5, batch_size=4096, examples=16_384, lr=1e-7)
 _GPU_PEERS = ("torch_compile", "jax")
 _IRIS = Task((4, 128, 128, 3), batch_size=256, examples=150)
 _SMALL = Task((20, 64, 64, 1), batch_size=32, examples=32_000, lr=1e-4)
+
+
+def _wide_in(precision: Precision) -> Workload:
+    """The goal is 0.8 of cuBLAS's speed through PyTorch, in the same precision."""
+    return Workload(
+        f"the same, products in {precision}",
+        ("lamina", "torch", "torch_compile", "jax"),
+        replace(_WIDE_GPU, precision=precision),
+        "epoch",
+        per_step=True,
+        goals=(Goal(1.25, ("torch",)),),
+        device="gpu",
+    )
+
 
 WORKLOADS = {
     "epoch": Workload(
@@ -242,6 +256,8 @@ WORKLOADS = {
         goals=(Goal(1.25, ("torch",)),),
         device="gpu",
     ),
+    "gpu_wide_tf32": _wide_in("tf32"),
+    "gpu_wide_bfloat16": _wide_in("bfloat16"),
     "overhead": Workload(
         "one row through 4-8-2, NumPy in, NumPy out: the cost of a call",
         ("lamina", "onnxruntime", "torch", "torch_compile", "jax", "numpy"),

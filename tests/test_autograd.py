@@ -537,3 +537,18 @@ def test_a_parameter_that_became_a_new_array_is_told():
         loss = (w * w).sum()
     with pytest.raises(AutogradError, match=re.escape("`W[:] = W - lr * W.grad`")):
         loss.backward()
+
+
+def test_fresh_grad_says_whether_backward_came_since_it_was_cleared() -> None:
+    x, y = leaf([1.0]), leaf([2.0])
+    assert not x._fresh_grad
+    with autograd.record():
+        z = x * 2 + y.detach()
+    z.backward()
+    assert x._fresh_grad
+    assert not y._fresh_grad
+    x._fresh_grad = False
+    assert not x._fresh_grad
+    x._fresh_grad = True
+    assert x._fresh_grad
+    assert not nd.ones(1)._fresh_grad

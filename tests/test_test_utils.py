@@ -1,5 +1,6 @@
 """MXNet's test_utils: MNIST in its shapes, and comparisons."""
 
+import sys
 import time
 
 import numpy as np
@@ -106,3 +107,21 @@ def test_arrays_and_contexts() -> None:
         assert nd.zeros(1).context is mx.cpu(3)
     finally:
         test_utils.set_default_context(mx.cpu(0))
+
+
+def test_random_helpers_draw_from_numpy() -> None:
+    np.random.seed(3)
+    first = test_utils.random_sample([1, 2, 3, 4, 5], 3)
+    (array,) = test_utils.random_uniform_arrays((50, 2), low=-0.5, high=0.5)
+    np.random.seed(3)
+    assert test_utils.random_sample([1, 2, 3, 4, 5], 3) == first
+    assert len(set(first)) == 3
+    assert (array.shape, array.dtype) == ((50, 2), np.float32)
+    assert -0.5 <= array.min() < array.max() < 0.5
+
+
+def test_discard_stderr_hides_what_programs_print(capfd: pytest.CaptureFixture[str]) -> None:
+    with test_utils.discard_stderr():
+        print("hidden", file=sys.stderr)
+    print("seen", file=sys.stderr)
+    assert capfd.readouterr().err == "seen\n"

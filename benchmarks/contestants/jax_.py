@@ -18,6 +18,7 @@ class NoGPUError(Exception):
     """There is no GPU that JAX can use."""
 
 
+_PRECISIONS = {"float32": "float32", "tf32": "tensorfloat32", "bfloat16": "bfloat16"}
 UNAVAILABLE: tuple[type[Exception], ...] = (NoGPUError,)
 
 
@@ -29,7 +30,6 @@ def use_gpu() -> None:
     """Arrays are on the GPU by themselves, if JAX was installed for one."""
     if jax.default_backend() != "gpu":
         raise NoGPUError(f"JAX finds no GPU, only {jax.default_backend()}")
-    jax.config.update("jax_default_matmul_precision", "float32")  # and not TF32
 
 
 def wait() -> None:
@@ -54,6 +54,7 @@ def squared_error(params: Any, x: Any, targets: Any) -> Any:
 
 def training_step(task: Task) -> tuple[Callable[..., Any], Any]:
     """A step from (state, x, answers, lr) to (state, mean loss), and the first state: parameters and Adam's moments."""
+    jax.config.update("jax_default_matmul_precision", _PRECISIONS[task.precision])  # on GPUs it would be TF32
     loss_of = jax.value_and_grad(cross_entropy if task.classifies else squared_error)
     params = jax.tree.map(jnp.asarray, task.weights())
 

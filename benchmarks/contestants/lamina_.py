@@ -119,7 +119,7 @@ def epoch_of(step: Step, task: Task) -> Callable[[], object]:
     rows = task.images if task.classifies else task.inputs
     ctx = lamina.current_context()
     inputs, answers = (nd.from_numpy(x).as_in_context(ctx) for x in (rows, task.answers))
-    train_step = lamina.compile(scaled(step, task))
+    train_step = lamina.compile(scaled(step, task), precision=task.precision)
     return lambda: train_step.run_batches(next(task.permutations), inputs, answers, task.lr)
 
 

@@ -56,6 +56,7 @@ def wait() -> None:
 
 
 def model(task: Task) -> nn.Sequential:
+    torch.set_float32_matmul_precision("high" if task.precision == "tf32" else "highest")
     layers: list[nn.Module] = []
     for W, b in task.weights():
         linear = nn.Linear(*W.shape)
@@ -66,11 +67,17 @@ def model(task: Task) -> nn.Sequential:
 
 
 def summed_loss(net: nn.Module, task: Task) -> Step:
+    def scores(x: Any) -> Any:
+        if task.precision != "bfloat16":
+            return net(x)
+        with torch.autocast(_place.type, torch.bfloat16):
+            return net(x).float()
+
     def classification(x: Any, y: Any) -> Any:
-        return functional.cross_entropy(net(x), y, reduction="sum")
+        return functional.cross_entropy(scores(x), y, reduction="sum")
 
     def regression(x: Any, y: Any) -> Any:
-        return functional.mse_loss(net(x), y, reduction="sum") / 2
+        return functional.mse_loss(scores(x), y, reduction="sum") / 2
 
     return classification if task.classifies else regression
 

@@ -89,7 +89,7 @@ OUTSIDE: dict[str, str] = {
     **dict.fromkeys(
         (
             "mx.nd.*lars", "mx.nd.*multi_*sgd_*update", "mx.nd.mp_*update*", "mx.nd.lamb_update_phase*",
-            "mx.nd.ftml_update", "mx.nd.reset_arrays", "mx.nd.contrib.*adamw_update", "mx.nd.contrib.*lamb_update",
+            "mx.nd.reset_arrays", "mx.nd.contrib.*adamw_update", "mx.nd.contrib.*lamb_update",
         ),
         _FUSED_UPDATE,
     ),
@@ -107,10 +107,7 @@ OUTSIDE: dict[str, str] = {
         ),
         _PICTURES,
     ),
-    **dict.fromkeys(
-        ("mx.gluon.nn.GroupNorm", "mx.gluon.nn.InstanceNorm", "mx.gluon.contrib.nn.SyncBatchNorm"),
-        "lamina normalizes over the batch, gluon.nn.BatchNorm, or within a sample, gluon.nn.LayerNorm",
-    ),
+    "mx.gluon.contrib.nn.SyncBatchNorm": "arrays are on one machine: use gluon.nn.BatchNorm",
     **dict.fromkeys(
         (
             "mx.gluon.data.vision.CIFAR*", "mx.gluon.data.vision.Image*", "mx.gluon.data.RecordFileDataset",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from functools import wraps
 from typing import Any
 
@@ -20,9 +21,10 @@ from lamina.util import setenv
 
 __all__ = [
     "almost_equal", "assert_allclose", "assert_almost_equal", "assert_almost_equal_ignore_nan", "assert_exception",
-    "collapse_sum_like", "create_2d_tensor", "create_vector", "default_context", "default_dtype", "environment",
-    "get_atol", "get_etol", "get_mnist", "get_mnist_iterator", "get_rtol", "list_gpus", "np_reduce", "rand_ndarray",
-    "rand_shape_2d", "rand_shape_3d", "rand_shape_nd", "random_arrays", "retry", "same", "set_default_context",
+    "collapse_sum_like", "create_2d_tensor", "create_vector", "default_context", "default_dtype", "discard_stderr",
+    "environment", "get_atol", "get_etol", "get_mnist", "get_mnist_iterator", "get_rtol", "list_gpus", "np_reduce",
+    "rand_ndarray", "rand_shape_2d", "rand_shape_3d", "rand_shape_nd", "random_arrays", "random_sample",
+    "random_uniform_arrays", "retry", "same", "set_default_context",
 ]  # fmt: skip
 
 
@@ -264,6 +266,20 @@ def random_arrays(*shapes: tuple[int, ...]) -> Any:
     return made[0] if len(made) == 1 else made
 
 
+def random_uniform_arrays(
+    *shapes: tuple[int, ...], low: float = 0.0, high: float = 1.0, dtype: Any = None
+) -> list[np.ndarray]:
+    """NumPy arrays of these shapes, uniform on [low, high), drawn by `numpy.random`."""
+    return [np.random.uniform(low, high, s).astype(dtype or default_dtype()) for s in shapes]
+
+
+def random_sample(population: Sequence[Any], k: int) -> list[Any]:
+    """`k` of the elements, each at most once, in an order that `numpy.random` draws."""
+    mixed = list(population)
+    np.random.shuffle(mixed)
+    return mixed[:k]
+
+
 def create_vector(size: int, dtype: Any = np.int64) -> NDArray:
     """0, 1, … as an array."""
     return array(np.arange(size), dtype=dtype)
@@ -305,6 +321,27 @@ def environment(*changes: Any) -> Generator[None]:
     finally:
         for name, value in before.items():
             setenv(name, value)
+
+
+@contextmanager
+def discard_stderr() -> Generator[None]:
+    """``with discard_stderr():`` hides what is written to the standard error, by libraries in C too."""
+    try:
+        number = sys.stderr.fileno()
+    except (AttributeError, OSError):  # there is no file behind it
+        with open(os.devnull, "w") as hole, redirect_stderr(hole):
+            yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(number)
+    try:
+        with open(os.devnull, "w") as hole:
+            os.dup2(hole.fileno(), number)
+        yield
+        sys.stderr.flush()
+    finally:
+        os.dup2(kept, number)
+        os.close(kept)
 
 
 def retry(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

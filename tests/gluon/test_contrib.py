@@ -29,7 +29,7 @@ def test_the_rest():
 @pytest.mark.parametrize(("path", "said"), [
     ("gluon.nn.Conv2D", "no convolutions"),
     ("gluon.rnn", "no fused recurrent layers"),
-    ("gluon.nn.GroupNorm", "LayerNorm"),
+    ("gluon.contrib.nn.SyncBatchNorm", "gluon.nn.BatchNorm"),
     ("gluon.data.vision.CIFAR10", "ArrayDataset"),
     ("gluon.data.vision.transforms.Resize", "Pillow"),
     ("gluon.data.RecordFileDataset", "Pillow"),

@@ -220,3 +220,10 @@ def test_constant():
     with pytest.warns(UserWarning, match="Constant 'c' has no gradient"):
         c.grad_req = "write"
     assert c.grad_req == "null"
+
+
+def test_a_parameter_is_dense_and_says_so():
+    with pytest.raises(RuntimeError, match=r"'w' is dense.* use data\(\)"):
+        ready("w").row_sparse_data(nd.array([0]))
+    with pytest.raises(ParameterError, match="grad_stype is one of default, row_sparse, csr, not 'rows'"):
+        gluon.Parameter("w", grad_stype="rows")

@@ -140,3 +140,12 @@ def test_numpy_functions_take_arrays() -> None:
 def test_waitall_returns() -> None:
     nd.waitall()
     nd.ones(1).wait_to_read()
+
+
+def test_from_numpy_shares_numbers_alone_and_arrays_without_elements() -> None:
+    number = np.array(3.0)
+    x = nd.from_numpy(number)
+    assert x.shape == (1,)
+    x[:] = 5
+    assert number == 5
+    assert nd.from_numpy(np.zeros((1, 0, 2))).shape == (1, 0, 2)

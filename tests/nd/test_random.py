@@ -155,3 +155,32 @@ def test_operators_take_the_context_before_the_dtype_by_position() -> None:
     out = nd.zeros((2,))
     assert nd.random_uniform(1, 2, out=out, shape=2) is out
     assert nd.random_normal.__doc__ == nd.random.normal.__doc__
+
+
+@pytest.mark.parametrize("draw", [nd.random.normal, nd.random.exponential], ids=["normal", "exponential"])
+def test_float16_has_only_finite_numbers(draw: Any) -> None:
+    nd.random.seed(1)
+    x = draw(shape=100_000, dtype="float16").asnumpy()
+    assert x.dtype == np.float16
+    assert np.isfinite(x).all()
+    y = draw(shape=100_000, dtype="float32").asnumpy()
+    assert abs(x.astype(np.float64).std() - y.std()) < 0.02
+
+
+def test_float16_draws_no_impossible_class() -> None:
+    nd.random.seed(1)
+    counts = np.bincount(
+        nd.random.multinomial(nd.array([0, 0.25, 0.75], dtype="float16"), shape=20_000).asnumpy(), minlength=3
+    )
+    assert counts[0] == 0
+    assert stats.chisquare(counts[1:], [5000, 15000]).pvalue > 0.001
+
+
+def test_the_log_probability_of_a_class_that_is_never_drawn_has_no_slope() -> None:
+    p = nd.array([0.0, 0.5, 0.5])
+    p.attach_grad()
+    with mx.autograd.record():
+        drawn, log_p = nd.random.multinomial(p, shape=10, get_prob=True)
+    log_p.backward()
+    counts = np.bincount(drawn.asnumpy(), minlength=3)
+    np.testing.assert_allclose(p.grad.asnumpy(), counts / [1, 0.5, 0.5])

@@ -163,6 +163,10 @@ def test_transpose_forms_and_errors() -> None:
         x.transpose((0, 0))
     with pytest.raises(ShapeError, match="1 sources, but 2 destinations"):
         nd.moveaxis(x, 0, (0, 1))
+    with pytest.raises(ShapeError, match="source names an axis twice"):
+        nd.moveaxis(x, (0, 0), (0, 1))
+    with pytest.raises(ShapeError, match="destination names an axis twice"):
+        nd.moveaxis(x, (0, 1), (1, 1))
 
 
 @given(hnp.mutually_broadcastable_shapes(num_shapes=2, min_dims=1, max_dims=3, max_side=3))

@@ -71,7 +71,17 @@ def normal(*shape):
     return nd.array(np.random.default_rng(0).normal(size=shape))
 
 
+def normalized():
+    net = nn.HybridSequential(prefix="normalized_")
+    with net.name_scope():
+        net.add(
+            nn.InstanceNorm(scale=True), nn.GroupNorm(num_groups=2), nn.InstanceNorm(axis=2), nn.Dense(2),
+        )  # fmt: skip
+    return net
+
+
 NETWORKS = {
+    "normalized": (normalized, [normal(3, 4, 5, 2)]),
     "layers": (layers, [normal(4, 2, 3)]),
     "activations": (activations, [normal(2, 3)]),
     "words": (words, [nd.array([[0, 6], [1, 5]])]),
@@ -276,3 +286,41 @@ def test_errors(tmp_path):
         autograd.record(),
     ):
         net(normal(2, 5), nd.zeros(2))
+
+
+def test_shapes_are_inferred_without_computing():
+    symbol = load(FIXTURES / "layers-symbol.json")
+    arguments, outputs, auxiliary = symbol.infer_shape(data=(10**9, 2, 3))
+    assert outputs == [(10**9, 3)]
+    assert dict(zip(symbol.list_arguments(), arguments, strict=True))["layers_dense0_weight"] == (5, 6)
+    assert auxiliary == [(5,), (5,)]
+    assert nn.GroupNorm(num_groups=2, prefix="g_")(var("x")).infer_shape((3, 4, 5)) == (
+        [(3, 4, 5), (2,), (2,)],
+        [(3, 4, 5)],
+        [],
+    )
+    with pytest.warns(
+        UserWarning, match="data, layers_dense0_weight, layers_dense0_bias of .* cannot be told"
+    ):
+        assert symbol.infer_shape() == (None, None, None)
+    with pytest.raises(ValueError, match="'dta' is no input"):
+        symbol.infer_shape(dta=(2, 3))
+    with pytest.raises(LaminaError, match="FullyConnected"):
+        mx.sym.FullyConnected(var("x"), var("w"), no_bias=True, num_hidden=2).infer_shape(x=(2, 3), w=(2, 4))
+
+
+def test_parameters_have_the_type_of_their_variables_or_of_the_input(tmp_path):
+    net = nn.HybridSequential(prefix="double_")
+    with net.name_scope():
+        net.add(nn.Dense(3), nn.BatchNorm())
+    net.initialize()
+    net.cast("float64")
+    net.hybridize()
+    net(nd.ones((2, 4), dtype="float64"))
+    net.export(tmp_path / "net")
+    again = gluon.SymbolBlock(load(tmp_path / "net-symbol.json"), var("data", dtype="float64"))
+    again.collect_params().load(tmp_path / "net-0000.params")  # with no cast_dtype
+    assert again(nd.ones((2, 4), dtype="float64")).dtype == np.float64
+    x = var("x", dtype="float64")
+    plain = gluon.SymbolBlock(mx.sym.FullyConnected(x, num_hidden=2, name="fc"), x)
+    assert {np.dtype(p.dtype).name for p in plain.collect_params().values()} == {"float64"}

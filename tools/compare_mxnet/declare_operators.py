@@ -23,8 +23,9 @@ sigmoid sign sin sinh smooth_l1 softsign sqrt square tan tanh trunc _copy Cast a
 zeros_like shape_array size_array"""
 _BINARY = "add sub mul div mod power maximum minimum hypot equal not_equal greater greater_equal lesser lesser_equal"
 _LOGIC = "logical_and logical_or logical_xor"
-_LAYERS = """Activation BatchNorm Dropout Embedding FullyConnected L2Normalization LayerNorm LeakyReLU Softmax
-SoftmaxActivation LinearRegressionOutput LogisticRegressionOutput MAERegressionOutput log_softmax softmax softmin
+_LAYERS = """Activation BatchNorm Dropout Embedding FullyConnected GroupNorm InstanceNorm
+L2Normalization LayerNorm LeakyReLU Softmax SoftmaxActivation
+LinearRegressionOutput LogisticRegressionOutput MAERegressionOutput log_softmax softmax softmin
 softmax_cross_entropy"""
 _REDUCTIONS = "argmax argmin argmax_channel max mean min nanprod nansum norm prod sum topk sort argsort"
 _MOVEMENT = """

@@ -24,12 +24,15 @@ _order = itertools.count()
 
 
 class Leaf:
-    """An array's gradient and what `backward` does with it: ``"write"`` or ``"add"``."""
+    """An array's gradient and what `backward` does with it: ``"write"`` or ``"add"``.
 
-    __slots__ = ("grad", "req")
+    ``known`` is the version of the gradient that a program has called used; one of another version is fresh.
+    """
+
+    __slots__ = ("grad", "known", "req")
 
     def __init__(self, grad: UserArray, req: str) -> None:
-        self.grad, self.req = grad, req
+        self.grad, self.req, self.known = grad, req, grad._version
 
 
 def become_leaf(x: Array) -> None:

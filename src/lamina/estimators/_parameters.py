@@ -98,7 +98,8 @@ PARAMETERS = {
     "`lamina.training.loop` among them sees the training's steps, beginning and end, too.",
     "n_jobs": "how many members are trained at a time by joblib's backend (threads, processes, a cluster: "
     "docs/scale.md), as scikit-learn counts them: None is 1, unless joblib.parallel_config says otherwise, and 1 has "
-    "them side by side in one step. The result has the same bits.",
+    "them side by side in one step. Of a search (`time_limit`, `trials`) it is how many trials are trained at a time, "
+    "in threads unless joblib.parallel_config says otherwise. The result has the same bits.",
     "device": "where the network is trained: 'cpu', 'gpu', 'gpu:1' …, or 'auto': a GPU if there is one and the work is "
     "large enough. Afterwards it is on the CPU, so that predictions and files need no GPU; `device_` says what was "
     "taken. `partial_fit` stays on the CPU.",

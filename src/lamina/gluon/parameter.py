@@ -17,9 +17,12 @@ from lamina.nd.creation import as_shape, zeros
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Symbol, var
 
-__all__ = ["Constant", "DeferredInitializationError", "Parameter", "UninitializedParameterError"]
+__all__ = [
+    "Constant", "DeferredInitializationError", "DenseParameterError", "Parameter", "UninitializedParameterError",
+]  # fmt: skip
 
 Shape = tuple[int, ...]
+_STORAGE = ("default", "row_sparse", "csr")
 Contexts = Context | Sequence[Context] | None
 
 
@@ -29,6 +32,10 @@ class UninitializedParameterError(ParameterError, RuntimeError):
 
 class DeferredInitializationError(UninitializedParameterError):
     """The array of a parameter was asked for before its shape is known: before the first forward."""
+
+
+class DenseParameterError(ParameterError, RuntimeError):
+    """Rows of a sparse parameter were asked for; every parameter here is dense."""
 
 
 class _Deferred(NamedTuple):
@@ -82,6 +89,10 @@ class Parameter:
     ) -> None:
         if stype != "default":
             raise ParameterError(f"Parameter '{name}': stype is {stype!r}, but every array here is dense")
+        if grad_stype not in _STORAGE:
+            raise ParameterError(
+                f"Parameter '{name}': grad_stype is one of {', '.join(_STORAGE)}, not {grad_stype!r}"
+            )
         self.name = name
         self.dtype = dtype
         self.lr_mult, self.wd_mult = lr_mult, wd_mult
@@ -272,6 +283,14 @@ class Parameter:
         if self._grad_req == "null":
             raise ParameterError(f"Parameter '{self.name}' has no gradient, because its grad_req is 'null'")
         return list(self._initialized(self._grad))
+
+    def row_sparse_data(self, row_id: Any) -> NDArray:
+        """Not for dense parameters, as all are here: raises `DenseParameterError`."""
+        raise DenseParameterError(
+            f"Parameter '{self.name}' is dense, as all are here: use data() or list_data(), and nd.take for its rows"
+        )
+
+    list_row_sparse_data = row_sparse_data
 
     def list_ctx(self) -> list[Context]:
         """The devices it is, or will be, initialized on."""

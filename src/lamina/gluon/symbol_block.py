@@ -17,7 +17,7 @@ from lamina.messages import closest
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Group, Symbol, load, var
 from lamina.symbol.computing import Key, Step, key_of, planned, shapes_of
-from lamina.symbol.nodes import nodes_of
+from lamina.symbol.nodes import TYPE_FLAGS, nodes_of
 
 __all__ = ["SymbolBlock"]
 
@@ -94,11 +94,13 @@ class SymbolBlock(HybridBlock):
                     f"the network has no input {name!r}.{closest(name, variables)} Its variables: "
                     f"{', '.join(variables[:20])}{' …' * (len(variables) > 20)}"
                 )
-        auxiliary = set(self._symbol.list_auxiliary_states())
+        auxiliary, noted = set(self._symbol.list_auxiliary_states()), self._symbol.attr_dict()
+        common_type = _type_of(*(x.attr("__dtype__") for x in given))
         for name in variables:
             if name not in self.input_names:
                 more = {"grad_req": "null", "differentiable": False} if name in auxiliary else {}
-                self._params.get(name, allow_deferred_init=True, **more)
+                dtype = _type_of(noted.get(name, {}).get("__dtype__"), common_type)
+                self._params.get(name, allow_deferred_init=True, dtype=dtype, **more)
         common = len(os.path.commonprefix(list(self._params))) if len(self._params) > 1 else 0  # noqa: RUF071 - as MXNet
         self._reg_params = {name[common:]: parameter for name, parameter in self._params.items()}
         self._steps: list[Step] | None = planned(self._symbol.heads)
@@ -177,6 +179,12 @@ class SymbolBlock(HybridBlock):
 
     def __repr__(self) -> str:
         return f"SymbolBlock(\n{self._symbol!r} : {len(self.input_names)} -> {len(self._symbol)}\n)"
+
+
+def _type_of(*declared: str | None) -> str:
+    """The first floating type among MXNet's numbers of types, or names; float32 if there is none."""
+    names = [TYPE_FLAGS[int(x)] if x.isdigit() else x for x in declared if x is not None]
+    return next((name for name in names if name.startswith("float")), "float32")
 
 
 def _variable(x: Symbol) -> str:

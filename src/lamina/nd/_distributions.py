@@ -76,6 +76,15 @@ def _sampler(function: Callable[P, NDArray]) -> Operator[P]:
     return call  # pyright: ignore[reportReturnType] - the overloads of Operator describe `call`
 
 
+def _logarithmic(dtype: Any) -> Any:
+    """The type in which logarithms of uniform numbers are taken: float16 has so few that 1 - u is often 0."""
+    return np.float32 if dtype == np.float16 else dtype
+
+
+def _as_type(x: NDArray, dtype: Any) -> NDArray:
+    return x if x.dtype == dtype else cast(x, dtype)
+
+
 class _Draw:
     """The shape, dtype and context of a result, and the parameters brought to that shape."""
 
@@ -97,6 +106,11 @@ class _Draw:
     def unit(self) -> NDArray:
         """Uniform on [0, 1)."""
         return _unit(self.shape, self.context, self.dtype)
+
+    def exponential(self) -> NDArray:
+        """Exponential with mean 1, always finite."""
+        wide = _logarithmic(self.dtype)
+        return _as_type(-log(1.0 - _unit(self.shape, self.context, wide)), self.dtype)
 
     def filled(self, parameter: Parameter) -> NDArray:
         """A parameter as an array of the result's shape."""
@@ -146,7 +160,7 @@ def normal(
         raise ParameterError(f"normal: the standard deviation must not be negative, got {scale}")
     draw = _Draw(shape, dtype, ctx, loc, scale)
     loc, scale = draw.parameters
-    radius = sqrt(-2.0 * log(1.0 - draw.unit()))
+    radius = sqrt(2.0 * draw.exponential())
     return radius * cos((2 * math.pi) * draw.unit()) * scale + loc
 
 
@@ -163,7 +177,7 @@ def exponential(
 ) -> NDArray:
     """Exponential with mean `scale`."""
     draw = _Draw(shape, dtype, ctx, scale)
-    return -log(1.0 - draw.unit()) * draw.parameters[0]
+    return draw.exponential() * draw.parameters[0]
 
 
 @_sampler
@@ -254,15 +268,17 @@ def multinomial(
     batch, classes = data.shape[:-1], data.shape[-1]
     extra = () if shape is None else as_shape(shape)
     count = math.prod(extra)
-    scores = reshape(log(data), (*batch, 1, classes))
-    noise = -log(-log(_unit((*batch, count, classes), data.context, data.dtype)))
+    wide = _logarithmic(data.dtype)
+    scores = reshape(log(_as_type(data, wide)), (*batch, 1, classes))
+    noise = -log(-log(_unit((*batch, count, classes), data.context, wide)))
     drawn = bind(argmax, scores + noise, axis=len(batch) + 1, keepdims=False)
     out_shape = (*batch, *extra) or (1,)
     samples = cast(reshape(drawn, out_shape), dtype)
     if not get_prob:
         return samples
-    repeated = broadcast_to(scores, (*batch, count, classes))
-    return [samples, reshape(pick(repeated, drawn, axis=-1), out_shape)]
+    repeated = broadcast_to(reshape(data, (*batch, 1, classes)), (*batch, count, classes))
+    # The logarithm comes last: that of a class that is never drawn, 0 at worst, has no gradient.
+    return [samples, reshape(log(pick(repeated, drawn, axis=-1)), out_shape)]
 
 
 @_sampler

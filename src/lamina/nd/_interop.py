@@ -19,7 +19,7 @@ __all__ = ["from_dlpack", "from_numpy", "to_dlpack_for_read", "to_dlpack_for_wri
 def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
     """An array that shares memory with a C-contiguous NumPy array (``zero_copy=False``: a copy of any).
 
-    The dtype stays as it is.
+    The dtype stays as it is. A number alone, an array without axes, gets shape (1,).
 
     >>> import numpy as np
     >>> from lamina import nd
@@ -30,15 +30,15 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
     """
     if not zero_copy:
         return array(ndarray, dtype=ndarray.dtype)
-    if not ndarray.flags.c_contiguous or ndarray.ndim == 0:
+    if not ndarray.flags.c_contiguous:
         raise ValueError(
-            f"from_numpy: an array of shape {ndarray.shape} that is not C-contiguous (or has no axes) cannot be "
-            "shared; pass zero_copy=False"
+            f"from_numpy: an array of shape {ndarray.shape} that is not C-contiguous cannot be shared; "
+            "pass zero_copy=False"
         )
     if ndarray.dtype not in ELEMENT_TYPES:
         element_type(ndarray.dtype)  # raises for what no array can hold
         raise DTypeError(f"from_numpy: {ndarray.dtype} cannot be shared; pass zero_copy=False")
-    return _shared(ndarray)
+    return _shared(ndarray.reshape(ndarray.shape or (1,)))
 
 
 def from_dlpack(dlpack: Any) -> NDArray:

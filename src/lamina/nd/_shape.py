@@ -167,6 +167,9 @@ def moveaxis(tensor: NDArray, source: int | Shape, destination: int | Shape) -> 
     moved, to = places(source), places(destination)
     if len(moved) != len(to):
         raise ShapeError(f"moveaxis: {len(moved)} sources, but {len(to)} destinations")
+    for name, axes in (("source", moved), ("destination", to)):
+        if len(set(axes)) != len(axes):
+            raise ShapeError(f"moveaxis: {name} names an axis twice: {tuple(axes)}")
     order = [a for a in range(ndim) if a not in moved]
     for place, axis in sorted(zip(to, moved, strict=True)):
         order.insert(place, axis)

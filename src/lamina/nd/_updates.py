@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.core.tape import recording_suspended
+from lamina.errors import ParameterError
 from lamina.nd._operator import operator
 from lamina.nd.elementwise import abs, clip, sign, sqrt
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
 __all__ = [
-    "adam_update", "ftrl_update", "nag_mom_update", "rmsprop_update", "rmspropalex_update", "sgd_mom_update",
-    "sgd_update", "signsgd_update", "signum_update",
+    "adam_update", "ftml_update", "ftrl_update", "nag_mom_update", "rmsprop_update", "rmspropalex_update",
+    "sgd_mom_update", "sgd_update", "signsgd_update", "signum_update",
 ]  # fmt: skip
 
 
@@ -168,6 +169,33 @@ def ftrl_update(
     _set(n, n + g * g)
     step = (sign(z) * lamda1 - z) / ((beta + sqrt(n)) / lr + wd)
     return step * (abs(z) > lamda1)
+
+
+@operator
+def ftml_update(
+    weight: NDArray,
+    grad: NDArray,
+    d: NDArray,
+    v: NDArray,
+    z: NDArray,
+    lr: float,
+    beta1: float = 0.6,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    t: int = 0,
+    wd: float = 0.0,
+    rescale_grad: float = 1.0,
+    clip_grad: float = -1.0,
+) -> NDArray:
+    """-z / d: follow the moving leader (Zheng & Kwok, 2017); `t` counts the updates, from 1."""
+    if t < 1:
+        raise ParameterError(f"ftml_update: t counts the updates, the first of which is 1; got {t}")
+    g = _clipped(grad * rescale_grad + wd * weight, clip_grad)
+    _set(v, beta2 * v + (1.0 - beta2) * g * g)
+    before = d.copy()
+    _set(d, (1.0 - beta1**t) / lr * (sqrt(v / (1.0 - beta2**t)) + epsilon))
+    _set(z, beta1 * z + (1.0 - beta1) * g - (d - beta1 * before) * weight)
+    return -z / d
 
 
 @operator

@@ -356,6 +356,16 @@ class NDArray(Array, Fluent):
             state.trace.uses_gradient(self)
         return None if self._leaf is None else self._leaf.grad
 
+    @property
+    def _fresh_grad(self) -> bool:
+        """Whether the gradient has been written since this was last set to False; loops written for MXNet ask it."""
+        return self._leaf is not None and self._leaf.known != self._leaf.grad._version
+
+    @_fresh_grad.setter
+    def _fresh_grad(self, is_fresh: bool) -> None:
+        if self._leaf is not None:
+            self._leaf.known = -1 if is_fresh else self._leaf.grad._version
+
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
         """Give the array a gradient, which `backward` writes (``"write"``) or adds to (``"add"``); ``"null"``: none.
 

@@ -107,7 +107,7 @@ def adam_step(
 class Adam(_Moments):
     """Adam as MXNet has it: `adam_step` with both corrections in the rate, so that ε is added to √v, not √v̂.
 
-    g = clip(rescale_grad·∇) + wd·w;  w = w - lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m/(√v + ε).
+    g = clip(rescale_grad·∇ + wd·w);  w = w - lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m/(√v + ε).
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Adam(_Moments):
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
         rate = self._step_size(index, self._unbias)
-        self._make(adam_step, weight, self._prepared(index, weight, grad), state, rate=rate)
+        self._make(adam_step, weight, self._decayed(index, weight, grad), state, rate=rate)
 
 
 def adamw_step(w: NDArray, g: NDArray, state: State, *, decay: float, **adam: Any) -> Stepped:
@@ -179,13 +179,13 @@ def adamax_step(w: NDArray, g: NDArray, state: State, *, rate: float, betas: Pai
 
 @optimizers.register("adamax")
 class Adamax(_Moments):
-    """Adam with the largest gradient in the place of √v: `adamax_step` with g = clip(rescale_grad·∇) + wd·w."""
+    """Adam with the largest gradient in the place of √v: `adamax_step` with g = clip(rescale_grad·∇ + wd·w)."""
 
     default_learning_rate = 0.002
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
         rate = self._step_size(index, lambda t: bias_correction(self.beta1, t))
-        self._make(adamax_step, weight, self._prepared(index, weight, grad), state, rate=rate)
+        self._make(adamax_step, weight, self._decayed(index, weight, grad), state, rate=rate)
 
 
 def nadam_step(
@@ -210,7 +210,7 @@ def nadam_step(
 
 @optimizers.register("nadam")
 class Nadam(_Moments):
-    """Adam with Nesterov's momentum: `nadam_step` with g = clip(rescale_grad·∇) + wd·w.
+    """Adam with Nesterov's momentum: `nadam_step` with g = clip(rescale_grad·∇ + wd·w).
 
     The momentum of step t is μₜ = β₁(1 - ½·0.96^(t·schedule_decay)).
 
@@ -252,7 +252,7 @@ class Nadam(_Moments):
         of_gradient = self._each_step(index, self._share_of_gradient)
         shares = of_gradient, self._each_step(index, self._share_of_mean)
         step = partial(nadam_step, shares=shares, correction=self._correction(index, self.beta2))
-        self._make(step, weight, self._prepared(index, weight, grad), state, rate=rate)
+        self._make(step, weight, self._decayed(index, weight, grad), state, rate=rate)
 
 
 def lamb_step(

@@ -110,7 +110,7 @@ def centered_rmsprop_step(
 class RMSProp(Optimizer):
     """Divides by the root of a running mean of squared gradients: `rmsprop_step`, or `centered_rmsprop_step`.
 
-    g = clip(rescale_grad·∇) + wd·w.
+    g = clip(rescale_grad·∇ + wd·w).
 
     Args:
         gamma1: β of the running means.
@@ -141,7 +141,7 @@ class RMSProp(Optimizer):
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
         rate = self._step_size(index)
-        g = self._prepared(index, weight, grad)
+        g = self._decayed(index, weight, grad)
         step = partial(centered_rmsprop_step, momentum=self.gamma2) if self.centered else rmsprop_step
         new, state_after = step(weight, g, state, rate=rate, beta=self.gamma1, epsilon=self.epsilon)
         if self.clip_weights is not None:

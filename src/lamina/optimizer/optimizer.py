@@ -293,6 +293,14 @@ class Optimizer:
         wd = self._get_wd(index)
         return self._rescaled(grad) + wd * weight if wd else self._rescaled(grad)
 
+    def _decayed(self, index: int, weight: NDArray, grad: NDArray) -> NDArray:
+        """The gradient, rescaled, with the weight decay added, and clipped last, as MXNet's Adam does."""
+        wd = self._get_wd(index)
+        if not wd or self.clip_gradient is None:
+            return self._prepared(index, weight, grad)
+        g = grad * self.rescale_grad + wd * weight
+        return clip(g, -self.clip_gradient, self.clip_gradient)
+
     def _moments(self, weight: NDArray, count: int) -> tuple[NDArray, ...]:
         """`count` arrays of zeros like the parameter."""
         return tuple(zeros_like(weight) for _ in range(count))

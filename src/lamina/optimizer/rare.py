@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from lamina.nd.arithmetic import maximum
-from lamina.nd.elementwise import clip, sqrt
+from lamina.nd.elementwise import sqrt
 from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import normal
@@ -58,10 +58,8 @@ class FTML(Optimizer):
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
         scale = self._each_rate(index)
         correction = self._each_step(index, lambda t: 1.0 / (1.0 - self.beta2**t))
-        g = grad * self.rescale_grad + self._get_wd(index) * weight
-        if self.clip_gradient is not None:
-            g = clip(g, -self.clip_gradient, self.clip_gradient)
         step = partial(ftml_step, beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon)
+        g = self._decayed(index, weight, grad)
         write(weight, state, step(weight, g, state, correction=correction, scale=scale))
 
     def _each_rate(self, index: int) -> float:

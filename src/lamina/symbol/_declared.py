@@ -13,6 +13,8 @@ Dropout data p:float=0.5 mode:always|training=training axes:shape=() cudnn_off:b
 Embedding data weight input_dim:int output_dim:int dtype:dtype=float32 sparse_grad:bool=False
 Flatten data
 FullyConnected data weight bias num_hidden:int no_bias:bool=False flatten:bool=True
+GroupNorm data gamma beta num_groups:int=1 eps:float=9.99999975e-06 output_mean_var:bool=False
+InstanceNorm data gamma beta eps:float=0.00100000005
 L2Normalization data eps:float=1.00000001e-10 mode:channel|instance|spatial=instance
 LayerNorm data gamma beta axis:int=-1 eps:float=9.99999975e-06 output_mean_var:bool=False
 LeakyReLU data gamma act_type:elu|gelu|leaky|prelu|rrelu|selu=leaky slope:float=0.25 lower_bound:float=0.125 upper_bound:float=0.333999991

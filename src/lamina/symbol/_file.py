@@ -186,7 +186,10 @@ def _heads(said: _File, nodes: list[Node]) -> list[Output]:
 
 # --- writing -----------------------------------------------------------------------------------------------------
 
-_HIDDEN = {"BatchNorm": 3, "LayerNorm": 3, "Dropout": 2, "L2Normalization": 2, "Embedding": 1}
+_HIDDEN = {
+    "BatchNorm": 3, "LayerNorm": 3, "GroupNorm": 3, "InstanceNorm": 3, "Dropout": 2, "L2Normalization": 2,
+    "Embedding": 1,
+}  # fmt: skip
 """How many outputs operators have that nobody sees, with those that are seen."""
 
 

@@ -10,7 +10,7 @@ from lamina.messages import closest
 from lamina.nd.activation import ACTIVATIONS
 from lamina.symbol._names import new_name
 from lamina.symbol._operator import OPERATORS, Operator
-from lamina.symbol.nodes import Node, Symbol, SymbolError
+from lamina.symbol.nodes import TYPE_FLAGS, Node, Symbol, SymbolError
 
 __all__ = ["NAMED", "apply", "function", "method", "var"]
 
@@ -51,8 +51,7 @@ def _type_flag(dtype: Any) -> int:
     """MXNet's number of an element type."""
     import numpy as np
 
-    names = ["float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool"]
-    return names.index(np.dtype(dtype).name)
+    return TYPE_FLAGS.index(np.dtype(dtype).name)
 
 
 # --- operators that MXNet has ------------------------------------------------------------------------------------

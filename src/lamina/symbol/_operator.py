@@ -115,7 +115,6 @@ _OF_PICTURES = (
     "LRN",
     "ROIPooling",
     "Crop",
-    "InstanceNorm",
 )
 
 

@@ -230,6 +230,10 @@ def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         case "BatchNorm" | "LayerNorm":
             size = (data[values["axis"]],)
             return dict.fromkeys(("gamma", "beta", "moving_mean", "moving_var"), size)
+        case "InstanceNorm":
+            return dict.fromkeys(("gamma", "beta"), (data[1],))
+        case "GroupNorm":
+            return dict.fromkeys(("gamma", "beta"), (values["num_groups"],))
         case "Embedding":
             return {"weight": (values["input_dim"], values["output_dim"])}
         case "LeakyReLU":

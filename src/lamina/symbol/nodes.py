@@ -10,7 +10,7 @@ from lamina.errors import LaminaError
 from lamina.messages import closest
 from lamina.symbol._operator import Operator
 
-__all__ = ["Group", "Node", "Output", "Symbol", "nodes_of"]
+__all__ = ["TYPE_FLAGS", "Group", "Node", "Output", "Symbol", "nodes_of"]
 
 
 class Node:
@@ -203,6 +203,26 @@ class Symbol:
     def __array__(self, *_args: object, **_kwargs: object) -> NoReturn:
         _no_values("an operator of mx.nd got a Symbol", "that of F")
 
+    def infer_shape(
+        self, *shapes: tuple[int, ...] | None, **named: tuple[int, ...]
+    ) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]], list[tuple[int, ...]]] | tuple[None, None, None]:
+        """The shapes of the arguments, of the outputs and of the auxiliary states, each in the order of its list.
+
+        Args:
+            shapes: of the arguments, in the order of `list_arguments`; None for what is to be found.
+            named: of inputs, by their names.
+
+        Three times None, and a warning, if they do not tell all shapes.
+
+        >>> import lamina as mx
+        >>> net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=10, name="fc")
+        >>> net.infer_shape(data=(64, 784))
+        ([(64, 784), (10, 784), (10,)], [(64, 10)], [])
+        """
+        from lamina.symbol._shapes import inferred
+
+        return inferred(self, *shapes, **named)
+
     def __getattr__(self, name: str) -> Any:
         """The methods of arrays: ``x.sum(axis=1)`` is ``F.sum(x, axis=1)``."""
         from lamina.symbol._functions import method
@@ -217,6 +237,9 @@ class Symbol:
             )
         return method(self, name)
 
+
+TYPE_FLAGS = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
+"""The element types, by MXNet's numbers of them: ``__dtype__`` of a variable."""
 
 _OF_ARRAYS = {
     "shape": "codes in F.reshape (0, -1, -2 …), or F.reshape_like",
@@ -237,7 +260,6 @@ _OF_EXECUTORS = (
     "bind",
     "simple_bind",
     "eval",
-    "infer_shape",
     "infer_shape_partial",
     "infer_type",
     "gradient",

@@ -1,4 +1,4 @@
-"""BatchNorm and LayerNorm against NumPy."""
+"""The layers that normalize, against NumPy."""
 
 import numpy as np
 import pytest
@@ -126,3 +126,28 @@ def test_half_precision(kind):
     layer = kind(in_channels=4)
     layer.cast("float16")
     assert np.dtype(layer.gamma.dtype) == (np.float32 if kind is nn.BatchNorm else np.float16)
+
+
+PLANES = rng.normal(1, 2, size=(3, 4, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_instance_norm_normalizes_each_place_of_its_axis(axis):
+    layer = nn.InstanceNorm(axis=axis, scale=True, epsilon=1e-5)
+    layer.initialize()
+    y = layer(nd.array(PLANES)).asnumpy()
+    np.testing.assert_allclose(y, normalized(PLANES, 3 - axis), rtol=1e-4, atol=1e-5)
+    assert layer.gamma.shape == (PLANES.shape[axis],)
+    assert [p.grad_req for p in nn.InstanceNorm().collect_params().values()] == ["null", "write"]
+
+
+def test_group_norm_normalizes_groups_of_features():
+    layer = nn.GroupNorm(num_groups=2)
+    layer.initialize()
+    layer.gamma.set_data(nd.array([2, 3]))
+    layer.beta.set_data(nd.array([1, -1]))
+    grouped = PLANES.reshape(3, 2, 10)
+    expected = normalized(grouped, 2) * np.array([2, 3]).reshape(1, 2, 1) + np.array([1, -1]).reshape(1, 2, 1)
+    y = layer(nd.array(PLANES)).asnumpy()
+    np.testing.assert_allclose(y, expected.reshape(PLANES.shape), rtol=1e-4, atol=1e-5)
+    assert repr(layer) == "GroupNorm(eps=1e-05, num_groups=2, center=True, scale=True)"

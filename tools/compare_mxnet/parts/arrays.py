@@ -121,6 +121,14 @@ B.reshape((-3, -2))
 y = A.reshape((4, 3)); y[0] = 7; A
 y = A.reshape((-1,), inplace=True); y
 A.flatten(inplace=True)
+y = A.copy(); z = nd.flatten(y); z[:] = 0; y
+y = A.copy(); z = y.expand_dims(0); z[:] = 0; y
+y = A.copy(); z = nd.squeeze(y.reshape((1, -1))); z[:] = 0; y
+y = A.copy(); z = nd.reshape(y, (-1,)); z[:] = 0; y
+y = A.copy(); z = nd.slice(y, (0, 0), (1, 2)); z[:] = 0; y
+y = A.copy(); z = nd.slice_axis(y, axis=0, begin=0, end=1); z[:] = 0; y
+y = A.copy(); z = y.reshape((-1,)); z[:] = 0; y
+y = A.copy(); z = y.T; z[:] = 0; y
 B.flatten()
 nd.flatten(nd.array([1, 2]))
 A.expand_dims(0).shape
@@ -148,6 +156,8 @@ nd.swapaxes(B, 0, 2).shape
 nd.SwapAxis(B, dim1=0, dim2=1).shape
 nd.moveaxis(B, 0, -1).shape
 nd.moveaxis(B, [0, 1], [-1, -2]).shape
+nd.moveaxis(B, [0, 1], [1, 1])
+nd.moveaxis(B, [0, -3], [0, 1])
 nd.moveaxis(B, 5, 0)
 nd.broadcast_to(nd.array([[1], [2]]), (2, 3))
 nd.broadcast_to(nd.array([[1], [2]]), shape=(0, 3))
@@ -851,6 +861,9 @@ y = A.copy(); m = nd.zeros_like(A); nd.sgd_mom_update(y, A, m, out=y, lr=0.1, mo
 y = A.copy(); m = nd.ones_like(A); nd.nag_mom_update(y, A, m, out=y, lr=0.1, momentum=0.9); [y, m]
 y = A.copy(); m = nd.ones_like(A); v = nd.ones_like(A); nd.adam_update(y, A, m, v, out=y, lr=0.1); [y, m, v]
 y = A.copy(); n = nd.ones_like(A); nd.rmsprop_update(y, A, n, out=y, lr=0.1); [y, n]
+y = A.copy(); d = nd.ones_like(A); v = nd.ones_like(A); z = nd.ones_like(A); nd.ftml_update(y, A, d, v, z, out=y, lr=0.1, t=3, wd=0.2, clip_grad=0.5); [y, d, v, z]
+y = A.copy(); m = nd.ones_like(A); v = nd.ones_like(A); nd.adam_update(y, A, m, v, out=y, lr=0.1, wd=0.2, clip_gradient=0.5); [y, m, v]
+y = A.copy(); n = nd.ones_like(A); nd.rmsprop_update(y, A, n, out=y, lr=0.1, wd=0.2, clip_gradient=0.5); [y, n]
 y = A.copy(); z = nd.ones_like(A); n = nd.ones_like(A); nd.ftrl_update(y, A, z, n, out=y, lr=0.1); [y, z, n]
 y = A.copy(); nd.signsgd_update(y, A, out=y, lr=0.1); y
 y = A.copy(); m = nd.ones_like(A); nd.signum_update(y, A, m, out=y, lr=0.1, momentum=0.9); [y, m]
@@ -1102,6 +1115,16 @@ _SPARSE = "of sparse storage; lamina's arrays are dense"
 
 SETTLED: dict[str, str] = {
     # names
+    **dict.fromkeys(
+        (
+            "y = A.copy(); z = nd.flatten(y); z[:] = 0; y", "y = A.copy(); z = y.expand_dims(0); z[:] = 0; y",
+            "y = A.copy(); z = nd.squeeze(y.reshape((1, -1))); z[:] = 0; y",
+            "y = A.copy(); z = nd.reshape(y, (-1,)); z[:] = 0; y",
+            "y = A.copy(); z = nd.slice(y, (0, 0), (1, 2)); z[:] = 0; y",
+            "y = A.copy(); z = nd.slice_axis(y, axis=0, begin=0, end=1); z[:] = 0; y",
+        ),
+        "the result shares memory with the array, as NumPy's does; MXNet copies. Write into a copy()",
+    ),
     **dict.fromkeys(
         (
             "mx.api", "mx.error", "mx.log", "mx.registry", "mx.ndarray_doc", "mx.symbol_doc", "mx.notebook",

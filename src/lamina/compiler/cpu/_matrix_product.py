@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lamina.compiler.cpu._bfloat16 import PARTS
-from lamina.compiler.cpu._blocking import BlockedProduct, Blocking, choose_blocking
+from lamina.compiler.cpu._block_sizes import Blocking, choose_blocking
+from lamina.compiler.cpu._blocking import BlockedProduct
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._cover import Range
 from lamina.compiler.cpu._direct_product import DirectProduct
 from lamina.compiler.cpu._microkernel import Epilogue, Finish, LeftTile, RightPanel
 from lamina.compiler.cpu._paired_rows import paired_bytes, paired_panels
-from lamina.compiler.cpu._terms import FEWEST_TERMS, PAIR
+from lamina.compiler.cpu._terms import LOOKED_AT, PAIR
 from lamina.compiler.cpu._tiles import TileShape, choose_tile
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
 from lamina.compiler.cpu._unit_packing import LeftOperand, Read
@@ -130,7 +131,7 @@ class MatrixProduct:
     @property
     def pairs_rows(self) -> bool:
         """Whether rows may go two at a time where that skips more zeros (see `_paired_rows`)."""
-        can_list = self.inner >= FEWEST_TERMS and self.tile.rows % PAIR == 0
+        can_list = self.inner >= LOOKED_AT and self.tile.rows % PAIR == 0
         return self.skips_zeros and self.packs_panels and can_list
 
     @property

@@ -12,13 +12,11 @@ from lamina.compiler.cpu._microkernel import LeftTile
 from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, Value, Variable
 
-__all__ = ["FEWEST_TERMS", "PAIR", "TermLists", "pairs_pay", "terms_bytes"]
+__all__ = ["LOOKED_AT", "PAIR", "TermLists", "pairs_pay", "terms_bytes"]
 
 PAIR = 2
 """So many rows have a list of their own: of two pictures a third of the pixels is in use, of eight a half."""
-_STEP = FEWEST_TERMS = (
-    8  # terms that are looked at together; of fewer in a sum, memory beyond A would be read
-)
+LOOKED_AT = 8  # so many terms are looked at together; of fewer in a sum, memory beyond A would be read
 _PROBED = 64  # terms of a tile; where none of them is zero, the data is taken to be dense
 _PAIR_COST = 5, 4
 """A term of two rows takes that much longer than its share of a tile's: B is read from the second cache more often."""
@@ -31,7 +29,7 @@ def terms_bytes(rows: int, inner: int) -> int:
 
 def _places(inner: int) -> int:
     """Of one list: its length, all terms, and room for what is written beyond those in use."""
-    return inner + 1 + _STEP
+    return inner + 1 + LOOKED_AT
 
 
 def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
@@ -53,9 +51,9 @@ class TermLists:
     memory: Pointer
 
     def write(
-        self, tile: Pointer, row: Value, height: int, depth: Value, may_skip: Value
+        self, tile: LeftTile, row: Value, height: int, depth: Value, may_skip: Value
     ) -> tuple[Value, Value]:
-        """List the terms of a packed tile and of its pairs; how many its pairs have, and how many its rows by its list.
+        """List the terms of a tile and of its pairs; how many its pairs have, and how many its rows by its list.
 
         Of a tile whose first terms are not zero the rest is not looked at.
         """
@@ -64,7 +62,7 @@ class TermLists:
         counts = [b.variable(depth) for _ in starts]
 
         def those_in_use() -> None:
-            self._list(LeftTile(tile, 1, height), height, depth, starts, counts)
+            self._list(tile, height, depth, starts, counts)
 
         def all_terms() -> None:
             for numbers in starts:
@@ -103,13 +101,13 @@ class TermLists:
         b = self.b
         for count in counts:
             count.set(b.const(0))
-        with b.loop(0, depth, _STEP) as k:
+        with b.loop(0, depth, LOOKED_AT) as k:
             pairs = self._used(left, k, height, depth)
             used = pairs if len(starts) == len(pairs) else [_any(b, pairs), *pairs]
-            terms = b.add(b.splat(b.cast(k, INT32), _STEP), b.const_vector(list(range(_STEP)), INT32))
+            terms = b.add(b.splat(b.cast(k, INT32), LOOKED_AT), b.const_vector(list(range(LOOKED_AT)), INT32))
             for numbers, count, bits in zip(starts, counts, used, strict=True):
                 # What lies beyond the terms in use, the next ones overwrite.
-                b.store(numbers, b.compress(terms, b.bits_mask(bits, _STEP)), count.get())
+                b.store(numbers, b.compress(terms, b.bits_mask(bits, LOOKED_AT)), count.get())
                 count.set(count.get() + b.cast(b.count_ones(bits), INDEX))
 
     def _list_all(self, numbers: Pointer, depth: Value) -> None:
@@ -147,14 +145,14 @@ class TermLists:
         """Of each pair, in which of the next terms it is not zero: a bit a term."""
         b = self.b
         # The last terms are looked at with some before them, so that nothing beyond A is read.
-        first = b.maximum(b.minimum(k, depth - _STEP), b.const(0))
+        first = b.maximum(b.minimum(k, depth - LOOKED_AT), b.const(0))
         skipped = b.cast(k - first, UINT64)
-        left_over = b.cast(_STEP - b.minimum(_STEP, depth - k), UINT64)
-        is_there = b.shift_left(b.shift_right(b.const(2**_STEP - 1, UINT64), left_over), skipped)
+        left_over = b.cast(LOOKED_AT - b.minimum(LOOKED_AT, depth - k), UINT64)
+        is_there = b.shift_left(b.shift_right(b.const(2**LOOKED_AT - 1, UINT64), left_over), skipped)
         bits_of = self._bits_across if left.row_stride == 1 else self._bits_along
         found: list[Value] = []
-        for top in range(0, height, _STEP):
-            of_pairs = bits_of(left, first, range(top, min(top + _STEP, height)))
+        for top in range(0, height, LOOKED_AT):
+            of_pairs = bits_of(left, first, range(top, min(top + LOOKED_AT, height)))
             found += [b.shift_right(b.bit_and(bits, is_there), skipped) for bits in of_pairs]
         return found
 
@@ -162,12 +160,12 @@ class TermLists:
         """Which of eight terms count in each pair of at most eight rows that are neighbours in memory."""
         b = self.b
         of_terms = [
-            self._is_used(left.column(b, k + u, self.dtype), rows.start, len(rows)) for u in range(_STEP)
+            self._is_used(left.column(b, k + u, self.dtype), rows.start, len(rows)) for u in range(LOOKED_AT)
         ]
         of_rows = _transposed_bits(b, of_terms)
-        of_pairs = b.bit_or(of_rows, b.shift_right(of_rows, _STEP))
+        of_pairs = b.bit_or(of_rows, b.shift_right(of_rows, LOOKED_AT))
         return [
-            b.shift_right(of_pairs if row + 1 < len(rows) else of_rows, _STEP * row)
+            b.shift_right(of_pairs if row + 1 < len(rows) else of_rows, LOOKED_AT * row)
             for row in range(0, len(rows), PAIR)
         ]
 
@@ -175,7 +173,7 @@ class TermLists:
         """The same of rows whose terms are neighbours in memory."""
         b = self.b
         start = left.column(b, k, self.dtype)
-        of_rows = [self._is_used(start, left.offset(row), _STEP) for row in rows]
+        of_rows = [self._is_used(start, left.offset(row), LOOKED_AT) for row in rows]
         return [_any(b, of_rows[row : row + PAIR]) for row in range(0, len(rows), PAIR)]
 
     def _is_used(self, pointer: Pointer, position: int | Value, count: int) -> Value:
@@ -184,14 +182,14 @@ class TermLists:
         without_sign = b.bit_and(b.load(pointer, bits, position, count), int(np.iinfo(bits).max))
         return b.mask_bits(b.not_equal(without_sign, 0))
 
-    def _has_zeros(self, tile: Pointer, height: int, depth: Value) -> Value:
+    def _has_zeros(self, tile: LeftTile, height: int, depth: Value) -> Value:
         """Whether any of the first terms is zero in all rows of a tile."""
         b = self.b
-        zeros = b.variable(b.const(0))
-        with b.loop(0, b.minimum(_PROBED, depth)) as k:
-            is_zero = b.equal(b.load(tile, self.dtype, k * height, height), 0)
-            zeros.set(zeros.get() + b.cast(b.reduce_all(is_zero) if height > 1 else is_zero, INDEX))
-        return b.greater(zeros.get(), 0)
+        used, probed = b.variable(b.const(0)), b.minimum(_PROBED, depth)
+        with b.loop(0, probed, LOOKED_AT) as k:
+            bits = _any(b, self._used(tile, k, height, depth))
+            used.set(used.get() + b.cast(b.count_ones(bits), INDEX))
+        return b.less(used.get(), probed)
 
 
 def _sum(counts: Sequence[Value]) -> Value:
@@ -213,7 +211,7 @@ def _transposed_bits(b: Builder, rows: list[Value]) -> Value:
 
     Halves, quarters and single bits beside the diagonal change places (Warren, Hacker's Delight, 2003, section 7-3).
     """
-    x = _any(b, [b.shift_left(row, _STEP * place) for place, row in enumerate(rows)])
+    x = _any(b, [b.shift_left(row, LOOKED_AT * place) for place, row in enumerate(rows)])
     for distance, kept in ((7, 0x00AA00AA00AA00AA), (14, 0x0000CCCC0000CCCC), (28, 0x00000000F0F0F0F0)):
         swapped = b.bit_and(b.bit_xor(x, b.shift_right(x, distance)), b.const(kept, UINT64))
         x = b.bit_xor(x, b.bit_xor(swapped, b.shift_left(swapped, distance)))

@@ -1,4 +1,4 @@
-"""Layers that normalize: `BatchNorm` over the batch, `LayerNorm` within each sample."""
+"""Layers that normalize: `BatchNorm` over the batch; `LayerNorm`, `GroupNorm` and `InstanceNorm` within each sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["BatchNorm", "BatchNormReLU", "LayerNorm"]
+__all__ = ["BatchNorm", "BatchNormReLU", "GroupNorm", "InstanceNorm", "LayerNorm"]
 
 
 class _Normalization(HybridBlock):
@@ -145,3 +145,82 @@ class LayerNorm(_Normalization):
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
         """Any shape; the same shape."""
         return F.LayerNorm(x, gamma, beta, axis=self._axis, eps=self._epsilon)
+
+
+class InstanceNorm(_Normalization):
+    """(x − mean) / √(variance + epsilon) · gamma + beta, for each sample and each place on `axis`, over all other axes
+    (Ulyanov, Vedaldi & Lempitsky, 2016).
+
+    Args:
+        axis: the axis of features.
+        epsilon: keeps the denominator away from 0.
+        center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
+        beta_initializer, gamma_initializer: initializers.
+        in_channels: the size of `axis`; 0: that of the first input.
+    """
+
+    _node = "fwd"
+
+    def __init__(
+        self,
+        axis: int = 1,
+        epsilon: float = 1e-5,
+        center: bool = True,
+        scale: bool = False,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        in_channels: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        settings = {"eps": epsilon, "axis": axis, "center": center, "scale": scale}
+        super().__init__(axis, in_channels, settings, **kwargs)
+        self.gamma = self._vector("gamma", gamma_initializer, differentiable=scale)
+        self.beta = self._vector("beta", beta_initializer, differentiable=center)
+
+    def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
+        """(samples, …) with at least one axis that is not `axis`; the same shape."""
+        if self._axis == 1:
+            return F.InstanceNorm(x, gamma, beta, eps=self._settings["eps"])
+        x = F.swapaxes(x, 1, self._axis)
+        return F.swapaxes(F.InstanceNorm(x, gamma, beta, eps=self._settings["eps"]), 1, self._axis)
+
+
+class GroupNorm(HybridBlock):
+    """(x − mean) / √(variance + epsilon) · gamma + beta, within each sample over groups of axis 1 and all axes after it
+    (Wu & He, 2018). As in MXNet, gamma and beta have an element for each group.
+
+    Args:
+        num_groups: into how many groups axis 1 falls.
+        epsilon: keeps the denominator away from 0.
+        center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
+        beta_initializer, gamma_initializer: initializers.
+    """
+
+    def __init__(
+        self,
+        num_groups: int = 1,
+        epsilon: float = 1e-5,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        prefix: str | None = None,
+        params: ParameterDict | None = None,
+    ) -> None:
+        super().__init__(prefix=prefix, params=params)
+        self._settings = {"eps": epsilon, "num_groups": num_groups, "center": center, "scale": scale}
+
+        def vector(name: str, init: Any, is_learned: bool) -> Parameter:
+            req = "write" if is_learned else "null"
+            return self.params.get(name, shape=(num_groups,), init=init, grad_req=req)
+
+        self.gamma = vector("gamma", gamma_initializer, scale)
+        self.beta = vector("beta", beta_initializer, center)
+
+    def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
+        """(samples, features, …); the same shape."""
+        groups, epsilon = self._settings["num_groups"], self._settings["eps"]
+        return F.GroupNorm(x, gamma, beta, num_groups=groups, eps=epsilon)
+
+    def __repr__(self) -> str:
+        return f"GroupNorm({', '.join(f'{k}={v!r}' for k, v in self._settings.items())})"

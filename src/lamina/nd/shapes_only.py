@@ -1,0 +1,85 @@
+"""Arrays without contents: operators on them are asked for their results' shapes and dtypes, and compute nothing.
+
+>>> from lamina import nd
+>>> with on_shapes_only():
+...     nd.dot(array_of_shape((20000, 4000)), array_of_shape((4000, 10))).shape
+(20000, 10)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina.context import current_context
+from lamina.core.array import Array, Value
+from lamina.core.primitive import Primitive
+from lamina.core.state import Mode, traced_by
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["ShapesOnly", "array_of_shape", "on_shapes_only"]
+
+
+@dataclass(frozen=True)
+class _Type:
+    """Stands in an array for its contents."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class ShapesOnly:
+    """A trace (see `lamina.core.state.Trace`) that keeps no graph."""
+
+    def bind(
+        self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
+    ) -> tuple[Value, ...]:
+        """The type of a primitive's result."""
+        types = [self.value(x) if isinstance(x, Array) else x for x in inputs]
+        shape, dtype = primitive.infer(*types, **params)
+        self.check(tuple(shape))
+        return (_Type(tuple(shape), np.dtype(dtype)),)
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise if a result of this shape is not to be believed; any is."""
+
+    def value(self, array: Array) -> Value:
+        """What an array holds: its type, or of one from outside its contents."""
+        return array._data
+
+    def assign(self, array: Array, value: Array) -> None:
+        """Writes change no shapes."""
+
+    def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
+        """A number that would be computed at each step."""
+        return function()
+
+    def uses_gradient(self, array: Array) -> None:
+        """There are no gradients."""
+
+    def source(self, array: Array, getter: Callable[[], Array]) -> None:
+        """Nothing is remembered."""
+
+
+class on_shapes_only:  # noqa: N801 - used as `with on_shapes_only():`
+    """Inside, no operator computes anything."""
+
+    def __init__(self, trace: ShapesOnly | None = None) -> None:
+        self._mode = Mode(recording=False, training=False)
+        self._traced = traced_by(trace or ShapesOnly())
+
+    def __enter__(self) -> None:
+        self._mode.__enter__()
+        self._traced.__enter__()
+
+    def __exit__(self, *exception: object) -> None:
+        self._traced.__exit__(*exception)
+        self._mode.__exit__(*exception)
+
+
+def array_of_shape(shape: Sequence[int], dtype: Any = np.float32) -> NDArray:
+    """An array without contents."""
+    return NDArray(_Type(tuple(shape), np.dtype(dtype)), current_context())
