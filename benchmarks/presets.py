@@ -142,7 +142,13 @@ def _chimeraboost(one: Table, seed: int) -> tuple[Any, Callable[[Any], Any], Any
     )
     texts = [name for name in one.X.columns if not pd.api.types.is_numeric_dtype(one.X[name])]
     model = kind(random_state=seed, thread_count=lamina.get_num_threads())
-    ready = lambda X: X.assign(**{name: X[name].fillna("missing").astype(str) for name in texts})  # noqa: E731
+
+    def ready(X: pd.DataFrame) -> pd.DataFrame:
+        X = X.copy()
+        for name in texts:
+            X[name] = X[name].fillna("missing").astype(str)
+        return X
+
     return model, ready, partial(model.fit, cat_features=texts or None)
 
 

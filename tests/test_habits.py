@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -71,6 +72,10 @@ def test_names_of_other_libraries_are_not_there(thing: Any) -> None:
         (lambda: nn.Dense(3, bias=False), r"Here it is called 'use_bias'"),
         (lambda: nn.Dropout(0.1, axis=0), r"Did you mean 'axes'\?"),
         (lambda: nn.BatchNorm(eps=1e-5), r"Here it is called 'epsilon'"),
+        (lambda: mx.optimizer.Adam(lr=0.1), r"Adam has no argument 'lr'\. Here it is called 'learning_rate'"),
+        (lambda: mx.optimizer.SGD(momentun=0.1), r"SGD has no argument 'momentun'\. Did you mean 'momentum'\?"),
+        (lambda: mx.MLPRegressor(quantiles=[0.1]), r"MLPRegressor has no argument 'quantiles'\. .* 'quantile'\.$"),
+        (lambda: mx.MLPClassifier(droput=0.1), r"Did you mean 'dropout'\?$"),
         (lambda: nn.Sequential(prefx="a"), r"Sequential has no argument 'prefx'\. Did you mean 'prefix'\?"),
         (lambda: nn.Dense(4, 8), r"inputs are counted by in_units: Dense\(units, in_units=4\)"),
         (lambda: nn.Dense(4, nd.relu), r"the name of a function, as 'relu'"),
@@ -81,6 +86,15 @@ def test_names_of_other_libraries_are_not_there(thing: Any) -> None:
 def test_an_argument_of_another_library_is_answered_with_laminas(make: Callable[[], Any], said: str) -> None:
     with pytest.raises((TypeError, ValueError), match=said):
         make()
+
+
+def test_what_estimators_and_optimizers_call_it_is_an_argument() -> None:
+    known = {*signature(mx.MLPClassifier).parameters, *signature(mx.MLPRegressor).parameters}
+    assert known.issuperset(habits.ESTIMATORS_ARGUMENTS.values())
+    assert known.isdisjoint(habits.ESTIMATORS_ARGUMENTS)
+    assert {*signature(mx.optimizer.Optimizer).parameters, "epsilon"} >= {
+        *habits.OPTIMIZERS_ARGUMENTS.values()
+    }
 
 
 def test_a_method_of_ones_own_goes_before_what_is_said() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NoReturn, TypeVar
 
-__all__ = ["ARGUMENTS", "no_member", "of_module", "telling"]
+__all__ = ["ARGUMENTS", "ESTIMATORS_ARGUMENTS", "OPTIMIZERS_ARGUMENTS", "no_member", "of_module", "telling"]
 
 T = TypeVar("T", bound=type)
 
@@ -87,6 +87,33 @@ ARGUMENTS = {
     "embedding_dim": "output_dim",
 }
 """By what layers' arguments are called elsewhere: their names here."""
+
+OPTIMIZERS_ARGUMENTS = {"eps": "epsilon", "lr": "learning_rate", "weight_decay": "wd"}
+"""The same of optimizers' settings."""
+
+ESTIMATORS_ARGUMENTS = {
+    **dict.fromkeys(
+        ("hidden", "hidden_sizes", "hidden_layers", "hidden_units", "layers", "units"), "hidden_layer_sizes"
+    ),
+    **dict.fromkeys(("epochs", "n_epochs", "num_epochs", "max_epochs", "max_iters"), "max_iter"),
+    **dict.fromkeys(("lr", "eta"), "learning_rate_init"),
+    **dict.fromkeys(("seed", "random_seed"), "random_state"),
+    **dict.fromkeys(("optimizer", "optim"), "solver"),
+    **dict.fromkeys(("patience", "early_stopping_rounds"), "n_iter_no_change"),
+    **dict.fromkeys(("dropout_rate", "dropout_prob", "p_drop"), "dropout"),
+    **dict.fromkeys(("wd", "l2"), "weight_decay"),
+    **dict.fromkeys(("n_estimators", "n_ens", "ensemble_size", "n_members"), "members"),
+    **dict.fromkeys(("n_threads", "num_threads", "thread_count"), "n_jobs"),
+    **dict.fromkeys(("cat_features", "categorical_features", "cat_col_names"), "column_kinds"),
+    **dict.fromkeys(("monotone_constraints", "monotonic_cst"), "monotone"),
+    **dict.fromkeys(("max_trials", "n_trials"), "trials"),
+    **dict.fromkeys(("max_time", "timeout", "time_budget"), "time_limit"),
+    **dict.fromkeys(("quantiles", "q"), "quantile"),
+    "objective": "loss",
+    "n_epochs_no_change": "n_iter_no_change",
+    "verbosity": "verbose",
+}
+"""The same of estimators' parameters, in other libraries for tables."""
 
 _OF_MODULES: dict[str, dict[str, str]] = {
     "lamina": {

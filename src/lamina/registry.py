@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import Parameter, signature
 from typing import Any, Generic, TypeVar
 
-from lamina.messages import closest, unknown
+from lamina.arguments import names_of, no_argument
+from lamina.messages import unknown
 
 __all__ = ["Registry"]
 
@@ -64,7 +64,7 @@ class Registry(Generic[T]):
         maker = self._makers.get(choice.lower())
         if maker is None:
             raise ValueError(unknown(self._kind, choice, self.names()))
-        known = _argument_names(maker) if kwargs else None
+        known = names_of(maker) if kwargs else None
         if known is not None:
             self._check_names(choice, kwargs, known)
         return maker(*args, **kwargs)
@@ -72,11 +72,7 @@ class Registry(Generic[T]):
     def _check_names(self, choice: str, given: Iterable[str], known: Sequence[str]) -> None:
         for name in given:
             if name not in known:
-                meant = self._other_names.get(name)
-                hint = f" Here it is called {meant!r}." if meant in known else closest(name, known)
-                raise TypeError(
-                    f"{self._kind} {choice!r} has no argument {name!r}.{hint} Known: {', '.join(known)}"
-                )
+                raise no_argument(f"{self._kind} {choice!r}", name, known, self._other_names)
 
     def _described(self, text: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Name and settings in JSON, as MXNet writes them: ``["name", {…}]``, or an object with the name in it."""
@@ -88,20 +84,3 @@ class Registry(Generic[T]):
         except (ValueError, KeyError, RecursionError):
             raise ValueError(f"{self._kind}: {text[:80]!r} does not describe one") from None
         return name, {**settings, **given}
-
-
-def _argument_names(maker: Callable[..., Any]) -> list[str] | None:
-    """The arguments that a class takes by name, and passes on to its bases; None where it takes any."""
-    names: list[str] = []
-    for cls in getattr(maker, "__mro__", (maker,)):
-        if "__init__" not in vars(cls):
-            continue
-        parameters = list(signature(cls.__init__).parameters.values())[1:]
-        names += [
-            p.name
-            for p in parameters
-            if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY) and p.name not in names
-        ]
-        if not any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
-            return names
-    return None

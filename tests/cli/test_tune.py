@@ -87,6 +87,37 @@ def test_a_search_that_is_killed_goes_on_to_the_same_bits(whole, tmp_path, cli):
     assert not [name for name in os.listdir(out) if name.startswith(".") or name == "checkpoint.safetensors"]
 
 
+@pytest.mark.parametrize("signal_sent", [signal.SIGKILL, signal.SIGINT])
+def test_several_trials_at_a_time_end_alike_and_go_on(signal_sent, whole, tmp_path, cli):
+    out = tmp_path / "run"
+    command = [
+        sys.executable,
+        "-m",
+        "lamina",
+        "train",
+        *map(str, SMALL),
+        "--trials",
+        "3",
+        "-o",
+        str(out),
+        "-j",
+        "2",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (out / "trials/00000.safetensors").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal_sent)
+    _, said = process.communicate()
+    assert "Traceback" not in said
+    if signal_sent == signal.SIGINT and (out / "checkpoint.safetensors").exists():
+        assert "interrupted; keeping the best so far" in said
+        assert cli("predict", out, PEOPLE, "-o", tmp_path / "out.csv")[0] == 0
+    if (out / "checkpoint.safetensors").exists():  # it may have been complete
+        code, _, err = cli("tune", "--resume", out, "--jobs", "2")
+        assert code == 0, err
+    assert arrays_of(out) == arrays_of(whole)
+
+
 def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_path, cli):
     run = shutil.copytree(whole, tmp_path / "run")
     code, _, err = cli("train", "--resume", run)
@@ -124,6 +155,8 @@ def test_other_rows_are_another_search(whole, tmp_path, cli):
         (("--time-limit", "soon"), "--time-limit soon: give a time above 0"),
         (("--time-limit", "0"), "--time-limit 0: give a time above 0"),
         (("--trials", "0"), "--trials 0: it is greater than 0"),
+        (("--trials", "5", "--jobs", "0"), "--jobs 0: it is how many networks are trained at a time"),
+        (("--jobs", "2"), "--jobs 2 is for a search; add --time-limit, --trials or --preset best"),
         (("--time-limit", "5s", "--epochs", "3"), "--epochs does not go with --time-limit"),
         (("--trials", "5", "--shards", "8"), "--shards does not go with --trials"),
         (("--preset", "best", "--stream"), "--stream does not go with --preset best"),
@@ -169,7 +202,7 @@ class Ended:
         self.seconds, self.ended, self.complete, self.best_epoch = 2.0, 2.0 + number, True, 3
 
 
-def shown(width, height=30, trials=3):
+def shown(width, height=30, trials=3, running=1):
     display = SearchDisplay(Request(("x.csv",), time_limit=100.0), lambda: 40.0, live=True, as_json=False)
     display._has_table = True
     display._console = console = Console(width=width, height=height, record=True, file=io.StringIO())
@@ -177,7 +210,10 @@ def shown(width, height=30, trials=3):
         name = "layers\x1b[2J" if i else "mish"
         display.on_trial_end(Search, Ended(i, -0.3 - i / 10, hidden_layer_sizes=(256, 256), activation=name))
     display.on_new_best(Search)
-    display.on_trial_begin(Search, trials, {"preset": "default", "dropout": 0.123456}, 64)
+    for i in range(running):
+        display.on_trial_begin(Search, trials + i, {"preset": "default", "dropout": 0.123456}, 64)
+    if running > 1:
+        display.on_trial_waits(Search, Ended(trials + running - 1, -0.45))
     console.print(display._view())
     return console.export_text().splitlines()
 
@@ -197,3 +233,11 @@ def test_a_table_of_many_trials_shows_the_averaged_and_the_newest():
     numbers = [int(line.split()[0]) for line in lines if line.split() and line.split()[0].isdecimal()]
     assert numbers == [0, 1, 56, 57, 58, 59, 60]
     assert any("54 more that are neither averaged nor new" in line for line in lines)
+
+
+def test_the_table_shows_trials_that_run_and_one_that_waits():
+    lines = shown(100, running=3)
+    numbers = [int(line.split()[0]) for line in lines if line.split() and line.split()[0].isdecimal()]
+    assert numbers == [0, 1, 2, 3, 4, 5]
+    assert next(line for line in lines if line.strip().startswith("5 ")).split()[:3] == ["5", "0.4500", "2.0"]
+    assert lines[-1].startswith("trial 3: compiling …, trial 4: compiling …; best 0.2500")

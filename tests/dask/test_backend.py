@@ -27,6 +27,24 @@ def test_members_and_folds_have_the_bits_of_one_process(client):
     assert model.loss_curve_ == together.loss_curve_
 
 
+def test_trials_of_a_search_have_the_bits_of_one_process(client):
+    given = {
+        "hidden_layer_sizes": (8,),
+        "activation": "mish",
+        "batch_size": 100,
+        "members": 2,
+        "random_state": 0,
+    }
+    alone = lamina.MLPClassifier(trials=3, **given).fit(X[:, :3], Y)
+    heard = []
+    with parallel_config("dask"):
+        together = lamina.MLPClassifier(
+            trials=3, callbacks=lambda _, epoch: heard.append(epoch.number), **given
+        ).fit(X[:, :3], Y)
+    np.testing.assert_array_equal(together.predict_proba(X[:, :3]), alone.predict_proba(X[:, :3]))
+    assert len(heard) == sum(trial["epochs"] for trial in together.trials_)
+
+
 def test_workers_have_the_threads_that_dask_gives_them(client):
     assert set(client.run(lamina.get_num_threads).values()) == {1}
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pytest
 from both_modes import deferring, sees_the_same
 
 from lamina import autograd, nd
+from lamina.errors import ShapeError
 
 
 def test_a_step_that_detaches_is_one_sequence() -> None:
@@ -107,5 +110,25 @@ def test_what_has_no_slope_gives_zeros() -> None:
                 z = p > 0
             z.backward()
             see(p.grad)
+
+    sees_the_same(program)
+
+
+def test_a_walk_back_to_what_could_not_be_noted() -> None:
+    """A mistake begins a sequence; NumPy sees the memory of `x`, so that its product is not noted; `q` comes again."""
+
+    def program(see: Any) -> None:
+        x, q, w, other = nd.ones((2, 2)) * 2, nd.ones((2, 2)), nd.ones((2, 2)), nd.ones((7, 7))
+        q.attach_grad()
+        memory = np.asarray(x)
+        for _ in range(8):
+            with pytest.raises(ShapeError):
+                q + other
+            for _ in range(2):
+                with autograd.record():
+                    loss = nd.dot(x * q, w) - q
+                loss.backward()
+                see(q.grad)
+            memory += 1
 
     sees_the_same(program)

@@ -20,9 +20,6 @@ PROGRAMS = int(os.environ.get("LAMINA_FUZZ_PROGRAMS", "2000"))
 COMPILED = int(os.environ.get("LAMINA_FUZZ_COMPILED", str(max(1, PROGRAMS // 20))))
 """So many are compiled in earnest, which takes a tenth of a second each; `make modes` does it with all."""
 PARTS = 20
-WRONG = (175, 835)
-"""Programs whose compiled numbers are wrong, to be mended: after `attach_grad` in a loop, a step used the gradient of
-the step before. 835 is wrong only after others."""
 
 
 class Interpreted:
@@ -105,15 +102,7 @@ def test_the_same_bits_operator_by_operator(part: int, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_same_numbers_compiled(part: int) -> None:
     for seed in seeds(part, COMPILED):
-        if seed not in WRONG:
-            assert_the_same_numbers(Program(seed))
-
-
-@pytest.mark.usefixtures("deferring")
-@pytest.mark.compiles
-@pytest.mark.xfail(raises=AssertionError, strict=True, reason="a step uses the gradient of the step before")
-def test_a_gradient_that_is_attached_anew_in_a_loop() -> None:
-    assert_the_same_numbers(Program(WRONG[0]))
+        assert_the_same_numbers(Program(seed))
 
 
 def assert_the_same_numbers(program: Program) -> None:

@@ -4,39 +4,17 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from lamina import nd
-from lamina.estimators._chosen_architecture import _pieces
 from lamina.estimators._engine import Data
-from lamina.estimators._initialize import _knots, build_network
+from lamina.estimators._initialize import build_network
+from lamina.estimators._pieces import knots
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.network import Network
 
 PARTS = Architecture(numbers=2, inputs=3, cardinalities=(), outputs=1, hidden=(4,), pieces=6)
 NUMERIC = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
 DATA = Data(NUMERIC, None, np.zeros((50, 1), np.float32))
-
-
-@given(arrays(np.float64, st.integers(1, 60), elements=st.floats(-3, 3)), st.integers(1, 20))
-def test_knots_are_ascending_values_and_no_more_than_asked_for(values, pieces):
-    knots = _knots(values, pieces)
-    assert 1 <= len(knots) <= pieces + 1
-    assert np.all(np.diff(knots) > 0)
-    assert np.isin(knots, values).all()
-    if pieces > 1:
-        assert (knots[0], knots[-1]) == (values.min(), values.max())
-
-
-def test_few_distinct_values_all_become_knots():
-    np.testing.assert_array_equal(_knots(np.array([2.0, 0.0, 0.0, 5.0, 2.0]), 8), [0, 2, 5])
-
-
-def test_the_values_beside_many_zeros_have_knots_too():
-    values = np.concatenate([np.zeros(980), np.arange(1, 21)])
-    assert np.sum(_knots(values, 12) > 0) >= 6
 
 
 def test_the_piecewise_functions_are_linear_between_knots_and_constant_outside():
@@ -48,10 +26,10 @@ def test_the_piecewise_functions_are_linear_between_knots_and_constant_outside()
     inputs = np.linspace(-9, 9, 200, dtype=np.float32).repeat(3).reshape(-1, 3)
     embedded = network.embed(nd.array(inputs), None).asnumpy()[:, 3:].reshape(200, 2, 3)
     for j in range(2):
-        knots = _knots(NUMERIC[:, j].astype(np.float64), 6)
-        levels = np.vstack([np.zeros(3), np.cumsum(heights[j, : len(knots) - 1], axis=0)])
+        places = knots(NUMERIC[:, j].astype(np.float64), 6)
+        levels = np.vstack([np.zeros(3), np.cumsum(heights[j, : len(places) - 1], axis=0)])
         for k in range(3):
-            expected = np.interp(inputs[:, j], knots, levels[:, k])
+            expected = np.interp(inputs[:, j], places, levels[:, k])
             np.testing.assert_allclose(embedded[:, j, k], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -62,13 +40,6 @@ def test_before_training_the_pieces_change_nothing():
         return network.forward(nd.array(NUMERIC), None).asnumpy()
 
     np.testing.assert_array_equal(outputs(6), outputs(0))
-
-
-@pytest.mark.parametrize(
-    ("rows", "numbers", "pieces"), [(99, 3, 0), (1000, 3, 10), (10**5, 3, 64), (10**5, 784, 5)]
-)
-def test_small_and_wide_tables_have_fewer_pieces(rows, numbers, pieces):
-    assert _pieces(64, rows, numbers) == pieces
 
 
 def test_a_constant_number_has_no_pieces():

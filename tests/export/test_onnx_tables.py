@@ -17,6 +17,7 @@ from tables import (
     mixture,
     new_table,
     regressor,
+    rough_table,
     targets_of,
     training_table,
 )
@@ -99,6 +100,13 @@ def test_constrained_columns():
     options = QUICK | {"monotone": {"height": 1, "income": -1}}
     assert_same(lamina.MLPRegressor(**options).fit(FRAME, VALUES))
     assert_same(lamina.MLPClassifier(**options).fit(FRAME, np.median(VALUES) < VALUES))
+
+
+def test_a_rough_column():
+    X, y = rough_table()
+    model = lamina.MLPRegressor(**QUICK).fit(X, y)
+    assert model.fitted_.network.members[0].architecture.rough == (1, 0)
+    assert_same(model, X)
 
 
 def test_several_targets_and_several_labels():

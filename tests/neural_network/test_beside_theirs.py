@@ -3,6 +3,7 @@
 import inspect
 import io
 import pickle
+import signal
 import warnings
 from contextlib import redirect_stdout
 
@@ -228,6 +229,51 @@ def test_ctrl_c_keeps_what_was_learned(monkeypatch):
     assert model.n_iter_ == 2 and model.batch_size == 64 and model.score(X, y) > 0.2
     monkeypatch.undo()
     pickle.loads(pickle.dumps(model)).partial_fit(X, y)
+
+
+def raise_interrupt():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize(
+    ("place", "interrupt", "steps"),
+    [
+        pytest.param("numbers", lambda: signal.raise_signal(signal.SIGINT), 12, id="before-the-steps"),
+        pytest.param("taken", lambda: signal.raise_signal(signal.SIGINT), 12, id="after-the-steps"),
+        pytest.param("numbers", raise_interrupt, 8, id="an-error-before-the-steps"),
+    ],
+)
+def test_an_interrupted_optimizer_counts_the_steps_of_its_weights(monkeypatch, place, interrupt, steps):
+    """The oracle is scikit-learn's training, stopped after this step."""
+    _, X, y = DATA["classes"]
+    hooked = getattr(_training._AdamSteps, place)
+    update = theirs._stochastic_optimizers.AdamOptimizer.update_params
+
+    def interrupted(owner, count):
+        if owner._optimizer.t == 8:
+            interrupt()
+        return hooked(owner, count)
+
+    def stopped(optimizer, *arguments):
+        update(optimizer, *arguments)
+        if optimizer.t == steps:
+            raise_interrupt()
+
+    models = [module.MLPClassifier(**SETTINGS) for module in (ours, theirs)]
+    with monkeypatch.context() as patched:
+        patched.setattr(_training._AdamSteps, place, interrupted)
+        patched.setattr(theirs._stochastic_optimizers.AdamOptimizer, "update_params", stopped)
+        for model in models:
+            with pytest.warns(UserWarning, match="interrupted"):
+                model.fit(X, y)
+    model, peer = (each._optimizer for each in models)
+    assert model.t == peer.t == steps and model.learning_rate == peer.learning_rate
+    for name in ("ms", "vs"):
+        for array, other in zip(getattr(model, name), getattr(peer, name), strict=True):
+            np.testing.assert_allclose(array, other, rtol=1e-9, atol=1e-14)
+    curves = [each.partial_fit(X, y).partial_fit(X, y).loss_curve_[-2:] for each in models]
+    np.testing.assert_allclose(*curves, rtol=1e-10)
 
 
 def test_a_training_that_fails_leaves_the_settings_as_they_were():

@@ -42,13 +42,47 @@ def test_a_trial_comes_back(tmp_path, changed):
             assert got == wanted, field.name
 
 
-def test_trials_come_back_in_order_up_to_a_gap(tmp_path):
+def test_trials_come_back_in_order_whichever_there_are(tmp_path):
     files = stored(tmp_path, *map(trial, range(4)))
     os.remove(files / "00002.safetensors")
+    (files / "notes.safetensors").write_text("another's")
     trials = TrialFolder(tmp_path).load("a")
-    assert [one.number for one in trials] == [0, 1]
-    assert trials[-1].ended == 3.5
-    assert [one.number for one in trials[:5]] == [0, 1]
+    assert [one.number for one in trials] == [0, 1, 3]
+    assert trials[-1].ended == 5.5
+    assert [one.number for one in trials[:2]] == [0, 1]
+
+
+def staged(number=0):
+    """A trial that waits for others."""
+    last = trial(number)
+    state = {name: 2 * array for name, array in last.state.items()}
+    first = dataclasses.replace(
+        last, best_epoch=3, score=-0.6, factor=1.25, outputs=-last.outputs, state=state
+    )
+    return dataclasses.replace(last, earlier=(first,))
+
+
+def test_a_trial_that_waits_comes_back_as_it_was_at_the_ends_of_its_cycles(tmp_path):
+    stored(tmp_path, staged(1))
+    (found,) = TrialFolder(tmp_path).load("a")
+    (first,), (wanted,) = found.earlier, staged(1).earlier
+    assert (first.best_epoch, first.score, first.factor) == (3, -0.6, 1.25)
+    assert np.array_equal(first.outputs, wanted.outputs) and first.state.keys() == found.state.keys()
+    assert all(np.array_equal(first.state[name], array) for name, array in wanted.state.items())
+    assert found.as_in(first).best_epoch == 3 and found.as_in(first).seconds == found.seconds
+    TrialFolder(tmp_path).save(found.as_in(first))
+    (settled,) = TrialFolder(tmp_path).load("a")
+    assert settled.earlier == () and np.array_equal(settled.outputs, wanted.outputs)
+
+
+def test_trials_of_the_first_format_are_read(tmp_path):
+    file = stored(tmp_path, trial()) / "00000.safetensors"
+    arrays, metadata = load_tensors(file)
+    said = json.loads(metadata["trial"])
+    del said["earlier"]
+    save_tensors(file, arrays, {**metadata, "format": "lamina trial 1", "trial": json.dumps(said)})
+    (found,) = TrialFolder(tmp_path).load("a")
+    assert found.number == 0 and found.earlier == ()
 
 
 def test_trials_of_another_search_are_refused(tmp_path):
@@ -83,8 +117,19 @@ HOSTILE = {
     "no outputs": lambda said, arrays: arrays.pop("outputs"),
     "a missing array": lambda said, arrays: arrays.pop("network.0.weight0"),
     "an array too many": lambda said, arrays: arrays.update(evil=np.zeros(1, np.float32)),
+    "a stage without arrays": _set("earlier", [{"score": 0.1, "best_epoch": 1, "factor": 1.0}]),
+    "arrays of no stage": lambda said, arrays: arrays.update({"earlier.0.outputs": arrays["outputs"]}),
+    "stages without end": _set("earlier", [{"score": 0.1, "best_epoch": 1, "factor": 1.0}] * 99),
     "what is not finite": lambda said, arrays: arrays["outputs"].fill(np.nan),
 }
+
+
+def _a_stage_of_another_shape(said, arrays):
+    said["earlier"] = [{"score": 0.1, "best_epoch": 1, "factor": 1.0}]
+    arrays |= {f"earlier.0.{name}": array[:1] for name, array in arrays.items()}
+
+
+HOSTILE["a stage of another shape"] = _a_stage_of_another_shape
 
 
 @pytest.mark.parametrize("how", HOSTILE)

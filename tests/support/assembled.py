@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from graphs import capture
 
 from lamina.compiler.gpu._schedule import Schedule
 from lamina.compiler.gpu.target import written_for
+from lamina.compiler.passes.graph import Precision
 from lamina.device.interface import Limits
 
 __all__ = ["Assembled", "assembled", "ptxas"]
@@ -38,13 +39,21 @@ class Assembled:
     registers: int
 
 
-def assembled(function: Callable[..., Any], arrays: list[Any], architecture: str = "sm_90") -> Assembled:
+def assembled(
+    function: Callable[..., Any],
+    arrays: list[Any],
+    architecture: str = "sm_90",
+    precision: Precision = "float32",
+) -> Assembled:
     """Assemble it; it must have no spills, no memory of a thread's own, and no access without a known memory."""
     program = ptxas()
     if program is None:
         pytest.skip("nvidia-cuda-nvcc is not installed")
-    limits = Limits(architecture, 32, 1024, 48 << 10, 132, has_float64=True, has_float16=True)
-    written = written_for(capture(function, *arrays), "nvptx", limits)
+    limits = Limits(
+        architecture, 32, 1024, 48 << 10, 132, has_float64=True, has_float16=True, has_tensor_cores=True
+    )
+    graph = replace(capture(function, *arrays), precision=precision)
+    written = written_for(graph, "nvptx", limits)
     text = written.assembly()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "code.ptx")

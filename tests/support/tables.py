@@ -82,6 +82,14 @@ def regressor(**settings):
     return lamina.MLPRegressor(**QUICK | settings).fit(frame, targets_of(frame)[1])
 
 
+def rough_table(rows=800):
+    """Two columns and a target, of which neighbouring values of the first one say different things."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 30, rows)
+    X = np.stack([codes * 10.0, rng.normal(size=rows)], axis=1)
+    return X, rng.normal(size=30)[codes] + X[:, 1] + 0.3 * rng.normal(size=rows)
+
+
 MIXED = (
     {"members": 2},
     {

@@ -48,14 +48,14 @@ class SearchDisplay(SearchObserver):
         self._trials: dict[int, dict[str, Any]] = {}
         self._shares: Mapping[int, float] = {}
         self._best: float | None = None
-        self._running: dict[str, Any] | None = None
+        self._running: dict[int, dict[str, Any]] = {}
         self._earlier, self._has_begun = 0.0, False
         self._display: Any = None
 
     # --- what the search tells -----------------------------------------------------------------------------------
 
     def on_search_begin(self, search: SearchView) -> None:
-        self._has_begun, self._earlier = True, search.trials[-1].ended if search.trials else 0.0
+        self._has_begun, self._earlier = True, search.earlier_seconds
         if search.trials and self._is_live:
             say(f"lamina: going on after {counted(len(search.trials), 'trial')}", error=True)
         if self._has_table or self._has_line:
@@ -64,7 +64,7 @@ class SearchDisplay(SearchObserver):
     def on_trial_begin(
         self, search: SearchView, number: int, settings: Mapping[str, Any], epochs: int
     ) -> None:
-        self._running = {
+        self._running[number] = {
             "number": number,
             "settings": dict(settings),
             "epochs": epochs,
@@ -72,15 +72,15 @@ class SearchDisplay(SearchObserver):
         }
 
     def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
-        if self._running is not None:
-            self._running |= {"epoch": epoch.number, "score": epoch.score}
+        if number in self._running:
+            self._running[number] = {**self._running[number], "epoch": epoch.number, "score": epoch.score}
+
+    def on_trial_waits(self, search: SearchView, trial: Trial) -> None:
+        self._running[trial.number] = _row(trial)
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
-        names = ("number", "score", "seconds", "complete", "best_epoch")
-        self._trials[trial.number] = {name: getattr(trial, name) for name in names} | {
-            "settings": dict(trial.settings)
-        }
-        self._running = None
+        self._trials[trial.number] = _row(trial)
+        self._running.pop(trial.number, None)
         if self._has_begun and self._is_live and not self._has_table:
             say(self._line(trial), error=True)
 
@@ -88,7 +88,7 @@ class SearchDisplay(SearchObserver):
         self._best, self._shares = search.best_score, dict(search.shares)
 
     def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
-        self._running, self._shares = None, dict(search.shares)
+        self._running, self._shares = {}, dict(search.shares)
         if self._display is not None:
             self._display.stop()
             self._display = None
@@ -134,19 +134,29 @@ class SearchDisplay(SearchObserver):
         return Group(self._table(), status) if self._has_table else status
 
     def _now(self) -> str:
-        """The line below the table: the trial that runs, the best, the time."""
-        running = self._running
-        if running is None:
+        """The line below the table: the trials that run, the best, the time."""
+        running = [row for row in self._rows_that_run() if "seconds" not in row]
+        if not running:
             return self._status() or "beginning …"
-        at = f"epoch {running['epoch']} of {running['epochs']}" if "epoch" in running else "compiling …"
-        return f"trial {running['number']}: {at}; {self._status()}".removesuffix("; ")
+        at = ", ".join(
+            f"trial {row['number']}: epoch {row['epoch']} of {row['epochs']}"
+            if "epoch" in row
+            else f"trial {row['number']}: compiling …"
+            for row in running
+        )
+        return f"{at}; {self._status()}".removesuffix("; ")
+
+    def _rows_that_run(self) -> list[dict[str, Any]]:
+        """The trials that run, and those that wait for them; they change while this is looked at from a thread."""
+        running = self._running.copy()
+        return [running[number] for number in sorted(running)]
 
     def _table(self) -> Table:
         from rich import box
         from rich.table import Table
 
-        rows = self._rows(max(self._console.height - _AROUND, _FEWEST))
-        running = [] if self._running is None else [self._running]
+        running = self._rows_that_run()
+        rows = self._rows(max(self._console.height - _AROUND - max(len(running) - 1, 0), _FEWEST))
         width = self._console.width
         names = settings_that_differ([*rows, *running]) if width >= _NARROW else []
         wide = width >= _WIDE or not names
@@ -183,6 +193,12 @@ class SearchDisplay(SearchObserver):
         seconds = row["seconds"] if "seconds" in row else self._since() - row["begun"]
         loss = "" if row.get("score") is None else _loss(row["score"])
         return [str(row["number"]), loss, f"{100 * share:.0f} %" if share else "", f"{seconds:.1f}"]
+
+
+def _row(trial: Trial) -> dict[str, Any]:
+    """What is shown of a trial that is trained."""
+    names = ("number", "score", "seconds", "complete", "best_epoch")
+    return {name: getattr(trial, name) for name in names} | {"settings": dict(trial.settings)}
 
 
 def _settings(settings: Mapping[str, Any], names: list[str], wide: bool) -> list[str]:

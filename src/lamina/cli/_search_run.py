@@ -46,9 +46,16 @@ def seconds_said(text: str | None) -> float | None:
         ) from error
 
 
-def require_search(chosen: Mapping[str, Any]) -> None:
-    """Raise `LaminaError` where what is chosen asks for a search, and for what no search can do."""
+def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
+    """Raise `LaminaError` where what is chosen asks for a search, and for what no search can do.
+
+    `jobs`: how many trials at a time are asked for; `resumes`: whether an earlier run says whether it searches.
+    """
     searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
+    if jobs == 0:
+        raise LaminaError("--jobs 0: it is how many networks are trained at a time, or -1, one for each core")
+    if jobs is not None and not searches and not resumes:
+        raise LaminaError(f"--jobs {jobs} is for a search; add --time-limit, --trials or --preset best")
     if not searches:
         return
     said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
@@ -68,13 +75,14 @@ def run_search(
     prepared: Prepared,
     *,
     device: str,
+    jobs: int | None,
     live: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
     """Search, and fill the run's folder; the exit code.
 
-    `live`: whether to show a table of the trials.
+    `jobs`: how many trials at a time; `live`: whether to show a table of them.
     """
     from lamina.cli._search_display import SearchDisplay
     from lamina.export.run_page import write_run_page
@@ -93,7 +101,9 @@ def run_search(
         closing = None if limit is None else Closing(prepared, limit, since_start)
     search.begin(folder, request)
     display = [] if quiet else [SearchDisplay(request, since_start, live=live, as_json=as_json)]
-    trained = search.search(prepared, request, folder, display, closing, since_start, device=device)
+    trained = search.search(
+        prepared, request, folder, display, closing, since_start, device=device, n_jobs=jobs
+    )
     if trained.interrupted:
         say("lamina: interrupted; keeping the best so far", error=True)
     if not trained.history and not quiet:

@@ -18,6 +18,7 @@ __all__ = [
     "Drop",
     "Epochs",
     "Hidden",
+    "Jobs",
     "Json",
     "Kind",
     "Memory",
@@ -81,6 +82,15 @@ TimeLimit = Annotated[
     ),
 ]
 Trials = Annotated[int | None, option("Try so many networks, and average the best.", "none", **_training)]
+Jobs = Annotated[
+    int | None,
+    option(
+        "Of a search, train so many networks at a time; -1: one for each core. It gives the same network.",
+        "1",
+        named="--jobs -j",
+        **_training,
+    ),
+]
 Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
 Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
 Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]

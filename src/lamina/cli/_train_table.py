@@ -48,6 +48,7 @@ def train_table(
     preset: asked.Preset = None,
     time_limit: asked.TimeLimit = None,
     trials: asked.Trials = None,
+    jobs: asked.Jobs = None,
     epochs: asked.Epochs = None,
     hidden: asked.Hidden = None,
     lr: asked.Rate = None,
@@ -109,7 +110,7 @@ def train_table(
         time_limit=seconds_said(time_limit),
         trials=positive("--trials", trials),
     )
-    require_search(chosen)
+    require_search(chosen, jobs, resumes=resume is not None)
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("training on a table", "scikit-learn", "polars")
     begin_reading(data or ())
@@ -123,7 +124,15 @@ def train_table(
         with warnings_as_lines(quiet=True):
             return _help(team)
     return run_table(
-        chosen, read_as, out, resume, memory=memory, device=device or "cpu", as_json=as_json, quiet=quiet
+        chosen,
+        read_as,
+        out,
+        resume,
+        memory=memory,
+        device=device or "cpu",
+        jobs=jobs,
+        as_json=as_json,
+        quiet=quiet,
     )
 
 
@@ -135,13 +144,14 @@ def run_table(
     *,
     memory: str | None = None,
     device: str = "cpu",
+    jobs: int | None = None,
     live: bool = False,
     as_json: bool = False,
     quiet: bool = False,
 ) -> int:
     """Train as was chosen, in a new run's folder or in that of a run that goes on; the exit code.
 
-    `live`: whether to show each trial of a search.
+    `jobs`: how many trials of a search at a time; `live`: whether to show each.
     """
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
         _require_shards(request, world())
@@ -149,7 +159,7 @@ def run_table(
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
                 how: dict[str, Any] = {"device": device, "as_json": as_json, "quiet": quiet}
                 if request.searches:
-                    return run_search(folder, request, prepared, live=live, **how)
+                    return run_search(folder, request, prepared, jobs=jobs, live=live, **how)
                 return _run(folder, request, prepared, saved, **how)
         except KeyboardInterrupt:
             say(f"lamina: interrupted; {views.how_to_go_on(folder)}", error=True)

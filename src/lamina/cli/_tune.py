@@ -33,6 +33,7 @@ def tune(
     target: asked.Target = None,
     time_limit: TimeLimit = None,
     trials: Trials = None,
+    jobs: asked.Jobs = None,
     task: asked.Task = None,
     kind: asked.Kind = None,
     drop: asked.Drop = None,
@@ -59,13 +60,14 @@ def tune(
 
     Ctrl-C and the time limit keep the best so far. Each trial that is complete is kept in the folder, so that a search
     that was killed goes on with --resume, and one that is complete does with a longer --time-limit or more --trials.
-    As many trials give the same network, however often they were interrupted.
+    As many trials give the same network, however often they were interrupted, and however many are trained at a time.
 
     Examples:
 
     \b
       lamina tune people.csv --target income --time-limit 5m
       lamina tune houses.parquet --target price --trials 20 --out runs/houses
+      lamina tune houses.parquet --target price --time-limit 10m --jobs 4
       lamina tune --resume runs/houses --trials 40
     """
     chosen = said(
@@ -74,10 +76,18 @@ def tune(
         time_limit=seconds_said(time_limit),
         trials=positive("--trials", trials),
     )
-    require_search(chosen)
+    require_search(chosen, jobs, resumes=resume is not None)
     read_as = reading(format, delimiter, encoding, decimal, quote)
     require("searching on a table", "scikit-learn", "polars")
     begin_reading(data or ())
     return train.run_table(
-        chosen, read_as, out, resume, device=device or "cpu", live=True, as_json=as_json, quiet=quiet
+        chosen,
+        read_as,
+        out,
+        resume,
+        device=device or "cpu",
+        jobs=jobs,
+        live=True,
+        as_json=as_json,
+        quiet=quiet,
     )

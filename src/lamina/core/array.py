@@ -12,7 +12,7 @@ from lamina.errors import StaleGradientError, TraceError
 from lamina.messages import user_location
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from lamina.context import Context
     from lamina.core.tape import Leaf, TapeNode
@@ -162,6 +162,13 @@ class Array:
         """Count an in-place write that follows. What is owed may need the old contents: it is computed first."""
         settle_owed()
         self._writes[0] += 1
+
+    @staticmethod
+    def _note_writes(arrays: Iterable[Array]) -> None:
+        """`_note_write` of several arrays."""
+        settle_owed()
+        for array in arrays:
+            array._writes[0] += 1
 
     def _write(self, value: Array) -> None:
         """Replace the contents in place by those of `value` (same shape, any dtype)."""

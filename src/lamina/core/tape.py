@@ -17,16 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Leaf", "TapeNode", "backward", "become_leaf", "gradients", "is_on_tape", "is_recorded",
-    "next_order", "record", "record_node",
-    "recording", "recording_suspended",
+    "record", "record_node", "recording", "recording_suspended",
 ]  # fmt: skip
 
 _order = itertools.count()
-
-
-def next_order() -> int:
-    """A number between those of the nodes before and after now."""
-    return next(_order)
 
 
 class Leaf:

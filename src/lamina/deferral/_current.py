@@ -56,7 +56,6 @@ class CurrentSequence:
         self._made: set[int] = set()
         self._viewed: set[int] = set()
         self._has_recorded = False
-        self._first_order = 0
         self._ahead = self._period
         owed.is_open = False
         self._cursor: Entry = self._root
@@ -156,7 +155,11 @@ class CurrentSequence:
             if node.inputs is None and node.freed < used_by:
                 continue
             seen.add(node.order)
-            if node.order < self._first_order or node.inputs is None or node.primitive.lowering is None:
+            if (
+                node.inputs is None
+                or node.primitive.lowering is None
+                or self._position_of(x) not in self._made
+            ):
                 return None
             todo += [(y, node.order) for y in node.inputs if isinstance(y, Array)]
         return [leaves[i] for i in sorted(leaves)]

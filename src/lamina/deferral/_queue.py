@@ -18,7 +18,7 @@ from lamina.core.keys import Unfit, frozen
 from lamina.core.ownership import is_alone
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import concrete, owed, state
-from lamina.core.tape import backward, next_order
+from lamina.core.tape import backward
 from lamina.deferral import _debug as debug
 from lamina.deferral._current import CurrentSequence, place_of
 from lamina.deferral._entries import (
@@ -294,7 +294,6 @@ class DeferralQueue(CurrentSequence):
             self._next = None
             self._forget_attempt()
             values, entry = self._values, self._cursor
-            self._first_order = next_order()
             if entry.parent is not None:
                 path = self._path_to(entry)
                 self._restore_overwritten()

@@ -393,6 +393,7 @@ def _limits(driver: CudaDriver, handle: int) -> Limits:
         has_float64=True,
         has_float16=True,
         peak_flops=2.0 * cores * 1e3 * attribute(Attribute.CLOCK_KHZ),
+        has_tensor_cores=True,
     )
 
 

@@ -47,6 +47,8 @@ class Limits:
     ``alignment``     buffers begin at multiples of so many bytes; the compiler's own regions within them do, too, and
                       with views that begin elsewhere a device has to cope
     ``peak_flops``    float32 operations a second, about; for `explain`
+    ``has_tensor_cores`` whether it multiplies small matrices of tf32 and bfloat16 numbers, and copies to shared memory
+                      while threads go on: NVIDIA's from Ampere on do both
     """
 
     architecture: str
@@ -58,6 +60,7 @@ class Limits:
     has_float16: bool
     alignment: int = 256
     peak_flops: float = 1e12
+    has_tensor_cores: bool = False
 
 
 class Buffer(Protocol):

@@ -10,41 +10,37 @@ import numpy as np
 
 from lamina.estimators import _presets as presets
 from lamina.estimators._engine import Data
+from lamina.estimators._pieces import Pieces, chosen_pieces
 from lamina.estimators.architecture import Architecture
-from lamina.estimators.monotone_columns import FEWEST_PIECES, constrained_columns, constraints
+from lamina.estimators.monotone_columns import constrained_columns, constraints
 from lamina.table.encode import TableEncoder
 
 __all__ = ["architecture_for"]
 
-_ROWS_A_PIECE = 100
-_PIECES_OF_ALL = 4096
-
 
 def architecture_for(
     encoder: TableEncoder, target: Any, train: Data, settings: Mapping[str, Any]
-) -> Architecture:
-    """That of each member, of which `train` are one's rows."""
+) -> tuple[Architecture, Pieces]:
+    """That of each member, of which `train` are one's rows, and the pieces of the numbers' functions."""
     parts = {field.name for field in dataclasses.fields(Architecture)}
     numbers = encoder.n_numbers
     given = {name: _hashable(value) for name, value in settings.items() if name in parts}
     given["number_embedding"] = presets.embeds_numbers(given["number_embedding"], numbers)
     constrained = constrained_columns(given.pop("monotone"), encoder.schema)
     given |= constraints(constrained, encoder.schema, target, settings)
-    pieces = _pieces(settings["number_pieces"], len(train), numbers)
-    return Architecture(
+    signs = given.get("monotone", ())
+    pieces = chosen_pieces(train, settings["number_pieces"], signs, numbers)
+    architecture = Architecture(
         **given,
         numbers=numbers,
         inputs=train.numeric.shape[1],
         cardinalities=encoder.cardinalities,
         outputs=target.outputs,
         hidden=settings["hidden_layer_sizes"],
-        pieces=max(pieces, FEWEST_PIECES) if constrained else pieces,
+        pieces=pieces.most,
+        rough=tuple(int(j in pieces.rough) for j in range(numbers)) if pieces.rough else (),
     )
-
-
-def _pieces(most: int, rows: int, numbers: int) -> int:
-    """How many pieces the functions of numbers have: few where rows are few or numbers many."""
-    return min(most, rows // _ROWS_A_PIECE, _PIECES_OF_ALL // max(numbers, 1))
+    return architecture, pieces
 
 
 def _hashable(value: Any) -> Any:

@@ -9,6 +9,7 @@ from lamina.core import blas
 from lamina.deferral import eager
 from lamina.estimators._engine import Data
 from lamina.estimators._monotone import reflected
+from lamina.estimators._pieces import Pieces, knots, rows_for_knots
 from lamina.estimators.architecture import Architecture, Parameter
 from lamina.estimators.network import Network
 
@@ -17,20 +18,21 @@ __all__ = ["build_network"]
 _ROWS = 4096  # of training data that the data-dependent initialization looks at
 _ROWS_AT_ONCE = 256
 _BIAS_ROWS = 5
-_KNOT_ROWS = 50_000  # of training data, evenly spaced, that the knots of numbers are taken from
 
 
 @eager()  # so that the bits don't depend on what was computed before
-def build_network(architecture: Architecture, data: Data, rng: np.random.Generator) -> Network:
-    """A network with initial values.
+def build_network(
+    architecture: Architecture, data: Data, rng: np.random.Generator, pieces: Pieces | None = None
+) -> Network:
+    """A network with initial values. `pieces`: how many each number has, if not all as many.
 
     With `architecture.ntk`: W ~ N(0, 1), each unit rescaled so that its z has standard deviation 1 on the training
     data, and its bias minus a random convex combination (normalized Exp(1) weights) of its z at 5 random rows
     (RealMLP-TD). Otherwise uniform within ±√(6/(in + out)) (Glorot and Bengio, 2010), which is scikit-learn's choice.
     """
     network = Network(architecture)
-    knots = _pieces(architecture, data) if architecture.has_pieces else {}
-    _add(network, architecture.input_parameters(), knots, rng)
+    fitted = _pieces(architecture, data, pieces) if architecture.has_pieces else {}
+    _add(network, architecture.input_parameters(), fitted, rng)
     if architecture.ntk:
         _add_fitted_layers(network, data, rng)
         return network
@@ -72,29 +74,16 @@ def _embedded(network: Network, data: Data, rows: np.ndarray) -> nd.NDArray:
     return network.embed(nd.array(data.numeric[rows]), codes)
 
 
-def _pieces(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
+def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str, np.ndarray]:
     """Where the pieces of each number begin, and one over their lengths."""
     knot, slope = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(2))
-    rows = np.arange(len(data)) if data.rows is None else data.rows
-    rows = rows[:: -(-len(rows) // _KNOT_ROWS)]
+    rows = rows_for_knots(data)
     for j in range(parts.numbers):
-        knots = _knots(data.numeric[rows, j].astype(np.float64), parts.pieces)
-        count = len(knots) - 1
-        knot[j, 0, :count], slope[j, 0, :count] = knots[:-1], 1 / np.diff(knots)
+        most = parts.pieces if pieces is None else pieces.of(j)
+        places = knots(data.numeric[rows, j].astype(np.float64), most)
+        count = len(places) - 1
+        knot[j, 0, :count], slope[j, 0, :count] = places[:-1], 1 / np.diff(places)
     return {"running.knot": knot, "running.slope": slope}
-
-
-def _knots(values: np.ndarray, pieces: int) -> np.ndarray:
-    """Ascending values between which functions of a number are linear.
-
-    Every value if there are few; else half of them quantiles of the values, and half of the distinct values, so that
-    the few values other than 0 of a column of zeros are resolved too.
-    """
-    distinct = np.unique(values)
-    if len(distinct) <= pieces + 1:
-        return distinct
-    levels = np.linspace(0, 1, pieces // 2 + 1)
-    return np.unique([np.quantile(x, levels, method="nearest") for x in (values, distinct)])
 
 
 def _fitted_layer(

@@ -72,7 +72,7 @@ PARAMETERS = {
     "number_embedding": "whether each number also enters as three learned mixtures of its cosines (RealMLP's PBLD).",
     "number_pieces": "how many pieces the piecewise linear function has at most that is learned of each number "
     "(Gorishniy, Rubachev, Babenko, 2022), and added to those mixtures: a piece for 100 rows, and 4096 for all numbers "
-    "together. 0: none.",
+    "together. None: 64, or as many as the values of a column that has at most 256 of them. 0: none.",
     "embedding_width": "how many numbers stand for a category of a column with more than 8 of them.",
     "input_scale": "whether each input has a learned scale (RealMLP).",
     "learned_activation": "whether units learn how much of the activation f they use: x + α(f(x) − x) (RealMLP).",
@@ -98,7 +98,8 @@ PARAMETERS = {
     "`lamina.training.loop` among them sees the training's steps, beginning and end, too.",
     "n_jobs": "how many members are trained at a time by joblib's backend (threads, processes, a cluster: "
     "docs/scale.md), as scikit-learn counts them: None is 1, unless joblib.parallel_config says otherwise, and 1 has "
-    "them side by side in one step. The result has the same bits.",
+    "them side by side in one step. Of a search (`time_limit`, `trials`) it is how many trials are trained at a time, "
+    "in threads unless joblib.parallel_config says otherwise. The result has the same bits.",
     "device": "where the network is trained: 'cpu', 'gpu', 'gpu:1' …, or 'auto': a GPU if there is one and the work is "
     "large enough. Afterwards it is on the CPU, so that predictions and files need no GPU; `device_` says what was "
     "taken. `partial_fit` stays on the CPU.",

@@ -41,7 +41,7 @@ _VALUES: dict[str, tuple[Any, Any, Any, Any]] = {
     "calibrate": (True, True, True, False),
     "normalization": (None, None, None, None),
     "number_embedding": (True, None, None, False),  # None: by the number of numbers
-    "number_pieces": (64, 64, 64, 0),
+    "number_pieces": (None, None, None, 0),  # None: by the numbers' values
     "embedding_width": (8, 8, 8, 8),
     "input_scale": (True, True, True, False),
     "learned_activation": (True, False, False, False),
@@ -169,7 +169,7 @@ _RULES: dict[str, tuple[Any, str]] = {
     "learning_rate_init": (lambda value: value > 0, "> 0"),
     "validation_fraction": (lambda value: 0 < value < 1, "between 0 and 1"),
     "alpha": (lambda value: value >= 0, ">= 0"),
-    "number_pieces": (lambda value: value == 0 or _is_count(value), "a whole number >= 0"),
+    "number_pieces": (lambda value: value is None or value == 0 or _is_count(value), "a whole number >= 0"),
     "weight_decay": (lambda value: value >= 0, ">= 0"),
     "label_smoothing": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "dropout": (lambda value: 0 <= value < 1, "at least 0 and below 1"),

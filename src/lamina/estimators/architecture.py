@@ -78,6 +78,9 @@ class Architecture:
         None, ``"batch"`` or ``"layer"``: between a hidden layer's linear map and its activation.
     pieces
         to the embedding of a number, a piecewise linear function of it with so many pieces is added; 0: none.
+    rough
+        for each number, 1 if that function is learned value by value, since neighbouring values say different things,
+        else 0; () if there is no such number.
     ntk
         z = xW/√d + b, with W of unit variance (neural tangent parametrization), instead of z = xW + b.
     monotone
@@ -103,6 +106,7 @@ class Architecture:
     pieces: int = 0
     monotone: tuple[int, ...] = ()
     rising: tuple[int, ...] = ()
+    rough: tuple[int, ...] = ()
 
     number_width: ClassVar[int] = NUMBER_WIDTH
 
@@ -179,6 +183,8 @@ class Architecture:
             found["running.knot"] = found["running.slope"] = knots
             maps = (self.numbers, self.pieces, NUMBER_WIDTH)
             found["pieces"] = Parameter(maps, self._first_pieces, _RATES["pieces"])
+            if self.rough:
+                found["running.rough"] = Parameter((self.numbers, 1, 1), self._rough, trained=False)
         if self.monotone:
             found["running.free"] = Parameter((self.inputs,), self._free, trained=False)
         return found
@@ -209,6 +215,9 @@ class Architecture:
         """0: training starts from the cosines alone; of constrained numbers, which have none, straight lines."""
         directions = np.array(self.monotone or [0] * self.numbers)
         return np.broadcast_to(directions[:, None, None] / self.pieces, shape)
+
+    def _rough(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        return np.array(self.rough, np.float64).reshape(shape)
 
     def _free(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """1 for numeric inputs that the network sees as they are, 0 for constrained numbers."""

@@ -11,7 +11,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from lamina.arguments import answering
 from lamina.estimators import _losses as losses
+from lamina.estimators import _presets as presets
 from lamina.estimators._calibration import best_factor
 from lamina.estimators._engine import Data, members_outputs, own_outputs
 from lamina.estimators._incremental import partial_fit
@@ -23,11 +25,13 @@ from lamina.estimators.base import BaseMLP, targets_of
 from lamina.estimators.conformal import checked_coverage, likely
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.targets import Classes
+from lamina.habits import ESTIMATORS_ARGUMENTS
 
 __all__ = ["MLPClassifier"]
 
 
 @documented
+@answering(ESTIMATORS_ARGUMENTS)
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """A multilayer perceptron for classification; a drop-in for `sklearn.neural_network.MLPClassifier`.
@@ -178,7 +182,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _calibrates(self) -> bool:
         """Whether outputs are scaled: logits are, what a loss of the user's makes of them is not known."""
-        return self._resolved()["calibrate"] and not callable(self.loss)
+        settings = presets.resolve(self.preset, self._task, {"calibrate": self.calibrate})
+        return settings["calibrate"] and not callable(self.loss)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         if not self._calibrates():
@@ -205,12 +210,13 @@ def _mean_log_likelihood(
     classes: Classes, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> Callable[[float], float]:
     """The mean log-likelihood of the target as a function of the factor on the outputs."""
+    if len(target) <= _ROWS_AT_ONCE:
+        likelihood = classes.scaled_log_likelihood(outputs, target)
+        return lambda factor: float(np.average(likelihood(factor), weights=weights))
     parts = [slice(begin, begin + _ROWS_AT_ONCE) for begin in range(0, len(target), _ROWS_AT_ONCE)]
 
     def mean(factor: float) -> float:
-        rows = [
-            classes.log_likelihood(outputs[part].astype(np.float64) * factor, target[part]) for part in parts
-        ]
+        rows = [classes.scaled_log_likelihood(outputs[part], target[part])(factor) for part in parts]
         return float(np.average(np.concatenate(rows), weights=weights))
 
     return mean

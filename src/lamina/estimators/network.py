@@ -161,8 +161,21 @@ class Network:
         mapped = nd.batch_dot(waves, self["number"]) + self["number_bias"]
         if self.architecture.has_pieces:
             passed = nd.clip((x - self.running["knot"]) * self.running["slope"], 0.0, 1.0)
-            mapped = mapped + nd.batch_dot(passed, self["pieces"])
+            mapped = mapped + nd.batch_dot(passed, self.rises())
         return nd.transpose(mapped, (1, 0, 2)).reshape((rows, count * NUMBER_WIDTH))
+
+    def rises(self) -> NDArray:
+        """By how much a number's function rises on each of its pieces: (numbers, pieces, 3).
+
+        Of rough numbers the parameter holds the function's value at the end of each piece instead: then one value of
+        the column has a gradient with little to do with those beside it, as a category has.
+        """
+        values = self["pieces"]
+        if not self.architecture.rough:
+            return values
+        first = nd.zeros_like(nd.slice_axis(values, axis=1, begin=0, end=1))
+        before = nd.concat(first, nd.slice_axis(values, axis=1, begin=0, end=-1), dim=1)
+        return values - before * self.running["rough"]
 
     def linear(self, i: int, x: NDArray) -> NDArray:
         """The linear map of layer i, normalized if the architecture says so."""

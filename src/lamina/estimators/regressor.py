@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 
 from lamina import nd
+from lamina.arguments import answering
 from lamina.estimators import _losses as losses
 from lamina.estimators._engine import members_outputs
 from lamina.estimators._incremental import partial_fit
@@ -23,11 +24,13 @@ from lamina.estimators.conformal import checked_coverage, interval
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.quantiles import Quantiles, checked_levels
 from lamina.estimators.targets import Numbers
+from lamina.habits import ESTIMATORS_ARGUMENTS
 
 __all__ = ["MLPRegressor"]
 
 
 @documented
+@answering(ESTIMATORS_ARGUMENTS)
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLPRegressor(RegressorMixin, BaseMLP):
     """A multilayer perceptron for regression; a drop-in for `sklearn.neural_network.MLPRegressor`.

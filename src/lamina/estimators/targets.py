@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -97,10 +98,23 @@ class Classes:
 
     def log_likelihood(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
         """The logarithm of the encoded target's probability in each row (labels: the mean over them), float64."""
+        return self.scaled_log_likelihood(outputs, target)(1.0)
+
+    def scaled_log_likelihood(self, outputs: np.ndarray, target: np.ndarray) -> Callable[[float], np.ndarray]:
+        """`log_likelihood` as a function of a factor > 0 on the outputs; what it has no part in is computed once."""
+        outputs = outputs.astype(np.float64, copy=False)
         if self.multilabel:
-            signed = np.where(target > 0.5, -outputs, outputs).astype(np.float64)
-            return -np.logaddexp(0, signed).mean(axis=1)
-        return self.log_probabilities(outputs)[np.arange(len(target)), target.astype(int)]
+            signed = np.where(target > 0.5, -outputs, outputs)
+            return lambda factor: -np.logaddexp(0, signed * factor).mean(axis=1)
+        top, chosen = outputs.max(axis=1, keepdims=True), (np.arange(len(target)), target.astype(int))
+
+        def likelihood(factor: float) -> np.ndarray:
+            shifted = outputs * factor
+            shifted -= top * factor  # the largest of the products, as rounding keeps the order
+            own = shifted[chosen]
+            return own - np.log(np.exp(shifted, out=shifted).sum(axis=1))
+
+        return likelihood
 
 
 @dataclass(frozen=True)

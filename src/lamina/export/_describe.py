@@ -220,7 +220,7 @@ def _number_embedding(network: Network) -> NumberEmbedding:
     if not network.architecture.has_pieces:
         return NumberEmbedding(frequency, phase, maps, bias)
     knots, slopes = (network.running[name].asnumpy()[:, 0] for name in ("knot", "slope"))
-    return NumberEmbedding(frequency, phase, maps, bias, knots, slopes, network["pieces"].asnumpy())
+    return NumberEmbedding(frequency, phase, maps, bias, knots, slopes, network.rises().asnumpy())
 
 
 def _layer(network: Network, i: int) -> Layer:

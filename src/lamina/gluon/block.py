@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from lamina import nd, symbol
+from lamina.arguments import no_argument
 from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
 from lamina.files.named import read_arrays, write_arrays
@@ -20,7 +21,7 @@ from lamina.gluon._summary import summary
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.habits import ARGUMENTS, telling
-from lamina.messages import closest, warn
+from lamina.messages import warn
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Symbol, prefixed
 
@@ -450,9 +451,7 @@ def _no_argument(kind: type[Block], name: str) -> TypeError:
     """What to say of an argument that a block does not take."""
     named = [p for p in inspect.signature(kind).parameters.values() if p.kind is not p.VAR_KEYWORD]
     known = [*dict.fromkeys([*(p.name for p in named if p.kind is not p.VAR_POSITIONAL), "prefix", "params"])]
-    meant = ARGUMENTS.get(name)
-    hint = f" Here it is called {meant!r}." if meant in known else closest(name, known)
-    return TypeError(f"{kind.__name__} has no argument {name!r}.{hint} Known: {', '.join(known)}")
+    return no_argument(kind.__name__, name, known, ARGUMENTS)
 
 
 def _check_naming(kind: str, prefix: object, params: object) -> None:

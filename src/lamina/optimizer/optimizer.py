@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lamina.arguments import answering
 from lamina.core.state import call_each_step, state
 from lamina.errors import ParameterError, TraceError
+from lamina.habits import OPTIMIZERS_ARGUMENTS
 from lamina.lr_scheduler import LRScheduler
 from lamina.messages import warn
 from lamina.nd.creation import zeros_like
@@ -27,6 +29,7 @@ Stepped = tuple[NDArray, State]
 """What a pure step returns: the new weight and the new state."""
 
 
+@answering(OPTIMIZERS_ARGUMENTS)
 class Optimizer:
     """Base class: how a parameter, its gradient and a state give the next parameter.
 
@@ -324,10 +327,7 @@ def _check_numbers(**settings: Any) -> None:
 
 _READ_ANEW = frozenset({"begin_num_update", "lr", "lr_scheduler", "num_update"})
 
-_OTHER_NAMES = {"eps": "epsilon", "lr": "learning_rate", "weight_decay": "wd"}
-"""PyTorch's and Keras's names of settings."""
-
-optimizers = Registry[Optimizer]("optimizer", Optimizer, _OTHER_NAMES)
+optimizers = Registry[Optimizer]("optimizer", Optimizer, OPTIMIZERS_ARGUMENTS)
 
 
 def register(klass: type[Optimizer]) -> type[Optimizer]:

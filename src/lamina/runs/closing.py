@@ -56,8 +56,8 @@ class Closing(SearchObserver):
 
     def on_search_begin(self, search: SearchView) -> None:
         """What earlier runs took is not left any more."""
-        if search.trials:
-            self._limit -= search.trials[-1].ended
+        if search.earlier_seconds:
+            self._limit -= search.earlier_seconds
             self._move(search)
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:

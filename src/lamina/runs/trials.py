@@ -30,18 +30,26 @@ from lamina.training.run_folder import TRIALS
 
 __all__ = ["StoredTrials", "TrialFolder"]
 
-_FORMAT = "lamina trial 1"
+_FORMAT = "lamina trial 2"
+_KNOWN = ("lamina trial 1", _FORMAT)  # the first had no earlier stages
 _OUTPUTS, _NETWORK = "outputs", "network."
 _ARRAYS = (_OUTPUTS, "state")
+_OF_STAGES = ("score", "best_epoch", "factor")
+_MOST_STAGES = 16
 _MOST_MEMBERS = 1 << 16
 """Memory is taken for each before the arrays are counted."""
 
 _PLAIN = tuple(
     field.name
     for field in dataclasses.fields(Trial)
-    if field.name not in (*_ARRAYS, "settings", "architecture")
+    if field.name not in (*_ARRAYS, "settings", "architecture", "earlier")
 )
 _Scalar = None | bool | int | float | str
+_Stage: Any = msgspec.defstruct(
+    "Stage", [("score", float), ("best_epoch", Annotated[int, msgspec.Meta(ge=1)]), ("factor", float)],
+    forbid_unknown_fields=True, kw_only=True,
+)  # fmt: skip
+"""What JSON holds of how a trial was at the end of an earlier cycle."""
 _Said: Any = msgspec.defstruct(
     "Said",
     [
@@ -53,6 +61,11 @@ _Said: Any = msgspec.defstruct(
         *((name, float) for name in ("score", "seconds", "ended", "factor")),
         ("complete", bool),
         *((name, list[float]) for name in ("losses", "scores")),
+        (
+            "earlier",
+            Annotated[list[_Stage], msgspec.Meta(max_length=_MOST_STAGES)],
+            msgspec.field(default_factory=list),
+        ),
     ],
     forbid_unknown_fields=True,
     kw_only=True,
@@ -73,15 +86,19 @@ class TrialFolder:
     def load(self, fingerprint: str) -> StoredTrials:
         """The trials of the search that is known by `fingerprint`, by number; each is read when it is looked at.
 
+        One may be missing before others, if several were trained at a time.
+
         Raises:
             DataError: a file is damaged, or of another search.
         """
         self._fingerprint = fingerprint
-        files: list[Path] = []
-        while (file := self._file(len(files))).is_file():
-            files.append(file)
-        trials = StoredTrials(files)
-        for said in map(trials.said, range(len(files))):
+        files = {
+            int(file.stem): file
+            for file in (self.run / TRIALS).glob("*.safetensors")
+            if file.stem.isdecimal()
+        }
+        trials = StoredTrials([files[number] for number in sorted(files)])
+        for said in map(trials.said, range(len(trials))):
             if said.fingerprint != fingerprint:
                 raise DataError(
                     f"the rows, or the settings, are not those with which the search in {self.run} began, so it "
@@ -93,9 +110,12 @@ class TrialFolder:
         """Keep a trial; where there is no room for it, a warning says that it would be lost."""
         said = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
         said |= {"fingerprint": self._fingerprint, "architecture": dataclasses.asdict(trial.architecture)}
+        said["earlier"] = [{name: getattr(stage, name) for name in _OF_STAGES} for stage in trial.earlier]
         text = json.dumps({name: _plain(value) for name, value in said.items() if name not in _ARRAYS})
-        arrays = {f"{_NETWORK}{name}": array for name, array in trial.state.items()}
-        arrays[_OUTPUTS] = trial.outputs
+        arrays: dict[str, np.ndarray] = {}
+        for i, stage in enumerate((trial, *trial.earlier)):
+            arrays |= {f"{_prefix(i)}{_NETWORK}{name}": array for name, array in stage.state.items()}
+            arrays[f"{_prefix(i)}{_OUTPUTS}"] = stage.outputs
         try:
             self._file(trial.number).parent.mkdir(exist_ok=True)
             save_tensors(self._file(trial.number), arrays, {"format": _FORMAT, "trial": text})
@@ -116,14 +136,14 @@ class StoredTrials(Sequence[Trial]):
     def __len__(self) -> int:
         return len(self._files)
 
-    def said(self, number: int) -> Any:
+    def said(self, at: int) -> Any:
         """What JSON holds of a trial.
 
         Raises:
             DataError: its file is damaged, or another's.
         """
-        with _with_advice(self._files[number]), open_tensors(self._files[number]) as file:
-            return _said(file, number)
+        with _with_advice(self._files[at]), open_tensors(self._files[at]) as file:
+            return _said(file, self._files[at])
 
     @overload
     def __getitem__(self, at: int) -> Trial: ...
@@ -132,10 +152,10 @@ class StoredTrials(Sequence[Trial]):
     def __getitem__(self, at: int | slice) -> Trial | list[Trial]:
         if isinstance(at, slice):
             return [self[i] for i in range(len(self))[at]]
-        number = range(len(self))[at]
-        with _with_advice(self._files[number]), open_tensors(self._files[number]) as file:
+        path = self._files[at]
+        with _with_advice(path), open_tensors(path) as file:
             try:
-                return _trial(_said(file, number), file)
+                return _trial(_said(file, path), file)
             except (ValueError, TypeError, OverflowError) as error:
                 if isinstance(error, DataError) and file.name in str(error):
                     raise
@@ -148,16 +168,14 @@ def _with_advice(file: Path) -> Generator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(
-            f"{error}; delete {file.name}, and its trial and those after it are trained again"
-        ) from error
+        raise DataError(f"{error}; delete {file.name}, and its trial is trained again") from error
 
 
-def _said(file: TensorFile, number: int) -> Any:
-    if file.metadata.get("format") != _FORMAT or not file.is_signed:
+def _said(file: TensorFile, path: Path) -> Any:
+    if file.metadata.get("format") not in _KNOWN or not file.is_signed:
         raise file.damaged("it is not a trial, or has lost its digest")
     said: Any = decoded(file.metadata.get("trial", ""), _Said, f"{file.name} is damaged")
-    if said.number != number:
+    if said.number != int(path.stem):
         raise file.damaged(f"it holds trial {said.number}")
     return said
 
@@ -165,17 +183,43 @@ def _said(file: TensorFile, number: int) -> Any:
 def _trial(said: Any, file: TensorFile) -> Trial:
     architecture = Architecture(**msgspec.structs.asdict(said.architecture))
     learned = said.best_epoch > 0
-    require_networks([architecture] * said.members if learned else [], file, (_OUTPUTS,))
+    others = tuple(_prefix(i) for i in range(1, len(said.earlier) + 1))
+    require_networks([architecture] * said.members if learned else [], file, (_OUTPUTS, *others))
     shape = file.shapes.get(_OUTPUTS, ())
     if len(shape) != 2 or shape[1] != architecture.outputs or file.dtypes[_OUTPUTS] != np.float32:
         raise ValueError(f"outputs of {architecture.outputs} numbers a row, but an array of {shape}")
+    for prefix in others:
+        _require_alike(file, prefix)
     arrays = file.arrays()
     if learned and (name := not_finite(arrays)):
         raise ValueError(f"{name} has values that are not finite")
     values: dict[str, Any] = {name: getattr(said, name) for name in _PLAIN}
     settings = {name: _frozen(value) for name, value in said.settings.items()}
     outputs, state = arrays[_OUTPUTS], part_of(arrays, _NETWORK)
-    return Trial(**values, settings=settings, architecture=architecture, outputs=outputs, state=state)
+    trial = Trial(**values, settings=settings, architecture=architecture, outputs=outputs, state=state)
+    earlier = [
+        dataclasses.replace(
+            trial,
+            **{name: getattr(stage, name) for name in _OF_STAGES},
+            outputs=arrays[f"{prefix}{_OUTPUTS}"],
+            state=part_of(arrays, f"{prefix}{_NETWORK}"),
+        )
+        for stage, prefix in zip(said.earlier, others, strict=True)
+    ]
+    return dataclasses.replace(trial, earlier=tuple(earlier))
+
+
+def _prefix(stage: int) -> str:
+    """Of the names of a stage's arrays: 0 is the trial itself, then come its earlier ones."""
+    return f"earlier.{stage - 1}." if stage else ""
+
+
+def _require_alike(file: TensorFile, prefix: str) -> None:
+    """Raise `ValueError` unless the arrays of an earlier stage are like the trial's own."""
+    own = {name: shape for name, shape in file.shapes.items() if name.startswith((_OUTPUTS, _NETWORK))}
+    its = part_of(file.shapes, prefix)
+    if own != its or any(file.dtypes[f"{prefix}{name}"] != file.dtypes[name] for name in own):
+        raise ValueError(f"the arrays named {prefix}… are not like the trial's own")
 
 
 def _plain(value: Any) -> Any:

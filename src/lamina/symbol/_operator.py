@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lamina.arguments import no_argument
 from lamina.errors import DataError
 from lamina.messages import closest, excerpt
 from lamina.symbol._declared import ALIASES, DECLARED
@@ -71,10 +72,7 @@ class Operator:
         """A node's texts for values that were given."""
         unknown = next((name for name in values if name not in self.kinds), None)
         if unknown is not None:
-            raise TypeError(
-                f"{self.name} has no argument {unknown!r}.{closest(unknown, self.arguments)} It has "
-                f"{', '.join(self.arguments)}"
-            )
+            raise no_argument(self.name, unknown, self.arguments)
         try:
             return {name: written_value(value, self.kinds[name]) for name, value in sorted(values.items())}
         except ValueError as error:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lamina.compiler.cpu import run
-from lamina.compiler.cpu._blocking import Blocking
+from lamina.compiler.cpu._block_sizes import Blocking
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.cpu.machine import target_machine
@@ -108,12 +108,33 @@ BLOCKED = replace(target_machine(), l2_bytes=1 << 14)
 @pytest.mark.parametrize("zeros", [0.9, 0.3], ids=["pairs", "tiles"])
 def test_tiles_of_a_blocked_product_skip_their_own_zeros(dtype, transposed, value, zeros, execute):
     x, other = blocked_operands(dtype, transposed, value, zeros)
+    found = blocked_products(x, other, transposed, execute)
+    for result in found[1:]:
+        np.testing.assert_array_equal(result, found[0])
+        if np.isfinite(value):
+            np.testing.assert_array_equal(
+                result.view(f"u{dtype.itemsize}"), found[0].view(f"u{dtype.itemsize}")
+            )
+
+
+@pytest.mark.parametrize("inner", [3, 8, 9, 23])
+def test_pairs_of_rows_of_few_terms(inner, execute):
+    """Terms are looked at eight together: there are fewer, as many, and some left over."""
+    generator = np.random.default_rng(inner)
+    x = generator.standard_normal((1200, inner)) * (generator.random((1200, inner)) < 0.1)
+    other = generator.standard_normal((inner, 70))
+    for result in blocked_products(x, other, False, execute):
+        np.testing.assert_allclose(result, x @ other, rtol=1e-12, atol=1e-14)
+
+
+def blocked_products(x, other, transposed, execute):
+    """What comes out without and with skipping, of one and three threads."""
     (rows, inner), columns = (x.T if transposed else x).shape, other.shape[1]
     found = []
     for skips in (False, True):
         strides = (1, rows) if transposed else (inner, 1)
         product = MatrixProduct(
-            rows, inner, columns, dtype, strides, columns, machine=BLOCKED, skips_zeros=skips
+            rows, inner, columns, x.dtype, strides, columns, machine=BLOCKED, skips_zeros=skips
         )
         assert isinstance(product.way, Blocking) and product.way.skips_zeros == skips
         code, scratch_bytes = load_product(product, "rows")
@@ -122,12 +143,7 @@ def test_tiles_of_a_blocked_product_skip_their_own_zeros(dtype, transposed, valu
             scratch = np.full(threads * scratch_bytes + 64, 255, np.uint8)
             execute(code.address("step"), [x, other, result, scratch], threads)
             found.append(result)
-    for result in found[1:]:
-        np.testing.assert_array_equal(result, found[0])
-        if np.isfinite(value):
-            np.testing.assert_array_equal(
-                result.view(f"u{dtype.itemsize}"), found[0].view(f"u{dtype.itemsize}")
-            )
+    return found
 
 
 def blocked_operands(dtype, transposed, value, zeros):

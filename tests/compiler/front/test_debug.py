@@ -9,6 +9,7 @@ import pytest
 
 import lamina
 from lamina import nd
+from lamina.compiler.cpu import _binding
 
 SHOWN = (  # what appears from which level on
     (1, "1 kernel, "),
@@ -63,3 +64,22 @@ def test_explain_changes_nothing() -> None:
     np.testing.assert_array_equal(weight.asnumpy(), before)
     assert "= weight + dot(argument0, weight)" in text
     assert "us" in text
+
+
+def test_explain_measures_with_the_numbers_of_the_last_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    copies: list[np.ndarray] = []
+
+    def copied(buffer: np.ndarray) -> np.ndarray:
+        copies.append(buffer.copy())
+        return copies[-1]
+
+    monkeypatch.setattr(_binding, "_copy", copied)
+    weight = nd.ones((30, 30))
+
+    @lamina.compile
+    def step(scale: float) -> None:
+        weight[:] = weight / scale
+
+    step(2.0)
+    step.explain()
+    assert len(copies) == 1 and 0 < copies[0].max() < 0.5  # by zero, all would be infinite

@@ -6,12 +6,14 @@ With ``LAMINA_TEST_DEVICE=cuda`` or ``opencl`` the same tests run on what there 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 import lamina
+from lamina.compiler.gpu import _schedule as schedule
+from lamina.compiler.gpu._tiles import Cut, Tile, cut_for
 from lamina.context import device_of
 
 _KIND = os.environ.get("LAMINA_TEST_DEVICE", "emulator")
@@ -36,3 +38,22 @@ def emulator(gpu: Any) -> Any:
     if device.kind != "emulator":
         pytest.skip(f"the device is not emulated, but {device.name}")
     return device
+
+
+@pytest.fixture
+def forced(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have all products cut in tiles like this one, and their sums in so many parts."""
+    monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")
+
+    def force(tile: Tile, parts: int = 1) -> None:
+        def cut(kernel: Any, limits: Any, _precision: Any) -> Cut:
+            usual = cut_for(kernel, limits)
+            rows, columns = kernel.main.shape[-2:]
+            inner = kernel.main.inputs[0].shape[-2 if kernel.main.params["transpose_a"] else -1]
+            part = -(-inner // parts // tile.depth) * tile.depth
+            down, across = -(-rows // tile.rows), -(-columns // tile.columns)
+            return Cut(tile, usual.batch, down, across, -(-inner // part), part)
+
+        monkeypatch.setattr(schedule, "cut_for", cut)
+
+    return force

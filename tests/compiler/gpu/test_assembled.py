@@ -71,13 +71,51 @@ def test_ptx_of_the_chapters_step(architecture: str) -> None:
     )  # between the parts of a sum and who adds them
 
 
-def test_ptx_of_large_products() -> None:
-    x, w = nd.zeros((2400, 300)), nd.zeros((300, 2400))
-    found = assembled(lambda x, w: nd.tanh(nd.dot(x, w)), [x, w])
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("transposes", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("inner", [300, 301])
+def test_ptx_of_large_products(inner: int, transposes: tuple[bool, bool], architecture: str) -> None:
+    """Copies are under way while others are multiplied; two blocks have room on a multiprocessor."""
+    x, w = nd.zeros((2400, inner)), nd.zeros((inner, 2401 if inner % 2 else 2400))
+
+    def layer(x: Any, w: Any) -> Any:
+        return nd.tanh(nd.dot(x, w, transpose_a=transposes[0], transpose_b=transposes[1]))
+
+    stored = [one.T if is_transposed else one for one, is_transposed in zip((x, w), transposes, strict=True)]
+    found = assembled(layer, stored, architecture)
     assert "128" in repr(found.schedule.stages[0].tasks[0].how)
-    assert found.registers < 255
+    assert found.registers <= 128
+    assert "cp.async.ca.shared.global" in found.text
+    in_fours = transposes[0] or (not transposes[1] and inner == 300)
+    assert ("cp.async.cg.shared.global" in found.text) == in_fours
     assert "ld.shared.v4" in found.text
     assert not re.search(r"atom\S*\.f(32|64)", found.text)
+
+
+@pytest.mark.parametrize(
+    ("precision", "instruction"),
+    [
+        ("float32", "fma.rn.f32"),
+        ("tf32", "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"),
+        ("bfloat16", "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"),
+    ],
+)
+def test_ptx_of_a_wide_step(precision: Any, instruction: str) -> None:
+    """Products of all three forms, by whole tiles; one computes an operand itself."""
+    x, pixels = nd.zeros((4096, 2048)), nd.zeros((4096, 784), dtype=np.uint8)
+    w, v = nd.zeros((2048, 2048)), nd.zeros((784, 2048))
+
+    def layers(x: Any, w: Any, pixels: Any, v: Any) -> Any:
+        first = nd.dot(pixels.astype("float32") / 255, v)
+        return nd.relu(nd.dot(x, w)), nd.dot(x, w, transpose_b=True), nd.dot(x, first, transpose_a=True)
+
+    found = assembled(layers, [x, w, pixels, v], "sm_80", precision)
+    assert all(
+        task.how.tile.precision == precision for stage in found.schedule.stages for task in stage.tasks
+    )
+    assert found.registers <= 128
+    assert "cp.async.cg.shared.global" in found.text
+    assert instruction in found.text
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,75 @@ def test_copies_beyond_the_end_are_refused() -> None:
         device.copy_in(Region(device.allocate(8), 4), NUMBERS)
 
 
+def copied(
+    b: DeviceBuilder, pointer: Any, *, closes: bool = True, left: int | None = 0, waits: bool = True
+) -> None:
+    """Reverse 64 numbers by way of shared memory, to which they are copied, number by number."""
+    thread = b.thread()
+    memory = b.shared(FLOAT32, 64)
+    source = b.offset(pointer, thread, FLOAT32)
+    b.begin_copy(b.offset(memory, thread, FLOAT32), source, 4, None)
+    if closes:
+        b.close_copies()
+    if left is not None:
+        b.wait_for_copies(left)
+    if waits:
+        b.barrier()
+    b.store(pointer, b.load(memory, FLOAT32, b.sub(63, thread)), thread)
+    b.close_copies()
+    b.wait_for_copies(0)
+    b.barrier()
+
+
+def test_copies_arrive_when_they_are_waited_for() -> None:
+    np.testing.assert_array_equal(run(copied, NUMBERS), NUMBERS[::-1])
+
+
+@pytest.mark.parametrize("flaw", [{"closes": False}, {"left": 1}, {"left": None}])
+def test_copies_do_not_arrive_before(flaw: Any) -> None:
+    """A group that is not closed, or that is among the latest ones, is not waited for."""
+    assert np.isnan(run(lambda b, p: copied(b, p, **flaw), NUMBERS)).all()
+
+
+def test_others_copies_are_seen_after_a_barrier() -> None:
+    with pytest.raises(KernelError, match="order"):
+        run(lambda b, p: copied(b, p, waits=False), NUMBERS)
+
+
+def test_a_copy_that_nobody_waits_for_is_found() -> None:
+    def write(b: DeviceBuilder, pointer: Any) -> None:
+        b.begin_copy(b.offset(b.shared(FLOAT32, 64), b.thread(), FLOAT32), pointer, 4, None)
+        b.barrier()
+
+    with pytest.raises(KernelError, match="without waiting for copies"):
+        run(write, NUMBERS)
+
+
+def test_what_is_not_inside_is_zero_and_not_read() -> None:
+    def write(b: DeviceBuilder, pointer: Any) -> None:
+        thread, memory = b.thread(), b.shared(FLOAT32, 64)
+        far = b.address(pointer, b.mul(thread, 1 << 40), FLOAT32)
+        b.begin_copy(b.offset(memory, thread, FLOAT32), far, 4, b.less(thread, 1))
+        b.close_copies()
+        b.wait_for_copies(0)
+        b.barrier()
+        b.store(pointer, b.load(memory, FLOAT32, thread), thread)
+
+    np.testing.assert_array_equal(run(write, NUMBERS + 1), np.eye(64)[0])
+
+
+def test_misaligned_copies_are_found() -> None:
+    def write(b: DeviceBuilder, pointer: Any) -> None:
+        target = b.offset(b.shared(FLOAT32, 256), b.mul(b.thread(), 4), FLOAT32)
+        b.begin_copy(target, b.offset(pointer, 1, FLOAT32), 16, None)
+        b.close_copies()
+        b.wait_for_copies(0)
+        b.barrier()
+
+    with pytest.raises(KernelError, match="multiples of its size"):
+        run(write, NUMBERS)
+
+
 BARRIERS_OF_A_PRODUCT, BARRIERS_OF_A_SUM = 4, 4
 
 

@@ -6,38 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rounded_products import numbers
 
 import lamina
 from lamina import nd
-from lamina.compiler.gpu import _schedule as schedule
-from lamina.compiler.gpu._tiles import LARGE, MEDIUM, SMALL, Cut, cut_for
-
-
-def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-def forced(monkeypatch: pytest.MonkeyPatch, tile: Any, parts: int = 1) -> None:
-    """Have all products cut like this."""
-
-    def cut(kernel: Any, limits: Any) -> Cut:
-        usual = cut_for(kernel, limits)
-        rows, columns = kernel.main.shape[-2:]
-        inner = kernel.main.inputs[0].shape[-2 if kernel.main.params["transpose_a"] else -1]
-        part = -(-inner // parts // tile.depth) * tile.depth
-        down, across = -(-rows // tile.rows), -(-columns // tile.columns)
-        return Cut(tile, usual.batch, down, across, -(-inner // part), part)
-
-    monkeypatch.setattr(schedule, "cut_for", cut)
+from lamina.compiler.gpu._tiles import LARGE, MEDIUM, SMALL
 
 
 @pytest.mark.parametrize(("tile", "parts"), [(MEDIUM, 1), (LARGE, 1), (SMALL, 3)])
 @pytest.mark.parametrize("dtype", [np.float32])
-def test_tiles_and_parts(
-    tile: Any, parts: int, dtype: Any, gpu: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    forced(monkeypatch, tile, parts)
-    monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")
+def test_tiles_and_parts(tile: Any, parts: int, dtype: Any, gpu: Any, forced: Any) -> None:
+    forced(tile, parts)
     a, b = numbers(70, 130), numbers(130, 133, seed=1)
     bias = numbers(133, seed=2)
 

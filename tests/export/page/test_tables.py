@@ -283,5 +283,7 @@ def test_networks_of_different_architectures_with_shares_of_their_own(train, ope
     agrees(opened, tmp_path / "page.html", tables.mixture(train), tables.training_table())
 
 
+@pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
+@pytest.mark.filterwarnings("ignore:the optimizer reached max_iter")
 def test_constrained_quantiles_of_different_networks(opened, tmp_path):
     agrees(opened, tmp_path / "page.html", tables.everything_at_once(), tables.training_table())

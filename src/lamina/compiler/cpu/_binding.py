@@ -78,6 +78,7 @@ class Binding:
             (entry, node.shape, node.dtype, aligned_empty if node.nbytes >= LARGE_BYTES else np.empty)
             for entry, node in enumerate(program.graph.results, program.code.layout.first_result)
         ]
+        self._last_numbers = np.zeros(max(len(program.graph.scalars), 1))
         self._holder = self._make_holder()
         self.lock: Any = threading.Lock() if self._holder is None else HOLDING
         with HOLDING:
@@ -107,7 +108,8 @@ class Binding:
         run_on_threads(memory.step, memory.address, threads)
         if is_fresh and holder is not None:  # buffers and step agree now: try to hold the arrays
             holder.begin()
-        del packed  # was read until here
+        if packed is not None:
+            self._last_numbers = packed  # which was read until here
         return results
 
     def forget_arguments(self) -> None:
@@ -217,7 +219,9 @@ class Binding:
         program, threads = self.program, threads_for(self.program)
         copies = [np.zeros(1) if buffer is None else _copy(buffer) for buffer in self.bound]
         results = [aligned_empty(n.shape, n.dtype) for n in program.graph.results]
-        numbers = np.zeros(max(len(program.graph.scalars), 1))
+        numbers = (
+            self._last_numbers.copy()
+        )  # with others, weights may become NaN, by which no zero is skipped
         entries = [0, *(x.ctypes.data for x in [numbers, *copies, *results])]
         frames = [self._memory.frame(kernel, entries) for kernel in program.plan.kernels]
         codes = [program.code.module.address(name) for name in kernel_names(program.plan)]

@@ -11,112 +11,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from lamina.compiler.cpu._cache_lines import LINE_BYTES, whole_lines
+from lamina.compiler.cpu._block_sizes import Blocking
+from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._cover import Body, Range, cover
 from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, Tile, accumulate, zeros
 from lamina.compiler.cpu._packing import pack_panel, pack_tile
-from lamina.compiler.cpu._terms import PAIR, TermLists, pairs_pay, terms_bytes
+from lamina.compiler.cpu._terms import LOOKED_AT, PAIR, TermLists, pairs_pay
 from lamina.compiler.cpu._tiles import TileShape, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite
-from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, Variable
 
-__all__ = ["BlockedProduct", "Blocking", "choose_blocking", "even_part"]
+__all__ = ["BlockedProduct"]
 
-_INNER_BYTES = 2048  # of a row of A's block; up to twice as many stay whole, so that no sums wait
-_SKIPPED = 2  # of the terms of a sum so small a part is expected to count, where zeros are skipped
-_RIGHT_BLOCK_BYTES = 2 << 20
-_OUTER_ROWS = 1024
-_FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
-_PAIR_VECTORS = 7  # of two rows, and as many of B, are in registers
 _FAR_APART = 8  # so many lines of one cache set fit the first-level cache
 
 
 @dataclass(frozen=True)
-class Blocking:
-    """Sizes of the blocks: `rows` by `inner` of A, `inner` by `columns` of B.
-
-    `outer_rows` rows of C by `columns` are finished before the next ones begin.
-    """
-
-    rows: int
-    inner: int
-    columns: int
-    outer_rows: int
-    itemsize: int
-    keeps_sums: bool  # whether the summed dimension is cut, so that sums wait in memory
-    skips_zeros: bool = False
-    pair_width: int = 0  # the columns that are computed with two rows at a time; 0: that is not done
-
-    @property
-    def left_bytes(self) -> int:
-        return whole_lines(self.rows * self.inner * self.itemsize)
-
-    @property
-    def right_bytes(self) -> int:
-        return whole_lines(self.inner * self.columns * self.itemsize)
-
-    @property
-    def scratch_bytes(self) -> int:
-        return self.left_bytes + self.right_bytes + self.sums_bytes + self.terms_bytes
-
-    @property
-    def sums_bytes(self) -> int:
-        return whole_lines(self.outer_rows * self.columns * self.itemsize) if self.keeps_sums else 0
-
-    @property
-    def terms_bytes(self) -> int:
-        """For the lists of the terms that are not zero."""
-        return terms_bytes(self.rows, self.inner) if self.skips_zeros else 0
-
-
-def choose_blocking(
-    machine: Machine,
-    dtype: DType,
-    rows: int,
-    inner: int,
-    columns: int,
-    tile: TileShape,
-    *,
-    skips_zeros: bool = False,
-) -> Blocking | None:
-    """The blocks of a product, by its shape and the caches; None where the operands fit them as they are."""
-    itemsize = dtype.itemsize
-    left_fits = rows * inner * itemsize <= machine.l2_bytes // 2
-    right_fits = inner * columns * itemsize <= 4 * machine.l2_bytes
-    if (left_fits and right_fits) or rows < _FEWEST_ROW_TILES * tile.rows:
-        return None
-    most = _INNER_BYTES // itemsize
-    whole = 2 * most * (_SKIPPED if skips_zeros else 1)
-    depth = inner if inner <= whole else even_part(inner, most, machine.lanes(dtype))
-    width = tile.vectors * machine.lanes(dtype)
-    block_rows = even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
-    block_columns = even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width)
-    pair_width = even_part(columns, _PAIR_VECTORS * machine.lanes(dtype), machine.lanes(dtype))
-    has_pairs = skips_zeros and depth == inner and columns <= block_columns
-    if has_pairs:
-        block_columns = max(block_columns, -(-columns // pair_width) * pair_width)
-    return Blocking(
-        rows=block_rows,
-        inner=depth,
-        columns=block_columns,
-        outer_rows=even_part(rows, _OUTER_ROWS, block_rows),
-        itemsize=itemsize,
-        keeps_sums=depth < inner,
-        skips_zeros=skips_zeros,
-        pair_width=pair_width if has_pairs else 0,
-    )
-
-
-def even_part(extent: int, most: int, step: int) -> int:
-    """The smallest multiple of `step` that covers `extent` in as few parts as parts of at most `most` do."""
-    parts = max(1, -(-extent // max(most, step)))
-    return -(-extent // (parts * step)) * step
-
-
-@dataclass(frozen=True)
 class _Part:
-    """A packed block of A, and what of B and of the result it meets: `rows` by `columns` are finished together."""
+    """A block of A, and what of B and of the result it meets: `rows` by `columns` are finished together."""
 
     rows: Range
     block: Range
@@ -188,7 +100,6 @@ class BlockedProduct:
                 depth = b.minimum(blocking.inner, b.sub(self.inner, first_k))
                 with b.loop(*rows, blocking.rows) as block_row:
                     block = block_row, b.minimum(block_row + blocking.rows, rows[1])
-                    self._pack_left(block, first_k, depth)
                     part = _Part(rows, block, columns, first_k, depth)
                     self._multiply(part, may_skip, by_pairs)
 
@@ -199,19 +110,19 @@ class BlockedProduct:
     def _panel_width(self) -> int:
         return self.tile.vectors * self.b.lanes(self.dtype)
 
-    def _pack_left(self, block: Range, first_k: Value, depth: Value) -> None:
+    def _pack_left(self, part: _Part) -> None:
         """Pack a block of A: a few elements of the summed dimension at a time where they lie far apart."""
-        b = self.b
+        b, block, first_k, depth = self.b, part.block, part.first_k, part.depth
         chunk = _FAR_APART if self.left.row_stride == 1 else self.blocking.inner
 
         with b.loop(0, depth, chunk) as start:
-            part = start, b.minimum(start + chunk, depth)
+            terms = start, b.minimum(start + chunk, depth)
 
             def pack(row: Value, height: int) -> None:
                 offset = row * self.left.row_stride + first_k * self.left.inner_stride
                 pointer = b.offset(self.left.pointer, offset, self.dtype)
                 source = LeftTile(pointer, self.left.row_stride, self.left.inner_stride)
-                pack_tile(b, source, height, part, self.dtype, self._left_tile(row - block[0]))
+                pack_tile(b, source, height, terms, self.dtype, self._left_tile(row - block[0]))
 
             self._cover_rows(block, pack)
 
@@ -228,18 +139,18 @@ class BlockedProduct:
             b, self.right.pointer, self.right.stride, self.dtype, (b.const(0), b.const(self.inner)), columns
         )
 
-    def _list_terms(self, block: Range, depth: Value, may_skip: Value) -> tuple[Value, Value]:
-        """Write down which terms count in a packed block; how many its pairs of rows have, and its rows by tiles."""
+    def _list_terms(self, part: _Part, may_skip: Value, is_packed: bool) -> tuple[Value, Value]:
+        """Write down which terms count in a block; how many its pairs of rows have, and its rows by tiles."""
         b = self.b
         of_pairs, of_rows = b.variable(b.const(0)), b.variable(b.const(0))
 
         def write(row: Value, height: int) -> None:
-            first = row - block[0]
-            found = self._lists.write(self._left_tile(first), first, height, depth, may_skip)
+            tile = self._left(part, row, height, is_packed)
+            found = self._lists.write(tile, row - part.block[0], height, part.depth, may_skip)
             for total, count in zip((of_pairs, of_rows), found, strict=True):
                 total.set(total.get() + count)
 
-        self._cover_rows(block, write)
+        self._cover_rows(part.block, write)
         return of_pairs.get(), of_rows.get()
 
     @property
@@ -263,6 +174,13 @@ class BlockedProduct:
     def _left_tile(self, row: Value) -> Pointer:
         return self.b.offset(self.scratch, row * self.blocking.inner, self.dtype)
 
+    def _left(self, part: _Part, row: Value, height: int, is_packed: bool) -> LeftTile:
+        """A tile of A: packed, or where it lies (whose terms are not cut)."""
+        if is_packed:
+            return LeftTile(self._left_tile(row - part.block[0]), 1, height)
+        left = self.left
+        return replace(left, pointer=self.b.offset(left.pointer, row * left.row_stride, self.dtype))
+
     def _sums(self, row: Value, column: Value, height: int) -> Pointer:
         """Where the unfinished sums of a tile wait; position counted from the outer block's."""
         skipped = (self.blocking.left_bytes + self.blocking.right_bytes) // self.dtype.itemsize
@@ -270,25 +188,37 @@ class BlockedProduct:
         return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
 
     def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable | None) -> None:
-        """Multiply a packed block of A with B: by tiles, or two rows at a time where zeros make up for that."""
+        """Multiply a block of A with B: by tiles, or two rows at a time where zeros make up for that.
+
+        Tiles are packed. Pairs are not, if their rows lie so that the next terms can be looked at together.
+        """
         b = self.b
+        packs_first = by_pairs is None or self.left.inner_stride != 1 or self.inner < LOOKED_AT
+        if packs_first:
+            self._pack_left(part)
         if may_skip is None:
             self._by_tiles(part)
             return
-        counts = self._list_terms(part.block, part.depth, may_skip)
+        counts = self._list_terms(part, may_skip, packs_first)
         if by_pairs is None:
             self._by_tiles(part)
             return
+
+        def by_tiles() -> None:
+            if not packs_first:
+                self._pack_left(part)
+            self._by_tiles(part)
+
         with b.if_(part.is_first(b)):  # the panels of B are packed for all blocks of A
             by_pairs.set(b.cast(pairs_pay(b, *counts), INDEX))
-        b.if_else(b.greater(by_pairs.get(), 0), partial(self._by_pairs, part), partial(self._by_tiles, part))
+        b.if_else(b.greater(by_pairs.get(), 0), partial(self._by_pairs, part, packs_first), by_tiles)
 
     def _by_tiles(self, part: _Part) -> None:
         b = self.b
 
         def tile(panel: _Panel, row: Value, height: int) -> None:
             order = self._lists.of_tile(row - part.block[0], height) if self.blocking.skips_zeros else None
-            left = LeftTile(self._left_tile(row - part.block[0]), 1, height, columns=order)
+            left = replace(self._left(part, row, height, is_packed=True), columns=order)
             sums = self._sums(row - part.rows[0], panel.column - part.columns[0], height)
             initial = self._initial(sums, height, panel.widths, part.first_k)
             terms = part.depth if order is None else order.first_unused
@@ -298,17 +228,18 @@ class BlockedProduct:
 
         self._by_panels(part, self._panel_width, tile)
 
-    def _by_pairs(self, part: _Part) -> None:
+    def _by_pairs(self, part: _Part, is_packed: bool) -> None:
         """Each pair of rows with the terms that count in it, and with many columns: B is read once a pair."""
         b = self.b
         everything = b.const(0), b.const(self.columns)
 
         def tile(panel: _Panel, row: Value, height: int) -> None:
-            packed = self._left_tile(row - part.block[0])
+            whole = self._left(part, row, height, is_packed)
 
             def rows_of_tile(first: Value, size: int) -> None:
                 order = self._lists.of_pair(row - part.block[0] + first)
-                left = LeftTile(b.offset(packed, first, self.dtype), 1, height, columns=order)
+                pointer = b.offset(whole.pointer, first * whole.row_stride, self.dtype)
+                left = replace(whole, pointer=pointer, columns=order)
                 start = zeros(b, size, panel.widths, self.dtype, padded=True)
                 self._fetch(row + first, size, panel, part)
                 right, terms = panel.ordered(order), order.first_unused

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lamina.compiler.cpu._bfloat16 import PARTS
-from lamina.compiler.cpu._blocking import BlockedProduct, Blocking, choose_blocking
+from lamina.compiler.cpu._block_sizes import Blocking, choose_blocking
+from lamina.compiler.cpu._blocking import BlockedProduct
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import (

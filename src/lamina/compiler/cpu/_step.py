@@ -40,9 +40,14 @@ def scratch_bytes(plan: Plan) -> int:
     return max((rounded_scratch(matrix_product_of(k).scratch_bytes) for k in products), default=0)
 
 
-def emit_program(module: ThreadModule, plan: Plan, layout: Layout) -> None:
-    """Write ``step``, which runs a number of steps, and a function for each kind of kernel."""
-    names = kernel_names(plan)
+def emit_program(
+    module: ThreadModule, plan: Plan, layout: Layout, names: Sequence[str] | None = None
+) -> None:
+    """Write ``step``, which runs a number of steps, and a function for each kind of kernel.
+
+    `names`: the plan's `kernel_names`, for a caller that has them.
+    """
+    names = kernel_names(plan) if names is None else names
     frames = [Frame.of(plan, kernel, layout) for kernel in plan.kernels]
     written: set[str] = set()
     part_bytes = scratch_bytes(plan)

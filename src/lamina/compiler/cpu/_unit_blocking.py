@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from lamina.compiler.cpu._bfloat16 import BITS, PARTS
-from lamina.compiler.cpu._blocking import even_part
+from lamina.compiler.cpu._block_sizes import even_part
 from lamina.compiler.cpu._cache_lines import whole_lines
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS

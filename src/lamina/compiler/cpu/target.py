@@ -67,15 +67,12 @@ class CPU:
 
     def load(self, plan: Plan, rows: Mapping[int, int]) -> CPUCode:
         """Machine code in this process, from the cache on disk where it has it."""
-        layout = Layout.of(plan, rows)
+        layout, names = Layout.of(plan, rows), kernel_names(plan)
 
         def make_ir() -> ThreadModule:
-            module = ThreadModule()
-            emit_program(module, plan, layout)
-            return module
+            return ThreadModule().written_by(lambda module: emit_program(module, plan, layout, names))
 
-        names = dict.fromkeys(kernel_names(plan))
-        module = load(_key(plan, layout), make_ir, ("step", *names))
+        module = load(_key(plan, layout), make_ir, ("step", *dict.fromkeys(names)))
         return CPUCode(module, layout, module.address("step"), scratch_bytes(plan))
 
     def from_numpy(self, array: np.ndarray) -> np.ndarray:

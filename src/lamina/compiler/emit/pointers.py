@@ -157,7 +157,7 @@ def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
     def is_leaf(node: Node) -> bool:
         return isinstance(node.op, Scalar) or is_stored(node) or (_is_rows(node) and is_part(node))
 
-    return list(leaves_of(kernel, is_leaf))
+    return leaves_of(kernel, is_leaf)
 
 
 def kernel_names(plan: Plan) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lamina.compiler.front._arguments import mapped
 from lamina.compiler.front._numbers import Derived, StepNumber, is_whole
-from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
+from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Precision, Scalar
 from lamina.compiler.target import COMPILED_DTYPES
 from lamina.compiler.targets import target_of
 from lamina.context import Context, current_context
@@ -79,10 +79,19 @@ class Capture:
     """One trace. `bind` and the arrays talk to it through `lamina.core.state.state.trace`.
 
     `of_pullback`: the function is captured to be differentiated, by arrays that were computed under `record` too.
-    `stacked`: results of many steps are stacked, so that all arrays that the function returns are results.
+    `stacked`: results of many steps are stacked, so that all arrays that the function returns are results. `precision`:
+    the graph's.
     """
 
-    def __init__(self, keep_gradients: bool, *, of_pullback: bool = False, stacked: bool = False) -> None:
+    def __init__(
+        self,
+        keep_gradients: bool,
+        *,
+        of_pullback: bool = False,
+        stacked: bool = False,
+        precision: Precision = "float32",
+    ) -> None:
+        self._precision: Precision = precision
         self._keep_gradients, self._of_pullback, self._stacked = keep_gradients, of_pullback, stacked
         self._arguments: dict[int, Array] = {}  # by id of an argument: what stands for it
         self._off_tape: list[tuple[Array, Any, Any]] = []
@@ -253,7 +262,7 @@ class Capture:
             raise Uncompilable(
                 "what it computes", f"is on several devices: {', '.join(sorted(set(map(str, places))))}"
             )
-        graph = Graph(results, writes, self._types, self._scalars)
+        graph = Graph(results, writes, self._types, self._scalars, precision=self._precision)
         with_leaves = list(self._with_leaves.values())
         return Captured(graph, self._arrays, template, self._numbers, self._getters, stale, with_leaves)
 

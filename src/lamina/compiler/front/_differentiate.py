@@ -129,7 +129,7 @@ def _compile_recorded(
     compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
 ) -> tuple[_Recorded | None, Callable[[], bool]]:
     """The two steps, or None, and what says whether that is still so."""
-    capture = Capture(keep_gradients=True, of_pullback=True)
+    capture = Capture(keep_gradients=True, of_pullback=True, precision=compiled.precision)
     found: list[Array] = []
     guards = Guards(compiled.original, taken.others)
     with tracing(capture):

@@ -14,19 +14,22 @@ from typing import Any
 __all__ = ["reduced"]
 
 
-def reduced(compiled: Any, attribute: str, keep_gradients: bool) -> Any:
-    """What `compiled.__reduce__` returns: an attribute of its object (a method), a name, or the function itself."""
+def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
+    """What `compiled.__reduce__` returns: an attribute of its object (a method), a name, or the function itself.
+
+    `options` are those of `lamina.compile`.
+    """
     original = compiled.original
     owner = getattr(original, "__self__", None)
     if owner is not None:
         return getattr, (owner, attribute)
     module, name = str(getattr(compiled, "__module__", "")), str(getattr(compiled, "__qualname__", ""))
     if _found(module, name) is not compiled:
-        return _compiled, (original, keep_gradients)
+        return _compiled, (original, options)
     if module != "__main__":
         return name
     # pickle sends a method as its object and the function's name, cloudpickle as its object and the function.
-    return _arrived, (MethodType(original, _Place(module, name)), keep_gradients)
+    return _arrived, (MethodType(original, _Place(module, name)), options)
 
 
 class _Place:
@@ -55,12 +58,12 @@ def _found(module: str, name: str) -> Any:
     return found
 
 
-def _arrived(found: Any, keep_gradients: bool) -> Any:
+def _arrived(found: Any, options: dict[str, Any]) -> Any:
     """What was found by its name, or the function that came by value, compiled."""
-    return _compiled(found.__func__, keep_gradients) if isinstance(found, MethodType) else found
+    return _compiled(found.__func__, options) if isinstance(found, MethodType) else found
 
 
-def _compiled(function: Any, keep_gradients: bool) -> Any:
+def _compiled(function: Any, options: dict[str, Any]) -> Any:
     from lamina.compiler.front.compiled import compile
 
-    return compile(function, keep_gradients=keep_gradients)
+    return compile(function, **options)

@@ -95,8 +95,7 @@ class Specialization:
 
     def _note_run(self) -> None:
         """The arrays that the step wrote count that; gradients that it used up are stale."""
-        for slot in self._written:
-            self._arrays[slot]._note_write()
+        Array._note_writes([self._arrays[slot] for slot in self._written])
         for slot in self._stale:
             array = self._arrays[slot]
             if not isinstance(array._data, StaleGradient):

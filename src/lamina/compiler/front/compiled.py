@@ -10,7 +10,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, get_args, overload
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import NeedsValue
 from lamina.compiler.front._tracebacks import at_users_lines
 from lamina.compiler.front._walk import StandsFor
+from lamina.compiler.passes.graph import Precision
 from lamina.compiler.target import Overlap
 from lamina.core.array import Array
 from lamina.core.forking import compiling
@@ -72,10 +73,13 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     Call it like the original. See `compile`.
     """
 
-    def __init__(self, function: Callable[P, R], keep_gradients: bool) -> None:
+    def __init__(
+        self, function: Callable[P, R], keep_gradients: bool, precision: Precision = "float32"
+    ) -> None:
         functools.update_wrapper(self, function)
         self.original = function
         self._keep_gradients = keep_gradients
+        self.precision: Precision = precision
         self._entries: OrderedDict[Any, Any] = OrderedDict()
         self._fixed: frozenset[int] = frozenset()
         self._closure: frozenset[int] = frozenset()
@@ -136,7 +140,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         """Decorated methods: each object has its own compiled one, kept in its ``__dict__`` from the first use on."""
         if instance is None:
             return self
-        bound = CompiledFunction(self.original.__get__(instance, owner), self._keep_gradients)
+        bound = CompiledFunction(self.original.__get__(instance, owner), self._keep_gradients, self.precision)
         bound._attribute = self._attribute
         vars(instance)[self._attribute] = bound
         return bound
@@ -145,7 +149,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         """Pickled like a function, and compiled where it arrives: see `lamina.compiler.front._pickling`."""
         from lamina.compiler.front._pickling import reduced
 
-        return reduced(self, self._attribute, self._keep_gradients)
+        options = {"keep_gradients": self._keep_gradients, "precision": self.precision}
+        return reduced(self, self._attribute, options)
 
     def __copy__(self) -> CompiledFunction:
         return self
@@ -312,7 +317,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
     def _capture(self, call: Call, taken: Arguments) -> _Capture:
         """Run the function once on nodes."""
-        capture = Capture(self._keep_gradients, stacked=call.batch is not None or call.moving > 0)
+        is_stacked = call.batch is not None or call.moving > 0
+        capture = Capture(self._keep_gradients, stacked=is_stacked, precision=self.precision)
         rows: dict[int, int] = {}
         with tracing(capture):
             index = None
@@ -413,10 +419,19 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
 
 
 @overload
-def compile(function: Callable[P, R], *, keep_gradients: bool = False) -> CompiledFunction[P, R]: ...
+def compile(
+    function: Callable[P, R], *, keep_gradients: bool = False, precision: Precision = "float32"
+) -> CompiledFunction[P, R]: ...
 @overload
-def compile(*, keep_gradients: bool = False) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
-def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool = False) -> Any:
+def compile(
+    *, keep_gradients: bool = False, precision: Precision = "float32"
+) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    keep_gradients: bool = False,
+    precision: Precision = "float32",
+) -> Any:
     """Compile a function of arrays to fused machine code: a decorator.
 
     The function is run once with symbolic arrays. What it reads (arguments, parameters in closures and globals) and
@@ -431,6 +446,16 @@ def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool 
 
     keep_gradients
         A gradient that is both computed and used inside is normally not stored; True stores it in ``param.grad``.
+    precision
+        What operands of large float32 products may be rounded to, where a device has tensor cores that are faster for
+        it: ``"float32"`` (not at all), ``"tf32"`` (11 significant bits) or ``"bfloat16"`` (8). Sums and all else stay
+        float32. An element of a product of n terms, Σ xᵢyᵢ, is then off by at most 2⁻¹⁰ or 2⁻⁷ of Σ |xᵢyᵢ|, beside
+        what float32 sums are off by (n · 2⁻²³ of it). Small products, other devices and the CPU stay with float32;
+        `explain` says which products are rounded.
+
+    Raises:
+        TraceError: what is given is no function that can be compiled.
+        ValueError: `precision` is none of these.
 
     >>> import lamina
     >>> from lamina import nd
@@ -440,8 +465,11 @@ def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool 
     >>> scaled(nd.zeros((2,)), 3.0).asnumpy()
     array([3., 3.], dtype=float32)
     """
+    if precision not in get_args(Precision):
+        known = ", ".join(map(repr, get_args(Precision)))
+        raise ValueError(f"lamina.compile: precision is one of {known}, not {precision!r}")
     if function is None:
-        return lambda f: CompiledFunction(f, keep_gradients)
+        return lambda f: CompiledFunction(f, keep_gradients, precision)
     if isinstance(function, CompiledFunction):
         return function
     if not callable(function):
@@ -451,4 +479,4 @@ def compile(function: Callable[..., Any] | None = None, *, keep_gradients: bool 
             f"lamina.compile: {function.__name__} is a generator or a coroutine, which has not run when it returns; "
             "compile the function that does the work in it"
         )
-    return CompiledFunction(function, keep_gradients)
+    return CompiledFunction(function, keep_gradients, precision)

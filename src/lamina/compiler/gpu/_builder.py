@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamina.compiler.gpu import _functions as functions
-from lamina.compiler.gpu._dialect import Bounds, Dialect
+from lamina.compiler.gpu._dialect import Bounds, Dialect, TensorDialect
 from lamina.compiler.llvm import FLOAT32, FLOAT64, INDEX, INT32, DType, Pointer, Value
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
@@ -20,6 +20,8 @@ __all__ = ["DeviceBuilder", "DeviceModule", "SpacePointer"]
 
 _FLOAT16 = np.dtype(np.float16)
 _GLOBAL, _SHARED = 1, 3
+_SHARED_ALIGNMENT = 128
+"""Once through all banks, so that it is known of an address which bank it is in."""
 _MOST_NARROW = 1 << 31
 
 
@@ -42,7 +44,7 @@ class DeviceBuilder(Mathematics):
     def __init__(self, module: DeviceModule, arguments: Mapping[str, Argument]) -> None:
         super().__init__(module, arguments)
         self.dialect = module.dialect
-        self.barriers = 0
+        self.waits = 0  # places where threads wait for each other
         self.shared_bytes, self._shared_top = 0, 0
         self.shared_name = ""
 
@@ -58,24 +60,52 @@ class DeviceBuilder(Mathematics):
 
     def barrier(self) -> None:
         """Wait until all threads of the block are here; what they wrote is visible to each other after."""
-        self.barriers += 1
+        self.waits += 1
         self.dialect.barrier(self)
 
     def fence(self) -> None:
         """What this thread wrote is visible to other blocks before what it writes next."""
         self.dialect.fence(self)
 
+    @property
+    def tensor_dialect(self) -> TensorDialect:
+        """The dialect, where it is known to have asynchronous copies and tensor cores."""
+        assert isinstance(self.dialect, TensorDialect)
+        return self.dialect
+
+    def begin_copy(self, target: Pointer, source: Pointer, nbytes: int, inside: Value | None) -> None:
+        """See `TensorDialect`."""
+        self.tensor_dialect.begin_copy(self, target, source, nbytes, inside)
+
+    def close_copies(self) -> None:
+        """See `TensorDialect`."""
+        self.tensor_dialect.close_copies(self)
+
+    def wait_for_copies(self, left: int) -> None:
+        """See `TensorDialect`."""
+        self.tensor_dialect.wait_for_copies(self, left)
+
+    def multiply_fragments(
+        self, precision: str, left: Sequence[Value], right: Sequence[Value], sums: Sequence[Value]
+    ) -> list[Value]:
+        """See `TensorDialect`."""
+        self.waits += 1
+        return self.tensor_dialect.multiply_fragments(self, precision, left, right, sums)
+
     def unravel(self, position: Value, sizes: Sequence[int]) -> list[Value]:
         """The index in C order of a position in an array of these sizes."""
         if len(sizes) == 1:
             return [position]
-        narrow = self.dialect.index if math.prod(sizes) < _MOST_NARROW else INDEX
-        rest, found = self.cast(position, narrow), []
+        rest, found = self.narrowed(position, math.prod(sizes)), []
         for size in reversed(sizes[1:]):
             outer = self.divide_positive(rest, size)
             found.append(self.cast(self.sub(rest, self.mul(outer, size)), INDEX))
             rest = outer
         return [self.cast(rest, INDEX), *reversed(found)]
+
+    def narrowed(self, position: Value, end: int) -> Value:
+        """A position below `end`, with fewer bits where that is less work."""
+        return self.cast(position, self.dialect.index if end < _MOST_NARROW else INDEX)
 
     # memory
 
@@ -88,9 +118,20 @@ class DeviceBuilder(Mathematics):
             return found
         return SpacePointer(found.name, pointer.space)
 
+    def address(self, pointer: SpacePointer, index: Value, dtype: DType) -> SpacePointer:
+        """The address of an element, of which it is not said that there is one."""
+        name = self._register(f"getelementptr {type_name(dtype)}, {pointer.typed}, {index.typed}")
+        return SpacePointer(name, pointer.space)
+
+    def other_place(self, pointer: Pointer, bits: Value) -> SpacePointer:
+        """The address of shared memory in which these bits are the other way round."""
+        address = self.result(f"ptrtoint {pointer.typed} to i64", INDEX)
+        changed = self.bit_xor(address, bits)
+        return SpacePointer(self._register(f"inttoptr {changed.typed} to ptr addrspace({_SHARED})"), _SHARED)
+
     def shared(self, dtype: DType, count: int) -> SpacePointer:
-        """Memory of the block, until the end of `shared_again`."""
-        start = -(-self._shared_top // 16) * 16
+        """Memory of the block, until the end of `shared_again`; it begins at a multiple of 128 bytes."""
+        start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
         self._shared_top = start + count * dtype.itemsize
         self.shared_bytes = max(self.shared_bytes, self._shared_top)
         name = self._register(
@@ -115,6 +156,11 @@ class DeviceBuilder(Mathematics):
             f"load {type_}, {address.typed}, align {min(16, lanes * dtype.itemsize)}", dtype, lanes
         )
         return [self.extract(vector, lane) for lane in range(lanes)]
+
+    def misalignment(self, pointer: Pointer, nbytes: int) -> Value:
+        """By how many bytes an address is beyond a multiple of so many, which are a power of two."""
+        address = self.result(f"ptrtoint {pointer.typed} to i64", INDEX)
+        return self.bit_and(address, nbytes - 1)
 
     def count_up(self, pointer: Pointer) -> Value:
         """Add 1 to a 32-bit number that all blocks see; its value before."""
@@ -179,10 +225,8 @@ class DeviceModule(Module[DeviceBuilder]):
         b.shared_name = f"shared_{name}"
         yield b
         if b.shared_bytes:
-            size = -(-b.shared_bytes // 16) * 16
-            self.declare(
-                f"@{b.shared_name} = internal addrspace({_SHARED}) global [{size} x i8] undef, align 16"
-            )
+            kind = f"internal addrspace({_SHARED}) global [{b.shared_bytes} x i8] undef"
+            self.declare(f"@{b.shared_name} = {kind}, align {_SHARED_ALIGNMENT}")
         self.functions[name] = self.dialect.kernel(name, pointers, numbers, bounds, b)
         self.kernels.append(name)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lamina.compiler.gpu._machine import DeviceMachine
-from lamina.compiler.llvm import INDEX, DType, Value
+from lamina.compiler.llvm import INDEX, DType, Pointer, Value
 
 if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
-__all__ = ["Bounds", "Dialect", "parameters_of"]
+__all__ = ["Bounds", "Dialect", "TensorDialect", "parameters_of"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,47 @@ class Dialect(ABC):
     @abstractmethod
     def assembly(self, ir: str) -> str:
         """The same for people to read."""
+
+
+class TensorDialect(Dialect):
+    """That of processors with tensor cores, whose threads can also have memory copied while they go on."""
+
+    @abstractmethod
+    def begin_copy(
+        self, b: DeviceBuilder, target: Pointer, source: Pointer, nbytes: int, inside: Value | None
+    ) -> None:
+        """Begin to copy 4 or 16 bytes to shared memory from memory; zeros where the place is not `inside`, and then
+        nothing is read. Both addresses are multiples of `nbytes`."""
+
+    @abstractmethod
+    def close_copies(self, b: DeviceBuilder) -> None:
+        """The thread's copies since the last time are a group, which may be empty."""
+
+    @abstractmethod
+    def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
+        """Wait until the thread's copies are done, but those of its `left` latest groups. The thread sees them then;
+        others see them after a barrier."""
+
+    @abstractmethod
+    def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
+        """A float32 number rounded to tf32, which has 10 bits behind the first, as 32 bits."""
+
+    @abstractmethod
+    def to_bfloat16(self, b: DeviceBuilder, low: Value, high: Value) -> Value:
+        """Two float32 numbers rounded to bfloat16, which has 7 bits behind the first, as the halves of 32 bits."""
+
+    @abstractmethod
+    def multiply_fragments(
+        self,
+        b: DeviceBuilder,
+        precision: str,
+        left: Sequence[Value],
+        right: Sequence[Value],
+        sums: Sequence[Value],
+    ) -> list[Value]:
+        """The lane's parts of 16 by 8 float32 sums, to which the warp adds a product: of 8 terms in tf32, of 16 in
+        bfloat16. `left`, `right`, `sums`: its parts of both operands and of the sums before, as the PTX ISA has it for
+        ``mma.m16n8k8`` and ``mma.m16n8k16``. All lanes of the warp do so at the same place."""
 
 
 def parameters_of(pointers: int, numbers: Sequence[str]) -> str:

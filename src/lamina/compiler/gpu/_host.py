@@ -1,7 +1,8 @@
 """Kernels on the processor of this process, for tests: each thread of a block is a coroutine, which a barrier suspends.
 
-A block's threads run one after the other up to their next barrier, in an order that the caller chooses. Shared memory
-is all ones at the start of each block, which as a float is NaN. Blocks run one after the other, too.
+A block's threads run one after the other up to their next barrier, in an order that the caller chooses (see
+`_host_runner`). Shared memory is all ones at the start of each block, which as a float is NaN. Blocks run one after the
+other, too.
 """
 
 from __future__ import annotations
@@ -11,31 +12,29 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lamina.compiler.gpu._dialect import Bounds, Dialect, parameters_of
+from lamina.compiler.gpu._dialect import Bounds, TensorDialect, parameters_of
+from lamina.compiler.gpu._host_runner import (
+    DECLARATIONS,
+    EXCHANGE,
+    EXCHANGED,
+    TURN,
+    WARP,
+    copies,
+    run_coroutines,
+    run_functions,
+)
+from lamina.compiler.gpu._host_warps import LEFT, SUMS, as_bfloat16, as_tf32, multiplying
 from lamina.compiler.gpu._machine import DeviceMachine
-from lamina.compiler.llvm import INDEX, Value
+from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
 from lamina.compiler.llvm.jit import host_triple, translated
 
 if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
-__all__ = ["SOME_RETURNED", "Host", "host_machine", "object_of", "runner"]
+__all__ = ["Host", "host_machine", "object_of", "runner"]
 
-SOME_RETURNED, AT_SEVERAL_BARRIERS = 1, 2
-"""What is wrong with a block, in the lowest bits of what a runner returns; the block's number plus 1 is above them."""
-
-_DECLARATIONS = """declare token @llvm.coro.id(i32, ptr, ptr, ptr)
-declare i64 @llvm.coro.size.i64()
-declare ptr @llvm.coro.begin(token, ptr)
-declare i8 @llvm.coro.suspend(token, i1)
-declare ptr @llvm.coro.free(token, ptr)
-declare void @llvm.coro.end(ptr, i1, token)
-declare void @llvm.coro.resume(ptr)
-declare void @llvm.coro.destroy(ptr)
-declare i1 @llvm.coro.done(ptr)
-declare ptr @malloc(i64)
-declare void @free(ptr)
-declare void @llvm.memset.p3.i64(ptr addrspace(3), i8, i64, i1)"""
+_RECORD = Pointer("%record")
+"""The thread's record: see `_host_runner`."""
 
 
 def host_machine() -> DeviceMachine:
@@ -57,7 +56,7 @@ def object_of(code: bytes) -> tuple[list[str], bytes]:
     return json.loads(names), machine_code
 
 
-class Host(Dialect):
+class Host(TensorDialect):
     """The emulator's."""
 
     constant_space = 0
@@ -73,19 +72,62 @@ class Host(Dialect):
         return Value(b, "%block", INDEX)
 
     def barrier(self, b: DeviceBuilder) -> None:
+        self._wait(b, b.waits)
+
+    def _wait(self, b: DeviceBuilder, place: int) -> None:
+        """Suspend the thread at a place: see `_host_runner` for what its number means."""
         resumed = b.new_label("resumed")
-        b.emit(f"store i64 {b.barriers}, ptr %where")
+        b.emit(f"store i64 {place}, {_RECORD.typed}")
         b.emit(_suspension(resumed, final=False))
         b.start_block(resumed)
+
+    def begin_copy(
+        self, b: DeviceBuilder, target: Pointer, source: Pointer, nbytes: int, inside: Value | None
+    ) -> None:
+        b.module.functions.update(copies())
+        taken = b.const(nbytes) if inside is None else b.where(inside, b.const(nbytes), b.const(0))
+        b.call("begin_copy", _RECORD, target, source, b.const(nbytes), taken)
+
+    def close_copies(self, b: DeviceBuilder) -> None:
+        b.call("close_copies", _RECORD)
+
+    def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
+        b.call("wait_for_copies", _RECORD, b.const(left))
+
+    def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
+        return as_tf32(b, x)
+
+    def to_bfloat16(self, b: DeviceBuilder, low: Value, high: Value) -> Value:
+        return b.bit_or(as_bfloat16(b, low), b.shift_left(as_bfloat16(b, high), 16))
+
+    def multiply_fragments(
+        self,
+        b: DeviceBuilder,
+        precision: str,
+        left: Sequence[Value],
+        right: Sequence[Value],
+        sums: Sequence[Value],
+    ) -> list[Value]:
+        function = multiplying(b, precision)
+        turn = b.load(_RECORD, INDEX, TURN)
+        b.store(
+            _RECORD, b.sub(1, turn), TURN
+        )  # the others may still read what this lane left at the turn before
+        own = b.offset(_RECORD, b.add(b.mul(turn, EXCHANGED), EXCHANGE), INDEX)
+        for number, word in enumerate([*left, *right, *sums]):
+            b.store(own, word, LEFT + number)
+        self._wait(b, -b.waits)
+        b.call(function, own, b.bit_and(b.thread(), WARP - 1))
+        return [b.load(own, FLOAT32, SUMS + i) for i in range(len(sums))]
 
     def kernel(
         self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder
     ) -> str:
-        for line in _DECLARATIONS.splitlines():
+        for line in DECLARATIONS.splitlines():
             b.module.declare(line)
-        parameters = f"{parameters_of(pointers, numbers)}, i64 %block, i64 %thread, ptr %where"
+        parameters = f"{parameters_of(pointers, numbers)}, i64 %block, i64 %thread, {_RECORD.typed}"
         body = b.body()
-        write = _coroutine if b.barriers else _function
+        write, run = (_coroutine, run_coroutines) if b.waits else (_function, run_functions)
         fill = ""
         if b.shared_bytes:
             arguments = f"ptr addrspace(3) @{b.shared_name}, i8 -1, i64 {b.shared_bytes}, i1 0"
@@ -99,11 +141,9 @@ class Host(Dialect):
                 f"%{argument} = load {type_}, ptr %at.{argument}",
             ]
             values.append(f"{type_} %{argument}")
-        call = ", ".join([*values, "i64 %block", "i64 %thread", "ptr %where"])
-        run = _RUN_COROUTINES if b.barriers else _RUN_FUNCTIONS
-        for key, text in (("NAME", name), ("LOADS", "\n".join(loads)), ("FILL", fill), ("CALL", call)):
-            run = run.replace(f"${key}", text)
-        return write(name, parameters, body) + run
+        call = ", ".join([*values, "i64 %block", "i64 %thread", _RECORD.typed])
+        runs = run({"NAME": name, "LOADS": "\n".join(loads), "FILL": fill, "CALL": call})
+        return write(name, parameters, body) + runs
 
     def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
         found = translated(self.machine, ir, level=0, as_text=False)
@@ -140,6 +180,7 @@ def _coroutine(name: str, parameters: str, body: Sequence[str]) -> str:
             "%memory = call ptr @malloc(i64 %bytes)",
             "%handle = call ptr @llvm.coro.begin(token %coroutine, ptr %memory)",
             *lines,
+            f"store i64 0, {_RECORD.typed}",
             _suspension("ended", final=True),
             "ended:",
             "unreachable",
@@ -153,105 +194,3 @@ def _coroutine(name: str, parameters: str, body: Sequence[str]) -> str:
             "}\n",
         ]
     )
-
-
-_HEAD = """define i64 @run_$NAME(ptr %arguments, i64 %blocks, ptr %block.order, i64 %threads, ptr %order, ptr %handles,
-  ptr %places) nounwind {
-entry:
-  $LOADS
-  br label %next.block
-next.block:
-  %number = phi i64 [0, %entry], [%number.next, %block.done]
-  %at.block = getelementptr i64, ptr %block.order, i64 %number
-  %block = load i64, ptr %at.block
-  $FILL
-  br label %begin
-begin:
-  %i = phi i64 [0, %next.block], [%i.next, %begin]
-  %at.thread = getelementptr i64, ptr %order, i64 %i
-  %thread = load i64, ptr %at.thread
-  %where = getelementptr i64, ptr %places, i64 %thread
-"""
-_TAIL = """
-block.done:
-  %number.next = add i64 %number, 1
-  %more.blocks = icmp ult i64 %number.next, %blocks
-  br i1 %more.blocks, label %next.block, label %end
-end:
-  ret i64 0
-"""
-_RUN_FUNCTIONS = (
-    _HEAD
-    + """
-  call void @$NAME($CALL)
-  %i.next = add i64 %i, 1
-  %more.i = icmp ult i64 %i.next, %threads
-  br i1 %more.i, label %begin, label %block.done
-"""
-    + _TAIL
-    + "}\n"
-)
-_RUN_COROUTINES = (
-    _HEAD
-    + """
-  %handle = call ptr @$NAME($CALL)
-  %to = getelementptr ptr, ptr %handles, i64 %thread
-  store ptr %handle, ptr %to
-  %i.next = add i64 %i, 1
-  %more.i = icmp ult i64 %i.next, %threads
-  br i1 %more.i, label %begin, label %look
-look:  ; how many have returned, and do the others wait at one barrier?
-  %first.place = load i64, ptr %places
-  br label %count
-count:
-  %j = phi i64 [0, %look], [%j.next, %count]
-  %ended = phi i64 [0, %look], [%ended.next, %count]
-  %apart = phi i1 [false, %look], [%apart.next, %count]
-  %at.j = getelementptr ptr, ptr %handles, i64 %j
-  %handle.j = load ptr, ptr %at.j
-  %is.done = call i1 @llvm.coro.done(ptr %handle.j)
-  %one = zext i1 %is.done to i64
-  %ended.next = add i64 %ended, %one
-  %at.place = getelementptr i64, ptr %places, i64 %j
-  %place = load i64, ptr %at.place
-  %elsewhere = icmp ne i64 %place, %first.place
-  %apart.next = or i1 %apart, %elsewhere
-  %j.next = add i64 %j, 1
-  %more.j = icmp ult i64 %j.next, %threads
-  br i1 %more.j, label %count, label %decide
-decide:
-  %all = icmp eq i64 %ended.next, %threads
-  br i1 %all, label %destroy, label %some
-some:
-  %none = icmp eq i64 %ended.next, 0
-  br i1 %none, label %waiting, label %diverged
-waiting:
-  br i1 %apart.next, label %diverged, label %resume.one
-resume.one:
-  %k = phi i64 [0, %waiting], [%k.next, %resume.one]
-  %at.k = getelementptr i64, ptr %order, i64 %k
-  %thread.k = load i64, ptr %at.k
-  %at.handle = getelementptr ptr, ptr %handles, i64 %thread.k
-  %handle.k = load ptr, ptr %at.handle
-  call void @llvm.coro.resume(ptr %handle.k)
-  %k.next = add i64 %k, 1
-  %more.k = icmp ult i64 %k.next, %threads
-  br i1 %more.k, label %resume.one, label %look
-destroy:
-  %m = phi i64 [0, %decide], [%m.next, %destroy]
-  %at.m = getelementptr ptr, ptr %handles, i64 %m
-  %handle.m = load ptr, ptr %at.m
-  call void @llvm.coro.destroy(ptr %handle.m)
-  %m.next = add i64 %m, 1
-  %more.m = icmp ult i64 %m.next, %threads
-  br i1 %more.m, label %destroy, label %block.done
-diverged:
-  %kind = select i1 %none, i64 2, i64 1
-  %block.one = add i64 %block, 1
-  %high = shl i64 %block.one, 2
-  %found = or i64 %high, %kind
-  ret i64 %found
-"""
-    + _TAIL
-    + "}\n"
-)

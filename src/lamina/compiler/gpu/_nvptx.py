@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lamina.compiler.gpu._dialect import Bounds, Dialect, parameters_of
+from lamina.compiler.gpu._dialect import Bounds, TensorDialect, parameters_of
 from lamina.compiler.gpu._machine import DeviceMachine
-from lamina.compiler.llvm import INDEX, INT32, Value
+from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value
 from lamina.compiler.llvm.jit import translated
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ _KNOWN = (80, 86, 89, 90)
 """Architectures that code is made for; later ones run the code of the one before."""
 
 
-class NVPTX(Dialect):
+_FRAGMENTS = {"tf32": "m16n8k8.row.col.tf32", "bfloat16": "m16n8k16.row.col.bf16"}
+
+
+class NVPTX(TensorDialect):
     """PTX for an architecture from ``sm_80`` on."""
 
     index = INT32
@@ -44,6 +47,51 @@ class NVPTX(Dialect):
     def barrier(self, b: DeviceBuilder) -> None:
         b.module.declare("declare void @llvm.nvvm.barrier0() convergent")
         b.emit("call void @llvm.nvvm.barrier0()")
+
+    def begin_copy(
+        self, b: DeviceBuilder, target: Pointer, source: Pointer, nbytes: int, inside: Value | None
+    ) -> None:
+        # 16 bytes go past the first cache, of which they would be the only readers; fewer can't.
+        name = {16: "cg.shared.global.16", 4: "ca.shared.global.4"}[nbytes]
+        if inside is None:
+            self._do(b, f"cp.async.{name}", target, source)
+        else:
+            self._do(b, f"cp.async.{name}.s", target, source, b.where(inside, b.const(nbytes, INT32), 0))
+
+    def close_copies(self, b: DeviceBuilder) -> None:
+        self._do(b, "cp.async.commit.group")
+
+    def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
+        self._do(b, "cp.async.wait.group", b.const(left, INT32))
+
+    def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
+        b.module.declare("declare i32 @llvm.nvvm.f2tf32.rna(float)")
+        return b.result(f"call i32 @llvm.nvvm.f2tf32.rna({x.typed})", INT32)
+
+    def to_bfloat16(self, b: DeviceBuilder, low: Value, high: Value) -> Value:
+        b.module.declare("declare <2 x bfloat> @llvm.nvvm.ff2bf16x2.rn(float, float)")
+        pair = b.result(f"call <2 x bfloat> @llvm.nvvm.ff2bf16x2.rn({high.typed}, {low.typed})", INT32)
+        return b.result(f"bitcast <2 x bfloat> {pair.name} to i32", INT32)
+
+    def multiply_fragments(
+        self,
+        b: DeviceBuilder,
+        precision: str,
+        left: Sequence[Value],
+        right: Sequence[Value],
+        sums: Sequence[Value],
+    ) -> list[Value]:
+        name = f"llvm.nvvm.mma.{_FRAGMENTS[precision]}"
+        operands, four = [*left, *right, *sums], "{float, float, float, float}"
+        b.module.declare(f"declare {four} @{name}({', '.join(x.type for x in operands)})")
+        found = b.result(f"call {four} @{name}({', '.join(x.typed for x in operands)})", FLOAT32)
+        return [b.result(f"extractvalue {four} {found.name}, {i}", FLOAT32) for i in range(len(sums))]
+
+    def _do(self, b: DeviceBuilder, name: str, *operands: Pointer | Value) -> None:
+        """Call one of LLVM's functions for NVIDIA's processors that return nothing."""
+        types = ", ".join(x.typed.rpartition(" ")[0] for x in operands)
+        b.module.declare(f"declare void @llvm.nvvm.{name}({types})")
+        b.call(f"llvm.nvvm.{name}", *operands)
 
     def kernel(
         self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder

@@ -15,7 +15,7 @@ from lamina.compiler.gpu._elements import blocks_of_elements
 from lamina.compiler.gpu._reductions import Team, team_for
 from lamina.compiler.gpu._tiles import Cut, cut_for
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Input, Node
+from lamina.compiler.passes.graph import Input, Node, Precision
 from lamina.compiler.passes.plan import Place, Plan, memory_reads
 from lamina.device.interface import Limits
 
@@ -163,7 +163,7 @@ def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
     levels: list[int] = []
     touches: list[_Touches] = []  # of each task's kernels together
     for kernel in plan.kernels:
-        task = _task(kernel, limits)
+        task = _task(kernel, limits, plan.graph.precision)
         if not task.blocks:
             continue
         touch = _Touches(plan, kernel)
@@ -184,9 +184,9 @@ def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
     return tasks, levels
 
 
-def _task(kernel: Kernel, limits: Limits) -> Task:
+def _task(kernel: Kernel, limits: Limits, precision: Precision) -> Task:
     if kernel.kind == "product":
-        cut = cut_for(kernel, limits)
+        cut = cut_for(kernel, limits, precision)
         return Task(kernel, cut, cut.blocks)
     if kernel.kind == "reduce":
         team = team_for(kernel, limits)

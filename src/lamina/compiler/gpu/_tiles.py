@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lamina.compiler.gpu._parts import COUNTER_BYTES, rounded
 from lamina.compiler.gpu._scope import THREADS
+from lamina.compiler.llvm import FLOAT32
 from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Precision
 from lamina.device.interface import Limits
 
-__all__ = ["LARGE", "MEDIUM", "SMALL", "Cut", "Tile", "cut_for"]
+__all__ = ["LARGE", "MEDIUM", "PIPELINED", "SMALL", "TENSOR", "Cut", "Tile", "cut_for"]
 
 _LEAST_DEPTH = 64
 """Terms of a sum that are worth a block of their own."""
+_LEAST_DEPTH_OF_TENSORS = 256
 _MOST_PARTS = 16
 
 
 @dataclass(frozen=True)
 class Tile:
-    """`rows` by `columns` of a result by one block, `depth` terms at a time; a thread's share is `high` by `wide`."""
+    """`rows` by `columns` of a result by one block, `depth` terms at a time; a thread's share is `high` by `wide`.
+
+    `stages`: how many times shared memory has room for so many terms of both operands, so that copies of some are under
+    way while others are multiplied; 1 where nothing is copied. `precision`: what operands are rounded to.
+    """
 
     rows: int
     columns: int
     depth: int
     high: int
     wide: int
+    stages: int = 1
+    precision: Precision = "float32"
 
     @property
     def across(self) -> int:
@@ -46,6 +56,11 @@ class Tile:
 SMALL = Tile(32, 32, 32, 2, 2)
 MEDIUM = Tile(64, 64, 16, 4, 4)
 LARGE = Tile(128, 128, 8, 8, 8)
+PIPELINED = Tile(128, 128, 8, 8, 8, stages=4)
+TENSOR: Mapping[Precision, Tile] = {
+    precision: Tile(128, 128, 16, 8, 8, stages=3, precision=precision) for precision in ("tf32", "bfloat16")
+}
+"""Two blocks have room on a multiprocessor: their registers (128 of a thread), and their shared memory (48 KiB)."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +93,12 @@ class Cut:
         return rounded(self.blocks * self.tile.size * itemsize) if self.parts > 1 else 0
 
 
-def cut_for(kernel: Kernel, limits: Limits) -> Cut:
-    """The largest tiles of which there are enough to keep all processors busy; the smallest else, and sums in parts."""
+def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") -> Cut:
+    """The largest tiles of which there are enough to keep all processors busy; the smallest else, and sums in parts.
+
+    `precision`: what operands may be rounded to, where tensor cores are the faster for it: where their tiles, or parts
+    of the sums of these, keep the processors busy.
+    """
     anchor = kernel.main
     rows, columns = anchor.shape[-2:]
     batch = math.prod(anchor.shape[:-2])
@@ -90,17 +109,31 @@ def cut_for(kernel: Kernel, limits: Limits) -> Cut:
         down, across = -(-rows // tile.rows), -(-columns // tile.columns)
         return Cut(tile, batch, down, across, parts, inner if part is None else part)
 
+    is_copied = limits.has_tensor_cores and anchor.dtype == FLOAT32
+    if is_copied and precision != "float32":
+        tile = TENSOR[precision]
+        parts = _parts(cut(tile).blocks, 2 * limits.processors, inner // _LEAST_DEPTH_OF_TENSORS)
+        part = -(-inner // parts // tile.depth) * tile.depth
+        found = cut(tile) if parts == 1 else cut(tile, -(-inner // part), part)
+        if found.blocks >= limits.processors:
+            return found
+    if is_copied and cut(PIPELINED).blocks >= limits.processors:
+        return cut(PIPELINED)
     tiles = [MEDIUM] if anchor.dtype.itemsize > 4 else [LARGE, MEDIUM]
     for tile in tiles:
         if _fits(tile, anchor.dtype.itemsize, limits) and cut(tile).blocks >= 2 * limits.processors:
             return cut(tile)
     whole = cut(SMALL)
-    wanted = limits.processors // max(whole.blocks, 1)
-    parts = min(wanted, inner // _LEAST_DEPTH, _MOST_PARTS)
-    if parts < 2:
+    parts = _parts(whole.blocks, limits.processors, inner // _LEAST_DEPTH)
+    if parts == 1:
         return whole
     part = -(-inner // parts // SMALL.depth) * SMALL.depth
     return cut(SMALL, -(-inner // part), part)
+
+
+def _parts(tiles: int, wanted: int, most: int) -> int:
+    """In how many parts sums are to be computed, for so many blocks."""
+    return max(min(wanted // max(tiles, 1), most, _MOST_PARTS), 1)
 
 
 def _fits(tile: Tile, itemsize: int, limits: Limits) -> bool:

@@ -1,7 +1,8 @@
 """A device that is none: kernels run on the processor, thread by thread, to find out what is wrong with them.
 
 Memory that nobody has written is NaN. Blocks, and threads between barriers, run in an order that a seed decides; with
-`repeats` each launch runs again in other orders, and must give the same bits. What is found is a `KernelError`.
+`repeats` each launch runs again in the opposite order (then in others), and must give the same bits. Copies to shared
+memory arrive when they are waited for, and not before. What is found is a `KernelError`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.gpu._host import AT_SEVERAL_BARRIERS, SOME_RETURNED, host_machine, object_of, runner
+from lamina.compiler.gpu._host import host_machine, object_of, runner
+from lamina.compiler.gpu._host_runner import (
+    AT_SEVERAL_BARRIERS,
+    COPIES_LEFT,
+    FOUND_BITS,
+    LANES_APART,
+    MISALIGNED,
+    RECORD_WORDS,
+    SOME_RETURNED,
+    WARP,
+)
 from lamina.compiler.llvm.jit import linked
 from lamina.core.memory import aligned_empty
 from lamina.device.interface import Launch, Limits, Region
@@ -25,6 +36,9 @@ _GUARD = 256  # bytes before and after each buffer, which nobody may write to
 _WHAT = {
     SOME_RETURNED: "some threads have returned while others wait at a barrier",
     AT_SEVERAL_BARRIERS: "threads wait at different barriers",
+    LANES_APART: "some lanes of a warp are not where others wait for them",
+    MISALIGNED: "a copy's addresses are no multiples of its size",
+    COPIES_LEFT: "threads have returned without waiting for copies that they began",
 }
 
 
@@ -82,7 +96,7 @@ class Emulator:
     kind = "emulator"
     name = "lamina's emulator"
     dialect = "host"
-    limits = Limits("", 1, 1024, 48 << 10, 4, has_float64=True, has_float16=True)
+    limits = Limits("", 1, 1024, 48 << 10, 4, has_float64=True, has_float16=True, has_tensor_cores=True)
 
     def __init__(self, number: int = 0, *, seed: int = 0, repeats: int = 1) -> None:
         self.number, self.repeats = number, repeats
@@ -146,12 +160,14 @@ class Emulator:
         }
         before = {key: buffer.memory.copy() for key, buffer in buffers.items()} if self.repeats > 1 else {}
         after: dict[int, np.ndarray] = {}
+        orders: tuple[np.ndarray, ...] = ()
         for turn in range(self.repeats):
+            orders = tuple(order[::-1].copy() for order in orders) if turn % 2 else self._orders(launch)
             if turn:
                 after = after or {key: buffer.memory.copy() for key, buffer in buffers.items()}
                 for key, buffer in buffers.items():
                     buffer.memory[:] = before[key]
-            self._run(launch)
+            self._run(launch, *orders)
             for key, buffer in buffers.items():
                 if turn and (buffer.memory != after[key]).any():
                     raise KernelError(
@@ -160,17 +176,24 @@ class Emulator:
         if not all(buffer.is_intact() for buffer in buffers.values()):
             raise KernelError(f"{launch.kernel.name} writes beyond the end of a buffer")
 
-    def _run(self, launch: Launch) -> None:
+    def _run(self, launch: Launch, block_order: np.ndarray, order: np.ndarray) -> None:
         kernel = launch.kernel
         assert isinstance(kernel, EmulatedKernel)
         arguments = np.array([_word(a) for a in launch.arguments], np.int64)
-        blocks, threads = int(np.prod(launch.grid)), int(np.prod(launch.block))
-        block_order, order = (self._random.permutation(n).astype(np.int64) for n in (blocks, threads))
-        handles, places = np.zeros(threads, np.int64), np.zeros(threads, np.int64)
-        addresses = [x.ctypes.data for x in (arguments, block_order, order, handles, places)]
+        blocks, threads = len(block_order), len(order)
+        handles, records = np.zeros(threads, np.int64), np.zeros((threads, RECORD_WORDS), np.int64)
+        addresses = [x.ctypes.data for x in (arguments, block_order, order, handles, records)]
         found = kernel.function(addresses[0], blocks, addresses[1], threads, *addresses[2:])
         if found:
-            raise KernelError(f"{kernel.name}, block {(found >> 2) - 1}: {_WHAT[found & 3]}")
+            block, what = divmod(found, 1 << FOUND_BITS)
+            raise KernelError(f"{kernel.name}, block {block - 1}: {_WHAT[what]}")
+
+    def _orders(self, launch: Launch) -> tuple[np.ndarray, np.ndarray]:
+        """An order of blocks, and one of a block's threads: warps at random, and within each its lanes."""
+        blocks, threads = int(np.prod(launch.grid)), int(np.prod(launch.block))
+        warps = [np.arange(first, min(first + WARP, threads)) for first in range(0, threads, WARP)]
+        shuffled = [self._random.permutation(warps[i]) for i in self._random.permutation(len(warps))]
+        return self._random.permutation(blocks), np.concatenate(shuffled)
 
 
 class EmulatedRecording:

@@ -14,7 +14,7 @@ from lamina.compiler.emit import Layout, digest_of_primitives
 from lamina.compiler.gpu._binding import Binding
 from lamina.compiler.gpu._builder import DeviceModule
 from lamina.compiler.gpu._dialect import Dialect
-from lamina.compiler.gpu._products import computes_operand
+from lamina.compiler.gpu._operands import computes_operand
 from lamina.compiler.gpu._program import emit_program
 from lamina.compiler.gpu._schedule import Schedule
 from lamina.compiler.gpu._scope import THREADS
@@ -144,9 +144,10 @@ class GPU:
         """How a product is cut; the blocks of others."""
         if kernel.kind != "product":
             return "by blocks"
-        cut = cut_for(kernel, self.device.limits)
+        cut = cut_for(kernel, self.device.limits, plan.graph.precision)
         parts = f", sums in {cut.parts} parts" if cut.parts > 1 else ""
-        return f"{cut.tiles} tiles of {cut.tile.rows} × {cut.tile.columns}{parts}"
+        rounded = f" in {cut.tile.precision}" if cut.tile.precision != "float32" else ""
+        return f"{cut.tiles} tiles of {cut.tile.rows} × {cut.tile.columns}{rounded}{parts}"
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
         """What the device's maker says."""

@@ -112,6 +112,9 @@ class Emitter:
 
         Two values of different dtypes are an error: conversions are written out with `cast`.
         """
+        first = operands[0]
+        if isinstance(first, Value) and all(_is_like(operand, first) for operand in operands):
+            return [*operands]  # pyright: ignore[reportReturnType]
         values = [operand for operand in operands if isinstance(operand, Value)]
         dtype = values[0].dtype if values else INDEX
         lanes = max((value.lanes for value in values), default=1)
@@ -184,6 +187,11 @@ class Emitter:
         return self.result(
             f"shufflevector {first.typed}, {other}, <{len(lanes)} x i32> <{picks}>", first.dtype, len(lanes)
         )
+
+
+def _is_like(operand: Operand, value: Value) -> bool:
+    """Whether an operand is a value of the same type as another one."""
+    return operand.__class__ is Value and operand.lanes == value.lanes and operand.dtype == value.dtype
 
 
 def _suffix(dtype: DType, lanes: int) -> str:

@@ -15,8 +15,10 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from lamina.compiler.llvm._machine import Machine
+from lamina.compiler.llvm._side_by_side import Team, joined, separated
 from lamina.compiler.llvm.cache import CodeCache, default_directory, digest_of_sources
 from lamina.compiler.llvm.module import Module
+from lamina.core.threads import get_num_threads
 
 __all__ = [
     "CompiledModule",
@@ -32,6 +34,7 @@ __all__ = [
 
 MakeIR = Callable[[], "str | Module[Any]"]
 
+_PART_LINES = 1200  # of a module are translated in one go: more parts are shared more evenly, but each costs
 _library_numbers = itertools.count()
 _compiling = threading.RLock()  # LLVM's global context isn't made for several threads
 
@@ -74,8 +77,8 @@ def load(
     LLVM's version and the machine. `make_ir` is called only where the cache has nothing. `functions` are
     the ones whose `address` can be asked for; `symbols` are addresses of functions that the code calls.
     """
-    code = kept(machine, key, lambda: compile_object(machine, _text(make_ir())))
-    return CompiledModule(machine, make_ir, _link(machine, code, functions, symbols or {}))
+    code = kept(machine, key, lambda: joined(_objects(machine, make_ir())))
+    return CompiledModule(machine, make_ir, _link(machine, separated(code), functions, symbols or {}))
 
 
 def kept(machine: Machine, key: str, make: Callable[[], bytes]) -> bytes:
@@ -96,7 +99,7 @@ def host_triple() -> str:
 
 def linked(machine: Machine, code: bytes, functions: tuple[str, ...]) -> llvm.ResourceTracker:
     """Machine code (an object file) in this process; it stays as long as this object, which gives addresses by name."""
-    return _link(machine, code, functions, {})
+    return _link(machine, [code], functions, {})
 
 
 _emitted: list[tuple[llvm.TargetMachine, llvm.ModuleRef]] = []
@@ -133,6 +136,33 @@ def compile_object(machine: Machine, ir: str) -> bytes:
     """The machine code (an object file) of LLVM assembly."""
     with _compiling:
         return _target(machine).emit_object(_optimized(machine, ir))
+
+
+def _objects(machine: Machine, made: str | Module[Any]) -> list[bytes]:
+    """The object files of a module, parts of which several threads translate while others are still being written."""
+    if isinstance(made, str):
+        return [compile_object(machine, made)]
+    _target(machine)  # initializes LLVM
+    team = Team(get_num_threads(), lambda: _new_target(machine), _cleaned)
+    part: list[str] = []
+
+    def tell(name: str) -> None:
+        part.append(name)
+        if sum(made.functions[x].count("\n") for x in part) >= _PART_LINES:
+            give()
+
+    def give() -> None:
+        if part:
+            team.give(made.part(part))
+            part.clear()
+
+    try:
+        made.finish(tell)
+        give()
+    except BaseException:
+        team.dismiss()
+        raise
+    return team.objects()
 
 
 def compile_linkable(
@@ -186,10 +216,12 @@ def _cleaned(target: llvm.TargetMachine, module: llvm.ModuleRef) -> llvm.ModuleR
 
 
 def _link(
-    machine: Machine, code: bytes, functions: tuple[str, ...], symbols: Mapping[str, int]
+    machine: Machine, code: Sequence[bytes], functions: tuple[str, ...], symbols: Mapping[str, int]
 ) -> llvm.ResourceTracker:
     with _compiling:
-        library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        library = llvm.JITLibraryBuilder().add_current_process()
+        for part in code:
+            library.add_object_img(part)
         for name, address in symbols.items():
             library.import_symbol(name, address)
         for name in functions:
@@ -209,6 +241,10 @@ def _linker(machine: Machine) -> llvm.LLJIT:
 
 @cache
 def _target(machine: Machine, *, is_linked_later: bool = False) -> llvm.TargetMachine:
+    return _new_target(machine, is_linked_later=is_linked_later)
+
+
+def _new_target(machine: Machine, *, is_linked_later: bool = False) -> llvm.TargetMachine:
     if machine.triple:
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from lamina.compiler.llvm._machine import Machine
 from lamina.compiler.llvm.values import DType, type_name
@@ -19,6 +20,13 @@ class _Writer(Protocol):
 
 
 B = TypeVar("B", bound=_Writer)
+
+_NAMES = re.compile(r"@([\w.]+)")
+"""What LLVM assembly calls globals by."""
+
+
+def _nobody(_name: str) -> None:
+    """Nobody wants to know."""
 
 
 class Module(Generic[B]):
@@ -40,6 +48,9 @@ class Module(Generic[B]):
         self._builder, self._arguments = builder, arguments
         self._declarations: dict[str, None] = {}
         self.functions: dict[str, str] = {}
+        self._internal: set[str] = set()
+        self._to_write: Callable[[Any], None] | None = None
+        self._tell: Callable[[str], None] = _nobody
 
     def declare(self, declaration: str) -> None:
         """Add a line outside functions, once."""
@@ -58,10 +69,52 @@ class Module(Generic[B]):
         parameters = ", ".join(f"{_argument_type(dtype)} %{key}" for key, dtype in arguments.items())
         head = f"define {linkage}void @{name}({parameters}) {attributes} {{"
         self.functions[name] = "\n".join([head, *b.body(), "}"])
+        if internal:
+            self._internal.add(name)
+        else:
+            self._tell(name)
+
+    def written_by(self, write: Callable[[Any], None]) -> Self:
+        """This module, whose functions `write` writes where they are first asked for."""
+        self._to_write = write
+        return self
+
+    def finish(self, tell: Callable[[str], None] = _nobody) -> None:
+        """Write what is still to be written, and `tell` the name of each function that others see, when it is."""
+        for name in self.functions:
+            if name not in self._internal:
+                tell(name)
+        write, self._to_write, self._tell = self._to_write, None, tell
+        if write is not None:
+            write(self)
+        self._tell = _nobody
 
     def ir(self) -> str:
         """The module as LLVM assembly."""
+        self.finish()
         return "\n".join([*self._declarations, *self.functions.values(), ""])
+
+    def part(self, names: Iterable[str]) -> str:
+        """Some of its functions as a module of their own: with what they need, and declarations of other ones."""
+        texts: dict[str, str] = {}
+        others: dict[str, None] = {}
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop(0)
+            if name not in texts:
+                texts[name] = self.functions[name]
+                known = [x for x in dict.fromkeys(_NAMES.findall(texts[name])) if x in self.functions]
+                waiting += [x for x in known if x in self._internal]
+                others.update(dict.fromkeys(x for x in known if x not in self._internal))
+        used = set(_NAMES.findall("\n".join(texts.values())))
+        needed = [x for x in self._declarations if used.intersection(_NAMES.findall(x))]
+        heads = [_declaration(self.functions[x]) for x in others if x not in texts]
+        return "\n".join([*needed, *heads, *texts.values(), ""])
+
+
+def _declaration(function: str) -> str:
+    """What says of a function that it is in another module."""
+    return "declare" + function.partition("\n")[0].removeprefix("define").removesuffix("{")
 
 
 def _argument_type(dtype: Argument) -> str:

@@ -67,9 +67,9 @@ def _both_ways(name: str) -> tuple[Callable[[Value, Operand], Value], Callable[[
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen ones take three times as long to make, and a function has thousands
 class Value:
-    """A value in a register: `lanes` elements of a NumPy dtype.
+    """A value in a register: `lanes` elements of a NumPy dtype. It never changes.
 
     Bool values are masks. `constant` is the Python number where it is known while emitting. `is_small_integer` says of
     a float that it is a whole number of at most 16 bits, such as a pixel.

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from lamina.core.primitive import Primitive
 from lamina.errors import TraceError
 
-__all__ = ["Constant", "Graph", "Input", "Node", "Op", "Scalar", "topological", "users_of"]
+__all__ = ["Constant", "Graph", "Input", "Node", "Op", "Precision", "Scalar", "topological", "users_of"]
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""What the operands of float32 products may be rounded to."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,12 @@ _numbers = itertools.count()
 
 
 class Node:
-    """One value: an operator applied to other nodes, with its shape and dtype."""
+    """One value: an operator applied to other nodes, with its shape and dtype.
 
-    __slots__ = ("dtype", "inputs", "number", "op", "params", "shape")
+    `lowering` says how the operator is compiled; None for inputs and numbers.
+    """
+
+    __slots__ = ("dtype", "inputs", "lowering", "number", "op", "params", "shape")
 
     def __init__(
         self,
@@ -59,6 +66,7 @@ class Node:
         dtype: np.dtype,
     ) -> None:
         self.op: Op = op
+        self.lowering: Any = op.lowering if isinstance(op, Primitive) else None
         self.inputs = tuple(inputs)
         self.params: dict[str, Any] = dict(params)
         self.shape = tuple(shape)
@@ -66,14 +74,9 @@ class Node:
         self.number = next(_numbers)
 
     @property
-    def lowering(self) -> Any:
-        """How the operator is compiled; None for inputs and numbers."""
-        return self.op.lowering if isinstance(self.op, Primitive) else None
-
-    @property
     def size(self) -> int:
         """The number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return int(math.prod(self.shape))
 
     @property
     def nbytes(self) -> int:
@@ -105,15 +108,20 @@ def topological(roots: Iterable[Node]) -> list[Node]:
     """All nodes that `roots` need, each after its inputs, in a deterministic order."""
     order: list[Node] = []
     seen: set[Node] = set()
-    stack = [(root, False) for root in reversed(list(roots))]
+    stack: list[Node | None] = [*roots]
+    stack.reverse()
     while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            order.append(node)
+        node = stack.pop()
+        if node is None:  # all inputs are there of the node below
+            below = stack.pop()
+            assert below is not None
+            order.append(below)
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            stack.extend((x, False) for x in reversed(node.inputs) if x not in seen)
+            if node.inputs:
+                stack += (node, None, *node.inputs[::-1])
+            else:
+                order.append(node)
     return order
 
 
@@ -133,7 +141,7 @@ class Graph:
     `results` are returned; `writes` give the new contents of input buffers by slot. `inputs` are the types of the
     buffers by slot, `scalars` the dtypes of the per-step numbers. The matrices in the slots `transposed` are held
     transposed while steps run: what reads or writes them has the transposed shape. Of the slots `moving` each step has
-    the next item in memory, so that they can't be held.
+    the next item in memory, so that they can't be held. `precision`: what operands of products may be rounded to.
     """
 
     results: list[Node]
@@ -142,6 +150,14 @@ class Graph:
     scalars: list[np.dtype]
     transposed: frozenset[int] = frozenset()
     moving: frozenset[int] = frozenset()
+    precision: Precision = "float32"
+    _found: tuple[list[Node], list[Node]] = field(
+        default=((), ()),
+        init=False,
+        repr=False,
+        compare=False,  # pyright: ignore[reportAssignmentType]
+    )
+    """The roots of which `nodes` was asked last, and the answer."""
 
     @property
     def roots(self) -> list[Node]:
@@ -150,7 +166,10 @@ class Graph:
 
     def nodes(self) -> list[Node]:
         """All nodes in topological order; what no root needs is not among them."""
-        return topological(self.roots)
+        roots = self.roots
+        if roots != self._found[0]:
+            self._found = roots, topological(roots)
+        return [*self._found[1]]
 
     def rewritten(self, better: Callable[[Node, list[Node]], Node]) -> Graph:
         """The graph with ``better(node, its inputs, rewritten)`` in the place of each node.
@@ -194,6 +213,7 @@ class Graph:
         lines.append("return " + ", ".join(names[n] for n in self.results))
         lines += [f"write input {slot} <- {names[n]}" for slot, n in self.writes.items()]
         lines += [f"input {slot} is held transposed" for slot in sorted(self.transposed)]
+        lines += [f"products in {self.precision}"] if self.precision != "float32" else []
         return "\n".join(lines)
 
 

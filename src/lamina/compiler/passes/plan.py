@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from lamina.compiler.passes.fuse import Kernel, is_alias, only_moves_ones
 from lamina.compiler.passes.graph import Graph, Input, Node, Scalar
@@ -17,6 +18,7 @@ __all__ = [
     "bytes_touched",
     "leaves_of",
     "memory_reads",
+    "nodes_read",
     "plan",
     "separate_roots",
 ]
@@ -103,29 +105,53 @@ def plan(
 # --- what a kernel reads -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Access:
-    """How a kernel reads a node in memory.
+    """How a kernel reads a node in memory. Of each kind there is one, which `_access` gives.
 
     ``aligned``  always at the very element that it computes
     ``rows``     always in the same row (first axis), ``columns`` in the same column (last axis)
     """
 
-    aligned: bool = True
-    rows: bool = True
-    columns: bool = True
+    aligned: bool
+    rows: bool
+    columns: bool
 
     def __and__(self, other: Access) -> Access:
-        return Access(
+        if self is other:
+            return self
+        return _access(
             self.aligned and other.aligned, self.rows and other.rows, self.columns and other.columns
         )
 
 
-_ANYWHERE = Access(False, False, False)
+_access = cache(Access)
+_ALIGNED, _ANYWHERE = _access(True, True, True), _access(False, False, False)
 
 
-def leaves_of(kernel: Kernel, is_leaf: Callable[[Node], bool]) -> dict[Node, Access]:
+def leaves_of(kernel: Kernel, is_leaf: Callable[[Node], bool]) -> list[Node]:
     """The leaves that a kernel reads, itself or through what it inlines, in a fixed order."""
+    seen = set(kernel.members)
+    found: list[Node] = []
+    waiting = [x for member in reversed(kernel.members) for x in reversed(member.inputs)]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            if is_leaf(node):
+                found.append(node)
+            else:
+                waiting += node.inputs[::-1]
+    return found
+
+
+def nodes_read(kernel: Kernel, stored: Container[Node]) -> list[Node]:
+    """The nodes in memory that a kernel reads, itself or through what it inlines."""
+    return leaves_of(kernel, lambda node: isinstance(node.op, Input) or node in stored)
+
+
+def memory_reads(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]:
+    """`nodes_read`, and how."""
     members = set(kernel.members)
     found: dict[Node, Access] = {}
     seen: set[tuple[Node, Access]] = set()
@@ -134,8 +160,8 @@ def leaves_of(kernel: Kernel, is_leaf: Callable[[Node], bool]) -> dict[Node, Acc
         if node in members or (node, access) in seen:
             return
         seen.add((node, access))
-        if is_leaf(node):
-            found[node] = found.get(node, Access()) & access
+        if isinstance(node.op, Input) or node in stored:
+            found[node] = found.get(node, _ALIGNED) & access
             return
         for x in node.inputs:
             visit(x, access & _step(node, x))
@@ -146,14 +172,9 @@ def leaves_of(kernel: Kernel, is_leaf: Callable[[Node], bool]) -> dict[Node, Acc
     return found
 
 
-def memory_reads(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]:
-    """The nodes in memory that a kernel reads, itself or through what it inlines."""
-    return leaves_of(kernel, lambda node: isinstance(node.op, Input) or node in stored)
-
-
 def bytes_touched(kernel: Kernel, plan: Plan) -> int:
     """What a kernel reads and writes, each buffer counted once."""
-    read = sum(node.nbytes for node in memory_reads(kernel, plan.places))
+    read = sum(node.nbytes for node in nodes_read(kernel, plan.places))
     return read + sum(node.nbytes * len(plan.places[node]) for node in kernel.stores)
 
 
@@ -162,11 +183,11 @@ def _step(reader: Node, x: Node) -> Access:
     if not (isinstance(reader.lowering, Elementwise) or is_alias(reader)):
         return _ANYWHERE
     if not reader.shape or not x.shape:
-        return Access(reader.shape == x.shape, rows=False, columns=False)
+        return _access(reader.shape == x.shape, False, False)
     ones_only = not is_alias(reader) or only_moves_ones(reader)
     same_axes = is_alias(reader) or len(x.shape) == len(reader.shape)
     rows = ones_only and same_axes and x.shape[0] == reader.shape[0]
-    return Access(x.shape == reader.shape, rows, ones_only and x.shape[-1] == reader.shape[-1])
+    return _access(x.shape == reader.shape, rows, ones_only and x.shape[-1] == reader.shape[-1])
 
 
 def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
@@ -177,14 +198,14 @@ def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
             matrices = len(member.shape) == 2
             own_rows = matrices and i == 0 and not member.params["transpose_a"]
             own_columns = matrices and i == 1 and not member.params["transpose_b"]
-            return Access(False, own_rows, own_columns)
+            return _access(False, own_rows, own_columns)
         case Reduction() | ArgReduction():
             last = len(x.shape) - 1
-            return Access(False, 0 not in kernel.reduced, last not in kernel.reduced)
+            return _access(False, 0 not in kernel.reduced, last not in kernel.reduced)
         case Elementwise() | Reshape():
             by_row = kernel.kind == "reduce" and not kernel.spans_rows(member)
             access = _step(member, x)
-            return Access(access.aligned and not by_row, access.rows, access.columns)
+            return _access(access.aligned and not by_row, access.rows, access.columns)
         case _:
             return _ANYWHERE
 
@@ -258,7 +279,7 @@ class _Ordering:
         """A kernel that copies a finished value into the input buffer that it replaces."""
         copy = Node(REGISTRY["cast"], (node,), {"dtype": node.dtype}, node.shape, node.dtype)
         kernel = Kernel("map", None, node.shape, (), [copy], [copy])
-        self.reads[kernel] = {node: Access()}
+        self.reads[kernel] = {node: _ALIGNED}
         self.places[copy] = [Place("input", self.slot_of[node])]
         return kernel
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Scalar, users_of
-from lamina.compiler.passes.plan import memory_reads
+from lamina.compiler.passes.plan import nodes_read
 from lamina.core.lowering import Elementwise
 
 __all__ = ["recompute"]
@@ -31,7 +31,7 @@ class _Recomputation:
         self.users = users_of(graph.nodes())
         self.home = {node: kernel for kernel in kernels for node in kernel.members}
         self.stored = {node for kernel in kernels for node in kernel.stores}
-        self.reads = {kernel: set(memory_reads(kernel, self.stored)) for kernel in kernels}
+        self.reads = {kernel: set(nodes_read(kernel, self.stored)) for kernel in kernels}
 
     def run(self) -> list[Kernel]:
         for kernel in self.kernels:
@@ -77,4 +77,4 @@ class _Recomputation:
         self.stored.discard(node)
         for reader, reads in self.reads.items():
             if node in reads:
-                self.reads[reader] = set(memory_reads(reader, self.stored))
+                self.reads[reader] = set(nodes_read(reader, self.stored))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 __all__ = ["Budget", "TimeIsOver", "clock"]
 
@@ -20,12 +20,13 @@ class Budget:
 
     Args:
         limit: how many seconds there are; None: as many as it takes.
+        costs: what is known by now of the longest that each kind of step has taken.
     """
 
-    def __init__(self, limit: float | None = None) -> None:
+    def __init__(self, limit: float | None = None, costs: Mapping[str, float] | None = None) -> None:
         self.limit = limit
         self._start = clock()
-        self._longest: dict[str, float] = {}
+        self.costs: dict[str, float] = dict(costs or {})
         self._is_stopped = False
 
     def go_on(self, seconds: float) -> None:
@@ -51,8 +52,8 @@ class Budget:
 
     def note(self, kind: str, seconds: float) -> None:
         """A step of this kind has taken so long."""
-        self._longest[kind] = max(seconds, self.cost(kind))
+        self.costs[kind] = max(seconds, self.cost(kind))
 
     def cost(self, kind: str, unknown: float = 0.0) -> float:
         """How long a step of this kind may take: the longest one until now, or `unknown`, if there was none."""
-        return self._longest.get(kind, unknown)
+        return self.costs.get(kind, unknown)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lamina.training.time_limit import seconds_of
 
-__all__ = ["TRIALS", "asked_for", "limits_of", "require_held_out"]
+__all__ = ["TRIALS", "asked_for", "limits_of", "require_held_out", "require_no_steps"]
 
 TRIALS = 16
 """Of `preset="best"` without a limit."""
@@ -58,6 +59,15 @@ def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:
         raise ValueError(
             f"{asked_for(estimator)} compares networks on rows that they were not trained on, and {rows} rows are too "
             "few to hold any out; leave it out, or give fit an eval_set"
+        )
+
+
+def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
+    """Raise `ValueError` if something watches the steps of trials that are trained elsewhere."""
+    if observers and jobs > 1:
+        raise ValueError(
+            f"a {type(observers[0]).__name__} among callbacks watches the steps of trainings, and {jobs} trials at a "
+            "time are trained elsewhere; pass n_jobs=1, or a SearchObserver or a function, which hear of each epoch"
         )
 
 

@@ -14,59 +14,48 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
+import sys
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina import messages
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
+from lamina.estimators._apart import at_a_time
 from lamina.estimators.base import Data, as_list
-from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
-from lamina.estimators.monotone_columns import fixed_settings
-from lamina.estimators.network import Ensemble, Network
-from lamina.estimators.search import space
+from lamina.estimators.search.average import Average, Best
 from lamina.estimators.search.budget import Budget, TimeIsOver
-from lamina.estimators.search.checks import asked_for, limits_of, require_held_out
+from lamina.estimators.search.checks import asked_for, limits_of, require_held_out, require_no_steps
+from lamina.estimators.search.comparison import Curve
+from lamina.estimators.search.learn import learn
 from lamina.estimators.search.lines import Lines
-from lamina.estimators.search.selection import greedy, mixture
-from lamina.estimators.search.training import Configuration, Shared, TrialTraining
+from lamina.estimators.search.plan import Plan
+from lamina.estimators.search.training import Shared, TrialTraining, settled
 from lamina.estimators.search.trial import SearchObserver, Trial
+from lamina.estimators.search.worker import Blackboard, Job, Outcome
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Observer
 
+if TYPE_CHECKING:
+    from lamina.estimators.search.side_by_side import Event
+
 __all__ = ["Search"]
 
-_MOST_POOLED = 12
-"""How many trials are kept to choose from: the best ones, and those in the present ensemble."""
-_MOST_COMPARED = 1 << 16
-"""How many of the outputs for held-out rows are looked at to choose; what was chosen is judged on all of them."""
-_FEWEST_TO_COMPARE = 3
-"""A trial is not ended for being worse than fewer others."""
 _START_VARIES = 1.5
 """Compiling the steps of another network takes so many times as long as the longest until now, at most."""
-
-
-@dataclass(frozen=True)
-class Best:
-    """An average of calibrated trials.
-
-    Attributes:
-        score: of the held-out rows; None if it was never measured.
-        trials: which.
-        shares: of each.
-        factor: what calibrates the average, which is less sure of itself than each.
-    """
-
-    score: float | None
-    trials: Sequence[Trial]
-    shares: Sequence[float]
-    factor: float = 1.0
+_WORKERS_START = 4.0
+"""Seconds that are left, so that it is worth while to start workers."""
+_AHEAD = 16
+"""So many trials may be begun, for each worker, after one that is not complete: they are kept in memory till then."""
+_GRACE = 10.0
+"""Seconds in which workers that are told to end do so, if there is no other limit."""
 
 
 class Search:
@@ -80,34 +69,42 @@ class Search:
         self.limit, self.most_trials = limits_of(estimator, eval_set)
         self._budget = Budget(self.limit)
         self._estimator = estimator
+        self._jobs = at_a_time(estimator.n_jobs)
         callbacks = as_list(estimator.callbacks)
         self._observers = [one for one in callbacks if isinstance(one, SearchObserver)]
         self._of_trials = [one for one in callbacks if isinstance(one, Observer)]
         self._store = next((one for one in callbacks if hasattr(one, "load") and hasattr(one, "save")), None)
         others = (*self._observers, *self._of_trials, self._store)
         self._functions = [one for one in callbacks if not any(one is other for other in others)]
+        require_no_steps(self._of_trials, self._jobs)
         if estimator.verbose:
             self._observers.append(Lines(estimator))
         self.trials: list[Trial] = []
-        self._pool: dict[int, Trial] = {}
-        self._best: Best | None = None
+        self._told = 0
+        self.earlier_seconds = 0.0
+        self._waiting: dict[int, Trial] = {}  # trained, but not all before them
+        self._cut: list[Trial] = []
+        self._begun: set[int] = set()
+        self._average: Average | None = None
         self._diverged: NonFiniteLossError | None = None
+        self._board: Blackboard | None = None
         self._device = str(cpu())  # where nothing is left to train: an earlier run kept all trials
 
     # --- what observers may look at ------------------------------------------------------------------------------
 
     @property
     def best_score(self) -> float | None:
-        """The score of the present ensemble."""
+        """The score of the present average."""
         return self._best and self._best.score
 
     @property
     def shares(self) -> Mapping[int, float]:
         """The share of each trial in it."""
-        best = self._best
-        return (
-            {one.number: share for one, share in zip(best.trials, best.shares, strict=True)} if best else {}
-        )
+        return {} if self._average is None else self._average.shares
+
+    @property
+    def _best(self) -> Best | None:
+        return None if self._average is None else self._average.best
 
     @cached_property
     def fingerprint(self) -> str:
@@ -134,6 +131,8 @@ class Search:
     def end_at(self, seconds: float) -> None:
         """Have the deadline be so many seconds after the beginning."""
         self.limit = self._budget.limit = seconds
+        if self._board is not None:
+            self._board.end_at(seconds)
 
     def refuse(self, what: str) -> None:
         """Raise `ValueError`: the search cannot be where the estimator is asked for `what`."""
@@ -149,20 +148,18 @@ class Search:
         """Search, and fit the estimator."""
         require_held_out(self._estimator, held_out, len(train[0]))
         self._shared, self._seed = Shared.of(encoder, target, train, held_out), seed
-        self._openings = space.openings(min(map(len, train)))
-        self._measuring = (
-            self._with(calibrate=False) if hasattr(self._estimator, "calibrate") else self._with()
-        )
-        self._judging = self._with()
-        for one in (self._measuring, self._judging):
+        self._plan = plan = Plan(self._estimator, seed, min(map(len, train)))
+        measuring = plan.bare(calibrate=False) if hasattr(self._estimator, "calibrate") else plan.bare()
+        judging = plan.bare()
+        for one in (measuring, judging):
             one.fitted_ = FittedModel(encoder, None, target)  # pyright: ignore[reportArgumentType] - only the target
+        self._average = Average(self._shared, measuring, judging, lambda: self._tell("on_new_best"))
         error: BaseException | None = None
         try:
             with eager(), cpu():
                 self._go_on_from_store()
                 self._tell("on_search_begin")
-                while self._fits_another():
-                    self._try(len(self.trials))
+                self._train_all()
                 if self._best is None and self._diverged is not None:
                     raise self._diverged
         except TimeIsOver:
@@ -172,19 +169,34 @@ class Search:
             raise
         finally:  # Ctrl-C too leaves the best so far behind
             with eager(), cpu():
-                self._finish()
+                self._end_waiting()
+                if self._best is not None:
+                    learn(self._estimator, self._shared, self._best, self.trials, self._device)
             self._tell("on_search_end", error)
 
     def _go_on_from_store(self) -> None:
-        trials = [] if self._store is None else self._store.load(self.fingerprint)
-        for trial in trials:
-            if len(trial.outputs):
-                self._offer(trial)
-            self._add(trial)
-        if trials:
-            self._budget.go_on(trials[-1].ended)
+        for trial in [] if self._store is None else self._store.load(self.fingerprint):
+            self.earlier_seconds = max(self.earlier_seconds, trial.ended)
+            self._waiting[trial.number] = trial
+            self._take_those_next(again=True)
+        self._budget.go_on(self.earlier_seconds)
+
+    def _train_all(self) -> None:
+        """Train trials until there are enough, or the time is over.
+
+        The first is trained here in any case: there is something soon, and what cannot work is said at once.
+        """
+        while self._fits_another():
+            here = self._jobs == 1 or not self.trials or not self._budget.has(_WORKERS_START)
+            if here or (self.most_trials or math.inf) - len(self.trials) < 2:
+                self._try(len(self.trials))
+                self._take_those_next()
+            else:
+                self._train_side_by_side()
+                return
 
     def _fits_another(self) -> bool:
+        """Whether there are to be more trials, and time to begin one."""
         if self.most_trials is not None and len(self.trials) >= self.most_trials:
             return False
         if not self.trials:
@@ -197,11 +209,12 @@ class Search:
         return self._budget.has(start + self._budget.cost("end"))
 
     def _try(self, number: int) -> None:
-        """Train another configuration, and choose the ensemble anew."""
-        tried = self._configuration(number)
+        """Train another configuration here, and choose the average anew whenever it may be better."""
+        tried, average = self._plan.configuration(number), self._average
+        assert average is not None
         training = TrialTraining(
             self._shared, tried, np.random.default_rng([self._seed, number]), self._budget, self._offer,
-            self._falls_behind, lambda epoch: self._on_epoch(number, epoch), self._of_trials,
+            self._curves(self._plan.compared(tried)), lambda epoch: self._on_epoch(number, epoch), self._of_trials,
         )  # fmt: skip
         self._tell("on_trial_begin", number, tried.settings, training.settings["max_iter"])
         try:
@@ -213,153 +226,152 @@ class Search:
             trial = training.result()
             if trial is None and not self._best and not self._diverged:
                 trial = training.unmeasured()
-            if not self._best and trial is not None and not trial.is_failure:
-                self._accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
             if trial is not None:
+                self._have_one(trial)
                 self._add(trial, keep=True)
 
-    def _configuration(self, number: int) -> Configuration:
-        rows = min(map(len, self._shared.train))
-        if number < len(self._openings):
-            preset, rows = self._openings[number]
-            chosen: dict[str, Any] = {}
-        else:
-            free = dict(space.suggested(self._seed, number - len(self._openings), self._rate_of))
-            preset, fixed = free.pop("preset"), fixed_settings(self._estimator)
-            chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None and k not in fixed}
-        settings = {"preset": preset, "rows": rows, **chosen}
-        return Configuration(number, self._with(preset=preset, **chosen), settings, rows)
+    # --- trials side by side -------------------------------------------------------------------------------------
 
-    def _rate_of(self, preset: str) -> float:
-        return self._with(preset=preset)._resolved()["learning_rate_init"]
+    def _train_side_by_side(self) -> None:
+        """Train all that is left, several at a time; what workers tell is taken as if they had trained in order."""
+        from lamina.estimators.search.side_by_side import SideBySide
 
-    def _with(self, **settings: Any) -> Any:
-        """An estimator like the user's, with these settings, that does not search."""
-        given = self._estimator.get_params(deep=False)
-        given |= {
-            "preset": "default",
-            "time_limit": None,
-            "trials": None,
-            "callbacks": None,
-            "verbose": False,
-        }
-        return type(self._estimator)(**{**given, **settings})
+        with SideBySide(self._jobs, self._shared, self._next_job) as workers:
+            self._board = workers.board
+            self._board.end_at(self.limit)
+            try:
+                for event in workers.events():
+                    self._hear(event)
+                    if not self._budget.has(self._budget.cost("end")):
+                        break
+            finally:
+                self._board.end_at(0.0)
+                left = self._budget.left()
+                seconds = _GRACE if left is None else min(left - self._budget.cost("end"), _GRACE)
+                for event in workers.rest(seconds):
+                    self._hear(event)
+                self._board = None
 
-    def _add(self, trial: Trial, *, keep: bool = False) -> None:
-        """A trial has ended."""
-        if len(trial.outputs):
-            self._pool[trial.number] = trial
-        self.trials.append(trial)
-        if keep and trial.complete and self._store is not None:
-            self._store.save(trial)
-        self._forget()
-        self._tell("on_trial_end", trial)
+    def _next_job(self, folder: Path) -> Job | None:
+        """What to train next: the first that is not begun, and that those are complete for that it is compared with."""
+        done = len(self.trials)
+        if not self._fits_another():
+            return None
+        for number in range(done, min(self.most_trials or sys.maxsize, done + _AHEAD * self._jobs)):
+            if number in self._begun or number in self._waiting:
+                continue
+            tried = self._plan.configuration(number)
+            compared = self._plan.compared(tried)
+            if all(other < done or other in self._waiting for other in compared):
+                self._begun.add(number)
+                return Job(
+                    tried, self._seed, self._curves(compared), self.limit, self._costs_far(), self.seconds(),
+                    time.time(), os.getpid(), folder,
+                )  # fmt: skip
+        return None
 
-    def _forget(self) -> None:
-        """Keep the arrays of the best trials only."""
-        ranked = sorted(self._pool.values(), key=lambda trial: (-trial.score, trial.number))
-        for trial in ranked[_MOST_POOLED:]:
-            if trial.number not in self.shares:
-                del self._pool[trial.number]
-                self.trials[trial.number] = dataclasses.replace(trial, outputs=trial.outputs[:0], state={})
+    def _costs_far(self) -> Mapping[str, float]:
+        """What steps cost a worker, whose outcome is on its way for some time before it can be chosen from."""
+        costs = self._budget.costs
+        return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
 
-    def _falls_behind(self, share: float, score: float) -> bool:
-        """Whether most of the earlier trials of as many epochs were better after this share of them."""
-        others = [
-            max(trial.scores[: math.ceil(share * trial.epochs)])
-            for trial in self.trials
-            if trial.settings["preset"] == "default" and len(trial.scores) >= share * trial.epochs
-        ]
-        return len(others) >= _FEWEST_TO_COMPARE and share < 1 and score < float(np.median(others))
+    def _hear(self, event: Event) -> None:
+        """Something has happened to a trial that a worker trains."""
+        if isinstance(event, Job):
+            epochs = settled(event.tried, self._shared)["max_iter"]
+            self._tell("on_trial_begin", event.tried.number, event.tried.settings, epochs)
+        elif isinstance(event, Outcome):
+            self._receive(event)
+        elif event is not None:
+            self._on_epoch(*event)
+
+    def _receive(self, outcome: Outcome) -> None:
+        for kind, seconds in outcome.costs.items():
+            if kind != "end":
+                self._budget.note(kind, seconds)
+        self._budget.note("way", self.seconds() - outcome.ended)
+        self._device = outcome.device
+        if outcome.diverged is not None:
+            self._diverged = NonFiniteLossError(outcome.diverged)
+        trial = outcome.trial
+        if trial is None:
+            return
+        if not trial.complete:
+            self._cut.append(trial)
+            return
+        self._waiting[trial.number] = trial
+        if trial.number > len(self.trials):
+            self._keep(trial)
+            self._tell("on_trial_waits", trial)
+        self._take_those_next()
+
+    def _take_those_next(self, *, again: bool = False) -> None:
+        """Take the trials that are trained, and all before them.
+
+        `again`: whether they are kept already.
+        """
+        while (trial := self._waiting.get(len(self.trials))) is not None:
+            kept = None
+            for stage in (*trial.earlier, trial):
+                if len(stage.outputs) and self._offer(stage):
+                    kept = stage
+            chosen = trial.as_in(kept or trial)
+            self._have_one(chosen)
+            self._add(chosen, keep=not again or bool(trial.earlier))
+
+    def _end_waiting(self) -> None:
+        """The search is over: have those that were cut, and those that wait for others, as they are."""
+        self._tell_of_trials()
+        ended = sorted([*self._waiting.values(), *self._cut], key=lambda trial: trial.number)
+        self._waiting, self._cut = {}, []
+        learned = [trial for trial in ended if len(trial.outputs)]
+        if learned and self._average is not None:
+            self._average.offer(*learned)
+        for trial in ended:
+            self._add(dataclasses.replace(trial, earlier=()))
+
+    def _curves(self, numbers: Sequence[int]) -> list[Curve]:
+        ended = {trial.number: trial for trial in (*self.trials, *self._waiting.values())}
+        return [Curve(ended[number].epochs, ended[number].scores) for number in numbers]
 
     # --- choosing ------------------------------------------------------------------------------------------------
 
     def _offer(self, trial: Trial) -> bool:
         """Choose the best average anew, with this trial as it is now; whether that is better than any before."""
+        assert self._average is not None
         began = self._budget.seconds()
-        pool = list({**self._pool, trial.number: trial}.values())
-        chosen = self._chosen(pool)
-        best = max(chosen, key=lambda one: _known(one.score))
-        is_better = self._best is None or _known(best.score) > _known(self._best.score)
-        if is_better:
-            self._accept(best)
+        is_better = self._average.offer(trial)
         self._budget.note("end", self._budget.seconds() - began)
         return is_better
 
-    def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
-        """The best single trial, and the best average found."""
-        single = max(pool, key=lambda one: (one.score, -one.number))
-        found = [Best(single.score, [single], [1.0])]
-        rows = slice(None, None, -(-single.outputs.size // _MOST_COMPARED))
-        y, weights = self._shared.y[rows], self._shared.weights
-        weights = None if weights is None else weights[rows]
-        scaled = [one.outputs[rows] * np.float32(one.factor) for one in pool]
-        counts = greedy(scaled, lambda outputs: self._measuring._score_outputs(outputs, y, weights))
-        trials = [one for one, count in zip(pool, counts, strict=True) if count]
-        if len(trials) > 1:
-            shares = [count / sum(counts) for count in counts if count]
-            mean, y, weights = _mixed(trials, shares), self._shared.y, self._shared.weights
-            score, factor = (
-                judge(mean, y, weights) for judge in (self._judging._score_outputs, self._judging._factor)
-            )
-            found.append(Best(float(score), trials, shares, factor))
-        return found
+    def _have_one(self, trial: Trial) -> None:
+        """A trial is better than none."""
+        assert self._average is not None
+        if self._best is None and not trial.is_failure:
+            self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
 
-    def _accept(self, best: Best) -> None:
-        self._best = best
-        self._tell("on_new_best")
+    def _add(self, trial: Trial, *, keep: bool = False) -> None:
+        """A trial has ended; of those that are not chosen from any more, the arrays are forgotten."""
+        assert self._average is not None
+        self.trials.append(trial)
+        self._waiting.pop(trial.number, None)
+        if keep and trial.complete:
+            self._keep(trial)
+        dropped = self._average.keep(trial)
+        for i, one in enumerate(self.trials):
+            if one.number in dropped:
+                self.trials[i] = dataclasses.replace(one, outputs=one.outputs[:0], state={})
+        self._tell_of_trials()
 
-    # --- the end -------------------------------------------------------------------------------------------------
+    def _tell_of_trials(self) -> None:
+        """Tell of those that nobody has been told of; Ctrl-C may have come before that."""
+        while self._told < len(self.trials):
+            self._told += 1
+            self._tell("on_trial_end", self.trials[self._told - 1])
 
-    def _finish(self) -> None:
-        """Have the best average in the estimator."""
-        best, estimator, shared = self._best, self._estimator, self._shared
-        if best is None:
-            return
-        if best.score is None:
-            messages.warn(
-                UserWarning(
-                    "the time was over before an epoch of the first network was complete, so that it has hardly "
-                    f"learned anything; give more than time_limit={estimator.time_limit!r}"
-                )
-            )
-        estimator.fitted_ = FittedModel(shared.encoder, _network(best), shared.target, self._held_out(best))
-        vars(estimator).pop("_position", None)
-        main = max(best.trials, key=lambda trial: trial.score)
-        main = self.trials[main.number] if main.number < len(self.trials) else main
-        self._describe(main)
-        estimator._keep_held_out(shared.held_out)
-
-    def _held_out(self, best: Best) -> HeldOut | None:
-        """What the average says of the rows that its members held out, for intervals."""
-        if best.score is None:
-            return None
-        outputs = _mixed(best.trials, best.shares) * np.float32(best.factor)
-        return HeldOut.of(self._shared.target, outputs, self._shared.y, self._shared.weights)
-
-    def _describe(self, main: Trial) -> None:
-        """What `fit` learns of a training is that of the best trial in the average."""
-        estimator, shares = self._estimator, self.shares
-        estimator.loss_curve_ = list(main.losses)
-        estimator.loss_ = main.losses[-1] if main.losses else float("nan")
-        estimator.validation_scores_ = list(main.scores)
-        estimator.best_validation_score_ = self.best_score
-        estimator.best_epoch_, estimator.best_loss_ = main.best_epoch, None
-        estimator.n_iter_ = len(main.losses)
-        estimator.t_ = len(main.losses) * main.settings["rows"]
-        estimator.device_ = self._device
-        estimator.trials_ = [
-            {
-                "number": trial.number,
-                "settings": dict(trial.settings),
-                "score": trial.score,
-                "seconds": trial.seconds,
-                "epochs": len(trial.losses),
-                "complete": trial.complete,
-                "share": shares.get(trial.number, 0.0),
-            }
-            for trial in self.trials
-        ]
+    def _keep(self, trial: Trial) -> None:
+        if self._store is not None:
+            self._store.save(trial)
 
     # --- what others see -----------------------------------------------------------------------------------------
 
@@ -371,26 +383,3 @@ class Search:
     def _tell(self, method: str, *arguments: Any) -> None:
         for observer in self._observers:
             getattr(observer, method)(self, *arguments)
-
-
-def _known(score: float | None) -> float:
-    return -np.inf if score is None else score
-
-
-def _mixed(trials: Sequence[Trial], shares: Sequence[float]) -> np.ndarray:
-    """The outputs of an average for the held-out rows; each trial is calibrated by itself first."""
-    return mixture(
-        [one.outputs for one in trials], [one.factor * w for one, w in zip(trials, shares, strict=True)]
-    )
-
-
-def _network(best: Best) -> Ensemble:
-    """The networks of an average, calibrated."""
-    members: list[Network] = []
-    shares: list[float] = []
-    for trial, share in zip(best.trials, best.shares, strict=True):
-        own = Ensemble.from_state([trial.architecture] * trial.members, trial.state)
-        own.scale_outputs(trial.factor * best.factor)
-        members += own.members
-        shares += [share / trial.members] * trial.members
-    return Ensemble(members, tuple(shares))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["openings", "suggested"]
+__all__ = ["CYCLE", "openings", "preset_of", "suggested"]
 
 _FIRST_ROWS = 32_768
 """On so many rows the preset `fast` takes a second or two, whatever the table."""
@@ -21,6 +21,8 @@ _TIMES_MORE = 8
 _OF_ONE_KIND = 2
 _KINDS = 4
 """Of so many kinds of networks one is around `default`, and takes ten times as long as the others, around `medium`."""
+CYCLE = _OF_ONE_KIND * _KINDS
+"""After so many the kinds come again."""
 _WIDTHS = (128, 192, 256)
 """TabArena's go up to 512, which on a processor take as long as several networks of these."""
 
@@ -39,6 +41,15 @@ def openings(rows: int) -> list[tuple[str, int]]:
     return [*(("fast", min(size, rows)) for size in sizes), ("medium", rows), ("default", rows)]
 
 
+def preset_of(number: int) -> str:
+    """The preset around which the settings of a trial are drawn.
+
+    >>> [preset_of(number) for number in (0, 5, 6, 7, 8)]
+    ['medium', 'medium', 'default', 'default', 'medium']
+    """
+    return "default" if number % CYCLE >= CYCLE - _OF_ONE_KIND else "medium"
+
+
 def suggested(seed: int, number: int, rate_of: Callable[[str], float]) -> Mapping[str, Any]:
     """A preset, and settings drawn at random around it, for a trial; `rate_of` gives a preset's learning rate.
 
@@ -46,15 +57,15 @@ def suggested(seed: int, number: int, rate_of: Callable[[str], float]) -> Mappin
     """
     kind = np.random.default_rng([seed, number // _OF_ONE_KIND, 1])
     rng = np.random.default_rng([seed, number, 2])
-    is_large = number // _OF_ONE_KIND % _KINDS == _KINDS - 1
-    preset = "default" if is_large else "medium"
+    preset = preset_of(number)
+    is_large = preset == "default"
     return {
         "preset": preset,
         "hidden_layer_sizes": (int(kind.choice(_WIDTHS)),) * int(kind.integers(2, 5 if is_large else 4)),
         "activation": str(kind.choice(["selu", "mish"])),
         "learned_activation": bool(kind.integers(2)),
         "beta_2": float(kind.choice([0.95, 0.97, 0.99])),
-        "number_pieces": int(kind.choice([16, 64])),
+        "number_pieces": (16, None)[int(kind.integers(2))],
         "dropout": round(float(rng.uniform(0, 0.3)), 3),
         "learning_rate_init": float(f"{rate_of(preset) * _log_uniform(rng, 0.5, 2.0):.3g}"),
         "weight_decay": _log_uniform(rng, 0.005, 0.05),

@@ -12,13 +12,14 @@ import numpy as np
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.base import Data, targets_of
 from lamina.estimators.search.budget import Budget, TimeIsOver
+from lamina.estimators.search.comparison import Curve, falls_behind
 from lamina.estimators.search.trial import Trial
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["Configuration", "Shared", "TrialTraining"]
+__all__ = ["CYCLES_END", "Configuration", "Shared", "TrialTraining", "settled"]
 
-_CYCLES_END = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
+CYCLES_END = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
 """By schedule, at which parts of a training the rate is 0, so that its networks are as good as they get till then."""
 
 _MOST_HELD_OUT = 100_000
@@ -55,6 +56,12 @@ class Shared:
         ]
         return cls(encoder, target, train, some, *targets_of(some))
 
+    def __sizeof__(self) -> int:
+        """The bytes of the arrays, by which Dask knows to send them to each worker once."""
+        parts = [*self.train, *self.held_out]
+        arrays = {id(x): x for part in parts for x in (part.numeric, part.codes, part.target, part.rows)}
+        return sum(getattr(x, "nbytes", 0) for x in arrays.values())
+
     def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
         """So many rows of each member, drawn at random."""
         if count >= min(map(len, self.train)):
@@ -80,6 +87,14 @@ class Configuration:
     rows: int
 
 
+def settled(tried: Configuration, shared: Shared) -> dict[str, Any]:
+    """All settings of a configuration, the number of epochs among them."""
+    settings = tried.estimator._resolved()
+    rows = tried.rows if tried.rows < min(map(len, shared.train)) else len(shared.train[0])
+    tried.estimator._settle_epochs(settings, rows)
+    return settings
+
+
 class TrialTraining(Observer):
     """Trains a configuration.
 
@@ -89,7 +104,7 @@ class TrialTraining(Observer):
         rng: all of its random numbers.
         budget: when it must end.
         offer: is called with the trial as it is at the end of a cycle of the rate; True: keep it so.
-        falls_behind: says whether such a score, after such a share of the epochs, is not worth to go on.
+        others: how earlier trials got on; one that is worse than most of them is ended.
         on_epoch: is called after each epoch.
         observers: see the training too, first.
     """
@@ -103,24 +118,23 @@ class TrialTraining(Observer):
         rng: np.random.Generator,
         budget: Budget,
         offer: Callable[[Trial], bool],
-        falls_behind: Callable[[float, float], bool],
+        others: Sequence[Curve],
         on_epoch: Callable[[Epoch], None],
         observers: Sequence[Observer] = (),
     ) -> None:
         self._shared, self._tried, self._budget = shared, tried, budget
-        self._offer, self._falls_behind, self._tell, self._others = offer, falls_behind, on_epoch, observers
+        self._offer, self._others, self._tell, self._observers = offer, others, on_epoch, observers
         self._begun = budget.seconds()
         self._is_complete, self._offered_epoch = False, 0
         self._kept: Trial | None = None
         self._snapshot: tuple[int, float, np.ndarray, Mapping[str, np.ndarray]] | None = None
         self._training: Loop | None = None
         estimator = tried.estimator
-        self.settings = settings = estimator._resolved()
+        self.settings = settings = settled(tried, shared)
         train = shared.first_rows(tried.rows, rng)
-        estimator._settle_epochs(settings, len(train[0]))
         estimator._begin(shared.encoder, shared.target, train, settings, rng)
         self._train, self._rng = train, rng
-        shares = (*_CYCLES_END.get(settings["learning_rate"], ()), 1.0)
+        shares = (*CYCLES_END.get(settings["learning_rate"], ()), 1.0)
         self._cycle_ends = {-int(-share * settings["max_iter"] // 1) for share in shares}
 
     def run(self) -> None:
@@ -141,7 +155,7 @@ class TrialTraining(Observer):
                 self._judged,
                 settings,
                 self._rng,
-                [*self._others, self],
+                [*self._observers, self],
             )
             self._training = training
             try:
@@ -204,9 +218,8 @@ class TrialTraining(Observer):
         if epoch.is_best and loop.best_state is not None:
             self._snapshot = (epoch.number, loop.best_score, self._outputs, loop.best_state)
         self._tell(epoch)
-        if epoch.number in self._cycle_ends and self._falls_behind(
-            epoch.number / loop.epochs, loop.best_score
-        ):
+        share = epoch.number / loop.epochs
+        if epoch.number in self._cycle_ends and falls_behind(share, loop.best_score, self._others):
             loop.stop()
         if epoch.number in self._cycle_ends and epoch.number < loop.epochs and not loop.is_stopped:
             self._offer_best(loop)

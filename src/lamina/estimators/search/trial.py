@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,6 +34,8 @@ class Trial:
         architecture: of its networks.
         members: how many networks it has.
         state: their arrays, as `Ensemble.state` names them.
+        earlier: the trial as it was at the ends of earlier cycles of its rate, while it is not settled in which of them
+            it helps the average most; none, once it is.
     """
 
     number: int
@@ -51,23 +53,31 @@ class Trial:
     architecture: Architecture = field(repr=False)
     members: int
     state: Mapping[str, np.ndarray] = field(repr=False)
+    earlier: Sequence[Trial] = field(default=(), repr=False)
 
     @property
     def is_failure(self) -> bool:
         """Whether it diverged before anything was learned; then it has no outputs and no state."""
         return self.complete and not self.best_epoch
 
+    def as_in(self, stage: Trial) -> Trial:
+        """This trial with the networks of one of its stages: of `earlier`, or its own."""
+        taken = ("score", "best_epoch", "factor", "outputs", "architecture", "members", "state")
+        return replace(self, **{name: getattr(stage, name) for name in taken}, earlier=())
+
 
 class SearchView(Protocol):
     """What an observer may look at while a search runs.
 
     Attributes:
-        trials: those that have ended, by number.
+        trials: those that have ended, by number. Where several are trained at a time, one that ends before another
+            of a smaller number waits for it, so that the average is the same as of one after another.
         shares: of each trial in the present ensemble, by the trial's number; they add up to 1.
         best_score: of the present ensemble on the held-out rows, higher is better; None before there is one.
         limit: the seconds there are; None without a limit.
         most_trials: the trials there are to be; None without a number.
         fingerprint: the SHA-256 of the data, the seed, and the settings that hold for all trials.
+        earlier_seconds: how long the runs took before this one, which goes on with the same search; 0 if there is none.
     """
 
     trials: Sequence[Trial]
@@ -76,6 +86,7 @@ class SearchView(Protocol):
     limit: float | None
     most_trials: int | None
     fingerprint: str
+    earlier_seconds: float
 
     def seconds(self) -> float:
         """Since the search began (of all runs, if it was resumed)."""
@@ -113,7 +124,10 @@ class SearchObserver:
         """A trial is about to be trained, for so many epochs at most."""
 
     def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
-        """An epoch of a trial is complete and measured."""
+        """An epoch of a trial is complete and measured; of one in another process, a quarter of a second ago."""
+
+    def on_trial_waits(self, search: SearchView, trial: Trial) -> None:
+        """A trial is trained and kept, and waits for those before it; `on_trial_end` follows."""
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
         """A trial has ended and is among `search.trials`; the ensemble has been chosen anew."""
@@ -129,7 +143,9 @@ class TrialStore(Protocol):
     """Where trials are kept, so that an interrupted search goes on. It is passed among an estimator's `callbacks`."""
 
     def load(self, fingerprint: str) -> Sequence[Trial]:
-        """The trials of an earlier run of the same search, by number from 0 on, without a gap; none, if there is none.
+        """The trials of an earlier run of the same search, by number; none, if there is none.
+
+        Of several that were trained at a time, one may be missing where a later one is there.
 
         Raises:
             DataError: what is kept is of another search.
@@ -137,5 +153,8 @@ class TrialStore(Protocol):
         ...
 
     def save(self, trial: Trial) -> None:
-        """Keep a trial that is complete; called before `on_trial_end`."""
+        """Keep a trial that is complete, in place of what was kept of it; called before observers hear of it.
+
+        One that waits for others is kept with `earlier`, and again without once it has ended.
+        """
         ...

@@ -1,0 +1,102 @@
+"""How large the blocks are into which a product's operands are cut, by its shape and the caches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lamina.compiler.cpu._cache_lines import whole_lines
+from lamina.compiler.cpu._terms import terms_bytes
+from lamina.compiler.cpu._tiles import TileShape
+from lamina.compiler.cpu.machine import Machine
+from lamina.compiler.llvm import DType
+
+__all__ = ["Blocking", "choose_blocking", "even_part"]
+
+_INNER_BYTES = 2048  # of a row of A's block; up to twice as many stay whole, so that no sums wait
+_SKIPPED = 2  # of the terms of a sum so small a part is expected to count, where zeros are skipped
+_RIGHT_BLOCK_BYTES = 2 << 20
+_OUTER_ROWS = 1024
+_FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
+_PAIR_VECTORS = 7  # of two rows, and as many of B, are in registers
+
+
+@dataclass(frozen=True)
+class Blocking:
+    """Sizes of the blocks: `rows` by `inner` of A, `inner` by `columns` of B.
+
+    `outer_rows` rows of C by `columns` are finished before the next ones begin.
+    """
+
+    rows: int
+    inner: int
+    columns: int
+    outer_rows: int
+    itemsize: int
+    keeps_sums: bool  # whether the summed dimension is cut, so that sums wait in memory
+    skips_zeros: bool = False
+    pair_width: int = 0  # the columns that are computed with two rows at a time; 0: that is not done
+
+    @property
+    def left_bytes(self) -> int:
+        return whole_lines(self.rows * self.inner * self.itemsize)
+
+    @property
+    def right_bytes(self) -> int:
+        return whole_lines(self.inner * self.columns * self.itemsize)
+
+    @property
+    def scratch_bytes(self) -> int:
+        return self.left_bytes + self.right_bytes + self.sums_bytes + self.terms_bytes
+
+    @property
+    def sums_bytes(self) -> int:
+        return whole_lines(self.outer_rows * self.columns * self.itemsize) if self.keeps_sums else 0
+
+    @property
+    def terms_bytes(self) -> int:
+        """For the lists of the terms that are not zero."""
+        return terms_bytes(self.rows, self.inner) if self.skips_zeros else 0
+
+
+def choose_blocking(
+    machine: Machine,
+    dtype: DType,
+    rows: int,
+    inner: int,
+    columns: int,
+    tile: TileShape,
+    *,
+    skips_zeros: bool = False,
+) -> Blocking | None:
+    """The blocks of a product, by its shape and the caches; None where the operands fit them as they are."""
+    itemsize = dtype.itemsize
+    left_fits = rows * inner * itemsize <= machine.l2_bytes // 2
+    right_fits = inner * columns * itemsize <= 4 * machine.l2_bytes
+    if (left_fits and right_fits) or rows < _FEWEST_ROW_TILES * tile.rows:
+        return None
+    most = _INNER_BYTES // itemsize
+    whole = 2 * most * (_SKIPPED if skips_zeros else 1)
+    depth = inner if inner <= whole else even_part(inner, most, machine.lanes(dtype))
+    width = tile.vectors * machine.lanes(dtype)
+    block_rows = even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
+    block_columns = even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width)
+    pair_width = even_part(columns, _PAIR_VECTORS * machine.lanes(dtype), machine.lanes(dtype))
+    has_pairs = skips_zeros and depth == inner and columns <= block_columns
+    if has_pairs:
+        block_columns = max(block_columns, -(-columns // pair_width) * pair_width)
+    return Blocking(
+        rows=block_rows,
+        inner=depth,
+        columns=block_columns,
+        outer_rows=even_part(rows, _OUTER_ROWS, block_rows),
+        itemsize=itemsize,
+        keeps_sums=depth < inner,
+        skips_zeros=skips_zeros,
+        pair_width=pair_width if has_pairs else 0,
+    )
+
+
+def even_part(extent: int, most: int, step: int) -> int:
+    """The smallest multiple of `step` that covers `extent` in as few parts as parts of at most `most` do."""
+    parts = max(1, -(-extent // max(most, step)))
+    return -(-extent // (parts * step)) * step

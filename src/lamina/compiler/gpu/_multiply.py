@@ -1,0 +1,123 @@
+"""How a block of threads multiplies two tiles in shared memory: what a way to do so must know, and the usual way."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from lamina.compiler.gpu._operands import Operand, Part
+from lamina.compiler.llvm import Pointer, Value, Variable
+
+__all__ = ["FusedMultiplyAdds", "Multiplication"]
+
+_UNROLL = 8
+_UNROLL_BESIDE_COPIES = 1  # with more a thread, which copies as well, would have more than 128 registers
+_VECTOR = 4
+_PAD = 4  # elements between rows of a tile in shared memory, so that they begin in other banks
+
+
+class Multiplication(ABC):
+    """One of the ways. Each thread has `high` by `wide` elements of the tile of the result, their `sums` row by row."""
+
+    row_step: int
+    """How far apart a thread's rows 2i and 2i + 1 are."""
+
+    def __init__(self, part: Part) -> None:
+        self.part, self.b, self.tile = part, part.scope.b, part.tile
+        zero = self.b.const(0, part.scope.kernel.main.dtype)
+        self.sums: list[Variable] = [self.b.variable(zero) for _ in range(self.tile.high * self.tile.wide)]
+
+    # a tile of an operand in shared memory
+
+    @abstractmethod
+    def elements(self, operand: Operand) -> int:
+        """How many elements it takes there."""
+
+    @abstractmethod
+    def place(self, operand: Operand, outer: Value, term: Value) -> Value:
+        """Where one of its elements lies."""
+
+    @abstractmethod
+    def keeps_neighbours(self, operand: Operand) -> bool:
+        """Whether four neighbours in memory are neighbours there, in memory that begins at multiples of 16 bytes."""
+
+    @abstractmethod
+    def multiply(self, left: Pointer, right: Pointer) -> None:
+        """Add the product of two tiles to the sums."""
+
+    # the tile of the result
+
+    @abstractmethod
+    def line(self) -> Value:
+        """Which of the lines of threads, one below the other, this thread is in."""
+
+    @abstractmethod
+    def row(self, line: Value, number: int) -> Value:
+        """Which row of the tile is the one of this number for the threads of a line."""
+
+    @abstractmethod
+    def column(self, number: int) -> Value:
+        """Which column is the one of this number for this thread."""
+
+
+class FusedMultiplyAdds(Multiplication):
+    """A row of shared memory for each term; a thread adds a term to all its sums."""
+
+    row_step = 1
+
+    def __init__(self, part: Part, operands: tuple[Operand, Operand]) -> None:
+        super().__init__(part)
+        self.operands = operands
+        self.y = self.b.divide_positive(part.scope.thread, self.tile.across)
+        self.x = self.b.sub(part.scope.thread, self.b.mul(self.y, self.tile.across))
+
+    def elements(self, operand: Operand) -> int:
+        return self.tile.depth * (operand.width + _PAD)
+
+    def place(self, operand: Operand, outer: Value, term: Value) -> Value:
+        return self.b.add(self.b.mul(term, operand.width + _PAD), outer)
+
+    def keeps_neighbours(self, operand: Operand) -> bool:
+        return not operand.sums_last
+
+    def multiply(self, left: Pointer, right: Pointer) -> None:
+        b, tile = self.b, self.tile
+        at_once = min(_UNROLL if tile.stages == 1 else _UNROLL_BESIDE_COPIES, tile.depth)
+        with b.loop(0, tile.depth, at_once) as first:
+            for i in range(at_once):
+                term = b.add(first, i)
+                rows = self._strip(left, tile.rows, term, self.y, tile.down, tile.high)
+                columns = self._strip(right, tile.columns, term, self.x, tile.across, tile.wide)
+                self._add_term(rows, columns)
+
+    def _add_term(self, rows: list[Value], columns: list[Value]) -> None:
+        for i, u in enumerate(rows):
+            for j, v in enumerate(columns):
+                total = self.sums[i * self.tile.wide + j]
+                total.set(self.b.multiply_add(u, v, total.get()))
+
+    def _strip(
+        self, memory: Pointer, width: int, term: Value, place: Value, threads: int, count: int
+    ) -> list[Value]:
+        """A thread's rows or columns of a term: a few neighbours, and as many further on, so that the threads of a
+        warp read neighbouring ones."""
+        b = self.b
+        vector = min(count, _VECTOR)
+        found: list[Value] = []
+        for group in range(count // vector):
+            position = b.add(b.mul(term, width + _PAD), b.add(b.mul(place, vector), group * threads * vector))
+            found += b.load_vector(memory, self.sums[0].get().dtype, position, vector)
+        return found
+
+    def line(self) -> Value:
+        return self.y
+
+    def row(self, line: Value, number: int) -> Value:
+        return self._own(line, number, self.tile.down, self.tile.high)
+
+    def column(self, number: int) -> Value:
+        return self._own(self.x, number, self.tile.across, self.tile.wide)
+
+    def _own(self, place: Value, number: int, threads: int, count: int) -> Value:
+        """See `_strip`."""
+        b, vector = self.b, min(count, _VECTOR)
+        return b.add(b.mul(place, vector), number // vector * threads * vector + number % vector)

@@ -1,0 +1,138 @@
+"""The operands of a matrix product, as a block of threads reads them tile by tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lamina.compiler.emit.positions import Axis
+from lamina.compiler.gpu._builder import SpacePointer
+from lamina.compiler.gpu._scope import THREADS, DeviceScope
+from lamina.compiler.gpu._tiles import Cut, Tile
+from lamina.compiler.llvm import FLOAT32, Value
+from lamina.compiler.passes.graph import Constant, Input, Node
+
+__all__ = ["Operand", "Part", "computes_operand"]
+
+
+def computes_operand(product: Node, operand: Node) -> bool:
+    """Whether a product computes an operand itself while it reads it: rows of a data set, scaled perhaps."""
+    node, operators = operand, 0
+    while not isinstance(node.op, Input):
+        numbers = [x for x in node.inputs if isinstance(x.op, Constant)]
+        others = [x for x in node.inputs if not isinstance(x.op, Constant)]
+        operators += 1
+        if operators > 3 or not (node.is_op("cast", "take", "multiply", "divide") and others):
+            return False
+        is_take = node.is_op("take") and all(isinstance(x.op, Input) for x in others)
+        if not is_take and (len(others) != 1 or len(numbers) > 1 or others[0].shape != node.shape):
+            return False
+        node = others[0]
+    return True
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one block computes: which result of a batch, from which row and column on, over which terms of the sums."""
+
+    scope: DeviceScope
+    cut: Cut
+    batch: Value
+    row: Value
+    column: Value
+    begin: Value
+    end: Value
+
+    @property
+    def tile(self) -> Tile:
+        """Its size, and how it is computed."""
+        return self.cut.tile
+
+    def index(self) -> list[Axis]:
+        """Which result of a batch, as an index."""
+        return self.scope.index(self.batch, self.scope.kernel.main.shape[:-2])
+
+
+class Operand:
+    """One of two operands. Its elements have a number `outer`, of their row or column of the result, and one of the
+    `term` of the sums. `sums_last`: whether neighbours in memory are terms of one sum."""
+
+    def __init__(self, part: Part, *, is_left: bool) -> None:
+        self.part, self.is_left = part, is_left
+        anchor, tile = part.scope.kernel.main, part.tile
+        rows, columns = anchor.shape[-2:]
+        transposes = bool(anchor.params["transpose_a"]), bool(anchor.params["transpose_b"])
+        if is_left:
+            self.node, self.extent, self.width, self.first = anchor.inputs[0], rows, tile.rows, part.row
+            self.sums_last = not transposes[0]
+        else:
+            self.node, self.extent, self.width, self.first = (
+                anchor.inputs[1], columns, tile.columns, part.column,
+            )  # fmt: skip
+            self.sums_last = transposes[1]
+        self.inner = self.node.shape[-1 if self.sums_last else -2]
+
+    @property
+    def size(self) -> int:
+        """The elements of a tile."""
+        return self.width * self.part.tile.depth
+
+    def within_tile(self, turn: int, count: int = 1) -> tuple[Value, Value]:
+        """Which elements of a tile are the thread's at a turn, of `count` at a time: the row or column and the term of
+        the first. What is next to each other in memory is neighbouring threads'."""
+        b, depth = self.part.scope.b, self.part.tile.depth
+        sizes = (self.width, depth) if self.sums_last else (depth, self.width)
+        line, place = b.unravel(b.mul(self.part.scope.thread, count), sizes)
+        line = b.add(line, self.lines_before(turn, count))
+        return (line, place) if self.sums_last else (place, line)
+
+    def lines_before(self, turn: int, count: int) -> int:
+        """By how many of its lines in memory a thread's elements at a turn are behind the first turn's."""
+        lines, rest = divmod(turn * THREADS * count, self.part.tile.depth if self.sums_last else self.width)
+        assert not rest, "a turn is of whole lines"
+        return lines
+
+    def inside(self, outer: Value, term: Value) -> Value | None:
+        """Whether an element is one of the part's (None: surely it is)."""
+        b, cut = self.part.scope.b, self.part.cut
+        depth = cut.tile.depth
+        found = None
+        if self.inner % depth or cut.part % depth:
+            found = b.less(b.narrowed(term, self.inner + depth), b.narrowed(self.part.end, self.inner))
+        if self.extent % self.width:
+            within = b.less(b.narrowed(outer, self.extent + self.width), self.extent)
+            found = within if found is None else b.logical_and(found, within)
+        return found
+
+    def element(self, outer: Value, term: Value) -> Value:
+        """An element, computed if need be; 0 where there is none."""
+        b, scope = self.part.scope.b, self.part.scope
+        dtype = scope.kernel.main.dtype
+        if self.inner == 0:
+            return b.const(0, dtype)
+        inside = b.less(term, self.part.end)
+        if self.extent % self.width:
+            inside = b.logical_and(inside, b.less(outer, self.extent))
+        if self.extent % self.width:
+            outer = b.minimum(outer, self.extent - 1)
+        term = b.minimum(term, self.inner - 1)
+        matrix = (outer, term) if self.sums_last else (term, outer)
+        index = [*self.part.index(), *(scope.axis(i) for i in matrix)]
+        value = b.variable(b.const(0, dtype))
+        with b.if_(inside):
+            value.set(scope.evaluator(1).at(self.node, index))
+        return value.get()
+
+    def in_memory(self) -> SpacePointer | None:
+        """Where the matrix begins, if it lies in memory as the product wants it."""
+        scope = self.part.scope
+        found = scope.memory.find(self.node)
+        if found is None or scope.kernel.main.dtype != FLOAT32:
+            return None
+        rows, columns = self.node.shape[-2:]
+        assert isinstance(found, SpacePointer)
+        return scope.b.address(found, scope.b.mul(self.part.batch, rows * columns), FLOAT32)
+
+    def position(self, outer: Value, term: Value) -> Value:
+        """Where an element lies in the matrix."""
+        b, line = self.part.scope.b, self.node.shape[-1]
+        return b.add(b.mul(outer, line), term) if self.sums_last else b.add(b.mul(term, line), outer)

@@ -1,0 +1,119 @@
+"""Modules made machine code by several threads at a time, each of them with a context of LLVM's for itself.
+
+LLVM does nothing that two contexts share, but llvmlite holds one lock around every call. The one call that takes long,
+in which code is generated, is made without it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import queue
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite.binding import ffi
+
+__all__ = ["Team", "emitted", "joined", "separated"]
+
+MakeTarget = Callable[[], llvm.TargetMachine]
+Clean = Callable[[llvm.TargetMachine, llvm.ModuleRef], llvm.ModuleRef]
+
+
+class Team:
+    """Threads that make object files of modules, in the order in which they are given, while more of them come.
+
+    One of the threads is the caller's, which joins in `objects`; the others end there. `target` makes what generates
+    code, one for each thread, and `clean` is what is done to a module before.
+    """
+
+    def __init__(self, threads: int, target: MakeTarget, clean: Clean) -> None:
+        self._make_target, self._clean = target, clean
+        self._waiting: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
+        self._objects: list[bytes] = []
+        self._errors: list[BaseException] = []
+        self._others = [
+            threading.Thread(target=self._work, name=f"lamina-llvm-{i}", daemon=True)
+            for i in range(1, threads)
+        ]
+        for thread in self._others:
+            thread.start()
+
+    def give(self, ir: str) -> None:
+        """Have LLVM assembly made machine code by whoever is free."""
+        self._objects.append(b"")
+        self._waiting.put((len(self._objects) - 1, ir))
+
+    def objects(self) -> list[bytes]:
+        """The object files of all that was given, when they are done."""
+        self._end()
+        self._work()
+        for thread in self._others:
+            thread.join()
+        if self._errors:
+            raise self._errors[0]
+        return self._objects
+
+    def dismiss(self) -> None:
+        """Let the threads go, whatever is still to be done: for a caller that gives up."""
+        while not self._waiting.empty():
+            self._waiting.get()
+        self._end()
+
+    def _end(self) -> None:
+        for _ in range(len(self._others) + 1):
+            self._waiting.put(None)
+
+    def _work(self) -> None:
+        target = None
+        while (given := self._waiting.get()) is not None:
+            number, ir = given
+            try:
+                target = target or self._make_target()
+                self._objects[number] = self._object(target, ir)
+            except BaseException as error:
+                self._errors.append(error)
+
+    def _object(self, target: llvm.TargetMachine, ir: str) -> bytes:
+        with llvm.create_context() as context, llvm.parse_assembly(ir, context) as module:
+            return emitted(target, self._clean(target, module))
+
+
+def emitted(target: llvm.TargetMachine, module: llvm.ModuleRef) -> bytes:
+    """The object file of a module whose context, and the target, are used by nobody else meanwhile."""
+    with ffi.OutputString() as problem:
+        buffer = _emit()(target, module, 1, problem)
+        if not buffer:
+            raise RuntimeError(str(problem))
+    pointer = ctypes.cast(buffer, ffi.LLVMMemoryBufferRef)
+    try:
+        return ctypes.string_at(ffi.lib.LLVMPY_GetBufferStart(pointer), ffi.lib.LLVMPY_GetBufferSize(pointer))
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(pointer)
+
+
+@cache
+def _emit() -> Any:
+    """llvmlite's function that generates code, without the lock around it."""
+    function = ctypes.CDLL(ffi.lib._name)["LLVMPY_TargetMachineEmitToMemory"]
+    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
+    function.restype = ctypes.c_void_p
+    return function
+
+
+def joined(parts: Sequence[bytes]) -> bytes:
+    """Object files in one: how many, how long each is, and then themselves."""
+    return struct.pack(f"<{len(parts) + 1}Q", len(parts), *map(len, parts)) + b"".join(parts)
+
+
+def separated(code: bytes) -> list[bytes]:
+    """The object files that were `joined`."""
+    (count,) = struct.unpack_from("<Q", code)
+    start, parts = 8 * (count + 1), []
+    for length in struct.unpack_from(f"<{count}Q", code, 8):
+        parts.append(code[start : start + length])
+        start += length
+    return parts

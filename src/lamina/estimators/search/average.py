@@ -1,0 +1,142 @@
+"""The best average of a search's trials, chosen anew with each trial, and never replaced by a worse one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lamina.estimators.conformal import HeldOut
+from lamina.estimators.network import Ensemble, Network
+from lamina.estimators.search.selection import greedy, mixture
+from lamina.estimators.search.training import Shared
+from lamina.estimators.search.trial import Trial
+
+__all__ = ["Average", "Best"]
+
+_MOST_POOLED = 12
+"""How many trials are kept to choose from: the best ones, and those in the present average."""
+_MOST_COMPARED = 1 << 16
+"""How many of the outputs for held-out rows are looked at to choose; what was chosen is judged on all of them."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """An average of calibrated trials.
+
+    Attributes:
+        score: of the held-out rows; None if it was never measured.
+        trials: which.
+        shares: of each.
+        factor: what calibrates the average, which is less sure of itself than each.
+    """
+
+    score: float | None
+    trials: Sequence[Trial]
+    shares: Sequence[float]
+    factor: float = 1.0
+
+    def by_number(self) -> Mapping[int, float]:
+        """The share of each trial, by its number."""
+        return {one.number: share for one, share in zip(self.trials, self.shares, strict=True)}
+
+    def network(self) -> Ensemble:
+        """The networks, calibrated."""
+        members: list[Network] = []
+        shares: list[float] = []
+        for trial, share in zip(self.trials, self.shares, strict=True):
+            own = Ensemble.from_state([trial.architecture] * trial.members, trial.state)
+            own.scale_outputs(trial.factor * self.factor)
+            members += own.members
+            shares += [share / trial.members] * trial.members
+        return Ensemble(members, tuple(shares))
+
+    def held_out(self, shared: Shared) -> HeldOut | None:
+        """What the average says of the rows that its members held out, for intervals."""
+        if self.score is None:
+            return None
+        outputs = _mixed(self.trials, self.shares) * np.float32(self.factor)
+        return HeldOut.of(shared.target, outputs, shared.y, shared.weights)
+
+
+class Average:
+    """The best average so far, and the trials that it is chosen from.
+
+    Args:
+        shared: what says which rows are held out.
+        measuring: an estimator that scores outputs as they are.
+        judging: one that calibrates them first.
+        on_better: is called when there is a better one.
+    """
+
+    def __init__(self, shared: Shared, measuring: Any, judging: Any, on_better: Callable[[], None]) -> None:
+        self._shared, self._measuring, self._judging, self._tell = shared, measuring, judging, on_better
+        self._pool: dict[int, Trial] = {}
+        self.best: Best | None = None
+
+    @property
+    def shares(self) -> Mapping[int, float]:
+        """The share of each trial in the best average, by the trial's number."""
+        return {} if self.best is None else self.best.by_number()
+
+    def offer(self, *trials: Trial) -> bool:
+        """Choose anew, with the best of these trials as they are now; whether that is better than any before."""
+        offered = {trial.number: trial for trial in _ranked(trials)[:_MOST_POOLED]}
+        pool = list({**self._pool, **offered}.values())
+        best = max(self._chosen(pool), key=lambda one: _known(one.score))
+        is_better = self.best is None or _known(best.score) > _known(self.best.score)
+        if is_better:
+            self.accept(best)
+        return is_better
+
+    def accept(self, best: Best) -> None:
+        """Have this average, whatever there was before."""
+        self.best = best
+        self._tell()
+
+    def keep(self, trial: Trial) -> list[int]:
+        """Have a trial among those to choose from; the numbers of those that are not any more."""
+        if len(trial.outputs):
+            self._pool[trial.number] = trial
+        ranked = _ranked(self._pool.values())
+        dropped = [one.number for one in ranked[_MOST_POOLED:] if one.number not in self.shares]
+        for number in dropped:
+            del self._pool[number]
+        return dropped
+
+    def _chosen(self, pool: Sequence[Trial]) -> list[Best]:
+        """The best single trial, and the best average found."""
+        single = max(pool, key=lambda one: (one.score, -one.number))
+        found = [Best(single.score, [single], [1.0])]
+        rows = slice(None, None, -(-single.outputs.size // _MOST_COMPARED))
+        y, weights = self._shared.y[rows], self._shared.weights
+        weights = None if weights is None else weights[rows]
+        scaled = [one.outputs[rows] * np.float32(one.factor) for one in pool]
+        counts = greedy(scaled, lambda outputs: self._measuring._score_outputs(outputs, y, weights))
+        trials = [one for one, count in zip(pool, counts, strict=True) if count]
+        if len(trials) > 1:
+            shares = [count / sum(counts) for count in counts if count]
+            mean, y, weights = _mixed(trials, shares), self._shared.y, self._shared.weights
+            score, factor = (
+                judge(mean, y, weights) for judge in (self._judging._score_outputs, self._judging._factor)
+            )
+            found.append(Best(float(score), trials, shares, factor))
+        return found
+
+
+def _ranked(trials: Iterable[Trial]) -> list[Trial]:
+    return sorted(trials, key=lambda one: (-one.score, one.number))
+
+
+def _known(score: float | None) -> float:
+    """A score, or what is worse than any."""
+    return -np.inf if score is None else score
+
+
+def _mixed(trials: Sequence[Trial], shares: Sequence[float]) -> np.ndarray:
+    """The outputs of an average for the held-out rows; each trial is calibrated by itself first."""
+    return mixture(
+        [one.outputs for one in trials], [one.factor * w for one, w in zip(trials, shares, strict=True)]
+    )

@@ -1,0 +1,67 @@
+"""What each trial of a search is: by its number, the seed and the table alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamina.estimators.monotone_columns import fixed_settings
+from lamina.estimators.search import space
+from lamina.estimators.search.comparison import round_begins
+from lamina.estimators.search.training import CYCLES_END, Configuration
+
+__all__ = ["Plan"]
+
+
+class Plan:
+    """The trials of a search for an estimator.
+
+    Args:
+        estimator: the user's; what it has been given holds for all trials.
+        seed: of what is drawn.
+        rows: that each member has to train on.
+    """
+
+    def __init__(self, estimator: Any, seed: int, rows: int) -> None:
+        self._estimator, self._seed, self._rows = estimator, seed, rows
+        self._openings = space.openings(rows)
+
+    def bare(self, **settings: Any) -> Any:
+        """An estimator like the user's, with these settings, that does not search."""
+        given = self._estimator.get_params(deep=False)
+        given |= {
+            "preset": "default",
+            "time_limit": None,
+            "trials": None,
+            "callbacks": None,
+            "n_jobs": 1,
+            "verbose": False,
+        }
+        return type(self._estimator)(**{**given, **settings})
+
+    def configuration(self, number: int) -> Configuration:
+        """What trial `number` is."""
+        rows, drawn = self._rows, number - len(self._openings)
+        if drawn < 0:
+            preset, rows = self._openings[number]
+            chosen: dict[str, Any] = {}
+        else:
+            free = dict(space.suggested(self._seed, drawn, self._rate_of))
+            preset, fixed = free.pop("preset"), fixed_settings(self._estimator)
+            chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None and k not in fixed}
+        settings = {"preset": preset, "rows": rows, **chosen}
+        return Configuration(number, self.bare(preset=preset, **chosen), settings, rows)
+
+    def compared(self, tried: Configuration) -> list[int]:
+        """The trials that this one is compared with, by their numbers; none, if it is trained to its end anyway."""
+        if tried.estimator._resolved()["learning_rate"] not in CYCLES_END:
+            return []
+        before = round_begins(tried.number, len(self._openings), space.CYCLE)
+        preset = tried.settings["preset"]
+        return [number for number in range(before) if self._preset_of(number) == preset]
+
+    def _preset_of(self, number: int) -> str:
+        drawn = number - len(self._openings)
+        return self._openings[number][0] if drawn < 0 else space.preset_of(drawn)
+
+    def _rate_of(self, preset: str) -> float:
+        return self.bare(preset=preset)._resolved()["learning_rate_init"]

@@ -1,0 +1,178 @@
+"""A trial where a worker trains it: in another process, in a thread, or on another machine.
+
+A worker is told by a folder when to end, and tells there of its epochs. One that does not see the folder, on another
+machine, ends when it was told at its beginning, and is heard of when it has ended.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lamina.context import cpu
+from lamina.deferral import eager
+from lamina.errors import NonFiniteLossError
+from lamina.estimators.search.budget import Budget, TimeIsOver
+from lamina.estimators.search.comparison import Curve
+from lamina.estimators.search.training import Configuration, Shared, TrialTraining
+from lamina.estimators.search.trial import Trial
+from lamina.training.loop import Epoch
+
+__all__ = ["Blackboard", "Job", "Outcome", "train"]
+
+_TOLD = ("number", "loss", "score", "is_best", "seconds")
+
+
+class Blackboard:
+    """A folder by which the search and its workers on this machine hear of each other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[int, int] = {}
+
+    def end_at(self, seconds: float | None) -> None:
+        """Have all workers end when the search has taken so long; None: when they are done."""
+        aside = self._folder / "end.new"
+        with suppress(FileNotFoundError):  # nobody listens any more
+            aside.write_text(json.dumps(seconds))
+            os.replace(aside, self._folder / "end")
+
+    def end(self) -> float | None:
+        """When to end, as `end_at` said it.
+
+        Raises:
+            FileNotFoundError: the search is over, or this is another machine.
+        """
+        return json.loads((self._folder / "end").read_text())
+
+    def tell(self, number: int, epoch: Epoch) -> None:
+        """An epoch of trial `number` is complete."""
+        line = json.dumps([getattr(epoch, name) for name in _TOLD]) + "\n"
+        with suppress(FileNotFoundError), (self._folder / str(number)).open("a") as file:
+            file.write(line)
+
+    def told(self, number: int) -> Iterator[Epoch]:
+        """The epochs of trial `number` that were told of since this was asked last."""
+        with suppress(FileNotFoundError), (self._folder / str(number)).open() as file:
+            file.seek(self._read.get(number, 0))
+            lines = file.read().rpartition("\n")[0]
+            if lines:
+                self._read[number] = self._read.get(number, 0) + len(lines) + 1
+                yield from (Epoch(*json.loads(line)) for line in lines.split("\n"))
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is told.
+
+    Attributes:
+        tried: the configuration.
+        seed: the search's.
+        others: how the trials that it is compared with got on.
+        limit: the seconds that the search may take.
+        costs: what is known of what steps cost.
+        seconds: how long the search had taken, when it was the time of day `sent`.
+        process: the search's.
+        folder: of the `Blackboard`.
+    """
+
+    tried: Configuration
+    seed: int
+    others: Sequence[Curve]
+    limit: float | None
+    costs: Mapping[str, float]
+    seconds: float
+    sent: float
+    process: int
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker tells.
+
+    Attributes:
+        number: the trial's.
+        trial: None if it was cut before anything was learned.
+        diverged: what a training that diverged said.
+        costs: what steps cost.
+        device: where it was trained.
+        ended: how long the search had taken then, by the worker's clock.
+    """
+
+    number: int
+    trial: Trial | None
+    diverged: str | None
+    costs: Mapping[str, float]
+    device: str
+    ended: float
+
+
+class _ToldBudget(Budget):
+    """What a worker has of the search's time, which may be changed meanwhile."""
+
+    def __init__(self, job: Job, board: Blackboard) -> None:
+        super().__init__(job.limit, job.costs)
+        self._board, self._is_near = board, job.folder.is_dir()
+        self.go_on(job.seconds + max(time.time() - job.sent, 0.0))
+
+    def has(self, seconds: float) -> bool:
+        if self._is_near:
+            try:
+                self.limit = self._board.end()
+            except FileNotFoundError:
+                self.stop()
+        return super().has(seconds)
+
+
+def train(job: Job, shared: Shared) -> Outcome:
+    """Train a trial, and keep how it was at the end of each cycle of its rate: which is best, the search will tell."""
+    number, board = job.tried.number, Blackboard(job.folder)
+    budget, stages, diverged = _ToldBudget(job, board), list[Trial](), None
+
+    def offer(stage: Trial) -> bool:
+        stages.append(stage)
+        return False
+
+    with ExitStack() as stack:
+        for context in (eager(), cpu(), _without_ctrl_c(job.process)):
+            stack.enter_context(context)
+        training = TrialTraining(
+            shared, job.tried, np.random.default_rng([job.seed, number]), budget, offer, job.others,
+            lambda epoch: board.tell(number, epoch),
+        )  # fmt: skip
+        try:
+            training.run()
+        except TimeIsOver:
+            pass
+        except NonFiniteLossError as error:
+            diverged = str(error)
+        trial = training.result()
+    if trial is not None:
+        earlier = tuple(stage for stage in stages if stage.best_epoch != trial.best_epoch)
+        trial = dataclasses.replace(trial, earlier=earlier)
+    device = getattr(job.tried.estimator, "device_", str(cpu()))
+    return Outcome(number, trial, diverged, budget.costs, device, budget.seconds())
+
+
+@contextmanager
+def _without_ctrl_c(process: int) -> Generator[None]:
+    """A terminal sends Ctrl-C to all processes; the search's own will have the others end."""
+    if os.getpid() == process or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,261 @@
+"""Trials that are trained several at a time: the same bits as one after another, however they end."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+
+from lamina import MLPRegressor
+from lamina.errors import LaminaError, NonFiniteLossError
+from lamina.estimators.search import budget, engine, side_by_side, space, worker
+from lamina.estimators.search.trial import SearchObserver
+from lamina.training.loop import Observer
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(200, 3)).astype(np.float32)
+Y = X[:, 0] - X[:, 1] ** 2 + 0.1 * rng.normal(size=200)
+SMALL = {
+    "hidden_layer_sizes": (8,), "activation": "mish", "number_pieces": 0, "beta_2": 0.95, "members": 2,
+    "batch_size": 80, "random_state": 0,
+}  # fmt: skip
+
+
+def searched(trials, jobs, *callbacks, **settings):
+    return MLPRegressor(trials=trials, n_jobs=jobs, callbacks=list(callbacks), **{**SMALL, **settings}).fit(
+        X, Y
+    )
+
+
+def found(model):
+    """All that a search is to find again."""
+    trials = [{name: value for name, value in trial.items() if name != "seconds"} for trial in model.trials_]
+    return model.predict(X).tobytes(), model.best_validation_score_, model.best_epoch_, trials
+
+
+class Store:
+    """Keeps trials in memory, by number, as a folder does."""
+
+    def __init__(self, kept=()):
+        self.kept = dict(kept)
+
+    def load(self, fingerprint):
+        return [self.kept[number] for number in sorted(self.kept)]
+
+    def save(self, trial):
+        self.kept[trial.number] = trial
+
+
+class Heard(SearchObserver):
+    """What is heard of trials, in order."""
+
+    def __init__(self):
+        self.seen, self.epochs = [], {}
+
+    def on_trial_begin(self, search, number, settings, epochs):
+        self.seen.append(f"begins {number}")
+
+    def on_trial_epoch(self, search, number, epoch):
+        self.epochs.setdefault(number, []).append(epoch.number)
+
+    def on_trial_waits(self, search, trial):
+        self.seen.append(f"waits {trial.number}")
+
+    def on_trial_end(self, search, trial):
+        self.seen.append(f"ends {trial.number}")
+        assert self.epochs[trial.number] == list(range(1, len(trial.losses) + 1))
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Of trials that run side by side the second begins when a later one is trained, which then waits for it."""
+    another = threading.Event()
+
+    def train(job, shared):
+        if job.tried.number == 1:
+            assert another.wait(60)
+            return worker.train(job, shared)
+        outcome = worker.train(job, shared)
+        another.set()
+        return outcome
+
+    monkeypatch.setattr(side_by_side, "train", train)
+
+
+@pytest.fixture(scope="module")
+def one_after_another():
+    return found(searched(5, 1))
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_any_number_at_a_time_gives_the_same_bits(jobs, one_after_another):
+    heard = Heard()
+    with parallel_config("threading"):
+        assert found(searched(5, jobs, heard)) == one_after_another
+    assert [said for said in heard.seen if "ends" in said] == [f"ends {number}" for number in range(5)]
+    assert sorted(said for said in heard.seen if "begins" in said) == [f"begins {n}" for n in range(5)]
+
+
+def test_trials_are_ended_early_alike(monkeypatch):
+    """With a schedule that has cycles all trials may be; rounds are short here, so that few trials are enough."""
+    monkeypatch.setattr(space, "CYCLE", 4)
+    alone, together = (found(searched(9, jobs, learning_rate="coslog4")) for jobs in (1, 3))
+    assert together == alone
+    assert len({trial["epochs"] for trial in alone[-1] if trial["settings"]["preset"] == "medium"}) > 1
+
+
+def test_processes_too_and_one_that_is_killed(one_after_another):
+    """Settings of joblib's are obeyed; and memory that is short has the system kill a process."""
+    here = os.getpid()
+
+    def scoring(y_true, predictions):
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return -float(np.mean((y_true - predictions) ** 2))
+
+    try:
+        with parallel_config("loky"):
+            assert found(searched(5, 2)) == one_after_another
+            model = MLPRegressor(trials=3, n_jobs=2, scoring=scoring, **SMALL)
+            with pytest.raises(
+                LaminaError, match=r"a process that trained a trial was killed.* \(n_jobs, --jobs\)"
+            ):
+                model.fit(X, Y)
+    finally:
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor().shutdown(wait=True)
+    assert [trial["number"] for trial in model.trials_] == [0] and np.isfinite(model.predict(X)).all()
+
+
+class EndsWhen(SearchObserver):
+    """Ctrl-C, when something is heard of a search."""
+
+    def __init__(self, event):
+        self.event = event
+
+    def on_trial_waits(self, search, trial):
+        self._look("waits")
+
+    def on_trial_end(self, search, trial):
+        self._look(f"ends {trial.number}")
+
+    def _look(self, event):
+        if event == self.event:
+            self.event = None
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("event", ["waits", "ends 1", "ends 3"])
+def test_what_is_interrupted_goes_on_to_the_same_bits(event, held, one_after_another):
+    kept = Store()
+    model = MLPRegressor(trials=5, n_jobs=2, callbacks=[kept, EndsWhen(event)], **SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y)
+    assert sum(trial["share"] for trial in model.trials_) == pytest.approx(1)
+    assert all(trial.complete for trial in kept.kept.values())
+    again = Store(kept.kept)
+    assert found(searched(5, 1, again)) == one_after_another
+    assert sorted(again.kept) == list(range(5)) and not any(one.earlier for one in again.kept.values())
+
+
+@pytest.mark.parametrize("missing", [(1,), (1, 3)], ids=str)
+def test_trials_that_wait_are_gone_on_with(missing, held, one_after_another):
+    """What a search leaves that is killed while a trial runs, and later ones are complete."""
+
+    class All(Store):
+        def save(self, trial):
+            self.kept.setdefault(trial.number, trial)  # as it waited, where it did
+
+    whole = All()
+    searched(5, 2, whole)
+    assert whole.kept[2].earlier  # its rate has cycles
+    left = {number: trial for number, trial in whole.kept.items() if number not in missing}
+    assert found(searched(5, 1, Store(left))) == one_after_another
+
+
+class CtrlCOnSaving(Store):
+    """Ctrl-C while a trial is kept."""
+
+    def save(self, trial):
+        super().save(trial)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_trial_that_was_kept_is_told_of(jobs, one_after_another):
+    told, kept = [], CtrlCOnSaving()
+    observer = SearchObserver()
+    observer.on_trial_end = lambda search, trial: told.append(trial.number)
+    with pytest.raises(KeyboardInterrupt):
+        searched(5, jobs, kept, observer)
+    assert told == sorted(kept.kept) == [0]
+    with pytest.raises(KeyboardInterrupt):
+        searched(5, jobs, kept, observer)
+    assert told[1:] == list(range(len(told) - 1)) and len(kept.kept) > 1
+    assert found(searched(5, 1, Store(kept.kept))) == one_after_another
+
+
+class Clock:
+    """Advances whenever somebody looks at it."""
+
+    now = 0.0
+
+    def __call__(self):
+        self.now += 0.001
+        return self.now
+
+
+def test_the_limit_holds(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(budget, "clock", clock)
+    monkeypatch.setattr(engine, "_WORKERS_START", 0.1)
+    numbers = []
+    for limit in (2.0, 4.0):
+        before, heard = clock.now, Heard()
+        heard.on_trial_end = lambda search, trial: None
+        model = MLPRegressor(time_limit=limit, n_jobs=2, callbacks=[heard], **SMALL).fit(X, Y)
+        assert clock.now - before <= limit + 1
+        assert model.best_validation_score_ >= max(
+            trial["score"] for trial in model.trials_ if trial["complete"]
+        )
+        numbers.append(len(model.trials_))
+    assert numbers[1] > 1
+
+
+def test_functions_hear_of_each_epoch_and_end_it():
+    heard = []
+
+    def stop(_estimator, epoch):
+        heard.append(epoch.number)
+        return heard.count(3) == 3  # of the third trial
+
+    model = searched(9, 2, stop)
+    assert heard.count(3) >= 3 and len(model.trials_) < 9
+
+
+def test_what_watches_steps_is_refused():
+    class Steps(Observer):
+        pass
+
+    with pytest.raises(
+        ValueError, match=r"a Steps among callbacks watches the steps .* pass n_jobs=1, or a Search"
+    ):
+        searched(3, 2, Steps())
+
+
+def test_errors_are_those_of_one_after_another():
+    with pytest.raises(NonFiniteLossError):
+        searched(4, 2, learning_rate_init=1e30)
+    calls = []
+
+    def scoring(y_true, predictions):
+        calls.append(1)
+        if len(calls) > 250:  # epochs of the first trial are fewer
+            raise ValueError("no score")
+        return -float(np.mean((y_true - predictions) ** 2))
+
+    with pytest.raises(ValueError, match="no score"):
+        searched(6, 2, scoring=scoring)

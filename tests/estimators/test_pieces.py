@@ -1,0 +1,137 @@
+"""Where the pieces of numbers are: how many a column has, and between which values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from tables import rough_table
+
+from lamina import MLPClassifier, MLPRegressor, load, save
+from lamina.estimators._engine import Data
+from lamina.estimators._pieces import Pieces, chosen_pieces, knots, roughness
+
+RNG = np.random.default_rng(0)
+ROWS = 9_000
+VALUES = np.sort(RNG.integers(0, 10**5, 200))
+AT = RNG.integers(0, len(VALUES), ROWS)
+"""Of 200 values, each row's."""
+NOISE = RNG.normal(size=ROWS)
+OF_EACH_VALUE = RNG.normal(size=len(VALUES))
+CONTINUOUS = RNG.normal(size=ROWS)
+FEW = RNG.integers(0, 40, ROWS)
+
+
+def data(target: np.ndarray, *columns: np.ndarray) -> Data:
+    return Data(np.stack(columns, axis=1).astype(np.float32), None, target.astype(np.float32))
+
+
+@given(arrays(np.float64, st.integers(1, 60), elements=st.floats(-3, 3)), st.integers(1, 20))
+def testknots_are_ascending_values_and_no_more_than_asked_for(values, pieces):
+    found = knots(values, pieces)
+    assert 1 <= len(found) <= pieces + 1
+    assert np.all(np.diff(found) > 0)
+    assert np.isin(found, values).all()
+    if pieces > 1:
+        assert (found[0], found[-1]) == (values.min(), values.max())
+
+
+def test_few_distinct_values_all_becomeknots():
+    np.testing.assert_array_equal(knots(np.array([2.0, 0.0, 0.0, 5.0, 2.0]), 8), [0, 2, 5])
+
+
+def test_the_values_beside_many_zeros_haveknots_too():
+    values = np.concatenate([np.zeros(980), np.arange(1, 21)])
+    assert np.sum(knots(values, 12) > 0) >= 6
+
+
+def test_a_rough_column_has_a_piece_between_any_two_values() -> None:
+    target = (OF_EACH_VALUE[AT] + NOISE)[:, None]
+    table = data(target, CONTINUOUS, VALUES[AT], FEW)
+    assert chosen_pieces(table, None, (), 3) == Pieces(64, {1: 199})
+    assert chosen_pieces(table, None, (0, 1, 0), 3) == Pieces(64, {}), "a constrained column is smooth"
+    few = data((OF_EACH_VALUE[FEW] + NOISE)[:, None], CONTINUOUS, VALUES[AT], FEW)
+    assert chosen_pieces(few, None, (), 3).rough[2] == 39
+
+
+def test_a_smooth_column_has_none_more() -> None:
+    target = (np.sin(VALUES[AT] / 2e4) + NOISE)[:, None]
+    assert chosen_pieces(data(target, VALUES[AT]), None, (), 1) == Pieces(64, {})
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_classes_tell_that_a_column_is_rough(classes: int) -> None:
+    of_each = RNG.integers(0, classes, len(VALUES))
+    target = np.where(NOISE > 0, of_each[AT], RNG.integers(0, classes, ROWS))
+    assert chosen_pieces(data(target, VALUES[AT]), None, (), 1).rough == {0: 199}
+    assert chosen_pieces(data(RNG.permutation(target), VALUES[AT]), None, (), 1).rough == {}
+
+
+def test_what_is_said_and_the_size_of_the_table_bound_it() -> None:
+    target = (OF_EACH_VALUE[AT] + NOISE)[:, None]
+    table = data(target, VALUES[AT])
+    assert chosen_pieces(table, 32, (), 1) == Pieces(32, {})
+    assert chosen_pieces(table, 0, (1,), 1) == Pieces(16, {}), "constrained numbers enter by nothing else"
+    few = data(target[:1000], VALUES[AT][:1000])
+    assert chosen_pieces(few, None, (), 1) == Pieces(10, {}), "five rows a value are too few"
+    assert chosen_pieces(data(target, *[VALUES[AT]] * 20), None, (), 20) == Pieces(
+        64, dict.fromkeys(range(20), 199)
+    )
+    assert chosen_pieces(data(target, *[VALUES[AT]] * 40), None, (), 40) == Pieces(64, {}), (
+        "4,096 of all numbers"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "numbers", "pieces"), [(99, 3, 0), (1000, 3, 10), (10**4, 3, 64), (10**4, 784, 5)]
+)
+def test_small_and_wide_tables_have_fewer_pieces(rows: int, numbers: int, pieces: int) -> None:
+    table = Data(np.broadcast_to(np.float32(0), (rows, numbers)), None, np.zeros((rows, 1), np.float32))
+    assert chosen_pieces(table, None, (), numbers) == Pieces(pieces, {})
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3]), st.booleans())
+def test_chance_alone_is_not_rough(seed: int, outputs: int, is_classes: bool) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 100, 3_000)
+    target = rng.integers(0, outputs + 1, 3_000) if is_classes else rng.standard_exponential((3_000, outputs))
+    assert roughness(values, target) < 3
+
+
+def test_what_cannot_be_told_is_not_rough() -> None:
+    assert roughness(np.arange(100), RNG.normal(size=(100, 1))) == 0, "every value once"
+    assert roughness(np.repeat([1, 2], 50), RNG.normal(size=(100, 1))) == 0, "one pair"
+    assert roughness(np.repeat(np.arange(5), 20), np.zeros((100, 1))) == 0, "a constant target"
+
+
+@pytest.mark.parametrize("task", ["classes", "numbers"])
+def test_a_network_learns_what_each_value_says(task: str) -> None:
+    """Neighbouring values of one column say the opposite; a smooth function of it explains nothing."""
+    X = VALUES[AT].reshape(-1, 1).astype(np.float64)
+    says = (AT % 2 == 0).astype(int)
+    kind: Any = MLPClassifier if task == "classes" else MLPRegressor
+    settings = {"preset": "medium", "members": 1, "max_iter": 12, "random_state": 0}
+    assert kind(**settings).fit(X, says).score(X, says) > 0.95
+    assert kind(number_pieces=64, **settings).fit(X, says).score(X, says) < 0.9
+
+
+def test_sparse_numbers_have_the_usual_pieces() -> None:
+    X = scipy.sparse.random(7_000, 3, 0.5, format="csr", random_state=0)
+    y = (np.asarray(X.sum(axis=1)).ravel() > 0.7).astype(int)
+    model = MLPClassifier(preset="fast", max_iter=1, random_state=0).fit(X, y)
+    assert model.fitted_.network.members[0].architecture.pieces <= 64
+
+
+def test_a_file_keeps_what_is_rough(tmp_path: Path) -> None:
+    X, y = rough_table()
+    model = MLPRegressor(preset="fast", max_iter=2, random_state=0).fit(X, y)
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.fitted_.network.members[0].architecture.rough == (1, 0)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
