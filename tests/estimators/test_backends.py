@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 import lamina
 from lamina import nd
-from lamina.estimators._apart import Apart
+from lamina.estimators.apart import Apart
 from lamina.training.loop import Observer
 
 rng = np.random.default_rng(0)

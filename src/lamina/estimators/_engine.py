@@ -16,10 +16,10 @@ from lamina.core.state import call_each_step
 from lamina.deferral import eager
 from lamina.distributed.communicator import Communicator
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._apart import Apart, at_a_time
 from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
 from lamina.estimators._optimization import SOLVERS, Optimization
+from lamina.estimators.apart import Apart, at_a_time
 from lamina.estimators.network import Ensemble, part_of
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import Source, drawing_from

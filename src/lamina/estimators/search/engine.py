@@ -27,7 +27,7 @@ import numpy as np
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
-from lamina.estimators._apart import at_a_time
+from lamina.estimators.apart import at_a_time
 from lamina.estimators.base import Data, as_list
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.search.average import Average, Best
