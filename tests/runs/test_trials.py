@@ -70,7 +70,9 @@ def test_a_trial_that_waits_comes_back_as_it_was_at_the_ends_of_its_cycles(tmp_p
     assert np.array_equal(first.outputs, wanted.outputs) and first.state.keys() == found.state.keys()
     assert all(np.array_equal(first.state[name], array) for name, array in wanted.state.items())
     assert found.as_in(first).best_epoch == 3 and found.as_in(first).seconds == found.seconds
-    TrialFolder(tmp_path).save(found.as_in(first))
+    folder = TrialFolder(tmp_path)
+    folder.load("a")
+    folder.save(found.as_in(first))
     (settled,) = TrialFolder(tmp_path).load("a")
     assert settled.earlier == () and np.array_equal(settled.outputs, wanted.outputs)
 
