@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,6 +105,45 @@ def test_a_module_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         jit.load(host_machine(), "not written", lambda: ThreadModule().written_by(write))
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals are sent to a thread")
+def test_ctrl_c_waits_for_the_threads():
+    """One that still held LLVM's lock in a process that is forked would hold it for ever in the child."""
+    machine, main = host_machine(), threading.main_thread()
+    jit.assembly(machine, "")
+    begun, done = threading.Barrier(2), threading.Event()
+
+    def clean(target, module):
+        begun.wait(20)
+        if threading.current_thread() is not main:
+            time.sleep(0.1)  # by now the main thread waits
+            signal.pthread_kill(main.ident, signal.SIGINT)
+            time.sleep(0.1)
+            done.set()
+        return jit._cleaned(target, module)
+
+    team = Team(2, lambda: jit._new_target(machine), clean)
+    for name in ("one", "two"):
+        team.give(f"define void @{name}() {{ ret void }}")
+    with pytest.raises(KeyboardInterrupt):
+        team.objects()
+    assert done.is_set()
+
+
+def test_without_another_thread_the_caller_does_it_all(monkeypatch):
+    machine = host_machine()
+    jit.assembly(machine, "")
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    team = Team(4, lambda: jit._new_target(machine), jit._cleaned)
+    for name in ("one", "two"):
+        team.give(f"define void @{name}() {{ ret void }}")
+    one, two = team.objects()
+    assert b"one" in one and b"two" in two
 
 
 @given(st.lists(st.binary(max_size=20), max_size=5))

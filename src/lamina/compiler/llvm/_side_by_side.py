@@ -27,8 +27,9 @@ Clean = Callable[[llvm.TargetMachine, llvm.ModuleRef], llvm.ModuleRef]
 class Team:
     """Threads that make object files of modules, in the order in which they are given, while more of them come.
 
-    One of the threads is the caller's, which joins in `objects`; the others end there. `target` makes what generates
-    code, one for each thread, and `clean` is what is done to a module before.
+    One of the threads is the caller's, which joins in `objects`; the others begin when there is something for them to
+    do, and end there. `target` makes what generates code, one for each thread, and `clean` is what is done to a module
+    before.
     """
 
     def __init__(self, threads: int, target: MakeTarget, clean: Clean) -> None:
@@ -36,24 +37,26 @@ class Team:
         self._waiting: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
         self._objects: list[bytes] = []
         self._errors: list[BaseException] = []
-        self._others = [
-            threading.Thread(target=self._work, name=f"lamina-llvm-{i}", daemon=True)
-            for i in range(1, threads)
-        ]
-        for thread in self._others:
-            thread.start()
+        self._most = threads - 1
+        self._others: list[threading.Event] = []
+        """Of each thread, whether it has ended. `Thread.join`, once interrupted, takes any to have (bpo-45274)."""
 
     def give(self, ir: str) -> None:
         """Have LLVM assembly made machine code by whoever is free."""
         self._objects.append(b"")
         self._waiting.put((len(self._objects) - 1, ir))
+        if len(self._others) < self._most:
+            self._begin_another()
 
     def objects(self) -> list[bytes]:
         """The object files of all that was given, when they are done."""
-        self._end()
-        self._work()
-        for thread in self._others:
-            thread.join()
+        try:
+            self._end()
+            self._work()
+            self._wait()
+        except BaseException:  # Ctrl-C: nobody may hold LLVM's lock when this process is forked or ends
+            self.dismiss()
+            raise
         if self._errors:
             raise self._errors[0]
         return self._objects
@@ -64,8 +67,27 @@ class Team:
             while True:
                 self._waiting.get_nowait()
         self._end()
-        for thread in self._others:
-            thread.join()
+        self._wait()
+
+    def _begin_another(self) -> None:
+        ended = threading.Event()
+        name = f"lamina-llvm-{len(self._others) + 1}"
+        try:
+            threading.Thread(target=self._work_apart, args=(ended,), name=name, daemon=True).start()
+        except RuntimeError:  # the system gives no more threads: those that there are do it all
+            self._most = len(self._others)
+        else:
+            self._others.append(ended)
+
+    def _work_apart(self, ended: threading.Event) -> None:
+        try:
+            self._work()
+        finally:
+            ended.set()
+
+    def _wait(self) -> None:
+        for ended in self._others:
+            ended.wait()
 
     def _end(self) -> None:
         for _ in range(len(self._others) + 1):
@@ -74,6 +96,8 @@ class Team:
     def _work(self) -> None:
         target = None
         while (given := self._waiting.get()) is not None:
+            if self._errors:
+                continue  # nobody will ask for it
             number, ir = given
             try:
                 target = target or self._make_target()
