@@ -188,6 +188,23 @@ def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, spl
             )
 
 
+def test_pairs_of_rows_by_a_part_of_wider_rows_write_nothing_beyond_the_result(execute):
+    x, other = blocked_operands(FLOAT32, False, 1.0, 0.9)
+    x = x[:139]
+    x[:, :20] = 0
+    other = np.pad(other, ((0, 0), (0, 50)), constant_values=np.float32(3))
+    found = []
+    for skips in (False, True):
+        product = MatrixProduct(139, 330, 70, FLOAT32, (330, 1), 120, skips_zeros=skips)
+        assert product.way is None and product.pairs_rows == skips
+        code, scratch_bytes = load_product(product, "columns")
+        memory, scratch = np.full((140, 70), 7, np.float32), np.full(scratch_bytes + 64, 255, np.uint8)
+        execute(code.address("step"), [x, other, memory, scratch], 1)
+        assert (memory[139] == 7).all()
+        found.append(memory)
+    np.testing.assert_array_equal(found[1].view(np.uint32), found[0].view(np.uint32))
+
+
 def test_pairs_of_rows_with_many_columns(execute):
     x, _ = blocked_operands(FLOAT32, False, 1.0, 0.9)
     x = np.ascontiguousarray(np.pad(x, ((0, 0), (10, 300))))

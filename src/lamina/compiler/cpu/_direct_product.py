@@ -74,7 +74,7 @@ class DirectProduct:
         return PairedRows(
             b=b,
             dtype=shape.dtype,
-            extent=shape.rows,
+            shape=(shape.rows, shape.columns),
             inner=shape.inner,
             tile=shape.tile,
             panels=shape.paired_panels,

@@ -36,7 +36,7 @@ def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
 
 @dataclass(frozen=True)
 class PairedRows:
-    """One emission of such a product, of this thread's rows and columns. `extent`: the rows of the whole of A.
+    """One emission of such a product, of this thread's rows and columns. `shape`: the rows and columns of them all.
 
     `panels`: see `paired_panels`. `order`: the terms that count in any row first; None: nothing is known of that.
     `right_is_finite`: whether B is known to be, as 0 · inf is NaN. `fetch(row, column, width)` asks for what the
@@ -45,7 +45,7 @@ class PairedRows:
 
     b: Builder
     dtype: DType
-    extent: int
+    shape: tuple[int, int]
     inner: int
     tile: TileShape
     panels: int
@@ -67,8 +67,8 @@ class PairedRows:
         def tile(row: Value, height: int) -> None:
             total.set(total.get() + self._lists.write_pairs(self._at(row), row - self.rows[0], height))
 
-        cover(b, self.extent, self.tile.rows, self.rows, tile)
-        self._lists.write_all(self.extent)
+        cover(b, self.shape[0], self.tile.rows, self.rows, tile)
+        self._lists.write_all(self.shape[0])
         return pairs_pay(b, total.get(), of_rows)
 
     def emit(self) -> None:
@@ -80,7 +80,7 @@ class PairedRows:
         between = first + b.divide_positive(stop - first, wide) * wide
         with b.loop(first, between, wide) as column:
             self._panel(column, wide)
-        cover(b, self.right.stride, narrow, (between, stop), self._panel)
+        cover(b, self.shape[1], narrow, (between, stop), self._panel)
 
     def _panel(self, column: Value, width: int) -> None:
         b = self.b
@@ -90,7 +90,7 @@ class PairedRows:
         def pair(row: Value, height: int) -> None:
             for r in range(height):
                 self.fetch(row + r, column, width)
-            place = b.where(is_finite, row - self.rows[0], b.const(self.extent))
+            place = b.where(is_finite, row - self.rows[0], b.const(self.shape[0]))
             terms = self._lists.of_pair(place)
             left = LeftTile(
                 self._at(row).pointer, self.left.row_stride, self.left.inner_stride, columns=terms
@@ -100,7 +100,7 @@ class PairedRows:
             sums = accumulate(b, left, right, height, widths, terms.first_unused, start)
             self.finish(sums, widths, row, column)
 
-        cover(b, self.extent, PAIR, self.rows, pair)
+        cover(b, self.shape[0], PAIR, self.rows, pair)
 
     def _packed(self, column: Value, widths: tuple[int, ...]) -> tuple[RightPanel, Value]:
         """B's columns from one on, copied where their terms count, and whether all of them are finite."""
