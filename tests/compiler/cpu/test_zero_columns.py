@@ -188,6 +188,25 @@ def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, spl
             )
 
 
+@pytest.mark.parametrize("registers", [16, 32])
+def test_sums_of_pairs_of_rows_are_in_registers_whatever_the_tile(registers):
+    """Of a batch of 100 rows the tiles are four vectors wide, of 150 eight; four of these side by side would spill."""
+    machine = replace(
+        target_machine(), vector_registers=registers, vector_bits=16 * registers, l1_bytes=32 << 10
+    )
+    widths = set()
+    for rows in range(60, 260, 3):
+        for columns in (64, 128, 256, 512):
+            product = MatrixProduct(
+                rows, 700, columns, FLOAT32, (700, 1), columns, machine=machine, skips_zeros=True
+            )
+            if product.pairs_rows:
+                width = product.paired_panels * product.tile.vectors
+                widths.add(width)
+                assert 2 * width + 3 <= registers
+    assert len(widths) > 1
+
+
 def test_pairs_of_rows_by_a_part_of_wider_rows_write_nothing_beyond_the_result(execute):
     x, other = blocked_operands(FLOAT32, False, 1.0, 0.9)
     x = x[:139]

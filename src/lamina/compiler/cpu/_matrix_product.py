@@ -138,7 +138,8 @@ class MatrixProduct:
     def paired_panels(self) -> int:
         """How wide two rows go together, in tiles."""
         far = self.inner * self.panel_width * self.dtype.itemsize > self.machine.l1_bytes
-        return paired_panels(self.machine.vector_registers, self.columns // self.panel_width, far=far)
+        tiles = self.columns // self.panel_width
+        return paired_panels(self.machine.vector_registers, self.tile.vectors, tiles, far=far)
 
     @property
     def scratch_bytes(self) -> int:

@@ -19,14 +19,19 @@ from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
 
 __all__ = ["PairedRows", "paired_bytes", "paired_panels"]
 
+_MOST_VECTORS = {16: 6, 32: 8}
+"""Of each of two rows, by the processor's registers, in which as many vectors of B must find room."""
 
-def paired_panels(registers: int, tiles: int, *, far: bool) -> int:
+
+def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int:
     """Two rows by the columns of so many tiles are summed up in registers.
 
-    `tiles`: how many lie side by side in the result. `far`: a panel of B comes from the second cache again and again;
-    a wider one then keeps the processor busy for longer at a time.
+    `vectors`: the width of a tile; `tiles`: how many lie side by side in the result. `far`: a panel of B comes from the
+    second cache again and again; a wider one then keeps the processor busy for longer at a time.
     """
-    return 4 if far and registers == 32 and tiles % 4 == 0 else 2
+    wanted = 4 if far and registers == 32 and tiles % 4 == 0 else 2
+    fit = _MOST_VECTORS[registers] // vectors
+    return max(1, min(wanted, fit))
 
 
 def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
