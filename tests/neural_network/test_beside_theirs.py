@@ -276,6 +276,14 @@ def test_an_interrupted_optimizer_counts_the_steps_of_its_weights(monkeypatch, p
     np.testing.assert_allclose(*curves, rtol=1e-10)
 
 
+def test_many_outputs_are_picked_for_fewer_steps_at_a_time():
+    """Of 64 steps the targets alone would take 512 MB."""
+    X, y = np.zeros((300, 2)), np.zeros((300, 5000))
+    group = _training._Group(X, y, None, 200, X.dtype)
+    assert group.steps == 1
+    assert group.put(np.arange(200)) == [200]
+
+
 def test_a_training_that_fails_leaves_the_settings_as_they_were():
     _, X, y = DATA["classes"]
     model = ours.MLPClassifier(**{**SETTINGS, "early_stopping": True})

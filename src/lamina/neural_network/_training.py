@@ -22,7 +22,7 @@ WORTH_SECONDS = 0.3
 _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
 """What a step costs NumPy: calls; each multiplication of forward and backward; each parameter's update."""
 _GROUP_BYTES, _MOST_STEPS = 4 << 20, 64
-"""Of inputs picked at one time, and for how many steps: a part of what the last cache holds, and a few milliseconds.
+"""Of rows picked at one time, and for how many steps: a part of what the last cache holds, and a few milliseconds.
 
 Of MNIST these are three steps in float64. A step at a time, as the second cache would have it, costs a sixteenth more:
 Python comes between any two. So do six, which come from farther away.
@@ -76,9 +76,9 @@ class _Group:
         self, X: Any, y: np.ndarray, weights: np.ndarray | None, batch: int, dtype: np.dtype
     ) -> None:
         self._data, self._batch = (X, y, weights), batch
-        self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * X.shape[1] * dtype.itemsize)))
-        self.rows = self.steps * batch
         sizes = X.shape[1], y.shape[1], 1
+        self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * sum(sizes) * dtype.itemsize)))
+        self.rows = self.steps * batch
         self._parts = [aligned_empty((self.rows, size), dtype) for size in sizes]
         self.stacks = [_stack(x, self.steps) for x in self._parts]
         self._numbers = aligned_empty((self.rows,), np.dtype(np.int32))
