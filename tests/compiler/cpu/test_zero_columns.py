@@ -224,17 +224,20 @@ def test_pairs_of_rows_by_a_part_of_wider_rows_write_nothing_beyond_the_result(e
     np.testing.assert_array_equal(found[1].view(np.uint32), found[0].view(np.uint32))
 
 
-def test_pairs_of_rows_with_many_columns(execute):
+@pytest.mark.parametrize("columns", [128, 256], ids=["tile", "many"])
+def test_pairs_of_rows_of_a_large_batch(columns, execute):
     x, _ = blocked_operands(FLOAT32, False, 1.0, 0.9)
     x = np.ascontiguousarray(np.pad(x, ((0, 0), (10, 300))))
-    other = np.random.default_rng(0).standard_normal((x.shape[1], 256)).astype(np.float32)
+    other = np.random.default_rng(0).standard_normal((x.shape[1], columns)).astype(np.float32)
     found = []
     for skips, threads in ((False, 1), (True, 1), (True, 2), (True, 3)):
-        product = MatrixProduct(150, x.shape[1], 256, FLOAT32, (x.shape[1], 1), 256, skips_zeros=skips)
+        product = MatrixProduct(
+            150, x.shape[1], columns, FLOAT32, (x.shape[1], 1), columns, skips_zeros=skips
+        )
         assert product.way is None and product.pairs_rows == skips
         code, scratch_bytes = load_product(product, "columns")
         result, scratch = (
-            np.full((150, 256), 7, np.float32),
+            np.full((150, columns), 7, np.float32),
             np.full(threads * scratch_bytes + 64, 255, np.uint8),
         )
         execute(code.address("step"), [x, other, result, scratch], threads)

@@ -132,7 +132,7 @@ class MatrixProduct:
     def pairs_rows(self) -> bool:
         """Whether rows may go two at a time where that skips more zeros (see `_paired_rows`)."""
         can_list = self.inner >= LOOKED_AT and self.tile.rows % PAIR == 0
-        return self.skips_zeros and self.packs_panels and can_list
+        return self.skips_zeros and self._has_many_tiles and can_list
 
     @property
     def paired_panels(self) -> int:
@@ -146,7 +146,8 @@ class MatrixProduct:
         """Memory that each thread needs while it computes its share."""
         direct = self.ordered_bytes
         if self.pairs_rows:
-            direct += paired_bytes(self.rows, self.inner, self.paired_panels * self.panel_bytes)
+            panel_bytes = self.inner * self.panel_width * self.dtype.itemsize
+            direct += paired_bytes(self.rows, self.inner, self.paired_panels * panel_bytes)
         if self.way is None:
             return direct
         may_be_direct = self.is_on_unit and not self.only_packs_left
@@ -180,7 +181,12 @@ class MatrixProduct:
     @property
     def packs_panels(self) -> bool:
         """Whether each panel of B is copied before use: many tiles read it, and its rows lie far apart."""
-        return self.rows >= _PACK_ROW_TILES * self.tile.rows and self.right_stride > self.panel_width
+        return self._has_many_tiles and self.right_stride > self.panel_width
+
+    @property
+    def _has_many_tiles(self) -> bool:
+        """Whether so many tiles read a panel of B that a copy pays."""
+        return self.rows >= _PACK_ROW_TILES * self.tile.rows
 
     def emit(
         self,
