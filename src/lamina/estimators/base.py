@@ -288,7 +288,7 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         rng: np.random.Generator,
     ) -> None:
         """Have networks that have learned nothing, one for each of the members' training rows."""
-        architecture, pieces = architecture_for(encoder, target, train[0], settings)
+        architecture, pieces = architecture_for(encoder, target, train, settings)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
         vars(self).pop("_position", None)  # of another network's partial_fit
