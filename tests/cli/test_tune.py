@@ -169,6 +169,14 @@ def test_what_no_search_can_do_is_refused(asked, said, tmp_path, cli):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_training_that_goes_on_has_no_trials_to_train_at_a_time(tmp_path, cli, monkeypatch):
+    shutil.copytree(PEOPLE.parent, tmp_path / "files")
+    monkeypatch.chdir(tmp_path / "files")
+    code, _, err = cli("train", "--resume", "table-killed", "--jobs", "2")
+    assert code == 2 and "--jobs 2 is for a search, and the run in table-killed is none; leave it out" in err
+    assert (tmp_path / "files/table-killed/checkpoint.safetensors").exists()
+
+
 def test_too_few_rows_leave_nothing_behind(tmp_path, cli):
     (tmp_path / "few.csv").write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(9)))
     code, _, err = cli("tune", tmp_path / "few.csv", "-t", "y", "--trials", "2", "-o", tmp_path / "run")
