@@ -169,6 +169,14 @@ def test_what_no_search_can_do_is_refused(asked, said, tmp_path, cli):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_training_that_goes_on_has_no_trials_to_train_at_a_time(tmp_path, cli, monkeypatch):
+    shutil.copytree(PEOPLE.parent, tmp_path / "files")
+    monkeypatch.chdir(tmp_path / "files")
+    code, _, err = cli("train", "--resume", "table-killed", "--jobs", "2")
+    assert code == 2 and "--jobs 2 is for a search, and the run in table-killed is none; leave it out" in err
+    assert (tmp_path / "files/table-killed/checkpoint.safetensors").exists()
+
+
 def test_too_few_rows_leave_nothing_behind(tmp_path, cli):
     (tmp_path / "few.csv").write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(9)))
     code, _, err = cli("tune", tmp_path / "few.csv", "-t", "y", "--trials", "2", "-o", tmp_path / "run")
@@ -202,6 +210,12 @@ class Ended:
         self.seconds, self.ended, self.complete, self.best_epoch = 2.0, 2.0 + number, True, 3
 
 
+MANY = {
+    "activation": "selu", "learned_activation": False, "beta_2": 0.97, "number_pieces": 16, "label_smoothing": 0.1,
+    "learning_rate_init": 0.0622, "weight_decay": 0.00919, "dropout": 0.123456,
+}  # fmt: skip
+
+
 def shown(width, height=30, trials=3, running=1):
     display = SearchDisplay(Request(("x.csv",), time_limit=100.0), lambda: 40.0, live=True, as_json=False)
     display._has_table = True
@@ -211,14 +225,14 @@ def shown(width, height=30, trials=3, running=1):
         display.on_trial_end(Search, Ended(i, -0.3 - i / 10, hidden_layer_sizes=(256, 256), activation=name))
     display.on_new_best(Search)
     for i in range(running):
-        display.on_trial_begin(Search, trials + i, {"preset": "default", "dropout": 0.123456}, 64)
+        display.on_trial_begin(Search, trials + i, {"preset": "default", **MANY}, 64)
     if running > 1:
         display.on_trial_waits(Search, Ended(trials + running - 1, -0.45))
     console.print(display._view())
     return console.export_text().splitlines()
 
 
-@pytest.mark.parametrize("width", [40, 80, 160])
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 160])
 def test_the_table_fits_the_terminal(width):
     lines = shown(width)
     assert all(len(line) <= width for line in lines)
@@ -226,6 +240,8 @@ def test_the_table_fits_the_terminal(width):
     assert "\x1b" not in text
     assert "best 0.2500 (the mean" in text or width == 40
     assert "75 %" in text and "trial 3: compiling" in text
+    assert "0.3000" in text and "0.4000" in text, "of numbers nothing is cut"
+    assert "layers" not in lines[1] or "0.123" in text, "nor of settings that have columns of their own"
 
 
 def test_a_table_of_many_trials_shows_the_averaged_and_the_newest():

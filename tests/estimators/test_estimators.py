@@ -201,7 +201,7 @@ def test_class_weights_are_checked():
 
 
 @pytest.mark.parametrize(
-    "setting", ["learning_rate_init", "alpha", "validation_fraction", "max_iter", "weight_decay"]
+    "setting", ["learning_rate_init", "alpha", "validation_fraction", "max_iter", "weight_decay", "n_jobs"]
 )
 def test_texts_are_no_numbers(setting):
     with pytest.raises(ValueError, match=f"{setting} must be .*got 'x'"):

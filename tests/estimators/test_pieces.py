@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ def data(target: np.ndarray, *columns: np.ndarray) -> Data:
 
 
 @given(arrays(np.float64, st.integers(1, 60), elements=st.floats(-3, 3)), st.integers(1, 20))
-def testknots_are_ascending_values_and_no_more_than_asked_for(values, pieces):
+def test_knots_are_ascending_values_and_no_more_than_asked_for(values, pieces):
     found = knots(values, pieces)
     assert 1 <= len(found) <= pieces + 1
     assert np.all(np.diff(found) > 0)
@@ -42,11 +44,11 @@ def testknots_are_ascending_values_and_no_more_than_asked_for(values, pieces):
         assert (found[0], found[-1]) == (values.min(), values.max())
 
 
-def test_few_distinct_values_all_becomeknots():
+def test_few_distinct_values_all_become_knots():
     np.testing.assert_array_equal(knots(np.array([2.0, 0.0, 0.0, 5.0, 2.0]), 8), [0, 2, 5])
 
 
-def test_the_values_beside_many_zeros_haveknots_too():
+def test_the_values_beside_many_zeros_have_knots_too():
     values = np.concatenate([np.zeros(980), np.arange(1, 21)])
     assert np.sum(knots(values, 12) > 0) >= 6
 
@@ -54,36 +56,59 @@ def test_the_values_beside_many_zeros_haveknots_too():
 def test_a_rough_column_has_a_piece_between_any_two_values() -> None:
     target = (OF_EACH_VALUE[AT] + NOISE)[:, None]
     table = data(target, CONTINUOUS, VALUES[AT], FEW)
-    assert chosen_pieces(table, None, (), 3) == Pieces(64, {1: 199})
-    assert chosen_pieces(table, None, (0, 1, 0), 3) == Pieces(64, {}), "a constrained column is smooth"
+    assert chosen_pieces([table], None, (), 3) == Pieces(64, {1: 199})
+    assert chosen_pieces([table], None, (0, 1, 0), 3) == Pieces(64, {}), "a constrained column is smooth"
     few = data((OF_EACH_VALUE[FEW] + NOISE)[:, None], CONTINUOUS, VALUES[AT], FEW)
-    assert chosen_pieces(few, None, (), 3).rough[2] == 39
+    assert chosen_pieces([few], None, (), 3).rough[2] == 39
 
 
 def test_a_smooth_column_has_none_more() -> None:
     target = (np.sin(VALUES[AT] / 2e4) + NOISE)[:, None]
-    assert chosen_pieces(data(target, VALUES[AT]), None, (), 1) == Pieces(64, {})
+    assert chosen_pieces([data(target, VALUES[AT])], None, (), 1) == Pieces(64, {})
 
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_classes_tell_that_a_column_is_rough(classes: int) -> None:
     of_each = RNG.integers(0, classes, len(VALUES))
     target = np.where(NOISE > 0, of_each[AT], RNG.integers(0, classes, ROWS))
-    assert chosen_pieces(data(target, VALUES[AT]), None, (), 1).rough == {0: 199}
-    assert chosen_pieces(data(RNG.permutation(target), VALUES[AT]), None, (), 1).rough == {}
+    assert chosen_pieces([data(target, VALUES[AT])], None, (), 1).rough == {0: 199}
+    assert chosen_pieces([data(RNG.permutation(target), VALUES[AT])], None, (), 1).rough == {}
+
+
+def test_each_member_has_a_piece_between_any_two_of_its_own_values() -> None:
+    """Members hold out different rows; one with a value more than the first would have quantiles, half as many."""
+    table = data((OF_EACH_VALUE[AT] + NOISE)[:, None], VALUES[AT])
+    lacks = [
+        dataclasses.replace(table, rows=np.flatnonzero(~np.isin(AT, gone))) for gone in ([3, 4], [5], [])
+    ]
+    assert chosen_pieces(lacks, None, (), 1).rough == {0: 199}
+
+
+def test_many_classes_take_no_more_memory_than_values_have_classes() -> None:
+    values, classes = np.arange(50_000) % 100, np.arange(50_000) % 1999
+    tracemalloc.start()
+    try:
+        found = roughness(values, classes)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+    rows = (classes[:5_000, None] == np.arange(1999)).astype(float)
+    few = roughness(values[:5_000], classes[:5_000])
+    assert few == pytest.approx(roughness(values[:5_000], rows)), "as of a row of ones and zeros"
+    assert found < 2
 
 
 def test_what_is_said_and_the_size_of_the_table_bound_it() -> None:
     target = (OF_EACH_VALUE[AT] + NOISE)[:, None]
     table = data(target, VALUES[AT])
-    assert chosen_pieces(table, 32, (), 1) == Pieces(32, {})
-    assert chosen_pieces(table, 0, (1,), 1) == Pieces(16, {}), "constrained numbers enter by nothing else"
+    assert chosen_pieces([table], 32, (), 1) == Pieces(32, {})
+    assert chosen_pieces([table], 0, (1,), 1) == Pieces(16, {}), "constrained numbers enter by nothing else"
     few = data(target[:1000], VALUES[AT][:1000])
-    assert chosen_pieces(few, None, (), 1) == Pieces(10, {}), "five rows a value are too few"
-    assert chosen_pieces(data(target, *[VALUES[AT]] * 20), None, (), 20) == Pieces(
+    assert chosen_pieces([few], None, (), 1) == Pieces(10, {}), "five rows a value are too few"
+    assert chosen_pieces([data(target, *[VALUES[AT]] * 20)], None, (), 20) == Pieces(
         64, dict.fromkeys(range(20), 199)
     )
-    assert chosen_pieces(data(target, *[VALUES[AT]] * 40), None, (), 40) == Pieces(64, {}), (
+    assert chosen_pieces([data(target, *[VALUES[AT]] * 40)], None, (), 40) == Pieces(64, {}), (
         "4,096 of all numbers"
     )
 
@@ -93,7 +118,7 @@ def test_what_is_said_and_the_size_of_the_table_bound_it() -> None:
 )
 def test_small_and_wide_tables_have_fewer_pieces(rows: int, numbers: int, pieces: int) -> None:
     table = Data(np.broadcast_to(np.float32(0), (rows, numbers)), None, np.zeros((rows, 1), np.float32))
-    assert chosen_pieces(table, None, (), numbers) == Pieces(pieces, {})
+    assert chosen_pieces([table], None, (), numbers) == Pieces(pieces, {})
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3]), st.booleans())

@@ -12,7 +12,7 @@ from c_library import TableLibrary, needs_linker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import make_multilabel_classification
-from tables import QUANTILES, WORDS, mixture, new_table, targets_of, training_table
+from tables import QUANTILES, WORDS, mixture, new_table, rough_table, targets_of, training_table
 
 import lamina
 from lamina.errors import LaminaError
@@ -70,6 +70,15 @@ def test_classifiers(settings, tmp_path):
     probabilities, classes = TableLibrary(model, tmp_path / "model.so").predict(NEW)
     np.testing.assert_array_equal(probabilities, model.predict_proba(NEW))
     np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
+
+
+def test_a_rough_column(tmp_path):
+    X, y = rough_table()
+    frame = pl.DataFrame({"codes": X[:, 0], "x": X[:, 1]})
+    model = lamina.MLPRegressor(**QUICK).fit(frame, y)
+    assert model.fitted_.network.members[0].architecture.rough == (1, 0)
+    values, _ = TableLibrary(model, tmp_path / "model.so").predict(frame)
+    np.testing.assert_array_equal(values, model.predict(frame)[:, None])
 
 
 CONSTRAINED = {"monotone": {"height": 1, "income": -1}}

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SearchDisplay"]
 
-_WIDE, _NARROW = 110, 60
-"""Columns of a terminal where each setting has a column of its own, and where there is no room for settings."""
+_NARROW, _MORE_THAN_ANY = 60, 10_000
+"""Columns of a terminal where there is no room for settings, and of none that there is."""
 _AROUND = 8
 """Lines of a terminal that the table's rows leave: head, status, and the prompt."""
 _FEWEST = 4
@@ -152,14 +152,23 @@ class SearchDisplay(SearchObserver):
         return [running[number] for number in sorted(running)]
 
     def _table(self) -> Table:
-        from rich import box
-        from rich.table import Table
-
         running = self._rows_that_run()
         rows = self._rows(max(self._console.height - _AROUND - max(len(running) - 1, 0), _FEWEST))
         width = self._console.width
         names = settings_that_differ([*rows, *running]) if width >= _NARROW else []
-        wide = width >= _WIDE or not names
+        table = self._table_of(rows, running, names, wide=True)
+        unbound = self._console.options.update(width=_MORE_THAN_ANY)
+        is_wide = not names or self._console.measure(table, options=unbound).maximum <= width
+        return table if is_wide else self._table_of(rows, running, names, wide=False)
+
+    def _table_of(
+        self, rows: list[dict[str, Any]], running: list[dict[str, Any]], names: list[str], *, wide: bool
+    ) -> Table:
+        """The trials; `wide`: each setting has a column of its own. Where there is no room, settings are cut."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(
             box=box.SIMPLE_HEAD,
             pad_edge=False,
@@ -170,11 +179,16 @@ class SearchDisplay(SearchObserver):
         for name in ("trial", "loss", "share", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)
         for name in [short_name(name) for name in names] if wide else ["settings"]:
-            table.add_column(printable(name), no_wrap=True, overflow="ellipsis")
+            # What may wrap is made narrower before other columns are; as a text it is cut instead.
+            table.add_column(printable(name), no_wrap=wide)
         best = max((row["score"] for row in rows), default=None)
         for row in [*rows, *running]:
             style = "dim" if row in running else "bold" if row["score"] == best else None
-            table.add_row(*self._cells(row), *_settings(row["settings"], names, wide), style=style)
+            said = (
+                Text(one, no_wrap=True, overflow="ellipsis")
+                for one in _settings(row["settings"], names, wide)
+            )
+            table.add_row(*self._cells(row), *said, style=style)
         return table
 
     def _title(self, shown: int) -> str:

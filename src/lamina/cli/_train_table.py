@@ -155,6 +155,10 @@ def run_table(
     """
     with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
         _require_shards(request, world())
+        if jobs is not None and not request.searches:  # of a new run this was said before it had a folder
+            raise LaminaError(
+                f"--jobs {jobs} is for a search, and the run in {folder.path} is none; leave it out"
+            )
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
                 how: dict[str, Any] = {"device": device, "as_json": as_json, "quiet": quiet}

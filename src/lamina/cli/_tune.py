@@ -26,6 +26,15 @@ TimeLimit = Annotated[
 ]
 Validation = Annotated[str | None, option(asked.PART, "each network holds back rows of its own")]
 Trials = Annotated[int | None, option("Train so many networks.", "16 without a time limit", **_searching)]
+Jobs = Annotated[
+    int | None,
+    option(
+        "Train so many networks at a time; -1: one for each core. It gives the same network.",
+        "1",
+        named="--jobs -j",
+        **_searching,
+    ),
+]
 
 
 def tune(
@@ -33,7 +42,7 @@ def tune(
     target: asked.Target = None,
     time_limit: TimeLimit = None,
     trials: Trials = None,
-    jobs: asked.Jobs = None,
+    jobs: Jobs = None,
     task: asked.Task = None,
     kind: asked.Kind = None,
     drop: asked.Drop = None,

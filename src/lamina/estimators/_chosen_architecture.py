@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ __all__ = ["architecture_for"]
 
 
 def architecture_for(
-    encoder: TableEncoder, target: Any, train: Data, settings: Mapping[str, Any]
+    encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Mapping[str, Any]
 ) -> tuple[Architecture, Pieces]:
-    """That of each member, of which `train` are one's rows, and the pieces of the numbers' functions."""
+    """That of each member, of which `train` are the rows, and the pieces of the numbers' functions."""
     parts = {field.name for field in dataclasses.fields(Architecture)}
     numbers = encoder.n_numbers
     given = {name: _hashable(value) for name, value in settings.items() if name in parts}
@@ -33,7 +33,7 @@ def architecture_for(
     architecture = Architecture(
         **given,
         numbers=numbers,
-        inputs=train.numeric.shape[1],
+        inputs=train[0].numeric.shape[1],
         cardinalities=encoder.cardinalities,
         outputs=target.outputs,
         hidden=settings["hidden_layer_sizes"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -42,31 +43,38 @@ class Pieces(NamedTuple):
         return self.rough.get(number, self.usual)
 
 
-def chosen_pieces(data: Data, most: int | None, constrained: Sequence[int], numbers: int) -> Pieces:
-    """Few where rows are few or numbers many, and no more than `most`.
+def chosen_pieces(
+    train: Sequence[Data], most: int | None, constrained: Sequence[int], numbers: int
+) -> Pieces:
+    """Few where rows are few or numbers many, and no more than `most`; `train`: each member's rows.
 
     If that is None, a rough column has as many as its values need, so that its function may be anything; but those that
-    are `constrained` are smooth.
+    are `constrained` are smooth. What is rough, the first member's rows say; how many values there are, all members'.
     """
+    first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
-    usual = min(_USUAL if most is None else most, len(data) // _ROWS_A_PIECE, for_each)
+    usual = min(_USUAL if most is None else most, len(first) // _ROWS_A_PIECE, for_each)
     usual = max(usual, FEWEST_PIECES) if any(constrained) else usual
-    if most is not None or for_each <= usual or isinstance(data.numeric, SparseNumbers):
+    if most is not None or for_each <= usual or isinstance(first.numeric, SparseNumbers):
         return Pieces(usual, {})
-    rows = rows_for_knots(data)
-    target = data.target[rows]
+    rows, most_values = [rows_for_knots(part) for part in train], min(for_each + 1, _MOST_VALUES)
+    target = first.target[rows[0]]
     free = [j for j in range(numbers) if not constrained or not constrained[j]]
-    needed = ((j, _rough_values(data.numeric[rows, j], target)) for j in free)
-    return Pieces(usual, {j: count - 1 for j, count in needed if _FEWEST <= count - 1 <= for_each})
+    rough = [j for j in free if _is_rough(first.numeric[rows[0], j], target, most_values)]
+    values = {
+        j: max(len(np.unique(part.numeric[own, j])) for part, own in zip(train, rows, strict=True))
+        for j in rough
+    }
+    return Pieces(usual, {j: min(count, most_values) - 1 for j, count in values.items()})
 
 
-def _rough_values(values: np.ndarray, target: np.ndarray) -> int:
-    """How many values a rough column has; 0 of another one."""
-    if len(np.unique(values[:: -(-len(values) // _GLANCE)])) > _MOST_VALUES:
-        return 0
+def _is_rough(values: np.ndarray, target: np.ndarray, most: int) -> bool:
+    """Whether the values of a column say different things, and are `most` at most."""
+    if len(np.unique(values[:: -(-len(values) // _GLANCE)])) > most:
+        return False
     count = len(np.unique(values))
-    is_known = count <= _MOST_VALUES and count * _ROWS_A_VALUE <= len(values)
-    return count if is_known and roughness(values, target) >= _ROUGH else 0
+    is_known = _FEWEST < count <= most and count * _ROWS_A_VALUE <= len(values)
+    return is_known and roughness(values, target) >= _ROUGH
 
 
 def roughness(values: np.ndarray, target: np.ndarray) -> float:
@@ -87,9 +95,8 @@ def roughness(values: np.ndarray, target: np.ndarray) -> float:
     20.5
     """
     _, at, counts = np.unique(values, return_inverse=True, return_counts=True)
-    shares = _of_classes(target) if target.ndim == 1 else target.astype(np.float64)
-    means = np.stack([np.bincount(at, column) / counts for column in shares.T], axis=1)
-    within = ((shares - means[at]) ** 2).sum() / max(len(values) - len(counts), 1)
+    means, squares = (_of_classes if target.ndim == 1 else _of_numbers)(at, counts, target)
+    within = squares / max(len(values) - len(counts), 1)
     known = (counts[1:] >= _KNOWN_ROWS) & (counts[:-1] >= _KNOWN_ROWS)
     differences = (np.diff(means, axis=0) ** 2).sum(axis=1)[known]
     if len(differences) < _FEWEST_PAIRS or not differences.any():
@@ -98,9 +105,22 @@ def roughness(values: np.ndarray, target: np.ndarray) -> float:
     return float(np.mean(differences / expected)) if within > 0 else np.inf
 
 
-def _of_classes(numbers: np.ndarray) -> np.ndarray:
-    """1 in the column of each row's class, 0 elsewhere."""
-    return (numbers[:, None] == np.unique(numbers)).astype(np.float64)
+def _of_classes(at: np.ndarray, counts: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """The classes' shares in the rows of each value, and the sum of squares around them if a row's are 1 and 0.
+
+    No such row is made: of a thousand classes they would take 400 MB.
+    """
+    classes = target.astype(np.intp)
+    width = int(classes.max()) + 1
+    shape = (len(counts), width)
+    shares = np.bincount(at * width + classes, minlength=math.prod(shape)).reshape(shape) / counts[:, None]
+    return shares, len(at) - float((counts @ shares**2).sum())
+
+
+def _of_numbers(at: np.ndarray, counts: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """The targets' means in the rows of each value, and the sum of squares around them."""
+    means = np.stack([np.bincount(at, column) / counts for column in target.T], axis=1)
+    return means, float(((target - means[at]) ** 2).sum())
 
 
 def rows_for_knots(data: Data) -> np.ndarray:

@@ -26,14 +26,26 @@ from lamina.training.loop import Loop, Observer
 if TYPE_CHECKING:
     from lamina.estimators._engine import EnsembleTraining
 
-__all__ = ["Apart", "at_a_time"]
+__all__ = ["Apart", "at_a_time", "require_jobs"]
 
 _State = tuple[dict[str, np.ndarray], dict[str, Any]]
 _MOST_KEPT = 2  # trainings whose compiled steps a process keeps
 
 
+def require_jobs(n_jobs: Any) -> None:
+    """Raise `ValueError` unless `n_jobs` is a number of jobs, as joblib counts them."""
+    is_whole = isinstance(n_jobs, int | np.integer) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and not (is_whole and n_jobs):
+        raise ValueError(f"n_jobs must be a whole number >= 1, or -1 for one on each core, got {n_jobs!r}")
+
+
 def at_a_time(n_jobs: int | None) -> int:
-    """How many tasks joblib has at a time, by `n_jobs` or what `joblib.parallel_config` says."""
+    """How many tasks joblib has at a time, by `n_jobs` or what `joblib.parallel_config` says.
+
+    Raises:
+        ValueError: `n_jobs` is no number of jobs.
+    """
+    require_jobs(n_jobs)
     found: Any = effective_n_jobs(n_jobs)  # pyright: ignore[reportArgumentType] - None, too
     return int(found)
 

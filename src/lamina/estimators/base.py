@@ -40,6 +40,7 @@ from lamina.estimators._sharded import training_of
 from lamina.estimators._uncertainty import held_out_by
 from lamina.estimators._views import Views
 from lamina.estimators._warm_start import require_same_network
+from lamina.estimators.apart import require_jobs
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
@@ -144,6 +145,7 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         hidden = settings["hidden_layer_sizes"]
         settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
         presets.check_settings(settings)
+        require_jobs(self.n_jobs)
         check_scoring(self.scoring, self._own_scores)
         return settings | {"monotone": self.monotone} | constrained_settings(self, settings)
 
@@ -288,7 +290,7 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         rng: np.random.Generator,
     ) -> None:
         """Have networks that have learned nothing, one for each of the members' training rows."""
-        architecture, pieces = architecture_for(encoder, target, train[0], settings)
+        architecture, pieces = architecture_for(encoder, target, train, settings)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
         vars(self).pop("_position", None)  # of another network's partial_fit

@@ -322,6 +322,8 @@ def test_a_trial_that_diverges_is_left_out():
     [
         ({"trials": 0}, "trials must be a whole number >= 1, got 0"),
         ({"trials": 2.5}, "trials must be a whole number"),
+        ({"n_jobs": 0}, "n_jobs must be a whole number >= 1, or -1 for one on each core, got 0"),
+        ({"n_jobs": "two"}, "n_jobs must be .*, got 'two'"),
         ({"max_iter": 5}, "max_iter=5 does not go with trials=2: .* leave one of them out"),
         ({"warm_start": True}, "warm_start=True does not go with trials=2"),
         ({"shards": 2}, "shards=2 does not go with trials=2"),

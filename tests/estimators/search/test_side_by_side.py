@@ -11,7 +11,7 @@ from joblib import parallel_config
 
 from lamina import MLPRegressor
 from lamina.errors import LaminaError, NonFiniteLossError
-from lamina.estimators.search import budget, engine, side_by_side, space, worker
+from lamina.estimators.search import budget, engine, plan, side_by_side, space, worker
 from lamina.estimators.search.trial import SearchObserver
 from lamina.training.loop import Observer
 
@@ -175,6 +175,35 @@ def test_trials_that_wait_are_gone_on_with(missing, held, one_after_another):
     assert whole.kept[2].earlier  # its rate has cycles
     left = {number: trial for number, trial in whole.kept.items() if number not in missing}
     assert found(searched(5, 1, Store(left))) == one_after_another
+
+
+def test_trials_that_are_taken_meanwhile_are_neither_lost_nor_trained_again(tmp_path):
+    """Threads ask what to train next while trials that waited are taken; here that is in the worst moment."""
+
+    class Taken(list):
+        """While it is looked at, what waits is taken."""
+
+        def __iter__(self):
+            return iter(self._then_take(list(super().__iter__())))
+
+        def __len__(self):
+            return self._then_take(super().__len__())
+
+        def _then_take(self, seen):
+            for number in sorted(search._waiting):
+                self.append(search._waiting.pop(number))
+            return seen
+
+    whole = Store()
+    searched(3, 1, whole)
+    kept = {number: whole.kept[number] for number in (1, 2)}
+    search = engine.Search(MLPRegressor(trials=5, callbacks=[Store(kept)], **SMALL))
+    search.fingerprint, search._seed, search._plan = "of no rows", 0, plan.Plan(search._estimator, 0, 160)
+    search._go_on_from_store()
+    search.trials = Taken()
+    assert [len(curve.scores) for curve in search._curves([1, 2])] == [len(kept[n].scores) for n in kept]
+    search.trials, search._waiting = Taken(), kept.copy()
+    assert [search._next_job(tmp_path).tried.number for _ in range(2)] == [0, 3]
 
 
 class CtrlCOnSaving(Store):

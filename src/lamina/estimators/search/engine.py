@@ -178,6 +178,7 @@ class Search:
         for trial in [] if self._store is None else self._store.load(self.fingerprint):
             self.earlier_seconds = max(self.earlier_seconds, trial.ended)
             self._waiting[trial.number] = trial
+            self._begun.add(trial.number)
             self._take_those_next(again=True)
         self._budget.go_on(self.earlier_seconds)
 
@@ -257,16 +258,19 @@ class Search:
                 self._board = None
 
     def _next_job(self, folder: Path) -> Job | None:
-        """What to train next: the first that is not begun, and that those are complete for that it is compared with."""
-        done = len(self.trials)
+        """What to train next: the first that is not begun, and that those are complete for that it is compared with.
+
+        Other threads ask this while trials that waited are taken.
+        """
+        waiting, done = self._waiting.copy(), len(self.trials)  # one that is taken in between is in both
         if not self._fits_another():
             return None
         for number in range(done, min(self.most_trials or sys.maxsize, done + _AHEAD * self._jobs)):
-            if number in self._begun or number in self._waiting:
+            if number in self._begun:
                 continue
             tried = self._plan.configuration(number)
             compared = self._plan.compared(tried)
-            if all(other < done or other in self._waiting for other in compared):
+            if all(other < done or other in waiting for other in compared):
                 self._begun.add(number)
                 return Job(
                     tried, self._seed, self._curves(compared), self.limit, self._start(), self._costs_far(),
@@ -335,7 +339,8 @@ class Search:
             self._add(dataclasses.replace(trial, earlier=()))
 
     def _curves(self, numbers: Sequence[int]) -> list[Curve]:
-        ended = {trial.number: trial for trial in (*self.trials, *self._waiting.values())}
+        waiting = self._waiting.copy()  # first: a trial is among the others before it is not there any more
+        ended = waiting | {trial.number: trial for trial in self.trials}
         return [Curve(ended[number].epochs, ended[number].scores) for number in numbers]
 
     # --- choosing ------------------------------------------------------------------------------------------------
