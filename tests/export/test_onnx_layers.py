@@ -24,6 +24,8 @@ LAYERS = {
     "BatchNormReLU": nn.BatchNormReLU,
     "LayerNorm": lambda: nn.LayerNorm(epsilon=1e-3),
     "LayerNorm on axis 1": lambda: nn.LayerNorm(axis=1, center=False),
+    "InstanceNorm": nn.InstanceNorm,
+    "GroupNorm": lambda: nn.GroupNorm(num_groups=3),
     "Dropout": lambda: nn.Dropout(0.5),
     "Flatten": nn.Flatten,
     "Lambda": lambda: nn.Lambda("tanh"),
@@ -111,7 +113,15 @@ def test_a_layer(name, dtype):
 
 
 @pytest.mark.parametrize(
-    "name", ["Dense on the last axis", "LayerNorm", "LayerNorm on axis 1", "PReLU of channels"]
+    "name",
+    [
+        "Dense on the last axis",
+        "LayerNorm",
+        "LayerNorm on axis 1",
+        "InstanceNorm",
+        "GroupNorm",
+        "PReLU of channels",
+    ],
 )
 def test_a_layer_on_three_axes(name):
     x = nd.array(np.random.default_rng(1).normal(size=(4, 6, 5)))

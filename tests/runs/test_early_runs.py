@@ -44,7 +44,7 @@ LATER = {
         "stream": False,
         "monotone": {},
     },
-    "architecture": {"monotone": [], "rising": []},
+    "architecture": {"monotone": [], "rising": [], "rough": []},
     "results": {"quantiles": [], "intervals": []},
 }
 """What nobody could ask for then, and what nothing was said of."""
