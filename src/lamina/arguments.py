@@ -67,9 +67,7 @@ def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
             for name in kwargs:
                 if name not in own:
-                    raise no_argument(
-                        type(self).__name__, name, names_of(type(self)) or sorted(own), other_names
-                    )
+                    raise no_argument(type(self).__name__, name, names_of(type(self)) or [], other_names)
             initialize(self, *args, **kwargs)
 
         cls.__init__ = __init__

@@ -36,7 +36,7 @@ class Pieces(NamedTuple):
     @property
     def most(self) -> int:
         """Of any of them."""
-        return max(self.usual, *self.rough.values(), 0)
+        return max([self.usual, *self.rough.values()])
 
     def of(self, number: int) -> int:
         """Of the number at this position."""

@@ -157,10 +157,8 @@ class CompiledEpochs:
         self._data = X, np.require(self._data[1], dtype, "C"), self._data[2]
         kind = _kind(estimator, X, self._batch, dtype)
         held = [(estimator, "coefs_"), (estimator, "intercepts_"), *((optimizer, x) for x in MOMENTS[solver])]
-        for (
-            owner,
-            name,
-        ) in held:  # a user's weights may lie anyhow; moments may be more exact than what they move
+        # A user's weights may lie anyhow; moments may be more exact than what they move.
+        for owner, name in held:
             setattr(owner, name, [np.require(x, dtype, ["C", "W"]) for x in getattr(owner, name)])
         self._arrays = [nd.from_numpy(x) for owner, name in held for x in getattr(owner, name)]
         self._program = training_step(kind, solver)

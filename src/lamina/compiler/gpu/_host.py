@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from lamina.compiler.gpu._dialect import Bounds, TensorDialect, parameters_of
 from lamina.compiler.gpu._host_runner import (
+    COPIES,
     DECLARATIONS,
     EXCHANGE,
     EXCHANGED,
     TURN,
     WARP,
-    copies,
     run_coroutines,
     run_functions,
 )
@@ -84,7 +84,7 @@ class Host(TensorDialect):
     def begin_copy(
         self, b: DeviceBuilder, target: Pointer, source: Pointer, nbytes: int, inside: Value | None
     ) -> None:
-        b.module.functions.update(copies())
+        b.module.functions.update(COPIES)
         taken = b.const(nbytes) if inside is None else b.where(inside, b.const(nbytes), b.const(0))
         b.call("begin_copy", _RECORD, target, source, b.const(nbytes), taken)
 
@@ -110,9 +110,8 @@ class Host(TensorDialect):
     ) -> list[Value]:
         function = multiplying(b, precision)
         turn = b.load(_RECORD, INDEX, TURN)
-        b.store(
-            _RECORD, b.sub(1, turn), TURN
-        )  # the others may still read what this lane left at the turn before
+        # Not where this lane left its word at the turn before: the others may still read it.
+        b.store(_RECORD, b.sub(1, turn), TURN)
         own = b.offset(_RECORD, b.add(b.mul(turn, EXCHANGED), EXCHANGE), INDEX)
         for number, word in enumerate([*left, *right, *sums]):
             b.store(own, word, LEFT + number)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 __all__ = [
-    "AT_SEVERAL_BARRIERS", "COPIES_LEFT", "DECLARATIONS", "EXCHANGE", "EXCHANGED", "FOUND_BITS", "LANES_APART",
-    "MISALIGNED", "RECORD_WORDS", "SOME_RETURNED", "TURN", "WARP", "copies", "run_coroutines", "run_functions",
+    "AT_SEVERAL_BARRIERS", "COPIES", "COPIES_LEFT", "DECLARATIONS", "EXCHANGE", "EXCHANGED", "FOUND_BITS",
+    "LANES_APART", "MISALIGNED", "RECORD_WORDS", "SOME_RETURNED", "TURN", "WARP", "run_coroutines", "run_functions",
 ]  # fmt: skip
 
 SOME_RETURNED, AT_SEVERAL_BARRIERS, LANES_APART, COPIES_LEFT, MISALIGNED = 1, 2, 3, 4, 5
@@ -42,14 +42,8 @@ declare void @llvm.memset.p3.i64(ptr addrspace(3), i8, i64, i1)
 declare void @llvm.memcpy.p3.p1.i64(ptr addrspace(3), ptr addrspace(1), i64, i1)"""
 
 
-def copies() -> dict[str, str]:
-    """The functions that begin a copy, close a group of copies, and wait for all groups but the latest ones.
-
-    A copy under way is an item of a list: the next one, its group, where from, where to, how many bytes are copied; the
-    others up to `bytes` become zeros.
-    """
-    return {
-        "begin_copy": f"""define internal void @begin_copy(ptr %record, ptr addrspace(3) %to, ptr addrspace(1) %from,
+COPIES = {
+    "begin_copy": f"""define internal void @begin_copy(ptr %record, ptr addrspace(3) %to, ptr addrspace(1) %from,
   i64 %bytes, i64 %taken) noinline nounwind {{
   %latest = getelementptr i64, ptr %record, i64 {_COPIES}
   %at.group = getelementptr i64, ptr %record, i64 {_GROUPS}
@@ -81,7 +75,7 @@ def copies() -> dict[str, str]:
   ret void
 }}
 """,
-        "close_copies": f"""define internal void @close_copies(ptr %record) noinline nounwind {{
+    "close_copies": f"""define internal void @close_copies(ptr %record) noinline nounwind {{
   %at.group = getelementptr i64, ptr %record, i64 {_GROUPS}
   %group = load i64, ptr %at.group
   %more = add i64 %group, 1
@@ -89,7 +83,7 @@ def copies() -> dict[str, str]:
   ret void
 }}
 """,
-        "wait_for_copies": f"""define internal void @wait_for_copies(ptr %record, i64 %left) noinline nounwind {{
+    "wait_for_copies": f"""define internal void @wait_for_copies(ptr %record, i64 %left) noinline nounwind {{
 entry:
   %latest = getelementptr i64, ptr %record, i64 {_COPIES}
   %at.group = getelementptr i64, ptr %record, i64 {_GROUPS}
@@ -127,7 +121,12 @@ return:
   ret void
 }}
 """,
-    }
+}
+"""The functions that begin a copy, close a group of copies, and wait for all groups but the latest ones.
+
+A copy under way is an item of a list: the next one, its group, where from, where to, how many bytes are copied; the
+others up to `bytes` become zeros.
+"""
 
 
 def run_functions(parts: Mapping[str, str]) -> str:

@@ -151,11 +151,8 @@ class Graph:
     transposed: frozenset[int] = frozenset()
     moving: frozenset[int] = frozenset()
     precision: Precision = "float32"
-    _found: tuple[list[Node], list[Node]] = field(
-        default=((), ()),
-        init=False,
-        repr=False,
-        compare=False,  # pyright: ignore[reportAssignmentType]
+    _found: tuple[Sequence[Node], list[Node]] = field(
+        default_factory=lambda: ((), []), init=False, repr=False, compare=False
     )
     """The roots of which `nodes` was asked last, and the answer."""
 
