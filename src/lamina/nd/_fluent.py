@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lamina.nd import _shape
+from lamina.nd.facade import shown
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -87,8 +88,12 @@ class Fluent:
         return True
 
     def as_nd_ndarray(self: Any) -> NDArray:
-        """The array itself, which is no ``mx.np.ndarray``."""
+        """The array itself, which is no ``np.ndarray``."""
         return self
+
+    def as_np_ndarray(self: Any) -> Any:
+        """The ``np.ndarray`` of the same memory."""
+        return shown(self)
 
 
 def _slices(begin: Any, end: Any, step: Any) -> tuple[_slice, ...]:
