@@ -99,6 +99,11 @@ class Trainer:
         return self._optimizer
 
     @property
+    def _kv_initialized(self) -> bool:
+        """Whether the store was chosen, which loops written for MXNet ask."""
+        return self._stored is not None
+
+    @property
     def learning_rate(self) -> float:
         """The current learning rate: the scheduler's, if there is one."""
         return self._optimizer.learning_rate

@@ -11,7 +11,7 @@ from lamina.errors import DataError, LaminaError
 from lamina.nd.ndarray import NDArray
 from lamina.symbol.nodes import Node, Output, nodes_of
 
-__all__ = ["Key", "Step", "key_of", "planned", "shapes_of"]
+__all__ = ["Key", "Step", "evaluated", "key_of", "planned", "shapes_of"]
 
 _WITHOUT_MEANING = frozenset(
     {
@@ -210,6 +210,21 @@ def planned(heads: Sequence[Output]) -> list[Step]:
         steps.append(Step(node, _computation(node), inputs, outputs, tuple(finished)))
         kept |= finished
     return steps[::-1]
+
+
+def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[NDArray]:
+    """The outputs, for arrays of all variables by their names.
+
+    Raises:
+        ValueError: a variable has no array.
+    """
+    missing = next((n.name for n in nodes_of(heads) if n.operator is None and n.name not in arrays), None)
+    if missing is not None:
+        raise ValueError(f"the variable {missing!r} has no array; there are {', '.join(arrays) or 'none'}")
+    values: dict[Key, NDArray] = {**arrays}
+    for step in planned(heads):
+        values.update(zip(step.outputs, step.compute(*[values[key] for key in step.inputs]), strict=True))
+    return [values[key_of(head)] for head in heads]
 
 
 # --- the sizes of parameters -------------------------------------------------------------------------------------
