@@ -336,3 +336,17 @@ def test_names_and_attributes_of_scopes():
         x, y = var("x", attr={"group": "1", "force_mirroring": "True"}, lr_mult=1), var("y")
     assert (x.attr("group"), y.attr("group")) == ("1", "4")
     assert (x.attr("lr_mult"), x.attr("__force_mirroring__")) == ("1", "True")
+
+
+@pytest.mark.parametrize(
+    ("loss", "data", "label"),
+    [
+        ("SoftmaxOutput", (4, 5), (4,)),
+        ("SoftmaxOutput", (4, 5, 2), (4, 5)),
+        ("LinearRegressionOutput", (4, 1), (4,)),
+        ("LogisticRegressionOutput", (4, 3), (4, 3)),
+    ],
+)
+def test_labels_of_old_losses_have_mxnet_s_shapes(loss, data, label):
+    shapes, outputs, _ = getattr(mx.sym, loss)(var("x"), name="out").infer_shape(x=data)
+    assert shapes == [data, label] and outputs == [data]

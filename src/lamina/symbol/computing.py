@@ -231,7 +231,7 @@ def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[ND
 
 
 def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes of a node's parameters, by the names of its inputs, for a first input of this shape."""
+    """The shapes of a node's parameters and label, by the names of its inputs, for a first input of this shape."""
     assert node.operator is not None
     values = node.values
     match node.operator.name:
@@ -253,5 +253,11 @@ def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
             return {"weight": (values["input_dim"], values["output_dim"])}
         case "LeakyReLU":
             return {"gamma": (data[1] if len(data) > 1 else 1,)}
+        case "SoftmaxOutput" if values["multi_output"]:
+            return {"label": (data[0], *data[2:])}
+        case "SoftmaxOutput":
+            return {"label": data[:-1]}
+        case "LinearRegressionOutput" | "LogisticRegressionOutput" | "MAERegressionOutput":
+            return {"label": data[:1] if len(data) == 2 and data[1] == 1 else data}
         case _:
             return {}
