@@ -102,9 +102,7 @@ class _Group:
         copied = [_stack(x, self.steps) for x in self._parts]
         self.stacks = copied if self.table is None else [self._numbers_stack, *copied]
         self._take = taking_rows() if can_take else None
-        self._tables = (
-            [nd.from_numpy(x) for x in ((X, y) if self.table is None else (y,))] if can_take else []
-        )
+        self._tables = [nd.from_numpy(x) for x in ((X, y) if self.table is None else (y,))] if can_take else []
         self._weighted = -1
 
     def put(self, rows: np.ndarray) -> list[int]:
