@@ -24,7 +24,9 @@ def with_shape(x: Any, shape: tuple[int, ...]) -> Any:
     """The same elements under another shape, whose sizes are known; shares memory."""
     if x.shape == shape:
         return x
-    return bind(reshape, x, shape=shape) if 0 in shape else nd.reshape(x, shape)
+    if not shape or 0 in shape:  # a number, or nothing: there is no part to share
+        return bind(reshape, x, shape=shape)
+    return nd.reshape(x, shape)
 
 
 def copied(source: Any, dtype: Any = None, ctx: Any = None) -> Any:
@@ -47,7 +49,7 @@ def function(body: Callable[P, Any]) -> Callable[P, Any]:
 
     @wraps(body)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        opened = [_opened(x) for x in args]
+        opened = [x._array if isinstance(x, Facade) else _opened(x) for x in args]
         result = body(*opened, **{k: _opened(v) for k, v in kwargs.items()}) if kwargs else body(*opened)
         if out is not None:
             return written_into(out, result)
