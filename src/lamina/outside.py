@@ -32,9 +32,6 @@ _SYMBOLS = (
     "symbols are not composed by hand here. Write a gluon.HybridBlock, or decorate a function of arrays with "
     "lamina.compile; gluon.SymbolBlock.imports reads exported files"
 )
-_FUSED_UPDATE = (
-    "lamina has no such update operator. Use gluon.Trainer or lamina.optimizer, whose steps are compiled"
-)
 _C_LIBRARY = "it belongs to MXNet's C library, which lamina does not have"
 
 _FILES_OF_PICTURES = (
@@ -90,15 +87,8 @@ OUTSIDE: dict[str, str] = {
     "mx.npx.rnn": _RECURRENT,
     **dict.fromkeys(
         (
-            "mx.nd.*lars", "mx.nd.*multi_*sgd_*update", "mx.nd.mp_*update*", "mx.nd.lamb_update_phase*",
-            "mx.nd.reset_arrays", "mx.nd.contrib.*adamw_update", "mx.nd.contrib.*lamb_update",
-        ),
-        _FUSED_UPDATE,
-    ),
-    **dict.fromkeys(
-        (
             "mx.rtc", "mx.library", "mx.libinfo", "mx.tvmop", "mx.th", "mx.torch", "mx.kvstore_server",
-            "mx.nd.NDArray.handle", "mx.nd.CachedOp",
+            "mx.nd.NDArray.handle",
         ),
         _C_LIBRARY,
     ),
@@ -109,6 +99,7 @@ OUTSIDE: dict[str, str] = {
         ),
         _PICTURES,
     ),
+    "mx.nd.CachedOp": "gluon.SymbolBlock(symbol, inputs) computes a symbol, and lamina.compile any function of arrays",
     "mx.gluon.contrib.nn.SyncBatchNorm": "arrays are on one machine: use gluon.nn.BatchNorm",
     **dict.fromkeys(
         (

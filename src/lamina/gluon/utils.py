@@ -45,10 +45,10 @@ def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: b
         )
     each, larger = divmod(size, num_slice)
     ends = [each * (i + 1) + min(i + 1, larger) for i in range(num_slice)]
-    return [
-        slice_axis(data, axis=batch_axis, begin=begin, end=end)
-        for begin, end in zip([0, *ends], ends, strict=False)
-    ]
+    bounds = list(zip([0, *ends], ends, strict=False))
+    if batch_axis == 0:  # as in MXNet, these share memory
+        return [data[begin:end] for begin, end in bounds]
+    return [slice_axis(data, axis=batch_axis, begin=begin, end=end) for begin, end in bounds]
 
 
 def split_and_load(

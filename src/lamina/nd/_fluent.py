@@ -52,9 +52,12 @@ class Fluent:
     def reshape(
         self: Any, *sizes: Any, shape: Any = None, reverse: bool = False, inplace: bool = False
     ) -> NDArray:
-        """See `nd.reshape`; the shape may be a tuple, or integers one by one. `inplace`: see `nd.flatten`."""
+        """See `nd.reshape`; the result shares memory, with or without `inplace`.
+
+        The shape may be a tuple, or integers one by one.
+        """
         given = sizes[0] if len(sizes) == 1 else sizes
-        return _shape.reshape(self, given if shape is None else shape, reverse=reverse)
+        return _shape.as_shape(self, _shape.shape_of(self, given if shape is None else shape, reverse))
 
     def transpose(self: Any, *order: Any, axes: Any = None) -> NDArray:
         """See `nd.transpose`; the order of the axes may be a tuple, or integers one by one."""

@@ -45,7 +45,7 @@ class Methods:
 
     def flatten(self: Any, order: str = "C") -> Any:
         """A copy with all elements in a row."""
-        return _shape.ravel(self.copy())
+        return _shape.ravel(self)
 
     def sort(self: Any, axis: int | None = -1, kind: str | None = None, order: None = None) -> Any:
         """Sorted along `axis`: as in MXNet a new array, where NumPy's method sorts in place."""

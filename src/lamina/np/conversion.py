@@ -13,7 +13,7 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.nd.facade import Facade, mapped, plain, shown
-from lamina.primitives.reshape import reshape
+from lamina.primitives.views import reshape_copy
 
 __all__ = ["as_array", "copied", "function", "with_shape"]
 
@@ -21,12 +21,8 @@ P = ParamSpec("P")
 
 
 def with_shape(x: Any, shape: tuple[int, ...]) -> Any:
-    """The same elements under another shape, whose sizes are known; shares memory."""
-    if x.shape == shape:
-        return x
-    if not shape or 0 in shape:  # a number, or nothing: there is no part to share
-        return bind(reshape, x, shape=shape)
-    return nd.reshape(x, shape)
+    """The same elements under another shape, whose sizes are known; a copy, as in MXNet, if the shape differs."""
+    return x if x.shape == shape else bind(reshape_copy, x, shape=shape)
 
 
 def copied(source: Any, dtype: Any = None, ctx: Any = None) -> Any:

@@ -834,9 +834,6 @@ SETTLED: dict[str, str] = {
         ),
         _ARRAY,
     ),
-    "x = M.copy(); v = x.reshape(-1); v[[]:] = 1; x": (
-        "the result shares memory with the array, as NumPy's does; MXNet copies. Write into a copy()"
-    ),
     "np.pad(M, *constant_values=7)": "a border of 7; MXNet's is 0 whatever the argument",
     "I.std()": "float32, as the mean; MXNet cuts it to an integer",
     "grads(lambda x: x.std(), F)": "the gradient of std and var; in MXNet it is 0",
