@@ -1186,7 +1186,6 @@ SETTLED: dict[str, str] = {
         ("mx.nd.contrib.fft", "mx.nd.contrib.ifft", "mx.nd.contrib.count_sketch"), "on GPUs alone in MXNet; not there"
     ),
     # arguments
-    **dict.fromkeys(("mx.use_*(func)", "mx.util.use_*(func)"), "the argument has another name"),
     **dict.fromkeys(("mx.nd.BatchNorm(*)", "mx.nd.contrib.gradientmultiplier(is_int)"), "accepted, or without meaning"),
     **dict.fromkeys(
         ("mx.nd.Embedding(dtype)", "mx.nd.full(dtype)", "mx.nd.image.normalize(*)"), "the same in another spelling"
