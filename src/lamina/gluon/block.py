@@ -438,7 +438,7 @@ class HybridBlock(Block):
 
     def _knows_nd_alone(self) -> bool:
         """Whether it is a layer of Gluon's own, which computes with `NDArray`; others get what they are given."""
-        return not self._hands_on and type(self).hybrid_forward.__module__.startswith("lamina.")
+        return not self._hands_on and str(type(self).hybrid_forward.__module__).startswith("lamina.")
 
     def _require_arrays(self, args: tuple[Any, ...]) -> None:
         if args and isinstance(args[0], np.ndarray | int | float):

@@ -132,11 +132,19 @@ op = sys.modules[__name__]
 """In MXNet the operators have a module of their own besides: `mx.nd.op.broadcast_add`."""
 
 
+_BESIDE = {"np": "lamina.np", "numpy": "lamina.np", "npx": "lamina.npx", "numpy_extension": "lamina.npx"}
+"""What a hybrid block reaches as `F.np` and `F.npx`."""
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_BESIDE})
+
+
 def __getattr__(name: str) -> Any:
     if name == "_internal":
         import lamina.nd._internal as internal
 
         return internal
-    if name in ("np", "npx"):  # what a hybrid block reaches as `F.np` and `F.npx`
-        return import_module(f"lamina.{name}")
+    if name in _BESIDE:
+        return import_module(_BESIDE[name])
     raise no_attribute("lamina.nd", name)

@@ -34,10 +34,11 @@ from lamina.np._unary import *
 from lamina.outside import no_attribute
 
 _BY_NUMPY = (
-    "apply_along_axis", "apply_over_axes", "argpartition", "bincount", "blackman", "choose", "corrcoef", "correlate",
+    "apply_along_axis", "apply_over_axes", "argpartition", "blackman", "choose", "corrcoef", "correlate",
     "cov", "diag_indices_from", "digitize", "fill_diagonal", "frexp", "hamming", "hanning", "heaviside", "histogram",
-    "histogram2d", "histogram_bin_edges", "histogramdd", "i0", "in1d", "interp", "intersect1d", "isin", "ix_", "lcm",
-    "lexsort", "median", "min_scalar_type", "modf", "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax",
+    "histogram2d", "histogram_bin_edges", "histogramdd", "genfromtxt", "i0", "interp", "intersect1d", "isin", "ix_",
+    "lcm", "lexsort", "median", "min_scalar_type", "modf", "nanargmax", "nanargmin", "nancumprod", "nancumsum",
+    "nanmax",
     "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanquantile", "nanstd", "nanvar", "packbits", "partition",
     "percentile", "piecewise", "poly", "polyadd", "polydiv", "polyfit", "polyint", "polymul", "polysub", "polyval",
     "promote_types", "quantile", "real", "resize", "result_type", "roots", "searchsorted", "setdiff1d", "setxor1d",
@@ -49,6 +50,14 @@ _BY_NUMPY = (
 
 globals().update(
     {name: _of_numpy(name) for name in _BY_NUMPY if hasattr(_numpy, name) and name not in globals()}
+)
+in1d: Any = _of_numpy("in1d", lambda ar1, ar2, **kwargs: _numpy.isin(_numpy.ravel(ar1), ar2, **kwargs))
+bincount: Any = _of_numpy(
+    "bincount",
+    lambda x, weights=None, minlength=0: _numpy.bincount(x.astype(int), weights, minlength).astype(
+        _numpy.int32 if weights is None else weights.dtype
+    ),
+    "How often each of the integers 0, 1, 2 … comes: int32, as in MXNet; or the sums of their weights.",
 )
 trapz: Any = _of_numpy("trapz", getattr(_numpy, "trapezoid", None) or getattr(_numpy, "trapz", None))
 
@@ -64,7 +73,7 @@ __all__ = [  # noqa: RUF022 - constants, then names
     "NAN", "NINF", "NZERO", "NaN", "PINF", "PZERO", "allclose", "array_equal", "array_equiv", "bool", "bool_", "dot",
     "e", "einsum", "finfo", "float16", "float32", "float64", "iinfo", "inf", "inner", "int32", "int64", "int8",
     "isclose", "kron", "linalg", "matmul", "may_share_memory", "nan", "ndarray", "newaxis", "outer", "pi", "random",
-    "set_printoptions", "shares_memory", "tensordot", "trapz", "uint8", "vdot",
+    "set_printoptions", "shares_memory", "tensordot", "trapz", "uint8", "vdot", "bincount", "in1d",
 ]  # fmt: skip
 __all__ += _binary.__all__
 __all__ += _creation.__all__

@@ -319,7 +319,9 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         """This array on `ctx`: itself, if it is there already."""
         return self if ctx is self._array._context else wrapped(self._array.as_in_context(ctx))
 
-    as_in_context = as_in_ctx
+    def as_in_context(self, context: Context) -> ndarray:
+        """See `as_in_ctx`."""
+        return self.as_in_ctx(context)
 
     def wait_to_read(self) -> None:
         """Have its contents computed, if they are owed."""

@@ -28,9 +28,9 @@ def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
 
 
 @function
-def array_equal(a1: Any, a2: Any) -> bool:
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
     """Whether shapes and elements are equal."""
-    return onp.array_equal(as_array(a1)._numbers(), as_array(a2)._numbers())
+    return onp.array_equal(as_array(a1)._numbers(), as_array(a2)._numbers(), equal_nan)
 
 
 @function

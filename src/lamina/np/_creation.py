@@ -57,13 +57,13 @@ def zeros(shape: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> A
 
 
 @function
-def ones(shape: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
+def ones(shape: Any, dtype: Any = "float32", order: str = "C", ctx: Any = None) -> Any:
     """An array of ones."""
     return _filled(shape, 1, dtype, ctx)
 
 
 @function
-def empty(shape: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
+def empty(shape: Any, dtype: Any = "float32", order: str = "C", ctx: Any = None) -> Any:
     """An array whose contents are unspecified (here: zeros)."""
     return _filled(shape, 0, dtype, ctx)
 
@@ -176,7 +176,7 @@ def logspace(
 
 
 @function
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, ctx: Any = None) -> Any:
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = "float32", ctx: Any = None) -> Any:
     """Ones on the k-th diagonal of an N × M matrix (M = None: square).
 
     >>> from lamina import np

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamina.np import _select, _shape
+from lamina.np import _binary, _select, _shape
 
 __all__ = ["Methods"]
 
@@ -20,7 +20,7 @@ class Methods:
 
     # each element
     from lamina.np._unary import abs
-    from lamina.np._binary import clip, round
+    from lamina.np._binary import round
 
     # along axes
     from lamina.np._reduce import all, any, argmax, argmin, cumsum, max, mean, min, prod, std, sum, var
@@ -29,6 +29,10 @@ class Methods:
     from lamina.np._shape import broadcast_to, expand_dims, ravel, repeat, squeeze, swapaxes, tile
     from lamina.np._select import diag, diagonal, nonzero, take, trace, argsort
     from lamina.np._products import dot
+
+    def clip(self: Any, min: Any = None, max: Any = None) -> Any:
+        """See `np.clip`."""
+        return _binary.clip(self, min, max)
 
     def reshape(self: Any, *newshape: Any, order: str = "C") -> Any:
         """See `np.reshape`; the shape may be a tuple, or integers one by one."""
@@ -41,7 +45,7 @@ class Methods:
 
     def flatten(self: Any, order: str = "C") -> Any:
         """A copy with all elements in a row."""
-        return _shape.ravel(self.copy())
+        return _shape.ravel(self)
 
     def sort(self: Any, axis: int | None = -1, kind: str | None = None, order: None = None) -> Any:
         """Sorted along `axis`: as in MXNet a new array, where NumPy's method sorts in place."""

@@ -7,6 +7,8 @@ recorded an array that needs one is an error.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from inspect import signature
 from typing import Any
 
 import numpy as onp
@@ -59,6 +61,8 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
 
     body.__name__ = body.__qualname__ = name
     body.__doc__ = doc or f"NumPy's `{name}`, computed by NumPy: it has no gradient."
+    with suppress(ValueError):  # ufuncs tell none
+        body.__dict__["__signature__"] = signature(chosen)
     return function(body)
 
 

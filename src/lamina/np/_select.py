@@ -203,7 +203,7 @@ def unique(
 
 
 @function
-def diag(v: Any, k: int = 0) -> Any:
+def diag(array: Any, k: int = 0) -> Any:
     """The k-th diagonal of a matrix, or of a vector the matrix that has it there.
 
     >>> from lamina import np
@@ -211,16 +211,16 @@ def diag(v: Any, k: int = 0) -> Any:
     array([[1., 0.],
            [0., 2.]])
     """
-    x = as_array(v)
+    x = as_array(array)
     if x.ndim not in (1, 2):
         raise ShapeError(f"diag: needs a vector or a matrix, got shape {x.shape}")
     return nd.diag(x, k)
 
 
 @function
-def diagflat(v: Any, k: int = 0) -> Any:
+def diagflat(array: Any, k: int = 0) -> Any:
     """The matrix with all elements on its k-th diagonal."""
-    x = as_array(v)
+    x = as_array(array)
     return nd.diag(with_shape(x, (x.size,)), k)
 
 

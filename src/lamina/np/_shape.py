@@ -18,6 +18,7 @@ from lamina.primitives import movement
 from lamina.primitives.indexing import take as take_primitive
 from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
 from lamina.primitives.typing import normalize_axes, normalize_axis
+from lamina.primitives.views import reshape_copy
 
 __all__ = [
     "append", "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to",
@@ -29,7 +30,7 @@ __all__ = [
 
 @function
 def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
-    """The same elements under another shape, in which one size may be -1: what remains. Shares memory.
+    """The same elements under another shape, in which one size may be -1: what remains. A copy.
 
     >>> from lamina import np
     >>> np.reshape(np.arange(6), (2, -1)).shape
@@ -39,7 +40,7 @@ def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
     if order != "C":
         raise ParameterError(f"reshape: order={order!r} is unknown; known: 'C'")
     sizes = (newshape,) if isinstance(newshape, int | onp.integer) else newshape
-    return with_shape(x, _resolved(x, tuple([int(n) for n in sizes])))
+    return bind(reshape_copy, x, shape=_resolved(x, tuple([int(n) for n in sizes])))
 
 
 def _resolved(x: Any, sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -57,9 +58,9 @@ def _resolved(x: Any, sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 @function
 def ravel(x: Any, order: str = "C") -> Any:
-    """All elements in a row; shares memory."""
+    """All elements in a row; a copy."""
     x = as_array(x)
-    return with_shape(x, (x.size,))
+    return bind(reshape_copy, x, shape=(x.size,))
 
 
 @function
@@ -68,7 +69,9 @@ def expand_dims(a: Any, axis: Any) -> Any:
     x = as_array(a)
     axes = normalize_axes("expand_dims", axis, x.ndim + (1 if isinstance(axis, int) else len(axis)))
     own = iter(x.shape)
-    return with_shape(x, tuple([1 if i in axes else next(own) for i in range(x.ndim + len(axes))]))
+    return bind(
+        reshape_copy, x, shape=tuple([1 if i in axes else next(own) for i in range(x.ndim + len(axes))])
+    )
 
 
 @function
@@ -83,7 +86,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     for i in gone:
         if x.shape[i] != 1:
             raise ShapeError(f"squeeze: axis {i} of shape {x.shape} has size {x.shape[i]}, not 1")
-    return with_shape(x, tuple([n for i, n in enumerate(x.shape) if i not in gone]))
+    return bind(reshape_copy, x, shape=tuple([n for i, n in enumerate(x.shape) if i not in gone]))
 
 
 @function

@@ -108,9 +108,7 @@ floor = _unary("floor", "The largest integer that is not larger; no gradient.", 
 ceil = _unary("ceil", "The smallest integer that is not smaller; no gradient.", nd.ceil)
 trunc = _unary("trunc", "The integer part: rounded toward zero; no gradient.", nd.trunc)
 fix = _unary("fix", "The integer part: rounded toward zero; no gradient.", nd.trunc)
-rint = _unary(
-    "rint", "The nearest integer, halves to the even one; no gradient.", lambda x: bind(UNARY["rint"], x)
-)
+rint = _unary("rint", "The nearest integer, halves to the lower one, as in MXNet; no gradient.", nd.rint)
 exp = _unary("exp", "e to the power of x.", nd.exp)
 expm1 = _unary("expm1", "exp(x) - 1, accurate near 0.", nd.expm1)
 log = _unary("log", "The natural logarithm; -inf at 0, NaN below.", nd.log)

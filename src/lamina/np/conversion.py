@@ -13,7 +13,7 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.nd.facade import Facade, mapped, plain, shown
-from lamina.primitives.reshape import reshape
+from lamina.primitives.views import reshape_copy
 
 __all__ = ["as_array", "copied", "function", "with_shape"]
 
@@ -21,10 +21,8 @@ P = ParamSpec("P")
 
 
 def with_shape(x: Any, shape: tuple[int, ...]) -> Any:
-    """The same elements under another shape, whose sizes are known; shares memory."""
-    if x.shape == shape:
-        return x
-    return bind(reshape, x, shape=shape) if 0 in shape else nd.reshape(x, shape)
+    """The same elements under another shape, whose sizes are known; a copy, as in MXNet, if the shape differs."""
+    return x if x.shape == shape else bind(reshape_copy, x, shape=shape)
 
 
 def copied(source: Any, dtype: Any = None, ctx: Any = None) -> Any:
@@ -47,7 +45,7 @@ def function(body: Callable[P, Any]) -> Callable[P, Any]:
 
     @wraps(body)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        opened = [_opened(x) for x in args]
+        opened = [x._array if isinstance(x, Facade) else _opened(x) for x in args]
         result = body(*opened, **{k: _opened(v) for k, v in kwargs.items()}) if kwargs else body(*opened)
         if out is not None:
             return written_into(out, result)

@@ -89,7 +89,7 @@ def lognormal(mean: Any = 0.0, sigma: Any = 1.0, size: Any = None, dtype: Any = 
 
 
 @function
-def exponential(scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+def exponential(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """Exponential with mean `scale`."""
     scale = _parameter(scale)
     return _exponential(_shape(size, scale), dtype, ctx) * scale
@@ -104,14 +104,14 @@ def laplace(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = Non
 
 
 @function
-def gumbel(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+def gumbel(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """The distribution of largest values (Gumbel, 1954): loc - scale · log E, with E exponential."""
     loc, scale = _parameter(loc), _parameter(scale)
     return nd.log(_exponential(_shape(size, loc, scale), dtype, ctx)) * (scale * -1.0) + loc
 
 
 @function
-def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """loc + scale · log(u / (1 - u)), with u uniform."""
     loc, scale = _parameter(loc), _parameter(scale)
     waiting = _exponential(_shape(size, loc, scale), dtype, ctx)  # -log(1 - u)
@@ -119,21 +119,21 @@ def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = No
 
 
 @function
-def rayleigh(scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+def rayleigh(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """The length of a normal vector in the plane with standard deviation `scale`."""
     scale = _parameter(scale)
     return nd.sqrt(_exponential(_shape(size, scale), dtype, ctx) * 2.0) * scale
 
 
 @function
-def weibull(a: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+def weibull(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """E^(1/a), with E exponential."""
     a = _parameter(a)
     return nd.power(_exponential(_shape(size, a), dtype, ctx), 1.0 / a)
 
 
 @function
-def pareto(a: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+def pareto(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """e^(E/a) - 1, with E exponential: Pareto's second distribution."""
     a = _parameter(a)
     return nd.expm1(_exponential(_shape(size, a), dtype, ctx) / a)

@@ -20,6 +20,7 @@ from lamina.np.promotion import as_float, cast_to, joined
 from lamina.npx._shape_codes import resolved
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import scatter_nd_add, scatter_nd_set
+from lamina.primitives.views import reshape_copy
 
 __all__ = [
     "activation", "arange_like", "batch_dot", "batch_flatten", "batch_norm", "cast", "dropout", "embedding", "erf",
@@ -85,7 +86,7 @@ def pick(data: Any, index: Any, axis: int | None = -1, keepdims: bool = False, m
 
 @function
 def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> Any:
-    """The same elements under another shape, which may hold codes; shares memory.
+    """The same elements under another shape, which may hold codes; a copy.
 
     -1 is what remains; -2 keeps the size at this place; -3 leaves out an axis of size 1; -4 keeps all remaining sizes;
     -5 is the product of the next two; -6 splits the next one into the two that follow. `reverse` matches from the
@@ -97,7 +98,7 @@ def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> A
     """
     x = as_array(a)
     codes = (newshape,) if isinstance(newshape, int | onp.integer) else tuple(int(n) for n in newshape)
-    return with_shape(x, resolved(x.shape, codes, reverse))
+    return bind(reshape_copy, x, shape=resolved(x.shape, codes, reverse))
 
 
 @function

@@ -1186,7 +1186,6 @@ SETTLED: dict[str, str] = {
         ("mx.nd.contrib.fft", "mx.nd.contrib.ifft", "mx.nd.contrib.count_sketch"), "on GPUs alone in MXNet; not there"
     ),
     # arguments
-    **dict.fromkeys(("mx.use_*(func)", "mx.util.use_*(func)"), "the argument has another name"),
     **dict.fromkeys(("mx.nd.BatchNorm(*)", "mx.nd.contrib.gradientmultiplier(is_int)"), "accepted, or without meaning"),
     **dict.fromkeys(
         ("mx.nd.Embedding(dtype)", "mx.nd.full(dtype)", "mx.nd.image.normalize(*)"), "the same in another spelling"
@@ -1253,6 +1252,5 @@ SETTLED: dict[str, str] = {
     "np.sum(A)": "NumPy's functions give NumPy's results",
     "str(mx.context.Context.default_ctx)": "use mx.current_context()",
     "mx.util.np_shape(True).__class__.__name__": "a class of another name",
-    "mx.viz is mx.visualization": "lamina draws no symbols",
     "nd.image.r*": "lamina has no resizing and no hues",
 }  # fmt: skip
