@@ -105,7 +105,6 @@ class MatrixProduct:
             self.columns,
             self._vector_tile,
             skips_zeros=self.skips_zeros,
-            takes_rows=self.takes_rows and self.skips_zeros and not self.left_is_transposed,
         )
 
     @property
