@@ -67,8 +67,8 @@ class BlockedProduct:
     Where it skips zeros, each tile of A has a list of its own of the terms in which any of its rows is not zero: of
     eight pictures, half of the pixels are 0 in all. `right_is_finite`: whether B is known to be, as 0 · inf is NaN.
 
-    `fetch(row, column, width)` asks for what the epilogue will read of a row. `numbers` (int32): which rows of `left`, as
-    it lies in memory, are A's; None: the first ones, in their order.
+    `fetch(row, column, width)` asks for what the epilogue will read of a row. `numbers` (int32): which rows of `left`,
+    as it lies in memory, are A's; None: the first ones, in their order.
     """
 
     b: Builder
