@@ -8,7 +8,10 @@ from __future__ import annotations
 import sys
 from typing import Any, NoReturn, TypeVar
 
-__all__ = ["ARGUMENTS", "ESTIMATORS_ARGUMENTS", "OPTIMIZERS_ARGUMENTS", "no_member", "of_module", "telling"]
+__all__ = [
+    "ARGUMENTS", "ESTIMATORS_ARGUMENTS", "OPERATORS_ARGUMENTS", "OPTIMIZERS_ARGUMENTS", "no_member", "of_module",
+    "telling",
+]  # fmt: skip
 
 T = TypeVar("T", bound=type)
 
@@ -87,6 +90,17 @@ ARGUMENTS = {
     "embedding_dim": "output_dim",
 }
 """By what layers' arguments are called elsewhere: their names here."""
+
+OPERATORS_ARGUMENTS = {
+    **dict.fromkeys(("dim", "dims"), "axis"),
+    **dict.fromkeys(("keepdim", "keep_dims"), "keepdims"),
+    **dict.fromkeys(("input", "x", "a", "tensor"), "data"),
+    "axis": "dim",  # of concat
+    "device": "ctx",
+    "num_classes": "depth",
+    "size": "shape",
+}
+"""The same of functions of arrays."""
 
 OPTIMIZERS_ARGUMENTS = {"eps": "epsilon", "lr": "learning_rate", "weight_decay": "wd"}
 """The same of optimizers' settings."""

@@ -219,7 +219,7 @@ def test_symbols_tell_what_they_consist_of():
     assert both.list_arguments() == ["x", "fc_weight", "fc_bias"]
     assert both["act_output"].name == "act" and both[1:3].list_outputs() == ["parts_output0", "parts_output1"]
     assert y.list_attr() == {"num_hidden": "3"} and y.attr("num_hidden") == "3"
-    assert x.attr("__shape__") == "(2, 0)" and x.attr("__dtype__") == "0" and x.attr("__lr_mult__") == "2.0"
+    assert x.attr("__shape__") == "(2, 0)" and x.attr("__dtype__") == "0" and x.attr("__lr_mult__") == "2"
     assert y.get_children().list_outputs() == ["x", "fc_weight", "fc_bias"]
     assert repr(y) == "<Symbol fc>" and x.get_children() is None
     assert load_json(both.tojson()).list_outputs() == both.list_outputs()

@@ -14,6 +14,7 @@ from lamina.errors import ParameterError
 from lamina.messages import warn
 from lamina.nd.conversion import array
 from lamina.nd.creation import as_shape, zeros
+from lamina.nd.facade import plain, presented
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Symbol, var
 
@@ -213,7 +214,7 @@ class Parameter:
         own = how.init
         if own is None and not self.name.endswith(initializer.KNOWN_ENDINGS):
             own = default  # a name that says nothing: it counts as a weight
-        default(initializer.InitDesc(self.name, {"__init__": own}), values)
+        default(initializer.InitDesc(self.name, {"__init__": own}), presented(values))
         return values.asnumpy()
 
     def _place(self, values: Any, contexts: Sequence[Context]) -> None:
@@ -260,6 +261,9 @@ class Parameter:
             DeferredInitializationError: while the shape is unknown.
             UninitializedParameterError: before `initialize`, or on a device without a copy.
         """
+        return presented(self._array_on(ctx))
+
+    def _array_on(self, ctx: Context | None) -> NDArray:
         arrays = self._initialized(self._data)
         i = self._position(arrays, ctx)
         if state.trace is not None:
@@ -268,7 +272,10 @@ class Parameter:
 
     def grad(self, ctx: Context | None = None) -> NDArray:
         """The gradient's array: the same object from step to step."""
-        arrays = self.list_grad()
+        return presented(self._gradient_on(ctx))
+
+    def _gradient_on(self, ctx: Context | None) -> NDArray:
+        arrays = self._gradients()
         i = self._position(arrays, ctx)
         if state.trace is not None:
             state.trace.source(arrays[i], lambda: self._initialized(self._grad)[i])
@@ -276,10 +283,16 @@ class Parameter:
 
     def list_data(self) -> list[NDArray]:
         """The arrays on all devices."""
+        return presented(self._arrays())
+
+    def _arrays(self) -> list[NDArray]:
         return list(self._initialized(self._data))
 
     def list_grad(self) -> list[NDArray]:
         """The gradients on all devices."""
+        return presented(self._gradients())
+
+    def _gradients(self) -> list[NDArray]:
         if self._grad_req == "null":
             raise ParameterError(f"Parameter '{self.name}' has no gradient, because its grad_req is 'null'")
         return list(self._initialized(self._grad))
@@ -314,6 +327,7 @@ class Parameter:
         """
         if self._data is None and self._deferred_init is None:
             raise self._missing()
+        data = plain(data)
         self.shape = np.shape(data) if not isinstance(data, NDArray) else data.shape
         if self._data is None:
             assert self._deferred_init is not None
@@ -411,6 +425,7 @@ class Constant(Parameter):
     """
 
     def __init__(self, name: str, value: Any) -> None:
+        value = plain(value)
         self.value = value if isinstance(value, NDArray) else array(value)
         super().__init__(name, grad_req="null", shape=self.value.shape, dtype=self.value.dtype)
 

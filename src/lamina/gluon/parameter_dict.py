@@ -14,6 +14,7 @@ from lamina.files.named import read_arrays, write_arrays
 from lamina.gluon._files import assign, brief
 from lamina.gluon.parameter import Constant, Contexts, Parameter
 from lamina.nd.creation import as_shape
+from lamina.nd.facade import is_presenting
 
 __all__ = ["ParameterDict"]
 
@@ -165,7 +166,7 @@ class ParameterDict:
                     "with it"
                 )
             arrays[name.removeprefix(strip_prefix)] = parameter._values()
-        write_arrays(filename, arrays)
+        write_arrays(filename, arrays, numpy_shapes=is_presenting())
 
     def load(
         self,

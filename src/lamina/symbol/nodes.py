@@ -151,8 +151,11 @@ class Symbol:
         return Symbol(found) if found else None
 
     def attr(self, key: str) -> str | None:
-        """An attribute of its node, as a text."""
-        return self.heads[0][0].attributes.get(key) if len(self.heads) == 1 else None
+        """An attribute of its node, as a text; those of MXNet's own, as ``lr_mult``, with or without underscores."""
+        if len(self.heads) != 1:
+            return None
+        noted = self.heads[0][0].attributes
+        return noted.get(key, noted.get(f"__{key}__", noted.get(key.strip("_"))))
 
     def list_attr(self) -> dict[str, str]:
         """The attributes of its node."""
