@@ -12,6 +12,7 @@ import numpy as np
 
 from lamina import nd, symbol
 from lamina.arguments import no_argument
+from lamina.core.precision import Precision, require_precision
 from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
 from lamina.files.named import read_arrays, write_arrays
@@ -316,6 +317,8 @@ class HybridBlock(Block):
     """What MXNet calls the layer's own node in exported files."""
     _layout: Any = None
     """How the inputs of its first call were nested, since it was hybridized; see `export`."""
+    _precision: Precision = "float32"
+    """What its products are rounded to, see `hybridize`."""
 
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
@@ -343,6 +346,8 @@ class HybridBlock(Block):
         inline_limit: int = 2,
         forward_bulk_size: int | None = None,
         backward_bulk_size: int | None = None,
+        *,
+        precision: Precision = "float32",
         **flags: Any,
     ) -> None:
         """Compile this block (``active=False``: stop doing so).
@@ -350,14 +355,24 @@ class HybridBlock(Block):
         This matters only where evaluation is not deferred: in threads beside the main one, and with ``LAMINA_EAGER=1``.
         Deferred steps are compiled by themselves and whole, and inside another compiled function all is compiled
         together. MXNet's further arguments are accepted without effect; a `backend` is an error.
+
+        precision
+            What a GPU's tensor cores may round the operands of large products to, here and in the gradients:
+            ``"float32"`` (not at all), ``"tf32"`` or ``"bfloat16"``. `lamina.compile` says what each costs. Rounded, a
+            block is compiled by itself where evaluation is deferred, too: its forward and its gradients are two
+            programs, and the optimizer's update a third. Inside another compiled function that one's precision counts.
+
+        Raises:
+            ValueError: `precision` is none of these.
         """
         if backend is not None:
             raise OutsideError(
                 f"hybridize: lamina has no backends such as {backend!r}; it compiles by itself"
             )
-        self._active = active
+        require_precision(precision, "hybridize")
+        self._active, self._precision = active, precision
         self._compiled = self._layout = None
-        super().hybridize(active, **flags)
+        super().hybridize(active, precision=precision, **flags)
 
     def cast(self, dtype: Any) -> None:
         """Change the element type of all parameters."""
@@ -388,7 +403,8 @@ class HybridBlock(Block):
             from lamina.gluon._export import layout_of
 
             self.__dict__["_layout"] = layout_of(args)
-        if not self._active or state.trace is not None or state.queue is not None:
+        compiles_later = state.queue is not None and self._precision == "float32"
+        if not self._active or state.trace is not None or compiles_later:
             return self.forward(*args, **kwargs)
         if args and isinstance(args[0], Symbol):
             return self.forward(*args, **kwargs)
@@ -397,7 +413,7 @@ class HybridBlock(Block):
         if run is None:
             from lamina.compiler import compile
 
-            run = self._compiled = compile(self.forward)
+            run = self._compiled = compile(self.forward, precision=self._precision)
         return run(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
