@@ -158,7 +158,7 @@ class EnsembleTraining(Loop):
             name: tuple(nd.zeros(w.array.shape, ctx=network.context) for _ in range(count))
             for name, w in network.weights.items()
         }
-        self._step = compile(self._make_step())
+        self._step = compile(self._make_step(), precision=optimization.precision)
 
     # --- the loop ------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from lamina.core.precision import Precision
 from lamina.core.state import call_each_step
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer.adam import adam_step, bias_correction
@@ -23,7 +24,7 @@ class Optimization:
     The defaults are RealMLP-TD's for classification (arXiv 2407.04491). Both `weight_decay`, which is decoupled, and
     dropout follow `regularization_schedule`; `alpha` is a penalty ½·alpha·‖W‖² divided by the batch size as in
     scikit-learn. `n_iter_no_change`: epochs without improvement by `tol` before it stops (None: never). `shards`: into
-    how many parts each batch is cut, which processes may share (None: not at all).
+    how many parts each batch is cut, which processes may share (None: not at all). `precision`: of a step's products.
     """
 
     max_iter: int = 256
@@ -43,6 +44,7 @@ class Optimization:
     momentum: float = 0.9
     nesterovs_momentum: bool = True
     shards: int | None = None
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)

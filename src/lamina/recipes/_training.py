@@ -26,7 +26,7 @@ from lamina.recipes._chapter import ChapterNetwork, Span
 from lamina.recipes._choice import FEWEST, SHORTEST, choice_said, chosen, divided, in_short
 from lamina.recipes._settings import RECIPES, Settings
 from lamina.recipes.digits import Digits
-from lamina.training.device import chosen_device, training_flops
+from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
 from lamina.training.loop import Loop, Observer
 from lamina.training.time_limit import TimeLimit
 
@@ -88,6 +88,8 @@ class Training(Loop):
         if limit is None and settings.time_limit is not None:
             self.limit = TimeLimit(settings.time_limit)
         self.context = chosen_device(device, _work(settings, train))
+        if device != "auto":
+            warn_if_not_rounded(settings.precision, self.context)
         self.settings, self.train, self.test = settings, train.on(self.context), test.on(self.context)
         self._recipe = RECIPES[settings.recipe]
         nd.random.seed(settings.seed)
@@ -96,7 +98,7 @@ class Training(Loop):
         self.progress = Progress(variant=variant)
         self.network.see(variant)
         self._tell = tell
-        self._step = compile(self.network.step)
+        self._step = compile(self.network.step, precision=settings.precision)
         self._arrays = self.network.arrays()
         self._images = self.train.images
         self._pace: float | None = None  # seconds a step; known once it is compiled

@@ -6,18 +6,16 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 import numpy as np
 
+from lamina.core.precision import Precision
 from lamina.core.primitive import Primitive
 from lamina.errors import TraceError
 
-__all__ = ["Constant", "Graph", "Input", "Node", "Op", "Precision", "Scalar", "topological", "users_of"]
-
-Precision = Literal["float32", "tf32", "bfloat16"]
-"""What the operands of float32 products may be rounded to."""
+__all__ = ["Constant", "Graph", "Input", "Node", "Op", "Scalar", "topological", "users_of"]
 
 
 @dataclass(frozen=True)
