@@ -56,9 +56,8 @@ def split_and_load(
 ) -> list[NDArray]:
     """`split_data`, one part for each context, moved there. `data` may be anything that `nd.array` takes."""
     contexts = [ctx_list] if isinstance(ctx_list, Context) else list(ctx_list)
-    if not isinstance(data, NDArray | Facade):
-        data = presented(array(data, ctx=contexts[0]))
-    parts = [data] if len(contexts) == 1 else split_data(data, len(contexts), batch_axis, even_split)
+    whole: Any = data if isinstance(data, NDArray | Facade) else presented(array(data, ctx=contexts[0]))
+    parts = [whole] if len(contexts) == 1 else split_data(whole, len(contexts), batch_axis, even_split)
     return [part.as_in_context(ctx) for part, ctx in zip(parts, contexts, strict=True)]
 
 
