@@ -275,7 +275,9 @@ class BlockedProduct:
             return None
         next_row, last = part.block[1] + (row - part.block[0]), b.const(self.rows - 1)
         if self.columns > self.blocking.pair_width:
-            places = [next_row + b.minimum(b.divide_positive(panel.column, self.blocking.pair_width), PAIR - 1)]
+            places = [
+                next_row + b.minimum(b.divide_positive(panel.column, self.blocking.pair_width), PAIR - 1)
+            ]
         else:
             places = [next_row + r for r in range(PAIR)]
         rows = [b.cast(b.load(numbers, INT32, b.minimum(place, last)), INDEX) for place in places]

@@ -236,7 +236,9 @@ class MatrixProduct:
         if min(self.rows, self.columns) == 0:
             return
         if isinstance(left, TakenRows) and not (self.takes_rows and self.can_take_rows):
-            raise ValueError("only a product in blocks takes its rows from a table, and only if it was told so")
+            raise ValueError(
+                "only a product in blocks takes its rows from a table, and only if it was told so"
+            )
         if not isinstance(left, Pointer | TakenRows) and not self.only_packs_left:
             raise ValueError("this product reads its left operand in place: it has to lie in memory")
         product = _Product(
