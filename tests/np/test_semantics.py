@@ -6,6 +6,7 @@ import pickle
 import numpy as onp
 import pytest
 
+import lamina
 from lamina import autograd, nd, np, npx
 from lamina.errors import AutogradError, DTypeError
 
@@ -146,3 +147,30 @@ def test_copies_pickles_and_files(tmp_path) -> None:
     assert found["b"].shape == (0, 2)
     npx.save(tmp_path / "y", [x])
     assert npx.load(tmp_path / "y")[0].item() == 2.5
+
+
+def test_compiled_functions_take_and_give_them() -> None:
+    weight = np.array([1, 2])
+    weight.attach_grad()
+
+    @lamina.compile
+    def step(x):
+        with autograd.record():
+            loss = (np.dot(x, weight) ** 2).mean()
+        loss.backward()
+        weight[:] = weight - 0.1 * weight.grad
+        return loss, {"positive": (x > 0).sum()}
+
+    x = np.ones((3, 2))
+    for wanted in (9.0, 3.24):
+        loss, found = step(x)
+        assert isinstance(loss, np.ndarray)
+        assert loss.item() == pytest.approx(wanted, rel=1e-5)
+        assert found["positive"].item() == 6
+    double = lamina.compile(lambda x: x * 2)
+    x.attach_grad()
+    with autograd.record():
+        y = double(x)
+    y.backward()
+    assert x.grad is not None
+    assert (x.grad == 2).all()

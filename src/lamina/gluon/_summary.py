@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina.gluon.parameter import Parameter
+from lamina.nd.facade import plain
 from lamina.nd.ndarray import NDArray
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class _Eagerly:
 
 
 def _shapes(value: Any) -> str:
-    if isinstance(value, NDArray):
-        return str(value.shape)
+    if isinstance(plain(value), NDArray):
+        return str(plain(value).shape)
     if isinstance(value, list | tuple):
         return ", ".join(_shapes(item) for item in value)
     return str(value)

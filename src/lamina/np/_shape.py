@@ -329,7 +329,7 @@ def tile(A: Any, reps: Any) -> Any:
 def flip(m: Any, axis: Any = None) -> Any:
     """The elements in reverse order along `axis`, or along all axes."""
     x = as_array(m)
-    return nd.flip(x, list(normalize_axes("flip", axis, x.ndim)))
+    return nd.flip(x, list(normalize_axes("flip", axis, x.ndim))) if x.shape else x.copy()
 
 
 @function

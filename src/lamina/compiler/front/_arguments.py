@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.written_checks import Names, function_of
-from lamina.core.array import Array
+from lamina.core.array import Array, Facade
 from lamina.errors import TraceError
+from lamina.nd.facade import shown
 
 __all__ = [
-    "Arguments", "Call", "Taker", "contents", "leaves", "mapped", "rebuild", "same_contents", "sequence_like",
+    "Arguments", "Call", "Shown", "Taker", "contents", "leaves", "mapped", "rebuild", "same_contents", "sequence_like",
     "take_nothing", "taker",
 ]  # fmt: skip
 
@@ -78,6 +79,9 @@ class Arguments:
             parts.append((type(value), len(value)))
             for x in value:
                 self._take(x, parts, fixed, closure)
+        elif isinstance(value, Facade):
+            parts.append(type(value))
+            self._take(value._array, parts, fixed, closure)
         elif isinstance(value, dict):
             parts.append((type(value), tuple((type(x), x) for x in value)))
             for x in value.values():
@@ -182,8 +186,23 @@ def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[A
     return mapped(value, leaf)
 
 
+class Shown:
+    """Stands for an ``np.ndarray`` of which no more is known than what stands for the array behind it."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """`value` with ``leaf(x)`` in the place of all in it that is neither list, tuple nor dictionary."""
+    """`value` with ``leaf(x)`` in the place of all in it that is neither list, tuple nor dictionary.
+
+    An ``np.ndarray`` counts as a container of the array behind it.
+    """
+    if isinstance(value, Facade | Shown):
+        found = leaf(value._array)
+        return shown(found) if isinstance(found, Array) else Shown(found)
     if isinstance(value, tuple | list):
         return sequence_like(value, [mapped(x, leaf) for x in value])
     if isinstance(value, dict):
@@ -194,6 +213,8 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
 
 def leaves(value: Any) -> list[Any]:
     """All in `value` that is neither list, tuple nor dictionary, in order."""
+    if isinstance(value, Facade | Shown):
+        return [value._array]
     if not isinstance(value, tuple | list | dict):
         return [value]
     return [leaf for x in (value.values() if isinstance(value, dict) else value) for leaf in leaves(x)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lamina.compiler.front import _debug as debug
-from lamina.compiler.front._arguments import sequence_like
+from lamina.compiler.front._arguments import Shown, sequence_like
 from lamina.compiler.front._capture import Captured, Result, Returned, context_of
 from lamina.compiler.front._explain import describe
 from lamina.compiler.front._guards import Guards
@@ -17,6 +17,7 @@ from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient
 from lamina.core.state import settle_owed
+from lamina.nd.facade import shown
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["Specialization"]
@@ -118,6 +119,8 @@ class Specialization:
             return number if number.ndim else number.item()
         if isinstance(template, Returned):
             return inputs[template.slot]
+        if isinstance(template, Shown):
+            return shown(self._filled(template._array, results, inputs))
         if isinstance(template, tuple | list):
             return sequence_like(template, [self._filled(x, results, inputs) for x in template])
         if isinstance(template, dict):

@@ -8,10 +8,17 @@ from lamina import nd
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.nn import HybridSequential, Sequential
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.nd.facade import has_facade, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.outside import no_attribute
 
 __all__ = ["Concurrent", "HybridConcurrent", "Identity"]
+
+
+def _joined(F: Any, parts: list[Any], axis: int) -> Any:
+    if has_facade(parts):
+        return shown(nd.concat(*map(plain, parts), dim=axis))
+    return F.concat(*parts, dim=axis)
 
 
 class Concurrent(Sequential):
@@ -32,7 +39,7 @@ class Concurrent(Sequential):
 
     def forward(self, x: Any, *args: Any, **_kwargs: Any) -> NDArray:
         """The results beside each other."""
-        return nd.concat(*[block(x) for block in self._children.values()], dim=self.axis)
+        return _joined(nd, [block(x) for block in self._children.values()], self.axis)
 
 
 class HybridConcurrent(HybridSequential):
@@ -46,7 +53,7 @@ class HybridConcurrent(HybridSequential):
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> NDArray:
         """The results beside each other."""
-        return F.concat(*[block(x) for block in self._children.values()], dim=self.axis)
+        return _joined(F, [block(x) for block in self._children.values()], self.axis)
 
 
 class Identity(HybridBlock):

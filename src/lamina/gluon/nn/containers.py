@@ -9,6 +9,7 @@ from lamina import nd
 from lamina.errors import ParameterError
 from lamina.gluon.block import Block, HybridBlock, with_children
 from lamina.gluon.parameter_dict import ParameterDict
+from lamina.nd.facade import has_facade, mapped, plain, shown
 
 __all__ = ["HybridLambda", "HybridSequential", "Lambda", "Sequential"]
 
@@ -113,11 +114,14 @@ class Lambda(Block):
 
     def __init__(self, function: str | Callable[..., Any], prefix: str | None = None) -> None:
         super().__init__(prefix=prefix)
+        self._is_of_nd = isinstance(function, str)
         self._function = _named(function) if isinstance(function, str) else function
         self._label = _label(function)
 
     def forward(self, *args: Any) -> Any:
         """The function of the inputs."""
+        if self._is_of_nd and has_facade(args):
+            return mapped(self._function(*mapped(args, plain)), shown)
         return self._function(*args)
 
     def __repr__(self) -> str:
@@ -133,6 +137,7 @@ class HybridLambda(HybridBlock):
         super().__init__(prefix=prefix)
         if isinstance(function, str):
             _named(function)  # raises for an unknown one
+            self._hands_on = False
             self._function: Callable[..., Any] = lambda F, *args: getattr(F, function)(*args)
         else:
             self._function = function
