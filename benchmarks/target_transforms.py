@@ -136,6 +136,7 @@ def kind_of(variant: str, y: np.ndarray) -> Any:
 
 
 def fits(one: Split, variant: str, preset: str, seed: int) -> Iterator[dict[str, Any]]:
+    """A line for the model with this target; none, where the target cannot be so."""
     kind = kind_of(variant, one.y)
     if kind is None:
         return
