@@ -95,11 +95,11 @@ class Deformation:
 _SLIGHT = {"bend": 0.0, "turn": 0.0, "scale": 0.05, "slant": 0.0, "shift": 1.0}
 DEFORMATIONS = {
     "bent": Deformation,
-    "moved and mirrored": partial(Deformation, **_SLIGHT, mirror=True),
     "moved": partial(Deformation, **_SLIGHT),
+    "moved and mirrored": partial(Deformation, **_SLIGHT, mirror=True),
     "mirrored": partial(Deformation, bend=0, turn=0, scale=0, slant=0, shift=0, mirror=True),
 }
-"""What makes each deformation, from that which changes pictures the most: "bent" is all that there is for digits."""
+"""What makes each deformation: first those that do not mirror (that must pay), of them the strongest first."""
 
 
 def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
