@@ -21,8 +21,23 @@ def test_factor_drops_after_every_step_and_stops() -> None:
         while n > since + 3:
             since += 3
             rate = max(rate * 0.1, 0.005)
-        assert schedule(n) == pytest.approx(rate, rel=1e-12)
+        assert schedule(n) == rate, "to the last bit"
     assert schedule(0) == 1.0
+
+
+def test_what_was_asked_before_makes_no_difference() -> None:
+    asked = (1, 30, 7, 31, 200, 2, 100)
+    for make in (lambda: FactorScheduler(3, 0.7, 1e-6), lambda: MultiFactorScheduler([3, 6, 9, 40], 0.7)):
+        schedule = make()
+        assert [schedule(n) for n in asked] == [make()(n) for n in asked]
+
+
+def test_changes_are_logged_as_in_mxnet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    schedule = FactorScheduler(step=2, factor=0.5, base_lr=1.0)
+    for n in range(1, 5):
+        schedule(n)
+    assert caplog.messages == ["Update[3]: Change learning rate to 5.00000e-01"]
 
 
 def test_multi_factor() -> None:

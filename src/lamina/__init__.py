@@ -12,7 +12,19 @@ from lamina.errors import MXNetError
 from lamina.outside import no_attribute
 
 if TYPE_CHECKING:
-    from lamina import distributed, gluon, init, initializer, io, lr_scheduler, metric, optimizer, test_utils
+    from lamina import (
+        distributed,
+        gluon,
+        init,
+        initializer,
+        io,
+        lr_scheduler,
+        metric,
+        np,
+        npx,
+        optimizer,
+        test_utils,
+    )
     from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
@@ -50,6 +62,8 @@ __all__ = [
     "metric",
     "nd",
     "ndarray",
+    "np",
+    "npx",
     "num_gpus",
     "optimizer",
     "random",
@@ -66,10 +80,17 @@ del start
 _MODULES = frozenset(
     {
         "attribute", "base", "callback", "distributed", "engine", "gluon", "init", "initializer", "io", "kvstore",
-        "lr_scheduler", "metric", "model", "name", "operator", "optimizer", "runtime", "symbol", "test_utils", "util",
+        "lr_scheduler", "metric", "model", "name", "np", "npx", "operator", "optimizer", "runtime", "symbol",
+        "test_utils", "util", "visualization",
     }
 )  # fmt: skip
-_SHORT = {"kv": "lamina.kvstore", "sym": "lamina.symbol"}
+_SHORT = {
+    "kv": "lamina.kvstore",
+    "numpy": "lamina.np",
+    "numpy_extension": "lamina.npx",
+    "sym": "lamina.symbol",
+    "viz": "lamina.visualization",
+}
 """Other names of modules."""
 _NAMES = {
     "AttrScope": "lamina.attribute",

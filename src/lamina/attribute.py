@@ -1,6 +1,6 @@
 """MXNet's ``mx.AttrScope``: attributes that symbols made inside a ``with`` statement get.
 
-lamina's arrays and blocks have no attributes, so a scope changes nothing but what `AttrScope.get` says.
+Variables and operators of symbols note them (``ctx_group``, ``lr_mult``); arrays and blocks have none.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from lamina.core.state import Mode, state
 from lamina.core.tape import Leaf, become_leaf, gradients, is_recorded, record_node, recording_suspended
 from lamina.errors import AutogradError
 from lamina.nd.creation import ones_like, zeros_like
+from lamina.nd.facade import Facade, has_facade, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.outside import no_attribute
 from lamina.primitives.surrogate import independent
@@ -134,14 +135,18 @@ def grad(
     with Mode(create_graph, train_mode):
         found = gradients(outputs, _head_grads(outputs, head_grads), retain_graph=keep, inner=inputs)
         grads = [found[id(x)] if id(x) in found else zeros_like(x) for x in inputs]
-        if not create_graph:
-            return grads
-        # The slope of a linear function is a constant, but can be differentiated: its own slope is 0.
-        return [g if is_recorded(g) else bind(independent, g, x) for g, x in zip(grads, inputs, strict=True)]
+        if (
+            create_graph
+        ):  # the slope of a linear function is a constant, but can be differentiated: its own is 0
+            grads = [
+                g if is_recorded(g) else bind(independent, g, x) for g, x in zip(grads, inputs, strict=True)
+            ]
+    is_shown = isinstance(variables, Facade) or has_facade(variables)
+    return [shown(g) for g in grads] if is_shown else grads
 
 
 def _as_list(arrays: NDArray | Sequence[NDArray]) -> list[NDArray]:
-    return [arrays] if isinstance(arrays, NDArray) else list(arrays)
+    return [plain(arrays)] if isinstance(arrays, NDArray | Facade) else [plain(x) for x in arrays]
 
 
 def _head_grads(heads: list[NDArray], given: Any) -> list[NDArray]:
@@ -188,6 +193,8 @@ class Function:
         raise TypeError(f"{type(self).__name__} must override backward")
 
     def __call__(self, *inputs: NDArray) -> Any:
+        if has_facade(inputs):
+            return mapped(_Shown(self)(*[plain(x) for x in inputs]), shown)
         with recording_suspended():
             result = self.forward(*inputs)
         outputs = tuple(result) if isinstance(result, tuple | list) else (result,)
@@ -220,6 +227,20 @@ class Function:
 
         vjp = tuple(gradient_of(i) for i in range(inputs))
         return Primitive(type(self).__name__, never, never, vjp, None, same_dtype=False)
+
+
+class _Shown(Function):
+    """Another function, which takes and gives arrays behind a facade."""
+
+    def __init__(self, function: Function) -> None:
+        super().__init__()
+        self._function = function
+
+    def forward(self, *inputs: NDArray) -> Any:
+        return mapped(self._function.forward(*map(shown, inputs)), plain)
+
+    def backward(self, *output_grads: NDArray) -> Any:
+        return mapped(self._function.backward(*map(shown, output_grads)), plain)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import sys
 from typing import Any, NoReturn, TypeVar
 
-__all__ = ["ARGUMENTS", "ESTIMATORS_ARGUMENTS", "OPTIMIZERS_ARGUMENTS", "no_member", "of_module", "telling"]
+__all__ = [
+    "ARGUMENTS", "ESTIMATORS_ARGUMENTS", "OPERATORS_ARGUMENTS", "OPTIMIZERS_ARGUMENTS", "no_member", "of_module",
+    "telling",
+]  # fmt: skip
 
 T = TypeVar("T", bound=type)
 
@@ -87,6 +90,17 @@ ARGUMENTS = {
     "embedding_dim": "output_dim",
 }
 """By what layers' arguments are called elsewhere: their names here."""
+
+OPERATORS_ARGUMENTS = {
+    **dict.fromkeys(("dim", "dims"), "axis"),
+    **dict.fromkeys(("keepdim", "keep_dims"), "keepdims"),
+    **dict.fromkeys(("input", "x", "a", "tensor"), "data"),
+    "axis": "dim",  # of concat
+    "device": "ctx",
+    "num_classes": "depth",
+    "size": "shape",
+}
+"""The same of functions of arrays."""
 
 OPTIMIZERS_ARGUMENTS = {"eps": "epsilon", "lr": "learning_rate", "weight_decay": "wd"}
 """The same of optimizers' settings."""
@@ -176,6 +190,10 @@ _BLOCKS_METHODS = {
         ("parameters", "named_parameters", "weights", "trainable_variables"), "Use net.collect_params()"
     ),
     **dict.fromkeys(("state_dict", "save", "save_weights"), "Use net.save_parameters(path)"),
+    "load": "Use net.load_parameters(path), or gluon.SymbolBlock.imports for what `export` wrote",
+    "register_op_hook": "Use net.register_forward_hook(hook), also of each block within: net.apply visits them",
+    "infer_type": "Use net.cast(dtype)",
+    "optimize_for": "Use net.hybridize()",
     **dict.fromkeys(
         ("load_state_dict", "load_weights"),
         "Use net.load_parameters(path), or lamina.load_state_dict(net, path) for PyTorch's",

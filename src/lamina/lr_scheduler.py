@@ -7,10 +7,11 @@ a learning rate sets it. The formulas are those of `lamina.schedules`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import pairwise
 
-from lamina.schedules import cosine, linear, multi_step_decay, polynomial, step_decay, warm_up
+from lamina.schedules import cosine, linear, polynomial, warm_up
 
 __all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorScheduler", "PolyScheduler"]
 
@@ -65,6 +66,33 @@ class LRScheduler:
         return self.base_lr
 
 
+class _Falling:
+    """A rate that is multiplied by a factor now and then, one time after the other, which is how MXNet rounds it.
+
+    It remembers the last rate, and tells `logging` of a change, as MXNet does; what it answers depends on neither.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[float, float, float, int, float] | None = None
+
+    def __call__(self, update: int, times: int, start: float, factor: float, lowest: float = 0.0) -> float:
+        """`start`, multiplied `times` times by `factor`, but not below `lowest`; `update` is for the log alone."""
+        done, rate = 0, start
+        if self._last is not None and self._last[:3] == (start, factor, lowest) and self._last[3] <= times:
+            done, rate = self._last[3:]
+            if done == times:
+                return rate
+        for _ in range(done, times):
+            rate *= factor
+            if rate < lowest:
+                rate = lowest
+                break
+        if self._last is not None:
+            logging.info("Update[%d]: Change learning rate to %0.5e", update, rate)
+        self._last = (start, factor, lowest, times, rate)
+        return rate
+
+
 class FactorScheduler(LRScheduler):
     """Multiplied by `factor` after every `step` updates, but never below `stop_factor_lr`.
 
@@ -88,11 +116,11 @@ class FactorScheduler(LRScheduler):
             raise ValueError(f"step must be at least 1 update, got {step}")
         _check_factor(factor)
         self.step, self.factor, self.stop_factor_lr = step, factor, stop_factor_lr
+        self._falling = _Falling()
 
     def _scheduled(self, num_update: int) -> float:
-        if num_update <= self.step:
-            return self.base_lr
-        return max(self.base_lr * step_decay(num_update, self.step, self.factor), self.stop_factor_lr)
+        times = max(0, num_update - 1) // self.step
+        return self._falling(num_update, times, self.base_lr, self.factor, self.stop_factor_lr)
 
 
 class MultiFactorScheduler(LRScheduler):
@@ -118,9 +146,11 @@ class MultiFactorScheduler(LRScheduler):
             raise ValueError(f"step must be increasing update numbers from 1 on, got {steps}")
         _check_factor(factor)
         self.step, self.factor = steps, factor
+        self._falling = _Falling()
 
     def _scheduled(self, num_update: int) -> float:
-        return self.base_lr * multi_step_decay(num_update, self.step, self.factor)
+        times = sum(milestone < num_update for milestone in self.step)
+        return self._falling(num_update, times, self.base_lr, self.factor)
 
 
 def _check_factor(factor: float) -> None:

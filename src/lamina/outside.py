@@ -32,10 +32,6 @@ _SYMBOLS = (
     "symbols are not composed by hand here. Write a gluon.HybridBlock, or decorate a function of arrays with "
     "lamina.compile; gluon.SymbolBlock.imports reads exported files"
 )
-_NUMPY = "lamina has MXNet 1.x's nd interface alone. Use mx.nd, and NumPy itself (nd arrays convert to it and back)"
-_FUSED_UPDATE = (
-    "lamina has no such update operator. Use gluon.Trainer or lamina.optimizer, whose steps are compiled"
-)
 _C_LIBRARY = "it belongs to MXNet's C library, which lamina does not have"
 
 _FILES_OF_PICTURES = (
@@ -80,23 +76,19 @@ OUTSIDE: dict[str, str] = {
     **dict.fromkeys(("mx.nd.contrib.dgl_*", "mx.nd.contrib.edge_id"), _GRAPHS),
     **dict.fromkeys(("mx.mod", "mx.module", "mx.executor*", "mx.mon", "mx.monitor", "mx.model.FeedForward"), _MODULES),
     **dict.fromkeys(("mx.np_symbol", "mx.autograd.get_symbol"), _SYMBOLS),
+    **dict.fromkeys(("mx.numpy_dispatch_protocol", "mx.numpy_op_*"), _C_LIBRARY),
     **dict.fromkeys(
         (
-            "mx.np", "mx.npx", "mx.numpy*", "mx.nd.np", "mx.nd.npx", "mx.nd.numpy*", "mx.nd.NDArray.as_np_ndarray",
+            "mx.npx.convolution", "mx.npx.deconvolution", "mx.npx.pooling", "mx.npx.roi_pooling", "mx.npx.multibox_*",
+            "mx.npx.image",
         ),
-        _NUMPY,
+        _PICTURES,
     ),
-    **dict.fromkeys(
-        (
-            "mx.nd.*lars", "mx.nd.*multi_*sgd_*update", "mx.nd.mp_*update*", "mx.nd.lamb_update_phase*",
-            "mx.nd.reset_arrays", "mx.nd.contrib.*adamw_update", "mx.nd.contrib.*lamb_update",
-        ),
-        _FUSED_UPDATE,
-    ),
+    "mx.npx.rnn": _RECURRENT,
     **dict.fromkeys(
         (
             "mx.rtc", "mx.library", "mx.libinfo", "mx.tvmop", "mx.th", "mx.torch", "mx.kvstore_server",
-            "mx.nd.NDArray.handle", "mx.nd.CachedOp",
+            "mx.nd.NDArray.handle",
         ),
         _C_LIBRARY,
     ),
@@ -107,6 +99,7 @@ OUTSIDE: dict[str, str] = {
         ),
         _PICTURES,
     ),
+    "mx.nd.CachedOp": "gluon.SymbolBlock(symbol, inputs) computes a symbol, and lamina.compile any function of arrays",
     "mx.gluon.contrib.nn.SyncBatchNorm": "arrays are on one machine: use gluon.nn.BatchNorm",
     **dict.fromkeys(
         (
@@ -131,14 +124,13 @@ OUTSIDE: dict[str, str] = {
     **dict.fromkeys(("mx.init*.LSTMBias", "mx.init*.FusedRNN"), _RECURRENT),
     **dict.fromkeys(("mx.kv*.KVStoreServer", "mx.kv*.kvstore_server"), _C_LIBRARY),
     **dict.fromkeys(
-        (
-            "mx.test_utils.check_symbolic_*", "mx.test_utils.check_numeric_gradient", "mx.test_utils.check_consistency",
-            "mx.test_utils.simple_forward", "mx.test_utils.check_speed", "mx.test_utils.np_symbol",
-        ),
-        "lamina has no symbols to check. Compare with NumPy by assert_almost_equal, and gradients with differences",
+        ("mx.test_utils.check_consistency", "mx.test_utils.check_speed", "mx.test_utils.np_symbol"),
+        "lamina has no executors. Compare with NumPy by assert_almost_equal, or use check_symbolic_forward and "
+        "check_numeric_gradient",
     ),
+    "mx.visualization.plot_network": "lamina draws no symbols. Use print_summary, or export_onnx and a viewer",
     **dict.fromkeys(
-        ("mx.visualization", "mx.viz"), "lamina draws no symbols. Use net.summary(x), or export_onnx and a viewer"
+        ("mx.nd.contrib.fft", "mx.nd.contrib.ifft"), "MXNet has it on GPUs alone. Use NumPy's fft (x.asnumpy())"
     ),
     "mx.profiler": "use Python's profilers, or LAMINA_DEBUG, which tells what was compiled",
     "mx.contrib": "what is left of it is in mx.nd.contrib and mx.gluon",

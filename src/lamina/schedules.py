@@ -7,11 +7,11 @@ Progress t goes from 0 to 1; the estimators choose those schedules from `SCHEDUL
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 __all__ = [
-    "SCHEDULES", "Schedule", "cosine", "coslog4", "flat_cos", "linear", "multi_step_decay", "one_cycle",
-    "polynomial", "step_decay", "warm_up",
+    "SCHEDULES", "Schedule", "cosine", "coslog4", "flat_cos", "linear", "one_cycle",
+    "polynomial", "warm_up",
 ]  # fmt: skip
 
 Schedule = Callable[[float], float]
@@ -74,13 +74,3 @@ SCHEDULES: dict[str, Schedule] = {
 def warm_up(update: int, steps: int, begin: float, end: float) -> float:
     """The rate of an update in a warm-up of so many steps, on the line from `begin` to `end`."""
     return begin + (end - begin) * update / steps
-
-
-def step_decay(update: int, every: int, factor: float) -> float:
-    """`factor` to the power of how often `every` updates went before this one."""
-    return factor ** (max(0, update - 1) // every)
-
-
-def multi_step_decay(update: int, milestones: Sequence[int], factor: float) -> float:
-    """`factor` to the power of how many of the milestones this update is past."""
-    return factor ** sum(milestone < update for milestone in milestones)

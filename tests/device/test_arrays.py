@@ -110,6 +110,20 @@ def test_views_share_memory() -> None:
     assert x.copy()[0].tolist() == x[0].tolist()
 
 
+def test_functions_copy_where_methods_share() -> None:
+    x = nd.zeros((3, 4), ctx=mx.gpu())
+    for copied in (
+        nd.reshape(x, shape=(12,)),
+        nd.flatten(x),
+        nd.slice_axis(x, 0, 1, 2),
+        nd.slice_axis(x, 1, 1, 2),
+    ):
+        copied += 1
+        assert copied.context == mx.gpu()
+        assert copied.asnumpy().min() == 1
+        assert x.asnumpy().max() == 0
+
+
 def test_who_is_the_only_way_to_its_memory() -> None:
     x = nd.zeros((3, 4), ctx=mx.gpu())
     assert is_alone(x)

@@ -125,7 +125,7 @@ def test_round_trip(
 def test_what_cannot_be_saved(tmp_path: Path) -> None:
     with pytest.raises(DTypeError, match="array 'w': MXNet has no element type for uint16"):
         save_params(tmp_path / "a", {"w": np.zeros(2, np.uint16)})
-    with pytest.raises(ShapeError, match=r"array 1 has shape \(\).*reshape it to \(1,\)"):
+    with pytest.raises(ShapeError, match=r"array 1 has shape \(\).*use npx.save"):
         save_params(tmp_path / "a", [np.zeros(2), np.array(1.0)])
     assert os.listdir(tmp_path) == []
 

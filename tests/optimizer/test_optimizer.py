@@ -142,7 +142,7 @@ def test_positional_arguments_as_in_mxnet() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
-@pytest.mark.parametrize("name", ["sgd", "adam", "lamb", "rmsprop", "ftrl", "nadam"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "lamb", "rmsprop", "ftrl", "nadam", "muon"])
 def test_dtypes_are_kept(name: str, dtype: type) -> None:
     made = optimizer.create(name, wd=0.1)
     weight = nd.ones((2, 2), dtype=dtype)

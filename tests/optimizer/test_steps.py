@@ -11,7 +11,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 import lamina as mx
 from lamina import nd
 from lamina.estimators._optimization import SOLVERS, Optimization
-from lamina.optimizer import adam, adaptive, momentum
+from lamina.optimizer import adam, adaptive, momentum, muon
 from lamina.optimizer.adam import adam_step, adamw_step, bias_correction
 from lamina.optimizer.momentum import momentum_step, nesterov_step
 
@@ -37,12 +37,13 @@ STEPS: dict[str, tuple[Callable[..., Any], int, dict[str, Any]]] = {
         3,
         {"rate": 0.1, "beta": 0.9, "momentum": 0.9, "epsilon": 1e-8},
     ),
+    "muon_step": (muon.muon_step, 1, {"rate": 0.1, "momentum": 0.9, "decay": 0.1}),
     "ftrl_step": (adaptive.ftrl_step, 2, {"rate": 0.1, "l1": 0.3, "beta": 1.0, "decay": 0.1}),
 }
 
 
 def test_every_step_is_listed_here() -> None:
-    written = {name for module in (adam, adaptive, momentum) for name in module.__all__}
+    written = {name for module in (adam, adaptive, momentum, muon) for name in module.__all__}
     assert {name for name in written if name.endswith("_step")} == set(STEPS)
 
 

@@ -46,7 +46,7 @@ LATER = {
         "monotone": {},
     },
     "architecture": {"monotone": [], "rising": [], "rough": []},
-    "results": {"quantiles": [], "intervals": []},
+    "results": {"quantiles": [], "intervals": [], "shap": None},
 }
 """What nobody could ask for then, and what nothing was said of."""
 

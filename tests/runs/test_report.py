@@ -3,42 +3,19 @@
 import base64
 import dataclasses
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from html_tables import Tables
 
+from lamina.runs._html import section, table
 from lamina.runs._importance import permutation_importance
 from lamina.runs._measure import measure
+from lamina.runs._page_style import STYLE
 from lamina.runs._report import Findings, report_page
 from lamina.runs.metrics import format_metric
 
 SETTINGS = {"data": ["a/known.csv"], "preset": "fast", "resolved": {}}
-
-
-class Tables(HTMLParser):
-    """The cells of all tables of a page."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.tables, self._cell = [], False
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-            self._cell = True
-
-    def handle_endtag(self, tag):
-        self._cell = self._cell and tag not in ("td", "th")
-
-    def handle_data(self, data):
-        if self._cell:
-            self.tables[-1][-1][-1] += data
 
 
 @pytest.fixture(scope="module", params=["number", "name"])
@@ -146,3 +123,28 @@ def test_the_coverage_of_intervals_is_that_of_the_test_rows(findings):
     assert cells in shown[0] and abs(held - 0.8) < 0.2
     validated_on_test = dataclasses.replace(findings, measured=dataclasses.replace(measured, intervals=[]))
     assert "How sure predictions are" not in report_page(validated_on_test, pictures=False)
+
+
+@pytest.mark.parametrize("width", [1100, 800, 390])
+def test_no_column_of_a_wide_table_is_out_of_sight(opened, tmp_path, width):
+    names = ["where", "true", "predicted", "error", "median_income", "housing_median_age", "total_bedrooms"]
+    names += ["longitude", "population", "ocean_proximity"]
+    row = [
+        "line 17,821",
+        "500,001",
+        "206,520.5",
+        "293,480.5",
+        "1.7361",
+        "52",
+        "1,656",
+        "-122.25",
+        "2,202",
+        "NEAR BAY",
+    ]
+    content = section("Worst cases", table(names, [row] * 3, numeric=range(1, 9)))
+    path = tmp_path / "page.html"
+    path.write_text(f"<!doctype html><style>{STYLE}</style><main>{content}</main>", encoding="utf-8")
+    page = opened(path, width=width)
+    assert page.evaluate(
+        "[...document.querySelectorAll('.scroll')].every(e => e.scrollWidth <= e.clientWidth)"
+    )

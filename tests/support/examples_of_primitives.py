@@ -154,6 +154,14 @@ def _softmax() -> list[Example]:
     return [Example((numbers(shape),), {"axis": axis}) for shape, axis in cases]
 
 
+def _reshapes() -> list[Example]:
+    shapes = ((12,), (2, 6), (3, 2, 2), (1, 12, 1))
+    return [
+        *(Example((numbers((3, 4)),), {"shape": shape}) for shape in shapes),
+        Example((numbers((0, 3)),), {"shape": (3, 0)}),
+    ]
+
+
 def _slices() -> list[tuple[tuple[int, ...], dict[str, tuple[int, ...]]]]:
     """Shapes with slices of them."""
     return [
@@ -359,8 +367,8 @@ EXAMPLES: dict[str, list[Example]] = {
     "matmul": _matmul(),
     "softmax": _softmax(),
     "log_softmax": _softmax(),
-    "reshape": [Example((numbers((3, 4)),), {"shape": s}) for s in ((12,), (2, 6), (3, 2, 2), (1, 12, 1))]
-    + [Example((numbers((0, 3)),), {"shape": (3, 0)})],
+    "reshape": _reshapes(),
+    "reshape_copy": _reshapes(),
     "transpose": [
         Example((numbers(s),), {"axes": a})
         for s, a in [
@@ -377,6 +385,7 @@ EXAMPLES: dict[str, list[Example]] = {
     ],
     "slice": [Example((numbers(shape),), where) for shape, where in _slices()],
     "place": _place(),
+    "slice_copy": [Example((numbers(shape),), where) for shape, where in _slices()],
     "slice_assign": [Example((numbers(shape), numbers(_length(where))), where) for shape, where in _slices()],
     "concat": _concat(),
     "take": _take(),

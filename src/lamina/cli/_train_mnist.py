@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -135,7 +136,10 @@ def _train(
     if settings.time_limit is not None:
         limit = TimeLimit(settings.time_limit, since_start())
         observers.insert(1, Rehearsal(folder, limit))
-    training = Training(settings, *load_digits(), observers, device=device, limit=limit)
+    tell: Callable[[str], None] = (
+        (lambda _: None) if quiet else (lambda text: say(f"lamina: {text}", error=True))
+    )
+    training = Training(settings, *load_digits(), observers, device=device, limit=limit, tell=tell)
     if device != "cpu" and not quiet:
         say(f"lamina: trains on {described(training.context)}", error=True)
     write_settings(folder, settings)

@@ -37,7 +37,7 @@ from lamina.device.interface import DeviceArray
 from lamina.messages import user_location
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.elementwise import to_context
-from lamina.primitives.views import VIEWS, view_of
+from lamina.primitives.views import COPIES, VIEWS, view_of
 
 __all__ = ["evaluate_on_device"]
 
@@ -69,10 +69,11 @@ def evaluate_on_device(
         not arrays
     ):  # NumPy makes it sooner than a program is compiled, and random numbers are the same everywhere
         return _on_cpu(primitive, inputs, params, context)
-    if primitive in VIEWS:
-        view = view_of(primitive, inputs[0]._data, params)
+    shared = COPIES.get(primitive, primitive)
+    if shared in VIEWS:
+        view = view_of(shared, inputs[0]._data, params)
         if view is not None:
-            return view
+            return view if shared is primitive else view.copy()
     run = _known(primitive, inputs, params, context)
     if run is not None:
         try:

@@ -17,12 +17,23 @@ if TYPE_CHECKING:
     from lamina.context import Context
     from lamina.core.tape import Leaf, TapeNode
 
-__all__ = ["Array", "StaleGradient", "UserArray", "Value", "View", "placed", "view"]
+__all__ = ["Array", "Facade", "StaleGradient", "UserArray", "Value", "View", "placed", "view"]
 
 keep_freed_memory()
 
 UserArray = Any
 """An array as users see it, with operators: `lamina.nd.NDArray`, of which the mechanism knows no more than `Array`."""
+
+
+class Facade:
+    """What stands in front of an array with another interface; ``_array`` is the array behind it.
+
+    No operator takes one: `lamina.nd.facade` is where the two kinds meet.
+    """
+
+    __slots__ = ("__weakref__", "_array")
+
+    _array: UserArray
 
 
 class Value(Protocol):

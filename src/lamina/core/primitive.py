@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.context import current_context, set_current
-from lamina.core.array import Array, UserArray, Value
+from lamina.core.array import Array, Facade, UserArray, Value
 from lamina.core.state import is_silent, owed, state, wait_for_owed
 from lamina.core.tape import record
 from lamina.errors import ContextError, DTypeError
@@ -171,6 +171,11 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
     buffers: list[Any] = []
     for x in inputs:
         if not isinstance(x, Array):
+            if isinstance(x, Facade):
+                raise TypeError(
+                    f"{primitive.name}: functions of nd take NDArrays, not np.ndarray; give x.as_nd_ndarray(), "
+                    "or use np's and npx's functions"
+                )
             buffers.append(x)
             continue
         data = x._data
@@ -191,14 +196,15 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
 def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:
     """The result as `eval` returns it. Overflow, poles and NaN make no warnings, as on any accelerator."""
     try:
-        return state.silently(primitive.eval, *buffers, **params)
+        out = state.silently(primitive.eval, *buffers, **params)
     except RuntimeError:
-        if is_silent.get():  # this was called from inside another eval (by a signal handler, say)
-            return primitive.eval(*buffers, **params)
-        raise
+        if not is_silent.get():
+            raise
+        out = primitive.eval(*buffers, **params)  # called from inside another eval (by a signal handler, say)
     except (ValueError, TypeError, IndexError, AttributeError, OverflowError):
         # The checks that explain are made only once something went wrong: they cost more than a small operator.
         for x in buffers:
             np.asarray(x)  # raises for what has no numbers: a stale gradient, a node of a finished trace
         primitive.infer(*buffers, **params)
         raise
+    return np.asarray(out) if isinstance(out, np.generic) else out  # NumPy's answer for arrays without axes

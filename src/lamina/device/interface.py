@@ -136,6 +136,12 @@ class DeviceArray:
         view.sharing = self.sharing
         return view
 
+    def copy(self) -> DeviceArray:
+        """The same numbers in new memory of the device."""
+        made = DeviceArray.empty(self.device, self.shape, self.dtype)
+        made.write(self)
+        return made
+
     def shares_memory(self, other: object) -> bool:
         """Whether another value is a view of the same memory."""
         return isinstance(other, DeviceArray) and other.sharing is self.sharing

@@ -63,10 +63,7 @@ class Explanation:
         Raises:
             ValueError: there is only one, or it is unknown.
         """
-        names = self.output_names
-        place = names.index(which) if which in names else which
-        if not names or not isinstance(place, int | np.integer) or not -len(names) <= place < len(names):
-            raise ValueError(f"of_output: {which!r} is none of the outputs {list(names)}")
+        place = self.place_of(which)
         return replace(
             self,
             values=self.values[..., place],
@@ -74,6 +71,14 @@ class Explanation:
             predictions=self.predictions[:, place],
             output_names=(),
         )
+
+    def place_of(self, which: str | int) -> int:
+        """Where an output is among `output_names`; raises as `of_output`."""
+        names = self.output_names
+        place = names.index(which) if which in names else which
+        if not names or not isinstance(place, int | np.integer) or not -len(names) <= place < len(names):
+            raise ValueError(f"of_output: {which!r} is none of the outputs {list(names)}")
+        return int(place)
 
     def mean_absolute(self) -> np.ndarray:
         """How much each column matters: the mean of the values' sizes, (columns,) or (columns, outputs)."""
@@ -106,7 +111,7 @@ class Game:
         fitted: what predicts.
         rows, background: encoded, numbers in memory.
         owners: for each number and each code, the place of its column among the players.
-        players: how many columns there are.
+        players: how many there are.
     """
 
     fitted: FittedModel[Any]
@@ -116,14 +121,37 @@ class Game:
     players: int
 
     @classmethod
-    def of(cls, fitted: FittedModel[Any], rows: Encoded, background: Encoded) -> Game:
-        """That of all columns which the network sees, in the table's order."""
-        positions = fitted.encoder.positions.values()
-        owners = np.zeros(rows.numeric.shape[1], int), np.zeros(rows.codes.shape[1], int)
-        for player, both in enumerate(positions):
-            for owner, places in zip(owners, both, strict=True):
+    def of(
+        cls, fitted: FittedModel[Any], rows: Encoded, background: Encoded, alone: Sequence[str] | None = None
+    ) -> Game:
+        """That of all columns which the network sees, in the table's order.
+
+        `alone`: the columns that play by themselves, in this order; all others together are one more player, the last.
+        """
+        positions = fitted.encoder.positions
+        players = list(positions) if alone is None else list(alone)
+        owners = tuple(np.full(x.shape[1], len(players)) for x in (rows.numeric, rows.codes))
+        for player, name in enumerate(players):
+            for owner, places in zip(owners, positions[name], strict=True):
                 owner[places] = player
-        return cls(fitted, rows, background, owners, len(positions))
+        together = len(players) < len(positions)
+        return cls(fitted, rows, background, (owners[0], owners[1]), len(players) + together)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all sets of players are looked at, unless something else is asked for."""
+        return self.players <= _EXACT
+
+    @property
+    def cost(self) -> int:
+        """The predictions that a row's values take, by the method for a game of this size."""
+        if self.is_small:
+            return len(self.background.numeric) << self.players
+        return len(self.background.numeric) * 2 * (self.players - 1)
+
+    def values(self, rng: np.random.Generator, repeats: int = 1) -> np.ndarray:
+        """The Shapley values (rows, players, outputs), by the method for a game of this size."""
+        return exact_values(self) if self.is_small else sampled_values(self, rng, repeats)
 
     def predict(self, encoded: Encoded) -> np.ndarray:
         """Predictions or probabilities, (rows, outputs), float64."""
@@ -238,9 +266,11 @@ def explained(
         )
     if not isinstance(repeats, int | np.integer) or repeats < 1:
         raise ValueError(f"repeats is a whole number from 1 on, not {repeats!r}")
-    always = _EXACT if method == "auto" else 1  # one column has all of it
-    is_exact = method == "exact" or game.players <= always
-    found = exact_values(game) if is_exact else sampled_values(game, rng, repeats)
+    if method == "auto":
+        found = game.values(rng, repeats)
+    else:
+        is_exact = method == "exact" or game.players == 1  # one column has all of it
+        found = exact_values(game) if is_exact else sampled_values(game, rng, repeats)
     seen = [*game.fitted.encoder.positions]
     values = np.zeros((len(found), len(names), found.shape[2]))
     values[:, [names.index(name) for name in seen]] = found

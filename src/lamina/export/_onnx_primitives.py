@@ -336,7 +336,7 @@ def _softmax(e: Emission, node: Node) -> str:
 # --- movement ----------------------------------------------------------------------------------------------------
 
 
-@_emits("reshape")
+@_emits("reshape", "reshape_copy")
 def _reshape(e: Emission, node: Node) -> str:
     return e.reshaped(e.tensor(node.inputs[0]), e.params(node)["shape"])
 
@@ -359,7 +359,7 @@ def _concat(e: Emission, node: Node) -> str:
 _FAR = (1 << 31) - 1
 
 
-@_emits("slice")
+@_emits("slice", "slice_copy")
 def _slice(e: Emission, node: Node) -> str:
     x, params = node.inputs[0], e.params(node)
     begin, end = _bounds(e, node, "begin"), _bounds(e, node, "end")

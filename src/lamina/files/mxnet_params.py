@@ -188,16 +188,22 @@ def _read_names(reader: _Reader) -> list[str]:
     return list(names)
 
 
-def save_params(path: str | os.PathLike[str], data: Sequence[np.ndarray] | Mapping[str, np.ndarray]) -> None:
+def save_params(
+    path: str | os.PathLike[str],
+    data: Sequence[np.ndarray] | Mapping[str, np.ndarray],
+    *,
+    numpy_shapes: bool = False,
+) -> None:
     """Write arrays as a `.params` file that MXNet 1.x loads, with names if `data` is a mapping; atomically.
 
     Args:
         path: the file to write.
         data: arrays of float32, float64, float16, uint8, int32, int8, int64 or bool; of any shape but ().
+        numpy_shapes: write form V3, in which () is a shape; MXNet reads it after ``npx.set_np()``, and then no other.
 
     Raises:
         DTypeError: if MXNet 1.x has no such element type.
-        ShapeError: for an array without dimensions: in this form it would mean "shape unknown".
+        ShapeError: for an array without dimensions in form V2, where it would mean "shape unknown".
 
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "two.params")
@@ -211,7 +217,7 @@ def save_params(path: str | os.PathLike[str], data: Sequence[np.ndarray] | Mappi
         if named
         else {str(i): a for i, a in enumerate(data)}
     )
-    headers = [_array_header(name, array) for name, array in arrays.items()]
+    headers = [_array_header(name, array, _V3 if numpy_shapes else _V2) for name, array in arrays.items()]
     names = [name.encode("utf-8") for name in data] if named else []
     with atomic_write(path) as file:
         file.write(struct.pack("<QQQ", _LIST_MAGIC, 0, len(arrays)))
@@ -223,15 +229,18 @@ def save_params(path: str | os.PathLike[str], data: Sequence[np.ndarray] | Mappi
             file.write(struct.pack("<Q", len(name)) + name)
 
 
-def _array_header(name: str, array: np.ndarray) -> bytes:
-    """What precedes the elements in form V2."""
+def _array_header(name: str, array: np.ndarray, form: int) -> bytes:
+    """What precedes the elements in form V2 or V3."""
     flag = _TYPE_FLAGS.get(array.dtype.newbyteorder("="))
     if flag is None:
         known = ", ".join(map(str, _TYPE_FLAGS))
         raise DTypeError(
             f"array {name}: MXNet has no element type for {array.dtype}; convert it to one of {known}"
         )
-    if array.ndim == 0:
-        raise ShapeError(f"array {name} has shape (), which MXNet 1.x cannot save; reshape it to (1,)")
+    if array.ndim == 0 and form == _V2:
+        raise ShapeError(
+            f"array {name} has shape (), which MXNet 1.x saves with NumPy's shapes alone: use npx.save, or "
+            "reshape it to (1,)"
+        )
     shape = struct.pack(f"<I{array.ndim}q", array.ndim, *array.shape)
-    return struct.pack("<Ii", _V2, _DENSE) + shape + struct.pack("<iii", *_CPU, flag)
+    return struct.pack("<Ii", form, _DENSE) + shape + struct.pack("<iii", *_CPU, flag)

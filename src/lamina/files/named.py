@@ -16,15 +16,17 @@ def _is_safetensors(filename: str | os.PathLike[str]) -> bool:
     return os.fspath(filename).endswith(".safetensors")
 
 
-def write_arrays(filename: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays: safetensors if the name ends so, else MXNet's format."""
+def write_arrays(
+    filename: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], *, numpy_shapes: bool = False
+) -> None:
+    """Write named arrays: safetensors if the name ends so, else MXNet's format; `numpy_shapes`: see `save_params`."""
     from lamina.files.mxnet_params import save_params
     from lamina.files.tensors import save_tensors
 
     if _is_safetensors(filename):
         save_tensors(filename, arrays)
     else:
-        save_params(filename, arrays)
+        save_params(filename, arrays, numpy_shapes=numpy_shapes)
 
 
 def read_arrays(filename: str | os.PathLike[str]) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from lamina import nd, symbol
 from lamina.arguments import no_argument
+from lamina.core.array import Facade
 from lamina.core.precision import Precision, require_precision
 from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
@@ -23,6 +24,7 @@ from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parame
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.habits import ARGUMENTS, telling
 from lamina.messages import warn
+from lamina.nd.facade import is_presenting, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Symbol, prefixed
 
@@ -242,7 +244,8 @@ class Block:
         params = self._collect_params_with_prefix()
         if deduplicate:
             params = {name: p for p, name in {p: name for name, p in reversed(params.items())}.items()}
-        write_arrays(filename, {name: p._values() for name, p in params.items()})
+        values = {name: p._values() for name, p in params.items()}
+        write_arrays(filename, values, numpy_shapes=is_presenting())
 
     def load_parameters(
         self,
@@ -315,6 +318,8 @@ class HybridBlock(Block):
 
     _node: str | None = None
     """What MXNet calls the layer's own node in exported files."""
+    _hands_on = False
+    """Whether `hybrid_forward` calls other blocks or functions with the inputs, and so must not change their kind."""
     _layout: Any = None
     """How the inputs of its first call were nested, since it was hybridized; see `export`."""
     _precision: Precision = "float32"
@@ -323,7 +328,7 @@ class HybridBlock(Block):
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
     ) -> None:
-        self._compiled: Callable[..., Any] | None = None
+        self._compiled: tuple[str, Callable[..., Any]] | None = None
         super().__init__(prefix, params, **unknown)
 
     def register_child(self, block: Block, name: str | None = None) -> None:
@@ -409,12 +414,22 @@ class HybridBlock(Block):
         if args and isinstance(args[0], Symbol):
             return self.forward(*args, **kwargs)
         self._require_arrays(args)
-        run = self._compiled
-        if run is None:
+        if args and isinstance(args[0], Facade):
+            return mapped(self._compiled_as("_behind")(*mapped(args, plain), **mapped(kwargs, plain)), shown)
+        return self._compiled_as("forward")(*args, **kwargs)
+
+    def _compiled_as(self, method: str) -> Callable[..., Any]:
+        """One of its methods, compiled: `forward`, or `_behind`."""
+        compiled = self._compiled
+        if compiled is None or compiled[0] != method:
             from lamina.compiler import compile
 
-            run = self._compiled = compile(self.forward, precision=self._precision)
-        return run(*args, **kwargs)
+            compiled = self._compiled = (method, compile(getattr(self, method), precision=self._precision))
+        return compiled[1]
+
+    def _behind(self, *args: Any, **kwargs: Any) -> Any:
+        """`forward` of ``np.ndarray``, for the arrays behind them."""
+        return mapped(self.forward(*mapped(args, shown), **mapped(kwargs, shown)), plain)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run `hybrid_forward` on the parameters' arrays, initializing those that waited for the shape of `args`.
@@ -425,13 +440,21 @@ class HybridBlock(Block):
             variables = {name: p.var() for name, p in self._reg_params.items()}
             with prefixed(self.prefix, self._node):
                 return self.hybrid_forward(symbol, *args, **kwargs, **variables)
+        if args and isinstance(args[0], Facade) and self._knows_nd_alone():
+            return mapped(self.forward(*mapped(args, plain), **mapped(kwargs, plain)), shown)
         self._require_arrays(args)
         try:
             params = self._arrays(args)
         except DeferredInitializationError:
             self._finish_initialization(*args)
             params = self._arrays(args)
+        if args and isinstance(args[0], Facade):
+            params = mapped(params, shown)
         return self.hybrid_forward(nd, *args, **kwargs, **params)
+
+    def _knows_nd_alone(self) -> bool:
+        """Whether it is a layer of Gluon's own, which computes with `NDArray`; others get what they are given."""
+        return not self._hands_on and str(type(self).hybrid_forward.__module__).startswith("lamina.")
 
     def _require_arrays(self, args: tuple[Any, ...]) -> None:
         if args and isinstance(args[0], np.ndarray | int | float):
@@ -440,8 +463,8 @@ class HybridBlock(Block):
             )
 
     def _arrays(self, args: tuple[Any, ...]) -> dict[str, NDArray]:
-        ctx = args[0].context if args and isinstance(args[0], NDArray) else None
-        return {name: p.data(ctx) for name, p in self._reg_params.items()}
+        ctx = args[0].context if args and isinstance(args[0], NDArray | Facade) else None
+        return {name: p._array_on(ctx) for name, p in self._reg_params.items()}
 
     def _finish_initialization(self, *args: Any) -> None:
         """Learn the unknown sizes from the inputs, and initialize."""

@@ -10,10 +10,11 @@ import numpy as np
 from lamina import autograd, initializer
 from lamina.context import Context, cpu, current_context, usable
 from lamina.core.state import concrete, state
-from lamina.errors import ParameterError
+from lamina.errors import ParameterError, UnfitParameterError
 from lamina.messages import warn
 from lamina.nd.conversion import array
 from lamina.nd.creation import as_shape, zeros
+from lamina.nd.facade import plain, presented
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Symbol, var
 
@@ -88,9 +89,11 @@ class Parameter:
         grad_stype: str = "default",
     ) -> None:
         if stype != "default":
-            raise ParameterError(f"Parameter '{name}': stype is {stype!r}, but every array here is dense")
+            raise UnfitParameterError(
+                f"Parameter '{name}': stype is {stype!r}, but every array here is dense"
+            )
         if grad_stype not in _STORAGE:
-            raise ParameterError(
+            raise UnfitParameterError(
                 f"Parameter '{name}': grad_stype is one of {', '.join(_STORAGE)}, not {grad_stype!r}"
             )
         self.name = name
@@ -127,7 +130,7 @@ class Parameter:
     @shape.setter
     def shape(self, new_shape: Shape) -> None:
         if not self._fits(new_shape):
-            raise ParameterError(
+            raise UnfitParameterError(
                 f"Parameter '{self.name}' has shape {self._shape}, which does not admit {tuple(new_shape)}"
             )
         self._shape = tuple(new_shape)
@@ -213,7 +216,7 @@ class Parameter:
         own = how.init
         if own is None and not self.name.endswith(initializer.KNOWN_ENDINGS):
             own = default  # a name that says nothing: it counts as a weight
-        default(initializer.InitDesc(self.name, {"__init__": own}), values)
+        default(initializer.InitDesc(self.name, {"__init__": own}), presented(values))
         return values.asnumpy()
 
     def _place(self, values: Any, contexts: Sequence[Context]) -> None:
@@ -260,6 +263,9 @@ class Parameter:
             DeferredInitializationError: while the shape is unknown.
             UninitializedParameterError: before `initialize`, or on a device without a copy.
         """
+        return presented(self._array_on(ctx))
+
+    def _array_on(self, ctx: Context | None) -> NDArray:
         arrays = self._initialized(self._data)
         i = self._position(arrays, ctx)
         if state.trace is not None:
@@ -268,7 +274,10 @@ class Parameter:
 
     def grad(self, ctx: Context | None = None) -> NDArray:
         """The gradient's array: the same object from step to step."""
-        arrays = self.list_grad()
+        return presented(self._gradient_on(ctx))
+
+    def _gradient_on(self, ctx: Context | None) -> NDArray:
+        arrays = self._gradients()
         i = self._position(arrays, ctx)
         if state.trace is not None:
             state.trace.source(arrays[i], lambda: self._initialized(self._grad)[i])
@@ -276,10 +285,16 @@ class Parameter:
 
     def list_data(self) -> list[NDArray]:
         """The arrays on all devices."""
+        return presented(self._arrays())
+
+    def _arrays(self) -> list[NDArray]:
         return list(self._initialized(self._data))
 
     def list_grad(self) -> list[NDArray]:
         """The gradients on all devices."""
+        return presented(self._gradients())
+
+    def _gradients(self) -> list[NDArray]:
         if self._grad_req == "null":
             raise ParameterError(f"Parameter '{self.name}' has no gradient, because its grad_req is 'null'")
         return list(self._initialized(self._grad))
@@ -314,6 +329,7 @@ class Parameter:
         """
         if self._data is None and self._deferred_init is None:
             raise self._missing()
+        data = plain(data)
         self.shape = np.shape(data) if not isinstance(data, NDArray) else data.shape
         if self._data is None:
             assert self._deferred_init is not None
@@ -364,16 +380,24 @@ class Parameter:
     def _check_loaded(self, values: np.ndarray, cast_dtype: bool, source: str) -> None:
         """Raise if `values`, from the file `source`, do not fit."""
         if not self._fits(values.shape):
-            raise ParameterError(
+            raise UnfitParameterError(
                 f"Parameter '{self.name}': {source} has shape {values.shape}, but {self.shape} is expected"
             )
         if not cast_dtype and np.dtype(self.dtype) != values.dtype:
-            raise ParameterError(
+            raise UnfitParameterError(
                 f"Parameter '{self.name}': {source} has dtype {values.dtype}, but {np.dtype(self.dtype)} is "
                 "expected. Set cast_dtype=True to convert."
             )
 
-    def _load_init(self, values: np.ndarray, ctx: Contexts, dtype: Any) -> None:
+    def _load_init(
+        self, data: Any, ctx: Contexts, cast_dtype: bool = False, dtype_source: str = "current"
+    ) -> None:
+        """MXNet's name for taking an array as the data: programs call it that fill a `SymbolBlock` by hand."""
+        values = np.asarray(data)
+        self._check_loaded(values, cast_dtype, f"'{self.name}'")
+        self._take(values, ctx, values.dtype if cast_dtype and dtype_source == "saved" else self.dtype)
+
+    def _take(self, values: np.ndarray, ctx: Contexts, dtype: Any) -> None:
         """Take `values` as the data, initialized or not; `dtype`: the element type from now on."""
         if np.dtype(self.dtype) != np.dtype(dtype):
             self.cast(dtype)
@@ -384,7 +408,7 @@ class Parameter:
             with concrete():
                 self._place(values, contexts)
         elif ctx is not None and _as_contexts(ctx) != self.list_ctx():
-            raise ParameterError(
+            raise UnfitParameterError(
                 f"Parameter '{self.name}' is initialized on {self.list_ctx()}, so it cannot be loaded on "
                 f"{ctx}; use reset_ctx first"
             )
@@ -411,6 +435,7 @@ class Constant(Parameter):
     """
 
     def __init__(self, name: str, value: Any) -> None:
+        value = plain(value)
         self.value = value if isinstance(value, NDArray) else array(value)
         super().__init__(name, grad_req="null", shape=self.value.shape, dtype=self.value.dtype)
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from lamina.context import Context
-from lamina.errors import ParameterError
+from lamina.errors import ParameterError, UnfitParameterError
 from lamina.files.named import read_arrays, write_arrays
 from lamina.gluon._files import assign, brief
 from lamina.gluon.parameter import Constant, Contexts, Parameter
 from lamina.nd.creation import as_shape
+from lamina.nd.facade import is_presenting
 
 __all__ = ["ParameterDict"]
 
@@ -165,7 +166,7 @@ class ParameterDict:
                     "with it"
                 )
             arrays[name.removeprefix(strip_prefix)] = parameter._values()
-        write_arrays(filename, arrays)
+        write_arrays(filename, arrays, numpy_shapes=is_presenting())
 
     def load(
         self,
@@ -220,7 +221,7 @@ def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
             return
     elif wanted is None or wanted == existing or (key == "dtype" and np.dtype(wanted) == np.dtype(existing)):
         return
-    raise ParameterError(
+    raise UnfitParameterError(
         f"Parameter '{parameter.name}' exists with {key}={existing!r}, but is asked for with {key}={wanted!r}"
     )
 

@@ -136,13 +136,13 @@ class SymbolBlock(HybridBlock):
             for key in step.finished:
                 del values[key]
         heads = [key_of(head) for head in self._symbol.heads]
-        return [values[key] if key in values else self._params[str(key)].data(ctx) for key in heads]
+        return [values[key] if key in values else self._params[str(key)]._array_on(ctx) for key in heads]
 
     def _parameter(self, name: str, step: Step, values: dict[Key, NDArray], ctx: Context) -> NDArray:
         """The array of a parameter; its size, if it is not known, is told by the other input of the step."""
         parameter = self._params[name]
         try:
-            return parameter.data(ctx)
+            return parameter._array_on(ctx)
         except DeferredInitializationError:
             operator, first = step.node.operator, values.get(step.inputs[0])
             if operator is None or first is None or operator.is_variadic:
@@ -153,7 +153,7 @@ class SymbolBlock(HybridBlock):
                 raise
             parameter.shape = shape
             parameter._finish_deferred_init()
-        return parameter.data(ctx)
+        return parameter._array_on(ctx)
 
     def infer_shape(self, *args: Any) -> None:
         """Initialize what waits for the shape of the inputs."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.state import state
-from lamina.errors import DataError, ParameterError
+from lamina.errors import DataError, ParameterError, UnfitParameterError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.habits import telling
@@ -24,10 +24,6 @@ from lamina.optimizer import Optimizer, create, get_updater
 from lamina.optimizer.updater import arrays_in
 
 __all__ = ["Trainer"]
-
-
-class StoredUpdateError(ParameterError, AssertionError):
-    """Parameters are updated in the store; MXNet asserts that they are not."""
 
 
 @telling
@@ -82,7 +78,7 @@ class Trainer:
             None  # by index: the version of a parameter that the store has, too
         )
         self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
-            i: p.list_grad()[0]._version for i, p in enumerate(self._params) if p._grad is not None
+            i: p._gradients()[0]._version for i, p in enumerate(self._params) if p._grad is not None
         }
 
     def _begin_alike(self) -> None:
@@ -90,13 +86,18 @@ class Trainer:
         from lamina.distributed import broadcast
 
         for parameter in self._params:
-            for data in parameter.list_data() if parameter._data is not None else ():
+            for data in parameter._arrays() if parameter._data is not None else ():
                 broadcast(data)
 
     @property
     def optimizer(self) -> Optimizer:
         """The optimizer."""
         return self._optimizer
+
+    @property
+    def _kv_initialized(self) -> bool:
+        """Whether the store was chosen, which loops written for MXNet ask."""
+        return self._stored is not None
 
     @property
     def learning_rate(self) -> float:
@@ -136,7 +137,7 @@ class Trainer:
 
     def _require_own_updates(self, method: str) -> None:
         if self._update_on_kvstore:
-            raise StoredUpdateError(
+            raise UnfitParameterError(
                 f"{method}() when parameters are updated on kvstore is not supported. Try setting "
                 "`update_on_kvstore` to False when creating trainer."
             )
@@ -166,7 +167,7 @@ class Trainer:
         for i, parameter in enumerate(self._params):
             if parameter._data is None:
                 continue
-            data = parameter.list_data()
+            data = parameter._arrays()
             if i not in stored:
                 store.broadcast(i, data[0], out=data)
             elif self._update_on_kvstore and state.trace is None and data[0]._version != stored[i]:
@@ -178,7 +179,7 @@ class Trainer:
             return
         for i, parameter in enumerate(self._params):
             if parameter.grad_req != "null":
-                self._kvstore.pushpull(i, parameter.list_grad(), priority=-i)
+                self._kvstore.pushpull(i, parameter._gradients(), priority=-i)
 
     def _update(self, batch_size: float, ignore_stale_grad: bool) -> None:
         if isinstance(batch_size, int | float) and not batch_size > 0:
@@ -190,7 +191,7 @@ class Trainer:
             todo = self._without_stale(todo, warn=not ignore_stale_grad)
         self._update_all(todo, batch_size)
         if state.trace is None:
-            self._used.update((i, self._params[i].list_grad()[0]._version) for i in todo)
+            self._used.update((i, self._params[i]._gradients()[0]._version) for i in todo)
 
     def _update_all(self, todo: list[int], batch_size: float) -> None:
         with self._optimizer.dividing_by(batch_size):
@@ -199,20 +200,20 @@ class Trainer:
 
     def _update_one(self, i: int, parameter: Parameter) -> None:
         if self._update_on_kvstore and self._kvstore is not None:
-            data = parameter.list_data()
-            self._kvstore.pushpull(i, parameter.list_grad(), out=data, priority=-i)
+            data = parameter._arrays()
+            self._kvstore.pushpull(i, parameter._gradients(), out=data, priority=-i)
             if self._stored is not None:
                 self._stored[i] = data[0]._version
             return
         first, *others = parameter.list_ctx()
-        weight, grad = parameter.data(first), parameter.grad(first)
+        weight, grad = parameter._array_on(first), parameter._gradient_on(first)
         self._optimizer.update_multi_precision(i, weight, grad, self._updater.state(i, weight))
         for context in others:
-            parameter.data(context)[:] = weight.as_in_context(context)
+            parameter._array_on(context)[:] = weight.as_in_context(context)
 
     def _without_stale(self, todo: list[int], warn: bool) -> list[int]:
         """The indices whose gradient is new since the last step."""
-        stale = [i for i in todo if self._params[i].list_grad()[0]._version == self._used.get(i, 0)]
+        stale = [i for i in todo if self._params[i]._gradients()[0]._version == self._used.get(i, 0)]
         if stale and warn:
             names = ", ".join(f"'{self._params[i].name}'" for i in stale)
             warnings.warn(
@@ -276,7 +277,7 @@ class Trainer:
             raise DataError(f"{source} has a state for parameter {i}; the trainer has {len(self._params)}")
         parameter = self._params[i]
         pairs: list[tuple[NDArray, np.ndarray]] = []
-        for k, x in enumerate(arrays_in(self._updater.state(i, parameter.list_data()[0]))):
+        for k, x in enumerate(arrays_in(self._updater.state(i, parameter._arrays()[0]))):
             values = loaded.get(f"{i}.{k}")
             if values is None or values.shape != x.shape:
                 found = "nothing" if values is None else f"shape {values.shape}"

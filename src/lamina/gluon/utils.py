@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamina.context import Context
+from lamina.core.array import Facade
 from lamina.core.state import state
 from lamina.errors import ShapeError
 from lamina.gluon.block import HookHandle
@@ -18,6 +19,7 @@ from lamina.messages import warn
 from lamina.nd.arithmetic import maximum
 from lamina.nd.conversion import array
 from lamina.nd.elementwise import sqrt
+from lamina.nd.facade import mapped, plain, presented, shown
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum as sum_of
 from lamina.nd.slicing import slice_axis
@@ -33,6 +35,8 @@ def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: b
     >>> [part.shape for part in split_data(nd.zeros((5, 2)), 2, even_split=False)]
     [(3, 2), (2, 2)]
     """
+    if isinstance(data, Facade):
+        return mapped(split_data(plain(data), num_slice, batch_axis, even_split), shown)
     size = data.shape[batch_axis]
     if even_split and size % num_slice:
         raise ShapeError(
@@ -41,10 +45,10 @@ def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: b
         )
     each, larger = divmod(size, num_slice)
     ends = [each * (i + 1) + min(i + 1, larger) for i in range(num_slice)]
-    return [
-        slice_axis(data, axis=batch_axis, begin=begin, end=end)
-        for begin, end in zip([0, *ends], ends, strict=False)
-    ]
+    bounds = list(zip([0, *ends], ends, strict=False))
+    if batch_axis == 0:  # as in MXNet, these share memory
+        return [data[begin:end] for begin, end in bounds]
+    return [slice_axis(data, axis=batch_axis, begin=begin, end=end) for begin, end in bounds]
 
 
 def split_and_load(
@@ -52,10 +56,9 @@ def split_and_load(
 ) -> list[NDArray]:
     """`split_data`, one part for each context, moved there. `data` may be anything that `nd.array` takes."""
     contexts = [ctx_list] if isinstance(ctx_list, Context) else list(ctx_list)
-    whole = data if isinstance(data, NDArray) else array(data, ctx=contexts[0])
-    if len(contexts) == 1:
-        return [whole.as_in_context(contexts[0])]
-    parts = split_data(whole, len(contexts), batch_axis, even_split)
+    if not isinstance(data, NDArray | Facade):
+        data = presented(array(data, ctx=contexts[0]))
+    parts = [data] if len(contexts) == 1 else split_data(data, len(contexts), batch_axis, even_split)
     return [part.as_in_context(ctx) for part, ctx in zip(parts, contexts, strict=True)]
 
 
@@ -80,6 +83,7 @@ def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite:
     """
     if len(arrays) == 0:
         raise ShapeError("clip_global_norm: there are no arrays")
+    arrays = [plain(x) for x in arrays]
     context = arrays[0].context
     squares = [sum_of(x.astype(np.float32, copy=False) ** 2).as_in_context(context) for x in arrays]
     total = squares[0]

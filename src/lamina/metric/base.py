@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 
+from lamina.core.array import Facade
 from lamina.errors import ShapeError
 from lamina.nd.ndarray import NDArray
 from lamina.registry import Registry
@@ -162,7 +163,7 @@ def as_list(values: Arrays) -> list[Any]:
 
 def as_numpy(x: Any) -> numpy.ndarray:
     """An array of numbers, whatever it came as."""
-    return x.asnumpy() if isinstance(x, NDArray) else numpy.asarray(x)
+    return x.asnumpy() if isinstance(x, NDArray | Facade) else numpy.asarray(x)
 
 
 def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> None:
@@ -185,8 +186,8 @@ def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool 
     if not wrap:
         return labels, preds
     return (
-        [labels] if isinstance(labels, NDArray) else labels,
-        [preds] if isinstance(preds, NDArray) else preds,
+        [labels] if isinstance(labels, NDArray | Facade) else labels,
+        [preds] if isinstance(preds, NDArray | Facade) else preds,
     )
 
 

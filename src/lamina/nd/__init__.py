@@ -2,8 +2,12 @@
 # ruff: noqa: F403
 
 import sys
+from importlib import import_module
 from typing import Any
 
+from lamina.nd import (
+    _adam_updates as adam_updates,
+)
 from lamina.nd import (
     _counting as counting,
 )
@@ -12,6 +16,9 @@ from lamina.nd import (
 )
 from lamina.nd import (
     _density as density,
+)
+from lamina.nd import (
+    _fused_updates as fused_updates,
 )
 from lamina.nd import (
     _interop as interop,
@@ -58,9 +65,11 @@ from lamina.nd import (
     reduce,
     slicing,
 )
+from lamina.nd._adam_updates import *
 from lamina.nd._counting import *
 from lamina.nd._ctc import *
 from lamina.nd._density import *
+from lamina.nd._fused_updates import *
 from lamina.nd._interop import *
 from lamina.nd._normalization import *
 from lamina.nd._ordering import *
@@ -90,12 +99,14 @@ from lamina.outside import no_attribute
 __all__ = ["Custom", "NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
 __all__ += ["random"]
 __all__ += activation.__all__
+__all__ += adam_updates.__all__
 __all__ += arithmetic.__all__
 __all__ += counting.__all__
 __all__ += creation.__all__
 __all__ += ctc.__all__
 __all__ += density.__all__
 __all__ += elementwise.__all__
+__all__ += fused_updates.__all__
 __all__ += interop.__all__
 __all__ += join.__all__
 __all__ += lookup.__all__
@@ -121,9 +132,19 @@ op = sys.modules[__name__]
 """In MXNet the operators have a module of their own besides: `mx.nd.op.broadcast_add`."""
 
 
+_BESIDE = {"np": "lamina.np", "numpy": "lamina.np", "npx": "lamina.npx", "numpy_extension": "lamina.npx"}
+"""What a hybrid block reaches as `F.np` and `F.npx`."""
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_BESIDE})
+
+
 def __getattr__(name: str) -> Any:
     if name == "_internal":
         import lamina.nd._internal as internal
 
         return internal
+    if name in _BESIDE:
+        return import_module(_BESIDE[name])
     raise no_attribute("lamina.nd", name)

@@ -1,10 +1,17 @@
-"""Keys of integers, slices, ellipsis and None, in normal form: a slice of every axis, then a reshape."""
+"""Keys of integers, slices, ellipsis and None in normal form: a slice of every axis, then a reshape."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-__all__ = ["BasicIndex", "parse_basic", "without_ellipsis"]
+from lamina.core.primitive import bind
+from lamina.primitives.reshape import reshape
+from lamina.primitives.views import slice_copy
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["BasicIndex", "copied_part", "parse_basic", "without_ellipsis"]
 
 Ints = tuple[int, ...]
 
@@ -68,6 +75,13 @@ def parse_basic(shape: Ints, parts: tuple[Any, ...]) -> BasicIndex:
         step.append(stride)
         sliced.append(length)
     return BasicIndex(tuple(begin), tuple(end), tuple(step), tuple(sliced), tuple(kept) or (1,))
+
+
+def copied_part(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
+    """``x[parts]`` of integers and slices with memory of its own, as MXNet's functions give it."""
+    basic = parse_basic(x.shape, parts)
+    result = bind(slice_copy, x, **basic.where)
+    return result if result.shape == basic.shape else bind(reshape, result, shape=basic.shape)
 
 
 def without_ellipsis(shape: Ints, parts: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lamina.nd import _shape
+from lamina.nd.facade import shown
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -51,9 +52,12 @@ class Fluent:
     def reshape(
         self: Any, *sizes: Any, shape: Any = None, reverse: bool = False, inplace: bool = False
     ) -> NDArray:
-        """See `nd.reshape`; the shape may be a tuple, or integers one by one. `inplace`: see `nd.flatten`."""
+        """See `nd.reshape`; the result shares memory, with or without `inplace`.
+
+        The shape may be a tuple, or integers one by one.
+        """
         given = sizes[0] if len(sizes) == 1 else sizes
-        return _shape.reshape(self, given if shape is None else shape, reverse=reverse)
+        return _shape.as_shape(self, _shape.shape_of(self, given if shape is None else shape, reverse))
 
     def transpose(self: Any, *order: Any, axes: Any = None) -> NDArray:
         """See `nd.transpose`; the order of the axes may be a tuple, or integers one by one."""
@@ -84,8 +88,12 @@ class Fluent:
         return True
 
     def as_nd_ndarray(self: Any) -> NDArray:
-        """The array itself, which is no ``mx.np.ndarray``."""
+        """The array itself, which is no ``np.ndarray``."""
         return self
+
+    def as_np_ndarray(self: Any) -> Any:
+        """The ``np.ndarray`` of the same memory."""
+        return shown(self)
 
 
 def _slices(begin: Any, end: Any, step: Any) -> tuple[_slice, ...]:

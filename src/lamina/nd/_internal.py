@@ -16,6 +16,7 @@ from typing import Any
 from lamina.errors import ShapeError
 from lamina.nd import _sample, arithmetic, creation
 from lamina.nd._operator import operator, write_into
+from lamina.nd.lookup import scatter_nd
 from lamina.nd.ndarray import NDArray
 from lamina.outside import no_attribute
 
@@ -70,6 +71,22 @@ for _name in _MADE:
 for _name in _sample.__all__:
     if _name.startswith(("random_", "sample_", "shuffle")):
         globals()[f"_{_name}"] = getattr(_sample, _name)
+
+
+@operator
+def _slice_assign(lhs: NDArray, rhs: NDArray, begin: Any, end: Any, step: Any = None) -> NDArray:
+    """A copy of `lhs` with `rhs` in the slice."""
+    return lhs.copy().slice_assign(rhs, begin, end, step)
+
+
+@operator
+def _slice_assign_scalar(data: NDArray, scalar: float, begin: Any, end: Any, step: Any = None) -> NDArray:
+    """A copy of `data` with a number in the slice."""
+    return data.copy().slice_assign_scalar(scalar, begin, end, step)
+
+
+_crop_assign, _crop_assign_scalar = _slice_assign, _slice_assign_scalar
+_backward_gather_nd = scatter_nd
 
 
 @operator

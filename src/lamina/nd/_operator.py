@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, overload
 
 import numpy as np
 
+from lamina.arguments import no_argument
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive, bind
 from lamina.core.tape import recording_suspended
 from lamina.errors import DTypeError, ParameterError, ShapeError
+from lamina.habits import OPERATORS_ARGUMENTS
 from lamina.nd.conversion import array
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
             result = function(*args, **kwargs) if kwargs else function(*args)  # pyright: ignore[reportCallIssue]
         except AttributeError as error:
             raise _no_array(function.__name__, args, error) from error
+        except TypeError as error:  # here, since looking before would cost each call
+            raise _unknown_argument(function, kwargs, error) from error
         return result if out is None else write_into(out, result)
 
     return call  # pyright: ignore[reportReturnType] - the overloads of Operator describe `call`
@@ -51,6 +56,13 @@ def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Except
     if isinstance(culprit, Array) or not any(culprit is x for x in args):
         return error
     return TypeError(f"{name}: needs an NDArray, got {type(culprit).__name__}; make one with nd.array")
+
+
+def _unknown_argument(function: Callable[..., Any], kwargs: dict[str, Any], error: TypeError) -> TypeError:
+    """A clear error, if a call failed since it named an argument that there is not."""
+    known = [*signature(function).parameters, "out"]
+    unknown = next((name for name in kwargs if name not in known), None)
+    return error if unknown is None else no_argument(function.__name__, unknown, known, OPERATORS_ARGUMENTS)
 
 
 def write_into(out: NDArray, result: NDArray) -> NDArray:

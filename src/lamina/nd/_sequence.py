@@ -9,6 +9,7 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
+from lamina.nd._basic_index import copied_part
 from lamina.nd._operator import operator
 from lamina.nd._shape import swapaxes
 from lamina.primitives.elementwise import cast, where
@@ -79,7 +80,7 @@ def SequenceLast(  # noqa: N802 - MXNet's name
     """The last element of each sequence."""
     lengths = _lengths("SequenceLast", data, sequence_length, use_sequence_length, axis)
     if lengths is None:
-        return data[-1] if axis == 0 else data[:, -1]
+        return copied_part(data, (slice(None),) * axis + (-1,))
     x = data if axis == 0 else swapaxes(data, 0, 1)
     flat = bind(reshape, x, shape=(math.prod(x.shape[:2]), *x.shape[2:]))
     return bind(take, flat, (lengths - 1) * x.shape[1] + _count(x.shape[1]), axis=0, mode="clip")
@@ -94,7 +95,7 @@ def SequenceReverse(  # noqa: N802 - MXNet's name
         raise ParameterError(f"SequenceReverse: axis must be 0, as in MXNet, not {axis}")
     lengths = _lengths("SequenceReverse", data, sequence_length, use_sequence_length, axis)
     if lengths is None:
-        return data[::-1]
+        return copied_part(data, (slice(None, None, -1),))
     steps, batch = data.shape[:2]
     time = bind(reshape, _count(steps), shape=(steps, 1))
     ends = bind(reshape, lengths, shape=(1, batch))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.nd._shape import reshape
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 
@@ -75,4 +76,5 @@ def _arrays(found: Any, ctx: Context | None) -> Any:
 
 
 def _own(data: np.ndarray, ctx: Context | None) -> NDArray:
-    return array(data, ctx=ctx, dtype=data.dtype)
+    made = array(data, ctx=ctx, dtype=data.dtype)
+    return made if data.ndim else reshape(made, ())

@@ -19,6 +19,7 @@ from lamina.nd.creation import full
 from lamina.primitives import movement
 from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
 from lamina.primitives.typing import normalize_axes, normalize_axis
+from lamina.primitives.views import reshape_copy
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -40,7 +41,7 @@ def reshape(
     target_shape: Shape | None = None,
     keep_highest: bool = False,
 ) -> NDArray:
-    """The same elements under another shape; shares memory.
+    """The same elements under another shape; a copy, where the method ``x.reshape`` shares memory.
 
     Besides sizes, `shape` may hold MXNet's codes: 0 keeps the size at this place; -1 is what remains; -2 all
     remaining sizes; -3 the product of the next two; -4 splits the next one into the two that follow. `reverse`
@@ -55,13 +56,23 @@ def reshape(
     if target_shape is not None:
         older = [-1 if n == 0 else int(n) for n in target_shape]
         shape = [data.shape[0], *older[1:]] if keep_highest else older
+    return _copied(data, shape_of(data, shape, reverse))
+
+
+def shape_of(data: NDArray, shape: Shape | int, reverse: bool = False) -> tuple[int, ...]:
+    """The sizes that `shape`, perhaps with MXNet's codes, stands for."""
     if isinstance(shape, np.ndarray):
         shape = shape.tolist()
     codes = (int(shape),) if isinstance(shape, int | np.integer) else tuple([int(n) for n in shape])
-    return _as_shape(data, codes if min(codes, default=1) > 0 else resolve_shape(data.shape, codes, reverse))
+    return codes if min(codes, default=1) > 0 else resolve_shape(data.shape, codes, reverse)
 
 
-def _as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
+def _copied(data: NDArray, target: tuple[int, ...]) -> NDArray:
+    """`data` under a shape whose sizes are all known, with memory of its own."""
+    return bind(reshape_copy, data, shape=target)
+
+
+def as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
     """`data` under a shape whose sizes are all known; shares memory."""
     result = bind(movement.reshape, data, shape=target)
     if state.trace is None:
@@ -93,27 +104,31 @@ def reshape_like(
     """
     replaced = range(lhs.ndim)[slice(lhs_begin, lhs_end)]
     before, after = lhs.shape[: replaced.start], lhs.shape[replaced.stop :]
-    return _as_shape(lhs, (*before, *rhs.shape[slice(rhs_begin, rhs_end)], *after))
+    return _copied(lhs, (*before, *rhs.shape[slice(rhs_begin, rhs_end)], *after))
 
 
 @operator
 def flatten(data: NDArray, inplace: bool = False) -> NDArray:
     """A matrix: axis 0 stays, all others become one.
 
-    `inplace` is MXNet's; the result shares memory with `data` in any case.
+    A copy; `inplace`: the result shares memory with `data`.
 
     >>> from lamina import nd
     >>> nd.flatten(nd.zeros((64, 1, 28, 28))).shape
     (64, 784)
     """
-    return _as_shape(data, (data.shape[0], math.prod(data.shape[1:])))
+    return _moved(data, (data.shape[0], math.prod(data.shape[1:])), inplace)
+
+
+def _moved(data: NDArray, target: tuple[int, ...], inplace: bool) -> NDArray:
+    return as_shape(data, target) if inplace else _copied(data, target)
 
 
 @operator
 def expand_dims(data: NDArray, axis: int, inplace: bool = False) -> NDArray:
     """Insert an axis of size 1 before axis `axis`. `inplace`: see `flatten`."""
     place = normalize_axis("expand_dims", axis, data.ndim + 1)
-    return _as_shape(data, (*data.shape[:place], 1, *data.shape[place:]))
+    return _moved(data, (*data.shape[:place], 1, *data.shape[place:]), inplace)
 
 
 @operator
@@ -125,7 +140,7 @@ def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None, inplace: b
     for a in gone:
         if shape[a] != 1:
             raise ShapeError(f"squeeze: axis {a} of shape {shape} has size {shape[a]}, not 1")
-    return _as_shape(data, tuple([n for a, n in enumerate(shape) if a not in gone]) or (1,))
+    return _moved(data, tuple([n for a, n in enumerate(shape) if a not in gone]) or (1,), inplace)
 
 
 @operator
@@ -196,8 +211,8 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
     if (
         extra > 0 and own[:extra] == (1,) * extra
     ):  # axes of size 1 in front are left out, as NumPy's assignment does
-        data, own = _as_shape(data, own[extra:]), own[extra:]
-    return data if target == own else bind(broadcast_to_primitive, data, shape=target)
+        data, own = as_shape(data, own[extra:]), own[extra:]
+    return _copied(data, own) if target == own else bind(broadcast_to_primitive, data, shape=target)
 
 
 @operator

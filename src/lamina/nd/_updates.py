@@ -22,11 +22,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _clipped(x: NDArray, bound: float) -> NDArray:
+def clipped(x: NDArray, bound: float) -> NDArray:
     return x if bound < 0 else clip(x, -bound, bound)
 
 
-def _set(state: NDArray, value: NDArray) -> NDArray:
+def set_state(state: NDArray, value: NDArray) -> NDArray:
     with recording_suspended():
         state[:] = value
     return state
@@ -49,7 +49,7 @@ def sgd_update(
     >>> nd.sgd_update(w, nd.ones(2), lr=0.5, out=w).asnumpy()
     array([0.5, 0.5], dtype=float32)
     """
-    return (1.0 - lr * wd) * weight - lr * _clipped(grad * rescale_grad, clip_gradient)
+    return (1.0 - lr * wd) * weight - lr * clipped(grad * rescale_grad, clip_gradient)
 
 
 @operator
@@ -65,8 +65,8 @@ def sgd_mom_update(
     lazy_update: bool = True,
 ) -> NDArray:
     """mom = momentum · mom - lr · (gradient + wd · weight); weight + mom."""
-    step = lr * (_clipped(grad * rescale_grad, clip_gradient) + wd * weight)
-    return weight + _set(mom, momentum * mom - step)
+    step = lr * (clipped(grad * rescale_grad, clip_gradient) + wd * weight)
+    return weight + set_state(mom, momentum * mom - step)
 
 
 @operator
@@ -81,8 +81,8 @@ def nag_mom_update(
     clip_gradient: float = -1.0,
 ) -> NDArray:
     """mom = momentum · mom - lr · g; weight + momentum · mom - lr · g, with g = gradient + wd · weight."""
-    step = lr * (_clipped(grad * rescale_grad, clip_gradient) + wd * weight)
-    return weight + momentum * _set(mom, momentum * mom - step) - step
+    step = lr * (clipped(grad * rescale_grad, clip_gradient) + wd * weight)
+    return weight + momentum * set_state(mom, momentum * mom - step) - step
 
 
 @operator
@@ -101,9 +101,9 @@ def adam_update(
     lazy_update: bool = True,
 ) -> NDArray:
     """weight - lr · mean / (√var + epsilon), after both have moved (Kingma & Ba, 2015); no correction of the bias."""
-    g = _clipped(grad * rescale_grad + wd * weight, clip_gradient)
-    _set(mean, beta1 * mean + (1.0 - beta1) * g)
-    _set(var, beta2 * var + (1.0 - beta2) * g * g)
+    g = clipped(grad * rescale_grad + wd * weight, clip_gradient)
+    set_state(mean, beta1 * mean + (1.0 - beta1) * g)
+    set_state(var, beta2 * var + (1.0 - beta2) * g * g)
     return weight - lr * mean / (sqrt(var) + epsilon)
 
 
@@ -121,9 +121,9 @@ def rmsprop_update(
     clip_weights: float = -1.0,
 ) -> NDArray:
     """weight - lr · g / √(n + epsilon), where n follows g² (Tieleman & Hinton, 2012)."""
-    g = _clipped(grad * rescale_grad + wd * weight, clip_gradient)
-    _set(n, (1.0 - gamma1) * g * g + gamma1 * n)
-    return _clipped(weight - lr * g / sqrt(n + epsilon), clip_weights)
+    g = clipped(grad * rescale_grad + wd * weight, clip_gradient)
+    set_state(n, (1.0 - gamma1) * g * g + gamma1 * n)
+    return clipped(weight - lr * g / sqrt(n + epsilon), clip_weights)
 
 
 @operator
@@ -143,11 +143,11 @@ def rmspropalex_update(
     clip_weights: float = -1.0,
 ) -> NDArray:
     """RMSProp with mean and momentum (Graves, 2013)."""
-    slope = _clipped(grad * rescale_grad + wd * weight, clip_gradient)
-    _set(n, (1.0 - gamma1) * slope * slope + gamma1 * n)
-    _set(g, (1.0 - gamma1) * slope + gamma1 * g)
-    _set(delta, gamma2 * delta - lr * slope / sqrt(n - g * g + epsilon))
-    return _clipped(weight + delta, clip_weights)
+    slope = clipped(grad * rescale_grad + wd * weight, clip_gradient)
+    set_state(n, (1.0 - gamma1) * slope * slope + gamma1 * n)
+    set_state(g, (1.0 - gamma1) * slope + gamma1 * g)
+    set_state(delta, gamma2 * delta - lr * slope / sqrt(n - g * g + epsilon))
+    return clipped(weight + delta, clip_weights)
 
 
 @operator
@@ -164,9 +164,9 @@ def ftrl_update(
     clip_gradient: float = -1.0,
 ) -> NDArray:
     """FTRL-Proximal (McMahan et al., 2013)."""
-    g = _clipped(grad * rescale_grad, clip_gradient)
-    _set(z, z + g - (sqrt(n + g * g) - sqrt(n)) * weight / lr)
-    _set(n, n + g * g)
+    g = clipped(grad * rescale_grad, clip_gradient)
+    set_state(z, z + g - (sqrt(n + g * g) - sqrt(n)) * weight / lr)
+    set_state(n, n + g * g)
     step = (sign(z) * lamda1 - z) / ((beta + sqrt(n)) / lr + wd)
     return step * (abs(z) > lamda1)
 
@@ -190,11 +190,11 @@ def ftml_update(
     """-z / d: follow the moving leader (Zheng & Kwok, 2017); `t` counts the updates, from 1."""
     if t < 1:
         raise ParameterError(f"ftml_update: t counts the updates, the first of which is 1; got {t}")
-    g = _clipped(grad * rescale_grad + wd * weight, clip_grad)
-    _set(v, beta2 * v + (1.0 - beta2) * g * g)
+    g = clipped(grad * rescale_grad + wd * weight, clip_grad)
+    set_state(v, beta2 * v + (1.0 - beta2) * g * g)
     before = d.copy()
-    _set(d, (1.0 - beta1**t) / lr * (sqrt(v / (1.0 - beta2**t)) + epsilon))
-    _set(z, beta1 * z + (1.0 - beta1) * g - (d - beta1 * before) * weight)
+    set_state(d, (1.0 - beta1**t) / lr * (sqrt(v / (1.0 - beta2**t)) + epsilon))
+    set_state(z, beta1 * z + (1.0 - beta1) * g - (d - beta1 * before) * weight)
     return -z / d
 
 
@@ -224,6 +224,6 @@ def signum_update(
     wd_lh: float = 0.0,
 ) -> NDArray:
     """mom = momentum · mom - (1 - momentum) · (gradient + wd · weight); weight · (1 - lr · wd_lh) + lr · sign(mom)."""
-    g = _clipped(grad * rescale_grad, clip_gradient)
-    _set(mom, momentum * mom - (1.0 - momentum) * (g + wd * weight))
+    g = clipped(grad * rescale_grad, clip_gradient)
+    set_state(mom, momentum * mom - (1.0 - momentum) * (g + wd * weight))
     return (1.0 - lr * wd_lh) * weight + lr * sign(mom)

@@ -12,6 +12,7 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
+from lamina.nd._basic_index import copied_part
 from lamina.nd._distributions import normal, uniform
 from lamina.nd._operator import operator
 from lamina.nd.conversion import array
@@ -78,14 +79,14 @@ def normalize(
 def flip_left_right(data: NDArray) -> NDArray:
     """The columns in the other order."""
     _pictures("flip_left_right", data)
-    return data[..., ::-1, :]
+    return copied_part(data, (..., slice(None, None, -1), slice(None)))
 
 
 @operator
 def flip_top_bottom(data: NDArray) -> NDArray:
     """The rows in the other order."""
     _pictures("flip_top_bottom", data)
-    return data[..., ::-1, :, :]
+    return copied_part(data, (..., slice(None, None, -1), slice(None), slice(None)))
 
 
 def _chance() -> float:
@@ -122,7 +123,7 @@ def crop(data: NDArray, x: int, y: int, width: int, height: int) -> NDArray:
         raise ShapeError(
             f"image.crop: {width} × {height} at ({x}, {y}) does not lie in a picture {data.shape}"
         )
-    return data[..., y : y + height, x : x + width, :]
+    return copied_part(data, (..., slice(y, y + height), slice(x, x + width), slice(None)))
 
 
 # --- colors -------------------------------------------------------------------------------------------------------

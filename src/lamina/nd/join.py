@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
+from lamina.nd._basic_index import copied_part
 from lamina.nd._operator import known_name, operator
 from lamina.nd._shape import expand_dims, squeeze
 from lamina.nd.conversion import array
@@ -73,7 +74,7 @@ def stack(*data: Any, axis: int = 0, num_args: int | None = None) -> NDArray:
     place = normalize_axis("stack", axis, arrays[0].ndim + 1)
     if any(x.shape != arrays[0].shape for x in arrays):
         raise ShapeError(f"stack: shapes {', '.join(str(x.shape) for x in arrays)} differ")
-    return bind(movement.concat, *[expand_dims(x, place) for x in arrays], axis=place)
+    return bind(movement.concat, *[expand_dims(x, place, inplace=True) for x in arrays], axis=place)
 
 
 def split(
@@ -109,8 +110,8 @@ def split_v2(
 def _cut(data: NDArray, bounds: Sequence[int], axis: int, squeeze_axis: bool) -> list[NDArray]:
     parts: list[NDArray] = []
     for start, stop in pairwise(bounds):
-        key = (slice(None),) * axis + (slice(start, stop),)
-        parts.append(squeeze(data[key], axis) if squeeze_axis else data[key])
+        part = copied_part(data, (slice(None),) * axis + (slice(start, stop),))
+        parts.append(squeeze(part, axis, inplace=True) if squeeze_axis else part)
     return parts
 
 
@@ -163,7 +164,7 @@ def flip(data: NDArray, axis: int | Sequence[int]) -> NDArray:
            [4., 3.]], dtype=float32)
     """
     axes = {normalize_axis("flip", a, data.ndim) for a in ([axis] if isinstance(axis, int) else list(axis))}
-    return data[tuple([slice(None, None, -1 if a in axes else None) for a in range(data.ndim)])]
+    return copied_part(data, tuple([slice(None, None, -1 if a in axes else None) for a in range(data.ndim)]))
 
 
 @operator

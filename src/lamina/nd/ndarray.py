@@ -429,7 +429,8 @@ def _on(x: NDArray, context: Context) -> NDArray:
 
 
 def _rebuild(data: np.ndarray, context: Context) -> NDArray:
-    return array(data, ctx=context, dtype=data.dtype)
+    made = array(data, ctx=context, dtype=data.dtype)
+    return made if data.ndim else bind(reshape, made, shape=())
 
 
 set_array_type(NDArray)

@@ -73,7 +73,7 @@ def Dropout(  # noqa: N802 - MXNet's name
     if not 0 <= p <= 1:
         raise ParameterError(f"Dropout: p={p} is not a probability")
     if p == 0 or (mode == "training" and not state.training):
-        return data
+        return data.copy()
     if p == 1:
         return data * 0.0
     shared = normalize_axes("Dropout", tuple(axes), data.ndim) if axes else ()

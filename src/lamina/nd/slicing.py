@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lamina.errors import ShapeError
+from lamina.nd._basic_index import copied_part
 from lamina.nd._operator import operator
 from lamina.primitives.typing import normalize_axis
 
@@ -20,7 +21,7 @@ Bounds = int | Sequence[int | None] | None
 
 @operator
 def slice(data: NDArray, begin: Bounds, end: Bounds, step: Bounds = None) -> NDArray:
-    """``data[begin[0]:end[0]:step[0], …]``; None leaves a bound open, axes without bounds are whole.
+    """A copy of ``data[begin[0]:end[0]:step[0], …]``; None leaves a bound open, axes without bounds are whole.
 
     >>> from lamina import nd
     >>> nd.slice(nd.array([[1, 2, 3], [4, 5, 6]]), begin=(0, 1), end=(None, 3)).asnumpy()
@@ -32,12 +33,12 @@ def slice(data: NDArray, begin: Bounds, end: Bounds, step: Bounds = None) -> NDA
     if axes > data.ndim:
         raise ShapeError(f"slice: bounds for {axes} axes, but the shape is {data.shape}")
     filled = [b + [None] * (axes - len(b)) for b in bounds]
-    return data[tuple([_slice(b, e, s) for b, e, s in zip(*filled, strict=True)])]
+    return copied_part(data, tuple([_slice(b, e, s) for b, e, s in zip(*filled, strict=True)]))
 
 
 @operator
 def slice_axis(data: NDArray, axis: int, begin: int, end: int | None) -> NDArray:
-    """``data[begin:end]`` along `axis`; negative bounds count from the end.
+    """A copy of ``data[begin:end]`` along `axis`; negative bounds count from the end.
 
     >>> from lamina import nd
     >>> nd.slice_axis(nd.array([[1, 2, 3], [4, 5, 6]]), axis=1, begin=-2, end=None).shape
@@ -48,7 +49,7 @@ def slice_axis(data: NDArray, axis: int, begin: int, end: int | None) -> NDArray
     for bound in (begin, size if end is None else end):
         if not -size <= bound <= size:
             raise ShapeError(f"slice_axis: {bound} lies outside axis {place} of shape {data.shape}")
-    return data[(_slice(None),) * place + (_slice(begin, end),)]
+    return copied_part(data, (_slice(None),) * place + (_slice(begin, end),))
 
 
 @operator
@@ -62,7 +63,8 @@ def slice_like(data: NDArray, shape_like: NDArray, axes: Sequence[int] | None = 
             raise ShapeError(
                 f"slice_like: axis {a} of {data.shape} is shorter than that of {shape_like.shape}"
             )
-    return data[tuple([_slice(shape_like.shape[a] if a in chosen else None) for a in range(data.ndim)])]
+    parts = [_slice(shape_like.shape[a] if a in chosen else None) for a in range(data.ndim)]
+    return copied_part(data, tuple(parts))
 
 
 crop = slice

@@ -17,10 +17,12 @@ from lamina.optimizer.adam import adam_step
 from lamina.optimizer.momentum import momentum_step, nesterov_step
 from lamina.optimizer.optimizer import write
 
-__all__ = ["MOMENTS", "Kind", "loss_and_gradients", "taking_rows", "training_step"]
+__all__ = ["MOMENTS", "Kind", "loss_and_gradients", "taking_rows", "training_step", "training_step_on_rows"]
 
 _KEPT = 32
 """So many programs are kept: as many networks as a search over layer sizes goes back and forth between."""
+_NUMBERS = 5
+"""A step's numbers: alpha, the learning rate, two of the solver, epsilon."""
 
 Parameters = Sequence[NDArray]
 
@@ -49,6 +51,24 @@ def training_step(kind: Kind, solver: str) -> CompiledFunction:
     learning rate, two numbers of the solver (Adam's decays; the momentum, and 0), epsilon; then the arrays that it
     changes: weights and intercepts, and as many of each moment.
     """
+    return compile(_step(kind, solver))
+
+
+def training_step_on_rows(kind: Kind, solver: str) -> CompiledFunction:
+    """The same on rows of a table: their numbers stand in the place of inputs, and the table before the other arrays.
+
+    Each training has one of its own, which holds its table until then; a program is kept by what it computes.
+    """
+    step = _step(kind, solver)
+
+    def step_on_rows(rows: NDArray, y: NDArray, w: NDArray, *others: Any) -> NDArray:
+        numbers, (table, *arrays) = others[:_NUMBERS], others[_NUMBERS:]
+        return step(nd.take(table, rows), y, w, *numbers, *arrays)
+
+    return compile(step_on_rows)
+
+
+def _step(kind: Kind, solver: str) -> Callable[..., NDArray]:
     count, moments = 2 * (len(kind.units) - 1), len(MOMENTS[solver])
     update = _UPDATES[solver]
 
@@ -63,7 +83,7 @@ def training_step(kind: Kind, solver: str) -> CompiledFunction:
             write(parameter, state, update(parameter, gradient, state, rate, a, b, epsilon))
         return loss
 
-    return compile(step)
+    return step
 
 
 @lru_cache(_KEPT)
@@ -80,14 +100,15 @@ def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]
 
 
 def taking_rows() -> CompiledFunction:
-    """Takes rows of two tables: of their numbers, two places to copy them to, and the tables.
+    """Takes rows of tables: of their numbers, a place to copy them to for each table, and the tables.
 
     Each training has one of its own, which holds its tables until then: it takes a hundredth of a second to compile.
     """
 
-    def take(rows: NDArray, x: NDArray, y: NDArray, all_x: NDArray, all_y: NDArray) -> None:
-        x[:] = nd.take(all_x, rows)
-        y[:] = nd.take(all_y, rows)
+    def take(rows: NDArray, *arrays: NDArray) -> None:
+        places, tables = arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
+        for place, table in zip(places, tables, strict=True):
+            place[:] = nd.take(table, rows)
 
     return compile(take)
 

@@ -13,7 +13,14 @@ from lamina.compiler import compilation_enabled
 from lamina.core.memory import aligned_empty
 from lamina.deferral import eager, interrupts_later
 from lamina.nd.ndarray import NDArray
-from lamina.neural_network._programs import MOMENTS, Kind, loss_and_gradients, taking_rows, training_step
+from lamina.neural_network._programs import (
+    MOMENTS,
+    Kind,
+    loss_and_gradients,
+    taking_rows,
+    training_step,
+    training_step_on_rows,
+)
 
 __all__ = ["CompiledEpochs", "CompiledEvaluation", "epochs_for", "evaluation_for"]
 
@@ -24,8 +31,13 @@ _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
 _GROUP_BYTES, _MOST_STEPS = 4 << 20, 64
 """Of rows picked at one time, and for how many steps: a part of what the last cache holds, and a few milliseconds.
 
-Of MNIST these are three steps in float64. A step at a time, as the second cache would have it, costs a sixteenth more:
-Python comes between any two. So do six, which come from farther away.
+A step at a time, as the second cache would have it, costs a sixteenth more: Python comes between any two. So does twice
+as much, which comes from farther away.
+"""
+_ROWS_IN_PLACE_BYTES = 1 << 19
+"""Of a batch, from which a step reads its rows in the table: a smaller one stays in a core's cache when it is copied.
+
+Such a program is of one size of table, so that the folds of a search may need two; it would not pay for narrow tables.
 """
 _LEAST_FILLED = 0.02
 """Of sparse rows. Emptier ones SciPy multiplies sooner than a dense product does."""
@@ -70,23 +82,28 @@ class _Group:
     """The rows of a program's next steps, step after step: memory of its own that is filled again and again.
 
     Rows beyond those that are `put` have weight 0, so that the last batch of an epoch needs no program of its own.
+
+    `stacks` are what the steps get: inputs (or, with a `table` of them, the numbers of its rows), targets, weights.
     """
 
     def __init__(
         self, X: Any, y: np.ndarray, weights: np.ndarray | None, batch: int, dtype: np.dtype
     ) -> None:
         self._data, self._batch = (X, y, weights), batch
-        sizes = X.shape[1], y.shape[1], 1
+        can_take = all(_can_be_taken(x, dtype) for x in (X, y))
+        is_wide = batch * X.shape[1] * dtype.itemsize >= _ROWS_IN_PLACE_BYTES
+        self.table = nd.from_numpy(X) if can_take and is_wide else None
+        sizes = [*([] if self.table is not None else [X.shape[1]]), y.shape[1], 1]
         self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * sum(sizes) * dtype.itemsize)))
         self.rows = self.steps * batch
         self._parts = [aligned_empty((self.rows, size), dtype) for size in sizes]
-        self.stacks = [_stack(x, self.steps) for x in self._parts]
         self._numbers = aligned_empty((self.rows,), np.dtype(np.int32))
         self._numbers_stack = _stack(self._numbers, self.steps)
-        self._tables: list[NDArray] | None = None
-        if all(_can_be_taken(x, dtype) for x in (X, y)):
-            self._tables = [nd.from_numpy(x) for x in (X, y)]
-            self._take = taking_rows()
+        copied = [_stack(x, self.steps) for x in self._parts]
+        self.stacks = copied if self.table is None else [self._numbers_stack, *copied]
+        self._take = taking_rows() if can_take else None
+        taken = (X, y) if self.table is None else (y,)
+        self._tables = [nd.from_numpy(x) for x in taken] if can_take else []
         self._weighted = -1
 
     def put(self, rows: np.ndarray) -> list[int]:
@@ -106,10 +123,11 @@ class _Group:
 
     def _put_inputs(self, rows: np.ndarray, steps: int) -> None:
         X, y, _ = self._data
-        if self._tables is not None:
+        if self._take is not None:
             self._numbers[: len(rows)] = rows
-            self._numbers[len(rows) : steps * self._batch] = 0
-            self._take.run_stacks([self._numbers_stack, *self.stacks[:2]], [()] * steps, *self._tables)
+            self._numbers[len(rows) : steps * self._batch] = rows[-1]
+            places = self.stacks[:-1] if self.table is None else self.stacks[1:-1]
+            self._take.run_stacks([self._numbers_stack, *places], [()] * steps, *self._tables)
             return
         for part, source in zip(self._parts, (X, y), strict=False):
             taken = source[rows]
@@ -161,8 +179,12 @@ class CompiledEpochs:
         for owner, name in held:
             setattr(owner, name, [np.require(x, dtype, ["C", "W"]) for x in getattr(owner, name)])
         self._arrays = [nd.from_numpy(x) for owner, name in held for x in getattr(owner, name)]
-        self._program = training_step(kind, solver)
         self._group = _Group(*self._data, self._batch, dtype)
+        if self._group.table is None:
+            self._program = training_step(kind, solver)
+        else:
+            self._program = training_step_on_rows(kind, solver)
+            self._arrays.insert(0, self._group.table)
         self._steps = _AdamSteps(optimizer) if solver == "adam" else _SGDSteps(optimizer)
         self.optimizer = optimizer
         estimator._optimizer = SteppedOptimizer(optimizer)

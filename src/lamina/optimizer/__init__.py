@@ -16,6 +16,7 @@ from typing import Any
 from lamina.optimizer.adam import LAMB, Adam, Adamax, AdamW, Nadam
 from lamina.optimizer.adaptive import AdaDelta, AdaGrad, Ftrl, RMSProp
 from lamina.optimizer.momentum import NAG, SGD, Signum
+from lamina.optimizer.muon import Muon
 from lamina.optimizer.optimizer import Optimizer, create, register
 from lamina.optimizer.rare import DCASGD, FTML, LARS, SGLD, Test
 from lamina.optimizer.updater import Updater, get_updater
@@ -23,7 +24,7 @@ from lamina.outside import no_attribute
 
 __all__ = [
     "DCASGD", "FTML", "LAMB", "LARS", "NAG", "SGD", "SGLD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "Ftrl",
-    "Nadam", "Optimizer", "RMSProp", "Signum", "Test", "Updater", "create", "get_updater", "register",
+    "Muon", "Nadam", "Optimizer", "RMSProp", "Signum", "Test", "Updater", "create", "get_updater", "register",
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from lamina.primitives import (
     scan,
     softmax,
     surrogate,
+    views,
 )
 
 __all__ = [
@@ -26,4 +27,4 @@ __all__ = [
     "random",
     "reduce",
 ]
-__all__ += ["scan", "softmax", "surrogate"]
+__all__ += ["scan", "softmax", "surrogate", "views"]

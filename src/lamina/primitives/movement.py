@@ -14,7 +14,7 @@ from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type, dtype_of
 
 __all__ = [
-    "concat", "place", "reshape", "slice_", "slice_assign", "slice_length", "transpose",
+    "concat", "place", "reshape", "slice_", "slice_assign", "slice_length", "slices", "transpose",
 ]  # fmt: skip
 
 Ints = tuple[int, ...]
@@ -57,7 +57,7 @@ def slice_length(begin: int, end: int, step: int) -> int:
     return len(range(begin, end, step))
 
 
-def _slices(begin: Ints, end: Ints, step: Ints) -> tuple[slice, ...]:
+def slices(begin: Ints, end: Ints, step: Ints) -> tuple[slice, ...]:
     """Python slices; an end before the first element is written None."""
     return tuple(slice(b, None if e < 0 else e, s) for b, e, s in zip(begin, end, step, strict=True))
 
@@ -73,7 +73,7 @@ def _slice_index(index: list[Any], in_shape: Ints, begin: Ints, end: Ints, step:
 
 slice_ = primitive(
     "slice",
-    eval=lambda x, begin, end, step: np.ascontiguousarray(x[_slices(begin, end, step)]),
+    eval=lambda x, begin, end, step: np.ascontiguousarray(x[slices(begin, end, step)]),
     infer=_slice_type,
     vjp=(lambda g, out, x, begin, end, step: bind(place, g, shape=x.shape, begin=begin, end=end, step=step),),
     lowering=Movement(_slice_index),
@@ -100,7 +100,7 @@ def _inside(
 
 def _place(g: np.ndarray, shape: Ints, begin: Ints, end: Ints, step: Ints) -> np.ndarray:
     out = np.zeros(shape, g.dtype)
-    out[_slices(begin, end, step)] = g
+    out[slices(begin, end, step)] = g
     return out
 
 
@@ -124,7 +124,7 @@ place = primitive(
 
 def _slice_assign(x: np.ndarray, v: np.ndarray, begin: Ints, end: Ints, step: Ints) -> np.ndarray:
     out = x.copy()
-    out[_slices(begin, end, step)] = v
+    out[slices(begin, end, step)] = v
     return out
 
 

@@ -1,21 +1,49 @@
-"""Which results share memory with their operand. NumPy's do by themselves; those of devices are made here."""
+"""Which results share memory with their operand, and the same as copies.
+
+NumPy's views share it by themselves; those of devices are made here.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from lamina.core.primitive import Primitive
-from lamina.primitives.movement import slice_
+from lamina.core.lowering import Decompose
+from lamina.core.primitive import Primitive, bind, primitive
+from lamina.primitives.movement import slice_, slices
 from lamina.primitives.reshape import reshape
 
-__all__ = ["VIEWS", "view_of"]
+__all__ = ["COPIES", "VIEWS", "reshape_copy", "slice_copy", "view_of"]
 
 VIEWS = frozenset((reshape, slice_))
 """The primitives whose results may be views."""
+
+
+def _copying(view: Primitive, copied: Callable[..., np.ndarray]) -> Primitive:
+    """A primitive that gives what `view` gives, with memory of its own.
+
+    Only one operator at a time has memory to share: compiled, where every result has its own, the two are the same.
+    """
+    return primitive(
+        f"{view.name}_copy",
+        eval=copied,
+        infer=view.infer,
+        vjp=view.vjp,
+        lowering=Decompose(lambda x, **params: bind(view, x, **params)),
+    )
+
+
+reshape_copy = _copying(reshape, lambda x, shape: x.reshape(shape).copy())
+"""``reshape_copy(x, shape=)``: `reshape` with memory of its own, as MXNet's functions have it."""
+
+slice_copy = _copying(slice_, lambda x, begin, end, step: x[slices(begin, end, step)].copy())
+"""``slice_copy(x, begin=, end=, step=)``: `slice_` with memory of its own."""
+
+COPIES = {reshape_copy: reshape, slice_copy: slice_}
+"""The primitives that copy, and the views that they are copies of."""
 
 
 def view_of(primitive: Primitive, value: Any, params: dict[str, Any]) -> Any:

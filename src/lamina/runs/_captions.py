@@ -9,6 +9,7 @@ import numpy as np
 
 from lamina.estimators.importance import Importance
 from lamina.runs._intervals import Covered
+from lamina.runs._shap import ColumnShap
 from lamina.table.describe import format_number
 
 __all__ = [
@@ -88,9 +89,17 @@ def residuals(target: np.ndarray, predicted: np.ndarray) -> str:
 
 def importances(found: Sequence[Importance], unit: str) -> str:
     """The columns that matter most, with their numbers."""
+    return f"Growth of {unit}: {_columns(found)}."
+
+
+def mean_shap(found: Sequence[ColumnShap], added: str) -> str:
+    """The columns that add the most to predictions, with their numbers."""
+    return f"Mean |SHAP|, {added}: {_columns(sorted(found, key=lambda one: -one.mean))}."
+
+
+def _columns(found: Sequence[Importance | ColumnShap]) -> str:
     named = ", ".join(f"{one.column} {one.mean:.3g}" for one in found[:_MOST_NAMED])
-    more = f", and {len(found) - _MOST_NAMED} more columns" if len(found) > _MOST_NAMED else ""
-    return f"Growth of {unit}: {named}{more}."
+    return named + (f", and {len(found) - _MOST_NAMED} more columns" if len(found) > _MOST_NAMED else "")
 
 
 def _range(values: np.ndarray) -> str:

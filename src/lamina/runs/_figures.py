@@ -11,12 +11,13 @@ import numpy as np
 from lamina.estimators.importance import Importance
 from lamina.messages import printable
 from lamina.runs._intervals import Covered
+from lamina.runs._shap import ColumnShap
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
 __all__ = [
     "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "calibration_bins", "confusion", "coverage", "importances",
-    "learning_curves", "predicted_and_true", "residuals", "search",
+    "learning_curves", "mean_shap", "predicted_and_true", "residuals", "search",
 ]  # fmt: skip
 
 MOST_POINTS = 1500
@@ -196,13 +197,24 @@ def coverage(figure: Any, found: Sequence[Covered], rows: int) -> None:
 
 
 @_drawn
-def importances(figure: Any, found: Sequence[Importance], unit: str) -> None:
+def importances(figure: Any, found: Sequence[Importance], unit: str, *, wide: bool) -> None:
     """The importance of each column, the greatest on top, with intervals."""
-    figure.set_size_inches(_WIDE, 1.0 + 0.28 * len(found))
+    _columns(figure, found, f"growth of {unit} when shuffled", wide=wide)
+
+
+@_drawn
+def mean_shap(figure: Any, found: Sequence[ColumnShap], added: str) -> None:
+    """How much each column adds to predictions, in the order of the importances, with intervals."""
+    _columns(figure, found, f"mean |SHAP|, {_label(added, 24)}", wide=False)
+
+
+def _columns(figure: Any, found: Sequence[Importance | ColumnShap], what: str, *, wide: bool) -> None:
+    figure.set_size_inches(_WIDE if wide else _NARROW, 1.0 + 0.28 * len(found))
     names = [_label(one.column, 24) for one in found]
     intervals = [(one.low, one.high) for one in found]
-    what = f"growth of {unit} when shuffled"
-    pictures.bars(figure.subplots(), names, [one.mean for one in found], intervals, what)
+    axes = figure.subplots()
+    pictures.bars(axes, names, [one.mean for one in found], intervals, what)
+    axes.locator_params(axis="x", nbins=8 if wide else 5)
 
 
 def _label(name: str, most: int = 40) -> str:

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from lamina.estimators.importance import Importance
 from lamina.files.typed_json import Count, strict
 from lamina.runs._intervals import Below, Covered
+from lamina.runs._shap import ColumnShap, MeanShap
 from lamina.runs.data import Request
 from lamina.table.kinds import Choice
 from lamina.table.options import ReadOptions
@@ -40,6 +41,7 @@ _SETTINGS = msgspec.defstruct(
 
 _COLUMN, _TARGET, _IMPORTANCE = strict(ColumnSchema), strict(Target), strict(Importance)
 _COVERED, _BELOW = strict(Covered), strict(Below)
+_SHAP = strict(MeanShap, columns=list[strict(ColumnShap, classes=list[float])])
 
 
 _Plain = None | bool | int | float | str
@@ -82,6 +84,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True):
     interrupted: bool
     seconds: float
     importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - made above
+    shap: _SHAP | None = None  # pyright: ignore[reportInvalidTypeForm]
     intervals: list[_COVERED] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
     quantiles: list[_BELOW] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
     search: _Search | UnsetType = UNSET

@@ -51,6 +51,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Iterab
         ]
         return f"<tr>{''.join(marked)}</tr>"
 
-    titles = "".join(f"<th{mark} scope='col'>{name}</th>" for mark, name in zip(marks, head, strict=True))
+    titles = "".join(
+        f"<th{mark} scope='col'>{_breakable(name)}</th>" for mark, name in zip(marks, head, strict=True)
+    )
     body = "".join(map(line, rows))
     return f"<div class='scroll'><table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _breakable(name: str) -> str:
+    """A column's name that may go on in the next line behind an underscore, so that more columns fit in."""
+    return name.replace("_", "_<wbr>")

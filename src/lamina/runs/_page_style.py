@@ -13,7 +13,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
        font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 960px; margin: 0 auto; padding: 36px 20px 60px; }
+main { max-width: 1040px; margin: 0 auto; padding: 36px 20px 60px; }
 header { margin-bottom: 20px; }
 .kicker { color: var(--blue); font-weight: 600; letter-spacing: .04em; margin: 0; }
 h1 { font-size: 34px; line-height: 1.2; margin: 2px 0 10px; overflow-wrap: anywhere; }
@@ -31,12 +31,14 @@ section { padding: 20px 24px; margin: 16px 0; }
 img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
 figure { margin: 0; }
 figcaption { color: var(--soft); font-size: 13px; text-align: center; margin-top: 4px; }
+.row.level { align-items: flex-start; }
 .row figure { flex: 0 1 auto; width: calc(50% - 10px); min-width: min(300px, 100%); }
 .stack figure + figure { margin-top: 16px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line); }
 th, td { padding: 6px 14px 6px 0; vertical-align: top; }
+th:last-child, td:last-child { padding-right: 0; }
 td { border-bottom: 1px solid var(--line); }
 tr:last-child td { border-bottom: 0; }
 .number { text-align: right; }
@@ -44,6 +46,12 @@ td.number { white-space: nowrap; }
 .none { color: var(--soft); font-style: italic; }
 code { font: 12.5px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 summary { cursor: pointer; color: var(--blue); margin-bottom: 8px; }
+@media screen and (max-width: 960px) {
+  main { padding: 24px 12px 50px; }
+  section { padding: 18px 14px; }
+  table { font-size: 12.5px; }
+  th, td { padding-right: 8px; }
+}
 @media screen and (max-width: 640px) {
   main { padding: 20px 10px 40px; }
   section { padding: 16px 14px; }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import MissingPackageError
-from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
+from lamina.estimators.importance import MOST_ROWS, Importance, loss_name
 from lamina.runs import _captions as captions
 from lamina.runs import _figures as figures
 from lamina.runs._html import escape
@@ -18,9 +18,11 @@ from lamina.runs._html import figure as _figure
 from lamina.runs._html import section as _section
 from lamina.runs._html import small as _small
 from lamina.runs._html import table as _table
+from lamina.runs._importance_section import importance_section
 from lamina.runs._measure import Measured, losses_of
 from lamina.runs._page_style import STYLE
 from lamina.runs._search_section import search_section
+from lamina.runs._shap import MeanShap
 from lamina.runs.data import Part
 from lamina.runs.metrics import METRIC_NAMES, compared, format_metric
 from lamina.runs.networks import networks_in_words
@@ -48,6 +50,7 @@ class Findings:
     importance: Sequence[Importance]
     settings: Mapping[str, Any]
     importance_rows: int = MOST_ROWS  # at most
+    shap: MeanShap | None = None
 
     @property
     def is_classification(self) -> bool:
@@ -269,25 +272,17 @@ def _uncertainty(findings: Findings, *, pictures: bool) -> str:
 
 
 def _importance(findings: Findings, *, pictures: bool) -> str:
-    if not findings.importance:
-        return ""
-    unit = loss_name(findings.trained.model.estimator.fitted_.target)
+    target = findings.target
     rows = min(len(findings.measured.rows), findings.importance_rows)
-    text = _small(
-        f"Permutation importance (Breiman, 2001): how much {unit} grows when the column is shuffled, on "
-        f"{counted(rows, f'{findings.measured.part} row')}; the mean of {REPEATS} shuffles, with a 95&nbsp;% "
-        "interval over rows and shuffles. A column whose interval holds 0 is not needed, or others say the same."
+    return importance_section(
+        findings.importance,
+        findings.shap,
+        unit=loss_name(findings.trained.model.estimator.fitted_.target),
+        added="probability" if findings.is_classification else target.name,
+        classes=list(map(str, target.classes)) if findings.is_classification else (),
+        rows=counted(rows, f"{findings.measured.part} row"),
+        pictures=pictures,
     )
-    if pictures:
-        most = findings.importance[:30]
-        shown = _figure(figures.importances(most, unit), "Importance", captions.importances(most, unit))
-    else:
-        rows = [
-            [escape(one.column), f"{one.mean:.4g}", f"{one.low:.4g} … {one.high:.4g}"]
-            for one in findings.importance
-        ]
-        shown = _table(["column", f"growth of {unit}", "95&nbsp;% interval"], rows, numeric=(1, 2))
-    return _section("Which columns matter", shown + text)
 
 
 def _worst(findings: Findings) -> str:

@@ -11,6 +11,7 @@ from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS
 from lamina.estimators.network import Ensemble
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
+from lamina.runs._shap import predictions_made
 from lamina.runs.data import Prepared
 from lamina.table.encode import Encoded
 
@@ -75,8 +76,8 @@ class Closing(SearchObserver):
 
     def _move(self, search: SearchView) -> None:
         compiling, of_a_row = self._ensemble(search)
-        rows = self._test_rows + (self._columns * REPEATS + 1) * MOST_ROWS
-        fewest = self._test_rows + (self._columns * REPEATS + 1) * _FEWEST_ROWS
+        rows = self._test_rows + self._explaining(MOST_ROWS)
+        fewest = self._test_rows + self._explaining(_FEWEST_ROWS)
         allowed = max(fewest * of_a_row, min(rows * of_a_row, _IMPORTANCE * self._limit))
         ends = self._limit - self._report - _VARIES * (compiling + allowed)
         search.end_at(search.seconds() + ends - self._since())
@@ -102,10 +103,14 @@ class Closing(SearchObserver):
         self._compiling = seconds(256) / layers
         self._row = seconds(_BLOCKS * 256) / (_BLOCKS * 256 * weights)
 
+    def _explaining(self, rows: int) -> int:
+        """The predictions that tell which columns matter, where that is measured on so many rows."""
+        return (self._columns * REPEATS + 1) * rows + predictions_made(rows, self._columns)
+
     def importance_rows(self, seconds_of_a_row: float) -> int:
         """On how many rows to measure the importance of columns, at so many seconds a row."""
         left = self._limit - self._report - self._since()
-        rows = left / max(seconds_of_a_row * (self._columns * REPEATS + 1), 1e-12)
+        rows = left / max(seconds_of_a_row * self._explaining(1), 1e-12)
         return int(min(max(rows, _FEWEST_ROWS), MOST_ROWS))
 
 

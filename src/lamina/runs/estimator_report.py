@@ -16,10 +16,12 @@ from lamina.runs._intervals import measured_intervals, measured_quantiles
 from lamina.runs._measure import Measured
 from lamina.runs._model import TableModel, central
 from lamina.runs._report import Findings, page_of
+from lamina.runs._shap import MOST_LOOKED_AT, MeanShap, mean_shap
 from lamina.runs.data import Part
 from lamina.runs.metrics import metrics_of
 from lamina.runs.training import Trained
 from lamina.table.columns import import_narwhals
+from lamina.table.encode import Encoded
 from lamina.table.messages import DataWarning
 from lamina.table.places import Places
 from lamina.table.schema import Target
@@ -48,6 +50,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the prediction has told it
         importance = estimator._importances(X, y, 0, None)[0]
+        shap = _mean_shap(estimator, X, [one.column for one in importance])
         intervals = [] if is_class else measured_intervals(estimator, X, codes)
         quantiles = [] if is_class else measured_quantiles(estimator, X, codes)
     metrics = {"lamina": metrics_of(target.task, codes, outputs)}
@@ -62,8 +65,17 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
             Measured("test", part, outputs, metrics, intervals, quantiles),
             importance,
             {"data": ["a table in memory"], "resolved": _settings(estimator)},
+            shap=shap,
         )
     )
+
+
+def _mean_shap(estimator: Any, X: Any, names: Sequence[str]) -> MeanShap | None:
+    encoded = estimator._encoded(X)
+    drawn = np.random.default_rng(0).permutation(len(encoded.codes))[:MOST_LOOKED_AT]
+    if not names:
+        return None
+    return mean_shap(estimator.fitted_, Encoded(encoded.numeric[drawn], encoded.codes[drawn]), names)
 
 
 def _frame(X: Any, names: Sequence[str]) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from lamina.estimators.importance import MOST_ROWS
 from lamina.runs._importance import permutation_importance
 from lamina.runs._measure import measure, seconds_of_a_row
 from lamina.runs._report import Findings, page_of
+from lamina.runs._shap import MeanShap, mean_shap_of_part
 from lamina.runs.data import Prepared, Request
 from lamina.runs.examples import EXAMPLES, example_rows
 from lamina.runs.run_folder import save_run
@@ -68,10 +69,19 @@ def complete(
             else closing.importance_rows(seconds_of_a_row(trained.model, measured.rows))
         )
         importance = permutation_importance(trained.model, measured.rows, request.seed, most_rows=most)
-    results = _results(prepared, trained, measured, importance)
+        names = [one.column for one in importance]
+        shap = mean_shap_of_part(trained.model, measured.rows, names, request.seed, most)
+    results = _results(prepared, trained, measured, importance, shap)
     settings = _settings(request, trained)
     findings = Findings(
-        prepared.target, prepared.rows, trained, measured, importance, settings, importance_rows=most
+        prepared.target,
+        prepared.rows,
+        trained,
+        measured,
+        importance,
+        settings,
+        importance_rows=most,
+        shap=shap,
     )
 
     tell("writing the report")
@@ -89,7 +99,9 @@ def complete(
     return Run(folder.path, results)
 
 
-def _results(prepared: Prepared, trained: Trained, measured: Any, importance: Any) -> dict[str, Any]:
+def _results(
+    prepared: Prepared, trained: Trained, measured: Any, importance: Any, shap: MeanShap | None
+) -> dict[str, Any]:
     return {
         "task": prepared.target.task,
         "target": prepared.target.name,
@@ -102,6 +114,7 @@ def _results(prepared: Prepared, trained: Trained, measured: Any, importance: An
         "interrupted": trained.interrupted,
         "seconds": round(trained.seconds, 3),
         "importance": [asdict(one) for one in importance],
+        "shap": None if shap is None else asdict(shap),
         "intervals": [asdict(one) for one in measured.intervals],
         "quantiles": [asdict(one) for one in measured.quantiles],
         **({} if trained.search is None else {"search": _without_lines(trained.search)}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from lamina.attribute import AttrScope
 from lamina.errors import DataError
 from lamina.messages import closest
 from lamina.nd.activation import ACTIVATIONS
@@ -26,7 +27,7 @@ def var(
     stype: str | None = None,
     **kwargs: Any,
 ) -> Symbol:
-    """A variable: an input or a parameter of a network.
+    """A variable: an input or a parameter of a network. It notes `attr`, and the attributes of `mx.AttrScope`.
 
     >>> var("data").list_outputs()
     ['data']
@@ -36,7 +37,7 @@ def var(
     if stype not in (None, "default"):
         raise ValueError(f"variable {name!r}: stype is {stype!r}, but every array here is dense")
     noted = {"__lr_mult__": lr_mult, "__wd_mult__": wd_mult}
-    texts = {key: str(float(value)) for key, value in noted.items() if value is not None}
+    texts = {key: str(value) for key, value in noted.items() if value is not None}
     if shape is not None:
         texts["__shape__"] = str(tuple(shape))
     if dtype is not None:
@@ -44,7 +45,7 @@ def var(
     if init is not None:
         texts["__init__"] = init if isinstance(init, str) else init.dumps()
     texts.update((key, str(value)) for key, value in kwargs.items() if key.startswith("__"))
-    return Symbol([(Node(None, name, {**(attr or {}), **texts}), 0)])
+    return Symbol([(Node(None, name, {**AttrScope.current.get(attr), **texts}), 0)])
 
 
 def _type_flag(dtype: Any) -> int:
@@ -70,17 +71,11 @@ def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: A
     if not operator.is_variadic:
         names = operator.inputs(node.values)
         arrays = tuple(
-            _label_or_weight(operator, full, names[i]) if x is None else x
+            var(f"{full}_{names[i]}") if x is None else x
             for i, x in enumerate((*arrays, *[None] * (len(names) - len(arrays)))[: len(names)])
         )
     node.inputs = tuple(_single(operator, x) for x in arrays)
     return Symbol([(node, i) for i in range(node.outputs)])
-
-
-def _label_or_weight(operator: Operator, node: str, array: str) -> Symbol:
-    if array == "data":
-        raise TypeError(f"{operator.name} needs its input {array}")
-    return var(f"{node}_{array}")
 
 
 def _single(operator: Operator, x: Any) -> tuple[Node, int]:

@@ -133,7 +133,7 @@ def operator_called(name: str) -> Operator:
     elif name == "RNN":
         said = "lamina has no fused recurrent layers; it reads dense networks"
     elif name.startswith(("_np", "_npi_", "_npx_")):
-        said = "lamina has MXNet 1.x's nd interface alone; export the network without npx.set_np()"
+        said = "files of np's operators are not read; export the network without npx.set_np()"
     raise DataError(f"{said}.{closest(name[:60], OPERATORS)}")
 
 

@@ -151,8 +151,11 @@ class Symbol:
         return Symbol(found) if found else None
 
     def attr(self, key: str) -> str | None:
-        """An attribute of its node, as a text."""
-        return self.heads[0][0].attributes.get(key) if len(self.heads) == 1 else None
+        """An attribute of its node, as a text; those of MXNet's own, as ``lr_mult``, with or without underscores."""
+        if len(self.heads) != 1:
+            return None
+        noted = self.heads[0][0].attributes
+        return noted.get(key, noted.get(f"__{key}__", noted.get(key.strip("_"))))
 
     def list_attr(self) -> dict[str, str]:
         """The attributes of its node."""
@@ -223,6 +226,17 @@ class Symbol:
 
         return inferred(self, *shapes, **named)
 
+    def eval(self, ctx: Any = None, **arrays: Any) -> list[Any]:
+        """The outputs, for an array for each variable, by its name; the device is the arrays'.
+
+        >>> import lamina as mx
+        >>> (mx.sym.var("x") * 2).eval(x=mx.nd.array([1, 2]))[0].asnumpy()
+        array([2., 4.], dtype=float32)
+        """
+        from lamina.symbol.computing import evaluated
+
+        return evaluated(self.heads, arrays)
+
     def __getattr__(self, name: str) -> Any:
         """The methods of arrays: ``x.sum(axis=1)`` is ``F.sum(x, axis=1)``."""
         from lamina.symbol._functions import method
@@ -259,7 +273,6 @@ _OF_ARRAYS = {
 _OF_EXECUTORS = (
     "bind",
     "simple_bind",
-    "eval",
     "infer_shape_partial",
     "infer_type",
     "gradient",

@@ -67,7 +67,8 @@ class BlockedProduct:
     Where it skips zeros, each tile of A has a list of its own of the terms in which any of its rows is not zero: of
     eight pictures, half of the pixels are 0 in all. `right_is_finite`: whether B is known to be, as 0 · inf is NaN.
 
-    `fetch(row, column, width)` asks for what the epilogue will read of a row.
+    `fetch(row, column, width)` asks for what the epilogue will read of a row. `numbers` (int32): which rows of `left`,
+    as it lies in memory, are A's; None: the first ones, in their order.
     """
 
     b: Builder
@@ -83,6 +84,7 @@ class BlockedProduct:
     finish: Finish
     fetch: Callable[[Value, Value, int], None]
     right_is_finite: bool = False
+    numbers: Pointer | None = None
 
     def emit(self, row_bounds: Range, column_bounds: Range) -> None:
         b, blocking = self.b, self.blocking
@@ -119,9 +121,7 @@ class BlockedProduct:
             terms = start, b.minimum(start + chunk, depth)
 
             def pack(row: Value, height: int) -> None:
-                offset = row * self.left.row_stride + first_k * self.left.inner_stride
-                pointer = b.offset(self.left.pointer, offset, self.dtype)
-                source = LeftTile(pointer, self.left.row_stride, self.left.inner_stride)
+                source = self._lying(row, height, first_k)
                 pack_tile(b, source, height, terms, self.dtype, self._left_tile(row - block[0]))
 
             self._cover_rows(block, pack)
@@ -178,8 +178,20 @@ class BlockedProduct:
         """A tile of A: packed, or where it lies (whose terms are not cut)."""
         if is_packed:
             return LeftTile(self._left_tile(row - part.block[0]), 1, height)
-        left = self.left
-        return replace(left, pointer=self.b.offset(left.pointer, row * left.row_stride, self.dtype))
+        return self._lying(row, height)
+
+    def _lying(self, row: Value, height: int, first_k: Value | int = 0) -> LeftTile:
+        """Rows of A where they lie in memory, from a term on."""
+        b, left, numbers = self.b, self.left, self.numbers
+        if numbers is None:
+            offset = row * left.row_stride + first_k * left.inner_stride
+            return replace(left, pointer=b.offset(left.pointer, offset, self.dtype))
+        if left.row_stride == 1:
+            terms = ColumnOrder(b.offset(numbers, first_k, INT32), b.const(self.inner) - first_k)
+            return replace(left, pointer=b.offset(left.pointer, row, self.dtype), columns=terms)
+        rows = [b.cast(b.load(numbers, INT32, row + r), INDEX) for r in range(height)]
+        start = b.offset(left.pointer, first_k * left.inner_stride, self.dtype)
+        return replace(left, pointer=start, rows=rows)
 
     def _sums(self, row: Value, column: Value, height: int) -> Pointer:
         """Where the unfinished sums of a tile wait; position counted from the outer block's."""
@@ -234,12 +246,14 @@ class BlockedProduct:
         everything = b.const(0), b.const(self.columns)
 
         def tile(panel: _Panel, row: Value, height: int) -> None:
-            whole = self._left(part, row, height, is_packed)
+            whole = self._left(part, row, height, is_packed=True)
 
             def rows_of_tile(first: Value, size: int) -> None:
                 order = self._lists.of_pair(row - part.block[0] + first)
-                pointer = b.offset(whole.pointer, first * whole.row_stride, self.dtype)
-                left = replace(whole, pointer=pointer, columns=order)
+                if is_packed:
+                    left = replace(whole, pointer=b.offset(whole.pointer, first, self.dtype), columns=order)
+                else:
+                    left = replace(self._lying(row + first, size), columns=order)
                 start = zeros(b, size, panel.widths, self.dtype, padded=True)
                 self._fetch(row + first, size, panel, part)
                 right, terms = panel.ordered(order), order.first_unused

@@ -7,14 +7,14 @@ sum, but the same one for any split, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from lamina.compiler.cpu._bfloat16 import PARTS
 from lamina.compiler.cpu._block_sizes import Blocking, choose_blocking
 from lamina.compiler.cpu._blocking import BlockedProduct
-from lamina.compiler.cpu._cache_lines import LINE_BYTES
+from lamina.compiler.cpu._cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu._cover import Range
 from lamina.compiler.cpu._direct_product import DirectProduct
 from lamina.compiler.cpu._microkernel import Epilogue, Finish, LeftTile, RightPanel
@@ -26,9 +26,9 @@ from lamina.compiler.cpu._unit_packing import LeftOperand, Read
 from lamina.compiler.cpu._unit_product import UnitProduct
 from lamina.compiler.cpu._zero_columns import order_bytes
 from lamina.compiler.cpu.machine import Machine, target_machine
-from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
+from lamina.compiler.llvm import FLOAT32, INT32, Builder, DType, Pointer, Value
 
-__all__ = ["MatrixProduct"]
+__all__ = ["MatrixProduct", "TakenRows"]
 
 _UNIT_TILE = TileShape(8, 2)
 _FEWEST_DENSE_ROWS = 256
@@ -40,6 +40,14 @@ _PACK_ROW_TILES = 8
 
 NumPy's large arrays begin 16 bytes into a line, so that every load of B in place would touch two.
 """
+
+
+@dataclass(frozen=True)
+class TakenRows:
+    """A matrix that consists of rows of a table in memory: `number(i)` is that of its row i, an int32's at most."""
+
+    table: Pointer
+    number: Callable[[Value], Value]
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ class MatrixProduct:
     `left_is_short` says that A's elements are whole numbers of at most 8 bits, which a matrix unit multiplies as they
     are. `right_is_finite` says that B's elements are neither infinite nor NaN.
 
+    `takes_rows` says that A's rows, as it would lie in memory, may be some of a table's (see `emit`).
+
     Threads share the work by rows or columns in multiples of `row_step` or `column_step`
     (`b.split(rows, row_step)`), each with `scratch_bytes` of memory of its own, aligned to 64 bytes.
     """
@@ -76,6 +86,7 @@ class MatrixProduct:
     by_columns: bool = False
     left_is_short: bool = False
     right_is_finite: bool = False
+    takes_rows: bool = False
 
     @cached_property
     def way(self) -> UnitBlocking | Blocking | None:
@@ -151,7 +162,17 @@ class MatrixProduct:
         if self.way is None:
             return direct
         may_be_direct = self.is_on_unit and not self.only_packs_left
-        return max(self.way.scratch_bytes, direct if may_be_direct else 0)
+        return max(self.way.scratch_bytes + self._numbers_bytes, direct if may_be_direct else 0)
+
+    @property
+    def can_take_rows(self) -> bool:
+        """Whether A may be rows of a table that nobody has copied."""
+        return isinstance(self.way, Blocking)
+
+    @property
+    def _numbers_bytes(self) -> int:
+        """Memory for the numbers of the rows that are taken."""
+        return whole_lines(self.left_rows * INT32.itemsize) if self.takes_rows else 0
 
     @property
     def ordered_bytes(self) -> int:
@@ -191,7 +212,7 @@ class MatrixProduct:
     def emit(
         self,
         b: Builder,
-        left: Pointer | Read,
+        left: Pointer | Read | TakenRows,
         right: Pointer,
         epilogue: Epilogue,
         *,
@@ -205,7 +226,7 @@ class MatrixProduct:
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
         like the result of which the epilogue reads the element that it computes: they are fetched ahead, if large.
 
-        With `only_packs_left`, `left` may be a function that computes A.
+        With `only_packs_left`, `left` may be a function that computes A; with `takes_rows`, it may be `TakenRows`.
         """
         if self.scratch_bytes and scratch is None:
             raise ValueError(
@@ -213,7 +234,9 @@ class MatrixProduct:
             )
         if min(self.rows, self.columns) == 0:
             return
-        if not isinstance(left, Pointer) and not self.only_packs_left:
+        if isinstance(left, TakenRows) and not (self.takes_rows and self.can_take_rows):
+            raise ValueError("only a product in blocks that says so takes its rows from a table")
+        if not isinstance(left, Pointer | TakenRows) and not self.only_packs_left:
             raise ValueError("this product reads its left operand in place: it has to lie in memory")
         product = _Product(
             self,
@@ -246,7 +269,7 @@ class _Product:
 
     shape: MatrixProduct
     b: Builder
-    left: Pointer | Read
+    left: Pointer | Read | TakenRows
     right: Pointer
     epilogue: Epilogue
     rows: Range
@@ -310,13 +333,14 @@ class _Product:
 
     def _read_left(self, b: Builder, row: Value, column: Value, lanes: int) -> Value:
         """Elements of A as it lies in memory, or as it is computed."""
-        if not isinstance(self.left, Pointer):
+        if not isinstance(self.left, Pointer | TakenRows):
             return self.left(b, row, column, lanes)
-        return b.load(self.left, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
+        return b.load(self._matrix, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
 
     def emit_blocked(self, blocking: Blocking) -> None:
         b, shape = self.b, self.shape
         assert self.scratch is not None
+        table, numbers = self._matrix_or_table(blocking)
         product = BlockedProduct(
             b=b,
             blocking=blocking,
@@ -325,14 +349,26 @@ class _Product:
             rows=shape.rows,
             inner=shape.inner,
             columns=shape.columns,
-            left=LeftTile(self._matrix, *shape.left_strides),
+            left=LeftTile(table, *shape.left_strides),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
             finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
             fetch=self._fetch_row,
             right_is_finite=shape.right_is_finite,
+            numbers=numbers,
         )
         product.emit(self.rows, self.columns)
+
+    def _matrix_or_table(self, blocking: Blocking) -> tuple[Pointer, Pointer | None]:
+        """Where A lies; or the table whose rows it takes, and their numbers."""
+        if not isinstance(self.left, TakenRows):
+            return self._matrix, None
+        b = self.b
+        assert self.scratch is not None
+        numbers = b.offset(self.scratch, blocking.scratch_bytes // INT32.itemsize, INT32)
+        with b.loop(0, self.shape.left_rows) as i:
+            b.store(numbers, b.cast(self.left.number(i), INT32), i)
+        return self.left.table, numbers
 
     def _fetch_row(self, row: Value, column: Value, width: int) -> None:
         """Ask for what the epilogue will read of a row, so that it is there when the sums are."""

@@ -53,7 +53,7 @@ def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Range, dtype: DType,
     packed = LeftTile(tile, 1, rows)
     if left.row_stride == 1:
         with b.loop(*inner) as k:
-            b.store(tile, b.load(left.pointer, dtype, k * left.inner_stride, rows), k * rows)
+            b.store(tile, b.load(left.column(b, k, dtype), dtype, 0, rows), k * rows)
         return packed
     lanes = b.lanes(dtype)
     for first in range(0, rows, lanes):
@@ -66,8 +66,8 @@ def _pack_rows(b: Builder, left: LeftTile, rows: range, inner: Range, dtype: DTy
     height = 1 << (len(rows) - 1).bit_length()  # the transposition wants a power of two
 
     def block(k: Value, width: int) -> None:
-        base = b.offset(left.pointer, k * left.inner_stride, dtype)
-        loaded = [b.load_strided(base, dtype, r * left.row_stride, left.inner_stride, width) for r in rows]
+        base = left.column(b, k, dtype)
+        loaded = [b.load_strided(base, dtype, left.offset(r), left.inner_stride, width) for r in rows]
         if width == 1:
             columns = [b.gather_lanes(loaded)]
         else:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._layout_products import is_swapped
-from lamina.compiler.cpu._matrix_product import MatrixProduct
+from lamina.compiler.cpu._matrix_product import MatrixProduct, TakenRows
+from lamina.compiler.cpu._taken_rows import row_taken, takes_whole_rows
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu._unit_packing import Read
 from lamina.compiler.emit.positions import Axis
@@ -36,7 +39,8 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
     shape = _shape_of(kernel.main)
     skips_zeros = kernel.reads_data and not shape.by_columns and len(kernel.domain) == 2
     pays = shape.columns >= _FEWEST_COLUMNS and shape.inner > 0
-    return replace(shape, skips_zeros=skips_zeros and pays)
+    shape = replace(shape, skips_zeros=skips_zeros and pays)
+    return replace(shape, takes_rows=shape.can_take_rows and _takes_rows(kernel.main, kernel.main.inputs[0]))
 
 
 def _shape_of(anchor: Node) -> MatrixProduct:
@@ -52,14 +56,25 @@ def _shape_of(anchor: Node) -> MatrixProduct:
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand itself where it packs it: a batch of bytes, gathered from a data set."""
+    """Whether a product computes an operand itself where it reads it: a batch that is gathered from a data set; on the
+    matrix unit, one of bytes."""
     if operand is not product.inputs[0] or operand is product.inputs[1] or len(product.shape) != 2:
         return False
+    if _takes_rows(product, operand):
+        return _shape_of(product).can_take_rows
     if is_swapped(product) or not operand.is_op("cast") or not is_short(operand):
         return False
     (source,) = operand.inputs
     parts = source.inputs if source.is_op("take") else (source,)
     return all(isinstance(x.op, Input) for x in parts) and _shape_of(product).only_packs_left
+
+
+def _takes_rows(product: Node, operand: Node) -> bool:
+    """Whether an operand is rows of a table, which a product reads where they lie if it is cut into blocks."""
+    if is_swapped(product) or len(product.shape) != 2 or not takes_whole_rows(operand):
+        return False
+    table, _ = operand.inputs
+    return all(isinstance(x.op, Input) for x in operand.inputs) and table.shape[0] <= np.iinfo(np.int32).max
 
 
 def _epilogue_length(scope: Scope) -> int:
@@ -95,7 +110,7 @@ def emit_product(scope: Scope) -> None:
         right_is_finite=module.weights_are_finite,
     )
     right = scope.memory.find(anchor.inputs[1])
-    left = scope.memory.find(anchor.inputs[0]) or _reader(scope, anchor.inputs[0])
+    left = scope.memory.find(anchor.inputs[0]) or _computed(scope, anchor.inputs[0])
     assert right is not None
     scratch = scope.scratch if shape.scratch_bytes else None
     with scope.on_one_worker_if_serial():
@@ -117,6 +132,15 @@ def emit_product(scope: Scope) -> None:
             _emit_matrix(scope, shape, one, other, [scope.axis(i)], None, None, scratch)
 
 
+def _computed(scope: Scope, operand: Node) -> Read | TakenRows:
+    """An operand that lies nowhere in memory."""
+    if not takes_whole_rows(operand):
+        return _reader(scope, operand)
+    table, numbers = (scope.memory.find(x) for x in operand.inputs)
+    assert table is not None and numbers is not None
+    return TakenRows(table, lambda place: row_taken(scope, operand, numbers, place))
+
+
 def _reader(scope: Scope, operand: Node) -> Read:
     """What computes an operand that lies nowhere in memory."""
 
@@ -129,7 +153,7 @@ def _reader(scope: Scope, operand: Node) -> Read:
 def _emit_matrix(
     scope: Scope,
     shape: MatrixProduct,
-    left: Pointer | Read,
+    left: Pointer | Read | TakenRows,
     right: Pointer,
     batch: list[Axis],
     rows: tuple[Value, Value] | None,

@@ -10,10 +10,27 @@ from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.emit.expressions import PullContext
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import Pointer, Value
+from lamina.compiler.passes.graph import Node
 
-__all__ = ["emit_taken_rows"]
+__all__ = ["emit_taken_rows", "row_taken", "takes_whole_rows"]
 
 _LINES_AHEAD = 64  # about as many as arrive in the time in which one does
+
+
+def takes_whole_rows(node: Node) -> bool:
+    """Whether a node is rows of a matrix, by a vector of their numbers."""
+    if not node.is_op("take"):
+        return False
+    table, numbers = node.inputs
+    return node.params["axis"] == 0 and len(table.shape) == 2 and len(numbers.shape) == 1
+
+
+def row_taken(scope: Scope, node: Node, numbers: Pointer, place: Value) -> Value:
+    """Which row of its table such a node has at a place, `numbers` being its second input in memory."""
+    table, indices = node.inputs
+    number = scope.b.load(numbers, indices.dtype, place)
+    position = PullContext(scope.evaluator(1)).table_position(number, table.shape[0], node.params["mode"])
+    return position.lanes(1)
 
 
 def emit_taken_rows(scope: Scope) -> bool:
@@ -21,12 +38,7 @@ def emit_taken_rows(scope: Scope) -> bool:
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
         return False
     (node,) = scope.kernel.members
-    if (
-        not node.is_op("take")
-        or node.params["axis"] != 0
-        or len(node.shape) != 2
-        or len(node.inputs[1].shape) != 1
-    ):
+    if not takes_whole_rows(node):
         return False
     table, indices = node.inputs
     source, numbers = scope.memory.find(table), scope.memory.find(indices)
@@ -37,13 +49,7 @@ def emit_taken_rows(scope: Scope) -> bool:
     ahead = -(-_LINES_AHEAD * line // max(columns, 1))
 
     def row_at(place: Value) -> Pointer:
-        index = b.load(numbers, indices.dtype, place)
-        position = (
-            PullContext(scope.evaluator(1))
-            .table_position(index, table.shape[0], node.params["mode"])
-            .lanes(1)
-        )
-        return b.offset(source, position * columns, node.dtype)
+        return b.offset(source, row_taken(scope, node, numbers, place) * columns, node.dtype)
 
     with b.loop(*scope.share("rows", rows)) as i:
         row, later = row_at(i), row_at(b.minimum(i + ahead, b.const(rows - 1)))

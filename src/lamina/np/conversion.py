@@ -1,0 +1,73 @@
+"""What becomes an array, and of which type: numbers, lists, NumPy's arrays, and arrays themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+import numpy as onp
+
+from lamina import nd
+from lamina.core.array import Array
+from lamina.core.primitive import bind
+from lamina.errors import ShapeError
+from lamina.nd.facade import Facade, mapped, plain, shown
+from lamina.primitives.views import reshape_copy
+
+__all__ = ["as_array", "copied", "function", "with_shape"]
+
+P = ParamSpec("P")
+
+
+def with_shape(x: Any, shape: tuple[int, ...]) -> Any:
+    """The same elements under another shape, whose sizes are known; a copy, as in MXNet, if the shape differs."""
+    return x if x.shape == shape else bind(reshape_copy, x, shape=shape)
+
+
+def copied(source: Any, dtype: Any = None, ctx: Any = None) -> Any:
+    """A new array of anything that is made of numbers: of NumPy's arrays in their type, of lists in float32."""
+    source = mapped(source, plain)
+    if dtype is None and isinstance(source, onp.ndarray | onp.generic):
+        dtype = source.dtype
+    made = nd.array(source, ctx=ctx, dtype=dtype)
+    return made if onp.ndim(source) else with_shape(made, ())  # a number alone has no axes
+
+
+def as_array(value: Any) -> Any:
+    """An array as it is, anything else `copied`."""
+    value = plain(value)
+    return value if isinstance(value, Array) else copied(value)
+
+
+def function(body: Callable[P, Any]) -> Callable[P, Any]:
+    """A function of `NDArray` as one of ``np.ndarray``: with `out`, an array to write the result into."""
+
+    @wraps(body)
+    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        opened = [x._array if isinstance(x, Facade) else _opened(x) for x in args]
+        result = body(*opened, **{k: _opened(v) for k, v in kwargs.items()}) if kwargs else body(*opened)
+        if out is not None:
+            return written_into(out, result)
+        return shown(result) if isinstance(result, Array) else mapped(result, shown)
+
+    return call  # pyright: ignore[reportReturnType] - `out` is one more argument
+
+
+def _opened(value: Any) -> Any:
+    """The array behind a facade, also of facades in lists."""
+    if isinstance(value, Facade):
+        return value._array
+    if isinstance(value, list | tuple) and any(isinstance(x, Facade | list | tuple) for x in value):
+        return mapped(value, plain)
+    return value
+
+
+def written_into(out: Any, result: Any) -> Any:
+    """`out`, with a result's contents."""
+    array = plain(out)
+    if array.shape != result.shape:
+        raise ShapeError(f"out= has shape {array.shape}, the result has shape {result.shape}")
+    array._forbid_recorded_write()
+    array[...] = result
+    return out

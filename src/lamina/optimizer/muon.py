@@ -1,0 +1,150 @@
+"""Muon: momentum whose matrices are made orthogonal before they are stepped along; Adam for all that is no matrix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any
+
+from lamina.errors import ParameterError
+from lamina.nd.arithmetic import maximum
+from lamina.nd.elementwise import sqrt
+from lamina.nd.linalg import dot
+from lamina.nd.ndarray import NDArray
+from lamina.nd.reduce import sum
+from lamina.optimizer.adam import adamw_step, bias_correction
+from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
+
+__all__ = ["Muon", "muon_step", "orthogonalized"]
+
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Jordan's: five rounds with them bring singular values from 0.01 to 1 to between 0.7 and 1.2, not to 1 exactly."""
+_SMALLEST_NORM = 1e-7
+_OF_ADAM = 0.2
+"""The usual root mean square of a step of Adam's, over the learning rate (Liu et al., 2025)."""
+
+
+def orthogonalized(x: NDArray, rounds: int = 5) -> NDArray:
+    """About the nearest matrix whose rows or columns are orthonormal: UVᵀ of x = USVᵀ, by Newton–Schulz products.
+
+    x ← x/‖x‖; then, `rounds` times, x ← ax + (bA + cA²)x with A = xxᵀ (Jordan et al., 2024). The result has x's shape;
+    zeros stay zeros. Rows are never more than columns in the products, so that these are of the smaller side.
+    """
+    rows, columns = x.shape
+    if rows > columns:
+        return orthogonalized(x.T, rounds).T
+    a, b, c = _COEFFICIENTS
+    x = x / maximum(sqrt(sum(x * x)).reshape((1, 1)), _SMALLEST_NORM)
+    for _ in range(rounds):
+        gram = dot(x, x, transpose_b=True)
+        x = a * x + dot(b * gram + c * dot(gram, gram), x)
+    return x
+
+
+def muon_step(
+    w: NDArray,
+    g: NDArray,
+    state: State,
+    *,
+    rate: float,
+    momentum: float,
+    decay: float = 0.0,
+    nesterov: bool = True,
+    rounds: int = 5,
+) -> Stepped:
+    """Muon for a matrix (Jordan et al., 2024), with steps as long as Adam's (Liu et al., 2025); the state is (m,).
+
+    m = μm + (1-μ)g;  w = (1 - decay)·w - rate·0.2·√max(rows, columns)·O(u), with u = μm + (1-μ)g again, or m without
+    `nesterov`, and O by `orthogonalized`. `decay` has the learning rate in it.
+    """
+    (m,) = state
+    m = momentum * m + (1.0 - momentum) * g
+    u = momentum * m + (1.0 - momentum) * g if nesterov else m
+    length = rate * (_OF_ADAM * math.sqrt(max(w.shape)))
+    return (1.0 - decay) * w - length * orthogonalized(u, rounds), (m,)
+
+
+@optimizers.register("muon")
+class Muon(Optimizer):
+    """`muon_step` for the matrices of hidden layers, and Adam with decoupled weight decay for all else.
+
+    What a matrix has learned is moved along momentum all of whose singular values are made about 1, so that rare
+    directions are followed as far as common ones (Jordan et al., Muon: An optimizer for hidden layers in neural
+    networks, 2024). A step is scaled to the root mean square of Adam's (Liu et al., Muon is scalable for LLM training,
+    2025, arXiv 2502.16982), so that both parts have one learning rate and one weight decay, and rates that are good for
+    AdamW are good here. g = clip(rescale_grad·∇).
+
+    Of a `Trainer`'s matrices the first and the last are Adam's, as Jordan advises: what the inputs and the outputs
+    are connected with. Without a trainer, all matrices are Muon's.
+
+    Args:
+        momentum: μ, of Muon.
+        nesterov: whether the gradient counts once more, as in Nesterov's momentum.
+        rounds: of three matrix products each, which make a matrix orthogonal. Five take five times as many operations
+            as the layer itself, forward and backward, of a square matrix with as many rows in the batch.
+        beta1, beta2, epsilon: of Adam.
+        adam_for: the matrices that Adam is for, by name or index; None: the first and the last.
+
+    >>> from lamina import nd
+    >>> w, muon = nd.zeros((2, 2)), Muon(learning_rate=1.0)
+    >>> muon.update(0, w, nd.array([[3.0, 0.0], [0.0, -1.0]]), muon.create_state(0, w))
+    >>> (w / (0.2 * 2**0.5)).asnumpy().round(1)  # not in the proportion 3 : 1
+    array([[-0.8,  0. ],
+           [ 0. ,  1.1]], dtype=float32)
+    """
+
+    default_learning_rate = 0.001
+
+    def __init__(
+        self,
+        learning_rate: float | None = None,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        rounds: int = 5,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        adam_for: Collection[int | str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.momentum, self.nesterov, self.rounds = momentum, nesterov, rounds
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.adam_for = None if adam_for is None else frozenset(adam_for)
+
+    def create_state(self, index: int, weight: NDArray) -> State:
+        """(m,) of a matrix that is Muon's, (m, v) of what is Adam's; zeros at first."""
+        return self._moments(weight, 1 if self._is_hidden(index, weight) else 2)
+
+    def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
+        rate = self._step_size(index)
+        g, decay = self._rescaled(grad), rate * self._get_wd(index)
+        step = self._muon_step() if len(state) == 1 else self._adam_step(index)
+        write(weight, state, step(weight, g, state, rate=rate, decay=decay))
+
+    def _muon_step(self) -> Callable[..., Stepped]:
+        return partial(muon_step, momentum=self.momentum, nesterov=self.nesterov, rounds=self.rounds)
+
+    def _adam_step(self, index: int) -> Callable[..., Stepped]:
+        betas = self.beta1, self.beta2
+        first, second = (self._each_step(index, partial(bias_correction, beta)) for beta in betas)
+        return partial(adamw_step, betas=betas, epsilon=self.epsilon, correction=(first, second))
+
+    def _is_hidden(self, index: int, weight: NDArray) -> bool:
+        """Whether a parameter is Muon's."""
+        if len(weight.shape) != 2:
+            return False
+        if self.adam_for is not None:
+            return self.adam_for.isdisjoint({index, self._names().get(index, index)})
+        matrices = [i for i, one in self.param_dict.items() if len(one.shape or ()) == 2]
+        return index not in matrices or index not in (matrices[0], matrices[-1])
+
+    def _names(self) -> dict[int, str]:
+        """The parameters' names, which those of `adam_for` are among."""
+        names = {**{i: one.name for i, one in self.param_dict.items()}, **self.idx2name}
+        for asked in self.adam_for or ():
+            if isinstance(asked, str) and asked not in names.values():
+                known = ", ".join(names.values()) or "parameters without names"
+                raise ParameterError(f"Muon's adam_for has {asked!r}, but there are {known}")
+        return names
