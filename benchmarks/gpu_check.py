@@ -294,9 +294,9 @@ class Chapter:
 
     def __init__(self, ctx: Any, layers: tuple[int, ...] = (784, 256, 256, 10)) -> None:
         nd.random.seed(0)
-        with lamina.eager():  # the same bits each time: what repeats is compiled from some time on
+        with lamina.eager():  # by NumPy each time: what repeats is compiled, to other last bits
             self.params = [
-                nd.random_normal(shape=shape, scale=0.05, ctx=ctx)
+                nd.random_normal(shape=shape, scale=0.05, ctx=CPU).as_in_context(ctx)
                 for m, n in itertools.pairwise(layers)
                 for shape in ((m, n), (n,))
             ]
