@@ -43,6 +43,7 @@ PARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "smoothing": ("with label smoothing 0.1", {"label_smoothing": 0.1}),
     "accuracy": ("best epoch by accuracy", {"scoring": "accuracy"}),
     "epochs": ("256 epochs", {"max_iter": 256}),
+    "muon": ("Muon for hidden layers' matrices", {"solver": "muon"}),
 }
 """What is switched off (or, from ``smoothing`` on, done otherwise), and how."""
 

@@ -4,17 +4,21 @@
     python benchmarks/gpu_check.py --only chapter     # some checks only
     LAMINA_DEVICE=opencl python benchmarks/gpu_check.py --quick
 
-Each check says what it found, or how it failed; the others go on. The report is also written to ``gpu_report.txt``.
+Each check is a process of its own, says what it found, or how it failed, and is stopped if it takes too long; the
+others go on. In the end each target is said to be met or not, with its figure. All is also written to
+``gpu_report.txt``.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -23,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gpu_sections import MARK, figure, judged, run_section
 
 _ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_ROOT / "tests" / "support"))  # the registry's examples
@@ -54,33 +59,60 @@ def main() -> None:
     )
     parser.add_argument("--only", default=",".join(_CHECKS), help=f"of {', '.join(_CHECKS)}")
     parser.add_argument("--quick", action="store_true", help="smaller sizes: for a device that is slow")
+    parser.add_argument(
+        "--limit", type=float, default=150, help="seconds that a check may take (default: 150)"
+    )
     parser.add_argument("--report", type=Path, default=Path("gpu_report.txt"))
+    parser.add_argument("--here", action="store_true", help="in this process, where a failure may end all")
     arguments = parser.parse_args()
     _quick = arguments.quick
     chosen = arguments.only.split(",")
     unknown = [name for name in chosen if name not in _CHECKS]
     if unknown:
         parser.error(f"no check is called {', '.join(unknown)}; there are {', '.join(_CHECKS)}")
-    failed = [name for name in chosen if not _passes(name, _CHECKS[name])]
+    if arguments.here:
+        sys.exit(sum(not _passes_here(name) for name in chosen))
+    sys.exit(_report(chosen, arguments))
+
+
+def _report(chosen: list[str], arguments: argparse.Namespace) -> int:
+    """Run each check in a process of its own, and write what they said; how many failed."""
+    failed: list[str] = []
+    figures: dict[str, float] = {}
+    for name in chosen:
+        say(f"== {name}")
+        command = [sys.executable, __file__, "--here", "--only", name, *(["--quick"] * arguments.quick)]
+        outcome = run_section(command, arguments.limit, say)
+        figures |= outcome.figures
+        if outcome.code is None:
+            say(f"   STOPPED after {arguments.limit:.0f} s; --limit allows more")
+        elif outcome.code not in (0, 1):
+            say(f"   FAILED: its process ended with {outcome.code}")
+        if outcome.code != 0:
+            failed.append(name)
+        arguments.report.write_text("\n".join(_lines) + "\n")  # also of a run that is interrupted
+    say()
+    say("targets" + (" (of --quick, whose sizes are not those meant)" if arguments.quick else ""))
+    for line in judged(figures):
+        say(f"   {line}")
     say()
     say(f"FAILED: {', '.join(failed)}" if failed else "all checks passed")
     arguments.report.write_text("\n".join(_lines) + "\n")
     print(f"the report is in {arguments.report}")
-    sys.exit(len(failed))
+    return len(failed)
 
 
-def _passes(name: str, check: Callable[[], Iterator[str]]) -> bool:
+def _passes_here(name: str) -> bool:
     start = time.perf_counter()
-    say(f"== {name}")
     try:
-        for line in check():
-            say(f"   {line}")
+        for line in _CHECKS[name]():
+            print(line if line.startswith(MARK) else f"   {line}", flush=True)
     except Exception:  # whatever is wrong is what we are here to show
         for line in traceback.format_exc().rstrip().splitlines()[-12:]:
-            say(f"   ! {line}")
-        say(f"   FAILED ({time.perf_counter() - start:.1f} s)")
+            print(f"   ! {line}")
+        print(f"   FAILED ({time.perf_counter() - start:.1f} s)", flush=True)
         return False
-    say(f"   ok ({time.perf_counter() - start:.1f} s)")
+    print(f"   ok ({time.perf_counter() - start:.1f} s)", flush=True)
     return True
 
 
@@ -262,11 +294,12 @@ class Chapter:
 
     def __init__(self, ctx: Any, layers: tuple[int, ...] = (784, 256, 256, 10)) -> None:
         nd.random.seed(0)
-        self.params = [
-            nd.random_normal(shape=shape, scale=0.05, ctx=ctx)
-            for m, n in itertools.pairwise(layers)
-            for shape in ((m, n), (n,))
-        ]
+        with lamina.eager():  # the same bits each time: what repeats is compiled from some time on
+            self.params = [
+                nd.random_normal(shape=shape, scale=0.05, ctx=ctx)
+                for m, n in itertools.pairwise(layers)
+                for shape in ((m, n), (n,))
+            ]
         for p in self.params:
             p.attach_grad()
 
@@ -297,8 +330,8 @@ def _digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return *train, data.test_images.reshape(-1, 784), data.test_labels
 
 
-def _epochs(ctx: Any, epochs: int) -> tuple[Chapter, list[float], list[float]]:
-    """Train; the network, the epochs' losses and seconds."""
+def _epochs(ctx: Any, epochs: int) -> tuple[Chapter, list[float], list[float], Any]:
+    """Train; the network, the epochs' losses and seconds, and the compiled step."""
     images, labels, _, _ = _digits()
     model = Chapter(ctx)
     step = lamina.compile(model.step)
@@ -310,21 +343,27 @@ def _epochs(ctx: Any, epochs: int) -> tuple[Chapter, list[float], list[float]]:
         means = step.run_batches(rows, data, label, 0.001)
         losses.append(float(means.asnumpy().mean()))
         seconds.append(time.perf_counter() - start)
-    return model, losses, seconds
+    return model, losses, seconds, step
 
 
 def chapter() -> Iterator[str]:
     """The chapter's training: as on the CPU, the same bits twice, and how long an epoch takes."""
     epochs = 2 if _quick else 4
-    model, losses, seconds = _epochs(GPU, epochs)
-    again, losses_again, _ = _epochs(GPU, epochs)
+    model, losses, seconds, step = _epochs(GPU, epochs)
+    launches = len(next(iter(step._entries.values())).program.code.schedule.stages)
+    yield f"a step is {launches} launches"
+    yield figure("launches", launches)
+    again, losses_again, _, _ = _epochs(GPU, epochs)
     expect(losses == losses_again, "two trainings differ in their losses")
     for p, q in zip(model.params, again.params, strict=True):
         expect(bool((p.asnumpy() == q.asnumpy()).all()), "two trainings differ in their weights")
-    reference, expected, cpu_seconds = _epochs(CPU, epochs)
+    yield figure("repeated_bits", 1)
+    reference, expected, cpu_seconds, _ = _epochs(CPU, epochs)
     yield f"losses {', '.join(f'{x:.5f}' for x in losses)}; on the CPU {', '.join(f'{x:.5f}' for x in expected)}"
     yield f"an epoch takes {1e3 * min(seconds):.1f} ms (the first {1e3 * seconds[0]:.0f})"
     yield f"on the CPU it takes {1e3 * min(cpu_seconds):.0f} ms"
+    if not _quick:
+        yield figure("epoch_ms", 1e3 * min(seconds))
     np.testing.assert_allclose(losses, expected, rtol=2e-3)
     _, _, images, labels = _digits()
     rates = []
@@ -332,6 +371,7 @@ def chapter() -> Iterator[str]:
         scores = one.net(nd.array(images, ctx=ctx) / 255)
         rates.append(float((scores.asnumpy().argmax(1) == labels).mean()))
     yield f"test accuracy {rates[0]:.4f}, the CPU's network {rates[1]:.4f}"
+    yield figure("accuracy_difference", abs(rates[0] - rates[1]))
     expect(abs(rates[0] - rates[1]) < 0.005, "the accuracies differ")
 
 
@@ -475,9 +515,35 @@ def _in_a_fork(act: Callable[[], object]) -> int:
 
 
 def speed() -> Iterator[str]:
-    """Large products, and a step of four layers of 2048 at batch 4096, in all precisions."""
+    """Large products, and a step of four layers of 2048 at batch 4096, in all precisions; beside cuBLAS by PyTorch."""
     for precision in ("float32", "tf32", "bfloat16"):
         yield from _speed_in(precision)
+
+
+def peers() -> Iterator[str]:
+    """The chapter's epoch beside torch.compile and JAX, by `compare.py`, which installs them in an environment."""
+    if device_of(GPU).kind != "cuda":
+        yield "not of this kind of device"
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder, "found.json")
+        command = [sys.executable, str(_ROOT / "benchmarks" / "compare.py"), "--device", "gpu", "--quick"]
+        done = subprocess.run(
+            [*command, "--only", "gpu_epoch", "--json", str(found)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        yield from (done.stdout + done.stderr).splitlines()[-25:]
+        expect(done.returncode == 0, f"compare.py ended with {done.returncode}")
+        seconds = {
+            name: entry["median_seconds"]
+            for name, entry in json.loads(found.read_text())["workloads"]["gpu_epoch"]["contestants"].items()
+            if "median_seconds" in entry
+        }
+    others = [seconds[name] for name in ("torch_compile", "jax") if name in seconds]
+    if "lamina" in seconds and others:
+        yield figure("epoch_ratio", seconds["lamina"] / min(others))
 
 
 def _speed_in(precision: Any) -> Iterator[str]:
@@ -508,17 +574,52 @@ def _speed_in(precision: Any) -> Iterator[str]:
     flops = (3 * 4 - 1) * 2 * batch * size * size
     rate = f"{flops / seconds / 1e12:.2f} TFLOP/s"
     yield f"{precision}, four layers of {size}, batch {batch}: {1e3 * seconds:.2f} ms a step, {rate}"
+    theirs = _torch_seconds(precision, size, batch)
+    if theirs is None:
+        yield f"{precision}: PyTorch is not there for this device, so nothing is said of cuBLAS"
+        return
+    yield f"{precision}, the same by PyTorch: {1e3 * theirs:.2f} ms; lamina's speed is {theirs / seconds:.2f} of that"
+    if not _quick:
+        yield figure(f"wide_{precision}", theirs / seconds)
 
 
-def _best(act: Callable[[], object], repeats: int = 5) -> float:
+def _torch_seconds(precision: str, size: int, batch: int) -> float | None:
+    """The seconds of the same step by PyTorch, whose products are cuBLAS's; None where it can't compute there."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    if device_of(GPU).kind != "cuda" or not torch.cuda.is_available():
+        return None
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    weights = [0.01 * torch.randn(size, size, device="cuda") for _ in range(4)]
+    for w in weights:
+        w.requires_grad_()
+    x = torch.randn(batch, size, device="cuda")
+
+    def step() -> None:
+        with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bfloat16"):
+            h = x
+            for w in weights:
+                h = torch.relu(h @ w)
+            loss = (h.float() ** 2).mean()
+        grads = torch.autograd.grad(loss, weights)
+        with torch.no_grad():
+            for w, grad in zip(weights, grads, strict=True):
+                w -= 1e-7 * grad
+
+    return _best(step, torch.cuda.synchronize)
+
+
+def _best(act: Callable[[], object], wait: Callable[[], object] = nd.waitall, repeats: int = 5) -> float:
     """The least seconds of some calls, each waited for."""
     act()
-    nd.waitall()
+    wait()
     best = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
         act()
-        nd.waitall()
+        wait()
         best = min(best, time.perf_counter() - start)
     return best
 
@@ -535,6 +636,7 @@ _CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "interchange": interchange,
     "failures": failures,
     "speed": speed,
+    "peers": peers,
 }
 
 if __name__ == "__main__":

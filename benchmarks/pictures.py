@@ -33,6 +33,11 @@ def command_line(options: list[str]) -> dict[str, Any]:
         return {"epochs": len(found), **found[-1]}
 
 
+def told(text: str) -> None:
+    """What a training says of itself, beside the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def in_process(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Train on other images, or with some held out; what the last epoch measured."""
     from lamina.cli._options import layers
@@ -57,7 +62,7 @@ def in_process(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
         chosen["time_limit"] = seconds_of(arguments.time_limit)
         limit = TimeLimit(chosen["time_limit"], time.process_time())
         limit.kept = 1.0  # measuring
-    training = Training(Settings.of("best", **chosen), train, test, limit=limit)
+    training = Training(Settings.of("best", **chosen), train, test, limit=limit, tell=told)
     *_, last = training.run()
     loss = evaluate(training.network, test)[1]
     return {"epochs": last.number, "loss": last.loss, "test_loss": loss, **last.scores}

@@ -161,3 +161,13 @@ def test_errors_name_the_parameter() -> None:
     ):
         with pytest.raises(ValueError, match="must be"):
             make()
+
+
+def test_a_mixture_comes_back_from_its_text() -> None:
+    mixed = init.Mixed(["bias", ".*"], [init.Zero(), init.Uniform(0.5)])
+    again = init.create(mixed.dumps())
+    assert repr(again) == repr(mixed)
+    for name, largest in (("bias", 0.0), ("weight", 0.5)):
+        x = nd.ones((100,))
+        again(init.InitDesc(name), x)
+        assert x.abs().max().asscalar() <= largest

@@ -81,7 +81,7 @@ _MODULES = frozenset(
     {
         "attribute", "base", "callback", "distributed", "engine", "gluon", "init", "initializer", "io", "kvstore",
         "lr_scheduler", "metric", "model", "name", "np", "npx", "operator", "optimizer", "runtime", "symbol",
-        "test_utils", "util",
+        "test_utils", "util", "visualization",
     }
 )  # fmt: skip
 _SHORT = {
@@ -89,6 +89,7 @@ _SHORT = {
     "numpy": "lamina.np",
     "numpy_extension": "lamina.npx",
     "sym": "lamina.symbol",
+    "viz": "lamina.visualization",
 }
 """Other names of modules."""
 _NAMES = {

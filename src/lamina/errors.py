@@ -20,6 +20,7 @@ __all__ = [
     "ShapeError",
     "StaleGradientError",
     "TraceError",
+    "UnfitParameterError",
 ]
 
 
@@ -88,6 +89,10 @@ class StaleGradientError(LaminaError, RuntimeError):
 
 class ParameterError(LaminaError, ValueError):
     """A parameter is not initialized, or its name, shape or dtype does not fit."""
+
+
+class UnfitParameterError(ParameterError, AssertionError):
+    """What was asked for does not fit what a parameter or a trainer is: MXNet asserts this, and programs catch that."""
 
 
 class TraceError(LaminaError, RuntimeError):

@@ -190,6 +190,10 @@ _BLOCKS_METHODS = {
         ("parameters", "named_parameters", "weights", "trainable_variables"), "Use net.collect_params()"
     ),
     **dict.fromkeys(("state_dict", "save", "save_weights"), "Use net.save_parameters(path)"),
+    "load": "Use net.load_parameters(path), or gluon.SymbolBlock.imports for what `export` wrote",
+    "register_op_hook": "Use net.register_forward_hook(hook), also of each block within: net.apply visits them",
+    "infer_type": "Use net.cast(dtype)",
+    "optimize_for": "Use net.hybridize()",
     **dict.fromkeys(
         ("load_state_dict", "load_weights"),
         "Use net.load_parameters(path), or lamina.load_state_dict(net, path) for PyTorch's",

@@ -284,6 +284,7 @@ class MSRAPrelu(Xavier):
 # --- by name, and from files ---------------------------------------------------------------------------------------
 
 
+@_initializers.register("mixed")
 class Mixed(Initializer):
     """For each parameter the first initializer whose pattern, a regular expression, matches the start of its name.
 
@@ -297,6 +298,11 @@ class Mixed(Initializer):
         made = [create(init) for init in initializers]
         super().__init__(patterns=list(patterns), initializers=made)
         self.map = [(re.compile(pattern), init) for pattern, init in zip(patterns, made, strict=True)]
+
+    def dumps(self) -> str:
+        """Its patterns and initializers as JSON."""
+        made = [init.dumps() for _, init in self.map]
+        return json.dumps(["mixed", {"patterns": self._kwargs["patterns"], "initializers": made}])
 
     def __call__(self, desc: str, arr: NDArray) -> None:
         """Fill `arr` by the initializer for its name."""

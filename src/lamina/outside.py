@@ -124,14 +124,13 @@ OUTSIDE: dict[str, str] = {
     **dict.fromkeys(("mx.init*.LSTMBias", "mx.init*.FusedRNN"), _RECURRENT),
     **dict.fromkeys(("mx.kv*.KVStoreServer", "mx.kv*.kvstore_server"), _C_LIBRARY),
     **dict.fromkeys(
-        (
-            "mx.test_utils.check_symbolic_*", "mx.test_utils.check_numeric_gradient", "mx.test_utils.check_consistency",
-            "mx.test_utils.simple_forward", "mx.test_utils.check_speed", "mx.test_utils.np_symbol",
-        ),
-        "lamina has no symbols to check. Compare with NumPy by assert_almost_equal, and gradients with differences",
+        ("mx.test_utils.check_consistency", "mx.test_utils.check_speed", "mx.test_utils.np_symbol"),
+        "lamina has no executors. Compare with NumPy by assert_almost_equal, or use check_symbolic_forward and "
+        "check_numeric_gradient",
     ),
+    "mx.visualization.plot_network": "lamina draws no symbols. Use print_summary, or export_onnx and a viewer",
     **dict.fromkeys(
-        ("mx.visualization", "mx.viz"), "lamina draws no symbols. Use net.summary(x), or export_onnx and a viewer"
+        ("mx.nd.contrib.fft", "mx.nd.contrib.ifft"), "MXNet has it on GPUs alone. Use NumPy's fft (x.asnumpy())"
     ),
     "mx.profiler": "use Python's profilers, or LAMINA_DEBUG, which tells what was compiled",
     "mx.contrib": "what is left of it is in mx.nd.contrib and mx.gluon",

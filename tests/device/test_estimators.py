@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,64 @@ def test_the_command_says_where_it_trains(
     found = CliRunner().invoke(app.app, [*arguments, "--device", "gpu", "--out", str(tmp_path / "run")])
     assert found.exit_code == 0, found.output
     assert "lamina: was trained on gpu(0)" in found.output
+
+
+def test_steps_have_the_precision_that_was_asked_for(by_numpy: None, recwarn: Any) -> None:
+    from lamina.training.loop import Loop, Observer
+
+    found = []
+
+    class Watch(Observer):
+        def on_begin(self, loop: Loop) -> None:
+            found.append(loop._step.precision)
+
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(40, 3)), random.integers(0, 2, 40)
+    how: dict[str, Any] = {"preset": "fast", "max_iter": 1, "random_state": 0, "callbacks": [Watch()]}
+    mx.MLPClassifier((4,), device="gpu", precision="tf32", **how).fit(X, y)
+    mx.MLPClassifier((4,), device="auto", precision="bfloat16", **how).fit(X, y)
+    assert found == ["tf32", "bfloat16"]
+    assert not [w for w in recwarn if "precision" in str(w.message)]
+    with pytest.raises(
+        ValueError, match=r"^MLPClassifier: precision is one of 'float32', 'tf32', 'bfloat16'"
+    ):
+        mx.MLPClassifier(precision="half").fit(X, y)
+
+
+def test_the_cpu_says_that_it_does_not_round() -> None:
+    from lamina.recipes import Digits, Settings, Training
+
+    said = r"precision='tf32' is for GPUs with tensor cores, and cpu\(0\) has none: products are computed in float32"
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    how: dict[str, Any] = {"preset": "fast", "max_iter": 1, "random_state": 0}
+    with pytest.warns(UserWarning, match=said) as warned:
+        rounded = mx.MLPClassifier((4,), precision="tf32", **how).fit(X, y)
+    assert [w.filename for w in warned] == [__file__]
+    np.testing.assert_array_equal(
+        rounded.predict_proba(X), mx.MLPClassifier((4,), **how).fit(X, y).predict_proba(X)
+    )
+    digits = Digits.from_arrays(np.zeros((4, 28, 28), np.uint8), np.arange(4))
+    with pytest.warns(UserWarning, match=said):
+        Training(Settings(hidden=(2,), precision="tf32"), digits, digits)
+
+
+def test_a_run_keeps_its_precision(tmp_path: Path) -> None:
+    from lamina.cli import _app as app
+    from lamina.runs.data import Request
+
+    table, run = tmp_path / "t.csv", tmp_path / "run"
+    table.write_text("a,b\n" + "".join(f"{i / 10},{'xy'[i % 2]}\n" for i in range(40)))
+    arguments = ["train", str(table), "--target", "b", "--preset", "fast", "--epochs", "1", "--out", str(run)]
+    found = CliRunner().invoke(app.app, [*arguments, "--precision", "bfloat16"])
+    assert found.exit_code == 0, found.output
+    assert "precision='bfloat16' is for GPUs with tensor cores, and cpu(0) has none" in found.output
+    asked = json.loads((run / "settings.json").read_text())
+    assert asked["precision"] == "bfloat16"
+    early = Request(("t.csv",)).to_dict()
+    del early["precision"]
+    assert Request.from_dict(early).precision == "float32"
+    found = CliRunner().invoke(app.app, [*arguments, "--precision", "tf23"])
+    assert "it is one of float32, tf32, bfloat16. Did you mean 'tf32'?" in str(found.exception)
 
 
 def test_digits_train_there(by_numpy: None) -> None:

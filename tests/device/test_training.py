@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import subprocess
@@ -148,6 +149,34 @@ def test_gluon_trains_there_and_its_parameters_go_anywhere(by_numpy: None, tmp_p
     )
     net.collect_params().reset_ctx(mx.cpu())
     np.testing.assert_array_equal(net(nd.array(x)).asnumpy(), other(nd.array(x)).asnumpy())
+
+
+@pytest.mark.parametrize("is_deferred", [True, False], ids=["deferred", "eager"])
+def test_a_hybridized_block_rounds_its_products(is_deferred: bool, emulated: None) -> None:
+    """The operands of large ones, its gradients' too; and only where that was asked for."""
+    from rounded_products import EXACT, assert_near, numbers, rounded
+
+    def products(**precision: Any) -> tuple[Any, Any]:
+        net = gluon.nn.HybridSequential()
+        net.add(gluon.nn.Dense(256, use_bias=False, in_units=64, weight_initializer=mx.init.Constant(w)))
+        net.initialize(ctx=mx.gpu())
+        net.hybridize(**precision)
+        assert net[0]._precision == precision.get("precision", "float32")
+        with autograd.record():
+            outputs = net(nd.array(x, ctx=mx.gpu()))
+        outputs.backward(nd.array(g, ctx=mx.gpu()))
+        return outputs, net[0].weight.grad()
+
+    x, w, g = numbers(256, 64), numbers(256, 64, seed=1), numbers(256, 256, seed=2)
+    for precision in ("tf32", "float32"):
+        with contextlib.nullcontext() if is_deferred else mx.eager():
+            outputs, gradient = products(precision=precision)
+            assert_near(outputs, rounded(x, precision), rounded(w, precision).T, EXACT)
+            assert_near(gradient, g.T, x, EXACT)  # of two tiles, too few for tensor cores
+    with pytest.raises(
+        ValueError, match=r"^hybridize: precision is one of 'float32', 'tf32', 'bfloat16', not 16"
+    ):
+        gluon.nn.Dense(2).hybridize(precision=16)  # pyright: ignore[reportArgumentType]
 
 
 def test_gluon_on_two_devices(by_numpy: None) -> None:

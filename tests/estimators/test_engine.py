@@ -63,7 +63,11 @@ def _judge(outputs):
 
 @pytest.mark.parametrize(
     ("solver", "parts"),
-    [("adam", PARTS), ("sgd", dataclasses.replace(PARTS, normalization="batch", dropout=0.5))],
+    [
+        ("adam", PARTS),
+        ("sgd", dataclasses.replace(PARTS, normalization="batch", dropout=0.5)),
+        ("muon", dataclasses.replace(PARTS, pieces=0)),
+    ],
 )
 @pytest.mark.parametrize("done", [1, 6])
 def test_a_restored_training_goes_on_to_the_same_bits(solver, parts, done):

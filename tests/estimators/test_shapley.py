@@ -121,6 +121,8 @@ def test_sparse_tables_and_a_single_column():
 def test_what_cannot_be_explained(model):
     with pytest.raises(ValueError, match="background has no rows"):
         model.shap_values(table(5), table(5)[:0])
+    with pytest.raises(ValueError, match="X has no rows to explain"):
+        model.shap_values(table(5)[:0], table(5))
     X = np.random.default_rng(0).normal(size=(40, 17))
     model = MLPRegressor(**QUICK, early_stopping=False).fit(X, X[:, 0])
     with pytest.raises(ValueError, match=r"rows that it was not trained on: shap_values\(X, background\)"):
@@ -142,6 +144,19 @@ def test_the_picture_has_a_point_for_each_row(model):
     assert shown == [display.explanation.feature_names[j] for j in order]
     for points, j in zip(display.points_, order, strict=True):
         np.testing.assert_allclose(points.get_offsets()[:, 0], display.explanation.values[:, j])
+    said = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert said == ["low value", "high value", "no number"]
+    assert display.ax_.get_xlabel().endswith("adds to the prediction")
+    plt.close(display.figure_)
+
+
+@pytest.mark.parametrize(("output", "name"), [(None, "b$_2$"), ("a", "a"), (0, "a")])
+def test_the_picture_says_which_class_is_explained(output, name):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    model = MLPClassifier(**QUICK).fit(X, np.where(X[:, 0] > 0, "b$_2$", "a"))
+    display = model.plot_shap(X[:5], X[:20], output=output)
+    assert display.ax_.get_xlabel() == f"SHAP value: what the column adds to the probability of {name}"
+    assert len(display.ax_.get_legend().get_texts()) == 2  # all are numbers
     plt.close(display.figure_)
 
 

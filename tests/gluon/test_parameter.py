@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,3 +228,29 @@ def test_a_parameter_is_dense_and_says_so():
         ready("w").row_sparse_data(nd.array([0]))
     with pytest.raises(ParameterError, match="grad_stype is one of default, row_sparse, csr, not 'rows'"):
         gluon.Parameter("w", grad_stype="rows")
+
+
+def test_what_does_not_fit_is_an_assertion_as_in_mxnet(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="stype is 'invalid'"):
+        gluon.Parameter("weight", shape=(2, 2), stype="invalid")
+    shared = gluon.ParameterDict("shared_")
+    shared.get("w", shape=(2, 2))
+    with pytest.raises(
+        AssertionError, match=r"exists with shape=\(2, 2\), but is asked for with shape=\(3, 3\)"
+    ):
+        shared.get("w", shape=(3, 3))
+    small, large = gluon.nn.Dense(1, in_units=2), gluon.nn.Dense(1, in_units=3)
+    small.initialize()
+    small.save_parameters(tmp_path / "small.params")
+    with pytest.raises(AssertionError, match=r"has shape \(1, 2\), but \(1, 3\) is expected"):
+        large.load_parameters(tmp_path / "small.params")
+
+
+def test_an_array_is_taken_under_mxnet_s_name_for_it() -> None:
+    weight = gluon.Parameter("weight", shape=(0, 2), allow_deferred_init=True)
+    weight._load_init(nd.array([[1, 2]]), mx.cpu())
+    assert weight.data().asnumpy().tolist() == [[1, 2]]
+    with pytest.raises(AssertionError, match="float64, but float32 is expected"):
+        weight._load_init(nd.ones((1, 2), dtype="float64"), mx.cpu())
+    weight._load_init(nd.ones((1, 2), dtype="float64"), mx.cpu(), cast_dtype=True, dtype_source="saved")
+    assert weight.data().dtype == np.float64

@@ -1,10 +1,12 @@
 """Each training beside the same one of the installed scikit-learn: the same network, figures, words and attributes."""
 
+import gc
 import inspect
 import io
 import pickle
 import signal
 import warnings
+import weakref
 from contextlib import redirect_stdout
 
 import numpy as np
@@ -127,6 +129,34 @@ def test_the_same_seed_gives_the_same_network(data, changed, dtype):
         {**SETTINGS, **changed, "verbose": changed["solver"] != "lbfgs" and dtype == np.float64},
     )
     compare(kind, settings, lambda model: model.fit(X, y), tolerance(settings, dtype), X)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("data", "changed"),
+    [
+        ("classes", {"solver": "adam", "early_stopping": True, "n_iter_no_change": 3}),
+        ("two targets", {"solver": "sgd", "momentum": 0.8}),
+    ],
+    ids=["adam", "sgd"],
+)
+def test_steps_that_read_their_rows_in_the_table_give_the_same_network(data, changed, dtype, monkeypatch):
+    monkeypatch.setattr(_training, "_ROWS_IN_PLACE_BYTES", 1)
+    kind, X, y = DATA[data]
+    X, settings = X.astype(dtype), {**SETTINGS, **changed}
+    compare(kind, settings, lambda model: model.fit(X, y), tolerance(settings, dtype), X)
+
+
+def test_wide_tables_give_the_same_network_and_are_let_go_of():
+    """Products in blocks read such rows where they lie, and skip most of what is 0."""
+    random = np.random.default_rng(0)
+    tables = [random.random((450, 900)) * (random.random((450, 900)) < 0.2)]
+    y = (tables[0][:, :9] @ random.normal(size=9) > 0).astype(int)
+    settings = {"hidden_layer_sizes": (70,), "max_iter": 4, "random_state": 0}
+    compare("MLPClassifier", settings, lambda model: model.fit(tables[0], y), 1e-10, tables[0])
+    table = weakref.ref(tables.pop())
+    gc.collect()
+    assert table() is None
 
 
 @pytest.mark.skipif(not HAS_WEIGHTS, reason="scikit-learn weights rows since 1.7")

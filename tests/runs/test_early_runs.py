@@ -42,6 +42,7 @@ LATER = {
     "settings": {
         **dict.fromkeys(["shards", "quantiles", "time_limit", "trials"]),
         "stream": False,
+        "precision": "float32",
         "monotone": {},
     },
     "architecture": {"monotone": [], "rising": [], "rough": []},

@@ -79,7 +79,7 @@ def test_a_report_shows_them_beside_permutation_importance(trained_on):
     said = next(text for text in re.findall(r"<img alt='([^']+)'", page) if "SHAP" in text)
     assert said.startswith("Mean |SHAP|, number: strong ")
     assert f"strong {shap.columns[0].mean:.3g}, weak {shap.columns[1].mean:.3g}" in said
-    assert f"over {shap.rows} rows, each compared with {shap.background}" in page
+    assert f"over {shap.rows} rows, each compared with {shap.background} others" in page
     tables = Tables(report_page(findings, pictures=False)).tables
     rows = next(table for table in tables if table[0][1] == "mean |SHAP|, number")
     assert [row[:2] for row in rows[1:]] == [[one.column, f"{one.mean:.4g}"] for one in shap.columns]

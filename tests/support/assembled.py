@@ -17,7 +17,7 @@ from graphs import capture
 
 from lamina.compiler.gpu._schedule import Schedule
 from lamina.compiler.gpu.target import written_for
-from lamina.compiler.passes.graph import Precision
+from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
 __all__ = ["Assembled", "assembled", "ptxas"]

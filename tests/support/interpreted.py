@@ -5,7 +5,7 @@ What in front of the target took buffers for NumPy's, or called the CPU's code, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
 from lamina.compiler.passes.plan import Partition, Place, Plan
-from lamina.compiler.target import COMPILED_DTYPES, Program
+from lamina.compiler.target import COMPILED_DTYPES, Lowered, Program
 from lamina.core.array import Array
 
 __all__ = ["DeviceMemory", "Interpreter"]
@@ -42,7 +42,7 @@ class Interpreter:
     def partition(self, kernel: Kernel, updates: int) -> Partition:
         return Partition("serial")
 
-    def load(self, plan: Plan, rows: Mapping[int, int]) -> Interpreter:
+    def load(self, lowered: Lowered) -> Interpreter:
         return self
 
     def ir(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.emit import Frame, kernel_names
+from lamina.compiler.emit import Frame
 
 __all__ = ["simulated_step"]
 
@@ -33,7 +33,7 @@ def simulated_step(entry: Any, threads: Sequence[int], numbers: Sequence[float] 
         if dtype.kind == "i":
             whole[i] = int(packed[i])
     arena = np.full(program.plan.arena_bytes + 64, 0x7F, np.uint8)
-    scratch = np.zeros(program.code.scratch_bytes * count + 4096, np.uint8)
+    scratch = np.zeros(program.code.outline.scratch_bytes * count + 4096, np.uint8)
     table = [0, packed.ctypes.data, *(x.ctypes.data for x in [*buffers, *results])]
     table += [_aligned(arena, 64), _aligned(scratch, 4096)]
     for stretch in _stretches(program):
@@ -46,7 +46,7 @@ def simulated_step(entry: Any, threads: Sequence[int], numbers: Sequence[float] 
 def _stretches(program: Any) -> list[list[Any]]:
     """The kernels with their names, cut at the barriers."""
     found: list[list[Any]] = [[]]
-    for kernel, name in zip(program.plan.kernels, kernel_names(program.plan), strict=True):
+    for kernel, name in zip(program.plan.kernels, program.code.outline.kernels, strict=True):
         if kernel in program.plan.barriers:
             found.append([])
         found[-1].append((kernel, name))
@@ -54,7 +54,7 @@ def _stretches(program: Any) -> list[list[Any]]:
 
 
 def _frame(program: Any, kernel: Any, table: list[int]) -> Any:
-    slots = Frame.of(program.plan, kernel, program.code.layout).slots
+    slots = Frame.of(program.plan, kernel, program.code.outline.layout).slots
     return (ctypes.c_void_p * len(slots))(*(table[slot.entry] + slot.offset for slot in slots))
 
 

@@ -324,3 +324,29 @@ def test_parameters_have_the_type_of_their_variables_or_of_the_input(tmp_path):
     x = var("x", dtype="float64")
     plain = gluon.SymbolBlock(mx.sym.FullyConnected(x, num_hidden=2, name="fc"), x)
     assert {np.dtype(p.dtype).name for p in plain.collect_params().values()} == {"float64"}
+
+
+def test_names_and_attributes_of_scopes():
+    with mx.name.Prefix("pre_"):
+        net = mx.sym.FullyConnected(num_hidden=2)
+        assert net.list_arguments()[0] == f"{net.name}_data"
+        assert net.name.startswith("pre_fullyconnected")
+        assert mx.sym.relu(net, name="act").name == "pre_act"
+    with mx.AttrScope(group="4"):
+        x, y = var("x", attr={"group": "1", "force_mirroring": "True"}, lr_mult=1), var("y")
+    assert (x.attr("group"), y.attr("group")) == ("1", "4")
+    assert (x.attr("lr_mult"), x.attr("__force_mirroring__")) == ("1", "True")
+
+
+@pytest.mark.parametrize(
+    ("loss", "data", "label"),
+    [
+        ("SoftmaxOutput", (4, 5), (4,)),
+        ("SoftmaxOutput", (4, 5, 2), (4, 5)),
+        ("LinearRegressionOutput", (4, 1), (4,)),
+        ("LogisticRegressionOutput", (4, 3), (4, 3)),
+    ],
+)
+def test_labels_of_old_losses_have_mxnet_s_shapes(loss, data, label):
+    shapes, outputs, _ = getattr(mx.sym, loss)(var("x"), name="out").infer_shape(x=data)
+    assert shapes == [data, label] and outputs == [data]

@@ -47,13 +47,14 @@ def say(text: str, *, error: bool = False) -> None:
 
 @contextmanager
 def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
-    """Each warning about the data or checkpoints is a line on standard error, once a subject; others are not for
-    users."""
+    """Each warning about the data, checkpoints or devices is a line on standard error, once a subject; others are not
+    for users."""
     from lamina.export.warnings import NotLinkedWarning
     from lamina.table.messages import DataWarning
     from lamina.training.checkpoint import NotSavedWarning
+    from lamina.training.device import NotRoundedWarning
 
-    shown = (DataWarning, NotLinkedWarning, NotSavedWarning)
+    shown = (DataWarning, NotLinkedWarning, NotRoundedWarning, NotSavedWarning)
     seen: set[str] = set()  # subjects
 
     def show(message: Any, *_where: Any, **_more: Any) -> None:

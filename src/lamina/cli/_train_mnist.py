@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lamina.cli._clock import since_start
 from lamina.cli._console import EXIT_INTERRUPTED, say, warnings_as_lines
-from lamina.cli._options import layers, option, said
+from lamina.cli._options import choosing, layers, one_of, option, said
 from lamina.cli._search_run import seconds_said
 from lamina.cli._train_options import Quiet
+from lamina.core.precision import PRECISIONS
 from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.table.messages import counted
 from lamina.training.time_limit import TimeLimit, duration_said
@@ -51,6 +53,9 @@ def mnist(
     device: Annotated[
         str | None, option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu")
     ] = None,
+    precision: Annotated[
+        str | None, choosing("On a GPU, products of {}.", PRECISIONS, " or ", shown="float32")
+    ] = None,
     out: Annotated[Path | None, option("The run's folder, new.", "runs/mnist-<n>")] = None,
     resume: Annotated[
         Path | None, option("Continue the run in this folder where it stopped; --epochs may prolong it.")
@@ -71,6 +76,7 @@ def mnist(
         batch_size=batch_size,
         lr=lr,
         seed=seed,
+        precision=one_of("--precision", precision, PRECISIONS),
     )
     with warnings_as_lines(quiet=quiet):
         if resume is not None:
@@ -130,7 +136,10 @@ def _train(
     if settings.time_limit is not None:
         limit = TimeLimit(settings.time_limit, since_start())
         observers.insert(1, Rehearsal(folder, limit))
-    training = Training(settings, *load_digits(), observers, device=device, limit=limit)
+    tell: Callable[[str], None] = (
+        (lambda _: None) if quiet else (lambda text: say(f"lamina: {text}", error=True))
+    )
+    training = Training(settings, *load_digits(), observers, device=device, limit=limit, tell=tell)
     if device != "cpu" and not quiet:
         say(f"lamina: trains on {described(training.context)}", error=True)
     write_settings(folder, settings)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lamina.cli._options import PRESETS, choosing, option
+from lamina.core.precision import PRECISIONS
 from lamina.table.formats import described
 from lamina.table.schema import TASKS
 
@@ -24,6 +25,7 @@ __all__ = [
     "Memory",
     "Monotone",
     "Out",
+    "Precision",
     "Preset",
     "Quantile",
     "Quiet",
@@ -121,6 +123,10 @@ Shards = Annotated[
 Device = Annotated[
     str | None,
     option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu", **_training),
+]
+Precision = Annotated[
+    str | None,
+    choosing("On a GPU, products of {}.", PRECISIONS, " or ", shown="float32", **_training),
 ]
 Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
 Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]

@@ -16,6 +16,7 @@ from lamina.cli import _train_options as asked
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli._options import PRESETS, directions, layers, levels, one_of, positive, reading, said
 from lamina.cli._search_run import TUNED, require_search, run_search, seconds_said
+from lamina.core.precision import PRECISIONS
 from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
 from lamina.extras import require
@@ -59,6 +60,7 @@ def train_table(
     stream: asked.Stream = False,
     memory: asked.Memory = None,
     device: asked.Device = None,
+    precision: asked.Precision = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
@@ -109,6 +111,7 @@ def train_table(
         stream=stream or None,
         time_limit=seconds_said(time_limit),
         trials=positive("--trials", trials),
+        precision=one_of("--precision", precision, PRECISIONS),
     )
     require_search(chosen, jobs, resumes=resume is not None)
     read_as = reading(format, delimiter, encoding, decimal, quote)

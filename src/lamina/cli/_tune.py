@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from lamina.cli import _options as options
 from lamina.cli import _train_options as asked
 from lamina.cli import _train_table as train
-from lamina.cli._options import option, positive, reading, said
+from lamina.cli._options import one_of, option, positive, reading, said
 from lamina.cli._search_run import require_search, seconds_said
+from lamina.core.precision import PRECISIONS
 from lamina.extras import require
 from lamina.table.formats import begin_reading
 
@@ -52,6 +53,7 @@ def tune(
     resume: asked.Resume = None,
     seed: asked.Seed = None,
     device: asked.Device = None,
+    precision: asked.Precision = None,
     format: options.FormatOption = None,
     delimiter: options.DelimiterOption = None,
     encoding: options.EncodingOption = None,
@@ -84,6 +86,7 @@ def tune(
         preset=None if resume else "best",
         time_limit=seconds_said(time_limit),
         trials=positive("--trials", trials),
+        precision=one_of("--precision", precision, PRECISIONS),
     )
     require_search(chosen, jobs, resumes=resume is not None)
     read_as = reading(format, delimiter, encoding, decimal, quote)

@@ -13,7 +13,7 @@ from lamina.compiler.passes.graph import Graph
 from lamina.compiler.passes.plan import Plan, plan, separate_roots
 from lamina.compiler.passes.recompute import recompute
 from lamina.compiler.passes.simplify import simplify
-from lamina.compiler.target import Program, Target
+from lamina.compiler.target import Lowered, Program, Target
 
 __all__ = ["build", "lower"]
 
@@ -59,9 +59,11 @@ def build(
         program = _kept.get(key) if watch is None else None
     if program is None:
         start = time.perf_counter()
-        lowered = lower(replace(captured, moving=frozenset(rows)), target, watch)
-        code = target.load(lowered, rows)
-        program = Program(target, lowered, code, time.perf_counter() - start)
+        graph = replace(captured, moving=frozenset(rows))
+        lowered = Lowered(captured, key, rows, lambda: lower(graph, target, watch))
+        if watch is not None:
+            assert lowered.plan  # which is made now, for whoever watches
+        program = Program(target, lowered, target.load(lowered), time.perf_counter() - start)
     with _keeping:
         _kept[key] = program
         _kept.move_to_end(key)

@@ -20,7 +20,7 @@ from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.core.array import Array, Value
 
-__all__ = ["COMPILED_DTYPES", "BoundStep", "Code", "NotForTarget", "Overlap", "Program", "Target"]
+__all__ = ["COMPILED_DTYPES", "BoundStep", "Code", "Lowered", "NotForTarget", "Overlap", "Program", "Target"]
 
 COMPILED_DTYPES = frozenset(
     map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
@@ -48,14 +48,36 @@ class Code(Protocol):
         ...
 
 
+class Lowered:
+    """A captured graph on its way to a target, whose plan is made when somebody first asks for it: a target that finds
+    the graph's code on disk needs none.
+
+    `key` says all that the plan depends on. `rows`: input slots of which each step takes the next so many bytes.
+    """
+
+    def __init__(self, captured: Graph, key: str, rows: Mapping[int, int], make: Callable[[], Plan]) -> None:
+        self.captured, self.key, self.rows = captured, key, rows
+        self._make = make
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What the passes made of the graph."""
+        return self._make()
+
+
 @dataclass(frozen=True)
 class Program:
-    """A compiled step: its plan, and the code for a target."""
+    """A compiled step: what it was made of, and the code for a target."""
 
     target: Target
-    plan: Plan
+    lowered: Lowered
     code: Any
     build_seconds: float
+
+    @property
+    def plan(self) -> Plan:
+        """The kernels of the step."""
+        return self.lowered.plan
 
     @property
     def graph(self) -> Graph:
@@ -129,8 +151,8 @@ class Target(Protocol):
 
     # how it is run
 
-    def load(self, plan: Plan, rows: Mapping[int, int]) -> Code:
-        """Emit a plan and load it. `rows`: input slots of which each step takes the next so many bytes."""
+    def load(self, lowered: Lowered) -> Code:
+        """Emit a plan and load it."""
         ...
 
     def bind(

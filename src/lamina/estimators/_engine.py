@@ -158,7 +158,7 @@ class EnsembleTraining(Loop):
             name: tuple(nd.zeros(w.array.shape, ctx=network.context) for _ in range(count))
             for name, w in network.weights.items()
         }
-        self._step = compile(self._make_step())
+        self._step = compile(self._make_step(), precision=optimization.precision)
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -324,7 +324,10 @@ class EnsembleTraining(Loop):
         plan = self.optimization
         rate = call_each_step(lambda: self._rate)
         decay = call_each_step(lambda: plan.weight_decay * self._rate * self._regularization)
-        step = SOLVERS[plan.solver].step(plan, lambda: self._steps_done)
+        solver = SOLVERS[plan.solver]
+        step = of_matrices = solver.step(plan, lambda: self._steps_done)
+        if solver.matrix_step is not None:
+            of_matrices = solver.matrix_step(plan)
         # Python computes these before each step: once for each factor, not for each parameter.
         factors = dict.fromkeys(piece.rate for piece in pieces)
         rates = {factor: rate * factor for factor in factors}
@@ -333,7 +336,8 @@ class EnsembleTraining(Loop):
             array, gradient = piece.array, piece.gradient
             if plan.alpha and piece.decay:
                 gradient = gradient + call_each_step(lambda: plan.alpha / self._rows) * array
-            new, values = step(array, gradient, piece.moments, rate=rates[piece.rate])
+            own = of_matrices if piece.is_matrix else step
+            new, values = own(array, gradient, piece.moments, rate=rates[piece.rate])
             if plan.weight_decay and piece.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.

@@ -28,7 +28,10 @@ _LINE = 16  # elements: arrays begin where lines of the cache do
 
 @dataclass(frozen=True)
 class Piece:
-    """What a solver steps on: a parameter or a part of one, its gradient, what is kept of earlier steps; its bounds."""
+    """What a solver steps on: a parameter or a part of one, its gradient, what is kept of earlier steps; its bounds.
+
+    `is_matrix`: whether it is the whole matrix of a hidden layer.
+    """
 
     array: NDArray
     gradient: NDArray
@@ -36,12 +39,16 @@ class Piece:
     rate: float
     decay: bool
     bounds: tuple[NDArray, NDArray] | None = None
+    is_matrix: bool = False
 
     @classmethod
     def whole(cls, weight: Weight, moments: tuple[NDArray, ...]) -> Piece:
         """A whole parameter, whose gradient is where `backward` leaves it."""
         assert weight.array.grad is not None
-        return cls(weight.array, weight.array.grad, moments, weight.rate, weight.decay, weight.bounds)
+        gradient = weight.array.grad
+        return cls(
+            weight.array, gradient, moments, weight.rate, weight.decay, weight.bounds, weight.is_matrix
+        )
 
 
 class FlatState:

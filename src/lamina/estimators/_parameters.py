@@ -103,6 +103,9 @@ PARAMETERS = {
     "device": "where the network is trained: 'cpu', 'gpu', 'gpu:1' …, or 'auto': a GPU if there is one and the work is "
     "large enough. Afterwards it is on the CPU, so that predictions and files need no GPU; `device_` says what was "
     "taken. `partial_fit` stays on the CPU.",
+    "precision": "what a GPU's tensor cores may round the operands of a step's large products to: 'float32' (not at "
+    "all), 'tf32' (11 significant bits) or 'bfloat16' (8); sums and weights stay float32. Elsewhere products are "
+    "computed in float32, with a warning where `device` is not 'auto'. docs/guide.md has the bounds.",
     "time_limit": "how long `fit` may take: seconds, or text such as '90s', '5m', '1h30m'. In this time networks of "
     "other settings than the preset's are trained, too, as far as none are given; those that are best together on the "
     "rows that they held out are averaged: see docs/estimators.md. Ctrl-C leaves the best so far. None: one training.",

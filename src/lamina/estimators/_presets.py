@@ -140,6 +140,10 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         for one in value if isinstance(value, tuple | list) else [value]:
             if not _holds(fits, one):
                 raise ValueError(f"{name} must be {rule}, got {value!r}")
+    if settings["shards"] is not None and SOLVERS[settings["solver"]].matrix_step is not None:
+        raise ValueError(
+            f"solver={settings['solver']!r} needs whole matrices, which shards cut: solver='adam', or no shards"
+        )
     names = settings["activation"]
     for name in names if isinstance(names, tuple | list) else [names]:
         activation_by_name(name)

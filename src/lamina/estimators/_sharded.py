@@ -45,7 +45,7 @@ class ShardedTraining(EnsembleTraining):
         assert plan.shards is not None
         self._flat = FlatState(self.network, SOLVERS[plan.solver].arrays, plan.shards, team or world())
         self._team, self._moments = self._flat.communicator, self._flat.moments
-        self._step = compile(self._make_gradients(), keep_gradients=True)
+        self._step = compile(self._make_gradients(), keep_gradients=True, precision=plan.precision)
         self._step_on_own = compile(self._make_update())
 
     @property

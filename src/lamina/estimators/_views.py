@@ -98,6 +98,8 @@ class Views:
         fitted = estimator._fitted()
         rng = np.random.default_rng(random_state)
         rows = self._encoded(X)
+        if not len(rows.numeric):
+            raise ValueError("X has no rows to explain")
         others = (
             self._held_out_rows("shap_values(X, background)")[0]
             if background is None

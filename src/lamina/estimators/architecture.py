@@ -48,6 +48,8 @@ class Parameter:
         whether the optimizer changes it.
     bounds
         between which its values stay; None: any.
+    is_matrix
+        whether it is the linear map of a hidden layer.
     """
 
     shape: tuple[int, ...]
@@ -56,6 +58,7 @@ class Parameter:
     decay: bool = True
     trained: bool = True
     bounds: Bounds | None = None
+    is_matrix: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,7 @@ class Architecture:
         factor = 2.0 if self.activation in ("logistic", "sigmoid") else 6.0
         plain = None if self.ntk else _uniform(math.sqrt(factor / (fan_in + width)))
         found = {
-            f"weight{i}": Parameter((fan_in, width), plain),
+            f"weight{i}": Parameter((fan_in, width), plain, is_matrix=i < len(self.hidden)),
             f"bias{i}": Parameter((width,), plain, _RATES["bias"] if self.ntk else 1.0, decay=False),
         }
         if i == len(self.hidden):

@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from lamina import messages
 from lamina.context import cpu
+from lamina.core.precision import Precision, require_precision
 from lamina.deferral import eager
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
@@ -48,7 +49,7 @@ from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
 from lamina.table.stream.sources import is_source
-from lamina.training.device import chosen_device, training_flops
+from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
 from lamina.training.display import Waiting
 from lamina.training.loop import Epoch, Loop, Observer
 
@@ -131,6 +132,7 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
     callbacks: Any = None
     n_jobs: int | None = None
     device: str = "cpu"
+    precision: Precision = "float32"
     time_limit: float | str | None = None
     trials: int | None = None
 
@@ -146,6 +148,7 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
         presets.check_settings(settings)
         require_jobs(self.n_jobs)
+        require_precision(self.precision, type(self).__name__)
         check_scoring(self.scoring, self._own_scores)
         return settings | {"monotone": self.monotone} | constrained_settings(self, settings)
 
@@ -365,6 +368,8 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         weights = sum(w.array.size for w in network.weights.values())
         context = chosen_device(self.device, training_flops(weights, rows, 1))
         self.device_ = str(context)
+        if self.device != "auto":
+            warn_if_not_rounded(self.precision, context)
         network.move(context)
         try:
             with context:

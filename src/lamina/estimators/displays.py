@@ -10,6 +10,7 @@ import numpy as np
 from lamina.estimators.importance import Importance
 from lamina.estimators.shapley import Explanation
 from lamina.extras import require
+from lamina.messages import printable
 from lamina.training import pictures
 
 __all__ = ["ImportanceDisplay", "LearningCurveDisplay", "ShapDisplay"]
@@ -139,11 +140,12 @@ class ShapDisplay(_Display):
 
     Attributes:
         explanation: what is drawn, of a single output.
+        of: what columns add to, as the axis says it.
         points_: what was drawn last, of each column shown.
     """
 
-    def __init__(self, *, explanation: Explanation) -> None:
-        self.explanation = explanation
+    def __init__(self, *, explanation: Explanation, of: str = "the prediction") -> None:
+        self.explanation, self.of = explanation, of
 
     @classmethod
     def from_estimator(
@@ -169,9 +171,16 @@ class ShapDisplay(_Display):
             MissingPackageError: Matplotlib is not installed.
         """
         found = estimator.shap_values(X, background, **options)
-        if found.output_names:
-            found = found.of_output(-1 if output is None else output)
-        return cls(explanation=found).plot(ax)
+        if not found.output_names:
+            return cls(explanation=found).plot(ax)
+        place = found.place_of(-1 if output is None else output)
+        name = found.output_names[place]
+        of = (
+            f"the probability of {name}"
+            if estimator._task == "classification"
+            else f"the prediction of {name}"
+        )
+        return cls(explanation=found.of_output(place), of=printable(of, keep="")).plot(ax)
 
     def plot(self, ax: Any = None, *, most: int = 20) -> Self:
         """Draw the columns that matter most into `ax`, or into a new figure."""
@@ -180,9 +189,7 @@ class ShapDisplay(_Display):
         ax = self._begin(ax, 1.2 + 0.34 * len(order))
         names = [found.feature_names[j] for j in order]
         columns = [(found.values[:, j], _shades(found.data[:, j])) for j in order]
-        self.points_ = pictures.swarms(
-            ax, names, columns, "SHAP value: what the column adds to the prediction"
-        )
+        self.points_ = pictures.swarms(ax, names, columns, f"SHAP value: what the column adds to {self.of}")
         return self
 
 

@@ -22,12 +22,13 @@ __all__ = ["Ensemble", "Network", "Weight", "mean_by_shares", "part_of"]
 
 @dataclass
 class Weight:
-    """A parameter: its array, the factor on the learning rate, whether it is decayed, and its bounds."""
+    """A parameter: its array, the factor on the learning rate, whether it is decayed, its bounds; if it is a matrix."""
 
     array: NDArray
     rate: float = 1.0
     decay: bool = True
     bounds: tuple[NDArray, NDArray] | None = None
+    is_matrix: bool = False
 
     def move(self, context: Context) -> None:
         """Have it on another device."""
@@ -93,7 +94,7 @@ class Network:
         bounds = None
         if parameter.bounds is not None:
             bounds = nd.array(parameter.bounds.low, ctx=cpu()), nd.array(parameter.bounds.high, ctx=cpu())
-        self.weights[name] = Weight(array, parameter.rate, parameter.decay, bounds)
+        self.weights[name] = Weight(array, parameter.rate, parameter.decay, bounds, parameter.is_matrix)
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and running statistics."""

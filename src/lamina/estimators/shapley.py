@@ -63,10 +63,7 @@ class Explanation:
         Raises:
             ValueError: there is only one, or it is unknown.
         """
-        names = self.output_names
-        place = names.index(which) if which in names else which
-        if not names or not isinstance(place, int | np.integer) or not -len(names) <= place < len(names):
-            raise ValueError(f"of_output: {which!r} is none of the outputs {list(names)}")
+        place = self.place_of(which)
         return replace(
             self,
             values=self.values[..., place],
@@ -74,6 +71,14 @@ class Explanation:
             predictions=self.predictions[:, place],
             output_names=(),
         )
+
+    def place_of(self, which: str | int) -> int:
+        """Where an output is among `output_names`; raises as `of_output`."""
+        names = self.output_names
+        place = names.index(which) if which in names else which
+        if not names or not isinstance(place, int | np.integer) or not -len(names) <= place < len(names):
+            raise ValueError(f"of_output: {which!r} is none of the outputs {list(names)}")
+        return int(place)
 
     def mean_absolute(self) -> np.ndarray:
         """How much each column matters: the mean of the values' sizes, (columns,) or (columns, outputs)."""

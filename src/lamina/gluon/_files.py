@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lamina.errors import ParameterError
+from lamina.errors import ParameterError, UnfitParameterError
 
 if TYPE_CHECKING:
     from lamina.gluon.parameter import Contexts, Parameter
@@ -34,7 +34,7 @@ def assign(
     supplied = {id(p) for name, p in parameters.items() if name in loaded}
     missing = [name for name, p in parameters.items() if id(p) not in supplied]
     if missing and not allow_missing:
-        raise ParameterError(
+        raise UnfitParameterError(
             f"Parameter '{missing[0]}' is missing in file '{source}', which has {brief(loaded)}. "
             "Set allow_missing=True to leave such parameters as they are."
         )
@@ -49,7 +49,7 @@ def assign(
         p._check_loaded(loaded[name], cast_dtype, f"'{name}' in file '{source}'")
     for name, p in found.items():
         from_file = cast_dtype and dtype_source == "saved"
-        p._load_init(loaded[name], ctx, loaded[name].dtype if from_file else p.dtype)
+        p._take(loaded[name], ctx, loaded[name].dtype if from_file else p.dtype)
 
 
 def brief(names: Iterable[str], most: int = 8) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from lamina import nd, symbol
 from lamina.arguments import no_argument
 from lamina.core.array import Facade
+from lamina.core.precision import Precision, require_precision
 from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
 from lamina.files.named import read_arrays, write_arrays
@@ -321,6 +322,8 @@ class HybridBlock(Block):
     """Whether `hybrid_forward` calls other blocks or functions with the inputs, and so must not change their kind."""
     _layout: Any = None
     """How the inputs of its first call were nested, since it was hybridized; see `export`."""
+    _precision: Precision = "float32"
+    """What its products are rounded to, see `hybridize`."""
 
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
@@ -348,6 +351,8 @@ class HybridBlock(Block):
         inline_limit: int = 2,
         forward_bulk_size: int | None = None,
         backward_bulk_size: int | None = None,
+        *,
+        precision: Precision = "float32",
         **flags: Any,
     ) -> None:
         """Compile this block (``active=False``: stop doing so).
@@ -355,14 +360,24 @@ class HybridBlock(Block):
         This matters only where evaluation is not deferred: in threads beside the main one, and with ``LAMINA_EAGER=1``.
         Deferred steps are compiled by themselves and whole, and inside another compiled function all is compiled
         together. MXNet's further arguments are accepted without effect; a `backend` is an error.
+
+        precision
+            What a GPU's tensor cores may round the operands of large products to, here and in the gradients:
+            ``"float32"`` (not at all), ``"tf32"`` or ``"bfloat16"``. `lamina.compile` says what each costs. Rounded, a
+            block is compiled by itself where evaluation is deferred, too: its forward and its gradients are two
+            programs, and the optimizer's update a third. Inside another compiled function that one's precision counts.
+
+        Raises:
+            ValueError: `precision` is none of these.
         """
         if backend is not None:
             raise OutsideError(
                 f"hybridize: lamina has no backends such as {backend!r}; it compiles by itself"
             )
-        self._active = active
+        require_precision(precision, "hybridize")
+        self._active, self._precision = active, precision
         self._compiled = self._layout = None
-        super().hybridize(active, **flags)
+        super().hybridize(active, precision=precision, **flags)
 
     def cast(self, dtype: Any) -> None:
         """Change the element type of all parameters."""
@@ -393,7 +408,8 @@ class HybridBlock(Block):
             from lamina.gluon._export import layout_of
 
             self.__dict__["_layout"] = layout_of(args)
-        if not self._active or state.trace is not None or state.queue is not None:
+        compiles_later = state.queue is not None and self._precision == "float32"
+        if not self._active or state.trace is not None or compiles_later:
             return self.forward(*args, **kwargs)
         if args and isinstance(args[0], Symbol):
             return self.forward(*args, **kwargs)
@@ -408,7 +424,7 @@ class HybridBlock(Block):
         if compiled is None or compiled[0] != method:
             from lamina.compiler import compile
 
-            compiled = self._compiled = (method, compile(getattr(self, method)))
+            compiled = self._compiled = (method, compile(getattr(self, method), precision=self._precision))
         return compiled[1]
 
     def _behind(self, *args: Any, **kwargs: Any) -> Any:

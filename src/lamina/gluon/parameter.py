@@ -10,7 +10,7 @@ import numpy as np
 from lamina import autograd, initializer
 from lamina.context import Context, cpu, current_context, usable
 from lamina.core.state import concrete, state
-from lamina.errors import ParameterError
+from lamina.errors import ParameterError, UnfitParameterError
 from lamina.messages import warn
 from lamina.nd.conversion import array
 from lamina.nd.creation import as_shape, zeros
@@ -89,9 +89,11 @@ class Parameter:
         grad_stype: str = "default",
     ) -> None:
         if stype != "default":
-            raise ParameterError(f"Parameter '{name}': stype is {stype!r}, but every array here is dense")
+            raise UnfitParameterError(
+                f"Parameter '{name}': stype is {stype!r}, but every array here is dense"
+            )
         if grad_stype not in _STORAGE:
-            raise ParameterError(
+            raise UnfitParameterError(
                 f"Parameter '{name}': grad_stype is one of {', '.join(_STORAGE)}, not {grad_stype!r}"
             )
         self.name = name
@@ -128,7 +130,7 @@ class Parameter:
     @shape.setter
     def shape(self, new_shape: Shape) -> None:
         if not self._fits(new_shape):
-            raise ParameterError(
+            raise UnfitParameterError(
                 f"Parameter '{self.name}' has shape {self._shape}, which does not admit {tuple(new_shape)}"
             )
         self._shape = tuple(new_shape)
@@ -378,16 +380,24 @@ class Parameter:
     def _check_loaded(self, values: np.ndarray, cast_dtype: bool, source: str) -> None:
         """Raise if `values`, from the file `source`, do not fit."""
         if not self._fits(values.shape):
-            raise ParameterError(
+            raise UnfitParameterError(
                 f"Parameter '{self.name}': {source} has shape {values.shape}, but {self.shape} is expected"
             )
         if not cast_dtype and np.dtype(self.dtype) != values.dtype:
-            raise ParameterError(
+            raise UnfitParameterError(
                 f"Parameter '{self.name}': {source} has dtype {values.dtype}, but {np.dtype(self.dtype)} is "
                 "expected. Set cast_dtype=True to convert."
             )
 
-    def _load_init(self, values: np.ndarray, ctx: Contexts, dtype: Any) -> None:
+    def _load_init(
+        self, data: Any, ctx: Contexts, cast_dtype: bool = False, dtype_source: str = "current"
+    ) -> None:
+        """MXNet's name for taking an array as the data: programs call it that fill a `SymbolBlock` by hand."""
+        values = np.asarray(data)
+        self._check_loaded(values, cast_dtype, f"'{self.name}'")
+        self._take(values, ctx, values.dtype if cast_dtype and dtype_source == "saved" else self.dtype)
+
+    def _take(self, values: np.ndarray, ctx: Contexts, dtype: Any) -> None:
         """Take `values` as the data, initialized or not; `dtype`: the element type from now on."""
         if np.dtype(self.dtype) != np.dtype(dtype):
             self.cast(dtype)
@@ -398,7 +408,7 @@ class Parameter:
             with concrete():
                 self._place(values, contexts)
         elif ctx is not None and _as_contexts(ctx) != self.list_ctx():
-            raise ParameterError(
+            raise UnfitParameterError(
                 f"Parameter '{self.name}' is initialized on {self.list_ctx()}, so it cannot be loaded on "
                 f"{ctx}; use reset_ctx first"
             )

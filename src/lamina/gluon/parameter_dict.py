@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.context import Context
-from lamina.errors import ParameterError
+from lamina.errors import ParameterError, UnfitParameterError
 from lamina.files.named import read_arrays, write_arrays
 from lamina.gluon._files import assign, brief
 from lamina.gluon.parameter import Constant, Contexts, Parameter
@@ -221,7 +221,7 @@ def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
             return
     elif wanted is None or wanted == existing or (key == "dtype" and np.dtype(wanted) == np.dtype(existing)):
         return
-    raise ParameterError(
+    raise UnfitParameterError(
         f"Parameter '{parameter.name}' exists with {key}={existing!r}, but is asked for with {key}={wanted!r}"
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.state import state
-from lamina.errors import DataError, ParameterError
+from lamina.errors import DataError, ParameterError, UnfitParameterError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.habits import telling
@@ -24,10 +24,6 @@ from lamina.optimizer import Optimizer, create, get_updater
 from lamina.optimizer.updater import arrays_in
 
 __all__ = ["Trainer"]
-
-
-class StoredUpdateError(ParameterError, AssertionError):
-    """Parameters are updated in the store; MXNet asserts that they are not."""
 
 
 @telling
@@ -99,6 +95,11 @@ class Trainer:
         return self._optimizer
 
     @property
+    def _kv_initialized(self) -> bool:
+        """Whether the store was chosen, which loops written for MXNet ask."""
+        return self._stored is not None
+
+    @property
     def learning_rate(self) -> float:
         """The current learning rate: the scheduler's, if there is one."""
         return self._optimizer.learning_rate
@@ -136,7 +137,7 @@ class Trainer:
 
     def _require_own_updates(self, method: str) -> None:
         if self._update_on_kvstore:
-            raise StoredUpdateError(
+            raise UnfitParameterError(
                 f"{method}() when parameters are updated on kvstore is not supported. Try setting "
                 "`update_on_kvstore` to False when creating trainer."
             )

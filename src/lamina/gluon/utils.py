@@ -58,7 +58,7 @@ def split_and_load(
     contexts = [ctx_list] if isinstance(ctx_list, Context) else list(ctx_list)
     if not isinstance(data, NDArray | Facade):
         data = presented(array(data, ctx=contexts[0]))
-    parts = [data] if len(contexts) == 1 else split_data(data, len(contexts), batch_axis, even_split)
+    parts = [data] if len(contexts) == 1 else split_data(data, len(contexts), batch_axis, even_split)  # pyright: ignore[reportArgumentType]
     return [part.as_in_context(ctx) for part, ctx in zip(parts, contexts, strict=True)]
 
 

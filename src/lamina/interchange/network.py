@@ -70,7 +70,7 @@ class ImportedNetwork(HybridBlock):
             parameter = Parameter(
                 full, "write" if trained else "null", array.shape, array.dtype, differentiable=trained
             )
-            parameter._load_init(array, None, array.dtype)
+            parameter._take(array, None, array.dtype)
         self.params.update({full: parameter})
         self._reg_params[name] = parameter
 

@@ -101,7 +101,7 @@ def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str
     for own, other in pairs:
         for name, parameter in own.parts.items():
             values = _turned(parameter, other.parts[name])
-            parameter._load_init(np.ascontiguousarray(values), None, parameter.dtype)
+            parameter._take(np.ascontiguousarray(values), None, parameter.dtype)
 
 
 def _layers_of_arrays(arrays: Mapping[str, np.ndarray]) -> list[_Layer]:

@@ -85,7 +85,7 @@ def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
     if is_advanced(parts):
         index = tuple([numpy_key(part) for part in parts])
     else:
-        index = parts
+        index = parts if x.shape else (Ellipsis,)
         if parts != _WHOLE:
             parse_basic(x.shape, parts)  # for its error messages
             if Ellipsis not in parts:

@@ -31,8 +31,8 @@ _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
 _GROUP_BYTES, _MOST_STEPS = 4 << 20, 64
 """Of rows picked at one time, and for how many steps: a part of what the last cache holds, and a few milliseconds.
 
-Of MNIST these are three steps in float64. A step at a time, as the second cache would have it, costs a sixteenth more:
-Python comes between any two. So do six, which come from farther away.
+A step at a time, as the second cache would have it, costs a sixteenth more: Python comes between any two. So does twice
+as much, which comes from farther away.
 """
 _ROWS_IN_PLACE_BYTES = 1 << 19
 """Of a batch, from which a step reads its rows in the table: a smaller one stays in a core's cache when it is copied.
@@ -102,7 +102,8 @@ class _Group:
         copied = [_stack(x, self.steps) for x in self._parts]
         self.stacks = copied if self.table is None else [self._numbers_stack, *copied]
         self._take = taking_rows() if can_take else None
-        self._tables = [nd.from_numpy(x) for x in ((X, y) if self.table is None else (y,))] if can_take else []
+        taken = (X, y) if self.table is None else (y,)
+        self._tables = [nd.from_numpy(x) for x in taken] if can_take else []
         self._weighted = -1
 
     def put(self, rows: np.ndarray) -> list[int]:

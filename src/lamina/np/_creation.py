@@ -258,5 +258,5 @@ def indices(dimensions: Any, dtype: Any = "int32", ctx: Any = None) -> Any:
 @function
 def copy(a: Any) -> Any:
     """A copy with memory of its own."""
-    a = plain(a)
-    return a.copy() if isinstance(a, Array) else copied(a)
+    source: Any = plain(a)
+    return as_array(source).copy() if isinstance(source, Array) else copied(source)

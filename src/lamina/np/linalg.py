@@ -146,7 +146,7 @@ def multi_dot(arrays: Any) -> Any:
     return found
 
 
-def _eigh(a: Any, UPLO: str = "L") -> Any:
+def _eigh(a: Any, UPLO: Any = "L") -> Any:
     return tuple(onp.linalg.eigh(a, UPLO))
 
 

@@ -55,6 +55,9 @@ class ChapterNetwork:
     (5, 10)
     """
 
+    variants: tuple[str, ...] = ()
+    """Ways to see pictures in training, among which the pictures decide; the first is that of earlier runs."""
+
     def __init__(self, sizes: Sequence[int]) -> None:
         """`sizes`: the numbers of units, from the inputs over the hidden layers to the classes."""
         self.sizes = tuple(sizes)
@@ -97,6 +100,9 @@ class ChapterNetwork:
             assert gradient is not None
             parameter[:] = parameter - lr * gradient
         return nd.mean(loss)
+
+    def see(self, variant: str) -> None:
+        """From now on see pictures in this one of the variants: here there are none."""
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
         """The images as an epoch sees them: here always the same."""

@@ -1,15 +1,19 @@
-"""Digits deformed at random, inside the compiled step: turned, scaled, slanted, moved, and bent as by a soft hand.
+"""Pictures deformed at random: turned, scaled, slanted, moved, and bent as by a soft hand, and mirrored.
 
 Every pixel of the result looks a place of the picture up: where an affine map sends it, and a smooth field of
 displacements moves it on (Simard, Steinkraus and Platt, Best practices for convolutional neural networks applied to
 visual document analysis, 2003, section 2). The field is a sum of Gaussian bumps on a grid, whose heights are normal:
 what smoothing noise with a Gaussian gives, as one product of matrices. Computed in a compiled function it costs a few
-microseconds a picture, so that no digit is seen twice.
+microseconds a picture, so that no picture is seen twice.
+
+How much of it suits pictures depends on what they are of: digits may be bent, and not mirrored; clothes the other way
+round. `DEFORMATIONS` are those among which a training chooses.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +21,7 @@ from lamina import nd
 from lamina.context import Context
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["SIDE", "Deformation"]
+__all__ = ["DEFORMATIONS", "SIDE", "Deformation"]
 
 SIDE = 28
 _MIDDLE = (SIDE - 1) / 2
@@ -39,6 +43,7 @@ class Deformation:
         scale: height and width, each by 1 ± this.
         slant: columns a row.
         shift: pixels down and right.
+        mirror: whether half of the pictures change left and right.
 
     >>> digits = nd.zeros((2, 784), dtype="uint8")
     >>> Deformation()(digits).shape
@@ -52,7 +57,9 @@ class Deformation:
         scale: float = 0.12,
         slant: float = 0.12,
         shift: float = 1.0,
+        mirror: bool = False,
     ) -> None:
+        self.mirror = mirror
         self.bend, self.turn, self.scale, self.slant, self.shift = bend, turn, scale, slant, shift
         rows, columns = np.divmod(np.arange(SIDE**2), SIDE)
         self._down, self._right = (nd.array(x[None] - _MIDDLE) for x in (rows, columns))
@@ -62,6 +69,11 @@ class Deformation:
         """Deformed digits, float32 of shape (n, 784) and 0 to 255, of uint8 ones; all as lamina's seed has it."""
         count, context = images.shape[0], images.context
         rows, columns = self._affine(count, context)
+        if self.mirror:
+            side = 2 * (nd.random_uniform(shape=(count, 1), ctx=context) < 0.5) - 1
+            columns = (columns - _MIDDLE) * side + _MIDDLE
+        if not self.bend:
+            return looked_up(images, rows, columns)
         heights = nd.random_normal(shape=(2 * count, _KNOTS**2), scale=self.bend, ctx=context)
         field = nd.dot(heights, self._bumps)
         return looked_up(images, rows + field[:count], columns + field[count:])
@@ -78,6 +90,16 @@ class Deformation:
         x = self._right * (1 + drawn(self.scale)) + self._down * drawn(self.slant)
         rows = cosine * y + sine * x + (drawn(self.shift) + _MIDDLE)
         return rows, cosine * x - sine * y + (drawn(self.shift) + _MIDDLE)
+
+
+_SLIGHT = {"bend": 0.0, "turn": 0.0, "scale": 0.05, "slant": 0.0, "shift": 1.0}
+DEFORMATIONS = {
+    "bent": Deformation,
+    "moved and mirrored": partial(Deformation, **_SLIGHT, mirror=True),
+    "moved": partial(Deformation, **_SLIGHT),
+    "mirrored": partial(Deformation, bend=0, turn=0, scale=0, slant=0, shift=0, mirror=True),
+}
+"""What makes each deformation, from that which changes pictures the most: "bent" is all that there is for digits."""
 
 
 def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lamina.core.precision import Precision
 from lamina.errors import LaminaError
 from lamina.recipes._augmented import AugmentedNetwork
 from lamina.recipes._best import BestNetwork
@@ -60,6 +61,7 @@ class Settings:
     seed: int = 0
     recipe: str = "chapter"
     time_limit: float | None = None
+    precision: Precision = "float32"
 
     @classmethod
     def of(cls, recipe: str, **chosen: Any) -> Settings:

@@ -10,7 +10,7 @@ import itertools
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -23,9 +23,10 @@ from lamina.errors import NonFiniteLossError
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import generator
 from lamina.recipes._chapter import ChapterNetwork, Span
+from lamina.recipes._choice import FEWEST, SHORTEST, choice_said, chosen, divided, in_short
 from lamina.recipes._settings import RECIPES, Settings
 from lamina.recipes.digits import Digits
-from lamina.training.device import chosen_device, training_flops
+from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
 from lamina.training.loop import Loop, Observer
 from lamina.training.time_limit import TimeLimit
 
@@ -44,6 +45,7 @@ class Progress:
     """How far the epoch begun is: its number from 0 on, its batches done, the moving loss, and the steps' seconds.
 
     `used`: the seconds of the time limit that are over; all of them once the training is complete.
+    `variant`: which of the network's it sees pictures in; "" for the first, or as long as none is chosen.
     """
 
     epoch: int = 0
@@ -51,6 +53,7 @@ class Progress:
     moving_loss: float | None = None
     seconds: float = 0.0
     used: float = 0.0
+    variant: str = ""
 
 
 class Training(Loop):
@@ -75,20 +78,27 @@ class Training(Loop):
         *,
         device: str = "cpu",
         limit: TimeLimit | None = None,
+        variant: str = "",
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`limit`: the settings' time limit, where it has begun already."""
+        """`limit`: the settings' time limit, where it has begun already; `variant`: how to see pictures, where that
+        is no more to be chosen; `tell` is told what is chosen."""
         super().__init__(settings.epochs or sys.maxsize, observers)
         self.limit = limit
         if limit is None and settings.time_limit is not None:
             self.limit = TimeLimit(settings.time_limit)
         self.context = chosen_device(device, _work(settings, train))
+        if device != "auto":
+            warn_if_not_rounded(settings.precision, self.context)
         self.settings, self.train, self.test = settings, train.on(self.context), test.on(self.context)
         self._recipe = RECIPES[settings.recipe]
         nd.random.seed(settings.seed)
         with self.context:
             self.network = network_of(settings, train.images.shape[1])
-        self.progress = Progress()
-        self._step = compile(self.network.step)
+        self.progress = Progress(variant=variant)
+        self.network.see(variant)
+        self._tell = tell
+        self._step = compile(self.network.step, precision=settings.precision)
         self._arrays = self.network.arrays()
         self._images = self.train.images
         self._pace: float | None = None  # seconds a step; known once it is compiled
@@ -106,6 +116,28 @@ class Training(Loop):
         done = self.progress.epoch + self.progress.batch / self.batches
         return max(1, math.ceil(done / (self.limit.share or 1)))
 
+    def _prepare(self, epochs: int) -> None:
+        """Choose how to see pictures, if that is open yet."""
+        if self.past or self.progress.batch or self.progress.variant or not self.network.variants:
+            return
+        if len(self.train) < FEWEST or (self.limit is not None and self.limit.left < SHORTEST):
+            return
+        losses = {variant: self._loss_in_short(variant) for variant in self.network.variants}
+        variant = chosen(losses)
+        self._tell(choice_said(losses, variant))
+        self.progress = replace(self.progress, variant=variant)
+        self.network.see(variant)
+
+    def _loss_in_short(self, variant: str) -> float:
+        """The mean loss of held-out images after a short training on some of the others."""
+        known, held_out = divided(self.train, self.settings.seed)
+        settings, limit = in_short(self.settings, self.limit)
+        device = "cpu" if self.context.is_host else f"gpu:{self.context.device_id}"
+        short = Training(settings, known, held_out, device=device, limit=limit, variant=variant)
+        for _ in short.run():
+            pass
+        return evaluate(short.network, held_out)[1]
+
     def _train(self, number: int) -> float:
         """An epoch, or what is left of it; the moving loss at its end.
 
@@ -113,7 +145,7 @@ class Training(Loop):
             NonFiniteLossError: at the first step whose loss is infinite or NaN.
         """
         if self.progress.epoch != number - 1:
-            self.progress = Progress(number - 1, 0, self.progress.moving_loss)
+            self.progress = replace(self.progress, epoch=number - 1, batch=0, seconds=0.0)
         order = self._order(number - 1)
         images = self.network.images_of_epoch(self.train.images, self.settings.seed, number - 1)
         self._images = images.as_in_context(self.context)
@@ -157,6 +189,7 @@ class Training(Loop):
         known = asdict(self.progress)
         progress = Progress(**{name: position.get(name, known[name]) for name in known})
         self.network.load(dict(arrays))
+        self.network.see(progress.variant)
         self._commit(progress)
         if self.limit is not None:
             self.limit.go_on(progress.used)

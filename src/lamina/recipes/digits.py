@@ -32,6 +32,11 @@ class Digits:
         """So many of them; None: all."""
         return Digits(self.images[:count], self.labels[:count]) if count else self
 
+    def at(self, rows: np.ndarray) -> Digits:
+        """Those at these places, int32."""
+        places = nd.array(rows, ctx=self.labels.context, dtype=np.int32)
+        return Digits(nd.take(self.images, places), nd.take(self.labels, places))
+
     @classmethod
     def from_arrays(cls, images: np.ndarray, labels: np.ndarray) -> Digits:
         """From uint8 images of shape (n, 28, 28) and n integer labels from 0 to 9.

@@ -36,6 +36,7 @@ class _Position(Position, kw_only=True):
     moving_loss: float | None
     seconds: float
     used: float = 0.0
+    variant: str = ""
 
 
 class _FirstLine(msgspec.Struct, forbid_unknown_fields=True):

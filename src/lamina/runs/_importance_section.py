@@ -86,9 +86,9 @@ def _shap_note(shap: MeanShap, added: str, classes: Sequence[str]) -> str:
         else "how much probability the column moves from some classes to others"
     )
     return (
-        f"Mean |SHAP| (Lundberg and Lee, 2017): {what}, in the mean over {counted(shap.rows, 'row')}, each compared "
-        f"with {shap.background}, with a 95&nbsp;% interval over rows. It tells what predictions depend on, also where "
-        "they are wrong."
+        f"Mean |SHAP| (Lundberg and Lee, 2017): {what}, in the mean over {counted(shap.rows, 'row')}, each "
+        f"compared with {shap.background} others, with a 95&nbsp;% interval over rows. It tells what predictions "
+        "depend on, also where they are wrong."
     )
 
 

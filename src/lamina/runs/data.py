@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.core.precision import Precision
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
 from lamina.table.categories import category_codes, one_warning_of_unknown_values
@@ -61,6 +62,7 @@ class Request:
         time_limit: seconds from the command's start to its end, in which the best network is searched for; None: no
             limit.
         trials: of so many networks the best are averaged; None: as many as there is time for.
+        precision: of products, as the estimators' parameter says.
     """
 
     data: tuple[str, ...]
@@ -81,6 +83,7 @@ class Request:
     stream: bool = False
     time_limit: float | None = None
     trials: int | None = None
+    precision: Precision = "float32"
 
     @property
     def searches(self) -> bool:

@@ -121,6 +121,7 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
         learning_rate_init=request.learning_rate,
         random_state=request.seed,
         shards=request.shards,
+        precision=request.precision,
         early_stopping=request.searches or prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
         monotone=dict(request.monotone) or None,

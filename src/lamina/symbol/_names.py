@@ -1,4 +1,4 @@
-"""How nodes are named: after their operator, counted, and after the block that they are made in."""
+"""How nodes are named: after their operator, counted, and after the block that they are made in; else by `mx.name`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import threading
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+
+from lamina.name import NameManager
 
 __all__ = ["new_name", "prefixed", "uncounted"]
 
@@ -46,8 +48,10 @@ def prefixed(prefix: str, own: str | None = None) -> Generator[None]:
 def new_name(given: str | None, hint: str) -> str:
     """The name of a new node: the one that was given, or `hint` with a number."""
     own, _current.own = _current.own, None
-    name = _current.prefix + (given or own or _counted(hint))
     taken = _current.taken
+    if not _current.prefix and own is None and taken is None:
+        return NameManager.current.get(given, hint)
+    name = _current.prefix + (given or own or _counted(hint))
     if taken is not None:
         stem, number = name, 1
         while name in taken:

@@ -11,7 +11,7 @@ from lamina.errors import DataError, LaminaError
 from lamina.nd.ndarray import NDArray
 from lamina.symbol.nodes import Node, Output, nodes_of
 
-__all__ = ["Key", "Step", "key_of", "planned", "shapes_of"]
+__all__ = ["Key", "Step", "evaluated", "key_of", "planned", "shapes_of"]
 
 _WITHOUT_MEANING = frozenset(
     {
@@ -212,11 +212,26 @@ def planned(heads: Sequence[Output]) -> list[Step]:
     return steps[::-1]
 
 
+def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[NDArray]:
+    """The outputs, for arrays of all variables by their names.
+
+    Raises:
+        ValueError: a variable has no array.
+    """
+    missing = next((n.name for n in nodes_of(heads) if n.operator is None and n.name not in arrays), None)
+    if missing is not None:
+        raise ValueError(f"the variable {missing!r} has no array; there are {', '.join(arrays) or 'none'}")
+    values: dict[Key, NDArray] = {**arrays}
+    for step in planned(heads):
+        values.update(zip(step.outputs, step.compute(*[values[key] for key in step.inputs]), strict=True))
+    return [values[key_of(head)] for head in heads]
+
+
 # --- the sizes of parameters -------------------------------------------------------------------------------------
 
 
 def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes of a node's parameters, by the names of its inputs, for a first input of this shape."""
+    """The shapes of a node's parameters and label, by the names of its inputs, for a first input of this shape."""
     assert node.operator is not None
     values = node.values
     match node.operator.name:
@@ -238,5 +253,11 @@ def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
             return {"weight": (values["input_dim"], values["output_dim"])}
         case "LeakyReLU":
             return {"gamma": (data[1] if len(data) > 1 else 1,)}
+        case "SoftmaxOutput" if values["multi_output"]:
+            return {"label": (data[0], *data[2:])}
+        case "SoftmaxOutput":
+            return {"label": data[:-1]}
+        case "LinearRegressionOutput" | "LogisticRegressionOutput" | "MAERegressionOutput":
+            return {"label": data[:1] if len(data) == 2 and data[1] == 1 else data}
         case _:
             return {}

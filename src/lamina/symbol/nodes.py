@@ -226,6 +226,17 @@ class Symbol:
 
         return inferred(self, *shapes, **named)
 
+    def eval(self, ctx: Any = None, **arrays: Any) -> list[Any]:
+        """The outputs, for an array for each variable, by its name; the device is the arrays'.
+
+        >>> import lamina as mx
+        >>> (mx.sym.var("x") * 2).eval(x=mx.nd.array([1, 2]))[0].asnumpy()
+        array([2., 4.], dtype=float32)
+        """
+        from lamina.symbol.computing import evaluated
+
+        return evaluated(self.heads, arrays)
+
     def __getattr__(self, name: str) -> Any:
         """The methods of arrays: ``x.sum(axis=1)`` is ``F.sum(x, axis=1)``."""
         from lamina.symbol._functions import method
@@ -262,7 +273,6 @@ _OF_ARRAYS = {
 _OF_EXECUTORS = (
     "bind",
     "simple_bind",
-    "eval",
     "infer_shape_partial",
     "infer_type",
     "gradient",

@@ -6,11 +6,20 @@ import re
 
 from lamina.context import Context, cpu, device_of, gpu, usable
 from lamina.errors import ContextError
+from lamina.messages import warn
 
-__all__ = ["WORTHWHILE_FLOPS", "chosen_device", "described", "training_flops"]
+__all__ = [
+    "WORTHWHILE_FLOPS", "NotRoundedWarning", "chosen_device", "described", "training_flops", "warn_if_not_rounded",
+]  # fmt: skip
 
 WORTHWHILE_FLOPS = 1e12
 """From so much work on, "auto" takes a GPU: some seconds of a CPU. To make programs for a GPU takes about as long."""
+
+
+class NotRoundedWarning(UserWarning):
+    """A precision was asked for that the device has no units for: products are more exact than they had to be."""
+
+    subjects = frozenset({"products are not rounded"})
 
 
 def training_flops(weights: int, rows: int, epochs: int) -> float:
@@ -44,6 +53,18 @@ def described(context: Context) -> str:
     'cpu(0)'
     """
     return str(context) if context.is_host else f"{context}, {device_of(context).name}"
+
+
+def warn_if_not_rounded(precision: str, context: Context) -> None:
+    """Warn, at the user's line, where products are not rounded though a precision allows it."""
+    rounds = not context.is_host and device_of(context).limits.has_tensor_cores
+    if precision != "float32" and not rounds:
+        warn(
+            NotRoundedWarning(
+                f"precision={precision!r} is for GPUs with tensor cores, and {described(context)} has none: products "
+                "are computed in float32"
+            )
+        )
 
 
 def _worthwhile(flops: float) -> Context:

@@ -156,7 +156,20 @@ def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], 
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(plain_number())
     axes.locator_params(axis="x", nbins=6)
+    _explain_shades(axes, has_gray=any(np.isnan(shades).any() for _, shades in columns))
     return drawn
+
+
+def _explain_shades(axes: Any, *, has_gray: bool) -> None:
+    """Say above the axes what the colours of points mean."""
+    from matplotlib.lines import Line2D
+
+    colors = {"low value": BLUE, "high value": ORANGE, **({"no number": GRAY} if has_gray else {})}
+    points = [
+        Line2D([], [], color=color, marker="o", ls="", ms=4, label=name) for name, color in colors.items()
+    ]
+    places = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": len(points)}
+    axes.legend(handles=points, frameon=False, handletextpad=0.1, **places)
 
 
 def _shaded(shades: Any) -> Any:

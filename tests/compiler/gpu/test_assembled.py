@@ -118,6 +118,14 @@ def test_ptx_of_a_wide_step(precision: Any, instruction: str) -> None:
     assert instruction in found.text
 
 
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+def test_ptx_of_a_step_of_whole_tiles(architecture: str) -> None:
+    """With biases, activations and updates; terms are written out four at a time."""
+    found = assembled(*training_step(4096, (2048, 2048, 2048, 10)), architecture)
+    assert found.registers <= 128
+    assert found.text.count("fma.rn.f32") >= 4 * 64
+
+
 @pytest.fixture(scope="module")
 def validator() -> str:
     found = shutil.which("spirv-val")

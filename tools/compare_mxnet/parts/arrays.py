@@ -1252,6 +1252,5 @@ SETTLED: dict[str, str] = {
     "np.sum(A)": "NumPy's functions give NumPy's results",
     "str(mx.context.Context.default_ctx)": "use mx.current_context()",
     "mx.util.np_shape(True).__class__.__name__": "a class of another name",
-    "mx.viz is mx.visualization": "lamina draws no symbols",
     "nd.image.r*": "lamina has no resizing and no hues",
 }  # fmt: skip

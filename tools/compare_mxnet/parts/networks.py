@@ -15,7 +15,7 @@ NAMESPACES = (
     "mx.io.NDArrayIter", "mx.io.DataIter", "mx.io.DataBatch", "mx.io.DataDesc",
     "mx.io.ResizeIter", "mx.io.PrefetchingIter", "mx.optimizer", "mx.optimizer.Optimizer", "mx.lr_scheduler",
     "mx.initializer", "mx.init", "mx.kv", "mx.kvstore", "mx.kvstore.KVStore", "mx.callback", "mx.model", "mx.operator",
-    "mx.operator.CustomOp", "mx.operator.CustomOpProp", "mx.symbol.Symbol",
+    "mx.operator.CustomOp", "mx.operator.CustomOpProp", "mx.symbol.Symbol", "mx.visualization",
 )  # fmt: skip
 
 
@@ -459,6 +459,20 @@ k = mx.kv.create("local"); k.init("3", nd.ones(2)); k.init("3", nd.ones(2))
 k = mx.kv.create("local"); [k.type, k.rank, k.num_workers, k.is_capable("optimizer")]
 mx.kv.create("nosuch")
 mx.kv.create(3)
+# --- symbols by hand
+mx.sym.FullyConnected(num_hidden=3, name="fc").list_arguments()
+exec("with mx.name.Prefix('pre_'):\n y = mx.sym.FullyConnected(mx.sym.var('x'), num_hidden=2, name='fc')", globals()); [y.name, y.list_arguments()]
+exec("with mx.AttrScope(group='4', data='great'):\n x = mx.sym.var('x', attr={'group': '1'}, lr_mult=1); z = mx.sym.var('z')", globals()); [x.attr("group"), z.attr("group"), x.attr("lr_mult"), x.attr("__lr_mult__"), z.attr("data"), z.attr("nosuch")]
+x = mx.sym.var("x"); (x * 2 + 1).eval(x=nd.array([1, 2]))
+x = mx.sym.var("x"); mx.test_utils.check_symbolic_forward(x * x, [np.array([1.0, 2.0])], [np.array([1.0, 4.0])])
+x = mx.sym.var("x"); mx.test_utils.check_symbolic_forward(x * x, [np.array([1.0, 2.0])], [np.array([1.0, 4.1])])
+x = mx.sym.var("x"); mx.test_utils.check_symbolic_backward(x * x, {"x": np.array([1.0, 2.0])}, [np.ones(2)], {"x": np.array([2.0, 4.0])})
+x = mx.sym.var("x"); mx.test_utils.check_symbolic_backward(x * x, [np.array([1.0, 2.0])], [np.ones(2)], [np.array([2.0, 5.0])])
+x = mx.sym.var("x"); mx.test_utils.check_numeric_gradient(mx.sym.tanh(x), [np.array([0.5, 0.7])])
+x = mx.sym.var("x"); mx.test_utils.check_numeric_gradient(mx.sym.BlockGrad(x * x), [np.array([0.5, 0.7])])
+x = mx.sym.var("x"); mx.test_utils.simple_forward(x * x, x=np.array([1.0, 2.0]))
+s = mx.lr_scheduler.FactorScheduler(3, 0.7, 1e-6, 0.1); [s(i) for i in range(1, 200, 7)]
+s = mx.lr_scheduler.MultiFactorScheduler([3, 6, 9, 40], 0.3, 0.1); [s(i) for i in range(1, 60, 5)]
 """
 
 PROGRAMS: list[Any] = []
@@ -473,6 +487,8 @@ _GRAPHS = "a symbol is computed by gluon.SymbolBlock; other graph tools have not
 _METHOD = "the method is there; only a listing of the class does not show it"
 
 SETTLED: dict[str, str] = {
+    "mx.visualization.Symbol*": _INTERNAL,
+    "mx.visualization.print_summary(positions)": "the same",
     **dict.fromkeys(
         (
             "mx.gluon.tensor_types", "mx.gluon.loss.is_np_array", "mx.gluon.loss.ndarray", "mx.gluon.loss.np",
@@ -522,7 +538,7 @@ SETTLED: dict[str, str] = {
     **{
         f"mx.symbol.Symbol.{name}": _GRAPHS
         for name in (
-            "bind", "simple_bind", "eval", "infer_shape_partial", "infer_type*", "gradient", "debug_str", "get_backend_symbol", "optimize_for",
+            "bind", "simple_bind", "infer_shape_partial", "infer_type*", "gradient", "debug_str", "get_backend_symbol", "optimize_for",
             "handle", "as_n?_ndarray", "wait_to_read",
         )
     },

@@ -16,8 +16,7 @@ import numpy as np
 from lamina.compiler.cpu._addresses import address_of
 from lamina.compiler.cpu._holding import HOLDING, Holder
 from lamina.compiler.cpu.run import run as run_on_threads
-from lamina.compiler.emit import Frame, Layout, kernel_names
-from lamina.compiler.passes.graph import Input, Scalar
+from lamina.compiler.emit import Frame, Layout
 from lamina.compiler.target import Overlap, Program
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient
@@ -31,8 +30,6 @@ _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; changed and looked through under `HOLDING`."""
 _SMALL = 400_000
 """Fewer operations than this are done sooner by one thread than it takes to wake others and to wait for them."""
-_TAKING = 10
-"""An element of a row that is taken from a large table costs as much as so many operations: it comes from far away."""
 
 
 def threads_for(program: Program) -> int:
@@ -41,8 +38,7 @@ def threads_for(program: Program) -> int:
 
 
 def _is_small(program: Program) -> bool:
-    taken = sum(n.size for kernel in program.plan.kernels for n in kernel.stores if n.is_op("take"))
-    return program.flops + _TAKING * taken < _SMALL
+    return program.code.outline.operations < _SMALL
 
 
 class Binding:
@@ -58,27 +54,28 @@ class Binding:
         self.program = program
         self.arrays: list[Array] = list(arrays)
         self.bound: list[np.ndarray | None] = [None] * len(arrays)
-        self.used_slots: Sequence[int] = _used_slots(program)
+        outline, graph = program.code.outline, program.lowered.captured
+        self.used_slots: Sequence[int] = outline.used_slots
         self._arguments, self._written = tuple(arguments), written
         self._written_slots = sorted(written)
         # The first address of each bound buffer, and that after its last, with the items of all steps.
         self._ranges = [(0, 0)] * len(arrays)
         self._stand_ins = [arrays[slot] for slot in arguments]
-        self._input_types = program.graph.inputs
+        self._input_types = graph.inputs
         self._used = _Watched(self.used_slots, arguments)
-        self._not_held = _Watched([x for x in self.used_slots if x not in program.plan.held], arguments)
-        self._strides = program.code.layout.strides[Layout.FIRST_INPUT :]
+        self._not_held = _Watched([x for x in self.used_slots if x not in outline.layout.held], arguments)
+        self._strides = outline.layout.strides[Layout.FIRST_INPUT :]
         self._memory = _StepMemory(program)
         self._table = self._memory.table
         self._is_small = _is_small(program)
-        used_numbers = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Scalar)}
-        self._is_number_used = tuple(slot in used_numbers for slot in range(len(program.graph.scalars)))
-        self._is_whole = tuple(dtype.kind == "i" for dtype in program.graph.scalars)
+        used_numbers = set(outline.used_numbers)
+        self._is_number_used = tuple(slot in used_numbers for slot in range(len(graph.scalars)))
+        self._is_whole = tuple(dtype.kind == "i" for dtype in graph.scalars)
         self._result_types = [
             (entry, node.shape, node.dtype, aligned_empty if node.nbytes >= LARGE_BYTES else np.empty)
-            for entry, node in enumerate(program.graph.results, program.code.layout.first_result)
+            for entry, node in enumerate(graph.results, outline.layout.first_result)
         ]
-        self._last_numbers = np.zeros(max(len(program.graph.scalars), 1))
+        self._last_numbers = np.zeros(max(len(graph.scalars), 1))
         self._holder = self._make_holder()
         self.lock: Any = threading.Lock() if self._holder is None else HOLDING
         with HOLDING:
@@ -196,7 +193,7 @@ class Binding:
 
     def _make_holder(self) -> Holder | None:
         """For the arrays that the step holds transposed; None if there are none, or other ones at each call."""
-        held = self.program.plan.held
+        held = self.program.code.outline.layout.held
         if not held or not set(held).isdisjoint(self._arguments):
             return None
         memory, program = self._memory, self.program  # and not `self`, which refers to the arrays
@@ -224,7 +221,7 @@ class Binding:
         )  # with others, weights may become NaN, by which no zero is skipped
         entries = [0, *(x.ctypes.data for x in [numbers, *copies, *results])]
         frames = [self._memory.frame(kernel, entries) for kernel in program.plan.kernels]
-        codes = [program.code.module.address(name) for name in kernel_names(program.plan)]
+        codes = [program.code.module.address(name) for name in program.code.outline.kernels]
         best = [float("inf")] * len(codes)
         for _ in range(repeats):
             for i, (code, frame) in enumerate(zip(codes, frames, strict=True)):
@@ -241,14 +238,15 @@ class _StepMemory:
     """
 
     def __init__(self, program: Program) -> None:
-        self._plan, self._code = program.plan, program.code
-        layout = self._layout = program.code.layout
+        outline = program.code.outline
+        self._program, self._layout, self._scratch_bytes = program, outline.layout, outline.scratch_bytes
+        layout = self._layout
         self.table = (ctypes.c_void_p * layout.entries)()
         self.step, self.address = program.code.step, ctypes.addressof(self.table)
         self.control = (ctypes.c_int64 * 3)()
         self.copies_held(before=True, after=True)  # without a holder, at each call
         self.table[Layout.CONTROL] = ctypes.addressof(self.control)
-        self._arena = _pages(program.plan.arena_bytes)
+        self._arena = _pages(outline.arena_bytes)
         self.table[layout.arena] = self._arena.ctypes.data
         self._scratch = np.empty(0, np.uint8)
         self.scratch_threads = 0
@@ -259,14 +257,14 @@ class _StepMemory:
 
     def make_scratch(self, threads: int) -> None:
         """Have scratch memory for so many threads."""
-        self._scratch = _pages(self._code.scratch_bytes * threads)
+        self._scratch = _pages(self._scratch_bytes * threads)
         self.table[self._layout.scratch] = self._scratch.ctypes.data
         self.scratch_threads = threads
 
     def frame(self, kernel: Any, entries: Sequence[int]) -> Any:
         """A kernel's pointers; `entries`: what the table holds up to the arena."""
         pointers = [*entries, self.table[self._layout.arena] or 0, self.table[self._layout.scratch] or 0]
-        slots = Frame.of(self._plan, kernel, self._layout).slots
+        slots = Frame.of(self._program.plan, kernel, self._layout).slots
         return (ctypes.c_void_p * len(slots))(*(pointers[slot.entry] + slot.offset for slot in slots))
 
 
@@ -293,11 +291,6 @@ def _forget_runs() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_runs)
-
-
-def _used_slots(program: Program) -> list[int]:
-    read = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Input)}
-    return sorted(read | set(program.graph.writes))
 
 
 def _pages(nbytes: int) -> np.ndarray:

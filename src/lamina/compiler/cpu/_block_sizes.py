@@ -17,7 +17,6 @@ _SKIPPED = 2  # of the terms of a sum so small a part is expected to count, wher
 _RIGHT_BLOCK_BYTES = 2 << 20
 _OUTER_ROWS = 1024
 _FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
-_TAKEN_ROWS = 24  # of a table, which come from memory: those of the first block are waited for
 _PAIR_VECTORS = 7  # of two rows, and as many of B, are in registers
 
 
@@ -68,7 +67,6 @@ def choose_blocking(
     tile: TileShape,
     *,
     skips_zeros: bool = False,
-    takes_rows: bool = False,
 ) -> Blocking | None:
     """The blocks of a product, by its shape and the caches; None where the operands fit them as they are."""
     itemsize = dtype.itemsize
@@ -80,8 +78,7 @@ def choose_blocking(
     whole = 2 * most * (_SKIPPED if skips_zeros else 1)
     depth = inner if inner <= whole else even_part(inner, most, machine.lanes(dtype))
     width = tile.vectors * machine.lanes(dtype)
-    most_rows = min(machine.l2_bytes // 2 // (depth * itemsize), _TAKEN_ROWS if takes_rows else rows)
-    block_rows = even_part(rows, most_rows, tile.rows)
+    block_rows = even_part(rows, machine.l2_bytes // 2 // (depth * itemsize), tile.rows)
     block_columns = even_part(columns, _RIGHT_BLOCK_BYTES // (depth * itemsize), width)
     pair_width = even_part(columns, _PAIR_VECTORS * machine.lanes(dtype), machine.lanes(dtype))
     has_pairs = skips_zeros and depth == inner and columns <= block_columns

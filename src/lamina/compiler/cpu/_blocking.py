@@ -67,8 +67,8 @@ class BlockedProduct:
     Where it skips zeros, each tile of A has a list of its own of the terms in which any of its rows is not zero: of
     eight pictures, half of the pixels are 0 in all. `right_is_finite`: whether B is known to be, as 0 · inf is NaN.
 
-    `fetch(row, column, width)` asks for what the epilogue will read of a row. `numbers` (int32): which rows of `left`, as
-    it lies in memory, are A's; None: the first ones, in their order.
+    `fetch(row, column, width)` asks for what the epilogue will read of a row. `numbers` (int32): which rows of `left`,
+    as it lies in memory, are A's; None: the first ones, in their order.
     """
 
     b: Builder
@@ -257,38 +257,12 @@ class BlockedProduct:
                 start = zeros(b, size, panel.widths, self.dtype, padded=True)
                 self._fetch(row + first, size, panel, part)
                 right, terms = panel.ordered(order), order.first_unused
-                ask = self._asking_for_rows(part, row + first, panel)
-                result = accumulate(b, left, right, size, panel.widths, terms, start, ask)
+                result = accumulate(b, left, right, size, panel.widths, terms, start)
                 self.finish(result, panel.widths, row + first, panel.column)
 
             cover(b, height, PAIR, (b.const(0), b.const(height)), rows_of_tile)
 
         self._by_panels(replace(part, columns=everything), self.blocking.pair_width, tile)
-
-    def _asking_for_rows(self, part: _Part, row: Value, panel: _Panel) -> Callable[[Value], None] | None:
-        """What asks for rows of a table, of the next block of A, while a pair of this block's is multiplied.
-
-        Every two terms ask for a line; the panels of B take turns in the rows that are as far into the next block.
-        """
-        b, left, numbers = self.b, self.left, self.numbers
-        if numbers is None or left.row_stride == 1:
-            return None
-        next_row, last = part.block[1] + (row - part.block[0]), b.const(self.rows - 1)
-        if self.columns > self.blocking.pair_width:
-            places = [
-                next_row + b.minimum(b.divide_positive(panel.column, self.blocking.pair_width), PAIR - 1)
-            ]
-        else:
-            places = [next_row + r for r in range(PAIR)]
-        rows = [b.cast(b.load(numbers, INT32, b.minimum(place, last)), INDEX) for place in places]
-        starts = [b.offset(left.pointer, number * left.row_stride, self.dtype) for number in rows]
-        half_line = LINE_BYTES // self.dtype.itemsize // 2
-
-        def ask(k: Value) -> None:
-            for start in starts:
-                b.prefetch(b.offset(start, b.minimum(k * half_line, b.const(self.inner - 1)), self.dtype))
-
-        return ask
 
     def _by_panels(self, part: _Part, panel_width: int, tile: Callable[[_Panel, Value, int], None]) -> None:
         """Panel after panel of B, and the tiles of the block of A with each.

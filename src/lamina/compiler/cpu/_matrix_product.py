@@ -105,7 +105,6 @@ class MatrixProduct:
             self.columns,
             self._vector_tile,
             skips_zeros=self.skips_zeros,
-            takes_rows=self.takes_rows and self.skips_zeros and not self.left_is_transposed,
         )
 
     @property
@@ -236,9 +235,7 @@ class MatrixProduct:
         if min(self.rows, self.columns) == 0:
             return
         if isinstance(left, TakenRows) and not (self.takes_rows and self.can_take_rows):
-            raise ValueError(
-                "only a product in blocks takes its rows from a table, and only if it was told so"
-            )
+            raise ValueError("only a product in blocks that says so takes its rows from a table")
         if not isinstance(left, Pointer | TakenRows) and not self.only_packs_left:
             raise ValueError("this product reads its left operand in place: it has to lie in memory")
         product = _Product(

@@ -109,19 +109,16 @@ def accumulate(
     widths: Sequence[int],
     inner: int | Value,
     initial: Tile,
-    beside: Callable[[Value], None] | None = None,
 ) -> Tile:
     """initial + A · B for one tile; each element is a chain of fused multiply-adds over k = 0, 1, 2, …
 
-    `initial` holds, for each row, a vector per width. `beside(k)` is done once for every two terms.
+    `initial` holds, for each row, a vector per width.
     """
     dtype = initial[0][0].dtype
     sums = TileVariable(b, initial)
 
     def step(k: Value, unroll: int) -> None:
         current = sums.get()
-        if beside is not None:
-            beside(k)
         for u in range(unroll):
             row_pointer = right.row(b, k + u, dtype)
             vectors = [

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 from lamina.core.threads import available_cores, get_num_threads
 
 if TYPE_CHECKING:
-    from lamina.compiler.llvm.jit import CompiledModule, MakeIR
+    from collections.abc import Callable
 
-__all__ = ["load", "run"]
+    from lamina.compiler.llvm.jit import CompiledModule, Fetched, MakeIR
+
+__all__ = ["fetched", "linked", "load", "run"]
 
 _SPIN_SECONDS = 5e-6  # that a waiting thread spins, before it offers its core to others
 _CROWDED_SPIN_SECONDS = 1e-6  # where there are more threads than cores
@@ -164,7 +166,17 @@ def run(function: int, arguments: int | None, threads: int | None = None) -> Non
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:
     """`llvm.jit.load`, with what generated code calls of the pool: the barrier."""
+    return linked(fetched(key, make_ir), functions)
+
+
+def fetched(key: str, make_ir: MakeIR, make_note: Callable[[], bytes] = bytes) -> Fetched:
+    """`llvm.jit.fetched` for this processor."""
     from lamina.compiler.cpu.machine import target_machine
     from lamina.compiler.llvm import jit
 
-    return jit.load(target_machine(), key, make_ir, functions, {"lamina_barrier": _runtime().barrier_address})
+    return jit.fetched(target_machine(), key, make_ir, make_note)
+
+
+def linked(found: Fetched, functions: tuple[str, ...]) -> CompiledModule:
+    """What was fetched, ready to run."""
+    return found.linked(functions, {"lamina_barrier": _runtime().barrier_address})

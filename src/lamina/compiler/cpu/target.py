@@ -1,30 +1,32 @@
-"""The CPU as a target: products in register tiles, kernels shared by threads that persist, NumPy's buffers."""
+"""The CPU as a target: products in register tiles, kernels shared by threads that persist, NumPy's buffers.
+
+What makes plans and writes code is imported when there is something to make: code that is on disk needs none of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
 from lamina.compiler.cpu._binding import Binding, threads_for
-from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._hold_transposed import hold_transposed
 from lamina.compiler.cpu._layout_products import lay_out_products
-from lamina.compiler.cpu._partition import partition_of
-from lamina.compiler.cpu._products import computes_operand, runs_on_matrix_unit
-from lamina.compiler.cpu._roofline import peak_flops
-from lamina.compiler.cpu._step import emit_program, scratch_bytes
+from lamina.compiler.cpu._outline import Outline
 from lamina.compiler.cpu.machine import target_machine
-from lamina.compiler.cpu.run import load
-from lamina.compiler.emit import Layout, digest_of_primitives, kernel_names
+from lamina.compiler.cpu.run import fetched, linked
+from lamina.compiler.emit import digest_of_primitives
 from lamina.compiler.llvm.jit import CompiledModule
+from lamina.compiler.llvm.module import Module
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Graph
-from lamina.compiler.passes.plan import Plan
+from lamina.compiler.passes.graph import Graph, Node
+from lamina.compiler.passes.plan import Partition, Plan
 from lamina.compiler.passes.scale_products import scale_products
-from lamina.compiler.target import COMPILED_DTYPES, Program
+from lamina.compiler.target import COMPILED_DTYPES, Lowered, Program
 from lamina.core.array import Value
 
 __all__ = ["CPU"]
@@ -32,12 +34,11 @@ __all__ = ["CPU"]
 
 @dataclass(frozen=True)
 class CPUCode:
-    """A step's machine code: ``step`` is the address of its function, ``scratch_bytes`` what each thread needs."""
+    """A step's machine code, and what it is run by: ``step`` is the address of its function."""
 
     module: CompiledModule
-    layout: Layout
+    outline: Outline
     step: int
-    scratch_bytes: int
 
     def ir(self) -> str:
         """LLVM's assembly of it, before optimisation."""
@@ -61,19 +62,44 @@ class CPU:
         """The processor that code is generated for."""
         return repr(target_machine())
 
-    computes_operand = staticmethod(computes_operand)
-    partition = staticmethod(partition_of)
     bind = Binding
 
-    def load(self, plan: Plan, rows: Mapping[int, int]) -> CPUCode:
+    def computes_operand(self, product: Node, operand: Node) -> bool:
+        """Whether it is packed by the product, which then reads what it is computed from."""
+        from lamina.compiler.cpu._products import computes_operand
+
+        return computes_operand(product, operand)
+
+    def partition(self, kernel: Kernel, updates: int) -> Partition:
+        """By what threads share without meeting in a cache line."""
+        from lamina.compiler.cpu._partition import partition_of
+
+        return partition_of(kernel, updates)
+
+    def load(self, lowered: Lowered) -> CPUCode:
         """Machine code in this process, from the cache on disk where it has it."""
-        layout, names = Layout.of(plan, rows), kernel_names(plan)
 
-        def make_ir() -> ThreadModule:
-            return ThreadModule().written_by(lambda module: emit_program(module, plan, layout, names))
+        @cache
+        def outline() -> Outline:
+            from lamina.compiler.cpu._step import scratch_bytes
 
-        module = load(_key(plan, layout), make_ir, ("step", *dict.fromkeys(names)))
-        return CPUCode(module, layout, module.address("step"), scratch_bytes(plan))
+            return Outline.of(lowered, scratch_bytes(lowered.plan))
+
+        def make_ir() -> Module[Any]:
+            from lamina.compiler.cpu._builder import ThreadModule
+            from lamina.compiler.cpu._step import emit_program
+
+            made = outline()
+            return ThreadModule().written_by(
+                lambda module: emit_program(module, lowered.plan, made.layout, made.kernels)
+            )
+
+        # Beside the processor and the compiler, code depends on the graph and on the primitives themselves.
+        key = "\0".join([lowered.key, digest_of_primitives()])
+        found = fetched(key, make_ir, lambda: outline().packed())
+        known = Outline.unpacked(found.note)
+        module = linked(found, ("step", *dict.fromkeys(known.kernels)))
+        return CPUCode(module, known, module.address("step"))
 
     def from_numpy(self, array: np.ndarray) -> np.ndarray:
         """The array itself: threads read NumPy's buffers."""
@@ -85,15 +111,14 @@ class CPU:
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
         """By rows or columns, and whether on the processor's matrix unit."""
+        from lamina.compiler.cpu._products import runs_on_matrix_unit
+
         kind = plan.partitions[kernel].kind
         text = "1 thread" if kind == "serial" else f"by {kind}"
         return f"{text}, matrix unit" if runs_on_matrix_unit(kernel) else text
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
         """What the vector units of the cores do that the program runs on."""
+        from lamina.compiler.cpu._roofline import peak_flops
+
         return threads_for(program) * peak_flops(dtype)
-
-
-def _key(plan: Plan, layout: Layout) -> str:
-    """What the code depends on beside the processor and the compiler: the graph, and the primitives themselves."""
-    return "\0".join([plan.graph.text(), repr(layout), digest_of_primitives()])

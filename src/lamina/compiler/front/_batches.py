@@ -87,7 +87,7 @@ def _nothing(entry: Specialization | None) -> Any:
     """The results of no steps."""
     if entry is None:
         return None
-    nothing = [np.empty((0, *n.shape), n.dtype) for n in entry.program.graph.results]
+    nothing = [np.empty((0, *n.shape), n.dtype) for n in entry.captured.graph.results]
     return entry.fill([entry.target.from_numpy(x) for x in nothing])
 
 

@@ -195,7 +195,7 @@ def _built(
 
 def _cotangents(plain: Specialization) -> list[NDArray]:
     """Arrays like the ones that a specialization makes and returns, whose contents do not matter."""
-    results = plain.program.graph.results
+    results = plain.captured.graph.results
     places = [place for place in _results_in(plain.captured.result) if place.context is not None]
     return [on_device(np.zeros(results[x.number].shape, results[x.number].dtype), x.context) for x in places]
 

@@ -10,7 +10,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, get_args, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
@@ -39,10 +39,10 @@ from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import NeedsValue
 from lamina.compiler.front._tracebacks import at_users_lines
 from lamina.compiler.front._walk import StandsFor
-from lamina.compiler.passes.graph import Precision
 from lamina.compiler.target import Overlap
 from lamina.core.array import Array
 from lamina.core.forking import compiling
+from lamina.core.precision import Precision, require_precision
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import TraceError
@@ -465,9 +465,7 @@ def compile(
     >>> scaled(nd.zeros((2,)), 3.0).asnumpy()
     array([3., 3.], dtype=float32)
     """
-    if precision not in get_args(Precision):
-        known = ", ".join(map(repr, get_args(Precision)))
-        raise ValueError(f"lamina.compile: precision is one of {known}, not {precision!r}")
+    require_precision(precision, "lamina.compile")
     if function is None:
         return lambda f: CompiledFunction(f, keep_gradients, precision)
     if isinstance(function, CompiledFunction):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from lamina.compiler.gpu._operands import Operand, Part
+from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.llvm import Pointer, Value, Variable
 
 __all__ = ["FusedMultiplyAdds", "Multiplication"]
 
 _UNROLL = 8
 _UNROLL_BESIDE_COPIES = 1  # with more a thread, which copies as well, would have more than 128 registers
+_UNROLL_OF_WHOLE_TILES = 4  # where it need not look at each copy
 _VECTOR = 4
 _PAD = 4  # elements between rows of a tile in shared memory, so that they begin in other banks
 
@@ -67,8 +69,22 @@ class FusedMultiplyAdds(Multiplication):
     def __init__(self, part: Part, operands: tuple[Operand, Operand]) -> None:
         super().__init__(part)
         self.operands = operands
-        self.y = self.b.divide_positive(part.scope.thread, self.tile.across)
-        self.x = self.b.sub(part.scope.thread, self.b.mul(self.y, self.tile.across))
+        self.y, self.x = self._place_of_thread()
+
+    def _place_of_thread(self) -> tuple[Value, Value]:
+        """The thread's line among 16, and its place there: a warp is 4 by 8 threads.
+
+        So the lanes of a warp read 4 + 8 vectors of shared memory for a term, of 2 by 16 lanes it were 2 + 16. Lanes
+        that differ in the lowest bit have the same columns, in the next one the same rows: where neighbours in pairs
+        read the same, a half of a warp reads vectors of 16 bytes at once, else a quarter.
+        """
+        b, thread = self.b, self.part.scope.thread
+        assert (self.tile.down, self.tile.across) == (16, 16)
+        warp, lane = b.unravel(thread, (THREADS // 32, 32))
+        far, x, near = b.unravel(lane, (2, 8, 2))
+        warp_down, warp_across = b.unravel(warp, (4, 2))
+        y = b.add(b.mul(warp_down, 4), b.add(b.mul(far, 2), near))
+        return y, b.add(b.mul(warp_across, 8), x)
 
     def elements(self, operand: Operand) -> int:
         return self.tile.depth * (operand.width + _PAD)
@@ -81,13 +97,24 @@ class FusedMultiplyAdds(Multiplication):
 
     def multiply(self, left: Pointer, right: Pointer) -> None:
         b, tile = self.b, self.tile
-        at_once = min(_UNROLL if tile.stages == 1 else _UNROLL_BESIDE_COPIES, tile.depth)
+        at_once = min(self._unroll(), tile.depth)
         with b.loop(0, tile.depth, at_once) as first:
             for i in range(at_once):
                 term = b.add(first, i)
                 rows = self._strip(left, tile.rows, term, self.y, tile.down, tile.high)
                 columns = self._strip(right, tile.columns, term, self.x, tile.across, tile.wide)
                 self._add_term(rows, columns)
+
+    def _unroll(self) -> int:
+        """How many terms are written out one after the other."""
+        if self.tile.stages == 1:
+            return _UNROLL
+        is_whole = all(x.is_whole and x.node.shape[-1] % _VECTOR == 0 for x in self.operands)
+        if not is_whole:
+            return _UNROLL_BESIDE_COPIES
+        # Both copied in fours, with a way for views that begin anywhere, leave fewer registers.
+        in_fours = all(map(self.keeps_neighbours, self.operands))
+        return _UNROLL_OF_WHOLE_TILES // 2 if in_fours else _UNROLL_OF_WHOLE_TILES
 
     def _add_term(self, rows: list[Value], columns: list[Value]) -> None:
         for i, u in enumerate(rows):

@@ -91,12 +91,21 @@ class Operand:
         assert not rest, "a turn is of whole lines"
         return lines
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all tiles are in the matrix as a whole."""
+        return self._has_whole_terms and self.extent % self.width == 0
+
+    @property
+    def _has_whole_terms(self) -> bool:
+        depth = self.part.tile.depth
+        return self.inner % depth == 0 and self.part.cut.part % depth == 0
+
     def inside(self, outer: Value, term: Value) -> Value | None:
         """Whether an element is one of the part's (None: surely it is)."""
-        b, cut = self.part.scope.b, self.part.cut
-        depth = cut.tile.depth
+        b, depth = self.part.scope.b, self.part.tile.depth
         found = None
-        if self.inner % depth or cut.part % depth:
+        if not self._has_whole_terms:
             found = b.less(b.narrowed(term, self.inner + depth), b.narrowed(self.part.end, self.inner))
         if self.extent % self.width:
             within = b.less(b.narrowed(outer, self.extent + self.width), self.extent)

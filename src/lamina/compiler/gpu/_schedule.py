@@ -15,8 +15,9 @@ from lamina.compiler.gpu._elements import blocks_of_elements
 from lamina.compiler.gpu._reductions import Team, team_for
 from lamina.compiler.gpu._tiles import Cut, cut_for
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Input, Node, Precision
+from lamina.compiler.passes.graph import Input, Node
 from lamina.compiler.passes.plan import Place, Plan, memory_reads
+from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
 __all__ = ["Schedule", "Stage", "Task"]

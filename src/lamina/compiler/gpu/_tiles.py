@@ -10,7 +10,7 @@ from lamina.compiler.gpu._parts import COUNTER_BYTES, rounded
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.llvm import FLOAT32
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Precision
+from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
 __all__ = ["LARGE", "MEDIUM", "PIPELINED", "SMALL", "TENSOR", "Cut", "Tile", "cut_for"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -26,7 +26,7 @@ from lamina.compiler.passes.graph import Graph
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.compiler.passes.scale_products import scale_products
 from lamina.compiler.program import lower
-from lamina.compiler.target import COMPILED_DTYPES, NotForTarget, Program
+from lamina.compiler.target import COMPILED_DTYPES, Lowered, NotForTarget, Program
 from lamina.core.array import Array, Value
 from lamina.device.interface import Device, DeviceArray, Limits, Module
 
@@ -103,9 +103,10 @@ class GPU:
         """None: who computes what is decided for each launch."""
         return Partition("serial")
 
-    def load(self, plan: Plan, rows: Mapping[int, int]) -> DeviceCode:
+    def load(self, lowered: Lowered) -> DeviceCode:
         """Kernels for the device, from the cache on disk where it has them."""
-        schedule = Schedule(plan, Layout.of(plan, rows), self.device.limits)
+        plan = lowered.plan
+        schedule = Schedule(plan, Layout.of(plan, lowered.rows), self.device.limits)
         code = kept(self.dialect.machine, self._key(schedule), lambda: self._translated(schedule))
         return DeviceCode(schedule, self.dialect, self.device.load(code))
 

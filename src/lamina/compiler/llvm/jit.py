@@ -7,6 +7,7 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from lamina.core.threads import get_num_threads
 
 __all__ = [
     "CompiledModule",
+    "Fetched",
     "assembly",
     "compile_linkable",
     "compile_object",
+    "fetched",
     "host_triple",
     "kept",
     "linked",
@@ -64,6 +67,22 @@ class CompiledModule:
         self._tracker.detach()
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """Machine code that is not in place yet, and the note that was made of it."""
+
+    machine: Machine
+    make_ir: MakeIR
+    objects: list[bytes]
+    note: bytes
+
+    def linked(self, functions: tuple[str, ...], symbols: Mapping[str, int]) -> CompiledModule:
+        """In memory; the arguments are those of `load`."""
+        return CompiledModule(
+            self.machine, self.make_ir, _link(self.machine, self.objects, functions, symbols)
+        )
+
+
 def load(
     machine: Machine,
     key: str,
@@ -77,8 +96,14 @@ def load(
     LLVM's version and the machine. `make_ir` is called only where the cache has nothing. `functions` are
     the ones whose `address` can be asked for; `symbols` are addresses of functions that the code calls.
     """
-    code = kept(machine, key, lambda: joined(_objects(machine, make_ir())))
-    return CompiledModule(machine, make_ir, _link(machine, separated(code), functions, symbols or {}))
+    return fetched(machine, key, make_ir).linked(functions, symbols or {})
+
+
+def fetched(machine: Machine, key: str, make_ir: MakeIR, make_note: Callable[[], bytes] = bytes) -> Fetched:
+    """A module's machine code as `load` has it, and beside it on disk what `make_note` gives."""
+    code = kept(machine, key, lambda: joined([make_note(), *_objects(machine, make_ir())]))
+    note, *objects = separated(code)
+    return Fetched(machine, make_ir, objects, note)
 
 
 def kept(machine: Machine, key: str, make: Callable[[], bytes]) -> bytes:

@@ -6,18 +6,16 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from lamina.core.precision import Precision
 from lamina.core.primitive import Primitive
 from lamina.errors import TraceError
 
-__all__ = ["Constant", "Graph", "Input", "Node", "Op", "Precision", "Scalar", "topological", "users_of"]
-
-Precision = Literal["float32", "tf32", "bfloat16"]
-"""What the operands of float32 products may be rounded to."""
+__all__ = ["Constant", "Graph", "Input", "Node", "Op", "Scalar", "topological", "users_of"]
 
 
 @dataclass(frozen=True)
@@ -204,9 +202,8 @@ class Graph:
         names: dict[Node, str] = {}
         lines: list[str] = []
         for node in self.nodes():
-            names[node] = f"%{len(names)}"
-            shape = "x".join(map(str, node.shape))
-            lines.append(f"{names[node]:>5} {_name(node.dtype)}[{shape}] = {_expression(node, names)}")
+            names[node] = name = f"%{len(names)}"
+            lines.append(f"{name:>5} {_type(node.dtype, node.shape)} = {_expression(node, names)}")
         lines.append("return " + ", ".join(names[n] for n in self.results))
         lines += [f"write input {slot} <- {names[n]}" for slot, n in self.writes.items()]
         lines += [f"input {slot} is held transposed" for slot in sorted(self.transposed)]
@@ -214,9 +211,9 @@ class Graph:
         return "\n".join(lines)
 
 
-@cache
-def _name(dtype: np.dtype) -> str:
-    return str(dtype)  # which NumPy works out anew each time
+@lru_cache(4096)
+def _type(dtype: np.dtype, shape: tuple[int, ...]) -> str:
+    return f"{dtype}[{'x'.join(map(str, shape))}]"
 
 
 def _expression(node: Node, names: Mapping[Node, str]) -> str:
@@ -225,5 +222,6 @@ def _expression(node: Node, names: Mapping[Node, str]) -> str:
     if isinstance(node.op, Input | Scalar):
         return f"{node.op.name} {node.op.slot}"
     arguments = [names[x] for x in node.inputs]
-    arguments += [f"{key}={value}" for key, value in sorted(node.params.items())]
+    if node.params:
+        arguments += [f"{key}={value}" for key, value in sorted(node.params.items())]
     return f"{node.op.name}({', '.join(arguments)})"

@@ -111,7 +111,16 @@ class Search:
         """What the search is known by when it goes on."""
         parts = [*self._shared.train, *self._shared.held_out]
         digest = hashlib.sha256("".join(part.fingerprint() for part in parts).encode())
-        varies = ("callbacks", "device", "n_jobs", "random_state", "time_limit", "trials", "verbose")
+        varies = (
+            "callbacks",
+            "device",
+            "n_jobs",
+            "precision",
+            "random_state",
+            "time_limit",
+            "trials",
+            "verbose",
+        )
         settings = {k: repr(v) for k, v in self._estimator.get_params(deep=False).items() if k not in varies}
         digest.update(json.dumps([self._seed, settings], sort_keys=True).encode())
         return digest.hexdigest()

@@ -1,0 +1,22 @@
+"""What the operands of float32 products may be rounded to, where a device has units that are the faster for it."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+__all__ = ["PRECISIONS", "Precision", "require_precision"]
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+def require_precision(precision: object, caller: str) -> None:
+    """Raise `ValueError` unless it is one of `PRECISIONS`.
+
+    >>> require_precision("float16", "hybridize")
+    Traceback (most recent call last):
+    ValueError: hybridize: precision is one of 'float32', 'tf32', 'bfloat16', not 'float16'
+    """
+    if precision not in PRECISIONS:
+        known = ", ".join(map(repr, PRECISIONS))
+        raise ValueError(f"{caller}: precision is one of {known}, not {precision!r}")

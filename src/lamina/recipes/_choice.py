@@ -1,0 +1,66 @@
+"""The short trainings by which a training chooses how to see pictures: on how many, how long, judged on which.
+
+What suits pictures in a long training must show in a short one. Two things make it show: only some of the pictures are
+trained on, so that each is seen several times; and the log-loss of others judges, which grows where a network knows its
+pictures by heart, while the accuracy still rises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from lamina.primitives.random import generator
+from lamina.recipes._settings import Settings
+from lamina.recipes.digits import Digits
+from lamina.training.time_limit import TimeLimit
+
+__all__ = ["FEWEST", "SHORTEST", "choice_said", "chosen", "divided", "in_short"]
+
+FEWEST = 3000
+"""Pictures of which some can be left out to judge by; of fewer nothing is chosen."""
+
+SHORTEST = 30.0
+"""Seconds in which there is time to choose."""
+
+_SLACK = 0.05
+_SHARE = 0.025  # of a training's time or epochs, for each short one
+_TRAINED, _JUDGED = 6, 6  # one of so many pictures
+_STREAM = (1 << 41) - 1  # of random numbers
+
+
+def divided(pictures: Digits, seed: int) -> tuple[Digits, Digits]:
+    """Pictures to train on and pictures to judge by, drawn by the seed."""
+    rows = generator(seed, _STREAM).permutation(len(pictures)).astype(np.int32)
+    trained, judged = len(rows) // _TRAINED, len(rows) // _JUDGED
+    return pictures.at(rows[:trained]), pictures.at(rows[trained : trained + judged])
+
+
+def in_short(settings: Settings, limit: TimeLimit | None) -> tuple[Settings, TimeLimit | None]:
+    """The settings of a short training, and its time limit if there is one."""
+    if limit is None:
+        assert settings.epochs is not None
+        return replace(settings, epochs=max(1, round(settings.epochs * _SHARE * _TRAINED))), None
+    seconds = limit.available * _SHARE
+    return replace(settings, time_limit=seconds), TimeLimit(seconds, clock=limit.clock)
+
+
+def chosen(losses: Mapping[str, float]) -> str:
+    """The first of the variants whose loss is at most a twentieth above the least.
+
+    Variants that change pictures more come first: what is learned from them takes longer, so that a short training has
+    them look worse than a long one.
+
+    >>> chosen({"bent": 0.142, "moved": 0.140, "mirrored": 0.231}), chosen({"bent": 0.38, "moved": 0.35})
+    ('bent', 'moved')
+    """
+    least = min(losses.values())
+    return next(variant for variant, loss in losses.items() if loss <= (1 + _SLACK) * least)
+
+
+def choice_said(losses: Mapping[str, float], variant: str) -> str:
+    """What was chosen and why, in words."""
+    said = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+    return f"pictures are {variant} at random, by the log-loss of short trainings: {said}"
