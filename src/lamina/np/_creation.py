@@ -216,14 +216,14 @@ def tril(m: Any, k: int = 0) -> Any:
            [1., 1.]])
     """
     m = as_array(m)
-    return _masked(m, onp.tri(*m.shape[-2:], k, dtype=bool))
+    return _masked(m, onp.tri(*m.shape[-2:], k, dtype=bool))  # pyright: ignore
 
 
 @function
 def triu(m: Any, k: int = 0) -> Any:
     """The matrices with zeros below the k-th diagonal."""
     m = as_array(m)
-    return _masked(m, ~onp.tri(*m.shape[-2:], k - 1, dtype=bool))
+    return _masked(m, ~onp.tri(*m.shape[-2:], k - 1, dtype=bool))  # pyright: ignore
 
 
 @function
