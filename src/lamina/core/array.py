@@ -35,6 +35,10 @@ class Facade:
 
     _array: UserArray
 
+    if TYPE_CHECKING:  # what its subclass has besides
+
+        def __getattr__(self, name: str) -> Any: ...
+
 
 class Value(Protocol):
     """What an array holds: a NumPy buffer, memory of a device, or while tracing a node of the graph."""

@@ -44,7 +44,8 @@ def may_share_memory(a: Any, b: Any, max_work: int | None = None) -> bool:
     a, b = plain(a), plain(b)
     if isinstance(a, Array) and isinstance(b, Array):
         return a is b or share_memory(a._data, b._data)
-    return onp.may_share_memory(*(x._concrete() if isinstance(x, Array) else x for x in (a, b)))
+    first, second = (x._concrete() if isinstance(x, Array) else x for x in (a, b))
+    return onp.may_share_memory(first, second)
 
 
 shares_memory = may_share_memory

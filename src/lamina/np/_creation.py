@@ -216,14 +216,14 @@ def tril(m: Any, k: int = 0) -> Any:
            [1., 1.]])
     """
     m = as_array(m)
-    return _masked(m, onp.tri(*m.shape[-2:], k, dtype=bool))
+    return _masked(m, onp.tri(*m.shape[-2:], k, dtype=bool))  # pyright: ignore
 
 
 @function
 def triu(m: Any, k: int = 0) -> Any:
     """The matrices with zeros below the k-th diagonal."""
     m = as_array(m)
-    return _masked(m, ~onp.tri(*m.shape[-2:], k - 1, dtype=bool))
+    return _masked(m, ~onp.tri(*m.shape[-2:], k - 1, dtype=bool))  # pyright: ignore
 
 
 @function
@@ -258,5 +258,5 @@ def indices(dimensions: Any, dtype: Any = "int32", ctx: Any = None) -> Any:
 @function
 def copy(a: Any) -> Any:
     """A copy with memory of its own."""
-    a = plain(a)
-    return a.copy() if isinstance(a, Array) else copied(a)
+    source: Any = plain(a)
+    return as_array(source).copy() if isinstance(source, Array) else copied(source)

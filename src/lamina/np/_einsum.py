@@ -103,8 +103,8 @@ def _summed(x: Any, names: str, needed: set[str]) -> tuple[Any, str]:
 
 def _combined(left: Any, right: Any, needed: set[str], sizes: dict[str, int]) -> tuple[Any, str]:
     """Two operands as one: what both have and nobody needs is summed over, by a product of matrices."""
-    a, na = _summed(*left, needed | set(right[1]))
-    b, nb = _summed(*right, needed | set(left[1]))
+    a, na = _summed(left[0], left[1], needed | set(right[1]))
+    b, nb = _summed(right[0], right[1], needed | set(left[1]))
     shared = [c for c in na if c in nb]
     batch = "".join(c for c in shared if c in needed)
     inner = "".join(c for c in shared if c not in needed)

@@ -42,7 +42,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None or y is None:
         raise TypeError("where: give both x and y, or neither")
     if isinstance(x, _NUMBERS) and isinstance(y, _NUMBERS):
-        x = nd.full((), x, ctx=condition.context)
+        x = nd.full((), x, ctx=condition.context)  # pyright: ignore
     return bind(where_primitive, condition, *_choices(x, y))
 
 
@@ -57,7 +57,7 @@ def _choices(x: Any, y: Any) -> tuple[Any, Any]:
         return x, y
     if x._dtype.kind == "b" and not isinstance(y, bool | onp.bool_):
         x = cast_to(x, _INT)
-    if x._dtype.kind != "f" and y != y // 1:
+    if x._dtype.kind != "f" and y != y // 1:  # pyright: ignore
         x = cast_to(x, onp.dtype(onp.float32))
     return x, float(y) if x._dtype.kind == "f" else int(y)
 

@@ -159,7 +159,7 @@ def _each(arrays: tuple[Any, ...], change: Any) -> Any:
 def _arrays(name: str, seq: Any) -> list[Any]:
     """The arrays of a sequence, in their common type."""
     if isinstance(seq, Array):
-        seq = list(seq)
+        seq = list(seq)  # pyright: ignore
     arrays = [as_array(x) for x in seq]
     if not arrays:
         raise ShapeError(f"{name}: needs at least one array")

@@ -46,7 +46,7 @@ def function(body: Callable[P, Any]) -> Callable[P, Any]:
     @wraps(body)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         opened = [x._array if isinstance(x, Facade) else _opened(x) for x in args]
-        result = body(*opened, **{k: _opened(v) for k, v in kwargs.items()}) if kwargs else body(*opened)
+        result = body(*opened, **{k: _opened(v) for k, v in kwargs.items()}) if kwargs else body(*opened)  # pyright: ignore
         if out is not None:
             return written_into(out, result)
         return shown(result) if isinstance(result, Array) else mapped(result, shown)

@@ -146,8 +146,16 @@ def multi_dot(arrays: Any) -> Any:
     return found
 
 
-def _eigh(a: Any, UPLO: str = "L") -> Any:
+def _eigh(a: Any, UPLO: Any = "L") -> Any:
     return tuple(onp.linalg.eigh(a, UPLO))
+
+
+def _qr(a: Any, mode: Any = "reduced") -> Any:
+    return tuple(onp.linalg.qr(a, mode))
+
+
+def _lstsq(a: Any, b: Any, rcond: Any = "warn") -> Any:
+    return onp.linalg.lstsq(a, b, None if rcond == "warn" else rcond)
 
 
 eigh = of_numpy("eigh", _eigh, "(eigenvalues, eigenvectors in columns) of symmetric matrices; no gradient.")
@@ -161,13 +169,11 @@ svd = of_numpy(
     lambda a: tuple(onp.linalg.svd(a, full_matrices=False)),
     "(U, s, Vᵀ) with A = U·diag(s)·Vᵀ; no gradient.",
 )
-qr = of_numpy(
-    "qr", lambda a, mode="reduced": tuple(onp.linalg.qr(a, mode)), "(Q, R) with A = Q·R; no gradient."
-)
+qr = of_numpy("qr", _qr, "(Q, R) with A = Q·R; no gradient.")
 pinv = of_numpy("pinv", onp.linalg.pinv, "The pseudo-inverses of matrices; no gradient.")
 lstsq = of_numpy(
     "lstsq",
-    lambda a, b, rcond="warn": onp.linalg.lstsq(a, b, None if rcond == "warn" else rcond),
+    _lstsq,
     "(solution, residuals, rank, singular values) of least squares; no gradient.",
 )
 matrix_rank = of_numpy("matrix_rank", onp.linalg.matrix_rank, "The rank of matrices; no gradient.")

@@ -291,12 +291,12 @@ def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
     shape = _shape(size)
     drawn = nd.random.multinomial(p, shape=(math.prod(shape) * int(n),), dtype=_INT)
     classes = (
-        nd.reshape(drawn, (math.prod(shape), int(n)))
+        nd.reshape(drawn, (math.prod(shape), int(n)))  # pyright: ignore
         if n and math.prod(shape)
         else nd.zeros((math.prod(shape), 0))
     )
     counts = (
-        nd.one_hot(classes, p.shape[0], dtype=_INT).sum(axis=1)
+        nd.one_hot(classes, p.shape[0], dtype=_INT).sum(axis=1)  # pyright: ignore
         if n
         else nd.zeros((math.prod(shape), p.shape[0]), dtype=_INT)
     )

@@ -97,7 +97,7 @@ def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> A
     (6, 4)
     """
     x = as_array(a)
-    codes = (newshape,) if isinstance(newshape, int | onp.integer) else tuple(int(n) for n in newshape)
+    codes = tuple([int(n) for n in ((newshape,) if isinstance(newshape, int | onp.integer) else newshape)])
     return bind(reshape_copy, x, shape=resolved(x.shape, codes, reverse))
 
 
