@@ -15,18 +15,18 @@ import numpy as np
 from lamina.primitives.random import generator
 from lamina.recipes._settings import Settings
 from lamina.recipes.digits import Digits
-from lamina.training.time_limit import TimeLimit
 
 __all__ = ["FEWEST", "SHORTEST", "choice_said", "chosen", "divided", "in_short"]
 
 FEWEST = 3000
 """Pictures of which some can be left out to judge by; of fewer nothing is chosen."""
 
-SHORTEST = 30.0
+SHORTEST = 200.0
 """Seconds in which there is time to choose."""
 
 _SLACK = 0.05
-_SHARE = 0.025  # of a training's time or epochs, for each short one
+_FEWEST_EPOCHS = 2  # with fewer, losses tell little
+_SHARE = 0.025  # of a training's epochs, for each short one
 _TRAINED, _JUDGED = 6, 6  # one of so many pictures
 _STREAM = (1 << 41) - 1  # of random numbers
 
@@ -38,13 +38,10 @@ def divided(pictures: Digits, seed: int) -> tuple[Digits, Digits]:
     return pictures.at(rows[:trained]), pictures.at(rows[trained : trained + judged])
 
 
-def in_short(settings: Settings, limit: TimeLimit | None) -> tuple[Settings, TimeLimit | None]:
-    """The settings of a short training, and its time limit if there is one."""
-    if limit is None:
-        assert settings.epochs is not None
-        return replace(settings, epochs=max(1, round(settings.epochs * _SHARE * _TRAINED))), None
-    seconds = limit.available * _SHARE
-    return replace(settings, time_limit=seconds), TimeLimit(seconds, clock=limit.clock)
+def in_short(settings: Settings) -> Settings:
+    """The settings of a short training: with a time limit, too, all of them take as many steps, to be comparable."""
+    epochs = _FEWEST_EPOCHS if settings.epochs is None else round(settings.epochs * _SHARE * _TRAINED)
+    return replace(settings, epochs=max(_FEWEST_EPOCHS, epochs), time_limit=None)
 
 
 def chosen(losses: Mapping[str, float]) -> str:

@@ -131,9 +131,8 @@ class Training(Loop):
     def _loss_in_short(self, variant: str) -> float:
         """The mean loss of held-out images after a short training on some of the others."""
         known, held_out = divided(self.train, self.settings.seed)
-        settings, limit = in_short(self.settings, self.limit)
         device = "cpu" if self.context.is_host else f"gpu:{self.context.device_id}"
-        short = Training(settings, known, held_out, device=device, limit=limit, variant=variant)
+        short = Training(in_short(self.settings), known, held_out, device=device, variant=variant)
         for _ in short.run():
             pass
         return evaluate(short.network, held_out)[1]
