@@ -26,7 +26,7 @@ from lamina.outside import no_attribute
 from lamina.registry import Registry
 
 __all__ = [
-    "KNOWN_ENDINGS", "Constant", "InitDesc", "Initializer", "Load", "MSRAPrelu", "Mixed", "Normal", "One",
+    "Constant", "InitDesc", "Initializer", "Load", "MSRAPrelu", "Mixed", "Normal", "One",
     "Orthogonal", "Uniform", "Xavier", "Zero", "alias", "create", "register",
 ]  # fmt: skip
 
@@ -118,9 +118,6 @@ _BY_ENDING = {
     "moving_mean": "_init_zero",
     "moving_var": "_init_one",
 }
-
-KNOWN_ENDINGS = tuple(_BY_ENDING)
-"""The endings of names that say what a parameter is."""
 
 _initializers = Registry[Initializer]("initializer", Initializer)
 

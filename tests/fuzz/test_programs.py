@@ -26,7 +26,7 @@ from seeds import run_seeds
 import lamina
 from lamina.compiler.cpu import _binding as binding
 
-SECONDS = 20.0
+SECONDS = 10.0
 THREADS = (1, 2, 3, 8)
 
 FAILED: dict[int, str] = {

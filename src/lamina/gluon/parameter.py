@@ -210,12 +210,10 @@ class Parameter:
             self._place(data, waiting.contexts)
 
     def _initial(self, how: _Deferred) -> np.ndarray:
-        """The initial values: from an initializer of its own, else from the default one, by the name."""
+        """The initial values: from an initializer of its own, else from the default one, whatever the name."""
         values = zeros(self._shape or (), ctx=cpu(), dtype=self.dtype)
         default = initializer.create("uniform" if how.default_init is None else how.default_init)
-        own = how.init
-        if own is None and not self.name.endswith(initializer.KNOWN_ENDINGS):
-            own = default  # a name that says nothing: it counts as a weight
+        own = default if how.init is None else how.init
         default(initializer.InitDesc(self.name, {"__init__": own}), presented(values))
         return values.asnumpy()
 
