@@ -174,3 +174,26 @@ def test_compiled_functions_take_and_give_them() -> None:
     y.backward()
     assert x.grad is not None
     assert (x.grad == 2).all()
+
+
+def test_steps_over_batches_give_them_back_for_all_steps() -> None:
+    step = lamina.compile(lambda x: (x.sum(), {"mean": x.mean()}))
+    rows, x = onp.array([[0, 1], [1, 2], [2, 2], [0, 0]]), np.arange(6).reshape(3, 2)
+    total, named = step.run_batches(rows, x)
+    assert isinstance(total, np.ndarray)
+    assert total.tolist() == [6, 14, 18, 2]
+    assert named["mean"].tolist() == [1.5, 3.5, 4.5, 0.5]
+
+
+def test_parts_and_at_least_so_many_axes_are_copies() -> None:
+    x = np.ones((2, 2))
+    for made in (
+        *np.split(x, 2),
+        *np.vsplit(x, 2),
+        *np.array_split(x, 3),
+        *map(np.atleast_2d, (x,)),
+        np.atleast_1d(x),
+    ):
+        made += 1
+    assert x.tolist() == [[1, 1], [1, 1]]
+    assert [part.shape for part in np.split(np.arange(5), [2, 2, 9])] == [(2,), (0,), (3,), (0,)]
