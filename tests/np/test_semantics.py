@@ -187,13 +187,8 @@ def test_steps_over_batches_give_them_back_for_all_steps() -> None:
 
 def test_parts_and_at_least_so_many_axes_are_copies() -> None:
     x = np.ones((2, 2))
-    for made in (
-        *np.split(x, 2),
-        *np.vsplit(x, 2),
-        *np.array_split(x, 3),
-        *map(np.atleast_2d, (x,)),
-        np.atleast_1d(x),
-    ):
+    parts = [*np.split(x, 2), *np.vsplit(x, 2), *np.array_split(x, 3)]
+    for made in [*parts, np.atleast_1d(x), np.atleast_2d(x)]:
         made += 1
     assert x.tolist() == [[1, 1], [1, 1]]
     assert [part.shape for part in np.split(np.arange(5), [2, 2, 9])] == [(2,), (0,), (3,), (0,)]
