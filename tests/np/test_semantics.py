@@ -192,3 +192,21 @@ def test_parts_and_at_least_so_many_axes_are_copies() -> None:
         made += 1
     assert x.tolist() == [[1, 1], [1, 1]]
     assert [part.shape for part in np.split(np.arange(5), [2, 2, 9])] == [(2,), (0,), (3,), (0,)]
+
+
+def test_powers_in_place_are_new_arrays_and_recorded() -> None:
+    x = y = np.array([1, 2])
+    x.attach_grad()
+    with autograd.record():
+        y **= 3
+        total = y.sum()
+    total.backward()
+    assert x.tolist() == [1, 2]
+    assert x.grad.tolist() == [3, 12]
+
+
+def test_pythons_round_and_division_downwards() -> None:
+    assert round(np.array([2.567, -1.23]), 1).tolist() == pytest.approx([2.6, -1.2])
+    assert round(np.array(2.567)).shape == ()
+    assert (np.array([5, -5]) // 2).tolist() == [2, -3]
+    assert (7 // np.array([2, 3], dtype="int64")).tolist() == [3, 2]
