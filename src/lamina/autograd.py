@@ -135,14 +135,15 @@ def grad(
     with Mode(create_graph, train_mode):
         found = gradients(outputs, _head_grads(outputs, head_grads), retain_graph=keep, inner=inputs)
         grads = [found[id(x)] if id(x) in found else zeros_like(x) for x in inputs]
-        if (
-            create_graph
-        ):  # the slope of a linear function is a constant, but can be differentiated: its own is 0
-            grads = [
-                g if is_recorded(g) else bind(independent, g, x) for g, x in zip(grads, inputs, strict=True)
-            ]
+        if create_graph:
+            grads = [_differentiable(g, x) for g, x in zip(grads, inputs, strict=True)]
     is_shown = isinstance(variables, Facade) or has_facade(variables)
     return [shown(g) for g in grads] if is_shown else grads
+
+
+def _differentiable(gradient: NDArray, x: NDArray) -> NDArray:
+    """A gradient by `x` that can be differentiated: that of a linear function is a constant, whose own slope is 0."""
+    return gradient if is_recorded(gradient) else bind(independent, gradient, x)
 
 
 def _as_list(arrays: NDArray | Sequence[NDArray]) -> list[NDArray]:

@@ -15,6 +15,7 @@ from lamina.core.state import concrete, state
 from lamina.errors import ContextError, OutsideError, ParameterError, TraceError
 from lamina.files.atomic import atomic_write
 from lamina.messages import closest
+from lamina.nd.facade import mapped, plain
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, Updater, get_updater
 from lamina.outside import no_attribute
@@ -271,6 +272,7 @@ class KVStoreDist(KVStore):
 
 def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, Sequence[NDArray]]]:
     """Each key with its arrays."""
+    value = mapped(value, plain)
     keys, values = (key, value) if isinstance(key, list | tuple) else ([key], [value])
     if isinstance(value, NDArray) and isinstance(key, list | tuple):
         values = [value]

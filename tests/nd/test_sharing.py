@@ -33,6 +33,7 @@ COPIED: dict[str, Callable[[nd.NDArray], nd.NDArray]] = {
     "x.squeeze": lambda x: x.squeeze(),
     "x.slice_axis": lambda x: x.slice_axis(0, 0, 1),
     "x[:, 0:1]": lambda x: x[:, 0:1],
+    "x.tostype": lambda x: x.tostype("default"),
     "nn.Flatten": nn.Flatten(),
 }
 

@@ -174,3 +174,39 @@ def test_compiled_functions_take_and_give_them() -> None:
     y.backward()
     assert x.grad is not None
     assert (x.grad == 2).all()
+
+
+def test_steps_over_batches_give_them_back_for_all_steps() -> None:
+    step = lamina.compile(lambda x: (x.sum(), {"mean": x.mean()}))
+    rows, x = onp.array([[0, 1], [1, 2], [2, 2], [0, 0]]), np.arange(6).reshape(3, 2)
+    total, named = step.run_batches(rows, x)
+    assert isinstance(total, np.ndarray)
+    assert total.tolist() == [6, 14, 18, 2]
+    assert named["mean"].tolist() == [1.5, 3.5, 4.5, 0.5]
+
+
+def test_parts_and_at_least_so_many_axes_are_copies() -> None:
+    x = np.ones((2, 2))
+    parts = [*np.split(x, 2), *np.vsplit(x, 2), *np.array_split(x, 3)]
+    for made in [*parts, np.atleast_1d(x), np.atleast_2d(x)]:
+        made += 1
+    assert x.tolist() == [[1, 1], [1, 1]]
+    assert [part.shape for part in np.split(np.arange(5), [2, 2, 9])] == [(2,), (0,), (3,), (0,)]
+
+
+def test_powers_in_place_are_new_arrays_and_recorded() -> None:
+    x = y = np.array([1, 2])
+    x.attach_grad()
+    with autograd.record():
+        y **= 3
+        total = y.sum()
+    total.backward()
+    assert x.tolist() == [1, 2]
+    assert x.grad.tolist() == [3, 12]
+
+
+def test_pythons_round_and_division_downwards() -> None:
+    assert round(np.array([2.567, -1.23]), 1).tolist() == pytest.approx([2.6, -1.2])
+    assert round(np.array(2.567)).shape == ()
+    assert (np.array([5, -5]) // 2).tolist() == [2, -3]
+    assert (7 // np.array([2, 3], dtype="int64")).tolist() == [3, 2]

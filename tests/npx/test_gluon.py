@@ -1,6 +1,7 @@
 """Gluon after ``npx.set_np()``: what goes in and comes out, of layers of its own and of others."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as onp
@@ -141,3 +142,57 @@ def test_the_switch_is_for_what_it_encloses() -> None:
         assert npx.is_np_array()
     with pytest.raises(ValueError, match="shape=True"):
         npx.set_np(shape=False)
+
+
+def test_a_parameter_of_one_number_has_no_axes(tmp_path: Path) -> None:
+    class Scaled(gluon.HybridBlock):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = self.params.get("scale", shape=(), init=init.Constant(2))
+
+        def hybrid_forward(self, F: Any, x: Any, scale: Any) -> Any:
+            return x * scale
+
+    net, other = Scaled(), Scaled()
+    net.initialize()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.25})
+    with autograd.record():
+        loss = (net(np.array(3.0)) - 1) ** 2
+    assert loss.shape == ()
+    loss.backward()
+    trainer.step(1)
+    assert (net.scale.data().shape, net.scale.grad().shape) == ((), ())
+    assert net.scale.data().item() == 2 - 0.25 * 30
+    net.save_parameters(str(tmp_path / "net"))
+    other.load_parameters(str(tmp_path / "net"))
+    assert other.scale.data().shape == ()
+    other.scale.set_data(np.array(7))
+    assert other(np.ones(2)).tolist() == [7, 7]
+
+
+def test_a_network_of_a_symbol_takes_them(tmp_path: Path) -> None:
+    net = nn.HybridSequential()
+    net.add(nn.Dense(2, in_units=3))
+    net.initialize(init.One())
+    net.hybridize()
+    before = net(np.ones((1, 3)))
+    net.export(str(tmp_path / "net"))
+    read = gluon.SymbolBlock.imports(
+        str(tmp_path / "net-symbol.json"), ["data"], str(tmp_path / "net-0000.params")
+    )
+    found = read(np.ones((1, 3)))
+    assert isinstance(found, np.ndarray)
+    assert found.tolist() == before.tolist()
+
+
+def test_stores_and_updaters_take_them() -> None:
+    store, out = mx.kv.create("local"), np.zeros(2)
+    store.init("a", np.ones(2))
+    store.push("a", [np.array([3, 4]), np.ones(2)])
+    store.pull("a", out=out)
+    assert out.tolist() == [4, 5]
+    weight = np.ones(2)
+    update = mx.optimizer.get_updater(mx.optimizer.SGD(learning_rate=0.5, momentum=0.5))
+    update(0, np.ones(2), weight)
+    update([0], [np.ones(2)], [weight])
+    assert weight.tolist() == [-0.25, -0.25]

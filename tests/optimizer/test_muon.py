@@ -128,10 +128,11 @@ def test_a_trainers_first_and_last_matrices_are_adams_unless_it_is_said_otherwis
         assert kept_by(trainer, net) == expected, chosen
 
 
-def test_a_name_that_no_parameter_has_is_an_error() -> None:
+@pytest.mark.parametrize("asked", ["output", 99])
+def test_a_name_or_index_that_no_parameter_has_is_an_error(asked: str | int) -> None:
     net = network()
-    trainer = mx.gluon.Trainer(net.collect_params(), "muon", {"adam_for": ["output"]})
-    with pytest.raises(mx.errors.ParameterError, match=r"adam_for.*'output'"):
+    trainer = mx.gluon.Trainer(net.collect_params(), "muon", {"adam_for": [asked]})
+    with pytest.raises(mx.errors.ParameterError, match=rf"adam_for has {asked!r}, but there are 0: "):
         kept_by(trainer, net)
 
 

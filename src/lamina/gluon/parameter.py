@@ -13,8 +13,8 @@ from lamina.core.state import concrete, state
 from lamina.errors import ParameterError, UnfitParameterError
 from lamina.messages import warn
 from lamina.nd.conversion import array
-from lamina.nd.creation import as_shape, zeros
-from lamina.nd.facade import plain, presented
+from lamina.nd.creation import as_shape, zeros, zeros_like
+from lamina.nd.facade import is_presenting, plain, presented
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Symbol, var
 
@@ -220,9 +220,14 @@ class Parameter:
     def _place(self, values: Any, contexts: Sequence[Context]) -> None:
         """Make the array on each device, and its gradient."""
         self._deferred_init = None
-        self._data = [array(values, ctx=context, dtype=self.dtype) for context in contexts]
+        self._data = [self._array_of(values, context) for context in contexts]
         self._grad = None
         self._attach_grad()
+
+    def _array_of(self, values: Any, context: Context) -> NDArray:
+        """A new array of the values; of one number, it has shape () after ``npx.set_np()``, and else (1,)."""
+        made = array(values, ctx=context, dtype=self.dtype)
+        return made.reshape(()).copy() if self._shape == () and is_presenting() else made
 
     def _attach_grad(self) -> None:
         assert self._data is not None
@@ -231,7 +236,7 @@ class Parameter:
             self._data = [x.detach() for x in self._data]
             return
         with concrete():
-            self._grad = [zeros(x.shape, ctx=x.context, dtype=x.dtype) for x in self._data]
+            self._grad = [zeros_like(x) for x in self._data]
         autograd.mark_variables(self._data, self._grad, self._grad_req)
 
     def reset_ctx(self, ctx: Contexts) -> None:

@@ -14,6 +14,7 @@ from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Contexts, DeferredInitializationError
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.messages import closest
+from lamina.nd.facade import has_facade, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.symbol import Group, Symbol, load, var
 from lamina.symbol.computing import Key, Step, key_of, planned, shapes_of
@@ -120,6 +121,8 @@ class SymbolBlock(HybridBlock):
             found = list(self._symbol.replaced(heads))
         else:
             self._require_arrays(args)
+            if has_facade(args):
+                return mapped(self.forward(*mapped(args, plain)), shown)
             context = args[0].context if args else current_context()
             found = self._computed(dict(zip(self.input_names, args, strict=True)), context)
         return found[0] if len(found) == 1 else found

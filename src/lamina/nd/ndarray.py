@@ -78,9 +78,9 @@ class NDArray(Array, Fluent):
         return "default"
 
     def tostype(self, stype: str) -> NDArray:
-        """The array itself, since ``"default"`` is the only storage type."""
+        """A copy, since ``"default"`` is the only storage type."""
         known_name("tostype", "stype", stype, ("default",))
-        return self
+        return self.copy()
 
     @property
     def T(self) -> NDArray:  # noqa: N802 - MXNet's and NumPy's name

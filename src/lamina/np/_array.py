@@ -12,7 +12,7 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import DTypeError, ShapeError
 from lamina.nd.facade import Facade, plain, set_facade
-from lamina.np._binary import bitwise_and, bitwise_or, bitwise_xor
+from lamina.np._binary import around, bitwise_and, bitwise_or, bitwise_xor, floor_divide
 from lamina.np._indexing import get, set
 from lamina.np._methods import Methods
 from lamina.np._products import matmul
@@ -182,6 +182,9 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     def __abs__(self) -> ndarray:
         return wrapped(bind(UNARY["abs"], self._array))
 
+    def __round__(self, decimals: int = 0) -> ndarray:
+        return around(self, decimals)
+
     def __invert__(self) -> ndarray:
         kind = self._array._dtype.kind
         if kind == "b":
@@ -211,6 +214,12 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     def __rtruediv__(self, other: Any) -> ndarray:
         return wrapped(divided(other, self._array))
+
+    def __floordiv__(self, other: Any) -> ndarray:
+        return floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> ndarray:
+        return floor_divide(other, self)
 
     def __mod__(self, other: Any) -> ndarray:
         return wrapped(arithmetic(BINARY["mod"], self._array, plain(other)))
@@ -259,7 +268,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     def __le__(self, other: Any) -> ndarray:
         return wrapped(compared(COMPARISON["less_equal"], self._array, plain(other)))
 
-    # --- writing in place ----------------------------------------------------------------------------------------
+    # --- writing in place; as in MXNet, ``x **= 2`` and ``x //= 2`` make new arrays --------------------------------
 
     def __iadd__(self, other: Any) -> ndarray:
         self._array += _partner(self._array, other)
@@ -283,10 +292,6 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     def __imod__(self, other: Any) -> ndarray:
         self._array %= _partner(self._array, other)
-        return self
-
-    def __ipow__(self, other: Any) -> ndarray:
-        self._array[...] = arithmetic(BINARY["power"], self._array, plain(other))
         return self
 
     def __getitem__(self, key: Any) -> ndarray:

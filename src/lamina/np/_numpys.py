@@ -17,10 +17,10 @@ from lamina.core.array import Array
 from lamina.core.state import state
 from lamina.core.tape import is_recorded
 from lamina.errors import AutogradError
-from lamina.nd.facade import mapped, shown
+from lamina.nd.facade import mapped, plain, shown
 from lamina.np.conversion import copied, function
 
-__all__ = ["by_numpy", "of_numpy"]
+__all__ = ["by_numpy", "given_to_numpy", "of_numpy"]
 
 
 def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -68,8 +68,6 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
 
 def given_to_numpy(compute: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """A call of a function of NumPy's that lamina does not have."""
-    from lamina.nd.facade import plain
-
     name = getattr(compute, "__name__", "a function of NumPy's")
     result = by_numpy(name, compute, *mapped(args, plain), **mapped(kwargs, plain))
     return mapped(result, shown)

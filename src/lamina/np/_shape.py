@@ -132,20 +132,22 @@ def broadcast_arrays(*args: Any) -> list[Any]:
 
 @function
 def atleast_1d(*arys: Any) -> Any:
-    """Arrays with at least one axis; a number gets one."""
-    return _each(arys, lambda x: with_shape(x, x.shape or (1,)))
+    """Copies with at least one axis; a number gets one."""
+    return _each(arys, lambda x: bind(reshape_copy, x, shape=x.shape or (1,)))
 
 
 @function
 def atleast_2d(*arys: Any) -> Any:
-    """Arrays with at least two axes; a vector becomes a row."""
-    return _each(arys, lambda x: with_shape(x, (1,) * (2 - x.ndim) + x.shape))
+    """Copies with at least two axes; a vector becomes a row."""
+    return _each(arys, lambda x: bind(reshape_copy, x, shape=(1,) * (2 - x.ndim) + x.shape))
 
 
 @function
 def atleast_3d(*arys: Any) -> Any:
-    """Arrays with at least three axes; those of a vector are (1, n, 1), and of a matrix (m, n, 1)."""
-    return _each(arys, lambda x: with_shape(x, onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape))
+    """Copies with at least three axes; those of a vector are (1, n, 1), and of a matrix (m, n, 1)."""
+    return _each(
+        arys, lambda x: bind(reshape_copy, x, shape=onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape)
+    )
 
 
 def _each(arrays: tuple[Any, ...], change: Any) -> Any:
@@ -242,7 +244,7 @@ row_stack = vstack
 
 @function
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Equal parts along `axis`, so many, or parts that begin at the given indices.
+    """Equal parts along `axis`, so many, or parts that begin at the given indices; copies, as in MXNet.
 
     >>> from lamina import np
     >>> [x.shape for x in np.split(np.zeros((2, 6)), 3, axis=1)]
@@ -274,8 +276,7 @@ def _split(x: Any, indices: Any, axis: int) -> list[Any]:
         given = indices._numbers().astype(int).tolist() if isinstance(indices, Array) else list(indices)
         starts = [slice(None, int(i)).indices(size)[1] for i in given]
         bounds = [0, *starts, size]
-    before = (slice(None),) * place
-    return [x[(*before, slice(a, max(a, b)))] for a, b in pairwise(bounds)]
+    return [nd.slice_axis(x, axis=place, begin=a, end=max(a, b)) for a, b in pairwise(bounds)]
 
 
 @function

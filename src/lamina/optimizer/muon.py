@@ -141,10 +141,10 @@ class Muon(Optimizer):
         return index not in matrices or index not in (matrices[0], matrices[-1])
 
     def _names(self) -> dict[int, str]:
-        """The parameters' names, which those of `adam_for` are among."""
+        """The parameters' names by their indices; what `adam_for` has must be among either."""
         names = {**{i: one.name for i, one in self.param_dict.items()}, **self.idx2name}
         for asked in self.adam_for or ():
-            if isinstance(asked, str) and asked not in names.values():
-                known = ", ".join(names.values()) or "parameters without names"
+            if asked not in (names.values() if isinstance(asked, str) else names or (asked,)):
+                known = ", ".join(f"{i}: {name}" for i, name in names.items()) or "parameters without names"
                 raise ParameterError(f"Muon's adam_for has {asked!r}, but there are {known}")
         return names

@@ -12,6 +12,7 @@ import numpy as np
 from lamina.core.state import concrete
 from lamina.errors import DataError
 from lamina.nd.conversion import array
+from lamina.nd.facade import mapped, plain
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import Optimizer
 
@@ -38,7 +39,7 @@ class Updater:
         """Update a parameter, or several in lists."""
         if not isinstance(index, list | tuple):
             index, grad, weight = [index], [grad], [weight]
-        for i, g, w in zip(index, grad, weight, strict=True):
+        for i, g, w in zip(index, mapped(grad, plain), mapped(weight, plain), strict=True):
             self.optimizer.update_multi_precision(i, w, g, self.state(i, w))
 
     def state(self, index: Any, weight: NDArray) -> Any:

@@ -15,6 +15,7 @@ from lamina.context import Context
 from lamina.core.array import Array, placed
 from lamina.core.state import state
 from lamina.errors import AutogradError, ShapeError
+from lamina.nd.facade import Facade, plain, shown
 from lamina.nd.ndarray import NDArray
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ def joined(parts: list[Any]) -> Any:
     first = parts[0] if parts else None
     if len(parts) < 2:
         return first
+    if isinstance(first, Facade):
+        return shown(joined([plain(part) for part in parts]))
     if isinstance(first, nd.NDArray):
         return nd.concat(*parts, dim=0)
     if isinstance(first, np.ndarray):
