@@ -88,7 +88,7 @@ class Outcome:
 def run_section(command: Sequence[str], limit: float, say: Callable[[str], None]) -> Outcome:
     """Run it in a process, at most so many seconds; then it is killed, with all that it has started.
 
-    Its output is said line by line, as it comes.
+    Its output is said line by line, as it comes. Ctrl-C, which does not reach it, ends it likewise.
     """
     start, figures = time.monotonic(), {}
     with subprocess.Popen(
@@ -103,9 +103,12 @@ def run_section(command: Sequence[str], limit: float, say: Callable[[str], None]
         lines: queue.Queue[str | None] = queue.Queue()
         reader = threading.Thread(target=_read, args=(child, lines), daemon=True)
         reader.start()
-        has_ended = _pass_on(lines, start + limit, figures, say)
-        if not has_ended:
-            _kill(child)
+        has_ended = False
+        try:
+            has_ended = _pass_on(lines, start + limit, figures, say)
+        finally:
+            if not has_ended:
+                _kill(child)
         reader.join()
         code = child.wait()
     return Outcome(code if has_ended else None, figures, time.monotonic() - start)

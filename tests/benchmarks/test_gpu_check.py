@@ -41,6 +41,19 @@ def test_a_section_that_hangs_is_stopped_with_what_it_started(sections, tmp_path
     assert not (tmp_path / "late").exists()
 
 
+def test_ctrl_c_ends_the_section_with_what_it_started(sections, tmp_path):
+    late = tmp_path / "late"
+    program = f"import time, pathlib; print('begun', flush=True); time.sleep(2); pathlib.Path({str(late)!r}).touch()"
+
+    def interrupt(_line):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sections.run_section([sys.executable, "-c", program], 60, interrupt)
+    time.sleep(2.5)
+    assert not late.exists()
+
+
 def test_targets_are_met_or_not_or_not_measured(sections):
     figures = {"launches": 8, "epoch_ms": 30.1, "wide_float32": 0.8, "wide_tf32": 0.79}
     lines = sections.judged(figures)

@@ -1,15 +1,18 @@
 """How pictures are deformed is chosen by short trainings: what cannot be mirrored is not, and a choice stays."""
 
 import json
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lamina import nd
 from lamina.recipes import Digits, Settings, Training
-from lamina.recipes._choice import FEWEST, choice_said, divided, in_short
+from lamina.recipes._choice import FEWEST, choice_said, chosen, divided, in_short
 from lamina.recipes._deformed import SIDE, Deformation
 from lamina.training.loop import Observer
+from lamina.training.time_limit import TimeLimit
 
 ROWS = 3000
 ASKED = Settings.of("best", hidden=(8,), batch_size=100, epochs=1)
@@ -116,3 +119,28 @@ def test_the_choice_is_said_with_its_numbers():
     assert (
         text == "pictures are moved at random, by the log-loss of short trainings: bent 0.3800, moved 0.3500"
     )
+
+
+def test_a_loss_that_is_no_number_is_the_worst():
+    assert chosen({"bent": float("nan"), "moved": 0.5}) == "moved"
+    assert chosen({"bent": float("nan"), "moved": float("inf")}) == "bent"
+
+
+def test_short_trainings_take_a_part_of_the_time_limit_at_most(sides):
+    """Each look at the clock costs twenty seconds: the short trainings would take two thirds of the limit."""
+    seconds = iter(range(0, 100_000, 20))
+    limit = TimeLimit(300.0, clock=lambda: float(next(seconds)))
+    said = []
+    settings = replace(ASKED, epochs=None, time_limit=300.0)
+    training = Training(settings, sides, sides, limit=limit, tell=said.append)
+    training._prepare(1)
+    assert training.progress.variant == "bent" and limit.left > 100
+    assert said == ["pictures are bent at random: there is no time to find out what suits them"]
+
+
+def test_short_trainings_do_not_tell_again_that_products_are_not_rounded(sides, monkeypatch):
+    monkeypatch.setattr("lamina.recipes._training._work", lambda *_: 0.0)  # so little is for the CPU
+    training = Training(replace(ASKED, precision="tf32"), sides, sides, device="auto")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        training._loss_in_short("moved")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from html_tables import Tables
 
-from lamina import MLPClassifier
+from lamina import MLPClassifier, MLPRegressor
 from lamina.estimators.shapley import Game
 from lamina.runs import _shap
 from lamina.runs._importance import permutation_importance
@@ -101,3 +101,18 @@ def test_of_several_classes_each_is_told(tmp_path):
     assert head[0] == "column" and cells.shape == (2, 3) and cells[0].min() > 3 * cells[1].max()
     said = re.search(r"Mean \|SHAP\|, probability: \S+ (\S+),", page)
     assert float(said[1]) == pytest.approx(cells[0].sum() / 2, rel=0.01)
+
+
+def test_one_row_alone_is_compared_with_nothing(trained_on, tmp_path):
+    _, prepared, trained = trained_on("number")
+    test = prepared.test
+    one, two = (
+        dataclasses.replace(test, frame=test.frame[:count], target=test.target[:count]) for count in (1, 2)
+    )
+    assert mean_shap_of_part(trained.model, one, NAMES) is None
+    assert mean_shap_of_part(trained.model, two, NAMES).background == 2
+    X, y = np.random.default_rng(0).normal(size=(2, 40, 2))
+    model = MLPRegressor(preset="fast", hidden_layer_sizes=8, max_iter=1, random_state=0).fit(X, y[:, 0])
+    for count, is_shown in ((1, False), (2, True)):
+        model.report(tmp_path / "report.html", X[:count], y[:count, 0])
+        assert ("SHAP" in (tmp_path / "report.html").read_text()) is is_shown

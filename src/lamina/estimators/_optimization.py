@@ -76,9 +76,8 @@ def _sgd(plan: Optimization, _steps: Callable[[], int]) -> Callable[..., Stepped
 
 
 _MUON_MOMENTUM = 0.95
-_MUON_RATE = (
-    2.0  # times the learning rate: Adam's steps are that much longer with the presets' short second moment
-)
+# Times the learning rate: Adam's steps are that much longer with the presets' short second moment.
+_MUON_RATE = 2.0
 _MUON_ROUNDS = 3  # measured to be no worse than five, in three fifths of the time
 
 

@@ -7,6 +7,7 @@ pictures by heart, while the accuracy still rises.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -15,15 +16,18 @@ import numpy as np
 from lamina.primitives.random import generator
 from lamina.recipes._settings import Settings
 from lamina.recipes.digits import Digits
+from lamina.training.loop import Loop, Observer
+from lamina.training.time_limit import TimeLimit
 
-__all__ = ["FEWEST", "SHORTEST", "choice_said", "chosen", "divided", "in_short"]
+__all__ = ["FEWEST", "SHORTEST", "Hurry", "TooSlowError", "choice_said", "chosen", "divided", "in_short"]
 
 FEWEST = 3000
 """Pictures of which some can be left out to judge by; of fewer nothing is chosen."""
 
 SHORTEST = 200.0
-"""Seconds in which there is time to choose."""
+"""Seconds in which there is time to choose, on most machines."""
 
+_MOST = 1 / 3  # of a time limit, for all short trainings together
 _SLACK = 0.05
 _FEWEST_EPOCHS = 2  # with fewer, losses tell little
 _SHARE = 0.025  # of a training's epochs, for each short one
@@ -44,6 +48,23 @@ def in_short(settings: Settings) -> Settings:
     return replace(settings, epochs=max(_FEWEST_EPOCHS, epochs), time_limit=None)
 
 
+class TooSlowError(Exception):
+    """The short trainings would leave too little of a time limit: a wide network, many pictures, a slow machine."""
+
+
+class Hurry(Observer):
+    """Ends short trainings, by a `TooSlowError`, when their share of what is left of a time limit is over."""
+
+    watches_steps = True
+
+    def __init__(self, limit: TimeLimit) -> None:
+        self._limit, self._end = limit, limit.used + _MOST * limit.left
+
+    def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
+        if self._limit.used > self._end:
+            raise TooSlowError
+
+
 def chosen(losses: Mapping[str, float]) -> str:
     """The first of the variants whose loss is at most a twentieth above the least.
 
@@ -53,8 +74,9 @@ def chosen(losses: Mapping[str, float]) -> str:
     >>> chosen({"bent": 0.142, "moved": 0.140, "mirrored": 0.231}), chosen({"bent": 0.38, "moved": 0.35})
     ('bent', 'moved')
     """
-    least = min(losses.values())
-    return next(variant for variant, loss in losses.items() if loss <= (1 + _SLACK) * least)
+    known = {variant: math.inf if math.isnan(loss) else loss for variant, loss in losses.items()}
+    most = (1 + _SLACK) * min(known.values())
+    return next(variant for variant, loss in known.items() if loss <= most)
 
 
 def choice_said(losses: Mapping[str, float], variant: str) -> str:

@@ -23,10 +23,19 @@ from lamina.errors import NonFiniteLossError
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import generator
 from lamina.recipes._chapter import ChapterNetwork, Span
-from lamina.recipes._choice import FEWEST, SHORTEST, choice_said, chosen, divided, in_short
+from lamina.recipes._choice import (
+    FEWEST,
+    SHORTEST,
+    Hurry,
+    TooSlowError,
+    choice_said,
+    chosen,
+    divided,
+    in_short,
+)
 from lamina.recipes._settings import RECIPES, Settings
 from lamina.recipes.digits import Digits
-from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
+from lamina.training.device import chosen_device, rounds_products, training_flops, warn_if_not_rounded
 from lamina.training.loop import Loop, Observer
 from lamina.training.time_limit import TimeLimit
 
@@ -122,17 +131,30 @@ class Training(Loop):
             return
         if len(self.train) < FEWEST or (self.limit is not None and self.limit.left < SHORTEST):
             return
-        losses = {variant: self._loss_in_short(variant) for variant in self.network.variants}
-        variant = chosen(losses)
-        self._tell(choice_said(losses, variant))
+        variant, said = self._choice()
+        self._tell(said)
         self.progress = replace(self.progress, variant=variant)
         self.network.see(variant)
 
-    def _loss_in_short(self, variant: str) -> float:
+    def _choice(self) -> tuple[str, str]:
+        """The variant that short trainings speak for, and why; the first where they take too much of a time limit."""
+        hurry = [] if self.limit is None else [Hurry(self.limit)]
+        try:
+            losses = {variant: self._loss_in_short(variant, hurry) for variant in self.network.variants}
+        except TooSlowError:
+            first = self.network.variants[0]
+            return first, f"pictures are {first} at random: there is no time to find out what suits them"
+        variant = chosen(losses)
+        return variant, choice_said(losses, variant)
+
+    def _loss_in_short(self, variant: str, observers: Sequence[Observer] = ()) -> float:
         """The mean loss of held-out images after a short training on some of the others."""
         known, held_out = divided(self.train, self.settings.seed)
         device = "cpu" if self.context.is_host else f"gpu:{self.context.device_id}"
-        short = Training(in_short(self.settings), known, held_out, device=device, variant=variant)
+        settings = in_short(self.settings)
+        if not rounds_products(self.context):  # which was told already, or is not to be
+            settings = replace(settings, precision="float32")
+        short = Training(settings, known, held_out, observers, device=device, variant=variant)
         for _ in short.run():
             pass
         return evaluate(short.network, held_out)[1]

@@ -17,6 +17,7 @@ from lamina.runs.data import Part, known_rows
 from lamina.table.encode import Encoded
 
 __all__ = [
+    "FEWEST_LOOKED_AT",
     "MOST_LOOKED_AT",
     "OTHERS",
     "ColumnShap",
@@ -37,6 +38,8 @@ _LEAST_BACKGROUND = 5
 _FEWEST_EXPLAINED, _MOST_EXPLAINED = 20, 200
 MOST_LOOKED_AT = _BACKGROUND + _MOST_EXPLAINED
 """Rows that are of use; more are not looked at."""
+FEWEST_LOOKED_AT = 2
+"""A row alone would be compared with itself, and no column would seem to add anything."""
 
 _Z = 1.96  # standard errors in half a 95 % interval
 
@@ -79,10 +82,10 @@ class MeanShap:
 def mean_shap_of_part(
     model: TableModel, part: Part, names: Sequence[str], seed: int = 0, most_rows: int = MOST_ROWS
 ) -> MeanShap | None:
-    """Of a part of a run's table; see `mean_shap`."""
+    """Of a part of a run's table, see `mean_shap`; None without columns, or rows to compare with each other."""
     part = known_rows(part)
     chosen = np.random.default_rng(seed).permutation(len(part))[:MOST_LOOKED_AT]
-    if not len(chosen) or not names:
+    if len(chosen) < FEWEST_LOOKED_AT or not names:
         return None
     fitted = model.estimator.fitted_
     return mean_shap(fitted, fitted.encode(model.inputs(part.frame[chosen])), names, seed, most_rows)
@@ -99,7 +102,7 @@ def mean_shap(
 
     Args:
         fitted: what an estimator has learned.
-        encoded: rows that it was not trained on, at least one; the last of them are explained.
+        encoded: rows that it was not trained on, at least two; the last of them are explained.
         names: the columns that are looked at one by one; the others are one more player of the game.
         seed: of what is drawn.
         most_rows: of which permutation importance is measured: half of its predictions are made.

@@ -16,7 +16,7 @@ from lamina.runs._intervals import measured_intervals, measured_quantiles
 from lamina.runs._measure import Measured
 from lamina.runs._model import TableModel, central
 from lamina.runs._report import Findings, page_of
-from lamina.runs._shap import MOST_LOOKED_AT, MeanShap, mean_shap
+from lamina.runs._shap import FEWEST_LOOKED_AT, MOST_LOOKED_AT, MeanShap, mean_shap
 from lamina.runs.data import Part
 from lamina.runs.metrics import metrics_of
 from lamina.runs.training import Trained
@@ -73,7 +73,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
 def _mean_shap(estimator: Any, X: Any, names: Sequence[str]) -> MeanShap | None:
     encoded = estimator._encoded(X)
     drawn = np.random.default_rng(0).permutation(len(encoded.codes))[:MOST_LOOKED_AT]
-    if not names:
+    if len(drawn) < FEWEST_LOOKED_AT or not names:
         return None
     return mean_shap(estimator.fitted_, Encoded(encoded.numeric[drawn], encoded.codes[drawn]), names)
 

@@ -9,7 +9,8 @@ from lamina.errors import ContextError
 from lamina.messages import warn
 
 __all__ = [
-    "WORTHWHILE_FLOPS", "NotRoundedWarning", "chosen_device", "described", "training_flops", "warn_if_not_rounded",
+    "WORTHWHILE_FLOPS", "NotRoundedWarning", "chosen_device", "described", "rounds_products", "training_flops",
+    "warn_if_not_rounded",
 ]  # fmt: skip
 
 WORTHWHILE_FLOPS = 1e12
@@ -55,10 +56,14 @@ def described(context: Context) -> str:
     return str(context) if context.is_host else f"{context}, {device_of(context).name}"
 
 
+def rounds_products(context: Context) -> bool:
+    """Whether a device has units for products whose operands are rounded."""
+    return not context.is_host and device_of(context).limits.has_tensor_cores
+
+
 def warn_if_not_rounded(precision: str, context: Context) -> None:
     """Warn, at the user's line, where products are not rounded though a precision allows it."""
-    rounds = not context.is_host and device_of(context).limits.has_tensor_cores
-    if precision != "float32" and not rounds:
+    if precision != "float32" and not rounds_products(context):
         warn(
             NotRoundedWarning(
                 f"precision={precision!r} is for GPUs with tensor cores, and {described(context)} has none: products "
