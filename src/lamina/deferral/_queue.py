@@ -400,8 +400,12 @@ class DeferralQueue(CurrentSequence):
             self.end("backward goes beyond what was noted")
             return False
         versions = [x._leaf.grad._version for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
-        with _busy(self):
+        before = self._is_busy, state.queue
+        self._is_busy, state.queue = True, None
+        try:
             backward(heads, head_grads, retain_graph=retain_graph)
+        finally:  # and not by `_busy`: a signal as its `__exit__` begins would leave everything as it is inside
+            self._is_busy, state.queue = before
         self._is_halfway = True
         entry = self._cursor.children.get(key)
         reached = [x for x, version in zip(leaves, versions, strict=True) if x._leaf.grad._version != version]  # pyright: ignore
@@ -505,7 +509,7 @@ class DeferralQueue(CurrentSequence):
 
 
 class _busy:  # noqa: N801 - used as `with _busy(queue):`
-    """What happens inside happens now, and is not noted."""
+    """What happens inside happens now, and is not noted. Inside `interrupts_later`: a signal may not come as it ends."""
 
     def __init__(self, queue: DeferralQueue) -> None:
         self._queue = queue
