@@ -60,6 +60,7 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
         return by_numpy(name, chosen, *args, **kwargs)
 
     body.__name__ = body.__qualname__ = name
+    body.__module__ = "lamina.np"  # where it is found, by the reference too
     body.__doc__ = doc or f"NumPy's `{name}`, computed by NumPy: it has no gradient."
     with suppress(ValueError):  # ufuncs tell none
         body.__dict__["__signature__"] = signature(chosen)
