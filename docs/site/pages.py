@@ -52,6 +52,9 @@ def reference_page(module: ModuleType, known: dict[int, str]) -> str:
         if isinstance(value, ModuleType):
             parts.append(f"### {name}\n\nThe module `{value.__name__}`.\n")
             continue
+        if value is None:  # a constant of which the reference knows nothing
+            parts.append(f"### {name}\n\n`None`\n")
+            continue
         path = f"{module.__name__}.{name}"
         if not str(getattr(value, "__module__", None) or "lamina").startswith("lamina"):
             parts.append(f"### {name}\n\n`{value.__module__}.{getattr(value, '__name__', name)}`\n")
