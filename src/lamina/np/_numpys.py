@@ -6,6 +6,7 @@ recorded an array that needs one is an error.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from inspect import signature
@@ -60,7 +61,9 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
         return by_numpy(name, chosen, *args, **kwargs)
 
     body.__name__ = body.__qualname__ = name
-    body.__module__ = "lamina.np"  # where it is found, by the reference too
+    body.__module__ = sys._getframe(1).f_globals[
+        "__name__"
+    ]  # the caller's, where it is found; as namedtuple does
     body.__doc__ = doc or f"NumPy's `{name}`, computed by NumPy: it has no gradient."
     with suppress(ValueError):  # ufuncs tell none
         body.__dict__["__signature__"] = signature(chosen)
