@@ -509,7 +509,7 @@ class DeferralQueue(CurrentSequence):
 
 
 class _busy:  # noqa: N801 - used as `with _busy(queue):`
-    """What happens inside happens now, and is not noted. Inside `interrupts_later`: a signal may not come as it ends."""
+    """What happens inside happens now, and is not noted. Inside `interrupts_later`: no signal may come as it ends."""
 
     def __init__(self, queue: DeferralQueue) -> None:
         self._queue = queue
