@@ -10,14 +10,12 @@ epoch as the weights are, its best epoch is kept, calibrated, and tested. `chose
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paired import Split, loss_of, measured, split, summary
+from paired import Split, arguments, loss_of, measured_on_tables, summary
 
 import lamina
 from lamina import nd
@@ -87,20 +85,9 @@ def fits(one: Split, preset: str, seed: int) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", default=",".join(TABLES))
-    parser.add_argument("--preset", default="medium")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path())
-    parser.add_argument("--out", type=Path, default=Path("average_weights.jsonl"))
-    options = parser.parse_args()
+    options = arguments(__doc__, TABLES, "average_weights.jsonl").parse_args()
     warnings.simplefilter("ignore")
-    lines: list[Any] = []
-    for name in options.tables.split(","):
-        one = split(name, options.folder)
-        keys = [{"table": name, "preset": options.preset, "seed": seed} for seed in range(options.seeds)]
-        lines = measured(options.out, keys, lambda key, one=one: fits(one, key["preset"], key["seed"]))
-    lines = [line for line in lines if line["preset"] == options.preset]
+    lines = measured_on_tables(options, fits)
     variants = ["weights", *(f"{h:g}" for h in HORIZONS), "chosen"]
     print("test\n" + summary(lines, variants), "\nheld out\n" + summary(lines, variants, "held"))
 

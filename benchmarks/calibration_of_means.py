@@ -8,14 +8,12 @@ the calibrated outputs are multiplied by a constant besides, and tested.
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paired import Split, loss_of, measured, split, summary
+from paired import Split, arguments, loss_of, measured_on_tables, summary
 
 import lamina
 
@@ -38,20 +36,10 @@ def losses(one: Split, preset: str, seed: int) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", default=",".join(TABLES))
-    parser.add_argument("--preset", default="medium")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path())
-    parser.add_argument("--out", type=Path, default=Path("calibration_of_means.jsonl"))
-    options = parser.parse_args()
+    options = arguments(__doc__, TABLES, "calibration_of_means.jsonl").parse_args()
     warnings.simplefilter("ignore")
-    lines: list[Any] = []
-    for name in options.tables.split(","):
-        one = split(name, options.folder)
-        keys = [{"table": name, "preset": options.preset, "seed": seed} for seed in range(options.seeds)]
-        lines = measured(options.out, keys, lambda key, one=one: losses(one, key["preset"], key["seed"]))
-    print(summary([line for line in lines if line["preset"] == options.preset], [f"{x:g}" for x in FACTORS]))
+    lines = measured_on_tables(options, losses)
+    print(summary(lines, [f"{x:g}" for x in FACTORS]))
 
 
 if __name__ == "__main__":

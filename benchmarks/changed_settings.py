@@ -5,14 +5,12 @@ python benchmarks/changed_settings.py '{"dropout": 0}' '{"learning_rate_init": 0
 
 from __future__ import annotations
 
-import argparse
 import json
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from paired import Split, loss_of, measured, split, summary
+from paired import Split, arguments, loss_of, measured, split, summary
 
 import lamina
 
@@ -30,13 +28,8 @@ def losses(one: Split, settings: dict[str, Any], preset: str, seed: int) -> Iter
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, TABLES, "changed_settings.jsonl", seeds=2)
     parser.add_argument("settings", nargs="*", help="of each variant, as JSON")
-    parser.add_argument("--tables", default=",".join(TABLES))
-    parser.add_argument("--preset", default="medium")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--folder", type=Path, default=Path())
-    parser.add_argument("--out", type=Path, default=Path("changed_settings.jsonl"))
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     variants = {text: json.loads(text) for text in ["{}", *options.settings]}

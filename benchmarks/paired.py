@@ -6,6 +6,7 @@ one of a name, those of `presets.py`, of which at most 10,000 rows are used. Adu
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +20,7 @@ import time_limit
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
-__all__ = ["Split", "loss_of", "measured", "split", "summary"]
+__all__ = ["Split", "arguments", "loss_of", "measured", "measured_on_tables", "split", "summary"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,29 @@ def measured(
                 file.write(json.dumps(lines[-1]) + "\n")
             print(json.dumps(lines[-1]), flush=True)
     return lines
+
+
+def arguments(description: str, tables: Iterable[str], out: str, seeds: int = 3) -> argparse.ArgumentParser:
+    """What experiments are told: on which tables, with which preset, how often, and where lines are kept."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--tables", default=",".join(tables))
+    parser.add_argument("--preset", default="medium")
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--folder", type=Path, default=Path())
+    parser.add_argument("--out", type=Path, default=Path(out))
+    return parser
+
+
+def measured_on_tables(
+    options: argparse.Namespace, measure: Callable[[Split, str, int], Iterable[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """The lines of a preset, on all tables and seeds that `options` name, by ``measure(table, preset, seed)``."""
+    lines: list[dict[str, Any]] = []
+    for name in options.tables.split(","):
+        one = split(name, options.folder)
+        keys = [{"table": name, "preset": options.preset, "seed": seed} for seed in range(options.seeds)]
+        lines = measured(options.out, keys, lambda key, one=one: measure(one, key["preset"], key["seed"]))
+    return [line for line in lines if line["preset"] == options.preset]
 
 
 def summary(lines: Sequence[dict[str, Any]], variants: Sequence[str], value: str = "loss") -> str:

@@ -14,16 +14,14 @@ The best epoch is that of the smallest squared error in the target's own unit on
 
 from __future__ import annotations
 
-import argparse
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paired import Split, loss_of, measured, split, summary
+from paired import Split, arguments, loss_of, measured, split, summary
 from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 
 import lamina
@@ -151,13 +149,8 @@ def fits(one: Split, variant: str, preset: str, seed: int) -> Iterator[dict[str,
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", default=",".join(TABLES))
+    parser = arguments(__doc__, TABLES, "target_transforms.jsonl")
     parser.add_argument("--variants", default=",".join(VARIANTS))
-    parser.add_argument("--preset", default="medium")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path())
-    parser.add_argument("--out", type=Path, default=Path("target_transforms.jsonl"))
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     variants = options.variants.split(",")

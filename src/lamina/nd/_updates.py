@@ -23,10 +23,12 @@ __all__ = [
 
 
 def clipped(x: NDArray, bound: float) -> NDArray:
+    """`x` cut to [-bound, bound]; as it is, if the bound is negative."""
     return x if bound < 0 else clip(x, -bound, bound)
 
 
 def set_state(state: NDArray, value: NDArray) -> NDArray:
+    """Write an optimizer's state in place, unrecorded; the state."""
     with recording_suspended():
         state[:] = value
     return state

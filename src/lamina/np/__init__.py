@@ -34,23 +34,20 @@ from lamina.np._unary import *
 from lamina.outside import no_attribute
 
 _BY_NUMPY = (
-    "apply_along_axis", "apply_over_axes", "argpartition", "blackman", "choose", "corrcoef", "correlate",
-    "cov", "diag_indices_from", "digitize", "fill_diagonal", "frexp", "hamming", "hanning", "heaviside", "histogram",
+    "apply_along_axis", "apply_over_axes", "argpartition", "blackman", "choose", "corrcoef", "correlate", "cov",
+    "diag_indices_from", "digitize", "fill_diagonal", "frexp", "hamming", "hanning", "heaviside", "histogram",
     "histogram2d", "histogram_bin_edges", "histogramdd", "genfromtxt", "i0", "interp", "intersect1d", "isin", "ix_",
     "lcm", "lexsort", "median", "min_scalar_type", "modf", "nanargmax", "nanargmin", "nancumprod", "nancumsum",
     "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanquantile", "nanstd", "nanvar", "packbits",
-    "partition",
-    "percentile", "piecewise", "poly", "polyadd", "polydiv", "polyfit", "polyint", "polymul", "polysub", "polyval",
-    "promote_types", "quantile", "real", "resize", "result_type", "roots", "searchsorted", "setdiff1d", "setxor1d",
-    "signbit", "spacing", "tril_indices", "tril_indices_from", "trim_zeros", "triu_indices", "triu_indices_from",
-    "union1d", "unpackbits", "unravel_index", "unwrap", "vander", "cumprod", "cross", "gcd", "left_shift",
-    "right_shift", "count_nonzero",
+    "partition", "percentile", "piecewise", "poly", "polyadd", "polydiv", "polyfit", "polyint", "polymul",
+    "polysub", "polyval", "promote_types", "quantile", "real", "resize", "result_type", "roots", "searchsorted",
+    "setdiff1d", "setxor1d", "signbit", "spacing", "tril_indices", "tril_indices_from", "trim_zeros",
+    "triu_indices", "triu_indices_from", "union1d", "unpackbits", "unravel_index", "unwrap", "vander", "cumprod",
+    "cross", "gcd", "left_shift", "right_shift",
 )  # fmt: skip
 """What NumPy computes: functions outside of training steps, without gradients."""
 
-globals().update(
-    {name: _of_numpy(name) for name in _BY_NUMPY if hasattr(_numpy, name) and name not in globals()}
-)
+globals().update({name: _of_numpy(name) for name in _BY_NUMPY if hasattr(_numpy, name)})
 in1d: Any = _of_numpy("in1d", lambda ar1, ar2, **kwargs: _numpy.isin(_numpy.ravel(ar1), ar2, **kwargs))
 bincount: Any = _of_numpy(
     "bincount",
@@ -81,7 +78,7 @@ __all__ += _reduce.__all__
 __all__ += _select.__all__
 __all__ += _shape.__all__
 __all__ += _unary.__all__
-__all__ += [name for name in _BY_NUMPY if name in globals() and name not in __all__]
+__all__ += [name for name in _BY_NUMPY if name in globals()]
 
 
 def __getattr__(name: str) -> Any:

@@ -99,6 +99,7 @@ def _sum_with_carry(b: DeviceBuilder, x: Value, y: Value) -> tuple[Value, Value]
 
 
 def tan(b: DeviceBuilder, x: Value) -> Value:
+    """The sine over the cosine; ±0 stays."""
     return b.where(b.equal(x, 0.0), x, b.div(b.sin(x), b.cos(x)))
 
 
@@ -122,6 +123,7 @@ def arctan2(b: DeviceBuilder, y: Value, x: Value) -> Value:
 
 
 def arctan(b: DeviceBuilder, x: Value) -> Value:
+    """The angle of (1, x)."""
     return arctan2(b, x, b.const(1.0, FLOAT64))
 
 
@@ -131,9 +133,11 @@ def _leg(b: DeviceBuilder, x: Value) -> Value:
 
 
 def arcsin(b: DeviceBuilder, x: Value) -> Value:
+    """The angle of (√(1 - x²), x)."""
     return arctan2(b, x, _leg(b, x))
 
 
 def arccos(b: DeviceBuilder, x: Value) -> Value:
+    """Twice the angle of (√(1 + x), √(1 - x))."""
     half = arctan2(b, b.sqrt(b.sub(1.0, x)), b.sqrt(b.add(x, 1.0)))
     return b.add(half, half)
