@@ -34,14 +34,15 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
     `watch(name, graph)` is shown the graph after each pass.
     """
     graph = captured
-    for one_pass in (simplify, *target.passes, separate_roots):
-        graph = one_pass(graph)
-        if watch is not None:
-            watch(one_pass.__name__, graph)
-        if VERIFY:
-            graph.verify()
-    kernels = recompute(graph, fuse(graph, target.computes_operand))
-    return plan(graph, kernels, target.partition, target.alignment, target.apart_bytes)
+    with target.compiling(captured):
+        for one_pass in (simplify, *target.passes, separate_roots):
+            graph = one_pass(graph)
+            if watch is not None:
+                watch(one_pass.__name__, graph)
+            if VERIFY:
+                graph.verify()
+        kernels = recompute(graph, fuse(graph, target.computes_operand))
+        return plan(graph, kernels, target.partition, target.alignment, target.apart_bytes)
 
 
 def build(

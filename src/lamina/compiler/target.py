@@ -141,6 +141,10 @@ class Target(Protocol):
 
     # how a plan is made
 
+    def compiling(self, captured: Graph) -> AbstractContextManager[object]:
+        """What holds while a plan is made of a graph."""
+        ...
+
     def computes_operand(self, product: Node, operand: Node) -> bool:
         """Whether a product computes an operand itself while it reads it, so that it need not lie in memory."""
         ...

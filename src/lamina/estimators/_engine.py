@@ -415,7 +415,9 @@ def _share(x: Any, i: int, members: int) -> Any:
 def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
     """The network's outputs for all rows, in prediction mode, some rows at a time; `team` as in `own_outputs`."""
     if network.compiled_forward is None:
-        network.compiled_forward = compile(lambda numeric, codes=None: network.forward(numeric, codes))
+        network.compiled_forward = compile(
+            lambda numeric, codes=None: network.forward(numeric, codes), independent_rows=True
+        )
     return _in_blocks(network, network.compiled_forward, [data], team)[0]
 
 
@@ -435,7 +437,7 @@ def own_outputs(network: Ensemble, parts: Sequence[Data], team: Communicator | N
                 *(member.forward(*share) for member, share in zip(members, shares, strict=True)), dim=0
             )
 
-        network.compiled_own = compile(own)
+        network.compiled_own = compile(own, independent_rows=True)
     return np.concatenate(_in_blocks(network, network.compiled_own, parts, team))
 
 
@@ -450,7 +452,8 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
     members = network.members
     if network.compiled_hidden is None:
         network.compiled_hidden = compile(
-            lambda numeric, codes=None: nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1)
+            lambda numeric, codes=None: nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1),
+            independent_rows=True,
         )
     width = sum(one.architecture.widths[-2] for one in members)
     return _in_blocks(network, network.compiled_hidden, [data], None, width)[0]

@@ -313,7 +313,7 @@ def _work(settings: Settings, train: Digits) -> float:
 @eager()
 def evaluate(network: ChapterNetwork, data: Digits) -> tuple[float, float, np.ndarray]:
     """The accuracy, the mean loss, and the probabilities of the classes, shape (n, classes)."""
-    forward = compile(network.__call__)
+    forward = compile(network.__call__, independent_rows=True)
     losses: list[np.ndarray] = []
     probabilities: list[np.ndarray] = []
     for start in range(0, len(data), _EVALUATION_ROWS):

@@ -141,7 +141,7 @@ class DigitModel(Model):
         self.version = version
         self.most_rows = limits.rows
         self.bodies = DigitBodies()
-        self._compiled = compile(network.__call__)
+        self._compiled = compile(network.__call__, independent_rows=True)
         sample = np.random.default_rng(0).integers(0, 256, (_SAMPLE, PIXELS)).astype(np.uint8)
         self._blocks = Blocks(self._forward, [sample])
 

@@ -229,10 +229,11 @@ def test_pairs_of_rows_of_a_large_batch(columns, execute):
     x, _ = blocked_operands(FLOAT32, False, 1.0, 0.9)
     x = np.ascontiguousarray(np.pad(x, ((0, 0), (10, 300))))
     other = np.random.default_rng(0).standard_normal((x.shape[1], columns)).astype(np.float32)
+    machine = replace(target_machine(), has_matrix_unit=False)
     found = []
     for skips, threads in ((False, 1), (True, 1), (True, 2), (True, 3)):
         product = MatrixProduct(
-            150, x.shape[1], columns, FLOAT32, (x.shape[1], 1), columns, skips_zeros=skips
+            150, x.shape[1], columns, FLOAT32, (x.shape[1], 1), columns, machine, skips_zeros=skips
         )
         assert product.way is None and product.pairs_rows == skips
         code, scratch_bytes = load_product(product, "columns")

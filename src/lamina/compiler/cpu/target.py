@@ -6,7 +6,8 @@ What makes plans and writes code is imported when there is something to make: co
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,7 @@ from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._hold_transposed import hold_transposed
 from lamina.compiler.cpu._layout_products import lay_out_products
 from lamina.compiler.cpu._outline import Outline
-from lamina.compiler.cpu.machine import target_machine
+from lamina.compiler.cpu.machine import compiling_for, target_machine
 from lamina.compiler.cpu.run import fetched, linked
 from lamina.compiler.emit import digest_of_primitives
 from lamina.compiler.llvm.jit import CompiledModule
@@ -64,6 +65,14 @@ class CPU:
 
     bind = Binding
 
+    def compiling(self, captured: Graph) -> AbstractContextManager[object]:
+        """Without the matrix unit where rows are to be independent: small products, which stay off it, differ in last
+        bits."""
+        machine = target_machine()
+        if not (captured.independent_rows and machine.has_matrix_unit):
+            return nullcontext()
+        return compiling_for(replace(machine, has_matrix_unit=False))
+
     def computes_operand(self, product: Node, operand: Node) -> bool:
         """Whether it is packed by the product, which then reads what it is computed from."""
         from lamina.compiler.cpu._products import computes_operand
@@ -83,16 +92,20 @@ class CPU:
         def outline() -> Outline:
             from lamina.compiler.cpu._step import scratch_bytes
 
-            return Outline.of(lowered, scratch_bytes(lowered.plan))
+            with self.compiling(lowered.captured):
+                return Outline.of(lowered, scratch_bytes(lowered.plan))
 
         def make_ir() -> Module[Any]:
             from lamina.compiler.cpu._builder import ThreadModule
             from lamina.compiler.cpu._step import emit_program
 
             made = outline()
-            return ThreadModule().written_by(
-                lambda module: emit_program(module, lowered.plan, made.layout, made.kernels)
-            )
+
+            def write(module: ThreadModule) -> None:
+                with self.compiling(lowered.captured):
+                    emit_program(module, lowered.plan, made.layout, made.kernels)
+
+            return ThreadModule().written_by(write)
 
         # Beside the processor and the compiler, code depends on the graph and on the primitives themselves.
         key = "\0".join([lowered.key, digest_of_primitives()])
@@ -115,7 +128,8 @@ class CPU:
 
         kind = plan.partitions[kernel].kind
         text = "1 thread" if kind == "serial" else f"by {kind}"
-        return f"{text}, matrix unit" if runs_on_matrix_unit(kernel) else text
+        with self.compiling(plan.graph):
+            return f"{text}, matrix unit" if runs_on_matrix_unit(kernel) else text
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
         """What the vector units of the cores do that the program runs on."""

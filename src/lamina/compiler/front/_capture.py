@@ -80,8 +80,8 @@ class Capture:
     """One trace. `bind` and the arrays talk to it through `lamina.core.state.state.trace`.
 
     `of_pullback`: the function is captured to be differentiated, by arrays that were computed under `record` too.
-    `stacked`: results of many steps are stacked, so that all arrays that the function returns are results. `precision`:
-    the graph's.
+    `stacked`: results of many steps are stacked, so that all arrays that the function returns are results. `precision`
+    and `independent_rows`: the graph's.
     """
 
     def __init__(
@@ -91,8 +91,10 @@ class Capture:
         of_pullback: bool = False,
         stacked: bool = False,
         precision: Precision = "float32",
+        independent_rows: bool = False,
     ) -> None:
         self._precision: Precision = precision
+        self._independent_rows = independent_rows
         self._keep_gradients, self._of_pullback, self._stacked = keep_gradients, of_pullback, stacked
         self._arguments: dict[int, Array] = {}  # by id of an argument: what stands for it
         self._off_tape: list[tuple[Array, Any, Any]] = []
@@ -263,7 +265,14 @@ class Capture:
             raise Uncompilable(
                 "what it computes", f"is on several devices: {', '.join(sorted(set(map(str, places))))}"
             )
-        graph = Graph(results, writes, self._types, self._scalars, precision=self._precision)
+        graph = Graph(
+            results,
+            writes,
+            self._types,
+            self._scalars,
+            precision=self._precision,
+            independent_rows=self._independent_rows,
+        )
         with_leaves = list(self._with_leaves.values())
         return Captured(graph, self._arrays, template, self._numbers, self._getters, stale, with_leaves)
 

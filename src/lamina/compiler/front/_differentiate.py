@@ -129,7 +129,12 @@ def _compile_recorded(
     compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
 ) -> tuple[_Recorded | None, Callable[[], bool]]:
     """The two steps, or None, and what says whether that is still so."""
-    capture = Capture(keep_gradients=True, of_pullback=True, precision=compiled.precision)
+    capture = Capture(
+        keep_gradients=True,
+        of_pullback=True,
+        precision=compiled.precision,
+        independent_rows=compiled.independent_rows,
+    )
     found: list[Array] = []
     guards = Guards(compiled.original, taken.others)
     with tracing(capture):

@@ -31,9 +31,8 @@ def split(graph: Graph, results: int) -> tuple[Graph, Graph]:
             new[node] = node.with_inputs([new[x] for x in node.inputs])
     forward = replace(graph, results=[*graph.results[:results], *residuals])
     inputs = [*graph.inputs, *((node.shape, node.dtype) for node in residuals)]
-    pullback = Graph(
-        [new[node] for node in graph.results[results:]], {}, inputs, graph.scalars, precision=graph.precision
-    )
+    gradients = [new[node] for node in graph.results[results:]]
+    pullback = replace(graph, results=gradients, writes={}, inputs=inputs)
     return forward, pullback
 
 

@@ -74,12 +74,17 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     """
 
     def __init__(
-        self, function: Callable[P, R], keep_gradients: bool, precision: Precision = "float32"
+        self,
+        function: Callable[P, R],
+        keep_gradients: bool,
+        precision: Precision = "float32",
+        independent_rows: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         self.original = function
         self._keep_gradients = keep_gradients
         self.precision: Precision = precision
+        self.independent_rows = independent_rows
         self._entries: OrderedDict[Any, Any] = OrderedDict()
         self._fixed: frozenset[int] = frozenset()
         self._closure: frozenset[int] = frozenset()
@@ -140,7 +145,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         """Decorated methods: each object has its own compiled one, kept in its ``__dict__`` from the first use on."""
         if instance is None:
             return self
-        bound = CompiledFunction(self.original.__get__(instance, owner), self._keep_gradients, self.precision)
+        bound = CompiledFunction(self.original.__get__(instance, owner), **self._options)
         bound._attribute = self._attribute
         vars(instance)[self._attribute] = bound
         return bound
@@ -149,8 +154,16 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         """Pickled like a function, and compiled where it arrives: see `lamina.compiler.front._pickling`."""
         from lamina.compiler.front._pickling import reduced
 
-        options = {"keep_gradients": self._keep_gradients, "precision": self.precision}
-        return reduced(self, self._attribute, options)
+        return reduced(self, self._attribute, self._options)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        """Those of `compile`."""
+        return {
+            "keep_gradients": self._keep_gradients,
+            "precision": self.precision,
+            "independent_rows": self.independent_rows,
+        }
 
     def __copy__(self) -> CompiledFunction:
         return self
@@ -318,7 +331,12 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _capture(self, call: Call, taken: Arguments) -> _Capture:
         """Run the function once on nodes."""
         is_stacked = call.batch is not None or call.moving > 0
-        capture = Capture(self._keep_gradients, stacked=is_stacked, precision=self.precision)
+        capture = Capture(
+            self._keep_gradients,
+            stacked=is_stacked,
+            precision=self.precision,
+            independent_rows=self.independent_rows,
+        )
         rows: dict[int, int] = {}
         with tracing(capture):
             index = None
@@ -420,17 +438,25 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
 
 @overload
 def compile(
-    function: Callable[P, R], *, keep_gradients: bool = False, precision: Precision = "float32"
+    function: Callable[P, R],
+    *,
+    keep_gradients: bool = False,
+    precision: Precision = "float32",
+    independent_rows: bool = False,
 ) -> CompiledFunction[P, R]: ...
 @overload
 def compile(
-    *, keep_gradients: bool = False, precision: Precision = "float32"
+    *,
+    keep_gradients: bool = False,
+    precision: Precision = "float32",
+    independent_rows: bool = False,
 ) -> Callable[[Callable[P, R]], CompiledFunction[P, R]]: ...
 def compile(
     function: Callable[..., Any] | None = None,
     *,
     keep_gradients: bool = False,
     precision: Precision = "float32",
+    independent_rows: bool = False,
 ) -> Any:
     """Compile a function of arrays to fused machine code: a decorator.
 
@@ -452,6 +478,10 @@ def compile(
         float32. An element of a product of n terms, Σ xᵢyᵢ, is then off by at most 0.001 or 0.008 of Σ |xᵢyᵢ|, beside
         what float32 sums are off by (n · 2⁻²³ of it). Small products, other devices and the CPU stay with float32;
         `explain` says which products are rounded.
+    independent_rows
+        True: on the CPU a row of a result has the same bits, however many rows are computed together. Products of many
+        rows then stay off the matrix unit of processors that have one (AMX), which takes up to twice as long there.
+        Predictions of estimators, runs and servers are computed so.
 
     Raises:
         TraceError: what is given is no function that can be compiled.
@@ -467,7 +497,7 @@ def compile(
     """
     require_precision(precision, "lamina.compile")
     if function is None:
-        return lambda f: CompiledFunction(f, keep_gradients, precision)
+        return lambda f: CompiledFunction(f, keep_gradients, precision, independent_rows)
     if isinstance(function, CompiledFunction):
         return function
     if not callable(function):
@@ -477,4 +507,4 @@ def compile(
             f"lamina.compile: {function.__name__} is a generator or a coroutine, which has not run when it returns; "
             "compile the function that does the work in it"
         )
-    return CompiledFunction(function, keep_gradients, precision)
+    return CompiledFunction(function, keep_gradients, precision, independent_rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -96,6 +97,8 @@ class GPU:
         """The device: code that is loaded belongs to it alone."""
         device = self.device
         return repr((device.kind, device.number, device.name, id(device), device.limits))
+
+    compiling = staticmethod(nullcontext)
 
     computes_operand = staticmethod(computes_operand)
 

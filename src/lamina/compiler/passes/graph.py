@@ -140,6 +140,7 @@ class Graph:
     buffers by slot, `scalars` the dtypes of the per-step numbers. The matrices in the slots `transposed` are held
     transposed while steps run: what reads or writes them has the transposed shape. Of the slots `moving` each step has
     the next item in memory, so that they can't be held. `precision`: what operands of products may be rounded to.
+    `independent_rows`: a row of a result has the same bits however many rows there are, where a target can do so.
     """
 
     results: list[Node]
@@ -149,6 +150,7 @@ class Graph:
     transposed: frozenset[int] = frozenset()
     moving: frozenset[int] = frozenset()
     precision: Precision = "float32"
+    independent_rows: bool = False
     _found: tuple[Sequence[Node], list[Node]] = field(
         default_factory=lambda: ((), []), init=False, repr=False, compare=False
     )
@@ -208,6 +210,7 @@ class Graph:
         lines += [f"write input {slot} <- {names[n]}" for slot, n in self.writes.items()]
         lines += [f"input {slot} is held transposed" for slot in sorted(self.transposed)]
         lines += [f"products in {self.precision}"] if self.precision != "float32" else []
+        lines += ["independent rows"] if self.independent_rows else []
         return "\n".join(lines)
 
 
