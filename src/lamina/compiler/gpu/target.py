@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -98,7 +98,9 @@ class GPU:
         device = self.device
         return repr((device.kind, device.number, device.name, id(device), device.limits))
 
-    compiling = staticmethod(nullcontext)
+    def compiling(self, captured: Graph) -> AbstractContextManager[object]:
+        """Nothing: tiles are chosen for each launch, by its rows too."""
+        return nullcontext()
 
     computes_operand = staticmethod(computes_operand)
 
