@@ -1,4 +1,5 @@
-"""Products whose operands are copied to shared memory while the tiles before are multiplied, some by tensor cores."""
+"""Products whose operands come to shared memory while the tiles before are multiplied: as copies, or rounded for tensor
+cores."""
 
 from __future__ import annotations
 
@@ -85,15 +86,14 @@ def test_batches_of_products(gpu: Any, forced: Any) -> None:
         assert_near(nd.array(one), x, y, EXACT)
 
 
-WAITS = [("wait_for_copies", 0), ("barrier", 0), ("barrier", 1), ("barrier", 2), ("barrier", 3)]
+BARRIERS = [("barrier", number, precision) for number in range(4) for precision in TILES]
 
 
-@pytest.mark.parametrize("precision", TILES)
-@pytest.mark.parametrize(("name", "missing"), WAITS)
+@pytest.mark.parametrize(("name", "missing", "precision"), [("wait_for_copies", 0, "float32"), *BARRIERS])
 def test_no_wait_can_be_left_out(
     name: str, missing: int, precision: Any, emulator: Any, forced: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """... for copies, for the others' copies, for those who read a tile that is copied over; in the end for those who
+    """... for copies, for what others bring, for those who read a tile that is written over; in the end for those who
     read the last tile, and before and after rows of the result lie in shared memory."""
     forced(TILES[precision])
     x, y = numbers(40, 70), numbers(70, 40, seed=1)

@@ -90,6 +90,10 @@ class TensorDialect(Dialect):
         others see them after a barrier."""
 
     @abstractmethod
+    def load_four(self, b: DeviceBuilder, source: Pointer) -> list[Value]:
+        """Four float32 numbers of memory, from a multiple of 16 bytes on, by one instruction whatever is near it."""
+
+    @abstractmethod
     def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
         """A float32 number rounded to tf32, which has 10 bits behind the first, as 32 bits."""
 
