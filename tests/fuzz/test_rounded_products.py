@@ -70,6 +70,7 @@ def test_no_form_spills(precision: Any) -> None:
         for architecture in ("sm_80", "sm_90") if ALL else ("sm_80", "sm_90")[number % 2 :][:1]:
             try:
                 found = assembled(function, arrays, architecture, precision)
+                assert found.registers <= 128  # two blocks a multiprocessor
                 (stage,) = found.schedule.stages
                 assert [task.how.tile.precision for task in stage.tasks] == [precision]
             except AssertionError as error:

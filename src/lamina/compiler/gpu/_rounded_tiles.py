@@ -136,15 +136,15 @@ class RoundedTiles:
         sources = [source, b.address(source, b.const(operand.node.shape[-1]), FLOAT32)]
         found = [b.variable(b.const(0, FLOAT32)) for _ in range(self.count)]
 
-        def load(at_once: int) -> None:
-            self._load(sources[0], firsts[0], found[:NEIGHBOURS], at_once)
-            self._load(sources[1], firsts[1], found[NEIGHBOURS:], at_once)
+        def load(*, at_once: bool) -> None:
+            self._load(sources[0], firsts[0], found[:NEIGHBOURS], at_once=at_once)
+            self._load(sources[1], firsts[1], found[NEIGHBOURS:], at_once=at_once)
 
-        if self._is_in_fours:
+        if self._is_in_fours:  # but views may begin anywhere
             misalignment = b.misalignment(self._matrix, NEIGHBOURS * FLOAT32.itemsize)
-            b.if_else(b.equal(misalignment, 0), lambda: load(NEIGHBOURS), lambda: load(1))
+            b.if_else(b.equal(misalignment, 0), lambda: load(at_once=True), lambda: load(at_once=False))
         else:
-            load(1)
+            load(at_once=False)
         return [value.get() for value in found]
 
     def _neighbours(self, line: Value, term: Value) -> list[tuple[Value, Value]]:
@@ -155,21 +155,20 @@ class RoundedTiles:
         return [(self._b.add(line, i), term) for i in steps]
 
     def _load(
-        self, source: SpacePointer, first: tuple[Value, Value], found: Sequence[Variable], at_once: int
+        self, source: SpacePointer, first: tuple[Value, Value], found: Sequence[Variable], *, at_once: bool
     ) -> None:
         """Read those of four neighbours that are inside: all or none, where lines in memory are of whole fours."""
         b = self._b
-        places = [first] if self._is_in_fours else self._neighbours(*first)
-        for i, place in enumerate(places):
+        parts = [(first, range(NEIGHBOURS))]
+        if not self._is_in_fours:
+            parts = [(place, range(i, i + 1)) for i, place in enumerate(self._neighbours(*first))]
+        for place, own in parts:
             inside = self._operand.inside(*place)
             with nullcontext() if inside is None else b.if_(inside):
-                if at_once == NEIGHBOURS:
-                    values = b.tensor_dialect.load_four(b, source)
-                else:
-                    own = range(NEIGHBOURS) if self._is_in_fours else (i,)
-                    values = [b.load(source, FLOAT32, j) for j in own]
-                for variable, value in zip(found[i:], values, strict=False):
-                    variable.set(value)
+                singly = (b.load(source, FLOAT32, i) for i in own)
+                values = b.tensor_dialect.load_four(b, source) if at_once else singly
+                for i, value in zip(own, values, strict=True):
+                    found[i].set(value)
 
 
 def _runs(places: Iterable[int]) -> list[list[int]]:
