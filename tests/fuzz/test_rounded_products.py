@@ -31,8 +31,9 @@ EPILOGUES: dict[str, Callable[..., Any]] = {
     "update": lambda product, bias, other: other - 0.1 * (product + 1e-4 * other),
     "two results": lambda product, bias, other: (product, nd.sigmoid(product + bias)),
     "pixels": lambda product, bias, other: product,
+    "gathered pixels": lambda product, bias, other: product,
 }
-"""What follows a product; the left operand of the last one is computed from integers."""
+"""What follows a product; the left operand of the last two is computed, from integers."""
 FORMS = list(product(SHAPES, TRANSPOSES, EPILOGUES))
 SAMPLE = [
     (FOURS, (False, True), "nothing"),
@@ -48,17 +49,21 @@ ALL = "LAMINA_FUZZ_PROGRAMS" in os.environ
 
 def layer(shape: tuple[int, int, int], transposes: tuple[bool, bool], epilogue: str) -> tuple[Any, list[Any]]:
     rows, terms, columns = shape
-    dtype = np.uint8 if epilogue == "pixels" else np.float32
+    dtype = np.uint8 if "pixels" in epilogue else np.float32
     left = nd.zeros((terms, rows) if transposes[0] else (rows, terms), dtype=dtype)
     right = nd.zeros((columns, terms) if transposes[1] else (terms, columns))
 
-    def function(left: Any, right: Any, *others: Any) -> Any:
-        if epilogue == "pixels":
+    numbers = nd.zeros(left.shape[:1], dtype=np.int32)
+
+    def function(left: Any, right: Any, numbers: Any, *others: Any) -> Any:
+        if "gathered" in epilogue:
+            left = nd.take(left, numbers)
+        if "pixels" in epilogue:
             left = left.astype("float32") / 255
         found = nd.dot(left, right, transpose_a=transposes[0], transpose_b=transposes[1])
         return EPILOGUES[epilogue](found, *others)
 
-    return function, [left, right, nd.zeros((columns,)), nd.zeros((rows, columns))]
+    return function, [left, right, numbers, nd.zeros((columns,)), nd.zeros((rows, columns))]
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])

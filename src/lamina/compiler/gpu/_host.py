@@ -100,6 +100,9 @@ class Host(TensorDialect):
         b.store(_RECORD, b.bit_or(b.load(_RECORD, INDEX, WRONG), over), WRONG)
         return [b.load(source, FLOAT32, i) for i in range(4)]
 
+    def unknown(self, b: DeviceBuilder, number: Value) -> Value:
+        return number
+
     def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
         return as_tf32(b, x)
 

@@ -71,6 +71,12 @@ class NVPTX(TensorDialect):
         found = b.result(f"call {four} asm sideeffect {load}({source.typed})", FLOAT32)
         return [b.result(f"extractvalue {four} {found.name}, {i}", FLOAT32) for i in range(4)]
 
+    def unknown(self, b: DeviceBuilder, number: Value) -> Value:
+        bits = 8 * number.dtype.itemsize
+        register = {32: "r", 64: "l"}[bits]
+        copy = f'asm sideeffect "mov.b{bits} $0, $1;", "={register},{register}"'
+        return b.result(f"call {number.type} {copy}({number.typed})", number.dtype)
+
     def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
         b.module.declare("declare i32 @llvm.nvvm.f2tf32.rna(float)")
         return b.result(f"call i32 @llvm.nvvm.f2tf32.rna({x.typed})", INT32)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from lamina.compiler.gpu._builder import DeviceBuilder, SpacePointer
 from lamina.compiler.gpu._operands import Operand
 from lamina.compiler.gpu._scope import THREADS
-from lamina.compiler.llvm import FLOAT32, INT32, Pointer, Value, Variable
+from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value, Variable
 
 __all__ = ["GROUPS", "NEIGHBOURS", "QUAD", "RoundedTiles"]
 
@@ -128,6 +128,11 @@ class RoundedTiles:
         """The thread's elements of the tile from term `start` on; zeros where there are none."""
         b, operand = self._b, self._operand
         line, term = b.add(operand.first, self._line), b.add(start, self._term)
+        if (
+            not operand.is_whole
+        ):  # what is inside is found out anew each time: few registers are left to keep it in
+            narrow = b.narrowed(line, operand.extent + operand.width)
+            line = b.cast(b.tensor_dialect.unknown(b, narrow), INDEX)
         second = (b.add(line, 1), term) if self._has_four_terms else (line, b.add(term, 1))
         firsts = [(line, term), second]
         if self._matrix is None:

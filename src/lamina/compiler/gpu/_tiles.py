@@ -60,7 +60,8 @@ PIPELINED = Tile(128, 128, 8, 8, 8, stages=4)
 TENSOR: Mapping[Precision, Tile] = {
     precision: Tile(128, 128, 16, 8, 8, stages=2, precision=precision) for precision in ("tf32", "bfloat16")
 }
-"""Two blocks have room on a multiprocessor: their registers (128 of a thread), and their shared memory (48 KiB)."""
+"""Two blocks have room on a multiprocessor: their registers (128 of a thread), and their shared memory (32 KiB at
+most)."""
 
 
 @dataclass(frozen=True)
