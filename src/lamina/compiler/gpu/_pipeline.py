@@ -48,8 +48,8 @@ def _by_two_rooms(part: Part, way: TensorCores) -> None:
     """As `_by_registers`, but with room for two tiles: when a thread has passed the barrier before a tile, nobody reads
     the one before it any more, and the next one can be stored there.
 
-    What is under way is first used behind the loop's turn: before it, the assembler would move the use of some of it to
-    where they are hardly asked for.
+    What is under way is first used behind the loop's turn: were it used before, the assembler would begin to round it
+    right behind the reads, and wait for them there.
     """
     b, depth = part.scope.b, part.tile.depth
     narrow, zero = b.dialect.index, b.const(0, FLOAT32)
