@@ -114,7 +114,8 @@ def test_ptx_of_a_wide_step(precision: Any, instruction: str) -> None:
         task.how.tile.precision == precision for stage in found.schedule.stages for task in stage.tasks
     )
     assert found.registers <= 128
-    assert "cp.async.cg.shared.global" in found.text
+    assert ("cp.async.cg.shared.global" in found.text) == (precision == "float32")
+    assert ("ld.global.v4.f32" in found.text) == (precision != "float32")
     assert instruction in found.text
 
 

@@ -165,8 +165,24 @@ def test_misaligned_copies_are_found() -> None:
         b.wait_for_copies(0)
         b.barrier()
 
-    with pytest.raises(KernelError, match="multiples of its size"):
+    with pytest.raises(KernelError, match="no multiples of the size of what is copied"):
         run(write, NUMBERS)
+
+
+@pytest.mark.parametrize("first", [0, 4, 1, 2])
+def test_misaligned_reads_of_four_are_found(first: int) -> None:
+    def write(b: DeviceBuilder, pointer: Any) -> None:
+        values = b.tensor_dialect.load_four(b, b.offset(pointer, first, FLOAT32))
+        b.barrier()
+        for i, value in enumerate(values):
+            with b.if_(b.equal(b.thread(), i)):
+                b.store(pointer, value, b.thread())
+
+    if first % 4:
+        with pytest.raises(KernelError, match="copied, or read, at once"):
+            run(write, NUMBERS)
+    else:
+        np.testing.assert_array_equal(run(write, NUMBERS)[:4], NUMBERS[first : first + 4])
 
 
 BARRIERS_OF_A_PRODUCT, BARRIERS_OF_A_SUM = 4, 4

@@ -1,4 +1,5 @@
-"""Products whose operands are copied to shared memory while the tiles before are multiplied, some by tensor cores."""
+"""Products whose operands come to shared memory while the tiles before are multiplied: as copies, or rounded for tensor
+cores."""
 
 from __future__ import annotations
 
@@ -47,53 +48,72 @@ def test_products_of_all_shapes(
     np.testing.assert_array_equal(positive.asnumpy(), np.maximum(product.asnumpy(), 0))
 
 
-def test_views_that_begin_anywhere_are_copied_element_by_element(gpu: Any, forced: Any) -> None:
+@pytest.mark.parametrize("precision", TILES)
+def test_views_that_begin_anywhere_are_read_element_by_element(precision: Any, gpu: Any, forced: Any) -> None:
     """Rows of 20 numbers from one of three on begin at a multiple of 16 bytes; from an element that is none, not."""
-    forced(PIPELINED)
+    forced(TILES[precision])
     x, y = numbers(20 * 21), numbers(20 * 24, seed=1)
-    product = lamina.compile(nd.dot)
-    a = nd.array(x)
+    product = lamina.compile(nd.dot, precision=precision)
+    a, near = nd.array(x), rounded(x, precision)
+    wide, high = (rounded(y.reshape(shape), precision) for shape in ((20, 24), (24, 20)))
     for first in (0, 4, 1, 3):
         rows = a[first : first + 400].reshape((20, 20))
         where: Any = rows._data
         assert where.region.offset % 16 == 4 * first % 16
-        found = product(rows, nd.array(y.reshape(20, 24)))
-        assert_near(found, x[first : first + 400].reshape(20, 20), y.reshape(20, 24), EXACT)
-        found = product(nd.array(y.reshape(24, 20)), rows)
-        assert_near(found, y.reshape(24, 20), x[first : first + 400].reshape(20, 20), EXACT)
+        own = near[first : first + 400].reshape(20, 20)
+        assert_near(product(rows, nd.array(y.reshape(20, 24))), own, wide, EXACT)
+        assert_near(product(nd.array(y.reshape(24, 20)), rows), high, own, EXACT)
 
 
-def test_one_operand_is_computed_while_the_other_is_copied(gpu: Any, forced: Any) -> None:
-    forced(PIPELINED)
+@pytest.mark.parametrize("precision", TILES)
+def test_one_operand_is_computed_while_the_other_is_on_its_way(precision: Any, gpu: Any, forced: Any) -> None:
+    forced(TILES[precision])
     data = np.random.default_rng(0).integers(0, 256, (50, 75)).astype(np.uint8)
     rows, weights = np.array([3, 49, 3, 0] * 40, np.int32), numbers(75, 133)
 
     def layer(data: Any, rows: Any, weights: Any) -> Any:
-        return nd.dot(nd.take(data, rows).astype("float32") / 255, weights)
+        scaled = nd.take(data, rows).astype("float32") / 255
+        return nd.dot(scaled, weights), nd.dot(weights, scaled, transpose_a=True, transpose_b=True)
 
-    found = lamina.compile(layer)(
+    found, transposed = lamina.compile(layer, precision=precision)(
         nd.array(data, dtype=np.uint8), nd.array(rows, dtype=np.int32), nd.array(weights)
     )
-    assert_near(found, data[rows] / 255.0, weights, EXACT)
-
-
-def test_batches_of_products(gpu: Any, forced: Any) -> None:
-    forced(PIPELINED)
-    a, b = numbers(3, 5, 40), numbers(3, 40, 12, seed=1)
-    found = lamina.compile(nd.batch_dot)(nd.array(a), nd.array(b))
-    for one, x, y in zip(found.asnumpy(), a, b, strict=True):
-        assert_near(nd.array(one), x, y, EXACT)
-
-
-WAITS = [("wait_for_copies", 0), ("barrier", 0), ("barrier", 1), ("barrier", 2), ("barrier", 3)]
+    scaled = data[rows] / 255.0  # exactly: the product is divided
+    assert_near(found, scaled, rounded(weights, precision), EXACT)
+    assert_near(transposed, rounded(weights, precision).T, scaled.T, EXACT)
 
 
 @pytest.mark.parametrize("precision", TILES)
-@pytest.mark.parametrize(("name", "missing"), WAITS)
+def test_batches_of_products(precision: Any, gpu: Any, forced: Any) -> None:
+    forced(TILES[precision])
+    a, b = numbers(3, 5, 40), numbers(3, 40, 12, seed=1)
+    found = lamina.compile(nd.batch_dot, precision=precision)(nd.array(a), nd.array(b))
+    for one, x, y in zip(found.asnumpy(), a, b, strict=True):
+        assert_near(nd.array(one), rounded(x, precision), rounded(y, precision), EXACT)
+
+
+@pytest.mark.parametrize("precision", TENSOR)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.finfo(np.float32).max])
+def test_numbers_at_the_edge(precision: Any, value: float, gpu: Any, forced: Any) -> None:
+    """... stay no numbers, or infinite; what is rounded up beyond all numbers becomes infinite."""
+    forced(TENSOR[precision])
+    x = numbers(20, 20)
+    x[3, 5] = value
+    found = lamina.compile(nd.dot, precision=precision)(nd.array(x), nd.array(np.eye(20, dtype=np.float32)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = rounded(np.where(np.isfinite(x), x, 0), precision).astype(np.float32)
+        expected = np.where(np.isfinite(x), near, x) @ np.eye(20, dtype=np.float32)
+    np.testing.assert_array_equal(found.asnumpy(), expected)
+
+
+BARRIERS = [("barrier", number, precision) for number in range(4) for precision in TILES]
+
+
+@pytest.mark.parametrize(("name", "missing", "precision"), [("wait_for_copies", 0, "float32"), *BARRIERS])
 def test_no_wait_can_be_left_out(
     name: str, missing: int, precision: Any, emulator: Any, forced: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """... for copies, for the others' copies, for those who read a tile that is copied over; in the end for those who
+    """... for copies, for what others bring, for those who read a tile that is written over; in the end for those who
     read the last tile, and before and after rows of the result lie in shared memory."""
     forced(TILES[precision])
     x, y = numbers(40, 70), numbers(70, 40, seed=1)

@@ -123,12 +123,6 @@ class DeviceBuilder(Mathematics):
         name = self._register(f"getelementptr {type_name(dtype)}, {pointer.typed}, {index.typed}")
         return SpacePointer(name, pointer.space)
 
-    def other_place(self, pointer: Pointer, bits: Value) -> SpacePointer:
-        """The address of shared memory in which these bits are the other way round."""
-        address = self.result(f"ptrtoint {pointer.typed} to i64", INDEX)
-        changed = self.bit_xor(address, bits)
-        return SpacePointer(self._register(f"inttoptr {changed.typed} to ptr addrspace({_SHARED})"), _SHARED)
-
     def shared(self, dtype: DType, count: int) -> SpacePointer:
         """Memory of the block, until the end of `shared_again`; it begins at a multiple of 128 bytes."""
         start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
@@ -156,6 +150,13 @@ class DeviceBuilder(Mathematics):
             f"load {type_}, {address.typed}, align {min(16, lanes * dtype.itemsize)}", dtype, lanes
         )
         return [self.extract(vector, lane) for lane in range(lanes)]
+
+    def store_vector(self, pointer: Pointer, values: Sequence[Value], index: Operand) -> None:
+        """Store neighbours at once, to an address that is a multiple of their size."""
+        address, lanes = self.offset(pointer, index, values[0].dtype), len(values)
+        vector = self.gather_lanes(list(values))
+        alignment = min(16, lanes * values[0].dtype.itemsize)
+        self.emit(f"store {vector.typed}, {address.typed}, align {alignment}")
 
     def misalignment(self, pointer: Pointer, nbytes: int) -> Value:
         """By how many bytes an address is beyond a multiple of so many, which are a power of two."""

@@ -90,6 +90,15 @@ class TensorDialect(Dialect):
         others see them after a barrier."""
 
     @abstractmethod
+    def load_four(self, b: DeviceBuilder, source: Pointer) -> list[Value]:
+        """Four float32 numbers of memory, from a multiple of 16 bytes on, by one instruction whatever is near it."""
+
+    @abstractmethod
+    def unknown(self, b: DeviceBuilder, number: Value) -> Value:
+        """An integer of which LLVM does not know that it is the same in each turn of a loop. So what follows from it
+        is not computed before the loop, to be kept in registers."""
+
+    @abstractmethod
     def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
         """A float32 number rounded to tf32, which has 10 bits behind the first, as 32 bits."""
 

@@ -20,6 +20,7 @@ from lamina.compiler.gpu._host_runner import (
     EXCHANGED,
     TURN,
     WARP,
+    WRONG,
     run_coroutines,
     run_functions,
 )
@@ -93,6 +94,14 @@ class Host(TensorDialect):
 
     def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
         b.call("wait_for_copies", _RECORD, b.const(left))
+
+    def load_four(self, b: DeviceBuilder, source: Pointer) -> list[Value]:
+        over = b.misalignment(source, 4 * FLOAT32.itemsize)
+        b.store(_RECORD, b.bit_or(b.load(_RECORD, INDEX, WRONG), over), WRONG)
+        return [b.load(source, FLOAT32, i) for i in range(4)]
+
+    def unknown(self, b: DeviceBuilder, number: Value) -> Value:
+        return number
 
     def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
         return as_tf32(b, x)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 __all__ = [
     "AT_SEVERAL_BARRIERS", "COPIES", "COPIES_LEFT", "DECLARATIONS", "EXCHANGE", "EXCHANGED", "FOUND_BITS",
-    "LANES_APART", "MISALIGNED", "RECORD_WORDS", "SOME_RETURNED", "TURN", "WARP", "run_coroutines", "run_functions",
+    "LANES_APART", "MISALIGNED", "RECORD_WORDS", "SOME_RETURNED", "TURN", "WARP", "WRONG", "run_coroutines",
+    "run_functions",
 ]  # fmt: skip
 
 SOME_RETURNED, AT_SEVERAL_BARRIERS, LANES_APART, COPIES_LEFT, MISALIGNED = 1, 2, 3, 4, 5
@@ -22,9 +23,9 @@ WARP = 32
 RECORD_WORDS = 24
 """A thread's record, in words of 8 bytes. The first says where it waits: at a barrier of this number, for the lanes of
 its warp if it is negative, and 0 when it has returned. Then the latest of its copies that are under way, and the number
-of groups of copies that it has closed, and whether one had an address that it must not have. `TURN` is 0 or 1 by turns:
-which of the two stretches of `EXCHANGED` words from `EXCHANGE` on other lanes look into."""
-_COPIES, _GROUPS, _WRONG, TURN, EXCHANGE = 1, 2, 3, 4, 5
+of groups of copies that it has closed, and whether a copy, or what it read at once, had an address that it must not
+have. `TURN` is 0 or 1 by turns: which of the two stretches of `EXCHANGED` words from `EXCHANGE` on others look into."""
+_COPIES, _GROUPS, WRONG, TURN, EXCHANGE = 1, 2, 3, 4, 5
 EXCHANGED = 8
 
 DECLARATIONS = """declare token @llvm.coro.id(i32, ptr, ptr, ptr)
@@ -67,7 +68,7 @@ COPIES = {
   %addresses = or i64 %source, %target
   %mask = sub i64 %bytes, 1
   %over = and i64 %addresses, %mask
-  %at.wrong = getelementptr i64, ptr %record, i64 {_WRONG}
+  %at.wrong = getelementptr i64, ptr %record, i64 {WRONG}
   %before = load i64, ptr %at.wrong
   %wrong = or i64 %before, %over
   store i64 %wrong, ptr %at.wrong
@@ -144,7 +145,7 @@ def _filled(text: str, parts: Mapping[str, str]) -> str:
     constants = {
         "RECORD": f"[{RECORD_WORDS} x i64]",
         "COPIES": str(_COPIES),
-        "WRONG": str(_WRONG),
+        "WRONG": str(WRONG),
         "BITS": str(FOUND_BITS),
     }
     for key, part in {**constants, **parts}.items():

@@ -28,20 +28,6 @@ class Multiplication(ABC):
         zero = self.b.const(0, part.scope.kernel.main.dtype)
         self.sums: list[Variable] = [self.b.variable(zero) for _ in range(self.tile.high * self.tile.wide)]
 
-    # a tile of an operand in shared memory
-
-    @abstractmethod
-    def elements(self, operand: Operand) -> int:
-        """How many elements it takes there."""
-
-    @abstractmethod
-    def place(self, operand: Operand, outer: Value, term: Value) -> Value:
-        """Where one of its elements lies."""
-
-    @abstractmethod
-    def keeps_neighbours(self, operand: Operand) -> bool:
-        """Whether four neighbours in memory are neighbours there, in memory that begins at multiples of 16 bytes."""
-
     @abstractmethod
     def multiply(self, left: Pointer, right: Pointer) -> None:
         """Add the product of two tiles to the sums."""
@@ -87,12 +73,15 @@ class FusedMultiplyAdds(Multiplication):
         return y, b.add(b.mul(warp_across, 8), x)
 
     def elements(self, operand: Operand) -> int:
+        """How many elements a tile of an operand takes in shared memory."""
         return self.tile.depth * (operand.width + _PAD)
 
     def place(self, operand: Operand, outer: Value, term: Value) -> Value:
+        """Where one of them lies."""
         return self.b.add(self.b.mul(term, operand.width + _PAD), outer)
 
     def keeps_neighbours(self, operand: Operand) -> bool:
+        """Whether four neighbours in memory are neighbours there, too, from a multiple of 16 bytes on."""
         return not operand.sums_last
 
     def multiply(self, left: Pointer, right: Pointer) -> None:

@@ -64,6 +64,19 @@ class NVPTX(TensorDialect):
     def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
         self._do(b, "cp.async.wait.group", b.const(left, INT32))
 
+    def load_four(self, b: DeviceBuilder, source: Pointer) -> list[Value]:
+        # A load of LLVM's is taken apart where the same numbers are loaded one by one on another way.
+        four = "{float, float, float, float}"
+        load = '"ld.global.v4.f32 {$0, $1, $2, $3}, [$4];", "=f,=f,=f,=f,l,~{memory}"'
+        found = b.result(f"call {four} asm sideeffect {load}({source.typed})", FLOAT32)
+        return [b.result(f"extractvalue {four} {found.name}, {i}", FLOAT32) for i in range(4)]
+
+    def unknown(self, b: DeviceBuilder, number: Value) -> Value:
+        bits = 8 * number.dtype.itemsize
+        register = {32: "r", 64: "l"}[bits]
+        copy = f'asm sideeffect "mov.b{bits} $0, $1;", "={register},{register}"'
+        return b.result(f"call {number.type} {copy}({number.typed})", number.dtype)
+
     def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
         b.module.declare("declare i32 @llvm.nvvm.f2tf32.rna(float)")
         return b.result(f"call i32 @llvm.nvvm.f2tf32.rna({x.typed})", INT32)

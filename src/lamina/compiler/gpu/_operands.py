@@ -121,9 +121,6 @@ class Operand:
         inside = b.less(term, self.part.end)
         if self.extent % self.width:
             inside = b.logical_and(inside, b.less(outer, self.extent))
-        if self.extent % self.width:
-            outer = b.minimum(outer, self.extent - 1)
-        term = b.minimum(term, self.inner - 1)
         matrix = (outer, term) if self.sums_last else (term, outer)
         index = [*self.part.index(), *(scope.axis(i) for i in matrix)]
         value = b.variable(b.const(0, dtype))

@@ -1,5 +1,5 @@
-"""Sums of products over tiles of both operands that threads bring to shared memory: by way of their registers, or by
-copies that are under way while they multiply the tiles before."""
+"""Sums of products over tiles of both operands that threads bring to shared memory: by way of their registers, where
+they may round them, or by copies. Some tiles are under way while those before are multiplied."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lamina.compiler.gpu._builder import SpacePointer
-from lamina.compiler.gpu._multiply import Multiplication
+from lamina.compiler.gpu._multiply import FusedMultiplyAdds
 from lamina.compiler.gpu._operands import Operand, Part
 from lamina.compiler.gpu._scope import THREADS
-from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
+from lamina.compiler.gpu._tensor_cores import TensorCores
+from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value
 
 __all__ = ["add_products"]
 
 _VECTOR = 4
 
 
-def add_products(part: Part, operands: Sequence[Operand], way: Multiplication) -> None:
+def add_products(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds | TensorCores) -> None:
     """Add the products of a part's tiles to the sums. Shared memory can be used for something else afterwards."""
-    if part.tile.stages == 1:
+    if isinstance(way, TensorCores):
+        _by_two_rooms(part, way)
+    elif part.tile.stages == 1:
         _by_registers(part, [_Computed(operand, way) for operand in operands], way)
     else:
         _by_copies(part, operands, way)
 
 
-def _by_registers(part: Part, operands: Sequence[_Computed], way: Multiplication) -> None:
+def _by_registers(part: Part, operands: Sequence[_Computed], way: FusedMultiplyAdds) -> None:
     """While a tile is multiplied, the next one is under way from memory to registers."""
     b, tile = part.scope.b, part.tile
     memories = [b.shared(x.dtype, way.elements(x.operand)) for x in operands]
@@ -41,7 +44,41 @@ def _by_registers(part: Part, operands: Sequence[_Computed], way: Multiplication
         b.barrier()
 
 
-def _by_copies(part: Part, operands: Sequence[Operand], way: Multiplication) -> None:
+def _by_two_rooms(part: Part, way: TensorCores) -> None:
+    """As `_by_registers`, but with room for two tiles: when a thread has passed the barrier before a tile, nobody reads
+    the one before it any more, and the next one can be stored there.
+
+    What is under way is first used behind the loop's turn: were it used before, the assembler would begin to round it
+    right behind the reads, and wait for them there.
+    """
+    b, depth = part.scope.b, part.tile.depth
+    narrow, zero = b.dialect.index, b.const(0, FLOAT32)
+    memories = [b.shared(INT32, part.tile.stages * tiles.words) for tiles in way.tiles]
+    fetched = [[b.variable(zero) for _ in range(tiles.count)] for tiles in way.tiles]
+
+    def fetch(start: Value) -> None:
+        with b.if_(b.less(start, part.end)):
+            for tiles, variables in zip(way.tiles, fetched, strict=True):
+                for variable, value in zip(variables, tiles.read(start), strict=True):
+                    variable.set(value)
+
+    room = b.variable(b.const(0, narrow))
+    fetch(part.begin)
+    with b.loop(part.begin, part.end, depth) as start:
+        rooms = [
+            b.offset(memory, b.cast(b.mul(room.get(), tiles.words), INDEX), INT32)
+            for memory, tiles in zip(memories, way.tiles, strict=True)
+        ]
+        for tiles, variables, own in zip(way.tiles, fetched, rooms, strict=True):
+            tiles.put([variable.get() for variable in variables], own)
+        b.barrier()
+        fetch(b.add(start, depth))
+        way.multiply(*rooms)
+        room.set(b.sub(1, room.get()))
+    b.barrier()
+
+
+def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) -> None:
     """Several tiles are under way at a time: shared memory has room for `stages` of them, used in turn.
 
     A thread waits for its own copies of the tile that is next, and then for the others. Then nobody reads the tile
@@ -88,7 +125,7 @@ class _Source(Protocol):
         """Have the tile from term `start` on there after the next waits, or have it copied."""
 
 
-def _source(operand: Operand, way: Multiplication) -> _Source:
+def _source(operand: Operand, way: FusedMultiplyAdds) -> _Source:
     matrix = operand.in_memory()
     return _Computed(operand, way) if matrix is None else _Copied(operand, way, matrix)
 
@@ -97,7 +134,7 @@ class _Computed:
     """An operand that threads read, and perhaps compute, element by element: neighbours in memory are neighbouring
     threads'."""
 
-    def __init__(self, operand: Operand, way: Multiplication) -> None:
+    def __init__(self, operand: Operand, way: FusedMultiplyAdds) -> None:
         self.operand, self._way = operand, way
         self._b = operand.part.scope.b
         self.dtype = operand.part.scope.kernel.main.dtype
@@ -126,7 +163,7 @@ class _Copied:
     views that begin anywhere.
     """
 
-    def __init__(self, operand: Operand, way: Multiplication, matrix: SpacePointer) -> None:
+    def __init__(self, operand: Operand, way: FusedMultiplyAdds, matrix: SpacePointer) -> None:
         self._operand, self._way, self._matrix = operand, way, matrix
         self._b = b = operand.part.scope.b
         self._count, self._is_aligned = 1, None

@@ -20,7 +20,7 @@ from lamina.compiler.llvm import INDEX, Value, Variable
 __all__ = ["emit_product"]
 
 _ROWS_AT_ONCE = 2  # of each thread: few enough for shared memory, and what `Multiplication.row_step` is about
-_PAD = 8  # elements between rows of the result in shared memory, so that they begin in other banks
+_PAD = 4  # elements between rows of the result in shared memory, so that they begin in other banks
 
 
 def emit_product(scope: DeviceScope, cut: Cut, then: Callable[[Value], None]) -> None:

@@ -25,8 +25,8 @@ _MOST_PARTS = 16
 class Tile:
     """`rows` by `columns` of a result by one block, `depth` terms at a time; a thread's share is `high` by `wide`.
 
-    `stages`: how many times shared memory has room for so many terms of both operands, so that copies of some are under
-    way while others are multiplied; 1 where nothing is copied. `precision`: what operands are rounded to.
+    `stages`: how many times shared memory has room for so many terms of both operands, so that some are brought there
+    while others are multiplied; 1 where they are not. `precision`: what operands are rounded to.
     """
 
     rows: int
@@ -58,9 +58,10 @@ MEDIUM = Tile(64, 64, 16, 4, 4)
 LARGE = Tile(128, 128, 8, 8, 8)
 PIPELINED = Tile(128, 128, 8, 8, 8, stages=4)
 TENSOR: Mapping[Precision, Tile] = {
-    precision: Tile(128, 128, 16, 8, 8, stages=3, precision=precision) for precision in ("tf32", "bfloat16")
+    precision: Tile(128, 128, 16, 8, 8, stages=2, precision=precision) for precision in ("tf32", "bfloat16")
 }
-"""Two blocks have room on a multiprocessor: their registers (128 of a thread), and their shared memory (48 KiB)."""
+"""Two blocks have room on a multiprocessor: their registers (128 of a thread), and their shared memory (32 KiB at
+most)."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ _WHAT = {
     SOME_RETURNED: "some threads have returned while others wait at a barrier",
     AT_SEVERAL_BARRIERS: "threads wait at different barriers",
     LANES_APART: "some lanes of a warp are not where others wait for them",
-    MISALIGNED: "a copy's addresses are no multiples of its size",
+    MISALIGNED: "addresses are no multiples of the size of what is copied, or read, at once",
     COPIES_LEFT: "threads have returned without waiting for copies that they began",
 }
 
