@@ -123,6 +123,11 @@ class DeviceBuilder(Mathematics):
         name = self._register(f"getelementptr {type_name(dtype)}, {pointer.typed}, {index.typed}")
         return SpacePointer(name, pointer.space)
 
+    def select(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
+        """The address x where the condition is true, else y, of the same memory."""
+        assert isinstance(x, SpacePointer)
+        return SpacePointer(self._register(f"select {condition.typed}, {x.typed}, {y.typed}"), x.space)
+
     def other_place(self, pointer: Pointer, bits: Value) -> SpacePointer:
         """The address of shared memory in which these bits are the other way round."""
         address = self.result(f"ptrtoint {pointer.typed} to i64", INDEX)
