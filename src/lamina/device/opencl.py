@@ -109,6 +109,7 @@ class OpenCLDevice:
         self._taken = 0
         self._total = int(found.device.global_mem_size)
         self.limits = _limits(cl, found.device)
+        self._options = _options(cl, found.device)
         self._pool = Pool(self, self._label.rstrip(","), memory_limit(self._total))
 
     # --- memory --------------------------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ class OpenCLDevice:
         with self._entered(), warnings.catch_warnings():
             warnings.simplefilter("ignore", cl.CompilerWarning)
             try:
-                return OpenCLModule(self, cl.Program(self._context, code).build())
+                return OpenCLModule(self, cl.Program(self._context, code).build(self._options))
             except cl.Error as error:
                 raise DeviceError(f"{self._label} can't load a program: {_said_once(error)}") from None
 
@@ -308,6 +309,14 @@ class OpenCLKernel:
 
 _ALIGNMENT = 128  # of the largest type, `long16`: more is not to be had
 _UNITS_OF_GPU = 128  # for float32 in a compute unit, a guess that serves `explain` alone
+
+
+def _options(cl: Any, device: Any) -> list[str]:
+    """What a driver is told when it builds a program: OpenCL lets float32 quotients and roots be off by a few units in
+    the last place otherwise."""
+    rounds = cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT
+    has_it = _asked(cl, device, "SINGLE_FP_CONFIG", 0) & rounds
+    return ["-cl-fp32-correctly-rounded-divide-sqrt"] if has_it else []
 
 
 def _limits(cl: Any, device: Any) -> Limits:

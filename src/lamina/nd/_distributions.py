@@ -30,11 +30,18 @@ from lamina.nd._ordering import argsort
 from lamina.nd._shape import broadcast_to, reshape
 from lamina.nd._streams import next_stream
 from lamina.nd.creation import Shape, as_shape, full
-from lamina.nd.elementwise import cast, cos, floor, log, sqrt
+from lamina.nd.elementwise import cast, floor, log, sqrt
 from lamina.nd.lookup import pick
 from lamina.primitives.indexing import take
-from lamina.primitives.random import random_bits, random_gamma, random_poisson, random_uniform
-from lamina.primitives.reduce import argmax
+from lamina.primitives.random import (
+    random_bits,
+    random_gamma,
+    random_poisson,
+    random_uniform,
+    same_cosine_of_turns,
+    same_log,
+)
+from lamina.primitives.reduce import argmin
 from lamina.primitives.typing import element_type
 
 if TYPE_CHECKING:
@@ -110,7 +117,7 @@ class _Draw:
     def exponential(self) -> NDArray:
         """Exponential with mean 1, always finite."""
         wide = _logarithmic(self.dtype)
-        return _as_type(-log(1.0 - _unit(self.shape, self.context, wide)), self.dtype)
+        return _as_type(-bind(same_log, 1.0 - _unit(self.shape, self.context, wide)), self.dtype)
 
     def filled(self, parameter: Parameter) -> NDArray:
         """A parameter as an array of the result's shape."""
@@ -161,7 +168,7 @@ def normal(
     draw = _Draw(shape, dtype, ctx, loc, scale)
     loc, scale = draw.parameters
     radius = sqrt(2.0 * draw.exponential())
-    return radius * cos((2 * math.pi) * draw.unit()) * scale + loc
+    return radius * bind(same_cosine_of_turns, draw.unit()) * scale + loc
 
 
 def randn(
@@ -256,8 +263,8 @@ def multinomial(
 ) -> NDArray | list[NDArray]:
     """Classes drawn with the probabilities `data`, (k,) or (m, k): int32 of shape `shape`, or (m, *shape).
 
-    With `get_prob` also the log-probabilities of the drawn classes, which carry a gradient to `data`. Drawn as the
-    largest of log p plus Gumbel noise (Gumbel, 1954).
+    With `get_prob` also the log-probabilities of the drawn classes, which carry a gradient to `data`. Of exponential
+    waiting times with rates p the shortest one's class is drawn.
 
     >>> from lamina import nd
     >>> nd.random.multinomial(nd.array([0, 1, 0]), shape=2).asnumpy()
@@ -269,9 +276,9 @@ def multinomial(
     extra = () if shape is None else as_shape(shape)
     count = math.prod(extra)
     wide = _logarithmic(data.dtype)
-    scores = reshape(log(_as_type(data, wide)), (*batch, 1, classes))
-    noise = -log(-log(_unit((*batch, count, classes), data.context, wide)))
-    drawn = bind(argmax, scores + noise, axis=len(batch) + 1, keepdims=False)
+    rates = reshape(_as_type(data, wide), (*batch, 1, classes))
+    waiting = -bind(same_log, _unit((*batch, count, classes), data.context, wide))
+    drawn = bind(argmin, waiting / rates, axis=len(batch) + 1, keepdims=False)
     out_shape = (*batch, *extra) or (1,)
     samples = cast(reshape(drawn, out_shape), dtype)
     if not get_prob:

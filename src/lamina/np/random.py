@@ -26,6 +26,7 @@ from lamina.np.conversion import as_array, function, with_shape
 from lamina.np.promotion import as_float, cast_to
 from lamina.outside import no_attribute
 from lamina.primitives.indexing import take as take_primitive
+from lamina.primitives.random import same_exp, same_expm1, same_log
 
 __all__ = [
     "beta", "chisquare", "choice", "exponential", "gamma", "gumbel", "laplace", "logistic", "lognormal", "multinomial",
@@ -85,7 +86,9 @@ def normal(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None
 def lognormal(mean: Any = 0.0, sigma: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
     """e to the power of what is normal with mean `mean` and standard deviation `sigma`."""
     mean, sigma = _parameter(mean), _parameter(sigma)
-    return nd.exp(nd.random.normal(shape=_shape(size, mean, sigma), dtype=dtype, ctx=ctx) * sigma + mean)
+    return bind(
+        same_exp, nd.random.normal(shape=_shape(size, mean, sigma), dtype=dtype, ctx=ctx) * sigma + mean
+    )
 
 
 @function
@@ -107,7 +110,7 @@ def laplace(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = Non
 def gumbel(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """The distribution of largest values (Gumbel, 1954): loc - scale · log E, with E exponential."""
     loc, scale = _parameter(loc), _parameter(scale)
-    return nd.log(_exponential(_shape(size, loc, scale), dtype, ctx)) * (scale * -1.0) + loc
+    return bind(same_log, _exponential(_shape(size, loc, scale), dtype, ctx)) * (scale * -1.0) + loc
 
 
 @function
@@ -115,7 +118,7 @@ def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None
     """loc + scale · log(u / (1 - u)), with u uniform."""
     loc, scale = _parameter(loc), _parameter(scale)
     waiting = _exponential(_shape(size, loc, scale), dtype, ctx)  # -log(1 - u)
-    return nd.log(nd.expm1(waiting)) * scale + loc
+    return bind(same_log, bind(same_expm1, waiting)) * scale + loc
 
 
 @function
@@ -129,21 +132,26 @@ def rayleigh(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = N
 def weibull(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """E^(1/a), with E exponential."""
     a = _parameter(a)
-    return nd.power(_exponential(_shape(size, a), dtype, ctx), 1.0 / a)
+    return _to_power(_exponential(_shape(size, a), dtype, ctx), a)
+
+
+def _to_power(x: Any, a: Any) -> Any:
+    """x^(1/a)."""
+    return bind(same_exp, bind(same_log, x) / a)
 
 
 @function
 def pareto(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
     """e^(E/a) - 1, with E exponential: Pareto's second distribution."""
     a = _parameter(a)
-    return nd.expm1(_exponential(_shape(size, a), dtype, ctx) / a)
+    return bind(same_expm1, _exponential(_shape(size, a), dtype, ctx) / a)
 
 
 @function
 def power(a: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
     """u^(1/a) on [0, 1], with u uniform: density a·xᵃ⁻¹."""
     a = _parameter(a)
-    return nd.power(_unit(_shape(size, a), dtype, ctx), 1.0 / a)
+    return _to_power(_unit(_shape(size, a), dtype, ctx), a)
 
 
 @function
@@ -253,9 +261,9 @@ def _chosen(count: int, shape: tuple[int, ...], replace: bool, p: Any, ctx: Cont
     if not replace and k > count:
         raise ParameterError(f"choice: {k} of {count} elements without repetition")
     rows = (k, count) if replace else (count,)
-    scores = nd.log(nd.random.exponential(shape=rows, dtype="float64", ctx=ctx)) * -1.0
+    scores = bind(same_log, nd.random.exponential(shape=rows, dtype="float64", ctx=ctx)) * -1.0
     if p is not None:
-        scores = scores + nd.log(cast_to(p, onp.dtype(onp.float64)))
+        scores = scores + bind(same_log, cast_to(p, onp.dtype(onp.float64)))
     if replace:
         found = nd.topk(scores, axis=1, k=1, dtype=_INT)
     else:

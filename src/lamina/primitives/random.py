@@ -1,7 +1,9 @@
 """Counter-based randomness: the numbers depend on (seed, stream) alone, eagerly and compiled alike.
 
 The generator is Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), as NumPy has it.
-Every random operator takes a stream of its own, so no state passes from one to the next.
+Every random operator takes a stream of its own, so no state passes from one to the next. What distributions make of
+uniform numbers is made by additions, products, quotients and square roots, each rounded by itself, and by the functions
+``same_…``, which are made of these: so that all numbers are the same bits on every machine and device, too.
 """
 
 from __future__ import annotations
@@ -10,12 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.lowering import Fill
+from lamina.core.lowering import Elementwise, Fill
 from lamina.core.primitive import Primitive, primitive
 from lamina.errors import ParameterError
-from lamina.primitives.typing import Type
+from lamina.primitives.elementary import ARRAYS, Unfused, cosine_of_turns, exp, expm1_by_log, log
+from lamina.primitives.typing import Type, like_first
 
-__all__ = ["generator", "philox", "random_bits", "random_gamma", "random_poisson", "random_uniform"]
+__all__ = [
+    "generator", "philox", "random_bits", "random_gamma", "random_poisson", "random_uniform", "same_cosine_of_turns",
+    "same_exp", "same_expm1", "same_log",
+]  # fmt: skip
 
 Ints = tuple[int, ...]
 
@@ -84,3 +90,36 @@ def _sampled(name: str, sample: Any) -> Primitive:
 random_gamma = _sampled("random_gamma", lambda random, alpha: random.standard_gamma(alpha.astype(np.float64)))
 random_poisson = _sampled("random_poisson", lambda random, mean: random.poisson(mean))
 """``random_gamma(seed, stream, alpha)`` of scale 1, and ``random_poisson(seed, stream, mean)``."""
+
+
+_AT_ONCE = 1 << 14
+"""Elements whose temporary arrays stay in the processor's caches."""
+
+
+def _same(name: str, function: Any) -> Primitive:
+    """A function of one float with the same bits eagerly, compiled, and on every device."""
+
+    def eval(x: np.ndarray) -> np.ndarray:
+        flat = x.ravel()
+        out = np.empty_like(flat)
+        wide = np.float32 if x.dtype == np.float16 else x.dtype
+        for start in range(0, flat.size, _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            out[part] = function(ARRAYS, flat[part].astype(wide, copy=False))
+        return out.reshape(x.shape)
+
+    lowering = Elementwise(lambda b, x: function(Unfused(b), x), expensive=True)
+    return primitive(name, eval=eval, infer=like_first, lowering=lowering)
+
+
+def _exp_without_denormals(b: Any, x: Any) -> Any:
+    """Some machines flush denormals to zero, some don't."""
+    least = float(np.log(np.finfo(x.dtype).smallest_normal))
+    return b.where(b.less(x, least), 0.0, exp(b, x))
+
+
+same_log = _same("same_log", log)
+same_exp = _same("same_exp", _exp_without_denormals)
+same_expm1 = _same("same_expm1", expm1_by_log)
+same_cosine_of_turns = _same("same_cosine_of_turns", cosine_of_turns)
+"""log x, exp x, exp(x) - 1, cos 2πx."""

@@ -123,6 +123,11 @@ class DeviceBuilder(Mathematics):
         name = self._register(f"getelementptr {type_name(dtype)}, {pointer.typed}, {index.typed}")
         return SpacePointer(name, pointer.space)
 
+    def select(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
+        """The address x where the condition is true, else y, of the same memory."""
+        assert isinstance(x, SpacePointer)
+        return SpacePointer(self._register(f"select {condition.typed}, {x.typed}, {y.typed}"), x.space)
+
     def shared(self, dtype: DType, count: int) -> SpacePointer:
         """Memory of the block, until the end of `shared_again`; it begins at a multiple of 128 bytes."""
         start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT

@@ -27,7 +27,7 @@ def blocks_of_elements(kernel: Kernel) -> int:
     """How many blocks share a kernel of one of these kinds."""
     if kernel.kind == "fill":
         (node,) = kernel.stores
-        count = -(-node.nbytes // (BLOCK * _WORD_BYTES))
+        count = -(-node.size // _numbers_a_block(node.dtype))
     elif kernel.kind == "scatter":
         count = kernel.main.size
     else:
@@ -121,7 +121,7 @@ def emit_fill(scope: DeviceScope) -> None:
     values = scope.evaluator(1)
     seed, stream = (b.bitcast(values.at(x, []), UINT64) for x in node.inputs)
     number = scope.place()
-    per_block = BLOCK * _WORD_BYTES // node.dtype.itemsize
+    per_block = _numbers_a_block(node.dtype)
     zero = b.const(0, UINT64)
     # NumPy's generator counts before it answers, so block i has counter i + 1.
     words = philox_block(b, [seed, zero], [b.bitcast(b.add(number, 1), UINT64), zero, stream, zero])
@@ -132,12 +132,21 @@ def emit_fill(scope: DeviceScope) -> None:
                 b.store(pointer, value, position)
 
 
+def _piece(dtype: np.dtype) -> np.dtype:
+    """What the words are cut into: a float16 number is made of 32 bits, as a float32 one is."""
+    return dtype if dtype.kind == "u" or dtype == FLOAT64 else _UINT32
+
+
+def _numbers_a_block(dtype: np.dtype) -> int:
+    return BLOCK * _WORD_BYTES // _piece(dtype).itemsize
+
+
 def _numbers(scope: DeviceScope, words: list[Value], dtype: np.dtype) -> list[Value]:
     """What a block's words are as numbers of a dtype: uniform floats, or bits."""
     b = scope.b
     if dtype == FLOAT64:
         return [uniform_float64(b, word) for word in words]
-    piece = dtype if dtype.kind == "u" else _UINT32
+    piece = _piece(dtype)
     pieces = [b.part_of_word(w, i, piece) for w in words for i in range(_WORD_BYTES // piece.itemsize)]
     if dtype.kind == "u":
         return pieces

@@ -51,30 +51,56 @@ def _emit_stage(module: DeviceModule, schedule: Schedule, stage: Stage) -> None:
             for slot, pointer in pointers.items():
                 stride = schedule.layout.strides[slot.entry]
                 pointers[slot] = b.offset(pointer, b.mul(step, stride), _BYTE) if stride else pointer
-        _emit_tasks(b, schedule, stage.tasks, pointers, b.block())
+        _emit_groups(b, schedule, schedule.groups(stage), pointers, b.block())
 
 
-def _emit_tasks(
+def _emit_groups(
     b: DeviceBuilder,
     schedule: Schedule,
-    tasks: Sequence[Task],
+    groups: Sequence[Sequence[Task]],
     pointers: dict[Slot, Pointer],
     block: Value,
 ) -> None:
     """Each task by its own blocks. Nothing comes after a task: what follows a barrier on one of several ways is copied,
     by some compilers, for each of them."""
-    first, *others = tasks
+    first, *others = groups
     if not others:
-        _emit_task(b, schedule, first, pointers, block)
+        _emit_group(b, schedule, first, pointers, block)
         return
+    blocks = first[0].blocks * len(first)
 
     def own() -> None:
-        _emit_task(b, schedule, first, pointers, block)
+        _emit_group(b, schedule, first, pointers, block)
 
     def rest() -> None:
-        _emit_tasks(b, schedule, others, pointers, b.sub(block, first.blocks))
+        _emit_groups(b, schedule, others, pointers, b.sub(block, blocks))
 
-    b.if_else(b.less(block, first.blocks), own, rest)
+    b.if_else(b.less(block, blocks), own, rest)
+
+
+def _emit_group(
+    b: DeviceBuilder, schedule: Schedule, group: Sequence[Task], pointers: dict[Slot, Pointer], block: Value
+) -> None:
+    """The code of the first task, for all of them: each block has the pointers of its own."""
+    task = group[0]
+    if len(group) > 1:
+        number = b.divide_positive(block, task.blocks)
+        block = b.sub(block, b.mul(number, task.blocks))
+        is_it = [b.equal(number, i) for i in range(1, len(group))]
+        pointers = {
+            slots[0]: _chosen(b, is_it, [pointers[slot] for slot in slots])
+            for slots in zip(*map(schedule.task_slots, group), strict=True)
+        }
+    _emit_task(b, schedule, task, pointers, block)
+
+
+def _chosen(b: DeviceBuilder, is_it: Sequence[Value], pointers: Sequence[Pointer]) -> Pointer:
+    """The first of some pointers, or the one whose condition is true."""
+    found = pointers[0]
+    for condition, pointer in zip(is_it, pointers[1:], strict=True):
+        if pointer is not pointers[0]:
+            found = b.select(condition, pointer, found)
+    return found
 
 
 def _emit_task(

@@ -117,6 +117,13 @@ class Schedule:
         """The pointers of a launch, each once."""
         return list(dict.fromkeys(slot for task in stage.tasks for slot in self.task_slots(task)))
 
+    def groups(self, stage: Stage) -> list[list[Task]]:
+        """A launch's tasks, those together whose code is the same but for its pointers: an ensemble has many."""
+        found: dict[str, list[Task]] = {}
+        for task in stage.tasks:
+            found.setdefault(self._task_text(task, self.task_slots(task)), []).append(task)
+        return list(found.values())
+
     def moves(self, stage: Stage) -> bool:
         """Whether some pointers of a launch move from step to step."""
         return any(self.layout.strides[slot.entry] for slot in self.slots(stage))
@@ -125,11 +132,12 @@ class Schedule:
         """All that the code of a launch depends on."""
         slots = self.slots(stage)
         strides = [self.layout.strides[slot.entry] for slot in slots]
-        parts = [repr(strides)]
-        for task in stage.tasks:
-            own = [slots.index(slot) for slot in self.task_slots(task)]
-            parts += [repr((task.how, own)), *(kernel_text(k, self.plan) for k in task.kernels)]
-        return "\n".join(parts)
+        return "\n".join([repr(strides), *(self._task_text(task, slots) for task in stage.tasks)])
+
+    def _task_text(self, task: Task, slots: Sequence[Slot]) -> str:
+        """All that the code of a task depends on, with its pointers as places among `slots`."""
+        own = [slots.index(slot) for slot in self.task_slots(task)]
+        return "\n".join([repr((task.how, own)), *(kernel_text(k, self.plan) for k in task.kernels)])
 
     # --- memory that blocks have in common -------------------------------------------------------------------
 
