@@ -34,6 +34,7 @@ class Interpreter:
     alignment = 1
     dtypes = COMPILED_DTYPES
     apart_bytes = 0
+    stores_transposed = False
     description = "interpreter"
 
     def computes_operand(self, product: Node, operand: Node) -> bool:

@@ -41,7 +41,9 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
                 watch(one_pass.__name__, graph)
             if VERIFY:
                 graph.verify()
-        kernels = recompute(graph, fuse(graph, target.computes_operand))
+        kernels = recompute(
+            graph, fuse(graph, target.computes_operand, stores_transposed=target.stores_transposed)
+        )
         return plan(graph, kernels, target.partition, target.alignment, target.apart_bytes)
 
 

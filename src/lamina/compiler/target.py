@@ -131,6 +131,8 @@ class Target(Protocol):
     """What it wants of a simplified graph before kernels are made of it."""
     alignment: int
     """Temporaries begin at multiples of so many bytes."""
+    stores_transposed: bool
+    """Whether a matrix that is read transposed is faster copied first, by the kernel for that."""
     apart_bytes: int
     """Temporaries that take no more together don't take each other's place: what shares memory waits for each other."""
 

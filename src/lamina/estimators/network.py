@@ -154,16 +154,20 @@ class Network:
         return x * self["scale"] if parts.input_scale else x
 
     def _embed_numbers(self, numeric: NDArray) -> NDArray:
-        """PBLD and piecewise linear: linear maps of cos(2πwx + b) and of each piece's share; (rows, 3 · numbers)."""
+        """PBLD and piecewise linear: linear maps of cos(2πwx + b) and of each piece's share; (rows, 3 · numbers).
+
+        Until the end rows are the last axis: they are many, where an embedding is narrow.
+        """
         count = self.architecture.numbers
         rows = numeric.shape[0]
-        x = nd.transpose(nd.slice_axis(numeric, axis=1, begin=0, end=count)).reshape((count, rows, 1))
-        waves = nd.cos(x * self["frequency"] * (2 * math.pi) + self["phase"])
-        mapped = nd.batch_dot(waves, self["number"]) + self["number_bias"]
+        x = nd.transpose(nd.slice_axis(numeric, axis=1, begin=0, end=count)).reshape((count, 1, rows))
+        waves = nd.cos(x * _upright(self["frequency"]) * (2 * math.pi) + _upright(self["phase"]))
+        mapped = nd.batch_dot(self["number"], waves, transpose_a=True) + _upright(self["number_bias"])
         if self.architecture.has_pieces:
-            passed = nd.clip((x - self.running["knot"]) * self.running["slope"], 0.0, 1.0)
-            mapped = mapped + nd.batch_dot(passed, self.rises())
-        return nd.transpose(mapped, (1, 0, 2)).reshape((rows, count * NUMBER_WIDTH))
+            knot, slope = _upright(self.running["knot"]), _upright(self.running["slope"])
+            passed = nd.clip((x - knot) * slope, 0.0, 1.0)
+            mapped = mapped + nd.batch_dot(self.rises(), passed, transpose_a=True)
+        return nd.transpose(mapped.reshape((count * NUMBER_WIDTH, rows)))
 
     def rises(self) -> NDArray:
         """By how much a number's function rises on each of its pieces: (numbers, pieces, 3).
@@ -213,6 +217,11 @@ class Network:
         """Move a running statistic a tenth of the way (Ioffe and Szegedy, 2015)."""
         running = self.running[name]
         running[:] = running * 0.9 + value.detach().reshape(running.shape) * 0.1
+
+
+def _upright(x: NDArray) -> NDArray:
+    """Row vectors (numbers, 1, n) as columns (numbers, n, 1)."""
+    return x.reshape((x.shape[0], x.shape[2], 1))
 
 
 @dataclass

@@ -17,7 +17,7 @@ from lamina.compiler.cpu._microkernel import (
     accumulate,
     zeros,
 )
-from lamina.compiler.cpu._packing import pack_panel
+from lamina.compiler.cpu._packing import pack_panel, pack_transposed_panel
 from lamina.compiler.cpu._paired_rows import PairedRows
 from lamina.compiler.cpu._tiles import vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite, order_columns
@@ -144,6 +144,13 @@ class DirectProduct:
     def _right_panel(self, column: Value, widths: tuple[int, ...]) -> RightPanel:
         """B's columns from `column` on: where they are, or packed where many tiles read them."""
         b, shape = self.b, self.shape
+        if shape.right_is_transposed:
+            assert self.scratch is not None
+            turned = RightPanel(
+                b.offset(self.right, column * shape.right_stride, shape.dtype), shape.right_stride
+            )
+            width, stride = sum(widths), shape.panel_width
+            return pack_transposed_panel(b, turned, width, shape.inner, shape.dtype, self.scratch, stride)
         pointer = b.offset(self.right, column, shape.dtype)
         panel = RightPanel(pointer, shape.right_stride, rows=self.terms)
         if not shape.packs_panels:

@@ -2,7 +2,7 @@
 
 ``a · bᵀ`` therefore needs a transposed copy: of `b`, or of `a`, whichever is smaller. With a copy of `a` it is computed
 as ``(b · aᵀ)ᵀ``, and turned tile by tile in registers; the graph says so by both flags (`transpose_a` and
-`transpose_b`).
+`transpose_b`). Only narrow products may be left as ``a · bᵀ``, or brought to that form (`_orientation`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,16 @@ def is_swapped(product: Node) -> bool:
 
 
 def _laid_out(node: Node) -> Node:
-    if not node.is_op("matmul") or not node.params["transpose_b"]:
+    from lamina.compiler.cpu._orientation import wants_transposed_right  # only where code is written
+
+    if not node.is_op("matmul"):
         return node
     left, right = node.inputs
+    is_along = wants_transposed_right(node)
+    if is_along and not node.params["transpose_b"]:
+        return _with(node, (left, _transposed(right)), transpose_b=True)
+    if is_along or not node.params["transpose_b"]:
+        return node
     rows = node.shape[-2]
     if len(node.shape) == 2 and rows >= _VECTOR:
         if node.params["transpose_a"]:

@@ -1,8 +1,8 @@
 """Matrix products C = A · B, with an epilogue for every finished vector while it is in a register.
 
 Every element of C is one chain of fused multiply-adds over k = 0, 1, 2, …, whatever tile, block, tail or
-thread computes it: results are the same bits for any split of the work. On a matrix unit (`unit_product`) it is another
-sum, but the same one for any split, too.
+thread computes it: results are the same bits for any split of the work. On a matrix unit (`_unit_product`) and with
+vectors along the sums (`_lane_sums`), it is another sum, but the same one for any split, too.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from lamina.compiler.cpu._blocking import BlockedProduct
 from lamina.compiler.cpu._cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu._cover import Range
 from lamina.compiler.cpu._direct_product import DirectProduct
+from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
 from lamina.compiler.cpu._microkernel import Epilogue, Finish, LeftTile, RightPanel
 from lamina.compiler.cpu._paired_rows import paired_bytes, paired_panels
 from lamina.compiler.cpu._terms import LOOKED_AT, PAIR
-from lamina.compiler.cpu._tiles import TileShape, choose_tile
+from lamina.compiler.cpu._tiles import TileShape, choose_tile, step_cycles
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
 from lamina.compiler.cpu._unit_packing import LeftOperand, Read
 from lamina.compiler.cpu._unit_product import UnitProduct
@@ -40,6 +41,8 @@ _PACK_ROW_TILES = 8
 
 NumPy's large arrays begin 16 bytes into a line, so that every load of B in place would touch two.
 """
+_MOVE_CYCLES = 1.5
+"""To load a vector of B and to store it where it is packed."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class MatrixProduct:
     """The product of A (rows by inner) and B (inner by columns), both float32 or both float64.
 
     A's element (r, k) lies at r · left_strides[0] + k · left_strides[1], B's element (k, c) at
-    k · right_stride + c. Strides count elements.
+    k · right_stride + c, or, with `right_is_transposed`, at c · right_stride + k. Strides count elements.
 
     `long_epilogue` says that the epilogue is much code (see `microkernel.Finish`). It gets vectors along the rows of
     the result, or `by_columns`, for a result that is wanted transposed.
@@ -67,6 +70,8 @@ class MatrixProduct:
 
     `left_is_short` says that A's elements are whole numbers of at most 8 bits, which a matrix unit multiplies as they
     are. `right_is_finite` says that B's elements are neither infinite nor NaN.
+
+    `sums_lanes`: where A and B both lie along the sums, so do the vectors (see `_lane_sums`).
 
     `takes_rows` says that A's rows, as it would lie in memory, may be some of a table's (see `emit`).
 
@@ -87,10 +92,17 @@ class MatrixProduct:
     left_is_short: bool = False
     right_is_finite: bool = False
     takes_rows: bool = False
+    right_is_transposed: bool = False
+    sums_lanes: bool = False
 
     @cached_property
-    def way(self) -> UnitBlocking | Blocking | None:
-        """How the operands are cut up: for the matrix unit, in blocks that fit the caches, or (None) not at all."""
+    def way(self) -> UnitBlocking | Blocking | LaneTile | None:
+        """How the operands are cut up: for the matrix unit, in blocks that fit the caches, or (None) not at all; or
+        with vectors along the sums."""
+        if self.sums_lanes:
+            return choose_lane_tile(self.machine, self.dtype, self.rows, self.inner, self.columns)
+        if self.right_is_transposed:
+            return None
         parts = 1 if self.left_is_short else PARTS
         is_thin = self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS
         if self.dtype == FLOAT32 and not is_thin:
@@ -108,6 +120,15 @@ class MatrixProduct:
         )
 
     @property
+    def cycles(self) -> float:
+        """About how many cycles of one core a product takes that is not cut up, with vectors along the columns."""
+        cycles = step_cycles(self.machine, self.dtype, self.rows, self.columns) * self.inner
+        if self.right_is_transposed:
+            lanes = self.machine.lanes(self.dtype)
+            cycles += self.columns * self.inner / lanes * (lanes.bit_length() - 1 + _MOVE_CYCLES)
+        return cycles
+
+    @property
     def is_on_unit(self) -> bool:
         """Whether a matrix unit computes it."""
         return isinstance(self.way, UnitBlocking)
@@ -123,10 +144,14 @@ class MatrixProduct:
 
     @property
     def row_step(self) -> int:
+        if isinstance(self.way, LaneTile):
+            return self.way.rows
         return BLOCK if self.is_on_unit else self.tile.rows
 
     @property
     def column_step(self) -> int:
+        if isinstance(self.way, LaneTile):
+            return self.way.columns
         return BLOCK if self.is_on_unit else self.panel_width
 
     @property
@@ -155,6 +180,8 @@ class MatrixProduct:
     @property
     def scratch_bytes(self) -> int:
         """Memory that each thread needs while it computes its share."""
+        if isinstance(self.way, LaneTile):
+            return 0
         direct = self.ordered_bytes
         if self.pairs_rows:
             panel_bytes = self.inner * self.panel_width * self.dtype.itemsize
@@ -201,8 +228,9 @@ class MatrixProduct:
 
     @property
     def packs_panels(self) -> bool:
-        """Whether each panel of B is copied before use: many tiles read it, and its rows lie far apart."""
-        return self._has_many_tiles and self.right_stride > self.panel_width
+        """Whether each panel of B is copied before use: many tiles read it, and its rows lie far apart; or it lies
+        transposed."""
+        return self.right_is_transposed or (self._has_many_tiles and self.right_stride > self.panel_width)
 
     @property
     def _has_many_tiles(self) -> bool:
@@ -254,6 +282,8 @@ class MatrixProduct:
                 product.emit_with_unit(self.way)
             case Blocking():
                 product.emit_blocked(self.way)
+            case LaneTile():
+                product.emit_lane_sums(self.way)
             case None:
                 product.direct.emit()
 
@@ -336,6 +366,21 @@ class _Product:
         if not isinstance(self.left, Pointer | TakenRows):
             return self.left(b, row, column, lanes)
         return b.load(self._matrix, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
+
+    def emit_lane_sums(self, tile: LaneTile) -> None:
+        shape = self.shape
+        product = LaneSums(
+            b=self.b,
+            tile=tile,
+            dtype=shape.dtype,
+            rows=shape.rows,
+            inner=shape.inner,
+            columns=shape.columns,
+            left=LeftTile(self._matrix, *shape.left_strides),
+            right=RightPanel(self.right, shape.right_stride),
+            finish=Finish(self.b, self.epilogue, shape.long_epilogue, shape.by_columns),
+        )
+        product.emit(self.rows, self.columns)
 
     def emit_blocked(self, blocking: Blocking) -> None:
         b, shape = self.b, self.shape

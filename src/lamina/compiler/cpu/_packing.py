@@ -9,7 +9,7 @@ from lamina.compiler.cpu._microkernel import LeftTile, RightPanel, load_row
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
 
-__all__ = ["copy_rows", "pack_panel", "pack_tile"]
+__all__ = ["copy_rows", "pack_panel", "pack_tile", "pack_transposed_panel"]
 
 
 def pack_panel(
@@ -26,6 +26,18 @@ def pack_panel(
     stop = b.const(inner) if isinstance(inner, int) else inner
     copy_rows(b, right, widths, (b.const(0), stop), dtype, packed)
     return packed
+
+
+def pack_transposed_panel(
+    b: Builder, right: RightPanel, width: int, inner: int, dtype: DType, panel: Pointer, panel_stride: int
+) -> RightPanel:
+    """Copy columns of a B that lies transposed (element (k, c) at c · stride + k): row k to k · panel_stride."""
+    columns = LeftTile(right.pointer, right.stride, 1)
+    packed, lanes = LeftTile(panel, 1, panel_stride), b.lanes(dtype)
+    for first in range(0, width, lanes):
+        some = range(first, min(first + lanes, width))
+        _pack_rows(b, columns, some, (b.const(0), b.const(inner)), dtype, packed)
+    return RightPanel(panel, panel_stride, padded=True)
 
 
 def copy_rows(
@@ -67,10 +79,11 @@ def _pack_rows(b: Builder, left: LeftTile, rows: range, inner: Range, dtype: DTy
 
     def block(k: Value, width: int) -> None:
         base = left.column(b, k, dtype)
-        loaded = [b.load_strided(base, dtype, left.offset(r), left.inner_stride, width) for r in rows]
-        if width == 1:
-            columns = [b.gather_lanes(loaded)]
+        if width < b.lanes(dtype):
+            places = [[left.offset(r) + left.inner_stride * i for r in rows] for i in range(width)]
+            columns = [b.gather_lanes([b.load(base, dtype, at) for at in of_column]) for of_column in places]
         else:
+            loaded = [b.load_strided(base, dtype, left.offset(r), left.inner_stride, width) for r in rows]
             loaded += [loaded[-1]] * (height - len(rows))
             columns = [b.narrow(column, len(rows)) for column in transpose_vectors(b, loaded)]
         for index, column in enumerate(columns):

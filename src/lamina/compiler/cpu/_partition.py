@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+from lamina.compiler.cpu._cache_lines import LINE_BYTES
+from lamina.compiler.cpu._orientation import is_turned
 from lamina.compiler.cpu._products import matrix_product_of
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.plan import Partition
@@ -30,12 +34,16 @@ def partition_of(kernel: Kernel, updates: int) -> Partition:
             return Partition("rows", kernel.domain[0], 1)
         return _product_partition(kernel, updates)
     if kernel.kind == "map":
-        return _widest(kernel.domain)
+        return _widest(kernel)
     kept = kernel.kept
     if not kept:
         return Partition("serial")
     if kernel.kind == "arg" or kernel.is_rowwise:
-        return Partition("rows", kept[0], _ROW_STEP) if 0 not in kernel.reduced else Partition("serial")
+        return (
+            Partition("rows", kept[0], _row_step(kernel, kept))
+            if 0 not in kernel.reduced
+            else Partition("serial")
+        )
     last_is_kept = len(kernel.domain) - 1 not in kernel.reduced
     return Partition("columns", kept[-1], _COLUMN_STEP) if last_is_kept else Partition("serial")
 
@@ -49,11 +57,11 @@ def _product_partition(kernel: Kernel, updates: int) -> Partition:
       threads would pack the same rows besides, this is true of the weight alone.
     """
     rows, columns = kernel.domain
-    shape = matrix_product_of(kernel)  # computed as the transpose, if by columns
+    shape, turned = matrix_product_of(kernel), is_turned(kernel.main)
     row_step, column_step = shape.row_step, shape.column_step
-    if shape.by_columns:
+    if turned:
         row_step, column_step = column_step, row_step
-    packs_rows = shape.is_on_unit and not shape.by_columns  # whoever computes some columns packs all rows
+    packs_rows = shape.is_on_unit and not turned  # whoever computes some columns packs all rows
     is_tall = rows >= _TALL * columns
     has_state = updates >= (1 if packs_rows else 2) and rows >= _NARROW
     if columns >= _NARROW and not is_tall and not has_state:
@@ -61,10 +69,17 @@ def _product_partition(kernel: Kernel, updates: int) -> Partition:
     return Partition("rows", rows, row_step)
 
 
-def _widest(domain: tuple[int, ...]) -> Partition:
+def _row_step(kernel: Kernel, shape: tuple[int, ...]) -> int:
+    """How many rows of what a kernel stores go together: of batches a single one, if it fills cache lines."""
+    row_bytes = math.prod(shape[1:]) * min(node.dtype.itemsize for node in kernel.stores)
+    return 1 if len(kernel.domain) > 2 and row_bytes % LINE_BYTES == 0 else _ROW_STEP
+
+
+def _widest(kernel: Kernel) -> Partition:
     """By rows; a single row by columns."""
+    domain = kernel.domain
     if len(domain) == 0:
         return Partition("serial")
     if len(domain) > 1 and domain[0] < _ROW_STEP < domain[-1]:
         return Partition("columns", domain[-1], _COLUMN_STEP)
-    return Partition("rows", domain[0], _ROW_STEP if len(domain) > 1 else _COLUMN_STEP)
+    return Partition("rows", domain[0], _row_step(kernel, domain) if len(domain) > 1 else _COLUMN_STEP)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadModule
-from lamina.compiler.cpu._layout_products import is_swapped
 from lamina.compiler.cpu._matrix_product import MatrixProduct, TakenRows
+from lamina.compiler.cpu._orientation import is_turned, product_shape
 from lamina.compiler.cpu._taken_rows import row_taken, takes_whole_rows
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu._unit_packing import Read
@@ -36,23 +36,11 @@ _FEWEST_COLUMNS = 64
 
 def matrix_product_of(kernel: Kernel) -> MatrixProduct:
     """The shape of a product kernel's matrix product, as the code generator describes it."""
-    shape = _shape_of(kernel.main)
-    skips_zeros = kernel.reads_data and not shape.by_columns and len(kernel.domain) == 2
+    shape = product_shape(kernel.main)
+    skips_zeros = kernel.reads_data and not is_turned(kernel.main) and len(kernel.domain) == 2
     pays = shape.columns >= _FEWEST_COLUMNS and shape.inner > 0
     shape = replace(shape, skips_zeros=skips_zeros and pays)
     return replace(shape, takes_rows=shape.can_take_rows and _takes_rows(kernel.main, kernel.main.inputs[0]))
-
-
-def _shape_of(anchor: Node) -> MatrixProduct:
-    left, right = anchor.inputs
-    rows, columns = anchor.shape[-2:]
-    if is_swapped(anchor):
-        inner = right.shape[-1]
-        turned = MatrixProduct(columns, inner, rows, anchor.dtype, (inner, 1), rows, by_columns=True)
-        return replace(turned, left_is_short=is_short(right))
-    inner = right.shape[-2]
-    strides = (1, rows) if anchor.params["transpose_a"] else (left.shape[-1], 1)
-    return MatrixProduct(rows, inner, columns, anchor.dtype, strides, columns, left_is_short=is_short(left))
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
@@ -61,17 +49,17 @@ def computes_operand(product: Node, operand: Node) -> bool:
     if operand is not product.inputs[0] or operand is product.inputs[1] or len(product.shape) != 2:
         return False
     if _takes_rows(product, operand):
-        return _shape_of(product).can_take_rows
-    if is_swapped(product) or not operand.is_op("cast") or not is_short(operand):
+        return product_shape(product).can_take_rows
+    if is_turned(product) or not operand.is_op("cast") or not is_short(operand):
         return False
     (source,) = operand.inputs
     parts = source.inputs if source.is_op("take") else (source,)
-    return all(isinstance(x.op, Input) for x in parts) and _shape_of(product).only_packs_left
+    return all(isinstance(x.op, Input) for x in parts) and product_shape(product).only_packs_left
 
 
 def _takes_rows(product: Node, operand: Node) -> bool:
     """Whether an operand is rows of a table, which a product reads where they lie if it is cut into blocks."""
-    if is_swapped(product) or len(product.shape) != 2 or not takes_whole_rows(operand):
+    if is_turned(product) or len(product.shape) != 2 or not takes_whole_rows(operand):
         return False
     table, _ = operand.inputs
     return all(isinstance(x.op, Input) for x in operand.inputs) and table.shape[0] <= np.iinfo(np.int32).max
@@ -111,16 +99,19 @@ def emit_product(scope: Scope) -> None:
     )
     right = scope.memory.find(anchor.inputs[1])
     left = scope.memory.find(anchor.inputs[0]) or _computed(scope, anchor.inputs[0])
-    assert right is not None
+    assert isinstance(right, Pointer)
     scratch = scope.scratch if shape.scratch_bytes else None
+    turned = is_turned(anchor)
+    if turned:
+        assert isinstance(left, Pointer)
+        left, right = right, left
     with scope.on_one_worker_if_serial():
         if len(anchor.shape) == 2:
             rows, columns = (
                 scope.share(kind, n) for kind, n in zip(("rows", "columns"), anchor.shape, strict=True)
             )
-            if is_swapped(anchor):
-                assert isinstance(left, Pointer)
-                left, right, rows, columns = right, left, columns, rows
+            if turned:
+                rows, columns = columns, rows
             _emit_matrix(scope, shape, left, right, [], rows, columns, scratch)
             return
         b = scope.b
@@ -161,13 +152,17 @@ def _emit_matrix(
     scratch: Pointer | None,
 ) -> None:
     anchor = scope.kernel.main
+    turned = is_turned(anchor)
 
     def epilogue(_b: Builder, row: Value, column: Value, value: Value) -> None:
-        place = (column, row) if is_swapped(anchor) else (row, column)
-        index = [*batch, scope.axis(place[0]), scope.axis(place[1], 1)]
+        along = (
+            scope.axis(column, 0 if shape.by_columns else 1),
+            scope.axis(row, 1 if shape.by_columns else 0),
+        )
+        index = [*batch, *(along if turned else reversed(along))]
         scope.compute(dict.fromkeys(scope.kernel.stores, index), value.lanes, {anchor: value})
 
-    reads = [] if is_swapped(anchor) or batch else scope.memory.like(anchor)
+    reads = [] if turned or batch else scope.memory.like(anchor)
     shape.emit(scope.b, left, right, epilogue, rows=rows, columns=columns, scratch=scratch, reads=reads)
 
 
@@ -177,19 +172,25 @@ def rounded_scratch(nbytes: int) -> int:
 
 
 def emit_transposition(scope: Scope) -> bool:
-    """A map kernel that only transposes a matrix in memory, block by block in registers; False for any other kernel."""
+    """A map kernel that only transposes a matrix in memory, or a part of it, by blocks; False for any other kernel."""
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
         return False
     (node,) = scope.kernel.members
     if not node.is_op("transpose") or node.params["axes"] != (1, 0):
         return False
-    source = scope.memory.find(node.inputs[0])
+    part = node.inputs[0]
+    rows, columns = part.shape
+    source = scope.memory.find(part)
+    b, stride = scope.b, columns
+    if source is None and part.is_op("slice") and part.params["step"] == (1, 1):
+        whole = part.inputs[0]
+        source, stride = scope.memory.find(whole), whole.shape[-1]
+        row, column = part.params["begin"]
+        source = source and b.offset(source, row * stride + column, node.dtype)
     if source is None:
         return False
-    rows, columns = node.inputs[0].shape
-    b = scope.b
     share = scope.share("rows", node.shape[0])
     everything = (b.const(0, INDEX), b.const(rows, INDEX))
     for target in scope.targets[node]:
-        emit_transpose(b, node.dtype, source, columns, target, rows, everything, share)
+        emit_transpose(b, node.dtype, source, stride, target, rows, everything, share)
     return True

@@ -9,6 +9,7 @@ import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
+from lamina.compiler.cpu._chunks import groups_of
 from lamina.compiler.cpu._products import (
     emit_product,
     emit_transposition,
@@ -79,13 +80,26 @@ def _emit_steps(
     starts = itertools.accumulate((len(frame.slots) for frame in frames), initial=0)
     places = [b.offset(memory, start, None) for start, _ in zip(starts, frames, strict=False)]
     with b.loop(b.const(0), last):
-        for kernel, name, where in zip(plan.kernels, names, places, strict=True):
-            if kernel in plan.barriers:
+        for group in groups_of(plan, b.module.machine.l2_bytes):
+            if plan.kernels[group.start] in plan.barriers:
                 b.barrier()
-            b.call(name, where, b.argument("thread"), b.argument("threads"))
+            calls = list(zip(names, places, strict=True))[group.start : group.stop]
+            _emit_calls(b, calls, group.chunks)
         _move_on(b, slots, memory, layout)
         b.barrier()
     _copy_held(b, plan, layout, enters=False)
+
+
+def _emit_calls(b: ThreadBuilder, calls: Sequence[tuple[str, Pointer]], chunks: int) -> None:
+    """Call kernels' functions, chunk by chunk of this thread's share."""
+    thread, threads = b.argument("thread"), b.argument("threads")
+    if chunks == 1:
+        for name, where in calls:
+            b.call(name, where, thread, threads)
+        return
+    with b.loop(0, chunks) as i:
+        for name, where in calls:
+            b.call(name, where, thread * chunks + i, threads * chunks)
 
 
 def _fill_frames(b: ThreadBuilder, table: Pointer, slots: Sequence[Slot], memory: Pointer) -> None:

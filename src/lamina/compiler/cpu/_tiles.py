@@ -8,10 +8,13 @@ from functools import cache
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm.values import DType
 
-__all__ = ["TileShape", "choose_tile", "vector_widths"]
+__all__ = [
+    "FMA_LATENCY", "LOADS_PER_CYCLE", "TileShape", "choose_tile", "multiply_adds_per_cycle", "step_cycles",
+    "vector_widths",
+]  # fmt: skip
 
-_FMA_LATENCY = 4.0  # cycles, on every x86-64 and ARM core since about 2015
-_LOADS_PER_CYCLE = 2.0
+FMA_LATENCY = 4.0  # cycles, on every x86-64 and ARM core since about 2015
+LOADS_PER_CYCLE = 2.0
 _MOST_VECTORS = 8  # hides the latency for a single row; wider tiles leave nothing for other threads
 _STEP_OVERHEAD = 0.5  # cycles for a step's counters and addresses
 
@@ -48,6 +51,13 @@ def choose_tile(machine: Machine, dtype: DType, rows: int, columns: int) -> Tile
     return min(candidates, key=lambda tile: (_cycles(machine, tile, rows, vectors), *_preference(tile)))
 
 
+@cache
+def step_cycles(machine: Machine, dtype: DType, rows: int, columns: int) -> float:
+    """Cycles that one step along the summed dimension takes over `rows` by `columns`, with the best tile."""
+    vectors = -(-columns // machine.lanes(dtype))
+    return _cycles(machine, choose_tile(machine, dtype, rows, columns), rows, vectors)
+
+
 def _preference(tile: TileShape) -> tuple[bool, float]:
     """Among tiles the model takes to be equal: two vectors, measured fastest on AVX2 and AVX-512; fewest loads."""
     return tile.vectors != 2, (tile.rows + tile.vectors) / (tile.rows * tile.vectors)
@@ -82,9 +92,10 @@ def _repeats(extent: int, step: int) -> list[tuple[int, int]]:
 
 
 def _step_cycles(machine: Machine, rows: int, vectors: int) -> float:
-    multiplying = rows * vectors / _multiply_adds_per_cycle(machine)
-    return max(multiplying, (rows + vectors) / _LOADS_PER_CYCLE, _FMA_LATENCY) + _STEP_OVERHEAD
+    multiplying = rows * vectors / multiply_adds_per_cycle(machine)
+    return max(multiplying, (rows + vectors) / LOADS_PER_CYCLE, FMA_LATENCY) + _STEP_OVERHEAD
 
 
-def _multiply_adds_per_cycle(machine: Machine) -> float:
+def multiply_adds_per_cycle(machine: Machine) -> float:
+    """How many vectors a core multiplies and adds in a cycle."""
     return 1.0 if machine.vector_bits >= 512 or not machine.has_fused_multiply_add else 2.0

@@ -56,6 +56,7 @@ class CPU:
     passes: Sequence[Callable[[Graph], Graph]] = (scale_products, hold_transposed, lay_out_products)
     dtypes = COMPILED_DTYPES
     alignment = LINE_BYTES
+    stores_transposed = True
     apart_bytes = 0
 
     @property

@@ -17,11 +17,16 @@ _FEWEST_PARTS = 3
 
 
 def emit_join(scope: Scope) -> bool:
-    """Write the kernel, if all that it stores is many arrays joined along an axis; whether it is."""
-    (joined, *others) = scope.kernel.stores
-    if others or not joined.is_op("concat") or joined.shape != scope.kernel.domain:
+    """Write the kernel, if it is arrays joined along an axis, and what is computed of them; whether it is.
+
+    A choice among few is cheap where all lanes agree, as they do along all axes but the last.
+    """
+    joins = [node for node in scope.kernel.members if node.is_op("concat")]
+    if len(joins) != 1 or joins[0].shape != scope.kernel.domain:
         return False
-    if len(joined.inputs) < _FEWEST_PARTS:
+    (joined,) = joins
+    is_last = joined.params["axis"] == len(joined.shape) - 1
+    if len(joined.inputs) < _FEWEST_PARTS and not is_last:
         return False
     with scope.on_one_worker_if_serial():
         start = 0
@@ -33,7 +38,7 @@ def emit_join(scope: Scope) -> bool:
 
 
 def _emit_part(scope: Scope, joined: Node, part: Node, start: int) -> None:
-    """Copy, or compute, one part to where it begins along the axis."""
+    """Copy one part to where it begins along the axis, or compute it, and what is made of it."""
     axis, shape = joined.params["axis"], part.shape
     last = len(shape) - 1
 
@@ -47,6 +52,7 @@ def _emit_part(scope: Scope, joined: Node, part: Node, start: int) -> None:
         source = source.inputs[0]
     if (
         axis == 0
+        and scope.kernel.stores == [joined]
         and scope.partition.kind != "columns"
         and is_made_of_flat([source], source.shape, scope.memory)
     ):
@@ -58,10 +64,10 @@ def _emit_part(scope: Scope, joined: Node, part: Node, start: int) -> None:
             index = [*outer, scope.axis(i, 1)]
             value = scope.evaluator(width).at(part, index)
             index[axis] = index[axis] + start
-            scope.store(joined, value, index, width)
+            scope.compute(dict.fromkeys(scope.kernel.stores, index), width, {joined: value})
 
         columns = share("columns", last) if last else rows
-        scope.b.vector_loop(*columns, scope.vector_lanes([joined], shape[last]), body)
+        scope.b.vector_loop(*columns, scope.vector_lanes(scope.kernel.members, shape[last]), body)
 
     scope.nest(shape[:-1], along_last, first=rows if last else None)
 

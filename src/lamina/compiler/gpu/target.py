@@ -78,6 +78,7 @@ class GPU:
 
     alignment = _ALIGNMENT
     apart_bytes = 256 << 20
+    stores_transposed = False
 
     def __init__(self, device: Device) -> None:
         self.device = device

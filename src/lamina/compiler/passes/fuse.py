@@ -26,6 +26,9 @@ from lamina.core.lowering import (
 __all__ = ["Kernel", "fuse", "is_alias", "is_expensive", "only_moves_ones"]
 
 
+_FEWEST_TRANSPOSED = 16  # rows and columns of a matrix that pay for a copy
+
+
 @dataclass(eq=False)
 class Kernel:
     """Nodes that are computed together.
@@ -106,14 +109,22 @@ ComputesOperand = Callable[[Node, Node], bool]
 """Whether a product computes this operand itself, where it packs it, so that it need not lie in memory."""
 
 
-def fuse(graph: Graph, computes_operand: ComputesOperand = lambda _product, _operand: False) -> list[Kernel]:
-    """The kernels of a graph, in an order in which each comes after all that it reads."""
-    return _Fusion(graph, computes_operand).kernels()
+def fuse(
+    graph: Graph,
+    computes_operand: ComputesOperand = lambda _product, _operand: False,
+    *,
+    stores_transposed: bool = False,
+) -> list[Kernel]:
+    """The kernels of a graph, in an order in which each comes after all that it reads.
+
+    `stores_transposed`: a matrix in memory that is read transposed is copied first, whoever reads it.
+    """
+    return _Fusion(graph, computes_operand, stores_transposed).kernels()
 
 
 class _Fusion:
-    def __init__(self, graph: Graph, computes_operand: ComputesOperand) -> None:
-        self.computes_operand = computes_operand
+    def __init__(self, graph: Graph, computes_operand: ComputesOperand, stores_transposed: bool) -> None:
+        self.computes_operand, self.stores_transposed = computes_operand, stores_transposed
         self.nodes = graph.nodes()
         self.users = users_of(self.nodes)
         self.roots = set(graph.roots)
@@ -227,7 +238,22 @@ class _Fusion:
             return True
         if all(isinstance(user.lowering, Contraction) for user in users):
             return False
+        if self.stores_transposed and self._is_transposed_memory(node):
+            return True
         return len(users) > 1 and _costs_more_than_memory(node)
+
+    def _is_transposed_memory(self, node: Node) -> bool:
+        """Whether a node is a matrix in memory, or a part of it, transposed: elements of its rows lie far apart."""
+        if (
+            not node.is_op("transpose")
+            or node.params["axes"] != (1, 0)
+            or min(node.shape) < _FEWEST_TRANSPOSED
+        ):
+            return False
+        (source,) = node.inputs
+        while source.is_op("reshape", "slice") and source not in self.home:
+            (source,) = source.inputs
+        return isinstance(source.op, Input) or source in self.home
 
     def _reads_memory(self, user: Node, node: Node) -> bool:
         """Products read buffers, but for operands that they compute; so does a reshape that is more than a matter of

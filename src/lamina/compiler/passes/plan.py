@@ -195,8 +195,8 @@ def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
     x = member.inputs[i]
     match member.lowering:
         case Contraction():
-            matrices = len(member.shape) == 2
-            own_rows = matrices and i == 0 and not member.params["transpose_a"]
+            matrices = len(member.shape) == 2  # otherwise, rows are products of a batch
+            own_rows = not matrices or (i == 0 and not member.params["transpose_a"])
             own_columns = matrices and i == 1 and not member.params["transpose_b"]
             return _access(False, own_rows, own_columns)
         case Reduction() | ArgReduction():

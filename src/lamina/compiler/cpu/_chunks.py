@@ -1,0 +1,68 @@
+"""Kernels that go over the same rows one after the other, chunk by chunk: what one writes, the next finds in the cache.
+
+Where no barrier stands between kernels, each thread reads and writes its own rows only, whatever the other threads are
+doing. So a thread may stand in for several: it runs all of the kernels for the first of its chunks, then for the next.
+The kernels' functions need not know of it; they are told that there are so many times as many threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lamina.compiler.cpu._products import matrix_product_of
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.plan import Plan, bytes_touched
+
+__all__ = ["Group", "groups_of"]
+
+_PART_OF_CACHE = 4
+"""A chunk takes so small a part of the second cache: there are other things in it."""
+_MOST_STEPS = 1 << 14  # of a partition: the numbers by which it is split stay below 2³¹
+_MOST_CHUNKS = 64
+
+
+@dataclass(frozen=True)
+class Group:
+    """Neighbouring kernels of a plan, by number, that each thread runs in so many chunks of its share."""
+
+    start: int
+    stop: int
+    chunks: int
+
+
+def groups_of(plan: Plan, cache_bytes: int) -> list[Group]:
+    """All kernels of a plan in groups, most of them of one kernel; chunks only where that keeps data in the cache."""
+    groups: list[Group] = []
+    start = 0
+    for stop in range(1, len(plan.kernels) + 1):
+        if stop == len(plan.kernels) or not _goes_on(plan, plan.kernels[start], plan.kernels[stop]):
+            groups.append(Group(start, stop, _chunks(plan, plan.kernels[start:stop], cache_bytes)))
+            start = stop
+    return groups
+
+
+def _goes_on(plan: Plan, first: Kernel, kernel: Kernel) -> bool:
+    """Whether a kernel may be in a group that `first` begins."""
+    if kernel in plan.barriers or plan.partitions[kernel] != plan.partitions[first]:
+        return False
+    return _may_be_cut(plan, first) and _may_be_cut(plan, kernel)
+
+
+def _may_be_cut(plan: Plan, kernel: Kernel) -> bool:
+    """Whether a kernel's shares are small parts of its rows, and it has no memory that belongs to a thread."""
+    partition = plan.partitions[kernel]
+    steps = -(-partition.extent // partition.step)
+    if partition.kind != "rows" or steps > _MOST_STEPS:
+        return False
+    return kernel.kind != "product" or not matrix_product_of(kernel).scratch_bytes
+
+
+def _chunks(plan: Plan, kernels: Sequence[Kernel], cache_bytes: int) -> int:
+    if len(kernels) == 1:
+        return 1
+    nbytes = sum(bytes_touched(kernel, plan) for kernel in kernels)
+    if nbytes <= cache_bytes // 2:
+        return 1
+    partition = plan.partitions[kernels[0]]
+    return min(-(-nbytes * _PART_OF_CACHE // cache_bytes), partition.extent // partition.step, _MOST_CHUNKS)

@@ -1,0 +1,160 @@
+"""Products of which both operands lie along the summed dimension, as A · Bᵀ does: the vectors run along it, too.
+
+Each element of the result is a vector of sums, one for each lane, that are added up at the end. Where few rows or
+columns would fill a part of a vector only, and the sums are long, that is cheaper than to transpose an operand. Lane l
+sums up the terms k = l, l + lanes, …; then halves of the vector are added until one number is left. The order depends
+on nothing but the machine's lanes, so that results are the same bits for any split of the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from lamina.compiler.cpu._cover import Range, cover
+from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, Tile, TileVariable
+from lamina.compiler.cpu._tiles import FMA_LATENCY, LOADS_PER_CYCLE, multiply_adds_per_cycle
+from lamina.compiler.cpu.machine import Machine
+from lamina.compiler.llvm import Builder, DType, Pointer, Value
+
+__all__ = ["LaneSums", "LaneTile", "choose_lane_tile", "lane_cycles", "sum_lanes"]
+
+_FOLD_CYCLES = 3.0
+"""To make two vectors of lanes' sums one, of both: two shuffles and an addition."""
+
+
+@dataclass(frozen=True)
+class LaneTile:
+    """A tile of `rows` by `columns` elements of the result; `columns` is a power of two, at most the lanes."""
+
+    rows: int
+    columns: int
+
+
+@cache
+def choose_lane_tile(machine: Machine, dtype: DType, rows: int, inner: int, columns: int) -> LaneTile:
+    """The tile that covers `rows` by `columns` in the fewest cycles; its sums, and vectors of A, fit the registers."""
+    lanes = machine.lanes(dtype)
+    powers = [1 << i for i in range(lanes.bit_length())]
+    candidates = [
+        LaneTile(tile_rows, tile_columns)
+        for tile_columns in powers
+        for tile_rows in range(1, rows + 1)
+        if tile_rows * (tile_columns + 1) + 1 <= machine.vector_registers
+    ]
+    return min(candidates, key=lambda tile: _cycles(machine, dtype, tile, rows, inner, columns))
+
+
+def lane_cycles(machine: Machine, dtype: DType, rows: int, inner: int, columns: int) -> float:
+    """Cycles that the product takes, with the best tile."""
+    tile = choose_lane_tile(machine, dtype, rows, inner, columns)
+    return _cycles(machine, dtype, tile, rows, inner, columns)
+
+
+def _cycles(machine: Machine, dtype: DType, tile: LaneTile, rows: int, inner: int, columns: int) -> float:
+    tiles = -(-rows // tile.rows) * -(-columns // tile.columns)
+    sums = tile.rows * tile.columns
+    loading = (tile.rows + tile.columns) / LOADS_PER_CYCLE
+    step = max(sums / multiply_adds_per_cycle(machine), loading, FMA_LATENCY)
+    lanes = machine.lanes(dtype)
+    folds = tile.columns - 1 + (lanes // tile.columns).bit_length() - 1
+    return tiles * (-(-inner // lanes) * step + tile.rows * folds * _FOLD_CYCLES)
+
+
+@dataclass(frozen=True)
+class LaneSums:
+    """One emission of such a product: element (r, k) of A lies at r · stride + k of `left`, (k, c) of B at
+    c · stride + k of `right`."""
+
+    b: Builder
+    tile: LaneTile
+    dtype: DType
+    rows: int
+    inner: int
+    columns: int
+    left: LeftTile
+    right: RightPanel
+    finish: Finish
+
+    def emit(self, rows: Range, columns: Range) -> None:
+        """Write the code for a part of the result, whose bounds are multiples of the tile's sizes."""
+
+        def down(column: Value, width: int) -> None:
+            def tile(row: Value, height: int) -> None:
+                sums = self._accumulated(row, height, column, width)
+                vectors = [[self._summed(of_row)] for of_row in sums]
+                self.finish(vectors, (width,), row, column)
+
+            cover(self.b, self.rows, self.tile.rows, rows, tile)
+
+        cover(self.b, self.columns, self.tile.columns, columns, down)
+
+    def _accumulated(self, row: Value, height: int, column: Value, width: int) -> Tile:
+        """The vectors of sums of a tile."""
+        b, lanes = self.b, self.b.lanes(self.dtype)
+        left = b.offset(self.left.pointer, row * self.left.row_stride, self.dtype)
+        right = b.offset(self.right.pointer, column * self.right.stride, self.dtype)
+        sums = TileVariable(b, [[b.const(0, self.dtype, lanes)] * width for _ in range(height)])
+
+        def step(k: Value, count: int) -> None:
+            of_left = [self._terms(left, k + r * self.left.row_stride, count) for r in range(height)]
+            current = sums.get()
+            for c in range(width):
+                vector = self._terms(right, k + c * self.right.stride, count)
+                for r, terms in enumerate(of_left):
+                    current[r][c] = b.multiply_add(terms, vector, current[r][c])
+            sums.set(current)
+
+        whole = self.inner // lanes * lanes
+        if whole:
+            with b.loop(0, whole, lanes) as k:
+                step(k, lanes)
+        if whole < self.inner:
+            step(b.const(whole), self.inner - whole)
+        return sums.get()
+
+    def _terms(self, pointer: Pointer, first: Value, count: int) -> Value:
+        """Neighbouring elements in a whole vector; 0 in the lanes beyond `count`."""
+        b, lanes = self.b, self.b.lanes(self.dtype)
+        if count == lanes:
+            return b.load(pointer, self.dtype, first, lanes)
+        if b.module.machine.has_masked_moves:
+            loaded = b.narrow(b.load_masked(pointer, self.dtype, first, count, lanes), count)
+        else:
+            loaded = b.load(pointer, self.dtype, first, count)
+        return b.widen(loaded, lanes, 0)
+
+    def _summed(self, vectors: Sequence[Value]) -> Value:
+        """A vector of the sums of each vector's lanes."""
+        b, count = self.b, len(vectors)
+        nothing = b.const(0, self.dtype, vectors[0].lanes)
+        filled = [*vectors, *[nothing] * (2 ** (count - 1).bit_length() - count)]
+        return b.narrow(sum_lanes(b, filled), count)
+
+
+def sum_lanes(b: Builder, vectors: Sequence[Value]) -> Value:
+    """The sum of the lanes of each of some vectors, whose number is a power of two, and at most that of their lanes.
+
+    The upper half of a vector is added to its lower half, and so on: two vectors give one that holds the halves of
+    both, until a single one is left.
+    """
+    lanes, groups = vectors[0].lanes, 1
+    while len(vectors) > 1:
+        low = _lower_halves(groups, lanes // groups)
+        low += [lane + lanes for lane in low]
+        high = [lane + lanes // groups // 2 for lane in low]
+        pairs = zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [b.add(b.shuffle(x, y, low), b.shuffle(x, y, high)) for x, y in pairs]
+        groups *= 2
+    (vector,) = vectors
+    while vector.lanes > groups:
+        width = vector.lanes // groups
+        low = _lower_halves(groups, width)
+        vector = b.add(b.shuffle(vector, None, low), b.shuffle(vector, None, [i + width // 2 for i in low]))
+    return vector
+
+
+def _lower_halves(groups: int, width: int) -> list[int]:
+    """The lanes of the lower half of each of some groups of neighbouring lanes."""
+    return [group * width + i for group in range(groups) for i in range(width // 2)]

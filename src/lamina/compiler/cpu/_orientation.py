@@ -1,0 +1,141 @@
+"""Which way round a product is computed: as it is, or as the transpose of Bᵀ · Aᵀ, whose vectors run along the rows.
+
+A product with fewer columns than a vector has lanes wastes the others. Turned, its vectors are full: they run along the
+rows of the result, or, where both operands lie along the summed dimension, along that (`_lane_sums`). A simple model of
+a core says which is faster; elements of the result that aren't neighbours in memory, and copies, count too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+
+from lamina.compiler.cpu._lane_sums import lane_cycles
+from lamina.compiler.cpu._layout_products import is_swapped
+from lamina.compiler.cpu._matrix_product import MatrixProduct
+from lamina.compiler.cpu.machine import Machine, target_machine
+from lamina.compiler.llvm import DType
+from lamina.compiler.passes.graph import Node
+from lamina.compiler.passes.scale_products import is_short
+
+__all__ = ["is_turned", "product_shape", "wants_transposed_right"]
+
+_APART_CYCLES = 1.5
+"""To store an element of the result whose neighbour in a vector is not its neighbour in memory."""
+_COPY_CYCLES = 2.0
+"""To copy an element transposed, in a kernel of its own."""
+
+
+def product_shape(product: Node) -> MatrixProduct:
+    """How the code generator multiplies: the operands change places where the product is turned."""
+    left, right = product.inputs
+    shape = _Shape.of(product)
+    if is_swapped(product):
+        turned = replace(shape.turned(), left_strides=(shape.inner, 1), by_columns=True)
+        return replace(turned, left_is_short=is_short(right))
+    if is_turned(product):
+        return shape.turned(right_is_transposed=product.params["transpose_b"], sums_lanes=shape.sums_lanes)
+    return replace(shape.plain, left_is_short=is_short(left))
+
+
+def is_turned(product: Node) -> bool:
+    """Whether a product is computed as the transpose of another one, so that its vectors run along the rows."""
+    if product.params["transpose_b"]:
+        return True
+    return not is_short(product.inputs[0]) and _Shape.of(product).is_faster_turned
+
+
+def wants_transposed_right(product: Node) -> bool:
+    """Whether a product whose left operand lies along the sums is faster if the right one does, too."""
+    if product.params["transpose_a"] or is_short(product.inputs[0]):
+        return False
+    return _Shape.of(product).wants_transposed_right(has_it=product.params["transpose_b"])
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """All that it depends on which way round a product is faster; `left_along`: A lies along the sums."""
+
+    machine: Machine
+    dtype: DType
+    rows: int
+    inner: int
+    columns: int
+    left_along: bool
+    is_batched: bool
+
+    @classmethod
+    def of(cls, product: Node) -> _Shape:
+        along = not product.params["transpose_a"]
+        rows, columns = product.shape[-2:]
+        inner = product.inputs[0].shape[-1 if along else -2]
+        return _known(target_machine(), product.dtype, rows, inner, columns, along, len(product.shape) > 2)
+
+    @cached_property
+    def plain(self) -> MatrixProduct:
+        """The product as it is, with the right operand along the columns."""
+        strides = (self.inner, 1) if self.left_along else (1, self.rows)
+        return MatrixProduct(
+            self.rows, self.inner, self.columns, self.dtype, strides, self.columns, self.machine
+        )
+
+    def turned(self, right_is_transposed: bool = False, sums_lanes: bool = False) -> MatrixProduct:
+        """(columns, inner) · (inner, rows). `right_is_transposed`: what now is on the left lies along the sums."""
+        along = right_is_transposed or self.columns == 1  # a single column lies as a row does
+        return MatrixProduct(
+            self.columns,
+            self.inner,
+            self.rows,
+            self.dtype,
+            (self.inner, 1) if along else (1, self.columns),
+            self.inner if self.left_along else self.rows,
+            self.machine,
+            right_is_transposed=self.left_along,
+            sums_lanes=sums_lanes,
+        )
+
+    @cached_property
+    def is_faster_turned(self) -> bool:
+        """Whether it is, as the operands lie."""
+        return self._is_narrow and (self.sums_lanes or self._turned_cycles < self.plain.cycles)
+
+    def wants_transposed_right(self, *, has_it: bool) -> bool:
+        """Whether the right operand should lie along the sums; `has_it`: it does already."""
+        if self.sums_lanes:
+            return True
+        return has_it and self._is_narrow and self._turned_cycles < self.plain.cycles + self._copy_cycles
+
+    @cached_property
+    def sums_lanes(self) -> bool:
+        """Whether vectors along the sums are fastest, even if the right operand has to be copied for it.
+
+        Where it need not be, they might be so more often; but then results would depend on how it lies. Nor may bits
+        of a row depend on how many others there are, where rows may be those of data: only batches are summed so.
+        """
+        if not (self.is_batched and self._is_narrow and self.left_along):
+            return False
+        along = (
+            lane_cycles(self.machine, self.dtype, self.columns, self.inner, self.rows) + self._apart_cycles
+        )
+        return along + self._copy_cycles < min(self.plain.cycles, self._turned_cycles)
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether it has fewer columns than a vector has lanes, and operands that need not be cut up."""
+        fits = 0 < self.columns < min(self.machine.lanes(self.dtype), self.rows) and self.inner > 0
+        return fits and self.plain.way is None
+
+    @property
+    def _turned_cycles(self) -> float:
+        return self.turned().cycles + self._apart_cycles
+
+    @property
+    def _apart_cycles(self) -> float:
+        return self.rows * self.columns * _APART_CYCLES if self.columns > 1 else 0.0
+
+    @property
+    def _copy_cycles(self) -> float:
+        return self.columns * self.inner * _COPY_CYCLES if self.columns > 1 else 0.0
+
+
+_known = cache(_Shape)

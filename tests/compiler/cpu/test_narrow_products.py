@@ -1,0 +1,229 @@
+"""Products with fewer columns than a vector has lanes, and which way round they are computed."""
+
+from __future__ import annotations
+
+from itertools import product as all_of
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import autograd, nd
+from lamina.compiler.cpu import run
+from lamina.compiler.cpu._builder import ThreadModule
+from lamina.compiler.cpu._matrix_product import MatrixProduct
+from lamina.compiler.cpu._orientation import is_turned, product_shape, wants_transposed_right
+from lamina.compiler.cpu.machine import NAMED_MACHINES, compiling_for
+from lamina.compiler.llvm import FLOAT32, FLOAT64
+from lamina.compiler.passes.graph import Input, Node
+from lamina.core.primitive import REGISTRY
+
+SHAPES = [(3, 16, 256), (1, 5, 7), (3, 37, 16), (2, 300, 19), (5, 8, 130), (8, 1, 4), (10, 33, 1), (3, 0, 5)]
+FLAGS = list(all_of([False, True], repeat=2))
+
+
+def along(size: tuple[int, ...], transposed: bool, dtype: Any, seed: int) -> np.ndarray:
+    shape = (*size[:-2], size[-1], size[-2]) if transposed else size
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def turned(x: np.ndarray, transposed: bool) -> np.ndarray:
+    return x.swapaxes(-1, -2) if transposed else x
+
+
+def close(found: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    terms = a.shape[-1] + 2
+    bound = terms * np.finfo(found.dtype).eps * (np.abs(a) @ np.abs(b))
+    assert np.all(np.abs(found - a.astype(np.float64) @ b.astype(np.float64)) <= bound)
+
+
+def compiled(product: MatrixProduct, split: str) -> Any:
+    """C = A · Bᵀ, the code for a share of the rows or columns."""
+
+    def make() -> ThreadModule:
+        module = ThreadModule()
+        with module.function("step") as b:
+            left, right, result, scratch = [
+                b.load_pointer(b.pointer_argument("arguments"), i) for i in range(4)
+            ]
+            part = product.scratch_bytes // product.dtype.itemsize
+            mine = b.offset(scratch, b.argument("thread") * part, product.dtype)
+
+            def store(b: Any, row: Any, column: Any, value: Any) -> None:
+                b.store(result, value, row * product.columns + column)
+
+            rows = b.split(product.rows, product.row_step) if split == "rows" else None
+            columns = b.split(product.columns, product.column_step) if split == "columns" else None
+            product.emit(b, left, right, store, rows=rows, columns=columns, scratch=mine)
+        return module
+
+    return run.load(f"test narrow {product} {split}", make, ("step",))
+
+
+@pytest.mark.parametrize("is_long", [False, True], ids=["short", "long"])
+@pytest.mark.parametrize("sums_lanes", [False, True], ids=["packed", "lanes"])
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_rows_times_rows_are_right_and_the_same_for_any_split(shape, dtype, sums_lanes, is_long, execute):
+    check_rows_times_rows(shape, dtype, sums_lanes, is_long, execute)
+
+
+@pytest.mark.usefixtures("without_fused_multiply_add")
+@pytest.mark.parametrize("sums_lanes", [False, True], ids=["packed", "lanes"])
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_rows_times_rows_without_fused_multiply_add(shape, dtype, sums_lanes, execute):
+    check_rows_times_rows(shape, dtype, sums_lanes, False, execute)
+
+
+def check_rows_times_rows(shape, dtype, sums_lanes, is_long, execute):
+    m, k, n = shape
+    if sums_lanes and not k:
+        pytest.skip("there are no vectors along empty sums")
+    product = MatrixProduct(
+        m, k, n, dtype, (k, 1), k, long_epilogue=is_long, right_is_transposed=True, sums_lanes=sums_lanes
+    )
+    a, b = along((m, k), False, dtype, 0), along((k, n), True, dtype, 1)
+    results = []
+    for split, threads in [("columns", 1), ("columns", 2), ("rows", 3), ("rows", 8)]:
+        result = np.full((m, n), np.nan, dtype)
+        scratch = np.full(8 * product.scratch_bytes + 64, 255, np.uint8)
+        code = compiled(product, split)
+        execute(code.address("step"), [a, b, result, scratch], threads)
+        results.append(result)
+    close(results[0], a, b.T)
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
+
+
+def test_lanes_beyond_the_sums_do_not_count(execute):
+    product = MatrixProduct(2, 3, 2, FLOAT32, (3, 1), 3, right_is_transposed=True, sums_lanes=True)
+    a = np.array([[np.inf, 1, 1], [1, 2, 3]], np.float32)
+    b = np.array([[1, 1, 1], [np.nan, 1, 1]], np.float32)
+    result = np.zeros((2, 2), np.float32)
+    code = compiled(product, "rows")
+    execute(code.address("step"), [a, b, result, np.empty(64, np.uint8)], 1)
+    np.testing.assert_array_equal(result, [[np.inf, np.nan], [6, np.nan]])
+
+
+# --- compiled functions -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("transpose_a", "transpose_b"), FLAGS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "ends", [(256, 16, 3), (16, 256, 3), (40, 3, 2), (33, 70, 1), (3, 16, 256), (5, 4, 3)], ids=str
+)
+@pytest.mark.parametrize("batch", [(), (5,)], ids=["matrices", "batches"])
+def test_an_epilogue_of_a_narrow_product(batch, ends, dtype, transpose_a, transpose_b):
+    m, k, n = ends
+    a, b = along((*batch, m, k), transpose_a, dtype, 0), along((*batch, k, n), transpose_b, dtype, 1)
+    random = np.random.default_rng(2)
+    bias, others = random.normal(size=n).astype(dtype), random.normal(size=(*batch, m, n)).astype(dtype)
+    of_rows = random.normal(size=(m, 1)).astype(dtype)
+    multiply = nd.batch_dot if batch else nd.dot
+
+    @lamina.compile
+    def step(a: Any, b: Any) -> Any:
+        z = multiply(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+        return z, nd.array(others, dtype=dtype) * z + nd.array(bias, dtype=dtype) - nd.array(
+            of_rows, dtype=dtype
+        )
+
+    arrays = nd.array(a, dtype=dtype), nd.array(b, dtype=dtype)
+    bits = []
+    for threads in (1, 3):
+        lamina.set_num_threads(threads)
+        bits.append([x.asnumpy() for x in step(*arrays)])
+    z, after = bits[0]
+    close(z, turned(a, transpose_a), turned(b, transpose_b))
+    np.testing.assert_allclose(after, others * z + bias - of_rows, rtol=1e-4, atol=1e-5)
+    for one, other in zip(*bits, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_narrow_product_of_views():
+    x = np.random.default_rng(0).normal(size=(7, 40, 20)).astype(np.float32)
+    w = np.random.default_rng(1).normal(size=(7, 30, 3)).astype(np.float32)
+
+    @lamina.compile
+    def step(x: Any, w: Any) -> Any:
+        inner = nd.slice_axis(nd.slice_axis(x, axis=1, begin=2, end=39), axis=2, begin=1, end=17)
+        return nd.batch_dot(inner, nd.slice_axis(w, axis=1, begin=10, end=26))
+
+    found = step(nd.array(x), nd.array(w)).asnumpy()
+    close(found, x[:, 2:39, 1:17], w[:, 10:26])
+
+
+def test_gradients_of_a_narrow_product():
+    x = np.random.default_rng(0).normal(size=(6, 64, 16))
+    w, g = np.random.default_rng(1).normal(size=(6, 16, 3)), np.random.default_rng(2).normal(size=(6, 64, 3))
+
+    @lamina.compile
+    def gradients(x: Any, w: Any) -> Any:
+        x.attach_grad()
+        w.attach_grad()
+        with autograd.record():
+            out = nd.batch_dot(x, w)
+        out.backward(nd.array(g, dtype="float64"))
+        return x.grad, w.grad
+
+    of_x, of_w = gradients(nd.array(x, dtype="float64"), nd.array(w, dtype="float64"))
+    close(of_x.asnumpy(), g, w.swapaxes(1, 2))
+    close(of_w.asnumpy(), x.swapaxes(1, 2), g)
+
+
+# --- the choice -------------------------------------------------------------------------------------------------------
+
+
+def matmul(batch: tuple[int, ...], m: int, k: int, n: int, *flags: bool) -> Node:
+    dtype = np.dtype(np.float32)
+    shapes = [(k, m) if flags[0] else (m, k), (n, k) if flags[1] else (k, n)]
+    inputs = [Node(Input(i), (), {}, (*batch, *shape), dtype) for i, shape in enumerate(shapes)]
+    params = {"transpose_a": flags[0], "transpose_b": flags[1]}
+    return Node(REGISTRY["matmul"], inputs, params, (*batch, m, n), dtype)
+
+
+@pytest.mark.parametrize("machine", NAMED_MACHINES.values(), ids=NAMED_MACHINES)
+def test_full_vectors_stay_along_the_columns(machine):
+    with compiling_for(machine):
+        for flags in [(False, False), (True, False)]:
+            assert not is_turned(matmul((), 256, 784, 128, *flags))
+            assert not is_turned(matmul((), 256, 128, 32, *flags))
+            assert not is_turned(matmul((64,), 3, 16, 256, *flags))
+        assert not wants_transposed_right(matmul((), 256, 784, 128, False, True))
+
+
+@pytest.mark.parametrize("machine", ["x86-64-v3", "x86-64-v4"])
+def test_vectors_of_a_narrow_product_run_along_the_rows(machine):
+    with compiling_for(NAMED_MACHINES[machine]):
+        shape = product_shape(matmul((64,), 256, 16, 3, True, False))
+        assert (shape.rows, shape.columns) == (3, 256)
+        assert not shape.sums_lanes
+        assert product_shape(matmul((), 256, 128, 1, True, False)).columns == 256
+
+
+@pytest.mark.parametrize("machine", ["x86-64-v3", "x86-64-v4"])
+def test_long_sums_of_batches_run_along_the_vectors(machine):
+    with compiling_for(NAMED_MACHINES[machine]):
+        assert wants_transposed_right(matmul((64,), 16, 256, 3, False, False))
+        assert product_shape(matmul((64,), 16, 256, 3, False, True)).sums_lanes
+
+
+def test_how_the_right_operand_lies_does_not_change_a_bit():
+    a = nd.array(along((9, 16, 250), False, "float32", 0))
+    b = along((9, 250, 3), False, "float32", 1)
+    as_it_is = lamina.compile(nd.batch_dot)
+    transposed = lamina.compile(lambda a, b: nd.batch_dot(a, b, transpose_b=True))
+    one = as_it_is(a, nd.array(b)).asnumpy()
+    np.testing.assert_array_equal(transposed(a, nd.array(b.swapaxes(1, 2).copy())).asnumpy(), one)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_a_row_is_the_same_whatever_it_is_computed_with(columns):
+    a, b = along((200, 128), False, "float32", 0), along((128, columns), False, "float32", 1)
+    multiply = lamina.compile(nd.dot)
+    everything = multiply(nd.array(a), nd.array(b)).asnumpy()
+    some = multiply(nd.array(a[:3]), nd.array(b)).asnumpy()
+    np.testing.assert_array_equal(some, everything[:3])
