@@ -1,11 +1,14 @@
 """Temperature scaling: the factor is the likeliest one, and all that it does is to multiply the outputs."""
 
+import math
+
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
 from lamina import MLPClassifier
-from lamina.estimators._calibration import best_factor
+from lamina.estimators._calibration import MeanLikelihood, OfClasses, OfLabels, best_factor
 
 SMALL = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 1, "random_state": 0}
 rng = np.random.default_rng(0)
@@ -16,15 +19,33 @@ X = rng.normal(size=(200, 3))
 def test_the_factor_is_that_of_a_logistic_regression_on_the_outputs(true_factor):
     logits = rng.normal(size=(20_000, 1)) * 2
     labels = rng.random(20_000) < 1 / (1 + np.exp(-true_factor * logits[:, 0]))
-    sign = np.where(labels, 1.0, -1.0)
-    factor = best_factor(lambda f: -float(np.logaddexp(0, -sign * f * logits[:, 0]).mean()), 20_000)
+    factor = best_factor(
+        MeanLikelihood(lambda part: OfLabels(logits[part], labels[part, None]), 20_000, None)
+    )
     peer = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-8).fit(logits, labels)
     assert factor == pytest.approx(peer.coef_[0, 0], rel=0.01)
 
 
 def test_few_rows_that_are_all_right_prove_little():
-    factor = best_factor(lambda f: -float(np.logaddexp(0, -f)), 4)
+    outputs, target = np.array([[0.0, 1.0]] * 4), np.ones(4)
+    factor = best_factor(MeanLikelihood(lambda part: OfClasses(outputs[part], target[part]), 4, None))
     assert 1 < factor < 2
+
+
+@pytest.mark.parametrize(("rows", "scale"), [(20, 3.0), (75, 0.01), (75, 1.0), (75, 40.0), (5000, 2.0)])
+@pytest.mark.parametrize("kind", [OfClasses, OfLabels])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_factor_is_the_most_probable_one_that_scipy_finds(rows, scale, kind, weighted):
+    outputs = rng.normal(size=(rows, 3)) * scale
+    numbers = (outputs + rng.normal(size=outputs.shape) * scale).argmax(axis=1)
+    target = np.eye(3)[numbers] if kind is OfLabels else numbers
+    likelihood = MeanLikelihood(
+        lambda part: kind(outputs[part], target[part]), rows, rng.random(rows) if weighted else None
+    )
+    cost = lambda s: 2 / rows * s**2 - likelihood.value(math.exp(s))  # noqa: E731
+    bounds = (math.log(0.02), math.log(5))
+    peer = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    assert math.log(best_factor(likelihood)) == pytest.approx(peer.x, abs=2e-3)
 
 
 @pytest.mark.parametrize("y", [(X[:, 0] > 0) + (X[:, 1] > 0), (X[:, :2] > 0).astype(int)])

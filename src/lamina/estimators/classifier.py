@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, overload
 
@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from lamina.arguments import answering
 from lamina.estimators import _losses as losses
 from lamina.estimators import _presets as presets
-from lamina.estimators._calibration import best_factor
+from lamina.estimators._calibration import MeanLikelihood, best_factor
 from lamina.estimators._engine import Data, members_outputs, own_outputs
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
@@ -169,10 +169,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         scoring, classes = self._chosen_scoring(), self.fitted_.target
-        likelihood = _mean_log_likelihood(classes, outputs, target, weights)
-        factor = best_factor(likelihood, len(target)) if self._calibrates() else 1.0
+        likelihood = _mean_likelihood(classes, outputs, target, weights)
+        factor = best_factor(likelihood) if self._calibrates() else 1.0
         if scoring in (None, "log_loss", "neg_log_loss"):
-            return likelihood(factor)
+            return likelihood.value(factor)
         outputs = outputs * np.float32(factor)
         y_true, probabilities = classes.decode(target), classes.probabilities(outputs)
         if not is_scorer(scoring):
@@ -194,7 +194,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         if not self._calibrates():
             return 1.0
-        return best_factor(_mean_log_likelihood(self.fitted_.target, outputs, target, weights), len(target))
+        return best_factor(_mean_likelihood(self.fitted_.target, outputs, target, weights))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -202,21 +202,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return tags
 
 
-_ROWS_AT_ONCE = 4096
-"""Rows whose likelihood is computed in float64 at one time: with many classes, all of them would be a second table."""
-
-
-def _mean_log_likelihood(
+def _mean_likelihood(
     classes: Classes, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None
-) -> Callable[[float], float]:
-    """The mean log-likelihood of the target as a function of the factor on the outputs."""
-    if len(target) <= _ROWS_AT_ONCE:
-        likelihood = classes.scaled_log_likelihood(outputs, target)
-        return lambda factor: float(np.average(likelihood(factor), weights=weights))
-    parts = [slice(begin, begin + _ROWS_AT_ONCE) for begin in range(0, len(target), _ROWS_AT_ONCE)]
-
-    def mean(factor: float) -> float:
-        rows = [classes.scaled_log_likelihood(outputs[part], target[part])(factor) for part in parts]
-        return float(np.average(np.concatenate(rows), weights=weights))
-
-    return mean
+) -> MeanLikelihood:
+    """That of the target, as a function of the factor on the outputs."""
+    return MeanLikelihood(lambda part: classes.likelihood(outputs[part], target[part]), len(target), weights)

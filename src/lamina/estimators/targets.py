@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,6 +9,7 @@ import numpy as np
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 
+from lamina.estimators._calibration import OfClasses, OfLabels, RowsLikelihood
 from lamina.estimators.exponential import exp, logistic, softmax
 
 __all__ = ["Classes", "Numbers"]
@@ -98,23 +98,12 @@ class Classes:
 
     def log_likelihood(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
         """The logarithm of the encoded target's probability in each row (labels: the mean over them), float64."""
-        return self.scaled_log_likelihood(outputs, target)(1.0)
+        return self.likelihood(outputs, target).values(1.0)
 
-    def scaled_log_likelihood(self, outputs: np.ndarray, target: np.ndarray) -> Callable[[float], np.ndarray]:
-        """`log_likelihood` as a function of a factor > 0 on the outputs; what it has no part in is computed once."""
+    def likelihood(self, outputs: np.ndarray, target: np.ndarray) -> RowsLikelihood:
+        """`log_likelihood` as a function of a factor > 0 on the outputs."""
         outputs = outputs.astype(np.float64, copy=False)
-        if self.multilabel:
-            signed = np.where(target > 0.5, -outputs, outputs)
-            return lambda factor: -np.logaddexp(0, signed * factor).mean(axis=1)
-        top, chosen = outputs.max(axis=1, keepdims=True), (np.arange(len(target)), target.astype(int))
-
-        def likelihood(factor: float) -> np.ndarray:
-            shifted = outputs * factor
-            shifted -= top * factor  # the largest of the products, as rounding keeps the order
-            own = shifted[chosen]
-            return own - np.log(np.exp(shifted, out=shifted).sum(axis=1))
-
-        return likelihood
+        return OfLabels(outputs, target) if self.multilabel else OfClasses(outputs, target)
 
 
 @dataclass(frozen=True)
