@@ -29,6 +29,7 @@ from lamina.table.stream.survey import Division, Rows, Survey, encode_rows, fitt
 from lamina.table.target import target_values
 
 if TYPE_CHECKING:
+    from lamina.estimators._learned import Learned
     from lamina.estimators.base import BaseMLP
     from lamina.estimators.network import Ensemble
 
@@ -196,7 +197,7 @@ def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Da
 
 
 def computed_of_source(
-    estimator: BaseMLP, source: Any, function: Callable[[Ensemble, Data], np.ndarray]
+    estimator: Learned, source: Any, function: Callable[[Ensemble, Data], np.ndarray]
 ) -> Generator[np.ndarray]:
     """What a function of the network and of encoded rows makes of a source's rows, block after block."""
     start = 0
