@@ -24,11 +24,12 @@ from lamina.estimators.conformal import checked_coverage, interval
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.quantiles import Quantiles, checked_levels
 from lamina.estimators.targets import Numbers
-from lamina.habits import ESTIMATORS_ARGUMENTS
+from lamina.habits import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPRegressor"]
 
 
+@telling
 @documented
 @answering(ESTIMATORS_ARGUMENTS)
 @dataclass(eq=False, repr=False, kw_only=True)
