@@ -94,8 +94,8 @@ def lacking(**instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def answered(*args: P.args, **kwargs: P.kwargs) -> R:
             for name in kwargs:
                 if name in instead:
-                    said = f"{type(args[0]).__name__}.{method.__name__}"
-                    raise TypeError(f"{said} has no argument {name!r}. {instead[name]}")
+                    of = "" if method.__name__ == "__init__" else f".{method.__name__}"
+                    raise TypeError(f"{type(args[0]).__name__}{of} has no argument {name!r}. {instead[name]}")
             return method(*args, **kwargs)
 
         return answered

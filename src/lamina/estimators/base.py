@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
@@ -122,9 +122,12 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
             given["batch_size"] = None
         settings = presets.resolve(self.preset, self._task, given)
         hidden = settings["hidden_layer_sizes"]
+        if isinstance(hidden, str) or not isinstance(hidden, Iterable | int | np.integer):
+            raise ValueError(f"hidden_layer_sizes must be whole numbers, as (256, 256), got {hidden!r}")
         settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
         presets.check_settings(settings)
         require_jobs(self.n_jobs)
+        _require_plain_settings(self)
         require_precision(self.precision, type(self).__name__)
         check_scoring(self.scoring, self._own_scores)
         return settings | {"monotone": self.monotone} | constrained_settings(self, settings)
@@ -164,8 +167,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
             )
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        self._require_target_given(y)
         search = self._search(eval_set)
         if is_source(X):
             return self._fit_source(X, y, sample_weight, eval_set, search)
@@ -203,6 +205,10 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
             # What a warm start holds out, the training before may have seen.
             self._train(train, held_out, settings, rng, unseen=earlier is None or eval_set is not None)
         return self
+
+    def _require_target_given(self, y: Any) -> None:
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
 
     def _fit_source(self, source: Any, y: Any, sample_weight: Any, eval_set: Any, search: Any) -> Any:
         """`fit` on a table that is streamed, where there is one network and rows have no weights."""
@@ -271,7 +277,8 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
     def _evaluation_data(self, eval_set: Any, encoder: TableEncoder, target: Any) -> Data:
         pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise ValueError(f"eval_set is a pair (X, y) to validate on, not {type(eval_set).__name__}")
+            found = f"{len(pair)} of them" if isinstance(pair, tuple | list) else type(eval_set).__name__
+            raise ValueError(f"eval_set is a pair (X, y) to validate on, not {found}")
         X, y = check_inputs(self, *pair, reset=False)
         encoded = encoder.transform(X)
         return Data(encoded.numeric, encoded.codes, target.encode(self._checked_target(y)))
@@ -424,6 +431,27 @@ def plain_settings() -> dict[str, Any]:
 def settings_of(estimator: Any) -> dict[str, Any]:
     """All settings with which an estimator trains: its own, and the preset's where it has none."""
     return estimator._resolved()
+
+
+_WATCH = ("on_begin", "on_search_begin", "load")
+"""What observers of a training, of a search, and stores of its trials have."""
+
+
+def _require_plain_settings(estimator: BaseMLP) -> None:
+    """Raise `ValueError` for settings without a preset that cannot work."""
+    kinds, momentum = estimator.column_kinds, estimator.momentum
+    if kinds is not None and not isinstance(kinds, Mapping):
+        raise ValueError(
+            f"column_kinds is a dict of 'numeric', 'categorical' or 'drop' by column, not {type(kinds).__name__}"
+        )
+    if not isinstance(momentum, int | float | np.number) or not 0 <= momentum <= 1:
+        raise ValueError(f"momentum must be between 0 and 1, got {momentum!r}")
+    for one in as_list(estimator.callbacks):
+        if not callable(one) and not any(hasattr(one, name) for name in _WATCH):
+            raise ValueError(
+                "callbacks are functions of (estimator, epoch), or observers of lamina.training.loop, "
+                f"not {one!r}"
+            )
 
 
 class _Learner(Observer):

@@ -158,7 +158,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _checked_target(self, y: Any) -> np.ndarray:
         require_target(np.asarray(y))
-        y = np.asarray(y, np.float64)
+        try:
+            y = np.asarray(y, np.float64)
+        except ValueError as error:
+            raise ValueError(
+                f"y: {error}; a regression's target is numbers, classes are for MLPClassifier"
+            ) from error
         if not np.isfinite(y).all():
             row = int(np.argwhere(~np.isfinite(y))[0][0])
             raise ValueError(
