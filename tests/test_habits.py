@@ -40,6 +40,9 @@ ASKED: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Dense(3).parameters(), r"'Dense' object has no attribute 'parameters'\. Use net\.collect_params"),
     (lambda: nn.Sequential().eval(), r"'Sequential' object .* trains inside `with autograd\.record\(\):`"),
     (lambda: gluon.Trainer([], "sgd").zero_grad(), r"'Trainer' .* backward\(\) overwrites gradients"),
+    (lambda: mx.MLPClassifier().predict_interval([[1]]), r"'MLPClassifier' object .* there are predict_set\(X, cov"),
+    (lambda: mx.MLPRegressor().predict_proba([[1]]), r"'MLPRegressor' object .* there are predict_interval\(X, cov"),
+    (lambda: mx.MLPRegressor().save("model"), r"'MLPRegressor' object .* Use lamina\.save\(model, path\)"),
 ]  # fmt: skip
 
 
@@ -55,7 +58,9 @@ def test_an_import_of_another_librarys_name_says_so_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "thing", [nd.ones(2), nn.Dense(2), gluon.Trainer([], "sgd")], ids=["array", "block", "trainer"]
+    "thing",
+    [nd.ones(2), nn.Dense(2), gluon.Trainer([], "sgd"), mx.MLPClassifier(), mx.MLPRegressor()],
+    ids=["array", "block", "trainer", "classifier", "regressor"],
 )
 def test_names_of_other_libraries_are_not_there(thing: Any) -> None:
     names = habits._OF_CLASSES[
@@ -76,6 +81,10 @@ def test_names_of_other_libraries_are_not_there(thing: Any) -> None:
         (lambda: mx.optimizer.SGD(momentun=0.1), r"SGD has no argument 'momentun'\. Did you mean 'momentum'\?"),
         (lambda: mx.MLPRegressor(quantiles=[0.1]), r"MLPRegressor has no argument 'quantiles'\. .* 'quantile'\.$"),
         (lambda: mx.MLPClassifier(droput=0.1), r"Did you mean 'dropout'\?$"),
+        (
+            lambda: mx.MLPClassifier().predict([[1]], return_std=True),  # pyright: ignore[reportCallIssue]
+            r"^MLPClassifier\.predict has no argument 'return_std'\. Classes .* predict_proba\(X, return_std=True\)",
+        ),
         (lambda: nn.Sequential(prefx="a"), r"Sequential has no argument 'prefx'\. Did you mean 'prefix'\?"),
         (lambda: nd.sum(nd.ones(3), dim=0), r"sum has no argument 'dim'\. .* 'axis'\. Known: data, axis"),
         (lambda: nd.ones(3).mean(keepdim=True), r"mean has no argument 'keepdim'\. Here it is called 'keepdims'"),

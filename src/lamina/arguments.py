@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from inspect import Parameter, signature
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from lamina.messages import closest
 
-__all__ = ["answering", "names_of", "no_argument"]
+__all__ = ["answering", "lacking", "names_of", "no_argument"]
 
 C = TypeVar("C", bound=type)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _MANY = 20  # names, of which nobody reads a list who was told the right one
 
@@ -72,5 +74,30 @@ def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
 
         cls.__init__ = __init__
         return cls
+
+    return decorate
+
+
+def lacking(**instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A method without arguments that those of its name have elsewhere: `instead` says what to do in their place.
+
+    >>> class Scale:
+    ...     @lacking(unit="It weighs in kilograms")
+    ...     def weigh(self): ...
+    >>> Scale().weigh(unit="g")
+    Traceback (most recent call last):
+    TypeError: Scale.weigh has no argument 'unit'. It weighs in kilograms
+    """
+
+    def decorate(method: Callable[P, R]) -> Callable[P, R]:
+        @wraps(method)
+        def answered(*args: P.args, **kwargs: P.kwargs) -> R:
+            for name in kwargs:
+                if name in instead:
+                    of = "" if method.__name__ == "__init__" else f".{method.__name__}"
+                    raise TypeError(f"{type(args[0]).__name__}{of} has no argument {name!r}. {instead[name]}")
+            return method(*args, **kwargs)
+
+        return answered
 
     return decorate

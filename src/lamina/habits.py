@@ -1,4 +1,4 @@
-"""Names that people bring from PyTorch, Keras and NumPy, and what they write in lamina instead.
+"""Names that people bring from PyTorch, Keras, NumPy and scikit-learn, and what they write in lamina instead.
 
 docs/tutorials/from-pytorch.md shows the two side by side.
 """
@@ -213,7 +213,46 @@ _TRAINERS_METHODS = {
     "load_state_dict": "Use trainer.load_states(path)",
     "param_groups": "Use trainer.learning_rate and trainer.set_learning_rate(rate)",
 }
-_OF_CLASSES = {"NDArray": _ARRAYS_METHODS, "Block": _BLOCKS_METHODS, "Trainer": _TRAINERS_METHODS}
+_ESTIMATORS_METHODS = {
+    **dict.fromkeys(("save_model", "save", "dump", "to_pickle"), "Use lamina.save(model, path)"),
+    **dict.fromkeys(("load_model", "load"), "Use lamina.load(path)"),
+    **dict.fromkeys(("to_onnx", "save_onnx"), "Use lamina.export_onnx(model, path)"),
+    "evaluate": "Use model.score(X, y)",
+    "history": "Use model.loss_curve_ and model.validation_scores_, or model.plot_learning_curve()",
+    **dict.fromkeys(
+        ("feature_importances_", "feature_importance", "get_feature_importance"),
+        "Use model.plot_importance(X, y), whose display has the numbers, or model.shap_values(X)",
+    ),
+    **dict.fromkeys(("compile", "train"), "fit trains, and compiles by itself"),
+    **dict.fromkeys(("parameters", "state_dict", "get_weights"), "Use model.coefs_ and model.intercepts_"),
+}
+_CLASSIFIERS_METHODS = {
+    **_ESTIMATORS_METHODS,
+    "decision_function": "Use predict_proba(X), or predict_log_proba(X)",
+    "predict_classes": "Use predict(X)",
+    **dict.fromkeys(
+        ("predict_interval", "predict_quantiles", "predict_std"),
+        "Of classes there are predict_set(X, coverage=0.9), the classes that a row may be of, and "
+        "predict_proba(X, return_std=True), how far members differ",
+    ),
+}
+_REGRESSORS_METHODS = {
+    **_ESTIMATORS_METHODS,
+    **dict.fromkeys(
+        ("predict_proba", "predict_log_proba", "decision_function", "predict_set", "predict_std"),
+        "Of numbers there are predict_interval(X, coverage=0.9), where the truth will be, and "
+        "predict(X, return_std=True), how far members differ",
+    ),
+    "predict_quantiles": 'Use predict(X) of MLPRegressor(loss="quantile", quantile=[0.05, 0.5, 0.95])',
+    "classes_": "It predicts numbers; classes are MLPClassifier's",
+}
+_OF_CLASSES = {
+    "NDArray": _ARRAYS_METHODS,
+    "Block": _BLOCKS_METHODS,
+    "Trainer": _TRAINERS_METHODS,
+    "MLPClassifier": _CLASSIFIERS_METHODS,
+    "MLPRegressor": _REGRESSORS_METHODS,
+}
 _WITH_THESE_NAMES = ("lamina.nd", "lamina.gluon", "lamina.gluon.nn", "lamina.gluon.loss", "lamina.gluon.data")
 
 

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from lamina.files.aside import aside, lock
+from lamina.files.aside import aside, lock, scratch
 from lamina.files.atomic import atomic_write
 
 FILLING = """
@@ -56,6 +57,37 @@ def test_leftovers_of_killed_processes_are_removed_and_of_living_ones_kept(tmp_p
     _fill(tmp_path)
     assert set(os.listdir(tmp_path)) - {*alike} - {path.name for path in tmp_path.glob(".run-*")} == {"a"}
     assert set(alike) < set(os.listdir(tmp_path))
+
+
+HOLDING = """
+import os, sys
+from lamina.files.aside import scratch
+with scratch("lamina-test-") as folder:
+    (folder / "half").touch()
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_scratch_of_killed_processes_is_removed_and_that_of_others_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command, environment = [sys.executable, "-c", HOLDING], {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        left = Path(process.stdout.readline().strip())
+        with scratch("lamina-test-") as own:
+            assert own.stat().st_mode & 0o777 == 0o700
+            assert {left, own} == {*tmp_path.iterdir()}  # a living process's
+        process.kill()
+    assert {*left.iterdir()} == {left / "half"}
+    with monkeypatch.context() as changed, scratch("lamina-other-"):
+        changed.setattr(os, "geteuid", lambda: left.stat().st_uid + 1)
+        with scratch("lamina-test-"):
+            assert left.exists()  # another user's
+    with scratch("lamina-test-") as own:
+        assert [*tmp_path.iterdir()] == [own]
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_place_that_another_process_took_for_abandoned_is_made_anew(tmp_path):

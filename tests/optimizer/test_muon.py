@@ -136,6 +136,19 @@ def test_a_name_or_index_that_no_parameter_has_is_an_error(asked: str | int) -> 
         kept_by(trainer, net)
 
 
+@pytest.mark.parametrize("rounds", [-1, 0, 2.5, True, "5"], ids=repr)
+def test_rounds_that_cannot_be_are_told_at_once(rounds: Any) -> None:
+    with pytest.raises(
+        mx.errors.ParameterError, match=f"rounds is a whole number of at least 1, not {rounds!r}"
+    ):
+        optimizer.Muon(rounds=rounds)
+
+
+def test_one_name_is_no_list_of_names() -> None:
+    with pytest.raises(mx.errors.ParameterError, match=r"adam_for is a list .*, as \['dense0_weight'\]"):
+        optimizer.Muon(adam_for="dense0_weight")
+
+
 @pytest.mark.compiles
 def test_a_compiled_trainer_learns() -> None:
     net = network()

@@ -1,5 +1,6 @@
 """What all optimizers share: rates, factors, counting, and creation by name."""
 
+from inspect import signature
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import lamina
 from lamina import nd, optimizer
 from lamina.errors import ParameterError, TraceError
 from lamina.lr_scheduler import CosineScheduler, FactorScheduler
+from lamina.optimizer.optimizer import optimizers
 
 
 def moved(made: optimizer.Optimizer, index: int = 0) -> float:
@@ -159,6 +161,19 @@ def test_dtypes_are_kept(name: str, dtype: type) -> None:
 def test_settings_that_are_no_numbers_are_told_at_once(setting: str) -> None:
     with pytest.raises(ParameterError, match=f"{setting} is a number, not 'a'"):
         optimizer.create("sgd", **{setting: "a"})
+
+
+def test_every_optimizers_own_settings_are_told_at_once() -> None:
+    """Of all that are registered, each number of the signature: what is none, or cannot be, is no step's surprise."""
+    for name in optimizers.names():
+        made = type(optimizer.create(name))
+        for setting, parameter in signature(made).parameters.items():
+            if type(parameter.default) in (int, float):
+                with pytest.raises(ParameterError, match=f"{setting} is a (whole )?number.*, not '0.1'"):
+                    made(**{setting: "0.1"})
+            if setting in ("beta1", "beta2"):
+                with pytest.raises(ParameterError, match=f"{setting} is at least 0 and below 1, not 1.0"):
+                    made(**{setting: 1.0})
 
 
 def test_rates_that_are_no_numbers_are_told_at_once() -> None:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from lamina.cli import _options as options
@@ -20,6 +19,7 @@ from lamina.core.precision import PRECISIONS
 from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
 from lamina.extras import require
+from lamina.files.aside import scratch
 from lamina.table.formats import begin_reading
 from lamina.table.schema import TASKS
 
@@ -193,8 +193,8 @@ def _help(team: Communicator) -> int:
     try:
         if request.stream:
             with (
-                TemporaryDirectory(prefix="lamina-rows-") as scratch,
-                prepare_streamed(request, Path(scratch), bound) as prepared,
+                scratch("lamina-rows-") as folder,
+                prepare_streamed(request, folder, bound) as prepared,
             ):
                 train(prepared, request)
         else:

@@ -22,6 +22,7 @@ __all__ = ["partial_fit"]
 @eager()
 def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
     """Train one epoch; the optimizer's moments go on from call to call."""
+    estimator._require_target_given(y)
     if (search := estimator._search(None)) is not None:
         search.refuse("partial_fit")
     settings = {

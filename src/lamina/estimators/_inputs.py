@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,11 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
 
     `n_features_in_` and `feature_names_in_` are set (`reset`) or compared.
     """
+    if isinstance(X, str | os.PathLike | Mapping):
+        raise TypeError(
+            f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
+            "make frames of dicts by polars.DataFrame"
+        )
     if is_frame(X):
         _check_names(estimator, X, reset)
         if isinstance(y, str):
@@ -51,12 +58,26 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
         "ensure_all_finite": False,  # the encoder names the column and the row of an infinite value
         "reset": reset,
     }
-    if y is None:
-        return validate_data(estimator, X, **options), None
-    checked, target = validate_data(
-        estimator, X, y, multi_output=True, y_numeric=estimator._task == "regression", **options
-    )
-    return checked, target
+    with _texts_explained():
+        if y is None:
+            return validate_data(estimator, X, **options), None
+        checked, target = validate_data(
+            estimator, X, y, multi_output=True, y_numeric=estimator._task == "regression", **options
+        )
+        return checked, target
+
+
+@contextmanager
+def _texts_explained() -> Generator[None]:
+    """Say of an array with texts what takes its place."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("could not convert string to float"):
+            raise
+        raise ValueError(
+            f"{error}; tables with texts are data frames, of polars, pandas or pyarrow"
+        ) from error
 
 
 def _check_names(estimator: Any, X: Any, reset: bool) -> None:

@@ -160,6 +160,13 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int | np.integer) and int(value) >= 1
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool_)
+
+
+_SWITCH: tuple[Any, str] = (lambda value: value is None or value in (True, False), "True or False")
+
+
 def _one_of(*values: Any) -> tuple[Any, str]:
     return (lambda value: value in values), f"one of {', '.join(map(repr, values))}"
 
@@ -179,6 +186,26 @@ _RULES: dict[str, tuple[Any, str]] = {
     "dropout": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "beta_1": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "beta_2": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "epsilon": (lambda value: _is_number(value) and value > 0, "> 0"),
+    "tol": (_is_number, "a number"),
+    "n_iter_no_change": (
+        lambda value: value is None or value == "auto" or _is_count(value),
+        "a whole number >= 1",
+    ),
+    "embedding_width": (_is_count, "a whole number >= 1"),
+    **dict.fromkeys(
+        (
+            "early_stopping",
+            "calibrate",
+            "number_embedding",
+            "input_scale",
+            "learned_activation",
+            "ntk",
+            "preprocess",
+            "drop_last",
+        ),
+        _SWITCH,
+    ),
     "learning_rate": _one_of(*SCHEDULES),
     "regularization_schedule": _one_of(*SCHEDULES),
     "solver": _one_of(*SOLVERS),

@@ -1,40 +1,33 @@
-"""What the classifier and the regressor share: settings, encoding of tables, training, prediction."""
+"""What the classifier and the regressor share: their settings, and how they are trained on tables in memory."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight
 
 from lamina import messages
 from lamina.context import cpu
 from lamina.core.precision import Precision, require_precision
 from lamina.deferral import eager
 from lamina.distributed.communicator import world
-from lamina.errors import DataError
 from lamina.estimators import _presets as presets
 from lamina.estimators._chosen_architecture import architecture_for
 from lamina.estimators._embedding import Embedding
-from lamina.estimators._engine import (
-    Batches,
-    Data,
-    EnsembleTraining,
-    Optimization,
-    outputs_of,
-    without_network,
-)
+from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
+from lamina.estimators._learned import Learned
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
 from lamina.estimators._sharded import training_of
@@ -65,24 +58,8 @@ __all__ = [
 ]
 
 
-class _Learned:
-    """What `fit` learns."""
-
-    fitted_: FittedModel[Any]
-    loss_: float
-    loss_curve_: list[float]
-    validation_scores_: list[float] | None
-    best_validation_score_: float | None
-    best_loss_: float | None
-    best_epoch_: int
-    device_: str
-    n_iter_: int
-    t_: int
-    trials_: list[dict[str, Any]]
-
-
 @dataclass(eq=False, repr=False)
-class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
+class BaseMLP(Learned, Views, Embedding, BaseEstimator):
     """The common part of `MLPClassifier` and `MLPRegressor`; its fields are their constructors' parameters."""
 
     _task: ClassVar[str]
@@ -145,9 +122,12 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
             given["batch_size"] = None
         settings = presets.resolve(self.preset, self._task, given)
         hidden = settings["hidden_layer_sizes"]
+        if isinstance(hidden, str) or not isinstance(hidden, Iterable | int | np.integer):
+            raise ValueError(f"hidden_layer_sizes must be whole numbers, as (256, 256), got {hidden!r}")
         settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
         presets.check_settings(settings)
         require_jobs(self.n_jobs)
+        _require_plain_settings(self)
         require_precision(self.precision, type(self).__name__)
         check_scoring(self.scoring, self._own_scores)
         return settings | {"monotone": self.monotone} | constrained_settings(self, settings)
@@ -187,33 +167,20 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
             )
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        self._require_target_given(y)
         search = self._search(eval_set)
         if is_source(X):
-            from lamina.estimators.streamed import fit_source
-
-            if search:
-                search.refuse("a table that is streamed")
-
-            if sample_weight is not None:
-                raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
-            return fit_source(self, X, y, eval_set)
+            return self._fit_source(X, y, sample_weight, eval_set, search)
         settings = self._resolved()
         rng = np.random.default_rng(self._drawn_seed(settings))
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
         y = self._checked_target(y)
         earlier = vars(self).get("fitted_") if self.warm_start else None
-        # A warm start keeps the classes, but learns a regression's scale anew.
-        known = earlier.target if earlier and self._task == "classification" else None
-        target = known or self._target_of(y)
-        if earlier:
-            require_same_network(earlier, target, self.monotone)
+        target = self._target_after(earlier, y)
         wanted = target.encode(y)
         weights = self._weights(sample_weight, y, X)
         rows = counted_rows(X, weights)
-        members = settings["members"] or presets.enough_members(self.preset, len(rows), X.shape[1])
-        members = len(earlier.network.members) if earlier else members
+        members = self._members_of(earlier, settings, len(rows), X.shape[1])
         share = settings["validation_fraction"] if settings["early_stopping"] and eval_set is None else None
         splits = members_rows(rows, target.strata(wanted), share, rng, members)
         encoder = earlier.encoder if earlier else None
@@ -238,6 +205,37 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
             # What a warm start holds out, the training before may have seen.
             self._train(train, held_out, settings, rng, unseen=earlier is None or eval_set is not None)
         return self
+
+    def _require_target_given(self, y: Any) -> None:
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+
+    def _fit_source(self, source: Any, y: Any, sample_weight: Any, eval_set: Any, search: Any) -> Any:
+        """`fit` on a table that is streamed, where there is one network and rows have no weights."""
+        from lamina.estimators.streamed import fit_source
+
+        if search:
+            search.refuse("a table that is streamed")
+        if sample_weight is not None:
+            raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
+        return fit_source(self, source, y, eval_set)
+
+    def _target_after(self, earlier: FittedModel[Any] | None, y: np.ndarray) -> Any:
+        """The target that is learned, on top of what a warm start goes on with."""
+        # A warm start keeps the classes, but learns a regression's scale anew.
+        known = earlier.target if earlier and self._task == "classification" else None
+        target = known or self._target_of(y)
+        if earlier:
+            require_same_network(earlier, target, self.monotone)
+        return target
+
+    def _members_of(
+        self, earlier: FittedModel[Any] | None, settings: Mapping[str, Any], rows: int, columns: int
+    ) -> int:
+        """How many networks: those of a warm start, as many as were asked for, or as a table of this size needs."""
+        if earlier:
+            return len(earlier.network.members)
+        return settings["members"] or presets.enough_members(self.preset, rows, columns)
 
     def _search(self, eval_set: Any) -> Any:
         """A `Search` for the best network, whose time runs from now, if there is to be one."""
@@ -279,7 +277,8 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
     def _evaluation_data(self, eval_set: Any, encoder: TableEncoder, target: Any) -> Data:
         pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise ValueError(f"eval_set is a pair (X, y) to validate on, not {type(eval_set).__name__}")
+            found = f"{len(pair)} of them" if isinstance(pair, tuple | list) else type(eval_set).__name__
+            raise ValueError(f"eval_set is a pair (X, y) to validate on, not {found}")
         X, y = check_inputs(self, *pair, reset=False)
         encoded = encoder.transform(X)
         return Data(encoded.numeric, encoded.codes, target.encode(self._checked_target(y)))
@@ -411,78 +410,6 @@ class BaseMLP(_Learned, Views, Embedding, BaseEstimator):
         name = scoring if isinstance(scoring, str) else "score"
         return [progress(plan.max_iter, "loss" if own else name, -1 if own else 1), Waiting(sys.stdout)]
 
-    # --- prediction ----------------------------------------------------------------------------------------------
-
-    def _outputs(self, X: Any) -> np.ndarray:
-        """The network's outputs, (rows, outputs)."""
-        return self._computed(X, outputs_of)
-
-    def _computed(self, X: Any, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
-        """What a function of the network and of encoded rows makes of a table: rows in the axis before the last."""
-        check_is_fitted(self, "fitted_")
-        if is_source(X):
-            from lamina.estimators.streamed import computed_of_source
-
-            return np.concatenate([*computed_of_source(self, X, function)], axis=-2)
-        checked, _ = check_inputs(self, X, None, reset=False)
-        outputs = self.fitted_.computed(self.fitted_.encode(checked), function)
-        if not np.isfinite(outputs).all():
-            row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
-            raise DataError(
-                f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
-            )
-        return outputs
-
-    @property
-    def coefs_(self) -> list[np.ndarray]:
-        """The weight matrices, (in, out) each, as they multiply a layer's input; those of the first member."""
-        network = self._fitted().network.members[0]
-        return [network.multiplier(i) for i in range(self.n_layers_ - 1)]
-
-    @property
-    def intercepts_(self) -> list[np.ndarray]:
-        """The bias vectors; those of the first member."""
-        network = self._fitted().network.members[0]
-        return [network[f"bias{i}"].asnumpy() for i in range(self.n_layers_ - 1)]
-
-    @property
-    def n_layers_(self) -> int:
-        """The number of layers, input and output included."""
-        return len(self._fitted().layers)
-
-    @property
-    def n_outputs_(self) -> int:
-        """The number of outputs."""
-        return self._fitted().layers[-1]
-
-    @property
-    def out_activation_(self) -> str:
-        """What turns outputs into probabilities or predictions."""
-        return self._fitted().target.activation
-
-    def _fitted(self) -> FittedModel[Any]:
-        if "fitted_" not in vars(self):
-            # It is an AttributeError too, so that hasattr says no before fit.
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
-        return self.fitted_
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle and joblib."""
-        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
-        state.pop("_held_out", None)  # the user's rows, which nobody expects in a file
-        training = state.pop(
-            "_training", None
-        )  # compiled code; the next partial_fit makes another, which goes on
-        if training is not None and training.network is self.fitted_.network:
-            arrays, position = training.state()
-            state["_position"] = without_network(arrays), position
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        from lamina.estimators._early_pickles import modern_state
-
-        super().__setstate__(modern_state(state, type(self).__name__))
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -504,6 +431,27 @@ def plain_settings() -> dict[str, Any]:
 def settings_of(estimator: Any) -> dict[str, Any]:
     """All settings with which an estimator trains: its own, and the preset's where it has none."""
     return estimator._resolved()
+
+
+_WATCH = ("on_begin", "on_search_begin", "load")
+"""What observers of a training, of a search, and stores of its trials have."""
+
+
+def _require_plain_settings(estimator: BaseMLP) -> None:
+    """Raise `ValueError` for settings without a preset that cannot work."""
+    kinds, momentum = estimator.column_kinds, estimator.momentum
+    if kinds is not None and not isinstance(kinds, Mapping):
+        raise ValueError(
+            f"column_kinds is a dict of 'numeric', 'categorical' or 'drop' by column, not {type(kinds).__name__}"
+        )
+    if not isinstance(momentum, int | float | np.number) or not 0 <= momentum <= 1:
+        raise ValueError(f"momentum must be between 0 and 1, got {momentum!r}")
+    for one in as_list(estimator.callbacks):
+        if not callable(one) and not any(hasattr(one, name) for name in _WATCH):
+            raise ValueError(
+                "callbacks are functions of (estimator, epoch), or observers of lamina.training.loop, "
+                f"not {one!r}"
+            )
 
 
 class _Learner(Observer):

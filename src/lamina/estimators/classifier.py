@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from lamina.arguments import answering
+from lamina.arguments import answering, lacking
 from lamina.estimators import _losses as losses
 from lamina.estimators import _presets as presets
 from lamina.estimators._calibration import MeanLikelihood, best_factor
@@ -25,11 +25,12 @@ from lamina.estimators.base import BaseMLP, targets_of
 from lamina.estimators.conformal import checked_coverage, likely
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.targets import Classes
-from lamina.habits import ESTIMATORS_ARGUMENTS
+from lamina.habits import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPClassifier"]
 
 
+@telling
 @documented
 @answering(ESTIMATORS_ARGUMENTS)
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -73,6 +74,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._warn_if_retired()
         return partial_fit(self, X, y, classes, sample_weight)
 
+    @lacking(return_std="Classes have none; predict_proba(X, return_std=True) says how far members differ")
     def predict(self, X: Any) -> np.ndarray:
         """The most likely class of each row (multi-label: 0 or 1 for each label)."""
         outputs = self._outputs(X)

@@ -24,11 +24,12 @@ from lamina.estimators.conformal import checked_coverage, interval
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.quantiles import Quantiles, checked_levels
 from lamina.estimators.targets import Numbers
-from lamina.habits import ESTIMATORS_ARGUMENTS
+from lamina.habits import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPRegressor"]
 
 
+@telling
 @documented
 @answering(ESTIMATORS_ARGUMENTS)
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -157,7 +158,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _checked_target(self, y: Any) -> np.ndarray:
         require_target(np.asarray(y))
-        y = np.asarray(y, np.float64)
+        try:
+            y = np.asarray(y, np.float64)
+        except ValueError as error:
+            raise ValueError(
+                f"y: {error}; a regression's target is numbers, classes are for MLPClassifier"
+            ) from error
         if not np.isfinite(y).all():
             row = int(np.argwhere(~np.isfinite(y))[0][0])
             raise ValueError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from lamina.estimators._engine import Data
 from lamina.estimators._streamed_batches import StreamedBatches
 from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.targets import Classes, Numbers
+from lamina.files.aside import scratch
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.messages import rows_from
@@ -29,6 +28,7 @@ from lamina.table.stream.survey import Division, Rows, Survey, encode_rows, fitt
 from lamina.table.target import target_values
 
 if TYPE_CHECKING:
+    from lamina.estimators._learned import Learned
     from lamina.estimators.base import BaseMLP
     from lamina.estimators.network import Ensemble
 
@@ -86,12 +86,9 @@ def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
     kinds = named_kinds([*blocks.types], dict(estimator.column_kinds or {}))
     survey = look_over(blocks, target, task=task, kinds=kinds, seed=seed)
     share = settings["validation_fraction"] if settings["early_stopping"] and eval_set is None else 0.0
-    folder = Path(tempfile.mkdtemp(prefix="lamina-rows-"))
-    try:
+    with scratch("lamina-rows-") as folder:
         table = Streamed(blocks, survey, survey.divided(share), folder, not isinstance(y, str))
         return fit_streamed(estimator, table, eval_set)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def named_kinds(names: list[str], kinds: Mapping[Any, Any]) -> dict[str, Any]:
@@ -196,7 +193,7 @@ def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Da
 
 
 def computed_of_source(
-    estimator: BaseMLP, source: Any, function: Callable[[Ensemble, Data], np.ndarray]
+    estimator: Learned, source: Any, function: Callable[[Ensemble, Data], np.ndarray]
 ) -> Generator[np.ndarray]:
     """What a function of the network and of encoded rows makes of a source's rows, block after block."""
     start = 0

@@ -1,4 +1,4 @@
-"""Hidden files and folders that are filled aside: locked by their makers, so that what killed ones left is known."""
+"""Places for a while, locked by their makers, so that what killed ones left is known: beside files, and for scratch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import shutil
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from tempfile import gettempdir
 
-__all__ = ["aside", "lock"]
+__all__ = ["aside", "lock", "scratch"]
 
 
 @contextmanager
-def aside(folder: Path, prefix: str, create: Callable[[Path], object]) -> Generator[Path]:
+def aside(
+    folder: Path, prefix: str, create: Callable[[Path], object], *, of_any_user: bool = True
+) -> Generator[Path]:
     """A new hidden place beside the final one; if the block raises (Ctrl-C too), it is gone again.
 
     A process that is killed can't remove its own. The next one that works in the same folder does: a place whose
@@ -25,11 +29,12 @@ def aside(folder: Path, prefix: str, create: Callable[[Path], object]) -> Genera
         folder: where.
         prefix: the place is called PREFIX, 12 hexadecimal digits, and ".tmp".
         create: makes the file or the folder of this name.
+        of_any_user: whether what another user's process left is removed, too, where the system lets it.
 
     Raises:
         OSError: nothing can be made in `folder`.
     """
-    _remove_abandoned(folder, prefix)
+    _remove_abandoned(folder, prefix, of_any_user)
     path, held = _claimed(folder, prefix, create)
     try:
         yield path
@@ -39,6 +44,23 @@ def aside(folder: Path, prefix: str, create: Callable[[Path], object]) -> Genera
     finally:
         if held is not None:
             os.close(held)
+
+
+@contextmanager
+def scratch(prefix: str) -> Generator[Path]:
+    """A new folder that only this user may look into, where temporary files are (`TMPDIR`); at the end it is gone.
+
+    What killed processes of the same user left there under this prefix is removed.
+
+    Raises:
+        OSError: nothing can be made there.
+    """
+    create = partial(Path.mkdir, mode=0o700)
+    with aside(Path(gettempdir()), prefix, create, of_any_user=False) as path:
+        try:
+            yield path
+        finally:
+            _remove(path)
 
 
 def lock(path: Path) -> int | None:
@@ -80,14 +102,15 @@ def _claimed(folder: Path, prefix: str, create: Callable[[Path], object]) -> tup
             os.close(held)
 
 
-def _remove_abandoned(folder: Path, prefix: str) -> None:
+def _remove_abandoned(folder: Path, prefix: str, of_any_user: bool) -> None:
     pattern = re.compile(re.escape(prefix) + r"[0-9a-f]{12}\.tmp")
     with suppress(OSError):  # a folder that can't be listed
         for name in filter(pattern.fullmatch, os.listdir(folder)):
             with suppress(OSError):  # its maker lives, or has just removed it
                 held = lock(folder / name)
                 if held is not None:
-                    _remove(folder / name)
+                    if of_any_user or os.fstat(held).st_uid == os.geteuid():
+                        _remove(folder / name)
                     os.close(held)
 
 

@@ -457,7 +457,10 @@ class HybridBlock(Block):
         return not self._hands_on and str(type(self).hybrid_forward.__module__).startswith("lamina.")
 
     def _require_arrays(self, args: tuple[Any, ...]) -> None:
-        if args and isinstance(args[0], np.ndarray | int | float):
+        first = args[0] if args else None
+        while isinstance(first, list | tuple) and first:
+            first = first[0]
+        if isinstance(first, np.ndarray | int | float):
             raise TypeError(
                 f"{self.name}: needs an NDArray, got {type(args[0]).__name__}; make one with nd.array"
             )

@@ -43,6 +43,7 @@ class Loss(HybridBlock):
 
     def _like(self, label: NDArray, pred: NDArray) -> NDArray:
         """`label` in the shape of `pred`."""
+        self._require_array(label)
         if label.shape == pred.shape:
             return label
         if label.size != pred.size:
@@ -51,6 +52,12 @@ class Loss(HybridBlock):
                 f"{pred.shape}"
             )
         return label.reshape(pred.shape)
+
+    def _require_array(self, label: Any) -> None:
+        if isinstance(label, list | tuple):
+            raise TypeError(
+                f"{type(self).__name__}: labels are an NDArray, not a {type(label).__name__}; make one with nd.array"
+            )
 
     def _weighted(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
         """The loss of each element, times the weights."""
@@ -186,6 +193,7 @@ class SoftmaxCrossEntropyLoss(Loss):
         return self._mean(F, loss, sample_weight)
 
     def _require_class_numbers(self, label: NDArray, pred: NDArray) -> None:
+        self._require_array(label)
         if label.size * pred.shape[self._axis] != pred.size:
             raise ShapeError(
                 f"{type(self).__name__}: class numbers of shape {label.shape} do not fit a prediction of shape "

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from lamina.arguments import lacking
 from lamina.core.state import state
 from lamina.errors import DataError, ParameterError, UnfitParameterError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
-from lamina.habits import telling
+from lamina.habits import OPTIMIZERS_ARGUMENTS, telling
 from lamina.kvstore import KVStoreBase
 from lamina.kvstore import create as create_store
 from lamina.messages import excerpt
@@ -24,6 +25,9 @@ from lamina.optimizer import Optimizer, create, get_updater
 from lamina.optimizer.updater import arrays_in
 
 __all__ = ["Trainer"]
+
+
+_AS_DICT = 'Trainer(params, "sgd", {"learning_rate": 0.1})'
 
 
 @telling
@@ -56,6 +60,12 @@ class Trainer:
     array([[0.5, 0. ]], dtype=float32)
     """
 
+    @lacking(
+        **dict.fromkeys(
+            ("learning_rate", "momentum", "wd", *OPTIMIZERS_ARGUMENTS),
+            f"Settings of the optimizer go into a dict: {_AS_DICT}",
+        )
+    )
     def __init__(
         self,
         params: ParameterDict | Mapping[str, Parameter] | Sequence[Parameter],
@@ -182,6 +192,8 @@ class Trainer:
                 self._kvstore.pushpull(i, parameter._gradients(), priority=-i)
 
     def _update(self, batch_size: float, ignore_stale_grad: bool) -> None:
+        if batch_size is None or isinstance(batch_size, str | list | tuple):
+            raise ParameterError(f"step: gradients are divided by batch_size, a number, not {batch_size!r}")
         if isinstance(batch_size, int | float) and not batch_size > 0:
             raise ParameterError(
                 f"step: gradients are divided by batch_size, which must be positive, not {batch_size}"
@@ -319,4 +331,6 @@ def _optimizer(optimizer: str | Optimizer, arguments: Mapping[str, Any] | None) 
         if arguments:
             raise ParameterError("optimizer_params goes with the name of an optimizer, not with an optimizer")
         return optimizer
+    if arguments is not None and not isinstance(arguments, Mapping):
+        raise ParameterError(f"optimizer_params is a dict of settings, as in {_AS_DICT}; not {arguments!r}")
     return create(optimizer, **(arguments or {}))

@@ -89,28 +89,28 @@ class _Group:
     def __init__(
         self, X: Any, y: np.ndarray, weights: np.ndarray | None, batch: int, dtype: np.dtype
     ) -> None:
-        self._data, self._batch = (X, y, weights), batch
+        self._weights, self._batch = weights, batch
         can_take = all(_can_be_taken(x, dtype) for x in (X, y))
         is_wide = batch * X.shape[1] * dtype.itemsize >= _ROWS_IN_PLACE_BYTES
-        self.table = nd.from_numpy(X) if can_take and is_wide else None
-        sizes = [*([] if self.table is not None else [X.shape[1]]), y.shape[1], 1]
+        self.table, self._copied = (nd.from_numpy(X), (y,)) if can_take and is_wide else (None, (X, y))
+        sizes = [*(x.shape[1] for x in self._copied), 1]
         self.steps = max(1, min(_MOST_STEPS, _GROUP_BYTES // (batch * sum(sizes) * dtype.itemsize)))
         self.rows = self.steps * batch
         self._parts = [aligned_empty((self.rows, size), dtype) for size in sizes]
         self._numbers = aligned_empty((self.rows,), np.dtype(np.int32))
         self._numbers_stack = _stack(self._numbers, self.steps)
-        copied = [_stack(x, self.steps) for x in self._parts]
-        self.stacks = copied if self.table is None else [self._numbers_stack, *copied]
+        copies = [_stack(x, self.steps) for x in self._parts]
+        self.stacks = [self._numbers_stack, *copies][-3:]  # no numbers where inputs are among the copies
         self._take = taking_rows() if can_take else None
-        taken = (X, y) if self.table is None else (y,)
-        self._tables = [nd.from_numpy(x) for x in taken] if can_take else []
+        self._places = copies[:-1]
+        self._tables = [nd.from_numpy(x) for x in self._copied] if can_take else []
         self._weighted = -1
 
     def put(self, rows: np.ndarray) -> list[int]:
         """These rows of what is trained on; how many there are in each step."""
         count, steps = len(rows), -(-len(rows) // self._batch)
         self._put_inputs(rows, steps)
-        weights = self._data[2]
+        weights = self._weights
         w, used = self._parts[-1], steps * self._batch
         if weights is not None:
             w[:count, 0] = weights[rows]
@@ -122,14 +122,12 @@ class _Group:
         return [min(self._batch, count - start) for start in range(0, count, self._batch)]
 
     def _put_inputs(self, rows: np.ndarray, steps: int) -> None:
-        X, y, _ = self._data
         if self._take is not None:
             self._numbers[: len(rows)] = rows
             self._numbers[len(rows) : steps * self._batch] = rows[-1]
-            places = self.stacks[:-1] if self.table is None else self.stacks[1:-1]
-            self._take.run_stacks([self._numbers_stack, *places], [()] * steps, *self._tables)
+            self._take.run_stacks([self._numbers_stack, *self._places], [()] * steps, *self._tables)
             return
-        for part, source in zip(self._parts, (X, y), strict=False):
+        for part, source in zip(self._parts, self._copied, strict=False):
             taken = source[rows]
             part[: len(rows)] = taken if isinstance(taken, np.ndarray) else taken.toarray()
 

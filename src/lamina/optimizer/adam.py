@@ -11,6 +11,7 @@ from lamina.nd.elementwise import abs, sqrt
 from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum
+from lamina.optimizer._settings import check_numbers, check_shares
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
@@ -62,6 +63,8 @@ class _Moments(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
+        check_shares(beta1=beta1, beta2=beta2)
+        check_numbers(epsilon=epsilon)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
@@ -228,6 +231,7 @@ class Nadam(_Moments):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
+        check_numbers(schedule_decay=schedule_decay)
         self.schedule_decay = schedule_decay
         self._products = [1.0]  # M₀, M₁, … as far as they were needed
 
@@ -312,6 +316,8 @@ class LAMB(_Moments):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, beta1, beta2, epsilon, **kwargs)
+        bounds = {"lower_bound": lower_bound, "upper_bound": upper_bound}
+        check_numbers(**{name: bound for name, bound in bounds.items() if bound is not None})
         self.lower_bound, self.upper_bound, self.bias_correction = lower_bound, upper_bound, bias_correction
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:

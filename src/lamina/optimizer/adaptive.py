@@ -7,6 +7,7 @@ from typing import Any
 
 from lamina.nd.elementwise import abs, clip, sign, sqrt
 from lamina.nd.ndarray import NDArray
+from lamina.optimizer._settings import check_numbers
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
@@ -34,6 +35,7 @@ class AdaGrad(Optimizer):
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_numbers(eps=eps)
         self.float_stable_eps = eps
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
@@ -67,6 +69,7 @@ class AdaDelta(Optimizer):
 
     def __init__(self, rho: float = 0.90, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_numbers(rho=rho, epsilon=epsilon)
         self.rho, self.epsilon = rho, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
@@ -132,7 +135,10 @@ class RMSProp(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
+        check_numbers(gamma1=gamma1, gamma2=gamma2, epsilon=epsilon)
         self.gamma1, self.gamma2, self.epsilon = gamma1, gamma2, epsilon
+        if clip_weights is not None:
+            check_numbers(clip_weights=clip_weights)
         self.centered, self.clip_weights = centered, clip_weights
 
     def create_state(self, index: int, weight: NDArray) -> State:
@@ -180,6 +186,7 @@ class Ftrl(Optimizer):
         self, lamda1: float = 0.01, learning_rate: float | None = None, beta: float = 1.0, **kwargs: Any
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
+        check_numbers(lamda1=lamda1, beta=beta)
         self.lamda1, self.beta = lamda1, beta
 
     def create_state(self, index: int, weight: NDArray) -> State:

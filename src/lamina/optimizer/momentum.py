@@ -7,6 +7,7 @@ from typing import Any
 
 from lamina.nd.elementwise import sign
 from lamina.nd.ndarray import NDArray
+from lamina.optimizer._settings import check_numbers
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
@@ -19,6 +20,7 @@ class _Momentum(Optimizer):
 
     def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_numbers(momentum=momentum)
         self.momentum = momentum
 
     def create_state(self, index: int, weight: NDArray) -> NDArray | None:
@@ -131,6 +133,7 @@ class Signum(_Momentum):
         self, learning_rate: float | None = None, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(momentum, learning_rate=learning_rate, **kwargs)
+        check_numbers(wd_lh=wd_lh)
         self.wd_lh = wd_lh
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray | None) -> None:

@@ -13,6 +13,7 @@ from lamina.nd.elementwise import sqrt
 from lamina.nd.linalg import dot
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum
+from lamina.optimizer._settings import check_counts, check_numbers, check_shares
 from lamina.optimizer.adam import adamw_step, bias_correction
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
@@ -109,6 +110,13 @@ class Muon(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
+        check_shares(momentum=momentum, beta1=beta1, beta2=beta2)
+        check_numbers(epsilon=epsilon)
+        check_counts(rounds=rounds)
+        if isinstance(adam_for, str):
+            raise ParameterError(
+                f"adam_for is a list of names and indices, as [{adam_for!r}], not one of them"
+            )
         self.momentum, self.nesterov, self.rounds = momentum, nesterov, rounds
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.adam_for = None if adam_for is None else frozenset(adam_for)

@@ -18,6 +18,7 @@ from lamina.messages import warn
 from lamina.nd.creation import zeros_like
 from lamina.nd.elementwise import clip
 from lamina.nd.ndarray import NDArray
+from lamina.optimizer._settings import check_numbers
 from lamina.registry import Registry
 
 __all__ = ["Optimizer", "ScheduledRateError", "State", "Stepped", "create", "register", "write"]
@@ -75,7 +76,7 @@ class Optimizer:
     ) -> None:
         numbers = {"rescale_grad": rescale_grad, "wd": wd, "begin_num_update": begin_num_update}
         optional = {"learning_rate": learning_rate, "clip_gradient": clip_gradient}
-        _check_numbers(**numbers, **{name: x for name, x in optional.items() if x is not None})
+        check_numbers(**numbers, **{name: x for name, x in optional.items() if x is not None})
         if lr_scheduler is not None and not callable(lr_scheduler):
             raise ParameterError(
                 f"lr_scheduler gives the rate by the number of updates, not {lr_scheduler!r}"
@@ -160,7 +161,7 @@ class Optimizer:
                 f"the learning rate follows a {type(self.lr_scheduler).__name__}, so it can't be set; "
                 "set the scheduler's base_lr, or make the optimizer without lr_scheduler"
             )
-        _check_numbers(learning_rate=lr)
+        check_numbers(learning_rate=lr)
         self.lr = lr
 
     def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
@@ -318,13 +319,6 @@ def write(weight: NDArray, state: State, stepped: Stepped) -> None:
     weight[:] = new
 
 
-def _check_numbers(**settings: Any) -> None:
-    """Raise `ParameterError` at once for what would fail only in the first step."""
-    for name, value in settings.items():
-        if not isinstance(value, int | float | np.number) or isinstance(value, bool):
-            raise ParameterError(f"{name} is a number, not {value!r}")
-
-
 _READ_ANEW = frozenset({"begin_num_update", "lr", "lr_scheduler", "num_update"})
 
 optimizers = Registry[Optimizer]("optimizer", Optimizer, OPTIMIZERS_ARGUMENTS)
@@ -352,5 +346,5 @@ def create(name: str | Optimizer, **kwargs: Any) -> Optimizer:
     Traceback (most recent call last):
     ValueError: unknown optimizer 'adm'. Did you mean 'adam'? Known: ...
     """
-    _check_numbers(**{key: value for key, value in kwargs.items() if isinstance(value, str)})
+    check_numbers(**{key: value for key, value in kwargs.items() if isinstance(value, str)})
     return optimizers.create(name, **kwargs)

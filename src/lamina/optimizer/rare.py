@@ -12,6 +12,7 @@ from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import normal
 from lamina.nd.reduce import sum
+from lamina.optimizer._settings import check_numbers, check_shares
 from lamina.optimizer.momentum import SGD, momentum_step, sgd_step
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
@@ -49,6 +50,8 @@ class FTML(Optimizer):
         self, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        check_shares(beta1=beta1, beta2=beta2)
+        check_numbers(epsilon=epsilon)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
@@ -103,6 +106,7 @@ class LARS(SGD):
         **kwargs: Any,
     ) -> None:
         super().__init__(momentum, lazy_update, **kwargs)
+        check_numbers(eta=eta, eps=eps)
         self.eta, self.eps, self.momentum_correction = eta, eps, momentum_correction
         self._rates: dict[int, float] = {}
 
@@ -165,6 +169,7 @@ class DCASGD(Optimizer):
 
     def __init__(self, momentum: float = 0.0, lamda: float = 0.04, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_numbers(momentum=momentum, lamda=lamda)
         self.momentum, self.lamda = momentum, lamda
 
     def create_state(self, index: int, weight: NDArray) -> tuple[NDArray | None, NDArray]:

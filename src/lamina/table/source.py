@@ -7,7 +7,6 @@ import io
 import os
 import shutil
 import sys
-import tempfile
 import zlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamina.errors import DataError
+from lamina.files.aside import scratch
 from lamina.files.limits import FAR_MORE, unpacked_limit
 from lamina.table.formats import FORMATS, NOT_READ, format_of_content, format_of_name
 from lamina.table.formats.packing import PACKINGS, open_packed
@@ -105,10 +105,10 @@ def open_sources(
     parts = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     if not parts:
         raise DataError("no file is given")
-    with tempfile.TemporaryDirectory(prefix="lamina-") as scratch:
+    with scratch("lamina-source-") as folder:
         sources: list[Source] = []
         for part in parts:
-            sources += _sources(os.fspath(part), format, Path(scratch))
+            sources += _sources(os.fspath(part), format, folder)
         yield sources
 
 

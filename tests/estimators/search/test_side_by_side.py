@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -267,6 +270,30 @@ def test_workers_that_are_not_waited_for_leave_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "_GRACE", 0.0)
     model = searched(9, 2, End())
     assert not list(tmp_path.iterdir()) and np.isfinite(model.predict(X)).all()
+
+
+SEARCHING = """
+import numpy as np
+from lamina import MLPRegressor
+X = np.random.default_rng(0).normal(size=(200, 3))
+MLPRegressor(trials=10**5, n_jobs=2).fit(X, X[:, 0])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_what_a_killed_search_left_the_next_one_removes(monkeypatch, tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", SEARCHING], env=environment) as process:
+        while not (left := [*tmp_path.glob("lamina-search-*/end")]):
+            assert process.poll() is None
+            time.sleep(0.05)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        searched(4, 2)
+        assert left[0].exists()  # it searches still
+        process.kill()
+    assert process.returncode == -signal.SIGKILL and left[0].exists()
+    searched(4, 2)
+    assert not list(tmp_path.iterdir())
 
 
 def test_functions_hear_of_each_epoch_and_end_it():

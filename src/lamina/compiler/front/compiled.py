@@ -470,18 +470,21 @@ def compile(
     runs, such as a counter or a list of losses, or that finds what can't be watched, such as an iterator or a random
     number of Python's or NumPy's, runs eagerly, with a warning that names it (see ``docs/adr/guards.md``).
 
-    keep_gradients
-        A gradient that is both computed and used inside is normally not stored; True stores it in ``param.grad``.
-    precision
-        What operands of large float32 products may be rounded to, where a device has tensor cores that are faster for
-        it: ``"float32"`` (not at all), ``"tf32"`` (11 significant bits) or ``"bfloat16"`` (8). Sums and all else stay
-        float32. An element of a product of n terms, Σ xᵢyᵢ, is then off by at most 0.001 or 0.008 of Σ |xᵢyᵢ|, beside
-        what float32 sums are off by (n · 2⁻²³ of it). Small products, other devices and the CPU stay with float32;
-        `explain` says which products are rounded.
-    independent_rows
-        True: on the CPU a row of a result has the same bits, however many rows are computed together. Products of many
-        rows then stay off the matrix unit of processors that have one (AMX), which takes up to twice as long there.
-        Predictions of estimators, runs and servers are computed so.
+    Args:
+        function: what is compiled. Without it, as in ``@lamina.compile(precision="tf32")``, a decorator is returned.
+        keep_gradients: a gradient that is both computed and used inside is normally not stored; True stores it in
+            ``param.grad``.
+        precision: what operands of large float32 products may be rounded to, where a device has tensor cores that are
+            faster for it: ``"float32"`` (not at all), ``"tf32"`` (11 significant bits) or ``"bfloat16"`` (8). Sums and
+            all else stay float32. An element of a product of n terms, Σ xᵢyᵢ, is then off by at most 0.001 or 0.008 of
+            Σ |xᵢyᵢ|, beside what float32 sums are off by (n · 2⁻²³ of it). Small products, other devices and the CPU
+            stay with float32; `explain` says which products are rounded.
+        independent_rows: on the CPU a row of a result has the same bits, however many rows are computed together. Products
+            of many rows then stay off the matrix unit of processors that have one (AMX), which takes up to twice as long
+            there. Predictions of estimators, runs and servers are computed so.
+
+    Returns:
+        A `CompiledFunction`: it is called as `function` is, has its signature and docstring, and an `explain`.
 
     Raises:
         TraceError: what is given is no function that can be compiled.

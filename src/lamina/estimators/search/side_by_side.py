@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from pickle import PicklingError
 from queue import Empty, SimpleQueue
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from joblib import Parallel, delayed
@@ -24,6 +23,7 @@ from lamina.core.threads import get_num_threads, propose_num_threads
 from lamina.errors import LaminaError
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.worker import Blackboard, Job, Outcome, train
+from lamina.files.aside import scratch
 from lamina.training.loop import Epoch
 
 __all__ = ["SideBySide"]
@@ -53,8 +53,7 @@ class SideBySide:
 
     def __enter__(self) -> SideBySide:
         self._stack = ExitStack()
-        folder = TemporaryDirectory(prefix="lamina-search-", ignore_cleanup_errors=True)
-        self._folder = Path(self._stack.enter_context(folder))
+        self._folder = self._stack.enter_context(scratch("lamina-search-"))
         self.board = Blackboard(self._folder)
         parallel = _parallel(self._jobs)
         if getattr(parallel._backend, "uses_threads", False):  # they share this process's

@@ -10,6 +10,8 @@ from itertools import islice
 from typing import Any
 from weakref import finalize
 
+import numpy as np
+
 from lamina.core.state import mark_step
 from lamina.errors import DataError
 from lamina.gluon.data.batchify import default_batchify_fn
@@ -77,7 +79,11 @@ class DataLoader:
             )
         self._batch_sampler = batch_sampler
         self._batchify = batchify_fn or default_batchify_fn
-        self._workers = max(0, num_workers)
+        if not isinstance(num_workers, int | np.integer):
+            raise ValueError(
+                f"DataLoader: num_workers is how many threads prepare batches, not {num_workers!r}"
+            )
+        self._workers = max(0, int(num_workers))
         self._prefetch = max(1, 2 * self._workers if prefetch is None else prefetch)
         self._timeout = timeout
         self._prepared: Iterator[Any] | None = None
@@ -159,5 +165,10 @@ def _batch_sampler(
     if sampler is not None and shuffle:
         raise ValueError("DataLoader: shuffle must be False when a sampler is given")
     if sampler is None:
+        if not isinstance(dataset, Sized):
+            raise TypeError(
+                f"DataLoader: a data set has __len__ and __getitem__, as gluon.data.ArrayDataset(x, y); "
+                f"{type(dataset).__name__} has no length"
+            )
         sampler = (RandomSampler if shuffle else SequentialSampler)(len(dataset))
     return BatchSampler(sampler, batch_size, last_batch or "keep")

@@ -121,6 +121,8 @@ class BatchSampler(Sampler):
         if last_batch not in LAST_BATCH:
             known = ", ".join(map(repr, LAST_BATCH))
             raise ValueError(f"last_batch must be one of {known}, not {last_batch!r}")
+        if not isinstance(batch_size, int | np.integer):
+            raise ValueError(f"batch_size must be a whole number of rows, not {batch_size!r}")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self._sampler, self._batch_size, self._last_batch = sampler, batch_size, last_batch

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from lamina.errors import ParameterError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.nn.activations import Activation
@@ -108,8 +110,8 @@ class Dropout(HybridBlock):
     _node = "fwd"
 
     def __init__(self, rate: float, axes: tuple[int, ...] = (), **kwargs: Any) -> None:
-        if not 0 <= rate <= 1:
-            raise ParameterError(f"Dropout: the rate must be between 0 and 1, not {rate}")
+        if not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
+            raise ParameterError(f"Dropout: the rate must be between 0 and 1, not {rate!r}")
         super().__init__(**kwargs)
         self._rate, self._axes = rate, axes
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.errors import ShapeError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
@@ -33,8 +34,11 @@ class _Normalization(HybridBlock):
 
     def infer_shape(self, *args: Any) -> None:
         """The size of the normalized axis, from the first input."""
+        shape = args[0].shape
+        if not -len(shape) <= self._axis < len(shape):
+            raise ShapeError(f"{self.name}: axis {self._axis} does not exist in an input of shape {shape}")
         for parameter in self._reg_params.values():
-            parameter.shape = (args[0].shape[self._axis],)
+            parameter.shape = (shape[self._axis],)
 
     def __repr__(self) -> str:
         (channels,) = next(iter(self._reg_params.values())).shape or (0,)

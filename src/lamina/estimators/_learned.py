@@ -1,0 +1,108 @@
+"""What an estimator has learned: what users read of it, what it makes of a table, what pickles hold of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from lamina.errors import DataError
+from lamina.estimators._engine import Data, outputs_of, without_network
+from lamina.estimators._inputs import check_inputs
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.network import Ensemble
+from lamina.table.stream.sources import is_source
+
+__all__ = ["Learned"]
+
+
+class Learned:
+    """The part of an estimator that `fit` learns."""
+
+    fitted_: FittedModel[Any]
+    loss_: float
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    best_loss_: float | None
+    best_epoch_: int
+    device_: str
+    n_iter_: int
+    t_: int
+    trials_: list[dict[str, Any]]
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """The weight matrices, (in, out) each, as they multiply a layer's input; those of the first member."""
+        network = self._fitted().network.members[0]
+        return [network.multiplier(i) for i in range(self.n_layers_ - 1)]
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """The bias vectors; those of the first member."""
+        network = self._fitted().network.members[0]
+        return [network[f"bias{i}"].asnumpy() for i in range(self.n_layers_ - 1)]
+
+    @property
+    def n_layers_(self) -> int:
+        """The number of layers, input and output included."""
+        return len(self._fitted().layers)
+
+    @property
+    def n_outputs_(self) -> int:
+        """The number of outputs."""
+        return self._fitted().layers[-1]
+
+    @property
+    def out_activation_(self) -> str:
+        """What turns outputs into probabilities or predictions."""
+        return self._fitted().target.activation
+
+    def _fitted(self) -> FittedModel[Any]:
+        if "fitted_" not in vars(self):
+            # It is an AttributeError too, so that hasattr says no before fit.
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
+        return self.fitted_
+
+    # --- prediction ----------------------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """The network's outputs, (rows, outputs)."""
+        return self._computed(X, outputs_of)
+
+    def _computed(self, X: Any, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
+        """What a function of the network and of encoded rows makes of a table: rows in the axis before the last."""
+        check_is_fitted(self, "fitted_")
+        if is_source(X):
+            from lamina.estimators.streamed import computed_of_source
+
+            return np.concatenate([*computed_of_source(self, X, function)], axis=-2)
+        checked, _ = check_inputs(self, X, None, reset=False)
+        outputs = self.fitted_.computed(self.fitted_.encode(checked), function)
+        if not np.isfinite(outputs).all():
+            row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
+            raise DataError(
+                f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
+            )
+        return outputs
+
+    # --- pickles -------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and joblib."""
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
+        state.pop("_held_out", None)  # the user's rows, which nobody expects in a file
+        training = state.pop("_training", None)  # compiled; the next partial_fit makes another, which goes on
+        if training is not None and training.network is self.fitted_.network:
+            arrays, position = training.state()
+            state["_position"] = without_network(arrays), position
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from lamina.estimators._early_pickles import modern_state
+
+        over: Any = super()
+        over.__setstate__(modern_state(state, type(self).__name__))

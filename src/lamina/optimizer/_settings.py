@@ -1,0 +1,48 @@
+"""Checks of optimizers' settings: what would fail, or be silently wrong, only in the first step is said at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import ParameterError
+
+__all__ = ["check_counts", "check_numbers", "check_shares"]
+
+
+def check_numbers(**settings: Any) -> None:
+    """Raise `ParameterError` unless these are numbers.
+
+    >>> check_numbers(momentum="0.9")
+    Traceback (most recent call last):
+    lamina.errors.ParameterError: momentum is a number, not '0.9'
+    """
+    for name, value in settings.items():
+        if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+            raise ParameterError(f"{name} is a number, not {value!r}")
+
+
+def check_counts(**settings: Any) -> None:
+    """Raise `ParameterError` unless these are numbers of times, of at least 1.
+
+    >>> check_counts(rounds=-1)
+    Traceback (most recent call last):
+    lamina.errors.ParameterError: rounds is a whole number of at least 1, not -1
+    """
+    for name, value in settings.items():
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+            raise ParameterError(f"{name} is a whole number of at least 1, not {value!r}")
+
+
+def check_shares(**settings: Any) -> None:
+    """Raise `ParameterError` unless these can be what a running mean keeps of itself at each step.
+
+    >>> check_shares(beta1=0.9, beta2=1)
+    Traceback (most recent call last):
+    lamina.errors.ParameterError: beta2 is at least 0 and below 1, not 1
+    """
+    check_numbers(**settings)
+    for name, value in settings.items():
+        if not 0 <= value < 1:
+            raise ParameterError(f"{name} is at least 0 and below 1, not {value!r}")

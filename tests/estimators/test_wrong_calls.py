@@ -1,0 +1,72 @@
+"""What cannot be is told before anything is trained, by the name of the setting and what it may be."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamina import MLPClassifier, MLPRegressor
+
+X = np.random.default_rng(0).normal(size=(40, 3))
+y = (X[:, 0] > 0).astype(int)
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        (
+            {"hidden_layer_sizes": 12.5},
+            r"hidden_layer_sizes must be whole numbers, as \(256, 256\), got 12\.5",
+        ),
+        ({"hidden_layer_sizes": "256,256"}, r"hidden_layer_sizes must be whole numbers, .* got '256,256'"),
+        ({"epsilon": -1.0}, r"epsilon must be > 0, got -1\.0"),
+        ({"epsilon": "a"}, r"epsilon must be > 0, got 'a'"),
+        ({"tol": "a"}, r"tol must be a number, got 'a'"),
+        ({"n_iter_no_change": 0}, r"n_iter_no_change must be a whole number >= 1, got 0"),
+        ({"embedding_width": 0}, r"embedding_width must be a whole number >= 1, got 0"),
+        ({"early_stopping": "no"}, r"early_stopping must be True or False, got 'no'"),
+        ({"calibrate": "no"}, r"calibrate must be True or False, got 'no'"),
+        ({"number_embedding": 2}, r"number_embedding must be True or False, got 2"),
+        ({"solver": "sgd", "momentum": 3}, r"momentum must be between 0 and 1, got 3"),
+        ({"momentum": "a"}, r"momentum must be between 0 and 1, got 'a'"),
+        ({"column_kinds": ["a"]}, r"column_kinds is a dict of .* by column, not list"),
+        (
+            {"callbacks": "print"},
+            r"callbacks are functions of \(estimator, epoch\), or observers .*, not 'print'",
+        ),
+        ({"callbacks": [print, 3]}, r"callbacks are functions .*, not 3"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        MLPClassifier(preset="fast", max_iter=1, **settings).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        (
+            lambda: MLPClassifier().fit("train.csv", "y"),
+            r"X is an array or a frame, not a str: read files by",
+        ),
+        (
+            lambda: MLPClassifier().fit({"a": [1, 2]}, [0, 1]),
+            r"not a dict: .* make frames of dicts by polars",
+        ),
+        (
+            lambda: MLPClassifier().fit([["a"], ["b"]], [0, 1]),
+            r"tables with texts are data frames, of polars",
+        ),
+        (
+            lambda: MLPRegressor().fit(X, ["a"] * 40),
+            r"y: .*; a regression's target is numbers, classes are for MLPC",
+        ),
+        (lambda: MLPClassifier().partial_fit(X, None), r"MLPClassifier requires y to be passed"),
+        (lambda: MLPClassifier().fit(X, y, eval_set=(X, y, y)), r"eval_set is a pair .*, not 3 of them"),
+    ],
+)
+def test_tables_and_targets_that_cannot_be_say_what_to_give(call: Callable[[], Any], said: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=said):
+        call()
