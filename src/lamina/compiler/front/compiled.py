@@ -479,9 +479,9 @@ def compile(
             all else stay float32. An element of a product of n terms, Σ xᵢyᵢ, is then off by at most 0.001 or 0.008 of
             Σ |xᵢyᵢ|, beside what float32 sums are off by (n · 2⁻²³ of it). Small products, other devices and the CPU
             stay with float32; `explain` says which products are rounded.
-        independent_rows: on the CPU a row of a result has the same bits, however many rows are computed together. Products
-            of many rows then stay off the matrix unit of processors that have one (AMX), which takes up to twice as long
-            there. Predictions of estimators, runs and servers are computed so.
+        independent_rows: on the CPU a row of a result has the same bits, however many rows are computed together.
+            Products of many rows then stay off the matrix unit of processors that have one (AMX), which takes up to
+            twice as long there. Predictions of estimators, runs and servers are computed so.
 
     Returns:
         A `CompiledFunction`: it is called as `function` is, has its signature and docstring, and an `explain`.
