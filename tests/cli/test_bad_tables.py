@@ -72,6 +72,10 @@ OPTIONS = {
     "no target": ((), ["--target", "'x', 'c', 'y'"]),
     "an unknown kind": (("-t", "y", "--kind", "x=number"), ["--kind x=number", "numeric"]),
     "a kind of no column": (("-t", "y", "--kind", "xx=numeric"), ["'xx'", "Did you mean 'x'"]),
+    "a column to drop that is not there": (
+        ("-t", "y", "--drop", "xx"),
+        ["--drop xx names a column", "mean 'x'"],
+    ),
     "the target dropped": (("-t", "y", "--drop", "y"), ["'y' is the column to predict"]),
     "a share above 1": (("-t", "y", "--test", "1.5"), ["--test 1.5"]),
     "shares that leave nothing": (("-t", "y", "--test", "0.5", "--validation", "0.5"), ["validation (0.5)"]),

@@ -7,23 +7,20 @@ from typing import Annotated
 import typer
 
 from lamina.cli import _options as options
-from lamina.cli._options import reading
+from lamina.cli._groups import Reading, grouped
 from lamina.table.formats import begin_reading
 
 __all__ = ["evaluate"]
 
 
+@grouped
 def evaluate(
     run: options.RunArgument,
+    files: Reading,
     data: Annotated[
         list[str] | None,
         typer.Argument(help="Of a run on a table: files with the target column, or -.", show_default=False),
     ] = None,
-    format: options.FormatOption = None,
-    delimiter: options.DelimiterOption = None,
-    encoding: options.EncodingOption = None,
-    decimal: options.DecimalOption = None,
-    quote: options.QuoteOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Metrics of a trained network on a table; of a run on MNIST: accuracy and confusion matrix on the test images.
@@ -44,5 +41,5 @@ def evaluate(
         return
     from lamina.cli._use_table import evaluate_table
 
-    given = reading(format, delimiter, encoding, decimal, quote)
+    given = files.said()
     evaluate_table(run, data or [], given, as_json=as_json)

@@ -12,7 +12,8 @@ import typer
 
 from lamina.cli import _options as options
 from lamina.cli._console import output, say
-from lamina.cli._options import choosing, one_of, option, reading
+from lamina.cli._groups import Reading, grouped
+from lamina.cli._options import choosing, one_of, option
 from lamina.errors import LaminaError
 from lamina.table.formats import begin_reading, writable
 
@@ -27,9 +28,11 @@ _BACKGROUND = 2000
 """Rows of the background's file from which as many as `shap_values` compares with are drawn."""
 
 
+@grouped
 def explain(
     run: options.RunArgument,
     data: Annotated[list[str], typer.Argument(help="Files, globs, or -.", show_default=False)],
+    files: Reading,
     out: Annotated[
         str | None,
         option("The table to write, by its name in any format, - for CSV.", False, named="--out -o"),
@@ -43,11 +46,6 @@ def explain(
     output_format: Annotated[
         str | None, choosing("Of the table to write, where its name does not say it: {}.", writable())
     ] = None,
-    format: options.FormatOption = None,
-    delimiter: options.DelimiterOption = None,
-    encoding: options.EncodingOption = None,
-    decimal: options.DecimalOption = None,
-    quote: options.QuoteOption = None,
     as_json: Annotated[bool, option("JSON lines, all rows.", named="--json")] = False,
 ) -> None:
     """What each column adds to a prediction: SHAP values, for the rows of a table.
@@ -68,7 +66,7 @@ def explain(
     if is_digits_run(run):
         raise LaminaError(f"{run} is a run on MNIST; lamina explain is for runs on tables")
     chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
-    given = reading(format, delimiter, encoding, decimal, quote)
+    given = files.said()
     model, details = open_table_run(run)
     _require_class(model, of_class)
     others = _background(run, model, details, background, given)

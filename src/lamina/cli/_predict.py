@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lamina.cli import _options as options
-from lamina.cli._options import choosing, one_of, option, reading
+from lamina.cli._groups import Reading, grouped
+from lamina.cli._options import choosing, one_of, option
 from lamina.errors import LaminaError
 from lamina.table.formats import begin_reading, writable
 
 __all__ = ["predict"]
 
 
+@dataclass(frozen=True)
+class Added:
+    """Which columns are added, and where the table is written."""
+
+    out: Annotated[
+        str | None, option("The table to write, by its name in any format.", "-, CSV", named="--out -o")
+    ] = None
+    prefix: Annotated[str, option("Put before the names of the new columns.")] = ""
+    interval: Annotated[
+        float | None,
+        option("Of numbers: add the ends of intervals that hold this share of the truth, as 0.9.", False),
+    ] = None
+    std: Annotated[
+        bool, typer.Option("--std", help="Of numbers: add how far the members of the network differ.")
+    ] = False
+    output_format: Annotated[
+        str | None, choosing("Of the table to write, where its name does not say it: {}.", writable())
+    ] = None
+    safe_csv: Annotated[
+        bool,
+        typer.Option(
+            "--safe-csv", help="Of CSV: put ' before texts that a spreadsheet would run as formulas."
+        ),
+    ] = False
+
+    def check(self) -> None:
+        """Raise `LaminaError` where an interval cannot be."""
+        if self.interval is not None and not 0 < self.interval < 1:
+            raise LaminaError(
+                f"--interval {self.interval:g}: the share of rows to hold is between 0 and 1, as 0.9"
+            )
+
+
+@grouped
 def predict(
     run: options.RunArgument,
     data: Annotated[
@@ -25,31 +61,8 @@ def predict(
             show_default=False,
         ),
     ],
-    out: Annotated[
-        str | None, option("The table to write, by its name in any format.", "-, CSV", named="--out -o")
-    ] = None,
-    prefix: Annotated[str, option("Put before the names of the new columns.")] = "",
-    interval: Annotated[
-        float | None,
-        option("Of numbers: add the ends of intervals that hold this share of the truth, as 0.9.", False),
-    ] = None,
-    std: Annotated[
-        bool, typer.Option("--std", help="Of numbers: add how far the members of the network differ.")
-    ] = False,
-    output_format: Annotated[
-        str | None, choosing("Of the table to write, where its name does not say it: {}.", writable())
-    ] = None,
-    safe_csv: Annotated[
-        bool,
-        typer.Option(
-            "--safe-csv", help="Of CSV: put ' before texts that a spreadsheet would run as formulas."
-        ),
-    ] = False,
-    format: options.FormatOption = None,
-    delimiter: options.DelimiterOption = None,
-    encoding: options.EncodingOption = None,
-    decimal: options.DecimalOption = None,
-    quote: options.QuoteOption = None,
+    files: Reading,
+    added: Added,
     as_json: Annotated[bool, option("Tables: JSON lines. Digits: a JSON array.", named="--json")] = False,
 ) -> None:
     """Add a network's predictions to a table; of a run on MNIST: say which digit each image shows.
@@ -70,8 +83,7 @@ def predict(
     begin_reading(data)
     from lamina.recipes.run import is_digits_run
 
-    if interval is not None and not 0 < interval < 1:
-        raise LaminaError(f"--interval {interval:g}: the share of rows to hold is between 0 and 1, as 0.9")
+    added.check()
     if is_digits_run(run):
         from lamina.cli._use_digits import predict_digits
 
@@ -79,6 +91,6 @@ def predict(
         return
     from lamina.cli._use_table import predict_table
 
-    chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
-    given = reading(format, delimiter, encoding, decimal, quote)
-    predict_table(run, data, out or "-", given, chosen, prefix, interval=interval, std=std, safe=safe_csv)
+    chosen = one_of("--output-format", added.output_format or ("jsonl" if as_json else None), writable())
+    how: dict[str, Any] = {"interval": added.interval, "std": added.std, "safe": added.safe_csv}
+    predict_table(run, data, added.out or "-", files.said(), chosen, added.prefix, **how)

@@ -1,46 +1,21 @@
-"""The options of `lamina train` on a table, which `lamina tune` has some of."""
+"""The options of `lamina train` on a table, which `lamina tune` has some of, and what is made of them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lamina.cli._options import PRESETS, choosing, option
+from lamina.cli._options import PRESETS, choosing, directions, layers, levels, one_of, option, positive, said
+from lamina.cli._search_run import seconds_said
 from lamina.core.precision import PRECISIONS
+from lamina.errors import LaminaError
 from lamina.table.formats import described
 from lamina.table.schema import TASKS
 
-__all__ = [
-    "PART",
-    "Data",
-    "Device",
-    "Drop",
-    "Epochs",
-    "Hidden",
-    "Jobs",
-    "Json",
-    "Kind",
-    "Memory",
-    "Monotone",
-    "Out",
-    "Precision",
-    "Preset",
-    "Quantile",
-    "Quiet",
-    "Rate",
-    "Resume",
-    "Seed",
-    "Shards",
-    "Stream",
-    "Target",
-    "Task",
-    "Test",
-    "TimeLimit",
-    "Trials",
-    "Validation",
-]
+__all__ = ["PART", "Computing", "Quiet", "Shown", "Table", "Training", "searching"]
 
 _training: dict[str, Any] = {"rich_help_panel": "How to train"}
 _by_preset: dict[str, Any] = {"shown": "by preset", **_training}
@@ -130,3 +105,109 @@ Precision = Annotated[
 ]
 Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
 Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
+
+_RETIRED = "sklearn"
+"""A preset that is obeyed still, and not offered."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is trained on, and where the run is."""
+
+    data: Data = None
+    target: Target = None
+    task: Task = None
+    kind: Kind = None
+    drop: Drop = None
+    validation: Validation = None
+    test: Test = None
+    out: Out = None
+    resume: Resume = None
+
+    def said(self) -> dict[str, Any]:
+        """What is said of the table and of its parts, as a `Request` has it."""
+        return said(
+            data=tuple(self.data or ()) or None,
+            target=self.target,
+            task=one_of("--task", self.task, TASKS),
+            kinds=_kinds(self.kind or [], self.drop or []) or None,
+            validation=self.validation,
+            test=self.test,
+        )
+
+
+@dataclass(frozen=True)
+class Training:
+    """How networks are trained."""
+
+    preset: Preset = None
+    time_limit: TimeLimit = None
+    trials: Trials = None
+    jobs: Jobs = None
+    epochs: Epochs = None
+    hidden: Hidden = None
+    lr: Rate = None
+    quantile: Quantile = None
+    monotone: Monotone = None
+    shards: Shards = None
+    stream: Stream = False
+    memory: Memory = None
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether the preset is obeyed, but not offered."""
+        return self.preset == _RETIRED
+
+    def said(self) -> dict[str, Any]:
+        """What is said of it, as a `Request` has it."""
+        return said(
+            preset=one_of("--preset", self.preset, (_RETIRED,) if self.is_retired else PRESETS),
+            epochs=positive("--epochs", self.epochs),
+            hidden=None if self.hidden is None else layers(self.hidden),
+            learning_rate=positive("--lr", self.lr),
+            quantiles=None if self.quantile is None else levels(self.quantile),
+            monotone=directions(self.monotone or []) or None,
+            shards=positive("--shards", self.shards),
+            stream=self.stream or None,
+            **searching(self.time_limit, self.trials),
+        )
+
+
+def searching(time_limit: str | None, trials: int | None) -> dict[str, Any]:
+    """How long a search is, as a `Request` has it."""
+    return said(time_limit=seconds_said(time_limit), trials=positive("--trials", trials))
+
+
+@dataclass(frozen=True)
+class Computing:
+    """What computes, and from which seed."""
+
+    seed: Seed = None
+    device: Device = None
+    precision: Precision = None
+
+    def said(self) -> dict[str, Any]:
+        """What is said of it, as a `Request` has it: the device is none of a run's settings."""
+        if self.seed is not None and not 0 <= self.seed < 2**32:
+            raise LaminaError(f"--seed {self.seed}: it is a whole number from 0 to {2**32 - 1}")
+        return said(seed=self.seed, precision=one_of("--precision", self.precision, PRECISIONS))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is told of it."""
+
+    as_json: Json = False
+    quiet: Quiet = False
+
+
+def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
+    from lamina.table.kinds import CHOICES
+
+    chosen: dict[str, Any] = {}
+    for text in kinds:
+        name, equals, kind = text.rpartition("=")
+        if not equals or not name or kind not in CHOICES:
+            raise LaminaError(f"--kind {text}: write COLUMN=numeric or COLUMN=categorical")
+        chosen[name] = kind
+    return {**chosen, **dict.fromkeys(drop, "drop")}

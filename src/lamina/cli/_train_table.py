@@ -9,19 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from lamina.cli import _options as options
 from lamina.cli import _run_views as views
-from lamina.cli import _train_options as asked
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
-from lamina.cli._options import PRESETS, directions, layers, levels, one_of, positive, reading, said
-from lamina.cli._search_run import TUNED, require_search, run_search, seconds_said
-from lamina.core.precision import PRECISIONS
+from lamina.cli._groups import Reading, grouped
+from lamina.cli._search_run import TUNED, require_search, run_search
+from lamina.cli._train_options import Computing, Shown, Table, Training
 from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
 from lamina.extras import require
 from lamina.files.aside import scratch
 from lamina.table.formats import begin_reading
-from lamina.table.schema import TASKS
 
 if TYPE_CHECKING:
     from lamina.distributed.communicator import Communicator
@@ -30,45 +27,11 @@ if TYPE_CHECKING:
     from lamina.training.loop import Epoch, Loop, Observer
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["run_table", "table_said", "train_table"]
-
-_RETIRED = "sklearn"
-"""A preset that is obeyed still, and not offered."""
+__all__ = ["run_table", "train_table"]
 
 
-def train_table(
-    data: asked.Data = None,
-    target: asked.Target = None,
-    task: asked.Task = None,
-    kind: asked.Kind = None,
-    drop: asked.Drop = None,
-    validation: asked.Validation = None,
-    test: asked.Test = None,
-    out: asked.Out = None,
-    resume: asked.Resume = None,
-    preset: asked.Preset = None,
-    time_limit: asked.TimeLimit = None,
-    trials: asked.Trials = None,
-    jobs: asked.Jobs = None,
-    epochs: asked.Epochs = None,
-    hidden: asked.Hidden = None,
-    lr: asked.Rate = None,
-    quantile: asked.Quantile = None,
-    monotone: asked.Monotone = None,
-    seed: asked.Seed = None,
-    shards: asked.Shards = None,
-    stream: asked.Stream = False,
-    memory: asked.Memory = None,
-    device: asked.Device = None,
-    precision: asked.Precision = None,
-    format: options.FormatOption = None,
-    delimiter: options.DelimiterOption = None,
-    encoding: options.EncodingOption = None,
-    decimal: options.DecimalOption = None,
-    quote: options.QuoteOption = None,
-    as_json: asked.Json = False,
-    quiet: asked.Quiet = False,
-) -> int:
+@grouped
+def train_table(table: Table, training: Training, computing: Computing, files: Reading, shown: Shown) -> int:
     """Train a multilayer perceptron on a table, and measure it.
 
     Finds out what the columns are, holds rows back for validation and test, keeps the epoch with the best
@@ -99,64 +62,42 @@ def train_table(
 
     MNIST has a command of its own: lamina train mnist --help
     """
-    chosen = said(
-        **table_said(data, target, task, kind, drop, validation, test, seed),
-        preset=one_of("--preset", preset, PRESETS if preset != _RETIRED else (_RETIRED,)),
-        epochs=positive("--epochs", epochs),
-        hidden=None if hidden is None else layers(hidden),
-        learning_rate=positive("--lr", lr),
-        quantiles=None if quantile is None else levels(quantile),
-        monotone=directions(monotone or []) or None,
-        shards=positive("--shards", shards),
-        stream=stream or None,
-        time_limit=seconds_said(time_limit),
-        trials=positive("--trials", trials),
-        precision=one_of("--precision", precision, PRECISIONS),
-    )
-    require_search(chosen, jobs, resumes=resume is not None)
-    read_as = reading(format, delimiter, encoding, decimal, quote)
+    chosen = table.said() | training.said() | computing.said()
+    require_search(chosen, training.jobs, resumes=table.resume is not None)
+    read_as = files.said()
     require("training on a table", "scikit-learn", "polars")
-    begin_reading(data or ())
-    if preset == _RETIRED and not quiet:
+    begin_reading(table.data or ())
+    if training.is_retired and not shown.quiet:
+        name = training.preset
         say(
-            f"lamina: warning: --preset {preset} is retired: its networks are lamina.neural_network's",
+            f"lamina: warning: --preset {name} is retired: its networks are lamina.neural_network's",
             error=True,
         )
     team = world()
     if not team.is_first:
         with warnings_as_lines(quiet=True):
             return _help(team)
-    return run_table(
-        chosen,
-        read_as,
-        out,
-        resume,
-        memory=memory,
-        device=device or "cpu",
-        jobs=jobs,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    return run_table(chosen, read_as, table, computing, shown, memory=training.memory, jobs=training.jobs)
 
 
 def run_table(
     chosen: dict[str, Any],
     read_as: dict[str, Any],
-    out: Path | None,
-    resume: Path | None,
+    table: Table,
+    computing: Computing,
+    shown: Shown,
     *,
     memory: str | None = None,
-    device: str = "cpu",
     jobs: int | None = None,
     live: bool = False,
-    as_json: bool = False,
-    quiet: bool = False,
 ) -> int:
     """Train as was chosen, in a new run's folder or in that of a run that goes on; the exit code.
 
     `jobs`: how many trials of a search at a time; `live`: whether to show each.
     """
-    with warnings_as_lines(quiet=quiet), _held(chosen, read_as, out, resume) as (folder, request, saved):
+    quiet, device = shown.quiet, computing.device or "cpu"
+    holding = _held(chosen, read_as, table.out, table.resume)
+    with warnings_as_lines(quiet=quiet), holding as (folder, request, saved):
         _require_shards(request, world())
         if jobs is not None and not request.searches:  # of a new run this was said before it had a folder
             raise LaminaError(
@@ -164,7 +105,7 @@ def run_table(
             )
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
-                how: dict[str, Any] = {"device": device, "as_json": as_json, "quiet": quiet}
+                how: dict[str, Any] = {"device": device, **vars(shown)}
                 if request.searches:
                     return run_search(folder, request, prepared, jobs=jobs, live=live, **how)
                 return _run(folder, request, prepared, saved, **how)
@@ -205,46 +146,6 @@ def _help(team: Communicator) -> int:
         return EXIT_INTERRUPTED
     team.wait_for_all()
     return 0
-
-
-def table_said(
-    data: list[str] | None,
-    target: str | None,
-    task: str | None,
-    kind: list[str] | None,
-    drop: list[str] | None,
-    validation: str | None,
-    test: str | None,
-    seed: int | None,
-) -> dict[str, Any]:
-    """What is said of the table and of its parts, as a `Request` has it; None: nothing."""
-    return {
-        "data": tuple(data or ()) or None,
-        "target": target,
-        "task": one_of("--task", task, TASKS),
-        "kinds": _kinds(kind or [], drop or []) or None,
-        "validation": validation,
-        "test": test,
-        "seed": _seed(seed),
-    }
-
-
-def _seed(seed: int | None) -> int | None:
-    if seed is not None and not 0 <= seed < 2**32:
-        raise LaminaError(f"--seed {seed}: it is a whole number from 0 to {2**32 - 1}")
-    return seed
-
-
-def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
-    from lamina.table.kinds import CHOICES
-
-    chosen: dict[str, Any] = {}
-    for text in kinds:
-        name, equals, kind = text.rpartition("=")
-        if not equals or not name or kind not in CHOICES:
-            raise LaminaError(f"--kind {text}: write COLUMN=numeric or COLUMN=categorical")
-        chosen[name] = kind
-    return {**chosen, **dict.fromkeys(drop, "drop")}
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from lamina.cli import _options as options
 from lamina.cli import _train_options as asked
 from lamina.cli import _train_table as train
-from lamina.cli._options import one_of, option, positive, reading, said
-from lamina.cli._search_run import require_search, seconds_said
-from lamina.core.precision import PRECISIONS
+from lamina.cli._groups import Reading, grouped
+from lamina.cli._options import option
+from lamina.cli._search_run import require_search
 from lamina.extras import require
 from lamina.table.formats import begin_reading
 
@@ -38,29 +38,25 @@ Jobs = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class SearchedTable(asked.Table):
+    """A table of which each network holds back rows of its own."""
+
+    validation: Validation = None
+
+
+@dataclass(frozen=True)
+class Searching:
+    """How long is searched."""
+
+    time_limit: TimeLimit = None
+    trials: Trials = None
+    jobs: Jobs = None
+
+
+@grouped
 def tune(
-    data: asked.Data = None,
-    target: asked.Target = None,
-    time_limit: TimeLimit = None,
-    trials: Trials = None,
-    jobs: Jobs = None,
-    task: asked.Task = None,
-    kind: asked.Kind = None,
-    drop: asked.Drop = None,
-    validation: Validation = None,
-    test: asked.Test = None,
-    out: asked.Out = None,
-    resume: asked.Resume = None,
-    seed: asked.Seed = None,
-    device: asked.Device = None,
-    precision: asked.Precision = None,
-    format: options.FormatOption = None,
-    delimiter: options.DelimiterOption = None,
-    encoding: options.EncodingOption = None,
-    decimal: options.DecimalOption = None,
-    quote: options.QuoteOption = None,
-    as_json: asked.Json = False,
-    quiet: asked.Quiet = False,
+    table: SearchedTable, search: Searching, computing: asked.Computing, files: Reading, shown: asked.Shown
 ) -> int:
     """Search for the best network on a table, and see it.
 
@@ -81,25 +77,11 @@ def tune(
       lamina tune houses.parquet --target price --time-limit 10m --jobs 4
       lamina tune --resume runs/houses --trials 40
     """
-    chosen = said(
-        **train.table_said(data, target, task, kind, drop, validation, test, seed),
-        preset=None if resume else "best",
-        time_limit=seconds_said(time_limit),
-        trials=positive("--trials", trials),
-        precision=one_of("--precision", precision, PRECISIONS),
-    )
-    require_search(chosen, jobs, resumes=resume is not None)
-    read_as = reading(format, delimiter, encoding, decimal, quote)
+    chosen = table.said() | computing.said() | asked.searching(search.time_limit, search.trials)
+    if table.resume is None:
+        chosen["preset"] = "best"
+    require_search(chosen, search.jobs, resumes=table.resume is not None)
+    read_as = files.said()
     require("searching on a table", "scikit-learn", "polars")
-    begin_reading(data or ())
-    return train.run_table(
-        chosen,
-        read_as,
-        out,
-        resume,
-        device=device or "cpu",
-        jobs=jobs,
-        live=True,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    begin_reading(table.data or ())
+    return train.run_table(chosen, read_as, table, computing, shown, jobs=search.jobs, live=True)

@@ -35,7 +35,8 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
 
     `n_features_in_` and `feature_names_in_` are set (`reset`) or compared.
     """
-    if isinstance(X, str | os.PathLike | Mapping):
+    is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy has a sparse matrix that is one
+    if is_dict or isinstance(X, str | os.PathLike):
         raise TypeError(
             f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
             "make frames of dicts by polars.DataFrame"

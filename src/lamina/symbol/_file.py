@@ -29,7 +29,6 @@ _MOST_ELEMENTS = 1 << 28
 
 _VERSION = 10901
 
-_Text = str
 _Reference = list[int]
 
 

@@ -12,11 +12,13 @@ from lamina.errors import DataError
 from lamina.table._tables import Table, as_table, by_column, dense
 from lamina.table._values import MISSING_TOKENS, is_date, mean_of, number_in
 from lamina.table.columns import Column, as_column, value_name
-from lamina.table.messages import as_kind, closest, counted, listed, row, warn
+from lamina.table.messages import as_kind, closest, counted, is_on_command_line, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
 
-__all__ = ["CHOICES", "TOO_MANY", "Choice", "infer", "infinite_error", "judged", "name_of", "schema_of"]
+__all__ = [
+    "CHOICES", "TOO_MANY", "Choice", "infer", "infinite_error", "judged", "kind_of_no_column", "name_of", "schema_of",
+]  # fmt: skip
 
 Choice = Literal["numeric", "categorical", "drop"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
@@ -123,14 +125,23 @@ def name_of(key: Any, names: Sequence[str]) -> str:
     return names[int(key)] if is_position else str(key)
 
 
+def kind_of_no_column(name: str, choice: str, names: Sequence[str]) -> DataError:
+    """That a kind is chosen for a column that a table of these columns does not have.
+
+    >>> raise kind_of_no_column("zipp", "drop", ["zip"])
+    Traceback (most recent call last):
+    lamina.errors.DataError: kinds names a column 'zipp' that the table does not have. Did you mean 'zip'?
+    """
+    said = as_kind(name, choice) if is_on_command_line() else "kinds"
+    return DataError(f"{said} names a column {name!r} that the table does not have.{closest(name, names)}")
+
+
 def _named_choices(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choice]:
     choices: dict[str, Choice] = {}
     for key, choice in kinds.items():
         name = name_of(key, table.names)
         if name not in table:
-            raise DataError(
-                f"kinds names a column {name!r} that the table does not have.{closest(name, table.names)}"
-            )
+            raise kind_of_no_column(name, choice, table.names)
         if choice not in CHOICES:
             raise DataError(f"kinds[{name!r}] is 'numeric', 'categorical' or 'drop', not {choice!r}")
         choices[name] = choice

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lamina.errors import DataError
-from lamina.table.kinds import TOO_MANY, Choice, infinite_error, judged, schema_of
+from lamina.table.kinds import TOO_MANY, Choice, infinite_error, judged, kind_of_no_column, schema_of
 from lamina.table.messages import as_kind, closest, counted, listed, row, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import MOST_VALUES, Moments, Order, SummaryColumn
@@ -85,11 +85,9 @@ class TableStatistics:
                 f"there is no column {self.target!r} to predict.{closest(self.target, names)} "
                 f"The table has {listed(names, limit=20)}"
             )
-        for name in self.kinds:
+        for name, kind in self.kinds.items():
             if name not in self.types:
-                raise DataError(
-                    f"kinds names a column {name!r} that the table does not have.{closest(name, names)}"
-                )
+                raise kind_of_no_column(name, kind, names)
 
     def _counts(self, name: str, kind: pl.DataType) -> bool:
         """Whether a column's values are counted: those of texts, and of numbers that are, or may be, names."""
