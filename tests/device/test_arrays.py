@@ -13,9 +13,10 @@ import pytest
 
 import lamina as mx
 from lamina import autograd, nd
+from lamina import np as mnp
 from lamina.context import device_of, gpu_memory_info
 from lamina.core.ownership import is_alone
-from lamina.errors import ContextError
+from lamina.errors import ContextError, DeviceMemoryError
 from lamina.messages import on_command_line
 
 pytestmark = pytest.mark.usefixtures("by_numpy")
@@ -275,3 +276,22 @@ def test_memory_comes_back_with_its_arrays() -> None:
     del view
     assert gpu_memory_info() == (free, total)
     assert device_of(mx.gpu()) is device
+
+
+@pytest.mark.parametrize("make", [nd.zeros, nd.ones, nd.random.uniform, nd.random.normal])
+def test_what_a_device_has_no_room_for_is_not_made_on_the_cpu(make: Any) -> None:
+    said = (
+        r"^gpu\(1\), .* is out of memory: 4096.0 GiB were asked for; lamina's arrays hold .*, "
+        r".* of 4.0 GiB are free. Use smaller batches, or delete arrays"
+    )
+    with pytest.raises(DeviceMemoryError, match=said):
+        make(shape=(1 << 20, 1 << 20), ctx=mx.gpu(1))
+
+
+def test_what_numpy_computes_stays_where_its_arrays_are() -> None:
+    x = mnp.array([[3, 1, 2], [6, 5, 4]], ctx=mx.gpu(1))
+    for found in (mnp.median(x, axis=1), mnp.percentile(x, 50, axis=1), *mnp.modf(x), mnp.cross(x, x)):
+        assert found.ctx is mx.gpu(1)
+    assert mnp.median(x, axis=1).tolist() == [2, 5]
+    assert mnp.hanning(3, ctx=mx.gpu()).ctx is mx.gpu()
+    assert mnp.hanning(3).ctx is mx.cpu()

@@ -72,6 +72,7 @@ def test_the_doctor_lists_devices_and_checks_one(emulated: None, monkeypatch: py
     from lamina.cli import _doctor as doctor
 
     assert doctor._devices()["gpu(0)"] == "emulator (emulator)"
+    assert all(doctor._devices().values())
     monkeypatch.setenv("LAMINA_COMPILE", "0")
     assert "agrees with the CPU; 4.0 of 4.0 GiB are free" in doctor._device_checks()["gpu(0)"]()
     monkeypatch.setenv("LAMINA_DEVICE", "none")

@@ -1,8 +1,8 @@
 """docs/walkthrough.md is executed: what it shows is what the code prints today.
 
-Sizes, times and addresses may differ from machine to machine, so numbers are compared as numbers only in kind, and
-machine code (blocks marked ``asm``) only in being there. After a change of the compiler the document is written anew
-by ``python tests/docs/test_walkthrough.py``.
+Sizes, times and addresses may differ from machine to machine, so numbers are compared as numbers only in kind, and the
+processor's machine code (blocks marked ``asm``) only in being there; PTX is the same on every machine. After a change
+of the compiler the document is written anew by ``python tests/docs/test_walkthrough.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "walkthrough.md"
-BLOCK = re.compile(r"^```(python|text|asm)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|text|asm|ptx)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def executed(text: str) -> list[tuple[str, str, str]]:

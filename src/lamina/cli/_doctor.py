@@ -101,7 +101,7 @@ def _devices() -> dict[str, str]:
 
     try:
         there = {f"gpu({i})": f"{one.name} ({one.kind})" for i, one in enumerate(found())}
-        return {**there, "looked for": looked_for()}
+        return {**there, **({"looked for": looked_for()} if looked_for() else {})}
     except ContextError as error:
         return {"looked for": str(error)}
 

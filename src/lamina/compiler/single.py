@@ -68,6 +68,7 @@ def evaluate_on_device(
     if (
         not arrays
     ):  # NumPy makes it sooner than a program is compiled, and random numbers are the same everywhere
+        _make_room(primitive, inputs, params, context)
         return _on_cpu(primitive, inputs, params, context)
     shared = COPIES.get(primitive, primitive)
     if shared in VIEWS:
@@ -183,6 +184,17 @@ class _NoData:
 
 
 # --- on the CPU --------------------------------------------------------------------------------------------------
+
+
+def _make_room(
+    primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
+) -> None:
+    """Raise `DeviceMemoryError` before the CPU makes large numbers that the device has no room for."""
+    shape, dtype = primitive.infer(*inputs, **params)
+    if math.prod(shape) >= _MANY_ELEMENTS:
+        device_of(context).allocate(
+            math.prod(shape) * dtype.itemsize
+        )  # which goes back, to be taken for the copy
 
 
 def _on_cpu(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context) -> Value:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from lamina.errors import DeviceMemoryError, ParameterError
 
-__all__ = ["Driver", "Pool", "PooledBuffer", "in_words", "memory_limit"]
+__all__ = ["Driver", "Pool", "PooledBuffer", "in_words", "memory_limit", "out_of_memory"]
 
 
 class Driver(Protocol):
@@ -114,7 +114,8 @@ class Pool:
             self.release_kept()
             address = self._from_driver(size)
         if address is None:
-            raise DeviceMemoryError(self._no_memory(nbytes))
+            free, total = self._driver.free_and_total()
+            raise out_of_memory(self._name, nbytes, self.held, free, total, self._limit)
         self.taken += size
         return address
 
@@ -123,14 +124,17 @@ class Pool:
             return None
         return self._driver.take_memory(size)
 
-    def _no_memory(self, nbytes: int) -> str:
-        free, total = self._driver.free_and_total()
-        limit = "" if self._limit is None else f", and LAMINA_DEVICE_MEMORY allows {in_words(self._limit)}"
-        return (
-            f"{self._name} is out of memory: {in_words(nbytes)} were asked for; lamina's arrays hold "
-            f"{in_words(self.held)}, {in_words(free)} of {in_words(total)} are free{limit}. "
-            "Use smaller batches, or delete arrays that are no longer needed."
-        )
+
+def out_of_memory(
+    name: str, nbytes: int, held: int, free: int, total: int, limit: int | None = None
+) -> DeviceMemoryError:
+    """The error to raise: what was asked for, what arrays hold, what is free, and what to do."""
+    allowed = "" if limit is None else f", and LAMINA_DEVICE_MEMORY allows {in_words(limit)}"
+    return DeviceMemoryError(
+        f"{name} is out of memory: {in_words(nbytes)} were asked for; lamina's arrays hold {in_words(held)}, "
+        f"{in_words(free)} of {in_words(total)} are free{allowed}. Use smaller batches, or delete arrays that are no "
+        "longer needed."
+    )
 
 
 _SMALLEST = 512

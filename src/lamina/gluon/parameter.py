@@ -374,7 +374,8 @@ class Parameter:
         contexts, wanted = self.list_ctx(), ctx or current_context()
         if wanted not in contexts:
             raise UninitializedParameterError(
-                f"Parameter '{self.name}' was not initialized on {wanted}, only on {contexts}"
+                f"Parameter '{self.name}' was not initialized on {wanted}, only on {contexts}: move the data there "
+                "with as_in_context, or give initialize all contexts"
             )
         return contexts.index(wanted)
 

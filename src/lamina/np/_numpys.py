@@ -27,12 +27,12 @@ __all__ = ["by_numpy", "given_to_numpy", "of_numpy"]
 def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """What a function of NumPy's gives for arrays: each array of numbers as an `NDArray`, 64-bit floats as float32.
 
-    They stay 64-bit if an argument is.
+    They stay 64-bit if an argument is. They live where the first array among the arguments does, or on ``ctx``.
     """
-    has_double = False
+    has_double, context = False, kwargs.pop("ctx", None)
 
     def numbers(x: Any) -> Any:
-        nonlocal has_double
+        nonlocal has_double, context
         if not isinstance(x, Array):
             return x
         if state.recording and is_recorded(x):
@@ -41,6 +41,7 @@ def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) 
                 "call it with x.detach(), or outside autograd.record()"
             )
         has_double = has_double or x._dtype == onp.float64
+        context = context or x._context
         return x._numbers()
 
     result = compute(*mapped(args, numbers), **mapped(kwargs, numbers))
@@ -48,7 +49,8 @@ def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) 
     def array(x: Any) -> Any:
         if not isinstance(x, onp.ndarray | onp.number | onp.bool_) or x.dtype.kind not in "fiub":
             return x
-        return copied(x, dtype=onp.float32 if x.dtype == onp.float64 and not has_double else x.dtype)
+        dtype = onp.float32 if x.dtype == onp.float64 and not has_double else x.dtype
+        return copied(x, dtype=dtype, ctx=context)
 
     return mapped(result, array)
 

@@ -28,6 +28,7 @@ from lamina.compiler.gpu._host_runner import (
 from lamina.compiler.llvm.jit import linked
 from lamina.core.memory import aligned_empty
 from lamina.device.interface import Launch, Limits, Region
+from lamina.device.pool import out_of_memory
 
 __all__ = ["Emulator", "KernelError"]
 
@@ -105,6 +106,9 @@ class Emulator:
         self.launches = 0
 
     def allocate(self, nbytes: int) -> EmulatedBuffer:
+        free, total = self.memory_info()
+        if nbytes > free:
+            raise out_of_memory(f"gpu({self.number}), {self.name},", nbytes, total - free, free, total)
         buffer = EmulatedBuffer(self, nbytes)
         self._buffers.add(buffer)
         return buffer
