@@ -211,6 +211,12 @@ def test_long_sums_of_batches_run_along_the_vectors(machine):
         assert product_shape(matmul((64,), 16, 256, 3, False, True)).sums_lanes
 
 
+def test_panels_are_only_transposed_where_they_stay_in_the_first_cache():
+    with compiling_for(NAMED_MACHINES["x86-64-v4"]):
+        assert is_turned(matmul((64,), 256, 16, 3, False, False))
+        assert not is_turned(matmul((), 256, 784, 1, False, False))
+
+
 def test_how_the_right_operand_lies_does_not_change_a_bit():
     a = nd.array(along((9, 16, 250), False, "float32", 0))
     b = along((9, 250, 3), False, "float32", 1)

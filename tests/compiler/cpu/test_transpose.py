@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import lamina
+from lamina import nd
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._transpose import emit_transpose
@@ -26,3 +28,24 @@ def test_transposed_copy(shape, dtype, threads, execute):
     compiled = run.load(ir, lambda: ir, ("step",))
     execute(compiled.address("step"), [x, out], threads)
     np.testing.assert_array_equal(out, x.T)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [((0, 40), (7, 40)), ((3, 38), (0, 17)), ((5, 6), (2, 40)), ((1, 40), (39, 40))]
+)
+def test_a_part_of_a_matrix_is_transposed(rows, columns, threads):
+    lamina.set_num_threads(threads)
+    x = np.arange(1600, dtype=np.float32).reshape(40, 40)
+
+    @lamina.compile
+    def turned(x):
+        part = nd.slice_axis(
+            nd.slice_axis(x, axis=0, begin=rows[0], end=rows[1]), axis=1, begin=columns[0], end=columns[1]
+        )
+        return nd.transpose(part), nd.concat(nd.transpose(part) + 1, nd.transpose(part), dim=1)
+
+    part = x[slice(*rows), slice(*columns)].T
+    alone, joined = turned(nd.array(x))
+    np.testing.assert_array_equal(alone.asnumpy(), part)
+    np.testing.assert_array_equal(joined.asnumpy(), np.concatenate([part + 1, part], axis=1))

@@ -20,6 +20,9 @@ JOINED = [
     (0, [(30, 50)] * 40),
     (1, [(30, 50)] * 40),
     (0, [(1, 9, 9, 1)] * 20),
+    (1, [(30, 9), (30, 41)]),
+    (0, [(40,), (3,)]),
+    (0, [(9, 30), (4, 30)]),
 ]
 WAYS: dict[str, Callable[[Any], Any]] = {
     "as they are": lambda x: x,
@@ -46,6 +49,25 @@ def test_parts_stand_where_they_belong(
         return nd.concat(*[WAYS[way](x) for x in arrays], dim=axis)
 
     np.testing.assert_array_equal(join(arrays).asnumpy(), wanted)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("axis", "shapes"), JOINED)
+def test_what_is_computed_of_joined_arrays(axis: int, shapes: list[tuple[int, ...]], threads: int) -> None:
+    lamina.set_num_threads(threads)
+    random = np.random.default_rng(0)
+    arrays = [nd.array(random.integers(-50, 50, shape)) for shape in shapes]
+    joined = np.concatenate([x.asnumpy() for x in arrays], axis)
+    scale = nd.array(random.integers(1, 9, joined.shape[-1]))
+
+    @lamina.compile
+    def scaled(arrays: list[Any]) -> Any:
+        x = nd.concat(*arrays, dim=axis)
+        return x, x * scale
+
+    x, product = scaled(arrays)
+    np.testing.assert_array_equal(x.asnumpy(), joined)
+    np.testing.assert_array_equal(product.asnumpy(), joined * scale.asnumpy())
 
 
 def test_stacked_rows_of_bytes() -> None:

@@ -57,6 +57,20 @@ def test_movements_are_index_maps_and_no_copies() -> None:
     assert kinds(lambda x: nd.sum(x.T, axis=1), X) == ["reduce"]
 
 
+def test_a_transposed_matrix_is_copied_before_it_is_read() -> None:
+    x, y = nd.zeros((20, 30)), nd.zeros((30, 5))
+    inner = lambda x: nd.slice_axis(x, axis=1, begin=2, end=25)  # noqa: E731
+    assert kinds(lambda x, y: nd.concat(nd.transpose(x), y, dim=1), x, y) == ["map", "map"]
+    assert kinds(lambda x: nd.concat(nd.transpose(inner(x)), nd.zeros((23, 2)), dim=1), x) == ["map", "map"]
+    assert kinds(lambda x: nd.transpose(inner(x)), x) == ["map"]
+
+
+def test_what_is_computed_where_it_is_read_may_be_read_transposed() -> None:
+    x, y = nd.zeros((20, 30)), nd.zeros((30, 3))
+    assert kinds(lambda x, y: nd.concat(nd.transpose(x + 1), y, dim=1), x, y) == ["map"]
+    assert kinds(lambda y: nd.concat(nd.transpose(y), nd.zeros((3, 2)), dim=1), y) == ["map"]
+
+
 def test_a_weights_update_happens_in_the_product_of_its_gradient() -> None:
     w = nd.ones((5, 3))
     w.attach_grad()

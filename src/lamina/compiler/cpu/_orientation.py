@@ -7,6 +7,7 @@ a core says which is faster; elements of the result that aren't neighbours in me
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
@@ -127,7 +128,11 @@ class _Shape:
 
     @property
     def _turned_cycles(self) -> float:
-        return self.turned().cycles + self._apart_cycles
+        """Infinite where panels would have to be transposed that leave the first cache: that costs what it saves."""
+        turned = self.turned()
+        if turned.panel_bytes > self.machine.l1_bytes // 2 and turned.right_is_transposed:
+            return math.inf
+        return turned.cycles + self._apart_cycles
 
     @property
     def _apart_cycles(self) -> float:

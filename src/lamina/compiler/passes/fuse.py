@@ -26,7 +26,7 @@ from lamina.core.lowering import (
 __all__ = ["Kernel", "fuse", "is_alias", "is_expensive", "only_moves_ones"]
 
 
-_FEWEST_TRANSPOSED = 16  # rows and columns of a matrix that pay for a copy
+_FEWEST_TRANSPOSED = 4  # rows and columns of a matrix that pay for a copy
 
 
 @dataclass(eq=False)
