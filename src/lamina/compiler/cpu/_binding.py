@@ -182,7 +182,7 @@ class Binding:
         count, pack = len(self._is_number_used), self._number_format.pack_into
         try:
             for first in range(0, len(values), count):
-                pack(packed, 8 * first, *values[first : first + count])
+                pack(packed.data, 8 * first, *values[first : first + count])
         except (struct.error, OverflowError):
             self._pack_used(packed, values)
         self._table[Layout.NUMBERS] = address_of(packed)
