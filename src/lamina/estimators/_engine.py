@@ -149,6 +149,7 @@ class EnsembleTraining(Loop):
         super().__init__(optimization.max_iter, [*apart, *observers, *stopping], tolerance)
         self.network, self.loss, self.optimization = network, loss, optimization
         self.data, self.validation, self.score = data, validation, score
+        self._judged = Blocks(network, validation) if validation else None
         self._rng = rng
         self._sources = [Source(seed, i << STREAMS_BITS) for i in range(members)]
         self._steps_done = 0
@@ -206,9 +207,9 @@ class EnsembleTraining(Loop):
         return loss
 
     def _measure(self) -> tuple[float | None, dict[str, float]]:
-        if not self.validation or self.score is None:
+        if self._judged is None or self.score is None:
             return None, {}
-        return self.score(own_outputs(self.network, self.validation)), {}
+        return self.score(own_outputs(self.network, self._judged)), {}
 
     def _parameters(self) -> dict[str, np.ndarray]:
         return self.network.state()
@@ -273,7 +274,7 @@ class EnsembleTraining(Loop):
             progress = lambda more, _: self.report(done + more, of)  # noqa: E731
         with autograd.train_mode():
             means = self._step.run_batches(indices, *arrays, progress=progress)
-        return np.stack([x.asnumpy().ravel() for x in means], axis=1).astype(np.float64)
+        return np.array([x.asnumpy().ravel() for x in means], np.float64).T.copy()
 
     # --- the step ------------------------------------------------------------------------------------------------
 
@@ -414,20 +415,27 @@ def _share(x: Any, i: int, members: int) -> Any:
 
 def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
     """The network's outputs for all rows, in prediction mode, some rows at a time; `team` as in `own_outputs`."""
+    return _in_blocks(network, _forward_of(network), Blocks(network, [data]), team)[0]
+
+
+def _forward_of(network: Ensemble) -> Any:
     if network.compiled_forward is None:
         network.compiled_forward = compile(
             lambda numeric, codes=None: network.forward(numeric, codes), independent_rows=True
         )
-    return _in_blocks(network, network.compiled_forward, [data], team)[0]
+    return network.compiled_forward
 
 
-def own_outputs(network: Ensemble, parts: Sequence[Data], team: Communicator | None = None) -> np.ndarray:
+def own_outputs(
+    network: Ensemble, parts: Sequence[Data] | Blocks, team: Communicator | None = None
+) -> np.ndarray:
     """The outputs of each member for its own part of the rows, part after part; of a single part, `outputs_of` it.
 
     A `team` of processes shares the work, and all of them get all outputs.
     """
-    if len(parts) == 1:
-        return outputs_of(network, parts[0], team)
+    blocks = parts if isinstance(parts, Blocks) else Blocks(network, parts)
+    if len(blocks.parts) == 1:
+        return _in_blocks(network, _forward_of(network), blocks, team)[0]
     if network.compiled_own is None:
         members = network.members
 
@@ -438,7 +446,7 @@ def own_outputs(network: Ensemble, parts: Sequence[Data], team: Communicator | N
             )
 
         network.compiled_own = compile(own, independent_rows=True)
-    return np.concatenate(_in_blocks(network, network.compiled_own, parts, team))
+    return np.concatenate(_in_blocks(network, network.compiled_own, blocks, team))
 
 
 def members_outputs(network: Ensemble, data: Data) -> np.ndarray:
@@ -456,36 +464,59 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
             independent_rows=True,
         )
     width = sum(one.architecture.widths[-2] for one in members)
-    return _in_blocks(network, network.compiled_hidden, [data], None, width)[0]
+    return _in_blocks(network, network.compiled_hidden, Blocks(network, [data]), None, width)[0]
+
+
+class Blocks:
+    """Rows of several parts as networks take them, so many at a time; those of a single block are kept.
+
+    An epoch is judged by the same rows as the one before it.
+    """
+
+    def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
+        self._network, self.parts = network, parts
+        longest = max(len(part) for part in parts)
+        self.rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
+        self.count = -(-longest // self.rows)
+        self._kept: tuple[Context, list[NDArray]] | None = None
+
+    def inputs(self, block: int) -> list[NDArray]:
+        """What a compiled function takes of the parts' rows, part after part."""
+        if self._kept is not None and self._kept[0] is self._network.context:
+            return self._kept[1]
+        context = self._network.context
+        inputs = self._made(block * self.rows, context)
+        if self.count == 1:
+            self._kept = context, inputs
+        return inputs
+
+    def _made(self, begin: int, context: Context) -> list[NDArray]:
+        rows = self.rows
+        chosen = [part.chosen(begin, begin + rows) for part in self.parts]
+        pairs = list(zip(self.parts, chosen, strict=True))
+        numeric = [_padded(part.numeric[at], rows) for part, at in pairs]
+        inputs = [nd.array(np.concatenate(numeric), ctx=context)]
+        if self._network.architecture.cardinalities:
+            codes = [_padded(part.codes[at], rows) for part, at in pairs if part.codes is not None]
+            inputs.append(nd.array(np.concatenate(codes), ctx=context, dtype=np.int32))
+        return inputs
 
 
 @eager()
 def _in_blocks(
-    network: Ensemble,
-    forward: Any,
-    parts: Sequence[Data],
-    team: Communicator | None,
-    width: int | None = None,
+    network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
 ) -> list[np.ndarray]:
     """What `forward` makes of rows of all parts at a time, for each part: the outputs, or so many columns."""
     team = team or Communicator()
-    longest = max(len(part) for part in parts)
-    rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
+    rows, parts = blocks.rows, blocks.parts
     results = [np.empty((len(part), width or network.architecture.outputs), np.float32) for part in parts]
-    blocks = -(-longest // rows)
-    for begin in (rows * block for block in team.share(blocks)):
-        chosen = [part.chosen(begin, begin + rows) for part in parts]
-        numeric = [_padded(part.numeric[at], rows) for part, at in zip(parts, chosen, strict=True)]
-        inputs = [nd.array(np.concatenate(numeric), ctx=network.context)]
-        if network.architecture.cardinalities:
-            pairs = zip(parts, chosen, strict=True)
-            codes = [_padded(part.codes[at], rows) for part, at in pairs if part.codes is not None]
-            inputs.append(nd.array(np.concatenate(codes), ctx=network.context, dtype=np.int32))
-        outputs = forward(*inputs).asnumpy().reshape(len(parts), rows, -1)
-        for result, block in zip(results, outputs, strict=True):
-            result[begin : begin + rows] = block[: max(len(result) - begin, 0)]
+    for block in team.share(blocks.count):
+        begin = block * rows
+        outputs = forward(*blocks.inputs(block)).asnumpy().reshape(len(parts), rows, -1)
+        for result, found in zip(results, outputs, strict=True):
+            result[begin : begin + rows] = found[: max(len(result) - begin, 0)]
     for result in results:
-        ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks)]
+        ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks.count)]
         team.complete(result.reshape(-1), ends)
     return results
 

@@ -73,9 +73,9 @@ class ShardedTraining(EnsembleTraining):
         return loss
 
     def _measure(self) -> tuple[float | None, dict[str, float]]:
-        if not self.validation or self.score is None:
+        if self._judged is None or self.score is None:
             return None, {}
-        score, outputs = self.score, own_outputs(self.network, self.validation, self._team)
+        score, outputs = self.score, own_outputs(self.network, self._judged, self._team)
         return self._team.decided(lambda: score(outputs)), {}
 
     def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:

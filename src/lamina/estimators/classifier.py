@@ -184,8 +184,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _calibrates(self) -> bool:
         """Whether outputs are scaled: logits are, what a loss of the user's makes of them is not known."""
-        settings = presets.resolve(self.preset, self._task, {"calibrate": self.calibrate})
-        return settings["calibrate"] and not callable(self.loss)
+        calibrates = presets.PRESETS[self.preset]["calibrate"] if self.calibrate is None else self.calibrate
+        return calibrates and not callable(self.loss)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         if not self._calibrates():

@@ -245,3 +245,19 @@ def test_under_record_it_is_an_error() -> None:
     step = lamina.compile(nd.sum)
     with autograd.record(), pytest.raises(AutogradError, match="not recorded"):
         step.run_batches([[0]], nd.ones((2,)))
+
+
+def test_rows_of_a_later_call_take_the_place_of_those_before():
+    total = lamina.compile(lambda x: nd.sum(2 * x))
+    x = nd.array([1, 2, 4, 8])
+    for rows in ([[0, 1]], [[2, 3]], [[0, 0], [1, 1], [3, 3]], [[1, 2]], [[0, 2], [3, 1]]):
+        found = total.run_batches(np.array(rows), x).asnumpy().ravel()
+        np.testing.assert_array_equal(found, [2 * x.asnumpy()[row].sum() for row in rows])
+
+
+def test_numbers_of_any_kind_are_those_of_each_step():
+    scaled = lamina.compile(lambda x, a, b, unused: nd.sum(x) * a + b)
+    x, rows = nd.ones((2,)), np.array([[0, 1], [1, 0]])
+    for a, b in [(2, 0.5), (np.int64(3), np.float32(0.25)), (1.5, 7), (1, 1e30)]:
+        found = scaled.run_batches(rows, x, a, b, 10**400).asnumpy().ravel()
+        np.testing.assert_array_equal(found, np.full(2, np.float32(2 * float(a) + float(b))))

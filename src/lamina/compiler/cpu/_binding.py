@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import struct
 import threading
 import time
 import weakref
@@ -71,6 +72,7 @@ class Binding:
         used_numbers = set(outline.used_numbers)
         self._is_number_used = tuple(slot in used_numbers for slot in range(len(graph.scalars)))
         self._is_whole = tuple(dtype.kind == "i" for dtype in graph.scalars)
+        self._number_format = struct.Struct("=" + "".join("dq"[is_whole] for is_whole in self._is_whole))
         self._result_types = [
             (entry, node.shape, node.dtype, aligned_empty if node.nbytes >= LARGE_BYTES else np.empty)
             for entry, node in enumerate(graph.results, outline.layout.first_result)
@@ -176,9 +178,20 @@ class Binding:
                 raise Overlap("an array that is written shares memory with another one")
 
     def _pack(self, values: Sequence[float]) -> np.ndarray:
-        packed = np.zeros(len(values), np.float64)
+        packed = np.empty(len(values), np.float64)
+        count, pack = len(self._is_number_used), self._number_format.pack_into
+        try:
+            for first in range(0, len(values), count):
+                pack(packed.data, 8 * first, *values[first : first + count])
+        except (struct.error, OverflowError):
+            self._pack_used(packed, values)
+        self._table[Layout.NUMBERS] = address_of(packed)
+        return packed
+
+    def _pack_used(self, packed: np.ndarray, values: Sequence[float]) -> None:
+        """Where a number does not fit its place: one that no kernel reads may be anything."""
         is_whole, is_used = self._is_whole, self._is_number_used
-        whole = packed.view(np.int64) if True in is_whole else packed
+        whole = packed.view(np.int64)
         for i, value in enumerate(values):
             if not is_used[i % len(is_used)]:
                 continue
@@ -186,8 +199,6 @@ class Binding:
                 (whole if is_whole[i % len(is_whole)] else packed)[i] = value
             except OverflowError:
                 raise Overlap(f"the integer {value} is beyond ±2**63, where machine code ends") from None
-        self._table[Layout.NUMBERS] = packed.ctypes.data
-        return packed
 
     # --- what is held between calls ------------------------------------------------------------------------------
 

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.compiler.front._arguments import Arguments, Call, rebuild, sequence_like
-from lamina.compiler.front._capture import context_of, on_device
 from lamina.compiler.target import Overlap
-from lamina.context import Context
-from lamina.core.array import Array, placed
+from lamina.core.array import Array
 from lamina.core.state import state
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd.facade import Facade, plain, shown
-from lamina.nd.ndarray import NDArray
 
 if TYPE_CHECKING:
     from lamina.compiler.front._specialization import Specialization
@@ -72,16 +69,7 @@ def run_batches(
 def _compiled_steps(entry: Specialization, taken: Arguments, rows: np.ndarray) -> Any:
     """The results of some steps, stacked."""
     values = [v for _ in rows for v in entry.number_values(taken.numbers)]
-    index = _first_row(rows, context_of(taken.arrays))
-    results = entry.run_steps([index, *taken.arrays], values, len(rows))
-    return entry.fill(results)
-
-
-def _first_row(rows: np.ndarray, context: Context) -> NDArray:
-    """The first row of a matrix, in whose memory the others follow."""
-    if context.is_host:
-        return on_device(rows[0], context)
-    return NDArray(placed(rows, context).part(0, rows.shape[1:]), context)
+    return entry.fill(entry.run_rows(rows, taken.arrays, values))
 
 
 def _nothing(entry: Specialization | None) -> Any:

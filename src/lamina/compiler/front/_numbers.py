@@ -16,6 +16,7 @@ from lamina.messages import user_location
 if TYPE_CHECKING:
     from lamina.compiler.front._capture import Capture
     from lamina.compiler.passes.graph import Node
+    from lamina.compiler.written_checks import Names
     from lamina.context import Context
 
 __all__ = ["Derived", "NeedsValue", "StepNumber", "is_whole"]
@@ -43,9 +44,10 @@ class Derived:
         self._function = function
         self._operands = [(True, x.slot) if isinstance(x, StepNumber) else (False, x) for x in operands]
 
-    def value(self, values: Sequence[Any]) -> Any:
-        """The number; `values`: those of the slots before."""
-        return self._function(*[values[x] if is_slot else x for is_slot, x in self._operands])
+    def written(self, names: Names, values: Sequence[str]) -> str:
+        """The number as Python code; `values`: the names of the slots before."""
+        operands = [values[x] if is_slot else names.of(x) for is_slot, x in self._operands]
+        return f"{names.of(self._function)}({', '.join(operands)})"
 
 
 def _both_ways(name: str) -> tuple[Callable[[StepNumber, Any], Any], Callable[[StepNumber, Any], Any]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from lamina.compiler.front import _debug as debug
 from lamina.compiler.front._arguments import Shown, sequence_like
-from lamina.compiler.front._capture import Captured, Result, Returned, context_of
+from lamina.compiler.front._capture import Captured, Result, Returned, context_of, on_device
 from lamina.compiler.front._explain import describe
 from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import Derived
@@ -15,12 +17,15 @@ from lamina.compiler.front.sequences import built
 from lamina.compiler.target import Program
 from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of
-from lamina.core.array import Array, StaleGradient
+from lamina.context import Context
+from lamina.core.array import Array, StaleGradient, placed
 from lamina.core.state import settle_owed
 from lamina.nd.facade import shown
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["Specialization"]
+
+_KEPT_ROWS_BYTES = 1 << 16
 
 
 class Specialization:
@@ -52,7 +57,12 @@ class Specialization:
         self._arguments = tuple(arguments)
         self._arrays = self.step.arrays
         self.is_valid = _validity(guards, captured, self._arrays)
-        self._written, self._stale = list(captured.graph.writes), list(captured.stale)
+        self.number_values = _numbers_of(self._numbers)
+        self._rows: np.ndarray | None = None
+        written, self._stale = list(captured.graph.writes), list(captured.stale)
+        self._written = [self._arrays[slot] for slot in written if slot not in arguments]
+        self._writes = bool(written)
+        self._written_arguments = [slot for slot in written if slot in arguments]
 
     # --- calls ---------------------------------------------------------------------------------------------------
 
@@ -82,27 +92,42 @@ class Specialization:
             self._note_run()
             return results
 
-    def number_values(self, numbers: Sequence[float]) -> list[float]:
-        """The numbers of the next step: arguments, and what Python computes anew."""
-        values: list[float] = []
-        for source in self._numbers:
-            if isinstance(source, int):
-                values.append(numbers[source])
-            elif isinstance(source, Derived):
-                values.append(source.value(values))
-            else:
-                values.append(source())
-        return values
+    def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
+        """`run_steps` on the rows (steps, batch) of arrays, which the first argument says."""
+        settle_owed()
+        with self.step.lock:
+            results = self.step.run(
+                [self._first_row(rows, context_of(arrays)), *arrays], values, len(rows), rows.shape[:1]
+            )
+            self._note_run()
+            return results
+
+    def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
+        """The first row of a matrix, in whose memory the others follow.
+
+        Few rows lie where those of the call before did, so that the step is not bound to other memory each time.
+        """
+        if not context.is_host:
+            return NDArray(placed(rows, context).part(0, rows.shape[1:]), context)
+        if rows.nbytes > _KEPT_ROWS_BYTES:
+            return on_device(rows[0], context)
+        if self._rows is None or len(self._rows) < len(rows):
+            self._rows = np.empty_like(rows)
+            self._row = on_device(self._rows[0], context)
+        self._rows[: len(rows)] = rows
+        return self._row
 
     def _note_run(self) -> None:
         """The arrays that the step wrote count that; gradients that it used up are stale."""
-        Array._note_writes([self._arrays[slot] for slot in self._written])
+        Array._note_writes(self._written)
+        if self._written_arguments:
+            Array._note_writes([self._arrays[slot] for slot in self._written_arguments])
         for slot in self._stale:
             array = self._arrays[slot]
             if not isinstance(array._data, StaleGradient):
                 array._data = StaleGradient(array.shape, array._data.dtype)
         if not self._has_run:
-            self._has_run, self._must_note = True, bool(self._written or self._stale)
+            self._has_run, self._must_note = True, bool(self._writes or self._stale)
             if debug.level() >= 2:
                 debug.show(self.explain())
 
@@ -146,6 +171,25 @@ class Specialization:
         for slot, array in enumerate(self._arrays):
             names.setdefault(slot, by_gradient.get(id(array), f"input{slot}"))
         return names
+
+
+def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[float]]:
+    """A function of a call's numbers that gives those of the next step: arguments, and what Python computes anew."""
+    names = Names()
+    lines: list[str] = []
+    for slot, source in enumerate(sources):
+        if isinstance(source, int):
+            value = f"numbers[{source}]"
+        elif isinstance(source, Derived):
+            value = source.written(names, [f"value{i}" for i in range(slot)])
+        else:
+            value = f"{names.of(source)}()"
+        lines.append(f"value{slot} = {value}")
+    return function_of(
+        "number_values(numbers)",
+        [*lines, f"return [{', '.join(f'value{i}' for i in range(len(sources)))}]"],
+        names,
+    )
 
 
 def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:
