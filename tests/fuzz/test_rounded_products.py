@@ -40,6 +40,7 @@ SAMPLE = [
     (FOURS, (True, False), "pixels"),
     (ODD, (False, True), "residual"),
     (ODD, (True, True), "update"),
+    (ODD, (True, False), "gathered pixels"),
     ((4096, 2048, 2050), (True, True), "bias and relu"),
     ((1024, 8192, 1024), (False, False), "update"),
     ((1023, 8190, 1001), (True, False), "two results"),

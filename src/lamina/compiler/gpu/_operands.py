@@ -114,19 +114,22 @@ class Operand:
 
     def element(self, outer: Value, term: Value) -> Value:
         """An element, computed if need be; 0 where there is none."""
-        b, scope = self.part.scope.b, self.part.scope
-        dtype = scope.kernel.main.dtype
+        b, dtype = self.part.scope.b, self.part.scope.kernel.main.dtype
         if self.inner == 0:
             return b.const(0, dtype)
         inside = b.less(term, self.part.end)
         if self.extent % self.width:
             inside = b.logical_and(inside, b.less(outer, self.extent))
-        matrix = (outer, term) if self.sums_last else (term, outer)
-        index = [*self.part.index(), *(scope.axis(i) for i in matrix)]
         value = b.variable(b.const(0, dtype))
         with b.if_(inside):
-            value.set(scope.evaluator(1).at(self.node, index))
+            value.set(self.computed(outer, term))
         return value.get()
+
+    def computed(self, outer: Value, term: Value) -> Value:
+        """An element that there is, computed."""
+        scope = self.part.scope
+        matrix = (outer, term) if self.sums_last else (term, outer)
+        return scope.evaluator(1).at(self.node, [*self.part.index(), *(scope.axis(i) for i in matrix)])
 
     def in_memory(self) -> SpacePointer | None:
         """Where the matrix begins, if it lies in memory as the product wants it."""

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
-from lamina.compiler.gpu._builder import DeviceBuilder, SpacePointer
+from lamina.compiler.gpu._builder import DeviceBuilder
 from lamina.compiler.gpu._operands import Operand
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value, Variable
@@ -127,30 +128,44 @@ class RoundedTiles:
     def read(self, start: Value) -> list[Value]:
         """The thread's elements of the tile from term `start` on; zeros where there are none."""
         b, operand = self._b, self._operand
-        line, term = b.add(operand.first, self._line), b.add(start, self._term)
-        if (
-            not operand.is_whole
-        ):  # what is inside is found out anew each time: few registers are left to keep it in
-            narrow = b.narrowed(line, operand.extent + operand.width)
-            line = b.cast(b.tensor_dialect.unknown(b, narrow), INDEX)
+        line, term = self._first_place(start)
         second = (b.add(line, 1), term) if self._has_four_terms else (line, b.add(term, 1))
-        firsts = [(line, term), second]
-        if self._matrix is None:
-            return [operand.element(*place) for first in firsts for place in self._neighbours(*first)]
-        source = b.address(self._matrix, operand.position(line, term), FLOAT32)
-        sources = [source, b.address(source, b.const(operand.node.shape[-1]), FLOAT32)]
+        vectors = [self._neighbours(line, term), self._neighbours(*second)]
         found = [b.variable(b.const(0, FLOAT32)) for _ in range(self.count)]
 
-        def load(*, at_once: bool) -> None:
-            self._load(sources[0], firsts[0], found[:NEIGHBOURS], at_once=at_once)
-            self._load(sources[1], firsts[1], found[NEIGHBOURS:], at_once=at_once)
+        def bring(read: Callable[[int, range], Iterable[Value]]) -> None:
+            for number, places in enumerate(vectors):
+                own = found[number * NEIGHBOURS : (number + 1) * NEIGHBOURS]
+                self._set_inside(places, own, partial(read, number))
+
+        if self._matrix is None:
+            bring(lambda number, which: [operand.computed(*vectors[number][i]) for i in which])
+            return [value.get() for value in found]
+        source = b.address(self._matrix, operand.position(line, term), FLOAT32)
+        sources = [source, b.address(source, b.const(operand.node.shape[-1]), FLOAT32)]
+
+        def by_one() -> None:
+            bring(lambda number, which: [b.load(sources[number], FLOAT32, i) for i in which])
+
+        def by_four() -> None:
+            bring(lambda number, _: b.tensor_dialect.load_four(b, sources[number]))
 
         if self._is_in_fours:  # but views may begin anywhere
             misalignment = b.misalignment(self._matrix, NEIGHBOURS * FLOAT32.itemsize)
-            b.if_else(b.equal(misalignment, 0), lambda: load(at_once=True), lambda: load(at_once=False))
+            b.if_else(b.equal(misalignment, 0), by_four, by_one)
         else:
-            load(at_once=False)
+            by_one()
         return [value.get() for value in found]
+
+    def _first_place(self, start: Value) -> tuple[Value, Value]:
+        """Where the thread's first element is, in the result and the sums."""
+        b, operand = self._b, self._operand
+        line, term = b.add(operand.first, self._line), b.add(start, self._term)
+        if operand.is_whole:
+            return line, term
+        # What is inside is found out anew each time: few registers are left to keep it in.
+        narrow = b.narrowed(line, operand.extent + operand.width)
+        return b.cast(b.tensor_dialect.unknown(b, narrow), INDEX), term
 
     def _neighbours(self, line: Value, term: Value) -> list[tuple[Value, Value]]:
         """An element's place in the result and the sums, and those of the three that follow it in memory."""
@@ -159,20 +174,18 @@ class RoundedTiles:
             return [(line, self._b.add(term, i)) for i in steps]
         return [(self._b.add(line, i), term) for i in steps]
 
-    def _load(
-        self, source: SpacePointer, first: tuple[Value, Value], found: Sequence[Variable], *, at_once: bool
+    def _set_inside(
+        self,
+        places: Sequence[tuple[Value, Value]],
+        found: Sequence[Variable],
+        read: Callable[[range], Iterable[Value]],
     ) -> None:
         """Read those of four neighbours that are inside: all or none, where lines in memory are of whole fours."""
-        b = self._b
-        parts = [(first, range(NEIGHBOURS))]
-        if not self._is_in_fours:
-            parts = [(place, range(i, i + 1)) for i, place in enumerate(self._neighbours(*first))]
-        for place, own in parts:
-            inside = self._operand.inside(*place)
-            with nullcontext() if inside is None else b.if_(inside):
-                singly = (b.load(source, FLOAT32, i) for i in own)
-                values = b.tensor_dialect.load_four(b, source) if at_once else singly
-                for i, value in zip(own, values, strict=True):
+        count = NEIGHBOURS if self._is_in_fours else 1
+        for first in range(0, NEIGHBOURS, count):
+            inside, own = self._operand.inside(*places[first]), range(first, first + count)
+            with nullcontext() if inside is None else self._b.if_(inside):
+                for i, value in zip(own, read(own), strict=True):
                     found[i].set(value)
 
 
