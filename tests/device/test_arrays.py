@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lamina as mx
-from lamina import autograd, nd
+from lamina import autograd, nd, npx
 from lamina import np as mnp
 from lamina.context import device_of, gpu_memory_info
 from lamina.core.ownership import is_alone
@@ -292,6 +292,7 @@ def test_what_numpy_computes_stays_where_its_arrays_are() -> None:
     x = mnp.array([[3, 1, 2], [6, 5, 4]], ctx=mx.gpu(1))
     for found in (mnp.median(x, axis=1), mnp.percentile(x, 50, axis=1), *mnp.modf(x), mnp.cross(x, x)):
         assert found.ctx is mx.gpu(1)
+    assert npx.nonzero(x).ctx is mx.gpu(1)
     assert mnp.median(x, axis=1).tolist() == [2, 5]
     assert mnp.hanning(3, ctx=mx.gpu()).ctx is mx.gpu()
     assert mnp.hanning(3).ctx is mx.cpu()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -266,6 +267,44 @@ def test_a_forked_child_is_told_that_it_has_no_device(ctx: mx.Context) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+_THE_CHAPTER = """
+import runpy, sys
+import lamina as mx
+from lamina.context import num_gpus
+
+digits = mx.gluon.data.vision.MNIST
+mx.gluon.data.vision.MNIST = lambda **how: digits(**how).take(640)
+sys.argv = ["mlp_from_scratch.py", "--epochs", "2"]
+found = runpy.run_path(PROGRAM, run_name="__main__")
+assert num_gpus() and found["ctx"] is mx.gpu()
+assert all(p.context is mx.gpu() and p.grad.context is mx.gpu() for p in found["params"])
+"""
+
+
+def test_the_chapters_program_trains_there(ctx: mx.Context) -> None:
+    """The example as it stands, with few digits."""
+    if ctx is mx.gpu(0):
+        pytest.skip("the emulator would take minutes; a smaller network's loop runs on it above")
+    program = Path(__file__).parents[2] / "examples" / "mlp_from_scratch.py"
+    code, printed = _THE_CHAPTER.replace("PROGRAM", repr(str(program))), []
+    for device in ("opencl", "none"):
+        code = code if device == "opencl" else code.partition("assert num_gpus()")[0]
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            env={**os.environ, "LAMINA_DEVICE": device},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        printed.append(
+            [float(x) for x in re.findall(r"[A-Za-z]: ?([\d.]+)|acc ([\d.]+)", done.stdout) for x in x if x]
+        )
+    assert len(printed[0]) == 6
+    np.testing.assert_allclose(*printed, rtol=1e-3, atol=0.01)
 
 
 def test_importing_lamina_looks_for_no_device() -> None:

@@ -104,8 +104,8 @@ def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> A
 @function
 def nonzero(a: Any) -> Any:
     """The positions of what is not 0, as rows; int64."""
-    found = onp.argwhere(as_array(a)._numbers())
-    return nd.array(found, dtype=onp.int64)
+    x = as_array(a)
+    return nd.array(onp.argwhere(x._numbers()), dtype=onp.int64, ctx=x.context)
 
 
 @function
