@@ -64,5 +64,5 @@ def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
 
     vars(run).pop("__wrapped__")
     run.__annotations__ = {name: parameter.annotation for name, parameter in flat.items()}
-    run.__signature__ = signature(command).replace(parameters=[*flat.values()])  # pyright: ignore[reportFunctionMemberAccess]
+    vars(run)["__signature__"] = signature(command).replace(parameters=[*flat.values()])
     return run

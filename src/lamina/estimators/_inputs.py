@@ -30,13 +30,17 @@ def is_frame(X: Any) -> bool:
     return hasattr(X, "columns") or hasattr(X, "column_names") or hasattr(X, "__narwhals_dataframe__")
 
 
+def _is_dict(X: Any) -> bool:
+    """Whether it is a dict that is no table: SciPy has a sparse matrix that is one."""
+    return isinstance(X, Mapping) and not hasattr(X, "tocsr")
+
+
 def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
     """`X` and `y` validated: arrays by scikit-learn, data frames as they are.
 
     `n_features_in_` and `feature_names_in_` are set (`reset`) or compared.
     """
-    is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy has a sparse matrix that is one
-    if is_dict or isinstance(X, str | os.PathLike):
+    if _is_dict(X) or isinstance(X, str | os.PathLike):
         raise TypeError(
             f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
             "make frames of dicts by polars.DataFrame"

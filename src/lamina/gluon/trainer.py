@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -192,7 +193,7 @@ class Trainer:
                 self._kvstore.pushpull(i, parameter._gradients(), priority=-i)
 
     def _update(self, batch_size: float, ignore_stale_grad: bool) -> None:
-        if batch_size is None or isinstance(batch_size, str | list | tuple):
+        if isinstance(batch_size, str | list | tuple | NoneType):
             raise ParameterError(f"step: gradients are divided by batch_size, a number, not {batch_size!r}")
         if isinstance(batch_size, int | float) and not batch_size > 0:
             raise ParameterError(

@@ -18,6 +18,7 @@ from lamina.compiler.cpu._products import (
 )
 from lamina.compiler.cpu._taken_rows import emit_taken_rows
 from lamina.compiler.cpu._transpose import emit_transpose
+from lamina.compiler.cpu.machine import target_machine
 from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.fills import emit_fill
 from lamina.compiler.emit.maps import emit_map
@@ -80,7 +81,7 @@ def _emit_steps(
     starts = itertools.accumulate((len(frame.slots) for frame in frames), initial=0)
     places = [b.offset(memory, start, None) for start, _ in zip(starts, frames, strict=False)]
     with b.loop(b.const(0), last):
-        for group in groups_of(plan, b.module.machine.l2_bytes):
+        for group in groups_of(plan, target_machine().l2_bytes):
             if plan.kernels[group.start] in plan.barriers:
                 b.barrier()
             calls = list(zip(names, places, strict=True))[group.start : group.stop]
