@@ -132,7 +132,7 @@ class Target(Protocol):
     alignment: int
     """Temporaries begin at multiples of so many bytes."""
     stores_transposed: bool
-    """Whether a matrix that is read transposed is faster copied first, by the kernel for that."""
+    """Whether a matrix that is read transposed several times, or to be joined with others, is faster copied first."""
     apart_bytes: int
     """Temporaries that take no more together don't take each other's place: what shares memory waits for each other."""
 

@@ -97,6 +97,21 @@ def check_rows_times_rows(shape, dtype, sums_lanes, is_long, execute):
         np.testing.assert_array_equal(result, results[0])
 
 
+@pytest.mark.parametrize("shape", [(3, 16, 256), (2, 37, 19)], ids=str)
+def test_packed_panels_are_summed_as_rows_in_memory_are(shape, execute):
+    m, k, n = shape
+    a, b = along((m, k), False, FLOAT32, 0), along((k, n), False, FLOAT32, 1)
+    found = []
+    for right in (b, np.ascontiguousarray(b.T)):
+        turned = right is not b
+        product = MatrixProduct(m, k, n, FLOAT32, (k, 1), k if turned else n, right_is_transposed=turned)
+        result = np.full((m, n), np.nan, np.float32)
+        code = compiled(product, "rows")
+        execute(code.address("step"), [a, right, result, np.empty(product.scratch_bytes + 64, np.uint8)], 1)
+        found.append(result)
+    np.testing.assert_array_equal(found[1], found[0])
+
+
 def test_lanes_beyond_the_sums_do_not_count(execute):
     product = MatrixProduct(2, 3, 2, FLOAT32, (3, 1), 3, right_is_transposed=True, sums_lanes=True)
     a = np.array([[np.inf, 1, 1], [1, 2, 3]], np.float32)

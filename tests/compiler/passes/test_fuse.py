@@ -63,6 +63,8 @@ def test_a_transposed_matrix_is_copied_before_it_is_read() -> None:
     assert kinds(lambda x, y: nd.concat(nd.transpose(x), y, dim=1), x, y) == ["map", "map"]
     assert kinds(lambda x: nd.concat(nd.transpose(inner(x)), nd.zeros((23, 2)), dim=1), x) == ["map", "map"]
     assert kinds(lambda x: nd.transpose(inner(x)), x) == ["map"]
+    spread = lambda x, y: nd.transpose(x).reshape((30, 1, 20)) * y.reshape((30, 5, 1))  # noqa: E731
+    assert kinds(spread, x, y) == ["map", "map"]
 
 
 def test_what_is_computed_where_it_is_read_may_be_read_transposed() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
-from lamina.compiler.cpu._chunks import groups_of
+from lamina.compiler.cpu._chunks import Group, groups_of
 from lamina.compiler.cpu._products import (
     emit_product,
     emit_transposition,
@@ -18,7 +18,6 @@ from lamina.compiler.cpu._products import (
 )
 from lamina.compiler.cpu._taken_rows import emit_taken_rows
 from lamina.compiler.cpu._transpose import emit_transpose
-from lamina.compiler.cpu.machine import target_machine
 from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.fills import emit_fill
 from lamina.compiler.emit.maps import emit_map
@@ -65,11 +64,16 @@ def emit_program(
                 written.add(name)
                 _emit_transposed_copy(module, name, *shape, dtype)
     with module.function("step") as b:
-        _emit_steps(b, plan, names, frames, layout)
+        _emit_steps(b, plan, names, frames, layout, groups_of(plan, module.machine.l2_bytes))
 
 
 def _emit_steps(
-    b: ThreadBuilder, plan: Plan, names: Sequence[str], frames: Sequence[Frame], layout: Layout
+    b: ThreadBuilder,
+    plan: Plan,
+    names: Sequence[str],
+    frames: Sequence[Frame],
+    layout: Layout,
+    groups: Sequence[Group],
 ) -> None:
     table = b.pointer_argument("arguments")
     control = b.load_pointer(table, Layout.CONTROL)
@@ -81,7 +85,7 @@ def _emit_steps(
     starts = itertools.accumulate((len(frame.slots) for frame in frames), initial=0)
     places = [b.offset(memory, start, None) for start, _ in zip(starts, frames, strict=False)]
     with b.loop(b.const(0), last):
-        for group in groups_of(plan, target_machine().l2_bytes):
+        for group in groups:
             if plan.kernels[group.start] in plan.barriers:
                 b.barrier()
             calls = list(zip(names, places, strict=True))[group.start : group.stop]

@@ -117,7 +117,8 @@ def fuse(
 ) -> list[Kernel]:
     """The kernels of a graph, in an order in which each comes after all that it reads.
 
-    `stores_transposed`: a matrix in memory that is read transposed is copied first, whoever reads it.
+    `stores_transposed`: a matrix in memory that is read transposed, several times or to be joined with others, is
+    copied first.
     """
     return _Fusion(graph, computes_operand, stores_transposed).kernels()
 
@@ -238,7 +239,7 @@ class _Fusion:
             return True
         if all(isinstance(user.lowering, Contraction) for user in users):
             return False
-        if self.stores_transposed and self._is_transposed_memory(node):
+        if self.stores_transposed and self._is_transposed_memory(node) and self._is_spread(node):
             return True
         return len(users) > 1 and _costs_more_than_memory(node)
 
@@ -254,6 +255,15 @@ class _Fusion:
         while source.is_op("reshape", "slice") and source not in self.home:
             (source,) = source.inputs
         return isinstance(source.op, Input) or source in self.home
+
+    def _is_spread(self, node: Node) -> bool:
+        """Whether a reader joins a node with others, or reads each of its elements several times."""
+        return any(
+            user.is_op("concat")
+            or (isinstance(user.lowering, Elementwise) and user.size > node.size)
+            or (only_moves_ones(user) and self._is_spread(user))
+            for user in self.users[node]
+        )
 
     def _reads_memory(self, user: Node, node: Node) -> bool:
         """Products read buffers, but for operands that they compute; so does a reshape that is more than a matter of
