@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -57,3 +58,28 @@ def test_methods_and_pickled_functions_keep_the_option() -> None:
     assert Doubled().doubled.independent_rows
     function = lamina.compile(lambda x: 2 * x, independent_rows=True)
     assert cloudpickle.loads(cloudpickle.dumps(function)).independent_rows
+
+
+def together_and_apart(function: Any, rows: np.ndarray) -> None:
+    """Rows are data's, whatever axis of a batched product they end up in."""
+    independent = lamina.compile(function, independent_rows=True)
+    together = independent(nd.array(rows)).asnumpy()
+    for size in (1, 2, 7, 16):
+        np.testing.assert_array_equal(independent(nd.array(rows[:size])).asnumpy(), together[:size])
+
+
+@pytest.mark.parametrize("sums", [16, 70, 256])
+def test_of_batched_products_too(sums: int) -> None:
+    random = np.random.default_rng(2)
+    rows = random.standard_normal((100, 3, sums)).astype(np.float32)
+    weights = nd.array(random.standard_normal((3, sums, 5)).astype(np.float32))
+    together_and_apart(
+        lambda x: nd.transpose(nd.batch_dot(nd.transpose(x, axes=(1, 0, 2)), weights), axes=(1, 0, 2)), rows
+    )
+    across = nd.transpose(weights, axes=(0, 2, 1))
+    together_and_apart(
+        lambda x: nd.transpose(
+            nd.batch_dot(across, nd.transpose(x, axes=(1, 0, 2)), transpose_b=True), axes=(2, 0, 1)
+        ),
+        rows,
+    )

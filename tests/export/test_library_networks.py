@@ -76,6 +76,19 @@ def test_rows_of_any_shape(tmp_path):
     assert "A network of 4 x 5 inputs and 3 outputs." in (tmp_path / "net.h").read_text()
 
 
+def test_narrow_products_of_a_batch(tmp_path):
+    """A block's eight rows, or a single one, are the columns of these products."""
+    weights = nd.array(RANDOM.normal(size=(3, 40, 70)).astype("f4"))
+
+    def of_columns(F, x):
+        return F.transpose(F.batch_dot(weights, F.transpose(x, axes=(1, 2, 0))), axes=(2, 0, 1))
+
+    net = nn.HybridSequential()
+    net.add(nn.HybridLambda(of_columns))
+    rows = RANDOM.normal(size=(21, 3, 70)).astype(np.float32)
+    np.testing.assert_array_equal(*predicted(net, tmp_path / "net.so", rows, inputs=nd.zeros((1, 3, 70))))
+
+
 def test_bytes_as_inputs(tmp_path):
     net = nn.HybridSequential()
     net.add(nn.HybridLambda(lambda F, x: x.astype("float32") / 255), nn.Dense(9, "tanh", in_units=30))

@@ -184,3 +184,10 @@ def test_the_log_probability_of_a_class_that_is_never_drawn_has_no_slope() -> No
     log_p.backward()
     counts = np.bincount(drawn.asnumpy(), minlength=3)
     np.testing.assert_allclose(p.grad.asnumpy(), counts / [1, 0.5, 0.5])
+
+
+def test_what_has_no_probability_is_not_drawn_by_a_uniform_number_of_zero(monkeypatch) -> None:
+    monkeypatch.setattr(
+        "lamina.nd._distributions._unit", lambda shape, ctx, dtype: nd.zeros(shape, dtype=dtype)
+    )
+    assert nd.random.multinomial(nd.array([0.0, 0.0, 1.0]), shape=2).asnumpy().tolist() == [2, 2]

@@ -210,3 +210,18 @@ def test_pythons_round_and_division_downwards() -> None:
     assert round(np.array(2.567)).shape == ()
     assert (np.array([5, -5]) // 2).tolist() == [2, -3]
     assert (7 // np.array([2, 3], dtype="int64")).tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("name", ["lognormal", "weibull", "pareto", "power", "gumbel", "logistic"])
+def test_random_numbers_have_gradients_to_their_parameters(name: str) -> None:
+    def drawn(parameter: np.ndarray) -> np.ndarray:
+        np.random.seed(1)
+        return getattr(np.random, name)(parameter, size=(40, 3))
+
+    parameter, step = np.array([0.5, 1.5, 3.0]), 1 / 128
+    parameter.attach_grad()
+    with autograd.record():
+        total = drawn(parameter).sum()
+    total.backward()
+    expected = (drawn(parameter + step) - drawn(parameter - step)).sum(axis=0) / (2 * step)
+    onp.testing.assert_allclose(parameter.grad.asnumpy(), expected.asnumpy(), rtol=0.02)

@@ -441,10 +441,10 @@ EXAMPLES: dict[str, list[Example]] = {
             (5, 1, (16, 16), np.uint16),
         ]
     ],
-    "same_log": _unary(0.1, 3.0, smooth=False),
-    "same_exp": _unary(-3.0, 3.0, smooth=False),
-    "same_expm1": _unary(0.01, 3.0, smooth=False),
-    "same_cosine_of_turns": _unary(0.0, 1.0, smooth=False),
+    "same_log": _unary(0.1, 3.0),
+    "same_exp": _unary(-3.0, 3.0),
+    "same_expm1": _unary(0.01, 3.0),
+    "same_cosine_of_turns": _unary(0.0, 1.0),
     "random_gamma": [Example((1, 5, numbers((3, 4), 0.2, 3.0)), smooth=False)],
     "random_poisson": [Example((1, 5, numbers((3, 4), 0.2, 30.0)), smooth=False)],
 }

@@ -32,6 +32,7 @@ from lamina.nd._streams import next_stream
 from lamina.nd.creation import Shape, as_shape, full
 from lamina.nd.elementwise import cast, floor, log, sqrt
 from lamina.nd.lookup import pick
+from lamina.primitives.elementwise import BINARY
 from lamina.primitives.indexing import take
 from lamina.primitives.random import (
     random_bits,
@@ -258,6 +259,10 @@ def randint(
     return cast(floor(unit * float(last - first) + float(first)), dtype or np.int32)
 
 
+_LONGEST_WAIT = 64.0
+"""More than -log u of any uniform number but 0, for which all classes would wait forever, impossible ones no longer."""
+
+
 def multinomial(
     data: NDArray, shape: Shape | None = None, get_prob: bool = False, dtype: Any = np.int32
 ) -> NDArray | list[NDArray]:
@@ -278,6 +283,7 @@ def multinomial(
     wide = _logarithmic(data.dtype)
     rates = reshape(_as_type(data, wide), (*batch, 1, classes))
     waiting = -bind(same_log, _unit((*batch, count, classes), data.context, wide))
+    waiting = bind(BINARY["minimum"], waiting, _LONGEST_WAIT)
     drawn = bind(argmin, waiting / rates, axis=len(batch) + 1, keepdims=False)
     out_shape = (*batch, *extra) or (1,)
     samples = cast(reshape(drawn, out_shape), dtype)

@@ -133,6 +133,14 @@ def _parts(value: str, dtype: np.dtype, count: int) -> list[float]:
     return parts
 
 
+def _halves(value: float, dtype: np.dtype) -> tuple[float, float]:
+    """A float as the sum of two: the second one has the last 12 bits."""
+    mantissa, exponent = math.frexp(value)
+    bits = np.finfo(dtype).nmant + 1 - 12
+    high = math.ldexp(round(math.ldexp(mantissa, bits)), exponent - bits)
+    return high, value - high
+
+
 LOG_2 = "0.693147180559945309417232121458176568075500134360255"
 HALF_PI = "1.57079632679489661923132169163975144209858469968755"
 
@@ -239,7 +247,10 @@ class Unfused:
         """x · y, rounded, plus z."""
         return self.add(self.mul(x, y), z)
 
-    fma = multiply_add
+    def fma(self, x: Any, y: float, z: Any) -> Any:
+        """x · y + z for a whole number x of few bits: its products with both halves of y are exact."""
+        high, low = _halves(y, x.dtype)
+        return self.add(self.mul(x, low), self.add(self.mul(x, high), z))
 
 
 class _Arrays(Unfused):

@@ -8,14 +8,16 @@ uniform numbers is made by additions, products, quotients and square roots, each
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from lamina.core.lowering import Elementwise, Fill
-from lamina.core.primitive import Primitive, primitive
+from lamina.core.primitive import Primitive, bind, primitive
 from lamina.errors import ParameterError
 from lamina.primitives.elementary import ARRAYS, Unfused, cosine_of_turns, exp, expm1_by_log, log
+from lamina.primitives.elementwise import UNARY
 from lamina.primitives.typing import Type, like_first
 
 __all__ = [
@@ -96,8 +98,8 @@ _AT_ONCE = 1 << 14
 """Elements whose temporary arrays stay in the processor's caches."""
 
 
-def _same(name: str, function: Any) -> Primitive:
-    """A function of one float with the same bits eagerly, compiled, and on every device."""
+def _same(name: str, function: Any, derivative: Any) -> Primitive:
+    """A function of one float with the same bits eagerly, compiled, and on every device; `derivative(x, out)`."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         flat = x.ravel()
@@ -109,7 +111,8 @@ def _same(name: str, function: Any) -> Primitive:
         return out.reshape(x.shape)
 
     lowering = Elementwise(lambda b, x: function(Unfused(b), x), expensive=True)
-    return primitive(name, eval=eval, infer=like_first, lowering=lowering)
+    vjp = (lambda g, out, x: g * derivative(x, out),)
+    return primitive(name, eval=eval, infer=like_first, vjp=vjp, lowering=lowering)
 
 
 def _exp_without_denormals(b: Any, x: Any) -> Any:
@@ -118,8 +121,12 @@ def _exp_without_denormals(b: Any, x: Any) -> Any:
     return b.where(b.less(x, least), 0.0, exp(b, x))
 
 
-same_log = _same("same_log", log)
-same_exp = _same("same_exp", _exp_without_denormals)
-same_expm1 = _same("same_expm1", expm1_by_log)
-same_cosine_of_turns = _same("same_cosine_of_turns", cosine_of_turns)
+def _derivative_of_cosine(x: Any, _out: Any) -> Any:
+    return (-2 * math.pi) * bind(UNARY["sin"], (2 * math.pi) * x)
+
+
+same_log = _same("same_log", log, lambda x, out: 1.0 / x)
+same_exp = _same("same_exp", _exp_without_denormals, lambda x, out: out)
+same_expm1 = _same("same_expm1", expm1_by_log, lambda x, out: out + 1.0)
+same_cosine_of_turns = _same("same_cosine_of_turns", cosine_of_turns, _derivative_of_cosine)
 """log x, exp x, exp(x) - 1, cos 2πx."""

@@ -86,3 +86,19 @@ def test_no_bit_depends_on_chunks(threads):
             found.append([*losses, frequency.asnumpy(), weight.asnumpy()])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("rows", [3, 7, 11])
+def test_chunks_of_fewer_rows_than_go_together(rows):
+    """Two copies are a group whose rows go by eight."""
+    x = np.random.default_rng(0).normal(size=(2, rows, 40, 3))
+    with compiling_for(dataclasses.replace(host_machine(), l2_bytes=1 << 10)):
+
+        @lamina.compile
+        def step(x: Any, y: Any) -> Any:
+            inner = [nd.slice_axis(part, axis=1, begin=1, end=38) for part in (x, y)]
+            return nd.batch_dot(*inner, transpose_a=True)
+
+        found = step(*(nd.array(part) for part in x)).asnumpy()
+    a, b = x[:, :, 1:38].astype(np.float32)
+    np.testing.assert_allclose(found, a.swapaxes(1, 2) @ b, atol=1e-4)

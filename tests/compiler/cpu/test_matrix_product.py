@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
+import lamina
+from lamina import nd
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct
@@ -149,3 +153,15 @@ def test_missing_scratch_is_an_error():
     with ThreadModule().function("step") as b, pytest.raises(ValueError, match="bytes of scratch memory"):
         pointer = b.pointer_argument("arguments")
         product.emit(b, pointer, pointer, lambda *_: None)
+
+
+@pytest.mark.parametrize("batch", [(), (2,)], ids=["matrices", "batches"])
+@pytest.mark.parametrize("flags", list(itertools.product([False, True], repeat=2)), ids=str)
+def test_empty_sums_of_tall_products_are_zero(batch, flags):
+    """There is no panel to pack, and no memory for one."""
+    (m, k, n), (transpose_a, transpose_b) = (70, 0, 64), flags
+    a = nd.zeros((*batch, k, m) if transpose_a else (*batch, m, k))
+    b = nd.zeros((*batch, n, k) if transpose_b else (*batch, k, n))
+    multiply = nd.batch_dot if batch else nd.dot
+    step = lamina.compile(lambda a, b: multiply(a, b, transpose_a=transpose_a, transpose_b=transpose_b) + 1)
+    np.testing.assert_array_equal(step(a, b).asnumpy(), np.ones((*batch, m, n)))

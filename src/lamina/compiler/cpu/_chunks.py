@@ -65,4 +65,5 @@ def _chunks(plan: Plan, kernels: Sequence[Kernel], cache_bytes: int) -> int:
     if nbytes <= cache_bytes // 2:
         return 1
     partition = plan.partitions[kernels[0]]
-    return min(-(-nbytes * _PART_OF_CACHE // cache_bytes), partition.extent // partition.step, _MOST_CHUNKS)
+    steps = -(-partition.extent // partition.step)
+    return min(-(-nbytes * _PART_OF_CACHE // cache_bytes), steps, _MOST_CHUNKS)

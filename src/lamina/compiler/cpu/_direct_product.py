@@ -144,7 +144,7 @@ class DirectProduct:
     def _right_panel(self, column: Value, widths: tuple[int, ...]) -> RightPanel:
         """B's columns from `column` on: where they are, or packed where many tiles read them."""
         b, shape = self.b, self.shape
-        if shape.right_is_transposed:
+        if shape.right_is_transposed and shape.packs_panels:
             assert self.scratch is not None
             turned = RightPanel(
                 b.offset(self.right, column * shape.right_stride, shape.dtype), shape.right_stride

@@ -229,8 +229,9 @@ class MatrixProduct:
     @property
     def packs_panels(self) -> bool:
         """Whether each panel of B is copied before use: many tiles read it, and its rows lie far apart; or it lies
-        transposed."""
-        return self.right_is_transposed or (self._has_many_tiles and self.right_stride > self.panel_width)
+        transposed. It has no rows where the sums are empty."""
+        pays = self._has_many_tiles and self.right_stride > self.panel_width
+        return self.inner > 0 and (self.right_is_transposed or pays)
 
     @property
     def _has_many_tiles(self) -> bool:

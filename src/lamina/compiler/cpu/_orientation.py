@@ -110,10 +110,12 @@ class _Shape:
     def sums_lanes(self) -> bool:
         """Whether vectors along the sums are fastest, even if the right operand has to be copied for it.
 
-        Where it need not be, they might be so more often; but then results would depend on how it lies. Nor may bits
-        of a row depend on how many others there are, where rows may be those of data: only batches are summed so.
+        Where it need not be, they might be so more often; but then results would depend on how it lies. Bits of a row
+        depend on how many others there are, so that only batches are summed so, whose rows are seldom those of data;
+        and no products at all where rows are to be independent.
         """
-        if not (self.is_batched and self._is_narrow and self.left_along):
+        may_be = self.machine.may_reorder_sums and self.is_batched
+        if not (may_be and self._is_narrow and self.left_along):
             return False
         along = (
             lane_cycles(self.machine, self.dtype, self.columns, self.inner, self.rows) + self._apart_cycles

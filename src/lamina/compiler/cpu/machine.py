@@ -6,7 +6,7 @@ import platform
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +33,14 @@ class Machine:
     l3_bytes: int
     triple: str = ""  # LLVM's name of the whole platform; empty: this process's
     has_matrix_unit: bool = False  # AMX, with bfloat16 operands
+    may_reorder_sums: bool = (
+        True  # in products, by their shape: last bits then depend on how many rows there are
+    )
+
+    @property
+    def in_order(self) -> Machine:
+        """The same one, where each element of a product is the same sum, whatever the product's shape."""
+        return replace(self, has_matrix_unit=False, may_reorder_sums=False)
 
     def lanes(self, dtype: DType) -> int:
         """How many elements of a dtype a vector register holds."""

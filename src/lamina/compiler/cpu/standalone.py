@@ -96,8 +96,9 @@ class Standalone:
             module = OneThreadModule(machine, weights_are_finite=_multiplies_constants(plan.graph, arguments))
             emit_program(module, plan, layout)
             _emit_call(module, name, layout, arguments, constants, whole_lines(plan.arena_bytes))
+            memory_bytes = whole_lines(plan.arena_bytes) + whole_lines(scratch_bytes(plan))
         ir = module.ir() + DENORMAL_STATE[machine.architecture]
-        return cls(ir, name, whole_lines(plan.arena_bytes) + whole_lines(scratch_bytes(plan)))
+        return cls(ir, name, memory_bytes)
 
 
 def _multiplies_constants(graph: Graph, arguments: int) -> bool:

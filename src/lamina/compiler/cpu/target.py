@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -67,12 +67,9 @@ class CPU:
     bind = Binding
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """Without the matrix unit where rows are to be independent: small products, which stay off it, differ in last
-        bits."""
-        machine = target_machine()
-        if not (captured.independent_rows and machine.has_matrix_unit):
-            return nullcontext()
-        return compiling_for(replace(machine, has_matrix_unit=False))
+        """With sums of products in their order where rows are to be independent: by how many there are, the matrix unit
+        and vectors along the sums are chosen, whose last bits differ."""
+        return compiling_for(target_machine().in_order) if captured.independent_rows else nullcontext()
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
         """Whether it is packed by the product, which then reads what it is computed from."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +100,10 @@ def write_library(
 
 
 def _machine(target: str) -> Machine:
-    """The processor of that name; the host's without its matrix unit, which a process has to ask the system for."""
+    """The processor of that name, as for `independent_rows`: without a matrix unit, for which a process has to ask."""
     if target not in TARGETS:
         raise LaminaError(unknown("target", target, TARGETS))
-    return replace(host_machine(), has_matrix_unit=False) if target == "host" else NAMED_MACHINES[target]
+    return (host_machine() if target == "host" else NAMED_MACHINES[target]).in_order
 
 
 def _symbol(path: Path, name: str | None) -> str:
