@@ -62,10 +62,11 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
     with _texts_explained():
         if y is None:
             return validate_data(estimator, X, **options), None
-        checked, target = validate_data(
-            estimator, X, y, multi_output=True, y_numeric=estimator._task == "regression", **options
-        )
-        return checked, target
+        checked, target = validate_data(estimator, X, y, multi_output=True, **options)
+        return (
+            checked,
+            target,
+        )  # a regression's target is made numbers, and what is none is told, by the estimator
 
 
 @contextmanager
