@@ -35,12 +35,7 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
 
     `n_features_in_` and `feature_names_in_` are set (`reset`) or compared.
     """
-    is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy has a sparse matrix that is one
-    if is_dict or isinstance(X, str | os.PathLike):
-        raise TypeError(
-            f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
-            "make frames of dicts by polars.DataFrame"
-        )
+    _require_table(X)
     if is_frame(X):
         _check_names(estimator, X, reset)
         if isinstance(y, str):
@@ -67,6 +62,15 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
             checked,
             target,
         )  # a regression's target is made numbers, and what is none is told, by the estimator
+
+
+def _require_table(X: Any) -> None:
+    is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy has a sparse matrix that is one
+    if is_dict or isinstance(X, str | os.PathLike):
+        raise TypeError(
+            f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
+            "make frames of dicts by polars.DataFrame"
+        )
 
 
 @contextmanager
