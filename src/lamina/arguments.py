@@ -7,15 +7,28 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+
 from lamina.messages import closest
 
-__all__ = ["answering", "lacking", "names_of", "no_argument"]
+__all__ = ["answering", "is_number", "lacking", "names_of", "no_argument"]
 
 C = TypeVar("C", bound=type)
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _MANY = 20  # names, of which nobody reads a list who was told the right one
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number for a setting: Python's or NumPy's, an array without axes too; no truth value.
+
+    >>> [is_number(value) for value in (0.9, np.float32(0.9), np.array(0.9), True, "0.9", np.ones(1))]
+    [True, True, True, False, False, False]
+    """
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0 and value.dtype.kind in "iuf"
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def no_argument(

@@ -121,6 +121,7 @@ SIZES = (1, 3, 7, 10, 17)
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
 def test_integers(dtype: Any) -> None:
     names = [n for n in ELEMENTWISE if ARITY[n] <= 2 and not EXAMPLES[n][0].params]
+    names = [n for n in names if not n.startswith("same_")]  # of random numbers, which are floats
     x, y = nd.array([0, 1, 2, 3, 5, 9, 100], dtype=dtype), nd.array([3, 0, 2, 1, 2, 4, 1], dtype=dtype)
     # Poles and undefined values have no integer, and what a conversion makes of them depends on the processor.
     undefined = {

@@ -73,3 +73,20 @@ def test_outputs_of_a_loss_of_ones_own_stay_as_they_are():
     np.testing.assert_array_equal(
         first.fitted_.outputs(first.fitted_.encode(X)), second.fitted_.outputs(second.fitted_.encode(X))
     )
+
+
+@pytest.mark.parametrize("outputs", [np.ones((9, 3)), np.eye(3)[np.arange(9) % 3] * 1e38, np.zeros((9, 1))])
+def test_outputs_that_say_nothing_of_a_factor_leave_it_at_one(outputs):
+    target = np.arange(9) % outputs.shape[1]
+    assert best_factor(MeanLikelihood(lambda part: OfClasses(outputs[part], target[part]), 9, None)) == 1
+
+
+def test_an_output_of_minus_infinity_is_a_class_that_is_ruled_out():
+    outputs = np.array([[0.0, 1.0], [0.0, 3.0], [2.0, 0.0]] * 3)
+    ruled_out = np.column_stack([outputs, np.full(9, -np.inf)])
+    target = np.array([0, 1, 0] * 3)
+    with_it, without = (
+        best_factor(MeanLikelihood(lambda part, x=x: OfClasses(x[part], target[part]), 9, None))
+        for x in (ruled_out, outputs)
+    )
+    assert with_it == without

@@ -23,7 +23,7 @@ y = (X[:, 0] > 0).astype(int)
         ({"epsilon": -1.0}, r"epsilon must be > 0, got -1\.0"),
         ({"epsilon": "a"}, r"epsilon must be > 0, got 'a'"),
         ({"tol": "a"}, r"tol must be a number, got 'a'"),
-        ({"n_iter_no_change": 0}, r"n_iter_no_change must be a whole number >= 1, got 0"),
+        ({"n_iter_no_change": 0}, r"n_iter_no_change must be a whole number >= 1 \(or math\.inf\), got 0"),
         ({"embedding_width": 0}, r"embedding_width must be a whole number >= 1, got 0"),
         ({"early_stopping": "no"}, r"early_stopping must be True or False, got 'no'"),
         ({"calibrate": "no"}, r"calibrate must be True or False, got 'no'"),
@@ -63,6 +63,10 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
             lambda: MLPRegressor().fit(X, ["a"] * 40),
             r"y: .*; a regression's target is numbers, classes are for MLPC",
         ),
+        (
+            lambda: MLPRegressor().fit(X, np.array(["a"] * 40, object)),
+            r"^y: .*; a regression's target is numbers, classes are for MLPC",
+        ),
         (lambda: MLPClassifier().partial_fit(X, None), r"MLPClassifier requires y to be passed"),
         (lambda: MLPClassifier().fit(X, y, eval_set=(X, y, y)), r"eval_set is a pair .*, not 3 of them"),
     ],
@@ -70,3 +74,17 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
 def test_tables_and_targets_that_cannot_be_say_what_to_give(call: Callable[[], Any], said: str) -> None:
     with pytest.raises((TypeError, ValueError), match=said):
         call()
+
+
+def test_an_infinite_patience_is_one_as_in_scikit_learn() -> None:
+    model = MLPClassifier(preset="fast", members=1, max_iter=2, n_iter_no_change=np.inf).fit(X, y)
+    assert model.n_iter_ == 2
+
+
+def test_texts_that_are_numbers_are_a_regressions_target() -> None:
+    texts = np.array([str(number) for number in X[:, 0]], object)
+    models = [MLPRegressor(preset="fast", members=1, max_iter=1, random_state=0) for _ in range(2)]
+    one, other = (
+        model.fit(X, target).predict(X) for model, target in zip(models, (texts, X[:, 0]), strict=True)
+    )
+    np.testing.assert_array_equal(one, other)

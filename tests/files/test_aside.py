@@ -90,6 +90,18 @@ def test_scratch_of_killed_processes_is_removed_and_that_of_others_kept(tmp_path
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_what_others_call_like_scratch_is_neither_waited_for_nor_followed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    link = tmp_path / "lamina-test-0123456789ab.tmp"
+    link.symlink_to(kept)
+    os.mkfifo(tmp_path / "lamina-test-ba9876543210.tmp")  # which opens when the other end does
+    with scratch("lamina-test-"):
+        assert kept.is_dir() and link.is_symlink()
+
+
 def test_a_place_that_another_process_took_for_abandoned_is_made_anew(tmp_path):
     made: list[Path] = []
 

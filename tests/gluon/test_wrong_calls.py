@@ -68,6 +68,38 @@ def test_wrong_calls_say_what_to_do(call: Callable[[], Any], said: str) -> None:
         call()
 
 
+class Scaled(nn.HybridBlock):
+    def hybrid_forward(self, F: Any, sizes: Any, x: nd.NDArray) -> nd.NDArray:
+        return x * (sizes[0] if isinstance(sizes, list | tuple) else sizes)
+
+
+@pytest.mark.parametrize("hybridized", [False, True])
+@pytest.mark.parametrize("sizes", [[2, 3], (2, 3), 2, [np.full(2, 2.0)]], ids=repr)
+def test_numbers_may_stand_before_arrays_as_in_mxnet(sizes: Any, hybridized: bool) -> None:
+    net = Scaled()
+    net.hybridize(hybridized)
+    np.testing.assert_array_equal(net(sizes, nd.ones(2)).asnumpy(), [2, 2])
+
+
+@pytest.mark.parametrize("args", [([2, 3], 1), (np.ones(2), nd.ones(2))], ids=("numbers", "numpy"))
+def test_an_input_is_an_array(args: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match=r"needs an NDArray, got (list|ndarray)"):
+        Scaled()(*args)
+
+
+@pytest.mark.parametrize("batch_size", [4.0, np.float64(4), np.array(4), np.int8(4)], ids=repr)
+def test_a_whole_number_is_a_batch_size_whatever_its_type(batch_size: Any) -> None:
+    loader = gluon.data.DataLoader(np.arange(10.0), batch_size)
+    assert [len(batch) for batch in loader] == [4, 4, 2] and len(loader) == 3
+
+
+@pytest.mark.parametrize("batch_size", [2.5, np.inf, np.ones(1), "4"], ids=repr)
+def test_what_is_no_whole_number_is_no_batch_size(batch_size: Any) -> None:
+    with pytest.raises(ValueError, match="batch_size must be a whole number of rows, not"):
+        gluon.data.DataLoader(np.arange(10.0), batch_size)
+
+
 def test_numbers_of_numpys_are_numbers() -> None:
+    assert nn.Dropout(np.array(0.5))(nd.ones(2)).shape == (2,)
     assert len(gluon.data.DataLoader([1, 2], batch_size=np.int64(2), num_workers=np.int64(0))) == 1
     assert nn.Dropout(np.float32(0.5))(nd.ones(2)).shape == (2,)

@@ -2,6 +2,7 @@
 
 from inspect import signature
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,8 +173,32 @@ def test_every_optimizers_own_settings_are_told_at_once() -> None:
                 with pytest.raises(ParameterError, match=f"{setting} is a (whole )?number.*, not '0.1'"):
                     made(**{setting: "0.1"})
             if setting in ("beta1", "beta2"):
-                with pytest.raises(ParameterError, match=f"{setting} is at least 0 and below 1, not 1.0"):
-                    made(**{setting: 1.0})
+                least = 2.0 if made is optimizer.Adamax and setting == "beta2" else 1.0
+                with pytest.raises(ParameterError, match=f"{setting} is .* and below 1, not {least}"):
+                    made(**{setting: least})
+
+
+@pytest.mark.parametrize(
+    "name, settings",
+    [
+        ("adam", {"beta1": -0.5}),  # which games with two sides are trained with
+        ("adamax", {"beta2": 1.0}),  # the largest gradient of all
+        ("sgd", {"momentum": np.array(0.9), "learning_rate": np.array(0.1)}),
+        ("adam", {"beta1": np.array(0.9), "beta2": np.float32(0.999), "epsilon": 0}),
+        ("rmsprop", {"gamma1": np.array(0.9), "epsilon": np.array(1e-8)}),
+    ],
+)
+def test_settings_that_mxnet_takes_train(name: str, settings: dict[str, Any]) -> None:
+    plain = {key: float(value) for key, value in settings.items()}
+    results = []
+    for given in (settings, plain):
+        weight = nd.array([1.0, -2.0])
+        update = optimizer.get_updater(optimizer.create(name, **given))
+        for _ in range(3):
+            update(0, 2 * weight, weight)
+        results.append(weight.asnumpy())
+    assert np.isfinite(results[0]).all() and (np.abs(results[0]) < [1, 2]).all()
+    np.testing.assert_allclose(*results, rtol=1e-6)
 
 
 def test_rates_that_are_no_numbers_are_told_at_once() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
+from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Scalar
 from lamina.compiler.passes.plan import Partition, Place, Plan
 from lamina.compiler.target import COMPILED_DTYPES, Lowered, Program
 from lamina.core.array import Array
@@ -36,6 +36,9 @@ class Interpreter:
     apart_bytes = 0
     stores_transposed = False
     description = "interpreter"
+
+    def compiling(self, captured: Graph) -> nullcontext[None]:
+        return nullcontext()
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
         return False

@@ -20,6 +20,8 @@ _SPREAD = 0.5
 """The standard deviation of log(factor) before any row has been seen: a few rows, all of them right, prove little."""
 _CLOSE = 1e-3
 """Of log(factor): a step of Newton's that is shorter leaves an error of about its square."""
+_LOWEST = -1e40
+"""Below all differences of float32 numbers: stands for -∞, which 0 times would be no number."""
 _ROWS_AT_ONCE = 4096
 """Rows whose likelihood is computed in float64 at one time: with many classes, all of them would be a second table."""
 
@@ -41,6 +43,7 @@ class OfClasses(RowsLikelihood):
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
         self._below = outputs - outputs.max(axis=1, keepdims=True)
+        np.maximum(self._below, _LOWEST, out=self._below)
         self._own = self._below[np.arange(len(target)), target.astype(int)]
 
     def values(self, factor: float) -> np.ndarray:
@@ -124,7 +127,7 @@ def best_factor(likelihood: MeanLikelihood) -> float:
         curvature = weight - factor * (first + factor * second)
         low, high = (at, high) if slope < 0 else (low, at)
         step = -slope / curvature if curvature > 0 else math.inf
-        if not low < at + step < high:
+        if abs(step) > _CLOSE and not low < at + step < high:
             step = (low + high) / 2 - at
         at += step
     return math.exp(at)

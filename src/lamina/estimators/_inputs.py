@@ -30,21 +30,12 @@ def is_frame(X: Any) -> bool:
     return hasattr(X, "columns") or hasattr(X, "column_names") or hasattr(X, "__narwhals_dataframe__")
 
 
-def _is_dict(X: Any) -> bool:
-    """Whether it is a dict that is no table: SciPy has a sparse matrix that is one."""
-    return isinstance(X, Mapping) and not hasattr(X, "tocsr")
-
-
 def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
     """`X` and `y` validated: arrays by scikit-learn, data frames as they are.
 
     `n_features_in_` and `feature_names_in_` are set (`reset`) or compared.
     """
-    if _is_dict(X) or isinstance(X, str | os.PathLike):
-        raise TypeError(
-            f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
-            "make frames of dicts by polars.DataFrame"
-        )
+    _require_table(X)
     if is_frame(X):
         _check_names(estimator, X, reset)
         if isinstance(y, str):
@@ -66,10 +57,18 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
     with _texts_explained():
         if y is None:
             return validate_data(estimator, X, **options), None
-        checked, target = validate_data(
-            estimator, X, y, multi_output=True, y_numeric=estimator._task == "regression", **options
-        )
+        # A regression's target is made numbers, and what is none is told, by the estimator.
+        checked, target = validate_data(estimator, X, y, multi_output=True, **options)
         return checked, target
+
+
+def _require_table(X: Any) -> None:
+    is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy has a sparse matrix that is one
+    if is_dict or isinstance(X, str | os.PathLike):
+        raise TypeError(
+            f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
+            "make frames of dicts by polars.DataFrame"
+        )
 
 
 @contextmanager

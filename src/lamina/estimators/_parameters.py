@@ -59,7 +59,7 @@ PARAMETERS = {
     "beta_2": "Adam's decay of the mean of squared gradients.",
     "epsilon": "what Adam adds to the root of that mean.",
     "n_iter_no_change": "after how many epochs without improvement the training stops. None of the presets 'default' "
-    "and 'medium': it never does; 'auto': a quarter of the epochs.",
+    "and 'medium', or math.inf: it never does; 'auto': a quarter of the epochs.",
     "dropout": "the share of hidden units that are dropped (Srivastava et al., 2014), one number or a list with one "
     "for each layer.",
     "normalization": "None, 'batch' (Ioffe and Szegedy, 2015) or 'layer' (Ba et al., 2016), before each activation.",

@@ -7,6 +7,7 @@ A new setting has its values and its rule here, its meaning in `parameters.py`, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -189,8 +190,8 @@ _RULES: dict[str, tuple[Any, str]] = {
     "epsilon": (lambda value: _is_number(value) and value > 0, "> 0"),
     "tol": (_is_number, "a number"),
     "n_iter_no_change": (
-        lambda value: value is None or value == "auto" or _is_count(value),
-        "a whole number >= 1",
+        lambda value: value is None or value in ("auto", math.inf) or _is_count(value),
+        "a whole number >= 1 (or math.inf)",
     ),
     "embedding_width": (_is_count, "a whole number >= 1"),
     **dict.fromkeys(

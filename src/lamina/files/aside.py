@@ -76,7 +76,8 @@ def lock(path: Path) -> int | None:
         return None
     import fcntl
 
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    # Where others may write (/tmp), a name can be a pipe, which would wait for its other end.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

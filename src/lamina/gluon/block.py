@@ -457,10 +457,12 @@ class HybridBlock(Block):
         return not self._hands_on and str(type(self).hybrid_forward.__module__).startswith("lamina.")
 
     def _require_arrays(self, args: tuple[Any, ...]) -> None:
+        """Raise `TypeError` for NumPy's array as input, and where numbers and lists stand for arrays: none is given."""
         first = args[0] if args else None
         while isinstance(first, list | tuple) and first:
             first = first[0]
-        if isinstance(first, np.ndarray | int | float):
+        is_numpys = args and isinstance(args[0], np.ndarray)
+        if is_numpys or (isinstance(first, np.ndarray | int | float) and not any(map(_has_array, args))):
             raise TypeError(
                 f"{self.name}: needs an NDArray, got {type(args[0]).__name__}; make one with nd.array"
             )
@@ -487,6 +489,12 @@ class HybridBlock(Block):
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
         """The computation, with ``F = lamina.nd`` and the parameters by name; subclasses override it."""
         raise TypeError(f"{type(self).__name__} must override hybrid_forward or forward")
+
+
+def _has_array(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_has_array, value))
+    return isinstance(value, NDArray | Facade | Symbol)
 
 
 def _no_argument(kind: type[Block], name: str) -> TypeError:

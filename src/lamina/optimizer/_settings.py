@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lamina.arguments import is_number
 from lamina.errors import ParameterError
 
-__all__ = ["check_counts", "check_numbers", "check_shares"]
+__all__ = ["check_counts", "check_momenta", "check_numbers", "check_shares"]
 
 
 def check_numbers(**settings: Any) -> None:
@@ -19,7 +20,7 @@ def check_numbers(**settings: Any) -> None:
     lamina.errors.ParameterError: momentum is a number, not '0.9'
     """
     for name, value in settings.items():
-        if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+        if not is_number(value):
             raise ParameterError(f"{name} is a number, not {value!r}")
 
 
@@ -35,10 +36,23 @@ def check_counts(**settings: Any) -> None:
             raise ParameterError(f"{name} is a whole number of at least 1, not {value!r}")
 
 
+def check_momenta(**settings: Any) -> None:
+    """Raise `ParameterError` unless a mean of gradients with these forgets; negative ones do (Gidel et al., 2019).
+
+    >>> check_momenta(beta1=1)
+    Traceback (most recent call last):
+    lamina.errors.ParameterError: beta1 is above -1 and below 1, not 1
+    """
+    check_numbers(**settings)
+    for name, value in settings.items():
+        if not -1 < value < 1:
+            raise ParameterError(f"{name} is above -1 and below 1, not {value!r}")
+
+
 def check_shares(**settings: Any) -> None:
     """Raise `ParameterError` unless these can be what a running mean keeps of itself at each step.
 
-    >>> check_shares(beta1=0.9, beta2=1)
+    >>> check_shares(beta2=1)
     Traceback (most recent call last):
     lamina.errors.ParameterError: beta2 is at least 0 and below 1, not 1
     """

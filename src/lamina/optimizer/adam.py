@@ -11,7 +11,7 @@ from lamina.nd.elementwise import abs, sqrt
 from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum
-from lamina.optimizer._settings import check_numbers, check_shares
+from lamina.optimizer._settings import check_momenta, check_numbers, check_shares
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
@@ -53,6 +53,8 @@ class _Moments(Optimizer):
     """Keeps for each parameter m, the running mean of its gradient, and v, that of the square."""
 
     default_learning_rate = 0.001
+    _v_is_mean = True
+    """Else it may keep all of itself: as a largest value it still grows, where a mean would stay 0."""
 
     def __init__(
         self,
@@ -63,7 +65,9 @@ class _Moments(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
-        check_shares(beta1=beta1, beta2=beta2)
+        check_momenta(beta1=beta1)
+        if beta2 != 1 or self._v_is_mean:
+            check_shares(beta2=beta2)
         check_numbers(epsilon=epsilon)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
@@ -185,6 +189,7 @@ class Adamax(_Moments):
     """Adam with the largest gradient in the place of √v: `adamax_step` with g = clip(rescale_grad·∇ + wd·w)."""
 
     default_learning_rate = 0.002
+    _v_is_mean = False
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
         rate = self._step_size(index, lambda t: bias_correction(self.beta1, t))

@@ -13,7 +13,7 @@ from lamina.nd.elementwise import sqrt
 from lamina.nd.linalg import dot
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum
-from lamina.optimizer._settings import check_counts, check_numbers, check_shares
+from lamina.optimizer._settings import check_counts, check_momenta, check_numbers, check_shares
 from lamina.optimizer.adam import adamw_step, bias_correction
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
@@ -110,7 +110,8 @@ class Muon(Optimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
-        check_shares(momentum=momentum, beta1=beta1, beta2=beta2)
+        check_momenta(beta1=beta1)
+        check_shares(momentum=momentum, beta2=beta2)
         check_numbers(epsilon=epsilon)
         check_counts(rounds=rounds)
         if isinstance(adam_for, str):

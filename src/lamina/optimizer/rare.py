@@ -12,7 +12,7 @@ from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import normal
 from lamina.nd.reduce import sum
-from lamina.optimizer._settings import check_numbers, check_shares
+from lamina.optimizer._settings import check_momenta, check_numbers, check_shares
 from lamina.optimizer.momentum import SGD, momentum_step, sgd_step
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
@@ -50,7 +50,8 @@ class FTML(Optimizer):
         self, beta1: float = 0.6, beta2: float = 0.999, epsilon: float = 1e-8, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        check_shares(beta1=beta1, beta2=beta2)
+        check_momenta(beta1=beta1)
+        check_shares(beta2=beta2)
         check_numbers(epsilon=epsilon)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 

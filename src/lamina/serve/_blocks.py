@@ -15,9 +15,9 @@ _SIZES = (1, 4, 16, 64, 256)
 class Blocks:
     """Calls a compiled forward pass with padded blocks of rows.
 
-    A row's outputs must not depend on the rows that it happens to be batched with. Lamina's products promise that for
-    any tile, but not that a size which goes to a matrix unit gives the bits of one that does not. So each size is
-    tried when the model is loaded, and used only if it gives the bits of the smallest.
+    A row's outputs must not depend on the rows that it happens to be batched with. `lamina.compile` promises that
+    with `independent_rows`; each size is tried all the same when the model is loaded, and used only if it gives the
+    bits of the smallest.
 
     Args:
         forward: outputs (rows, outputs) of arrays with as many rows each.

@@ -10,8 +10,7 @@ from itertools import islice
 from typing import Any
 from weakref import finalize
 
-import numpy as np
-
+from lamina.arguments import is_number
 from lamina.core.state import mark_step
 from lamina.errors import DataError
 from lamina.gluon.data.batchify import default_batchify_fn
@@ -79,7 +78,7 @@ class DataLoader:
             )
         self._batch_sampler = batch_sampler
         self._batchify = batchify_fn or default_batchify_fn
-        if not isinstance(num_workers, int | np.integer):
+        if not (isinstance(num_workers, bool) or is_number(num_workers)) or num_workers % 1:
             raise ValueError(
                 f"DataLoader: num_workers is how many threads prepare batches, not {num_workers!r}"
             )

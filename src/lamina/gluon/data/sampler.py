@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from lamina.arguments import is_number
 from lamina.nd.conversion import array
 from lamina.nd.random import shuffle
 
@@ -121,11 +122,11 @@ class BatchSampler(Sampler):
         if last_batch not in LAST_BATCH:
             known = ", ".join(map(repr, LAST_BATCH))
             raise ValueError(f"last_batch must be one of {known}, not {last_batch!r}")
-        if not isinstance(batch_size, int | np.integer):
+        if not (isinstance(batch_size, bool) or is_number(batch_size)) or batch_size % 1:
             raise ValueError(f"batch_size must be a whole number of rows, not {batch_size!r}")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        self._sampler, self._batch_size, self._last_batch = sampler, batch_size, last_batch
+        self._sampler, self._batch_size, self._last_batch = sampler, int(batch_size), last_batch
         self._left_over: list[int] = []
 
     def __len__(self) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
+from lamina.arguments import is_number
 from lamina.errors import ParameterError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.nn.activations import Activation
@@ -110,7 +109,7 @@ class Dropout(HybridBlock):
     _node = "fwd"
 
     def __init__(self, rate: float, axes: tuple[int, ...] = (), **kwargs: Any) -> None:
-        if not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
+        if not (isinstance(rate, bool) or is_number(rate)) or not 0 <= rate <= 1:
             raise ParameterError(f"Dropout: the rate must be between 0 and 1, not {rate!r}")
         super().__init__(**kwargs)
         self._rate, self._axes = rate, axes
