@@ -1,7 +1,7 @@
 """Runs that lamina 52f6b3c and b9e41f7 left: what was interrupted goes on, what is finished evaluates and predicts.
 
-Their networks were computed on one machine. What is left of an interrupted training ends with the same bits on those that
-sum in the same order; elsewhere, other instructions round differently.
+Their networks were computed on one machine. What is left of an interrupted training ends with the same bits on
+those that sum in the same order; elsewhere, other instructions round differently.
 """
 
 import json
@@ -17,7 +17,6 @@ from lamina.compiler.cpu.machine import host_machine
 from lamina.files.tensors import load_tensors
 
 FILES = Path(__file__).parent / "files"
-DIGITS = ("--recipe", "chapter", "--hidden", "4", "--batch-size", "500", "--epochs", "2", "--seed", "5")
 TABLE = ("people.csv", "-t", "income", "--epochs", "6", "--hidden", "4", "--seed", "3")
 
 
