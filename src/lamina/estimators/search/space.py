@@ -65,7 +65,7 @@ def suggested(seed: int, number: int, rate_of: Callable[[str], float]) -> Mappin
         "activation": str(kind.choice(["selu", "mish"])),
         "learned_activation": bool(kind.integers(2)),
         "beta_2": float(kind.choice([0.95, 0.97, 0.99])),
-        "number_pieces": (16, None)[int(kind.integers(2))],
+        "number_pieces": (16, None, 0)[int(kind.integers(3))],
         "dropout": round(float(rng.uniform(0, 0.3)), 3),
         "learning_rate_init": float(f"{rate_of(preset) * _log_uniform(rng, 0.5, 2.0):.3g}"),
         "weight_decay": _log_uniform(rng, 0.005, 0.05),
