@@ -244,7 +244,6 @@ _REGRESSORS_METHODS = {
         "predict(X, return_std=True), how far members differ",
     ),
     "predict_quantiles": 'Use predict(X) of MLPRegressor(loss="quantile", quantile=[0.05, 0.5, 0.95])',
-    "classes_": "It predicts numbers; classes are MLPClassifier's",
 }
 _OF_CLASSES = {
     "NDArray": _ARRAYS_METHODS,

@@ -73,8 +73,11 @@ class Scaled(nn.HybridBlock):
         return x * (sizes[0] if isinstance(sizes, list | tuple) else sizes)
 
 
-@pytest.mark.parametrize("hybridized", [False, True])
-@pytest.mark.parametrize("sizes", [[2, 3], (2, 3), 2, [np.full(2, 2.0)]], ids=repr)
+@pytest.mark.parametrize(
+    ("sizes", "hybridized"),
+    [([2, 3], False), ([2, 3], True), ((2, 3), True), (2, False), (2, True), ([np.full(2, 2.0)], False)],
+    ids=repr,
+)
 def test_numbers_may_stand_before_arrays_as_in_mxnet(sizes: Any, hybridized: bool) -> None:
     net = Scaled()
     net.hybridize(hybridized)
