@@ -147,7 +147,9 @@ def test_a_sparse_matrix_with_gaps_or_an_infinite_value(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool, np.float16, np.float64, object])
 def test_arrays_of_numbers_keep_their_values(dtype):
-    own = np.random.default_rng(0)  # the same numbers whatever tests were before: training makes much of roundings
+    own = np.random.default_rng(
+        0
+    )  # the same numbers whatever tests were before: training makes much of roundings
     numbers = (100 * own.random((N, 3))).astype(dtype)
     expected = (
         MLPRegressor(**SMALL).fit(numbers.astype(np.float32), X[:, 0]).predict(numbers.astype(np.float32))
