@@ -114,6 +114,7 @@ LOG_SERIES = _DOUBLE.log
 
 
 def format_of(x: Any) -> Format:
+    """The format of an array's or value's dtype, float32 or float64; raises `TypeError` for what is no float."""
     if x.dtype.kind != "f":
         raise TypeError(f"mathematical functions take floats, not {x.dtype}: cast first")
     return _SINGLE if x.dtype == np.float32 else _DOUBLE
