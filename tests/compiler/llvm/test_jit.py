@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -122,6 +123,19 @@ def test_the_cache_is_bounded_and_drops_the_oldest(tmp_path):
         assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1000 + 300
     assert store.get("k0") is None
     assert store.get("k8") == bytes(200)
+
+
+def test_reading_code_takes_memory_for_its_size_not_for_the_limit(tmp_path):
+    store = CodeCache(tmp_path, limit_bytes=200_000_000)
+    store.put("key", bytes(1_000_000))
+    tracemalloc.start()
+    try:
+        assert store.get("key") == bytes(1_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert CodeCache(tmp_path, limit_bytes=999_999).get("key") is None
+    assert store.get("key") is not None  # what is too large for one limit is no damage
 
 
 def test_a_directory_of_many_files_is_looked_through_only_now_and_then(tmp_path, monkeypatch):

@@ -90,9 +90,10 @@ class CodeCache:
             # Not through a link; and the file that is looked at is the one that is read.
             handle = os.open(path, os.O_RDONLY | _NO_FOLLOW)
             with os.fdopen(handle, "rb") as file:
-                if not _is_own(os.fstat(handle), stat.S_ISREG, path):
+                status = os.fstat(handle)
+                if status.st_size > self._limit_bytes or not _is_own(status, stat.S_ISREG, path):
                     return None
-                stored = file.read(self._limit_bytes + 1)
+                stored = file.read(status.st_size)  # that much memory is taken at once, whatever is there
             os.utime(path)  # the least recently used go first
         except OSError:
             return None
