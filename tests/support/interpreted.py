@@ -34,6 +34,7 @@ class Interpreter:
     alignment = 1
     dtypes = COMPILED_DTYPES
     apart_bytes = 0
+    in_strands = False
     stores_transposed = False
     description = "interpreter"
 

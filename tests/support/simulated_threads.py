@@ -35,7 +35,8 @@ def simulated_step(entry: Any, threads: Sequence[int], numbers: Sequence[float] 
     arena = np.full(program.plan.arena_bytes + 64, 0x7F, np.uint8)
     scratch = np.zeros(program.code.outline.scratch_bytes * count + 4096, np.uint8)
     table = [0, packed.ctypes.data, *(x.ctypes.data for x in [*buffers, *results])]
-    table += [_aligned(arena, 64), _aligned(scratch, 4096)]
+    held = np.full(program.plan.held_bytes + 64, 0x7F, np.uint8)
+    table += [_aligned(held, 64), _aligned(arena, 64), _aligned(scratch, 4096)]
     for stretch in _stretches(program):
         for thread in threads:
             for name, frame in ((n, _frame(program, k, table)) for k, n in stretch):
@@ -44,10 +45,10 @@ def simulated_step(entry: Any, threads: Sequence[int], numbers: Sequence[float] 
 
 
 def _stretches(program: Any) -> list[list[Any]]:
-    """The kernels with their names, cut at the barriers."""
+    """The kernels with their names, cut at the barriers and where strands begin."""
     found: list[list[Any]] = [[]]
-    for kernel, name in zip(program.plan.kernels, program.code.outline.kernels, strict=True):
-        if kernel in program.plan.barriers:
+    for i, (kernel, name) in enumerate(zip(program.plan.kernels, program.code.outline.kernels, strict=True)):
+        if kernel in program.plan.barriers or i in program.plan.strands:
             found.append([])
         found[-1].append((kernel, name))
     return found

@@ -44,7 +44,14 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
         kernels = recompute(
             graph, fuse(graph, target.computes_operand, stores_transposed=target.stores_transposed)
         )
-        return plan(graph, kernels, target.partition, target.alignment, target.apart_bytes)
+        return plan(
+            graph,
+            kernels,
+            target.partition,
+            target.alignment,
+            target.apart_bytes,
+            in_strands=target.in_strands,
+        )
 
 
 def build(

@@ -135,6 +135,8 @@ class Target(Protocol):
     """Whether a matrix that is read transposed several times, or to be joined with others, is faster copied first."""
     apart_bytes: int
     """Temporaries that take no more together don't take each other's place: what shares memory waits for each other."""
+    in_strands: bool
+    """Whether the kernels of parts that share nothing follow each other, so that each part can be somebody's own."""
 
     @property
     def description(self) -> str:

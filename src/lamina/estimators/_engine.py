@@ -439,11 +439,9 @@ def own_outputs(
     if network.compiled_own is None:
         members = network.members
 
-        def own(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+        def own(numeric: NDArray, codes: NDArray | None = None) -> list[NDArray]:
             shares = [[_share(x, i, len(members)) for x in (numeric, codes)] for i in range(len(members))]
-            return nd.concat(
-                *(member.forward(*share) for member, share in zip(members, shares, strict=True)), dim=0
-            )
+            return [member.forward(*share) for member, share in zip(members, shares, strict=True)]
 
         network.compiled_own = compile(own, independent_rows=True)
     return np.concatenate(_in_blocks(network, network.compiled_own, blocks, team))
@@ -506,15 +504,18 @@ class Blocks:
 def _in_blocks(
     network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
 ) -> list[np.ndarray]:
-    """What `forward` makes of rows of all parts at a time, for each part: the outputs, or so many columns."""
+    """What `forward` makes of rows of all parts at a time, for each part: the outputs, or so many columns.
+
+    It returns an array, or one for each part.
+    """
     team = team or Communicator()
     rows, parts = blocks.rows, blocks.parts
     results = [np.empty((len(part), width or network.architecture.outputs), np.float32) for part in parts]
     for block in team.share(blocks.count):
         begin = block * rows
-        outputs = forward(*blocks.inputs(block)).asnumpy().reshape(len(parts), rows, -1)
-        for result, found in zip(results, outputs, strict=True):
-            result[begin : begin + rows] = found[: max(len(result) - begin, 0)]
+        outputs = forward(*blocks.inputs(block))
+        for result, found in zip(results, outputs if isinstance(outputs, list) else [outputs], strict=True):
+            result[begin : begin + rows] = found.asnumpy()[: max(len(result) - begin, 0)]
     for result in results:
         ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks.count)]
         team.complete(result.reshape(-1), ends)

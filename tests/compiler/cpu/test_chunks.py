@@ -34,21 +34,25 @@ def planned(function: Any, *inputs: Any) -> Plan:
     return lower(capture(function, *inputs), CPU())
 
 
+def groups(plan: Plan, cache_bytes: int) -> list[Group]:
+    return groups_of(plan, range(len(plan.kernels)), cache_bytes)
+
+
 def test_kernels_over_the_same_rows_are_a_group():
     plan = planned(embedding, *arrays())
     assert [kernel.kind for kernel in plan.kernels] == ["map", "product"]
-    (group,) = groups_of(plan, 64 << 10)
+    (group,) = groups(plan, 64 << 10)
     assert (group.start, group.stop) == (0, 2)
     assert 1 < group.chunks <= BATCH
 
 
 def test_what_fits_the_cache_is_one_chunk():
-    assert groups_of(planned(embedding, *arrays()), 64 << 20) == [Group(0, 2, 1)]
+    assert groups(planned(embedding, *arrays()), 64 << 20) == [Group(0, 2, 1)]
 
 
 def test_a_kernel_alone_is_one_chunk():
     plan = planned(lambda x: nd.cos(x) * 2, arrays()[0])
-    assert groups_of(plan, 1) == [Group(0, 1, 1)]
+    assert groups(plan, 1) == [Group(0, 1, 1)]
 
 
 def test_a_barrier_ends_a_group():
@@ -59,7 +63,7 @@ def test_a_barrier_ends_a_group():
     plan = planned(turned, *arrays())
     barriers = {i for i, kernel in enumerate(plan.kernels) if kernel in plan.barriers}
     assert barriers
-    assert barriers <= {group.start for group in groups_of(plan, 1)}
+    assert barriers <= {group.start for group in groups(plan, 1)}
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 16])

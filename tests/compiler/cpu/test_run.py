@@ -32,10 +32,10 @@ def rounds_module() -> str:
         neighbour = b.where(last, 0, thread + 1) * LINE
         with b.loop(0, ROUNDS) as i:
             b.store(counts, b.load(counts, INDEX, thread * LINE) + 1, thread * LINE)
-            b.barrier()
+            b.barrier(threads)
             with b.if_(b.not_equal(b.load(counts, INDEX, neighbour), i + 1)):
                 b.store(errors, b.const(1), thread * LINE)
-            b.barrier()
+            b.barrier(threads)
     with module.function("tiny") as b:
         source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
         b.store(target, b.mul(b.load(source, FLOAT32), 0.5))
@@ -57,6 +57,16 @@ def run_rounds(code, threads):
     run.run(code.address("rounds"), ctypes.addressof(arguments), threads)
     assert not errors.any()
     return counts[::LINE]
+
+
+def test_a_pool_of_other_threads_than_a_job_has_memory_for_is_left_alone(code):
+    assert (run_rounds(code, 3)[:3] == ROUNDS).all()  # two workers wait from now on
+    counts, errors = np.zeros(64 * LINE, np.int64), np.zeros(64 * LINE, np.int64)
+    arguments = pointers(counts, errors)
+    run._runtime().run(code.address("rounds"), ctypes.addressof(arguments), 2)
+    assert counts[0] == ROUNDS
+    assert not counts[LINE:].any()
+    assert (run_rounds(code, 3)[:3] == ROUNDS).all()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8, 2, 1])

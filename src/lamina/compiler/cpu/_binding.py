@@ -16,6 +16,7 @@ import numpy as np
 
 from lamina.compiler.cpu._addresses import address_of
 from lamina.compiler.cpu._holding import HOLDING, Holder
+from lamina.compiler.cpu._together import gain_together
 from lamina.compiler.cpu.run import run as run_on_threads
 from lamina.compiler.emit import Frame, Layout
 from lamina.compiler.target import Overlap, Program
@@ -25,21 +26,25 @@ from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
 from lamina.core.threads import get_num_threads
 
-__all__ = ["Binding", "threads_for"]
+__all__ = ["Binding", "threads_of_kernel"]
 
 _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; changed and looked through under `HOLDING`."""
-_SMALL = 400_000
-"""Fewer operations than this are done sooner by one thread than it takes to wake others and to wait for them."""
 
 
 def threads_for(program: Program) -> int:
     """How many threads a program runs on."""
-    return 1 if _is_small(program) else get_num_threads()
+    return get_num_threads() if _gains_by_threads(program) else 1
 
 
-def _is_small(program: Program) -> bool:
-    return program.code.outline.operations < _SMALL
+def threads_of_kernel(program: Program) -> int:
+    """How many threads of a program work on one kernel."""
+    return threads_for(program) if program.code.outline.barriers else 1
+
+
+def _gains_by_threads(program: Program) -> bool:
+    outline = program.code.outline
+    return gain_together(outline.operations, outline.barriers)
 
 
 class Binding:
@@ -68,7 +73,7 @@ class Binding:
         self._strides = outline.layout.strides[Layout.FIRST_INPUT :]
         self._memory = _StepMemory(program)
         self._table = self._memory.table
-        self._is_small = _is_small(program)
+        self._gains_by_threads = _gains_by_threads(program)
         used_numbers = set(outline.used_numbers)
         self._is_number_used = tuple(slot in used_numbers for slot in range(len(graph.scalars)))
         self._is_whole = tuple(dtype.kind == "i" for dtype in graph.scalars)
@@ -97,9 +102,9 @@ class Binding:
             result = allocate(lead + shape, dtype)
             table[entry] = address_of(result)
             results.append(result)
-        threads = 1 if self._is_small else get_num_threads()
-        if threads > memory.scratch_threads:
-            memory.make_scratch(threads)
+        threads = get_num_threads() if self._gains_by_threads else 1
+        if threads > memory.threads:
+            memory.make_temporary(threads)
         is_fresh = holder is not None and not holder.is_ahead
         if holder is not None:
             memory.copies_held(before=is_fresh, after=is_fresh)
@@ -224,7 +229,7 @@ class Binding:
             self._holder.give_back()  # the kernels run in the step's own memory
         if any(self.bound[slot] is None for slot in self.used_slots):
             return None
-        program, threads = self.program, threads_for(self.program)
+        program, threads = self.program, threads_of_kernel(self.program)
         copies = [np.zeros(1) if buffer is None else _copy(buffer) for buffer in self.bound]
         results = [aligned_empty(n.shape, n.dtype) for n in program.graph.results]
         numbers = (
@@ -250,31 +255,37 @@ class _StepMemory:
 
     def __init__(self, program: Program) -> None:
         outline = program.code.outline
-        self._program, self._layout, self._scratch_bytes = program, outline.layout, outline.scratch_bytes
+        self._program, self._layout = program, outline.layout
         layout = self._layout
         self.table = (ctypes.c_void_p * layout.entries)()
         self.step, self.address = program.code.step, ctypes.addressof(self.table)
         self.control = (ctypes.c_int64 * 3)()
         self.copies_held(before=True, after=True)  # without a holder, at each call
         self.table[Layout.CONTROL] = ctypes.addressof(self.control)
-        self._arena = _pages(outline.arena_bytes)
-        self.table[layout.arena] = self._arena.ctypes.data
-        self._scratch = np.empty(0, np.uint8)
-        self.scratch_threads = 0
+        self._held = _pages(outline.held_bytes)
+        self.table[layout.holding] = self._held.ctypes.data
+        self._arena = self._scratch = np.empty(0, np.uint8)
+        self.threads = 0
 
     def copies_held(self, *, before: bool, after: bool) -> None:
         """Whether what is held is copied from its buffers before the steps, and back into them after."""
         self.control[Layout.ENTERS], self.control[Layout.LEAVES] = before, after
 
-    def make_scratch(self, threads: int) -> None:
-        """Have scratch memory for so many threads."""
-        self._scratch = _pages(self._scratch_bytes * threads)
+    def make_temporary(self, threads: int) -> None:
+        """Have memory for so many threads: scratch for each, an arena for each that may have its own strand."""
+        outline = self._program.code.outline
+        self._arena = _pages(outline.arena_bytes * min(threads, outline.strands))
+        self._scratch = _pages(outline.scratch_bytes * threads)
+        self.table[self._layout.arena] = self._arena.ctypes.data
         self.table[self._layout.scratch] = self._scratch.ctypes.data
-        self.scratch_threads = threads
+        self.threads = threads
 
     def frame(self, kernel: Any, entries: Sequence[int]) -> Any:
         """A kernel's pointers; `entries`: what the table holds up to the arena."""
-        pointers = [*entries, self.table[self._layout.arena] or 0, self.table[self._layout.scratch] or 0]
+        pointers = [
+            *entries,
+            *(self.table[entry] or 0 for entry in range(len(entries), self._layout.entries)),
+        ]
         slots = Frame.of(self._program.plan, kernel, self._layout).slots
         return (ctypes.c_void_p * len(slots))(*(pointers[slot.entry] + slot.offset for slot in slots))
 

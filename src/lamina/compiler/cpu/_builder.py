@@ -35,10 +35,11 @@ class ThreadBuilder(Mathematics):
         ]
         return bounds[0], self.minimum(bounds[1], extent)
 
-    def barrier(self) -> None:
-        """Wait until all threads of this run are here; what they wrote before is visible after."""
+    def barrier(self, threads: Value) -> None:
+        """Wait until so many threads, all of this run or only this one, are here; what they wrote before is visible
+        after."""
         self.module.declare("declare void @lamina_barrier(i64) nounwind")
-        self.call("lamina_barrier", self.argument("threads"))
+        self.call("lamina_barrier", threads)
 
 
 class ThreadModule(Module[ThreadBuilder]):

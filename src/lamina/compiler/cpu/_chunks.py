@@ -31,12 +31,12 @@ class Group:
     chunks: int
 
 
-def groups_of(plan: Plan, cache_bytes: int) -> list[Group]:
-    """All kernels of a plan in groups, most of them of one kernel; chunks only where that keeps data in the cache."""
+def groups_of(plan: Plan, strand: range, cache_bytes: int) -> list[Group]:
+    """The kernels of a strand in groups, most of them of one kernel; chunks only where that keeps data in the cache."""
     groups: list[Group] = []
-    start = 0
-    for stop in range(1, len(plan.kernels) + 1):
-        if stop == len(plan.kernels) or not _goes_on(plan, plan.kernels[start], plan.kernels[stop]):
+    start = strand.start
+    for stop in range(strand.start + 1, strand.stop + 1):
+        if stop == strand.stop or not _goes_on(plan, plan.kernels[start], plan.kernels[stop]):
             groups.append(Group(start, stop, _chunks(plan, plan.kernels[start:stop], cache_bytes)))
             start = stop
     return groups

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from lamina.compiler.cpu._together import share_strands
 from lamina.compiler.emit import Layout, kernel_names
 from lamina.compiler.passes.graph import Input, Scalar
 from lamina.compiler.passes.plan import Plan
@@ -23,8 +24,11 @@ class Outline:
     Attributes:
         kernels: the function of each kernel, in order.
         layout: of the table of pointers that the step gets.
-        arena_bytes: of the temporaries.
+        arena_bytes: of the temporaries; with several strands, of each thread.
+        held_bytes: of the inputs that are held transposed.
         scratch_bytes: of each thread.
+        strands: how many parts of the step share nothing.
+        barriers: how often threads wait for each other in a step; 0 where each strand is a thread's own.
         operations: how much the step has to do.
         used_slots: input slots that are read or written.
         used_numbers: slots of numbers that are read.
@@ -33,7 +37,10 @@ class Outline:
     kernels: list[str]
     layout: Layout
     arena_bytes: int
+    held_bytes: int
     scratch_bytes: int
+    strands: int
+    barriers: int
     operations: int
     used_slots: list[int]
     used_numbers: list[int]
@@ -48,7 +55,10 @@ class Outline:
             kernels=kernel_names(plan),
             layout=Layout.of(plan, lowered.rows),
             arena_bytes=plan.arena_bytes,
+            held_bytes=plan.held_bytes,
             scratch_bytes=scratch_bytes,
+            strands=len(plan.strands),
+            barriers=len(plan.barriers) + 1 if share_strands(plan) else 0,
             operations=_operations(plan),
             used_slots=sorted(read | set(graph.writes)),
             used_numbers=sorted({n.op.slot for n in nodes if isinstance(n.op, Scalar)}),

@@ -1,7 +1,7 @@
 """The threads' side of generated code: job dispatch, barrier, waiting, floating-point state (LLVM assembly).
 
 A job is one function run by all threads of the pool: the caller is thread 0, and each worker takes part in
-every job. A wait spins for a while, because what it waits for is mostly microseconds away, and then sleeps
+every job. Where the pool has other threads than the job has memory for, the caller runs it alone. A wait spins for a while, because what it waits for is mostly microseconds away, and then sleeps
 in the kernel. Every word that threads wait on is a counter that only grows; a sleeper announces itself
 first, so that nobody who changes a counter calls the kernel for nothing.
 
@@ -182,6 +182,12 @@ alone:
 together:
   %workers = load i64, ptr @workers
   %threads = add i64 %workers, 1
+  %fits = icmp eq i64 %threads, %wanted
+  br i1 %fits, label %begin, label %refuse
+refuse:
+  call void @lamina_release()
+  br label %alone
+begin:
   store ptr %function, ptr @function
   store ptr %arguments, ptr @arguments
   %unfinished = trunc i64 %workers to i32

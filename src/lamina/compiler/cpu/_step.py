@@ -1,31 +1,29 @@
-"""The step function: a loop over batches that calls one function a kernel."""
+"""A plan's code: a function for each kind of kernel, and the step that calls them."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._cache_lines import LINE_BYTES
-from lamina.compiler.cpu._chunks import Group, groups_of
+from lamina.compiler.cpu._held_copies import emit_transposed_copies
 from lamina.compiler.cpu._products import (
     emit_product,
     emit_transposition,
     matrix_product_of,
     rounded_scratch,
 )
+from lamina.compiler.cpu._steps import emit_steps
 from lamina.compiler.cpu._taken_rows import emit_taken_rows
-from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.fills import emit_fill
 from lamina.compiler.emit.maps import emit_map
-from lamina.compiler.emit.pointers import Frame, Layout, Slot, kernel_names
+from lamina.compiler.emit.pointers import Frame, Layout, kernel_names
 from lamina.compiler.emit.reductions import emit_arg, emit_reduction
 from lamina.compiler.emit.scatters import emit_scatter
 from lamina.compiler.emit.scope import Scope
-from lamina.compiler.llvm import INDEX, Pointer, Value
+from lamina.compiler.llvm import Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
 from lamina.compiler.passes.plan import Plan
@@ -57,114 +55,9 @@ def emit_program(
             written.add(name)
             with module.function(name) as b:
                 _emit_kernel(b, plan, kernel, frame, part_bytes)
-    written.clear()
-    for rows, columns, dtype in sorted({_held_type(plan, slot) for slot in plan.held}):
-        for shape in dict.fromkeys([(rows, columns), (columns, rows)]):
-            if (name := _transposed_copy(*shape, dtype)) not in written:
-                written.add(name)
-                _emit_transposed_copy(module, name, *shape, dtype)
+    emit_transposed_copies(module, plan)
     with module.function("step") as b:
-        _emit_steps(b, plan, names, frames, layout, groups_of(plan, module.machine.l2_bytes))
-
-
-def _emit_steps(
-    b: ThreadBuilder,
-    plan: Plan,
-    names: Sequence[str],
-    frames: Sequence[Frame],
-    layout: Layout,
-    groups: Sequence[Group],
-) -> None:
-    table = b.pointer_argument("arguments")
-    control = b.load_pointer(table, Layout.CONTROL)
-    last = b.load(control, INDEX, Layout.STEPS)
-    slots = [slot for frame in frames for slot in frame.slots]
-    memory = b.alloca(None, len(slots), LINE_BYTES)
-    _copy_held(b, plan, layout, enters=True)
-    _fill_frames(b, table, slots, memory)
-    starts = itertools.accumulate((len(frame.slots) for frame in frames), initial=0)
-    places = [b.offset(memory, start, None) for start, _ in zip(starts, frames, strict=False)]
-    with b.loop(b.const(0), last):
-        for group in groups:
-            if plan.kernels[group.start] in plan.barriers:
-                b.barrier()
-            calls = list(zip(names, places, strict=True))[group.start : group.stop]
-            _emit_calls(b, calls, group.chunks)
-        _move_on(b, slots, memory, layout)
-        b.barrier()
-    _copy_held(b, plan, layout, enters=False)
-
-
-def _emit_calls(b: ThreadBuilder, calls: Sequence[tuple[str, Pointer]], chunks: int) -> None:
-    """Call kernels' functions, chunk by chunk of this thread's share."""
-    thread, threads = b.argument("thread"), b.argument("threads")
-    if chunks == 1:
-        for name, where in calls:
-            b.call(name, where, thread, threads)
-        return
-    with b.loop(0, chunks) as i:
-        for name, where in calls:
-            b.call(name, where, thread * chunks + i, threads * chunks)
-
-
-def _fill_frames(b: ThreadBuilder, table: Pointer, slots: Sequence[Slot], memory: Pointer) -> None:
-    """Write the pointers of all frames, by a loop over constants: a store each would be most of the step's code."""
-    constants = b.constants("slots", [number for slot in slots for number in (slot.entry, slot.offset)])
-    with b.loop(0, len(slots)) as i:
-        pointer = b.load_pointer(table, b.load(constants, INDEX, i * 2))
-        pointer = b.offset(pointer, b.load(constants, INDEX, i * 2 + 1), _BYTE)
-        b.store_pointer(memory, pointer, i)
-
-
-def _move_on(b: ThreadBuilder, slots: Sequence[Slot], memory: Pointer, layout: Layout) -> None:
-    """Point the frames to what the next step reads and writes: its numbers, its rows, its results."""
-    moving = [(i, layout.strides[slot.entry]) for i, slot in enumerate(slots) if layout.strides[slot.entry]]
-    if not moving:
-        return
-    constants = b.constants("moving", [number for pair in moving for number in pair])
-    with b.loop(0, len(moving)) as i:
-        place = b.load(constants, INDEX, i * 2)
-        pointer = b.load_pointer(memory, place)
-        b.store_pointer(memory, b.offset(pointer, b.load(constants, INDEX, i * 2 + 1), _BYTE), place)
-
-
-def _copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> None:
-    """Transpose the held inputs from their buffers into the arena, or back, where the caller asks for it."""
-    if not plan.held:
-        return
-    table = b.pointer_argument("arguments")
-    control, arena = b.load_pointer(table, Layout.CONTROL), b.load_pointer(table, layout.arena)
-    wanted = b.load(control, INDEX, Layout.ENTERS if enters else Layout.LEAVES)
-    with b.if_(b.less(b.const(0), wanted)):
-        for slot, offset in plan.held.items():
-            buffer = b.load_pointer(table, Layout.FIRST_INPUT + slot)
-            inside = b.offset(arena, offset, _BYTE)
-            rows, columns, dtype = _held_type(plan, slot)
-            source, destination = (buffer, inside) if enters else (inside, buffer)
-            shape = (rows, columns) if enters else (columns, rows)
-            name = _transposed_copy(*shape, dtype)
-            b.call(name, source, destination, b.argument("thread"), b.argument("threads"))
-        b.barrier()
-
-
-def _held_type(plan: Plan, slot: int) -> tuple[int, int, str]:
-    (rows, columns), dtype = plan.graph.inputs[slot]
-    return rows, columns, dtype.str
-
-
-def _transposed_copy(rows: int, columns: int, dtype: str) -> str:
-    """The name of the function that copies a matrix of this type transposed."""
-    return f"transpose_{rows}x{columns}_{np.dtype(dtype).name}"
-
-
-def _emit_transposed_copy(module: ThreadModule, name: str, rows: int, columns: int, dtype: str) -> None:
-    """A function that copies a matrix transposed, shared among the threads by its columns."""
-    arguments = {"source": None, "destination": None, "thread": INDEX, "threads": INDEX}
-    kind = np.dtype(dtype)
-    with module.function(name, arguments, internal=True) as b:
-        source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
-        share = b.split(columns, LINE_BYTES // kind.itemsize)
-        emit_transpose(b, kind, source, columns, destination, rows, (b.const(0), b.const(rows)), share)
+        emit_steps(b, plan, names, frames, layout, part_bytes)
 
 
 def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, part_bytes: int) -> None:

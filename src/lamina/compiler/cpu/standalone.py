@@ -36,7 +36,7 @@ class OneThread(ThreadBuilder):
         """All of it."""
         return self.const(0), self.match(extent, self.const(0))[0]
 
-    def barrier(self) -> None:
+    def barrier(self, threads: Value) -> None:
         """There is nobody to wait for."""
 
     def flush_denormals(self) -> Value:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.cpu._binding import Binding, threads_for
+from lamina.compiler.cpu._binding import Binding, threads_of_kernel
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._hold_transposed import hold_transposed
 from lamina.compiler.cpu._layout_products import lay_out_products
@@ -27,6 +27,7 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.compiler.passes.scale_products import scale_products
+from lamina.compiler.passes.strands import own_rows
 from lamina.compiler.target import COMPILED_DTYPES, Lowered, Program
 from lamina.core.array import Value
 
@@ -53,11 +54,12 @@ class CPUCode:
 class CPU:
     """See `lamina.compiler.target.Target`."""
 
-    passes: Sequence[Callable[[Graph], Graph]] = (scale_products, hold_transposed, lay_out_products)
+    passes: Sequence[Callable[[Graph], Graph]] = (own_rows, scale_products, hold_transposed, lay_out_products)
     dtypes = COMPILED_DTYPES
     alignment = LINE_BYTES
     stores_transposed = True
     apart_bytes = 0
+    in_strands = True
 
     @property
     def description(self) -> str:
@@ -133,4 +135,4 @@ class CPU:
         """What the vector units of the cores do that the program runs on."""
         from lamina.compiler.cpu._roofline import peak_flops
 
-        return threads_for(program) * peak_flops(dtype)
+        return threads_of_kernel(program) * peak_flops(dtype)

@@ -28,11 +28,12 @@ class Slot:
 class Layout:
     """The table of pointers that a compiled step gets, in this order:
 
-    control, the steps' numbers (8 bytes each), inputs, results, arena, scratch. `strides` says by how many bytes an
-    entry moves from one step to the next. `held` says where in the arena inputs are held transposed.
+    control, the steps' numbers (8 bytes each), inputs, results, held inputs, arena, scratch. `strides` says by how many
+    bytes an entry moves from one step to the next. `held` says where among the held inputs those are that are held
+    transposed.
 
-    Control are three int64: the number of steps; whether the held inputs are copied into the arena before these steps,
-    and whether back into their buffers after them.
+    Control are three int64: the number of steps; whether the held inputs are copied to there before these steps, and
+    whether back into their buffers after them.
     """
 
     inputs: int
@@ -51,8 +52,12 @@ class Layout:
         return self.FIRST_INPUT + self.inputs
 
     @property
-    def arena(self) -> int:
+    def holding(self) -> int:
         return self.first_result + self.results
+
+    @property
+    def arena(self) -> int:
+        return self.holding + 1
 
     @property
     def scratch(self) -> int:
@@ -70,7 +75,7 @@ class Layout:
         strides = [0, 8 * len(graph.scalars)]
         strides += [rows.get(slot, 0) for slot in range(inputs)]
         strides += [node.nbytes for node in graph.results]
-        return cls(inputs, results, (*strides, 0, 0), plan.held)
+        return cls(inputs, results, (*strides, 0, 0, 0), plan.held)
 
     def is_input(self, entry: int) -> bool:
         """Whether an entry is that of an input."""
@@ -81,7 +86,7 @@ class Layout:
         if place.kind == "arena":
             return Slot(self.arena, place.number)
         if place.kind == "input" and place.number in self.held:
-            return Slot(self.arena, self.held[place.number])
+            return Slot(self.holding, self.held[place.number])
         base = self.FIRST_INPUT if place.kind == "input" else self.first_result
         return Slot(base + place.number)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import accumulate
 
 from lamina.compiler.passes.fuse import Kernel, is_alias, only_moves_ones
 from lamina.compiler.passes.graph import Graph, Input, Node, Scalar
+from lamina.compiler.passes.strands import strands_of
 from lamina.core.lowering import ArgReduction, Contraction, Elementwise, Reduction, Reshape
 from lamina.core.primitive import REGISTRY
 
@@ -49,7 +51,9 @@ class Partition:
 class Plan:
     """The kernels of a graph in order, with a place for each stored node, and which of them wait at a barrier first.
 
-    `held`: for each input that is held transposed, by its slot, where in the arena.
+    `held`: for each input that is held transposed, by its slot, where in the memory of those that are, which has
+    `held_bytes`. `strands`: where in the order each strand ends. All of them lie in the same stretches of the arena, so
+    that strands which are worked on at the same time need an arena each.
     """
 
     graph: Graph
@@ -57,7 +61,9 @@ class Plan:
     places: dict[Node, list[Place]]
     arena_bytes: int
     partitions: dict[Kernel, Partition]
+    strands: list[int]
     held: dict[int, int] = field(default_factory=dict)
+    held_bytes: int = 0
     barriers: set[Kernel] = field(default_factory=set)
 
 
@@ -81,24 +87,29 @@ def plan(
     partition: Callable[[Kernel, int], Partition],
     alignment: int,
     apart_bytes: int = 0,
+    *,
+    in_strands: bool = False,
 ) -> Plan:
     """Order, places and barriers for the kernels of a graph whose roots are separate.
 
     `partition(kernel, updates)` says how a kernel is shared that updates so many arrays of its shape in place.
     Temporaries begin at multiples of `alignment` bytes. Where all together they take at most `apart_bytes`, none takes
-    the place of another one.
+    the place of another one. `in_strands`: whether the kernels of each strand follow each other.
     """
     ordering = _Ordering(graph, kernels)
-    ordered = ordering.run()
-    places = ordering.places
-    arena_bytes = _allocate(ordered, places, ordering.reads, alignment, apart_bytes)
+    ordered, places = ordering.run(), ordering.places
+    strands = [ordered]
+    if in_strands:
+        strands = strands_of(ordered, {kernel: ordering.memory_changed(kernel) for kernel in ordered})
+        ordered = [kernel for strand in strands for kernel in strand]
+    arena_bytes = max(_allocate(strand, places, ordering.reads, alignment, apart_bytes) for strand in strands)
     partitions = {k: partition(k, _updates(k, places)) for k in ordered}
-    held: dict[int, int] = {}
+    result = Plan(graph, ordered, places, arena_bytes, partitions, list(accumulate(map(len, strands))))
     for slot in sorted(graph.transposed):
-        held[slot] = arena_bytes
-        arena_bytes += _rounded(graph.writes[slot], alignment)
-    result = Plan(graph, ordered, places, arena_bytes, partitions, held)
-    result.barriers = _barriers(result, ordering.reads)
+        result.held[slot] = result.held_bytes
+        result.held_bytes += _rounded(graph.writes[slot], alignment)
+    for strand in strands:
+        result.barriers |= _barriers(result, strand, ordering.reads)
     return result
 
 
@@ -248,6 +259,13 @@ class _Ordering:
         copies = [self._copy(node) for node in self.slot_of if node not in in_place]
         return order + copies
 
+    def memory_changed(self, kernel: Kernel) -> set[Hashable]:
+        """What a kernel touches of the memory that changes: nodes that are computed, and slots that are overwritten."""
+        read = {x.op.slot if isinstance(x.op, Input) else x for x in self.reads[kernel]}
+        unchanged = {x for x in read if isinstance(x, int) and x not in self.graph.writes}
+        places = [place for node in kernel.stores for place in self.places[node]]
+        return (read - unchanged) | {*kernel.stores} | {x.number for x in places if x.kind == "input"}
+
     def _readers_of_slots(self) -> dict[int, list[Kernel]]:
         readers: dict[int, list[Kernel]] = {}
         for kernel, reads in self.reads.items():
@@ -355,12 +373,15 @@ class _Touch:
         return self.place.number + max(self.node.nbytes, 1)
 
 
-def _barriers(planned: Plan, reads: dict[Kernel, dict[Node, Access]]) -> set[Kernel]:
-    """Kernels that must wait until all is done that came before: another share of it may write what they read, or read
-    what they write. Nothing is needed where both touch only their own share of the same rows or columns."""
+def _barriers(
+    planned: Plan, kernels: Sequence[Kernel], reads: dict[Kernel, dict[Node, Access]]
+) -> set[Kernel]:
+    """Those of neighbouring kernels that must wait until all is done that came before: another share of it may write
+    what they read, or read what they write. Nothing is needed where both touch only their own share of the same rows or
+    columns."""
     barriers: set[Kernel] = set()
     since: list[_Touch] = []
-    for kernel in planned.kernels:
+    for kernel in kernels:
         touched = list(_touches(planned, kernel, reads[kernel]))
         if any(_conflict(old, new) for old in since for new in touched):
             barriers.add(kernel)

@@ -1,0 +1,157 @@
+"""The loop over steps: strand after strand, one function called for each kernel.
+
+Each strand is a thread's own. There is nothing that threads wait for then, and a thread's caches keep what its strand
+reads and writes. Only on large strands that are left when each thread has had as many, all threads work together.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lamina.compiler.cpu._builder import ThreadBuilder
+from lamina.compiler.cpu._cache_lines import LINE_BYTES
+from lamina.compiler.cpu._chunks import groups_of
+from lamina.compiler.cpu._held_copies import copy_held
+from lamina.compiler.cpu._together import share_strands
+from lamina.compiler.emit.pointers import Frame, Layout, Slot
+from lamina.compiler.llvm import INDEX, Pointer, Value
+from lamina.compiler.passes.plan import Plan
+
+__all__ = ["emit_steps"]
+
+_BYTE = np.dtype(np.int8)
+
+
+def emit_steps(
+    b: ThreadBuilder,
+    plan: Plan,
+    names: Sequence[str],
+    frames: Sequence[Frame],
+    layout: Layout,
+    scratch_bytes: int,
+) -> None:
+    """The body of ``step``. `names`: the function of each kernel. `scratch_bytes`: what each thread has of it."""
+    strands = [
+        _Strand(plan, range(start, stop), names[start:stop], frames[start:stop])
+        for start, stop in itertools.pairwise([0, *plan.strands])
+    ]
+    memory = b.alloca(None, max(len(strand.slots) for strand in strands), LINE_BYTES)
+    bytes_of_each = {layout.arena: plan.arena_bytes, layout.scratch: scratch_bytes}
+    copy_held(b, plan, layout, enters=True)
+    for number, strand in enumerate(strands):
+        with _team(b, number, len(strands), together=share_strands(plan)) as team:
+            _fill_frames(b, strand, memory, bytes_of_each, team)
+            _emit_strand(b, strand, memory, layout, team)
+    copy_held(b, plan, layout, enters=False)
+
+
+@dataclass(frozen=True)
+class _Strand:
+    """Some of a plan's kernels, by number, with their functions and frames."""
+
+    plan: Plan
+    kernels: range
+    names: Sequence[str]
+    frames: Sequence[Frame]
+
+    @cached_property
+    def slots(self) -> list[Slot]:
+        """The pointers of all frames."""
+        return [slot for frame in self.frames for slot in frame.slots]
+
+
+@dataclass(frozen=True)
+class _Team:
+    """Those who work on a strand: all threads, or a thread for itself.
+
+    Attributes:
+        thread: this one's number among them.
+        threads: how many they are.
+        place: whose temporary memory they work in.
+    """
+
+    thread: Value
+    threads: Value
+    place: Value
+
+
+@contextmanager
+def _team(b: ThreadBuilder, number: int, strands: int, *, together: bool) -> Generator[_Team]:
+    """What is emitted inside is for those who work on a strand: its owner, or all of them, `together`, on the last."""
+    thread, threads = b.argument("thread"), b.argument("threads")
+    if strands == 1:
+        yield _Team(thread, threads, b.const(0))
+        return
+    owner = b.sub(number, b.mul(b.divide_positive(b.const(number), threads), threads))
+    if not together:
+        with b.if_(b.equal(owner, thread)):
+            yield _Team(b.const(0), b.const(1), thread)
+        return
+    owned = b.mul(b.divide_positive(b.const(strands), threads), threads)
+    is_own = b.less(number, owned)
+    with b.if_(b.logical_or(b.logical_not(is_own), b.equal(owner, thread))):
+        team = _Team(b.where(is_own, 0, thread), b.where(is_own, 1, threads), b.where(is_own, thread, 0))
+        b.barrier(team.threads)  # somebody may still be at work in the first thread's temporary memory
+        yield team
+
+
+def _emit_strand(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout, team: _Team) -> None:
+    """All steps of a strand."""
+    plan, first = strand.plan, strand.kernels.start
+    control = b.load_pointer(b.pointer_argument("arguments"), Layout.CONTROL)
+    starts = itertools.accumulate((len(frame.slots) for frame in strand.frames), initial=0)
+    calls = [(name, b.offset(memory, start, None)) for name, start in zip(strand.names, starts, strict=False)]
+    with b.loop(b.const(0), b.load(control, INDEX, Layout.STEPS)):
+        for group in groups_of(plan, strand.kernels, b.module.machine.l2_bytes):
+            if plan.kernels[group.start] in plan.barriers:
+                b.barrier(team.threads)
+            _emit_calls(b, calls[group.start - first : group.stop - first], group.chunks, team)
+        _move_on(b, strand, memory, layout)
+        b.barrier(team.threads)
+
+
+def _emit_calls(b: ThreadBuilder, calls: Sequence[tuple[str, Pointer]], chunks: int, team: _Team) -> None:
+    """Call kernels' functions, chunk by chunk of this thread's share."""
+    if chunks == 1:
+        for name, where in calls:
+            b.call(name, where, team.thread, team.threads)
+        return
+    with b.loop(0, chunks) as i:
+        for name, where in calls:
+            b.call(name, where, team.thread * chunks + i, team.threads * chunks)
+
+
+def _fill_frames(
+    b: ThreadBuilder, strand: _Strand, memory: Pointer, bytes_of_each: Mapping[int, int], team: _Team
+) -> None:
+    """Write the pointers of a strand's frames, by a loop over constants: a store each would be most of the step's code.
+
+    `bytes_of_each`: by how much the entries of the table differ for each place that a team may work in.
+    """
+    table = b.pointer_argument("arguments")
+    numbers = [(slot.entry, slot.offset, bytes_of_each.get(slot.entry, 0)) for slot in strand.slots]
+    constants = b.constants(f"slots{strand.kernels.start}", [x for three in numbers for x in three])
+    with b.loop(0, len(numbers)) as i:
+        pointer = b.load_pointer(table, b.load(constants, INDEX, i * 3))
+        own = b.load(constants, INDEX, i * 3 + 2) * team.place
+        pointer = b.offset(pointer, b.load(constants, INDEX, i * 3 + 1) + own, _BYTE)
+        b.store_pointer(memory, pointer, i)
+
+
+def _move_on(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout) -> None:
+    """Point the frames to what the next step reads and writes: its numbers, its rows, its results."""
+    slots = strand.slots
+    moving = [(i, layout.strides[slot.entry]) for i, slot in enumerate(slots) if layout.strides[slot.entry]]
+    if not moving:
+        return
+    constants = b.constants(f"moving{strand.kernels.start}", [number for pair in moving for number in pair])
+    with b.loop(0, len(moving)) as i:
+        place = b.load(constants, INDEX, i * 2)
+        pointer = b.load_pointer(memory, place)
+        b.store_pointer(memory, b.offset(pointer, b.load(constants, INDEX, i * 2 + 1), _BYTE), place)

@@ -1,0 +1,113 @@
+"""Strands: parts of a step that share nothing, as the networks of an ensemble that are trained side by side.
+
+Whoever works on a strand of its own waits for nobody, and finds in its cache what the step before left there.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Graph, Node, users_of
+from lamina.core.primitive import REGISTRY
+
+__all__ = ["own_rows", "strands_of"]
+
+_LEAST_KERNELS = 4
+"""In a strand of fewer there is little to wait for."""
+_MOST_STRANDS = 64
+"""Each has a loop over the steps in the code."""
+_ALIKE = 0.8
+"""Strands do at least so much of the work of the largest, so that they take about as long as each other."""
+
+
+def own_rows(graph: Graph) -> Graph:
+    """The graph in which rows that are taken out of a table at once, and read by several in parts, are taken in these
+    parts: each of the readers takes its own, and they have nothing in common."""
+    users = users_of(graph.nodes())
+    roots = {*graph.results, *graph.writes.values()}
+    parted = {node for node in users if node not in roots and _is_read_in_parts(node, users[node])}
+    made: dict[tuple[Node, int, int], Node] = {}
+
+    def rewritten(node: Node, inputs: list[Node]) -> Node:
+        if not node.inputs or node.inputs[0] not in parted:
+            return node.with_inputs(inputs)
+        begin, end = _rows_of(node)
+        if (inputs[0], begin, end) not in made:
+            made[inputs[0], begin, end] = _taken(inputs[0], begin, end)
+        return made[inputs[0], begin, end]
+
+    return graph.rewritten(rewritten) if parted else graph
+
+
+def _is_read_in_parts(node: Node, readers: Sequence[Node]) -> bool:
+    """Whether a node is rows of a table, of which each reader reads others, and not all."""
+    if not node.is_op("take") or node.params["axis"] != 0 or len(node.inputs[1].shape) != 1:
+        return False
+    if not readers or not all(_is_part(reader) for reader in readers):
+        return False
+    parts = sorted({_rows_of(reader) for reader in readers})
+    return len(parts) > 1 and all(x[1] <= y[0] for x, y in itertools.pairwise(parts))
+
+
+def _is_part(node: Node) -> bool:
+    """Whether a node is neighbouring rows of its input, whole ones."""
+    if not node.is_op("slice"):
+        return False
+    return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
+
+
+def _rows_of(node: Node) -> tuple[int, int]:
+    begin = node.params["begin"][0]
+    return begin, begin + node.shape[0]
+
+
+def _taken(take: Node, begin: int, end: int) -> Node:
+    """Some of the rows that a node takes."""
+    table, numbers = take.inputs
+    cut = {"begin": (begin,), "end": (end,), "step": (1,)}
+    own = Node(REGISTRY["slice"], (numbers,), cut, (end - begin,), numbers.dtype)
+    return Node(take.op, (table, own), take.params, (end - begin, *take.shape[1:]), take.dtype)
+
+
+def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
+    """The strands of a step, each with its kernels in order; a single one where there are no two that are alike.
+
+    `touched`: what each kernel reads or writes of the memory that changes.
+    """
+    parts = [(sum(map(_work, part)), part) for part in _apart(kernels, touched)]
+    enough = _ALIKE * max((work for work, _ in parts), default=0)
+    strands = [part for work, part in parts if work >= enough]
+    if not 1 < len(strands) <= _MOST_STRANDS or min(map(len, strands)) < _LEAST_KERNELS:
+        return [list(kernels)]
+    if sum(work for work, _ in parts if work < enough) > enough:
+        return [list(kernels)]
+    strands[-1] += [kernel for work, part in parts if work < enough for kernel in part]
+    return strands
+
+
+def _apart(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
+    """The kernels in parts that touch nothing in common, in order."""
+    parent: dict[
+        Hashable, Hashable
+    ] = {}  # of what belongs together; a part is known by what has itself as a parent
+
+    def part_of(thing: Hashable) -> Hashable:
+        while (above := parent.setdefault(thing, thing)) != thing:
+            parent[thing] = parent[above]
+            thing = above
+        return thing
+
+    for kernel in kernels:
+        for memory in touched[kernel]:
+            parent[part_of(memory)] = part_of(kernel)
+    parts: dict[Hashable, list[Kernel]] = {}
+    for kernel in kernels:
+        parts.setdefault(part_of(kernel), []).append(kernel)
+    return list(parts.values())
+
+
+def _work(kernel: Kernel) -> int:
+    """How much a kernel does, in operations; one that only moves elements does one for each."""
+    return kernel.flops + sum(node.size for node in kernel.stores)

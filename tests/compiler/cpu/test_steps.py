@@ -1,0 +1,91 @@
+"""Strands on threads of their own and together: no bit depends on how many threads there are, or who works on what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import autograd, nd
+from lamina.compiler import program
+from lamina.compiler.cpu import _together
+from lamina.compiler.cpu.target import CPU
+
+ROWS, COLUMNS, BATCH, STEPS = 60, 9, 8, 5
+
+
+def trained(threads: int, members: int, width: int) -> list[np.ndarray]:
+    """What some steps of networks side by side leave: each on rows of its own, with momentum and dropout."""
+    lamina.set_num_threads(threads)
+    lamina.random.seed(0)
+    rng = np.random.default_rng(0)
+    shapes = [(COLUMNS, width), (width, width), (width, 1)]
+    networks = [[nd.array(rng.normal(0, 0.3, shape)) for shape in shapes] for _ in range(members)]
+    weights = [weight for network in networks for weight in network]
+    means = [nd.zeros(weight.shape) for weight in weights]
+    for weight in weights:
+        weight.attach_grad()
+
+    @lamina.compile
+    def step(x: Any, y: Any, rate: float) -> list[Any]:
+        losses = []
+        with autograd.record():
+            for i, (first, second, third) in enumerate(networks):
+                own, target = (nd.slice_axis(a, axis=0, begin=i * BATCH, end=(i + 1) * BATCH) for a in (x, y))
+                hidden = nd.Dropout(nd.tanh(nd.dot(own, first)), p=0.2)
+                out = nd.dot(nd.tanh(nd.dot(hidden, second)), third)
+                losses.append(nd.mean((out - target) ** 2))
+        autograd.backward(losses)
+        for weight, mean in zip(weights, means, strict=True):
+            mean[:] = 0.9 * mean + weight.grad
+            weight[:] = weight - rate * mean
+        return losses
+
+    X, y = nd.array(rng.normal(size=(ROWS, COLUMNS))), nd.array(rng.normal(size=(ROWS, 1)))
+    with lamina.eager():
+        rows = rng.integers(0, ROWS, (STEPS, members * BATCH))
+        losses = step.run_batches(rows, X, y, 0.05)
+        losses += step(X[: members * BATCH], y[: members * BATCH], 0.1)
+    return [x.asnumpy() for x in (*losses, *weights, *means)]
+
+
+def strands() -> int:
+    """How many the latest program has."""
+    return len(list(program._kept.values())[-1].plan.strands)
+
+
+@pytest.fixture(autouse=True)
+def _anew(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Programs are compiled by each test, as it wants them."""
+    monkeypatch.setenv("LAMINA_CACHE_DIR", str(tmp_path))
+    threads = lamina.get_num_threads()
+    program._kept.clear()
+    yield
+    program._kept.clear()
+    lamina.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("width", [16, 200])
+@pytest.mark.parametrize("shared", [False, True])
+def test_no_bit_depends_on_who_works_on_a_strand(shared: bool, width: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_together, "_LARGE", 0 if shared else 1 << 60)
+    monkeypatch.setattr(_together, "_SMALL", 0)
+    monkeypatch.setattr(_together, "_BARRIER", 0)
+    expected = trained(1, 5, width)
+    assert strands() == 5
+    for threads in (2, 3, 5, 7):
+        for one, other in zip(expected, trained(threads, 5, width), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_strands_change_no_bit(monkeypatch: pytest.MonkeyPatch):
+    expected = trained(2, 4, 16)
+    assert strands() == 4
+    program._kept.clear()
+    monkeypatch.setattr(CPU, "in_strands", False)
+    monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")
+    for one, other in zip(expected, trained(2, 4, 16), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert strands() == 1
