@@ -15,7 +15,9 @@ import numpy as np
 
 from lamina.compiler.emit import Frame
 
-__all__ = ["simulated_step"]
+__all__ = ["simulated_step", "thread_alone"]
+
+_UNWRITTEN = 0x7F
 
 
 def simulated_step(entry: Any, threads: Sequence[int], numbers: Sequence[float] = ()) -> list[np.ndarray]:
@@ -23,25 +25,50 @@ def simulated_step(entry: Any, threads: Sequence[int], numbers: Sequence[float] 
 
     Returns the results and then all input buffers, as they are afterwards.
     """
-    program = entry.program
-    count = len(threads)
-    buffers = [np.zeros(1) if b is None else np.array(b) for b in entry.step.bound]
-    results = [np.zeros(n.shape, n.dtype) for n in program.graph.results]
-    packed = np.array([*numbers, 0.0])
-    whole = packed.view(np.int64)
-    for i, dtype in enumerate(program.graph.scalars):
-        if dtype.kind == "i":
-            whole[i] = int(packed[i])
-    arena = np.full(program.plan.arena_bytes + 64, 0x7F, np.uint8)
-    scratch = np.zeros(program.code.outline.scratch_bytes * count + 4096, np.uint8)
-    table = [0, packed.ctypes.data, *(x.ctypes.data for x in [*buffers, *results])]
-    held = np.full(program.plan.held_bytes + 64, 0x7F, np.uint8)
-    table += [_aligned(held, 64), _aligned(arena, 64), _aligned(scratch, 4096)]
+    program, count = entry.program, len(threads)
+    memory = _Memory(entry, count, numbers)
     for stretch in _stretches(program):
         for thread in threads:
-            for name, frame in ((n, _frame(program, k, table)) for k, n in stretch):
+            for name, frame in ((n, _frame(program, k, memory.table)) for k, n in stretch):
                 _call(program, name, frame, thread, count)
-    return [*results, *buffers]
+    return [*memory.results, *memory.buffers]
+
+
+def thread_alone(entry: Any, thread: int, threads: int) -> tuple[list[np.ndarray], list[bool]]:
+    """Run what one of several threads does of a step in which none waits for another.
+
+    Returns the results, of which those are zero that it has not computed, and which threads' arenas have changed.
+    """
+    program = entry.program
+    memory = _Memory(entry, threads, ())
+    table = (ctypes.c_void_p * len(memory.table))(*memory.table)
+    control = (ctypes.c_int64 * 3)(1, 1, 1)
+    table[0] = ctypes.addressof(control)
+    _call(program, "step", table, thread, threads)
+    start = memory.table[program.code.outline.layout.arena] - memory.arena.ctypes.data
+    size = program.plan.arena_bytes
+    arenas = [memory.arena[start + i * size : start + (i + 1) * size] for i in range(threads)]
+    return memory.results, [bool((arena != _UNWRITTEN).any()) for arena in arenas]
+
+
+class _Memory:
+    """Copies of a step's buffers, memory for the rest, and the table of pointers to all of it."""
+
+    def __init__(self, entry: Any, threads: int, numbers: Sequence[float]) -> None:
+        program = entry.program
+        outline = program.code.outline
+        self.buffers = [np.zeros(1) if b is None else np.array(b) for b in entry.step.bound]
+        self.results = [np.zeros(n.shape, n.dtype) for n in program.graph.results]
+        self._packed = np.array([*numbers, 0.0])
+        whole = self._packed.view(np.int64)
+        for i, dtype in enumerate(program.graph.scalars):
+            if dtype.kind == "i":
+                whole[i] = int(self._packed[i])
+        self._held = np.full(outline.held_bytes + 64, _UNWRITTEN, np.uint8)
+        self.arena = np.full(outline.arena_bytes * threads + 64, _UNWRITTEN, np.uint8)
+        self._scratch = np.zeros(outline.scratch_bytes * threads + 4096, np.uint8)
+        self.table = [0, self._packed.ctypes.data, *(x.ctypes.data for x in [*self.buffers, *self.results])]
+        self.table += [_aligned(self._held, 64), _aligned(self.arena, 64), _aligned(self._scratch, 4096)]
 
 
 def _stretches(program: Any) -> list[list[Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from simulated_threads import thread_alone
 
 import lamina
 from lamina import autograd, nd
@@ -78,6 +79,31 @@ def test_no_bit_depends_on_who_works_on_a_strand(shared: bool, width: int, monke
     for threads in (2, 3, 5, 7):
         for one, other in zip(expected, trained(threads, 5, width), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_a_thread_works_on_its_own_strands_in_memory_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_together, "_LARGE", 1 << 60)
+    rng = np.random.default_rng(0)
+    weights = [nd.array(rng.normal(size=(COLUMNS, COLUMNS))) for _ in range(5)]
+
+    @lamina.compile
+    def step(x: Any) -> list[Any]:
+        found = []
+        for weight in weights:
+            out = x
+            for _ in range(4):
+                out = nd.softmax(nd.dot(out, weight), axis=1)
+            found.append(out)
+        return found
+
+    expected = [x.asnumpy() for x in step(nd.array(rng.normal(size=(BATCH, COLUMNS))))]
+    (entry,) = step._entries.values()
+    assert entry.program.plan.arena_bytes
+    for thread in range(3):
+        results, changed = thread_alone(entry, thread, 3)
+        assert changed == [i == thread for i in range(3)]
+        for i, (one, other) in enumerate(zip(expected, results, strict=True)):
+            np.testing.assert_array_equal(other, one if i % 3 == thread else 0 * one)
 
 
 def test_strands_change_no_bit(monkeypatch: pytest.MonkeyPatch):
