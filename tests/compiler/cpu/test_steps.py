@@ -115,3 +115,11 @@ def test_strands_change_no_bit(monkeypatch: pytest.MonkeyPatch):
     for one, other in zip(expected, trained(2, 4, 16), strict=True):
         np.testing.assert_array_equal(one, other)
     assert strands() == 1
+
+
+def test_strands_are_told():
+    step = lamina.compile(lambda *x: [nd.softmax(nd.softmax(nd.softmax(nd.softmax(a).T).T).T) for a in x])
+    step(nd.ones((4, 4)), nd.ones((4, 4)))
+    lines = step.explain().splitlines()
+    assert "8 kernels in 2 strands" in lines[0]
+    assert lines.count("    -") == 1
