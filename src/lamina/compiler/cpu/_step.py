@@ -56,8 +56,7 @@ def emit_program(
             with module.function(name) as b:
                 _emit_kernel(b, plan, kernel, frame, part_bytes)
     emit_transposed_copies(module, plan)
-    with module.function("step") as b:
-        emit_steps(b, plan, names, frames, layout, part_bytes)
+    emit_steps(module, plan, names, frames, layout, part_bytes)
 
 
 def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, part_bytes: int) -> None:

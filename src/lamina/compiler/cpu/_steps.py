@@ -14,9 +14,9 @@ from functools import cached_property
 
 import numpy as np
 
-from lamina.compiler.cpu._builder import ThreadBuilder
+from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
-from lamina.compiler.cpu._chunks import groups_of
+from lamina.compiler.cpu._chunks import Group, groups_of
 from lamina.compiler.cpu._held_copies import copy_held
 from lamina.compiler.cpu._together import share_strands
 from lamina.compiler.emit.pointers import Frame, Layout, Slot
@@ -29,36 +29,43 @@ _BYTE = np.dtype(np.int8)
 
 
 def emit_steps(
-    b: ThreadBuilder,
+    module: ThreadModule,
     plan: Plan,
     names: Sequence[str],
     frames: Sequence[Frame],
     layout: Layout,
     scratch_bytes: int,
 ) -> None:
-    """The body of ``step``. `names`: the function of each kernel. `scratch_bytes`: what each thread has of it."""
+    """Write ``step``. `names`: the function of each kernel. `scratch_bytes`: what each thread has of it."""
     strands = [
-        _Strand(plan, range(start, stop), names[start:stop], frames[start:stop])
+        _Strand(plan, names[start:stop], frames[start:stop], groups)
         for start, stop in itertools.pairwise([0, *plan.strands])
+        for groups in [groups_of(plan, range(start, stop), module.machine.l2_bytes)]
     ]
-    memory = b.alloca(None, max(len(strand.slots) for strand in strands), LINE_BYTES)
     bytes_of_each = {layout.arena: plan.arena_bytes, layout.scratch: scratch_bytes}
-    copy_held(b, plan, layout, enters=True)
-    for number, strand in enumerate(strands):
-        with _team(b, number, len(strands), together=share_strands(plan)) as team:
-            _fill_frames(b, strand, memory, bytes_of_each, team)
-            _emit_strand(b, strand, memory, layout, team)
-    copy_held(b, plan, layout, enters=False)
+    with module.function("step") as b:
+        memory = b.alloca(None, max(len(strand.slots) for strand in strands), LINE_BYTES)
+        copy_held(b, plan, layout, enters=True)
+        for number, strand in enumerate(strands):
+            with _team(b, number, len(strands), together=share_strands(plan)) as team:
+                _fill_frames(b, strand, memory, bytes_of_each, team)
+                _emit_strand(b, strand, memory, layout, team)
+        copy_held(b, plan, layout, enters=False)
 
 
 @dataclass(frozen=True)
 class _Strand:
-    """Some of a plan's kernels, by number, with their functions and frames."""
+    """Some of a plan's kernels, with their functions and frames, in groups."""
 
     plan: Plan
-    kernels: range
     names: Sequence[str]
     frames: Sequence[Frame]
+    groups: Sequence[Group]
+
+    @property
+    def first(self) -> int:
+        """The number of its first kernel."""
+        return self.groups[0].start
 
     @cached_property
     def slots(self) -> list[Slot]:
@@ -103,12 +110,12 @@ def _team(b: ThreadBuilder, number: int, strands: int, *, together: bool) -> Gen
 
 def _emit_strand(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout, team: _Team) -> None:
     """All steps of a strand."""
-    plan, first = strand.plan, strand.kernels.start
+    plan, first = strand.plan, strand.first
     control = b.load_pointer(b.pointer_argument("arguments"), Layout.CONTROL)
     starts = itertools.accumulate((len(frame.slots) for frame in strand.frames), initial=0)
     calls = [(name, b.offset(memory, start, None)) for name, start in zip(strand.names, starts, strict=False)]
     with b.loop(b.const(0), b.load(control, INDEX, Layout.STEPS)):
-        for group in groups_of(plan, strand.kernels, b.module.machine.l2_bytes):
+        for group in strand.groups:
             if plan.kernels[group.start] in plan.barriers:
                 b.barrier(team.threads)
             _emit_calls(b, calls[group.start - first : group.stop - first], group.chunks, team)
@@ -136,7 +143,7 @@ def _fill_frames(
     """
     table = b.pointer_argument("arguments")
     numbers = [(slot.entry, slot.offset, bytes_of_each.get(slot.entry, 0)) for slot in strand.slots]
-    constants = b.constants(f"slots{strand.kernels.start}", [x for three in numbers for x in three])
+    constants = b.constants(f"slots{strand.first}", [x for three in numbers for x in three])
     with b.loop(0, len(numbers)) as i:
         pointer = b.load_pointer(table, b.load(constants, INDEX, i * 3))
         own = b.load(constants, INDEX, i * 3 + 2) * team.place
@@ -150,7 +157,7 @@ def _move_on(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout)
     moving = [(i, layout.strides[slot.entry]) for i, slot in enumerate(slots) if layout.strides[slot.entry]]
     if not moving:
         return
-    constants = b.constants(f"moving{strand.kernels.start}", [number for pair in moving for number in pair])
+    constants = b.constants(f"moving{strand.first}", [number for pair in moving for number in pair])
     with b.loop(0, len(moving)) as i:
         place = b.load(constants, INDEX, i * 2)
         pointer = b.load_pointer(memory, place)

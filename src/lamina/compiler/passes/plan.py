@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Hashable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import accumulate
@@ -259,7 +259,7 @@ class _Ordering:
         copies = [self._copy(node) for node in self.slot_of if node not in in_place]
         return order + copies
 
-    def memory_changed(self, kernel: Kernel) -> set[Hashable]:
+    def memory_changed(self, kernel: Kernel) -> set[Node | int]:
         """What a kernel touches of the memory that changes: nodes that are computed, and slots that are overwritten."""
         read = {x.op.slot if isinstance(x.op, Input) else x for x in self.reads[kernel]}
         unchanged = {x for x in read if isinstance(x, int) and x not in self.graph.writes}
