@@ -123,3 +123,10 @@ def test_strands_are_told():
     lines = step.explain().splitlines()
     assert "8 kernels in 2 strands" in lines[0]
     assert lines.count("    -") == 1
+
+
+def test_nothing_to_do_is_a_step_too():
+    nothing = lamina.compile(lambda x: None)
+    assert nothing(nd.ones(3)) is None
+    assert nothing.run_batches([[0, 1]], nd.ones(3)) is None
+    assert nothing.explain().startswith("0 kernels, ")

@@ -65,7 +65,7 @@ class _Strand:
     @property
     def first(self) -> int:
         """The number of its first kernel."""
-        return self.groups[0].start
+        return self.groups[0].start if self.groups else 0
 
     @cached_property
     def slots(self) -> list[Slot]:
