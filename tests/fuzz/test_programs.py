@@ -24,7 +24,7 @@ from random_programs import Program
 from seeds import run_seeds
 
 import lamina
-from lamina.compiler.cpu import _binding as binding
+from lamina.compiler.cpu import _binding
 
 SECONDS = 10.0
 THREADS = (1, 2, 3, 8)
@@ -52,7 +52,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 
 def check(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binding, "_SMALL", 0 if program.several_threads else 400_000)
+    monkeypatch.setattr(_binding, "gain_together", lambda *_: program.several_threads)
     eager, other = program.world(), program.world()
     compiled = lamina.compile(other["program"], keep_gradients=True)
     exact = None if program.exact else program.world(np.float64)
