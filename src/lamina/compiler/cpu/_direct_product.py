@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DirectProduct"]
 
+_MANY_VECTORS = 8
+"""A step along the sums that is so many multiply-adds hides what the loop adds to it: unrolled, it is only longer."""
+
 
 @dataclass(frozen=True)
 class DirectProduct:
@@ -84,7 +87,7 @@ class DirectProduct:
             columns=self.columns,
             order=None if shape.left_is_transposed else order,
             scratch=b.offset(self.scratch, shape.ordered_bytes // shape.dtype.itemsize, shape.dtype),
-            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
+            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue),
             fetch=self.fetch,
             right_is_finite=shape.right_is_finite,
         )
@@ -98,7 +101,7 @@ class DirectProduct:
         """Panel of columns by panel; within one, tile by tile down the rows."""
         b, shape = self.b, self.shape
         epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
-        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns)
+        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue)
 
         def panel(column: Value, width: int) -> None:
             widths = vector_widths(width, b.lanes(shape.dtype))
@@ -122,15 +125,16 @@ class DirectProduct:
         """The sums of a tile; of ordered rows, those beyond the used ones stay 0."""
         b, shape, order = self.b, self.shape, self.row_order
         row_stride, inner_stride = shape.left_strides
+        unroll = 1 if height * len(widths) >= _MANY_VECTORS else 2
         if order is None:
             pointer = b.offset(self.left, row * row_stride, shape.dtype)
             left = LeftTile(pointer, row_stride, inner_stride, columns=self.terms)
-            return accumulate(b, left, right, height, widths, self._depth, initial)
+            return accumulate(b, left, right, height, widths, self._depth, initial, unroll)
         numbers = [order.at(b, row + r) for r in range(height)]
         left = LeftTile(self.left, row_stride, inner_stride, rows=numbers)
         sums = TileVariable(b, initial)
         with b.if_(b.less(row, order.first_unused)):
-            sums.set(accumulate(b, left, right, height, widths, self._depth, initial))
+            sums.set(accumulate(b, left, right, height, widths, self._depth, initial, unroll))
         return sums.get()
 
     def _at_rows(self, order: ColumnOrder) -> Epilogue:

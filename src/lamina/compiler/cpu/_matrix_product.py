@@ -60,7 +60,8 @@ class MatrixProduct:
     A's element (r, k) lies at r · left_strides[0] + k · left_strides[1], B's element (k, c) at
     k · right_stride + c, or, with `right_is_transposed`, at c · right_stride + k. Strides count elements.
 
-    `long_epilogue` says that the epilogue is much code (see `microkernel.Finish`). It gets vectors along the rows of
+    `long_epilogue` says that the epilogue is much code, `apart_epilogue` that the neighbours it gets are not neighbours
+    in memory (see `microkernel.Finish`). It gets vectors along the rows of
     the result, or `by_columns`, for a result that is wanted transposed.
 
     `skips_zeros` asks to look for columns of A, as it lies in memory, that are zero throughout, and not to multiply by
@@ -87,6 +88,7 @@ class MatrixProduct:
     right_stride: int
     machine: Machine = field(default_factory=target_machine)
     long_epilogue: bool = False
+    apart_epilogue: bool = False
     skips_zeros: bool = False
     by_columns: bool = False
     left_is_short: bool = False
@@ -379,7 +381,7 @@ class _Product:
             columns=shape.columns,
             left=LeftTile(self._matrix, *shape.left_strides),
             right=RightPanel(self.right, shape.right_stride),
-            finish=Finish(self.b, self.epilogue, shape.long_epilogue, shape.by_columns),
+            finish=Finish(self.b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue),
         )
         product.emit(self.rows, self.columns)
 
@@ -398,7 +400,7 @@ class _Product:
             left=LeftTile(table, *shape.left_strides),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
-            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
+            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue),
             fetch=self._fetch_row,
             right_is_finite=shape.right_is_finite,
             numbers=numbers,

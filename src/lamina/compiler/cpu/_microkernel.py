@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.cpu._zero_columns import ColumnOrder
@@ -109,10 +109,11 @@ def accumulate(
     widths: Sequence[int],
     inner: int | Value,
     initial: Tile,
+    unroll: int = 2,
 ) -> Tile:
     """initial + A · B for one tile; each element is a chain of fused multiply-adds over k = 0, 1, 2, …
 
-    `initial` holds, for each row, a vector per width.
+    `initial` holds, for each row, a vector per width. `unroll`: how many terms are written one after the other.
     """
     dtype = initial[0][0].dtype
     sums = TileVariable(b, initial)
@@ -133,13 +134,11 @@ def accumulate(
                 ]
         sums.set(current)
 
-    _unrolled_loop(b, inner, step)
+    _unrolled_loop(b, inner, step, unroll)
     return sums.get()
 
 
-def _unrolled_loop(
-    b: Builder, extent: int | Value, step: Callable[[Value, int], None], unroll: int = 2
-) -> None:
+def _unrolled_loop(b: Builder, extent: int | Value, step: Callable[[Value, int], None], unroll: int) -> None:
     """Call `step(k, unroll)` in a loop over range(extent), and `step(k, 1)` for what is left."""
     if isinstance(extent, Value) and extent.constant is not None:
         extent = int(extent.constant)
@@ -150,6 +149,10 @@ def _unrolled_loop(
                 step(k, unroll)
         for k in range(whole, extent):
             step(b.const(k), 1)
+        return
+    if unroll == 1:
+        with b.loop(0, extent) as k:
+            step(k, 1)
         return
     whole = b.bit_and(extent, -unroll)
     with b.loop(0, whole, unroll) as k:
@@ -170,17 +173,20 @@ class Finish:
 
     A long epilogue is written once, in a loop over the tile's rows, instead of once a vector: the code would grow with
     the tile, and with it the time to compile it. `by_columns`: the vectors are columns of the tile, from its row on.
+    `is_apart`: the neighbours in a vector are none in memory, so that each of them is loaded and stored by instructions
+    of its own. Such an epilogue is written once for all vectors of a row.
     """
 
     b: Builder
     epilogue: Epilogue
     is_long: bool
     by_columns: bool
+    is_apart: bool = False
 
     def __call__(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
         if self.by_columns:
             self._columns(tile, widths, row, column)
-        elif self.is_long and len(tile) > 1:
+        elif (self.is_long and len(tile) > 1) or (self.is_apart and len(tile) * len(widths) > 1):
             self._in_a_loop(tile, widths, row, column)
         else:
             for r, values in enumerate(tile):
@@ -221,6 +227,22 @@ class Finish:
             for value, start in zip(values, starts, strict=True):
                 b.store(buffer, value, r * length + start)
         with b.loop(0, len(tile)) as r:
+            if self.is_apart:
+                self._vectors_in_a_loop(b.offset(buffer, r * length, dtype), tile[0], widths, row + r, column)
+                return
             places = zip(starts, lanes, strict=True)
             values = [b.load(buffer, dtype, r * length + start, count) for start, count in places]
             self._row(values, widths, row + r, column)
+
+    def _vectors_in_a_loop(
+        self, buffer: Pointer, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value
+    ) -> None:
+        """Take a row's vectors out of a buffer. `values`: vectors of these types."""
+        b, dtype, first = self.b, values[0].dtype, 0
+        for width, same in groupby(widths):
+            count, lanes = len(list(same)), values[first].lanes
+            start = sum(value.lanes for value in values[:first])
+            with b.loop(0, count) as v:
+                value = b.load(buffer, dtype, v * lanes + start, lanes)
+                self.epilogue(b, row, column + (v * width + sum(widths[:first])), b.narrow(value, width))
+            first += count

@@ -95,6 +95,7 @@ def emit_product(scope: Scope) -> None:
     shape = replace(
         matrix_product_of(scope.kernel),
         long_epilogue=_epilogue_length(scope) > _LONG,
+        apart_epilogue=is_turned(anchor) and anchor.shape[-1] > 1,
         right_is_finite=module.weights_are_finite,
     )
     right = scope.memory.find(anchor.inputs[1])

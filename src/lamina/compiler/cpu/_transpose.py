@@ -60,7 +60,7 @@ def emit_transpose(
                     for c, vector in enumerate(transpose_vectors(b, loaded)):
                         b.store(destination, vector, to + (first + c) * destination_stride)
                 return
-            for c in range(width):
+            with b.loop(0, width) as c:
                 vector = b.load_strided(source, dtype, from_ + c, source_stride, height)
                 b.store(destination, vector, to + c * destination_stride)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from lamina.compiler.llvm._positions import Shifted
 from lamina.compiler.llvm._reductions import Reductions
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import BOOL, INDEX, DType, Operand, Pointer, Value, type_name
@@ -43,7 +44,7 @@ class Builder(Reductions):
 
     def body(self) -> list[str]:
         """The finished function's lines between its braces."""
-        return ["entry:", *self._slots, *self._lines, "ret void"]
+        return ["entry:", *self._slots, *filter(None, self._lines), "ret void"]
 
     def argument(self, name: str) -> Value:
         """A number among the function's arguments."""
@@ -177,9 +178,22 @@ class Builder(Reductions):
         index = self.match(index, self.const(0))[0]
         if index.constant == 0:
             return pointer
-        return self.pointer_result(
-            f"getelementptr inbounds {_memory_type(dtype)}, {pointer.typed}, {index.typed}"
+        kind = _memory_type(dtype)
+        if isinstance(index, Shifted):  # without the constant it may be outside of the array
+            start = self.once(
+                ("at", pointer.name, index.base.key, kind), lambda: self._address(kind, pointer, index.base)
+            )
+            return self.once(
+                ("at", start.name, index.distance, kind),
+                lambda: self._address(kind, start, self.const(index.distance)),
+            )
+        return self.once(
+            ("in", pointer.name, index.key, kind),
+            lambda: self._address(f"inbounds {kind}", pointer, index),
         )
+
+    def _address(self, kind: str, pointer: Pointer, index: Value) -> Pointer:
+        return self.pointer_result(f"getelementptr {kind}, {pointer.typed}, {index.typed}")
 
     def load_pointer(self, pointer: Pointer, index: Operand = 0) -> Pointer:
         """Load a pointer from an array of pointers."""

@@ -6,7 +6,8 @@ Text, because LLVM's parser is faster than building the same module object by ob
 from __future__ import annotations
 
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from lamina.compiler.llvm.module import Module
 from lamina.compiler.llvm.values import INDEX, DType, Operand, Pointer, Value, type_name
 
 __all__ = ["Emitter"]
+
+V = TypeVar("V", Value, Pointer)
 
 
 def _literal(value: float | int | bool, dtype: DType) -> str:
@@ -41,6 +44,8 @@ class Emitter:
         self._registers = 0
         self._labels = 0
         self._block = "entry"
+        self._here: dict[tuple[Any, ...], Any] = {}
+        """What this block has, by what it is."""
 
     def emit(self, instruction: str) -> None:
         """Append an instruction without a result."""
@@ -59,6 +64,13 @@ class Emitter:
         self._lines.append(f"{name} = {instruction}")
         return name
 
+    def once(self, key: tuple[Any, ...], write: Callable[[], V]) -> V:
+        """What `write` writes, unless this block has it already."""
+        found = self._here.get(key)
+        if found is None:
+            found = self._here[key] = write()
+        return found
+
     def new_label(self, hint: str) -> str:
         self._labels += 1
         return f"{hint}{self._labels}"
@@ -66,6 +78,7 @@ class Emitter:
     def start_block(self, label: str) -> None:
         self._lines.append(f"{label}:")
         self._block = label
+        self._here.clear()
 
     def branch(self, label: str) -> None:
         self.emit(f"br label %{label}")
@@ -102,6 +115,9 @@ class Emitter:
             raise ValueError(f"only a scalar can be spread over {lanes} lanes, not {value.lanes} lanes")
         if value.constant is not None:
             return self.const(value.constant, value.dtype, lanes)
+        return self.once(("splat", value.key, lanes), lambda: self._spread(value, lanes))
+
+    def _spread(self, value: Value, lanes: int) -> Value:
         type_ = type_name(value.dtype, lanes)
         first = self.result(f"insertelement {type_} poison, {value.typed}, i64 0", value.dtype, lanes)
         zeros = f"<{lanes} x i32> zeroinitializer"
