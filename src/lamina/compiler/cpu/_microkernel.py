@@ -8,7 +8,7 @@ from itertools import chain, groupby
 
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.cpu._zero_columns import ColumnOrder
-from lamina.compiler.llvm import Builder, DType, Pointer, Value
+from lamina.compiler.llvm import Builder, DType, Operand, Pointer, Value
 
 __all__ = [
     "Epilogue",
@@ -116,10 +116,9 @@ def accumulate(
     `initial` holds, for each row, a vector per width. `unroll`: how many terms are written one after the other.
     """
     dtype = initial[0][0].dtype
-    sums = TileVariable(b, initial)
 
-    def step(k: Value, unroll: int) -> None:
-        current = sums.get()
+    def step(k: Value, unroll: int, current: Tile) -> Tile:
+        current = list(current)
         for u in range(unroll):
             row_pointer = right.row(b, k + u, dtype)
             vectors = [
@@ -132,33 +131,42 @@ def accumulate(
                 current[r] = [
                     b.multiply_add(scalar, v, total) for v, total in zip(vectors, current[r], strict=True)
                 ]
-        sums.set(current)
+        return current
 
-    _unrolled_loop(b, inner, step, unroll)
-    return sums.get()
+    return _unrolled_loop(b, inner, step, unroll, initial)
 
 
-def _unrolled_loop(b: Builder, extent: int | Value, step: Callable[[Value, int], None], unroll: int) -> None:
-    """Call `step(k, unroll)` in a loop over range(extent), and `step(k, 1)` for what is left."""
+def _unrolled_loop(
+    b: Builder, extent: int | Value, step: Callable[[Value, int, Tile], Tile], unroll: int, tile: Tile
+) -> Tile:
+    """Call `step(k, unroll, tile)` in a loop over range(extent), and `step(k, 1, tile)` for what is left; each gives
+    the tile for the next one."""
     if isinstance(extent, Value) and extent.constant is not None:
         extent = int(extent.constant)
+
+    def loop(start: Operand, stop: Operand, unroll: int, tile: Tile) -> Tile:
+        def body(k: Value, values: list[Value]) -> list[Value]:
+            return list(chain(*step(k, unroll, _like(tile, values))))
+
+        return _like(tile, b.repeated(start, stop, unroll, list(chain(*tile)), body))
+
     if isinstance(extent, int):
         whole = extent // unroll * unroll
         if whole:
-            with b.loop(0, whole, unroll) as k:
-                step(k, unroll)
+            tile = loop(0, whole, unroll, tile)
         for k in range(whole, extent):
-            step(b.const(k), 1)
-        return
+            tile = step(b.const(k), 1, tile)
+        return tile
     if unroll == 1:
-        with b.loop(0, extent) as k:
-            step(k, 1)
-        return
+        return loop(0, extent, 1, tile)
     whole = b.bit_and(extent, -unroll)
-    with b.loop(0, whole, unroll) as k:
-        step(k, unroll)
-    with b.loop(whole, extent) as k:
-        step(k, 1)
+    return loop(whole, extent, 1, loop(0, whole, unroll, tile))
+
+
+def _like(tile: Tile, values: Sequence[Value]) -> Tile:
+    """Values as the rows of such a tile."""
+    rest = iter(values)
+    return [[next(rest) for _ in row] for row in tile]
 
 
 def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bool) -> Tile:

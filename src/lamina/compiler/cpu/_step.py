@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,6 +34,7 @@ from lamina.compiler.passes.plan import Plan
 __all__ = ["emit_program", "scratch_bytes"]
 
 _BYTE = np.dtype(np.int8)
+_FEWEST_IN_A_TABLE = 8  # calls: fewer are no more code without one
 
 
 def scratch_bytes(plan: Plan) -> int:
@@ -63,6 +65,8 @@ def emit_program(
             if (name := _transposed_copy(*shape, dtype)) not in written:
                 written.add(name)
                 _emit_transposed_copy(module, name, *shape, dtype)
+    with module.function(_WAIT.function) as b:
+        b.barrier()
     with module.function("step") as b:
         _emit_steps(b, plan, names, frames, layout, groups_of(plan, module.machine.l2_bytes))
 
@@ -83,28 +87,63 @@ def _emit_steps(
     _copy_held(b, plan, layout, enters=True)
     _fill_frames(b, table, slots, memory)
     starts = itertools.accumulate((len(frame.slots) for frame in frames), initial=0)
-    places = [b.offset(memory, start, None) for start, _ in zip(starts, frames, strict=False)]
+    calls = [_Call(name, start) for name, start in zip(names, starts, strict=False)]
     with b.loop(b.const(0), last):
-        for group in groups:
-            if plan.kernels[group.start] in plan.barriers:
-                b.barrier()
-            calls = list(zip(names, places, strict=True))[group.start : group.stop]
-            _emit_calls(b, calls, group.chunks)
+        for chunks, some in itertools.groupby(groups, lambda group: group.chunks):
+            sequence: list[_Call] = []
+            for group in some:
+                waits = plan.kernels[group.start] in plan.barriers
+                sequence += [*([_WAIT] if waits else []), *calls[group.start : group.stop]]
+                if chunks > 1:
+                    _emit_chunks(b, sequence, memory, chunks)
+                    sequence = []
+            if chunks == 1:
+                _emit_calls(b, sequence, memory)
         _move_on(b, slots, memory, layout)
         b.barrier()
     _copy_held(b, plan, layout, enters=False)
 
 
-def _emit_calls(b: ThreadBuilder, calls: Sequence[tuple[str, Pointer]], chunks: int) -> None:
-    """Call kernels' functions, chunk by chunk of this thread's share."""
+@dataclass(frozen=True)
+class _Call:
+    """A function that the step calls, and where in the memory of all frames its own begins."""
+
+    function: str
+    start: int
+
+
+_WAIT = _Call("wait", 0)
+"""No kernel: the threads wait for each other."""
+
+
+def _emit_calls(b: ThreadBuilder, sequence: Sequence[_Call], memory: Pointer) -> None:
+    """Call functions with their frames: many of them by a loop over a table."""
     thread, threads = b.argument("thread"), b.argument("threads")
-    if chunks == 1:
-        for name, where in calls:
-            b.call(name, where, thread, threads)
+    if len(sequence) < _FEWEST_IN_A_TABLE:
+        for call in sequence:
+            if call is _WAIT:
+                b.barrier()
+            else:
+                b.call(call.function, b.offset(memory, call.start, None), thread, threads)
         return
+    number = next(call.start for call in sequence if call is not _WAIT)
+    functions = b.addresses(f"functions{number}", [call.function for call in sequence])
+    starts = b.constants(f"starts{number}", [call.start for call in sequence])
+    with b.loop(0, len(sequence)) as i:
+        frame = b.offset(memory, b.load(starts, INDEX, i), None)
+        b.call(b.load_pointer(functions, i), frame, thread, threads)
+
+
+def _emit_chunks(b: ThreadBuilder, sequence: Sequence[_Call], memory: Pointer, chunks: int) -> None:
+    """Call kernels' functions, chunk by chunk of this thread's share, after a wait if it begins with one."""
+    thread, threads = b.argument("thread"), b.argument("threads")
+    if sequence[0] is _WAIT:
+        b.barrier()
     with b.loop(0, chunks) as i:
-        for name, where in calls:
-            b.call(name, where, thread * chunks + i, threads * chunks)
+        for call in sequence:
+            if call is not _WAIT:
+                frame = b.offset(memory, call.start, None)
+                b.call(call.function, frame, thread * chunks + i, threads * chunks)
 
 
 def _fill_frames(b: ThreadBuilder, table: Pointer, slots: Sequence[Slot], memory: Pointer) -> None:

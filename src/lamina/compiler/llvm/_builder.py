@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from lamina.compiler.llvm._positions import Shifted
@@ -73,7 +74,7 @@ class Builder(Reductions):
         latch = f"{body}.next"
         index, following = f"%{body}.index", f"%{body}.following"
         before = self._block
-        if start.constant is not None and stop.constant is not None and start.constant < stop.constant:
+        if _surely_runs(start, stop):
             self.branch(body)
         else:
             self.branch_if(self.less(start, stop), body, end)
@@ -86,6 +87,33 @@ class Builder(Reductions):
         self.emit(f"{following} = add nsw {i.typed}, {step}")
         self.branch_if(self.less(Value(self, following, start.dtype), stop), body, end)
         self.start_block(end)
+
+    def repeated(
+        self,
+        start: Operand,
+        stop: Operand,
+        step: int,
+        initial: Sequence[Value],
+        body: Callable[[Value, list[Value]], Sequence[Value]],
+    ) -> list[Value]:
+        """A `loop` that carries values without variables, which are a lot of text: `body(i, values)` gives those of the
+        next round, and the result is the last ones."""
+        before, first = self._block, len(self._lines)
+        with self.loop(start, stop, step) as i:
+            latch, place = f"{self._block}.next", len(self._lines)
+            values = [replace(x, name=f"%carried{first}.{n}", constant=None) for n, x in enumerate(initial)]
+            self._lines += [""] * len(values)
+            following = list(body(i, values))
+        ends = [
+            f"[{x.name}, %{before}], [{y.name}, %{latch}]" for x, y in zip(initial, following, strict=True)
+        ]
+        for n, (value, end) in enumerate(zip(values, ends, strict=True)):
+            self._lines[place + n] = f"{value.name} = phi {value.type} {end}"
+        if _surely_runs(*self.match(start, stop)):
+            return following
+        return [
+            self.result(f"phi {x.type} {end}", x.dtype, x.lanes) for x, end in zip(initial, ends, strict=True)
+        ]
 
     @contextmanager
     def if_(self, condition: Value) -> Generator[None]:
@@ -160,9 +188,10 @@ class Builder(Reductions):
         self.call(name, buffer, self.const(x.lanes))
         return self.load(buffer, x.dtype, 0, x.lanes)
 
-    def call(self, function: str, *arguments: Value | Pointer) -> None:
-        """Call a function of this module that returns nothing."""
-        self.emit(f"call void @{function}({', '.join(argument.typed for argument in arguments)})")
+    def call(self, function: str | Pointer, *arguments: Value | Pointer) -> None:
+        """Call a function of this module, or at an address, that returns nothing."""
+        name = function.name if isinstance(function, Pointer) else f"@{function}"
+        self.emit(f"call void {name}({', '.join(argument.typed for argument in arguments)})")
 
     # memory
 
@@ -207,6 +236,12 @@ class Builder(Reductions):
         """The address of INDEX numbers in the code itself, under a name of the module."""
         content = ", ".join(f"i64 {number}" for number in numbers)
         self.module.declare(f"@{name} = internal constant [{len(numbers)} x i64] [{content}]")
+        return Pointer(f"@{name}")
+
+    def addresses(self, name: str, functions: Sequence[str]) -> Pointer:
+        """The address of a table of the addresses of functions, under a name of the module."""
+        content = ", ".join(f"ptr @{function}" for function in functions)
+        self.module.declare(f"@{name} = internal constant [{len(functions)} x ptr] [{content}]")
         return Pointer(f"@{name}")
 
     def load(self, pointer: Pointer, dtype: DType, index: Operand = 0, lanes: int = 1) -> Value:
@@ -278,6 +313,11 @@ class Builder(Reductions):
         if x.constant is not None and y.constant is not None:
             return self.const(int(x.constant) // int(y.constant), x.dtype)
         return self.result(f"udiv {x.typed}, {y.name}", x.dtype, x.lanes)
+
+
+def _surely_runs(start: Value, stop: Value) -> bool:
+    """Whether it is known of a loop that it runs at least once."""
+    return start.constant is not None and stop.constant is not None and start.constant < stop.constant
 
 
 def _memory_type(dtype: DType | None) -> str:

@@ -108,6 +108,7 @@ class Module(Generic[B]):
                 others.update(dict.fromkeys(x for x in known if x not in self._internal))
         used = set(_NAMES.findall("\n".join(texts.values())))
         needed = [x for x in self._declarations if used.intersection(_NAMES.findall(x))]
+        others.update(dict.fromkeys(x for x in _NAMES.findall("\n".join(needed)) if x in self.functions))
         heads = [_declaration(self.functions[x]) for x in others if x not in texts]
         return "\n".join([*needed, *heads, *texts.values(), ""])
 
