@@ -10,6 +10,7 @@ from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import (
     Epilogue,
     Finish,
+    FlatEpilogue,
     LeftTile,
     RightPanel,
     Tile,
@@ -45,6 +46,7 @@ class DirectProduct:
     columns: Range
     scratch: Pointer | None
     fetch: Callable[[Value, Value, int], None]
+    flat_epilogue: FlatEpilogue | None = None
     terms: ColumnOrder | None = None
     row_order: ColumnOrder | None = None
 
@@ -87,7 +89,7 @@ class DirectProduct:
             columns=self.columns,
             order=None if shape.left_is_transposed else order,
             scratch=b.offset(self.scratch, shape.ordered_bytes // shape.dtype.itemsize, shape.dtype),
-            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue),
+            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
             fetch=self.fetch,
             right_is_finite=shape.right_is_finite,
         )
@@ -101,7 +103,9 @@ class DirectProduct:
         """Panel of columns by panel; within one, tile by tile down the rows."""
         b, shape = self.b, self.shape
         epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
-        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue)
+        flat = self.flat_epilogue if shape.tile.rows == shape.rows else None
+        is_apart = shape.apart_epilogue
+        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns, is_apart, flat)
 
         def panel(column: Value, width: int) -> None:
             widths = vector_widths(width, b.lanes(shape.dtype))

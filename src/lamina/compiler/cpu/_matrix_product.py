@@ -18,7 +18,7 @@ from lamina.compiler.cpu._cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu._cover import Range
 from lamina.compiler.cpu._direct_product import DirectProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
-from lamina.compiler.cpu._microkernel import Epilogue, Finish, LeftTile, RightPanel
+from lamina.compiler.cpu._microkernel import Epilogue, Finish, FlatEpilogue, LeftTile, RightPanel
 from lamina.compiler.cpu._paired_rows import paired_bytes, paired_panels
 from lamina.compiler.cpu._terms import LOOKED_AT, PAIR
 from lamina.compiler.cpu._tiles import TileShape, choose_tile, step_cycles
@@ -251,11 +251,14 @@ class MatrixProduct:
         columns: Range | None = None,
         scratch: Pointer | None = None,
         reads: Sequence[Pointer] = (),
+        flat_epilogue: FlatEpilogue | None = None,
     ) -> None:
         """Write the code that computes the given rows and columns (default: all).
 
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
         like the result of which the epilogue reads the element that it computes: they are fetched ahead, if large.
+
+        `flat_epilogue` does the same as `epilogue`; it may be used where that is `apart_epilogue`.
 
         With `only_packs_left`, `left` may be a function that computes A; with `takes_rows`, it may be `TakenRows`.
         """
@@ -279,6 +282,7 @@ class MatrixProduct:
             columns or (b.const(0), b.const(self.columns)),
             scratch,
             tuple(reads) if self._outgrow_cache(len(reads)) else (),
+            flat_epilogue,
         )
         match self.way:
             case UnitBlocking():
@@ -309,6 +313,7 @@ class _Product:
     columns: Range
     scratch: Pointer | None
     reads: tuple[Pointer, ...]
+    flat_epilogue: FlatEpilogue | None
 
     @property
     def direct(self) -> DirectProduct:
@@ -323,6 +328,7 @@ class _Product:
             columns=self.columns,
             scratch=self.scratch,
             fetch=self._fetch_row,
+            flat_epilogue=self.flat_epilogue,
         )
 
     def emit_with_unit(self, blocking: UnitBlocking) -> None:

@@ -13,6 +13,7 @@ from lamina.compiler.llvm import Builder, DType, Operand, Pointer, Value
 __all__ = [
     "Epilogue",
     "Finish",
+    "FlatEpilogue",
     "LeftTile",
     "RightPanel",
     "Tile",
@@ -24,6 +25,9 @@ __all__ = [
 
 Epilogue = Callable[[Builder, Value, Value, Value], None]
 """`epilogue(b, row, column, value)`: what happens to a finished vector of the result, from an element on."""
+
+FlatEpilogue = Callable[[Builder, Value, Value], None]
+"""`epilogue(b, position, value)`: the same for neighbours in the result's memory, from a position on."""
 
 Tile = list[list[Value]]
 
@@ -182,7 +186,8 @@ class Finish:
     A long epilogue is written once, in a loop over the tile's rows, instead of once a vector: the code would grow with
     the tile, and with it the time to compile it. `by_columns`: the vectors are columns of the tile, from its row on.
     `is_apart`: the neighbours in a vector are none in memory, so that each of them is loaded and stored by instructions
-    of its own. Such an epilogue is written once for all vectors of a row.
+    of its own. Such an epilogue is written once for all vectors of a row; or, where the tile has all rows of the
+    product, and there is one for neighbours in memory, `flat`, the tile is put into memory as the result lies there.
     """
 
     b: Builder
@@ -190,6 +195,7 @@ class Finish:
     is_long: bool
     by_columns: bool
     is_apart: bool = False
+    flat: FlatEpilogue | None = None
 
     def __call__(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
         if self.by_columns:
@@ -234,6 +240,9 @@ class Finish:
         for r, values in enumerate(tile):
             for value, start in zip(values, starts, strict=True):
                 b.store(buffer, value, r * length + start)
+        if self.flat is not None:
+            self._as_it_lies(buffer, length, (len(tile), sum(widths)), dtype, column)
+            return
         with b.loop(0, len(tile)) as r:
             if self.is_apart:
                 self._vectors_in_a_loop(b.offset(buffer, r * length, dtype), tile[0], widths, row + r, column)
@@ -241,6 +250,21 @@ class Finish:
             places = zip(starts, lanes, strict=True)
             values = [b.load(buffer, dtype, r * length + start, count) for start, count in places]
             self._row(values, widths, row + r, column)
+
+    def _as_it_lies(
+        self, buffer: Pointer, length: int, shape: tuple[int, int], dtype: DType, column: Value
+    ) -> None:
+        """Take columns with all of their rows out of a buffer whose rows are `length` apart: one after the other."""
+        assert self.flat is not None
+        b, flat, (rows, columns) = self.b, self.flat, shape
+        turned = b.alloca(dtype, rows * columns)
+        with b.loop(0, columns) as c, b.loop(0, rows) as r:
+            b.store(turned, b.load(buffer, dtype, r * length + c), c * rows + r)
+
+        def body(i: Value, lanes: int) -> None:
+            flat(b, column * rows + i, b.load(turned, dtype, i, lanes))
+
+        b.vector_loop(0, rows * columns, b.lanes(dtype), body)
 
     def _vectors_in_a_loop(
         self, buffer: Pointer, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value

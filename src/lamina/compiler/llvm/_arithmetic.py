@@ -234,6 +234,9 @@ class Arithmetic(Positions):
 
     def _extreme(self, better: str, x: Operand, y: Operand) -> Value:
         x, y = self.match(x, y)
+        if x.dtype == INDEX and x.constant is not None and y.constant is not None:
+            first = (x.constant < y.constant) == (better == "less")
+            return x if first else y
         if x.constant is not None and y.constant is None:
             x, y = y, x
         compare = getattr(self, better)

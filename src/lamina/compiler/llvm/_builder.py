@@ -179,7 +179,7 @@ class Builder(Reductions):
             return self.per_lane_call(function, x)
         name = f"each_{function}_{type_name(x.dtype)}"
         if name not in self.module.functions:
-            with self.module.function(name, {"values": None, "count": INDEX}, internal=True) as b:
+            with self.module.function(name, {"values": None, "count": INDEX}, internal=True, rare=True) as b:
                 values = b.pointer_argument("values")
                 with b.loop(0, b.argument("count")) as i:
                     b.store(values, b.per_lane_call(function, b.load(values, x.dtype, i)), i)
@@ -204,22 +204,21 @@ class Builder(Reductions):
 
     def offset(self, pointer: Pointer, index: Operand, dtype: DType | None) -> Pointer:
         """The address of element `index`; dtype None means that the elements are pointers."""
-        index = self.match(index, self.const(0))[0]
+        if not isinstance(index, Value):
+            index = self.const(index)
         if index.constant == 0:
             return pointer
         kind = _memory_type(dtype)
-        if isinstance(index, Shifted):  # without the constant it may be outside of the array
-            start = self.once(
-                ("at", pointer.name, index.base.key, kind), lambda: self._address(kind, pointer, index.base)
-            )
+        if not isinstance(index, Shifted):
             return self.once(
-                ("at", start.name, index.distance, kind),
-                lambda: self._address(kind, start, self.const(index.distance)),
+                ("at", pointer.name, index.key, kind),
+                lambda: self._address(f"inbounds {kind}", pointer, index),
             )
-        return self.once(
-            ("in", pointer.name, index.key, kind),
-            lambda: self._address(f"inbounds {kind}", pointer, index),
+        start = self.once(  # without the constant it may be outside of the array
+            ("at", pointer.name, index.base.key, kind), lambda: self._address(kind, pointer, index.base)
         )
+        distance = self.const(index.distance)
+        return self.once(("at", start.name, distance.key, kind), lambda: self._address(kind, start, distance))
 
     def _address(self, kind: str, pointer: Pointer, index: Value) -> Pointer:
         return self.pointer_result(f"getelementptr {kind}, {pointer.typed}, {index.typed}")

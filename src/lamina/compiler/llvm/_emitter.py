@@ -6,8 +6,8 @@ Text, because LLVM's parser is faster than building the same module object by ob
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -94,6 +94,8 @@ class Emitter:
 
     def const(self, value: float | int | bool, dtype: DType = INDEX, lanes: int = 1) -> Value:
         """A constant of a dtype, the same in every lane."""
+        if dtype is INDEX and lanes == 1:
+            return Value(self, str(int(value)), dtype, 1, value)
         literal = _literal(value, dtype)
         if lanes > 1:
             literal = f"splat ({type_name(dtype)} {literal})"
@@ -128,9 +130,8 @@ class Emitter:
 
         Two values of different dtypes are an error: conversions are written out with `cast`.
         """
-        first = operands[0]
-        if isinstance(first, Value) and all(_is_like(operand, first) for operand in operands):
-            return [*operands]  # pyright: ignore[reportReturnType]
+        if _are_alike(operands):
+            return [*operands]
         values = [operand for operand in operands if isinstance(operand, Value)]
         dtype = values[0].dtype if values else INDEX
         lanes = max((value.lanes for value in values), default=1)
@@ -205,9 +206,18 @@ class Emitter:
         )
 
 
-def _is_like(operand: Operand, value: Value) -> bool:
-    """Whether an operand is a value of the same type as another one."""
-    return isinstance(operand, Value) and operand.lanes == value.lanes and operand.dtype == value.dtype
+def _are_alike(operands: Sequence[Operand]) -> TypeGuard[Sequence[Value]]:
+    """Whether all operands are values of one type."""
+    first = operands[0]
+    if not isinstance(first, Value):
+        return False
+    dtype, lanes = first.dtype, first.lanes
+    for other in operands:
+        if not isinstance(other, Value) or other.lanes != lanes:
+            return False
+        if other.dtype is not dtype and other.dtype != dtype:
+            return False
+    return True
 
 
 def _suffix(dtype: DType, lanes: int) -> str:

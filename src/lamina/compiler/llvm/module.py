@@ -58,13 +58,21 @@ class Module(Generic[B]):
 
     @contextmanager
     def function(
-        self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
+        self,
+        name: str,
+        arguments: Mapping[str, Argument] | None = None,
+        *,
+        internal: bool = False,
+        rare: bool = False,
     ) -> Generator[B]:
-        """Write a function that returns nothing; `internal` ones are seen by their module only."""
+        """Write a function that returns nothing; `internal` ones are seen by their module only. In a `rare` one, which
+        hardly ever runs, LLVM takes no trouble."""
         arguments = self._arguments if arguments is None else arguments
         b = self._builder(self, arguments)
         yield b
         linkage, inlining = ("internal ", "noinline") if internal else ("", "")
+        if rare:
+            inlining = "noinline optnone"
         attributes = f"nounwind {inlining} {self.machine.function_attributes} {self.attributes}"
         parameters = ", ".join(f"{_argument_type(dtype)} %{key}" for key, dtype in arguments.items())
         head = f"define {linkage}void @{name}({parameters}) {attributes} {{"
