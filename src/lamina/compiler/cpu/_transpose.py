@@ -57,6 +57,7 @@ def emit_transpose(
     b.call(name, source, destination, *(b.match(number, b.const(0))[0] for number in numbers))
 
 
+_UNROLLED = 4
 _ARGUMENTS: Mapping[str, Argument] = {
     "source": None,
     "destination": None,
@@ -111,6 +112,19 @@ def _emit_whole_block(b: Builder, dtype: DType, source: Pointer, destination: Po
 def _emit_part_of_block(
     b: Builder, dtype: DType, source: Pointer, destination: Pointer, width: Value, height: Value
 ) -> None:
+    """Element by element, a few of a column in a row."""
     apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
-    with b.loop(0, width) as c, b.loop(0, height) as r:
-        b.store(destination, b.load(source, dtype, r * apart + c), c * apart_there + r)
+
+    def copy(row: Value, column: Value, count: int) -> None:
+        from_ = b.offset(source, row * apart + column, dtype)
+        to = b.offset(destination, column * apart_there + row, dtype)
+        for i in range(count):
+            b.store(to, b.load(from_, dtype), i)
+            from_ = b.offset(from_, apart, dtype)
+
+    whole = b.bit_and(height, -_UNROLLED)
+    with b.loop(0, width) as column:
+        with b.loop(0, whole, _UNROLLED) as row:
+            copy(row, column, _UNROLLED)
+        with b.loop(whole, height) as row:
+            copy(row, column, 1)

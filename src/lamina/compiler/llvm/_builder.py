@@ -140,12 +140,18 @@ class Builder(Reductions):
         return Variable(self, initial)
 
     def vector_loop(
-        self, start: Operand, stop: Operand, lanes: int, body: Callable[[Value, int], None]
+        self,
+        start: Operand,
+        stop: Operand,
+        lanes: int,
+        body: Callable[[Value, int], None],
+        *,
+        is_whole: bool = False,
     ) -> None:
         """Cover range(start, stop) by calls `body(index, lanes)` that emit code for elements index, ….
 
         Whole vectors first; the rest is one narrower vector where the range is known, else a loop over single
-        elements. `body` has to serve any number of lanes.
+        elements. `body` has to serve any number of lanes. `is_whole`: the range is known to be whole vectors.
         """
         start_value = self.match(start, self.const(0))[0]
         stop_value = self.match(stop, self.const(0))[0]
@@ -158,9 +164,9 @@ class Builder(Reductions):
             if last > whole:
                 body(self.const(whole), last - whole)
             return
-        if lanes == 1:
-            with self.loop(start_value, stop_value) as i:
-                body(i, 1)
+        if lanes == 1 or is_whole:
+            with self.loop(start_value, stop_value, lanes) as i:
+                body(i, lanes)
             return
         extent = self.maximum(self.sub(stop_value, start_value), 0)
         if lanes & (lanes - 1) == 0:  # a power of two
