@@ -7,7 +7,7 @@ the instruction, and the sum is never needed by itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 from lamina.compiler.llvm._emitter import Emitter
 from lamina.compiler.llvm.values import INDEX, Operand, Value
@@ -98,7 +98,8 @@ class Positions(Emitter):
         return Shifted(self, name, base, distance, write)
 
 
-def _is_position(x: Operand) -> bool:
+def _is_position(x: Operand) -> TypeGuard[Value]:
+    """Whether it is a position that is not known while code is written."""
     return isinstance(x, Value) and x.dtype == INDEX and x.lanes == 1 and x.constant is None
 
 
