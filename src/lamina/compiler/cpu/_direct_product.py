@@ -20,7 +20,7 @@ from lamina.compiler.cpu._microkernel import (
 )
 from lamina.compiler.cpu._packing import pack_panel, pack_transposed_panel
 from lamina.compiler.cpu._paired_rows import PairedRows
-from lamina.compiler.cpu._tiles import vector_widths
+from lamina.compiler.cpu._tiles import multiply_adds_per_cycle, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite, order_columns
 from lamina.compiler.llvm import Builder, Pointer, Value
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DirectProduct"]
 
-_MANY_VECTORS = 8
-"""A step along the sums that is so many multiply-adds hides what the loop adds to it: unrolled, it is only longer."""
+_LONG_STEP = 8
+"""Cycles. So long a step along the sums hides what the loop adds to it: unrolled, it is only more code."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,8 @@ class DirectProduct:
         """The sums of a tile; of ordered rows, those beyond the used ones stay 0."""
         b, shape, order = self.b, self.shape, self.row_order
         row_stride, inner_stride = shape.left_strides
-        unroll = 1 if height * len(widths) >= _MANY_VECTORS else 2
+        cycles = height * len(widths) / multiply_adds_per_cycle(shape.machine)
+        unroll = 1 if cycles >= _LONG_STEP else 2
         if order is None:
             pointer = b.offset(self.left, row * row_stride, shape.dtype)
             left = LeftTile(pointer, row_stride, inner_stride, columns=self.terms)

@@ -220,6 +220,7 @@ def emit_transposition(scope: Scope) -> bool:
     if source is None:
         return False
     share = {kind: scope.share(kind, n) for kind, n in zip(("rows", "columns"), node.shape, strict=True)}
+    b.is_worth_trouble = False  # the work is done in the function that is called
     with scope.on_one_worker_if_serial():
         for target in scope.targets[node]:
             emit_transpose(b, node.dtype, source, stride, target, rows, share["columns"], share["rows"])

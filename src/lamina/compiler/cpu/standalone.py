@@ -59,15 +59,10 @@ class OneThreadModule(ThreadModule):
 
     @contextmanager
     def function(
-        self,
-        name: str,
-        arguments: Mapping[str, Argument] | None = None,
-        *,
-        internal: bool = False,
-        rare: bool = False,
+        self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
     ) -> Generator[OneThread]:
         """See `Module.function`."""
-        with super().function(name, arguments, internal=internal, rare=rare) as b:
+        with super().function(name, arguments, internal=internal) as b:
             assert isinstance(b, OneThread)
             yield b
 

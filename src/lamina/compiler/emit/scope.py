@@ -84,7 +84,9 @@ class Scope(ABC):
         axis may be several in one, of which the first is shared."""
         if self.partition.kind != kind:
             return extent % lanes == 0
-        return extent % lanes == 0 and extent // max(self.partition.extent, 1) * self.partition.step % lanes == 0
+        return (
+            extent % lanes == 0 and extent // max(self.partition.extent, 1) * self.partition.step % lanes == 0
+        )
 
     @contextmanager
     def on_one_worker_if_serial(self) -> Generator[None]:

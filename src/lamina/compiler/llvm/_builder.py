@@ -185,7 +185,8 @@ class Builder(Reductions):
             return self.per_lane_call(function, x)
         name = f"each_{function}_{type_name(x.dtype)}"
         if name not in self.module.functions:
-            with self.module.function(name, {"values": None, "count": INDEX}, internal=True, rare=True) as b:
+            with self.module.function(name, {"values": None, "count": INDEX}, internal=True) as b:
+                b.is_worth_trouble = False
                 values = b.pointer_argument("values")
                 with b.loop(0, b.argument("count")) as i:
                     b.store(values, b.per_lane_call(function, b.load(values, x.dtype, i)), i)

@@ -44,6 +44,7 @@ class Emitter:
         self._registers = 0
         self._labels = 0
         self._block = "entry"
+        self.is_worth_trouble = True
         self._here: dict[tuple[Any, ...], Any] = {}
         """What this block has, by what it is."""
 

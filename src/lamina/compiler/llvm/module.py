@@ -16,6 +16,9 @@ Argument = DType | None  # None: a pointer
 
 
 class _Writer(Protocol):
+    is_worth_trouble: bool
+    """Whether LLVM is to make the function fast, which takes it several times as long."""
+
     def body(self) -> list[str]: ...
 
 
@@ -58,20 +61,14 @@ class Module(Generic[B]):
 
     @contextmanager
     def function(
-        self,
-        name: str,
-        arguments: Mapping[str, Argument] | None = None,
-        *,
-        internal: bool = False,
-        rare: bool = False,
+        self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
     ) -> Generator[B]:
-        """Write a function that returns nothing; `internal` ones are seen by their module only. In a `rare` one, which
-        hardly ever runs, LLVM takes no trouble."""
+        """Write a function that returns nothing; `internal` ones are seen by their module only."""
         arguments = self._arguments if arguments is None else arguments
         b = self._builder(self, arguments)
         yield b
         linkage, inlining = ("internal ", "noinline") if internal else ("", "")
-        if rare:
+        if not b.is_worth_trouble:
             inlining = "noinline optnone"
         attributes = f"nounwind {inlining} {self.machine.function_attributes} {self.attributes}"
         parameters = ", ".join(f"{_argument_type(dtype)} %{key}" for key, dtype in arguments.items())
