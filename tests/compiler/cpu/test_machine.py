@@ -43,6 +43,7 @@ def test_tiles_fit_the_registers(name, shape):
 
 
 def test_large_products_get_large_tiles():
+    assert choose_tile(AVX512, FLOAT32, 135, 3).rows == 15  # as fast as 16, and nothing is left over
     assert choose_tile(AVX512, FLOAT32, 64, 256) == choose_tile(AVX512, FLOAT32, 784, 256)
     tile = choose_tile(AVX512, FLOAT32, 64, 256)
     assert (tile.rows, tile.vectors) == (8, 2)

@@ -122,6 +122,65 @@ def test_lanes_beyond_the_sums_do_not_count(execute):
     np.testing.assert_array_equal(result, [[np.inf, np.nan], [6, np.nan]])
 
 
+@pytest.mark.parametrize("is_flat", [False, True], ids=["apart", "flat"])
+@pytest.mark.parametrize("shape", [(3, 37, 256), (2, 5, 19), (5, 8, 130), (7, 6, 16)], ids=str)
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+def test_an_epilogue_whose_vectors_lie_apart_gets_every_element(shape, dtype, is_flat, execute):
+    """The result is stored transposed: element (r, c) at c · rows + r."""
+    m, k, n = shape
+    product = MatrixProduct(m, k, n, dtype, (k, 1), n, apart_epilogue=True)
+    x, y = along((m, k), False, dtype, 0), along((k, n), False, dtype, 1)
+
+    def make() -> ThreadModule:
+        module = ThreadModule()
+        with module.function("step") as b:
+            arguments = b.pointer_argument("arguments")
+            left, right, result, scratch = [b.load_pointer(arguments, i) for i in range(4)]
+
+            def store(b: Any, row: Any, column: Any, value: Any) -> None:
+                b.store_strided(result, value, column * m + row, m)
+
+            def store_flat(b: Any, position: Any, value: Any) -> None:
+                b.store(result, value, position)
+
+            columns = b.split(n, product.column_step)
+            flat = store_flat if is_flat else None
+            product.emit(b, left, right, store, columns=columns, scratch=scratch, flat_epilogue=flat)
+        return module
+
+    code = run.load(f"test apart {product} {is_flat}", make, ("step",))
+    results = []
+    for threads in (1, 3):
+        result = np.full((n, m), np.nan, dtype)
+        execute(code.address("step"), [x, y, result, np.empty(product.scratch_bytes + 64, np.uint8)], threads)
+        results.append(result)
+    close(results[0].T, x, y)
+    np.testing.assert_array_equal(results[1], results[0])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("batch", [(), (4,)], ids=["matrices", "batches"])
+def test_a_narrow_weight_is_updated_in_place(batch, threads):
+    lamina.set_num_threads(threads)
+    random = np.random.default_rng(0)
+    x, error = random.normal(size=(*batch, 135, 24)), random.normal(size=(*batch, 135, 3))
+    weight, mean = random.normal(size=(*batch, 24, 3)), random.normal(size=(*batch, 24, 3))
+    multiply = nd.batch_dot if batch else nd.dot
+
+    def step(x: Any, error: Any, weight: Any, mean: Any) -> Any:
+        mean[:] = 0.9 * mean + 0.1 * multiply(x, error, transpose_a=True)
+        weight[:] = weight - 0.5 * mean / (nd.sqrt(nd.abs(mean)) + 1e-3)
+        return nd.sum(weight)
+
+    found = []
+    for function in (step, lamina.compile(step)):
+        arrays = [nd.array(a, dtype="float64") for a in (x, error, weight, mean)]
+        function(*arrays)
+        found.append([a.asnumpy() for a in arrays[2:]])
+    for eager, compiled in zip(*found, strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-12, atol=1e-12)
+
+
 # --- compiled functions -----------------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,16 @@ def test_transposed_copy(shape, dtype, threads, execute):
     np.testing.assert_array_equal(out, x.T)
 
 
+def test_copies_of_a_type_are_one_function():
+    module = ThreadModule()
+    with module.function("step") as b:
+        source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
+        for rows, columns in ((4, 9), (30, 7)):
+            whole = [(b.const(0), b.const(n)) for n in (rows, columns)]
+            emit_transpose(b, np.dtype(np.float32), source, columns, target, rows, *whole)
+    assert list(module.functions) == ["transposed_float32", "step"]
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(
     ("rows", "columns"), [((0, 40), (7, 40)), ((3, 38), (0, 17)), ((5, 6), (2, 40)), ((1, 40), (39, 40))]

@@ -86,6 +86,102 @@ def test_vector_loops_cover_each_element_once(length, start, lanes):
         np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_whole_vectors_leave_nothing_over(count, compile_and_run):
+    out = np.zeros(32, np.float32)
+
+    def write(b: Builder, limits, target):
+        def body(i, lanes):
+            assert lanes == 8
+            b.store(target, b.const(1.0, FLOAT32, lanes), i)
+
+        b.vector_loop(8, b.load(limits, INDEX), 8, body, is_whole=True)
+
+    compile_and_run(write, [np.array([8 + 8 * count]), out])
+    np.testing.assert_array_equal(out, np.repeat([0.0, *[1.0] * count, *[0.0] * (3 - count)], 8))
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 5])
+@pytest.mark.parametrize("known", [False, True])
+def test_repeated_carries_values(rounds, known, compile_and_run):
+    out = np.zeros(2, np.int64)
+
+    def write(b: Builder, limits, target):
+        def body(i, values):
+            first, second = values
+            with b.if_(b.less(i, 0)):  # the body may have branches
+                b.store(target, i)
+            return [second, first + second + i]
+
+        stop = b.const(rounds) if known else b.load(limits, INDEX)
+        last = b.repeated(0, stop, 1, [b.const(1), b.const(2)], body)
+        for number, value in enumerate(last):
+            b.store(target, value, number)
+
+    compile_and_run(write, [np.array([rounds]), out])
+    expected = (1, 2)
+    for i in range(rounds):
+        expected = expected[1], expected[0] + expected[1] + i
+    assert tuple(out) == expected
+
+
+def test_positions_are_moved_by_constants(compile_and_run):
+    """Sums with constants are written where they are made, and only if something needs more than an address."""
+    x = np.arange(64)
+    out = np.zeros((5, 8), np.int64)
+
+    def write(b: Builder, source, target):
+        with b.loop(2, 7) as i:
+            place = (i + 3) * 4 - 2 + i + i  # 6 i + 10
+            beside = place - 1
+            with b.if_(b.less(i, 5)):
+                b.store(target, beside, (i - 2) * 8 + 7)  # first used in a branch
+            values = [
+                b.load(source, INDEX, place),
+                b.load(source, INDEX, place + 5),
+                b.load(source, INDEX, place - 22),
+                beside,
+                beside + 1,
+                b.load(source, INDEX, 1 + beside),
+            ]
+            for number, value in enumerate(values):
+                b.store(target, value, i * 8 + (number - 16))
+
+    compile_and_run(write, [x, out])
+    i = np.arange(2, 7)
+    place = 6 * i + 10
+    expected = [place, place + 5, place - 22, place - 1, place, place]
+    np.testing.assert_array_equal(out[:, :6].T, expected)
+    np.testing.assert_array_equal(out[:, 7], np.where(i < 5, place - 1, 0))
+
+
+def test_equal_addresses_and_sums_are_written_once():
+    module = ThreadModule()
+    with module.function("step") as b:
+        source = b.load_pointer(b.pointer_argument("arguments"))
+        with b.loop(0, 100) as i:
+            for distance in (1, 2, 3, 1, 2, 3):
+                b.store(source, b.load(source, INDEX, i + distance), i + distance)
+    ir = module.ir()
+    assert ir.count("getelementptr") == 4  # one for i, and one for each distance
+    assert ir.count(" = add i64") == 0
+
+
+def test_functions_are_called_by_their_addresses(compile_and_run):
+    out = np.zeros(2, np.int64)
+
+    def write(b: Builder, target):
+        for number in range(2):
+            with b.module.function(f"note{number}", {"where": None}) as other:
+                other.store(other.pointer_argument("where"), other.const(number + 7))
+        table = b.addresses("table", ["note1", "note0"])
+        with b.loop(0, 2) as i:
+            b.call(b.load_pointer(table, i), b.offset(target, i, INDEX))
+
+    compile_and_run(write, [out])
+    np.testing.assert_array_equal(out, [8, 7])
+
+
 def _run(module: ThreadModule, arrays) -> None:
     import ctypes
 

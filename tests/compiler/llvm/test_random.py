@@ -8,7 +8,7 @@ import pytest
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.llvm import FLOAT64, UINT64
-from lamina.compiler.llvm.random import BLOCK, philox_block, uniform_float64
+from lamina.compiler.llvm.random import BLOCK, philox_block, short_philox_block, uniform_float64
 
 FULL = 2**64 - 1
 
@@ -21,7 +21,8 @@ def numpy_words(key, counter, blocks):
     "counter",
     [[0, 0, 0, 0], [5, 6, 7, 8], [FULL - 2, 0, 9, 0], [FULL, FULL, FULL, 1], [FULL, FULL, FULL, FULL]],
 )
-def test_blocks_are_numpys(counter, execute):
+@pytest.mark.parametrize("written", [philox_block, short_philox_block])
+def test_blocks_are_numpys(written, counter, execute):
     """NumPy's generator counts before it answers."""
     key = np.array([0x0123456789ABCDEF, FULL - 1], np.uint64)
     number = sum(word << 64 * i for i, word in enumerate(counter)) + 1
@@ -31,7 +32,7 @@ def test_blocks_are_numpys(counter, execute):
     with module.function("step") as b:
         keys, counters, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(3))
         start = [b.load(counters, UINT64, i) for i in range(4)]
-        for i, word in enumerate(philox_block(b, [b.load(keys, UINT64, i) for i in range(2)], start)):
+        for i, word in enumerate(written(b, [b.load(keys, UINT64, i) for i in range(2)], start)):
             b.store(target, word, i)
     compiled = run.load(module.ir(), lambda: module, ("step",))
     execute(compiled.address("step"), [key, after, out])

@@ -71,7 +71,7 @@ class TilePacker:
                 position = pair * _ROW + half * _TILE
                 b.store(self._part(tile, part), pairs, position)
 
-    def pack_nothing(self, tile: Pointer, first_pair: int) -> None:
+    def pack_nothing(self, tile: Pointer, first_pair: int | Value) -> None:
         """Zeros for the terms of a right operand's tiles that are beyond the last one."""
         b = self._b
         with b.loop(first_pair, TILE_DEPTH // 2) as pair:

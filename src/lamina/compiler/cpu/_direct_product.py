@@ -10,6 +10,7 @@ from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import (
     Epilogue,
     Finish,
+    FlatEpilogue,
     LeftTile,
     RightPanel,
     Tile,
@@ -19,7 +20,7 @@ from lamina.compiler.cpu._microkernel import (
 )
 from lamina.compiler.cpu._packing import pack_panel, pack_transposed_panel
 from lamina.compiler.cpu._paired_rows import PairedRows
-from lamina.compiler.cpu._tiles import vector_widths
+from lamina.compiler.cpu._tiles import multiply_adds_per_cycle, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite, order_columns
 from lamina.compiler.llvm import Builder, Pointer, Value
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from lamina.compiler.cpu._matrix_product import MatrixProduct
 
 __all__ = ["DirectProduct"]
+
+_LONG_STEP = 8
+"""Cycles. So long a step along the sums hides what the loop adds to it: unrolled, it is only more code."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class DirectProduct:
     columns: Range
     scratch: Pointer | None
     fetch: Callable[[Value, Value, int], None]
+    flat_epilogue: FlatEpilogue | None = None
     terms: ColumnOrder | None = None
     row_order: ColumnOrder | None = None
 
@@ -98,7 +103,9 @@ class DirectProduct:
         """Panel of columns by panel; within one, tile by tile down the rows."""
         b, shape = self.b, self.shape
         epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
-        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns)
+        flat = self.flat_epilogue if shape.tile.rows == shape.rows else None
+        is_apart = shape.apart_epilogue
+        finish = Finish(b, epilogue, shape.long_epilogue, shape.by_columns, is_apart, flat)
 
         def panel(column: Value, width: int) -> None:
             widths = vector_widths(width, b.lanes(shape.dtype))
@@ -122,15 +129,17 @@ class DirectProduct:
         """The sums of a tile; of ordered rows, those beyond the used ones stay 0."""
         b, shape, order = self.b, self.shape, self.row_order
         row_stride, inner_stride = shape.left_strides
+        cycles = height * len(widths) / multiply_adds_per_cycle(shape.machine)
+        unroll = 1 if cycles >= _LONG_STEP else 2
         if order is None:
             pointer = b.offset(self.left, row * row_stride, shape.dtype)
             left = LeftTile(pointer, row_stride, inner_stride, columns=self.terms)
-            return accumulate(b, left, right, height, widths, self._depth, initial)
+            return accumulate(b, left, right, height, widths, self._depth, initial, unroll)
         numbers = [order.at(b, row + r) for r in range(height)]
         left = LeftTile(self.left, row_stride, inner_stride, rows=numbers)
         sums = TileVariable(b, initial)
         with b.if_(b.less(row, order.first_unused)):
-            sums.set(accumulate(b, left, right, height, widths, self._depth, initial))
+            sums.set(accumulate(b, left, right, height, widths, self._depth, initial, unroll))
         return sums.get()
 
     def _at_rows(self, order: ColumnOrder) -> Epilogue:

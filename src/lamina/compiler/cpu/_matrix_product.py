@@ -18,7 +18,7 @@ from lamina.compiler.cpu._cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu._cover import Range
 from lamina.compiler.cpu._direct_product import DirectProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
-from lamina.compiler.cpu._microkernel import Epilogue, Finish, LeftTile, RightPanel
+from lamina.compiler.cpu._microkernel import Epilogue, Finish, FlatEpilogue, LeftTile, RightPanel
 from lamina.compiler.cpu._paired_rows import paired_bytes, paired_panels
 from lamina.compiler.cpu._terms import LOOKED_AT, PAIR
 from lamina.compiler.cpu._tiles import TileShape, choose_tile, step_cycles
@@ -60,7 +60,8 @@ class MatrixProduct:
     A's element (r, k) lies at r · left_strides[0] + k · left_strides[1], B's element (k, c) at
     k · right_stride + c, or, with `right_is_transposed`, at c · right_stride + k. Strides count elements.
 
-    `long_epilogue` says that the epilogue is much code (see `microkernel.Finish`). It gets vectors along the rows of
+    `long_epilogue` says that the epilogue is much code, `apart_epilogue` that the neighbours it gets are not neighbours
+    in memory (see `microkernel.Finish`). It gets vectors along the rows of
     the result, or `by_columns`, for a result that is wanted transposed.
 
     `skips_zeros` asks to look for columns of A, as it lies in memory, that are zero throughout, and not to multiply by
@@ -87,6 +88,7 @@ class MatrixProduct:
     right_stride: int
     machine: Machine = field(default_factory=target_machine)
     long_epilogue: bool = False
+    apart_epilogue: bool = False
     skips_zeros: bool = False
     by_columns: bool = False
     left_is_short: bool = False
@@ -249,11 +251,14 @@ class MatrixProduct:
         columns: Range | None = None,
         scratch: Pointer | None = None,
         reads: Sequence[Pointer] = (),
+        flat_epilogue: FlatEpilogue | None = None,
     ) -> None:
         """Write the code that computes the given rows and columns (default: all).
 
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
         like the result of which the epilogue reads the element that it computes: they are fetched ahead, if large.
+
+        `flat_epilogue` does the same as `epilogue`; it may be used where that is `apart_epilogue`.
 
         With `only_packs_left`, `left` may be a function that computes A; with `takes_rows`, it may be `TakenRows`.
         """
@@ -277,6 +282,7 @@ class MatrixProduct:
             columns or (b.const(0), b.const(self.columns)),
             scratch,
             tuple(reads) if self._outgrow_cache(len(reads)) else (),
+            flat_epilogue,
         )
         match self.way:
             case UnitBlocking():
@@ -307,6 +313,7 @@ class _Product:
     columns: Range
     scratch: Pointer | None
     reads: tuple[Pointer, ...]
+    flat_epilogue: FlatEpilogue | None
 
     @property
     def direct(self) -> DirectProduct:
@@ -321,6 +328,7 @@ class _Product:
             columns=self.columns,
             scratch=self.scratch,
             fetch=self._fetch_row,
+            flat_epilogue=self.flat_epilogue,
         )
 
     def emit_with_unit(self, blocking: UnitBlocking) -> None:
@@ -379,7 +387,7 @@ class _Product:
             columns=shape.columns,
             left=LeftTile(self._matrix, *shape.left_strides),
             right=RightPanel(self.right, shape.right_stride),
-            finish=Finish(self.b, self.epilogue, shape.long_epilogue, shape.by_columns),
+            finish=Finish(self.b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue),
         )
         product.emit(self.rows, self.columns)
 
@@ -398,7 +406,7 @@ class _Product:
             left=LeftTile(table, *shape.left_strides),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
-            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns),
+            finish=Finish(b, self.epilogue, shape.long_epilogue, shape.by_columns, shape.apart_epilogue),
             fetch=self._fetch_row,
             right_is_finite=shape.right_is_finite,
             numbers=numbers,

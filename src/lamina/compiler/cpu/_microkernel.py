@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.cpu._zero_columns import ColumnOrder
-from lamina.compiler.llvm import Builder, DType, Pointer, Value
+from lamina.compiler.llvm import Builder, DType, Operand, Pointer, Value
 
 __all__ = [
     "Epilogue",
     "Finish",
+    "FlatEpilogue",
     "LeftTile",
     "RightPanel",
     "Tile",
@@ -24,6 +25,9 @@ __all__ = [
 
 Epilogue = Callable[[Builder, Value, Value, Value], None]
 """`epilogue(b, row, column, value)`: what happens to a finished vector of the result, from an element on."""
+
+FlatEpilogue = Callable[[Builder, Value, Value], None]
+"""`epilogue(b, position, value)`: the same for neighbours in the result's memory, from a position on."""
 
 Tile = list[list[Value]]
 
@@ -109,16 +113,16 @@ def accumulate(
     widths: Sequence[int],
     inner: int | Value,
     initial: Tile,
+    unroll: int = 2,
 ) -> Tile:
     """initial + A · B for one tile; each element is a chain of fused multiply-adds over k = 0, 1, 2, …
 
-    `initial` holds, for each row, a vector per width.
+    `initial` holds, for each row, a vector per width. `unroll`: how many terms are written one after the other.
     """
     dtype = initial[0][0].dtype
-    sums = TileVariable(b, initial)
 
-    def step(k: Value, unroll: int) -> None:
-        current = sums.get()
+    def step(k: Value, unroll: int, current: Tile) -> Tile:
+        current = list(current)
         for u in range(unroll):
             row_pointer = right.row(b, k + u, dtype)
             vectors = [
@@ -131,31 +135,42 @@ def accumulate(
                 current[r] = [
                     b.multiply_add(scalar, v, total) for v, total in zip(vectors, current[r], strict=True)
                 ]
-        sums.set(current)
+        return current
 
-    _unrolled_loop(b, inner, step)
-    return sums.get()
+    return _unrolled_loop(b, inner, step, unroll, initial)
 
 
 def _unrolled_loop(
-    b: Builder, extent: int | Value, step: Callable[[Value, int], None], unroll: int = 2
-) -> None:
-    """Call `step(k, unroll)` in a loop over range(extent), and `step(k, 1)` for what is left."""
+    b: Builder, extent: int | Value, step: Callable[[Value, int, Tile], Tile], unroll: int, tile: Tile
+) -> Tile:
+    """Call `step(k, unroll, tile)` in a loop over range(extent), and `step(k, 1, tile)` for what is left; each gives
+    the tile for the next one."""
     if isinstance(extent, Value) and extent.constant is not None:
         extent = int(extent.constant)
+
+    def loop(start: Operand, stop: Operand, unroll: int, tile: Tile) -> Tile:
+        def body(k: Value, values: list[Value]) -> list[Value]:
+            return list(chain(*step(k, unroll, _like(tile, values))))
+
+        return _like(tile, b.repeated(start, stop, unroll, list(chain(*tile)), body))
+
     if isinstance(extent, int):
         whole = extent // unroll * unroll
         if whole:
-            with b.loop(0, whole, unroll) as k:
-                step(k, unroll)
+            tile = loop(0, whole, unroll, tile)
         for k in range(whole, extent):
-            step(b.const(k), 1)
-        return
+            tile = step(b.const(k), 1, tile)
+        return tile
+    if unroll == 1:
+        return loop(0, extent, 1, tile)
     whole = b.bit_and(extent, -unroll)
-    with b.loop(0, whole, unroll) as k:
-        step(k, unroll)
-    with b.loop(whole, extent) as k:
-        step(k, 1)
+    return loop(whole, extent, 1, loop(0, whole, unroll, tile))
+
+
+def _like(tile: Tile, values: Sequence[Value]) -> Tile:
+    """Values as the rows of such a tile."""
+    rest = iter(values)
+    return [[next(rest) for _ in row] for row in tile]
 
 
 def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bool) -> Tile:
@@ -170,17 +185,22 @@ class Finish:
 
     A long epilogue is written once, in a loop over the tile's rows, instead of once a vector: the code would grow with
     the tile, and with it the time to compile it. `by_columns`: the vectors are columns of the tile, from its row on.
+    `is_apart`: the neighbours in a vector are none in memory, so that each of them is loaded and stored by instructions
+    of its own. Such an epilogue is written once for all vectors of a row; or, where the tile has all rows of the
+    product, and there is one for neighbours in memory, `flat`, the tile is put into memory as the result lies there.
     """
 
     b: Builder
     epilogue: Epilogue
     is_long: bool
     by_columns: bool
+    is_apart: bool = False
+    flat: FlatEpilogue | None = None
 
     def __call__(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
         if self.by_columns:
             self._columns(tile, widths, row, column)
-        elif self.is_long and len(tile) > 1:
+        elif (self.is_long and len(tile) > 1) or (self.is_apart and len(tile) * len(widths) > 1):
             self._in_a_loop(tile, widths, row, column)
         else:
             for r, values in enumerate(tile):
@@ -220,7 +240,41 @@ class Finish:
         for r, values in enumerate(tile):
             for value, start in zip(values, starts, strict=True):
                 b.store(buffer, value, r * length + start)
+        if self.flat is not None:
+            self._as_it_lies(buffer, length, (len(tile), sum(widths)), dtype, column)
+            return
         with b.loop(0, len(tile)) as r:
+            if self.is_apart:
+                self._vectors_in_a_loop(b.offset(buffer, r * length, dtype), tile[0], widths, row + r, column)
+                return
             places = zip(starts, lanes, strict=True)
             values = [b.load(buffer, dtype, r * length + start, count) for start, count in places]
             self._row(values, widths, row + r, column)
+
+    def _as_it_lies(
+        self, buffer: Pointer, length: int, shape: tuple[int, int], dtype: DType, column: Value
+    ) -> None:
+        """Take columns with all of their rows out of a buffer whose rows are `length` apart: one after the other."""
+        assert self.flat is not None
+        b, flat, (rows, columns) = self.b, self.flat, shape
+        turned = b.alloca(dtype, rows * columns)
+        with b.loop(0, columns) as c, b.loop(0, rows) as r:
+            b.store(turned, b.load(buffer, dtype, r * length + c), c * rows + r)
+
+        def body(i: Value, lanes: int) -> None:
+            flat(b, column * rows + i, b.load(turned, dtype, i, lanes))
+
+        b.vector_loop(0, rows * columns, b.lanes(dtype), body)
+
+    def _vectors_in_a_loop(
+        self, buffer: Pointer, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value
+    ) -> None:
+        """Take a row's vectors out of a buffer. `values`: vectors of these types."""
+        b, dtype, first = self.b, values[0].dtype, 0
+        for width, same in groupby(widths):
+            count, lanes = len(list(same)), values[first].lanes
+            start = sum(value.lanes for value in values[:first])
+            with b.loop(0, count) as v:
+                value = b.load(buffer, dtype, v * lanes + start, lanes)
+                self.epilogue(b, row, column + (v * width + sum(widths[:first])), b.narrow(value, width))
+            first += count

@@ -80,13 +80,15 @@ def _pack_rows(b: Builder, left: LeftTile, rows: range, inner: Range, dtype: DTy
     def block(k: Value, width: int) -> None:
         base = left.column(b, k, dtype)
         if width < b.lanes(dtype):
-            places = [[left.offset(r) + left.inner_stride * i for r in rows] for i in range(width)]
-            columns = [b.gather_lanes([b.load(base, dtype, at) for at in of_column]) for of_column in places]
-        else:
-            loaded = [b.load_strided(base, dtype, left.offset(r), left.inner_stride, width) for r in rows]
-            loaded += [loaded[-1]] * (height - len(rows))
-            columns = [b.narrow(column, len(rows)) for column in transpose_vectors(b, loaded)]
-        for index, column in enumerate(columns):
-            b.store(packed.pointer, column, (k + index) * packed.inner_stride + rows.start)
+            with b.loop(0, width) as i:
+                places = [i * left.inner_stride + left.offset(r) for r in rows]
+                column = b.gather_lanes([b.load(base, dtype, at) for at in places])
+                b.store(packed.pointer, column, (k + i) * packed.inner_stride + rows.start)
+            return
+        loaded = [b.load_strided(base, dtype, left.offset(r), left.inner_stride, width) for r in rows]
+        loaded += [loaded[-1]] * (height - len(rows))
+        for index, column in enumerate(transpose_vectors(b, loaded)):
+            place = (k + index) * packed.inner_stride + rows.start
+            b.store(packed.pointer, b.narrow(column, len(rows)), place)
 
     b.vector_loop(*inner, b.lanes(dtype), block)

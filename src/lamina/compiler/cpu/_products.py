@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct, TakenRows
+from lamina.compiler.cpu._microkernel import FlatEpilogue
 from lamina.compiler.cpu._orientation import is_turned, product_shape
 from lamina.compiler.cpu._taken_rows import row_taken, takes_whole_rows
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu._unit_packing import Read
+from lamina.compiler.emit.flat import flat_axes, is_made_of_flat
 from lamina.compiler.emit.positions import Axis
 from lamina.compiler.emit.scope import Scope
-from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
+from lamina.compiler.llvm import Builder, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Input, Node
 from lamina.compiler.passes.scale_products import is_short
@@ -95,6 +98,7 @@ def emit_product(scope: Scope) -> None:
     shape = replace(
         matrix_product_of(scope.kernel),
         long_epilogue=_epilogue_length(scope) > _LONG,
+        apart_epilogue=is_turned(anchor) and anchor.shape[-1] > 1,
         right_is_finite=module.weights_are_finite,
     )
     right = scope.memory.find(anchor.inputs[1])
@@ -163,7 +167,33 @@ def _emit_matrix(
         scope.compute(dict.fromkeys(scope.kernel.stores, index), value.lanes, {anchor: value})
 
     reads = [] if turned or batch else scope.memory.like(anchor)
-    shape.emit(scope.b, left, right, epilogue, rows=rows, columns=columns, scratch=scratch, reads=reads)
+    shape.emit(
+        scope.b,
+        left,
+        right,
+        epilogue,
+        rows=rows,
+        columns=columns,
+        scratch=scratch,
+        reads=reads,
+        flat_epilogue=_flat_epilogue(scope, batch) if shape.apart_epilogue else None,
+    )
+
+
+def _flat_epilogue(scope: Scope, batch: list[Axis]) -> FlatEpilogue | None:
+    """What follows the product, for elements of the result by their position in its memory; None where other things
+    lie otherwise."""
+    anchor, stores = scope.kernel.main, scope.kernel.stores
+    if not is_made_of_flat(stores, anchor.shape, scope.memory, [anchor]):
+        return None
+
+    def epilogue(b: Builder, position: Value, value: Value) -> None:
+        for axis in batch:
+            position = axis.base * math.prod(anchor.shape[-2:]) + position
+        index = flat_axes(b, scope.axis(position, 1), anchor.shape)
+        scope.compute(dict.fromkeys(stores, index), value.lanes, {anchor: value})
+
+    return epilogue
 
 
 def rounded_scratch(nbytes: int) -> int:
@@ -173,7 +203,7 @@ def rounded_scratch(nbytes: int) -> int:
 
 def emit_transposition(scope: Scope) -> bool:
     """A map kernel that only transposes a matrix in memory, or a part of it, by blocks; False for any other kernel."""
-    if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
+    if scope.kernel.kind != "map" or len(scope.kernel.members) != 1:
         return False
     (node,) = scope.kernel.members
     if not node.is_op("transpose") or node.params["axes"] != (1, 0):
@@ -189,8 +219,9 @@ def emit_transposition(scope: Scope) -> bool:
         source = source and b.offset(source, row * stride + column, node.dtype)
     if source is None:
         return False
-    share = scope.share("rows", node.shape[0])
-    everything = (b.const(0, INDEX), b.const(rows, INDEX))
-    for target in scope.targets[node]:
-        emit_transpose(b, node.dtype, source, stride, target, rows, everything, share)
+    share = {kind: scope.share(kind, n) for kind, n in zip(("rows", "columns"), node.shape, strict=True)}
+    b.is_worth_trouble = False  # the work is done in the function that is called
+    with scope.on_one_worker_if_serial():
+        for target in scope.targets[node]:
+            emit_transpose(b, node.dtype, source, stride, target, rows, share["columns"], share["rows"])
     return True

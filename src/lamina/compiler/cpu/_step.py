@@ -65,10 +65,11 @@ def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, par
     targets = {node: [b.load_pointer(memory, i) for i in where] for node, where in frame.targets.items()}
     numbers = step_numbers(b, kernel, plan, leaves)
     buffers = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
-    # A thread's part is at the same place in all kernels: without a barrier between them, the thread that is in the
-    # next kernel already must not write to the part of one that is still in this one.
-    part = b.argument("thread") * part_bytes
-    scratch = b.offset(b.load_pointer(memory, frame.scratch), part, _BYTE)
+    scratch = b.load_pointer(memory, frame.scratch)
+    if kernel.kind == "product":
+        # A thread's part is at the same place in all kernels: without a barrier between them, the thread that is in the
+        # next kernel already must not write to the part of one that is still in this one.
+        scratch = b.offset(scratch, b.argument("thread") * part_bytes, _BYTE)
     scope = ThreadScope(b, kernel, plan.partitions[kernel], buffers, targets, numbers, scratch)
     if not (emit_transposition(scope) or emit_taken_rows(scope)):
         _EMITTERS[kernel.kind](scope)

@@ -26,6 +26,9 @@ from lamina.compiler.passes.plan import Plan
 __all__ = ["emit_steps"]
 
 _BYTE = np.dtype(np.int8)
+_FEWEST_IN_A_TABLE = 8  # calls: fewer are no more code without one
+_WAIT = "wait"
+"""The function that is no kernel: the threads of a team wait for each other."""
 
 
 def emit_steps(
@@ -43,6 +46,8 @@ def emit_steps(
         for groups in [groups_of(plan, range(start, stop), module.machine.l2_bytes)]
     ]
     bytes_of_each = {layout.arena: plan.arena_bytes, layout.scratch: scratch_bytes}
+    with module.function(_WAIT) as b:
+        b.barrier(b.argument("threads"))
     with module.function("step") as b:
         memory = b.alloca(None, max(len(strand.slots) for strand in strands), LINE_BYTES)
         copy_held(b, plan, layout, enters=True)
@@ -71,6 +76,25 @@ class _Strand:
     def slots(self) -> list[Slot]:
         """The pointers of all frames."""
         return [slot for frame in self.frames for slot in frame.slots]
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where each frame begins among the pointers."""
+        return list(itertools.accumulate((len(frame.slots) for frame in self.frames), initial=0))
+
+    def calls(self, group: Group) -> list[_Call]:
+        """What is called for a group: its kernels, perhaps after a wait."""
+        waits = self.plan.kernels[group.start] in self.plan.barriers
+        own = range(group.start - self.first, group.stop - self.first)
+        return [*([_Call(_WAIT, 0)] if waits else []), *(_Call(self.names[i], self._starts[i]) for i in own)]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A function that the step calls, and where in the memory of all frames its own begins."""
+
+    function: str
+    start: int
 
 
 @dataclass(frozen=True)
@@ -110,28 +134,42 @@ def _team(b: ThreadBuilder, number: int, strands: int, *, together: bool) -> Gen
 
 def _emit_strand(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout, team: _Team) -> None:
     """All steps of a strand."""
-    plan, first = strand.plan, strand.first
     control = b.load_pointer(b.pointer_argument("arguments"), Layout.CONTROL)
-    starts = itertools.accumulate((len(frame.slots) for frame in strand.frames), initial=0)
-    calls = [(name, b.offset(memory, start, None)) for name, start in zip(strand.names, starts, strict=False)]
     with b.loop(b.const(0), b.load(control, INDEX, Layout.STEPS)):
-        for group in strand.groups:
-            if plan.kernels[group.start] in plan.barriers:
-                b.barrier(team.threads)
-            _emit_calls(b, calls[group.start - first : group.stop - first], group.chunks, team)
+        for chunks, some in itertools.groupby(strand.groups, lambda group: group.chunks):
+            sequences = [strand.calls(group) for group in some]
+            if chunks == 1:
+                name = f"{strand.first}_{sequences[0][-1].start}"
+                _emit_calls(b, name, [call for sequence in sequences for call in sequence], memory, team)
+            else:
+                for sequence in sequences:
+                    _emit_chunks(b, sequence, memory, chunks, team)
         _move_on(b, strand, memory, layout)
         b.barrier(team.threads)
 
 
-def _emit_calls(b: ThreadBuilder, calls: Sequence[tuple[str, Pointer]], chunks: int, team: _Team) -> None:
-    """Call kernels' functions, chunk by chunk of this thread's share."""
-    if chunks == 1:
-        for name, where in calls:
-            b.call(name, where, team.thread, team.threads)
+def _emit_calls(b: ThreadBuilder, name: str, calls: Sequence[_Call], memory: Pointer, team: _Team) -> None:
+    """Call functions with their frames: many of them by a loop over a table of that name."""
+    if len(calls) < _FEWEST_IN_A_TABLE:
+        for call in calls:
+            b.call(call.function, b.offset(memory, call.start, None), team.thread, team.threads)
         return
+    functions = b.addresses(f"functions{name}", [call.function for call in calls])
+    starts = b.constants(f"starts{name}", [call.start for call in calls])
+    with b.loop(0, len(calls)) as i:
+        frame = b.offset(memory, b.load(starts, INDEX, i), None)
+        b.call(b.load_pointer(functions, i), frame, team.thread, team.threads)
+
+
+def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chunks: int, team: _Team) -> None:
+    """Call kernels' functions, chunk by chunk of this thread's share, after a wait if it begins with one."""
+    first, *others = calls
+    if first.function == _WAIT:
+        b.barrier(team.threads)
     with b.loop(0, chunks) as i:
-        for name, where in calls:
-            b.call(name, where, team.thread * chunks + i, team.threads * chunks)
+        for call in others if first.function == _WAIT else calls:
+            frame = b.offset(memory, call.start, None)
+            b.call(call.function, frame, team.thread * chunks + i, team.threads * chunks)
 
 
 def _fill_frames(

@@ -48,7 +48,10 @@ def choose_tile(machine: Machine, dtype: DType, rows: int, columns: int) -> Tile
         for tile_vectors in range(1, min(vectors, _MOST_VECTORS) + 1)
         for tile_rows in range(1, min(rows, _most_rows(machine, tile_vectors)) + 1)
     ]
-    return min(candidates, key=lambda tile: (_cycles(machine, tile, rows, vectors), *_preference(tile)))
+    return min(
+        candidates,
+        key=lambda tile: (_cycles(machine, tile, rows, vectors), *_preference(tile, rows, vectors)),
+    )
 
 
 @cache
@@ -58,9 +61,11 @@ def step_cycles(machine: Machine, dtype: DType, rows: int, columns: int) -> floa
     return _cycles(machine, choose_tile(machine, dtype, rows, columns), rows, vectors)
 
 
-def _preference(tile: TileShape) -> tuple[bool, float]:
-    """Among tiles the model takes to be equal: two vectors, measured fastest on AVX2 and AVX-512; fewest loads."""
-    return tile.vectors != 2, (tile.rows + tile.vectors) / (tile.rows * tile.vectors)
+def _preference(tile: TileShape, rows: int, vectors: int) -> tuple[bool, int, float]:
+    """Among tiles the model takes to be equal: two vectors, measured fastest on AVX2 and AVX-512; least code, since
+    what is left over at the end is written once more; fewest loads."""
+    left_over = bool(rows % tile.rows) + bool(vectors % tile.vectors)
+    return tile.vectors != 2, left_over, (tile.rows + tile.vectors) / (tile.rows * tile.vectors)
 
 
 def _most_rows(machine: Machine, vectors: int) -> int:

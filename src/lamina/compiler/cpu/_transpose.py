@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
-from lamina.compiler.llvm import Builder, DType, Operand, Pointer, Value
+from lamina.compiler.llvm import INDEX, Builder, DType, Operand, Pointer, Value
+from lamina.compiler.llvm.module import Argument
 
 __all__ = ["emit_transpose", "transpose_vectors"]
 
@@ -44,26 +47,84 @@ def emit_transpose(
     """destination[c, r] = source[r, c] for the given ranges of the source's rows and columns.
 
     Strides count elements between rows. Threads may share the work by rows or columns; splitting columns at
-    multiples of a cache line keeps them from writing the same lines.
+    multiples of a cache line keeps them from writing the same lines. All copies of a type are one function.
     """
+    name = f"transposed_{dtype.name}"
+    if name not in b.module.functions:
+        with b.module.function(name, _ARGUMENTS) as function:
+            _emit_copy(function, dtype)
+    numbers = [source_stride, destination_stride, *rows, *columns]
+    b.call(name, source, destination, *(b.match(number, b.const(0))[0] for number in numbers))
+
+
+_UNROLLED = 4
+_ARGUMENTS: Mapping[str, Argument] = {
+    "source": None,
+    "destination": None,
+    "source_stride": INDEX,
+    "destination_stride": INDEX,
+    "first_row": INDEX,
+    "last_row": INDEX,
+    "first_column": INDEX,
+    "last_column": INDEX,
+}
+
+
+def _emit_copy(b: Builder, dtype: DType) -> None:
+    """The function that copies: whole blocks in registers, what is left over at the ends element by element."""
+    lanes, line = b.lanes(dtype), LINE_BYTES // dtype.itemsize
+    source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
+    apart, last_row, last_column = (
+        b.argument("source_stride"),
+        b.argument("last_row"),
+        b.argument("last_column"),
+    )
+    with (
+        b.loop(b.argument("first_column"), last_column, line) as column,
+        b.loop(b.argument("first_row"), last_row, lanes) as row,
+    ):
+        from_ = b.offset(source, row * apart + column, dtype)
+        to = b.offset(destination, column * b.argument("destination_stride") + row, dtype)
+        width, height = b.minimum(last_column - column, line), b.minimum(last_row - row, lanes)
+        is_whole = b.logical_and(b.equal(width, line), b.equal(height, lanes))
+        b.if_else(
+            is_whole,
+            lambda: _emit_whole_block(b, dtype, from_, to),
+            lambda: _emit_part_of_block(b, dtype, from_, to, width, height),
+        )
+
+
+def _emit_whole_block(b: Builder, dtype: DType, source: Pointer, destination: Pointer) -> None:
+    """As many rows as a vector has lanes, a cache line of each."""
     lanes = b.lanes(dtype)
-    line = LINE_BYTES // dtype.itemsize
+    apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
+    with b.loop(0, LINE_BYTES // dtype.itemsize, lanes) as first:
+        pointer, rows = b.offset(source, first, dtype), list[Value]()
+        for _ in range(lanes):
+            rows.append(b.load(pointer, dtype, 0, lanes))
+            pointer = b.offset(pointer, apart, dtype)
+        pointer = b.offset(destination, first * apart_there, dtype)
+        for column in transpose_vectors(b, rows):
+            b.store(pointer, column)
+            pointer = b.offset(pointer, apart_there, dtype)
 
-    def block(column: Value, width: int) -> None:
-        def at(row: Value, height: int) -> None:
-            from_, to = row * source_stride + column, column * destination_stride + row
-            if height == lanes and width % lanes == 0:
-                with b.loop(0, width, lanes) as first:
-                    loaded = [
-                        b.load(source, dtype, from_ + first + r * source_stride, lanes) for r in range(lanes)
-                    ]
-                    for c, vector in enumerate(transpose_vectors(b, loaded)):
-                        b.store(destination, vector, to + (first + c) * destination_stride)
-                return
-            for c in range(width):
-                vector = b.load_strided(source, dtype, from_ + c, source_stride, height)
-                b.store(destination, vector, to + c * destination_stride)
 
-        b.vector_loop(*rows, lanes, at)
+def _emit_part_of_block(
+    b: Builder, dtype: DType, source: Pointer, destination: Pointer, width: Value, height: Value
+) -> None:
+    """Element by element, a few of a column in a row."""
+    apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
 
-    b.vector_loop(*columns, line, block)
+    def copy(row: Value, column: Value, count: int) -> None:
+        from_ = b.offset(source, row * apart + column, dtype)
+        to = b.offset(destination, column * apart_there + row, dtype)
+        for i in range(count):
+            b.store(to, b.load(from_, dtype), i)
+            from_ = b.offset(from_, apart, dtype)
+
+    whole = b.bit_and(height, -_UNROLLED)
+    with b.loop(0, width) as column:
+        with b.loop(0, whole, _UNROLLED) as row:
+            copy(row, column, _UNROLLED)
+        with b.loop(whole, height) as row:
+            copy(row, column, 1)

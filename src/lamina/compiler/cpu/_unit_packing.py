@@ -50,19 +50,28 @@ class UnitPacking:
         """Pack some rows of A, from a term on."""
         b = self.b
 
-        def tile(row: Value, height: int) -> None:
+        def tile(row: Value, height: int | Value) -> None:
             packer = TilePacker(b, self.blocking.left_parts)
             number = b.divide_positive(row - block[0], BLOCK)
-            if self.left.is_transposed:
+            if isinstance(height, int) and self.left.is_transposed:
                 self._pack_left_transposed(packer, row, height, first_term, number)
             else:
                 self._pack_left_rows(packer, row, height, first_term, number)
             b.store(self._greatest, packer.greatest(), number)
 
-        cover(b, self.rows, BLOCK, block, tile)
+        self.cover_rows(block, tile, may_vary=not self.left.is_transposed)
+
+    def cover_rows(self, block: Range, body: Callable[[Value, int | Value], None], *, may_vary: bool) -> None:
+        """`body(row, height)` for each 32 rows or, at the end of A, fewer: the same code, where the height may vary."""
+        b = self.b
+        if not (may_vary and self.rows % BLOCK):
+            cover(b, self.rows, BLOCK, block, body)
+            return
+        with b.loop(*block, BLOCK) as row:
+            body(row, b.minimum(block[1] - row, BLOCK))
 
     def _pack_left_rows(
-        self, packer: TilePacker, first_row: Value, height: int, first_term: Value, tile: Value
+        self, packer: TilePacker, first_row: Value, height: int | Value, first_term: Value, tile: Value
     ) -> None:
         b = self.b
 
@@ -85,21 +94,21 @@ class UnitPacking:
         count = 2 * self.blocking.left_parts
         buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
 
-        def step(number: Value, terms: int) -> None:
+        def step(number: Value, terms: int | Value) -> None:
             first = first_term + number * TILE_DEPTH
             self._pack_terms(
                 packer, lambda term: self._load_left(first + term, first_row), terms, height, buffer
             )
             transpose_tiles(b, buffer, self.left_step(tile, number), count)
 
-        self._steps(first_term, step)
+        self._steps_of_any_length(first_term, step)
 
     def pack_panel(self, first_term: Value, column: Value, width: int) -> None:
         """Pack some columns of B, from a term on."""
         b = self.b
         packer = TilePacker(b, PARTS)
 
-        def step(number: Value, terms: int) -> None:
+        def step(number: Value, terms: int | Value) -> None:
             first = first_term + number * TILE_DEPTH
 
             def load(term: Value) -> Load:
@@ -108,21 +117,39 @@ class UnitPacking:
 
             self._pack_terms(packer, load, terms, width, self.panel_step(number))
 
-        self._steps(first_term, step)
+        self._steps_of_any_length(first_term, step)
         b.store(self._greatest, packer.greatest(), self.blocking.tiles)
 
     def _pack_terms(
-        self, packer: TilePacker, load: Callable[[Value], Load], terms: int, width: int, tiles: Pointer
+        self,
+        packer: TilePacker,
+        load: Callable[[Value], Load],
+        terms: int | Value,
+        width: int,
+        tiles: Pointer,
     ) -> None:
         """Up to 32 terms, each `width` neighbours; `load(term)` is where one is."""
         b = self.b
-        pairs, rest = divmod(terms, 2)
+        if isinstance(terms, int):
+            terms = b.const(terms)
+        pairs = b.divide_positive(terms, 2)
         with b.loop(0, pairs) as pair:
             packer.pack_pair([load(pair * 2), load(pair * 2 + 1)], tiles, width, pair)
-        if rest:
-            packer.pack_pair([load(b.const(terms - 1)), None], tiles, width, b.const(pairs))
-        if pairs + rest < TILE_DEPTH // 2:
-            packer.pack_nothing(tiles, pairs + rest)
+        if terms.constant == TILE_DEPTH:
+            return
+        if self.inner % 2:
+            with b.if_(b.less(pairs * 2, terms)):
+                packer.pack_pair([load(pairs * 2), None], tiles, width, pairs)
+        packer.pack_nothing(tiles, b.divide_positive(terms + 1, 2))
+
+    def _steps_of_any_length(self, first_term: Value, body: Callable[[Value, int | Value], None]) -> None:
+        """`body(number, terms)` for each step of 32 terms or, at the end, fewer: the same code for both."""
+        if self.inner % TILE_DEPTH == 0:
+            self._steps(first_term, body)
+            return
+        b = self.b
+        with b.loop(0, self.steps(first_term)) as number:
+            body(number, b.minimum(self.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
 
     def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
         """`body(number, terms)` for each step of 32 terms of a part of the summed dimension, and for its rest."""

@@ -33,7 +33,7 @@ class _Place:
     """A block of the result: its rows and columns, and the numbers of its tile of A and of its panel of B."""
 
     row: Value
-    height: int
+    height: int | Value
     column: Value
     width: int
     tile: Value
@@ -84,11 +84,11 @@ class UnitProduct(UnitPacking):
             self.pack_panel(first_term, column, width)
             number = b.divide_positive(column - columns[0], BLOCK)
 
-            def tile(row: Value, height: int) -> None:
+            def tile(row: Value, height: int | Value) -> None:
                 where = _Place(row, height, column, width, b.divide_positive(row - block[0], BLOCK), number)
                 self._block(where, first_term)
 
-            cover(b, self.rows, BLOCK, block, tile)
+            self.cover_rows(block, tile, may_vary=not self.finish.by_columns)
 
         cover(b, self.columns, BLOCK, columns, panel)
 
@@ -196,6 +196,7 @@ class UnitProduct(UnitPacking):
             with b.loop(0, place.height) as r:
                 self.finish([values(r)], widths, place.row + r, place.column)
             return
+        assert isinstance(place.height, int)
         for first in range(0, place.height, TILE_ROWS):
             tile = [values(r) for r in range(first, min(first + TILE_ROWS, place.height))]
             self.finish(tile, widths, place.row + first, place.column)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import FLOAT32, FLOAT64, UINT64, Builder, Pointer, Value
-from lamina.compiler.llvm.random import BLOCK, philox_block, uniform_float64
+from lamina.compiler.llvm.random import BLOCK, philox_block, short_philox_block, uniform_float64
 from lamina.compiler.passes.graph import Node
 
 __all__ = ["emit_fill"]
@@ -53,7 +53,8 @@ def _blocks(
     numbers = [b.add(first, i) for i in range(count)]
     # NumPy's generator counts before it answers, so block i has counter i + 1.
     counters = [[b.bitcast(b.add(n, 1), UINT64), zero, stream, zero] for n in numbers]
-    return [(philox_block(b, [seed, zero], c), n) for c, n in zip(counters, numbers, strict=True)]
+    written = philox_block if count == _SIDE_BY_SIDE else short_philox_block
+    return [(written(b, [seed, zero], c), n) for c, n in zip(counters, numbers, strict=True)]
 
 
 def _store(scope: Scope, node: Node, words: list[Value], position: Value, count: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lamina.compiler.emit.expressions import Memory
 from lamina.compiler.emit.positions import Axis
@@ -20,9 +20,12 @@ def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
     return [*before, position, *after]
 
 
-def is_made_of_flat(nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory) -> bool:
-    """Whether each element is made of those at its place in buffers of this shape, and of single numbers."""
-    seen: set[Node] = set()
+def is_made_of_flat(
+    nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory, known: Iterable[Node] = ()
+) -> bool:
+    """Whether each element is made of those at its place in buffers of this shape, and of single numbers; and of those
+    of `known` nodes of this shape."""
+    seen = set(known)
     stack = list(nodes)
     while stack:
         node = stack.pop()

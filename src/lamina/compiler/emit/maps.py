@@ -32,17 +32,21 @@ def emit_map(scope: Scope) -> None:
         return
     lanes = scope.vector_lanes(kernel.members, domain[-1])
     if len(domain) == 1:
-        _last_axis(scope, [], first, lanes)
+        _last_axis(scope, [], first, lanes, is_whole=scope.is_whole("rows", domain[0], lanes))
         return
-    columns = scope.share("columns", domain[-1])
-    scope.nest(domain[:-1], lambda outer: _last_axis(scope, outer, columns, lanes), first=first)
+    columns, is_whole = scope.share("columns", domain[-1]), scope.is_whole("columns", domain[-1], lanes)
+    scope.nest(
+        domain[:-1], lambda outer: _last_axis(scope, outer, columns, lanes, is_whole=is_whole), first=first
+    )
 
 
-def _last_axis(scope: Scope, outer: list[Axis], bounds: tuple[Value, Value], lanes: int) -> None:
+def _last_axis(
+    scope: Scope, outer: list[Axis], bounds: tuple[Value, Value], lanes: int, *, is_whole: bool
+) -> None:
     def body(i: Value, width: int) -> None:
         _element(scope, [*outer, scope.axis(i, 1)], width)
 
-    scope.b.vector_loop(*bounds, lanes, body)
+    scope.b.vector_loop(*bounds, lanes, body, is_whole=is_whole)
 
 
 def _element(scope: Scope, index: list[Axis], lanes: int) -> None:
@@ -58,7 +62,8 @@ def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
     def body(i: Value, width: int) -> None:
         _element(scope, flat_axes(scope.b, scope.axis(i, 1), kernel.domain), width)
 
-    scope.b.vector_loop(start, stop, lanes, body)
+    is_whole = scope.is_whole("rows", math.prod(kernel.domain), lanes)
+    scope.b.vector_loop(start, stop, lanes, body, is_whole=is_whole)
 
 
 def is_flat(kernel: Kernel, memory: Memory) -> bool:

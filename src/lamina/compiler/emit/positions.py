@@ -25,7 +25,7 @@ class Axis:
     @property
     def key(self) -> tuple[str, int, str | None]:
         """Equal keys: equal positions."""
-        return (self.base.name, self.step, None if self.vector is None else self.vector.name)
+        return (self.base.key, self.step, None if self.vector is None else self.vector.key)
 
     @property
     def is_constant_zero(self) -> bool:

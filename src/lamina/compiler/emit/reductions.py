@@ -119,10 +119,13 @@ def _emit_columns(scope: Scope) -> None:
         lanes *= _COLUMN_VECTORS
     bounds = scope.share("columns", kept[-1])
 
+    is_whole = scope.is_whole("columns", kept[-1], lanes)
+
     def last(outer: list[Axis]) -> None:
-        scope.b.vector_loop(
-            *bounds, lanes, lambda i, width: _column(scope, [*outer, scope.axis(i, 1)], width)
-        )
+        def column(i: Value, width: int) -> None:
+            _column(scope, [*outer, scope.axis(i, 1)], width)
+
+        scope.b.vector_loop(*bounds, lanes, column, is_whole=is_whole)
 
     scope.nest(kept[:-1], last)
 

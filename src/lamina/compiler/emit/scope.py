@@ -79,6 +79,15 @@ class Scope(ABC):
             return self.split(extent, self.partition.step)
         return self.b.const(0, INDEX), self.b.const(extent, INDEX)
 
+    def is_whole(self, kind: str, extent: int, lanes: int) -> bool:
+        """Whether the worker's part of an axis of rows or columns, as `share` gives it, is made of whole vectors. An
+        axis may be several in one, of which the first is shared."""
+        if self.partition.kind != kind:
+            return extent % lanes == 0
+        return (
+            extent % lanes == 0 and extent // max(self.partition.extent, 1) * self.partition.step % lanes == 0
+        )
+
     @contextmanager
     def on_one_worker_if_serial(self) -> Generator[None]:
         """Kernels that are not split are done by the first worker."""

@@ -112,11 +112,9 @@ class DeviceBuilder(Mathematics):
     def pointer_argument(self, name: str) -> SpacePointer:
         return SpacePointer(f"%{name}", _GLOBAL)
 
-    def offset(self, pointer: Pointer, index: Operand, dtype: DType | None) -> Pointer:
-        found = super().offset(pointer, index, dtype)
-        if found is pointer or not isinstance(pointer, SpacePointer):
-            return found
-        return SpacePointer(found.name, pointer.space)
+    def _address(self, kind: str, pointer: Pointer, index: Value) -> Pointer:
+        found = super()._address(kind, pointer, index)
+        return SpacePointer(found.name, pointer.space) if isinstance(pointer, SpacePointer) else found
 
     def address(self, pointer: SpacePointer, index: Value, dtype: DType) -> SpacePointer:
         """The address of an element, of which it is not said that there is one."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lamina.compiler.llvm._emitter import Emitter
+from lamina.compiler.llvm._positions import Positions
 from lamina.compiler.llvm.values import BOOL, FLOAT32, FLOAT64, INDEX, INT32, DType, Operand, Value, type_name
 
 __all__ = ["Arithmetic"]
@@ -54,12 +54,14 @@ def _logical(bits: Binary) -> Callable[[Arithmetic, Value, Value], Value]:
     return lambda b, x, y: bits(b, b.truth(x), b.truth(y))
 
 
-class Arithmetic(Emitter):
+class Arithmetic(Positions):
     """Operations on scalars and vectors alike; numbers among the operands become constants."""
 
     # arithmetic
 
     def add(self, x: Operand, y: Operand) -> Value:
+        if (position := self.position_sum(x, y)) is not None:
+            return position
         x, y = self.match(x, y)
         if x.dtype == BOOL:
             return self.logical_or(x, y)  # as in NumPy: true and true are not 2
@@ -68,10 +70,14 @@ class Arithmetic(Emitter):
         return self._binary("add", x, y)
 
     def sub(self, x: Operand, y: Operand) -> Value:
+        if (position := self.position_difference(x, y)) is not None:
+            return position
         x, y = self.match(x, y)
         return x if x.dtype == INDEX and y.constant == 0 else self._binary("sub", x, y)
 
     def mul(self, x: Operand, y: Operand) -> Value:
+        if (position := self.position_product(x, y)) is not None:
+            return position
         x, y = self.match(x, y)
         for factor, other in ((x, y), (y, x)):
             if x.dtype == INDEX and factor.constant in (0, 1):
@@ -179,7 +185,10 @@ class Arithmetic(Emitter):
     def wide_mul(self, x: Operand, y: Operand) -> tuple[Value, Value]:
         """The lower and upper 64 bits of the product of two uint64 scalars."""
         x, y = self.match(x, y)
-        wide_x, wide_y = (self._register(f"zext {value.typed} to i128") for value in (x, y))
+        wide_x, wide_y = (
+            value.name if value.constant is not None else self._register(f"zext {value.typed} to i128")
+            for value in (x, y)
+        )
         product = self._register(f"mul i128 {wide_x}, {wide_y}")
         shifted = self._register(f"lshr i128 {product}, 64")
         low, high = (self.result(f"trunc i128 {half} to i64", x.dtype) for half in (product, shifted))
@@ -225,6 +234,9 @@ class Arithmetic(Emitter):
 
     def _extreme(self, better: str, x: Operand, y: Operand) -> Value:
         x, y = self.match(x, y)
+        if x.dtype == INDEX and x.constant is not None and y.constant is not None:
+            first = (x.constant < y.constant) == (better == "less")
+            return x if first else y
         if x.constant is not None and y.constant is None:
             x, y = y, x
         compare = getattr(self, better)
@@ -281,6 +293,8 @@ class Arithmetic(Emitter):
     def bitcast(self, x: Value, dtype: DType) -> Value:
         """The same bits as another dtype: of the same size, or as more or fewer lanes of another one."""
         lanes = x.lanes * x.dtype.itemsize // dtype.itemsize
+        if type_name(dtype, lanes) == x.type:
+            return Value(self, x.name, dtype, lanes)
         return self.result(f"bitcast {x.typed} to {type_name(dtype, lanes)}", dtype, lanes)
 
     # conversions

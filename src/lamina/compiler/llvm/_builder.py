@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+from lamina.compiler.llvm._positions import Shifted
 from lamina.compiler.llvm._reductions import Reductions
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import BOOL, INDEX, DType, Operand, Pointer, Value, type_name
@@ -43,7 +45,7 @@ class Builder(Reductions):
 
     def body(self) -> list[str]:
         """The finished function's lines between its braces."""
-        return ["entry:", *self._slots, *self._lines, "ret void"]
+        return ["entry:", *self._slots, *filter(None, self._lines), "ret void"]
 
     def argument(self, name: str) -> Value:
         """A number among the function's arguments."""
@@ -72,7 +74,7 @@ class Builder(Reductions):
         latch = f"{body}.next"
         index, following = f"%{body}.index", f"%{body}.following"
         before = self._block
-        if start.constant is not None and stop.constant is not None and start.constant < stop.constant:
+        if _surely_runs(start, stop):
             self.branch(body)
         else:
             self.branch_if(self.less(start, stop), body, end)
@@ -85,6 +87,33 @@ class Builder(Reductions):
         self.emit(f"{following} = add nsw {i.typed}, {step}")
         self.branch_if(self.less(Value(self, following, start.dtype), stop), body, end)
         self.start_block(end)
+
+    def repeated(
+        self,
+        start: Operand,
+        stop: Operand,
+        step: int,
+        initial: Sequence[Value],
+        body: Callable[[Value, list[Value]], Sequence[Value]],
+    ) -> list[Value]:
+        """A `loop` that carries values without variables, which are a lot of text: `body(i, values)` gives those of the
+        next round, and the result is the last ones."""
+        before, first = self._block, len(self._lines)
+        with self.loop(start, stop, step) as i:
+            latch, place = f"{self._block}.next", len(self._lines)
+            values = [replace(x, name=f"%carried{first}.{n}", constant=None) for n, x in enumerate(initial)]
+            self._lines += [""] * len(values)
+            following = list(body(i, values))
+        ends = [
+            f"[{x.name}, %{before}], [{y.name}, %{latch}]" for x, y in zip(initial, following, strict=True)
+        ]
+        for n, (value, end) in enumerate(zip(values, ends, strict=True)):
+            self._lines[place + n] = f"{value.name} = phi {value.type} {end}"
+        if _surely_runs(*self.match(start, stop)):
+            return following
+        return [
+            self.result(f"phi {x.type} {end}", x.dtype, x.lanes) for x, end in zip(initial, ends, strict=True)
+        ]
 
     @contextmanager
     def if_(self, condition: Value) -> Generator[None]:
@@ -111,12 +140,18 @@ class Builder(Reductions):
         return Variable(self, initial)
 
     def vector_loop(
-        self, start: Operand, stop: Operand, lanes: int, body: Callable[[Value, int], None]
+        self,
+        start: Operand,
+        stop: Operand,
+        lanes: int,
+        body: Callable[[Value, int], None],
+        *,
+        is_whole: bool = False,
     ) -> None:
         """Cover range(start, stop) by calls `body(index, lanes)` that emit code for elements index, ….
 
         Whole vectors first; the rest is one narrower vector where the range is known, else a loop over single
-        elements. `body` has to serve any number of lanes.
+        elements. `body` has to serve any number of lanes. `is_whole`: the range is known to be whole vectors.
         """
         start_value = self.match(start, self.const(0))[0]
         stop_value = self.match(stop, self.const(0))[0]
@@ -129,9 +164,9 @@ class Builder(Reductions):
             if last > whole:
                 body(self.const(whole), last - whole)
             return
-        if lanes == 1:
-            with self.loop(start_value, stop_value) as i:
-                body(i, 1)
+        if lanes == 1 or is_whole:
+            with self.loop(start_value, stop_value, lanes) as i:
+                body(i, lanes)
             return
         extent = self.maximum(self.sub(stop_value, start_value), 0)
         if lanes & (lanes - 1) == 0:  # a power of two
@@ -151,6 +186,7 @@ class Builder(Reductions):
         name = f"each_{function}_{type_name(x.dtype)}"
         if name not in self.module.functions:
             with self.module.function(name, {"values": None, "count": INDEX}, internal=True) as b:
+                b.is_worth_trouble = False
                 values = b.pointer_argument("values")
                 with b.loop(0, b.argument("count")) as i:
                     b.store(values, b.per_lane_call(function, b.load(values, x.dtype, i)), i)
@@ -159,9 +195,10 @@ class Builder(Reductions):
         self.call(name, buffer, self.const(x.lanes))
         return self.load(buffer, x.dtype, 0, x.lanes)
 
-    def call(self, function: str, *arguments: Value | Pointer) -> None:
-        """Call a function of this module that returns nothing."""
-        self.emit(f"call void @{function}({', '.join(argument.typed for argument in arguments)})")
+    def call(self, function: str | Pointer, *arguments: Value | Pointer) -> None:
+        """Call a function of this module, or at an address, that returns nothing."""
+        name = function.name if isinstance(function, Pointer) else f"@{function}"
+        self.emit(f"call void {name}({', '.join(argument.typed for argument in arguments)})")
 
     # memory
 
@@ -174,12 +211,24 @@ class Builder(Reductions):
 
     def offset(self, pointer: Pointer, index: Operand, dtype: DType | None) -> Pointer:
         """The address of element `index`; dtype None means that the elements are pointers."""
-        index = self.match(index, self.const(0))[0]
+        if not isinstance(index, Value):
+            index = self.const(index)
         if index.constant == 0:
             return pointer
-        return self.pointer_result(
-            f"getelementptr inbounds {_memory_type(dtype)}, {pointer.typed}, {index.typed}"
+        kind = _memory_type(dtype)
+        if not isinstance(index, Shifted):
+            return self.once(
+                ("at", pointer.name, index.key, kind),
+                lambda: self._address(f"inbounds {kind}", pointer, index),
+            )
+        start = self.once(  # without the constant it may be outside of the array
+            ("at", pointer.name, index.base.key, kind), lambda: self._address(kind, pointer, index.base)
         )
+        distance = self.const(index.distance)
+        return self.once(("at", start.name, distance.key, kind), lambda: self._address(kind, start, distance))
+
+    def _address(self, kind: str, pointer: Pointer, index: Value) -> Pointer:
+        return self.pointer_result(f"getelementptr {kind}, {pointer.typed}, {index.typed}")
 
     def load_pointer(self, pointer: Pointer, index: Operand = 0) -> Pointer:
         """Load a pointer from an array of pointers."""
@@ -193,6 +242,12 @@ class Builder(Reductions):
         """The address of INDEX numbers in the code itself, under a name of the module."""
         content = ", ".join(f"i64 {number}" for number in numbers)
         self.module.declare(f"@{name} = internal constant [{len(numbers)} x i64] [{content}]")
+        return Pointer(f"@{name}")
+
+    def addresses(self, name: str, functions: Sequence[str]) -> Pointer:
+        """The address of a table of the addresses of functions, under a name of the module."""
+        content = ", ".join(f"ptr @{function}" for function in functions)
+        self.module.declare(f"@{name} = internal constant [{len(functions)} x ptr] [{content}]")
         return Pointer(f"@{name}")
 
     def load(self, pointer: Pointer, dtype: DType, index: Operand = 0, lanes: int = 1) -> Value:
@@ -264,6 +319,11 @@ class Builder(Reductions):
         if x.constant is not None and y.constant is not None:
             return self.const(int(x.constant) // int(y.constant), x.dtype)
         return self.result(f"udiv {x.typed}, {y.name}", x.dtype, x.lanes)
+
+
+def _surely_runs(start: Value, stop: Value) -> bool:
+    """Whether it is known of a loop that it runs at least once."""
+    return start.constant is not None and stop.constant is not None and start.constant < stop.constant
 
 
 def _memory_type(dtype: DType | None) -> str:

@@ -6,7 +6,8 @@ Text, because LLVM's parser is faster than building the same module object by ob
 from __future__ import annotations
 
 import struct
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from lamina.compiler.llvm.module import Module
 from lamina.compiler.llvm.values import INDEX, DType, Operand, Pointer, Value, type_name
 
 __all__ = ["Emitter"]
+
+V = TypeVar("V", Value, Pointer)
 
 
 def _literal(value: float | int | bool, dtype: DType) -> str:
@@ -41,6 +44,9 @@ class Emitter:
         self._registers = 0
         self._labels = 0
         self._block = "entry"
+        self.is_worth_trouble = True
+        self._here: dict[tuple[Any, ...], Any] = {}
+        """What this block has, by what it is."""
 
     def emit(self, instruction: str) -> None:
         """Append an instruction without a result."""
@@ -59,6 +65,13 @@ class Emitter:
         self._lines.append(f"{name} = {instruction}")
         return name
 
+    def once(self, key: tuple[Any, ...], write: Callable[[], V]) -> V:
+        """What `write` writes, unless this block has it already."""
+        found = self._here.get(key)
+        if found is None:
+            found = self._here[key] = write()
+        return found
+
     def new_label(self, hint: str) -> str:
         self._labels += 1
         return f"{hint}{self._labels}"
@@ -66,6 +79,7 @@ class Emitter:
     def start_block(self, label: str) -> None:
         self._lines.append(f"{label}:")
         self._block = label
+        self._here.clear()
 
     def branch(self, label: str) -> None:
         self.emit(f"br label %{label}")
@@ -81,6 +95,8 @@ class Emitter:
 
     def const(self, value: float | int | bool, dtype: DType = INDEX, lanes: int = 1) -> Value:
         """A constant of a dtype, the same in every lane."""
+        if dtype is INDEX and lanes == 1:
+            return Value(self, str(int(value)), dtype, 1, value)
         literal = _literal(value, dtype)
         if lanes > 1:
             literal = f"splat ({type_name(dtype)} {literal})"
@@ -102,6 +118,9 @@ class Emitter:
             raise ValueError(f"only a scalar can be spread over {lanes} lanes, not {value.lanes} lanes")
         if value.constant is not None:
             return self.const(value.constant, value.dtype, lanes)
+        return self.once(("splat", value.key, lanes), lambda: self._spread(value, lanes))
+
+    def _spread(self, value: Value, lanes: int) -> Value:
         type_ = type_name(value.dtype, lanes)
         first = self.result(f"insertelement {type_} poison, {value.typed}, i64 0", value.dtype, lanes)
         zeros = f"<{lanes} x i32> zeroinitializer"
@@ -112,9 +131,8 @@ class Emitter:
 
         Two values of different dtypes are an error: conversions are written out with `cast`.
         """
-        first = operands[0]
-        if isinstance(first, Value) and all(_is_like(operand, first) for operand in operands):
-            return [*operands]  # pyright: ignore[reportReturnType]
+        if _are_alike(operands):
+            return [*operands]
         values = [operand for operand in operands if isinstance(operand, Value)]
         dtype = values[0].dtype if values else INDEX
         lanes = max((value.lanes for value in values), default=1)
@@ -189,9 +207,18 @@ class Emitter:
         )
 
 
-def _is_like(operand: Operand, value: Value) -> bool:
-    """Whether an operand is a value of the same type as another one."""
-    return isinstance(operand, Value) and operand.lanes == value.lanes and operand.dtype == value.dtype
+def _are_alike(operands: Sequence[Operand]) -> TypeGuard[Sequence[Value]]:
+    """Whether all operands are values of one type."""
+    first = operands[0]
+    if not isinstance(first, Value):
+        return False
+    dtype, lanes = first.dtype, first.lanes
+    for other in operands:
+        if not isinstance(other, Value) or other.lanes != lanes:
+            return False
+        if other.dtype is not dtype and other.dtype != dtype:
+            return False
+    return True
 
 
 def _suffix(dtype: DType, lanes: int) -> str:

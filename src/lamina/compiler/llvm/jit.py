@@ -168,18 +168,24 @@ def _objects(machine: Machine, made: str | Module[Any]) -> list[bytes]:
     if isinstance(made, str):
         return [compile_object(machine, made)]
     _target(machine)  # initializes LLVM
-    team = Team(get_num_threads(), lambda: _new_target(machine), _cleaned)
+    threads = get_num_threads()
+    team = Team(threads, lambda: _new_target(machine), _cleaned)
     part: list[str] = []
+    lines = 0
 
     def tell(name: str) -> None:
+        nonlocal lines
         part.append(name)
-        if sum(made.functions[x].count("\n") for x in part) >= _PART_LINES:
+        lines += made.functions[name].count("\n")
+        if lines >= _PART_LINES and threads > 1:
             give()
 
     def give() -> None:
+        nonlocal lines
         if part:
             team.give(made.part(part))
             part.clear()
+            lines = 0
 
     try:
         made.finish(tell)

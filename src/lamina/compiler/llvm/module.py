@@ -16,6 +16,9 @@ Argument = DType | None  # None: a pointer
 
 
 class _Writer(Protocol):
+    is_worth_trouble: bool
+    """Whether LLVM is to make the function fast, which takes it several times as long."""
+
     def body(self) -> list[str]: ...
 
 
@@ -65,6 +68,8 @@ class Module(Generic[B]):
         b = self._builder(self, arguments)
         yield b
         linkage, inlining = ("internal ", "noinline") if internal else ("", "")
+        if not b.is_worth_trouble:
+            inlining = "noinline optnone"
         attributes = f"nounwind {inlining} {self.machine.function_attributes} {self.attributes}"
         parameters = ", ".join(f"{_argument_type(dtype)} %{key}" for key, dtype in arguments.items())
         head = f"define {linkage}void @{name}({parameters}) {attributes} {{"
@@ -108,6 +113,7 @@ class Module(Generic[B]):
                 others.update(dict.fromkeys(x for x in known if x not in self._internal))
         used = set(_NAMES.findall("\n".join(texts.values())))
         needed = [x for x in self._declarations if used.intersection(_NAMES.findall(x))]
+        others.update(dict.fromkeys(x for x in _NAMES.findall("\n".join(needed)) if x in self.functions))
         heads = [_declaration(self.functions[x]) for x in others if x not in texts]
         return "\n".join([*needed, *heads, *texts.values(), ""])
 

@@ -84,6 +84,11 @@ class Value:
     is_small_integer: bool = False
 
     @property
+    def key(self) -> str:
+        """Equal keys in a function: equal values."""
+        return self.name
+
+    @property
     def type(self) -> str:
         return type_name(self.dtype, self.lanes)
 

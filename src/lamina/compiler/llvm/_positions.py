@@ -1,0 +1,114 @@
+"""Sums and products of positions, written once a block, and constants in them not before they have to be.
+
+Most positions are another one and a constant: the next row, the next column. As an address the constant is a part of
+the instruction, and the sum is never needed by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeGuard
+
+from lamina.compiler.llvm._emitter import Emitter
+from lamina.compiler.llvm.values import INDEX, Operand, Value
+
+__all__ = ["Positions", "Shifted"]
+
+
+class Shifted(Value):
+    """`base` + `distance`, of type INDEX. It stands in the text where it was made, if somebody asks for its name."""
+
+    __slots__ = ("_name", "_write", "base", "distance")
+
+    def __init__(
+        self, builder: Any, name: str, base: Value, distance: int, write: Callable[[], None]
+    ) -> None:
+        self.builder, self.dtype, self.lanes = builder, INDEX, 1
+        self.constant, self.is_small_integer = None, False
+        self.base, self.distance = base, distance
+        self._name, self._write = name, write
+
+    @property
+    def key(self) -> str:
+        return self._name
+
+    @property
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._write()
+        return self._name
+
+
+class Positions(Emitter):
+    """What is written about positions, for the operations of `Arithmetic`; None says that it is none of these."""
+
+    def position_sum(self, x: Operand, y: Operand) -> Value | None:
+        """x + y."""
+        if isinstance(y, Value) and y.constant is None:
+            x, y = y, x
+        if not _is_position(x):
+            return None
+        if (distance := _distance(y)) is not None:
+            return self._shifted(x, distance)
+        if not _is_position(y):
+            return None
+        (base, left), (other, right) = _parts(x), _parts(y)
+        whole = self.once(
+            ("add", base.key, other.key),
+            lambda: self.result(f"add {base.typed}, {other.name}", INDEX),
+        )
+        return self._shifted(whole, left + right)
+
+    def position_difference(self, x: Operand, y: Operand) -> Value | None:
+        """x - y."""
+        distance = _distance(y)
+        return self._shifted(x, -distance) if distance is not None and _is_position(x) else None
+
+    def position_product(self, x: Operand, y: Operand) -> Value | None:
+        """x · y."""
+        if isinstance(y, Value) and y.constant is None:
+            x, y = y, x
+        factor = _distance(y)
+        if factor is None or not _is_position(x):
+            return None
+        if factor == 0:
+            return self.const(0)
+        if factor == 1:
+            return x
+        base, distance = _parts(x)
+        product = self.once(
+            ("mul", base.key, factor), lambda: self.result(f"mul {base.typed}, {factor}", INDEX)
+        )
+        return self._shifted(product, distance * factor)
+
+    def _shifted(self, x: Value, distance: int) -> Value:
+        base, before = _parts(x)
+        distance += before
+        return (
+            self.once(("shift", base.key, distance), lambda: self._new(base, distance)) if distance else base
+        )
+
+    def _new(self, base: Value, distance: int) -> Shifted:
+        name, place = f"%sum{len(self._lines)}", len(self._lines)
+        self._lines.append("")
+
+        def write() -> None:
+            if not self._lines[place]:
+                self._lines[place] = f"{name} = add {base.typed}, {distance}"
+
+        return Shifted(self, name, base, distance, write)
+
+
+def _is_position(x: Operand) -> TypeGuard[Value]:
+    """Whether it is a position that is not known while code is written."""
+    return isinstance(x, Value) and x.dtype == INDEX and x.lanes == 1 and x.constant is None
+
+
+def _distance(y: Operand) -> int | None:
+    """A constant that a position may be moved by."""
+    if not isinstance(y, Value):
+        return y if type(y) is int else None
+    return int(y.constant) if y.constant is not None and y.dtype == INDEX and y.lanes == 1 else None
+
+
+def _parts(x: Value) -> tuple[Value, int]:
+    return (x.base, x.distance) if isinstance(x, Shifted) else (x, 0)
