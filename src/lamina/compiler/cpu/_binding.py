@@ -44,7 +44,7 @@ def threads_of_kernel(program: Program) -> int:
 
 def _gains_by_threads(program: Program) -> bool:
     outline = program.code.outline
-    return gain_together(outline.operations, outline.barriers)
+    return gain_together(outline.operations, outline.work, outline.barriers)
 
 
 class Binding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from lamina.compiler.cpu._together import share_strands
+from lamina.compiler.cpu._together import share_strands, work_of
 from lamina.compiler.emit import Layout, kernel_names
 from lamina.compiler.passes.graph import Input, Scalar
 from lamina.compiler.passes.plan import Plan
@@ -29,7 +29,8 @@ class Outline:
         scratch_bytes: of each thread.
         strands: how many parts of the step share nothing.
         barriers: how often threads wait for each other in a step; 0 where each strand is a thread's own.
-        operations: how much the step has to do.
+        operations: of arithmetic, in a step.
+        work: how long a step takes, in operations of a product.
         used_slots: input slots that are read or written.
         used_numbers: slots of numbers that are read.
     """
@@ -42,6 +43,7 @@ class Outline:
     strands: int
     barriers: int
     operations: int
+    work: int
     used_slots: list[int]
     used_numbers: list[int]
 
@@ -51,6 +53,7 @@ class Outline:
         plan, graph = lowered.plan, lowered.plan.graph
         nodes = graph.nodes()
         read = {n.op.slot for n in nodes if isinstance(n.op, Input)}
+        work = work_of(plan)
         return cls(
             kernels=kernel_names(plan),
             layout=Layout.of(plan, lowered.rows),
@@ -58,8 +61,9 @@ class Outline:
             held_bytes=plan.held_bytes,
             scratch_bytes=scratch_bytes,
             strands=len(plan.strands),
-            barriers=len(plan.barriers) + 1 if share_strands(plan) else 0,
+            barriers=len(plan.barriers) + 1 if share_strands(plan, work) else 0,
             operations=_operations(plan),
+            work=work,
             used_slots=sorted(read | set(graph.writes)),
             used_numbers=sorted({n.op.slot for n in nodes if isinstance(n.op, Scalar)}),
         )

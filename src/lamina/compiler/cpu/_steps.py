@@ -18,7 +18,7 @@ from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._chunks import Group, groups_of
 from lamina.compiler.cpu._held_copies import copy_held
-from lamina.compiler.cpu._together import share_strands
+from lamina.compiler.cpu._together import share_strands, work_of
 from lamina.compiler.emit.pointers import Frame, Layout, Slot
 from lamina.compiler.llvm import INDEX, Pointer, Value
 from lamina.compiler.passes.plan import Plan
@@ -45,6 +45,7 @@ def emit_steps(
         for start, stop in itertools.pairwise([0, *plan.strands])
         for groups in [groups_of(plan, range(start, stop), module.machine.l2_bytes)]
     ]
+    together = share_strands(plan, work_of(plan))
     bytes_of_each = {layout.arena: plan.arena_bytes, layout.scratch: scratch_bytes}
     with module.function(_WAIT) as b:
         b.barrier(b.argument("threads"))
@@ -52,7 +53,7 @@ def emit_steps(
         memory = b.alloca(None, max(len(strand.slots) for strand in strands), LINE_BYTES)
         copy_held(b, plan, layout, enters=True)
         for number, strand in enumerate(strands):
-            with _team(b, number, len(strands), together=share_strands(plan)) as team:
+            with _team(b, number, len(strands), together=together) as team:
                 _fill_frames(b, strand, memory, bytes_of_each, team)
                 _emit_strand(b, strand, memory, layout, team)
         copy_held(b, plan, layout, enters=False)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from lamina.compiler.passes.plan import Plan
+from lamina.compiler.passes.plan import Plan, bytes_touched
 
-__all__ = ["gain_together", "share_strands"]
+__all__ = ["gain_together", "share_strands", "work_of"]
 
 _SMALL = 400_000
 """Fewer operations than this are done sooner by one thread than it takes to wake others and to wait for them."""
-_BARRIER = 1_000_000
-"""And so many for each barrier within: one takes about as long, with the cache lines that then change hands."""
+_BARRIER = 1_500_000
+"""So much work takes as long as a barrier, with the cache lines that then change hands."""
 _LARGE = 2_000_000
-"""Operations a kernel, on average: with fewer, two threads do little more in the same time than one."""
+"""Work of a kernel, on average: with less, two threads do little more in the same time than one."""
+_BYTE = 2
+"""Operations of a product in the time in which a byte is read or written."""
 
 
-def gain_together(operations: int, barriers: int) -> bool:
-    """Whether a step of so many operations is done sooner by several threads."""
-    return operations >= _SMALL + _BARRIER * barriers
+def work_of(plan: Plan) -> int:
+    """How long the kernels of a plan take, in operations of a product."""
+    return sum(kernel.flops + _BYTE * bytes_touched(kernel, plan) for kernel in plan.kernels)
 
 
-def share_strands(plan: Plan) -> bool:
+def gain_together(operations: int, work: int, barriers: int) -> bool:
+    """Whether a step is done sooner by several threads, of so many operations and so much work, also for memory."""
+    return operations >= _SMALL and work >= _BARRIER * barriers
+
+
+def share_strands(plan: Plan, work: int) -> bool:
     """Whether all threads work on a strand where not each can have one."""
-    return len(plan.strands) == 1 or sum(k.flops for k in plan.kernels) >= _LARGE * len(plan.kernels)
+    return len(plan.strands) == 1 or work >= _LARGE * len(plan.kernels)
