@@ -101,7 +101,13 @@ def test_few_pieces_do_not_tell_what_is_smooth() -> None:
 def test_pieces_of_smooth_columns_decay_fast() -> None:
     """Beside those of a column with steps they are smaller than where all decay alike; of shards too."""
     X, y = np.stack([CONTINUOUS, FEW], axis=1)[:2000], stepped(1)[:2000, 0]
-    settings = {"preset": "medium", "members": 1, "max_iter": 16, "weight_decay": 0.2, "random_state": 0}
+    settings: dict[str, Any] = {
+        "preset": "medium",
+        "members": 1,
+        "max_iter": 16,
+        "weight_decay": 0.2,
+        "random_state": 0,
+    }
     sizes = [
         np.abs(model.fitted_.network.members[0]["pieces"].asnumpy()).mean(axis=(1, 2))
         for model in (
@@ -117,7 +123,7 @@ def test_pieces_of_smooth_columns_decay_fast() -> None:
 
 def test_settings_of_pieces_hold_for_smooth_columns_too() -> None:
     X, y = np.stack([CONTINUOUS, FEW], axis=1)[:2000], stepped(1)[:2000, 0]
-    settings = {"preset": "fast", "members": 1, "max_iter": 1, "random_state": 0}
+    settings: dict[str, Any] = {"preset": "fast", "members": 1, "max_iter": 1, "random_state": 0}
     smooth = MLPRegressor(**settings).fit(X, y).fitted_.network.members[0].architecture
     assert (smooth.pieces, smooth.smooth) == (18, (0, 1))
     asked = MLPRegressor(**settings, number_pieces=12).fit(X, y).fitted_.network.members[0].architecture

@@ -1,4 +1,4 @@
-"""Which numbers have a piecewise linear function, and between which values it is linear."""
+"""How many pieces the piecewise linear function of a number has, where they begin, and where they are hardly needed."""
 
 from __future__ import annotations
 
@@ -133,10 +133,11 @@ def lack_of_fit(values: np.ndarray, target: np.ndarray, pieces: int) -> float:
     >>> lack_of_fit(values, ((values > 1) + noise)[:, None], 30) > 2
     True
     """
+    if pieces <= _DEGREE:
+        return np.inf
     places = knots(values.astype(np.float64), pieces)
-    _, at, counts = np.unique(
-        np.searchsorted(places, values, side="right"), return_inverse=True, return_counts=True
-    )
+    at = np.searchsorted(places, values, side="right") - 1  # the least value is the first place
+    counts = np.bincount(at)
     freedom = len(counts) - (_DEGREE + 1)
     if freedom < 1:
         return np.inf
