@@ -17,7 +17,7 @@ from tables import rough_table
 
 from lamina import MLPClassifier, MLPRegressor, load, save
 from lamina.estimators._engine import Data
-from lamina.estimators._pieces import Pieces, chosen_pieces, knots, roughness
+from lamina.estimators._pieces import Pieces, chosen_pieces, knots, lack_of_fit, roughness
 
 RNG = np.random.default_rng(0)
 ROWS = 9_000
@@ -56,15 +56,78 @@ def test_the_values_beside_many_zeros_have_knots_too():
 def test_a_rough_column_has_a_piece_between_any_two_values() -> None:
     target = (OF_EACH_VALUE[AT] + NOISE)[:, None]
     table = data(target, CONTINUOUS, VALUES[AT], FEW)
-    assert chosen_pieces([table], None, (), 3) == Pieces(64, {1: 199})
-    assert chosen_pieces([table], None, (0, 1, 0), 3) == Pieces(64, {}), "a constrained column is smooth"
+    assert chosen_pieces([table], None, (), 3) == Pieces(64, {1: 199}, frozenset({0, 2}))
+    assert chosen_pieces([table], None, (0, 1, 0), 3) == Pieces(64, {}, frozenset({0, 2})), (
+        "a constrained column has the usual ones"
+    )
     few = data((OF_EACH_VALUE[FEW] + NOISE)[:, None], CONTINUOUS, VALUES[AT], FEW)
     assert chosen_pieces([few], None, (), 3).rough[2] == 39
 
 
-def test_a_smooth_column_has_none_more() -> None:
+def test_a_smooth_column_is_told() -> None:
     target = (np.sin(VALUES[AT] / 2e4) + NOISE)[:, None]
-    assert chosen_pieces([data(target, VALUES[AT])], None, (), 1) == Pieces(64, {})
+    assert chosen_pieces([data(target, VALUES[AT])], None, (), 1) == Pieces(64, {}, frozenset({0}))
+
+
+def stepped(outputs: int) -> np.ndarray:
+    """A target that `CONTINUOUS` steps up: numbers (rows, 1), or so many classes."""
+    steps = np.floor(2 * CONTINUOUS)
+    return (steps + NOISE)[:, None] if outputs == 1 else (steps + (NOISE > 0.7)) % outputs
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 5])
+def test_a_column_with_steps_is_not_smooth(outputs: int) -> None:
+    table = data(stepped(outputs), CONTINUOUS, FEW)
+    assert chosen_pieces([table], None, (), 2) == Pieces(64, {}, frozenset({1}))
+    assert chosen_pieces([table], 64, (), 2) == Pieces(64, {}), "as is said"
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 6]), st.booleans())
+def test_chance_alone_is_smooth(seed: int, outputs: int, is_classes: bool) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.standard_exponential(3_000)
+    target = rng.integers(0, outputs + 1, 3_000) if is_classes else rng.normal(size=(3_000, outputs))
+    assert -4 < lack_of_fit(values, target, 30) < 6
+
+
+def test_few_pieces_do_not_tell_what_is_smooth() -> None:
+    assert lack_of_fit(CONTINUOUS[:500], NOISE[:500, None], 5) == np.inf
+    assert lack_of_fit(FEW % 4, NOISE[:, None], 64) == np.inf, "few values"
+    assert lack_of_fit(CONTINUOUS, np.zeros((ROWS, 1)), 64) == np.inf, "a constant target"
+    few = data(NOISE[:500, None], CONTINUOUS[:500])
+    assert chosen_pieces([few], None, (), 1) == Pieces(5, {})
+
+
+def test_pieces_of_smooth_columns_decay_fast() -> None:
+    """Beside those of a column with steps they are smaller than where all decay alike; of shards too."""
+    X, y = np.stack([CONTINUOUS, FEW], axis=1)[:2000], stepped(1)[:2000, 0]
+    settings: dict[str, Any] = {
+        "preset": "medium",
+        "members": 1,
+        "max_iter": 16,
+        "weight_decay": 0.2,
+        "random_state": 0,
+    }
+    sizes = [
+        np.abs(model.fitted_.network.members[0]["pieces"].asnumpy()).mean(axis=(1, 2))
+        for model in (
+            MLPRegressor(**settings).fit(X, y),
+            MLPRegressor(**settings, number_pieces=20).fit(X, y),
+            MLPRegressor(**settings, shards=2).fit(X, y),
+        )
+    ]
+    fast, usual, of_shards = (size[1] / size[0] for size in sizes)
+    assert fast < 0.5 * usual
+    assert of_shards < 0.5 * usual
+
+
+def test_settings_of_pieces_hold_for_smooth_columns_too() -> None:
+    X, y = np.stack([CONTINUOUS, FEW], axis=1)[:2000], stepped(1)[:2000, 0]
+    settings: dict[str, Any] = {"preset": "fast", "members": 1, "max_iter": 1, "random_state": 0}
+    smooth = MLPRegressor(**settings).fit(X, y).fitted_.network.members[0].architecture
+    assert (smooth.pieces, smooth.smooth) == (18, (0, 1))
+    asked = MLPRegressor(**settings, number_pieces=12).fit(X, y).fitted_.network.members[0].architecture
+    assert (asked.pieces, asked.smooth) == (12, ())
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -104,7 +167,7 @@ def test_what_is_said_and_the_size_of_the_table_bound_it() -> None:
     assert chosen_pieces([table], 32, (), 1) == Pieces(32, {})
     assert chosen_pieces([table], 0, (1,), 1) == Pieces(16, {}), "constrained numbers enter by nothing else"
     few = data(target[:1000], VALUES[AT][:1000])
-    assert chosen_pieces([few], None, (), 1) == Pieces(10, {}), "five rows a value are too few"
+    assert chosen_pieces([few], None, (), 1).rough == {}, "five rows a value are too few"
     assert chosen_pieces([data(target, *[VALUES[AT]] * 20)], None, (), 20) == Pieces(
         64, dict.fromkeys(range(20), 199)
     )
@@ -151,6 +214,15 @@ def test_sparse_numbers_have_the_usual_pieces() -> None:
     y = (np.asarray(X.sum(axis=1)).ravel() > 0.7).astype(int)
     model = MLPClassifier(preset="fast", max_iter=1, random_state=0).fit(X, y)
     assert model.fitted_.network.members[0].architecture.pieces <= 64
+
+
+def test_a_file_keeps_what_is_smooth(tmp_path: Path) -> None:
+    X = np.stack([CONTINUOUS, FEW], axis=1)[:2000]
+    model = MLPClassifier(preset="fast", max_iter=1, random_state=0).fit(X, stepped(3)[:2000].astype(int))
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.fitted_.network.members[0].architecture.smooth == (0, 1)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
 
 
 def test_a_file_keeps_what_is_rough(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ LATER = {
         "precision": "float32",
         "monotone": {},
     },
-    "architecture": {"monotone": [], "rising": [], "rough": []},
+    "architecture": {"monotone": [], "rising": [], "rough": [], "smooth": []},
     "results": {"quantiles": [], "intervals": [], "shap": None},
 }
 """What nobody could ask for then, and what nothing was said of."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,9 +38,15 @@ def architecture_for(
         outputs=target.outputs,
         hidden=settings["hidden_layer_sizes"],
         pieces=pieces.most,
-        rough=tuple(int(j in pieces.rough) for j in range(numbers)) if pieces.rough else (),
+        rough=_marked(pieces.rough, numbers),
+        smooth=_marked(pieces.smooth, numbers),
     )
     return architecture, pieces
+
+
+def _marked(positions: Collection[int], numbers: int) -> tuple[int, ...]:
+    """For each number 1 if it is among these, else 0; () if there is none."""
+    return tuple(int(j in positions) for j in range(numbers)) if positions else ()
 
 
 def _hashable(value: Any) -> Any:

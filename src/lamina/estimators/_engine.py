@@ -342,7 +342,8 @@ class EnsembleTraining(Loop):
             if plan.weight_decay and piece.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
-                new = new - decays[piece.rate] * array
+                lost = decays[piece.rate] * array
+                new = new - (lost if piece.decays is None else lost * piece.decays)
             if piece.bounds is not None:
                 new = nd.minimum(nd.maximum(new, piece.bounds[0]), piece.bounds[1])
             write(array, piece.moments, (new, values))

@@ -30,7 +30,7 @@ _LINE = 16  # elements: arrays begin where lines of the cache do
 class Piece:
     """What a solver steps on: a parameter or a part of one, its gradient, what is kept of earlier steps; its bounds.
 
-    `is_matrix`: whether it is the whole matrix of a hidden layer.
+    `is_matrix`: whether it is the whole matrix of a hidden layer. `decays`: how many times as fast each value decays.
     """
 
     array: NDArray
@@ -40,15 +40,14 @@ class Piece:
     decay: bool
     bounds: tuple[NDArray, NDArray] | None = None
     is_matrix: bool = False
+    decays: NDArray | None = None
 
     @classmethod
     def whole(cls, weight: Weight, moments: tuple[NDArray, ...]) -> Piece:
         """A whole parameter, whose gradient is where `backward` leaves it."""
         assert weight.array.grad is not None
-        gradient = weight.array.grad
-        return cls(
-            weight.array, gradient, moments, weight.rate, weight.decay, weight.bounds, weight.is_matrix
-        )
+        w, gradient = weight, weight.array.grad
+        return cls(w.array, gradient, moments, w.rate, w.decay, w.bounds, w.is_matrix, w.decays)
 
 
 class FlatState:
@@ -107,11 +106,12 @@ class FlatState:
         array, *moments = (_view(x, begin, (end - begin,)) for x in (self._values, *self._moments))
         gradient = _view(self._sum.total, begin - self._own.start, (end - begin,))
         part = slice(begin - at, end - at)
-        bounds = None
-        if weight.bounds is not None:
-            low, high = (nd.array(x.asnumpy().ravel()[part]) for x in weight.bounds)
-            bounds = low, high
-        self.pieces.append(Piece(array, gradient, tuple(moments), weight.rate, weight.decay, bounds))
+        own = lambda x: nd.array(x.asnumpy().ravel()[part])  # noqa: E731
+        bounds = None if weight.bounds is None else (own(weight.bounds[0]), own(weight.bounds[1]))
+        decays = None if weight.decays is None else own(weight.decays)
+        self.pieces.append(
+            Piece(array, gradient, tuple(moments), weight.rate, weight.decay, bounds, decays=decays)
+        )
 
     # --- a step --------------------------------------------------------------------------------------------------
 

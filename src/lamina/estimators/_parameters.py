@@ -72,7 +72,8 @@ PARAMETERS = {
     "number_embedding": "whether each number also enters as three learned mixtures of its cosines (RealMLP's PBLD).",
     "number_pieces": "how many pieces the piecewise linear function has at most that is learned of each number "
     "(Gorishniy, Rubachev, Babenko, 2022), and added to those mixtures: a piece for 100 rows, and 4096 for all numbers "
-    "together. None: 64, or as many as the values of a column that has at most 256 of them. 0: none.",
+    "together. None: 64, or as many as the values of a column need whose neighbouring values say different things; "
+    "those of a column whose function is smooth decay fast. 0: none.",
     "embedding_width": "how many numbers stand for a category of a column with more than 8 of them.",
     "input_scale": "whether each input has a learned scale (RealMLP).",
     "learned_activation": "whether units learn how much of the activation f they use: x + α(f(x) − x) (RealMLP).",

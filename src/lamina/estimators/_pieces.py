@@ -1,4 +1,4 @@
-"""Between which values the piecewise linear function of a number is linear."""
+"""How many pieces the piecewise linear function of a number has, where they begin, and where they are hardly needed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebvander
 
 from lamina.estimators._engine import Data
 from lamina.estimators.monotone_columns import FEWEST_PIECES
 from lamina.table.sparse import SparseNumbers
 
-__all__ = ["Pieces", "chosen_pieces", "knots", "roughness", "rows_for_knots"]
+__all__ = ["Pieces", "chosen_pieces", "knots", "lack_of_fit", "roughness", "rows_for_knots"]
 
 _USUAL = 64
 _ROWS_A_PIECE = 100
@@ -23,15 +24,21 @@ _ROUGH = 4.0
 _FEWEST = 8  # pieces of a rough column; with fewer the basis matters little
 _KNOWN_ROWS = 5  # that a value needs to be compared with its neighbour
 _FEWEST_PAIRS = 3
+_DEGREE = 5  # of polynomials, which bend about as much as the slow cosines of the embedding can
+_LACKS = 2.0  # standard deviations: more than by chance
 _KNOT_ROWS = 50_000  # of training data, evenly spaced, that are looked at
 _GLANCE = 2_000  # rows, in which a column of continuous values shows more of them than may be
 
 
 class Pieces(NamedTuple):
-    """How many pieces the functions of numbers have: at most `usual`, but of `rough` ones, by position, so many."""
+    """How many pieces the functions of numbers have: at most `usual`, but of `rough` ones, by position, so many.
+
+    `smooth`: the positions of those that hardly need any.
+    """
 
     usual: int
     rough: Mapping[int, int]
+    smooth: frozenset[int] = frozenset()
 
     @property
     def most(self) -> int:
@@ -48,8 +55,9 @@ def chosen_pieces(
 ) -> Pieces:
     """Few where rows are few or numbers many, and no more than `most`; `train`: each member's rows.
 
-    If that is None, a rough column has as many as its values need, so that its function may be anything; but those that
-    are `constrained` are smooth. What is rough, the first member's rows say; how many values there are, all members'.
+    If that is None, a rough column has as many as its values need, so that its function may be anything. What a smooth
+    one says by itself, the embedding's cosines say. Those that are `constrained` have nothing but usual pieces. Which
+    are rough or smooth, the first member's rows say; how many values there are, all members'.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
@@ -61,11 +69,13 @@ def chosen_pieces(
     target = first.target[rows[0]]
     free = [j for j in range(numbers) if not constrained or not constrained[j]]
     rough = [j for j in free if _is_rough(first.numeric[rows[0], j], target, most_values)]
+    others = [j for j in free if j not in rough]
+    smooth = frozenset(j for j in others if lack_of_fit(first.numeric[rows[0], j], target, usual) < _LACKS)
     values = {
         j: max(len(np.unique(part.numeric[own, j])) for part, own in zip(train, rows, strict=True))
         for j in rough
     }
-    return Pieces(usual, {j: min(count, most_values) - 1 for j, count in values.items()})
+    return Pieces(usual, {j: min(count, most_values) - 1 for j, count in values.items()}, smooth)
 
 
 def _is_rough(values: np.ndarray, target: np.ndarray, most: int) -> bool:
@@ -95,14 +105,59 @@ def roughness(values: np.ndarray, target: np.ndarray) -> float:
     20.5
     """
     _, at, counts = np.unique(values, return_inverse=True, return_counts=True)
-    means, squares = (_of_classes if target.ndim == 1 else _of_numbers)(at, counts, target)
-    within = squares / max(len(values) - len(counts), 1)
+    means, within = _means(at, counts, target)
     known = (counts[1:] >= _KNOWN_ROWS) & (counts[:-1] >= _KNOWN_ROWS)
     differences = (np.diff(means, axis=0) ** 2).sum(axis=1)[known]
     if len(differences) < _FEWEST_PAIRS or not differences.any():
         return 0.0
     expected = within * (1 / counts[1:] + 1 / counts[:-1])[known]
     return float(np.mean(differences / expected)) if within > 0 else np.inf
+
+
+def lack_of_fit(values: np.ndarray, target: np.ndarray, pieces: int) -> float:
+    """By how much a polynomial of the values fails to give the target's means in so many pieces of their range.
+
+    It is the sum of the squared differences, each divided by the mean's variance, less what it is expected to be by
+    chance, and divided by its standard deviation (the test for lack of fit; Fisher, 1922). inf: it cannot be told,
+    since there are no more pieces than the polynomial has coefficients.
+
+    Args:
+        values: of one column, (rows,).
+        target: class numbers (rows,), or numbers (rows, targets).
+        pieces: how many, at most.
+
+    >>> values = np.linspace(-2, 2, 3000)
+    >>> noise = np.random.default_rng(0).normal(size=3000)
+    >>> lack_of_fit(values, (np.sin(values) + noise)[:, None], 30) < 2
+    True
+    >>> lack_of_fit(values, ((values > 1) + noise)[:, None], 30) > 2
+    True
+    """
+    if pieces <= _DEGREE:
+        return np.inf
+    places = knots(values.astype(np.float64), pieces)
+    at = np.searchsorted(places, values, side="right") - 1  # the least value is the first place
+    counts = np.bincount(at)
+    freedom = len(counts) - (_DEGREE + 1)
+    if freedom < 1:
+        return np.inf
+    means, within = _means(at, counts, target)
+    weights = np.sqrt(counts)[:, None]
+    basis = chebvander(_within_one(np.bincount(at, values) / counts), _DEGREE) * weights
+    coefficients = np.linalg.lstsq(basis, means * weights)[0]
+    lacking = float(((means * weights - basis @ coefficients) ** 2).sum())
+    return (lacking / within - freedom) / math.sqrt(2 * freedom) if within > 0 else np.inf
+
+
+def _within_one(x: np.ndarray) -> np.ndarray:
+    """Ascending numbers moved and scaled to begin at -1 and end at 1."""
+    return (2 * x - x[0] - x[-1]) / (x[-1] - x[0])
+
+
+def _means(at: np.ndarray, counts: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """The target's means in the rows of each group, and its variance around them."""
+    means, squares = (_of_classes if target.ndim == 1 else _of_numbers)(at, counts, target)
+    return means, squares / max(len(at) - len(counts), 1)
 
 
 def _of_classes(at: np.ndarray, counts: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:

@@ -28,6 +28,9 @@ _RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1, "pieces": 0.3,
 Adam moves what has a gradient in few of the batches by as much as anything else, so that rare categories learn noise.
 """
 
+_SMOOTH_DECAY = 100.0
+"""How many times as fast the pieces of smooth numbers decay: what is left is what many batches agree on."""
+
 Initial = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
@@ -50,6 +53,8 @@ class Parameter:
         between which its values stay; None: any.
     is_matrix
         whether it is the linear map of a hidden layer.
+    decays
+        how many times as fast as others each value decays; None: all as fast.
     """
 
     shape: tuple[int, ...]
@@ -59,6 +64,7 @@ class Parameter:
     trained: bool = True
     bounds: Bounds | None = None
     is_matrix: bool = False
+    decays: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,9 @@ class Architecture:
     rough
         for each number, 1 if that function is learned value by value, since neighbouring values say different things,
         else 0; () if there is no such number.
+    smooth
+        for each number, 1 if that function decays fast, since cosines say what the number says by itself, else 0; () if
+        there is no such number.
     ntk
         z = xW/√d + b, with W of unit variance (neural tangent parametrization), instead of z = xW + b.
     monotone
@@ -110,6 +119,7 @@ class Architecture:
     monotone: tuple[int, ...] = ()
     rising: tuple[int, ...] = ()
     rough: tuple[int, ...] = ()
+    smooth: tuple[int, ...] = ()
 
     number_width: ClassVar[int] = NUMBER_WIDTH
 
@@ -185,7 +195,9 @@ class Architecture:
             knots = Parameter((self.numbers, 1, self.pieces), None, trained=False)
             found["running.knot"] = found["running.slope"] = knots
             maps = (self.numbers, self.pieces, NUMBER_WIDTH)
-            found["pieces"] = Parameter(maps, self._first_pieces, _RATES["pieces"])
+            found["pieces"] = Parameter(
+                maps, self._first_pieces, _RATES["pieces"], decays=self._decays_of_pieces(maps)
+            )
             if self.rough:
                 found["running.rough"] = Parameter((self.numbers, 1, 1), self._rough, trained=False)
         if self.monotone:
@@ -218,6 +230,12 @@ class Architecture:
         """0: training starts from the cosines alone; of constrained numbers, which have none, straight lines."""
         directions = np.array(self.monotone or [0] * self.numbers)
         return np.broadcast_to(directions[:, None, None] / self.pieces, shape)
+
+    def _decays_of_pieces(self, shape: tuple[int, ...]) -> np.ndarray | None:
+        if not self.smooth:
+            return None
+        of_each = np.where(self.smooth, _SMOOTH_DECAY, 1.0).astype(np.float32)
+        return np.ascontiguousarray(np.broadcast_to(of_each[:, None, None], shape))
 
     def _rough(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return np.array(self.rough, np.float64).reshape(shape)

@@ -22,13 +22,17 @@ __all__ = ["Ensemble", "Network", "Weight", "mean_by_shares", "part_of"]
 
 @dataclass
 class Weight:
-    """A parameter: its array, the factor on the learning rate, whether it is decayed, its bounds; if it is a matrix."""
+    """A parameter: its array, the factor on the learning rate, whether it is decayed, its bounds; if it is a matrix.
+
+    `decays`: how many times as fast each value decays, if not all the same.
+    """
 
     array: NDArray
     rate: float = 1.0
     decay: bool = True
     bounds: tuple[NDArray, NDArray] | None = None
     is_matrix: bool = False
+    decays: NDArray | None = None
 
     def move(self, context: Context) -> None:
         """Have it on another device."""
@@ -37,6 +41,8 @@ class Weight:
         if self.bounds is not None:
             low, high = self.bounds
             self.bounds = low.as_in_context(context), high.as_in_context(context)
+        if self.decays is not None:
+            self.decays = self.decays.as_in_context(context)
 
 
 @dataclass
@@ -94,7 +100,10 @@ class Network:
         bounds = None
         if parameter.bounds is not None:
             bounds = nd.array(parameter.bounds.low, ctx=cpu()), nd.array(parameter.bounds.high, ctx=cpu())
-        self.weights[name] = Weight(array, parameter.rate, parameter.decay, bounds, parameter.is_matrix)
+        decays = None if parameter.decays is None else nd.array(parameter.decays, ctx=cpu())
+        self.weights[name] = Weight(
+            array, parameter.rate, parameter.decay, bounds, parameter.is_matrix, decays
+        )
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all parameters and running statistics."""
