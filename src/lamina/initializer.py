@@ -150,7 +150,8 @@ def create(init: str | Initializer, *args: Any, **kwargs: Any) -> Initializer:
 
 def _made(init: Any) -> Fill:
     """What fills arrays: any function of a name and an array is taken as it is."""
-    return create(init) if isinstance(init, str | type) or not callable(init) else init
+    is_function = callable(init) and not isinstance(init, type)
+    return init if is_function else create(init)
 
 
 def _as_lists(value: Any) -> Any:
