@@ -151,7 +151,7 @@ def create(init: str | Initializer, *args: Any, **kwargs: Any) -> Initializer:
 def _made(init: Any) -> Fill:
     """What fills arrays: any function of a name and an array is taken as it is."""
     is_function = callable(init) and not isinstance(init, type)
-    return init if is_function else create(init)
+    return init if is_function else _initializers.create(init)
 
 
 def _as_lists(value: Any) -> Any:
