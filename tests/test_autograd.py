@@ -552,3 +552,10 @@ def test_fresh_grad_says_whether_backward_came_since_it_was_cleared() -> None:
     x._fresh_grad = True
     assert x._fresh_grad
     assert not nd.ones(1)._fresh_grad
+
+
+def test_modes_are_truth_values() -> None:
+    with autograd.record(train_mode=1):
+        assert autograd.is_training() is True
+    with autograd.pause(train_mode=np.bool_(False)):
+        assert autograd.is_training() is False

@@ -1,5 +1,6 @@
 """Initializers: distributions by their statistics, names, and errors that name the parameter."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from scipy import stats
 
 import lamina as mx
-from lamina import init, nd
+from lamina import gluon, init, nd
 from lamina.errors import DataError, ParameterError, ShapeError
 from lamina.files.tensors import save_tensors
 
@@ -171,3 +172,28 @@ def test_a_mixture_comes_back_from_its_text() -> None:
         x = nd.ones((100,))
         again(init.InitDesc(name), x)
         assert x.abs().max().asscalar() <= largest
+
+
+def test_create_takes_arguments_by_place() -> None:
+    assert init.create("constant", 3).value == 3
+
+
+def test_any_function_fills_as_an_initializer_does() -> None:
+    def fill(name: str, array: Any) -> None:
+        array[:] = len(name)
+
+    for chosen in (init.Mixed([".*"], [fill]), init.Load({}, default_init=fill)):
+        array = nd.zeros(2)
+        chosen(init.InitDesc("abc"), array)
+        np.testing.assert_array_equal(array.asnumpy(), [3, 3])
+    weight = gluon.Parameter("w", shape=(2,), init=init.Mixed([".*"], [fill]))
+    weight.initialize()
+    np.testing.assert_array_equal(weight.data().asnumpy(), [1, 1])
+
+
+@pytest.mark.parametrize(
+    "value", [np.array(0.5), np.float32(0.5), np.full(2, 0.5), nd.full((2,), 0.5)], ids=repr
+)
+def test_settings_that_are_arrays_are_dumped_as_lists(value: Any) -> None:
+    expected = [0.5, 0.5] if np.shape(value) else 0.5
+    assert json.loads(init.Constant(value).dumps()) == ["constant", {"value": expected}]

@@ -1,5 +1,7 @@
 """NDArrayIter: batches of one size, what happens at the end of a pass, and names."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -158,3 +160,17 @@ def test_descriptions() -> None:
     assert DataDesc.get_batch_axis(None) == 0
     (x,) = DataDesc.get_list([("x", (2, 3))], [("x", np.int32)])
     assert (x.name, x.shape, x.dtype) == ("x", (2, 3), np.int32)
+
+
+@pytest.mark.parametrize("batch_size", [np.uint8(2), np.int32(2), np.array(2), 2.0], ids=repr)
+def test_batch_sizes_may_be_of_any_type(batch_size: Any) -> None:
+    batches = list(NDArrayIter(np.arange(5), batch_size=batch_size))
+    assert [batch.pad for batch in batches] == [0, 0, 1]
+    assert batches[0].provide_data[0].shape == (2,)
+
+
+def test_sizes_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match=r"batch_size must be a whole number of rows, not 2\.5"):
+        NDArrayIter(np.arange(5), batch_size=2.5)
+    with pytest.raises(ValueError, match="size must be a whole number of batches, not '2'"):
+        ResizeIter(NDArrayIter(np.arange(5)), "2")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from lamina.lr_scheduler import (
@@ -88,3 +89,26 @@ def test_a_schedule_can_be_entered_anywhere() -> None:
 def test_settings_that_make_no_sense(make: Callable[[], LRScheduler], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("step", [1, 3, 2.0, 2.5, np.float64(4), np.array(2)], ids=repr)
+def test_a_step_may_be_a_part_of_an_update_as_in_mxnet(step: float) -> None:
+    expected, rate, count = [], 1.0, 0.0
+    for update in range(1, 40):
+        while update > count + step:
+            count += step
+            rate *= 0.5
+        expected.append(rate)
+    schedule = FactorScheduler(step, 0.5, stop_factor_lr=0, base_lr=1.0)
+    assert [schedule(update) for update in range(1, 40)] == expected
+
+
+def test_rates_are_not_computed_in_the_precision_of_a_setting() -> None:
+    half = np.float16(0.3)
+    schedules = [PolyScheduler(9, base_lr=x, pwr=x, final_lr=x) for x in (half, float(half))]
+    assert schedules[0](4) == schedules[1](4)
+
+
+def test_a_step_that_is_no_number() -> None:
+    with pytest.raises(ValueError, match="step is a number, not '2'"):
+        FactorScheduler("2")

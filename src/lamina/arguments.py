@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from inspect import Parameter, signature
@@ -9,9 +10,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from lamina.messages import closest
+from lamina.errors import ParameterError
+from lamina.messages import closest, in_a_line
 
-__all__ = ["answering", "is_number", "lacking", "names_of", "no_argument"]
+__all__ = [
+    "PlainNumbers", "answering", "check_numbers", "is_number", "lacking", "names_of", "no_argument", "whole_number",
+]  # fmt: skip
 
 C = TypeVar("C", bound=type)
 P = ParamSpec("P")
@@ -29,6 +33,48 @@ def is_number(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim == 0 and value.dtype.kind in "iuf"
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def check_numbers(**settings: Any) -> None:
+    """Raise `ParameterError` unless these are numbers.
+
+    >>> check_numbers(momentum="0.9")
+    Traceback (most recent call last):
+    lamina.errors.ParameterError: momentum is a number, not '0.9'
+    """
+    for name, value in settings.items():
+        if not is_number(value):
+            raise ParameterError(f"{name} is a number, not {in_a_line(value)}")
+
+
+def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) -> int:
+    """`value` as Python's whole number, of something; a truth value is 0 or 1.
+
+    >>> whole_number("batch_size", np.float32(4), "rows")
+    4
+    >>> whole_number("batch_size", 2.5, "rows")
+    Traceback (most recent call last):
+    lamina.errors.ParameterError: batch_size must be a whole number of rows, not 2.5
+    """
+    if not (isinstance(value, bool | np.bool_) or is_number(value)) or value % 1:
+        raise ParameterError(f"{name} must be a whole number{of and f' of {of}'}, not {in_a_line(value)}")
+    if value < least:
+        raise ParameterError(f"{name} must be at least {least}, not {value}")
+    return int(value)
+
+
+class PlainNumbers:
+    """Its attributes are Python's numbers where NumPy's are set: what they decide is not computed in their precision.
+
+    >>> class Rate(PlainNumbers): ...
+    >>> rate = Rate()
+    >>> rate.now = np.float16(0.5)
+    >>> rate.now
+    0.5
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value.item() if isinstance(value, np.number) else value)
 
 
 def no_argument(

@@ -19,6 +19,7 @@ import numpy as np
 from lamina.deferral import eager
 from lamina.errors import ParameterError, ShapeError
 from lamina.files.named import read_arrays
+from lamina.messages import in_a_line
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import normal, uniform
@@ -29,6 +30,9 @@ __all__ = [
     "Constant", "InitDesc", "Initializer", "Load", "MSRAPrelu", "Mixed", "Normal", "One",
     "Orthogonal", "Uniform", "Xavier", "Zero", "alias", "create", "register",
 ]  # fmt: skip
+
+Fill = Callable[[str, NDArray], object]
+"""Fills the array of a parameter of this name; an `Initializer` does."""
 
 
 class InitDesc(str):
@@ -75,7 +79,7 @@ class Initializer:
         >>> Uniform(0.5).dumps()
         '["uniform", {"scale": 0.5}]'
         """
-        return json.dumps([type(self).__name__.lower(), self._kwargs])
+        return json.dumps([type(self).__name__.lower(), self._kwargs], default=_as_lists)
 
     @eager()  # so that a seed's numbers don't depend on what was computed before
     def __call__(self, desc: str, arr: NDArray) -> None:
@@ -132,7 +136,7 @@ def alias(*aliases: str) -> Callable[[type[Initializer]], type[Initializer]]:
     return _initializers.register(*aliases)
 
 
-def create(init: str | Initializer, **kwargs: Any) -> Initializer:
+def create(init: str | Initializer, *args: Any, **kwargs: Any) -> Initializer:
     """The initializer of this name (in any case), or the given one itself.
 
     >>> create("xavier", magnitude=2)
@@ -141,7 +145,18 @@ def create(init: str | Initializer, **kwargs: Any) -> Initializer:
     Traceback (most recent call last):
     ValueError: unknown initializer 'xaver'. Did you mean 'xavier'? Known: ...
     """
-    return _initializers.create(init, **kwargs)
+    return _initializers.create(init, *args, **kwargs)
+
+
+def _made(init: Any) -> Fill:
+    """What fills arrays: any function of a name and an array is taken as it is."""
+    is_function = callable(init) and not isinstance(init, type)
+    return init if is_function else _initializers.create(init)
+
+
+def _as_lists(value: Any) -> Any:
+    """Arrays, and NumPy's numbers, for JSON."""
+    return np.asarray(value).tolist()
 
 
 # --- the same values everywhere ------------------------------------------------------------------------------------
@@ -289,16 +304,19 @@ class Mixed(Initializer):
     Mixed(patterns=['bias', '.*'], initializers=[Zero(), Uniform(scale=0.1)])
     """
 
-    def __init__(self, patterns: Sequence[str], initializers: Sequence[str | Initializer]) -> None:
+    def __init__(self, patterns: Sequence[str], initializers: Sequence[str | Initializer | Fill]) -> None:
         if len(patterns) != len(initializers):
             raise ValueError(f"Mixed: {len(patterns)} patterns but {len(initializers)} initializers")
-        made = [create(init) for init in initializers]
+        made = [_made(init) for init in initializers]
         super().__init__(patterns=list(patterns), initializers=made)
         self.map = [(re.compile(pattern), init) for pattern, init in zip(patterns, made, strict=True)]
 
     def dumps(self) -> str:
         """Its patterns and initializers as JSON."""
-        made = [init.dumps() for _, init in self.map]
+        unnamed = next((init for _, init in self.map if not isinstance(init, Initializer)), None)
+        if unnamed is not None:
+            raise ParameterError(f"Mixed: {in_a_line(unnamed)} has no settings that could be written as JSON")
+        made = [init.dumps() for _, init in self.map if isinstance(init, Initializer)]
         return json.dumps(["mixed", {"patterns": self._kwargs["patterns"], "initializers": made}])
 
     def __call__(self, desc: str, arr: NDArray) -> None:
@@ -306,9 +324,11 @@ class Mixed(Initializer):
         self._chosen(desc)(desc, arr)
 
     def _init_weight(self, desc: str, arr: NDArray) -> None:
-        self._chosen(desc)._init_weight(desc, arr)
+        chosen = self._chosen(desc)
+        fill = chosen._init_weight if isinstance(chosen, Initializer) else chosen
+        fill(desc, arr)
 
-    def _chosen(self, desc: str) -> Initializer:
+    def _chosen(self, desc: str) -> Fill:
         for pattern, init in self.map:
             if pattern.match(desc):
                 return init
@@ -329,14 +349,14 @@ class Load(Initializer):
     def __init__(
         self,
         param: Mapping[str, Any] | str | os.PathLike[str],
-        default_init: str | Initializer | None = None,
+        default_init: str | Initializer | Fill | None = None,
         verbose: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(param, Mapping):
             param = {name: array(values, dtype=values.dtype) for name, values in read_arrays(param).items()}
         self.param = {name.removeprefix("arg:").removeprefix("aux:"): arr for name, arr in param.items()}
-        self.default_init = None if default_init is None else create(default_init)
+        self.default_init = None if default_init is None else _made(default_init)
 
     def __call__(self, desc: str, arr: NDArray) -> None:
         """Fill `arr` with the array of its name."""

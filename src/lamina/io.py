@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lamina.arguments import whole_number
 from lamina.core.state import mark_step
 from lamina.errors import DataError, ShapeError
 from lamina.nd.conversion import array
@@ -177,12 +178,10 @@ class NDArrayIter(DataIter):
         label_name: str = "softmax_label",
         layout: str = "NCHW",
     ) -> None:
-        super().__init__(batch_size)
+        super().__init__(whole_number("batch_size", batch_size, "rows", least=1))
         if last_batch_handle not in _LAST_BATCH:
             known = ", ".join(map(repr, _LAST_BATCH))
             raise ValueError(f"last_batch_handle must be one of {known}, not {last_batch_handle!r}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self.data, self.label = _named(data, data_name), _named(label, label_name)
         if not self.data:
             raise ShapeError("NDArrayIter: there are no data")
@@ -327,7 +326,8 @@ class ResizeIter(_OfWholeBatches):
 
     def __init__(self, data_iter: DataIter, size: int, reset_internal: bool = True) -> None:
         super().__init__(data_iter.batch_size)
-        self.data_iter, self.size, self.reset_internal = data_iter, size, reset_internal
+        self.size = whole_number("size", size, "batches", least=0)
+        self.data_iter, self.reset_internal = data_iter, reset_internal
         self.provide_data: list[DataDesc] = data_iter.provide_data  # pyright: ignore[reportAttributeAccessIssue]
         self.provide_label: list[DataDesc] = data_iter.provide_label  # pyright: ignore[reportAttributeAccessIssue]
         self.cur = 0

@@ -11,12 +11,13 @@ import logging
 from collections.abc import Sequence
 from itertools import pairwise
 
+from lamina.arguments import PlainNumbers, check_numbers
 from lamina.schedules import cosine, linear, polynomial, warm_up
 
 __all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorScheduler", "PolyScheduler"]
 
 
-class LRScheduler:
+class LRScheduler(PlainNumbers):
     """Base class, and the warm-up: during the first `warmup_steps` updates the rate rises to `base_lr`.
 
     Args:
@@ -112,6 +113,7 @@ class FactorScheduler(LRScheduler):
         warmup_mode: str = "linear",
     ) -> None:
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
+        check_numbers(step=step)
         if step < 1:
             raise ValueError(f"step must be at least 1 update, got {step}")
         _check_factor(factor)
@@ -119,7 +121,7 @@ class FactorScheduler(LRScheduler):
         self._falling = _Falling()
 
     def _scheduled(self, num_update: int) -> float:
-        times = max(0, num_update - 1) // self.step
+        times = max(0, int(-(-num_update // self.step)) - 1)  # a step may be a part of an update, as in MXNet
         return self._falling(num_update, times, self.base_lr, self.factor, self.stop_factor_lr)
 
 

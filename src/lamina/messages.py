@@ -12,8 +12,8 @@ from types import FrameType
 from typing import TypeVar
 
 __all__ = [
-    "Shown", "being", "closest", "counted", "excerpt", "is_on_command_line", "on_command_line", "printable", "unknown",
-    "user_location", "warn",
+    "Shown", "being", "closest", "counted", "excerpt", "in_a_line", "is_on_command_line", "on_command_line",
+    "printable", "unknown", "user_location", "warn",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -122,6 +122,17 @@ def excerpt(text: object, most: int = 300) -> str:
     said = str(text)
     shown = said if len(said) <= most else said[:most] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
+
+def in_a_line(value: object) -> str:
+    """How Python shows a value, in one line that is not endless.
+
+    >>> print(in_a_line([[1, 2], "a\\n"])), print(in_a_line("long " * 99))
+    [[1, 2], 'a\\n']
+    'long long long long long long long long long long long long long long long long…
+    (None, None)
+    """
+    return excerpt(" ".join(repr(value).split()), most=80)
 
 
 def warn(warning: str | Warning) -> None:

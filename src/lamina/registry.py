@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from lamina.arguments import names_of, no_argument
-from lamina.messages import unknown
+from lamina.messages import in_a_line, unknown
 
 __all__ = ["Registry"]
 
@@ -60,7 +60,7 @@ class Registry(Generic[T]):
         if isinstance(choice, str) and choice[:1] in ("[", "{"):
             choice, kwargs = self._described(choice, kwargs)
         if not isinstance(choice, str):
-            raise TypeError(f"{self._kind}: expected a name or an instance, not {choice!r}")
+            raise TypeError(f"{self._kind}: expected a name or an instance, not {in_a_line(choice)}")
         maker = self._makers.get(choice.lower())
         if maker is None:
             raise ValueError(unknown(self._kind, choice, self.names()))

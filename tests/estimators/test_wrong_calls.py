@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lamina import MLPClassifier, MLPRegressor
+from lamina.estimators._inputs import one_pair
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 y = (X[:, 0] > 0).astype(int)
@@ -69,6 +70,13 @@ def test_settings_that_cannot_be_are_told_by_name(settings: dict[str, Any], said
         ),
         (lambda: MLPClassifier().partial_fit(X, None), r"MLPClassifier requires y to be passed"),
         (lambda: MLPClassifier().fit(X, y, eval_set=(X, y, y)), r"eval_set is a pair .*, not 3 of them"),
+        *(
+            (
+                lambda pairs=pairs: MLPClassifier().fit(X, y, eval_set=pairs),
+                r"not 2 of them: fit\(X, y, eval_set=\(",
+            )
+            for pairs in ([(X, y), (X, y)], [(X.tolist(), y.tolist())] * 2, ((X, y), (X, y)))
+        ),
     ],
 )
 def test_tables_and_targets_that_cannot_be_say_what_to_give(call: Callable[[], Any], said: str) -> None:
@@ -88,3 +96,12 @@ def test_texts_that_are_numbers_are_a_regressions_target() -> None:
         model.fit(X, target).predict(X) for model, target in zip(models, (texts, X[:, 0]), strict=True)
     )
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [(X, y), [(X, y)], [X[:2].tolist(), [0, 1]], (X[:2].tolist(), y[:2].reshape(2, 1).tolist())],
+    ids=str,
+)
+def test_a_pair_to_validate_on_may_be_of_lists_and_in_a_list(pair: Any) -> None:
+    assert one_pair(pair)[0] is (pair if len(pair) == 2 else pair[0])[0]

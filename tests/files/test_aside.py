@@ -1,5 +1,6 @@
 """What killed processes left aside is removed; what living ones fill is not."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import pytest
 
 from lamina.files.aside import aside, lock, scratch
 from lamina.files.atomic import atomic_write
+
+if sys.platform != "win32":
+    import fcntl
 
 FILLING = """
 import os, sys
@@ -100,6 +104,34 @@ def test_what_others_call_like_scratch_is_neither_waited_for_nor_followed(tmp_pa
     os.mkfifo(tmp_path / "lamina-test-ba9876543210.tmp")  # which opens when the other end does
     with scratch("lamina-test-"):
         assert kept.is_dir() and link.is_symlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
+def test_a_place_whose_lock_cannot_be_made_is_not_taken_for_abandoned(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def fails(_descriptor: int, _operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as changed:
+        changed.setattr(fcntl, "flock", fails)
+        unlocked = scratch("lamina-test-")
+        path = unlocked.__enter__()
+    with scratch("lamina-test-") as other:  # whose lock can be made
+        assert {*tmp_path.iterdir()} == {path, other}
+    unlocked.__exit__(None, None, None)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_place_that_cannot_be_opened_is_not_left(tmp_path, monkeypatch):
+    def fails(_path: Path) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("lamina.files.aside.lock", fails)
+    with pytest.raises(OSError, match="Too many open files"), aside(tmp_path, ".run-", Path.mkdir):
+        pass
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_place_that_another_process_took_for_abandoned_is_made_anew(tmp_path):

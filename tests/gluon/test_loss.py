@@ -1,5 +1,7 @@
 """Losses against MXNet 1.9's formulas in NumPy, and their gradients against finite differences in float64."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.special import expit, gammaln, log_softmax
@@ -265,3 +267,27 @@ def test_ctc_in_both_layouts():
     np.testing.assert_allclose(lengths, value)
     with pytest.raises(ParameterError, match="layout is 'NTC' or 'TNC'"):
         losses.CTCLoss(layout="NCT")
+
+
+@pytest.mark.parametrize("weight", [np.float32(2), np.int64(2), np.array(2.0), 2], ids=repr)
+def test_a_weight_may_be_a_number_of_numpys(weight: Any) -> None:
+    pred, label = nd.array([[1, 2], [3, 4]]), nd.zeros((2, 2))
+    value = losses.L1Loss(weight=weight)(pred, label)
+    np.testing.assert_array_equal(value.asnumpy(), [3, 7])
+    assert value.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("batch_axis", "expected"),
+    [(None, [2.5]), ((0,), [1.5, 3.5]), ([1], [2, 3]), (np.array(1), [2, 3])],
+    ids=repr,
+)
+def test_samples_may_be_on_several_axes_or_on_none(batch_axis: Any, expected: list[float]) -> None:
+    value = losses.L1Loss(batch_axis=batch_axis)(nd.array([[1, 2], [3, 4]]), nd.zeros((2, 2)))
+    np.testing.assert_array_equal(value.asnumpy(), expected)
+
+
+@pytest.mark.parametrize("batch_axis", ["0", 1.5], ids=repr)
+def test_what_is_no_axis_of_samples(batch_axis: Any) -> None:
+    with pytest.raises(ParameterError, match=f"batch_axis is where the samples are.*, not {batch_axis!r}"):
+        losses.L2Loss(batch_axis=batch_axis)

@@ -1,12 +1,13 @@
 """What Gluon cannot do with what it is given is told in its own words."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lamina import gluon, nd
+from lamina import eager, gluon, nd
 from lamina.gluon import nn
 
 
@@ -106,3 +107,63 @@ def test_numbers_of_numpys_are_numbers() -> None:
     assert nn.Dropout(np.array(0.5))(nd.ones(2)).shape == (2,)
     assert len(gluon.data.DataLoader([1, 2], batch_size=np.int64(2), num_workers=np.int64(0))) == 1
     assert nn.Dropout(np.float32(0.5))(nd.ones(2)).shape == (2,)
+
+
+class Joined(nn.Block):
+    def forward(self, x: nd.NDArray, y: nd.NDArray, *more: nd.NDArray) -> nd.NDArray:
+        return nd.concat(x, y, *more, dim=0)
+
+
+X = nd.ones((1, 2))
+
+
+@pytest.mark.parametrize("hybridized", [False, True])
+@pytest.mark.parametrize(
+    ("block", "args", "kwargs", "said"),
+    [
+        (dense(), (X, X), {}, r"^Dense 'dense0' takes 1 input \(x\), got 2$"),
+        (dense(), (), {}, r"^Dense 'dense0' takes 1 input \(x\), got none$"),
+        (dense(), (X,), {"mask": X}, r"^Dense 'dense0' takes 1 input \(x\), got one called 'mask'$"),
+        (nn.Dense(1, prefix="d_"), (), {}, r"^Dense 'd' takes 1 input \(x\), got none$"),
+        (nn.Dense(1, use_bias=False, prefix="d_"), (X, X), {}, r"^Dense 'd' takes 1 input \(x\), got 2$"),
+        (nn.BatchNorm(prefix="b_"), (X, X), {}, r"^BatchNorm 'b' takes 1 input \(x\), got 2$"),
+        (Joined(prefix="j_"), (X,), {}, r"^Joined 'j' takes at least 2 inputs \(x, y\), got 1$"),
+        (
+            gluon.loss.L2Loss(prefix="l_"), (X,), {},
+            r"^L2Loss 'l' takes 2 to 3 inputs \(pred, label, sample_weight\), got 1$",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_number_of_inputs_is_told(
+    block: nn.Block, args: tuple[Any, ...], kwargs: dict[str, Any], said: str, hybridized: bool
+) -> None:
+    block.initialize(force_reinit=True)
+    block.hybridize(hybridized)
+    for evaluation in (contextlib.nullcontext(), eager()):
+        with evaluation, pytest.raises(TypeError, match=said):
+            block(*args, **kwargs)
+
+
+def test_a_layer_inside_tells_of_itself() -> None:
+    class Doubly(nn.HybridBlock):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            with self.name_scope():
+                self.inner = nn.Dense(1)
+
+        def hybrid_forward(self, F: Any, x: nd.NDArray) -> nd.NDArray:
+            return self.inner(x, x)
+
+    net = Doubly(prefix="net_")
+    net.initialize()
+    with pytest.raises(TypeError, match=r"^Dense 'net_dense0' takes 1 input \(x\), got 2$"):
+        net(X)
+
+
+def test_other_errors_of_a_forward_stay_as_they_are() -> None:
+    class Failing(nn.HybridBlock):
+        def hybrid_forward(self, F: Any, x: nd.NDArray) -> nd.NDArray:
+            raise TypeError("its own")
+
+    with pytest.raises(TypeError, match=r"^its own$"):
+        Failing()(X)

@@ -121,3 +121,9 @@ def test_wrong_settings() -> None:
         metric.TopKAccuracy(0)
     with pytest.raises(NotImplementedError, match="EvalMetric must override _add"):
         metric.EvalMetric("x").update([1], [1])
+
+
+def test_the_number_of_classes_may_be_of_any_type() -> None:
+    assert metric.TopKAccuracy(2.0).name == "top_k_accuracy_2"
+    with pytest.raises(ValueError, match=r"top_k must be a whole number of classes, not 2\.5"):
+        metric.TopKAccuracy(2.5)

@@ -208,3 +208,64 @@ def test_rates_that_are_no_numbers_are_told_at_once() -> None:
     with pytest.raises(ParameterError, match=r"lr_scheduler gives the rate .*, not 0\.1"):
         optimizer.SGD(lr_scheduler=0.1)  # type: ignore[arg-type]
     assert sgd.learning_rate == 0.5
+
+
+def stepped(name: str, **settings: Any) -> np.ndarray:
+    weight = nd.array([1.0, -2.0])
+    update = optimizer.get_updater(optimizer.create(name, learning_rate=0.1, **settings))
+    for _ in range(3):
+        update(0, 3 * weight, weight)
+    return weight.asnumpy()
+
+
+@pytest.mark.parametrize("bound", [0, -1, -0.5, float("nan")])
+@pytest.mark.parametrize("name", ["sgd", "nag", "adam", "adagrad", "rmsprop", "ftrl", "lamb", "lars"])
+def test_what_is_not_above_zero_is_no_bound(name: str, bound: float) -> None:
+    np.testing.assert_array_equal(stepped(name, clip_gradient=bound), stepped(name))
+    np.testing.assert_array_equal(stepped(name, clip_gradient=bound, wd=0.1), stepped(name, wd=0.1))
+
+
+@pytest.mark.parametrize("bound", [0, -1, float("nan")])
+def test_weights_and_lengths_have_no_such_bounds_either(bound: float) -> None:
+    np.testing.assert_array_equal(stepped("rmsprop", clip_weights=bound), stepped("rmsprop"))
+    for name in ("lower_bound", "upper_bound"):
+        np.testing.assert_array_equal(stepped("lamb", **{name: bound}), stepped("lamb"))
+
+
+@pytest.mark.parametrize("setting", ["beta1", "beta2", "wd", "learning_rate"])
+def test_nothing_is_computed_in_the_precision_of_a_setting(setting: str) -> None:
+    half = np.float16(0.3)
+    made = [optimizer.create("adam", **{setting: value}) for value in (half, float(half))]
+    weights = [nd.array([1.0, -2.0]) for _ in made]
+    for one, weight in zip(made, weights, strict=True):
+        optimizer.get_updater(one)(0, 3 * weight, weight)
+    np.testing.assert_array_equal(*(weight.asnumpy() for weight in weights))
+    assert type(made[0].lr) is float
+
+
+def test_a_schedule_may_be_any_function() -> None:
+    made = optimizer.create("sgd", lr_scheduler=lambda update: 0.5 / (1 + update))
+    assert made.learning_rate == 0.5
+
+
+def test_factors_may_be_given_in_pairs() -> None:
+    made = optimizer.create("sgd", learning_rate=1.0, wd=1.0)
+    made.set_lr_mult([(0, 0.5)])
+    made.set_wd_mult([])
+    assert (made._get_lr(0), made._get_wd(0)) == (0.5, 1.0)
+
+
+def test_settings_of_ones_own_optimizer_may_be_texts() -> None:
+    @optimizer.register
+    class Moody(optimizer.Optimizer):
+        def __init__(self, mood: str = "calm", **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.mood = mood
+
+    assert optimizer.create("moody", mood="wild").mood == "wild"
+
+
+def test_what_is_no_number_is_told_in_one_line() -> None:
+    with pytest.raises(ParameterError, match=r"^wd is a number, not .*NDArray 2x2.*$") as told:
+        optimizer.create("sgd", wd=nd.ones((2, 2)))
+    assert "\n" not in str(told.value)

@@ -39,12 +39,13 @@ def main() -> int:
     python = "" if options.recorded else python_with_mxnet(options.python)
     open_ = 0
     for part in options.only or parts:
-        settled = OUTSIDE | importlib.import_module(f"parts.{part}").SETTLED
+        module = importlib.import_module(f"parts.{part}")
+        settled, more = OUTSIDE | module.SETTLED, getattr(module, "TAKES_MORE", False)
         mxnet = kept(part) if options.recorded else answers(python, "mxnet", part)
         if options.record:
             keep(part, mxnet)
         lamina = answers(sys.executable, "lamina", part)
-        found = [(d, settled_by(d, settled)) for d in differences(mxnet, lamina)]
+        found = [(d, settled_by(d, settled)) for d in differences(mxnet, lamina, takes_more=more)]
         for difference, why in found:
             if why is None:
                 print(

@@ -12,6 +12,7 @@ from lamina.outside import OUTSIDE
 
 __all__ = ["table_is_stale"]
 
+_MOST = 32  # calls of a row
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "from-mxnet.md"
 
 
@@ -45,14 +46,14 @@ def _outside() -> list[str]:
 
 def _names(mxnet: dict[tuple[str, str], Any], found: list[tuple[Difference, str | None]]) -> list[str]:
     """How many names of each namespace are there, and which are not."""
-    lines = ["| namespace | names | there | not there |", "|---|---|---|---|"]
+    lines: list[str] = []
     for (kind, path), names in mxnet.items():
         if kind != "names" or not names:
             continue
         missing = {d.subject.removeprefix(f"{path}.") for d, _ in found if d.lamina == "missing"} & set(names)
         shown = ", ".join(f"`{n}`" for n in sorted(missing) if _is_for_users(f"{path}.{n}", found))
         lines.append(f"| `{path}` | {len(names)} | {len(names) - len(missing)} | {shown} |")
-    return lines
+    return ["| namespace | names | there | not there |", "|---|---|---|---|", *lines] if lines else []
 
 
 def _is_for_users(subject: str, found: list[tuple[Difference, str | None]]) -> bool:
@@ -70,6 +71,8 @@ def _sentences(found: list[tuple[Difference, str | None]]) -> list[str]:
             by_sentence.setdefault(why, []).append(difference.subject)
     lines = ["| | what lamina does |", "|---|---|"]
     for why, subjects in by_sentence.items():
-        shown = "<br>".join(f"`{s}`".replace("|", "\\|") for s in subjects)
+        more = [f"and {len(subjects) - _MOST} more"] if len(subjects) > _MOST + 1 else []
+        first = subjects[:_MOST] if more else subjects
+        shown = "<br>".join([*(f"`{s}`".replace("|", "\\|") for s in first), *more])
         lines.append(f"| {shown} | {why} |")
     return lines

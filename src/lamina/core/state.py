@@ -152,7 +152,8 @@ class Mode:
     """
 
     def __init__(self, recording: bool | None, training: bool | None) -> None:
-        self._recording, self._training = recording, training
+        self._recording = None if recording is None else bool(recording)
+        self._training = None if training is None else bool(training)
         self._saved: list[tuple[bool, bool, Saved]] = []
 
     def __enter__(self) -> None:

@@ -13,8 +13,8 @@ from sklearn.utils.validation import validate_data
 from lamina.table.columns import ArrayColumn, import_narwhals
 
 __all__ = [
-    "check_inputs", "counted_rows", "folds", "hold_out", "is_frame", "length", "members_rows", "require_target",
-    "selection", "union", "values_of",
+    "check_inputs", "counted_rows", "folds", "hold_out", "is_frame", "length", "members_rows", "one_pair",
+    "require_target", "selection", "union", "values_of",
 ]  # fmt: skip
 
 _FEWEST_FOR_VALIDATION = 10
@@ -69,6 +69,28 @@ def _require_table(X: Any) -> None:
             f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
             "make frames of dicts by polars.DataFrame"
         )
+
+
+def one_pair(eval_set: Any) -> tuple[Any, Any]:
+    """X and y of an `eval_set`: a pair, or a list of one as gradient boosting libraries take."""
+    pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
+    if isinstance(pair, tuple | list) and len(pair) == 2 and not all(map(_is_pair, pair)):
+        return pair[0], pair[1]
+    found = f"{len(pair)} of them" if isinstance(pair, tuple | list) else type(eval_set).__name__
+    raise ValueError(
+        f"eval_set is a pair (X, y) to validate on, not {found}: fit(X, y, eval_set=(X_valid, y_valid)). Of further "
+        "rows, score(X_test, y_test) tells when it is fitted"
+    )
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether it is a table and something, which a table or a target, also one of lists, is not."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
+    table = value[0]
+    if isinstance(table, tuple | list):
+        return len(table) > 0 and isinstance(table[0], tuple | list | np.ndarray)
+    return is_frame(table) or len(getattr(table, "shape", ())) == 2
 
 
 @contextmanager

@@ -26,7 +26,15 @@ from lamina.estimators._chosen_architecture import architecture_for
 from lamina.estimators._embedding import Embedding
 from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization
 from lamina.estimators._initialize import build_network
-from lamina.estimators._inputs import check_inputs, counted_rows, length, members_rows, selection, union
+from lamina.estimators._inputs import (
+    check_inputs,
+    counted_rows,
+    length,
+    members_rows,
+    one_pair,
+    selection,
+    union,
+)
 from lamina.estimators._learned import Learned
 from lamina.estimators._progress import progress
 from lamina.estimators._scoring import check_scoring
@@ -275,11 +283,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         return np.ascontiguousarray(weights * (len(weights) / total), dtype=np.float32)
 
     def _evaluation_data(self, eval_set: Any, encoder: TableEncoder, target: Any) -> Data:
-        pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            found = f"{len(pair)} of them" if isinstance(pair, tuple | list) else type(eval_set).__name__
-            raise ValueError(f"eval_set is a pair (X, y) to validate on, not {found}")
-        X, y = check_inputs(self, *pair, reset=False)
+        X, y = check_inputs(self, *one_pair(eval_set), reset=False)
         encoded = encoder.transform(X)
         return Data(encoded.numeric, encoded.codes, target.encode(self._checked_target(y)))
 

@@ -23,11 +23,12 @@ def aside(
     """A new hidden place beside the final one; if the block raises (Ctrl-C too), it is gone again.
 
     A process that is killed can't remove its own. The next one that works in the same folder does: a place whose
-    maker lives is locked, so that no other process takes it for abandoned.
+    maker lives is locked, so that no other process takes it for abandoned. Where no lock can be made, the place has
+    a name that nobody takes for abandoned, and what a killed process leaves stays.
 
     Args:
         folder: where.
-        prefix: the place is called PREFIX, 12 hexadecimal digits, and ".tmp".
+        prefix: the place is called PREFIX, 12 hexadecimal digits, and ".tmp"; "-unlocked.tmp" without a lock.
         create: makes the file or the folder of this name.
         of_any_user: whether what another user's process left is removed, too, where the system lets it.
 
@@ -90,17 +91,28 @@ def lock(path: Path) -> int | None:
 
 def _claimed(folder: Path, prefix: str, create: Callable[[Path], object]) -> tuple[Path, int | None]:
     while True:
-        path = folder / f"{prefix}{secrets.token_hex(6)}.tmp"
+        path = _made(folder, f"{prefix}{secrets.token_hex(6)}.tmp", create)
         try:
-            create(path)
-        except OSError as error:  # the hidden name would tell a user nothing
-            raise OSError(error.errno, error.strerror, os.fspath(folder)) from error
-        # Until it is locked, another process may take it for abandoned and remove it: then the next name.
-        with suppress(BlockingIOError, FileNotFoundError):
             held = lock(path)
-            if held is None or path.exists():
-                return path, held
-            os.close(held)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # before it was locked, another process took it for abandoned
+        except OSError:
+            _remove(path)
+            raise
+        if held is None:  # another process may be able to make the lock that this one can't
+            _remove(path)
+            return _made(folder, f"{prefix}{secrets.token_hex(6)}-unlocked.tmp", create), None
+        if path.exists():
+            return path, held
+        os.close(held)
+
+
+def _made(folder: Path, name: str, create: Callable[[Path], object]) -> Path:
+    try:
+        create(folder / name)
+    except OSError as error:  # the hidden name would tell a user nothing
+        raise OSError(error.errno, error.strerror, os.fspath(folder)) from error
+    return folder / name
 
 
 def _remove_abandoned(folder: Path, prefix: str, of_any_user: bool) -> None:

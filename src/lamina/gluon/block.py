@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 
 from lamina import nd, symbol
-from lamina.arguments import no_argument
 from lamina.core.array import Facade
 from lamina.core.precision import Precision, require_precision
 from lamina.core.state import state
@@ -20,9 +18,15 @@ from lamina.files.named import read_arrays, write_arrays
 from lamina.gluon._files import assign
 from lamina.gluon._naming import NameScope, new_prefix
 from lamina.gluon._summary import summary
+from lamina.gluon._wrong_calls import (
+    check_naming,
+    require_arrays,
+    require_inputs,
+    unknown_argument,
+)
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict
-from lamina.habits import ARGUMENTS, telling
+from lamina.habits import telling
 from lamina.messages import warn
 from lamina.nd.facade import is_presenting, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
@@ -88,12 +92,12 @@ class Block:
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
     ) -> None:
         if unknown:
-            raise _no_argument(type(self), next(iter(unknown)))
+            raise unknown_argument(type(self), next(iter(unknown)))
         self._children: dict[str, Block] = {}
         self._reg_params: dict[str, Parameter] = {}
         self._forward_hooks: dict[int, Hook] = {}
         self._forward_pre_hooks: dict[int, Hook] = {}
-        _check_naming(type(self).__name__, prefix, params)
+        check_naming(type(self).__name__, prefix, params)
         self._prefix, self._params = new_prefix(prefix, params, self._alias())
         self._scope = NameScope(self._prefix, self._params, transparent=prefix == "")
 
@@ -163,7 +167,11 @@ class Block:
         """Run `forward`, and the hooks around it."""
         for hook in tuple(self._forward_pre_hooks.values()):
             hook(self, args)
-        out = self._run(*args, **kwargs)
+        try:
+            out = self._run(*args, **kwargs)
+        except Exception:
+            require_inputs(self, args, kwargs)
+            raise
         for hook in tuple(self._forward_hooks.values()):
             hook(self, args, out)
         return out
@@ -413,7 +421,7 @@ class HybridBlock(Block):
             return self.forward(*args, **kwargs)
         if args and isinstance(args[0], Symbol):
             return self.forward(*args, **kwargs)
-        self._require_arrays(args)
+        require_arrays(self, args)
         if args and isinstance(args[0], Facade):
             return mapped(self._compiled_as("_behind")(*mapped(args, plain), **mapped(kwargs, plain)), shown)
         return self._compiled_as("forward")(*args, **kwargs)
@@ -442,7 +450,7 @@ class HybridBlock(Block):
                 return self.hybrid_forward(symbol, *args, **kwargs, **variables)
         if args and isinstance(args[0], Facade) and self._knows_nd_alone():
             return mapped(self.forward(*mapped(args, plain), **mapped(kwargs, plain)), shown)
-        self._require_arrays(args)
+        require_arrays(self, args)
         try:
             params = self._arrays(args)
         except DeferredInitializationError:
@@ -455,17 +463,6 @@ class HybridBlock(Block):
     def _knows_nd_alone(self) -> bool:
         """Whether it is a layer of Gluon's own, which computes with `NDArray`; others get what they are given."""
         return not self._hands_on and str(type(self).hybrid_forward.__module__).startswith("lamina.")
-
-    def _require_arrays(self, args: tuple[Any, ...]) -> None:
-        """Raise `TypeError` for NumPy's array as input, and where numbers and lists stand for arrays: none is given."""
-        first = args[0] if args else None
-        while isinstance(first, list | tuple) and first:
-            first = first[0]
-        is_numpys = args and isinstance(args[0], np.ndarray)
-        if is_numpys or (isinstance(first, np.ndarray | int | float) and not any(map(_has_array, args))):
-            raise TypeError(
-                f"{self.name}: needs an NDArray, got {type(args[0]).__name__}; make one with nd.array"
-            )
 
     def _arrays(self, args: tuple[Any, ...]) -> dict[str, NDArray]:
         ctx = args[0].context if args and isinstance(args[0], NDArray | Facade) else None
@@ -489,33 +486,6 @@ class HybridBlock(Block):
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
         """The computation, with ``F = lamina.nd`` and the parameters by name; subclasses override it."""
         raise TypeError(f"{type(self).__name__} must override hybrid_forward or forward")
-
-
-def _has_array(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_has_array, value))
-    return isinstance(value, NDArray | Facade | Symbol)
-
-
-def _no_argument(kind: type[Block], name: str) -> TypeError:
-    """What to say of an argument that a block does not take."""
-    named = [p for p in inspect.signature(kind).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    known = [*dict.fromkeys([*(p.name for p in named if p.kind is not p.VAR_POSITIONAL), "prefix", "params"])]
-    return no_argument(kind.__name__, name, known, ARGUMENTS)
-
-
-def _check_naming(kind: str, prefix: object, params: object) -> None:
-    """Raise `TypeError` for what can't be a block's `prefix` and `params`: often a setting, or a layer, was meant."""
-    if not (prefix is None or isinstance(prefix, str)):
-        raise TypeError(
-            f"{kind}: the prefix of its parameters' names must be a string, not a {type(prefix).__name__}. "
-            "Layers go into a container: nn.Sequential(layer, …), or net.add(layer)"
-        )
-    if not (params is None or isinstance(params, ParameterDict)):
-        raise TypeError(
-            f"{kind}: params, to share parameters, must be another block's .params or .collect_params(), "
-            f"not a {type(params).__name__}"
-        )
 
 
 def with_children(block: Block, children: Mapping[str, Block]) -> str:

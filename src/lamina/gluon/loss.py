@@ -13,10 +13,13 @@ what happens at kinks: the gradients of relu and of the absolute value are 0 at 
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any
 
+from lamina.arguments import is_number
 from lamina.errors import ParameterError, ShapeError
 from lamina.gluon.block import HybridBlock
+from lamina.messages import in_a_line
 from lamina.nd.ndarray import NDArray
 from lamina.outside import no_attribute
 
@@ -34,9 +37,11 @@ class Loss(HybridBlock):
 
     def __init__(self, weight: float | None, batch_axis: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if weight is not None and not isinstance(weight, int | float):
-            raise ParameterError(f"{type(self).__name__}: weight must be a number or None, not {weight!r}")
-        self._weight, self._batch_axis = weight, batch_axis
+        if weight is not None and not (isinstance(weight, bool) or is_number(weight)):
+            raise ParameterError(
+                f"{type(self).__name__}: weight must be a number or None, not {in_a_line(weight)}"
+            )
+        self._weight, self._batch_axis = weight, _axes(batch_axis)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(batch_axis={self._batch_axis}, w={self._weight})"
@@ -69,10 +74,23 @@ class Loss(HybridBlock):
     def _mean(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
         """The weighted loss of each sample."""
         weighted = self._weighted(F, loss, sample_weight, factor)
-        batch = weighted.shape[self._batch_axis]
-        if weighted.size == batch:  # one number a sample: nothing to average
-            return weighted.reshape((batch,))
+        if isinstance(self._batch_axis, int):
+            batch = weighted.shape[self._batch_axis]
+            if weighted.size == batch:  # one number a sample: nothing to average
+                return weighted.reshape((batch,))
         return F.mean(weighted, axis=self._batch_axis, exclude=True)
+
+
+def _axes(batch_axis: Any) -> Any:
+    """Where the samples are: an axis, several, or None for a loss that is one number for all of them."""
+    if batch_axis is None or isinstance(batch_axis, list | tuple):
+        return batch_axis
+    try:
+        return index(batch_axis)
+    except TypeError:
+        raise ParameterError(
+            f"batch_axis is where the samples are, a whole number or several, not {in_a_line(batch_axis)}"
+        ) from None
 
 
 class _ElementLoss(Loss):

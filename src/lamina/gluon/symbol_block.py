@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.context import Context, current_context
 from lamina.errors import ParameterError
+from lamina.gluon._wrong_calls import require_arrays
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Contexts, DeferredInitializationError
 from lamina.gluon.parameter_dict import ParameterDict
@@ -120,7 +121,7 @@ class SymbolBlock(HybridBlock):
             heads = {name: x.heads[0] for name, x in zip(self.input_names, args, strict=True)}
             found = list(self._symbol.replaced(heads))
         else:
-            self._require_arrays(args)
+            require_arrays(self, args)
             if has_facade(args):
                 return mapped(self.forward(*mapped(args, plain)), shown)
             context = args[0].context if args else current_context()

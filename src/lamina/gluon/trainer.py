@@ -20,7 +20,7 @@ from lamina.gluon.parameter_dict import ParameterDict
 from lamina.habits import OPTIMIZERS_ARGUMENTS, telling
 from lamina.kvstore import KVStoreBase
 from lamina.kvstore import create as create_store
-from lamina.messages import excerpt
+from lamina.messages import excerpt, in_a_line
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, create, get_updater
 from lamina.optimizer.updater import arrays_in
@@ -194,7 +194,9 @@ class Trainer:
 
     def _update(self, batch_size: float, ignore_stale_grad: bool) -> None:
         if isinstance(batch_size, str | list | tuple | NoneType):
-            raise ParameterError(f"step: gradients are divided by batch_size, a number, not {batch_size!r}")
+            raise ParameterError(
+                f"step: gradients are divided by batch_size, a number, not {in_a_line(batch_size)}"
+            )
         if isinstance(batch_size, int | float) and not batch_size > 0:
             raise ParameterError(
                 f"step: gradients are divided by batch_size, which must be positive, not {batch_size}"

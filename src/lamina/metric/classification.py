@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.arguments import whole_number
 from lamina.errors import DataError, ShapeError
 from lamina.metric.base import Averaged, EvalMetric, metrics, require_same_length
 
@@ -60,8 +61,7 @@ class TopKAccuracy(EvalMetric):
         output_names: Sequence[str] | None = None,
         label_names: Sequence[str] | None = None,
     ) -> None:
-        if top_k < 1:
-            raise ValueError(f"top_k must be at least 1, not {top_k}")
+        top_k = whole_number("top_k", top_k, "classes", least=1)
         super().__init__(name, output_names, label_names, has_global_stats=True, top_k=top_k)
         self.top_k = top_k
         self.name = f"{name}_{top_k}"

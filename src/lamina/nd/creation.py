@@ -11,6 +11,7 @@ import numpy as np
 from lamina.context import Context, usable
 from lamina.core.primitive import bind, bind_on
 from lamina.errors import ParameterError, ShapeError
+from lamina.messages import in_a_line
 from lamina.nd._operator import operator
 from lamina.primitives.elementwise import COMPARISON
 from lamina.primitives.elementwise import cast as cast_primitive
@@ -33,7 +34,7 @@ def as_shape(shape: Shape) -> tuple[int, ...]:
     try:
         sizes = tuple(map(index, shape if isinstance(shape, tuple | list) else (shape,)))
     except TypeError:
-        raise ShapeError(f"a shape is an integer or a tuple of integers, not {shape!r}") from None
+        raise ShapeError(f"a shape is an integer or a tuple of integers, not {in_a_line(shape)}") from None
     if sizes and min(sizes) < 0:
         raise ShapeError(f"a shape has no negative sizes, got {sizes}")
     return sizes

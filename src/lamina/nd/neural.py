@@ -62,7 +62,11 @@ def FullyConnected(  # noqa: N802 - MXNet's name
 
 @operator
 def Dropout(  # noqa: N802 - MXNet's name
-    data: NDArray, p: float = 0.5, mode: str = "training", axes: Sequence[int] = (), cudnn_off: bool = False
+    data: NDArray,
+    p: float = 0.5,
+    mode: str = "training",
+    axes: int | Sequence[int] | None = (),
+    cudnn_off: bool = False,
 ) -> NDArray:
     """Each element is 0 with probability `p`, else divided by 1 - p (Srivastava et al., 2014).
 
@@ -76,7 +80,8 @@ def Dropout(  # noqa: N802 - MXNet's name
         return data.copy()
     if p == 1:
         return data * 0.0
-    shared = normalize_axes("Dropout", tuple(axes), data.ndim) if axes else ()
+    several = (axes,) if isinstance(axes, int | np.integer) else tuple(() if axes is None else axes)
+    shared = normalize_axes("Dropout", several, data.ndim) if several else ()
     return dropped(data, p, tuple([1 if a in shared else n for a, n in enumerate(data.shape)]))
 
 

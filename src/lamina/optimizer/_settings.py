@@ -6,22 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lamina.arguments import is_number
+from lamina.arguments import check_numbers
 from lamina.errors import ParameterError
+from lamina.messages import in_a_line
 
-__all__ = ["check_counts", "check_momenta", "check_numbers", "check_shares"]
-
-
-def check_numbers(**settings: Any) -> None:
-    """Raise `ParameterError` unless these are numbers.
-
-    >>> check_numbers(momentum="0.9")
-    Traceback (most recent call last):
-    lamina.errors.ParameterError: momentum is a number, not '0.9'
-    """
-    for name, value in settings.items():
-        if not is_number(value):
-            raise ParameterError(f"{name} is a number, not {value!r}")
+__all__ = ["check_counts", "check_momenta", "check_shares"]
 
 
 def check_counts(**settings: Any) -> None:
@@ -33,7 +22,7 @@ def check_counts(**settings: Any) -> None:
     """
     for name, value in settings.items():
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ParameterError(f"{name} is a whole number of at least 1, not {value!r}")
+            raise ParameterError(f"{name} is a whole number of at least 1, not {in_a_line(value)}")
 
 
 def check_momenta(**settings: Any) -> None:
@@ -46,7 +35,7 @@ def check_momenta(**settings: Any) -> None:
     check_numbers(**settings)
     for name, value in settings.items():
         if not -1 < value < 1:
-            raise ParameterError(f"{name} is above -1 and below 1, not {value!r}")
+            raise ParameterError(f"{name} is above -1 and below 1, not {in_a_line(value)}")
 
 
 def check_shares(**settings: Any) -> None:
@@ -59,4 +48,4 @@ def check_shares(**settings: Any) -> None:
     check_numbers(**settings)
     for name, value in settings.items():
         if not 0 <= value < 1:
-            raise ParameterError(f"{name} is at least 0 and below 1, not {value!r}")
+            raise ParameterError(f"{name} is at least 0 and below 1, not {in_a_line(value)}")

@@ -6,12 +6,13 @@ import math
 from functools import partial
 from typing import Any
 
+from lamina.arguments import check_numbers
 from lamina.nd.arithmetic import maximum, minimum
 from lamina.nd.elementwise import abs, sqrt
 from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum
-from lamina.optimizer._settings import check_momenta, check_numbers, check_shares
+from lamina.optimizer._settings import check_momenta, check_shares
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [
@@ -289,8 +290,8 @@ def lamb_step(
 def _trust(w: NDArray, r: NDArray, lower: float | None, upper: float | None) -> NDArray:
     """φ(‖w‖)/‖r‖, of shape (1,)."""
     length, step = _norm(w), _norm(r)
-    bounded = length if lower is None else maximum(length, lower)
-    bounded = bounded if upper is None else minimum(bounded, upper)
+    bounded = maximum(length, lower) if lower is not None and lower > 0 else length
+    bounded = minimum(bounded, upper) if upper is not None and upper > 0 else bounded
     defined = (bounded > 0) * (step > 0)
     return where(defined, bounded / maximum(step, 1e-38), 1.0)
 
@@ -305,7 +306,7 @@ class LAMB(_Moments):
     """Adam with steps in proportion to each array's length: `lamb_step` with g = clip(rescale_grad·∇), decay wd.
 
     Args:
-        lower_bound, upper_bound: of the length.
+        lower_bound, upper_bound: of the length; None, or what is not above 0, is no bound.
         bias_correction: without, m and v stand for m̂ and v̂.
     """
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from lamina.nd.elementwise import abs, clip, sign, sqrt
+from lamina.arguments import check_numbers
+from lamina.nd.elementwise import abs, sign, sqrt
 from lamina.nd.ndarray import NDArray
-from lamina.optimizer._settings import check_numbers
-from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
+from lamina.optimizer.optimizer import Optimizer, State, Stepped, clipped, optimizers, write
 
 __all__ = [
     "AdaDelta", "AdaGrad", "Ftrl", "RMSProp", "adadelta_step", "adagrad_step", "centered_rmsprop_step",
@@ -119,7 +119,7 @@ class RMSProp(Optimizer):
         gamma1: β of the running means.
         gamma2: the momentum; only if centered.
         centered: Graves' variant.
-        clip_weights: bound of each element of the weights after the step, or None.
+        clip_weights: bound of each element of the weights after the step; None, or what is not above 0, is no bound.
     """
 
     default_learning_rate = 0.001
@@ -150,8 +150,7 @@ class RMSProp(Optimizer):
         g = self._decayed(index, weight, grad)
         step = partial(centered_rmsprop_step, momentum=self.gamma2) if self.centered else rmsprop_step
         new, state_after = step(weight, g, state, rate=rate, beta=self.gamma1, epsilon=self.epsilon)
-        if self.clip_weights is not None:
-            new = clip(new, -self.clip_weights, self.clip_weights)
+        new = clipped(new, self.clip_weights)
         write(weight, state, (new, state_after))
 
 

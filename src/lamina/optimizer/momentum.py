@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from lamina.arguments import check_numbers
 from lamina.nd.elementwise import sign
 from lamina.nd.ndarray import NDArray
-from lamina.optimizer._settings import check_numbers
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lamina.arguments import answering
+from lamina.arguments import PlainNumbers, answering, check_numbers
 from lamina.core.state import call_each_step, state
 from lamina.errors import ParameterError, TraceError
 from lamina.habits import OPTIMIZERS_ARGUMENTS
@@ -18,10 +18,9 @@ from lamina.messages import warn
 from lamina.nd.creation import zeros_like
 from lamina.nd.elementwise import clip
 from lamina.nd.ndarray import NDArray
-from lamina.optimizer._settings import check_numbers
 from lamina.registry import Registry
 
-__all__ = ["Optimizer", "ScheduledRateError", "State", "Stepped", "create", "register", "write"]
+__all__ = ["Optimizer", "ScheduledRateError", "State", "Stepped", "clipped", "create", "register", "write"]
 
 State = tuple[NDArray, ...]
 """What a step keeps of a parameter's earlier steps: arrays of its shape."""
@@ -31,7 +30,7 @@ Stepped = tuple[NDArray, State]
 
 
 @answering(OPTIMIZERS_ARGUMENTS)
-class Optimizer:
+class Optimizer(PlainNumbers):
     """Base class: how a parameter, its gradient and a state give the next parameter.
 
     A subclass defines `create_state` and `update`, in operators of `lamina.nd`, and writes its results in place
@@ -50,7 +49,7 @@ class Optimizer:
         param_idx2name: names of parameters by index. Those that don't end in ``_weight`` or ``_gamma`` get no weight
             decay then.
         wd: weight decay, λ: adds λ·w to the gradient.
-        clip_gradient: bound of each element of a gradient, or None.
+        clip_gradient: bound of each element of a gradient; None, or what is not above 0, is no bound.
         learning_rate: the rate; by default the scheduler's base, or without scheduler the optimizer's own default.
         lr_scheduler: gives the rate by the number of updates; starts from `learning_rate` if that is given too.
         begin_num_update: the number of updates made before.
@@ -87,7 +86,8 @@ class Optimizer:
         self.clip_gradient = clip_gradient
         self.lr_scheduler = lr_scheduler
         if learning_rate is None:
-            learning_rate = self.default_learning_rate if lr_scheduler is None else lr_scheduler.base_lr
+            base: float = getattr(lr_scheduler, "base_lr", self.default_learning_rate)  # not of any function
+            learning_rate = base
         elif lr_scheduler is not None and getattr(lr_scheduler, "base_lr", learning_rate) != learning_rate:
             warn(
                 "learning rate from ``lr_scheduler`` has been overwritten by ``learning_rate`` in optimizer."
@@ -166,12 +166,16 @@ class Optimizer:
 
     def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
         """Factors of the learning rate, by the name or index of parameters."""
-        self.lr_mult = {**self._of_symbol("__lr_mult__"), **args_lr_mult}
+        self.lr_mult = {**self._of_symbol("__lr_mult__"), **dict(args_lr_mult)}
 
     def set_wd_mult(self, args_wd_mult: Mapping[Any, float]) -> None:
         """Factors of the weight decay, by the name or index of parameters."""
         undecayed = (n for n in self.idx2name.values() if not n.endswith(("_weight", "_gamma")))
-        self.wd_mult = {**dict.fromkeys(undecayed, 0.0), **self._of_symbol("__wd_mult__"), **args_wd_mult}
+        self.wd_mult = {
+            **dict.fromkeys(undecayed, 0.0),
+            **self._of_symbol("__wd_mult__"),
+            **dict(args_wd_mult),
+        }
 
     def _of_symbol(self, key: str) -> dict[str, float]:
         """What the symbol says of its arguments."""
@@ -287,7 +291,7 @@ class Optimizer:
         """The gradient, rescaled and clipped."""
         scale = self.rescale_grad
         g = grad if isinstance(scale, int | float) and scale == 1.0 else grad * scale
-        return g if self.clip_gradient is None else clip(g, -self.clip_gradient, self.clip_gradient)
+        return clipped(g, self.clip_gradient)
 
     def _prepared(self, index: int, weight: NDArray, grad: NDArray) -> NDArray:
         """The gradient, rescaled and clipped, with the weight decay added."""
@@ -300,7 +304,7 @@ class Optimizer:
         if not wd or self.clip_gradient is None:
             return self._prepared(index, weight, grad)
         g = grad * self.rescale_grad + wd * weight
-        return clip(g, -self.clip_gradient, self.clip_gradient)
+        return clipped(g, self.clip_gradient)
 
     def _moments(self, weight: NDArray, count: int) -> tuple[NDArray, ...]:
         """`count` arrays of zeros like the parameter."""
@@ -309,6 +313,11 @@ class Optimizer:
 
 class ScheduledRateError(ParameterError, UserWarning):
     """The learning rate was set though a scheduler decides it; MXNet raises a `UserWarning`."""
+
+
+def clipped(x: NDArray, bound: float | None) -> NDArray:
+    """`x` within ±`bound`; what is not above 0 is no bound, as in MXNet's operators, whose default is -1."""
+    return clip(x, -bound, bound) if bound is not None and bound > 0 else x
 
 
 def write(weight: NDArray, state: State, stepped: Stepped) -> None:
@@ -346,5 +355,4 @@ def create(name: str | Optimizer, **kwargs: Any) -> Optimizer:
     Traceback (most recent call last):
     ValueError: unknown optimizer 'adm'. Did you mean 'adam'? Known: ...
     """
-    check_numbers(**{key: value for key, value in kwargs.items() if isinstance(value, str)})
     return optimizers.create(name, **kwargs)

@@ -6,13 +6,14 @@ import math
 from functools import partial
 from typing import Any
 
+from lamina.arguments import check_numbers
 from lamina.nd.arithmetic import maximum
 from lamina.nd.elementwise import sqrt
 from lamina.nd.lookup import where
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import normal
 from lamina.nd.reduce import sum
-from lamina.optimizer._settings import check_momenta, check_numbers, check_shares
+from lamina.optimizer._settings import check_momenta, check_shares
 from lamina.optimizer.momentum import SGD, momentum_step, sgd_step
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
 

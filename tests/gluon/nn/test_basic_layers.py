@@ -1,5 +1,7 @@
 """Dense, Dropout, Embedding, Flatten against NumPy."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -120,3 +122,22 @@ def test_a_wrong_width_is_an_error():
     layer.initialize()
     with pytest.raises(ShapeError, match="FullyConnected"):
         layer(nd.ones((1, 5)))
+
+
+@pytest.mark.parametrize("axes", [0, np.int64(0), np.array([0]), (0,), [0]], ids=repr)
+def test_one_axis_of_dropout_shares_its_fate(axes: Any) -> None:
+    with autograd.train_mode():
+        y = nn.Dropout(0.5, axes=axes)(nd.ones((40, 50))).asnumpy()
+    assert (y == y[:1]).all() and 0 < y[0].sum() < 100
+
+
+@pytest.mark.parametrize("layer", [nn.ELU, nn.LeakyReLU, nn.Swish, nn.BatchNorm, nn.LayerNorm, nn.GroupNorm])
+def test_a_setting_that_is_no_number_is_told_when_the_layer_is_made(layer: Any) -> None:
+    name = {nn.ELU: "alpha", nn.LeakyReLU: "alpha", nn.Swish: "beta"}.get(layer, "epsilon")
+    with pytest.raises(ValueError, match=f"{name} is a number, not '0.5'"):
+        layer(**{name: "0.5"})
+
+
+def test_an_axis_is_a_whole_number() -> None:
+    with pytest.raises(ValueError, match=r"axis must be a whole number, not 1\.5"):
+        nn.BatchNorm(axis=1.5)

@@ -10,12 +10,13 @@ from itertools import islice
 from typing import Any
 from weakref import finalize
 
-from lamina.arguments import is_number
+from lamina.arguments import check_numbers, is_number
 from lamina.core.state import mark_step
 from lamina.errors import DataError
 from lamina.gluon.data.batchify import default_batchify_fn
 from lamina.gluon.data.dataset import draw
 from lamina.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from lamina.messages import in_a_line
 
 __all__ = ["DataLoader"]
 
@@ -68,6 +69,7 @@ class DataLoader:
         try_nopython: bool | None = None,
     ) -> None:
         self._dataset = dataset
+        check_numbers(timeout=timeout)
         if not timeout > 0:
             raise ValueError(f"DataLoader: timeout must be positive, given {timeout}")
         if batch_sampler is None:
@@ -80,10 +82,12 @@ class DataLoader:
         self._batchify = batchify_fn or default_batchify_fn
         if not (isinstance(num_workers, bool) or is_number(num_workers)) or num_workers % 1:
             raise ValueError(
-                f"DataLoader: num_workers is how many threads prepare batches, not {num_workers!r}"
+                f"DataLoader: num_workers is how many threads prepare batches, not {in_a_line(num_workers)}"
             )
         self._workers = max(0, int(num_workers))
-        self._prefetch = max(1, 2 * self._workers if prefetch is None else prefetch)
+        if prefetch is not None:
+            check_numbers(prefetch=prefetch)
+        self._prefetch = max(1, 2 * self._workers if prefetch is None else int(prefetch))
         self._timeout = timeout
         self._prepared: Iterator[Any] | None = None
         self.auto_reload = auto_reload

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from lamina.arguments import is_number
+from lamina.arguments import whole_number
 from lamina.nd.conversion import array
 from lamina.nd.random import shuffle
 
@@ -122,11 +122,8 @@ class BatchSampler(Sampler):
         if last_batch not in LAST_BATCH:
             known = ", ".join(map(repr, LAST_BATCH))
             raise ValueError(f"last_batch must be one of {known}, not {last_batch!r}")
-        if not (isinstance(batch_size, bool) or is_number(batch_size)) or batch_size % 1:
-            raise ValueError(f"batch_size must be a whole number of rows, not {batch_size!r}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        self._sampler, self._batch_size, self._last_batch = sampler, int(batch_size), last_batch
+        self._batch_size = whole_number("batch_size", batch_size, "rows", least=1)
+        self._sampler, self._last_batch = sampler, last_batch
         self._left_over: list[int] = []
 
     def __len__(self) -> int:

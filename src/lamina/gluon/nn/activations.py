@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lamina.arguments import check_numbers
 from lamina.errors import ParameterError
 from lamina.gluon.block import HybridBlock
 from lamina.initializer import Constant
@@ -50,6 +51,7 @@ class LeakyReLU(HybridBlock):
     _node = "fwd"
 
     def __init__(self, alpha: float, **kwargs: Any) -> None:
+        check_numbers(alpha=alpha)
         if alpha < 0:
             raise ParameterError(f"LeakyReLU: the slope alpha must be at least 0, not {alpha}")
         super().__init__(**kwargs)
@@ -88,6 +90,7 @@ class ELU(HybridBlock):
     """x where x > 0, else alpha·(exp(x) − 1) (Clevert, Unterthiner & Hochreiter, 2016)."""
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+        check_numbers(alpha=alpha)
         super().__init__(**kwargs)
         self._alpha = alpha
 
@@ -121,6 +124,7 @@ class Swish(HybridBlock):
     """x·sigmoid(beta·x) (Ramachandran, Zoph & Le, "Searching for activation functions", 2017)."""
 
     def __init__(self, beta: float = 1.0, **kwargs: Any) -> None:
+        check_numbers(beta=beta)
         super().__init__(**kwargs)
         self._beta = beta
 

@@ -9,6 +9,7 @@ from lamina.arguments import is_number
 from lamina.errors import ParameterError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.nn.activations import Activation
+from lamina.messages import in_a_line
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["Dense", "Dropout", "Embedding", "Flatten"]
@@ -108,9 +109,9 @@ class Dropout(HybridBlock):
 
     _node = "fwd"
 
-    def __init__(self, rate: float, axes: tuple[int, ...] = (), **kwargs: Any) -> None:
+    def __init__(self, rate: float, axes: int | tuple[int, ...] = (), **kwargs: Any) -> None:
         if not (isinstance(rate, bool) or is_number(rate)) or not 0 <= rate <= 1:
-            raise ParameterError(f"Dropout: the rate must be between 0 and 1, not {rate!r}")
+            raise ParameterError(f"Dropout: the rate must be between 0 and 1, not {in_a_line(rate)}")
         super().__init__(**kwargs)
         self._rate, self._axes = rate, axes
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.arguments import check_numbers, whole_number
 from lamina.errors import ShapeError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Parameter
@@ -20,7 +21,9 @@ class _Normalization(HybridBlock):
 
     def __init__(self, axis: int, in_channels: int, settings: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._axis, self._in_channels, self._settings = axis, in_channels, settings
+        check_numbers(epsilon=settings["eps"], momentum=settings.get("momentum", 0))
+        self._axis, self._in_channels = whole_number("axis", axis), in_channels
+        self._settings = {**settings, "axis": self._axis}
 
     def _vector(self, name: str, init: Any, differentiable: bool = True) -> Parameter:
         return self.params.get(
@@ -211,6 +214,7 @@ class GroupNorm(HybridBlock):
         prefix: str | None = None,
         params: ParameterDict | None = None,
     ) -> None:
+        check_numbers(epsilon=epsilon)
         super().__init__(prefix=prefix, params=params)
         self._settings = {"eps": epsilon, "num_groups": num_groups, "center": center, "scale": scale}
 
