@@ -322,10 +322,19 @@ def _answer(findings: Findings, row: int) -> list[str]:
         error = float(findings.measured.rows.target[row]) - predicted
         return [_cell(true), format_number(predicted), format_number(error)]
     code = int(findings.measured.rows.target[row])
-    probability = f"{100 * outputs[row, code]:.2g} %" if code >= 0 else "unknown class"
+    probability = _percent(outputs[row, code]) if code >= 0 else "unknown class"
     best = int(outputs[row].argmax())
     predicted = f"{escape(str(target.classes[best]))} ({100 * outputs[row, best]:.1f} %)"
     return [_cell(true), predicted, probability]
+
+
+def _percent(share: float) -> str:
+    """A probability, of small ones two digits that count (of 99.7 these would be a power of ten).
+
+    >>> _percent(0.0019), _percent(0.345), _percent(0.9969)
+    ('0.19 %', '34.5 %', '99.7 %')
+    """
+    return f"{100 * share:.2g} %" if share < 0.01 else f"{100 * share:.1f} %"
 
 
 def _cell(value: Any) -> str:
