@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -138,6 +139,21 @@ def test_what_a_table_would_take_is_about_told_by_its_files(folder, suffix):
     with open_sources([f"rows.{suffix}"]) as sources:
         told = memory.memory_to_hold(sources, ReadOptions())
     assert 0.5 < told / (N * 4 * 32) < 6
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_a_pipe_is_not_looked_at_before_it_is_read(folder, cli):
+    """As of a shell's ``lamina train <(zcat rows.csv.gz)``; it gives its rows once."""
+    content = pl.read_parquet("rows/0.parquet").write_csv().encode()
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_bytes, args=(content,))
+    writer.start()
+    try:
+        code, out, error = cli("train", "pipe", "-t", "y", *QUICK, "-o", "run", "--json")
+    finally:
+        writer.join()
+    assert code == 0, error
+    assert sum(json.loads(out)["rows"].values()) == 700
 
 
 def test_too_little_memory_is_told(folder, cli):

@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import os
 import sys
+import threading
 
 import pyarrow
 import pytest
@@ -90,6 +92,22 @@ def test_standard_input_can_be_read_twice(monkeypatch):
                 assert file.read() == b'{"a": 1}\n'
         scratch = source.scratch
     assert not scratch.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_a_pipe_can_be_read_twice(tmp_path):
+    """As a shell's ``<(zcat a.csv.gz)``; to look at its first bytes would take them from it."""
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"a,b\n1,2\n",))
+    writer.start()
+    try:
+        with open_sources(tmp_path / "pipe") as (source,):
+            assert (source.format, source.name) == ("csv", str(tmp_path / "pipe"))
+            for _ in range(2):
+                with source.open() as file:
+                    assert file.read() == b"a,b\n1,2\n"
+    finally:
+        writer.join()
 
 
 def test_what_is_not_there(tmp_path):
