@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from named_pipes import pipe_with
 
 import lamina
 from lamina.errors import DataError
@@ -144,14 +144,8 @@ def test_what_a_table_would_take_is_about_told_by_its_files(folder, suffix):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
 def test_a_pipe_is_not_looked_at_before_it_is_read(folder, cli):
     """As of a shell's ``lamina train <(zcat rows.csv.gz)``; it gives its rows once."""
-    content = pl.read_parquet("rows/0.parquet").write_csv().encode()
-    os.mkfifo("pipe")
-    writer = threading.Thread(target=Path("pipe").write_bytes, args=(content,))
-    writer.start()
-    try:
-        code, out, error = cli("train", "pipe", "-t", "y", *QUICK, "-o", "run", "--json")
-    finally:
-        writer.join()
+    pipe_with(Path("pipe"), pl.read_parquet("rows/0.parquet").write_csv().encode())
+    code, out, error = cli("train", "pipe", "-t", "y", *QUICK[:-1], "-o", "run", "--json")
     assert code == 0, error
     assert sum(json.loads(out)["rows"].values()) == 700
 

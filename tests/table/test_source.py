@@ -4,10 +4,10 @@ import gzip
 import io
 import os
 import sys
-import threading
 
 import pyarrow
 import pytest
+from named_pipes import pipe_with
 
 from lamina.errors import DataError, MissingPackageError
 from lamina.table.formats import format_of_name
@@ -96,18 +96,13 @@ def test_standard_input_can_be_read_twice(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
 def test_a_pipe_can_be_read_twice(tmp_path):
-    """As a shell's ``<(zcat a.csv.gz)``; to look at its first bytes would take them from it."""
-    os.mkfifo(tmp_path / "pipe")
-    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"a,b\n1,2\n",))
-    writer.start()
-    try:
-        with open_sources(tmp_path / "pipe") as (source,):
-            assert (source.format, source.name) == ("csv", str(tmp_path / "pipe"))
-            for _ in range(2):
-                with source.open() as file:
-                    assert file.read() == b"a,b\n1,2\n"
-    finally:
-        writer.join()
+    """To look at its first bytes would take them from it."""
+    pipe = pipe_with(tmp_path / "pipe", b"a,b\n1,2\n")
+    with open_sources(pipe) as (source,):
+        assert (source.format, source.name) == ("csv", str(pipe))
+        for _ in range(2):
+            with source.open() as file:
+                assert file.read() == b"a,b\n1,2\n"
 
 
 def test_what_is_not_there(tmp_path):
