@@ -52,6 +52,7 @@ def explain(
 
     A prediction is the mean prediction of the background's rows and what the columns add. The terminal shows the first
     rows; a table that is written keeps its columns, and gets "mean", "explained" and, for each column, "adds_COLUMN".
+    Of several quantiles the one nearest to the median is explained.
 
     Examples:
 
