@@ -2,9 +2,8 @@
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
-
-_MANY = 20
 
 
 def pipe_with(path: Path, content: bytes) -> Path:
@@ -12,8 +11,10 @@ def pipe_with(path: Path, content: bytes) -> Path:
     os.mkfifo(path)
 
     def give() -> None:
-        for part in (content, *[b""] * _MANY):
-            path.write_bytes(part)
+        with suppress(BrokenPipeError):  # whoever reads has read enough
+            path.write_bytes(content)
+        while path.exists():
+            path.write_bytes(b"")  # waits for another who reads
 
     threading.Thread(target=give, daemon=True).start()
     return path
