@@ -92,3 +92,29 @@ def test_a_table_of_the_training_that_is_gone(cli, folder, tmp_path):
     finally:
         (tmp_path / "moved.csv").rename(folder / "numbers.csv")
     assert code == 2 and "name others by --background" in error
+
+
+def test_of_several_quantiles_the_middle_one_is_explained_and_said(cli, folder, tmp_path):
+    asked = ["-t", "y", "--preset", "fast", "--epochs", "3", "--hidden", "16", "--quiet"]
+    code, _, error = cli(
+        "train", folder / "numbers.csv", *asked, "--quantile", "0.1,0.4,0.95", "-o", tmp_path / "q"
+    )
+    assert code == 0, error
+    code, out, error = cli("explain", tmp_path / "q", folder / "new.csv", "--json")
+    assert code == 0, error
+    found = lamina.load(tmp_path / "q" / "model.safetensors").predict(pl.read_csv(folder / "new.csv"))
+    explained = [json.loads(line)["explained"] for line in out.splitlines()]
+    np.testing.assert_allclose(explained, found[:, 1], rtol=0, atol=1e-6)
+    _, out, _ = cli("explain", tmp_path / "q", folder / "new.csv")
+    assert "the 0.4 quantile of y" in out
+
+
+def test_a_missing_value_is_a_dash(cli, folder, tmp_path):
+    missing = pl.read_csv(folder / "new.csv").head(1).with_columns(x0=None, town=None)
+    missing.write_csv(tmp_path / "missing.csv")
+    code, out, error = cli("explain", folder / "numbers", tmp_path / "missing.csv")
+    assert code == 0, error
+    shown = {
+        line.split()[0]: line.split()[1] for line in out.splitlines() if line.startswith((" x0", " town"))
+    }
+    assert shown == {"x0": "–", "town": "–"}

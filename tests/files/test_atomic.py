@@ -66,6 +66,22 @@ def test_atomic_write_follows_a_symbolic_link(tmp_path: Path) -> None:
     assert (tmp_path / "real").read_text() == "new"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_atomic_write_writes_to_a_pipe_and_does_not_take_its_place(tmp_path: Path) -> None:
+    """Else `-o /dev/null` of the user root would make a file of it, for all processes."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with atomic_write(pipe) as file:
+            file.write(b"content")
+        assert os.read(reader, 100) == b"content"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 def test_atomic_write_errors(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no folder"), atomic_write(tmp_path / "missing" / "a"):
         pass

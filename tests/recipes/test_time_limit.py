@@ -39,7 +39,8 @@ class Timed(Training):
         self.shares = []
         limit = TimeLimit(settings.time_limit, used, clock=lambda: self.now)
         limit.kept = measuring  # as a rehearsal finds out
-        super().__init__(settings, digits, digits, observers, limit=limit)
+        self.told = []
+        super().__init__(settings, digits, digits, observers, limit=limit, tell=self.told.append)
 
     def _losses(self, rows):
         steps = len(rows) // self.settings.batch_size
@@ -92,6 +93,16 @@ def test_it_takes_the_time_it_has_and_the_schedule_ends_with_it(digits):
     assert training.shares[0] < 0.1 and training.shares[-1] > 0.97
     assert [epoch.number for epoch in training.past] == [1, 2]
     assert training.progress.batch < training.batches  # the last epoch ended with the time
+
+
+def test_a_time_that_is_too_short_to_learn_in_is_told_of(digits):
+    training = Timed(dataclasses.replace(BEST, time_limit=2.0), digits)
+    list(training.run())
+    assert 0 < training.progress.batch < 10  # a pass over the images
+    assert "steps, before the network had seen every image once" in training.told[-1]
+    training = Timed(BEST, digits)
+    list(training.run())
+    assert not any("hardly learned" in text for text in training.told)
 
 
 @settings(max_examples=30, deadline=None)

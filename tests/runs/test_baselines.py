@@ -6,7 +6,26 @@ import pytest
 
 from lamina.runs import _baselines as baselines
 from lamina.runs.data import Request, prepare
+from lamina.runs.metrics import metrics_of
 from lamina.runs.training import train
+
+
+def test_numbers_of_any_size(tmp_path):
+    """What ridge regression multiplies would be infinite for a target of 1e200."""
+    x = np.linspace(-1, 1, 60)
+    scores = []
+    for unit in (1.0, 1e200, 1e-200):
+        file = tmp_path / f"{unit}.csv"
+        pl.DataFrame({"x": x, "y": (2 * x + 1) * unit}).write_csv(file)
+        request = Request((str(file),), "y", task="regression", preset="fast", epochs=1, hidden=(4,))
+        prepared = prepare(request)
+        model = train(prepared, request).model
+        outputs = baselines.baseline_outputs(
+            model.estimator.fitted_.encoder, model.schema, prepared, prepared.test
+        )
+        scores.append(metrics_of("regression", prepared.test.target, outputs["linear"])["r2"])
+    assert scores[0] > 0.9
+    np.testing.assert_allclose(scores, scores[0], rtol=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from named_pipes import pipe_with
 
 import lamina
 from lamina.errors import DataError
@@ -138,6 +139,15 @@ def test_what_a_table_would_take_is_about_told_by_its_files(folder, suffix):
     with open_sources([f"rows.{suffix}"]) as sources:
         told = memory.memory_to_hold(sources, ReadOptions())
     assert 0.5 < told / (N * 4 * 32) < 6
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_a_pipe_is_not_looked_at_before_it_is_read(folder, cli):
+    """As of a shell's ``lamina train <(zcat rows.csv.gz)``; it gives its rows once."""
+    pipe_with(Path("pipe"), pl.read_parquet("rows/0.parquet").write_csv().encode())
+    code, out, error = cli("train", "pipe", "-t", "y", *QUICK[:-1], "-o", "run", "--json")
+    assert code == 0, error
+    assert sum(json.loads(out)["rows"].values()) == 700
 
 
 def test_too_little_memory_is_told(folder, cli):

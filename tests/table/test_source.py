@@ -2,10 +2,12 @@
 
 import gzip
 import io
+import os
 import sys
 
 import pyarrow
 import pytest
+from named_pipes import pipe_with
 
 from lamina.errors import DataError, MissingPackageError
 from lamina.table.formats import format_of_name
@@ -90,6 +92,17 @@ def test_standard_input_can_be_read_twice(monkeypatch):
                 assert file.read() == b'{"a": 1}\n'
         scratch = source.scratch
     assert not scratch.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_a_pipe_can_be_read_twice(tmp_path):
+    """To look at its first bytes would take them from it."""
+    pipe = pipe_with(tmp_path / "pipe", b"a,b\n1,2\n")
+    with open_sources(pipe) as (source,):
+        assert (source.format, source.name) == ("csv", str(pipe))
+        for _ in range(2):
+            with source.open() as file:
+                assert file.read() == b"a,b\n1,2\n"
 
 
 def test_what_is_not_there(tmp_path):

@@ -52,6 +52,7 @@ def explain(
 
     A prediction is the mean prediction of the background's rows and what the columns add. The terminal shows the first
     rows; a table that is written keeps its columns, and gets "mean", "explained" and, for each column, "adds_COLUMN".
+    Of several quantiles the one nearest to the median is explained.
 
     Examples:
 
@@ -71,9 +72,9 @@ def explain(
     _require_class(model, of_class)
     others = _background(run, model, details, background, given)
     with batches_of(model, details, data, given) as batches:
-        explained = _explained(model, batches, others, of_class)
+        explained = _explained(model, batches, others, _output_of(model, of_class))
         if out is None and chosen is None:
-            _show(model, explained, _class_said(model, of_class))
+            _show(model, explained, _what_is_explained(model, of_class))
         else:
             _write(model, explained, out or "-", chosen)
 
@@ -113,7 +114,7 @@ def _background(
 
 
 def _explained(
-    model: Any, batches: Iterable[pl.DataFrame], background: Any, of_class: str | None
+    model: Any, batches: Iterable[pl.DataFrame], background: Any, output: str | int
 ) -> Generator[tuple[pl.DataFrame, Any]]:
     """Each part of a table with the explanation of its predictions."""
     from lamina.table.messages import rows_from
@@ -123,7 +124,7 @@ def _explained(
         with rows_from(start):
             found = model.estimator.shap_values(model.inputs(batch), background)
         start += len(batch)
-        yield batch, found.of_output(of_class or -1) if found.output_names else found
+        yield batch, found.of_output(output) if found.output_names else found
 
 
 def _write(model: Any, explained: Iterable[tuple[pl.DataFrame, Any]], out: str, chosen: str | None) -> None:
@@ -147,34 +148,49 @@ def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
     return batch.with_columns(pl.Series(name, values, dtype=pl.Float64) for name, values in new.items())
 
 
-def _class_said(model: Any, of_class: str | None) -> str | None:
-    """The class whose probability is explained; None of numbers."""
-    if model.target.task == "regression":
-        return None
-    return of_class or str(model.estimator.classes_[-1])
+def _output_of(model: Any, of_class: str | None) -> str | int:
+    """Which of several outputs is explained: a class, or the quantile that is nearest to the median."""
+    middle = getattr(model.estimator.fitted_.target, "middle", None)
+    return of_class or (-1 if middle is None else middle)
 
 
-def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any]], of: str | None) -> None:
-    """The first rows, a table each: the columns that add the most; `of`: the class whose probability it is."""
+def _what_is_explained(model: Any, of_class: str | None) -> str:
+    """What the numbers are that columns add up to."""
+    if model.target.task == "classification":
+        return f"the probability of {of_class or model.estimator.classes_[-1]}"
+    target = model.estimator.fitted_.target
+    if (middle := getattr(target, "middle", None)) is not None:
+        return f"the {target.levels[middle]:g} quantile of {model.target.name}"
+    return f"the predicted {model.target.name}"
+
+
+def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any]], what: str) -> None:
+    """The first rows, a table each: the columns that add the most; `what`: they add up to."""
     from rich.markup import escape
 
     from lamina.messages import printable
-    from lamina.runs.metrics import format_metric
+    from lamina.runs.metrics import format_quantity
 
     console = output()
-    what = escape(
-        printable(f"the predicted {model.target.name}" if of is None else f"the probability of {of}", keep="")
-    )
+    what = escape(printable(what, keep=""))
     rows = ((found, i) for _, found in explained for i in range(len(found.values)))
     with closing(rows):
         for number, (found, i) in enumerate(islice(rows, _ROWS_SHOWN)):
-            reached, mean = format_metric(found.predictions[i]), format_metric(found.base_values)
+            reached, mean = format_quantity(found.predictions[i]), format_quantity(found.base_values)
             console.print(
                 f"Row {number}: {reached}, {what}; the mean of the background is {mean}", style="bold"
             )
             console.print(_row_table(model, found, i))
         if next(rows, None) is not None:
             console.print(f"these are the first {_ROWS_SHOWN} rows; -o FILE writes all", style="dim")
+
+
+def _value_said(value: Any) -> str:
+    """A value of a table; a dash for one that is missing."""
+    from lamina.messages import printable
+    from lamina.table.columns import is_missing
+
+    return "–" if is_missing(value) else printable(str(value), keep="")
 
 
 def _row_table(model: Any, found: Any, row: int) -> Any:
@@ -195,7 +211,7 @@ def _row_table(model: Any, found: Any, row: int) -> Any:
     values = found.values[row]
     ranked = sorted(places, key=lambda i: -abs(values[i]))
     for i in ranked[:_COLUMNS_SHOWN]:
-        said = printable(str(found.data[row, i]), keep="")
+        said = _value_said(found.data[row, i])
         table.add_row(escape(printable(found.feature_names[i], keep="")), escape(said), f"{values[i]:+.4g}")
     if rest := ranked[_COLUMNS_SHOWN:]:
         table.add_row(f"{len(rest)} others", "", f"{np.sum(values[rest]):+.4g}")

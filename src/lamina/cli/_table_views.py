@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from lamina.runs.metrics import compared, format_metric
+from lamina.runs.metrics import compared, format_quantity
 from lamina.runs.networks import share_in_words
 from lamina.table.describe import column_rows
 from lamina.table.messages import as_kind, counted
@@ -69,7 +69,7 @@ def intervals_said(results: Mapping[str, Any]) -> list[str]:
     """
     return [
         f"{100 * one['coverage']:g} % intervals hold {100 * one['held']:.1f} % of the {results['measured_on']} rows; "
-        f"mean width {format_metric(one['width'])}"
+        f"mean width {format_quantity(one['width'])}"
         for one in results.get("intervals", [])
         if one["coverage"] == _TOLD
     ]

@@ -168,6 +168,6 @@ def _truth(prediction: Prediction, example: Mapping[str, Any]) -> str | None:
     truth = example.get(prediction.target)
     if is_missing(truth):
         return None
-    if isinstance(prediction.output, Numbers) and isinstance(truth, float) and abs(truth) < 1e15:
-        return f"{truth:,.6g}" if abs(truth) < 1e6 else f"{truth:,.0f}"
+    if isinstance(prediction.output, Numbers) and isinstance(truth, float):
+        return f"{truth:,.0f}" if 1e6 <= abs(truth) < 1e15 else f"{truth:,.6g}"
     return shown(truth)

@@ -195,5 +195,7 @@ def _quality(prediction: Prediction) -> str:
         return "." if accuracy is None else f" that reads {100 * accuracy:.2f} % of MNIST’s test digits."
     from lamina.runs.metrics import METRIC_NAMES, format_metric
 
-    told = [f"{METRIC_NAMES[name]} {format_metric(value)}" for name, value in prediction.metrics.items()]
+    told = [
+        f"{METRIC_NAMES[name]} {format_metric(value, name)}" for name, value in prediction.metrics.items()
+    ]
     return f": {', '.join(told)}." if told else "."

@@ -37,7 +37,8 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
     The content goes to a hidden file beside `path`, is flushed with fsync, and takes the name with
     `os.replace` when the block ends. If the block raises (Ctrl-C too), the hidden file is removed and
     whatever was at `path` is as before; what a killed process left is removed by the next that writes there.
-    A symbolic link is followed; the permissions of a file that is replaced are kept.
+    A symbolic link is followed; the permissions of a file that is replaced are kept. A device or a pipe, as /dev/null
+    or /dev/stdout, is written to as it is, since a file in its place would take it from everybody.
 
     Args:
         path: the file to write; its folder must exist.
@@ -59,10 +60,14 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"cannot write {os.fspath(path)}: it is a folder")
+    encoding, newline = (None, None) if mode == "wb" else ("utf-8", "")
+    if os.path.exists(path) and not os.path.isfile(path):
+        with naming(path), open(path, mode, encoding=encoding, newline=newline) as file:
+            yield file
+        return
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {os.fspath(path)}: there is no folder {target.parent}")
     with aside(target.parent, f".{target.name[:100]}.", lambda new: new.touch(exist_ok=False)) as hidden:
-        encoding, newline = (None, None) if mode == "wb" else ("utf-8", "")
         with naming(path), open(hidden, mode, encoding=encoding, newline=newline) as file:
             yield file
             file.flush()

@@ -35,13 +35,21 @@ def open_picture(file: IO[bytes], name: str | os.PathLike[str], most_pixels: int
         MissingPackageError: Pillow is not installed.
     """
     require("reading pictures", "pillow")
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     # Warnings are of odd metadata, and of sizes, which are checked here.
     with untrusted(f"{os.fspath(name)} is not a readable picture"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Image.init()
-        with Image.open(file, formats=[kind for kind in _KINDS if kind in Image.OPEN]) as image:
+        kinds = [kind for kind in _KINDS if kind in Image.OPEN]
+        try:
+            opened = Image.open(file, formats=kinds)
+        except UnidentifiedImageError as error:  # whose text has the file's object, not its name
+            raise DataError(
+                f"{os.fspath(name)} is not a readable picture: its content is of no kind that is read "
+                f"({', '.join(kinds)})"
+            ) from error
+        with opened as image:
             width, height = image.size
             if width * height > most_pixels:
                 raise DataError(

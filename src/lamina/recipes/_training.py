@@ -20,6 +20,7 @@ from lamina import nd
 from lamina.compiler import compile
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
+from lamina.messages import counted
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import generator
 from lamina.recipes._chapter import ChapterNetwork, Span
@@ -200,6 +201,12 @@ class Training(Loop):
         """The time is over: nothing goes on from here, so the network is all that is kept."""
         assert self.limit is not None
         self.stop()
+        steps = self.progress.epoch * self.batches + self.progress.batch
+        if steps * self._recipe.passes < self.batches:
+            self._tell(
+                f"the time was over after {counted(steps, 'step')}, before the network had seen every image once, "
+                "so that it has hardly learned anything; give it a longer time limit"
+            )
         self._arrays = {name: self._arrays[name] for name in self.network.parameters}
         self.progress = replace(self.progress, used=self.limit.seconds)
 

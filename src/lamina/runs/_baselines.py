@@ -61,7 +61,8 @@ def _logistic(inputs: Any, labels: np.ndarray, new: Any, classes: int) -> np.nda
 def _ridge(inputs: Any, wanted: np.ndarray, new: Any, prepared: Prepared) -> np.ndarray:
     from sklearn.linear_model import Ridge
 
-    values = Ridge(alpha=1.0).fit(inputs, wanted).predict(new)
+    unit = np.abs(wanted).max() or 1.0  # of numbers like 1e200 the products would be infinite
+    values = Ridge(alpha=1.0).fit(inputs, wanted / unit).predict(new) * unit
     return np.clip(values, prepared.train.target.min(), prepared.train.target.max())
 
 

@@ -24,7 +24,7 @@ from lamina.runs._page_style import STYLE
 from lamina.runs._search_section import search_section
 from lamina.runs._shap import MeanShap
 from lamina.runs.data import Part
-from lamina.runs.metrics import METRIC_NAMES, compared, format_metric
+from lamina.runs.metrics import METRIC_NAMES, compared, format_metric, format_quantity
 from lamina.runs.networks import networks_in_words
 from lamina.runs.search_words import search_summary
 from lamina.runs.training import Trained
@@ -140,7 +140,7 @@ def _shortened(files: list[str], limit: int = 3) -> list[str]:
 def _cards(measured: Measured) -> str:
     cards = "".join(
         f"<div class='card'><div class='label'>{METRIC_NAMES[name]}</div>"
-        f"<div class='value'>{format_metric(value)}</div>"
+        f"<div class='value'>{format_metric(value, name)}</div>"
         f"<div class='label'>{counted(len(measured.rows), f'{measured.part} row')}</div></div>"
         for name, value in measured.metrics["lamina"].items()
     )
@@ -250,7 +250,7 @@ def _uncertainty(findings: Findings, *, pictures: bool) -> str:
     note = f"On {counted(count, f'{measured.part} row')}."
     if measured.intervals:
         rows = [
-            [f"{100 * one.coverage:g} %", f"{100 * one.held:.1f} %", format_metric(one.width)]
+            [f"{100 * one.coverage:g} %", f"{100 * one.held:.1f} %", format_quantity(one.width)]
             for one in measured.intervals
         ]
         tables = _table(["intervals of", "hold", "mean width"], rows, numeric=(0, 1, 2))
@@ -322,10 +322,19 @@ def _answer(findings: Findings, row: int) -> list[str]:
         error = float(findings.measured.rows.target[row]) - predicted
         return [_cell(true), format_number(predicted), format_number(error)]
     code = int(findings.measured.rows.target[row])
-    probability = f"{100 * outputs[row, code]:.2g} %" if code >= 0 else "unknown class"
+    probability = _percent(outputs[row, code]) if code >= 0 else "unknown class"
     best = int(outputs[row].argmax())
     predicted = f"{escape(str(target.classes[best]))} ({100 * outputs[row, best]:.1f} %)"
     return [_cell(true), predicted, probability]
+
+
+def _percent(share: float) -> str:
+    """A probability, of small ones two digits that count (of 99.7 these would be a power of ten).
+
+    >>> _percent(0.0019), _percent(0.345), _percent(0.9969)
+    ('0.19 %', '34.5 %', '99.7 %')
+    """
+    return f"{100 * share:.2g} %" if share < 0.01 else f"{100 * share:.1f} %"
 
 
 def _cell(value: Any) -> str:

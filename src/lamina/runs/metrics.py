@@ -8,7 +8,15 @@ import numpy as np
 
 from lamina.table.schema import Task
 
-__all__ = ["LOW_IS_GOOD", "METRIC_NAMES", "MODEL_NAMES", "compared", "format_metric", "metrics_of"]
+__all__ = [
+    "LOW_IS_GOOD",
+    "METRIC_NAMES",
+    "MODEL_NAMES",
+    "compared",
+    "format_metric",
+    "format_quantity",
+    "metrics_of",
+]
 
 METRIC_NAMES: dict[str, str] = {
     "accuracy": "accuracy",
@@ -23,6 +31,9 @@ METRIC_NAMES: dict[str, str] = {
 MODEL_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
 
 LOW_IS_GOOD = ("log_loss", "rmse", "mae")
+
+_IN_UNITS = ("rmse", "mae")
+"""Metrics that have the target's unit, so that they may be of any size."""
 
 _SQUARES = 1e-140
 """Numbers from this one to its inverse have squares that are neither denormal nor, many together, infinite."""
@@ -92,14 +103,33 @@ def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | No
     }
 
 
-def format_metric(value: float | None) -> str:
+def format_metric(value: float | None, name: str = "") -> str:
     """Four decimals, less of greater numbers, thousands with commas; a dash for what is not defined.
+
+    Args:
+        value: the metric.
+        name: which one it is; those in the target's unit are written by `format_quantity`.
 
     >>> format_metric(0.86612), format_metric(46822.31), format_metric(-1e-9), format_metric(None)
     ('0.8661', '46,822', '0.0000', '–')
     """
     if value is None:
         return "–"
+    return format_quantity(value) if name in _IN_UNITS else _decimals(value)
+
+
+def format_quantity(value: float) -> str:
+    """A number in the target's unit: as a metric, but four significant digits where decimals would not tell anything.
+
+    >>> format_quantity(0.86612), format_quantity(46822.31), format_quantity(2.48e-30), format_quantity(2.48e30)
+    ('0.8661', '46,822', '2.48e-30', '2.48e+30')
+    """
+    if value and not 1e-3 <= abs(value) < 1e15:
+        return f"{value:.4g}"
+    return _decimals(value)
+
+
+def _decimals(value: float) -> str:
     places = 0 if abs(value) >= 1000 else 4 if abs(value) < 10 else 2
     return f"{round(value, places) + 0.0:,.{places}f}"
 
@@ -121,7 +151,7 @@ def compared(
     titles = [f"{METRIC_NAMES.get(name, name)} {'↓' if name in LOW_IS_GOOD else '↑'}" for name in names]
     return titles, {
         MODEL_NAMES.get(model, model): [
-            (format_metric(values[name]), name in best and values[name] == best[name]) for name in names
+            (format_metric(values[name], name), name in best and values[name] == best[name]) for name in names
         ]
         for model, values in metrics.items()
     }

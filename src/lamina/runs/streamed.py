@@ -29,7 +29,7 @@ from lamina.table.options import ReadOptions
 from lamina.table.places import Places
 from lamina.table.read import iter_batches
 from lamina.table.schema import Schema
-from lamina.table.source import open_sources
+from lamina.table.source import is_read_once, open_sources
 from lamina.table.stream.cache import Layout
 from lamina.table.stream.memory import free_memory, in_words, memory_to_hold, used_memory
 from lamina.table.stream.sample import RowSample
@@ -54,7 +54,7 @@ def why_streamed(request: Request, memory: int | None) -> str | None:
     """
     if request.stream:
         return "as told"
-    if "-" in request.data:
+    if any(map(is_read_once, request.data)):
         return None
     bound = _bound(memory)
     with open_sources(list(request.data), request.options.format) as sources:

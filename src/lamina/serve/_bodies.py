@@ -106,6 +106,7 @@ class TableBodies:
             frame = _decoded(
                 lambda: read_bounded(path, _COLUMNAR[kind], most + 1, limit=_UNPACKED, seconds=self._seconds),
                 path,
+                f" as {kind}",
             )
         return self._of_frame(frame, most)
 
@@ -188,9 +189,9 @@ class _as_file:  # noqa: N801 - reads as a function
         self._path.unlink(missing_ok=True)
 
 
-def _decoded(read: Callable[[], pl.DataFrame], path: Path) -> pl.DataFrame:
+def _decoded(read: Callable[[], pl.DataFrame], path: Path, as_what: str = "") -> pl.DataFrame:
     try:
         return read()
     except DataError as error:
         said = str(error).replace(str(path), "the body")
-        raise RequestError(400, excerpt(f"the body can't be read: {said}", 1000)) from error
+        raise RequestError(400, excerpt(f"the body can't be read{as_what}: {said}", 1000)) from error

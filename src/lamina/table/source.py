@@ -21,7 +21,7 @@ from lamina.table.formats import FORMATS, NOT_READ, format_of_content, format_of
 from lamina.table.formats.packing import PACKINGS, open_packed
 from lamina.table.messages import closest
 
-__all__ = ["STANDARD_INPUT", "Source", "open_sources"]
+__all__ = ["STANDARD_INPUT", "Source", "is_read_once", "open_sources"]
 
 STANDARD_INPUT = "standard input"
 """The name of the source that is."""
@@ -86,14 +86,19 @@ class _Unpacked(io.RawIOBase):
         return len(content)
 
 
+def is_read_once(part: str | os.PathLike[str]) -> bool:
+    """Whether what is named gives its bytes one time only: standard input, or a pipe."""
+    return os.fspath(part) == "-" or Path(part).is_fifo()
+
+
 @contextmanager
 def open_sources(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], format: str | None = None
 ) -> Generator[list[Source]]:
-    """Find the files of a table. Temporary copies (of standard input, of packed files) last for the block.
+    """Find the files of a table. Temporary copies (of standard input, of pipes, of packed files) last for the block.
 
     Args:
-        source: a path, a glob, "-" for standard input, or several of them.
+        source: a path (of a pipe, too, as of a shell's ``<(…)``), a glob, "-" for standard input, or several of them.
         format: of all files; if not given it is told from each name, and if that says nothing, from the content.
 
     Raises:
@@ -114,12 +119,12 @@ def open_sources(
 
 def _sources(part: str, format: str | None, scratch: Path) -> list[Source]:
     if part == "-":
-        path = scratch / "standard input"
         if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - it is where it was closed
             raise DataError("there is no standard input to read the table from")
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-        return [_source(STANDARD_INPUT, path, format, scratch)]
+        return [_source(STANDARD_INPUT, _copied(sys.stdin.buffer, scratch, STANDARD_INPUT), format, scratch)]
+    if is_read_once(part):
+        with open(part, "rb") as pipe:
+            return [_source(part, _copied(pipe, scratch, Path(part).name), format, scratch)]
     if os.path.exists(part):
         return [_source(part, Path(part), format, scratch)]
     if glob.has_magic(part):
@@ -130,6 +135,14 @@ def _sources(part: str, format: str | None, scratch: Path) -> list[Source]:
     folder = os.path.dirname(part) or "."
     near = closest(os.path.basename(part), os.listdir(folder)) if os.path.isdir(folder) else ""
     raise DataError(f"there is no file {part!r}.{near}")
+
+
+def _copied(stream: IO[bytes], scratch: Path, name: str) -> Path:
+    """A file with what a stream gives."""
+    path = scratch / f"{len(os.listdir(scratch))}-{name}"
+    with path.open("wb") as file:
+        shutil.copyfileobj(stream, file, 1 << 20)
+    return path
 
 
 def _source(name: str, path: Path, format: str | None, scratch: Path) -> Source:

@@ -157,6 +157,25 @@ def test_several_labels_several_targets_and_counts(opened, tmp_path):
     assert page.locator("#examples .truth").nth(1).text_content() == "Row 2"
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1e200])
+def test_numbers_of_any_size_fit_into_the_page(opened, tmp_path, unit):
+    """Examples' truths and the curves' numbers are written with powers of ten, not with hundreds of digits."""
+    x = np.linspace(-1, 1, 60)
+    pl.DataFrame({"x": x, "y": (2 * x + 1) * unit}).write_csv(tmp_path / "data.csv")
+    asked = (
+        ["-t", "y", "--task", "regression", "--preset", "fast", "--epochs", "1", "--hidden", "8", "--quiet"]
+    )  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main(["train", str(tmp_path / "data.csv"), *asked, "-o", str(tmp_path / "run")])
+    assert ended.value.code == 0
+    page = opened(tmp_path / "run" / "page.html")
+    page.wait_for_selector("#curves svg text.end")
+    shown = page.locator("#examples .truth").all_text_contents()
+    ticks = page.locator("#curves svg text.end").all_text_contents()
+    assert len(shown) == 6 and all(len(text) <= 13 for text in shown), shown  # -1.23456e+200
+    assert all(len(text) <= 7 for text in ticks), ticks  # what there is room for beside the axis
+
+
 def test_a_field_changed_with_the_keyboard_changes_the_prediction(runs, opened):
     page = opened(runs / "price/page.html")
     assert page.locator("#examples button").count() == 6

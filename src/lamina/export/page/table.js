@@ -6,10 +6,12 @@ const LONGEST_SLICE = 8; // milliseconds that the page may be busy with curves b
 
 // --- numbers for people ---------------------------------------------------------------------------------------
 
+const needsPower = x => Math.abs(x) >= 1e15 || x !== 0 && Math.abs(x) < 1e-4;
+
 /** A number in about `digits` digits. */
 function shownNumber(x, digits = 4) {
   const size = Math.abs(x);
-  if (size >= 1e15 || size > 0 && size < 1e-4) return x.toExponential(digits - 1);
+  if (needsPower(x)) return x.toExponential(digits - 1);
   const places = Math.min(Math.max(digits - 1 - Math.floor(Math.log10(size || 1)), 0), 12);
   return x.toLocaleString("en", { maximumFractionDigits: places });
 }
@@ -347,7 +349,8 @@ function sharedScale(model, values) {
     : Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
   const [bottom, top] = [ticks[0], ticks.at(-1)];
   const places = Math.max(0, -Math.floor(Math.log10(100 * step) + 1e-9));
-  const compact = x => Math.abs(x) >= 1e15 ? x.toExponential(1) : Math.abs(x) < 1e4 ? shownNumber(x)
+  const compact = x => needsPower(x) ? x.toExponential(1).replace(".0e", "e").replace("e+", "e")
+    : Math.abs(x) < 1e4 ? shownNumber(x)
     : x.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 });
   const tickText = model.classes ? x => `${(100 * x).toFixed(places)} %` : compact;
   const text = model.classes ? x => `${(100 * x).toFixed(top - bottom < 0.2 ? places + 1 : places)} %` : compact;

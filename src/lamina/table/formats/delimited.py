@@ -11,7 +11,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.files.limits import LONGEST_RECORD
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
-from lamina.table.formats.textual import cleaned, common_type, stripped, typed, warn_of_decimal_commas
+from lamina.table.formats.textual import cleaned, common_type, stripped, typed, warn_of_written_numbers
 from lamina.table.messages import as_option
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
@@ -63,7 +63,7 @@ class DelimitedFile:
             frame, found = cleaned(frame, self._missing, self.options.decimal, self.options.as_text)
             if self.options.decimal == ".":
                 unasked = {name: kind for name, kind in found.items() if name not in self.options.as_text}
-                warn_of_decimal_commas(frame, unasked, self.name)
+                warn_of_written_numbers(frame, unasked, self.name)
             for name, kind in found.items():
                 types[name] = common_type(types[name], kind, text=True) or pl.String()
             # A small file need not be parsed a second time.
