@@ -34,7 +34,7 @@ def test_copies_of_a_type_are_one_function():
     module = ThreadModule()
     with module.function("step") as b:
         source, target = (b.load_pointer(b.pointer_argument("arguments"), i) for i in range(2))
-        for rows, columns in ((4, 9), (30, 7)):
+        for rows, columns in ((16, 90), (30, 17)):
             whole = [(b.const(0), b.const(n)) for n in (rows, columns)]
             emit_transpose(b, np.dtype(np.float32), source, columns, target, rows, *whole)
     assert list(module.functions) == ["transposed_float32", "step"]

@@ -65,7 +65,6 @@ def _emit_transposed_copy(module: ThreadModule, name: str, rows: int, columns: i
     arguments = {"source": None, "destination": None, "thread": INDEX, "threads": INDEX}
     kind = np.dtype(dtype)
     with module.function(name, arguments, internal=True) as b:
-        b.is_worth_trouble = False  # the work is done in the function that is called
         source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
         share = b.split(columns, LINE_BYTES // kind.itemsize)
         emit_transpose(b, kind, source, columns, destination, rows, (b.const(0), b.const(rows)), share)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -220,8 +222,21 @@ def emit_transposition(scope: Scope) -> bool:
     if source is None:
         return False
     share = {kind: scope.share(kind, n) for kind, n in zip(("rows", "columns"), node.shape, strict=True)}
-    b.is_worth_trouble = False  # the work is done in the function that is called
-    with scope.on_one_worker_if_serial():
+    with scope.on_one_worker_if_serial(), _all_or_nothing(scope, share, {"rows": columns, "columns": rows}):
         for target in scope.targets[node]:
             emit_transpose(b, node.dtype, source, stride, target, rows, share["columns"], share["rows"])
     return True
+
+
+@contextmanager
+def _all_or_nothing(
+    scope: Scope, share: dict[str, tuple[Value, Value]], extents: Mapping[str, int]
+) -> Generator[None]:
+    """Where an axis is so short that a single worker gets all of it, the share becomes that, for this worker alone."""
+    b, partition = scope.b, scope.partition
+    if partition.kind not in share or partition.step < partition.extent:
+        yield
+        return
+    with b.if_(b.less(*share[partition.kind])):
+        share[partition.kind] = b.const(0), b.const(extents[partition.kind])
+        yield

@@ -47,17 +47,42 @@ def emit_transpose(
     """destination[c, r] = source[r, c] for the given ranges of the source's rows and columns.
 
     Strides count elements between rows. Threads may share the work by rows or columns; splitting columns at
-    multiples of a cache line keeps them from writing the same lines. All copies of a type are one function.
+    multiples of a cache line keeps them from writing the same lines. All copies of a type are one function, but those
+    of a few rows or columns.
     """
+    rows, columns = (_range(b, bounds) for bounds in (rows, columns))
+    for narrow, others, are_rows, start, start_there in (
+        (rows, columns, True, source_stride, 1),
+        (columns, rows, False, 1, destination_stride),
+    ):
+        if (few := _few(narrow)) is not None:
+            from_ = b.offset(source, narrow[0] * start, dtype), source_stride
+            to = b.offset(destination, narrow[0] * start_there, dtype), destination_stride
+            _emit_narrow_copy(b, dtype, from_, to, few, others, are_rows=are_rows)
+            return
     name = f"transposed_{dtype.name}"
     if name not in b.module.functions:
         with b.module.function(name, _ARGUMENTS) as function:
             _emit_copy(function, dtype)
+    b.is_worth_trouble = False  # whoever writes this has no work of its own
     numbers = [source_stride, destination_stride, *rows, *columns]
     b.call(name, source, destination, *(b.match(number, b.const(0))[0] for number in numbers))
 
 
-_UNROLLED = 4
+def _range(b: Builder, bounds: tuple[Operand, Operand]) -> tuple[Value, Value]:
+    start, stop = (x if isinstance(x, Value) else b.const(x) for x in bounds)
+    return start, stop
+
+
+def _few(bounds: tuple[Value, Value]) -> int | None:
+    """How many there are, where they are known to be too few for a block."""
+    start, stop = (x.constant for x in bounds)
+    if start is None or stop is None or stop - start >= _FEWEST_IN_BLOCKS:
+        return None
+    return int(stop - start)
+
+
+_FEWEST_IN_BLOCKS = 16
 _ARGUMENTS: Mapping[str, Argument] = {
     "source": None,
     "destination": None,
@@ -112,19 +137,28 @@ def _emit_whole_block(b: Builder, dtype: DType, source: Pointer, destination: Po
 def _emit_part_of_block(
     b: Builder, dtype: DType, source: Pointer, destination: Pointer, width: Value, height: Value
 ) -> None:
-    """Element by element, a few of a column in a row."""
     apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
+    with b.loop(0, width) as column, b.loop(0, height) as row:
+        value = b.load(source, dtype, row * apart + column)
+        b.store(destination, value, column * apart_there + row)
 
-    def copy(row: Value, column: Value, count: int) -> None:
-        from_ = b.offset(source, row * apart + column, dtype)
-        to = b.offset(destination, column * apart_there + row, dtype)
-        for i in range(count):
-            b.store(to, b.load(from_, dtype), i)
-            from_ = b.offset(from_, apart, dtype)
 
-    whole = b.bit_and(height, -_UNROLLED)
-    with b.loop(0, width) as column:
-        with b.loop(0, whole, _UNROLLED) as row:
-            copy(row, column, _UNROLLED)
-        with b.loop(whole, height) as row:
-            copy(row, column, 1)
+def _emit_narrow_copy(
+    b: Builder,
+    dtype: DType,
+    source: tuple[Pointer, int],
+    destination: tuple[Pointer, int],
+    few: int,
+    others: tuple[Value, Value],
+    *,
+    are_rows: bool,
+) -> None:
+    """Of a few rows (or columns) the elements in a range of the others; pointers with their strides."""
+    (from_, apart), (to, apart_there) = source, destination
+    steps = (apart, 1) if are_rows else (1, apart)
+    steps_there = (1, apart_there) if are_rows else (apart_there, 1)
+    with b.loop(*others) as i:
+        here, there = b.offset(from_, i * steps[1], dtype), b.offset(to, i * steps_there[1], dtype)
+        values = [b.load(here, dtype, n * steps[0]) for n in range(few)]
+        for n, value in enumerate(values):
+            b.store(there, value, n * steps_there[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from lamina.compiler.emit.flat import flat_axes, is_made_of_flat
 from lamina.compiler.emit.positions import Axis
@@ -29,22 +30,28 @@ def emit_join(scope: Scope) -> bool:
     if len(joined.inputs) < _FEWEST_PARTS and not is_last:
         return False
     with scope.on_one_worker_if_serial():
+        shares = {
+            kind: scope.share(kind, n)
+            for kind, n in (("rows", joined.shape[0]), ("columns", joined.shape[-1]))
+        }
         start = 0
         for part in joined.inputs:
             if part.size:
-                _emit_part(scope, joined, part, start)
+                _emit_part(scope, joined, part, start, shares)
             start += part.shape[joined.params["axis"]]
     return True
 
 
-def _emit_part(scope: Scope, joined: Node, part: Node, start: int) -> None:
-    """Copy one part to where it begins along the axis, or compute it, and what is made of it."""
+def _emit_part(
+    scope: Scope, joined: Node, part: Node, start: int, shares: Mapping[str, tuple[Value, Value]]
+) -> None:
+    """Copy one part to where it begins along the axis, or compute it, and what is made of it. `shares`: the worker's
+    parts of the rows and columns of the whole."""
     axis, shape = joined.params["axis"], part.shape
     last = len(shape) - 1
 
     def share(kind: str, of: int) -> tuple[Value, Value]:
-        bounds = scope.share(kind, joined.shape[of])
-        return _inside(scope, bounds, start, shape[of]) if of == axis else bounds
+        return _inside(scope, shares[kind], start, shape[of]) if of == axis else shares[kind]
 
     rows = share("rows", 0)
     source = part

@@ -40,6 +40,7 @@ class DeviceBuilder(Mathematics):
     """Writes one kernel, for one thread of a block."""
 
     module: DeviceModule
+    puts_off_sums = False  # the driver's assembler then takes more registers for some kernels
 
     def __init__(self, module: DeviceModule, arguments: Mapping[str, Argument]) -> None:
         super().__init__(module, arguments)

@@ -41,11 +41,14 @@ class Shifted(Value):
 class Positions(Emitter):
     """What is written about positions, for the operations of `Arithmetic`; None says that it is none of these."""
 
+    puts_off_sums = True
+    """Whether constants in positions wait until something asks for the sum."""
+
     def position_sum(self, x: Operand, y: Operand) -> Value | None:
         """x + y."""
         if isinstance(y, Value) and y.constant is None:
             x, y = y, x
-        if not _is_position(x):
+        if not (self.puts_off_sums and _is_position(x)):
             return None
         if (distance := _distance(y)) is not None:
             return self._shifted(x, distance)
@@ -61,14 +64,16 @@ class Positions(Emitter):
     def position_difference(self, x: Operand, y: Operand) -> Value | None:
         """x - y."""
         distance = _distance(y)
-        return self._shifted(x, -distance) if distance is not None and _is_position(x) else None
+        if distance is None or not (self.puts_off_sums and _is_position(x)):
+            return None
+        return self._shifted(x, -distance)
 
     def position_product(self, x: Operand, y: Operand) -> Value | None:
         """x · y."""
         if isinstance(y, Value) and y.constant is None:
             x, y = y, x
         factor = _distance(y)
-        if factor is None or not _is_position(x):
+        if factor is None or not (self.puts_off_sums and _is_position(x)):
             return None
         if factor == 0:
             return self.const(0)
