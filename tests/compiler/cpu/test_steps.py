@@ -117,6 +117,30 @@ def test_strands_change_no_bit(monkeypatch: pytest.MonkeyPatch):
     assert strands() == 1
 
 
+def test_kernels_are_measured_in_memory_of_their_own():
+    """That of the step may be for fewer threads, and others may be running the step."""
+    lamina.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    x, *weights = (nd.array(rng.normal(size=(256, 256))) for _ in range(4))
+
+    @lamina.compile
+    def step(x: Any) -> Any:
+        for weight in weights:
+            x = nd.softmax(nd.dot(x, weight), axis=0)
+        return x
+
+    step(x)
+    (entry,) = step._entries.values()
+    memory = entry.step._memory
+    assert memory._arena.size and memory._scratch.size
+    memory._arena[:] = memory._scratch[:] = 1
+    step.explain()
+    assert (memory._arena == 1).all()
+    assert (memory._scratch == 1).all()
+    lamina.set_num_threads(8)
+    assert "us" in step.explain()
+
+
 def test_strands_are_told():
     step = lamina.compile(lambda *x: [nd.softmax(nd.softmax(nd.softmax(nd.softmax(a).T).T).T) for a in x])
     step(nd.ones((4, 4)), nd.ones((4, 4)))
