@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
-from lamina.compiler.llvm import BOOL, FLOAT32, INDEX, UINT64, Builder
+from lamina.compiler.llvm import BOOL, FLOAT32, FLOAT64, INDEX, UINT64, Builder
 
 
 @pytest.fixture
@@ -123,6 +123,27 @@ def test_repeated_carries_values(rounds, known, compile_and_run):
     for i in range(rounds):
         expected = expected[1], expected[0] + expected[1] + i
     assert tuple(out) == expected
+
+
+def test_repeated_carries_positions_and_nothing_known_of_the_first_values(compile_and_run):
+    out = np.zeros(2)
+
+    def write(b: Builder, source, target):
+        start = b.load(source, INDEX)
+        small = b.cast(b.cast(start, np.int8), FLOAT64)
+        assert small.is_small_integer
+
+        def body(i, values):
+            position, number = values
+            assert not number.is_small_integer  # by which its division would be another one
+            return [position * 2 + 1, number * 1e300]
+
+        position, number = b.repeated(0, 2, 1, [start + 3, small], body)
+        b.store(target, b.cast(position, FLOAT64))
+        b.store(target, number, 1)
+
+    compile_and_run(write, [np.array([1]), out])
+    np.testing.assert_array_equal(out, [19, np.inf])
 
 
 def test_positions_are_moved_by_constants(compile_and_run):
