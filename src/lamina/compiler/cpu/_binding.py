@@ -279,8 +279,12 @@ class _StepMemory:
     def make_temporary(self, threads: int) -> None:
         """Have memory for so many threads: scratch for each, an arena for each that may have its own strand."""
         outline = self._program.code.outline
-        self._arena = _pages(outline.arena_bytes * min(threads, outline.strands))
-        self._scratch = _pages(outline.scratch_bytes * threads)
+        arena = _pages(outline.arena_bytes * min(threads, outline.strands))
+        scratch = _pages(outline.scratch_bytes * threads)
+        self._arena, self._scratch = (
+            arena,
+            scratch,
+        )  # not before there are both: the table points to the old ones
         self.table[self._layout.arena] = self._arena.ctypes.data
         self.table[self._layout.scratch] = self._scratch.ctypes.data
         self.threads = threads
