@@ -281,10 +281,8 @@ class _StepMemory:
         outline = self._program.code.outline
         arena = _pages(outline.arena_bytes * min(threads, outline.strands))
         scratch = _pages(outline.scratch_bytes * threads)
-        self._arena, self._scratch = (
-            arena,
-            scratch,
-        )  # not before there are both: the table points to the old ones
+        # Not before there are both: the table points to those that there were.
+        self._arena, self._scratch = arena, scratch
         self.table[self._layout.arena] = self._arena.ctypes.data
         self.table[self._layout.scratch] = self._scratch.ctypes.data
         self.threads = threads
