@@ -11,7 +11,7 @@ from simulated_threads import thread_alone
 import lamina
 from lamina import autograd, nd
 from lamina.compiler import program
-from lamina.compiler.cpu import _together
+from lamina.compiler.cpu import _binding, _together
 from lamina.compiler.cpu.target import CPU
 
 ROWS, COLUMNS, BATCH, STEPS = 60, 9, 8, 5
@@ -115,6 +115,56 @@ def test_strands_change_no_bit(monkeypatch: pytest.MonkeyPatch):
     for one, other in zip(expected, trained(2, 4, 16), strict=True):
         np.testing.assert_array_equal(one, other)
     assert strands() == 1
+
+
+def test_kernels_are_measured_in_memory_of_their_own():
+    """That of the step may be for fewer threads, and others may be running the step."""
+    lamina.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    x, *weights = (nd.array(rng.normal(size=(256, 256))) for _ in range(4))
+
+    @lamina.compile
+    def step(x: Any) -> Any:
+        for weight in weights:
+            x = nd.softmax(nd.dot(x, weight), axis=0)
+        return x
+
+    step(x)
+    (entry,) = step._entries.values()
+    memory = entry.step._memory
+    assert memory._arena.size and memory._scratch.size
+    memory._arena[:] = memory._scratch[:] = 1
+    step.explain()
+    assert (memory._arena == 1).all()
+    assert (memory._scratch == 1).all()
+    lamina.set_num_threads(8)
+    assert "us" in step.explain()
+
+
+def test_without_memory_for_more_threads_a_step_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_together, "_SMALL", 0)
+    monkeypatch.setattr(_together, "_BARRIER", 0)
+    lamina.set_num_threads(1)
+    x, weight = nd.ones((COLUMNS, COLUMNS)), nd.ones((COLUMNS, COLUMNS))
+    step = lamina.compile(lambda x: nd.softmax(nd.softmax(nd.dot(x, weight), axis=0).T, axis=0))
+    expected = step(x).asnumpy()
+    (entry,) = step._entries.values()
+    pages, given = _binding._pages, []
+
+    def scarce(nbytes: int) -> np.ndarray:
+        if given:
+            raise MemoryError
+        given.append(nbytes)
+        return pages(nbytes)
+
+    lamina.set_num_threads(3)
+    monkeypatch.setattr(_binding, "_pages", scarce)
+    with pytest.raises(MemoryError):
+        step(x)
+    memory = entry.step._memory
+    assert memory.table[entry.program.code.outline.layout.arena] == memory._arena.ctypes.data
+    lamina.set_num_threads(1)
+    np.testing.assert_array_equal(step(x).asnumpy(), expected)
 
 
 def test_strands_are_told():

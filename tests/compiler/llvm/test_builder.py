@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
-from lamina.compiler.llvm import BOOL, FLOAT32, INDEX, Builder
+from lamina.compiler.llvm import BOOL, FLOAT32, FLOAT64, INDEX, UINT64, Builder
 
 
 @pytest.fixture
@@ -125,6 +125,27 @@ def test_repeated_carries_values(rounds, known, compile_and_run):
     assert tuple(out) == expected
 
 
+def test_repeated_carries_positions_and_nothing_known_of_the_first_values(compile_and_run):
+    out = np.zeros(2)
+
+    def write(b: Builder, source, target):
+        start = b.load(source, INDEX)
+        small = b.cast(b.cast(start, np.int8), FLOAT64)
+        assert small.is_small_integer
+
+        def body(i, values):
+            position, number = values
+            assert not number.is_small_integer  # by which its division would be another one
+            return [position * 2 + 1, number * 1e300]
+
+        position, number = b.repeated(0, 2, 1, [start + 3, small], body)
+        b.store(target, b.cast(position, FLOAT64))
+        b.store(target, number, 1)
+
+    compile_and_run(write, [np.array([1]), out])
+    np.testing.assert_array_equal(out, [19, np.inf])
+
+
 def test_positions_are_moved_by_constants(compile_and_run):
     """Sums with constants are written where they are made, and only if something needs more than an address."""
     x = np.arange(64)
@@ -165,6 +186,22 @@ def test_equal_addresses_and_sums_are_written_once():
     ir = module.ir()
     assert ir.count("getelementptr") == 4  # one for i, and one for each distance
     assert ir.count(" = add i64") == 0
+
+
+def test_numbers_are_spread_as_what_they_are(compile_and_run):
+    """A register is a number of one dtype, and by a cast of another one, too: what is larger depends on it."""
+    out = np.zeros((2, 4), np.int64)
+
+    def write(b: Builder, source, target):
+        number = b.load(source, INDEX)
+        vector = b.load(source, INDEX, 1, 4)
+        b.store(target, b.maximum(number, vector))
+        larger = b.maximum(b.cast(number, UINT64), b.cast(vector, UINT64))
+        assert larger.dtype == UINT64
+        b.store(target, larger, 4)
+
+    compile_and_run(write, [np.array([-1, 1, 2, 3, 4]), out])
+    np.testing.assert_array_equal(out, [[1, 2, 3, 4], [-1, -1, -1, -1]])
 
 
 def test_functions_are_called_by_their_addresses(compile_and_run):

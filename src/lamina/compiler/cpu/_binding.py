@@ -226,17 +226,22 @@ class Binding:
     def measure(self, repeats: int = 30) -> list[float] | None:
         """The best time of each kernel, run in order on copies, so that nothing of the user's changes."""
         if self._holder is not None:
-            self._holder.give_back()  # the kernels run in the step's own memory
+            self._holder.give_back()  # to the buffers, which are copied
         if any(self.bound[slot] is None for slot in self.used_slots):
             return None
         program, threads = self.program, threads_of_kernel(self.program)
         copies = [np.zeros(1) if buffer is None else _copy(buffer) for buffer in self.bound]
         results = [aligned_empty(n.shape, n.dtype) for n in program.graph.results]
-        numbers = (
-            self._last_numbers.copy()
-        )  # with others, weights may become NaN, by which no zero is skipped
-        entries = [0, *(x.ctypes.data for x in [numbers, *copies, *results])]
-        frames = [self._memory.frame(kernel, entries) for kernel in program.plan.kernels]
+        # With other numbers weights may become NaN, by which no zero is skipped.
+        buffers = [self._last_numbers.copy(), *copies, *results]
+        memory = _StepMemory(
+            program
+        )  # the step's own is for as many threads as ran it, who may be at work there
+        memory.make_temporary(threads)
+        memory.table[Layout.NUMBERS : Layout.NUMBERS + len(buffers)] = [x.ctypes.data for x in buffers]
+        memory.copies_held(before=True, after=False)
+        run_on_threads(memory.step, memory.address, threads)  # no step, only what is held
+        frames = [memory.frame(kernel) for kernel in program.plan.kernels]
         codes = [program.code.module.address(name) for name in program.code.outline.kernels]
         best = [float("inf")] * len(codes)
         for _ in range(repeats):
@@ -274,18 +279,17 @@ class _StepMemory:
     def make_temporary(self, threads: int) -> None:
         """Have memory for so many threads: scratch for each, an arena for each that may have its own strand."""
         outline = self._program.code.outline
-        self._arena = _pages(outline.arena_bytes * min(threads, outline.strands))
-        self._scratch = _pages(outline.scratch_bytes * threads)
+        arena = _pages(outline.arena_bytes * min(threads, outline.strands))
+        scratch = _pages(outline.scratch_bytes * threads)
+        # Not before there are both: the table points to those that there were.
+        self._arena, self._scratch = arena, scratch
         self.table[self._layout.arena] = self._arena.ctypes.data
         self.table[self._layout.scratch] = self._scratch.ctypes.data
         self.threads = threads
 
-    def frame(self, kernel: Any, entries: Sequence[int]) -> Any:
-        """A kernel's pointers; `entries`: what the table holds up to the arena."""
-        pointers = [
-            *entries,
-            *(self.table[entry] or 0 for entry in range(len(entries), self._layout.entries)),
-        ]
+    def frame(self, kernel: Any) -> Any:
+        """A kernel's pointers."""
+        pointers = [pointer or 0 for pointer in self.table]
         slots = Frame.of(self._program.plan, kernel, self._layout).slots
         return (ctypes.c_void_p * len(slots))(*(pointers[slot.entry] + slot.offset for slot in slots))
 

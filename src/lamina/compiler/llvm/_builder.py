@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from lamina.compiler.llvm._positions import Shifted
@@ -101,7 +100,7 @@ class Builder(Reductions):
         before, first = self._block, len(self._lines)
         with self.loop(start, stop, step) as i:
             latch, place = f"{self._block}.next", len(self._lines)
-            values = [replace(x, name=f"%carried{first}.{n}", constant=None) for n, x in enumerate(initial)]
+            values = [Value(self, f"%carried{first}.{n}", x.dtype, x.lanes) for n, x in enumerate(initial)]
             self._lines += [""] * len(values)
             following = list(body(i, values))
         ends = [

@@ -118,7 +118,7 @@ class Emitter:
             raise ValueError(f"only a scalar can be spread over {lanes} lanes, not {value.lanes} lanes")
         if value.constant is not None:
             return self.const(value.constant, value.dtype, lanes)
-        return self.once(("splat", value.key, lanes), lambda: self._spread(value, lanes))
+        return self.once(("splat", value.key, value.dtype, lanes), lambda: self._spread(value, lanes))
 
     def _spread(self, value: Value, lanes: int) -> Value:
         type_ = type_name(value.dtype, lanes)

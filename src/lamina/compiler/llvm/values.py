@@ -85,7 +85,7 @@ class Value:
 
     @property
     def key(self) -> str:
-        """Equal keys in a function: equal values."""
+        """Equal keys in a function: equal bits, of perhaps another dtype (see `bitcast`)."""
         return self.name
 
     @property

@@ -89,9 +89,8 @@ def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hash
 
 def _apart(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
     """The kernels in parts that touch nothing in common, in order."""
-    parent: dict[
-        Hashable, Hashable
-    ] = {}  # of what belongs together; a part is known by what has itself as a parent
+    # Of what belongs together. A part is known by what has itself as a parent.
+    parent: dict[Hashable, Hashable] = {}
 
     def part_of(thing: Hashable) -> Hashable:
         while (above := parent.setdefault(thing, thing)) != thing:
