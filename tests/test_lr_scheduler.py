@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,6 +110,15 @@ def test_rates_are_not_computed_in_the_precision_of_a_setting() -> None:
     assert schedules[0](4) == schedules[1](4)
 
 
+def test_an_array_without_axes_stays_as_it_was_and_rates_stay_apart() -> None:
+    rate: Any = np.array(0.5)
+    schedule = FactorScheduler(1, 0.5, base_lr=rate)
+    assert [schedule(update) for update in (1, 2, 3)] == [0.5, 0.25, 0.125]
+    assert rate == 0.5
+
+
 def test_a_step_that_is_no_number() -> None:
+    with pytest.raises(ValueError, match="step must be at least 1 update, got nan"):
+        FactorScheduler(math.nan)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="step is a number, not '2'"):
         FactorScheduler("2")

@@ -66,6 +66,8 @@ def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) 
 class PlainNumbers:
     """Its attributes are Python's numbers where NumPy's are set: what they decide is not computed in their precision.
 
+    Nor do arrays without axes change with them, in the hands of who set them.
+
     >>> class Rate(PlainNumbers): ...
     >>> rate = Rate()
     >>> rate.now = np.float16(0.5)
@@ -74,7 +76,8 @@ class PlainNumbers:
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value.item() if isinstance(value, np.number) else value)
+        is_numpys = isinstance(value, np.number) or (isinstance(value, np.ndarray) and is_number(value))
+        super().__setattr__(name, value.item() if is_numpys else value)
 
 
 def no_argument(

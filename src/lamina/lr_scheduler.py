@@ -114,7 +114,7 @@ class FactorScheduler(LRScheduler):
     ) -> None:
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
         check_numbers(step=step)
-        if step < 1:
+        if not step >= 1:
             raise ValueError(f"step must be at least 1 update, got {step}")
         _check_factor(factor)
         self.step, self.factor, self.stop_factor_lr = step, factor, stop_factor_lr

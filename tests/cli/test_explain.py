@@ -1,6 +1,7 @@
 """`lamina explain`."""
 
 import json
+import os
 
 import numpy as np
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 
 import lamina
 from lamina.cli import main
+from lamina.files.tensors import load_tensors, save_tensors
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,23 @@ def test_rows_that_are_compared_with(cli, folder, tmp_path):
 def test_what_cannot_be_explained(cli, folder, run, more, message):
     code, _, error = cli("explain", folder / run, folder / "new.csv", *more)
     assert code == 2 and message in error, error
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+@pytest.mark.parametrize("name", ["pipe", "/dev/fd/99"])
+def test_rows_of_a_pipe_are_not_looked_for_again(cli, folder, tmp_path, name):
+    """A pipe that is called so now would be waited for, or has other rows."""
+    os.mkfifo(tmp_path / "pipe")
+    arrays, metadata = load_tensors(folder / "numbers" / "model.safetensors")
+    table = json.loads(metadata["table"])
+    table["settings"]["data"] = [str(tmp_path / name)]
+    save_tensors(tmp_path / "model.safetensors", arrays, {**metadata, "table": json.dumps(table)})
+    code, _, error = cli("explain", tmp_path, folder / "new.csv")
+    assert code == 2
+    assert (
+        f"{tmp_path} was trained on the pipe {tmp_path / name}: name rows to compare with by --background"
+        in error
+    )
 
 
 def test_a_table_of_the_training_that_is_gone(cli, folder, tmp_path):

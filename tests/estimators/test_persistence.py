@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError, LaminaError
+from lamina.estimators.persistence import FORMAT
 from lamina.files.tensors import load_tensors, save_tensors
 
 rng = np.random.default_rng(0)
@@ -191,6 +192,18 @@ def test_a_file_of_a_newer_lamina_says_so(tmp_path, saved):
     save_tensors(tmp_path / "m", arrays, {**metadata, "format": "lamina estimator 99"})
     with pytest.raises(DataError, match="a newer lamina wrote it"):
         lamina.load(tmp_path / "m")
+
+
+def test_a_file_from_before_smooth_numbers_is_read_and_is_another_version(tmp_path, saved):
+    """So that a lamina which knows none says that a newer one wrote the file, not that it is damaged."""
+    arrays, metadata = load_tensors(saved)
+    content = json.loads(metadata["estimator"])
+    assert metadata["format"] == FORMAT != "lamina estimator 4"
+    for member in content["members"]:
+        del member["architecture"]["smooth"]
+    save_tensors(tmp_path / "m", arrays, {"format": "lamina estimator 4", "estimator": json.dumps(content)})
+    before, now = (lamina.load(path).predict(FRAME) for path in (tmp_path / "m", saved))
+    np.testing.assert_array_equal(before, now)
 
 
 @pytest.mark.parametrize("unit", ["D", "s", "ns"])

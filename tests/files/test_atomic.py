@@ -82,6 +82,25 @@ def test_atomic_write_writes_to_a_pipe_and_does_not_take_its_place(tmp_path: Pat
     assert os.listdir(tmp_path) == ["pipe"]
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="a system without names of open files")
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "link"])
+def test_what_is_open_is_written_on_with(tmp_path: Path, name: str) -> None:
+    """As /dev/stdout is by ``lamina predict … -o /dev/stdout >> all.csv``: a new file would lose what was there."""
+    file = tmp_path / "all.csv"
+    with file.open("wb", buffering=0) as opened:
+        opened.write(b"before\n")
+        (tmp_path / "link").symlink_to(f"/dev/fd/{opened.fileno()}")
+        place = tmp_path / name.format(opened.fileno())
+        if not place.exists():
+            pytest.skip("no /proc")
+        for mode, content in (("w", "new\n"), ("wb", b"more\n")):
+            with atomic_write(place, mode) as out:  # pyright: ignore[reportArgumentType]
+                out.write(content)
+        opened.write(b"after\n")
+    assert file.read_text() == "before\nnew\nmore\nafter\n"
+    assert sorted(os.listdir(tmp_path)) == ["all.csv", "link"]
+
+
 def test_atomic_write_errors(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no folder"), atomic_write(tmp_path / "missing" / "a"):
         pass

@@ -11,6 +11,7 @@ from mutations import bytes_changed, tensors_changed
 import lamina
 from lamina import gluon
 from lamina.errors import DataError, LaminaError
+from lamina.estimators.persistence import FORMAT
 from lamina.files.mxnet_params import load_params, save_params
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
@@ -160,9 +161,7 @@ LARGE = {
 
 @pytest.mark.parametrize("what", LARGE)
 def test_large_hostile_metadata_takes_a_small_multiple_of_its_length(what, tmp_path):
-    save_tensors(
-        tmp_path / "m", {"w": np.zeros(1)}, {"format": "lamina estimator 4", "estimator": LARGE[what]}
-    )
+    save_tensors(tmp_path / "m", {"w": np.zeros(1)}, {"format": FORMAT, "estimator": LARGE[what]})
     assert "m is damaged: " in _said_of((tmp_path / "m").read_bytes(), tmp_path / "m")
 
 

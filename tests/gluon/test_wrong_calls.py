@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lamina import eager, gluon, nd
+from lamina import eager, gluon, nd, symbol
 from lamina.gluon import nn
 
 
@@ -114,6 +114,17 @@ class Joined(nn.Block):
         return nd.concat(x, y, *more, dim=0)
 
 
+class Masked(nn.HybridBlock):
+    """Its attributes are called as its inputs are, and it has no bias."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.label, self.bias = 3, None
+
+    def hybrid_forward(self, F: Any, x: nd.NDArray, label: nd.NDArray, bias: Any = None) -> nd.NDArray:
+        return x + label
+
+
 X = nd.ones((1, 2))
 
 
@@ -128,6 +139,11 @@ X = nd.ones((1, 2))
         (nn.Dense(1, use_bias=False, prefix="d_"), (X, X), {}, r"^Dense 'd' takes 1 input \(x\), got 2$"),
         (nn.BatchNorm(prefix="b_"), (X, X), {}, r"^BatchNorm 'b' takes 1 input \(x\), got 2$"),
         (Joined(prefix="j_"), (X,), {}, r"^Joined 'j' takes at least 2 inputs \(x, y\), got 1$"),
+        (Masked(prefix="m_"), (X,), {}, r"^Masked 'm' takes 2 inputs \(x, label\), got 1$"),
+        (
+            nn.HybridLambda("exp", prefix="e_"), (), {"x": X},
+            r"^HybridLambda 'e' takes inputs without names, got one called 'x'$",
+        ),
         (
             gluon.loss.L2Loss(prefix="l_"), (X,), {},
             r"^L2Loss 'l' takes 2 to 3 inputs \(pred, label, sample_weight\), got 1$",
@@ -142,6 +158,13 @@ def test_a_wrong_number_of_inputs_is_told(
     for evaluation in (contextlib.nullcontext(), eager()):
         with evaluation, pytest.raises(TypeError, match=said):
             block(*args, **kwargs)
+
+
+def test_a_symbols_block_is_called_without_names() -> None:
+    data = symbol.var("data")
+    block = gluon.SymbolBlock(symbol.exp(data), [data])
+    with pytest.raises(TypeError, match=r"^SymbolBlock takes inputs without names, got one called 'data'$"):
+        block(data=X)
 
 
 def test_a_layer_inside_tells_of_itself() -> None:

@@ -26,6 +26,8 @@ _ROWS_SHOWN = 5
 _COLUMNS_SHOWN = 10
 _BACKGROUND = 2000
 """Rows of the background's file from which as many as `shap_values` compares with are drawn."""
+_OF_A_PROCESS = ("/dev/fd/", "/dev/std", "/proc/")
+"""So begin names of what a process has open: in another process they name something else."""
 
 
 @grouped
@@ -94,10 +96,14 @@ def _background(
 ) -> Any:
     """Rows to compare with: from the first part of the table that is named, or of the training's."""
     from lamina.cli._use_table import batches_of
+    from lamina.table.source import is_read_once
 
     files: Sequence[str] = details["settings"]["data"] if named is None else [named]
-    if named is None and "-" in files:
-        raise LaminaError(f"{run} was trained on standard input: name rows to compare with by --background")
+    # A pipe that is called so today has other rows: perhaps those to explain.
+    gone = [file for file in files if is_read_once(file) or file.startswith(_OF_A_PROCESS)]
+    if named is None and gone:
+        where = ", ".join("standard input" if file == "-" else f"the pipe {file}" for file in gone)
+        raise LaminaError(f"{run} was trained on {where}: name rows to compare with by --background")
     try:
         with batches_of(model, details, files, given if named else {}) as batches:
             first = next(iter(batches))

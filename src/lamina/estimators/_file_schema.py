@@ -99,10 +99,14 @@ class Member(Struct, forbid_unknown_fields=True):
 
 
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
-    """Of format 4, that of today."""
+    """Of format 5, that of today, and of 4, in which no number was smooth."""
 
     members: Annotated[list[Member], Meta(min_length=1)]
     target: TargetState
+
+    def modern(self) -> Content:
+        """The same: what format 4 does not say has its default."""
+        return self
 
     def architectures(self) -> list[Architecture]:
         """Of each member; members that are alike have the same object."""

@@ -37,16 +37,18 @@ from lamina.table.kinds import name_of
 
 __all__ = ["FORMAT", "load", "load_with_metadata", "not_finite", "require_networks", "save"]
 
-FORMAT = "lamina estimator 4"
+FORMAT = "lamina estimator 5"
 """What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
 
-From 4 on, members may differ, and it may have several quantiles, and what members said of rows that they held out.
+From 4 on, members may differ, and it may have several quantiles, and what members said of rows that they held out; from
+5 on, it says which numbers are smooth.
 """
 
 _EARLIER = {
     "lamina estimator 1": FirstContent,
     "lamina estimator 2": ContentOfOneArchitecture,
     "lamina estimator 3": ContentOfOneArchitecture,
+    "lamina estimator 4": Content,
 }
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = (

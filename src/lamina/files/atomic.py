@@ -11,6 +11,8 @@ from lamina.files.aside import aside
 
 __all__ = ["atomic_write", "naming", "sync"]
 
+_MOST_LINKS = 40  # as many as Linux follows
+
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Generator[None]:
@@ -37,8 +39,9 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
     The content goes to a hidden file beside `path`, is flushed with fsync, and takes the name with
     `os.replace` when the block ends. If the block raises (Ctrl-C too), the hidden file is removed and
     whatever was at `path` is as before; what a killed process left is removed by the next that writes there.
-    A symbolic link is followed; the permissions of a file that is replaced are kept. A device or a pipe, as /dev/null
-    or /dev/stdout, is written to as it is, since a file in its place would take it from everybody.
+    A symbolic link is followed; the permissions of a file that is replaced are kept. A device or a pipe, as /dev/null,
+    is written to as it is, since a file in its place would take it from everybody; so is what this process has open,
+    as /dev/stdout: what is there already (``>> all.csv``) stays, and what is said later follows.
 
     Args:
         path: the file to write; its folder must exist.
@@ -61,9 +64,12 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
     if target.is_dir():
         raise IsADirectoryError(f"cannot write {os.fspath(path)}: it is a folder")
     encoding, newline = (None, None) if mode == "wb" else ("utf-8", "")
-    if os.path.exists(path) and not os.path.isfile(path):
-        with naming(path), open(path, mode, encoding=encoding, newline=newline) as file:
-            yield file
+    descriptor = _descriptor(path)
+    if descriptor is not None or (os.path.exists(path) and not os.path.isfile(path)):
+        with naming(path):
+            place = path if descriptor is None else os.dup(descriptor)
+            with open(place, mode, encoding=encoding, newline=newline) as file:
+                yield file
         return
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot write {os.fspath(path)}: there is no folder {target.parent}")
@@ -76,6 +82,19 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
             shutil.copymode(target, hidden)
         os.replace(hidden, target)
     sync(target.parent)
+
+
+def _descriptor(path: str | os.PathLike[str]) -> int | None:
+    """The number of this process's open file that `path` is a name of, as /dev/stdout; None: it is a name of none."""
+    own = {os.path.realpath(f"/proc/{process}/fd") for process in ("self", "thread-self")} | {"/dev/fd"}
+    for _ in range(_MOST_LINKS):
+        folder, name = os.path.realpath(os.path.dirname(path)), os.path.basename(path)
+        if folder in own and name.isdecimal():
+            return int(name)
+        if not os.path.islink(path):
+            return None
+        path = os.path.join(folder, os.readlink(path))
+    return None
 
 
 def sync(path: Path) -> None:

@@ -77,8 +77,15 @@ def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any
     try:
         computation.bind(*given, *args, **kwargs, **parameters)
     except TypeError:
-        inputs = [p for p in list(computation.parameters.values())[len(given) :] if p.name not in vars(block)]
+        inputs = [p for p in computation.parameters.values() if not _is_own(block, p)][len(given) :]
         raise TypeError(_takes(block, inputs, args, kwargs)) from None
+
+
+def _is_own(block: Block, asked: inspect.Parameter) -> bool:
+    """Whether the block gives this itself: a parameter of its, or one that it could have, as a bias, and has not."""
+    return asked.name in block._reg_params or (
+        asked.default is None and vars(block).get(asked.name, block) is None
+    )
 
 
 def _computation(block: Block) -> tuple[tuple[Any, ...], inspect.Signature]:
@@ -96,10 +103,11 @@ def _takes(
     named = [p for p in inputs if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     least, names = sum(p.default is p.empty for p in named), [p.name for p in named]
     if any(p.kind is p.VAR_POSITIONAL for p in inputs):
-        number = f"at least {counted(least, 'input')}"
+        number = f"at least {counted(least, 'input')}" if least else "inputs without names"
     else:
         number = counted(len(names), "input") if least == len(names) else f"{least} to {len(names)} inputs"
     listed = f" ({', '.join(names)})" if names else ""
     unknown = [name for name in kwargs if name not in names]
     got = f"one called {unknown[0]!r}" if unknown else str(len(args) + len(kwargs) or "none")
-    return f"{type(block).__name__} '{block.name}' takes {number}{listed}, got {got}"
+    called = f" '{block.name}'" if block.name else ""
+    return f"{type(block).__name__}{called} takes {number}{listed}, got {got}"

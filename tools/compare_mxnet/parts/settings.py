@@ -695,6 +695,7 @@ SETTLED: dict[str, str] = {
         "a negative one has no meaning; what comes of it differs",
     ),
     "rates(mx.lr_scheduler.MultiFactorScheduler([2, 5], -0.5))": "a rate is not negative",
+    "*FactorScheduler(2, 0.5, stop_factor_lr=np.array(0.5)))": "its value; MXNet's schedules multiply the array itself, and the bound falls, too",
     "numbers(mx.metric.PearsonCorrelation(average='micro'))": "broken in MXNet: it has no global value, and reset_local forgets nothing",
     "gluon.utils.split_and_load(1, [mx.cpu()])": "a number alone has shape (1,)",
 }  # fmt: skip
