@@ -121,6 +121,20 @@ def test_pieces_of_smooth_columns_decay_fast() -> None:
     assert of_shards < 0.5 * usual
 
 
+def test_fast_decay_takes_no_more_than_all_of_a_weight() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 2))
+    y = np.sin(X[:, 0]) + X[:, 1] + rng.normal(size=4000)
+    model = MLPRegressor(preset="fast", weight_decay=6.0, input_scale=False, max_iter=6, random_state=0)
+    network = model.fit(
+        X, y
+    ).fitted_.network  # a hundred times the decay of the others, whose weights shrink, diverged
+    assert network.members[0].architecture.smooth == (1, 1)
+    pieces = [w.array.asnumpy() for w in network.weights.values() if w.decays is not None]
+    assert pieces
+    assert max(float(np.abs(values).max()) for values in pieces) < 0.1
+
+
 def test_settings_of_pieces_hold_for_smooth_columns_too() -> None:
     X, y = np.stack([CONTINUOUS, FEW], axis=1)[:2000], stepped(1)[:2000, 0]
     settings: dict[str, Any] = {"preset": "fast", "members": 1, "max_iter": 1, "random_state": 0}

@@ -342,8 +342,10 @@ class EnsembleTraining(Loop):
             if plan.weight_decay and piece.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
-                lost = decays[piece.rate] * array
-                new = new - (lost if piece.decays is None else lost * piece.decays)
+                share = decays[piece.rate]
+                if piece.decays is not None:
+                    share = nd.minimum(share * piece.decays, 1)  # at most all of it: more would overshoot
+                new = new - share * array
             if piece.bounds is not None:
                 new = nd.minimum(nd.maximum(new, piece.bounds[0]), piece.bounds[1])
             write(array, piece.moments, (new, values))
