@@ -234,9 +234,8 @@ class Binding:
         results = [aligned_empty(n.shape, n.dtype) for n in program.graph.results]
         # With other numbers weights may become NaN, by which no zero is skipped.
         buffers = [self._last_numbers.copy(), *copies, *results]
-        memory = _StepMemory(
-            program
-        )  # the step's own is for as many threads as ran it, who may be at work there
+        # The step's own memory is for as many threads as ran it, who may be at work there.
+        memory = _StepMemory(program)
         memory.make_temporary(threads)
         memory.table[Layout.NUMBERS : Layout.NUMBERS + len(buffers)] = [x.ctypes.data for x in buffers]
         memory.copies_held(before=True, after=False)

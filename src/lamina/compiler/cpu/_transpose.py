@@ -10,6 +10,18 @@ from lamina.compiler.llvm.module import Argument
 
 __all__ = ["emit_transpose", "transpose_vectors"]
 
+_FEWEST_IN_BLOCKS = 16
+_ARGUMENTS: Mapping[str, Argument] = {
+    "source": None,
+    "destination": None,
+    "source_stride": INDEX,
+    "destination_stride": INDEX,
+    "first_row": INDEX,
+    "last_row": INDEX,
+    "first_column": INDEX,
+    "last_column": INDEX,
+}
+
 
 def transpose_vectors(b: Builder, rows: list[Value]) -> list[Value]:
     """The columns of a block whose rows are given: as many vectors as the rows have lanes.
@@ -82,28 +94,11 @@ def _few(bounds: tuple[Value, Value]) -> int | None:
     return int(stop - start)
 
 
-_FEWEST_IN_BLOCKS = 16
-_ARGUMENTS: Mapping[str, Argument] = {
-    "source": None,
-    "destination": None,
-    "source_stride": INDEX,
-    "destination_stride": INDEX,
-    "first_row": INDEX,
-    "last_row": INDEX,
-    "first_column": INDEX,
-    "last_column": INDEX,
-}
-
-
 def _emit_copy(b: Builder, dtype: DType) -> None:
     """The function that copies: whole blocks in registers, what is left over at the ends element by element."""
     lanes, line = b.lanes(dtype), LINE_BYTES // dtype.itemsize
     source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
-    apart, last_row, last_column = (
-        b.argument("source_stride"),
-        b.argument("last_row"),
-        b.argument("last_column"),
-    )
+    apart, last_row, last_column = map(b.argument, ("source_stride", "last_row", "last_column"))
     with (
         b.loop(b.argument("first_column"), last_column, line) as column,
         b.loop(b.argument("first_row"), last_row, lanes) as row,
