@@ -257,3 +257,15 @@ def test_the_table_shows_trials_that_run_and_one_that_waits():
     assert numbers == [0, 1, 2, 3, 4, 5]
     assert next(line for line in lines if line.strip().startswith("5 ")).split()[:3] == ["5", "0.4500", "2.0"]
     assert lines[-1].startswith("trial 3: compiling …, trial 4: compiling …; best 0.2500")
+
+
+def test_a_limit_that_is_exceeded_is_told_of(tmp_path, cli, monkeypatch):
+    passed = iter(range(1000))
+    monkeypatch.setattr("lamina.cli._search_run.since_start", lambda: float(next(passed)))
+    code, _, err = cli(
+        "train", PEOPLE, "-t", "income", "--time-limit", "2s", "-o", tmp_path / "run", "--json"
+    )
+    assert code == 0
+    assert re.search(
+        r"--time-limit is exceeded by [0-9.]+ s: of [0-9.]+ s, all but [0-9.]+ s was starting", err
+    )

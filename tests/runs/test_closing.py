@@ -1,5 +1,7 @@
 """A search ends so early that what follows it is done within the limit."""
 
+import contextlib
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,6 +10,7 @@ from trials import trial
 from lamina.runs import closing as closing_module
 from lamina.runs.closing import Closing
 from lamina.runs.data import Request, prepare
+from lamina.training.time_limit import Pace
 
 pytestmark = pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
 
@@ -27,6 +30,16 @@ class Search:
         self.end = seconds
 
 
+class Steady:
+    """The pace of a machine where nothing else happens, until a test says otherwise."""
+
+    def __init__(self):
+        self.slowness = 1.0
+
+    def watching(self):
+        return contextlib.nullcontext()
+
+
 class Clock:
     now = 10.0
 
@@ -39,14 +52,50 @@ def closing(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({"a": rng.normal(size=100), "b": rng.normal(size=100), "y": rng.normal(size=100)})
     frame.write_csv(tmp_path / "t.csv")
-    monkeypatch.setattr(closing_module, "_seconds_of_a_figure", lambda: 0.2)
+    monkeypatch.setattr(closing_module, "_computed_for_a_figure", lambda _pace: 0.2)
     request = Request((str(tmp_path / "t.csv"),), "y", time_limit=100.0)
-    return Closing(prepare(request), 100.0, Clock())
+    return Closing(prepare(request), 100.0, Clock(), Steady())
 
 
 def test_the_report_has_its_time(closing):
-    report = 1.4 * 5 * 0.2 + 0.6 + 0.01 * 100
+    report = 1.4 * 5 * 0.2 + 0.4 + 0.2 + 0.01 * 100
     assert closing.search_seconds() == pytest.approx(100 - 10 - report)
+
+
+def test_beside_busy_processes_the_report_has_more_time(closing):
+    computed = 1.4 * 5 * 0.2 + 0.4
+    closing._pace.slowness = 3.0
+    assert closing.search_seconds() == pytest.approx(100 - 10 - 3 * computed - 0.2 - 0.01 * 100)
+    search = Search(closing._since)
+    closing.on_new_best(search)
+    assert search.end == pytest.approx(closing.search_seconds())
+    closing._pace.slowness = 5.0  # it became slower meanwhile
+    closing.on_new_best(search)
+    assert search.end == pytest.approx(100 - 10 - 5 * computed - 0.2 - 0.01 * 100)
+
+
+def test_the_pace_is_that_of_what_is_drawn(monkeypatch):
+    wall, computed = Clock(), Clock()
+    monkeypatch.setattr(closing_module.time, "thread_time", computed)
+
+    def draw():
+        wall.now, computed.now = wall.now + 0.6, computed.now + 0.2
+
+    monkeypatch.setattr(closing_module, "_draw", draw)
+    pace = Pace(wall, computed)
+    assert closing_module._computed_for_a_figure(pace) == pytest.approx(0.2)
+    assert pace.slowness == pytest.approx(3)
+
+
+def test_a_search_that_cannot_compile_in_its_time_does_not_begin_to(closing):
+    closing._since.now = 100 - 1.4 * 5 * 0.2 - 0.6 - 1 - 0.2
+    assert closing.search_seconds() < 0.01
+    closing._since.now += 0.2
+    assert closing.seconds_over() == 0
+    closing.on_trial_end(Search(closing._since), trial(0))
+    assert not closing._row, "what is over needs no measuring"
+    closing._since.now = 103.0
+    assert closing.seconds_over() == 3
 
 
 def test_more_networks_are_given_more_time(closing, monkeypatch):

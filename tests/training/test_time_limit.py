@@ -1,9 +1,10 @@
 """Times as people write them, and the clock of a time limit."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina.training.time_limit import TimeLimit, duration_said, seconds_of
+from lamina.training.time_limit import Pace, TimeLimit, duration_said, seconds_of
 
 
 @given(st.integers(1, 10**6))
@@ -23,3 +24,14 @@ def test_a_limit_keeps_the_time_of_what_is_rehearsed():
     assert (limit.left, limit.share) == (-1, 1)
     limit.kept = 20
     assert (limit.available, limit.share) == (0, 1)
+
+
+def test_a_pace_is_seconds_for_one_that_is_computed():
+    wall, computed = [5.0], [1.0]
+    pace = Pace(lambda: wall[0], lambda: computed[0])
+    assert pace.slowness == 1
+    for passed, busy, expected in ((0.6, 0.2, 3), (0.2, 0.2, 2), (0.0, 0.6, 1)):
+        with pace.watching():
+            wall[0] += passed
+            computed[0] += busy
+        assert pace.slowness == pytest.approx(expected)

@@ -13,6 +13,7 @@ from lamina.cli._console import output, say
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
+    from lamina.runs.closing import Closing
     from lamina.runs.data import Prepared, Request
     from lamina.training.run_folder import RunFolder
 
@@ -112,6 +113,18 @@ def run_search(
         run = complete(prepared, trained, request, folder, tell, baselines, closing)
         tell("writing the page to try the network on")
         page = write_run_page(run.path)
+    if closing and not quiet:
+        _say_if_late(closing, trained.seconds)
     return views.tell_end(
         run, page, folder, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
     )
+
+
+def _say_if_late(closing: Closing, searched: float) -> None:
+    over = closing.seconds_over()
+    if over:
+        say(
+            f"lamina: warning: --time-limit is exceeded by {over:.1f} s: of {since_start():.1f} s, all but "
+            f"{searched:.1f} s was starting and the report; give it more",
+            error=True,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
 from lamina.runs._shap import predictions_made
 from lamina.runs.data import Prepared
 from lamina.table.encode import Encoded
+from lamina.training.time_limit import Pace, seconds_over
 
 __all__ = ["Closing"]
 
@@ -22,12 +24,16 @@ _FEWEST_ROWS = 200
 _IMPORTANCE = 0.05
 """Of a limit, what the importance of columns may take where it takes long."""
 _FIGURES = 5
+_DRAWN = 2
+"""Figures that are drawn to know the pace: a tenth of a second, in which others get their turns several times."""
 _VARIES = 1.4
 """What is measured once may take so many times as long."""
-_SPARE, _SPARE_SHARE = 0.6, 0.01
-"""Seconds, and of the limit, that stay free: files are written, and the process ends."""
+_COMPUTED, _SPARE, _SPARE_SHARE = 0.4, 0.2, 0.01
+"""Computed seconds, seconds, and of the limit, that stay free: files are written, and the process ends."""
+_FIRST_START = 0.3
+"""Seconds that any network takes to be compiled: with less, the first is not begun."""
 _BLOCKS = 8
-_LEAST = 0.1  # seconds that any search has
+_LEAST = 1e-3  # a search has a limit above 0; with this one it ends before it compiles
 
 
 class Closing(SearchObserver):
@@ -35,25 +41,40 @@ class Closing(SearchObserver):
 
     Fixed costs are measured before the search, by drawing a figure. What depends on the networks is measured with the
     first trial (compiling a forward pass, and rows through it), and in proportion to the networks that are averaged
-    it is what these take.
+    it is what these take. All that is known in computed seconds takes as many times as long on the wall's clock as
+    what was measured did: beside other busy processes, twice or five times.
 
     Args:
         prepared: the table.
         limit: the seconds of the whole command.
         since: what tells the seconds since its start.
+        pace: of this process; what is measured here is added to it.
     """
 
-    def __init__(self, prepared: Prepared, limit: float, since: Any) -> None:
-        self._limit, self._since = limit, since
+    def __init__(
+        self, prepared: Prepared, limit: float, since: Callable[[], float], pace: Pace | None = None
+    ) -> None:
+        self._limit, self._since, self._pace = limit, since, pace or Pace()
+        self._spare = _SPARE + _SPARE_SHARE * limit
         self._test_rows = len(prepared.judged[1])
         self._columns = min(len(prepared.schema.used), 30)
-        self._report = _VARIES * _FIGURES * _seconds_of_a_figure() + _SPARE + _SPARE_SHARE * limit
+        self._figure = _computed_for_a_figure(self._pace)
         self._compiling = self._row = 0.0  # seconds for each layer, and for a row and a weight
         self._sizes: dict[int, tuple[int, int]] = {}  # layers and weights of each trial
 
     def search_seconds(self) -> float:
         """The seconds that a search may take that begins now, as long as no network is known."""
-        return max(self._limit - self._report - self._since(), _LEAST)
+        left = self._limit - self._report - self._since()
+        return left if left > _FIRST_START * self._pace.slowness else _LEAST
+
+    def seconds_over(self) -> float:
+        """How many seconds more than its limit the command has taken by now; 0 while that is kept."""
+        return seconds_over(self._since(), self._limit)
+
+    @property
+    def _report(self) -> float:
+        """The seconds that the report, the files and the process's end take, at the present pace."""
+        return self._pace.slowness * (_VARIES * _FIGURES * self._figure + _COMPUTED) + self._spare
 
     def on_search_begin(self, search: SearchView) -> None:
         """What earlier runs took is not left any more."""
@@ -66,8 +87,10 @@ class Closing(SearchObserver):
         parts = trial.architecture
         weights = sum(int(np.prod(one.shape)) for one in parts.parameters().values())
         self._sizes[trial.number] = trial.members * (len(parts.hidden) + 1), trial.members * weights
-        if not self._row and trial.state:
-            self._measure(trial)
+        depends = self._since() < self._limit - self._report  # there is a deadline yet that may be moved
+        if depends and not self._row and trial.state:
+            with self._pace.watching():
+                self._measure(trial)
         self._move(search)
 
     def on_new_best(self, search: SearchView) -> None:
@@ -114,16 +137,23 @@ class Closing(SearchObserver):
         return int(min(max(rows, _FEWEST_ROWS), MOST_ROWS))
 
 
-def _seconds_of_a_figure() -> float:
-    """How long drawing takes, once what draws is imported; 0 where that is not installed."""
+def _computed_for_a_figure(pace: Pace) -> float:
+    """The seconds that drawing computes, once what draws is imported; 0 where that is not installed."""
     from lamina.errors import MissingPackageError
+
+    try:
+        _draw()
+    except MissingPackageError:
+        return 0.0
+    begun = time.thread_time()
+    with pace.watching():
+        for _ in range(_DRAWN):
+            _draw()
+    return (time.thread_time() - begun) / _DRAWN
+
+
+def _draw() -> None:
     from lamina.runs import _figures as figures
 
     line = {"epoch": 1, "loss": 1.0, "validation_score": -1.0}
-    try:
-        figures.learning_curves([line, {**line, "epoch": 2}], 1, "loss")
-        begun = time.perf_counter()
-        figures.learning_curves([line, {**line, "epoch": 2}], 1, "loss")
-    except MissingPackageError:
-        return 0.0
-    return time.perf_counter() - begun
+    figures.learning_curves([line, {**line, "epoch": 2}], 1, "loss")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["TimeLimit", "duration_said", "seconds_of"]
+__all__ = ["Pace", "TimeLimit", "duration_said", "seconds_of", "seconds_over"]
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NAMES = {"s": "s|secs?|seconds?", "m": "m|mins?|minutes?", "h": "h|hours?", "d": "d|days?"}
@@ -16,6 +16,9 @@ _PART = re.compile(
     rf"\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:{'|'.join(f'(?P<{u}>{n})' for u, n in _NAMES.items())})\b\s*"
 )
 _PARTED = re.compile(r"(?<=[a-z])(?=\d)")
+
+_ALLOWED, _ALLOWED_SHARE = 1.0, 0.02
+"""Seconds, or of a limit, by which it may be exceeded."""
 
 
 class TimeLimit:
@@ -65,6 +68,44 @@ class TimeLimit:
         start = self.clock()
         yield
         self.kept += self.clock() - start
+
+
+class Pace:
+    """How many seconds pass while this thread computes for one: about 3 beside two busy processes on its core.
+
+    Args:
+        wall: seconds since any moment; tests count with one of their own.
+        computed: the seconds that this thread has computed.
+    """
+
+    def __init__(
+        self, wall: Callable[[], float] = time.perf_counter, computed: Callable[[], float] = time.thread_time
+    ) -> None:
+        self._wall, self._computed = wall, computed
+        self._seconds = self._of_these_computed = 0.0
+
+    @property
+    def slowness(self) -> float:
+        """Seconds on the wall's clock for one that is computed, in all that was watched; 1 before that."""
+        return max(1.0, self._seconds / self._of_these_computed) if self._of_these_computed else 1.0
+
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """What happens inside is computed by this thread, which waits for nothing but the processor."""
+        wall, computed = self._wall(), self._computed()
+        yield
+        self._seconds += self._wall() - wall
+        self._of_these_computed += self._computed() - computed
+
+
+def seconds_over(used: float, limit: float) -> float:
+    """By how many seconds a limit was exceeded; 0 where it was kept: within a second, or 2 % of it.
+
+    >>> seconds_over(300.0, 300.0), seconds_over(305.0, 300.0), seconds_over(310.0, 300.0)
+    (0.0, 0.0, 10.0)
+    """
+    over = used - limit
+    return over if over > max(_ALLOWED, _ALLOWED_SHARE * limit) else 0.0
 
 
 def seconds_of(limit: Any) -> float:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina import messages
 from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
@@ -42,6 +43,7 @@ from lamina.estimators.search.trial import SearchObserver, Trial
 from lamina.estimators.search.worker import Blackboard, Job, Outcome
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Observer
+from lamina.training.time_limit import seconds_over
 
 if TYPE_CHECKING:
     from lamina.estimators.search.side_by_side import Event
@@ -67,6 +69,7 @@ class Search:
 
     def __init__(self, estimator: Any, eval_set: Any = None) -> None:
         self.limit, self.most_trials = limits_of(estimator, eval_set)
+        self._given = self.limit
         self._budget = Budget(self.limit)
         self._estimator = estimator
         self._jobs = at_a_time(estimator.n_jobs)
@@ -182,6 +185,18 @@ class Search:
                 if self._best is not None:
                     learn(self._estimator, self._shared, self._best, self.trials, self._device)
             self._tell("on_search_end", error)
+        self._say_if_late()
+
+    def _say_if_late(self) -> None:
+        """What cannot be interrupted may have taken longer than there was; who moves the deadline says it himself."""
+        limit, seconds = self._given, self.seconds()
+        if limit is not None and limit == self.limit and (over := seconds_over(seconds, limit)):
+            messages.warn(
+                UserWarning(
+                    f"fit took {seconds:.1f} s, {over:.1f} s more than time_limit={self._estimator.time_limit!r}: "
+                    "compiling, a step and a validation cannot be interrupted; give it more"
+                )
+            )
 
     def _go_on_from_store(self) -> None:
         for trial in [] if self._store is None else self._store.load(self.fingerprint):
