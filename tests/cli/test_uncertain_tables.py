@@ -62,6 +62,29 @@ def test_quantiles_are_columns_and_correct_the_interval(cli, folder):
     assert code == 0 and json.loads(out)["metrics"]["mae"] == pytest.approx(middle)
 
 
+def test_quantiles_are_judged_as_quantiles(cli, folder):
+    from sklearn.metrics import mean_pinball_loss
+
+    frame, levels = predicted(cli, folder, "quantiles"), (0.05, 0.5, 0.95)
+    price, found = frame["price"], [frame[f"prediction_{level:g}"] for level in levels]
+    losses = [mean_pinball_loss(price, q, alpha=level) for q, level in zip(found, levels, strict=True)]
+    held, width = price.is_between(found[0], found[2]).mean(), (found[2] - found[0]).mean()
+    said = json.loads(cli("evaluate", folder / "quantiles", folder / "houses.csv", "--json")[1])
+    assert [one["pinball"] for one in said["quantiles"]] == pytest.approx(losses)
+    assert said["outermost"] == pytest.approx({"coverage": 0.9, "held": held, "width": width})
+    out = " ".join(cli("evaluate", folder / "quantiles", folder / "houses.csv")[1].split())
+    assert f"pinball loss {np.mean(losses):.4f}, the mean of the quantiles 0.05, 0.5 and 0.95" in out
+    assert f"{100 * held:.1f} % of the rows lie between the outermost quantiles, which promise 90 %" in out
+    assert f"mean width {width:.4f}" in out
+    assert "quantiles" not in json.loads(
+        cli("evaluate", folder / "plain", folder / "houses.csv", "--json")[1]
+    )
+    results = json.loads(cli("inspect", folder / "quantiles", "--json")[1])["results"]
+    page = (folder / "quantiles/report.html").read_text()
+    assert "Between the quantiles 0.05 and 0.95, which promise 90 %" in page
+    assert all(f"{one['pinball']:.4f}" in page for one in results["quantiles"])
+
+
 def test_a_run_says_what_its_intervals_hold(cli, folder, tmp_path):
     results = json.loads(cli("inspect", folder / "quantiles", "--json")[1])["results"]
     assert [one["coverage"] for one in results["intervals"]] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]

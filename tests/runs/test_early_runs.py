@@ -46,7 +46,7 @@ LATER = {
         "monotone": {},
     },
     "architecture": {"monotone": [], "rising": [], "rough": [], "smooth": []},
-    "results": {"quantiles": [], "intervals": [], "shap": None},
+    "results": {"quantiles": [], "outermost": None, "intervals": [], "shap": None},
 }
 """What nobody could ask for then, and what nothing was said of."""
 

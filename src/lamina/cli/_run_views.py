@@ -51,12 +51,12 @@ def tell_end(
 
 def _show_results(console: Any, run: Any) -> None:
     """The metrics of a complete run, and how it was trained."""
-    from lamina.cli._table_views import intervals_said, measured_title, metrics_table
+    from lamina.cli._table_views import intervals_said, measured_title, metrics_table, quantiles_said
     from lamina.runs.networks import how_trained
 
     results = run.results
     console.print(metrics_table(measured_title(results), results["metrics"]))
-    for text in intervals_said(results):
+    for text in (*quantiles_said(results), *intervals_said(results)):
         console.print(text, markup=False)
     console.print(how_trained(results))
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "columns_table", "intervals_said", "measured_title", "members_table", "metrics_table", "override_hint",
+    "quantiles_said",
 ]  # fmt: skip
 
 _MOST_ROWS = 60
@@ -73,6 +74,32 @@ def intervals_said(results: Mapping[str, Any]) -> list[str]:
         for one in results.get("intervals", [])
         if one["coverage"] == _TOLD
     ]
+
+
+def quantiles_said(results: Mapping[str, Any]) -> list[str]:
+    """Lines on the quantiles of a regression, where there are some: their loss, and what lies between the outermost.
+
+    >>> one = {"level": 0.05, "share": 0.04, "pinball": 0.25}, {"level": 0.95, "share": 0.93, "pinball": 0.75}
+    >>> quantiles_said({"quantiles": one, "outermost": {"coverage": 0.9, "held": 0.89, "width": 1.5}})
+    ['pinball loss 0.5000, the mean of the quantiles 0.05 and 0.95', \
+'89.0 % of the rows lie between the outermost quantiles, which promise 90 %; mean width 1.5000']
+    """
+    below, outermost = results.get("quantiles") or [], results.get("outermost")
+    lines: list[str] = []
+    if below and below[0].get("pinball") is not None:
+        mean = sum(one["pinball"] for one in below) / len(below)
+        levels = [f"{one['level']:g}" for one in below]
+        which = f"the mean of the quantiles {', '.join(levels[:-1])} and {levels[-1]}"
+        lines.append(
+            f"pinball loss {format_quantity(mean)}, {which if levels[1:] else f'quantile {levels[0]}'}"
+        )
+    if outermost:
+        on = f"{results['measured_on']} rows" if "measured_on" in results else "rows"
+        lines.append(
+            f"{100 * outermost['held']:.1f} % of the {on} lie between the outermost quantiles, which promise "
+            f"{100 * outermost['coverage']:g} %; mean width {format_quantity(outermost['width'])}"
+        )
+    return lines
 
 
 def members_table(network: Any) -> Table:

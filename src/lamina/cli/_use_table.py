@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ _BATCH_ROWS = 1 << 16
 
 def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
     """Metrics of a run's network on a table that has the target."""
-    from lamina.cli._table_views import metrics_table
+    from lamina.cli._table_views import metrics_table, quantiles_said
+    from lamina.runs._intervals import levels_held
+    from lamina.runs._model import central
     from lamina.runs.data import target_of
     from lamina.runs.metrics import metrics_of
     from lamina.table.messages import counted, rows_from
@@ -41,12 +44,22 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
                 targets.append(target_of(batch, model.target))
             outputs.append(predicted)
             rows += len(batch)
-    target = np.concatenate(targets)
-    metrics = metrics_of(model.target.task, target, np.concatenate(outputs))
+    target, found = np.concatenate(targets), np.concatenate(outputs)
+    metrics = metrics_of(
+        model.target.task, target, central(model.estimator, found) if model.levels else found
+    )
+    results: dict[str, Any] = {"rows": rows, "metrics": metrics}
+    if model.levels:
+        below, outermost = levels_held(model.levels, target, found)
+        results["quantiles"] = [asdict(one) for one in below]
+        results["outermost"] = outermost and asdict(outermost)
     if as_json:
-        print(json.dumps({"rows": rows, "metrics": metrics}))
+        print(json.dumps(results))
         return
-    output().print(metrics_table(f"Metrics on {counted(rows, 'row')}", {"lamina": metrics}))
+    console = output()
+    console.print(metrics_table(f"Metrics on {counted(rows, 'row')}", {"lamina": metrics}))
+    for text in quantiles_said(results):
+        console.print(text, markup=False)
 
 
 def open_table_run(run: Path, *, reads: bool = True) -> tuple[Any, dict[str, Any]]:

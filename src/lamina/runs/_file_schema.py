@@ -87,6 +87,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True):
     shap: _SHAP | None = None  # pyright: ignore[reportInvalidTypeForm]
     intervals: list[_COVERED] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
     quantiles: list[_BELOW] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
+    outermost: _COVERED | None = None  # pyright: ignore[reportInvalidTypeForm]
     search: _Search | UnsetType = UNSET
 
 

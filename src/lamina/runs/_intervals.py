@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Below", "Covered", "measured_intervals", "measured_quantiles"]
+from lamina.estimators.quantiles import pinball
+
+__all__ = ["Below", "Covered", "levels_held", "measured_intervals", "measured_quantiles"]
 
 _COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
@@ -29,10 +32,17 @@ class Covered:
 
 @dataclass(frozen=True)
 class Below:
-    """A predicted quantile: its level, and the share of rows that lie at or below it."""
+    """A predicted quantile.
+
+    Attributes:
+        level: which.
+        share: the share of rows that lie at or below it.
+        pinball: its mean pinball loss, in the target's unit; None in runs of earlier versions.
+    """
 
     level: float
     share: float
+    pinball: float | None = None
 
 
 def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[Covered]:
@@ -54,10 +64,39 @@ def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[
     return found
 
 
-def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> list[Below]:
-    """The quantiles of a regressor that predicts several; none of another."""
+def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple[list[Below], Covered | None]:
+    """The quantiles of a regressor that predicts several, see `levels_held`; none of another."""
     levels = getattr(estimator.fitted_.target, "levels", ())
     if not levels or not len(target):
-        return []
-    shares = np.mean(target[:, None] <= estimator.predict(inputs), axis=0)
-    return [Below(level, share) for level, share in zip(levels, shares.tolist(), strict=True)]
+        return [], None
+    return levels_held(levels, target, estimator.predict(inputs))
+
+
+def levels_held(
+    levels: Sequence[float], target: np.ndarray, predicted: np.ndarray
+) -> tuple[list[Below], Covered | None]:
+    """Each quantile, and what lies between the outermost two, of which there may be one only.
+
+    Args:
+        levels: which quantiles, ascending.
+        target: float64 (rows,), at least one.
+        predicted: (rows, levels).
+
+    >>> import numpy as np
+    >>> below, outermost = levels_held([0.25, 0.75], np.array([1.0, 4.0]), np.array([[0.0, 2.0], [0.0, 2.0]]))
+    >>> below[1], outermost
+    (Below(level=0.75, share=0.5, pinball=0.875), Covered(coverage=0.5, held=0.5, width=2.0))
+    """
+    below = [
+        Below(
+            level,
+            float(np.mean(target <= predicted[:, i])),
+            float(pinball(target, predicted[:, i : i + 1], [level]).mean()),
+        )
+        for i, level in enumerate(levels)
+    ]
+    if len(levels) < 2:
+        return below, None
+    low, high = predicted[:, 0], predicted[:, -1]
+    held = float(np.mean((low <= target) & (target <= high)))
+    return below, Covered(round(levels[-1] - levels[0], 12), held, float(np.mean(high - low)))

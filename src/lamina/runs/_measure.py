@@ -30,6 +30,7 @@ class Measured:
         outputs: the network's outputs for them, see `TableModel.outputs`.
         metrics: by model ("lamina", "linear", "trivial") and metric.
         intervals, quantiles: of a regression, on test rows, how well they hold what they promise.
+        outermost: what lies between the lowest and the highest of the quantiles, of two or more.
     """
 
     part: str
@@ -38,6 +39,7 @@ class Measured:
     metrics: dict[str, dict[str, float | None]]
     intervals: Sequence[Covered] = ()
     quantiles: Sequence[Below] = ()
+    outermost: Covered | None = None
 
 
 def measure(
@@ -57,7 +59,7 @@ def measure(
     if task == "classification" or name != "test":
         return Measured(name, part, outputs, metrics)
     judged = model.estimator, model.inputs(part.frame), part.target
-    return Measured(name, part, outputs, metrics, measured_intervals(*judged), measured_quantiles(*judged))
+    return Measured(name, part, outputs, metrics, measured_intervals(*judged), *measured_quantiles(*judged))
 
 
 def seconds_of_a_row(model: TableModel, part: Part) -> float:

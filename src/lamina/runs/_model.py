@@ -51,10 +51,18 @@ class TableModel:
         Raises:
             DataError: columns are missing, or a value is not of its column's kind (names column and row).
         """
+        outputs = self._all_outputs(frame)
+        return outputs if self.target.task == "classification" else central(self.estimator, outputs)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Those of which a quantile is predicted, ascending; none of another model."""
+        return getattr(self.estimator.fitted_.target, "levels", ())
+
+    def _all_outputs(self, frame: pl.DataFrame) -> np.ndarray:
         inputs = self.inputs(frame)
-        if self.target.task == "classification":
-            return self.estimator.predict_proba(inputs)
-        return central(self.estimator, self.estimator.predict(inputs))
+        is_class = self.target.task == "classification"
+        return self.estimator.predict_proba(inputs) if is_class else self.estimator.predict(inputs)
 
     def inputs(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The columns that the estimator was trained on, in their order; left-out ones may be all missing."""
@@ -102,11 +110,10 @@ class TableModel:
         """The new columns of a regression."""
         inputs, name = self.inputs(frame), self.target.name
         found = self.estimator.predict(inputs)
-        levels = getattr(self.estimator.fitted_.target, "levels", None)
-        if levels is None:
+        if not self.levels:
             yield "prediction", found
         else:
-            yield from zip([f"prediction_{level:g}" for level in levels], found.T, strict=True)
+            yield from zip([f"prediction_{level:g}" for level in self.levels], found.T, strict=True)
         if interval is not None:
             ends = self.estimator.predict_interval(inputs, interval)
             yield from zip((f"{name}_lower", f"{name}_upper"), ends, strict=True)
@@ -137,10 +144,13 @@ class TableModel:
             yield batch.with_columns(new)
 
     def predicted(self, batches: Iterable[pl.DataFrame]) -> Generator[tuple[pl.DataFrame, np.ndarray]]:
-        """Each part of a table with its `outputs`; messages count the rows of the whole table."""
+        """Each part of a table with its `outputs`, of several quantiles (rows, levels) all of them.
+
+        Messages count the rows of the whole table.
+        """
         start = 0
         for batch in batches:
             with rows_from(start):
-                outputs = self.outputs(batch)
+                outputs = self._all_outputs(batch)
             yield batch, outputs
             start += len(batch)

@@ -264,8 +264,17 @@ def _uncertainty(findings: Findings, *, pictures: bool) -> str:
             figure = _figure(drawn, "Coverage of intervals", shown)
             note += f" Bars in the figure: what {count:,} rows leave open, 95&nbsp;% (Wilson, 1927)."
     if measured.quantiles:
-        rows = [[f"{one.level:g}", f"{100 * one.share:.1f} %"] for one in measured.quantiles]
-        tables += _table(["quantile", "rows at or below it"], rows, numeric=(0, 1))
+        rows = [
+            [f"{one.level:g}", f"{100 * one.share:.1f} %", format_metric(one.pinball, "pinball")]
+            for one in measured.quantiles
+        ]
+        tables += _table(["quantile", "rows at or below it", "pinball loss"], rows, numeric=(0, 1, 2))
+    if measured.outermost is not None:
+        between, levels = measured.outermost, [one.level for one in measured.quantiles]
+        note += (
+            f" Between the quantiles {levels[0]:g} and {levels[-1]:g}, which promise {100 * between.coverage:g} %, lie "
+            f"{100 * between.held:.1f} %; their mean distance is {format_quantity(between.width)}."
+        )
     return _section(
         "How sure predictions are", f"<div class='row'>{figure}<div>{tables}</div></div>{_small(note)}"
     )

@@ -52,7 +52,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
         importance = estimator._importances(X, y, 0, None)[0]
         shap = _mean_shap(estimator, X, [one.column for one in importance])
         intervals = [] if is_class else measured_intervals(estimator, X, codes)
-        quantiles = [] if is_class else measured_quantiles(estimator, X, codes)
+        quantiles = ([], None) if is_class else measured_quantiles(estimator, X, codes)
     metrics = {"lamina": metrics_of(target.task, codes, outputs)}
     model = TableModel(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
     history = _history(estimator)
@@ -62,7 +62,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
             target,
             {"test": len(part)},
             Trained(model, history, best, False, math.nan, len(history)),
-            Measured("test", part, outputs, metrics, intervals, quantiles),
+            Measured("test", part, outputs, metrics, intervals, *quantiles),
             importance,
             {"data": ["a table in memory"], "resolved": _settings(estimator)},
             shap=shap,

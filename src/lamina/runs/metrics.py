@@ -32,7 +32,7 @@ MODEL_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial
 
 LOW_IS_GOOD = ("log_loss", "rmse", "mae")
 
-_IN_UNITS = ("rmse", "mae")
+_IN_UNITS = ("rmse", "mae", "pinball")
 """Metrics that have the target's unit, so that they may be of any size."""
 
 _SQUARES = 1e-140

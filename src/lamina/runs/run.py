@@ -117,6 +117,7 @@ def _results(
         "shap": None if shap is None else asdict(shap),
         "intervals": [asdict(one) for one in measured.intervals],
         "quantiles": [asdict(one) for one in measured.quantiles],
+        "outermost": None if measured.outermost is None else asdict(measured.outermost),
         **({} if trained.search is None else {"search": _without_lines(trained.search)}),
     }
 
