@@ -246,3 +246,69 @@ def test_a_file_keeps_what_is_rough(tmp_path: Path) -> None:
     again = load(tmp_path / "model")
     assert again.fitted_.network.members[0].architecture.rough == (1, 0)
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+# --- weights -----------------------------------------------------------------------------------------------------
+
+
+def weighted(table: Data, weights: np.ndarray) -> Data:
+    return dataclasses.replace(table, weights=weights.astype(np.float32))
+
+
+def test_rows_of_no_weight_do_not_count() -> None:
+    target = (np.floor(2 * CONTINUOUS) + NOISE)[:, None]
+    true = data(target, CONTINUOUS, VALUES[AT])
+    misleading = data(RNG.normal(size=(ROWS, 1)) + (AT % 2)[:, None], CONTINUOUS, VALUES[AT])
+    parts = [
+        np.stack([a, b], axis=1).reshape(2 * ROWS, -1)
+        for a, b in ((true.numeric, misleading.numeric), (true.target, misleading.target))
+    ]
+    both = weighted(Data(parts[0], None, parts[1]), np.tile([2.0, 0.0], ROWS))
+    assert (
+        chosen_pieces([both], None, (), 2)
+        == chosen_pieces([true], None, (), 2)
+        == Pieces(64, {}, frozenset({1}))
+    )
+    few = weighted(data(target[:1_000], CONTINUOUS[:1_000]), np.tile([1.0, 0.0], 500))
+    assert chosen_pieces([few], None, (), 1) == Pieces(5, {})
+
+
+@pytest.mark.parametrize("outputs", [1, 5])
+def test_equal_weights_are_none(outputs: int) -> None:
+    table = data(stepped(outputs), CONTINUOUS, VALUES[AT])
+    plain = chosen_pieces([table], None, (), 2)
+    assert chosen_pieces([weighted(table, np.full(ROWS, 0.3))], None, (), 2) == plain
+    X, y = table.numeric[:600], CONTINUOUS[:600]
+    settings = {"preset": "fast", "members": 1, "max_iter": 2, "random_state": 0}
+    model, other = (MLPRegressor(**settings).fit(X, y, sample_weight=w) for w in (None, np.full(600, 2.0)))
+    parts, same = (one.fitted_.network.members[0].architecture for one in (model, other))
+    assert parts == same
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_the_scale_of_weights_does_not_matter(outputs: int) -> None:
+    target = stepped(outputs)
+    weights = np.where(CONTINUOUS > 0, 3.0, 1.0)
+    for judge, values in ((roughness, FEW), (lambda *x: lack_of_fit(*x[:2], 30, *x[2:]), CONTINUOUS)):
+        assert judge(values, target, np.ones(ROWS)) == pytest.approx(judge(values, target), rel=1e-9)
+        assert judge(values, target, 7 * weights) == pytest.approx(judge(values, target, weights), rel=1e-9)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3]), st.booleans())
+def test_weights_alone_are_no_lack_of_fit(seed: int, outputs: int, is_classes: bool) -> None:
+    rng = np.random.default_rng(seed)
+    values, weights = rng.standard_exponential(3_000), rng.standard_exponential(3_000) + 0.01
+    target = rng.integers(0, outputs + 1, 3_000) if is_classes else rng.normal(size=(3_000, outputs))
+    assert -4 < lack_of_fit(values, target, 30, weights) < 7
+    assert roughness(np.floor(20 * values), target, weights) < 4
+
+
+def test_what_weighty_rows_say_counts() -> None:
+    """The column has steps in a tenth of the rows, and says nothing in the others."""
+    heavy = np.arange(ROWS) % 10 == 0
+    target = np.where(heavy, 4.0 * (OF_EACH_VALUE[AT] > 0), 0.0) + NOISE
+    table = data(target[:, None], VALUES[AT])
+    light, weighty = (
+        chosen_pieces([weighted(table, np.where(heavy, w, 1.0))], None, (), 1) for w in (1e-3, 1e3)
+    )
+    assert light.rough == {} and weighty.rough != {}

@@ -61,16 +61,18 @@ def chosen_pieces(
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
-    usual = min(_USUAL if most is None else most, len(first) // _ROWS_A_PIECE, for_each)
+    usual = min(_USUAL if most is None else most, len(_with_weight(first)) // _ROWS_A_PIECE, for_each)
     usual = max(usual, FEWEST_PIECES) if any(constrained) else usual
     if most is not None or for_each <= usual or isinstance(first.numeric, SparseNumbers):
         return Pieces(usual, {})
     rows, most_values = [rows_for_knots(part) for part in train], min(for_each + 1, _MOST_VALUES)
-    target = first.target[rows[0]]
+    target, weights = first.target[rows[0]], _that_differ(first.weights, rows[0])
     free = [j for j in range(numbers) if not constrained or not constrained[j]]
-    rough = [j for j in free if _is_rough(first.numeric[rows[0], j], target, most_values)]
+    rough = [j for j in free if _is_rough(first.numeric[rows[0], j], target, most_values, weights)]
     others = [j for j in free if j not in rough]
-    smooth = frozenset(j for j in others if lack_of_fit(first.numeric[rows[0], j], target, usual) < _LACKS)
+    smooth = frozenset(
+        j for j in others if lack_of_fit(first.numeric[rows[0], j], target, usual, weights) < _LACKS
+    )
     values = {
         j: max(len(np.unique(part.numeric[own, j])) for part, own in zip(train, rows, strict=True))
         for j in rough
@@ -78,24 +80,34 @@ def chosen_pieces(
     return Pieces(usual, {j: min(count, most_values) - 1 for j, count in values.items()}, smooth)
 
 
-def _is_rough(values: np.ndarray, target: np.ndarray, most: int) -> bool:
+def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    """The weights of some rows, float64; None if they are all the same."""
+    if weights is None or not len(rows):
+        return None
+    chosen = weights[rows]
+    return None if (chosen == chosen[0]).all() else chosen.astype(np.float64)
+
+
+def _is_rough(values: np.ndarray, target: np.ndarray, most: int, weights: np.ndarray | None) -> bool:
     """Whether the values of a column say different things, and are `most` at most."""
     if len(np.unique(values[:: -(-len(values) // _GLANCE)])) > most:
         return False
     count = len(np.unique(values))
     is_known = _FEWEST < count <= most and count * _ROWS_A_VALUE <= len(values)
-    return is_known and roughness(values, target) >= _ROUGH
+    return is_known and roughness(values, target, weights) >= _ROUGH
 
 
-def roughness(values: np.ndarray, target: np.ndarray) -> float:
+def roughness(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> float:
     """How much more the target's mean differs between neighbouring values than by chance, which gives 1.
 
     It is the mean of d² / (s²·(1/n + 1/m)) over all neighbours with n and m rows, at least 5 each, where d is the
-    difference of their means, and s² the target's variance around the means of all values.
+    difference of their means, and s² the target's variance around the means of all values. Rows of different weights
+    w count as (∑w)²/∑w² of the same weight do (Kish, 1965).
 
     Args:
         values: of one column, (rows,).
         target: class numbers (rows,), or numbers (rows, targets).
+        weights: of the rows, above 0; None: all the same.
 
     >>> values = np.repeat(np.arange(6), 50)
     >>> noise = np.random.default_rng(0).normal(size=300)
@@ -104,8 +116,8 @@ def roughness(values: np.ndarray, target: np.ndarray) -> float:
     >>> round(roughness(values, (values % 2 + noise)[:, None]), 1)
     20.5
     """
-    _, at, counts = np.unique(values, return_inverse=True, return_counts=True)
-    means, within = _means(at, counts, target)
+    at = np.unique(values, return_inverse=True)[1]
+    counts, means, within = _groups(at, target, weights)
     known = (counts[1:] >= _KNOWN_ROWS) & (counts[:-1] >= _KNOWN_ROWS)
     differences = (np.diff(means, axis=0) ** 2).sum(axis=1)[known]
     if len(differences) < _FEWEST_PAIRS or not differences.any():
@@ -114,7 +126,9 @@ def roughness(values: np.ndarray, target: np.ndarray) -> float:
     return float(np.mean(differences / expected)) if within > 0 else np.inf
 
 
-def lack_of_fit(values: np.ndarray, target: np.ndarray, pieces: int) -> float:
+def lack_of_fit(
+    values: np.ndarray, target: np.ndarray, pieces: int, weights: np.ndarray | None = None
+) -> float:
     """By how much a polynomial of the values fails to give the target's means in so many pieces of their range.
 
     It is the sum of the squared differences, each divided by the mean's variance, less what it is expected to be by
@@ -125,6 +139,7 @@ def lack_of_fit(values: np.ndarray, target: np.ndarray, pieces: int) -> float:
         values: of one column, (rows,).
         target: class numbers (rows,), or numbers (rows, targets).
         pieces: how many, at most.
+        weights: of the rows, above 0; None: all the same.
 
     >>> values = np.linspace(-2, 2, 3000)
     >>> noise = np.random.default_rng(0).normal(size=3000)
@@ -137,15 +152,15 @@ def lack_of_fit(values: np.ndarray, target: np.ndarray, pieces: int) -> float:
         return np.inf
     places = knots(values.astype(np.float64), pieces)
     at = np.searchsorted(places, values, side="right") - 1  # the least value is the first place
-    counts = np.bincount(at)
-    freedom = len(counts) - (_DEGREE + 1)
+    freedom = int(at.max()) + 1 - (_DEGREE + 1)  # every piece has a row
     if freedom < 1:
         return np.inf
-    means, within = _means(at, counts, target)
-    weights = np.sqrt(counts)[:, None]
-    basis = chebvander(_within_one(np.bincount(at, values) / counts), _DEGREE) * weights
-    coefficients = np.linalg.lstsq(basis, means * weights)[0]
-    lacking = float(((means * weights - basis @ coefficients) ** 2).sum())
+    counts, means, within = _groups(at, target, weights)
+    centers = _sums(at, values, weights) / _sums(at, None, weights)
+    roots = np.sqrt(counts)[:, None]
+    basis = chebvander(_within_one(centers), _DEGREE) * roots
+    coefficients = np.linalg.lstsq(basis, means * roots)[0]
+    lacking = float(((means * roots - basis @ coefficients) ** 2).sum())
     return (lacking / within - freedom) / math.sqrt(2 * freedom) if within > 0 else np.inf
 
 
@@ -154,33 +169,61 @@ def _within_one(x: np.ndarray) -> np.ndarray:
     return (2 * x - x[0] - x[-1]) / (x[-1] - x[0])
 
 
-def _means(at: np.ndarray, counts: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """The target's means in the rows of each group, and its variance around them."""
-    means, squares = (_of_classes if target.ndim == 1 else _of_numbers)(at, counts, target)
-    return means, squares / max(len(at) - len(counts), 1)
+def _sums(
+    at: np.ndarray, values: np.ndarray | None, weights: np.ndarray | None, groups: int = 0
+) -> np.ndarray:
+    """The weighted sum of values in each group of rows; of no values, the rows' weights, or how many rows there are."""
+    if values is None or weights is None:
+        return np.bincount(at, weights if values is None else values, minlength=groups)
+    return np.bincount(at, weights * values, minlength=groups)
 
 
-def _of_classes(at: np.ndarray, counts: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """The classes' shares in the rows of each value, and the sum of squares around them if a row's are 1 and 0.
+def _groups(
+    at: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """How many rows of the same weight each group is worth, the target's means there, its variance around them."""
+    if weights is not None:
+        weights = weights * (len(weights) / weights.sum())
+    totals = _sums(at, None, weights)
+    means, squares = (_of_classes if target.ndim == 1 else _of_numbers)(at, totals, target, weights)
+    if weights is None:
+        return totals, means, squares / max(len(at) - len(totals), 1)
+    worth = totals**2 / np.bincount(at, weights**2)
+    return worth, means, squares / max(len(at) - float((totals / worth).sum()), 1)
+
+
+def _of_classes(
+    at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, float]:
+    """The classes' shares in the rows of each group, and the sum of squares around them if a row's are 1 and 0.
 
     No such row is made: of a thousand classes they would take 400 MB.
     """
     classes = target.astype(np.intp)
     width = int(classes.max()) + 1
-    shape = (len(counts), width)
-    shares = np.bincount(at * width + classes, minlength=math.prod(shape)).reshape(shape) / counts[:, None]
-    return shares, len(at) - float((counts @ shares**2).sum())
+    shape = (len(totals), width)
+    shares = _sums(at * width + classes, None, weights, math.prod(shape)).reshape(shape) / totals[:, None]
+    return shares, len(at) - float((totals @ shares**2).sum())
 
 
-def _of_numbers(at: np.ndarray, counts: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """The targets' means in the rows of each value, and the sum of squares around them."""
-    means = np.stack([np.bincount(at, column) / counts for column in target.T], axis=1)
-    return means, float(((target - means[at]) ** 2).sum())
+def _of_numbers(
+    at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, float]:
+    """The targets' means in the rows of each group, and the sum of squares around them."""
+    means = np.stack([_sums(at, column, weights) / totals for column in target.T], axis=1)
+    squares = (target - means[at]) ** 2
+    return means, float((squares if weights is None else weights[:, None] * squares).sum())
+
+
+def _with_weight(data: Data) -> np.ndarray:
+    """The rows that count, and whose weight is not 0: those that `fit` trains on, all of them."""
+    rows = np.arange(len(data)) if data.rows is None else data.rows
+    return rows if data.weights is None else rows[data.weights[rows] > 0]
 
 
 def rows_for_knots(data: Data) -> np.ndarray:
     """The rows that pieces are chosen by."""
-    rows = np.arange(len(data)) if data.rows is None else data.rows
+    rows = _with_weight(data)
     return rows[:: -(-len(rows) // _KNOT_ROWS)]
 
 
