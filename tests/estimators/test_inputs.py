@@ -209,7 +209,12 @@ BAD = {
     "other lengths": (FRAME, Y[:-1], r"inconsistent numbers of samples: \[120, 119\]"),
     "a missing class": (FRAME, np.array(["a", None, *["b"] * (N - 2)], object), "target of row 1 is missing"),
     "an infinite value": (INF, ["a", "b", "a"], r"column 'x1' has an infinite value.*row 1"),
-    "repeated names": (pd.DataFrame(X, columns=["a", "a"]), Y, "'a' 2 times|repeated: 'a'"),
+    "repeated names": (pd.DataFrame(X, columns=["a", "a"]), Y, "^column names are repeated: 'a'; give each"),
+    "repeated names in Arrow": (
+        pa.Table.from_arrays([pa.array(X[:, 0])] * 3, names=["a", "b", "a"]),
+        Y,
+        "^column names are repeated: 'a'; give",
+    ),
     "a vector": (X[:, 0], Y, "Expected 2D array"),
     "text in an array": (np.array([["a", "b"]] * N), Y, "convert"),
 }

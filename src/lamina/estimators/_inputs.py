@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from lamina.table.columns import ArrayColumn, import_narwhals
+from lamina.table.columns import ArrayColumn, import_narwhals, require_names_differ
 
 __all__ = [
     "check_inputs", "counted_rows", "folds", "hold_out", "is_frame", "length", "members_rows", "one_pair",
@@ -37,6 +37,7 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
     """
     _require_table(X)
     if is_frame(X):
+        require_names_differ(X)  # first: scikit-learn's check lets narwhals say it, without what to do
         _check_names(estimator, X, reset)
         if isinstance(y, str):
             raise ValueError(

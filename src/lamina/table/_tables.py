@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
@@ -10,8 +9,14 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.columns import ArrayColumn, Column, import_narwhals, series_column
-from lamina.table.messages import listed
+from lamina.table.columns import (
+    ArrayColumn,
+    Column,
+    import_narwhals,
+    require_different,
+    require_names_differ,
+    series_column,
+)
 
 __all__ = ["Table", "as_table", "by_column", "dense"]
 
@@ -41,8 +46,7 @@ class Table:
         self.matrix = matrix
         self._column = column
         self._positions = {name: i for i, name in enumerate(self.names)}
-        if len(self._positions) < len(self.names):
-            raise _repeated(self.names)
+        require_different(self.names)
 
     def position(self, name: str) -> int:
         return self._positions[name]
@@ -52,11 +56,6 @@ class Table:
 
     def __contains__(self, name: object) -> bool:
         return name in self._positions
-
-
-def _repeated(names: Iterable[str]) -> DataError:
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    return DataError(f"column names are repeated: {listed(repeated)}; give each column a name of its own")
 
 
 def as_table(data: Any) -> Table:
@@ -115,12 +114,11 @@ def dense(matrix: Any) -> np.ndarray:
 
 def _frame_table(data: Any) -> Table:
     narwhals = import_narwhals()
+    require_names_differ(data)
     try:
         frame = narwhals.from_native(data)
     except TypeError:
         return _matrix_table(np.asarray(data))
-    except narwhals.exceptions.DuplicateError as error:
-        raise _repeated(map(str, data.columns)) from error
     if isinstance(frame, narwhals.LazyFrame):
         raise DataError(
             f"a lazy table ({type(data).__name__}) has no rows yet; pass the result of its .collect()"

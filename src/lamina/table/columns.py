@@ -13,20 +13,22 @@ import math
 import numbers
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from lamina.errors import DataError
 from lamina.extras import require
 from lamina.table._values import MISSING_TOKENS, number_in
+from lamina.table.messages import listed
 
 if TYPE_CHECKING:
     from polars.selectors import Selector
 
 __all__ = [
     "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "named",
-    "number_of", "series_column", "value_name",
+    "number_of", "require_different", "require_names_differ", "series_column", "value_name",
 ]  # fmt: skip
 
 Storage = Literal["number", "boolean", "text", "mixed", "date", "duration", "empty", "other"]
@@ -346,6 +348,23 @@ def as_column(data: Any, name: str = "y") -> Column:
     if isinstance(data, (list, tuple)) and values.dtype.kind not in "biuf":
         values = np.fromiter(data, object, len(data))  # NumPy would turn [1, "a"] into two texts
     return ArrayColumn(name, values)
+
+
+def require_names_differ(frame: Any) -> None:
+    """Raise `DataError` where several columns of a data frame have one name."""
+    if hasattr(frame, "collect"):  # a lazy one would have to find them out
+        return
+    names = getattr(frame, "column_names", None)  # of pyarrow, whose `columns` are arrays
+    names = getattr(frame, "columns", None) if names is None else names
+    if isinstance(names, Iterable):
+        require_different(tuple(names))
+
+
+def require_different(names: Collection[Any]) -> None:
+    """Raise `DataError` where columns' names are repeated."""
+    if len(set(names)) < len(names):
+        repeated = [str(name) for name, count in Counter(names).items() if count > 1]
+        raise DataError(f"column names are repeated: {listed(repeated)}; give each column a name of its own")
 
 
 def import_narwhals() -> Any:
