@@ -102,6 +102,19 @@ def test_a_request_that_has_begun_is_answered_at_the_end(serving):
     assert one.process.wait(30) == 0
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_the_end_of_a_server_that_starts_is_that_of_one_that_serves(how, monkeypatch, capsys):
+    def opened(runs):
+        os.kill(os.getpid(), how)
+        time.sleep(30)
+
+    monkeypatch.setattr("lamina.serve._server.named_runs", opened)
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", str(RUNS["prices"])])
+    assert not ended.value.code
+    assert capsys.readouterr().err == "lamina: ended before it served anything\n"
+
+
 def replaced(file, by):
     """Put a file in the place of another at once, as `lamina train` does."""
     new = file.with_suffix(".new")

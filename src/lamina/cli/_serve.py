@@ -57,8 +57,6 @@ def serve(
       lamina serve income=runs/income-3 digits=runs/mnist-1 --port 9000
     """
     require("lamina serve", "starlette", "uvicorn", "httptools", "prometheus-client")
-    from lamina import serve as server
-
     for name, value in (
         ("--max-body", max_body), ("--max-rows", max_rows), ("--max-queue", max_queue),
         ("--timeout", timeout), ("--look", look),
@@ -67,16 +65,22 @@ def serve(
     if not 0 <= port <= 65535:
         raise LaminaError(f"--port {port}: it is a number from 0 to 65535")
     token = _token(token_file)
-    limits = server.Limits(body=max_body << 20, rows=max_rows, seconds=timeout, queue=max_queue)
     if host not in ("127.0.0.1", "::1", "localhost") and token is None:
         say(
             f"lamina: warning: whoever reaches {host} may ask this server; --token-file restricts that",
             error=True,
         )
     _log_as_lines()
-    settings = server.Settings(host, port, token, limits, look)
-    with warnings_as_lines(quiet=True):
-        server.serve(runs, settings, partial(_show, token=token is not None))
+    try:
+        from lamina import serve as server
+
+        limits = server.Limits(body=max_body << 20, rows=max_rows, seconds=timeout, queue=max_queue)
+        settings = server.Settings(host, port, token, limits, look)
+        with warnings_as_lines(quiet=True):
+            server.serve(runs, settings, partial(_show, token=token is not None))
+    except KeyboardInterrupt:  # SIGTERM and Ctrl-C while it starts: once it serves, it takes them itself
+        say("lamina: ended before it served anything", error=True)
+        return
     say("lamina: ended; all requests under way were answered", error=True)
 
 
