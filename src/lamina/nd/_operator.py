@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
-from inspect import signature
+from inspect import BoundArguments, signature
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, overload
 
 import numpy as np
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["Operator", "combine", "known_name", "operand", "operator", "write_into"]
 
 P = ParamSpec("P")
+
+_AXES = ("axis", "axes", "dim")
+_NUMBER = re.compile(r"[+-]?\d+")
+_AXES_IN_TEXT = re.compile(r"\s*(?:[+-]?\d+|[(\[]\s*[+-]?\d+(?:\s*,\s*[+-]?\d+)*\s*,?\s*[)\]])\s*")
+"""A whole number, or several in brackets."""
 
 
 class Operator(Protocol[P]):
@@ -44,7 +50,10 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
         except AttributeError as error:
             raise _no_array(function.__name__, args, error) from error
         except TypeError as error:  # here, since looking before would cost each call
-            raise _unknown_argument(function, kwargs, error) from error
+            read = _with_axes_read(function, args, kwargs)
+            if read is None:
+                raise _unknown_argument(function, kwargs, error) from error
+            result = function(*read.args, **read.kwargs)
         return result if out is None else write_into(out, result)
 
     return call  # pyright: ignore[reportReturnType] - the overloads of Operator describe `call`
@@ -56,6 +65,27 @@ def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Except
     if isinstance(culprit, Array) or not any(culprit is x for x in args):
         return error
     return TypeError(f"{name}: needs an NDArray, got {type(culprit).__name__}; make one with nd.array")
+
+
+def _with_axes_read(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> BoundArguments | None:
+    """The arguments of a call, of which axes that are texts are read, as MXNet's operators do; None if none is."""
+    try:
+        given = signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return None
+    texts = {
+        name: value for name, value in given.arguments.items() if name in _AXES and isinstance(value, str)
+    }
+    if not texts or not all(_AXES_IN_TEXT.fullmatch(text) for text in texts.values()):
+        return None
+    for name, text in texts.items():
+        numbers = tuple(map(int, _NUMBER.findall(text)))
+        given.arguments[name] = (
+            numbers[0] if name != "axes" and "(" not in text and "[" not in text else numbers
+        )
+    return given
 
 
 def _unknown_argument(function: Callable[..., Any], kwargs: dict[str, Any], error: TypeError) -> TypeError:

@@ -152,7 +152,7 @@ def transpose(data: NDArray, axes: Shape | None = ()) -> NDArray:
     (3, 2, 4)
     """
     ndim = data.ndim
-    order = tuple([normalize_axis("transpose", int(a), ndim) for a in axes or ()])
+    order = tuple([normalize_axis("transpose", a, ndim) for a in axes or ()])
     return bind(movement.transpose, data, axes=order or tuple(range(ndim))[::-1])
 
 

@@ -163,7 +163,9 @@ def flip(data: NDArray, axis: int | Sequence[int]) -> NDArray:
     array([[2., 1.],
            [4., 3.]], dtype=float32)
     """
-    axes = {normalize_axis("flip", a, data.ndim) for a in ([axis] if isinstance(axis, int) else list(axis))}
+    axes = {
+        normalize_axis("flip", a, data.ndim) for a in ([axis] if isinstance(axis, int | str) else list(axis))
+    }
     return copied_part(data, tuple([slice(None, None, -1 if a in axes else None) for a in range(data.ndim)]))
 
 

@@ -67,7 +67,7 @@ def ravel(x: Any, order: str = "C") -> Any:
 def expand_dims(a: Any, axis: Any) -> Any:
     """Insert axes of size 1, which have the places `axis` in the result."""
     x = as_array(a)
-    axes = normalize_axes("expand_dims", axis, x.ndim + (1 if isinstance(axis, int) else len(axis)))
+    axes = normalize_axes("expand_dims", axis, x.ndim + (len(axis) if isinstance(axis, tuple | list) else 1))
     own = iter(x.shape)
     return bind(
         reshape_copy, x, shape=tuple([1 if i in axes else next(own) for i in range(x.ndim + len(axes))])

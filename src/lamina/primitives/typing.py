@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from lamina.errors import DTypeError, ShapeError
+from lamina.messages import in_a_line
 
 __all__ = [
     "ELEMENT_TYPES", "Type", "broadcast_shapes", "converted", "dtype_of", "element_type", "like_first",
@@ -83,6 +85,10 @@ def like_first(x: Any, *_others: Any, **_params: Any) -> Type:
 
 def normalize_axis(name: str, axis: int, ndim: int) -> int:
     """A non-negative axis, or an error that names the operator."""
+    try:
+        axis = index(axis)
+    except TypeError:
+        raise DTypeError(f"{name}: an axis is a whole number, not {in_a_line(axis)}") from None
     if not -ndim <= axis < ndim:
         raise ShapeError(f"{name}: axis {axis} does not exist in an array of {ndim} axes")
     return axis % ndim
@@ -92,7 +98,7 @@ def normalize_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> tu
     """Sorted non-negative axes; None means all."""
     if axis is None:
         return tuple(range(ndim))
-    axes = tuple(axis) if isinstance(axis, Iterable) else (axis,)
+    axes = tuple(axis) if isinstance(axis, Iterable) and not isinstance(axis, str) else (axis,)
     normal = tuple(sorted({normalize_axis(name, a, ndim) for a in axes}))
     if len(normal) != len(axes):
         raise ShapeError(f"{name}: axis {axis} names an axis twice")
