@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from lamina.deferral import eager
-from lamina.estimators._engine import Data
+from lamina.estimators._data import Data
 from lamina.estimators._inputs import check_inputs
 from lamina.estimators._presets import FEWEST_MEMBERS
 from lamina.estimators._sharded import training_of
