@@ -27,7 +27,7 @@ from lamina.compiler.emit.scatters import emit_scatter
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import Value
 from lamina.compiler.passes.fuse import Kernel
-from lamina.compiler.passes.graph import Input, Scalar
+from lamina.compiler.passes.graph import Scalar
 from lamina.compiler.passes.plan import Plan
 
 __all__ = ["emit_program", "outline_of"]
@@ -39,8 +39,6 @@ _TAKING = 10
 
 def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
     """What the step of a plan is run by. `rows`: input slots of which each step takes the next so many bytes."""
-    nodes = plan.graph.nodes()
-    read = {n.op.slot for n in nodes if isinstance(n.op, Input)}
     work = work_of(plan)
     return Outline(
         kernels=kernel_names(plan),
@@ -52,8 +50,8 @@ def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
         barriers=len(plan.barriers) + 1 if share_strands(plan, work) else 0,
         operations=_operations(plan),
         work=work,
-        used_slots=sorted(read | set(plan.graph.writes)),
-        used_numbers=sorted({n.op.slot for n in nodes if isinstance(n.op, Scalar)}),
+        used_slots=plan.graph.used_slots,
+        used_numbers=sorted({n.op.slot for n in plan.graph.nodes() if isinstance(n.op, Scalar)}),
     )
 
 
