@@ -29,7 +29,7 @@ ROWS = 1 << 14
 
 
 def _training(batch: int, shards: int, team: object):
-    from lamina.estimators._engine import Data
+    from lamina.estimators._data import Data
     from lamina.estimators._initialize import build_network
     from lamina.estimators._losses import cross_entropy
     from lamina.estimators._optimization import Optimization

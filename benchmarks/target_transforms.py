@@ -26,7 +26,7 @@ from sklearn.preprocessing import PowerTransformer, QuantileTransformer
 
 import lamina
 from lamina import nd
-from lamina.estimators._engine import own_outputs
+from lamina.estimators._outputs import own_outputs
 from lamina.estimators.base import targets_of
 from lamina.estimators.targets import Numbers
 

@@ -79,7 +79,17 @@ def mark_variables(
     gradients: NDArray | Sequence[NDArray],
     grad_reqs: str | Sequence[str] = "write",
 ) -> None:
-    """Give `variables` these arrays as their gradients, as `attach_grad` does with new ones."""
+    """Give `variables` these arrays as their gradients, as `attach_grad` does with new ones.
+
+    >>> from lamina import autograd, nd
+    >>> x, slope = nd.array([3.0]), nd.zeros(1)
+    >>> autograd.mark_variables(x, slope)
+    >>> with autograd.record():
+    ...     y = x * x
+    >>> y.backward()
+    >>> slope.asscalar().item()
+    6.0
+    """
     leaves, grads = _as_list(variables), _as_list(gradients)
     reqs = [grad_reqs] * len(leaves) if isinstance(grad_reqs, str) else list(grad_reqs)
     for x, g, req in zip(leaves, grads, reqs, strict=True):
@@ -96,6 +106,15 @@ def backward(
     """Compute the gradients of all `heads` together (each summed) by the arrays with a gradient attached.
 
     Raises `AutogradError` if a head was not recorded, or its graph was used before without `retain_graph`.
+
+    >>> from lamina import autograd, nd
+    >>> x = nd.array([1.0, 2.0])
+    >>> x.attach_grad()
+    >>> with autograd.record():
+    ...     heads = [x * x, 3 * x]
+    >>> autograd.backward(heads)
+    >>> x.grad.asnumpy()
+    array([5., 7.], dtype=float32)
     """
     outputs = _as_list(heads)
     with Mode(False, train_mode):

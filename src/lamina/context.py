@@ -103,7 +103,11 @@ def gpu(device_id: int = 0) -> Context:
 
 
 def num_gpus() -> int:
-    """The number of devices that `gpu()` can name."""
+    """The number of devices that `gpu()` can name.
+
+    >>> import lamina as mx
+    >>> ctx = mx.gpu() if mx.num_gpus() else mx.cpu()
+    """
     from lamina.device.choice import found
 
     return len(found())
@@ -140,7 +144,13 @@ _default = _Default()
 
 
 def current_context() -> Context:
-    """The context in which new arrays are made: `cpu(0)`, unless inside ``with context:``."""
+    """The context in which new arrays are made: `cpu(0)`, unless inside ``with context:``.
+
+    >>> import lamina as mx
+    >>> with mx.cpu(1):
+    ...     print(mx.current_context(), mx.nd.zeros(2).context)
+    cpu(1) cpu(1)
+    """
     return _default.context
 
 

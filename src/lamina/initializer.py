@@ -256,6 +256,13 @@ class Xavier(Initializer):
         rnd_type: ``"uniform"`` or ``"gaussian"``.
         factor_type: ``"in"``, ``"out"`` or ``"avg"``.
         magnitude: 3 with uniform numbers gives a variance of 1/factor.
+
+    >>> import lamina as mx
+    >>> from lamina.gluon import nn
+    >>> net = nn.Dense(100, in_units=200)
+    >>> net.initialize(mx.init.Xavier())
+    >>> round(float(abs(net.weight.data().asnumpy()).max()), 2)  # √(3 / 150)
+    0.14
     """
 
     def __init__(self, rnd_type: str = "uniform", factor_type: str = "avg", magnitude: float = 3) -> None:

@@ -118,7 +118,22 @@ P = TypeVar("P", bound=type[CustomOpProp])
 
 
 def register(reg_name: str) -> Callable[[P], P]:
-    """A decorator for a `CustomOpProp`: make its operator known to ``nd.Custom(…, op_type=reg_name)``."""
+    """A decorator for a `CustomOpProp`: make its operator known to ``nd.Custom(…, op_type=reg_name)``.
+
+    >>> import lamina as mx
+    >>> from lamina import nd
+    >>> class Double(mx.operator.CustomOp):
+    ...     def forward(self, is_train, req, in_data, out_data, aux):
+    ...         self.assign(out_data[0], req[0], 2 * in_data[0])
+    ...     def backward(self, req, out_grad, in_data, out_data, in_grad, aux):
+    ...         self.assign(in_grad[0], req[0], 2 * out_grad[0])
+    >>> @mx.operator.register("double")
+    ... class DoubleProp(mx.operator.CustomOpProp):
+    ...     def create_operator(self, ctx, in_shapes, in_dtypes):
+    ...         return Double()
+    >>> nd.Custom(nd.array([1.0, 2.0]), op_type="double").asnumpy()
+    array([2., 4.], dtype=float32)
+    """
 
     def enter(prop_cls: P) -> P:
         CUSTOM[reg_name] = partial(_applied, reg_name, prop_cls)

@@ -18,12 +18,20 @@ Schedule = Callable[[float], float]
 
 
 def linear(t: float) -> float:
-    """From 1 to 0 in a straight line."""
+    """From 1 to 0 in a straight line.
+
+    >>> [linear(t) for t in (0, 0.5, 1)]
+    [1, 0.5, 0]
+    """
     return 1 - t
 
 
 def polynomial(t: float, power: float) -> float:
-    """From 1 to 0 as (1 - t)^power."""
+    """From 1 to 0 as (1 - t)^power.
+
+    >>> [polynomial(t, power=2) for t in (0, 0.5, 1)]
+    [1.0, 0.25, 0.0]
+    """
     return (1.0 - t) ** power
 
 
@@ -37,12 +45,20 @@ def cosine(t: float) -> float:
 
 
 def flat_cos(t: float) -> float:
-    """1 until t = ½, then a cosine to 0 (Holzmüller, Grinsztajn and Steinwart, RealMLP, 2024, arXiv 2407.04491)."""
+    """1 until t = ½, then a cosine to 0 (Holzmüller, Grinsztajn and Steinwart, RealMLP, 2024, arXiv 2407.04491).
+
+    >>> [round(flat_cos(t), 3) for t in (0.4, 0.75, 1)]
+    [1.0, 0.5, 0.0]
+    """
     return 1.0 if t < 0.5 else _above_trough(math.pi * (2 * t - 1))
 
 
 def coslog4(t: float) -> float:
-    """Four cosine cycles whose lengths double (RealMLP-TD, arXiv 2407.04491): ½(1 - cos(2π·log₂(1 + 15t)))."""
+    """Four cosine cycles whose lengths double (RealMLP-TD, arXiv 2407.04491): ½(1 - cos(2π·log₂(1 + 15t))).
+
+    >>> [round(coslog4(t), 3) for t in (0, 1 / 15, 3 / 15, 1)]
+    [0.0, 0.0, 0.0, 0.0]
+    """
     return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * t)))
 
 
@@ -72,5 +88,9 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 def warm_up(update: int, steps: int, begin: float, end: float) -> float:
-    """The rate of an update in a warm-up of so many steps, on the line from `begin` to `end`."""
+    """The rate of an update in a warm-up of so many steps, on the line from `begin` to `end`.
+
+    >>> [warm_up(update, steps=4, begin=0.0, end=0.1) for update in (0, 2, 4)]
+    [0.0, 0.05, 0.1]
+    """
     return begin + (end - begin) * update / steps

@@ -10,9 +10,8 @@ import pytest
 from lamina import autograd, nd
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._runtime import RUNTIME_FUNCTIONS, runtime_ir
-from lamina.compiler.cpu._step import emit_program
+from lamina.compiler.cpu._step import emit_program, outline_of
 from lamina.compiler.cpu.machine import Machine, compiling_for
-from lamina.compiler.emit import Layout
 from lamina.compiler.front._capture import Capture, tracing
 from lamina.compiler.llvm import jit
 from lamina.compiler.passes.graph import Graph
@@ -66,7 +65,7 @@ def step_ir(captured: Graph) -> str:
     """What `program.build` makes of a graph, without linking it into this process."""
     plan = lower(captured, target_of())
     module = ThreadModule()
-    emit_program(module, plan, Layout.of(plan, {}))
+    emit_program(module, plan, outline_of(plan, {}))
     return module.ir()
 
 

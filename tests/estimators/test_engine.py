@@ -8,9 +8,11 @@ import pytest
 
 import lamina
 from lamina import MLPRegressor, nd
-from lamina.estimators._engine import Data, EnsembleTraining, Optimization, own_outputs
+from lamina.estimators._data import Data
+from lamina.estimators._engine import EnsembleTraining, Optimization
 from lamina.estimators._initialize import build_network
 from lamina.estimators._losses import squared_error
+from lamina.estimators._outputs import own_outputs
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.network import Ensemble
 

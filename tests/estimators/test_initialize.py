@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lamina import nd
-from lamina.estimators._engine import Data
+from lamina.estimators._data import Data
 from lamina.estimators._initialize import build_network
 from lamina.estimators._pieces import knots
 from lamina.estimators.architecture import Architecture

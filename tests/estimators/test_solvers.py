@@ -5,7 +5,8 @@ import pytest
 
 import lamina
 from lamina import nd
-from lamina.estimators._engine import Data, EnsembleTraining, Optimization
+from lamina.estimators._data import Data
+from lamina.estimators._engine import EnsembleTraining, Optimization
 from lamina.estimators._initialize import build_network
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.network import Ensemble

@@ -35,6 +35,7 @@ from lamina.core.primitive import Primitive, apply, evaluate
 from lamina.core.state import concrete
 from lamina.device.interface import DeviceArray
 from lamina.messages import user_location
+from lamina.nd.elsewhere import stand_in
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.elementwise import to_context
 from lamina.primitives.views import COPIES, VIEWS, view_of
@@ -160,7 +161,7 @@ def _compiled(
     finally:
         set_current(before)
     order = [next(i for i, x in enumerate(inputs) if x is array) for array in captured.arrays]
-    arguments = [NDArray(_NoData(x.shape, x._dtype), context) for x in captured.arrays]  # pyright: ignore
+    arguments = [stand_in(x) for x in captured.arrays]
     step = target.bind(program, arguments, range(len(order)), frozenset())
     result = captured.order[0]
 
@@ -172,15 +173,6 @@ def _compiled(
         return found
 
     return run
-
-
-class _NoData:
-    """Stands in the place of an argument's contents while there are none."""
-
-    __slots__ = ("dtype", "shape")
-
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self.shape, self.dtype = shape, dtype
 
 
 # --- on the CPU --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The current sequence: which arrays have which positions in it, and what could be put off when it comes again."""
+"""The current sequence: which arrays have which positions in it, whose contents are owed, and whose could be."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from lamina.deferral._entries import (
     Operand,
     targets,
     type_of,
+    varying,
 )
 from lamina.deferral._pending import PendingArray
 from lamina.nd.elsewhere import ElsewhereArray
@@ -127,6 +128,69 @@ class CurrentSequence:
     def _place(self, x: Array) -> None:
         self._ids[id(x)] = len(self._values)
         self._values.append(weakref.ref(x))
+
+    # --- what is put off -----------------------------------------------------------------------------------------
+
+    def _takes(self, wanted: Any, x: Array) -> bool:
+        """Whether an array may stand where an entry has this operand; a new one gets the next position."""
+        if wanted.__class__ is int:
+            return self._values[wanted] is x
+        if not wanted.admits(x, self._ids):
+            return False
+        self._ids[id(x)] = len(self._values)
+        self._values.append(x)
+        return True
+
+    def _are_at(self, arrays: Sequence[Array], positions: Sequence[int]) -> bool:
+        """Whether arrays are those at the positions."""
+        values = self._values
+        return len(arrays) == len(positions) and all(
+            values[i] is x for i, x in zip(positions, arrays, strict=True)
+        )
+
+    def _forget_attempt(self) -> None:
+        """Take back the positions of an event that did not match after all, or that an interrupt cut short."""
+        taken = self._cursor.taken
+        for x in self._values[taken:]:
+            self._ids.pop(id(x), None)
+        del self._values[taken:]
+        del self._numbers[sum(1 for _ in varying(self._cursor)) :]
+
+    def _overwrite_gradients(self, entry: Backward) -> bool:
+        """`_overwrite` the gradients that a walk back writes; False also where they are others than the entry's."""
+        changes: list[tuple[Any, Any]] = []
+        for gradient in entry.gradients:
+            leaf = self._values[gradient.leaf]._leaf
+            if leaf is None or leaf.req != gradient.req or not self._takes(gradient.operand, leaf.grad):
+                return False
+            changes.append((leaf.grad, gradient))
+        return self._overwrite(changes)
+
+    def _overwrite(self, changes: Sequence[tuple[Any, Any]]) -> bool:
+        """From now on the contents of arrays are owed; False if others could see their old ones in memory."""
+        for array, _ in changes:
+            if not (is_alone(array) if array.__class__ is NDArray else isinstance(array, ElsewhereArray)):
+                return False
+        owed.is_open = True  # first, so that contents are found again when an interrupt comes on the way
+        for array, event in changes:
+            array._writes[0] += 1
+            kind = array.__class__
+            if kind is PendingArray:
+                continue
+            self._overwritten.append((array, kind, array._data if kind is NDArray else None))
+            array._view = event
+            array.__class__ = PendingArray
+            if kind is NDArray:
+                del array._data
+        return True
+
+    def _restore_overwritten(self) -> None:
+        """Give arrays whose new contents are owed their old ones, which are what to begin with."""
+        for array, kind, data in self._overwritten:
+            if data is not None:
+                array._data = data
+            array.__class__ = kind
+        self._overwritten = []
 
     # --- what an observed event may be ---------------------------------------------------------------------------
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from lamina.context import cpu
 from lamina.core.array import Array
 from lamina.core.denormals import flush_denormals, restore_denormals
@@ -20,7 +18,7 @@ from lamina.core.tape import TapeNode
 from lamina.deferral import _debug as debug
 from lamina.deferral._entries import Applied, Backward, Entry, Number, Written, position, targets, varying
 from lamina.deferral._pending import Lost, settle
-from lamina.nd.ndarray import NDArray
+from lamina.nd.elsewhere import stand_in
 from lamina.primitives.views import view_of
 
 __all__ = ["FEWEST_EVENTS", "Path", "Plan"]
@@ -265,11 +263,11 @@ class Plan:
         arrays: list[Any] = []
         for slot, i in enumerate(self._positions):
             x = values[i]
-            stand_in: Any = NDArray(_NoData(x.shape, x._dtype), x._context)  # pyright: ignore
+            instead = stand_in(x)
             if i in self._fixed:
                 known = weakref.ref(x, _releasing(weakref.ref(self)))
-                self._own.append((slot, i, known, stand_in))
-            arrays.append(x if i in self._fixed else stand_in)
+                self._own.append((slot, i, known, instead))
+            arrays.append(x if i in self._fixed else instead)
         slots = [slot for slot, i in enumerate(self._positions) if i not in self._fixed]
         self._arguments = [self._positions[slot] for slot in slots]
         written = frozenset(self._graph.writes)
@@ -286,8 +284,8 @@ class Plan:
             try:
                 results = step.run([values[i] for i in self._arguments], numbers, 1, ())
             finally:
-                for slot, _, _, stand_in in self._own:
-                    arrays[slot] = stand_in
+                for slot, _, _, instead in self._own:
+                    arrays[slot] = instead
         step.forget_arguments()
         return [results[k] for k in self._order]
 
@@ -327,15 +325,6 @@ def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:
             alive.release()
 
     return release
-
-
-class _NoData:
-    """Stands in the place of an argument's buffer while there is none."""
-
-    __slots__ = ("dtype", "shape")
-
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self.shape, self.dtype = shape, dtype
 
 
 def _captured(

@@ -15,27 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray
 from lamina.core.keys import Unfit, frozen
-from lamina.core.ownership import is_alone
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import concrete, owed, state
 from lamina.core.tape import backward
 from lamina.deferral import _debug as debug
 from lamina.deferral._current import CurrentSequence, place_of
-from lamina.deferral._entries import (
-    Applied,
-    Backward,
-    Entry,
-    Written,
-    varying,
-)
+from lamina.deferral._entries import Applied, Backward, Entry, Written
 from lamina.deferral._interrupts import interrupts_later
 from lamina.deferral._matching import matcher
 from lamina.deferral._path import FEWEST_EVENTS, Path
 from lamina.deferral._pending import PendingArray
 from lamina.deferral._periods import period_of, until_boundary
 from lamina.errors import DeviceError
-from lamina.nd.elsewhere import ElsewhereArray
-from lamina.nd.ndarray import NDArray
 
 if TYPE_CHECKING:
     from lamina.compiler.front.sequences import Uncompilable
@@ -45,9 +36,8 @@ __all__ = ["DeferralQueue"]
 
 _OFTEN = 2  # so many times a sequence is observed before it is put off
 _LONGEST = 1024  # events in a sequence; then it is looked through for repetitions
-_FEW_STEPS = (
-    64  # events: so many steps of a loop without marks are one sequence, which costs less than one each
-)
+# Events: so many steps of a loop without marks are one sequence, which costs less than one each.
+_FEW_STEPS = 64
 _MOST_ENTRIES = 50_000  # in the tree; one takes about 1 KB
 _PATIENCE = 4096  # events without any that was put off, before the queue sleeps
 _SHORT = 64  # how much patience a sequence costs that is too short to be put off
@@ -192,56 +182,6 @@ class DeferralQueue(CurrentSequence):
 
     # --- deferring -----------------------------------------------------------------------------------------------
 
-    def _takes(self, wanted: Any, x: Array) -> bool:
-        if wanted.__class__ is int:
-            return self._values[wanted] is x
-        if not wanted.admits(x, self._ids):
-            return False
-        self._ids[id(x)] = len(self._values)
-        self._values.append(x)
-        return True
-
-    def _are_at(self, arrays: Sequence[Array], positions: Sequence[int]) -> bool:
-        values = self._values
-        return len(arrays) == len(positions) and all(
-            values[i] is x for i, x in zip(positions, arrays, strict=True)
-        )
-
-    def _overwrite_gradients(self, entry: Backward) -> bool:
-        changes: list[tuple[Any, Any]] = []
-        for gradient in entry.gradients:
-            leaf = self._values[gradient.leaf]._leaf
-            if leaf is None or leaf.req != gradient.req or not self._takes(gradient.operand, leaf.grad):
-                return False
-            changes.append((leaf.grad, gradient))
-        return self._overwrite(changes)
-
-    def _overwrite(self, changes: Sequence[tuple[Any, Any]]) -> bool:
-        """From now on the contents of arrays are owed; False if others could see their old ones in memory."""
-        for array, _ in changes:
-            if not (is_alone(array) if array.__class__ is NDArray else isinstance(array, ElsewhereArray)):
-                return False
-        owed.is_open = True  # first, so that contents are found again when an interrupt comes on the way
-        for array, event in changes:
-            array._writes[0] += 1
-            kind = array.__class__
-            if kind is PendingArray:
-                continue
-            self._overwritten.append((array, kind, array._data if kind is NDArray else None))
-            array._view = event
-            array.__class__ = PendingArray
-            if kind is NDArray:
-                del array._data
-        return True
-
-    def _forget_attempt(self) -> None:
-        """Take back the positions of an event that did not match after all, or that an interrupt cut short."""
-        taken = self._cursor.taken
-        for x in self._values[taken:]:
-            self._ids.pop(id(x), None)
-        del self._values[taken:]
-        del self._numbers[sum(1 for _ in varying(self._cursor)) :]
-
     def _settle(self, why: str) -> None:
         """Compute what was put off, as one program if there is one."""
         entry, values = self._cursor, self._values
@@ -277,14 +217,6 @@ class DeferralQueue(CurrentSequence):
         if entry.path is None:
             entry.path = Path(entry)
         return entry.path
-
-    def _restore_overwritten(self) -> None:
-        """Give arrays whose new contents are owed their old ones, which are what to begin with."""
-        for array, kind, data in self._overwritten:
-            if data is not None:
-                array._data = data
-            array.__class__ = kind
-        self._overwritten = []
 
     def _fall_back(self) -> None:
         """The program goes on as none before: compute what was put off, and observe."""

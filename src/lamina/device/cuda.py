@@ -91,14 +91,14 @@ class CudaDevice:
         """See `Device`. The driver may still read memory that isn't pinned when it returns: so it is waited for."""
         with self._entered():
             data = np.ascontiguousarray(source)
-            self._check_range(target, data.nbytes)
+            target.check(data.nbytes)
             self._do("cuMemcpyHtoDAsync_v2", _address(target), data.ctypes.data, data.nbytes, self._stream)
             self._wait()
 
     def copy_out(self, source: Region, target: np.ndarray) -> None:
         """See `Device`."""
         with self._entered():
-            self._check_range(source, target.nbytes)
+            source.check(target.nbytes)
             if not (target.flags.c_contiguous and target.flags.writeable):
                 raise ValueError("copy_out: the target is a writeable array in C order")
             self._do(
@@ -109,14 +109,14 @@ class CudaDevice:
     def copy(self, source: Region, target: Region, nbytes: int) -> None:
         """See `Device`."""
         with self._entered():
-            self._check_range(source, nbytes)
-            self._check_range(target, nbytes)
+            source.check(nbytes)
+            target.check(nbytes)
             self._do("cuMemcpyDtoDAsync_v2", _address(target), _address(source), nbytes, self._stream)
 
     def set_word(self, target: Region, value: int) -> None:
         """See `Device`."""
         with self._entered():
-            self._check_range(target, 4)
+            target.check(4)
             self._do("cuMemsetD32Async", _address(target), value, 1, self._stream)
 
     def memory_info(self) -> tuple[int, int]:
@@ -128,13 +128,6 @@ class CudaDevice:
         """Give the driver back what is kept for reuse, for other programs."""
         with self._entered():
             self._pool.release_kept()
-
-    @staticmethod
-    def _check_range(region: Region, nbytes: int) -> None:
-        if region.offset < 0 or region.offset + nbytes > region.buffer.nbytes:
-            raise ValueError(
-                f"{nbytes} bytes from {region.offset} on are beyond a buffer of {region.buffer.nbytes}"
-            )
 
     # --- what the pool asks for ----------------------------------------------------------------------------------
 

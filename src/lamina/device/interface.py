@@ -79,6 +79,13 @@ class Region:
     buffer: Buffer
     offset: int = 0
 
+    def check(self, nbytes: int) -> None:
+        """Raise `ValueError` if so many bytes from here on are not in the buffer."""
+        if self.offset < 0 or self.offset + nbytes > self.buffer.nbytes:
+            raise ValueError(
+                f"{nbytes} bytes from {self.offset} on are beyond a buffer of {self.buffer.nbytes}"
+            )
+
 
 class DeviceArray:
     """What an array on a device holds (`lamina.core.array.Value`): elements in C order from a region's start on.

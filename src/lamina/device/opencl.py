@@ -180,9 +180,8 @@ class OpenCLDevice:
 
     def _at(self, region: Region, nbytes: int) -> Any:
         """A stretch of memory as pyopencl takes it; of at least one byte, as there is no pointer to none."""
+        region.check(nbytes)
         buffer: Any = region.buffer
-        if region.offset < 0 or region.offset + nbytes > buffer.nbytes:
-            raise ValueError(f"{nbytes} bytes from {region.offset} on are beyond a buffer of {buffer.nbytes}")
         return self._pointer(buffer.address + region.offset, nbytes)
 
     def _pointer(self, address: int, nbytes: int) -> Any:

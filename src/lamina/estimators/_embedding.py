@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from lamina.estimators._engine import hidden_of
+from lamina.estimators._outputs import hidden_of
 
 __all__ = ["Embedding"]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,19 +11,18 @@ from lamina import autograd, nd
 from lamina.compiler import compile
 from lamina.context import Context
 from lamina.core.state import call_each_step
-from lamina.deferral import eager
-from lamina.distributed.communicator import Communicator
 from lamina.errors import NonFiniteLossError
+from lamina.estimators._data import Data, share_of
 from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
 from lamina.estimators._optimization import SOLVERS, Optimization
+from lamina.estimators._outputs import Blocks, own_outputs
 from lamina.estimators.apart import Apart, at_a_time
 from lamina.estimators.network import Ensemble, part_of
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import Source, drawing_from
 from lamina.optimizer.optimizer import write
 from lamina.schedules import SCHEDULES
-from lamina.table.sparse import SparseNumbers
 from lamina.training.early_stopping import EarlyStopping
 from lamina.training.loop import Loop, Observer
 
@@ -36,54 +33,11 @@ __all__ = [
     "EnsembleTraining",
     "HeldBatches",
     "Optimization",
-    "hidden_of",
-    "members_outputs",
-    "outputs_of",
-    "own_outputs",
     "without_network",
 ]
 
-_PREDICT_ROWS = 256
 STREAMS_BITS = 40  # of the number of a member's own streams: the member's number is above them
 _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
-
-
-@dataclass(frozen=True)
-class Data:
-    """Encoded rows: numeric float32 (n, inputs), codes int32 (n, q) or None, target float32, weights or None.
-    Numbers of a large sparse table are `SparseNumbers`.
-
-    `rows` (int32) are those that count, as the training or the validation rows of one table, so that neither part is
-    a copy; None: all.
-    """
-
-    numeric: np.ndarray | SparseNumbers
-    codes: np.ndarray | None
-    target: np.ndarray
-    weights: np.ndarray | None = None
-    rows: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.numeric) if self.rows is None else len(self.rows)
-
-    def shuffled(self, rng: np.random.Generator) -> np.ndarray:
-        """The rows that count in random order, int32."""
-        order = np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows.copy()
-        rng.shuffle(order)
-        return order
-
-    def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
-        """What picks the rows that count, or some of them, out of the arrays."""
-        return slice(begin, end) if self.rows is None else self.rows[begin:end]
-
-    def fingerprint(self) -> str:
-        """The SHA-256 of all of it, by which the same data is known again."""
-        digest = hashlib.sha256()
-        numbers = [self.numeric] if isinstance(self.numeric, np.ndarray) else self.numeric.parts
-        for part in (*numbers, self.codes, self.target, self.weights, self.rows):
-            digest.update(b"none" if part is None else f"{part.dtype}{part.shape}".encode())
-            digest.update(b"" if part is None else np.ascontiguousarray(part).data)
-        return digest.hexdigest()
 
 
 class Batches(Protocol):
@@ -302,7 +256,7 @@ class EnsembleTraining(Loop):
         with autograd.record():
             means: list[NDArray] = []
             for i, member in enumerate(network.members):
-                own = [_share(x, i, members) for x in (numeric, codes, target, weights)]
+                own = [share_of(x, i, members) for x in (numeric, codes, target, weights)]
                 with drawing_from(self._sources[i]):
                     losses = self.loss(member.forward(own[0], own[1], drop), own[2])
                 mean = nd.mean(losses if own[3] is None else losses * own[3])
@@ -406,127 +360,3 @@ class HeldBatches:
                 else:
                     part.write(group.ravel(), buffer[: group.size])
             yield np.arange(group.size, dtype=np.int32).reshape(group.shape), arrays
-
-
-def _share(x: Any, i: int, members: int) -> Any:
-    """Member i's rows of a batch that holds as many for each, one after the other."""
-    if x is None or members == 1:
-        return x
-    rows = x.shape[0] // members
-    return nd.slice_axis(x, axis=0, begin=i * rows, end=(i + 1) * rows)
-
-
-def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
-    """The network's outputs for all rows, in prediction mode, some rows at a time; `team` as in `own_outputs`."""
-    return _in_blocks(network, _forward_of(network), Blocks(network, [data]), team)[0]
-
-
-def _forward_of(network: Ensemble) -> Any:
-    if network.compiled_forward is None:
-        network.compiled_forward = compile(
-            lambda numeric, codes=None: network.forward(numeric, codes), independent_rows=True
-        )
-    return network.compiled_forward
-
-
-def own_outputs(
-    network: Ensemble, parts: Sequence[Data] | Blocks, team: Communicator | None = None
-) -> np.ndarray:
-    """The outputs of each member for its own part of the rows, part after part; of a single part, `outputs_of` it.
-
-    A `team` of processes shares the work, and all of them get all outputs.
-    """
-    blocks = parts if isinstance(parts, Blocks) else Blocks(network, parts)
-    if len(blocks.parts) == 1:
-        return _in_blocks(network, _forward_of(network), blocks, team)[0]
-    if network.compiled_own is None:
-        members = network.members
-
-        def own(numeric: NDArray, codes: NDArray | None = None) -> list[NDArray]:
-            shares = [[_share(x, i, len(members)) for x in (numeric, codes)] for i in range(len(members))]
-            return [member.forward(*share) for member, share in zip(members, shares, strict=True)]
-
-        network.compiled_own = compile(own, independent_rows=True)
-    return np.concatenate(_in_blocks(network, network.compiled_own, blocks, team))
-
-
-def members_outputs(network: Ensemble, data: Data) -> np.ndarray:
-    """Each member's outputs for all rows, (members, rows, outputs), float32."""
-    members = len(network.members)
-    return own_outputs(network, [data] * members).reshape(members, len(data), -1)
-
-
-def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
-    """What the members' last hidden layers give for all rows, beside each other: (rows, features), float32."""
-    members = network.members
-    if network.compiled_hidden is None:
-        network.compiled_hidden = compile(
-            lambda numeric, codes=None: nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1),
-            independent_rows=True,
-        )
-    width = sum(one.architecture.widths[-2] for one in members)
-    return _in_blocks(network, network.compiled_hidden, Blocks(network, [data]), None, width)[0]
-
-
-class Blocks:
-    """Rows of several parts as networks take them, so many at a time; those of a single block are kept.
-
-    An epoch is judged by the same rows as the one before it.
-    """
-
-    def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
-        self._network, self.parts = network, parts
-        longest = max(len(part) for part in parts)
-        self.rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
-        self.count = -(-longest // self.rows)
-        self._kept: tuple[Context, list[NDArray]] | None = None
-
-    def inputs(self, block: int) -> list[NDArray]:
-        """What a compiled function takes of the parts' rows, part after part."""
-        if self._kept is not None and self._kept[0] is self._network.context:
-            return self._kept[1]
-        context = self._network.context
-        inputs = self._made(block * self.rows, context)
-        if self.count == 1:
-            self._kept = context, inputs
-        return inputs
-
-    def _made(self, begin: int, context: Context) -> list[NDArray]:
-        rows = self.rows
-        chosen = [part.chosen(begin, begin + rows) for part in self.parts]
-        pairs = list(zip(self.parts, chosen, strict=True))
-        numeric = [_padded(part.numeric[at], rows) for part, at in pairs]
-        inputs = [nd.array(np.concatenate(numeric), ctx=context)]
-        if self._network.architecture.cardinalities:
-            codes = [_padded(part.codes[at], rows) for part, at in pairs if part.codes is not None]
-            inputs.append(nd.array(np.concatenate(codes), ctx=context, dtype=np.int32))
-        return inputs
-
-
-@eager()
-def _in_blocks(
-    network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
-) -> list[np.ndarray]:
-    """What `forward` makes of rows of all parts at a time, for each part: the outputs, or so many columns.
-
-    It returns an array, or one for each part.
-    """
-    team = team or Communicator()
-    rows, parts = blocks.rows, blocks.parts
-    results = [np.empty((len(part), width or network.architecture.outputs), np.float32) for part in parts]
-    for block in team.share(blocks.count):
-        begin = block * rows
-        outputs = forward(*blocks.inputs(block))
-        for result, found in zip(results, outputs if isinstance(outputs, list) else [outputs], strict=True):
-            result[begin : begin + rows] = found.asnumpy()[: max(len(result) - begin, 0)]
-    for result in results:
-        ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks.count)]
-        team.complete(result.reshape(-1), ends)
-    return results
-
-
-def _padded(part: np.ndarray, rows: int) -> np.ndarray:
-    """`part` with zeros behind it, so that few batch sizes occur: each is compiled by itself."""
-    if len(part) == rows:
-        return part
-    return np.concatenate([part, np.zeros((rows - len(part), part.shape[1]), part.dtype)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from lamina.deferral import eager
-from lamina.estimators._engine import Data
+from lamina.estimators._data import Data
+from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._inputs import check_inputs
 from lamina.estimators._presets import FEWEST_MEMBERS
 from lamina.estimators._sharded import training_of
@@ -54,7 +56,20 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
         estimator._begin(encoder, target, [data] * members, settings, rng)
     # Rows that were held out by a fit before this may be among these.
     estimator.fitted_ = replace(estimator.fitted_, held_out=None)
-    network = estimator.fitted_.network
+    for epoch in _training_on(estimator, data, settings, rng, random).run(epochs=1):
+        estimator._note(epoch, len(data))
+    return estimator
+
+
+def _training_on(
+    estimator: Any,
+    data: Data,
+    settings: Mapping[str, Any],
+    rng: np.random.Generator,
+    random: np.random.RandomState,
+) -> EnsembleTraining:
+    """The training of the calls before, or a new one, which goes on with these rows."""
+    network, target = estimator.fitted_.network, estimator.fitted_.target
     training = getattr(estimator, "_training", None)
     parts = [data] * len(network.members)
     if training is None or training.network is not network:  # a fit since then has made another network
@@ -65,6 +80,4 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
             arrays, position = vars(estimator).pop("_position")
             training.restore({**training.own_state()[0], **arrays}, position)
     training.data = parts
-    for epoch in training.run(epochs=1):
-        estimator._note(epoch, len(data))
-    return estimator
+    return training

@@ -7,7 +7,7 @@ import numpy as np
 from lamina import nd
 from lamina.core import blas
 from lamina.deferral import eager
-from lamina.estimators._engine import Data
+from lamina.estimators._data import Data
 from lamina.estimators._monotone import reflected
 from lamina.estimators._pieces import Pieces, knots, rows_for_knots
 from lamina.estimators.architecture import Architecture, Parameter

@@ -13,9 +13,10 @@ from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.distributed.communicator import Communicator, world
 from lamina.errors import DataError
-from lamina.estimators._engine import STREAMS_BITS, Batches, EnsembleTraining, own_outputs
+from lamina.estimators._engine import STREAMS_BITS, Batches, EnsembleTraining
 from lamina.estimators._flat import FlatState
 from lamina.estimators._optimization import SOLVERS
+from lamina.estimators._outputs import own_outputs
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["ShardedTraining", "training_of"]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators._engine import Data, own_outputs
+from lamina.estimators._data import Data
+from lamina.estimators._outputs import own_outputs
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 

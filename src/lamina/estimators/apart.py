@@ -128,7 +128,8 @@ def _epoch(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[np.ndarray]]:
     """An epoch of one member, in whatever process: its state after it, and the losses of the steps."""
     from lamina.deferral import eager
-    from lamina.estimators._engine import Data, HeldBatches
+    from lamina.estimators._data import Data
+    from lamina.estimators._engine import HeldBatches
 
     with eager():
         training = _kept.take(what)

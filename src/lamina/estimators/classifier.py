@@ -15,9 +15,10 @@ from lamina.arguments import answering, lacking
 from lamina.estimators import _losses as losses
 from lamina.estimators import _presets as presets
 from lamina.estimators._calibration import MeanLikelihood, best_factor
-from lamina.estimators._engine import Data, members_outputs, own_outputs
+from lamina.estimators._data import Data
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
+from lamina.estimators._outputs import members_outputs, own_outputs
 from lamina.estimators._parameters import documented
 from lamina.estimators._scoring import PredictedClasses, is_scorer, scorer_score
 from lamina.estimators._uncertainty import members_spread, require_held_out

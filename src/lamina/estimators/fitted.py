@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from lamina.estimators._engine import Data, outputs_of
+from lamina.estimators._data import Data
+from lamina.estimators._outputs import outputs_of
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.network import Ensemble
 from lamina.estimators.targets import Classes, Numbers

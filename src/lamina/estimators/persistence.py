@@ -139,6 +139,17 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises:
         FileNotFoundError: there is no such file.
         DataError: the file is damaged, of another kind, or its parts do not fit together.
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import lamina
+    >>> X = np.random.default_rng(0).normal(size=(60, 2))
+    >>> model = lamina.MLPRegressor(preset="fast", max_iter=2, random_state=0).fit(X, X[:, 0])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lamina.save(model, os.path.join(folder, "model.safetensors"))
+    ...     loaded = lamina.load(os.path.join(folder, "model.safetensors"))
+    >>> bool((loaded.predict(X) == model.predict(X)).all())
+    True
     """
     return load_with_metadata(path)[0]
 

@@ -13,9 +13,9 @@ from sklearn.metrics import d2_pinball_score, r2_score
 from lamina import nd
 from lamina.arguments import answering
 from lamina.estimators import _losses as losses
-from lamina.estimators._engine import members_outputs
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
+from lamina.estimators._outputs import members_outputs
 from lamina.estimators._parameters import documented
 from lamina.estimators._scoring import PredictedNumbers, is_scorer, scorer_score
 from lamina.estimators._uncertainty import members_spread, require_held_out

@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 from lamina.deferral import eager
 from lamina.errors import DataError
 from lamina.estimators import _presets as presets
-from lamina.estimators._engine import Data
+from lamina.estimators._data import Data
 from lamina.estimators._streamed_batches import StreamedBatches
 from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.targets import Classes, Numbers

@@ -33,7 +33,17 @@ _SMALL = 1e-12  # MXNet's guard against log 0
 
 
 class Loss(HybridBlock):
-    """The base of all losses: a weight, the batch axis, and the average over the others."""
+    """The base of all losses: a weight, the batch axis, and the average over the others.
+
+    >>> from lamina import gluon, nd
+    >>> class LogCosh(gluon.loss.Loss):
+    ...     def __init__(self, weight=None, batch_axis=0):
+    ...         super().__init__(weight, batch_axis)
+    ...     def hybrid_forward(self, F, pred, label):
+    ...         return F.mean(F.log(F.cosh(pred - label)), axis=self._batch_axis, exclude=True)
+    >>> LogCosh()(nd.array([[0.0], [1.0]]), nd.zeros((2, 1))).asnumpy().round(3)
+    array([0.   , 0.434], dtype=float32)
+    """
 
     def __init__(self, weight: float | None, batch_axis: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -145,6 +155,10 @@ class SigmoidBinaryCrossEntropyLoss(Loss):
     """−label·log p·pos_weight − (1 − label)·log(1 − p), with p = sigmoid(pred), or p = pred if `from_sigmoid`.
 
     Without `from_sigmoid` sigmoid and logarithm are computed together, which is stable for any pred.
+
+    >>> from lamina import gluon, nd
+    >>> gluon.loss.SigmoidBCELoss()(nd.array([[0.0], [5.0]]), nd.array([[1.0], [1.0]])).asnumpy().round(4)
+    array([0.6931, 0.0067], dtype=float32)
     """
 
     def __init__(
@@ -247,7 +261,12 @@ class KLDivLoss(_ElementLoss):
 
 
 class HuberLoss(_ElementLoss):
-    """With d = |label − pred|: d²/(2·rho) where d ≤ rho, else d − rho/2 (Huber, 1964, scaled by 1/rho)."""
+    """With d = |label − pred|: d²/(2·rho) where d ≤ rho, else d − rho/2 (Huber, 1964, scaled by 1/rho).
+
+    >>> from lamina import gluon, nd
+    >>> gluon.loss.HuberLoss()(nd.array([0.5, 3.0]), nd.zeros(2)).asnumpy()
+    array([0.125, 2.5  ], dtype=float32)
+    """
 
     def __init__(
         self, rho: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
@@ -262,7 +281,12 @@ class HuberLoss(_ElementLoss):
 
 
 class HingeLoss(_ElementLoss):
-    """max(0, margin − pred·label), for labels −1 and 1."""
+    """max(0, margin − pred·label), for labels −1 and 1.
+
+    >>> from lamina import gluon, nd
+    >>> gluon.loss.HingeLoss()(nd.array([0.25, 2.0]), nd.array([1.0, 1.0])).asnumpy()
+    array([0.75, 0.  ], dtype=float32)
+    """
 
     def __init__(
         self, margin: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any
@@ -304,7 +328,13 @@ class LogisticLoss(_ElementLoss):
 
 class TripletLoss(Loss):
     """max(0, Σ (positive − pred)² − Σ (negative − pred)² + margin), sums over all axes but the batch
-    (Schroff, Kalenichenko & Philbin, 2015)."""
+    (Schroff, Kalenichenko & Philbin, 2015).
+
+    >>> from lamina import gluon, nd
+    >>> pred, positive, negative = nd.zeros((1, 2)), nd.ones((1, 2)), nd.array([[1.0, 0.5]])
+    >>> gluon.loss.TripletLoss()(pred, positive, negative).asnumpy()
+    array([1.75], dtype=float32)
+    """
 
     def __init__(
         self, margin: float = 1, weight: float | None = None, batch_axis: int = 0, **kwargs: Any

@@ -54,7 +54,14 @@ def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: b
 def split_and_load(
     data: Any, ctx_list: Sequence[Context] | Context, batch_axis: int = 0, even_split: bool = True
 ) -> list[NDArray]:
-    """`split_data`, one part for each context, moved there. `data` may be anything that `nd.array` takes."""
+    """`split_data`, one part for each context, moved there. `data` may be anything that `nd.array` takes.
+
+    >>> import lamina as mx
+    >>> from lamina import gluon
+    >>> parts = gluon.utils.split_and_load([[1, 2], [3, 4]], [mx.cpu(0), mx.cpu(1)])
+    >>> [(part.shape, part.context) for part in parts]
+    [((1, 2), cpu(0)), ((1, 2), cpu(1))]
+    """
     contexts = [ctx_list] if isinstance(ctx_list, Context) else list(ctx_list)
     whole: Any = data if isinstance(data, NDArray | Facade) else presented(array(data, ctx=contexts[0]))
     parts = [whole] if len(contexts) == 1 else split_data(whole, len(contexts), batch_axis, even_split)

@@ -34,6 +34,15 @@ class EvalMetric:
         label_names: which labels.
         has_global_stats: whether there is a value since `reset` beside the one since `reset_local`.
         kwargs: settings for `get_config`.
+
+    >>> from lamina import metric
+    >>> class Bias(metric.EvalMetric):
+    ...     def _add(self, label, pred):
+    ...         self._note(float((pred - label).sum()), label.size)
+    >>> judge = Bias("bias")
+    >>> judge.update([1.0, 2.0], [2.0, 2.0])
+    >>> judge.get_name_value()
+    [('bias', 0.5)]
     """
 
     num_inst: float
@@ -60,6 +69,7 @@ class EvalMetric:
     def get_config(self) -> dict[str, Any]:
         """What `create` makes the same metric of, as a dictionary or as JSON.
 
+        >>> from lamina.metric import create
         >>> create(create("acc").get_config()).get_config()["metric"]
         'Accuracy'
         """
@@ -219,7 +229,8 @@ def register(klass: type[EvalMetric]) -> type[EvalMetric]:
 class CompositeEvalMetric(EvalMetric):
     """Several metrics of the same batches.
 
-    >>> both = CompositeEvalMetric(["mae", "mse"])
+    >>> from lamina import metric
+    >>> both = metric.CompositeEvalMetric(["mae", "mse"])
     >>> both.update([1.0, 2.0], [1.0, 4.0])
     >>> both.get()
     (['mae', 'mse'], [1.0, 2.0])
@@ -293,6 +304,12 @@ class CustomMetric(EvalMetric):
         feval: the function.
         name: by default the function's name.
         allow_extra_outputs: if there are more predictions than labels, use the first ones.
+
+    >>> from lamina import metric
+    >>> judge = metric.CustomMetric(lambda label, pred: float(abs(label - pred).max()), name="worst")
+    >>> judge.update([1.0, 2.0], [2.0, 2.0])
+    >>> judge.get_name_value()
+    [('worst', 1.0)]
     """
 
     def __init__(
@@ -335,6 +352,7 @@ def np(
 def create(metric: Any, *args: Any, **kwargs: Any) -> EvalMetric:
     """A metric from its name, from a function of label and prediction, or from a list of these (then composite).
 
+    >>> from lamina.metric import create
     >>> create("acc").get()
     ('accuracy', nan)
     >>> create("acuracy")

@@ -52,7 +52,14 @@ class Accuracy(EvalMetric):
 
 @metrics.register("top_k_acc", "top_k_accuracy", "TopKAccuracy")
 class TopKAccuracy(EvalMetric):
-    """The share of samples whose class is among the `top_k` with the highest scores; predictions (samples, classes)."""
+    """The share of samples whose class is among the `top_k` with the highest scores; predictions (samples, classes).
+
+    >>> from lamina import metric
+    >>> judge = metric.TopKAccuracy(top_k=2)
+    >>> judge.update([2, 0], [[0.1, 0.5, 0.4], [0.1, 0.5, 0.4]])
+    >>> judge.get()
+    ('top_k_accuracy_2', 0.5)
+    """
 
     def __init__(
         self,
@@ -117,7 +124,14 @@ class _Confusion(Averaged):
 
 @metrics.register("f1")
 class F1(_Confusion):
-    """2·precision·recall / (precision + recall) of class 1, 0 where it is undefined."""
+    """2·precision·recall / (precision + recall) of class 1, 0 where it is undefined.
+
+    >>> from lamina import metric
+    >>> judge = metric.F1()
+    >>> judge.update([1, 1, 0], [1, 0, 0])
+    >>> round(judge.get()[1], 3)
+    0.667
+    """
 
     def __init__(
         self,

@@ -111,7 +111,15 @@ def _exp(mean: float) -> float:
 
 @metrics.register("loss")
 class Loss(EvalMetric):
-    """The mean of what a loss function returned; labels are not looked at."""
+    """The mean of what a loss function returned; labels are not looked at.
+
+    >>> from lamina import gluon, metric, nd
+    >>> mean = metric.Loss()
+    >>> for pred in (nd.array([1.0, 3.0]), nd.array([5.0])):
+    ...     mean.update(None, gluon.loss.L1Loss()(pred, nd.zeros_like(pred)))
+    >>> mean.get_name_value()
+    [('loss', 3.0)]
+    """
 
     def __init__(
         self,

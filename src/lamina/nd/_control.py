@@ -49,6 +49,8 @@ def foreach(
 ) -> tuple[Arrays, Arrays]:
     """``outputs, states = body(data[i], states)`` for each i along axis 0; the outputs stacked, and the last states.
 
+    Raises `ShapeError` if the arrays in `data` differ along axis 0, or have no elements there.
+
     >>> from lamina import nd
     >>> sums, last = nd.contrib.foreach(lambda x, s: (x + s, x + s), nd.array([1, 2, 3]), nd.array([0]))
     >>> sums.reshape(-1).asnumpy(), last.asnumpy()
@@ -77,6 +79,8 @@ def while_loop(
     """``outputs, loop_vars = func(*loop_vars)`` while ``cond(*loop_vars)``, at most `max_iterations` times.
 
     The outputs are stacked to `max_iterations` along axis 0, with zeros for steps that were not made.
+
+    Raises `ParameterError` without `max_iterations`, and `ShapeError` if `func` gives another number of loop variables.
 
     >>> from lamina import nd
     >>> squares, last = nd.contrib.while_loop(

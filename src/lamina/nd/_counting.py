@@ -137,6 +137,8 @@ def _sizes(name: str, shape: Sequence[int]) -> list[int]:
 def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
     """Positions in a flat array, from those in an array of `shape`, a column of `data` each.
 
+    Raises `ShapeError` if `data` has not a row for each axis of `shape`.
+
     >>> from lamina import nd
     >>> nd.ravel_multi_index(nd.array([[1, 0], [2, 1]]), shape=(2, 3)).asnumpy()
     array([5., 1.], dtype=float32)

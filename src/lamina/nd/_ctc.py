@@ -45,6 +45,8 @@ def CTCLoss(  # noqa: N802 - MXNet's name
     `data`: scores (steps, batch, classes). `label`: (batch, longest), padded; with the blank as class 0
     (``blank_label="first"``) padding is 0, as the last class (``"last"``) it is -1, unless lengths are given.
 
+    Raises `ShapeError` if `data` and `label` have other shapes.
+
     >>> from lamina import nd
     >>> nd.CTCLoss(nd.zeros((2, 1, 3)), nd.array([[1, 2]])).asscalar().round(3).item() < 2.2
     True

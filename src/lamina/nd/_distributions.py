@@ -160,6 +160,8 @@ def normal(
 ) -> NDArray:
     """Normal with mean `loc` and standard deviation `scale` (Box & Muller, 1958).
 
+    Raises `ParameterError` if the standard deviation is negative.
+
     >>> from lamina import nd
     >>> nd.random.normal(0, 0.01, shape=(784, 256)).shape
     (784, 256)
@@ -251,7 +253,10 @@ def randint(
     dtype: Any = np.int32,
     ctx: Context | None = None,
 ) -> NDArray:
-    """Integers in [low, high); in [0, low) if there is only one bound."""
+    """Integers in [low, high); in [0, low) if there is only one bound.
+
+    Raises `ParameterError` if there is no integer in the range.
+    """
     first, last = (0, low) if high is None else (low, high)
     if last <= first:
         raise ParameterError(f"randint: no integers from {first} up to, but without, {last}")
@@ -270,6 +275,8 @@ def multinomial(
 
     With `get_prob` also the log-probabilities of the drawn classes, which carry a gradient to `data`. Of exponential
     waiting times with rates p the shortest one's class is drawn.
+
+    Raises `ShapeError` if `data` has another number of axes.
 
     >>> from lamina import nd
     >>> nd.random.multinomial(nd.array([0, 1, 0]), shape=2).asnumpy()

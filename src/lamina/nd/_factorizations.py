@@ -102,6 +102,8 @@ def trmm(
     """alpha · T·B, where T is the lower triangle of `A` (the upper one without `lower`).
 
     With `transpose` Tᵀ·B, with `rightside` B·T.
+
+    Raises `ShapeError` if `A` holds no square matrices.
     """
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ShapeError(f"trmm: needs square matrices for the triangle, got shape {A.shape}")

@@ -21,6 +21,8 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
 
     The dtype stays as it is. A number alone, an array without axes, gets shape (1,).
 
+    Raises `ValueError` if an array to be shared is not C-contiguous, and `DTypeError` for a type that no array has.
+
     >>> import numpy as np
     >>> from lamina import nd
     >>> numbers = np.zeros(2, np.float32)

@@ -40,6 +40,8 @@ __all__ = [
 def boolean_mask(data: NDArray, index: NDArray, axis: int = 0) -> NDArray:
     """The parts along `axis` where `index` is not 0. Its shape depends on values, so it cannot be compiled.
 
+    Raises `ShapeError` if `index` has not as many elements as the axis.
+
     >>> from lamina import nd
     >>> nd.contrib.boolean_mask(nd.array([[1, 2], [3, 4], [5, 6]]), nd.array([0, 1, 1])).asnumpy()
     array([[3., 4.],
@@ -58,6 +60,8 @@ def boolean_mask(data: NDArray, index: NDArray, axis: int = 0) -> NDArray:
 @operator
 def index_copy(old_tensor: NDArray, index_vector: NDArray, new_tensor: NDArray) -> NDArray:
     """`old_tensor` with the rows of `new_tensor` at the places `index_vector`.
+
+    Raises `ShapeError` if the rows do not fit.
 
     >>> from lamina import nd
     >>> nd.contrib.index_copy(nd.zeros((3, 1)), nd.array([2, 0]), nd.array([[5], [6]])).asnumpy().tolist()

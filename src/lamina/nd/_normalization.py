@@ -137,6 +137,8 @@ def GroupNorm(  # noqa: N802 - MXNet's name
 
     As in MXNet `gamma` and `beta` have an element for each group. With `output_mean_var` the result is
     [out, mean, √(var + eps)].
+
+    Raises `ShapeError` if axis 1 does not fall into so many groups.
     """
     groups = int(num_groups)
     if groups < 1 or data.shape[1] % groups:

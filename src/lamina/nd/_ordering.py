@@ -65,6 +65,8 @@ def topk(
     `ret_typ`: ``"indices"`` (of `dtype`), ``"value"``, ``"both"`` ([values, indices]), or ``"mask"`` (1 at each of
     the k, else 0, in the shape of `data`). k < 1 means all.
 
+    Raises `ParameterError` if the axis has fewer than k elements, or for an unknown `ret_typ`.
+
     >>> from lamina import nd
     >>> nd.topk(nd.array([[1, 5, 3]]), k=2).asnumpy()
     array([[1., 2.]], dtype=float32)

@@ -117,6 +117,8 @@ def SoftmaxActivation(data: NDArray, mode: str = "instance") -> NDArray:  # noqa
 def softmax_cross_entropy(data: NDArray, label: NDArray) -> NDArray:
     """The sum over the rows of -log softmax(data)[label], of shape (1,).
 
+    Raises `ShapeError` if `data` is not (n, classes) and `label` not (n,).
+
     >>> from lamina import nd
     >>> nd.softmax_cross_entropy(nd.array([[0, 100], [100, 0]]), nd.array([1, 1])).asscalar().item()
     100.0

@@ -56,6 +56,8 @@ def dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool
 def batch_dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool = False) -> NDArray:
     """The matrix products of the pairs along axis 0: (b, m, k) and (b, k, n) give (b, m, n).
 
+    Raises `ShapeError` if an operand is no batch of matrices, or if the batches do not fit.
+
     >>> from lamina import nd
     >>> nd.batch_dot(nd.ones((5, 2, 3)), nd.ones((5, 4, 3)), transpose_b=True).shape
     (5, 2, 4)
@@ -126,6 +128,8 @@ def gemm(
 @operator
 def khatri_rao(*args: NDArray) -> NDArray:
     """The Kronecker products of the columns of matrices with equally many columns.
+
+    Raises `ShapeError` if an argument is no matrix, or has another number of columns.
 
     >>> from lamina import nd
     >>> nd.khatri_rao(nd.array([[1, 2]]), nd.array([[3, 4], [5, 6]])).asnumpy()

@@ -133,7 +133,10 @@ def expand_dims(data: NDArray, axis: int, inplace: bool = False) -> NDArray:
 
 @operator
 def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None, inplace: bool = False) -> NDArray:
-    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays. `inplace`: see `flatten`."""
+    """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays. `inplace`: see `flatten`.
+
+    Raises `ShapeError` if an axis is named whose size is not 1.
+    """
     shape = data.shape
     axes = [a for a, n in enumerate(shape) if n == 1] if axis is None else None
     gone = axes if axes is not None else normalize_axes("squeeze", axis, len(shape))
@@ -168,6 +171,8 @@ def swapaxes(data: NDArray, dim1: int = 0, dim2: int = 0) -> NDArray:
 @operator
 def moveaxis(tensor: NDArray, source: int | Shape, destination: int | Shape) -> NDArray:
     """Move axes from the places `source` to the places `destination`; the others keep their order.
+
+    Raises `ShapeError` if there are not as many sources as destinations, or an axis is named twice.
 
     >>> from lamina import nd
     >>> nd.moveaxis(nd.zeros((2, 3, 4)), 0, -1).shape
@@ -240,7 +245,10 @@ def broadcast_like(
 
 
 def broadcast_arrays(*data: NDArray) -> list[NDArray]:
-    """All arrays in their common shape."""
+    """All arrays in their common shape.
+
+    Raises `ShapeError` if the shapes do not fit together.
+    """
     try:
         shape = np.broadcast_shapes(*(x.shape for x in data))
     except ValueError:

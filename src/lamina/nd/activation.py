@@ -117,7 +117,10 @@ def selu(data: NDArray) -> NDArray:
 
 @operator
 def prelu(data: NDArray, gamma: NDArray) -> NDArray:
-    """x where x > 0, else gamma · x, with a slope for all or for each place on axis 1 (He et al., 2015)."""
+    """x where x > 0, else gamma · x, with a slope for all or for each place on axis 1 (He et al., 2015).
+
+    Raises `ShapeError` if `gamma` has neither one element nor that of axis 1.
+    """
     if gamma.ndim == 1 and data.ndim > 1:
         channels = data.shape[1]
         if gamma.shape[0] not in (1, channels):
@@ -183,6 +186,8 @@ def LeakyReLU(  # noqa: N802 - MXNet's name
     """The family of `leaky_relu`: act_type leaky, elu, selu, gelu, prelu (slopes `gamma`) or rrelu.
 
     rrelu draws each slope from [lower_bound, upper_bound) in training mode, and takes the middle else.
+
+    Raises `ParameterError` for an unknown `act_type`, and for "prelu" without `gamma`.
 
     >>> from lamina import nd
     >>> nd.LeakyReLU(nd.array([-1, 2]), act_type="leaky", slope=0.5).asnumpy()

@@ -107,6 +107,8 @@ def arange(
 ) -> NDArray:
     """``start, start + step, …`` below `stop`, each `repeat` times; float32 by default.
 
+    Raises `ParameterError` if the step is 0.
+
     >>> from lamina import nd
     >>> nd.arange(2, 8, 2).asnumpy()
     array([2., 4., 6.], dtype=float32)

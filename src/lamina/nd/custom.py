@@ -22,6 +22,8 @@ def Custom(*data: Any, op_type: str, name: str | None = None, **kwargs: Any) -> 
         op_type: which operator.
         name: accepted and unused.
         kwargs: its settings, which its class gets as texts.
+
+    Raises `ParameterError` if no operator has this name.
     """
     if op_type not in CUSTOM:
         raise ParameterError(

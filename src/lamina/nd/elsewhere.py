@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from lamina.core.array import Array
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["ElsewhereArray", "Type"]
+__all__ = ["ElsewhereArray", "Type", "stand_in"]
 
 
 class Type:
-    """What `_view` must tell of an array that is elsewhere."""
+    """What is known of an array whose numbers are elsewhere."""
 
     __slots__ = ("dtype", "shape")
 
@@ -50,3 +51,9 @@ class ElsewhereArray(NDArray):
     @property
     def _dtype(self) -> np.dtype:
         return self._view.dtype
+
+
+def stand_in(array: Array) -> NDArray:
+    """An array of the same type and place without numbers: what a step is bound to that gets others at each call."""
+    nothing: Any = Type(array.shape, array._dtype)
+    return NDArray(nothing, array._context)

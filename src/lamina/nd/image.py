@@ -67,7 +67,10 @@ def _per_channel(value: float | Sequence[float], data: NDArray) -> NDArray:
 def normalize(
     data: NDArray, mean: float | Sequence[float] = (0.0,), std: float | Sequence[float] = (1.0,)
 ) -> NDArray:
-    """(x - mean) / std of pictures with the channels first, for all channels or each."""
+    """(x - mean) / std of pictures with the channels first, for all channels or each.
+
+    Raises `ShapeError` if there are neither one mean and deviation nor one for each channel.
+    """
     _pictures("normalize", data)
     shift, scale = _per_channel(mean, data), _per_channel(std, data)
     if {shift.size, scale.size} - {1, data.shape[-3]}:
@@ -112,6 +115,8 @@ def random_flip_top_bottom(data: NDArray) -> NDArray:
 @operator
 def crop(data: NDArray, x: int, y: int, width: int, height: int) -> NDArray:
     """The part from column `x` and row `y` on.
+
+    Raises `ShapeError` if the part does not lie in the picture.
 
     >>> from lamina import nd
     >>> nd.image.crop(nd.zeros((28, 28, 1)), x=4, y=4, width=20, height=22).shape

@@ -65,6 +65,8 @@ def concatenate(arrays: Sequence[NDArray], axis: int = 0, always_copy: bool = Tr
 def stack(*data: Any, axis: int = 0, num_args: int | None = None) -> NDArray:
     """Join arrays of one shape along a new axis.
 
+    Raises `ShapeError` if shapes differ.
+
     >>> from lamina import nd
     >>> nd.stack(nd.array([1, 2]), nd.array([3, 4]), axis=1).asnumpy()
     array([[1., 3.],
@@ -81,6 +83,8 @@ def split(
     data: NDArray, num_outputs: int, axis: int = 1, squeeze_axis: bool = False
 ) -> list[NDArray] | NDArray:
     """`num_outputs` equal parts along `axis`, as a list (one part: that array); `squeeze_axis` drops the axis.
+
+    Raises `ShapeError` if the axis does not divide into so many parts.
 
     >>> from lamina import nd
     >>> [part.shape for part in nd.split(nd.zeros((2, 6)), num_outputs=3)]
@@ -178,6 +182,8 @@ def pad(
     It holds `constant_value`, or with ``mode="edge"`` the outermost elements, or with ``"reflect"`` what lies as far
     inside. (MXNet pads the last axes of four- and five-dimensional arrays only.)
 
+    Raises `ShapeError` if `pad_width` has not two sizes, of 0 or more, for each axis.
+
     >>> from lamina import nd
     >>> nd.pad(nd.ones((1, 2)), pad_width=(0, 0, 1, 2), constant_value=7).asnumpy()
     array([[7., 1., 1., 7., 7.]], dtype=float32)
@@ -231,6 +237,8 @@ def _blocks(name: str, data: NDArray, block_size: int) -> tuple[int, int, int, i
 def depth_to_space(data: NDArray, block_size: int) -> NDArray:
     """Channels become places: (n, c·b², h, w) gives (n, c, h·b, w·b).
 
+    Raises `ShapeError` if the channels are no multiple of `block_size`².
+
     >>> from lamina import nd
     >>> nd.depth_to_space(nd.arange(4).reshape((1, 4, 1, 1)), 2).asnumpy().tolist()
     [[[[0.0, 1.0], [2.0, 3.0]]]]
@@ -248,7 +256,10 @@ def depth_to_space(data: NDArray, block_size: int) -> NDArray:
 
 @operator
 def space_to_depth(data: NDArray, block_size: int) -> NDArray:
-    """Places become channels: (n, c, h·b, w·b) gives (n, c·b², h, w); the inverse of `depth_to_space`."""
+    """Places become channels: (n, c, h·b, w·b) gives (n, c·b², h, w); the inverse of `depth_to_space`.
+
+    Raises `ShapeError` if height or width is no multiple of `block_size`.
+    """
     b = int(block_size)
     n, c, height, width = _blocks("space_to_depth", data, b)
     if height % b or width % b:

@@ -76,6 +76,8 @@ def pick(
 
     `index` has the shape of `data` without the axis, or with size 1 there.
 
+    Raises `ShapeError` if `index` has another shape.
+
     >>> from lamina import nd
     >>> nd.pick(nd.array([[1, 2], [3, 4], [5, 6]]), nd.array([0, 1, 0])).asnumpy()
     array([1., 4., 5.], dtype=float32)
@@ -163,6 +165,8 @@ def diag(data: NDArray, k: int = 0, axis1: int = 0, axis2: int = 1) -> NDArray:
     """The k-th diagonal of the matrices in axes `axis1` and `axis2` (moved to the last axis), or, of a vector, the
     square matrix that has it there.
 
+    Raises `ShapeError` if the matrices have no such diagonal.
+
     >>> from lamina import nd
     >>> nd.diag(nd.array([[1, 2], [3, 4]])).asnumpy()
     array([1., 4.], dtype=float32)
@@ -199,6 +203,8 @@ def Embedding(  # noqa: N802 - MXNet's name
     sparse_grad: bool = False,
 ) -> NDArray:
     """The rows of `weight` (input_dim, output_dim) that `data` names; an index out of range is clipped.
+
+    Raises `ShapeError` if `weight` has another shape.
 
     >>> from lamina import nd
     >>> nd.Embedding(nd.array([[1, 0]]), nd.array([[1, 2], [3, 4]]), input_dim=2, output_dim=2).shape

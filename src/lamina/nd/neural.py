@@ -38,6 +38,8 @@ def FullyConnected(  # noqa: N802 - MXNet's name
     With `flatten` all axes of `data` but the first count as inputs; without it only the last one does, and the others
     stay.
 
+    Raises `ShapeError` if `weight` or `bias` has another shape, and `ParameterError` without both bias and `no_bias`.
+
     >>> from lamina import nd
     >>> nd.FullyConnected(nd.ones((2, 3)), nd.ones((4, 3)), nd.zeros(4), num_hidden=4).shape
     (2, 4)
@@ -72,6 +74,8 @@ def Dropout(  # noqa: N802 - MXNet's name
 
     Only in training mode (`autograd.record` or `autograd.train_mode`), unless ``mode="always"``. Along `axes` all
     elements share one fate. `cudnn_off` is MXNet's and means nothing here.
+
+    Raises `ParameterError` if `p` is no probability.
     """
     known_name("Dropout", "mode", mode, ("training", "always"))
     if not 0 <= p <= 1:

@@ -100,6 +100,8 @@ def norm(
 ) -> NDArray:
     """The length of the vectors along `axis`: √Σx² (``ord=2``) or Σ|x| (``ord=1``), computed in `out_dtype`.
 
+    Raises `ParameterError` for another `ord`.
+
     >>> from lamina import nd
     >>> nd.norm(nd.array([3, 4])).asscalar().item()
     5.0

@@ -23,6 +23,8 @@ Bounds = int | Sequence[int | None] | None
 def slice(data: NDArray, begin: Bounds, end: Bounds, step: Bounds = None) -> NDArray:
     """A copy of ``data[begin[0]:end[0]:step[0], …]``; None leaves a bound open, axes without bounds are whole.
 
+    Raises `ShapeError` if there are bounds for more axes than `data` has.
+
     >>> from lamina import nd
     >>> nd.slice(nd.array([[1, 2, 3], [4, 5, 6]]), begin=(0, 1), end=(None, 3)).asnumpy()
     array([[2., 3.],
@@ -40,6 +42,8 @@ def slice(data: NDArray, begin: Bounds, end: Bounds, step: Bounds = None) -> NDA
 def slice_axis(data: NDArray, axis: int, begin: int, end: int | None) -> NDArray:
     """A copy of ``data[begin:end]`` along `axis`; negative bounds count from the end.
 
+    Raises `ShapeError` if a bound lies outside the axis.
+
     >>> from lamina import nd
     >>> nd.slice_axis(nd.array([[1, 2, 3], [4, 5, 6]]), axis=1, begin=-2, end=None).shape
     (2, 2)
@@ -54,7 +58,10 @@ def slice_axis(data: NDArray, axis: int, begin: int, end: int | None) -> NDArray
 
 @operator
 def slice_like(data: NDArray, shape_like: NDArray, axes: Sequence[int] | None = ()) -> NDArray:
-    """The first elements of `data` along `axes` (all, if there are none), as many as `shape_like` has there."""
+    """The first elements of `data` along `axes` (all, if there are none), as many as `shape_like` has there.
+
+    Raises `ShapeError` if `shape_like` has other axes, or is longer.
+    """
     if not axes and data.ndim != shape_like.ndim:
         raise ShapeError(f"slice_like: shapes {data.shape} and {shape_like.shape} differ in number of axes")
     chosen = [normalize_axis("slice_like", a, data.ndim) for a in axes or range(data.ndim)]

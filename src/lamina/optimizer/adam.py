@@ -116,6 +116,18 @@ class Adam(_Moments):
     """Adam as MXNet has it: `adam_step` with both corrections in the rate, so that ε is added to √v, not √v̂.
 
     g = clip(rescale_grad·∇ + wd·w);  w = w - lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m/(√v + ε).
+
+    >>> from lamina import autograd, gluon, nd
+    >>> net = gluon.nn.Dense(1, in_units=2)
+    >>> net.initialize()
+    >>> trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.01})
+    >>> before = net.weight.data().copy()
+    >>> with autograd.record():
+    ...     loss = net(nd.ones((4, 2))).sum()
+    >>> loss.backward()
+    >>> trainer.step(batch_size=4)
+    >>> (net.weight.data() - before).asnumpy().round(4)
+    array([[-0.01, -0.01]], dtype=float32)
     """
 
     def __init__(

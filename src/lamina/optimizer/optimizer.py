@@ -56,6 +56,17 @@ class Optimizer(PlainNumbers):
         sym: a `Symbol` whose variables' ``__lr_mult__`` and ``__wd_mult__`` are factors for the names in it.
         multi_precision: whether float16 parameters are updated by way of a float32 copy that the state keeps.
         param_dict: parameters by index; their `lr_mult` and `wd_mult` are factors of the rate and of the decay.
+
+    >>> from lamina import nd, optimizer
+    >>> class SignDescent(optimizer.Optimizer):
+    ...     def create_state(self, index, weight):
+    ...         return ()
+    ...     def update(self, index, weight, grad, state):
+    ...         weight[:] = weight - self._step_size(index) * nd.sign(grad)
+    >>> weight = nd.array([1.0, 2.0])
+    >>> SignDescent(learning_rate=0.5).update(0, weight, nd.array([3.0, -0.1]), ())
+    >>> weight.asnumpy()
+    array([0.5, 2.5], dtype=float32)
     """
 
     default_learning_rate: ClassVar[float] = 0.01

@@ -5,16 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from lamina.compiler.cpu._together import share_strands, work_of
-from lamina.compiler.emit import Layout, kernel_names
-from lamina.compiler.passes.graph import Input, Scalar
-from lamina.compiler.passes.plan import Plan
-from lamina.compiler.target import Lowered
+from lamina.compiler.emit import Layout
 
 __all__ = ["Outline"]
-
-_TAKING = 10
-"""An element of a row that is taken from a large table costs as much as so many operations: it comes from far away."""
 
 
 @dataclass(frozen=True)
@@ -47,27 +40,6 @@ class Outline:
     used_slots: list[int]
     used_numbers: list[int]
 
-    @classmethod
-    def of(cls, lowered: Lowered, scratch_bytes: int) -> Outline:
-        """That of a graph's plan."""
-        plan, graph = lowered.plan, lowered.plan.graph
-        nodes = graph.nodes()
-        read = {n.op.slot for n in nodes if isinstance(n.op, Input)}
-        work = work_of(plan)
-        return cls(
-            kernels=kernel_names(plan),
-            layout=Layout.of(plan, lowered.rows),
-            arena_bytes=plan.arena_bytes,
-            held_bytes=plan.held_bytes,
-            scratch_bytes=scratch_bytes,
-            strands=len(plan.strands),
-            barriers=len(plan.barriers) + 1 if share_strands(plan, work) else 0,
-            operations=_operations(plan),
-            work=work,
-            used_slots=sorted(read | set(graph.writes)),
-            used_numbers=sorted({n.op.slot for n in nodes if isinstance(n.op, Scalar)}),
-        )
-
     def packed(self) -> bytes:
         """As it is stored."""
         return json.dumps(asdict(self)).encode()
@@ -80,8 +52,3 @@ class Outline:
         held = {int(slot): offset for slot, offset in layout["held"].items()}
         layout |= {"strides": tuple(layout["strides"]), "held": held}
         return cls(layout=Layout(**layout), **fields)
-
-
-def _operations(plan: Plan) -> int:
-    taken = sum(n.size for kernel in plan.kernels for n in kernel.stores if n.is_op("take"))
-    return sum(kernel.flops for kernel in plan.kernels) + _TAKING * taken

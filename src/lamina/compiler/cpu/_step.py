@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 from lamina.compiler.cpu._held_copies import emit_transposed_copies
+from lamina.compiler.cpu._outline import Outline
 from lamina.compiler.cpu._products import (
     emit_product,
     emit_transposition,
@@ -16,6 +17,7 @@ from lamina.compiler.cpu._products import (
 )
 from lamina.compiler.cpu._steps import emit_steps
 from lamina.compiler.cpu._taken_rows import emit_taken_rows
+from lamina.compiler.cpu._together import share_strands, work_of
 from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.fills import emit_fill
 from lamina.compiler.emit.maps import emit_map
@@ -28,35 +30,53 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
 from lamina.compiler.passes.plan import Plan
 
-__all__ = ["emit_program", "scratch_bytes"]
+__all__ = ["emit_program", "outline_of"]
 
 _BYTE = np.dtype(np.int8)
+_TAKING = 10
+"""An element of a row that is taken from a large table costs as much as so many operations: it comes from far away."""
 
 
-def scratch_bytes(plan: Plan) -> int:
-    """The scratch memory that each thread needs."""
+def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
+    """What the step of a plan is run by. `rows`: input slots of which each step takes the next so many bytes."""
+    work = work_of(plan)
+    return Outline(
+        kernels=kernel_names(plan),
+        layout=Layout.of(plan, rows),
+        arena_bytes=plan.arena_bytes,
+        held_bytes=plan.held_bytes,
+        scratch_bytes=_scratch_bytes(plan),
+        strands=len(plan.strands),
+        barriers=len(plan.barriers) + 1 if share_strands(plan, work) else 0,
+        operations=_operations(plan),
+        work=work,
+        used_slots=plan.graph.used_slots,
+        used_numbers=sorted({n.op.slot for n in plan.graph.nodes() if isinstance(n.op, Scalar)}),
+    )
+
+
+def _scratch_bytes(plan: Plan) -> int:
     products = [k for k in plan.kernels if k.kind == "product"]
     return max((rounded_scratch(matrix_product_of(k).scratch_bytes) for k in products), default=0)
 
 
-def emit_program(
-    module: ThreadModule, plan: Plan, layout: Layout, names: Sequence[str] | None = None
-) -> None:
-    """Write ``step``, which runs a number of steps, and a function for each kind of kernel.
+def _operations(plan: Plan) -> int:
+    taken = sum(n.size for kernel in plan.kernels for n in kernel.stores if n.is_op("take"))
+    return sum(kernel.flops for kernel in plan.kernels) + _TAKING * taken
 
-    `names`: the plan's `kernel_names`, for a caller that has them.
-    """
-    names = kernel_names(plan) if names is None else names
-    frames = [Frame.of(plan, kernel, layout) for kernel in plan.kernels]
+
+def emit_program(module: ThreadModule, plan: Plan, outline: Outline) -> None:
+    """Write ``step``, which runs a number of steps, and a function for each kind of kernel; `outline`: the plan's."""
+    names = outline.kernels
+    frames = [Frame.of(plan, kernel, outline.layout) for kernel in plan.kernels]
     written: set[str] = set()
-    part_bytes = scratch_bytes(plan)
     for kernel, name, frame in zip(plan.kernels, names, frames, strict=True):
         if name not in written:
             written.add(name)
             with module.function(name) as b:
-                _emit_kernel(b, plan, kernel, frame, part_bytes)
+                _emit_kernel(b, plan, kernel, frame, outline.scratch_bytes)
     emit_transposed_copies(module, plan)
-    emit_steps(module, plan, names, frames, layout, part_bytes)
+    emit_steps(module, plan, frames, outline)
 
 
 def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, part_bytes: int) -> None:

@@ -18,7 +18,7 @@ from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._chunks import Group, groups_of
 from lamina.compiler.cpu._held_copies import copy_held
-from lamina.compiler.cpu._together import share_strands, work_of
+from lamina.compiler.cpu._outline import Outline
 from lamina.compiler.emit.pointers import Frame, Layout, Slot
 from lamina.compiler.llvm import INDEX, Pointer, Value
 from lamina.compiler.passes.plan import Plan
@@ -31,22 +31,16 @@ _WAIT = "wait"
 """The function that is no kernel: the threads of a team wait for each other."""
 
 
-def emit_steps(
-    module: ThreadModule,
-    plan: Plan,
-    names: Sequence[str],
-    frames: Sequence[Frame],
-    layout: Layout,
-    scratch_bytes: int,
-) -> None:
-    """Write ``step``. `names`: the function of each kernel. `scratch_bytes`: what each thread has of it."""
+def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outline: Outline) -> None:
+    """Write ``step``. `frames`: of each kernel; `outline`: the plan's."""
+    names, layout = outline.kernels, outline.layout
     strands = [
         _Strand(plan, names[start:stop], frames[start:stop], groups)
         for start, stop in itertools.pairwise([0, *plan.strands])
         for groups in [groups_of(plan, range(start, stop), module.machine.l2_bytes)]
     ]
-    together = share_strands(plan, work_of(plan))
-    bytes_of_each = {layout.arena: plan.arena_bytes, layout.scratch: scratch_bytes}
+    together = outline.barriers > 0
+    bytes_of_each = {layout.arena: plan.arena_bytes, layout.scratch: outline.scratch_bytes}
     with module.function(_WAIT) as b:
         b.barrier(b.argument("threads"))
     with module.function("step") as b:

@@ -15,7 +15,7 @@ import numpy as np
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 from lamina.compiler.cpu._cache_lines import whole_lines
 from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
-from lamina.compiler.cpu._step import emit_program, scratch_bytes
+from lamina.compiler.cpu._step import emit_program, outline_of
 from lamina.compiler.cpu.machine import Machine, compiling_for
 from lamina.compiler.cpu.target import CPU
 from lamina.compiler.emit import Layout
@@ -92,11 +92,12 @@ class Standalone:
         """
         with compiling_for(machine):
             plan = lower(graph, CPU())
-            layout = Layout.of(plan, {})
+            outline = outline_of(plan, {})
             module = OneThreadModule(machine, weights_are_finite=_multiplies_constants(plan.graph, arguments))
-            emit_program(module, plan, layout)
-            _emit_call(module, name, layout, arguments, constants, whole_lines(plan.arena_bytes))
-            memory_bytes = whole_lines(plan.arena_bytes) + whole_lines(scratch_bytes(plan))
+            emit_program(module, plan, outline)
+            scratch = whole_lines(plan.arena_bytes)
+            _emit_call(module, name, outline.layout, arguments, constants, scratch)
+            memory_bytes = scratch + whole_lines(outline.scratch_bytes)
         ir = module.ir() + DENORMAL_STATE[machine.architecture]
         return cls(ir, name, memory_bytes)
 

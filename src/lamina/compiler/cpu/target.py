@@ -90,10 +90,10 @@ class CPU:
 
         @cache
         def outline() -> Outline:
-            from lamina.compiler.cpu._step import scratch_bytes
+            from lamina.compiler.cpu._step import outline_of
 
             with self.compiling(lowered.captured):
-                return Outline.of(lowered, scratch_bytes(lowered.plan))
+                return outline_of(lowered.plan, lowered.rows)
 
         def make_ir() -> Module[Any]:
             from lamina.compiler.cpu._builder import ThreadModule
@@ -103,7 +103,7 @@ class CPU:
 
             def write(module: ThreadModule) -> None:
                 with self.compiling(lowered.captured):
-                    emit_program(module, lowered.plan, made.layout, made.kernels)
+                    emit_program(module, lowered.plan, made)
 
             return ThreadModule().written_by(write)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -135,43 +135,64 @@ def _compile_recorded(
         precision=compiled.precision,
         independent_rows=compiled.independent_rows,
     )
-    found: list[Array] = []
     guards = Guards(compiled.original, taken.others)
-    with tracing(capture):
-        arguments = compiled.traced(capture, call)
-        with recording():
-            result = call.of_function(compiled.original, arguments)
-        made = [y for y in leaves(result) if isinstance(y, Array) and not capture.has_input(y)]
-        differentiable = [is_recorded(y) for y in made]
-        cotangents = list(compress(_cotangents(plain), differentiable))
-        if not cotangents:
-            nothing = capture.finish(())
-            guards.settle(nothing.arrays, nothing.with_leaves)
-            return None, guards.hold
-        head_grads: list[Any] = [capture.argument(g, is_outside=False) for g in cotangents]
-        by_id = gradients(
-            list(compress(made, differentiable)),
-            head_grads,
-            retain_graph=False,
-            wanted=lambda leaf: found.append(leaf) is None,
-        )
-        captured = capture.finish((result, tuple(by_id[id(leaf)] for leaf in found)))
+    made = _capture_with_gradients(compiled, plain, capture, call)
+    captured = made.captured
     guards.settle(captured.arrays, captured.with_leaves)
+    if not made.cotangents:
+        return None, guards.hold
     arguments_at = [capture.slot_of(x) for x in taken.arrays]
-    cotangents_at = [capture.slot_of(x) for x in cotangents]
+    cotangents_at = [capture.slot_of(x) for x in made.cotangents]
     forward, pullback = _built(captured, guards, arguments_at, cotangents_at)
     position = {slot: i for i, slot in enumerate(arguments_at)}
 
     def place(slot: int) -> int | Array:
         return position.get(slot, captured.arrays[slot])
 
-    inputs = [capture.slot_of(leaf) for leaf in found]
+    inputs = [capture.slot_of(leaf) for leaf in made.leaves]
     apart = {*inputs, *cotangents_at}
     read = [slot for slot in pullback.step.used_slots if slot < len(captured.arrays) and slot not in apart]
     recorded = _Recorded(
-        forward, pullback, [place(slot) for slot in inputs], [place(slot) for slot in read], differentiable
+        forward, pullback, [place(slot) for slot in inputs], [place(slot) for slot in read], made.outputs
     )
     return recorded, forward.is_valid
+
+
+@dataclass(frozen=True)
+class _WithGradients:
+    """A capture that returned (result, gradients), or () where nothing has a gradient.
+
+    `leaves`: what the gradients are of; `outputs`: which of the arrays it makes have one; `cotangents`: like these.
+    """
+
+    captured: Captured
+    leaves: Sequence[Array]
+    outputs: Sequence[bool]
+    cotangents: Sequence[NDArray]
+
+
+def _capture_with_gradients(
+    compiled: CompiledFunction, plain: Specialization, capture: Capture, call: Call
+) -> _WithGradients:
+    found: list[Array] = []
+    with tracing(capture):
+        arguments = compiled.traced(capture, call)
+        with recording():
+            result = call.of_function(compiled.original, arguments)
+        made = [y for y in leaves(result) if isinstance(y, Array) and not capture.has_input(y)]
+        outputs = [is_recorded(y) for y in made]
+        cotangents = list(compress(_cotangents(plain), outputs))
+        if not cotangents:
+            return _WithGradients(capture.finish(()), (), outputs, ())
+        head_grads: list[Any] = [capture.argument(g, is_outside=False) for g in cotangents]
+        by_id = gradients(
+            list(compress(made, outputs)),
+            head_grads,
+            retain_graph=False,
+            wanted=lambda leaf: found.append(leaf) is None,
+        )
+        captured = capture.finish((result, tuple(by_id[id(leaf)] for leaf in found)))
+    return _WithGradients(captured, found, outputs, cotangents)
 
 
 def _built(

@@ -64,6 +64,6 @@ def _arrived(found: Any, options: dict[str, Any]) -> Any:
 
 
 def _compiled(function: Any, options: dict[str, Any]) -> Any:
-    from lamina.compiler.front.compiled import compile
+    from lamina.compiler.front.decorator import compile
 
     return compile(function, **options)

@@ -10,7 +10,6 @@ import numpy as np
 
 from lamina.compiler.emit.pointers import Layout, Slot
 from lamina.compiler.gpu._scope import THREADS
-from lamina.compiler.passes.graph import Input
 from lamina.compiler.target import Overlap, Program
 from lamina.core.array import Array, StaleGradient
 from lamina.core.ownership import bind_buffer, release_buffers
@@ -44,8 +43,7 @@ class Binding:
         self.arrays: list[Array] = list(arrays)
         self._arguments, self._written = tuple(arguments), written
         self._stand_ins = [arrays[slot] for slot in arguments]
-        read = {n.op.slot for n in program.graph.nodes() if isinstance(n.op, Input)}
-        self.used_slots: Sequence[int] = sorted(read | set(program.graph.writes))
+        self.used_slots: Sequence[int] = program.graph.used_slots
         self._memory = _StepMemory(device, program)
         self._bound: list[DeviceArray | None] = [None] * len(arrays)
         self._recorded: tuple[Any, Recording] | None = None

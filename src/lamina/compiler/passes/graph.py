@@ -168,6 +168,11 @@ class Graph:
             self._found = roots, topological(roots)
         return [*self._found[1]]
 
+    @property
+    def used_slots(self) -> list[int]:
+        """The input slots that a step reads or writes."""
+        return sorted({n.op.slot for n in self.nodes() if isinstance(n.op, Input)}.union(self.writes))
+
     def rewritten(self, better: Callable[[Node, list[Node]], Node]) -> Graph:
         """The graph with ``better(node, its inputs, rewritten)`` in the place of each node.
 

@@ -94,7 +94,13 @@ def draw(dataset: Any, indices: Iterable[int]) -> Iterator[Any]:
 
 
 class SimpleDataset(Dataset):
-    """The items of a sequence (a list, an array …) as samples."""
+    """The items of a sequence (a list, an array …) as samples.
+
+    >>> from lamina import gluon
+    >>> data = gluon.data.SimpleDataset([1, 2, 3]).transform(lambda x: 10 * x)
+    >>> len(data), data[2]
+    (3, 30)
+    """
 
     def __init__(self, data: Sequence[Any] | NDArray | np.ndarray) -> None:
         self._data = data

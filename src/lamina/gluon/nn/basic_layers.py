@@ -105,6 +105,15 @@ class Dropout(HybridBlock):
 
     Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014. In
     prediction the input passes unchanged. `axes`: axes along which all elements share their fate.
+
+    >>> from lamina import autograd, nd
+    >>> from lamina.gluon import nn
+    >>> layer, x = nn.Dropout(0.5), nd.ones(100)
+    >>> with autograd.train_mode():
+    ...     sorted(set(layer(x).asnumpy().tolist()))
+    [0.0, 2.0]
+    >>> layer(x).sum().asscalar().item()
+    100.0
     """
 
     _node = "fwd"
@@ -128,6 +137,13 @@ class Embedding(HybridBlock):
 
     (…) → (…, output_dim). `weight` has shape (input_dim, output_dim). `sparse_grad` is accepted; the gradient
     is dense.
+
+    >>> from lamina import nd
+    >>> from lamina.gluon import nn
+    >>> layer = nn.Embedding(input_dim=10, output_dim=4)
+    >>> layer.initialize()
+    >>> layer(nd.array([[0, 3, 9]])).shape
+    (1, 3, 4)
     """
 
     _node = "fwd"

@@ -90,7 +90,16 @@ class Sequential(_Stack):
 
 
 class HybridSequential(_Stack, HybridBlock):
-    """Hybrid blocks in a row: `hybridize` compiles them together. Used like `Sequential`."""
+    """Hybrid blocks in a row: `hybridize` compiles them together. Used like `Sequential`.
+
+    >>> from lamina import nd
+    >>> from lamina.gluon import nn
+    >>> net = nn.HybridSequential(nn.Dense(4, activation="relu"), nn.Dense(2))
+    >>> net.initialize()
+    >>> net.hybridize()
+    >>> net(nd.ones((5, 3))).shape
+    (5, 2)
+    """
 
     _hands_on = True
 

@@ -66,6 +66,15 @@ class BatchNorm(_Normalization):
         beta_initializer, gamma_initializer, running_mean_initializer, running_variance_initializer:
             initializers.
         in_channels: the size of `axis`; 0: that of the first input.
+
+    >>> from lamina import autograd, nd
+    >>> from lamina.gluon import nn
+    >>> norm = nn.BatchNorm(in_channels=1)
+    >>> norm.initialize()
+    >>> with autograd.train_mode():
+    ...     y = norm(nd.array([[1.0], [3.0]]))
+    >>> y.asnumpy().round(2).ravel(), norm.running_mean.data().asnumpy()
+    (array([-1.,  1.], dtype=float32), array([0.2], dtype=float32))
     """
 
     _node = "fwd"
@@ -129,6 +138,14 @@ class LayerNorm(_Normalization):
         center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
         beta_initializer, gamma_initializer: initializers.
         in_channels: the size of `axis`; 0: that of the first input.
+
+    >>> from lamina import nd
+    >>> from lamina.gluon import nn
+    >>> norm = nn.LayerNorm(in_channels=2)
+    >>> norm.initialize()
+    >>> norm(nd.array([[1.0, 3.0], [10.0, 30.0]])).asnumpy().round(2)
+    array([[-1.,  1.],
+           [-1.,  1.]], dtype=float32)
     """
 
     def __init__(

@@ -1,0 +1,137 @@
+"""What networks make of encoded rows, a block at a time: outputs, each member's own, the last hidden layers'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.compiler import compile
+from lamina.context import Context
+from lamina.deferral import eager
+from lamina.distributed.communicator import Communicator
+from lamina.estimators._data import Data, share_of
+from lamina.estimators.network import Ensemble
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["Blocks", "hidden_of", "members_outputs", "outputs_of", "own_outputs"]
+
+_PREDICT_ROWS = 256
+
+
+def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
+    """The network's outputs for all rows, in prediction mode, some rows at a time; `team` as in `own_outputs`."""
+    return _in_blocks(network, _forward_of(network), Blocks(network, [data]), team)[0]
+
+
+def _forward_of(network: Ensemble) -> Any:
+    if network.compiled_forward is None:
+        network.compiled_forward = compile(
+            lambda numeric, codes=None: network.forward(numeric, codes), independent_rows=True
+        )
+    return network.compiled_forward
+
+
+def own_outputs(
+    network: Ensemble, parts: Sequence[Data] | Blocks, team: Communicator | None = None
+) -> np.ndarray:
+    """The outputs of each member for its own part of the rows, part after part; of a single part, `outputs_of` it.
+
+    A `team` of processes shares the work, and all of them get all outputs.
+    """
+    blocks = parts if isinstance(parts, Blocks) else Blocks(network, parts)
+    if len(blocks.parts) == 1:
+        return _in_blocks(network, _forward_of(network), blocks, team)[0]
+    if network.compiled_own is None:
+        members = network.members
+
+        def own(numeric: NDArray, codes: NDArray | None = None) -> list[NDArray]:
+            shares = [[share_of(x, i, len(members)) for x in (numeric, codes)] for i in range(len(members))]
+            return [member.forward(*share) for member, share in zip(members, shares, strict=True)]
+
+        network.compiled_own = compile(own, independent_rows=True)
+    return np.concatenate(_in_blocks(network, network.compiled_own, blocks, team))
+
+
+def members_outputs(network: Ensemble, data: Data) -> np.ndarray:
+    """Each member's outputs for all rows, (members, rows, outputs), float32."""
+    members = len(network.members)
+    return own_outputs(network, [data] * members).reshape(members, len(data), -1)
+
+
+def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
+    """What the members' last hidden layers give for all rows, beside each other: (rows, features), float32."""
+    members = network.members
+    if network.compiled_hidden is None:
+        network.compiled_hidden = compile(
+            lambda numeric, codes=None: nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1),
+            independent_rows=True,
+        )
+    width = sum(one.architecture.widths[-2] for one in members)
+    return _in_blocks(network, network.compiled_hidden, Blocks(network, [data]), None, width)[0]
+
+
+class Blocks:
+    """Rows of several parts as networks take them, so many at a time; those of a single block are kept.
+
+    An epoch is judged by the same rows as the one before it.
+    """
+
+    def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
+        self._network, self.parts = network, parts
+        longest = max(len(part) for part in parts)
+        self.rows = min(_PREDICT_ROWS, 1 << max(longest - 1, 0).bit_length())
+        self.count = -(-longest // self.rows)
+        self._kept: tuple[Context, list[NDArray]] | None = None
+
+    def inputs(self, block: int) -> list[NDArray]:
+        """What a compiled function takes of the parts' rows, part after part."""
+        if self._kept is not None and self._kept[0] is self._network.context:
+            return self._kept[1]
+        context = self._network.context
+        inputs = self._made(block * self.rows, context)
+        if self.count == 1:
+            self._kept = context, inputs
+        return inputs
+
+    def _made(self, begin: int, context: Context) -> list[NDArray]:
+        rows = self.rows
+        chosen = [part.chosen(begin, begin + rows) for part in self.parts]
+        pairs = list(zip(self.parts, chosen, strict=True))
+        numeric = [_padded(part.numeric[at], rows) for part, at in pairs]
+        inputs = [nd.array(np.concatenate(numeric), ctx=context)]
+        if self._network.architecture.cardinalities:
+            codes = [_padded(part.codes[at], rows) for part, at in pairs if part.codes is not None]
+            inputs.append(nd.array(np.concatenate(codes), ctx=context, dtype=np.int32))
+        return inputs
+
+
+@eager()
+def _in_blocks(
+    network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
+) -> list[np.ndarray]:
+    """What `forward` makes of rows of all parts at a time, for each part: the outputs, or so many columns.
+
+    It returns an array, or one for each part.
+    """
+    team = team or Communicator()
+    rows, parts = blocks.rows, blocks.parts
+    results = [np.empty((len(part), width or network.architecture.outputs), np.float32) for part in parts]
+    for block in team.share(blocks.count):
+        begin = block * rows
+        outputs = forward(*blocks.inputs(block))
+        for result, found in zip(results, outputs if isinstance(outputs, list) else [outputs], strict=True):
+            result[begin : begin + rows] = found.asnumpy()[: max(len(result) - begin, 0)]
+    for result in results:
+        ends = [min(rows * bound, len(result)) * result.shape[1] for bound in team.bounds(blocks.count)]
+        team.complete(result.reshape(-1), ends)
+    return results
+
+
+def _padded(part: np.ndarray, rows: int) -> np.ndarray:
+    """`part` with zeros behind it, so that few batch sizes occur: each is compiled by itself."""
+    if len(part) == rows:
+        return part
+    return np.concatenate([part, np.zeros((rows - len(part), part.shape[1]), part.dtype)])
