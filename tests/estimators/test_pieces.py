@@ -16,8 +16,9 @@ from hypothesis.extra.numpy import arrays
 from tables import rough_table
 
 from lamina import MLPClassifier, MLPRegressor, load, save
-from lamina.estimators._engine import Data
-from lamina.estimators._pieces import Pieces, chosen_pieces, knots, lack_of_fit, roughness
+from lamina.estimators._along_columns import lack_of_fit, roughness
+from lamina.estimators._data import Data
+from lamina.estimators._pieces import Pieces, chosen_pieces, knots
 
 RNG = np.random.default_rng(0)
 ROWS = 9_000
@@ -82,18 +83,57 @@ def test_a_column_with_steps_is_not_smooth(outputs: int) -> None:
     assert chosen_pieces([table], 64, (), 2) == Pieces(64, {}), "as is said"
 
 
+NUMBERS = RNG.permutation(4_000)
+"""Of rows, as a table has them whose rows are in some order."""
+IN_BLOCKS = RNG.normal(size=100)[NUMBERS // 40] + 0.3 * RNG.normal(size=4_000)
+
+
+def test_a_column_of_many_values_is_rough_if_groups_of_them_differ() -> None:
+    table = data(IN_BLOCKS[:, None], NUMBERS, CONTINUOUS[:4_000])
+    found = chosen_pieces([table], None, (), 2)
+    assert found.rough == {0: 512}
+    assert len(knots(table.numeric[:, 0].astype(np.float64), 512)) == 257, (
+        "for sixteen rows, of which none is like another"
+    )
+    assert chosen_pieces([table], None, (1, 0), 2).rough == {}, "a constrained column has the usual ones"
+
+
+def test_blocks_of_rows_are_learned() -> None:
+    """The number of a row says which block it is in, and this all there is to know."""
+    X, y = NUMBERS[:, None].astype(float), IN_BLOCKS
+    settings: dict[str, Any] = {"preset": "medium", "members": 1, "random_state": 0}
+    usual, fine = (MLPRegressor(**settings, number_pieces=n).fit(X[:3_200], y[:3_200]) for n in (64, None))
+    assert usual.score(X[3_200:], y[3_200:]) < 0.6
+    assert fine.score(X[3_200:], y[3_200:]) > 0.8
+
+
+@pytest.mark.parametrize("noise", [1.0, 0.1, 1e-3])
+def test_a_slope_is_not_rough(noise: float) -> None:
+    table = data((CONTINUOUS + noise * NOISE)[:, None], CONTINUOUS)
+    assert chosen_pieces([table], None, (), 1).rough == {}
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([250, 3_000]), st.sampled_from([1, 2, 6]), st.booleans())
+def test_groups_are_not_rough_by_chance(seed: int, rows: int, outputs: int, is_classes: bool) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.standard_exponential(rows)
+    target = rng.integers(0, outputs + 1, rows) if is_classes else rng.normal(size=(rows, outputs))
+    assert roughness(values, target, rows=10) < 3.5
+    assert roughness(values, target, rows=10, bends=True) < 3
+
+
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 6]), st.booleans())
 def test_chance_alone_is_smooth(seed: int, outputs: int, is_classes: bool) -> None:
     rng = np.random.default_rng(seed)
     values = rng.standard_exponential(3_000)
     target = rng.integers(0, outputs + 1, 3_000) if is_classes else rng.normal(size=(3_000, outputs))
-    assert -4 < lack_of_fit(values, target, 30) < 6
+    assert -4 < lack_of_fit(values, target, knots(values, 30)) < 6
 
 
 def test_few_pieces_do_not_tell_what_is_smooth() -> None:
-    assert lack_of_fit(CONTINUOUS[:500], NOISE[:500, None], 5) == np.inf
-    assert lack_of_fit(FEW % 4, NOISE[:, None], 64) == np.inf, "few values"
-    assert lack_of_fit(CONTINUOUS, np.zeros((ROWS, 1)), 64) == np.inf, "a constant target"
+    assert lack_of_fit(CONTINUOUS[:500], NOISE[:500, None], knots(CONTINUOUS[:500], 5)) == np.inf
+    assert lack_of_fit(FEW % 4, NOISE[:, None], np.arange(4)) == np.inf, "few values"
+    assert lack_of_fit(CONTINUOUS, np.zeros((ROWS, 1)), knots(CONTINUOUS, 64)) == np.inf, "a constant target"
     few = data(NOISE[:500, None], CONTINUOUS[:500])
     assert chosen_pieces([few], None, (), 1) == Pieces(5, {})
 
@@ -181,13 +221,13 @@ def test_what_is_said_and_the_size_of_the_table_bound_it() -> None:
     assert chosen_pieces([table], 32, (), 1) == Pieces(32, {})
     assert chosen_pieces([table], 0, (1,), 1) == Pieces(16, {}), "constrained numbers enter by nothing else"
     few = data(target[:1000], VALUES[AT][:1000])
-    assert chosen_pieces([few], None, (), 1).rough == {}, "five rows a value are too few"
+    assert chosen_pieces([few], None, (), 1).rough == {0: 200}, "of five rows a value, two for ten rows"
     assert chosen_pieces([data(target, *[VALUES[AT]] * 20)], None, (), 20) == Pieces(
         64, dict.fromkeys(range(20), 199)
     )
-    assert chosen_pieces([data(target, *[VALUES[AT]] * 40)], None, (), 40) == Pieces(64, {}), (
-        "4,096 of all numbers"
-    )
+    assert chosen_pieces([data(target, *[VALUES[AT]] * 40)], None, (), 40) == Pieces(
+        64, dict.fromkeys(range(40), 102)
+    ), "4,096 of all numbers"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +329,11 @@ def test_equal_weights_are_none(outputs: int) -> None:
 def test_the_scale_of_weights_does_not_matter(outputs: int) -> None:
     target = stepped(outputs)
     weights = np.where(CONTINUOUS > 0, 3.0, 1.0)
-    for judge, values in ((roughness, FEW), (lambda *x: lack_of_fit(*x[:2], 30, *x[2:]), CONTINUOUS)):
+
+    def lack(values: np.ndarray, *others: np.ndarray) -> float:
+        return lack_of_fit(values, others[0], knots(values, 30), *others[1:])
+
+    for judge, values in ((roughness, FEW), (lack, CONTINUOUS)):
         assert judge(values, target, np.ones(ROWS)) == pytest.approx(judge(values, target), rel=1e-9)
         assert judge(values, target, 7 * weights) == pytest.approx(judge(values, target, weights), rel=1e-9)
 
@@ -299,7 +343,7 @@ def test_weights_alone_are_no_lack_of_fit(seed: int, outputs: int, is_classes: b
     rng = np.random.default_rng(seed)
     values, weights = rng.standard_exponential(3_000), rng.standard_exponential(3_000) + 0.01
     target = rng.integers(0, outputs + 1, 3_000) if is_classes else rng.normal(size=(3_000, outputs))
-    assert -4 < lack_of_fit(values, target, 30, weights) < 7
+    assert -4 < lack_of_fit(values, target, knots(values, 30), weights) < 7
     assert roughness(np.floor(20 * values), target, weights) < 4
 
 

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.polynomial.chebyshev import chebvander
 
-from lamina.estimators._engine import Data
+from lamina.estimators._along_columns import lack_of_fit, roughness
+from lamina.estimators._data import Data
 from lamina.estimators.monotone_columns import FEWEST_PIECES
 from lamina.table.sparse import SparseNumbers
 
-__all__ = ["Pieces", "chosen_pieces", "knots", "lack_of_fit", "roughness", "rows_for_knots"]
+__all__ = ["Pieces", "chosen_pieces", "knots", "rows_for_knots"]
 
 _USUAL = 64
 _ROWS_A_PIECE = 100
 _PIECES_OF_ALL = 4096
 _MOST_VALUES = 513  # of a column that may have a piece between any two of them
 _ROWS_A_VALUE = 8  # of such a column, on average
+_ROWS_A_GROUP = (10, 30, 90, 270)  # of neighbours in a column of more values
+_FEWEST_GROUPS = 20
+_GROUPS_A_PIECE = 2  # of the usual ones: what these can say is not rough
 _ROUGH = 4.0
+_BENDS = 3.0  # besides, of groups: where noise is small, those of a steep slope differ as much
 _FEWEST = 8  # pieces of a rough column; with fewer the basis matters little
-_KNOWN_ROWS = 5  # that a value needs to be compared with its neighbour
-_FEWEST_PAIRS = 3
-_DEGREE = 5  # of polynomials, which bend about as much as the slow cosines of the embedding can
 _LACKS = 2.0  # standard deviations: more than by chance
 _KNOT_ROWS = 50_000  # of training data, evenly spaced, that are looked at
 _GLANCE = 2_000  # rows, in which a column of continuous values shows more of them than may be
@@ -67,17 +67,17 @@ def chosen_pieces(
         return Pieces(usual, {})
     rows, most_values = [rows_for_knots(part) for part in train], min(for_each + 1, _MOST_VALUES)
     target, weights = first.target[rows[0]], _that_differ(first.weights, rows[0])
-    free = [j for j in range(numbers) if not constrained or not constrained[j]]
-    rough = [j for j in free if _is_rough(first.numeric[rows[0], j], target, most_values, weights)]
-    others = [j for j in free if j not in rough]
-    smooth = frozenset(
-        j for j in others if lack_of_fit(first.numeric[rows[0], j], target, usual, weights) < _LACKS
-    )
-    values = {
-        j: max(len(np.unique(part.numeric[own, j])) for part, own in zip(train, rows, strict=True))
-        for j in rough
-    }
-    return Pieces(usual, {j: min(count, most_values) - 1 for j, count in values.items()}, smooth)
+    rough, smooth = {}, set()
+    for j in range(numbers):
+        if constrained and constrained[j]:
+            continue
+        column = first.numeric[rows[0], j]
+        of_members = [part.numeric[own, j] for part, own in zip(train, rows, strict=True)]
+        if pieces := _rough_pieces(of_members, target, weights, most_values, usual):
+            rough[j] = pieces
+        elif lack_of_fit(column, target, knots(column.astype(np.float64), usual), weights) < _LACKS:
+            smooth.add(j)
+    return Pieces(usual, rough, frozenset(smooth))
 
 
 def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
@@ -88,131 +88,51 @@ def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | N
     return None if (chosen == chosen[0]).all() else chosen.astype(np.float64)
 
 
-def _is_rough(values: np.ndarray, target: np.ndarray, most: int, weights: np.ndarray | None) -> bool:
-    """Whether the values of a column say different things, and are `most` at most."""
+def _rough_pieces(
+    columns: Sequence[np.ndarray],
+    target: np.ndarray,
+    weights: np.ndarray | None,
+    most_values: int,
+    usual: int,
+) -> int:
+    """How many pieces a rough column has: one between any two of its values, or for each group of them; 0: it is not.
+
+    A column is rough whose neighbouring values say different things, or groups of them where values have few rows.
+
+    Args:
+        columns: its values in each member's rows.
+        target: that of the first member's rows.
+        weights: of these rows; None: all the same.
+        most_values: that may have pieces between them.
+        usual: pieces of a column that is not rough.
+    """
+    values = columns[0]
+    if _has_few_values(values, most_values):
+        most = max(len(np.unique(column)) for column in columns)
+        is_rough = most > _FEWEST and roughness(values, target, weights) >= _ROUGH
+        return min(most, most_values) - 1 if is_rough else 0
+    for rows in _ROWS_A_GROUP:
+        groups = len(values) // rows
+        if groups < max(_FEWEST_GROUPS, _GROUPS_A_PIECE * usual):
+            break
+        if _are_rough(values, target, weights, rows):
+            return min(2 * groups, most_values - 1)  # knots are half as many where no value comes twice
+    return 0
+
+
+def _are_rough(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None, rows: int) -> bool:
+    """Whether groups of neighbouring rows differ from each other, and by more than a slope."""
+    if roughness(values, target, weights, rows=rows) < _ROUGH:
+        return False
+    return roughness(values, target, weights, rows=rows, bends=True) >= _BENDS
+
+
+def _has_few_values(values: np.ndarray, most: int) -> bool:
+    """Whether a column has `most` values at most, of some rows each."""
     if len(np.unique(values[:: -(-len(values) // _GLANCE)])) > most:
         return False
     count = len(np.unique(values))
-    is_known = _FEWEST < count <= most and count * _ROWS_A_VALUE <= len(values)
-    return is_known and roughness(values, target, weights) >= _ROUGH
-
-
-def roughness(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """How much more the target's mean differs between neighbouring values than by chance, which gives 1.
-
-    It is the mean of d² / (s²·(1/n + 1/m)) over all neighbours with n and m rows, at least 5 each, where d is the
-    difference of their means, and s² the target's variance around the means of all values. Rows of different weights
-    w count as (∑w)²/∑w² of the same weight do (Kish, 1965).
-
-    Args:
-        values: of one column, (rows,).
-        target: class numbers (rows,), or numbers (rows, targets).
-        weights: of the rows, above 0; None: all the same.
-
-    >>> values = np.repeat(np.arange(6), 50)
-    >>> noise = np.random.default_rng(0).normal(size=300)
-    >>> round(roughness(values, (0.1 * values + noise)[:, None]), 1)
-    0.1
-    >>> round(roughness(values, (values % 2 + noise)[:, None]), 1)
-    20.5
-    """
-    at = np.unique(values, return_inverse=True)[1]
-    counts, means, within = _groups(at, target, weights)
-    known = (counts[1:] >= _KNOWN_ROWS) & (counts[:-1] >= _KNOWN_ROWS)
-    differences = (np.diff(means, axis=0) ** 2).sum(axis=1)[known]
-    if len(differences) < _FEWEST_PAIRS or not differences.any():
-        return 0.0
-    expected = within * (1 / counts[1:] + 1 / counts[:-1])[known]
-    return float(np.mean(differences / expected)) if within > 0 else np.inf
-
-
-def lack_of_fit(
-    values: np.ndarray, target: np.ndarray, pieces: int, weights: np.ndarray | None = None
-) -> float:
-    """By how much a polynomial of the values fails to give the target's means in so many pieces of their range.
-
-    It is the sum of the squared differences, each divided by the mean's variance, less what it is expected to be by
-    chance, and divided by its standard deviation (the test for lack of fit; Fisher, 1922). inf: it cannot be told,
-    since there are no more pieces than the polynomial has coefficients.
-
-    Args:
-        values: of one column, (rows,).
-        target: class numbers (rows,), or numbers (rows, targets).
-        pieces: how many, at most.
-        weights: of the rows, above 0; None: all the same.
-
-    >>> values = np.linspace(-2, 2, 3000)
-    >>> noise = np.random.default_rng(0).normal(size=3000)
-    >>> lack_of_fit(values, (np.sin(values) + noise)[:, None], 30) < 2
-    True
-    >>> lack_of_fit(values, ((values > 1) + noise)[:, None], 30) > 2
-    True
-    """
-    if pieces <= _DEGREE:
-        return np.inf
-    places = knots(values.astype(np.float64), pieces)
-    at = np.searchsorted(places, values, side="right") - 1  # the least value is the first place
-    freedom = int(at.max()) + 1 - (_DEGREE + 1)  # every piece has a row
-    if freedom < 1:
-        return np.inf
-    counts, means, within = _groups(at, target, weights)
-    centers = _sums(at, values, weights) / _sums(at, None, weights)
-    roots = np.sqrt(counts)[:, None]
-    basis = chebvander(_within_one(centers), _DEGREE) * roots
-    coefficients = np.linalg.lstsq(basis, means * roots)[0]
-    lacking = float(((means * roots - basis @ coefficients) ** 2).sum())
-    return (lacking / within - freedom) / math.sqrt(2 * freedom) if within > 0 else np.inf
-
-
-def _within_one(x: np.ndarray) -> np.ndarray:
-    """Ascending numbers moved and scaled to begin at -1 and end at 1."""
-    return (2 * x - x[0] - x[-1]) / (x[-1] - x[0])
-
-
-def _sums(
-    at: np.ndarray, values: np.ndarray | None, weights: np.ndarray | None, groups: int = 0
-) -> np.ndarray:
-    """The weighted sum of values in each group of rows; of no values, the rows' weights, or how many rows there are."""
-    if values is None or weights is None:
-        return np.bincount(at, weights if values is None else values, minlength=groups)
-    return np.bincount(at, weights * values, minlength=groups)
-
-
-def _groups(
-    at: np.ndarray, target: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """How many rows of the same weight each group is worth, the target's means there, its variance around them."""
-    if weights is not None:
-        weights = weights * (len(weights) / weights.sum())
-    totals = _sums(at, None, weights)
-    means, squares = (_of_classes if target.ndim == 1 else _of_numbers)(at, totals, target, weights)
-    if weights is None:
-        return totals, means, squares / max(len(at) - len(totals), 1)
-    worth = totals**2 / np.bincount(at, weights**2)
-    return worth, means, squares / max(len(at) - float((totals / worth).sum()), 1)
-
-
-def _of_classes(
-    at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, float]:
-    """The classes' shares in the rows of each group, and the sum of squares around them if a row's are 1 and 0.
-
-    No such row is made: of a thousand classes they would take 400 MB.
-    """
-    classes = target.astype(np.intp)
-    width = int(classes.max()) + 1
-    shape = (len(totals), width)
-    shares = _sums(at * width + classes, None, weights, math.prod(shape)).reshape(shape) / totals[:, None]
-    return shares, len(at) - float((totals @ shares**2).sum())
-
-
-def _of_numbers(
-    at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, float]:
-    """The targets' means in the rows of each group, and the sum of squares around them."""
-    means = np.stack([_sums(at, column, weights) / totals for column in target.T], axis=1)
-    squares = (target - means[at]) ** 2
-    return means, float((squares if weights is None else weights[:, None] * squares).sum())
+    return count <= most and count * _ROWS_A_VALUE <= len(values)
 
 
 def _with_weight(data: Data) -> np.ndarray:

@@ -1,0 +1,166 @@
+"""How a target's mean changes along a column: in leaps, by polynomials, or in between."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.polynomial.chebyshev import chebvander
+
+__all__ = ["lack_of_fit", "neighbours", "roughness"]
+
+_KNOWN_ROWS = 5  # that a value needs to be compared with its neighbours
+_FEWEST_PAIRS = 3
+_DEGREE = 5  # of polynomials, which bend about as much as the slow cosines of the embedding can
+
+
+def neighbours(values: np.ndarray, rows: int) -> np.ndarray:
+    """The number of each row's group, ascending with the values: neighbours of so many rows, equal values together.
+
+    >>> neighbours(np.array([0.5, 9, 2, 7, 2, 2]), 2)
+    array([0, 1, 0, 1, 0, 0])
+    """
+    return np.unique(np.searchsorted(np.sort(values), values) // rows, return_inverse=True)[1]
+
+
+def roughness(
+    values: np.ndarray,
+    target: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    rows: int = 1,
+    bends: bool = False,
+) -> float:
+    """How much more the target's mean differs between neighbouring values than by chance, which gives 1.
+
+    It is the mean of d² / (s²·(1/n + 1/m)) over all neighbours with n and m rows, at least 5 each, where d is the
+    difference of their means, and s² the target's variance around the means of all values. Rows of different weights
+    w count as (∑w)²/∑w² of the same weight do (Kish, 1965).
+
+    Args:
+        values: of one column, (rows,).
+        target: class numbers (rows,), or numbers (rows, targets).
+        weights: of the rows, above 0; None: all the same.
+        rows: of groups of neighbouring values, if such are compared instead of single ones.
+        bends: whether d is instead by how much a mean is off the line between those beside it, with the variance that
+            goes with it: then a slope is not rough, however steep.
+
+    >>> values = np.repeat(np.arange(6), 50)
+    >>> noise = np.random.default_rng(0).normal(size=300)
+    >>> round(roughness(values, (0.1 * values + noise)[:, None]), 1)
+    0.1
+    >>> round(roughness(values, (values % 2 + noise)[:, None]), 1)
+    20.5
+    >>> steep = (values + 0.1 * noise)[:, None]
+    >>> round(roughness(values, steep)), round(roughness(values, steep, bends=True))
+    (2362, 0)
+    """
+    at = neighbours(values, rows)
+    counts, means, within = _groups(at, target, weights)
+    if len(counts) < 3 and bends:
+        return 0.0
+    shares = _of_bends(_sums(at, values, None) / np.bincount(at)) if bends else np.array([[-1.0, 1.0]])
+    windows = sliding_window_view(counts, shares.shape[1])
+    known = (windows >= _KNOWN_ROWS).all(axis=1)
+    beside = sliding_window_view(means, shares.shape[1], axis=0)  # (windows, targets, means of each)
+    differences = ((beside * shares[:, None]).sum(axis=2) ** 2).sum(axis=1)[known]
+    if len(differences) < _FEWEST_PAIRS or not differences.any():
+        return 0.0
+    expected = within * (shares**2 / windows).sum(axis=1)[known]
+    return float(np.mean(differences / expected)) if within > 0 else np.inf
+
+
+def _of_bends(x: np.ndarray) -> np.ndarray:
+    """How much each of three neighbours counts in what the middle one is off the line between the others."""
+    left, right = np.diff(x)[:-1], np.diff(x)[1:]
+    return np.stack([-right, left + right, -left], axis=1) / (left + right)[:, None]
+
+
+def lack_of_fit(
+    values: np.ndarray, target: np.ndarray, places: np.ndarray, weights: np.ndarray | None = None
+) -> float:
+    """By how much a polynomial of the values fails to give the target's means in pieces of their range.
+
+    It is the sum of the squared differences, each divided by the mean's variance, less what it is expected to be by
+    chance, and divided by its standard deviation (the test for lack of fit; Fisher, 1922). inf: it cannot be told,
+    since there are no more pieces than the polynomial has coefficients.
+
+    Args:
+        values: of one column, (rows,).
+        target: class numbers (rows,), or numbers (rows, targets).
+        places: where pieces begin and end, ascending: from the least value on, each with a row.
+        weights: of the rows, above 0; None: all the same.
+
+    >>> values = np.linspace(-2, 2, 3000)
+    >>> noise = np.random.default_rng(0).normal(size=3000)
+    >>> places = values[::100]
+    >>> lack_of_fit(values, (np.sin(values) + noise)[:, None], places) < 2
+    True
+    >>> lack_of_fit(values, ((values > 1) + noise)[:, None], places) > 2
+    True
+    """
+    if len(places) - 1 <= _DEGREE:
+        return np.inf
+    at = np.searchsorted(places, values, side="right") - 1  # the least value is the first place
+    freedom = int(at.max()) + 1 - (_DEGREE + 1)  # every piece has a row
+    if freedom < 1:
+        return np.inf
+    counts, means, within = _groups(at, target, weights)
+    centers = _sums(at, values, weights) / _sums(at, None, weights)
+    roots = np.sqrt(counts)[:, None]
+    basis = chebvander(_within_one(centers), _DEGREE) * roots
+    coefficients = np.linalg.lstsq(basis, means * roots)[0]
+    lacking = float(((means * roots - basis @ coefficients) ** 2).sum())
+    return (lacking / within - freedom) / math.sqrt(2 * freedom) if within > 0 else np.inf
+
+
+def _within_one(x: np.ndarray) -> np.ndarray:
+    """Ascending numbers moved and scaled to begin at -1 and end at 1."""
+    return (2 * x - x[0] - x[-1]) / (x[-1] - x[0])
+
+
+def _sums(
+    at: np.ndarray, values: np.ndarray | None, weights: np.ndarray | None, groups: int = 0
+) -> np.ndarray:
+    """The weighted sum of values in each group of rows; of no values, the rows' weights, or how many rows there are."""
+    if values is None or weights is None:
+        return np.bincount(at, weights if values is None else values, minlength=groups)
+    return np.bincount(at, weights * values, minlength=groups)
+
+
+def _groups(
+    at: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """How many rows of the same weight each group is worth, the target's means there, its variance around them."""
+    if weights is not None:
+        weights = weights * (len(weights) / weights.sum())
+    totals = _sums(at, None, weights)
+    means, squares = (_of_classes if target.ndim == 1 else _of_numbers)(at, totals, target, weights)
+    if weights is None:
+        return totals, means, squares / max(len(at) - len(totals), 1)
+    worth = totals**2 / np.bincount(at, weights**2)
+    return worth, means, squares / max(len(at) - float((totals / worth).sum()), 1)
+
+
+def _of_classes(
+    at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, float]:
+    """The classes' shares in the rows of each group, and the sum of squares around them if a row's are 1 and 0.
+
+    No such row is made: of a thousand classes they would take 400 MB.
+    """
+    classes = target.astype(np.intp)
+    width = int(classes.max()) + 1
+    shape = (len(totals), width)
+    shares = _sums(at * width + classes, None, weights, math.prod(shape)).reshape(shape) / totals[:, None]
+    return shares, len(at) - float((totals @ shares**2).sum())
+
+
+def _of_numbers(
+    at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, float]:
+    """The targets' means in the rows of each group, and the sum of squares around them."""
+    means = np.stack([_sums(at, column, weights) / totals for column in target.T], axis=1)
+    squares = (target - means[at]) ** 2
+    return means, float((squares if weights is None else weights[:, None] * squares).sum())
