@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -43,7 +44,7 @@ class Closing(SearchObserver):
         since: what tells the seconds since its start.
     """
 
-    def __init__(self, prepared: Prepared, limit: float, since: Any) -> None:
+    def __init__(self, prepared: Prepared, limit: float, since: Callable[[], float]) -> None:
         self._limit, self._since = limit, since
         self._test_rows = len(prepared.judged[1])
         self._columns = min(len(prepared.schema.used), 30)
