@@ -15,8 +15,10 @@ from lamina.distributed.communicator import Communicator, world
 from lamina.errors import DataError
 from lamina.estimators._engine import STREAMS_BITS, Batches, EnsembleTraining
 from lamina.estimators._flat import FlatState
-from lamina.estimators._optimization import SOLVERS
+from lamina.estimators._losses import Loss
+from lamina.estimators._optimization import SOLVERS, Optimization
 from lamina.estimators._outputs import own_outputs
+from lamina.estimators.network import Ensemble
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["ShardedTraining", "training_of"]
@@ -24,7 +26,9 @@ __all__ = ["ShardedTraining", "training_of"]
 _STREAMS = 1 << 8  # of random numbers for a member's shard in one step: more than layers
 
 
-def training_of(network: Any, loss: Any, optimization: Any, *others: Any, **named: Any) -> EnsembleTraining:
+def training_of(
+    network: Ensemble, loss: Loss, optimization: Optimization, *others: Any, **named: Any
+) -> EnsembleTraining:
     """The training of these settings, with the arguments of `EnsembleTraining`; cut into shards if they say so."""
     kind = EnsembleTraining if optimization.shards is None else ShardedTraining
     return kind(network, loss, optimization, *others, **named)

@@ -170,12 +170,13 @@ class SymbolBlock(HybridBlock):
     def cast(self, dtype: Any) -> None:
         """Change the element type; what batch normalization has stays float32 where float16 is asked for."""
         super().cast(dtype)
-        if np.dtype(dtype) == np.float16:
-            for node in nodes_of(self._symbol.heads):
-                if node.operator is not None and node.operator.name == "BatchNorm":
-                    for given, _ in node.inputs:
-                        if given.name in self._params:
-                            self._params[given.name].cast("float32")
+        if np.dtype(dtype) != np.float16:
+            return
+        nodes = nodes_of(self._symbol.heads)
+        normalizing = [x for x in nodes if x.operator is not None and x.operator.name == "BatchNorm"]
+        for given in [given for node in normalizing for given, _ in node.inputs]:
+            if given.name in self._params:
+                self._params[given.name].cast("float32")
 
     def reset_ctx(self, ctx: Contexts) -> None:
         """Move every parameter to another device."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from lamina.runs._intervals import Covered
 from lamina.runs._shap import ColumnShap
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
     "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "calibration_bins", "confusion", "coverage", "importances",
@@ -33,7 +36,7 @@ _WIDE, _NARROW = 5.6, 4.5
 P = ParamSpec("P")
 
 
-def _drawn(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, str]:
+def _drawn(draw: Callable[Concatenate[Figure, P], None]) -> Callable[P, str]:
     """Makes of what fills a figure a function that gives its SVG text; the figure may get another size."""
 
     @wraps(draw)
@@ -44,7 +47,7 @@ def _drawn(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, str]:
 
 
 @_drawn
-def learning_curves(figure: Any, history: Sequence[Mapping[str, Any]], best: int, loss_name: str) -> None:
+def learning_curves(figure: Figure, history: Sequence[Mapping[str, Any]], best: int, loss_name: str) -> None:
     """Training loss and validation loss by epoch, with the epoch that was kept."""
     lines = {"training": [epoch["loss"] for epoch in history]}
     scores = [epoch["validation_score"] for epoch in history]
@@ -57,7 +60,7 @@ def learning_curves(figure: Any, history: Sequence[Mapping[str, Any]], best: int
 
 
 @_drawn
-def confusion(figure: Any, counts: np.ndarray, names: Sequence[str]) -> None:
+def confusion(figure: Figure, counts: np.ndarray, names: Sequence[str]) -> None:
     """How often each true class (rows) is predicted as each class (columns); shades are shares of the row."""
     side = max(_NARROW - 0.5, 1.2 + 0.42 * len(names))
     figure.set_size_inches(side + 0.5, side)
@@ -80,7 +83,7 @@ def confusion(figure: Any, counts: np.ndarray, names: Sequence[str]) -> None:
 
 @_drawn
 def search(
-    figure: Any, trials: Sequence[Mapping[str, Any]], best: Sequence[tuple[float, float]], loss_name: str
+    figure: Figure, trials: Sequence[Mapping[str, Any]], best: Sequence[tuple[float, float]], loss_name: str
 ) -> None:
     """Each trial's loss by when it ended, as a point, and that of the best average over time, as a line."""
     figure.set_size_inches(_WIDE, 3.4)
@@ -124,7 +127,7 @@ def calibration_bins(
 
 
 @_drawn
-def calibration(figure: Any, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
+def calibration(figure: Figure, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
     """How often it is so when the network says so, in bins of equally many rows, with 95 % (Wilson) intervals."""
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     said, so, rows = calibration_bins(confidence, correct)
@@ -147,7 +150,7 @@ def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 @_drawn
-def predicted_and_true(figure: Any, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
+def predicted_and_true(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
     """Each row's prediction and true value, and the mean true value for each tenth of the predictions."""
     axes = figure.subplots()
     rows = np.random.default_rng(0).permutation(len(target))[:MOST_POINTS]
@@ -163,7 +166,7 @@ def predicted_and_true(figure: Any, target: np.ndarray, predicted: np.ndarray, n
 
 
 @_drawn
-def residuals(figure: Any, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
+def residuals(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
     """How the errors are distributed."""
     axes = figure.subplots()
     errors = target - predicted
@@ -178,7 +181,7 @@ def residuals(figure: Any, target: np.ndarray, predicted: np.ndarray, name: str)
 
 
 @_drawn
-def coverage(figure: Any, found: Sequence[Covered], rows: int) -> None:
+def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
     """The share of rows that intervals hold, and the share that they should, with 95 % (Wilson) intervals."""
     axes = figure.subplots()
     said, so = np.array([one.coverage for one in found]), np.array([one.held for one in found])
@@ -197,18 +200,18 @@ def coverage(figure: Any, found: Sequence[Covered], rows: int) -> None:
 
 
 @_drawn
-def importances(figure: Any, found: Sequence[Importance], unit: str, *, wide: bool) -> None:
+def importances(figure: Figure, found: Sequence[Importance], unit: str, *, wide: bool) -> None:
     """The importance of each column, the greatest on top, with intervals."""
     _columns(figure, found, f"growth of {unit} when shuffled", wide=wide)
 
 
 @_drawn
-def mean_shap(figure: Any, found: Sequence[ColumnShap], added: str) -> None:
+def mean_shap(figure: Figure, found: Sequence[ColumnShap], added: str) -> None:
     """How much each column adds to predictions, in the order of the importances, with intervals."""
     _columns(figure, found, f"mean |SHAP|, {_label(added, 24)}", wide=False)
 
 
-def _columns(figure: Any, found: Sequence[Importance | ColumnShap], what: str, *, wide: bool) -> None:
+def _columns(figure: Figure, found: Sequence[Importance | ColumnShap], what: str, *, wide: bool) -> None:
     figure.set_size_inches(_WIDE if wide else _NARROW, 1.0 + 0.28 * len(found))
     names = [_label(one.column, 24) for one in found]
     intervals = [(one.low, one.high) for one in found]

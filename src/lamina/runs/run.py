@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.estimators.importance import MOST_ROWS
+from lamina.estimators.importance import MOST_ROWS, Importance
 from lamina.runs._importance import permutation_importance
-from lamina.runs._measure import measure, seconds_of_a_row
+from lamina.runs._measure import Measured, measure, seconds_of_a_row
 from lamina.runs._report import Findings, page_of
 from lamina.runs._shap import MeanShap, mean_shap_of_part
 from lamina.runs.data import Prepared, Request
@@ -100,7 +100,11 @@ def complete(
 
 
 def _results(
-    prepared: Prepared, trained: Trained, measured: Any, importance: Any, shap: MeanShap | None
+    prepared: Prepared,
+    trained: Trained,
+    measured: Measured,
+    importance: Sequence[Importance],
+    shap: MeanShap | None,
 ) -> dict[str, Any]:
     return {
         "task": prepared.target.task,

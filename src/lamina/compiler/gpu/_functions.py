@@ -276,8 +276,8 @@ def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:
         rest.set(_modulo(b, b.shift_left(rest.get(), b.bitcast(bits, UINT64)), n))
     own = b.sub(own, _BIAS + _MANTISSA_BITS)
     half = b.shift_right(own, 1)
-    value = b.mul(b.cast(rest.get(), FLOAT64), _power_of_two(b, half))
-    value = b.mul(value, _power_of_two(b, b.sub(own, half)))
+    value = b.mul(b.cast(rest.get(), FLOAT64), b.power_of_two(half))
+    value = b.mul(value, b.power_of_two(b.sub(own, half)))
     value = b.where(b.less(wide_x, wide_y), wide_x, value)
     has_some = b.logical_and(b.less(wide_x, math.inf), b.greater(wide_y, 0.0))
     has_some = b.logical_and(has_some, b.logical_not(b.isnan(wide_y)))
@@ -296,10 +296,6 @@ def _whole_parts(b: DeviceBuilder, x: Value) -> tuple[Value, Value]:
 
 def _modulo(b: DeviceBuilder, x: Value, y: Value) -> Value:
     return b.result(f"urem {x.typed}, {y.name}", UINT64)
-
-
-def _power_of_two(b: DeviceBuilder, n: Value) -> Value:
-    return b.bitcast(b.shift_left(b.add(n, _BIAS), _MANTISSA_BITS), FLOAT64)
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------

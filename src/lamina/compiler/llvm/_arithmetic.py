@@ -299,6 +299,10 @@ class Arithmetic(Positions):
 
     # conversions
 
+    def power_of_two(self, n: Value) -> Value:
+        """2ⁿ as float64, of an integer between -1022 and 1023: n is put where the exponent's bits are."""
+        return self.bitcast(self.shift_left(self.add(n, 1023), 52), FLOAT64)
+
     def cast(self, x: Value, dtype: DType | type) -> Value:
         """Convert as NumPy's `astype`: floats to integers towards zero, anything nonzero to True."""
         dtype = np.dtype(dtype)

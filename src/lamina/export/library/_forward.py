@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from lamina import nd
+from lamina.estimators.network import mean_by_shares
 from lamina.export import Layer, Member, Normalization, NumberEmbedding, Pictures, Prediction
 from lamina.nd.activation import activation_by_name
 from lamina.nd.ndarray import NDArray
@@ -22,18 +23,10 @@ def forward_of(prediction: Prediction) -> Callable[..., NDArray]:
     def forward(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
         if isinstance(inputs, Pictures):
             numeric = numeric.astype(np.float32) / inputs.divisor
-        return _mean(
-            [_output(member, numeric, codes) for member in members], [member.share for member in members]
-        )
+        outputs = [_output(member, numeric, codes) for member in members]
+        return mean_by_shares(outputs, [member.share for member in members])
 
     return forward
-
-
-def _mean(outputs: Sequence[NDArray], shares: Sequence[float]) -> NDArray:
-    if len(set(shares)) == 1:
-        return outputs[0] if len(outputs) == 1 else sum(outputs[1:], outputs[0]) * (1 / len(outputs))
-    first, *others = (output * share for output, share in zip(outputs, shares, strict=True))
-    return sum(others, first)
 
 
 def _output(member: Member, numeric: NDArray, codes: NDArray | None) -> NDArray:

@@ -14,7 +14,6 @@ from lamina.export import Classes, Numbers
 __all__ = ["emit_finish"]
 
 _MAGIC_BITS = int(np.float64(ROUND_MAGIC).view(np.int64))
-_BIAS, _MANTISSA_BITS = 1023, 52
 _FINISH = {"outputs": None, "values": None, "classes": None, "row": INDEX}
 
 
@@ -130,8 +129,4 @@ def _exp(b: OneThread, x: Value) -> Value:
     value = b.add(b.add(b.mul(b.mul(r, r), value), r), 1.0)
     exponent = b.sub(b.bitcast(shifted, INDEX), _MAGIC_BITS)
     half = b.shift_right(exponent, 1)
-    return b.mul(b.mul(value, _power_of_two(b, half)), _power_of_two(b, b.sub(exponent, half)))
-
-
-def _power_of_two(b: OneThread, n: Value) -> Value:
-    return b.bitcast(b.shift_left(b.add(n, _BIAS), _MANTISSA_BITS), FLOAT64)
+    return b.mul(b.mul(value, b.power_of_two(half)), b.power_of_two(b.sub(exponent, half)))
