@@ -98,7 +98,9 @@ def normalize_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> tu
     """Sorted non-negative axes; None means all."""
     if axis is None:
         return tuple(range(ndim))
-    axes: tuple[Any, ...] = (axis,) if isinstance(axis, str) or not isinstance(axis, Iterable) else tuple(axis)
+    axes: tuple[Any, ...] = (
+        (axis,) if isinstance(axis, str) or not isinstance(axis, Iterable) else tuple(axis)
+    )
     normal = tuple(sorted({normalize_axis(name, a, ndim) for a in axes}))
     if len(normal) != len(axes):
         raise ShapeError(f"{name}: axis {axis} names an axis twice")
