@@ -1,10 +1,14 @@
 """The rows that a run keeps to start from when its network is tried."""
 
+import datetime
 import json
 
+import numpy as np
+import polars as pl
 import pytest
 
 from lamina.errors import DataError
+from lamina.runs.data import Request, prepare
 from lamina.runs.examples import EXAMPLES, example_rows, read_examples
 from lamina.runs.run import complete
 from lamina.training.run_folder import RunFolder
@@ -37,3 +41,16 @@ def test_a_file_of_something_else_is_told(tmp_path, content):
     (tmp_path / EXAMPLES).write_bytes(b"{}\n" + content)
     with pytest.raises(DataError, match=r"examples\.jsonl: line 2 is not a JSON object"):
         read_examples(tmp_path)
+
+
+def test_times_and_durations_are_seconds_as_the_network_takes_them(tmp_path):
+    lasts = [datetime.timedelta(hours=i % 5, seconds=1) for i in range(30)]
+    frame = pl.DataFrame(
+        {"at": [f"{i % 24}:30" for i in range(30)], "lasts": lasts, "y": np.arange(30) % 7 / 2}
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    prepared = prepare(Request((str(tmp_path / "t.parquet"),), "y"))
+    rows = example_rows(prepared.schema, prepared.judged[1])
+    assert rows.schema == {"at": pl.Float64, "lasts": pl.Float64, "y": pl.Float64}
+    assert set(rows["at"]) <= {i * 3600 + 1800 for i in range(24)}
+    assert set(rows["lasts"]) <= {i * 3600 + 1 for i in range(5)}

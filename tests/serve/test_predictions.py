@@ -12,6 +12,9 @@ import pytest
 from serving import RUNS
 
 from lamina.runs.run_folder import open_run
+from lamina.serve._errors import RequestError
+from lamina.serve._rows import TableRows
+from lamina.table.kinds import infer
 
 ROWS = 60
 
@@ -166,3 +169,16 @@ def test_answers_say_model_and_version(server, frame):
     answer = server.predict("kinds", {"rows": frame.to_dicts()[:1]}).json
     digest = hashlib.sha256((RUNS["kinds"] / "model.safetensors").read_bytes()).hexdigest()
     assert (answer["model"], answer["version"]) == ("kinds", digest[:16])
+
+
+def test_times_of_day_are_texts_or_seconds():
+    frame = pl.DataFrame({"at": ["9:30", "13:45"], "x": [1.0, 2.0]})
+    rows = TableRows(infer(frame))
+    expected = rows.of_frame(frame).arrays[0]
+    np.testing.assert_array_equal(expected[:, 0], [34200, 49500])
+    for at in (["9:30", "13:45:00"], [34200, "13:45"], [34200, 49500.0]):
+        objects = [{"at": value, "x": x} for value, x in zip(at, (1.0, 2.0), strict=True)]
+        np.testing.assert_array_equal(rows.of_objects(objects).arrays[0], expected)
+        np.testing.assert_array_equal(rows.of_columns({"at": at, "x": [1.0, 2.0]}).arrays[0], expected)
+    with pytest.raises(RequestError, match="row 1, column 'at': 'noon' is not a time of day, nor a number"):
+        rows.of_columns({"at": ["9:30", "noon"], "x": [1.0, 2.0]})

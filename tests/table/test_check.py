@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 
 from lamina.errors import DataError
+from lamina.table.categories import category_codes
 from lamina.table.check import check
 from lamina.table.columns import value_name
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
-from lamina.table.schema import Schema
+from lamina.table.schema import ColumnSchema, Schema
 
 TRAIN = pl.DataFrame(
     {
@@ -108,3 +109,51 @@ def test_an_array_for_a_schema_with_names(schema):
 def test_no_rows(schema):
     table = check(schema, TRAIN.head(0))
     assert table.rows == 0 and len(table.column("age").numbers()) == 0
+
+
+# --- times of day and durations ----------------------------------------------------------------------------------
+
+TIMED = pl.DataFrame({"at": ["9:30", "10:00"], "lasts": [datetime.timedelta(1), datetime.timedelta(2)]})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["0:01", None],
+        [datetime.time(0, 1), None],
+        [60, None],
+        ["60", None],
+        pl.Series(["12:01 AM", None], dtype=pl.Categorical),
+    ],
+    ids=str,
+)
+def test_times_of_day_come_in_many_forms(values):
+    found = check(infer(TIMED), pl.DataFrame({"at": values, "lasts": [1.5, 2.5]}))
+    np.testing.assert_array_equal(found.column("at").numbers(), [60, np.nan])
+    np.testing.assert_array_equal(found.column("lasts").numbers(), [1.5, 2.5])
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"at": ["9:30", "noon"]}, "'at': 'noon' in row 1 .* is not a time of day"),
+        ({"at": TIMED["lasts"]}, "'at' has type Duration; the model was trained on a time of day there"),
+        ({"lasts": [datetime.time(1)] * 2}, "'lasts' has type Time; the model was trained on a number there"),
+        ({"lasts": ["9:30", "10:00"]}, "'lasts': '9:30' in row 0 .* is not a number"),
+    ],
+)
+def test_what_is_no_time_is_named(columns, said):
+    table = check(infer(TIMED), TIMED.with_columns(**{k: pl.Series(v) for k, v in columns.items()}))
+    with pytest.raises(DataError, match=said):
+        table.column(next(iter(columns)))
+
+
+def test_models_that_took_times_for_categories_still_do():
+    """A schema as it was written when times of day were texts like others, and one whose user has chosen that."""
+    texts = ColumnSchema("at", "categorical", "String", categories=("10:00", "9:30"), counts=(2, 2))
+    earlier = Schema((texts,), rows=4, named=True)
+    for frame in (pl.DataFrame({"at": ["9:30", "10:00"]}), pd.DataFrame({"at": ["9:30", "10:00"]})):
+        assert category_codes(earlier["at"], check(earlier, frame).column("at")).tolist() == [2, 1]
+    chosen = infer(pl.DataFrame({"at": [datetime.time(9), datetime.time(10)]}), kinds={"at": "categorical"})
+    again = pl.DataFrame({"at": [datetime.time(10), datetime.time(9)]})
+    assert category_codes(chosen["at"], check(chosen, again).column("at")).tolist() == [2, 1]

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -102,7 +103,6 @@ def test_unique_text_stays_where_it_may_be_chance_or_is_chosen():
     [
         ([datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)], "dates"),
         ([datetime.datetime(2024, 1, 1), None], "dates"),
-        ([datetime.timedelta(1), datetime.timedelta(2)], "durations"),
         (["2024-01-01", "2024-02-01 10:30"], "dates"),
         (["1/2/24", "1/3/24"], "dates"),
         ([f"2{i:03}-01-01" for i in range(100)], "dates"),
@@ -233,3 +233,60 @@ def test_whole_numbers_that_float64_cannot_tell_apart():
     with pytest.warns(DataWarning, match="1 column of whole numbers that differ by less than float64.*'id'"):
         schema = infer(frame)
     assert [column.name for column in schema.used] == ["x"]
+
+
+# --- times of day and durations ----------------------------------------------------------------------------------
+
+TIMES = [datetime.time(0, 1), None, datetime.time(13, 45, 10, 500_000)]
+DURATIONS = [datetime.timedelta(days=1), None, datetime.timedelta(seconds=1.5)]
+TIMED = {
+    "polars": pl.DataFrame({"at": TIMES, "lasts": DURATIONS}),
+    "pandas": pd.DataFrame({"at": TIMES, "lasts": pd.to_timedelta(DURATIONS)}),
+    "objects": pd.DataFrame(
+        {"at": pd.Series(TIMES, dtype=object), "lasts": pd.Series(DURATIONS, dtype=object)}
+    ),
+    "arrow": pa.table({"at": pa.array(TIMES), "lasts": pa.array(DURATIONS)}),
+    "pandas of arrow": pa.table({"at": pa.array(TIMES), "lasts": pa.array(DURATIONS)}).to_pandas(
+        types_mapper=pd.ArrowDtype
+    ),
+}
+
+
+@pytest.mark.parametrize("library", TIMED)
+def test_times_of_day_and_durations_are_numbers_of_seconds(library):
+    at, lasts = infer(TIMED[library]).columns
+    assert (at.kind, at.low, at.high, at.missing) == ("numeric", 60.0, 49510.5, 1)
+    assert (lasts.kind, lasts.low, lasts.high, lasts.missing) == ("numeric", 1.5, 86400.0, 1)
+    assert (at.note, lasts.note) == ("times of day in seconds", "durations in seconds")
+    kinds = {"at": "categorical", "lasts": "categorical"}
+    assert kinds_of(TIMED[library], kinds=kinds) == kinds
+
+
+@pytest.mark.parametrize(
+    ("texts", "low", "high"),
+    [
+        (["0:01", " 13:45:10", "?", None], 60, 49510),
+        (["1:00 PM", "12:00 am", "11:59:59.5 a.m."], 0, 46800),
+        ([f"{i // 60:02}:{i % 60:02}" for i in range(1440)], 0, 86340),
+    ],
+)
+@pytest.mark.parametrize("choice", [None, "numeric"])
+def test_texts_that_are_times_of_day_are_numbers_of_seconds(texts, low, high, choice):
+    frame = pl.DataFrame({"at": texts, "good": range(len(texts))})
+    column = infer(frame, kinds={} if choice is None else {"at": choice}).columns[0]
+    assert (column.kind, column.low, column.high) == ("numeric", low, high)
+    assert kinds_of(frame, kinds={"at": "categorical"})["at"] == "categorical"
+
+
+@pytest.mark.parametrize("odd", ["24:00", "1:60", "13:00 pm", "9h30", "noon", "1:2:3:4"])
+def test_a_text_that_is_no_time_of_day_leaves_categories(odd):
+    assert kinds_of(pl.DataFrame({"at": ["9:30", "10:00", odd] * 5})) == {"at": "categorical"}
+
+
+def test_a_target_of_times_is_what_it_was():
+    with pytest.raises(DataError, match="'at' has type Time, which can be neither classes nor numbers"):
+        infer(pl.DataFrame({"at": [datetime.time(1)] * 4, "x": range(4)}), "at")
+    assert (
+        infer(pl.DataFrame({"at": ["9:30", "10:00"] * 4, "x": range(8)}), "at").target.task
+        == "classification"
+    )

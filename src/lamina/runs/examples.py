@@ -11,8 +11,9 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.runs.data import Part, known_rows
+from lamina.table.check import check
 from lamina.table.columns import named
-from lamina.table.schema import Schema
+from lamina.table.schema import SECONDS, Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,7 +40,19 @@ def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
     else:
         order = order[((np.arange(_COUNT) + 0.5) / _COUNT * len(order)).astype(int)] if len(order) else order
     names = [*(column.name for column in schema.used), schema.target.name]
-    return part.frame[list(dict.fromkeys(order.tolist()))].select(named(names))
+    return _in_seconds(schema, part.frame[list(dict.fromkeys(order.tolist()))].select(named(names)))
+
+
+def _in_seconds(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
+    """Times and durations as the network takes them: JSON has no such types."""
+    import polars as pl
+
+    timed = [column.name for column in schema.used if column.note in SECONDS.values()]
+    if not timed:
+        return frame
+    table = check(schema, frame)
+    numbers = [pl.Series(name, table.column(name).numbers(), pl.Float64, nan_to_null=True) for name in timed]
+    return frame.with_columns(numbers)
 
 
 def _in_turn(target: np.ndarray, order: np.ndarray) -> np.ndarray:

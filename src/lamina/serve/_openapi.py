@@ -9,7 +9,7 @@ from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, P
 from lamina.serve._example import example_request
 from lamina.serve._model import Model, TableModel
 from lamina.serve._slots import Slot
-from lamina.table.schema import ColumnSchema
+from lamina.table.schema import SECONDS, ColumnSchema
 
 __all__ = ["description"]
 
@@ -177,11 +177,14 @@ def _entry(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 def _value_schema(column: ColumnSchema) -> dict[str, Any]:
     missing = "" if column.missing else " Training had it in every row."
     if column.kind == "numeric":
+        is_time = column.note == SECONDS["time"]
+        what = "A number" + (f" ({column.note})" if column.note in SECONDS.values() else "")
+        what += ", or a text such as 13:45" if is_time else ""
         return {
-            "type": ["number", "null"],
-            "description": f"A number; in training from {column.low:g} to {column.high:g}. null: missing.{missing}"
+            "type": ["number", "string", "null"] if is_time else ["number", "null"],
+            "description": f"{what}; in training from {column.low:g} to {column.high:g}. null: missing.{missing}"
             if column.low is not None
-            else f"A number. null: missing.{missing}",
+            else f"{what}. null: missing.{missing}",
             "x-training-range": [column.low, column.high],
         }
     if column.kind == "boolean":

@@ -20,10 +20,10 @@ from lamina.files.limits import untrusted
 from lamina.messages import excerpt
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
-from lamina.table.check import check, table_of
+from lamina.table.check import check, seconds_in, table_of
 from lamina.table.columns import is_missing, named, value_name
 from lamina.table.messages import closest, counted, listed, rows_called
-from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.schema import SECONDS, ColumnSchema, Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -124,14 +124,16 @@ class TableRows:
         """(rows, numeric columns); if one value is wrong, all wrong ones are found, also those of `others`."""
         problems: list[Problem] = []
         arrays: list[np.ndarray] = []
-        for column, values in zip(self._numeric, columns, strict=True):
+        for column, given in zip(self._numeric, columns, strict=True):
+            is_time = column.note == SECONDS["time"]
+            values = _in_seconds(given) if is_time else given
             try:
                 if set(map(type, values)) <= _NUMBERS:
                     arrays.append(np.array(values, np.float64))
                     continue
             except OverflowError:
                 pass
-            problems += _wrong(column.name, values, _not_a_number)
+            problems += _wrong(column.name, values, _not_a_time if is_time else _not_a_number)
         if problems:
             raise RequestError.of_values(
                 [*problems, *(problem for _, found in self._checked(others) for problem in found)]
@@ -263,6 +265,12 @@ def _wrong(name: str, values: Sequence[Any], reason: Callable[[Any], str]) -> li
     return found
 
 
+def _in_seconds(values: Sequence[Any]) -> list[Any]:
+    """Times of day, which JSON has as texts, as the model takes them; all else as it is."""
+    found = [(value, seconds_in(value) if isinstance(value, str) else None) for value in values]
+    return [value if seconds is None else seconds for value, seconds in found]
+
+
 def _not_a_number(value: Any) -> str:
     if type(value) not in _NUMBERS:
         return f"{_shown(value)} is not a number"
@@ -271,6 +279,14 @@ def _not_a_number(value: Any) -> str:
     except OverflowError:
         return f"{_shown(value)} is beyond the range of float64"
     return ""
+
+
+def _not_a_time(value: Any) -> str:
+    return (
+        f"{_shown(value)} is not a time of day, nor a number"
+        if isinstance(value, str)
+        else _not_a_number(value)
+    )
 
 
 def _not_a_boolean(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a text in a cell says: that the value is missing, a number, a date. And the mean of numbers of any size."""
+"""What a text in a cell says: that it is missing, a number, a date, a time. And the mean of numbers of any size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-__all__ = ["MISSING_TOKENS", "NUMBER_PATTERN", "is_date", "mean_of", "number_in"]
+__all__ = ["MISSING_TOKENS", "NUMBER_PATTERN", "is_date", "is_time", "mean_of", "number_in", "time_in"]
 
 MISSING_TOKENS = (
     "", "?", "-", "--", ".", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan",
@@ -28,6 +28,10 @@ _DATE = re.compile(
     rf"|\d{{1,2}}[- ]{_MONTH}[- ,]+\d{{2,4}}|{_MONTH} \d{{1,2}},? \d{{4}}){_TIME}"
 )
 
+_CLOCK = re.compile(
+    r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?(?:\s*([AaPp])\.?[Mm]\.?)?", re.ASCII
+)
+
 
 def number_in(text: str) -> float | None:
     """The number that a text is, or None.
@@ -37,6 +41,32 @@ def number_in(text: str) -> float | None:
     """
     text = text.strip()
     return float(text) if _NUMBER.match(text) else None
+
+
+def time_in(text: str) -> float | None:
+    """The seconds since midnight of a text that is a time of day, or None.
+
+    >>> [time_in(text) for text in ("00:01", "13:45:10", "1:45:10.5 pm", "24:00", "1.5")]
+    [60.0, 49510.0, 49510.5, None, None]
+    """
+    found = _CLOCK.fullmatch(text.strip())
+    if found is None:
+        return None
+    hour, half = int(found[1]), (found[4] or "").lower()
+    if half:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if half == "p" else 0)
+    return hour * 3600.0 + int(found[2]) * 60.0 + float(found[3] or 0)
+
+
+def is_time(text: str) -> bool:
+    """Whether a text is a time of day.
+
+    >>> is_time("9:30"), is_time("9.30")
+    (True, False)
+    """
+    return time_in(text) is not None
 
 
 def is_date(text: str) -> bool:

@@ -9,13 +9,13 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table._tables import Table, as_table
-from lamina.table._values import number_in
+from lamina.table._values import number_in, time_in
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, row, warn
-from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.schema import SECONDS, ColumnSchema, Schema
 
-__all__ = ["TRUTH", "check", "table_of"]
+__all__ = ["TRUTH", "check", "seconds_in", "table_of"]
 
 TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
 """Texts, in small letters, that say yes or no."""
@@ -89,6 +89,10 @@ def _fitted(expected: ColumnSchema, column: Column) -> Column:
     if expected.kind == "numeric":
         if column.storage in ("number", "boolean"):
             return column
+        if column.storage in SECONDS and expected.note == SECONDS[column.storage]:
+            return ArrayColumn(expected.name, column.seconds())
+        if expected.note == SECONDS["time"]:
+            return ArrayColumn(expected.name, _converted(expected, column, seconds_in, "a time of day"))
         return ArrayColumn(expected.name, _converted(expected, column, number_in, "a number"))
     if expected.kind == "boolean" and column.storage not in ("boolean", "empty"):
         values = _converted(expected, column, lambda text: TRUTH.get(text.strip().lower()), "true or false")
@@ -103,7 +107,7 @@ def _converted(
 ) -> np.ndarray:
     if column.storage == "empty":
         return np.full(len(column), np.nan)
-    if column.storage in ("date", "duration", "other"):
+    if column.storage in ("date", "time", "duration", "other"):
         raise DataError(
             f"column {expected.name!r} has type {column.type_name}; the model was trained on {wanted} there"
         )
@@ -114,6 +118,16 @@ def _converted(
             "was trained on there; correct it or make it missing"
         )
     return values
+
+
+def seconds_in(text: str) -> float | None:
+    """The seconds since midnight that a text says, as a time of day or as their number; or None.
+
+    >>> seconds_in("00:01"), seconds_in("60"), seconds_in("noon")
+    (60.0, 60.0, None)
+    """
+    found = time_in(text)
+    return number_in(text) if found is None else found
 
 
 def table_of(columns: Mapping[str, np.ndarray], matrix: np.ndarray | None = None) -> Table:

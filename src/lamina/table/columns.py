@@ -31,7 +31,7 @@ __all__ = [
     "number_of", "require_different", "require_names_differ", "series_column", "value_name",
 ]  # fmt: skip
 
-Storage = Literal["number", "boolean", "text", "mixed", "date", "duration", "empty", "other"]
+Storage = Literal["number", "boolean", "text", "mixed", "date", "time", "duration", "empty", "other"]
 """What a column holds, before any judgement: `empty` only missing values, `mixed` several Python types."""
 
 OfCell = Callable[[object], float]
@@ -110,6 +110,10 @@ class Column(ABC):
     def numbers(self) -> np.ndarray:
         """The values, 1-D, of a numeric or boolean dtype, missing ones NaN (storage number or boolean)."""
 
+    def seconds(self) -> np.ndarray:
+        """Times of day since midnight, or durations, float64, missing ones NaN (storage time or duration)."""
+        return self.mapped(_seconds, np.float64)
+
     @abstractmethod
     def head(self, rows: int) -> Column:
         """The first rows."""
@@ -168,6 +172,16 @@ class Column(ABC):
         return self.mapped(number, np.float64), wrong
 
 
+def _seconds(value: object) -> float:
+    if is_missing(value):
+        return math.nan
+    if isinstance(value, datetime.time):
+        return value.hour * 3600.0 + value.minute * 60.0 + value.second + value.microsecond / 1e6
+    if isinstance(value, np.timedelta64):
+        return float(value / np.timedelta64(1, "s"))
+    return cast(datetime.timedelta, value).total_seconds()
+
+
 def _same(cell: object, value: object) -> bool:
     # By name, since libraries differ in the type they give (1 or numpy.int64(1)); but 1 is not "1".
     return value_name(cell) == value_name(value) and isinstance(cell, str) == isinstance(value, str)
@@ -206,6 +220,13 @@ class SeriesColumn(Column):
         series = self._series if plain else self._series.cast(nw.Float64)
         return cast(np.ndarray, series.to_numpy())
 
+    def seconds(self) -> np.ndarray:
+        if self.storage != "duration":
+            return super().seconds()
+        import narwhals as nw
+
+        return cast(np.ndarray, self._series.dt.total_microseconds().cast(nw.Float64).to_numpy()) / 1e6
+
     def value_counts(self) -> list[tuple[object, int]]:
         pairs = self._series.value_counts(sort=False).rows()
         return [(value, int(count)) for value, count in pairs if not is_missing(value)]
@@ -238,7 +259,8 @@ def _series_storage(series: Any) -> Storage:
     kinds: dict[Storage, tuple[Any, ...]] = {
         "boolean": (nw.Boolean,),
         "text": (nw.String, nw.Categorical, nw.Enum),
-        "date": (nw.Date, nw.Datetime, nw.Time),
+        "date": (nw.Date, nw.Datetime),
+        "time": (nw.Time,),
         "duration": (nw.Duration,),
     }
     for storage, types in kinds.items():
@@ -283,6 +305,11 @@ class ArrayColumn(Column):
             lambda value: math.nan if is_missing(value) else float(cast(Any, value)), np.float64
         )
 
+    def seconds(self) -> np.ndarray:
+        if self._values.dtype.kind == "m":
+            return self._values / np.timedelta64(1, "s")
+        return super().seconds()
+
     def value_counts(self) -> list[tuple[object, int]]:
         if self._values.dtype.kind in "biuf":
             values, counts = np.unique(self._values, return_counts=True)
@@ -323,8 +350,10 @@ def _storage_of_value(value: object) -> Storage:
         return "number"
     if isinstance(value, str):
         return "text"
-    if isinstance(value, (datetime.date, datetime.time, np.datetime64)):
+    if isinstance(value, (datetime.date, np.datetime64)):
         return "date"
+    if isinstance(value, datetime.time):
+        return "time"
     return "duration" if isinstance(value, (datetime.timedelta, np.timedelta64)) else "other"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lamina.messages import printable
-from lamina.table.schema import ColumnSchema, Schema, Target
+from lamina.table.schema import SECONDS, ColumnSchema, Schema, Target
 
 __all__ = ["ColumnRow", "column_rows", "describe_rows", "describe_target", "format_number"]
 
@@ -101,7 +101,9 @@ def _values(column: ColumnSchema) -> str:
         return format_number(column.low)
     if column.low is not None and column.high is not None:
         text = f"{format_number(column.low)} … {format_number(column.high)}"
-        return f"{text} ({column.note})" if column.note == "numbers as text" else text
+        if column.note == SECONDS["time"]:
+            text = f"{_clock(column.low)} … {_clock(column.high)}"
+        return f"{text} ({column.note})" if column.note in ("numbers as text", *SECONDS.values()) else text
     if column.categories:
         ordered = sorted(zip(column.counts, column.categories, strict=True), key=lambda pair: -pair[0])
         names = (_shown(name) for _, name in ordered[:3])
@@ -109,6 +111,11 @@ def _values(column: ColumnSchema) -> str:
         more = len(ordered) - 3
         return f"{shown} + {more:,} more" if more > 0 else shown
     return ""
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
 
 
 _LEFT_OUT = {

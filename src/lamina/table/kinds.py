@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.table._tables import Table, as_table, by_column, dense
-from lamina.table._values import MISSING_TOKENS, is_date, mean_of, number_in
+from lamina.table._values import MISSING_TOKENS, is_date, is_time, mean_of, number_in, time_in
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.messages import as_kind, closest, counted, is_on_command_line, listed, row, warn
-from lamina.table.schema import ColumnSchema, Schema, Target, Task
+from lamina.table.schema import SECONDS, ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
 
 __all__ = [
@@ -195,7 +195,9 @@ def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
         )
     if choice == "categorical":
         return _categorical(column, missing, named, "chosen")
-    if column.storage in ("date", "duration"):
+    if column.storage in SECONDS:
+        return _numeric(column, column.seconds(), named, SECONDS[column.storage])
+    if column.storage == "date":
         raise _date_error(column, column.value_counts()[0][0])
     if column.storage == "number" or (column.storage == "boolean" and choice == "numeric"):
         return _numeric(column, column.numbers(), named)
@@ -205,12 +207,10 @@ def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
 
 
 def _date_error(column: Column, example: object) -> DataError:
-    what, parts = "dates", "the year, the month, the weekday or the days since a date"
-    if column.storage == "duration":
-        what, parts = "durations", "days or hours"
     return DataError(
-        f"column {column.name!r} holds {what} (such as {value_name(example)!r}); put what matters in them "
-        f"into columns of numbers, such as {parts} (pandas: frame[{column.name!r}].dt, polars: "
+        f"column {column.name!r} holds dates (such as {value_name(example)!r}); put what matters in them into columns "
+        "of numbers, such as the year, the month, the weekday or the days since a date (pandas: "
+        f"frame[{column.name!r}].dt, polars: "
         f"pl.col({column.name!r}).dt), or leave it out with {as_kind(column.name, 'drop')}"
     )
 
@@ -264,7 +264,7 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
     if unique and choice is None:
         sample = [value_name(value) for value, _ in column.head(1000).value_counts()]
         numbers = sum(number_in(text) is not None or text.strip() in MISSING_TOKENS for text in sample)
-        if numbers < MOSTLY * len(sample) and not _all_dates(sample):
+        if numbers < MOSTLY * len(sample) and not (_all(is_date, sample) or _all(is_time, sample)):
             words = sum(len(text.split()) for text in sample) / len(sample)
             return ColumnSchema(column.name, "text" if words >= 4 else "id", column.type_name, missing)
     counts = column.value_counts()
@@ -274,8 +274,11 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
     if choice is None and set(names) == {"false", "true"}:  # as programs write booleans into text files
         rows = (names["false"], names["true"])
         return ColumnSchema(column.name, "boolean", column.type_name, missing, ("false", "true"), rows)
-    if choice is None and _all_dates([value_name(value) for value, _ in counts]):
+    texts = [value_name(value) for value, _ in counts]
+    if choice is None and _all(is_date, texts):
         raise _date_error(column, counts[0][0])
+    if _all(is_time, texts):
+        return _numeric(column, column.parsed(time_in)[0], named, SECONDS["time"])
     if choice == "numeric" or (choice is None and _looks_measured(counts)):
         return _numbers_in_text(column, choice, named)
     if choice is None:
@@ -283,9 +286,9 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
     return _categorical(column, missing, named)
 
 
-def _all_dates(texts: list[str]) -> bool:
+def _all(holds: Callable[[str], bool], texts: list[str]) -> bool:
     values = [text for text in texts if text.strip() not in MISSING_TOKENS]
-    return bool(values) and all(map(is_date, values))
+    return bool(values) and all(map(holds, values))
 
 
 def _looks_measured(counts: list[tuple[object, int]]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from lamina.errors import DataError
 from lamina.table.messages import closest
 
-__all__ = ["TASKS", "ColumnSchema", "Kind", "Schema", "Target", "Task"]
+__all__ = ["SECONDS", "TASKS", "ColumnSchema", "Kind", "Schema", "Target", "Task"]
 
 Kind = Literal["numeric", "boolean", "categorical", "constant", "missing", "id", "text", "dropped"]
 """The first three are what a network can learn from; columns of the other kinds are left out.
@@ -23,6 +23,9 @@ Task = Literal["classification", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 FORMAT_VERSION = 1
+
+SECONDS = {"time": "times of day in seconds", "duration": "durations in seconds"}
+"""By what a numeric column holds in the table, its note."""
 
 T = TypeVar("T")
 

@@ -67,7 +67,7 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
 
 
 def _require_values(column: Column) -> None:
-    if column.storage in ("date", "duration", "other"):
+    if column.storage in ("date", "time", "duration", "other"):
         raise DataError(
             f"the target {column.name!r} has type {column.type_name}, which can be neither classes nor "
             "numbers; derive one of them from it first"

@@ -34,6 +34,10 @@ FRAME = pl.DataFrame(
         "none": pl.Series([None] * N, dtype=pl.Float64),
         "as text": [str(i * 1.5) for i in range(N)],
         "zip": [i % 9 for i in range(N)],
+        "at": [f"{i % 24}:{i % 60:02}" if i % 9 else None for i in range(N)],
+        "typed at": [datetime.time(i % 24, i % 60) if i % 9 else None for i in range(N)],
+        "lasts": [datetime.timedelta(seconds=i * 1.25) if i % 11 else None for i in range(N)],
+        "shift": [datetime.time(8 * (i % 3)) for i in range(N)],
         "kind": pl.Series([f"k{i % 3}" for i in range(N)], dtype=pl.Categorical),
         "class": [["no", "yes"][i % 2] for i in range(N)],
         "few": [i % 3 for i in range(N)],
@@ -41,7 +45,7 @@ FRAME = pl.DataFrame(
         "price": rng.normal(100, 20, N),
     }
 )
-KINDS = {"zip": "categorical", "as text": "numeric"}
+KINDS = {"zip": "categorical", "shift": "categorical", "as text": "numeric"}
 
 
 def of_parts(frame, cuts, target, order=None, **named):

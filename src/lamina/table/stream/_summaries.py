@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-__all__ = ["MOST_VALUES", "Counted", "Moments", "Order", "SummaryColumn"]
+__all__ = ["MOST_VALUES", "Counted", "Moments", "Order", "SummaryColumn", "is_seconds"]
 
 MOST_VALUES = 1 << 16
 """Different values of a column that are counted: each takes some 300 bytes."""
@@ -191,8 +191,9 @@ class SummaryColumn(Column):
         self.storage = "empty"
         self.counts = Counted() if counts else None
         self.moments = Moments()
-        self.is_number = kind.is_numeric()
-        self._is_float = kind.is_float() or kind.is_decimal()
+        self._is_seconds = is_seconds(kind)
+        self.is_number = kind.is_numeric() or self._is_seconds
+        self._is_float = kind.is_float() or kind.is_decimal() or self._is_seconds
         self._rows = self._missing = 0
         self._first_missing: int | None = None
         self._any_type = any_type
@@ -210,9 +211,9 @@ class SummaryColumn(Column):
         self._rows += len(series)
         self._missing += missing
         if self.is_number:
-            self.moments.update(series, first)
+            self.moments.update(_in_seconds(series) if self._is_seconds else series, first)
         if self.counts is not None:
-            if self.storage in ("other", "date", "duration") and not self._any_type:
+            if self.storage in ("other", "date", "time", "duration") and not self._any_type:
                 series = pl.Series(
                     [] if self.counts.counts else [str(series.drop_nulls()[0])], dtype=pl.String
                 )
@@ -231,8 +232,8 @@ class SummaryColumn(Column):
         if self.counts is not None and other.counts is not None:
             self.counts.merge(other.counts)
 
-    def number_moments(self) -> Moments:
-        """Those of the numbers that the column holds, as texts too."""
+    def number_moments(self, number_in: Callable[[object], float | None] = number_of) -> Moments:
+        """Those of the numbers that the column holds, as texts too, which `number_in` reads."""
         if self.is_number:
             return self.moments
         assert self.counts is not None
@@ -243,7 +244,7 @@ class SummaryColumn(Column):
             )
         found = Moments()
         for value, count in self.counts.counts.items():
-            number = float(value) if isinstance(value, bool) else number_of(value)
+            number = float(value) if isinstance(value, bool) else number_in(value)
             if number is not None:
                 part = Moments()
                 part.count, part.low, part.high, part.mean = count, number, number, number
@@ -279,6 +280,9 @@ class SummaryColumn(Column):
             return np.array([*extremes, math.nan], np.float64)
         return np.array(extremes, np.float64 if self._is_float else None)
 
+    def seconds(self) -> np.ndarray:
+        return self.numbers()
+
     def value_counts(self) -> list[tuple[object, int]]:
         return [] if self.counts is None else list(self.counts.counts.items())
 
@@ -292,6 +296,19 @@ class SummaryColumn(Column):
     def first_where(self, holds: Callable[[object], bool]) -> tuple[int, object] | None:
         found = [(self.row_of(value), value) for value, _ in self.value_counts() if holds(value)]
         return min(found, key=lambda pair: pair[0], default=None)
+
+
+def is_seconds(kind: pl.DataType) -> bool:
+    """Whether a type's values become seconds: times of day, and durations."""
+    import polars as pl
+
+    return isinstance(kind, pl.Time | pl.Duration)
+
+
+def _in_seconds(series: pl.Series) -> pl.Series:
+    import polars as pl
+
+    return pl.Series(as_column(series, series.name).seconds(), dtype=pl.Float64, nan_to_null=True)
 
 
 def _series(name: str, kind: pl.DataType) -> pl.Series:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lamina.errors import DataError
+from lamina.table._values import time_in
+from lamina.table.columns import number_of, value_name
 from lamina.table.kinds import TOO_MANY, Choice, infinite_error, judged, kind_of_no_column, schema_of
 from lamina.table.messages import as_kind, closest, counted, listed, row, warn
-from lamina.table.schema import ColumnSchema, Schema, Target, Task
-from lamina.table.stream._summaries import MOST_VALUES, Moments, Order, SummaryColumn
+from lamina.table.schema import SECONDS, ColumnSchema, Schema, Target, Task
+from lamina.table.stream._summaries import MOST_VALUES, Moments, Order, SummaryColumn, is_seconds
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.target import infer_target
 
@@ -93,7 +95,7 @@ class TableStatistics:
         """Whether a column's values are counted: those of texts, and of numbers that are, or may be, names."""
         if name == self.target:
             return not kind.is_float() or self.task == "classification"
-        return not kind.is_numeric() or self.kinds.get(name) == "categorical"
+        return not (kind.is_numeric() or is_seconds(kind)) or self.kinds.get(name) == "categorical"
 
     def update(self, block: pl.DataFrame) -> None:
         """See the next rows."""
@@ -172,7 +174,7 @@ class TableStatistics:
         found = judged(column, choice, self.named)
         if found.kind not in ("numeric", "constant") or found.low is None:
             return found
-        numbers = column.number_moments()
+        numbers = column.number_moments(_time_of if found.note == SECONDS["time"] else number_of)
         mean = numbers.mean if self.named else None
         return dataclasses.replace(found, missing=self.rows - numbers.count, mean=mean)
 
@@ -191,3 +193,7 @@ class TableStatistics:
         return dataclasses.replace(
             target, reason=reason, low=numbers.low, high=numbers.high, mean=numbers.mean
         )
+
+
+def _time_of(value: object) -> float | None:
+    return time_in(value_name(value))
