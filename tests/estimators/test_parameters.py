@@ -7,7 +7,7 @@ import pytest
 
 from lamina import MLPClassifier, MLPRegressor
 from lamina.estimators._parameters import PARAMETERS
-from lamina.estimators._presets import enough_epochs
+from lamina.estimators._presets import enough_epochs, for_small_table
 
 ESTIMATORS = [MLPClassifier, MLPRegressor]
 
@@ -34,13 +34,20 @@ def test_help_shows_the_defaults_of_the_task():
 
 
 def test_help_says_how_long_presets_train():
-    said = re.findall(r"\d+", PARAMETERS["max_iter"])
+    usual, small = PARAMETERS["max_iter"].split(" 'fast' of ")
+    said = re.findall(r"\d+", usual)
     steps, fast_steps, most, *fewest, rows = map(int, said)
     known = "default", "medium", "fast"
     assert [enough_epochs(preset, 2560, 256) * 10 for preset in known] == [steps, fast_steps, fast_steps]
     assert [enough_epochs(preset, 10**7, 256) for preset in known] == fewest
     assert enough_epochs("default", 1, 256) == most
     assert enough_epochs("fast", rows, 1) == 1 and enough_epochs("fast", rows + 1, 1) == fewest[-1]
+    most, seen, fewest, many, more = map(int, re.findall(r"\d+", small.replace(",", "")))
+    epochs = [
+        for_small_table("fast", rows, 1, {}).get("max_iter") for rows in (most, most + 1, many, many + 1)
+    ]
+    assert epochs == [more, None, fewest, more]
+    assert for_small_table("fast", seen // 50, 1, {})["max_iter"] == 50
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

@@ -175,6 +175,13 @@ def test_fast_decay_takes_no_more_than_all_of_a_weight() -> None:
     assert max(float(np.abs(values).max()) for values in pieces) < 0.1
 
 
+def test_numbers_that_are_not_embedded_have_no_pieces() -> None:
+    X = RNG.normal(size=(2000, 3))
+    model = MLPRegressor(number_embedding=False, members=1, max_iter=1, hidden_layer_sizes=2).fit(X, X[:, 0])
+    parts = model.fitted_.network.architecture
+    assert (parts.pieces, parts.rough, parts.smooth) == (0, (), ())
+
+
 def test_settings_of_pieces_hold_for_smooth_columns_too() -> None:
     X, y = np.stack([CONTINUOUS, FEW], axis=1)[:2000], stepped(1)[:2000, 0]
     settings: dict[str, Any] = {"preset": "fast", "members": 1, "max_iter": 1, "random_state": 0}

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina import MLPClassifier, MLPRegressor
-from lamina.estimators._presets import PRESETS, enough_epochs, enough_members
+from lamina.estimators._presets import PRESETS, enough_epochs, enough_members, for_small_table
 
+RNG = np.random.default_rng(0)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "estimators.md"
 
 
@@ -30,20 +31,71 @@ def test_a_preset_trains_enough_steps_if_epochs_allow(preset, rows, batch):
 
 @pytest.mark.parametrize(("preset", "large", "wide"), [("default", 2, 5), ("medium", 2, 2), ("fast", 1, 2)])
 def test_small_tables_get_more_networks(preset, large, wide):
+    small = 4 if preset == "fast" else 5
     counts = [enough_members(preset, rows, 10) for rows in (2, 5000, 5001, 20_000, 20_001, 10**6)]
-    assert counts == [5, 5, 2, 2, large, large]
-    assert [enough_members(preset, 100, columns) for columns in (500, 501)] == [5, wide]
+    assert counts == [small, small, 2, 2, large, large]
+    assert [enough_members(preset, 100, columns) for columns in (500, 501)] == [small, wide]
 
 
-@pytest.mark.parametrize("preset", ["medium", "fast"])
-def test_smaller_presets_embed_few_numbers(preset):
+@given(st.integers(1, 5000))
+def test_fast_sees_the_rows_of_a_small_table_a_few_times(rows):
+    chosen = for_small_table("fast", rows, 3, {})
+    epochs, batch = chosen["max_iter"], chosen["batch_size"]
+    fewest, largest = (20, 64) if rows <= 2000 else (32, 128)
+    assert fewest <= epochs <= 256
+    assert epochs in (fewest, 256) or epochs * rows >= 20_000 > (epochs - 1) * rows
+    assert batch == largest or rows < 5 or 5 * batch <= rows < 5 * (batch + 1)
+
+
+def test_only_fast_and_only_small_tables_are_seen_less():
+    assert [for_small_table("fast", rows, 3, {}) == {} for rows in (0, 5000, 5001, 10**6)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert not any(for_small_table(preset, 100, 3, {}) for preset in PRESETS if preset != "fast")
+
+
+def test_what_is_given_counts_on_small_tables_too():
+    chosen = for_small_table("fast", 1000, 3, {})
+    for name in chosen:
+        left = for_small_table("fast", 1000, 3, {name: 7})
+        expected = {key: value for key, value in chosen.items() if key != name}
+        if name == "batch_size":
+            del expected["max_iter"]  # the steps of larger batches
+        assert left == expected
+    X = RNG.normal(size=(40, 33))
+    model = MLPRegressor(preset="fast", number_embedding=True, members=2, max_iter=3, batch_size=9).fit(
+        X, X[:, 0]
+    )
+    assert model.coefs_[0].shape[0] == 4 * 33
+    assert len(model.fitted_.network.members) == 2 and model.n_iter_ == 3
+
+
+@pytest.mark.parametrize(("preset", "most"), [("medium", 128), ("fast", 32)])
+def test_smaller_presets_embed_few_numbers(preset, most):
     few, many = (
         MLPRegressor(preset=preset, max_iter=1, members=1).fit(
             np.ones((9, n)) * np.arange(9)[:, None], np.arange(9)
         )
-        for n in (128, 129)
+        for n in (most, most + 1)
     )
-    assert few.coefs_[0].shape[0] == 4 * 128 and many.coefs_[0].shape[0] == 129
+    assert few.coefs_[0].shape[0] == 4 * most and many.coefs_[0].shape[0] == most + 1
+
+
+def test_constrained_numbers_are_embedded_however_many_they_are():
+    X = RNG.normal(size=(40, 33))
+    model = MLPRegressor(preset="fast", monotone={0: 1}, members=1, max_iter=1).fit(X, X[:, 0])
+    assert model.coefs_[0].shape[0] == 4 * 33
+
+
+def test_fast_trains_on_a_small_table_as_it_says():
+    X = RNG.normal(size=(300, 2))
+    model = MLPClassifier(preset="fast", n_iter_no_change=np.inf, random_state=0).fit(X, X[:, 0] > 0)
+    assert len(model.fitted_.network.members) == 4
+    assert model.n_iter_ == -(-20_000 // 300)
+    assert model.score(X, X[:, 0] > 0) > 0.95
 
 
 @pytest.mark.parametrize("name", PRESETS["default"])

@@ -29,7 +29,8 @@ def architecture_for(
     constrained = constrained_columns(given.pop("monotone"), encoder.schema)
     given |= constraints(constrained, encoder.schema, target, settings)
     signs = given.get("monotone", ())
-    pieces = chosen_pieces(train, settings["number_pieces"], signs, numbers)
+    most = settings["number_pieces"] if given["number_embedding"] else 0
+    pieces = chosen_pieces(train, most, signs, numbers)
     architecture = Architecture(
         **given,
         numbers=numbers,

@@ -27,22 +27,24 @@ PARAMETERS = {
     "networks that take a tenth of its time, 'fast' one or more of them for a second; 'sklearn' is retired, see "
     "lamina.neural_network. 'best' searches from 'default' on: see `time_limit`.",
     "members": "how many networks are trained side by side; their outputs are averaged (Lakshminarayanan, Pritzel, "
-    "Blundell, 2017). None: 5 for a table of at most 5000 rows (medium, fast: 2 of more than 500 columns), "
-    "else 2 (fast: 1 from 20,001 rows on).",
+    "Blundell, 2017). None: 5 for a table of at most 5000 rows (fast: 4; medium, fast: 2 of more than 500 "
+    "columns), else 2 (fast: 1 from 20,001 rows on).",
     "loss": "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value a row; "
     "outputs are (rows, k), the target is (rows,) class numbers, or (rows, k) labels or standardized numbers.",
     "quantile": "the level of loss='quantile' (Koenker and Bassett, 1978), or a list of levels, ascending: then "
     "predictions have a column for each, and never cross.",
     "solver": ", ".join(f"{name!r} ({solver.meaning})" for name, solver in SOLVERS.items()) + ".",
     "alpha": "the L2 penalty of scikit-learn: ½·alpha·‖W‖², divided by the rows of the batch.",
-    "batch_size": "rows a step, at most those of the table. 'auto' is the preset's value.",
+    "batch_size": "rows a step, at most those of the table. 'auto' is the preset's value. None of 'fast': 64 of at "
+    "most 2000 rows, 128 of at most 5000, or a fifth of the table if that is less.",
     "learning_rate": "the schedule of the learning rate: constant, coslog4 (RealMLP), flat_cos, one_cycle (Smith and "
     "Topin, 2018), cosine, linear.",
-    "learning_rate_init": "the learning rate that the schedule multiplies.",
+    "learning_rate_init": "the learning rate (None of 'fast': 0.05 of at most 5000 rows) that the schedule multiplies.",
     "max_iter": "the most epochs. None: by the number of training rows, "
     f"{ENOUGH_STEPS['default']} steps (presets 'medium' and 'fast': {ENOUGH_STEPS['fast']}), at most {MOST_EPOCHS} "
     f"epochs, and at least {FEWEST_EPOCHS['default']} (medium: {FEWEST_EPOCHS['medium']}, fast: "
-    f"{FEWEST_EPOCHS['fast']}) of more than {JUST_STEPS_ROWS} rows.",
+    f"{FEWEST_EPOCHS['fast']}) of more than {JUST_STEPS_ROWS} rows. 'fast' of at most 5000 rows, with its own "
+    "batch_size: 20,000 rows, but at least 20 epochs (of more than 2000 rows: 32).",
     "random_state": "the seed of all randomness, or a NumPy RandomState. With the same seed the result is the same bit "
     "by bit, whatever the number of threads.",
     "tol": "by how much the validation score (or, without validation rows, the loss) must improve to count for "

@@ -125,10 +125,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
 
     def _resolved(self) -> dict[str, Any]:
         """All settings, the preset's where the user gave none; checked."""
-        given = {name: getattr(self, name, None) for name in presets.SETTINGS}
-        if given["batch_size"] == "auto":
-            given["batch_size"] = None
-        settings = presets.resolve(self.preset, self._task, given)
+        settings = presets.resolve(self.preset, self._task, self._given())
         hidden = settings["hidden_layer_sizes"]
         if isinstance(hidden, str) or not isinstance(hidden, Iterable | int | np.integer):
             raise ValueError(f"hidden_layer_sizes must be whole numbers, as (256, 256), got {hidden!r}")
@@ -139,6 +136,11 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         require_precision(self.precision, type(self).__name__)
         check_scoring(self.scoring, self._own_scores)
         return settings | {"monotone": self.monotone} | constrained_settings(self, settings)
+
+    def _given(self) -> dict[str, Any]:
+        """The settings that the user gave, None where the preset's count."""
+        given = {name: getattr(self, name, None) for name in presets.SETTINGS}
+        return given | {"batch_size": None} if given["batch_size"] == "auto" else given
 
     def _optimization(self, settings: Mapping[str, Any]) -> Optimization:
         names = [part.name for part in dataclasses.fields(Optimization)]
@@ -204,6 +206,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         if search:
             search.run(encoder, target, train, held_out, int(rng.integers(2**31)))
             return self
+        self._settle_for_table(settings, len(rows), encoder.n_numbers)
         self._settle_epochs(settings, len(train[0]))
         with eager(), cpu():  # so that the bits don't depend on what was computed before
             if earlier:
@@ -258,6 +261,12 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         """A number of `random_state`'s; of processes that share a training, the first one's."""
         seed = int(check_random_state(self.random_state).randint(2**31))
         return world().broadcast(seed) if settings["shards"] else seed
+
+    def _settle_for_table(self, settings: dict[str, Any], rows: int, numbers: int) -> None:
+        """Where it is left open, have what the preset does on a table of so many rows and numbers."""
+        # Constrained numbers must be embedded.
+        given = {**self._given(), **constrained_settings(self, settings)}
+        settings |= presets.for_small_table(self.preset, rows, numbers, given)
 
     def _settle_epochs(self, settings: dict[str, Any], rows: int) -> None:
         """Where it is left open, have the epochs that so many rows need, and the patience that goes with them."""

@@ -149,9 +149,8 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
         held_out = (
             [_data(division.validation, table.survey, encoder, encoded)] if len(division.validation) else []
         )
-    if settings["max_iter"] is None:
-        settings["max_iter"] = presets.enough_epochs(estimator.preset, cache.rows, settings["batch_size"])
-    estimator._settle_patience(settings)
+    estimator._settle_for_table(settings, division.training, encoder.n_numbers)
+    estimator._settle_epochs(settings, cache.rows)
     with eager():  # so that the bits don't depend on what was computed before
         estimator._begin(encoder, target, [sample] * members, settings, rng)
         estimator._train(StreamedBatches(cache, members), held_out, settings, rng)

@@ -1,6 +1,8 @@
 """A search works wherever `fit` does: weights, labels, several targets, losses, scores, rows to validate on, stores."""
 
 import pickle
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from lamina.errors import NonFiniteLossError
 from lamina.estimators.base import fit_table
 from lamina.estimators.persistence import load, save
 from lamina.estimators.search import training
+from lamina.estimators.search.plan import Plan
 from lamina.estimators.search.space import openings, suggested
 from lamina.estimators.search.trial import SearchObserver
 from lamina.table.kinds import infer
@@ -75,6 +78,17 @@ def test_given_settings_hold_for_every_trial():
     assert not any({"dropout", "weight_decay", "beta_2"} & set(trial["settings"]) for trial in model.trials_)
     assert all("learning_rate_init" in trial["settings"] for trial in model.trials_[3:])
     assert all(member.architecture.dropout == 0.25 for member in model.fitted_.network.members)
+
+
+def test_the_first_trial_of_a_small_table_has_the_steps_of_a_large_one():
+    """It shares its members with the trials that follow, and may be in their average."""
+    rows = 2560
+    settings = training.settled(
+        Plan(MLPClassifier(trials=1), 0, rows).configuration(0),
+        cast("training.Shared", SimpleNamespace(train=[range(rows)] * 5)),
+    )
+    expected = {"batch_size": 256, "max_iter": 80, "learning_rate_init": 0.04, "number_embedding": None}
+    assert {name: settings[name] for name in expected} == expected
 
 
 def test_without_a_search_there_are_no_trials():
