@@ -24,8 +24,6 @@ _BATCH_ROWS = 1 << 16
 def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
     """Metrics of a run's network on a table that has the target."""
     from lamina.cli._table_views import metrics_table, quantiles_said
-    from lamina.runs._intervals import levels_held
-    from lamina.runs._model import central
     from lamina.runs.data import target_of
     from lamina.runs.metrics import metrics_of
     from lamina.table.messages import counted, rows_from
@@ -45,12 +43,10 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
             outputs.append(predicted)
             rows += len(batch)
     target, found = np.concatenate(targets), np.concatenate(outputs)
-    metrics = metrics_of(
-        model.target.task, target, central(model.estimator, found) if model.levels else found
-    )
+    metrics = metrics_of(model.target.task, target, model.central(found))
     results: dict[str, Any] = {"rows": rows, "metrics": metrics}
     if model.levels:
-        below, outermost = levels_held(model.levels, target, found)
+        below, outermost = model.levels_held(target, found)
         results["quantiles"] = [asdict(one) for one in below]
         results["outermost"] = outermost and asdict(outermost)
     if as_json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.runs._intervals import Below, Covered, levels_held
 from lamina.runs.data import aligned
 from lamina.table.messages import rows_from
 from lamina.table.schema import Schema, Target
@@ -51,13 +52,20 @@ class TableModel:
         Raises:
             DataError: columns are missing, or a value is not of its column's kind (names column and row).
         """
-        outputs = self._all_outputs(frame)
-        return outputs if self.target.task == "classification" else central(self.estimator, outputs)
+        return self.central(self._all_outputs(frame))
 
     @property
     def levels(self) -> tuple[float, ...]:
         """Those of which a quantile is predicted, ascending; none of another model."""
         return getattr(self.estimator.fitted_.target, "levels", ())
+
+    def central(self, outputs: np.ndarray) -> np.ndarray:
+        """Of several quantiles (rows, levels) that of the level nearest to the median; other outputs as they are."""
+        return central(self.estimator, outputs) if self.levels else outputs
+
+    def levels_held(self, target: np.ndarray, quantiles: np.ndarray) -> tuple[list[Below], Covered | None]:
+        """How well each of the quantiles holds what it promises, and the outermost two."""
+        return levels_held(self.levels, target, quantiles)
 
     def _all_outputs(self, frame: pl.DataFrame) -> np.ndarray:
         inputs = self.inputs(frame)

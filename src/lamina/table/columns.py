@@ -20,7 +20,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.extras import require
-from lamina.table._values import MISSING_TOKENS, number_in
+from lamina.table._values import MISSING_TOKENS, number_in, time_in
 from lamina.table.messages import listed
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "named",
-    "number_of", "require_different", "require_names_differ", "series_column", "value_name",
+    "number_of", "require_different", "require_names_differ", "series_column", "time_of",
+    "value_name",
 ]  # fmt: skip
 
 Storage = Literal["number", "boolean", "text", "mixed", "date", "time", "duration", "empty", "other"]
@@ -86,6 +87,15 @@ def number_of(value: object) -> float | None:
     (1.5, None, None)
     """
     return number_in(value_name(value))
+
+
+def time_of(value: object) -> float | None:
+    """The seconds since midnight of the time of day that a value's name is, or None.
+
+    >>> time_of("9:30"), time_of(9.5)
+    (34200.0, None)
+    """
+    return time_in(value_name(value))
 
 
 class Column(ABC):

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lamina.errors import DataError
-from lamina.table._values import time_in
-from lamina.table.columns import number_of, value_name
+from lamina.table.columns import number_of, time_of
 from lamina.table.kinds import TOO_MANY, Choice, infinite_error, judged, kind_of_no_column, schema_of
 from lamina.table.messages import as_kind, closest, counted, listed, row, warn
 from lamina.table.schema import SECONDS, ColumnSchema, Schema, Target, Task
@@ -174,7 +173,7 @@ class TableStatistics:
         found = judged(column, choice, self.named)
         if found.kind not in ("numeric", "constant") or found.low is None:
             return found
-        numbers = column.number_moments(_time_of if found.note == SECONDS["time"] else number_of)
+        numbers = column.number_moments(time_of if found.note == SECONDS["time"] else number_of)
         mean = numbers.mean if self.named else None
         return dataclasses.replace(found, missing=self.rows - numbers.count, mean=mean)
 
@@ -193,7 +192,3 @@ class TableStatistics:
         return dataclasses.replace(
             target, reason=reason, low=numbers.low, high=numbers.high, mean=numbers.mean
         )
-
-
-def _time_of(value: object) -> float | None:
-    return time_in(value_name(value))
