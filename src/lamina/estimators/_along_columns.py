@@ -21,7 +21,8 @@ def neighbours(values: np.ndarray, rows: int) -> np.ndarray:
     >>> neighbours(np.array([0.5, 9, 2, 7, 2, 2]), 2)
     array([0, 1, 0, 1, 0, 0])
     """
-    return np.unique(np.searchsorted(np.sort(values), values) // rows, return_inverse=True)[1]
+    groups = np.searchsorted(np.sort(values), values) // rows
+    return (np.cumsum(np.bincount(groups) > 0) - 1)[groups]
 
 
 def roughness(

@@ -22,6 +22,9 @@ _ROWS_A_VALUE = 8  # of such a column, on average
 _ROWS_A_GROUP = (10, 30, 90, 270)  # of neighbours in a column of more values
 _FEWEST_GROUPS = 20
 _GROUPS_A_PIECE = 2  # of the usual ones: what these can say is not rough
+_GROUPED_ROWS = (
+    10_000  # evenly spaced, that are looked at there: they make more groups than there may be pieces
+)
 _ROUGH = 4.0
 _BENDS = 3.0  # besides, of groups: where noise is small, those of a steep slope differ as much
 _FEWEST = 8  # pieces of a rough column; with fewer the basis matters little
@@ -106,17 +109,22 @@ def _rough_pieces(
         most_values: that may have pieces between them.
         usual: pieces of a column that is not rough.
     """
-    values = columns[0]
+    values, most = columns[0], 0
     if _has_few_values(values, most_values):
-        most = max(len(np.unique(column)) for column in columns)
-        is_rough = most > _FEWEST and roughness(values, target, weights) >= _ROUGH
-        return min(most, most_values) - 1 if is_rough else 0
-    for rows in _ROWS_A_GROUP:
+        most = min(max(len(np.unique(column)) for column in columns), most_values) - 1
+        if most < _FEWEST:
+            return 0
+        if roughness(values, target, weights) >= _ROUGH:
+            return most
+    some = slice(None, None, -(-len(values) // _GROUPED_ROWS))
+    values, target, weights = values[some], target[some], None if weights is None else weights[some]
+    for rows in _ROWS_A_GROUP[: 1 if most else None]:  # of few values, groups only join the rare ones
         groups = len(values) // rows
         if groups < max(_FEWEST_GROUPS, _GROUPS_A_PIECE * usual):
             break
         if _are_rough(values, target, weights, rows):
-            return min(2 * groups, most_values - 1)  # knots are half as many where no value comes twice
+            # Knots are half as many where no value comes twice.
+            return most or min(2 * groups, most_values - 1)
     return 0
 
 
