@@ -100,6 +100,7 @@ def _column(column: Column, arrays: _Arrays) -> dict[str, Any]:
     if isinstance(column, Number):
         return {
             "name": shown(column.name),
+            "unit": column.unit,
             "whole": column.type_name.lower().startswith(("int", "uint")),
             **{
                 name: getattr(column, name)

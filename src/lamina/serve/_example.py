@@ -8,7 +8,8 @@ import numpy as np
 
 from lamina.serve._bodies import PIXELS
 from lamina.serve._model import Model, TableModel
-from lamina.table.schema import ColumnSchema
+from lamina.table.describe import format_date
+from lamina.table.schema import TEMPORAL, ColumnSchema
 
 __all__ = ["example_request"]
 
@@ -31,9 +32,11 @@ def _value(column: ColumnSchema) -> Any:
     return name == "true" if column.kind == "boolean" else name
 
 
-def _number(column: ColumnSchema) -> float | int:
+def _number(column: ColumnSchema) -> float | int | str:
     low, high = column.low or 0.0, column.high or 0.0
     middle = column.mean if column.mean is not None else low / 2 + high / 2
+    if column.note == TEMPORAL["date"]:
+        return format_date(round(middle))
     if "int" in column.type_name.lower():
         return round(middle)
     return float(f"{middle:.4g}") if low <= float(f"{middle:.4g}") <= high else middle
