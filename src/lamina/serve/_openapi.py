@@ -12,7 +12,7 @@ from lamina.serve._slots import Slot
 from lamina.table.describe import format_date
 from lamina.table.schema import TEMPORAL, UNITS, ColumnSchema
 
-__all__ = ["description"]
+__all__ = ["description", "value_schema"]
 
 _MOST_CHOICES = 1000
 """So many categories of a column are listed."""
@@ -162,7 +162,7 @@ def _body_schema(model: Model) -> dict[str, Any]:
         picture["description"] = "28 rows of 28 pixels; 0 is paper, 255 is ink."
         return _entry("rows", {"type": "array", "items": picture, "minItems": 1, "maxItems": model.most_rows})
     names = [column.name for column in model.schema.used]
-    values = {column.name: _value_schema(column) for column in model.schema.used}
+    values = {column.name: value_schema(column) for column in model.schema.used}
     row = {"type": "object", "properties": values, "required": names}
     arrays = {
         name: {"type": "array", "items": value, "minItems": 1, "maxItems": model.most_rows}
@@ -178,7 +178,8 @@ def _entry(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
 
 
-def _value_schema(column: ColumnSchema) -> dict[str, Any]:
+def value_schema(column: ColumnSchema) -> dict[str, Any]:
+    """What JSON may hold for a column, as JSON Schema says it."""
     missing = "" if column.missing else " Training had it in every row."
     if column.kind == "numeric":
         return {

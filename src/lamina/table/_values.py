@@ -17,6 +17,7 @@ DAY = 86_400_000_000
 
 EPOCH = datetime.date(1970, 1, 1)
 """Dates are days since then."""
+_MIDNIGHT = datetime.datetime.combine(EPOCH, datetime.time())
 
 MISSING_TOKENS = (
     "", "?", "-", "--", ".", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan",
@@ -47,6 +48,10 @@ _ISO = re.compile(
     r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[T ] ?(\d.{0,30}?) ?(?:Z|UTC|GMT|([+-])(\d{2})(?::?(\d{2}))?)?)?",
     re.ASCII,
 )
+
+
+_PLAIN = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?", re.ASCII)
+"""Of those, what most programs write: `datetime` reads it at once."""
 
 
 def number_in(text: str) -> float | None:
@@ -93,10 +98,14 @@ def date_in(text: str) -> float | None:
     >>> [date_in(text) for text in ("1970-01-02", "1970/1/2 12:00", "1970-01-02T12:00:00+12:00", "3/4/2011")]
     [1.0, 1.5, 1.0, None]
     """
-    found = _ISO.fullmatch(text.strip())
-    if found is None:
-        return None
+    text = text.strip()
     try:
+        if _PLAIN.fullmatch(text):
+            since = datetime.datetime.fromisoformat(text) - _MIDNIGHT
+            return (since.days * 86_400 + since.seconds) / 86_400
+        found = _ISO.fullmatch(text)
+        if found is None:
+            return None
         day = datetime.date(int(found[1]), int(found[3]), int(found[4]))
     except ValueError:
         return None

@@ -182,14 +182,17 @@ class Column(ABC):
         A text that stands for a missing value, as in a text file, is none.
         """
 
+        wrong: set[str] = set()
+
         def number(value: object) -> float:
-            found = parse(value_name(value))
+            name = value_name(value)
+            found = parse(name)
+            if found is None and not is_missing(value) and name.strip() not in MISSING_TOKENS:
+                wrong.add(name)
             return math.nan if found is None else found
 
-        wrong = self.first_where(
-            lambda value: math.isnan(number(value)) and value_name(value).strip() not in MISSING_TOKENS
-        )
-        return self.mapped(number, np.float64), wrong
+        numbers = self.mapped(number, np.float64)
+        return numbers, self.first_where(lambda value: value_name(value) in wrong) if wrong else None
 
 
 def _temporal(value: object) -> float:

@@ -276,11 +276,11 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
     texts = [value_name(value) for value, _ in counts]
     if _all(is_time, texts):
         return _numeric(column, column.parsed(time_in)[0], named, TEMPORAL["time"])
-    if _all(is_date, texts):
+    if is_date(next((text for text in texts if text.strip() not in MISSING_TOKENS), "")):
         dates, unread = column.parsed(date_in)
         if unread is None:
             return _numeric(column, dates, named, TEMPORAL["date"])
-        if choice is None:
+        if choice is None and _all(is_date, texts):
             raise _date_error(column, value_name(unread[1]))
     if choice == "numeric" or (choice is None and _looks_measured(counts)):
         return _numbers_in_text(column, choice, named)

@@ -176,7 +176,7 @@ def test_too_many_texts_that_are_dates_are_days(monkeypatch, cuts):
     expected = infer(frame, "class")["at"]
     found = of_parts(frame, cuts, "class").schema()["at"]
     assert expected.note == "dates in days" and expected.missing == 23 and alike(found, expected)
-    with pytest.raises(DataError, match="'at' has more than .* different values, too many"):
+    with pytest.raises(DataError, match=r"'at' has more than .* different values, too many"):
         of_parts(frame, cuts, "class", kinds={"at": "categorical"}).schema()
     odd = frame.with_columns(at=pl.Series([*texts[:-1], "soon"]))
     with pytest.warns(DataWarning, match="too many to be counted"):
