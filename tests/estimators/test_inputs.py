@@ -183,7 +183,16 @@ def test_seconds_of_dates_keep_their_precision(as_text):
     settings = {**SMALL, "max_iter": 60}
     expected = MLPRegressor(**settings).fit(np.arange(N).reshape(-1, 1), np.arange(N)).predict([[3], [100]])
     model = MLPRegressor(**settings).fit(frame, np.arange(N))
-    np.testing.assert_allclose(model.predict(frame[[3, 100]]), expected, rtol=1e-4)
+    np.testing.assert_allclose(model.predict(frame[[3, 100]]), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [np.array, pl.Series, list, lambda days: [*map(str, days)]])
+def test_a_regression_of_dates_is_an_error(make):
+    days = [datetime.date(2020, 1, 1 + i % 20) for i in range(N)]
+    with pytest.raises(ValueError, match=r"^y: .*; a regression's target is numbers"):
+        MLPRegressor(**SMALL).fit(FRAME, make(days))
+    with pytest.raises(ValueError, match=r"^y: dates; a regression's target is numbers"):
+        MLPRegressor(**SMALL).fit(FRAME, np.array(days, "M8[ns]"))
 
 
 def test_kinds_of_columns_can_be_chosen():
