@@ -25,6 +25,8 @@ from lamina.table.schema import TEMPORAL, UNITS
 __all__ = ["page_model", "shown"]
 
 _READ = {UNITS[TEMPORAL["time"]]: time_of, UNITS[TEMPORAL["date"]]: date_of}
+"""What is read of a value that is no number, by the column's unit."""
+
 _LONGEST_NAME = 120
 """Letters of a name or a value; a label of more cannot be read."""
 

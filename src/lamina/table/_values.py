@@ -48,7 +48,7 @@ _ISO = re.compile(
     r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[T ] ?(\d.{0,30}?) ?(?:Z|UTC|GMT|([+-])(\d{2})(?::?(\d{2}))?)?)?",
     re.ASCII,
 )
-
+"""A date, a time that `time_in` reads, and a zone."""
 
 _PLAIN = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?", re.ASCII)
 """Of those, what most programs write: `datetime` reads it at once."""

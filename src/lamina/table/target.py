@@ -44,7 +44,7 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
     are a regression. `task` overrides this.
 
     Raises:
-        DataError: missing or infinite values, dates, a single class, a constant, almost as many classes as
+        DataError: missing or infinite values, dates, times, a single class, a constant, almost as many classes as
             rows or more than `MOST_CLASSES`, or a task that the values do not allow; the message names the
             column and a row.
 

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table._values import date_in
-from lamina.table.columns import ArrayColumn, Column, NumberType, OfCell, as_column, is_missing, number_of
+from lamina.table.columns import (
+    ArrayColumn,
+    Column,
+    NumberType,
+    OfCell,
+    as_column,
+    date_of,
+    is_missing,
+    number_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -331,9 +339,9 @@ def _with_dates(seen: Moments, series: pl.Series, first: int) -> Moments | None:
 
     texts = as_column(series, series.name)
     # Most columns of text are told by their first one.
-    if texts.head(1).parsed(date_in)[1] is not None:
+    if texts.head(1).parsed(date_of)[1] is not None:
         return None
-    days, wrong = texts.parsed(date_in)
+    days, wrong = texts.parsed(date_of)
     if wrong is not None:
         return None
     seen.update(pl.Series(days, nan_to_null=True), first)
