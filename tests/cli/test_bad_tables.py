@@ -42,7 +42,7 @@ ERRORS = {
         ["column 'x'", "'oops' in line 35 of", "--kind x=categorical"],
     ),
     "dates": (
-        table(x=[f"2024-01-{1 + i % 28:02d}" for i in range(N)]),
+        table(x=[f"1/{1 + i % 28}/2024" for i in range(N)]),
         ["column 'x' holds dates", "--drop x"],
     ),
     "repeated names": (b"a,a,y\n" + b"1,2,0\n2,3,1\n" * 9, ["column names are repeated: 'a'"]),

@@ -1,6 +1,7 @@
 """`lamina train`, `evaluate`, `predict` and `inspect` on tables, called as a shell calls them."""
 
 import dataclasses
+import datetime
 import io
 import json
 import os
@@ -415,3 +416,33 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, folder):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == 0
+
+
+def test_a_table_with_dates_from_training_to_predictions(tmp_path, cli):
+    start = datetime.datetime(2011, 10, 2)
+    at = [start + datetime.timedelta(hours=5 * i, seconds=i) for i in range(N)]
+    dates = pl.Series([str(moment) if i % 20 else None for i, moment in enumerate(at)])
+    frame = pl.DataFrame({"date": dates, "count": np.arange(N) * 1.5 + rng.normal(size=N)})
+    frame.write_csv(tmp_path / "bikes.csv")
+    run = tmp_path / "run"
+    code, out, err = cli("train", tmp_path / "bikes.csv", "-t", "count", *QUICK, "-o", run)
+    assert code == 0 and err == ""
+    words = " ".join(out.split())
+    assert "2011-10-02 05:00:01 …" in words and "(dates in days)" in words and "no month or weekday" in words
+    (tmp_path / "text.csv").write_text(
+        "date\n2011-10-04T12:00Z\n2011/10/04 12:00\n2011-10-04 14:00:00+02:00\n"
+    )
+    (tmp_path / "days.csv").write_text("date\n15251.5\n15251.5\n15251.5\n")
+    pl.DataFrame({"date": [datetime.datetime(2011, 10, 4, 12)] * 3}).write_parquet(tmp_path / "typed.parquet")
+    predictions = set()
+    for name in ("text.csv", "days.csv", "typed.parquet"):
+        code, out, err = cli("predict", run, tmp_path / name)
+        assert code == 0 and err == ""
+        predictions |= set(pl.read_csv(io.StringIO(out))["prediction"])
+    assert len(predictions) == 1
+    (tmp_path / "bad.csv").write_text("date\n2011-10-04\n4/10/2011\n")
+    code, _, err = cli("predict", run, tmp_path / "bad.csv")
+    assert code == 2 and "'4/10/2011' in line 3 of" in err and "is not a date such as 2011-10-02" in err
+    code, out, _ = cli("evaluate", run, tmp_path / "bikes.csv")
+    assert code == 0 and "RMSE" in out
+    assert json.loads((run / "examples.jsonl").read_text().splitlines()[0])["date"] > 15248

@@ -166,18 +166,33 @@ def test_times_in_seconds_keep_their_precision():
     np.testing.assert_allclose(model.predict(seconds[[3, 100]]), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "day",
-    [
-        pl.date_range(datetime.date(2020, 1, 1), datetime.date(2020, 4, 29), eager=True),
-        pl.Series(["2020-01-05"] * N),
-    ],
-)
-def test_dates_are_an_error_that_says_what_to_do(day):
+def test_dates_whose_form_is_not_known_are_an_error_that_says_what_to_do():
+    day = pl.Series(["1/5/2020"] * N)
     with pytest.raises(
         DataError, match=r"column 'day' holds dates .*the year, the month.*pl.col\('day'\)\.dt"
     ):
         MLPClassifier(**SMALL).fit(FRAME.with_columns(day=day), Y)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_seconds_of_dates_keep_their_precision(as_text):
+    times = pl.Series(
+        [datetime.datetime(2023, 11, 14, 22, 13) + datetime.timedelta(seconds=i) for i in range(N)]
+    )
+    frame = pl.DataFrame({"at": times.cast(pl.String) if as_text else times})
+    settings = {**SMALL, "max_iter": 60}
+    expected = MLPRegressor(**settings).fit(np.arange(N).reshape(-1, 1), np.arange(N)).predict([[3], [100]])
+    model = MLPRegressor(**settings).fit(frame, np.arange(N))
+    np.testing.assert_allclose(model.predict(frame[[3, 100]]), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [np.array, pl.Series, list, lambda days: [*map(str, days)]])
+def test_a_regression_of_dates_is_an_error(make):
+    days = [datetime.date(2020, 1, 1 + i % 20) for i in range(N)]
+    with pytest.raises(ValueError, match=r"^y: .*; a regression's target is numbers"):
+        MLPRegressor(**SMALL).fit(FRAME, make(days))
+    with pytest.raises(ValueError, match=r"^y: dates; a regression's target is numbers"):
+        MLPRegressor(**SMALL).fit(FRAME, np.array(days, "M8[ns]"))
 
 
 def test_kinds_of_columns_can_be_chosen():

@@ -141,6 +141,21 @@ def test_a_table_without_numbers(tmp_path):
     np.testing.assert_array_equal(library.predict(new)[0], model.predict_proba(new))
 
 
+def test_dates_are_days_and_times_seconds_as_the_header_says(tmp_path):
+    days = 15249 + np.arange(100) * 0.37
+    frame = pl.DataFrame({"day": days, "at": [i % 24 * 3600.0 for i in range(100)]})
+    written = frame.select(
+        pl.from_epoch((pl.col("day") * 86400).cast(pl.Int64)).alias("day"),
+        pl.Series("at", [f"{i % 24}:00" for i in range(100)]),
+    )
+    model = lamina.MLPRegressor(**QUICK).fit(written, np.arange(100.0))
+    library = TableLibrary(model, tmp_path / "dated.so")
+    np.testing.assert_array_equal(library.predict(frame)[0][:, 0], model.predict(frame))
+    header = (tmp_path / "dated.h").read_text()
+    assert "double day; /* a number (days since 1970-01-01), 15249 to" in header
+    assert "double at; /* a number (seconds since midnight), 0 to 82800 in training" in header
+
+
 def test_names_are_in_the_library(people):
     model, library = people
     names = [column.name for column in library.columns]

@@ -1,5 +1,6 @@
 """Whole predictions in ONNX Runtime: from columns to labels and probabilities, as lamina predicts."""
 
+import datetime
 import json
 
 import numpy as np
@@ -236,3 +237,22 @@ def test_what_is_said_of_wrong_arguments(tmp_path):
     with pytest.raises(LaminaError, match="only a Gluon block needs an example"):
         lamina.export_onnx(model, tmp_path / "model.onnx", inputs=np.ones((1, 3)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_dates_and_times_are_their_numbers():
+    start = datetime.datetime(2011, 10, 2)
+    days = [start + datetime.timedelta(hours=7 * i, seconds=i) for i in range(100)]
+    frame = pl.DataFrame({"day": [str(day) for day in days], "at": [f"{i % 24}:30" for i in range(100)]})
+    model = lamina.MLPRegressor(**QUICK).fit(frame, np.arange(100) / 30)
+    numbers = pl.DataFrame(
+        {
+            "day": [(day - datetime.datetime(1970, 1, 1)) / datetime.timedelta(1) for day in days],
+            "at": [i % 24 * 3600.0 + 1800 for i in range(100)],
+        }
+    )
+    np.testing.assert_array_equal(model.predict(frame), model.predict(numbers))
+    assert_same(model, numbers)
+    assert [column.unit for column in describe(model).inputs.columns] == [
+        "days since 1970-01-01",
+        "seconds since midnight",
+    ]

@@ -43,14 +43,21 @@ def test_a_file_of_something_else_is_told(tmp_path, content):
         read_examples(tmp_path)
 
 
-def test_times_and_durations_are_seconds_as_the_network_takes_them(tmp_path):
+def test_times_durations_and_dates_are_numbers_as_the_network_takes_them(tmp_path):
     lasts = [datetime.timedelta(hours=i % 5, seconds=1) for i in range(30)]
     frame = pl.DataFrame(
-        {"at": [f"{i % 24}:30" for i in range(30)], "lasts": lasts, "y": np.arange(30) % 7 / 2}
+        {
+            "at": [f"{i % 24}:30" for i in range(30)],
+            "lasts": lasts,
+            "day": [datetime.date(2011, 10, 2) + datetime.timedelta(i) for i in range(30)],
+            "when": ["2011-10-02 12:00", "2011-10-02T12:00-12:00"] * 15,
+            "y": np.arange(30) % 7 / 2,
+        }
     )
     frame.write_parquet(tmp_path / "t.parquet")
     prepared = prepare(Request((str(tmp_path / "t.parquet"),), "y"))
     rows = example_rows(prepared.schema, prepared.judged[1])
-    assert rows.schema == {"at": pl.Float64, "lasts": pl.Float64, "y": pl.Float64}
+    assert rows.schema == dict.fromkeys(("at", "lasts", "day", "when", "y"), pl.Float64)
+    assert set(rows["day"]) <= {15249 + i for i in range(30)} and set(rows["when"]) <= {15249.5, 15250}
     assert set(rows["at"]) <= {i * 3600 + 1800 for i in range(24)}
     assert set(rows["lasts"]) <= {i * 3600 + 1 for i in range(5)}

@@ -1,5 +1,6 @@
 """Answers are those of the run in Python, bit for bit, in every format and whatever is computed beside them."""
 
+import datetime
 import io
 import json
 import struct
@@ -13,6 +14,8 @@ from serving import RUNS
 
 from lamina.runs.run_folder import open_run
 from lamina.serve._errors import RequestError
+from lamina.serve._example import example_value
+from lamina.serve._openapi import value_schema
 from lamina.serve._rows import TableRows
 from lamina.table.kinds import infer
 
@@ -182,3 +185,33 @@ def test_times_of_day_are_texts_or_seconds():
         np.testing.assert_array_equal(rows.of_columns({"at": at, "x": [1.0, 2.0]}).arrays[0], expected)
     with pytest.raises(RequestError, match="row 1, column 'at': 'noon' is not a time of day, nor a number"):
         rows.of_columns({"at": ["9:30", "noon"], "x": [1.0, 2.0]})
+
+
+def test_dates_are_texts_or_days():
+    frame = pl.DataFrame({"day": ["2011-10-02", "2011-10-03 12:00"], "x": [1.0, 2.0]})
+    rows = TableRows(infer(frame))
+    expected = rows.of_frame(frame).arrays[0]
+    np.testing.assert_array_equal(expected[:, 0], [15249, 15250.5])
+    for day in (["2011/10/2", "2011-10-03T14:00+02:00"], [15249, "2011-10-03 12:00"], [15249, 15250.5]):
+        objects = [{"day": value, "x": x} for value, x in zip(day, (1.0, 2.0), strict=True)]
+        np.testing.assert_array_equal(rows.of_objects(objects).arrays[0], expected)
+        np.testing.assert_array_equal(rows.of_columns({"day": day, "x": [1.0, 2.0]}).arrays[0], expected)
+    missing = rows.of_columns({"day": [None, "2011-10-02"], "x": [1.0, 2.0]}).arrays[0]
+    np.testing.assert_array_equal(missing[:, 0], [np.nan, 15249])
+    with pytest.raises(RequestError, match="row 1, column 'day': 'soon' is not a date such as 2011-10-02"):
+        rows.of_columns({"day": ["2011-10-02", "soon"], "x": [1.0, 2.0]})
+    typed = frame.with_columns(
+        day=pl.Series([datetime.datetime(2011, 10, 2), datetime.datetime(2011, 10, 3, 12)])
+    )
+    with pytest.raises(RequestError, match="has type Datetime; the model was trained on String there"):
+        rows.of_frame(typed)
+    np.testing.assert_array_equal(TableRows(infer(typed)).of_frame(typed).arrays[0], expected)
+
+
+def test_what_a_date_may_be_is_described():
+    column = infer(pl.DataFrame({"day": ["2011-10-02", "2011-10-12"], "x": [1.0, 2.0]}))["day"]
+    described = value_schema(column)
+    assert described["type"] == ["number", "string", "null"]
+    said = "(days since 1970-01-01), or a text such as 2011-10-02 or 2011-10-02 13:45; in training from 2011-10-02 to"
+    assert said in described["description"]
+    assert example_value(column) == "2011-10-07"

@@ -157,3 +157,46 @@ def test_models_that_took_times_for_categories_still_do():
     chosen = infer(pl.DataFrame({"at": [datetime.time(9), datetime.time(10)]}), kinds={"at": "categorical"})
     again = pl.DataFrame({"at": [datetime.time(10), datetime.time(9)]})
     assert category_codes(chosen["at"], check(chosen, again).column("at")).tolist() == [2, 1]
+
+
+# --- dates -------------------------------------------------------------------------------------------------------
+
+DATED = pl.DataFrame({"day": ["2011-10-02", "2011-10-03"]})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["2011-10-02 12:00", None],
+        ["2011/10/02 12:00", "NaT"],
+        ["2011-10-02T14:00+02:00", ""],
+        [datetime.datetime(2011, 10, 2, 12), None],
+        [15249.5, None],
+        ["15249.5", None],
+        pl.Series(["2011-10-02 12:00", None], dtype=pl.Categorical),
+        pl.Series([datetime.datetime(2011, 10, 2, 12), None], dtype=pl.Datetime("ms")),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("train", [DATED, DATED.select(pl.col("day").str.to_date())], ids=["text", "typed"])
+def test_dates_come_in_many_forms(train, values):
+    found = check(infer(train), pl.DataFrame({"day": values}))
+    np.testing.assert_array_equal(found.column("day").numbers(), [15249.5, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["2011-10-02", "soon"], "'day': 'soon' in row 1 .* is not a date such as 2011-10-02"),
+        (["3/4/2011", "2011-10-02"], "'day': '3/4/2011' in row 0 .* is not a date such as 2011-10-02"),
+        ([datetime.time(1)] * 2, "'day' has type Time; the model was trained on a date such as 2011-10-02"),
+    ],
+)
+def test_what_is_no_date_is_named(values, said):
+    with pytest.raises(DataError, match=said):
+        check(infer(DATED), pl.DataFrame({"day": values})).column("day")
+
+
+def test_rows_without_any_date_are_missing_numbers():
+    for values in (pl.Series([None, None]), pl.Series([None, None], dtype=pl.Datetime)):
+        assert np.isnan(check(infer(DATED), pl.DataFrame({"day": values})).column("day").numbers()).all()

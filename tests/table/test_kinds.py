@@ -101,16 +101,17 @@ def test_unique_text_stays_where_it_may_be_chance_or_is_chosen():
 @pytest.mark.parametrize(
     ("values", "what"),
     [
-        ([datetime.date(2024, 1, 1), datetime.date(2024, 2, 1)], "dates"),
-        ([datetime.datetime(2024, 1, 1), None], "dates"),
-        (["2024-01-01", "2024-02-01 10:30"], "dates"),
-        (["1/2/24", "1/3/24"], "dates"),
-        ([f"2{i:03}-01-01" for i in range(100)], "dates"),
+        (["1/2/24", "1/3/24"], "1/2/24"),
+        (["2 Oct 2011", "3 Oct 2011"], "2 Oct 2011"),
+        (["2024-01-01", "2024-13-01", "1/2/24"], "2024-13-01"),
+        (["2024-01-01 24:30", "2024-02-01 10:30"], "2024-01-01 24:30"),
+        ([f"1.1.2{i:03}" for i in range(100)], "1.1.2000"),
     ],
 )
 @pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
-def test_dates_are_an_error_that_says_what_to_do(values, what, make):
-    with pytest.raises(DataError, match=f"'when' holds {what}.*columns of numbers.*'drop'"):
+def test_dates_in_other_forms_are_an_error_that_says_what_to_do(values, what, make):
+    said = f"'when' holds dates .such as '{what}'. that are not read; .*2011-10-02 13:45.*columns of numbers.*'drop'"
+    with pytest.raises(DataError, match=said):
         infer(make({"when": values, "good": range(len(values))}))
 
 
@@ -290,3 +291,91 @@ def test_a_target_of_times_is_what_it_was():
         infer(pl.DataFrame({"at": ["9:30", "10:00"] * 4, "x": range(8)}), "at").target.task
         == "classification"
     )
+
+
+# --- dates -------------------------------------------------------------------------------------------------------
+
+DAYS = [datetime.date(1970, 1, 2), None, datetime.date(2011, 10, 2)]
+MOMENTS = [datetime.datetime(2011, 10, 2, 13, 45, 10, 500_000), None, datetime.datetime(1969, 12, 31, 12)]
+EAST = datetime.timezone(datetime.timedelta(hours=2))
+ZONED = [moment and moment.replace(tzinfo=EAST) for moment in MOMENTS]
+IN_UTC = [moment and moment.astimezone(datetime.UTC).replace(tzinfo=None) for moment in ZONED]
+VALUES = {"day": DAYS, "at": MOMENTS, "zoned": ZONED}
+DATED = {
+    "polars": pl.DataFrame(VALUES),
+    "pandas": pd.DataFrame({name: pd.to_datetime(values) for name, values in VALUES.items()}),
+    "milliseconds": pd.DataFrame(
+        {
+            "day": DAYS,
+            "at": pd.to_datetime(MOMENTS).astype("M8[ms]"),
+            "zoned": pd.to_datetime(ZONED).tz_convert("Asia/Tokyo"),
+        }
+    ),
+    "objects": pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in VALUES.items()}),
+    "arrow": pa.table(VALUES),
+    "pandas of arrow": pa.table(VALUES).to_pandas(types_mapper=pd.ArrowDtype),
+    "array": np.stack([np.array(values, "M8[us]") for values in (DAYS, MOMENTS, IN_UTC)], axis=1),
+    "text": pl.DataFrame(
+        {name: [value and value.isoformat() for value in values] for name, values in VALUES.items()}
+    ),
+}
+
+
+@pytest.mark.parametrize("library", DATED)
+def test_dates_are_numbers_of_days(library):
+    day, at, zoned = infer(DATED[library]).columns
+    assert (day.kind, day.low, day.high, day.missing) == ("numeric", 1.0, 15249.0, 1)
+    seconds = 15249 * 86400 + 49510.5
+    assert (at.kind, at.low, at.high, at.missing) == ("numeric", -0.5, seconds / 86400, 1)
+    assert (zoned.low, zoned.high) == (-0.5 - 2 / 24, (seconds - 7200) / 86400)
+    assert {day.note, at.note, zoned.note} == {"dates in days"}
+    if library != "array":
+        assert kinds_of(DATED[library], kinds={"day": "categorical"})["day"] == "categorical"
+
+
+@pytest.mark.parametrize(
+    ("texts", "low", "high"),
+    [
+        (["2011-10-02", " 2011/10/3", "?", None], 15249, 15250),
+        (["2011-10-02T06:00Z", "2011-10-02 12:00 UTC", "2011-10-02 6:00 pm"], 15249.25, 15249.75),
+        (
+            ["2011-10-02 06:00+02:00", "2011-10-02T06:00:00-0600", "2011-10-02 06:00+00"],
+            15249 + 4 / 24,
+            15249.5,
+        ),
+        ([str(datetime.date(2011, 10, 2) + datetime.timedelta(i)) for i in range(1000)], 15249, 16248),
+    ],
+)
+@pytest.mark.parametrize("choice", [None, "numeric"])
+def test_texts_that_are_dates_as_in_iso_8601_are_numbers_of_days(texts, low, high, choice):
+    frame = pl.DataFrame({"when": texts, "good": range(len(texts))})
+    column = infer(frame, kinds={} if choice is None else {"when": choice}).columns[0]
+    assert (column.kind, column.low, column.high) == ("numeric", low, high)
+    assert kinds_of(frame, kinds={"when": "categorical"})["when"] == "categorical"
+
+
+def test_a_text_that_is_no_date_leaves_categories():
+    assert kinds_of(pl.DataFrame({"when": ["2011-10-02", "2011-10-03", "soon"] * 5})) == {
+        "when": "categorical"
+    }
+
+
+@given(st.datetimes(datetime.datetime(1900, 1, 1), datetime.datetime(2200, 1, 1)))
+@example(datetime.datetime(2011, 10, 2, 13, 45, 10, 1))
+def test_dates_of_all_libraries_and_texts_are_the_same_bits(moment):
+    values = [moment, datetime.datetime(2300, 1, 1)]
+    frames = [
+        pl.DataFrame({"at": values}),
+        pd.DataFrame({"at": values}),
+        pl.DataFrame({"at": [*map(str, values)]}),
+    ]
+    expected = np.datetime64(moment, "us").astype(int) / 86_400_000_000
+    assert {infer(frame).columns[0].low for frame in frames} == {expected}
+
+
+def test_a_target_of_dates_is_an_error():
+    frame = pl.DataFrame({"at": [datetime.date(2011, 1, 1 + i) for i in range(25)], "x": range(25)})
+    with pytest.raises(DataError, match="'at' has type Date, which can be neither classes nor numbers"):
+        infer(frame, "at")
+    with pytest.raises(DataError, match="'at' has 25 classes in 25 rows, all dates; derive classes"):
+        infer(frame.with_columns(pl.col("at").cast(pl.String)), "at")

@@ -158,9 +158,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _checked_target(self, y: Any) -> np.ndarray:
         require_target(np.asarray(y))
+        if np.asarray(y).dtype.kind == "M":  # which NumPy would make numbers of in their unit, whatever it is
+            raise ValueError("y: dates; a regression's target is numbers, such as the days since one of them")
         try:
             y = np.asarray(y, np.float64)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(
                 f"y: {error}; a regression's target is numbers, classes are for MLPClassifier"
             ) from error

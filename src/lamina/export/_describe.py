@@ -27,7 +27,7 @@ from lamina.export._prediction import (
     Table,
 )
 from lamina.table.check import TRUTH
-from lamina.table.schema import ColumnSchema
+from lamina.table.schema import UNITS, ColumnSchema
 
 if TYPE_CHECKING:
     from lamina.estimators.fitted import FittedModel
@@ -170,6 +170,7 @@ def _columns(encoder: TableEncoder) -> Iterable[Column]:
             yield Number(
                 column.name, position, column.type_name, center, factor, fill, clips,
                 flags.get(column.name), column.missing, column.low, column.high, column.mean,
+                UNITS.get(column.note, ""),
             )  # fmt: skip
         else:
             yield _category(column, position, codebooks.get(column.name))

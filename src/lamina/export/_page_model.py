@@ -19,9 +19,13 @@ from lamina.export._prediction import (
     Table,
 )
 from lamina.messages import printable
-from lamina.table.columns import is_missing, value_name
+from lamina.table.columns import date_of, is_missing, time_of, value_name
+from lamina.table.schema import TEMPORAL, UNITS
 
 __all__ = ["page_model", "shown"]
+
+_READ = {UNITS[TEMPORAL["time"]]: time_of, UNITS[TEMPORAL["date"]]: date_of}
+"""What is read of a value that is no number, by the column's unit."""
 
 _LONGEST_NAME = 120
 """Letters of a name or a value; a label of more cannot be read."""
@@ -100,6 +104,7 @@ def _column(column: Column, arrays: _Arrays) -> dict[str, Any]:
     if isinstance(column, Number):
         return {
             "name": shown(column.name),
+            "unit": column.unit,
             "whole": column.type_name.lower().startswith(("int", "uint")),
             **{
                 name: getattr(column, name)
@@ -160,7 +165,8 @@ def _value(column: Column, value: Any) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        return None
+        read = _READ.get(column.unit)
+        return read(value) if read else None
     return number if np.isfinite(number) else None
 
 

@@ -45,6 +45,7 @@ class Number:
             such input.
         missing: how many rows of the training table had none.
         low, high, mean: of the training table; None where they are not known.
+        unit: what the numbers count where the table had times, durations or dates; else empty.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Number:
     low: float | None = None
     high: float | None = None
     mean: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True, eq=False)

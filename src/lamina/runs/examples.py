@@ -13,7 +13,7 @@ from lamina.errors import DataError
 from lamina.runs.data import Part, known_rows
 from lamina.table.check import check
 from lamina.table.columns import named
-from lamina.table.schema import SECONDS, Schema
+from lamina.table.schema import TEMPORAL, Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,14 +40,14 @@ def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
     else:
         order = order[((np.arange(_COUNT) + 0.5) / _COUNT * len(order)).astype(int)] if len(order) else order
     names = [*(column.name for column in schema.used), schema.target.name]
-    return _in_seconds(schema, part.frame[list(dict.fromkeys(order.tolist()))].select(named(names)))
+    return _in_numbers(schema, part.frame[list(dict.fromkeys(order.tolist()))].select(named(names)))
 
 
-def _in_seconds(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """Times and durations as the network takes them: JSON has no such types."""
+def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
+    """Times, durations and dates as the network takes them: JSON has no such types."""
     import polars as pl
 
-    timed = [column.name for column in schema.used if column.note in SECONDS.values()]
+    timed = [column.name for column in schema.used if column.note in TEMPORAL.values()]
     if not timed:
         return frame
     table = check(schema, frame)

@@ -9,12 +9,16 @@ from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, P
 from lamina.serve._example import example_request
 from lamina.serve._model import Model, TableModel
 from lamina.serve._slots import Slot
-from lamina.table.schema import SECONDS, ColumnSchema
+from lamina.table.describe import format_date
+from lamina.table.schema import TEMPORAL, UNITS, ColumnSchema
 
-__all__ = ["description"]
+__all__ = ["description", "value_schema"]
 
 _MOST_CHOICES = 1000
 """So many categories of a column are listed."""
+
+_TEXTS = {TEMPORAL["time"]: "13:45", TEMPORAL["date"]: "2011-10-02 or 2011-10-02 13:45"}
+"""What numbers may be written as, by the column's note."""
 
 _REFUSALS = {
     400: "The body can't be read.",
@@ -158,7 +162,7 @@ def _body_schema(model: Model) -> dict[str, Any]:
         picture["description"] = "28 rows of 28 pixels; 0 is paper, 255 is ink."
         return _entry("rows", {"type": "array", "items": picture, "minItems": 1, "maxItems": model.most_rows})
     names = [column.name for column in model.schema.used]
-    values = {column.name: _value_schema(column) for column in model.schema.used}
+    values = {column.name: value_schema(column) for column in model.schema.used}
     row = {"type": "object", "properties": values, "required": names}
     arrays = {
         name: {"type": "array", "items": value, "minItems": 1, "maxItems": model.most_rows}
@@ -174,17 +178,13 @@ def _entry(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
 
 
-def _value_schema(column: ColumnSchema) -> dict[str, Any]:
+def value_schema(column: ColumnSchema) -> dict[str, Any]:
+    """What JSON may hold for a column, as JSON Schema says it."""
     missing = "" if column.missing else " Training had it in every row."
     if column.kind == "numeric":
-        is_time = column.note == SECONDS["time"]
-        what = "A number" + (f" ({column.note})" if column.note in SECONDS.values() else "")
-        what += ", or a text such as 13:45" if is_time else ""
         return {
-            "type": ["number", "string", "null"] if is_time else ["number", "null"],
-            "description": f"{what}; in training from {column.low:g} to {column.high:g}. null: missing.{missing}"
-            if column.low is not None
-            else f"{what}. null: missing.{missing}",
+            "type": ["number", "string", "null"] if column.note in _TEXTS else ["number", "null"],
+            "description": f"{_number_said(column)}. null: missing.{missing}",
             "x-training-range": [column.low, column.high],
         }
     if column.kind == "boolean":
@@ -198,6 +198,15 @@ def _value_schema(column: ColumnSchema) -> dict[str, Any]:
         "anyOf": [choices, other, {"type": "null"}],
         "description": f"One of {len(column.categories):,} categories. null: missing.{missing}",
     }
+
+
+def _number_said(column: ColumnSchema) -> str:
+    what = "A number" + (f" ({UNITS[column.note]})" if column.note in UNITS else "")
+    what += f", or a text such as {_TEXTS[column.note]}" if column.note in _TEXTS else ""
+    if column.low is None or column.high is None:
+        return what
+    shown = format_date if column.note == TEMPORAL["date"] else "{:g}".format
+    return f"{what}; in training from {shown(column.low)} to {shown(column.high)}"
 
 
 def _answer_schema(model: Model) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from lamina.files.limits import untrusted
 from lamina.messages import excerpt
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
-from lamina.table.check import check, seconds_in, table_of
+from lamina.table.check import check, table_of, what_is_read
 from lamina.table.columns import is_missing, named, value_name
 from lamina.table.messages import closest, counted, listed, rows_called
-from lamina.table.schema import SECONDS, ColumnSchema, Schema
+from lamina.table.schema import TEMPORAL, ColumnSchema, Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,6 +32,8 @@ __all__ = ["TableRows"]
 
 _NUMBERS = {int, float, type(None)}
 _CATEGORIES = {str, int, float, bool, type(None)}
+_WRITTEN = {TEMPORAL["time"], TEMPORAL["date"]}
+"""What JSON has as texts, or as their numbers."""
 _BOOLEANS = {bool, type(None)}
 _MOST_NOTES = 10
 _MOST_COMPARED = 200
@@ -125,15 +127,16 @@ class TableRows:
         problems: list[Problem] = []
         arrays: list[np.ndarray] = []
         for column, given in zip(self._numeric, columns, strict=True):
-            is_time = column.note == SECONDS["time"]
-            values = _in_seconds(given) if is_time else given
+            is_written = column.note in _WRITTEN
+            values = _in_numbers(given, column) if is_written else given
             try:
                 if set(map(type, values)) <= _NUMBERS:
                     arrays.append(np.array(values, np.float64))
                     continue
             except OverflowError:
                 pass
-            problems += _wrong(column.name, values, _not_a_time if is_time else _not_a_number)
+            reason = _not_read(column) if is_written else _not_a_number
+            problems += _wrong(column.name, values, reason)
         if problems:
             raise RequestError.of_values(
                 [*problems, *(problem for _, found in self._checked(others) for problem in found)]
@@ -265,10 +268,11 @@ def _wrong(name: str, values: Sequence[Any], reason: Callable[[Any], str]) -> li
     return found
 
 
-def _in_seconds(values: Sequence[Any]) -> list[Any]:
-    """Times of day, which JSON has as texts, as the model takes them; all else as it is."""
-    found = [(value, seconds_in(value) if isinstance(value, str) else None) for value in values]
-    return [value if seconds is None else seconds for value, seconds in found]
+def _in_numbers(values: Sequence[Any], column: ColumnSchema) -> list[Any]:
+    """Times of day and dates, which JSON has as texts, as the model takes them; all else as it is."""
+    parse, _ = what_is_read(column)
+    found = [(value, parse(value) if isinstance(value, str) else None) for value in values]
+    return [value if number is None else number for value, number in found]
 
 
 def _not_a_number(value: Any) -> str:
@@ -281,12 +285,17 @@ def _not_a_number(value: Any) -> str:
     return ""
 
 
-def _not_a_time(value: Any) -> str:
-    return (
-        f"{_shown(value)} is not a time of day, nor a number"
-        if isinstance(value, str)
-        else _not_a_number(value)
-    )
+def _not_read(column: ColumnSchema) -> Callable[[Any], str]:
+    _, wanted = what_is_read(column)
+
+    def reason(value: Any) -> str:
+        return (
+            f"{_shown(value)} is not {wanted}, nor a number"
+            if isinstance(value, str)
+            else _not_a_number(value)
+        )
+
+    return reason
 
 
 def _not_a_boolean(value: Any) -> str:

@@ -9,13 +9,13 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table._tables import Table, as_table
-from lamina.table._values import number_in, time_in
+from lamina.table._values import date_in, number_in, time_in
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, row, warn
-from lamina.table.schema import SECONDS, ColumnSchema, Schema
+from lamina.table.schema import TEMPORAL, ColumnSchema, Schema
 
-__all__ = ["TRUTH", "check", "seconds_in", "table_of"]
+__all__ = ["TRUTH", "check", "table_of", "what_is_read"]
 
 TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
 """Texts, in small letters, that say yes or no."""
@@ -89,11 +89,9 @@ def _fitted(expected: ColumnSchema, column: Column) -> Column:
     if expected.kind == "numeric":
         if column.storage in ("number", "boolean"):
             return column
-        if column.storage in SECONDS and expected.note == SECONDS[column.storage]:
-            return ArrayColumn(expected.name, column.seconds())
-        if expected.note == SECONDS["time"]:
-            return ArrayColumn(expected.name, _converted(expected, column, seconds_in, "a time of day"))
-        return ArrayColumn(expected.name, _converted(expected, column, number_in, "a number"))
+        if column.storage in TEMPORAL and expected.note == TEMPORAL[column.storage]:
+            return ArrayColumn(expected.name, column.temporal())
+        return ArrayColumn(expected.name, _converted(expected, column, *what_is_read(expected)))
     if expected.kind == "boolean" and column.storage not in ("boolean", "empty"):
         values = _converted(expected, column, lambda text: TRUTH.get(text.strip().lower()), "true or false")
         names = np.array(["false", "true"], object)[np.nan_to_num(values).astype(np.intp)]
@@ -120,14 +118,31 @@ def _converted(
     return values
 
 
-def seconds_in(text: str) -> float | None:
-    """The seconds since midnight that a text says, as a time of day or as their number; or None.
+def what_is_read(column: ColumnSchema) -> tuple[Callable[[str], float | None], str]:
+    """What makes numbers of a numeric column's texts, or None of one; and what such a text is.
 
-    >>> seconds_in("00:01"), seconds_in("60"), seconds_in("noon")
-    (60.0, 60.0, None)
+    Times of day and dates may come as their numbers of seconds and days, too.
+
+    >>> parse, wanted = what_is_read(ColumnSchema("at", "numeric", note=TEMPORAL["time"]))
+    >>> wanted, parse("00:01"), parse("60"), parse("noon")
+    ('a time of day', 60.0, 60.0, None)
     """
-    found = time_in(text)
-    return number_in(text) if found is None else found
+    found = _READ.get(column.note)
+    if found is None:
+        return number_in, "a number"
+    special, wanted = found
+
+    def parse(text: str) -> float | None:
+        number = special(text)
+        return number_in(text) if number is None else number
+
+    return parse, wanted
+
+
+_READ = {
+    TEMPORAL["time"]: (time_in, "a time of day"),
+    TEMPORAL["date"]: (date_in, "a date such as 2011-10-02 or 2011-10-02 13:45"),
+}
 
 
 def table_of(columns: Mapping[str, np.ndarray], matrix: np.ndarray | None = None) -> Table:

@@ -20,14 +20,14 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.extras import require
-from lamina.table._values import MISSING_TOKENS, number_in, time_in
+from lamina.table._values import DAY, EPOCH, MISSING_TOKENS, date_in, number_in, time_in
 from lamina.table.messages import listed
 
 if TYPE_CHECKING:
     from polars.selectors import Selector
 
 __all__ = [
-    "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "named",
+    "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "date_of", "is_missing", "named",
     "number_of", "require_different", "require_names_differ", "series_column", "time_of",
     "value_name",
 ]  # fmt: skip
@@ -98,6 +98,15 @@ def time_of(value: object) -> float | None:
     return time_in(value_name(value))
 
 
+def date_of(value: object) -> float | None:
+    """The days since 1970-01-01 of the date that a value's name is, or None.
+
+    >>> date_of("1970-01-02"), date_of(1.5)
+    (1.0, None)
+    """
+    return date_in(value_name(value))
+
+
 class Column(ABC):
     """One column of a table.
 
@@ -120,9 +129,10 @@ class Column(ABC):
     def numbers(self) -> np.ndarray:
         """The values, 1-D, of a numeric or boolean dtype, missing ones NaN (storage number or boolean)."""
 
-    def seconds(self) -> np.ndarray:
-        """Times of day since midnight, or durations, float64, missing ones NaN (storage time or duration)."""
-        return self.mapped(_seconds, np.float64)
+    def temporal(self) -> np.ndarray:
+        """Times of day since midnight and durations in seconds, dates in days since 1970 (in UTC), float64, missing
+        ones NaN (storage time, duration or date)."""
+        return self.mapped(_temporal, np.float64)
 
     @abstractmethod
     def head(self, rows: int) -> Column:
@@ -172,24 +182,45 @@ class Column(ABC):
         A text that stands for a missing value, as in a text file, is none.
         """
 
+        wrong: set[str] = set()
+
         def number(value: object) -> float:
-            found = parse(value_name(value))
+            name = value_name(value)
+            found = parse(name)
+            if found is None and not is_missing(value) and name.strip() not in MISSING_TOKENS:
+                wrong.add(name)
             return math.nan if found is None else found
 
-        wrong = self.first_where(
-            lambda value: math.isnan(number(value)) and value_name(value).strip() not in MISSING_TOKENS
-        )
-        return self.mapped(number, np.float64), wrong
+        numbers = self.mapped(number, np.float64)
+        return numbers, self.first_where(lambda value: value_name(value) in wrong) if wrong else None
 
 
-def _seconds(value: object) -> float:
+def _temporal(value: object) -> float:
     if is_missing(value):
         return math.nan
+    if isinstance(value, np.datetime64):
+        return float(_days(np.array(value)))
+    if isinstance(value, datetime.date):
+        return _days_of_date(value)
     if isinstance(value, datetime.time):
         return value.hour * 3600.0 + value.minute * 60.0 + value.second + value.microsecond / 1e6
     if isinstance(value, np.timedelta64):
         return float(value / np.timedelta64(1, "s"))
     return cast(datetime.timedelta, value).total_seconds()
+
+
+def _days_of_date(value: datetime.date) -> float:
+    if not isinstance(value, datetime.datetime):
+        return float((value - EPOCH).days)
+    zone = None if value.tzinfo is None else datetime.UTC
+    since = value - datetime.datetime(EPOCH.year, EPOCH.month, EPOCH.day, tzinfo=zone)
+    return (since // datetime.timedelta(microseconds=1)) / DAY
+
+
+def _days(values: np.ndarray) -> np.ndarray:
+    """Of datetime64 in any unit; NaN for NaT."""
+    microseconds = values.astype("M8[us]").astype(np.int64) / DAY
+    return np.where(np.isnat(values), np.nan, microseconds)
 
 
 def _same(cell: object, value: object) -> bool:
@@ -230,12 +261,15 @@ class SeriesColumn(Column):
         series = self._series if plain else self._series.cast(nw.Float64)
         return cast(np.ndarray, series.to_numpy())
 
-    def seconds(self) -> np.ndarray:
-        if self.storage != "duration":
-            return super().seconds()
+    def temporal(self) -> np.ndarray:
         import narwhals as nw
 
-        return cast(np.ndarray, self._series.dt.total_microseconds().cast(nw.Float64).to_numpy()) / 1e6
+        is_date = self.storage == "date"
+        if not is_date and self.storage != "duration":
+            return super().temporal()
+        times = self._series.dt
+        microseconds = times.timestamp("us") if is_date else times.total_microseconds()
+        return cast(np.ndarray, microseconds.cast(nw.Float64).to_numpy()) / (DAY if is_date else 1e6)
 
     def value_counts(self) -> list[tuple[object, int]]:
         pairs = self._series.value_counts(sort=False).rows()
@@ -315,10 +349,10 @@ class ArrayColumn(Column):
             lambda value: math.nan if is_missing(value) else float(cast(Any, value)), np.float64
         )
 
-    def seconds(self) -> np.ndarray:
+    def temporal(self) -> np.ndarray:
         if self._values.dtype.kind == "m":
             return self._values / np.timedelta64(1, "s")
-        return super().seconds()
+        return _days(self._values) if self._values.dtype.kind == "M" else super().temporal()
 
     def value_counts(self) -> list[tuple[object, int]]:
         if self._values.dtype.kind in "biuf":

@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lamina.messages import printable
-from lamina.table.schema import SECONDS, ColumnSchema, Schema, Target
+import numpy as np
 
-__all__ = ["ColumnRow", "column_rows", "describe_rows", "describe_target", "format_number"]
+from lamina.messages import printable
+from lamina.table.schema import TEMPORAL, ColumnSchema, Schema, Target
+
+__all__ = ["ColumnRow", "column_rows", "describe_rows", "describe_target", "format_date", "format_number"]
 
 _MAX_ONE_HOT = 8
 _MOST_NAMED = 10  # classes in a sentence
@@ -77,7 +79,8 @@ def _stem(column: ColumnSchema) -> tuple[str, str] | None:
     """The name without its number, for columns that may be told of together."""
     match = re.fullmatch(r"(.*?)\d+", column.name)
     together = column.kind in ("numeric", "constant") and column.low is not None
-    return (match.group(1), "numeric") if match and together else None
+    measure = column.note if column.note in TEMPORAL.values() else "number"
+    return (match.group(1), measure) if match and together else None
 
 
 def _range_of(group: Sequence[ColumnSchema]) -> str:
@@ -85,7 +88,14 @@ def _range_of(group: Sequence[ColumnSchema]) -> str:
     highs = [column.high for column in group if column.high is not None]
     constant = sum(column.kind == "constant" for column in group)
     note = f", {constant} constant" if constant else ""
-    return f"{format_number(min(lows))} … {format_number(max(highs))}{note}" if lows else ""
+    return f"{_between(min(lows), max(highs), group[0].note)}{note}" if lows else ""
+
+
+def _between(low: float, high: float, note: str) -> str:
+    """The range of a column with this note, in the words of what it holds."""
+    shown = _SHOWN.get(note, format_number)
+    text = f"{shown(low)} … {shown(high)}"
+    return f"{text} ({note})" if note in TEMPORAL.values() else text
 
 
 def _row(column: ColumnSchema, rows: int) -> ColumnRow:
@@ -98,12 +108,10 @@ def _row(column: ColumnSchema, rows: int) -> ColumnRow:
 
 def _values(column: ColumnSchema) -> str:
     if column.kind == "constant" and column.low is not None:
-        return format_number(column.low)
+        return _SHOWN.get(column.note, format_number)(column.low)
     if column.low is not None and column.high is not None:
-        text = f"{format_number(column.low)} … {format_number(column.high)}"
-        if column.note == SECONDS["time"]:
-            text = f"{_clock(column.low)} … {_clock(column.high)}"
-        return f"{text} ({column.note})" if column.note in ("numbers as text", *SECONDS.values()) else text
+        text = _between(column.low, column.high, column.note)
+        return f"{text} ({column.note})" if column.note == "numbers as text" else text
     if column.categories:
         ordered = sorted(zip(column.counts, column.categories, strict=True), key=lambda pair: -pair[0])
         names = (_shown(name) for _, name in ordered[:3])
@@ -118,6 +126,19 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
 
 
+def format_date(days: float) -> str:
+    """The date of days since 1970-01-01, with the time of what is not whole days.
+
+    >>> format_date(15249), format_date(15249.5), format_date(15249.500117)
+    ('2011-10-02', '2011-10-02 12:00', '2011-10-02 12:00:10')
+    """
+    seconds = round(days * 86400)
+    unit = "s" if seconds % 60 else "m" if seconds % 86400 else "D"
+    return str(np.datetime64(seconds, "s").astype(f"M8[{unit}]")).replace("T", " ")
+
+
+_SHOWN = {TEMPORAL["time"]: _clock, TEMPORAL["date"]: format_date}
+
 _LEFT_OUT = {
     "constant": "left out: one value only",
     "missing": "left out: no values",
@@ -131,7 +152,8 @@ def _treatment(column: ColumnSchema) -> str:
     if not column.used:
         return _LEFT_OUT[column.kind]
     if column.kind == "numeric":
-        return "number, scaled" + ("; missing: median and a flag" if column.missing else "")
+        plain = "number, scaled" + ("; missing: median and a flag" if column.missing else "")
+        return f"{plain}; no month or weekday" if column.note == TEMPORAL["date"] else plain
     count = len(column.categories)
     if count <= 2:
         return "−1 or 1; missing: 0"

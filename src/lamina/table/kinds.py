@@ -10,10 +10,10 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table._tables import Table, as_table, by_column, dense
-from lamina.table._values import MISSING_TOKENS, is_date, is_time, mean_of, number_in, time_in
+from lamina.table._values import MISSING_TOKENS, date_in, is_date, is_time, mean_of, number_in, time_in
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.messages import as_kind, closest, counted, is_on_command_line, listed, row, warn
-from lamina.table.schema import SECONDS, ColumnSchema, Schema, Target, Task
+from lamina.table.schema import TEMPORAL, ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
 
 __all__ = [
@@ -63,7 +63,8 @@ def infer(
         kinds: by column name (or position), what the column is: "numeric", "categorical" or "drop".
 
     Raises:
-        DataError: no rows, 1 row, no usable column, an infinite number, dates, numbers with text among them,
+        DataError: no rows, 1 row, no usable column, an infinite number, dates in other forms than ISO 8601's,
+            numbers with text among them,
             a type that no network can use; a target that is absent, missing somewhere, constant or of one
             class. The message names the column, the first such row, and what to do.
 
@@ -195,10 +196,8 @@ def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
         )
     if choice == "categorical":
         return _categorical(column, missing, named, "chosen")
-    if column.storage in SECONDS:
-        return _numeric(column, column.seconds(), named, SECONDS[column.storage])
-    if column.storage == "date":
-        raise _date_error(column, column.value_counts()[0][0])
+    if column.storage in TEMPORAL:
+        return _numeric(column, column.temporal(), named, TEMPORAL[column.storage])
     if column.storage == "number" or (column.storage == "boolean" and choice == "numeric"):
         return _numeric(column, column.numbers(), named)
     if column.storage == "boolean":
@@ -206,11 +205,11 @@ def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
     return _judge_text(column, choice, missing, named)
 
 
-def _date_error(column: Column, example: object) -> DataError:
+def _date_error(column: Column, example: str) -> DataError:
     return DataError(
-        f"column {column.name!r} holds dates (such as {value_name(example)!r}); put what matters in them into columns "
-        "of numbers, such as the year, the month, the weekday or the days since a date (pandas: "
-        f"frame[{column.name!r}].dt, polars: "
+        f"column {column.name!r} holds dates (such as {example!r}) that are not read; write them as in ISO 8601 "
+        "(2011-10-02 or 2011-10-02 13:45), or put what matters in them into columns of numbers, such as the year, the "
+        f"month, the weekday or the days since a date (pandas: frame[{column.name!r}].dt, polars: "
         f"pl.col({column.name!r}).dt), or leave it out with {as_kind(column.name, 'drop')}"
     )
 
@@ -275,10 +274,14 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
         rows = (names["false"], names["true"])
         return ColumnSchema(column.name, "boolean", column.type_name, missing, ("false", "true"), rows)
     texts = [value_name(value) for value, _ in counts]
-    if choice is None and _all(is_date, texts):
-        raise _date_error(column, counts[0][0])
     if _all(is_time, texts):
-        return _numeric(column, column.parsed(time_in)[0], named, SECONDS["time"])
+        return _numeric(column, column.parsed(time_in)[0], named, TEMPORAL["time"])
+    if is_date(next((text for text in texts if text.strip() not in MISSING_TOKENS), "")):
+        dates, unread = column.parsed(date_in)
+        if unread is None:
+            return _numeric(column, dates, named, TEMPORAL["date"])
+        if choice is None and _all(is_date, texts):
+            raise _date_error(column, value_name(unread[1]))
     if choice == "numeric" or (choice is None and _looks_measured(counts)):
         return _numbers_in_text(column, choice, named)
     if choice is None:

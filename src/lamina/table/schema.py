@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from lamina.errors import DataError
 from lamina.table.messages import closest
 
-__all__ = ["SECONDS", "TASKS", "ColumnSchema", "Kind", "Schema", "Target", "Task"]
+__all__ = ["TASKS", "TEMPORAL", "UNITS", "ColumnSchema", "Kind", "Schema", "Target", "Task"]
 
 Kind = Literal["numeric", "boolean", "categorical", "constant", "missing", "id", "text", "dropped"]
 """The first three are what a network can learn from; columns of the other kinds are left out.
@@ -24,8 +24,19 @@ TASKS: tuple[Task, ...] = get_args(Task)
 
 FORMAT_VERSION = 1
 
-SECONDS = {"time": "times of day in seconds", "duration": "durations in seconds"}
+TEMPORAL = {
+    "time": "times of day in seconds",
+    "duration": "durations in seconds",
+    "date": "dates in days",
+}
 """By what a numeric column holds in the table, its note."""
+
+UNITS = {
+    TEMPORAL["time"]: "seconds since midnight",
+    TEMPORAL["duration"]: "seconds",
+    TEMPORAL["date"]: "days since 1970-01-01",
+}
+"""By a column's note, what its numbers count."""
 
 T = TypeVar("T")
 

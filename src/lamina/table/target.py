@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table._tables import Table
-from lamina.table._values import mean_of, number_in
+from lamina.table._values import is_date, mean_of, number_in
 from lamina.table.columns import Column, value_name
 from lamina.table.messages import as_option, closest, counted, listed, row, warn
 from lamina.table.schema import TASKS, Target, Task
@@ -44,7 +44,7 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
     are a regression. `task` overrides this.
 
     Raises:
-        DataError: missing or infinite values, dates, a single class, a constant, almost as many classes as
+        DataError: missing or infinite values, dates, times, a single class, a constant, almost as many classes as
             rows or more than `MOST_CLASSES`, or a task that the values do not allow; the message names the
             column and a row.
 
@@ -108,9 +108,11 @@ def _classes(column: Column, reason: str) -> Target:
             f"{len(column)} rows; there is nothing to learn"
         )
     if len(column) >= 20 and len(merged) > 0.95 * len(column):
+        why = f"as ids or measured numbers would; classes must repeat (for numbers: {as_option('task', 'regression')})"
+        if all(map(is_date, merged)):
+            why = "all dates; derive classes that repeat or numbers from them first"
         raise DataError(
-            f"the target {column.name!r} has {len(merged):,} classes in {len(column):,} rows, as ids or measured "
-            f"numbers would; classes must repeat (for numbers: {as_option('task', 'regression')})"
+            f"the target {column.name!r} has {len(merged):,} classes in {len(column):,} rows, {why}"
         )
     if len(merged) > MOST_CLASSES:
         raise DataError(

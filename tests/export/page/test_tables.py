@@ -1,5 +1,7 @@
 """The page for a table, in a real browser."""
 
+import datetime
+
 import numpy as np
 import polars as pl
 import pytest
@@ -272,6 +274,18 @@ def test_hostile_names_and_values_are_text(opened, accessible, tmp_path):
     found = page.evaluate(PREDICTED)
     assert np.abs(model.predict_proba(frame[:3]) - found[:3]).max() < 1e-5
     accessible(page)
+
+
+def test_dates_and_times_are_numbers_that_say_what_they_count(opened, tmp_path):
+    at = [datetime.datetime(2011, 10, 2, 12) + datetime.timedelta(hours=7 * i) for i in range(100)]
+    frame = pl.DataFrame({"when": map(str, at), "at": [datetime.time(i % 24, 30) for i in range(100)]})
+    model = lamina.MLPRegressor(**TINY).fit(frame, np.arange(100) / 30)
+    agrees(opened, tmp_path / "page.html", model, frame[:6])
+    page = opened(tmp_path / "page.html")
+    ranges = page.locator(".range").all_text_contents()
+    assert any(text.endswith("(days since 1970-01-01)") for text in ranges)
+    assert any(text.endswith("(seconds since midnight)") for text in ranges)
+    assert page.evaluate("lamina.model.examples[0].row") == [15249.5, 1800]
 
 
 def test_very_many_columns_and_categories(opened, accessible, tmp_path):

@@ -37,6 +37,9 @@ FRAME = pl.DataFrame(
         "at": [f"{i % 24}:{i % 60:02}" if i % 9 else None for i in range(N)],
         "typed at": [datetime.time(i % 24, i % 60) if i % 9 else None for i in range(N)],
         "lasts": [datetime.timedelta(seconds=i * 1.25) if i % 11 else None for i in range(N)],
+        "day": [datetime.date(2011, 10, 2) + datetime.timedelta(i) if i % 13 else None for i in range(N)],
+        "when": [datetime.datetime(2011, 10, 2, i % 24, i % 60) if i % 11 else None for i in range(N)],
+        "text day": [f"2011-10-{1 + i % 28:02} {i % 24}:00" if i % 13 else None for i in range(N)],
         "shift": [datetime.time(8 * (i % 3)) for i in range(N)],
         "kind": pl.Series([f"k{i % 3}" for i in range(N)], dtype=pl.Categorical),
         "class": [["no", "yes"][i % 2] for i in range(N)],
@@ -108,7 +111,8 @@ def test_the_warnings_are_those_of_the_whole_table():
 
 BROKEN = {
     "infinite": ("x", [1.0, 2.0, math.inf, 4.0] * 10),
-    "date": ("x", [datetime.date(2024, 1, 1 + i % 5) for i in range(40)]),
+    "date": ("x", [f"{1 + i % 5}.1.2024" for i in range(40)]),
+    "target of dates": ("y", [datetime.date(2024, 1, 1 + i % 5) for i in range(40)]),
     "missing target": ("y", ["a", "b", None, "b"] * 10),
     "one class": ("y", ["a"] * 40),
     "constant target": ("y", [1.5] * 40),
@@ -161,3 +165,19 @@ def test_few_rows_and_names_that_are_not_there_are_told():
         TableStatistics(FRAME.schema, "clas")
     with pytest.raises(DataError, match="kinds names a column 'zipp'"):
         TableStatistics(FRAME.schema, "class", kinds={"zipp": "categorical"})
+
+
+@pytest.mark.parametrize("cuts", [[], [50], [20, 120]])
+def test_too_many_texts_that_are_dates_are_days(monkeypatch, cuts):
+    monkeypatch.setattr(_summaries, "MOST_VALUES", 100)
+    start = datetime.datetime(2011, 10, 2, 12)
+    texts = [str(start + datetime.timedelta(hours=i)) if i % 9 else ["?", None][i % 2] for i in range(N)]
+    frame = FRAME.select("number", "class").with_columns(at=pl.Series(texts))
+    expected = infer(frame, "class")["at"]
+    found = of_parts(frame, cuts, "class").schema()["at"]
+    assert expected.note == "dates in days" and expected.missing == 23 and alike(found, expected)
+    with pytest.raises(DataError, match=r"'at' has more than .* different values, too many"):
+        of_parts(frame, cuts, "class", kinds={"at": "categorical"}).schema()
+    odd = frame.with_columns(at=pl.Series([*texts[:-1], "soon"]))
+    with pytest.warns(DataWarning, match="too many to be counted"):
+        assert of_parts(odd, cuts, "class").schema()["at"].kind == "id"

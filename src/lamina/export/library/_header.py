@@ -167,7 +167,8 @@ def _meaning(field: Field) -> str:
     if isinstance(column, Number):
         known = column.low is not None and column.high is not None
         between = f", {column.low:g} to {column.high:g} in training" if known else ""
-        return f"{title}a number{between}; NaN: missing"
+        unit = f" ({column.unit})" if column.unit else ""
+        return f"{title}a number{unit}{between}; NaN: missing"
     if not is_text(column):
         assert column.values is not None
         listed = _listed([f"{value:g}" for value in column.values], quoted=False)

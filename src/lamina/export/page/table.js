@@ -53,7 +53,8 @@ function numberField(column, id, change) {
   const step = ranged ? stepOf(column) : 0, slides = step > 0 && isFinite(step);
   const slider = slides && element("input", { type: "range", step, "aria-label": `${column.name}, slider`,
     min: Math.floor(column.low / step) * step, max: Math.ceil(column.high / step) * step });
-  const range = column.low === null ? "number" : `${shownNumber(column.low)} … ${shownNumber(column.high)}`;
+  const range = (column.low === null ? "number" : `${shownNumber(column.low)} … ${shownNumber(column.high)}`) +
+    (column.unit ? ` (${column.unit})` : "");
   const { root, say } = framed(column, id, range, ...(slides ? [slider] : []), input);
   const hint = value => {
     const beyond = value !== null && column.low !== null && (value < column.low || value > column.high);

@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.columns import ArrayColumn, Column, NumberType, OfCell, as_column, is_missing, number_of
+from lamina.table.columns import (
+    ArrayColumn,
+    Column,
+    NumberType,
+    OfCell,
+    as_column,
+    date_of,
+    is_missing,
+    number_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import polars as pl
 
-__all__ = ["MOST_VALUES", "Counted", "Moments", "Order", "SummaryColumn", "is_seconds"]
+__all__ = ["MOST_VALUES", "Counted", "Moments", "Order", "SummaryColumn", "is_temporal"]
 
 MOST_VALUES = 1 << 16
 """Different values of a column that are counted: each takes some 300 bytes."""
@@ -191,9 +200,10 @@ class SummaryColumn(Column):
         self.storage = "empty"
         self.counts = Counted() if counts else None
         self.moments = Moments()
-        self._is_seconds = is_seconds(kind)
-        self.is_number = kind.is_numeric() or self._is_seconds
-        self._is_float = kind.is_float() or kind.is_decimal() or self._is_seconds
+        self._is_temporal = is_temporal(kind)
+        self.is_number = kind.is_numeric() or self._is_temporal
+        self._is_float = kind.is_float() or kind.is_decimal() or self._is_temporal
+        self._dates = Moments() if kind == _text() else None
         self._rows = self._missing = 0
         self._first_missing: int | None = None
         self._any_type = any_type
@@ -211,7 +221,9 @@ class SummaryColumn(Column):
         self._rows += len(series)
         self._missing += missing
         if self.is_number:
-            self.moments.update(_in_seconds(series) if self._is_seconds else series, first)
+            self.moments.update(_in_numbers(series) if self._is_temporal else series, first)
+        if self._dates is not None:
+            self._dates = _with_dates(self._dates, series, first)
         if self.counts is not None:
             if self.storage in ("other", "date", "time", "duration") and not self._any_type:
                 series = pl.Series(
@@ -229,6 +241,10 @@ class SummaryColumn(Column):
         firsts = [at for at in (self._first_missing, other._first_missing) if at is not None]
         self._first_missing = min(firsts, default=None)
         self.moments.merge(other.moments)
+        if self._dates is not None and other._dates is not None:
+            self._dates.merge(other._dates)
+        else:
+            self._dates = None
         if self.counts is not None and other.counts is not None:
             self.counts.merge(other.counts)
 
@@ -249,6 +265,18 @@ class SummaryColumn(Column):
                 part = Moments()
                 part.count, part.low, part.high, part.mean = count, number, number, number
                 found.merge(part)
+        return found
+
+    def of_dates(self) -> SummaryColumn | None:
+        """The column with its values as dates, where all its texts are dates; for texts too many to be counted."""
+        import polars as pl
+
+        if self._dates is None or not self._dates.count:
+            return None
+        found = SummaryColumn(self.name, pl.Datetime(), counts=False)
+        found.type_name, found.storage = self.type_name, "date"
+        found.moments, found._rows = self._dates, self._rows
+        found._missing = self._rows - self._dates.count
         return found
 
     # --- a column ------------------------------------------------------------------------------------------------
@@ -280,7 +308,7 @@ class SummaryColumn(Column):
             return np.array([*extremes, math.nan], np.float64)
         return np.array(extremes, np.float64 if self._is_float else None)
 
-    def seconds(self) -> np.ndarray:
+    def temporal(self) -> np.ndarray:
         return self.numbers()
 
     def value_counts(self) -> list[tuple[object, int]]:
@@ -298,17 +326,38 @@ class SummaryColumn(Column):
         return min(found, key=lambda pair: pair[0], default=None)
 
 
-def is_seconds(kind: pl.DataType) -> bool:
-    """Whether a type's values become seconds: times of day, and durations."""
+def is_temporal(kind: pl.DataType) -> bool:
+    """Whether a type's values become seconds or days: times of day, durations, dates."""
     import polars as pl
 
-    return isinstance(kind, pl.Time | pl.Duration)
+    return isinstance(kind, pl.Time | pl.Duration | pl.Date | pl.Datetime)
 
 
-def _in_seconds(series: pl.Series) -> pl.Series:
+def _with_dates(seen: Moments, series: pl.Series, first: int) -> Moments | None:
+    """With the days of the next texts, of which the first stands in row `first`; None where one is no date."""
     import polars as pl
 
-    return pl.Series(as_column(series, series.name).seconds(), dtype=pl.Float64, nan_to_null=True)
+    texts = as_column(series, series.name)
+    # Most columns of text are told by their first one.
+    if texts.head(1).parsed(date_of)[1] is not None:
+        return None
+    days, wrong = texts.parsed(date_of)
+    if wrong is not None:
+        return None
+    seen.update(pl.Series(days, nan_to_null=True), first)
+    return seen
+
+
+def _in_numbers(series: pl.Series) -> pl.Series:
+    import polars as pl
+
+    return pl.Series(as_column(series, series.name).temporal(), dtype=pl.Float64, nan_to_null=True)
+
+
+def _text() -> pl.DataType:
+    import polars as pl
+
+    return pl.String()
 
 
 def _series(name: str, kind: pl.DataType) -> pl.Series:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lamina.errors import DataError
-from lamina.table.columns import number_of, time_of
+from lamina.table.columns import date_of, number_of, time_of
 from lamina.table.kinds import TOO_MANY, Choice, infinite_error, judged, kind_of_no_column, schema_of
 from lamina.table.messages import as_kind, closest, counted, listed, row, warn
-from lamina.table.schema import SECONDS, ColumnSchema, Schema, Target, Task
-from lamina.table.stream._summaries import MOST_VALUES, Moments, Order, SummaryColumn, is_seconds
+from lamina.table.schema import TEMPORAL, ColumnSchema, Schema, Target, Task
+from lamina.table.stream._summaries import MOST_VALUES, Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.target import infer_target
 
@@ -23,6 +23,7 @@ __all__ = ["TableStatistics"]
 _SAMPLE_ROWS = 160_000
 _SAMPLE_BYTES = 64 << 20
 _FEWEST_SAMPLED = 4096
+_READ = {TEMPORAL["time"]: time_of, TEMPORAL["date"]: date_of}
 _IN_RUNS = 0.1
 """How much alike the targets of neighbouring rows are (0: as in random order, 1: the same) in a table in some order."""
 
@@ -94,7 +95,7 @@ class TableStatistics:
         """Whether a column's values are counted: those of texts, and of numbers that are, or may be, names."""
         if name == self.target:
             return not kind.is_float() or self.task == "classification"
-        return not (kind.is_numeric() or is_seconds(kind)) or self.kinds.get(name) == "categorical"
+        return not (kind.is_numeric() or is_temporal(kind)) or self.kinds.get(name) == "categorical"
 
     def update(self, block: pl.DataFrame) -> None:
         """See the next rows."""
@@ -128,7 +129,8 @@ class TableStatistics:
     def schema(self) -> Schema:
         """What the columns are, as `infer` would say of the whole table.
 
-        A column of text with more than 65,536 different values, which are not counted on, is left out with a warning.
+        A column of text with more than 65,536 different values, which are not counted on, is left out with a warning,
+        unless all are dates.
 
         Raises:
             DataError: as `infer`.
@@ -161,6 +163,8 @@ class TableStatistics:
 
     def _judged(self, name: str) -> ColumnSchema:
         column, choice = self._columns[name], self.kinds.get(name)
+        if column.counts is not None and column.counts.overflowed and choice != "categorical":
+            column = column.of_dates() or column
         if column.counts is not None and column.counts.overflowed and choice != "drop":
             if choice is not None:
                 raise DataError(
@@ -173,7 +177,7 @@ class TableStatistics:
         found = judged(column, choice, self.named)
         if found.kind not in ("numeric", "constant") or found.low is None:
             return found
-        numbers = column.number_moments(time_of if found.note == SECONDS["time"] else number_of)
+        numbers = column.number_moments(_READ.get(found.note, number_of))
         mean = numbers.mean if self.named else None
         return dataclasses.replace(found, missing=self.rows - numbers.count, mean=mean)
 
