@@ -32,3 +32,21 @@ def test_constrained_columns_are_told_apart():
         "number, scaled",
         "number, scaled; predictions never rise with it",
     ]
+
+
+def test_dates_and_times_are_shown_as_such_also_together():
+    dates, times = {"note": "dates in days"}, {"note": "times of day in seconds"}
+    columns = [
+        ColumnSchema("day", "numeric", low=15249.0, high=15710.5, **dates),
+        ColumnSchema("one", "constant", low=15249.0, high=15249.0, **dates),
+        *(ColumnSchema(f"d{i}", "numeric", low=15249.0 + i, high=15710.0, **dates) for i in range(9)),
+        *(ColumnSchema(f"d{i}", "numeric", low=60.0 * i, high=3600.0, **times) for i in range(9, 18)),
+    ]
+    rows = column_rows(Schema(tuple(columns), rows=9, named=True))
+    assert [row.values for row in rows] == [
+        "2011-10-02 … 2013-01-05 12:00 (dates in days)",
+        "2011-10-02",
+        "2011-10-02 … 2013-01-05 (dates in days)",
+        "00:09 … 01:00 (times of day in seconds)",
+    ]
+    assert rows[0].treatment == "number, scaled; no month or weekday"
