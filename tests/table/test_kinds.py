@@ -110,7 +110,8 @@ def test_unique_text_stays_where_it_may_be_chance_or_is_chosen():
 )
 @pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
 def test_dates_in_other_forms_are_an_error_that_says_what_to_do(values, what, make):
-    said = f"'when' holds dates .such as '{what}'. that are not read; .*2011-10-02 13:45.*columns of numbers.*'drop'"
+    said = f"'when' holds dates that are not read, such as '{what}' in row {values.index(what)} .*; "
+    said += "write.*2011-10-02 13:45.*columns of numbers.*'drop'.*'categorical'"
     with pytest.raises(DataError, match=said):
         infer(make({"when": values, "good": range(len(values))}))
 
@@ -358,6 +359,38 @@ def test_a_text_that_is_no_date_leaves_categories():
     assert kinds_of(pl.DataFrame({"when": ["2011-10-02", "2011-10-03", "soon"] * 5})) == {
         "when": "categorical"
     }
+
+
+MANY = {
+    "dates": [str(datetime.date(2011, 10, 2) + datetime.timedelta(i)) for i in range(60)],
+    "times of day": [f"9:{i:02}" for i in range(60)],
+}
+
+
+@pytest.mark.parametrize("what", MANY)
+@pytest.mark.parametrize("at", [0, 59])
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_word_among_many_dates_or_times_is_an_error_and_not_a_column_of_ids(what, at, times):
+    texts = MANY[what] * times
+    texts[at] = "unknown"
+    frame = pl.DataFrame({"when": texts, "good": range(len(texts))})
+    said = f"'when' holds {what}, but 'unknown' in row {at} .*; correct it or make it missing, or use .*'categorical'"
+    for choice in ({}, {"when": "numeric"}):
+        with pytest.raises(DataError, match=said):
+            infer(frame, kinds=choice)
+    assert kinds_of(frame, kinds={"when": "categorical"})["when"] == "categorical"
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_a_word_among_few_dates_or_times_is_told(what):
+    frame = pl.DataFrame({"when": [*(MANY[what][:3] * 10), "unknown"]})
+    with pytest.warns(DataWarning, match=f"'when' holds {what} in 97 % of its rows, but 'unknown' in row 30"):
+        assert kinds_of(frame) == {"when": "categorical"}
+
+
+def test_numbers_asked_of_dates_in_another_form_are_dates_that_are_not_read():
+    with pytest.raises(DataError, match="'when' holds dates that are not read, such as '1/31/2024' in row 1"):
+        infer(pl.DataFrame({"when": ["2024-01-30", "1/31/2024"]}), kinds={"when": "numeric"})
 
 
 @given(st.datetimes(datetime.datetime(1900, 1, 1), datetime.datetime(2200, 1, 1)))
