@@ -264,6 +264,22 @@ def test_times_of_day_and_durations_are_numbers_of_seconds(library):
     assert kinds_of(TIMED[library], kinds=kinds) == kinds
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_dates_and_durations_of_arrays_are_categories_by_name(unit):
+    moments = np.array([["2011-10-02T13:45"], ["NaT"], ["2011-10-03"], ["2011-10-02T13:45"]], f"M8[{unit}]")
+    for values, names in (
+        (moments, ("2011-10-02 13:45:00", "2011-10-03 00:00:00")),
+        (moments - moments[0], ("0:00:00", "10:15:00")),
+    ):
+        column = infer(values, kinds={0: "categorical"}).columns[0]
+        assert (column.categories, column.counts, column.missing) == (names, (2, 1), 1)
+
+
+def test_no_duration_is_not_minus_zero():
+    lasts = pd.DataFrame({"lasts": pd.to_timedelta([datetime.timedelta(0), None, datetime.timedelta(1)])})
+    assert str(infer(lasts.astype("m8[ms]")).columns[0].low) == "0.0"
+
+
 @pytest.mark.parametrize(
     ("texts", "low", "high"),
     [
