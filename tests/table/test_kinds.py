@@ -377,6 +377,15 @@ def test_a_text_that_is_no_date_leaves_categories():
     }
 
 
+@pytest.mark.parametrize(
+    "make", [lambda table: table, lambda table: table.to_pandas(types_mapper=pd.ArrowDtype)]
+)
+def test_dates_that_arrow_counts_in_milliseconds_are_dates(make):
+    table = make(pa.table({"day": pa.array(DAYS, pa.date64()), "x": range(3)}))
+    day = infer(table)["day"]
+    assert (day.kind, day.low, day.high, day.missing) == ("numeric", 1.0, 15249.0, 1)
+
+
 MANY = {
     "dates": [str(datetime.date(2011, 10, 2) + datetime.timedelta(i)) for i in range(60)],
     "times of day": [f"9:{i:02}" for i in range(60)],

@@ -413,9 +413,23 @@ def series_column(name: str, series: Any) -> Column:
     """A column of a DataFrame, through narwhals; Python objects are taken out of it."""
     import narwhals as nw
 
+    if series.dtype == nw.Unknown:
+        series = _of_known_type(series)
     if series.dtype != nw.Object:
         return SeriesColumn(name, series)
     return ArrayColumn(name, np.fromiter(series.to_list(), object, len(series)), str(series.dtype))
+
+
+def _of_known_type(series: Any) -> Any:
+    """Dates that pyarrow counts in milliseconds, which narwhals does not know, in days; others as they are."""
+    native = series.to_native()
+    if str(getattr(native, "type", "")) == "date64[ms]":
+        native = native.cast("date32")
+    elif str(getattr(native, "dtype", "")) == "date64[ms][pyarrow]":
+        native = native.astype("date32[day][pyarrow]")
+    else:
+        return series
+    return import_narwhals().from_native(native, series_only=True)
 
 
 def as_column(data: Any, name: str = "y") -> Column:
