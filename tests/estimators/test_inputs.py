@@ -195,6 +195,27 @@ def test_a_regression_of_dates_is_an_error(make):
         MLPRegressor(**SMALL).fit(FRAME, np.array(days, "M8[ns]"))
 
 
+@pytest.mark.parametrize("make", [np.array, pl.Series, pd.Series, list])
+def test_a_regression_of_durations_is_an_error(make):
+    lasts = [datetime.timedelta(i) for i in range(N)]
+    with pytest.raises(ValueError, match=r"^y: .*; a regression's target is numbers"):
+        MLPRegressor(**SMALL).fit(FRAME, make(lasts))
+    with pytest.raises(
+        ValueError, match=r"^y: durations; a regression's target is numbers, such as their seconds"
+    ):
+        MLPRegressor(**SMALL).fit(FRAME, np.array(lasts, "m8[ns]"))
+
+
+def test_an_array_of_dates_beside_numbers_is_told_of_data_frames():
+    rows = np.array([[datetime.date(2011, 10, 2), 1.5]] * N, object)
+    said = r"not 'datetime.date'; tables with dates and times beside numbers are data frames"
+    with pytest.raises(TypeError, match=said):
+        MLPRegressor(**SMALL).fit(rows, np.arange(N))
+    fitted = MLPRegressor(**SMALL).fit(np.arange(2.0 * N).reshape(N, 2), np.arange(N))
+    with pytest.raises(TypeError, match=said):
+        fitted.predict(rows)
+
+
 def test_kinds_of_columns_can_be_chosen():
     frame = FRAME.with_columns(
         zip=pl.Series([i % 12 for i in range(N)]), day=pl.Series([datetime.date(2020, 1, 1)] * N)

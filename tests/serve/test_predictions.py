@@ -183,7 +183,9 @@ def test_times_of_day_are_texts_or_seconds():
         objects = [{"at": value, "x": x} for value, x in zip(at, (1.0, 2.0), strict=True)]
         np.testing.assert_array_equal(rows.of_objects(objects).arrays[0], expected)
         np.testing.assert_array_equal(rows.of_columns({"at": at, "x": [1.0, 2.0]}).arrays[0], expected)
-    with pytest.raises(RequestError, match="row 1, column 'at': 'noon' is not a time of day, nor a number"):
+    with pytest.raises(
+        RequestError, match="row 1, column 'at': 'noon' is not a time of day, nor the seconds since"
+    ):
         rows.of_columns({"at": ["9:30", "noon"], "x": [1.0, 2.0]})
 
 
@@ -208,6 +210,23 @@ def test_dates_are_texts_or_days():
     np.testing.assert_array_equal(TableRows(infer(typed)).of_frame(typed).arrays[0], expected)
 
 
+def test_numbers_that_are_no_dates_or_times_are_refused():
+    rows = TableRows(infer(pl.DataFrame({"day": ["2011-10-02", "2011-10-03"], "at": ["9:30", "13:45"]})))
+    for day in (20111002, "20111002"):
+        for given in (
+            lambda day=day: rows.of_objects([{"day": 15249, "at": 60}, {"day": day, "at": 60}]),
+            lambda day=day: rows.of_columns({"day": [15249, day], "at": [60, 60]}),
+        ):
+            with pytest.raises(
+                RequestError, match=r"row 1, column 'day': '?20111002'? is not a date .*days since 1970"
+            ):
+                given()
+    with pytest.raises(
+        RequestError, match=r"column 'at': 134510 is not a time of day, nor .* seconds since midnight"
+    ):
+        rows.of_columns({"day": [15249], "at": [134510]})
+
+
 def test_what_a_date_may_be_is_described():
     column = infer(pl.DataFrame({"day": ["2011-10-02", "2011-10-12"], "x": [1.0, 2.0]}))["day"]
     described = value_schema(column)
@@ -215,3 +234,10 @@ def test_what_a_date_may_be_is_described():
     said = "(days since 1970-01-01), or a text such as 2011-10-02 or 2011-10-02 13:45; in training from 2011-10-02 to"
     assert said in described["description"]
     assert example_value(column) == "2011-10-07"
+
+
+def test_what_a_time_of_day_may_be_is_described():
+    column = infer(pl.DataFrame({"at": ["0:07", "23:59"], "x": [1.0, 2.0]}))["at"]
+    said = "(seconds since midnight), or a text such as 13:45; in training from 00:07 to 23:59. null"
+    assert said in value_schema(column)["description"]
+    assert example_value(column) == "12:03"

@@ -197,6 +197,26 @@ def test_what_is_no_date_is_named(values, said):
         check(infer(DATED), pl.DataFrame({"day": values})).column("day")
 
 
+@pytest.mark.parametrize("day", [20111002, "20111002", 1317513600, 1317513600000.0], ids=str)
+def test_numbers_that_are_no_days_are_no_dates(day):
+    said = f"'day': '?{float(day):.0f}'? in row 1 .* is not a date such as"
+    early = type(day)(15249)
+    with pytest.raises(DataError, match=said):
+        check(infer(DATED), pl.DataFrame({"day": [early, day]})).column("day")
+
+
+def test_an_array_of_numbers_is_looked_at_for_dates_too():
+    schema = infer(np.array([["2011-10-02"], ["2011-10-03"]], "M8[D]"))
+    assert check(schema, np.array([[15249.5], [np.nan]])).column("x0").numbers()[0] == 15249.5
+    with pytest.raises(DataError, match=r"'x0': 20111002 in row 0 .* nor the days since 1970-01-01 of one"):
+        check(schema, np.array([[20111002]])).column("x0")
+
+
+def test_numbers_that_are_no_seconds_of_a_day_are_no_times():
+    with pytest.raises(DataError, match=r"'at': 134510 in row 1 .* the seconds since midnight of one"):
+        check(infer(TIMED), TIMED.with_columns(at=pl.Series([60, 134510]))).column("at")
+
+
 def test_rows_without_any_date_are_missing_numbers():
     for values in (pl.Series([None, None]), pl.Series([None, None], dtype=pl.Datetime)):
         assert np.isnan(check(infer(DATED), pl.DataFrame({"day": values})).column("day").numbers()).all()

@@ -110,7 +110,8 @@ def test_unique_text_stays_where_it_may_be_chance_or_is_chosen():
 )
 @pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
 def test_dates_in_other_forms_are_an_error_that_says_what_to_do(values, what, make):
-    said = f"'when' holds dates .such as '{what}'. that are not read; .*2011-10-02 13:45.*columns of numbers.*'drop'"
+    said = f"'when' holds dates that are not read, such as '{what}' in row {values.index(what)} .*; "
+    said += "write.*2011-10-02 13:45.*columns of numbers.*'drop'.*'categorical'"
     with pytest.raises(DataError, match=said):
         infer(make({"when": values, "good": range(len(values))}))
 
@@ -263,6 +264,22 @@ def test_times_of_day_and_durations_are_numbers_of_seconds(library):
     assert kinds_of(TIMED[library], kinds=kinds) == kinds
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_dates_and_durations_of_arrays_are_categories_by_name(unit):
+    moments = np.array([["2011-10-02T13:45"], ["NaT"], ["2011-10-03"], ["2011-10-02T13:45"]], f"M8[{unit}]")
+    for values, names in (
+        (moments, ("2011-10-02 13:45:00", "2011-10-03 00:00:00")),
+        (moments - moments[0], ("0:00:00", "10:15:00")),
+    ):
+        column = infer(values, kinds={0: "categorical"}).columns[0]
+        assert (column.categories, column.counts, column.missing) == (names, (2, 1), 1)
+
+
+def test_no_duration_is_not_minus_zero():
+    lasts = pd.DataFrame({"lasts": pd.to_timedelta([datetime.timedelta(0), None, datetime.timedelta(1)])})
+    assert str(infer(lasts.astype("m8[ms]")).columns[0].low) == "0.0"
+
+
 @pytest.mark.parametrize(
     ("texts", "low", "high"),
     [
@@ -358,6 +375,47 @@ def test_a_text_that_is_no_date_leaves_categories():
     assert kinds_of(pl.DataFrame({"when": ["2011-10-02", "2011-10-03", "soon"] * 5})) == {
         "when": "categorical"
     }
+
+
+@pytest.mark.parametrize(
+    "make", [lambda table: table, lambda table: table.to_pandas(types_mapper=pd.ArrowDtype)]
+)
+def test_dates_that_arrow_counts_in_milliseconds_are_dates(make):
+    table = make(pa.table({"day": pa.array(DAYS, pa.date64()), "x": range(3)}))
+    day = infer(table)["day"]
+    assert (day.kind, day.low, day.high, day.missing) == ("numeric", 1.0, 15249.0, 1)
+
+
+MANY = {
+    "dates": [str(datetime.date(2011, 10, 2) + datetime.timedelta(i)) for i in range(60)],
+    "times of day": [f"9:{i:02}" for i in range(60)],
+}
+
+
+@pytest.mark.parametrize("what", MANY)
+@pytest.mark.parametrize("at", [0, 59])
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_word_among_many_dates_or_times_is_an_error_and_not_a_column_of_ids(what, at, times):
+    texts = MANY[what] * times
+    texts[at] = "unknown"
+    frame = pl.DataFrame({"when": texts, "good": range(len(texts))})
+    said = f"'when' holds {what}, but 'unknown' in row {at} .*; correct it or make it missing, or use .*'categorical'"
+    for choice in ({}, {"when": "numeric"}):
+        with pytest.raises(DataError, match=said):
+            infer(frame, kinds=choice)
+    assert kinds_of(frame, kinds={"when": "categorical"})["when"] == "categorical"
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_a_word_among_few_dates_or_times_is_told(what):
+    frame = pl.DataFrame({"when": [*(MANY[what][:3] * 10), "unknown"]})
+    with pytest.warns(DataWarning, match=f"'when' holds {what} in 97 % of its rows, but 'unknown' in row 30"):
+        assert kinds_of(frame) == {"when": "categorical"}
+
+
+def test_numbers_asked_of_dates_in_another_form_are_dates_that_are_not_read():
+    with pytest.raises(DataError, match="'when' holds dates that are not read, such as '1/31/2024' in row 1"):
+        infer(pl.DataFrame({"when": ["2024-01-30", "1/31/2024"]}), kinds={"when": "numeric"})
 
 
 @given(st.datetimes(datetime.datetime(1900, 1, 1), datetime.datetime(2200, 1, 1)))

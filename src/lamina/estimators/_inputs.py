@@ -96,7 +96,7 @@ def _is_pair(value: Any) -> bool:
 
 @contextmanager
 def _texts_explained() -> Generator[None]:
-    """Say of an array with texts what takes its place."""
+    """Say of an array of texts, dates or other objects what takes its place."""
     try:
         yield
     except ValueError as error:
@@ -104,6 +104,12 @@ def _texts_explained() -> Generator[None]:
             raise
         raise ValueError(
             f"{error}; tables with texts are data frames, of polars, pandas or pyarrow"
+        ) from error
+    except TypeError as error:
+        if not str(error).startswith("float() argument must be"):
+            raise
+        raise TypeError(
+            f"{error}; tables with dates and times beside numbers are data frames, of polars, pandas or pyarrow"
         ) from error
 
 

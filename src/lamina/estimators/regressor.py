@@ -28,6 +28,12 @@ from lamina.habits import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPRegressor"]
 
+_NUMBERS_OF = {
+    "M": "dates; a regression's target is numbers, such as the days since one of them",
+    "m": "durations; a regression's target is numbers, such as their seconds",
+}
+"""By the kind of a dtype that NumPy would make numbers of in its unit, whatever that is."""
+
 
 @telling
 @documented
@@ -158,8 +164,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _checked_target(self, y: Any) -> np.ndarray:
         require_target(np.asarray(y))
-        if np.asarray(y).dtype.kind == "M":  # which NumPy would make numbers of in their unit, whatever it is
-            raise ValueError("y: dates; a regression's target is numbers, such as the days since one of them")
+        if (numbers := _NUMBERS_OF.get(np.asarray(y).dtype.kind)) is not None:
+            raise ValueError(f"y: {numbers}")
         try:
             y = np.asarray(y, np.float64)
         except (TypeError, ValueError) as error:

@@ -19,13 +19,13 @@ from lamina.export._prediction import (
     Table,
 )
 from lamina.messages import printable
-from lamina.table.columns import date_of, is_missing, time_of, value_name
+from lamina.table.columns import as_column, date_of, is_missing, time_of, value_name
 from lamina.table.schema import TEMPORAL, UNITS
 
 __all__ = ["page_model", "shown"]
 
 _READ = {UNITS[TEMPORAL["time"]]: time_of, UNITS[TEMPORAL["date"]]: date_of}
-"""What is read of a value that is no number, by the column's unit."""
+"""What is read of a text, by the column's unit."""
 
 _LONGEST_NAME = 120
 """Letters of a name or a value; a label of more cannot be read."""
@@ -100,12 +100,19 @@ def _inputs(inputs: Table | Pictures, arrays: _Arrays) -> dict[str, Any]:
     return {"columns": [_column(column, arrays) for column in inputs.columns]}
 
 
+def _is_whole(column: Number) -> bool:
+    """Whether values between those of training are whole, too: integers, dates without a time."""
+    if column.unit == UNITS[TEMPORAL["date"]] and column.low is not None and column.high is not None:
+        return column.low.is_integer() and column.high.is_integer()
+    return column.type_name.lower().startswith(("int", "uint"))
+
+
 def _column(column: Column, arrays: _Arrays) -> dict[str, Any]:
     if isinstance(column, Number):
         return {
             "name": shown(column.name),
             "unit": column.unit,
-            "whole": column.type_name.lower().startswith(("int", "uint")),
+            "whole": _is_whole(column),
             **{
                 name: getattr(column, name)
                 for name in ("center", "factor", "fill", "clips", "flag", "low", "high")
@@ -163,11 +170,20 @@ def _value(column: Column, value: Any) -> float | None:
     if isinstance(column, Category):
         return 0 if is_missing(value) else column.spellings.get(value_name(value), 0)
     try:
-        number = float(value)
+        number = _moment(column, value) if column.unit else float(value)
     except (TypeError, ValueError, OverflowError):
-        read = _READ.get(column.unit)
-        return read(value) if read else None
-    return number if np.isfinite(number) else None
+        return None
+    return number if number is not None and np.isfinite(number) else None
+
+
+def _moment(column: Number, value: Any) -> float | None:
+    """A time, a duration or a date as the number that it is to the network; None where it is none."""
+    alone = as_column([value])
+    if alone.storage in TEMPORAL:
+        return float(alone.temporal()[0])
+    read = _READ.get(column.unit)
+    number = read(value) if read else None
+    return float(value) if number is None else number
 
 
 def _truth(prediction: Prediction, example: Mapping[str, Any]) -> str | None:

@@ -27,8 +27,8 @@ P = ParamSpec("P")
 
 _AXES = ("axis", "axes", "dim")
 _NUMBER = re.compile(r"[+-]?\d+")
-_AXES_IN_TEXT = re.compile(r"\s*(?:[+-]?\d+|[(\[]\s*[+-]?\d+(?:\s*,\s*[+-]?\d+)*\s*,?\s*[)\]])\s*")
-"""A whole number, or several in brackets."""
+_AXES_IN_TEXT = re.compile(r"\s*(?:None|[+-]?\d+|[(\[]\s*(?:[+-]?\d+(?:\s*,\s*[+-]?\d+)*\s*,?)?\s*[)\]])\s*")
+"""A whole number, or any number of them in brackets, or None."""
 
 
 class Operator(Protocol[P]):
@@ -81,11 +81,15 @@ def _with_axes_read(
     if not texts or not all(_AXES_IN_TEXT.fullmatch(text) for text in texts.values()):
         return None
     for name, text in texts.items():
-        numbers = tuple(map(int, _NUMBER.findall(text)))
-        given.arguments[name] = (
-            numbers[0] if name != "axes" and "(" not in text and "[" not in text else numbers
-        )
+        given.arguments[name] = _axes_in(text)
     return given
+
+
+def _axes_in(text: str) -> int | tuple[int, ...] | None:
+    numbers = tuple(map(int, _NUMBER.findall(text)))
+    if "(" in text or "[" in text:
+        return numbers
+    return numbers[0] if numbers else None
 
 
 def _unknown_argument(function: Callable[..., Any], kwargs: dict[str, Any], error: TypeError) -> TypeError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -147,15 +147,19 @@ def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None, inplace: b
 
 
 @operator
-def transpose(data: NDArray, axes: Shape | None = ()) -> NDArray:
+def transpose(data: NDArray, axes: int | Shape | None = ()) -> NDArray:
     """Permute the axes (reversed if `axes` is empty); a copy.
+
+    Raises `ShapeError` if `axes` does not name each axis once.
 
     >>> from lamina import nd
     >>> nd.transpose(nd.zeros((2, 3, 4)), axes=(1, 0, 2)).shape
     (3, 2, 4)
     """
     ndim = data.ndim
-    order = tuple([normalize_axis("transpose", a, ndim) for a in axes or ()])
+    is_one = isinstance(axes, str) or not isinstance(axes, Iterable)
+    given: Any = () if axes is None else (axes,) if is_one else axes
+    order = tuple([normalize_axis("transpose", a, ndim) for a in given])
     return bind(movement.transpose, data, axes=order or tuple(range(ndim))[::-1])
 
 

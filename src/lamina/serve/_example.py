@@ -8,7 +8,7 @@ import numpy as np
 
 from lamina.serve._bodies import PIXELS
 from lamina.serve._model import Model, TableModel
-from lamina.table.describe import format_date
+from lamina.table.describe import format_clock, format_date
 from lamina.table.schema import TEMPORAL, ColumnSchema
 
 __all__ = ["example_request", "example_value"]
@@ -38,6 +38,8 @@ def _number(column: ColumnSchema) -> float | int | str:
     middle = column.mean if column.mean is not None else low / 2 + high / 2
     if column.note == TEMPORAL["date"]:
         return format_date(round(middle))
+    if column.note == TEMPORAL["time"]:
+        return format_clock(middle)
     if "int" in column.type_name.lower():
         return round(middle)
     return float(f"{middle:.4g}") if low <= float(f"{middle:.4g}") <= high else middle

@@ -20,10 +20,10 @@ from lamina.files.limits import untrusted
 from lamina.messages import excerpt
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
-from lamina.table.check import check, table_of, what_is_read
+from lamina.table.check import are_beyond, check, table_of, what_is_read
 from lamina.table.columns import is_missing, named, value_name
 from lamina.table.messages import closest, counted, listed, rows_called
-from lamina.table.schema import TEMPORAL, ColumnSchema, Schema
+from lamina.table.schema import TEMPORAL, UNITS, ColumnSchema, Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -152,8 +152,18 @@ class TableRows:
             reason = _not_a_boolean if column.kind == "boolean" else _not_a_category
             yield values, [] if fits else list(_wrong(column.name, values, reason))
 
+    def _beyond(self, numbers: np.ndarray) -> Iterable[Problem]:
+        """Numbers that are no times or dates where training had such."""
+        for j, column in enumerate(self._numeric):
+            if column.note in _WRITTEN:
+                _, wanted = what_is_read(column)
+                what = f"is not {wanted}, nor the {UNITS[column.note]} of one"
+                for i in np.flatnonzero(are_beyond(column, numbers[:, j]))[:MOST_PROBLEMS].tolist():
+                    yield Problem(i, column.name, f"{value_name(numbers[i, j])} {what}")
+
     def _inputs(self, numbers: np.ndarray, others: Sequence[Sequence[Any]], extra: set[str]) -> Inputs:
-        problems = [problem for _, found in self._checked(others) for problem in found]
+        problems = list(self._beyond(numbers))
+        problems += [problem for _, found in self._checked(others) for problem in found]
         if problems:
             raise RequestError.of_values(problems)
         notes = _ignored(extra)
@@ -290,7 +300,7 @@ def _not_read(column: ColumnSchema) -> Callable[[Any], str]:
 
     def reason(value: Any) -> str:
         return (
-            f"{_shown(value)} is not {wanted}, nor a number"
+            f"{_shown(value)} is not {wanted}, nor the {UNITS[column.note]} of one"
             if isinstance(value, str)
             else _not_a_number(value)
         )

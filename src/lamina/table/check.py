@@ -13,9 +13,9 @@ from lamina.table._values import date_in, number_in, time_in
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, row, warn
-from lamina.table.schema import TEMPORAL, ColumnSchema, Schema
+from lamina.table.schema import TEMPORAL, UNITS, ColumnSchema, Schema
 
-__all__ = ["TRUTH", "check", "table_of", "what_is_read"]
+__all__ = ["TRUTH", "are_beyond", "check", "table_of", "what_is_read"]
 
 TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
 """Texts, in small letters, that say yes or no."""
@@ -48,7 +48,7 @@ def check(schema: Schema, data: Any) -> Table:
     find = _by_name if schema.named and table.named else _by_position
     positions = find(schema, used, table)
     whole = table.matrix is not None and positions == list(range(len(table.names)))
-    plain = whole and all(column.kind == "numeric" for column in used)
+    plain = whole and all(column.kind == "numeric" and column.note not in _RANGES for column in used)
 
     def column(i: int) -> Column:
         return _fitted(used[i], table.column(table.names[positions[i]]))
@@ -88,6 +88,7 @@ def _fitted(expected: ColumnSchema, column: Column) -> Column:
     """The column with the type that training had, under its name there."""
     if expected.kind == "numeric":
         if column.storage in ("number", "boolean"):
+            _require_within(expected, column)
             return column
         if column.storage in TEMPORAL and expected.note == TEMPORAL[column.storage]:
             return ArrayColumn(expected.name, column.temporal())
@@ -98,6 +99,20 @@ def _fitted(expected: ColumnSchema, column: Column) -> Column:
         names[np.isnan(values)] = None
         return ArrayColumn(expected.name, names)
     return column
+
+
+def _require_within(expected: ColumnSchema, column: Column) -> None:
+    if expected.note not in _RANGES:
+        return
+    numbers = column.numbers()
+    beyond = are_beyond(expected, numbers)
+    if beyond.any():
+        first = int(np.argmax(beyond))
+        _, wanted = what_is_read(expected)
+        raise DataError(
+            f"column {expected.name!r}: {value_name(numbers[first])} in {row(first)} is not {wanted}, nor the "
+            f"{UNITS[expected.note]} of one, which the model was trained on there; correct it or make it missing"
+        )
 
 
 def _converted(
@@ -121,7 +136,7 @@ def _converted(
 def what_is_read(column: ColumnSchema) -> tuple[Callable[[str], float | None], str]:
     """What makes numbers of a numeric column's texts, or None of one; and what such a text is.
 
-    Times of day and dates may come as their numbers of seconds and days, too.
+    Times of day and dates may come as their numbers of seconds and days, too, see `are_beyond`.
 
     >>> parse, wanted = what_is_read(ColumnSchema("at", "numeric", note=TEMPORAL["time"]))
     >>> wanted, parse("00:01"), parse("60"), parse("noon")
@@ -134,15 +149,31 @@ def what_is_read(column: ColumnSchema) -> tuple[Callable[[str], float | None], s
 
     def parse(text: str) -> float | None:
         number = special(text)
-        return number_in(text) if number is None else number
+        if number is None and (number := number_in(text)) is not None:
+            return None if are_beyond(column, np.float64(number)) else number
+        return number
 
     return parse, wanted
+
+
+def are_beyond(column: ColumnSchema, numbers: np.ndarray | np.float64) -> np.ndarray:
+    """Where numbers cannot be times of day or dates of the years 1 to 9999; nowhere in columns of other numbers.
+
+    >>> day = ColumnSchema("day", "numeric", note=TEMPORAL["date"])
+    >>> are_beyond(day, np.array([15249.0, np.nan, 20111002.0]))
+    array([False, False,  True])
+    """
+    low, high = _RANGES.get(column.note, (-np.inf, np.inf))
+    return np.less(numbers, low) | np.greater(numbers, high)
 
 
 _READ = {
     TEMPORAL["time"]: (time_in, "a time of day"),
     TEMPORAL["date"]: (date_in, "a date such as 2011-10-02 or 2011-10-02 13:45"),
 }
+
+_RANGES = {TEMPORAL["time"]: (0.0, 86_400.0), TEMPORAL["date"]: (-719_162.0, 2_932_897.0)}
+"""What numbers of seconds and of days may be: 20111002 and the milliseconds since 1970 are no days."""
 
 
 def table_of(columns: Mapping[str, np.ndarray], matrix: np.ndarray | None = None) -> Table:

@@ -269,7 +269,8 @@ class SeriesColumn(Column):
             return super().temporal()
         times = self._series.dt
         microseconds = times.timestamp("us") if is_date else times.total_microseconds()
-        return cast(np.ndarray, microseconds.cast(nw.Float64).to_numpy()) / (DAY if is_date else 1e6)
+        # narwhals gives −0 for a pandas duration of 0.
+        return cast(np.ndarray, microseconds.cast(nw.Float64).to_numpy()) / (DAY if is_date else 1e6) + 0.0
 
     def value_counts(self) -> list[tuple[object, int]]:
         pairs = self._series.value_counts(sort=False).rows()
@@ -337,6 +338,8 @@ class ArrayColumn(Column):
     def missing(self) -> int:
         if self._values.dtype.kind == "f":
             return int(np.isnan(self._values).sum())
+        if self._values.dtype.kind in "mM":
+            return int(np.isnat(self._values).sum())
         return sum(map(is_missing, self._values)) if self._values.dtype == object else 0
 
     def distinct(self) -> int:
@@ -360,8 +363,13 @@ class ArrayColumn(Column):
             pairs = zip(values.tolist(), counts.tolist(), strict=True)
             return [(value, count) for value, count in pairs if not is_missing(value)]
         # Equal values of different types are counted apart.
-        found = Counter((type(value), value) for value in self._values.tolist() if not is_missing(value))
+        found = Counter((type(value), value) for value in self._cells() if not is_missing(value))
         return [(value, count) for (_, value), count in found.items()]
+
+    def _cells(self) -> list[Any]:
+        """The values as Python objects; dates and durations as such, where NumPy would give nanoseconds as integers."""
+        kind = self._values.dtype.kind
+        return (self._values.astype(f"{kind}8[us]") if kind in "mM" else self._values).tolist()
 
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
         if self._values.dtype.kind in "biuf":
@@ -369,7 +377,7 @@ class ArrayColumn(Column):
             return np.array([function(value) for value in values.tolist()], dtype)[inverse]
         results: dict[tuple[type, object], float] = {}
         mapped = np.empty(len(self), dtype)
-        for i, value in enumerate(self._values.tolist()):
+        for i, value in enumerate(self._cells()):
             key = (type(value), value)
             if key not in results:
                 results[key] = function(value)
@@ -405,9 +413,23 @@ def series_column(name: str, series: Any) -> Column:
     """A column of a DataFrame, through narwhals; Python objects are taken out of it."""
     import narwhals as nw
 
+    if series.dtype == nw.Unknown:
+        series = _of_known_type(series)
     if series.dtype != nw.Object:
         return SeriesColumn(name, series)
     return ArrayColumn(name, np.fromiter(series.to_list(), object, len(series)), str(series.dtype))
+
+
+def _of_known_type(series: Any) -> Any:
+    """Dates that pyarrow counts in milliseconds, which narwhals does not know, in days; others as they are."""
+    native = series.to_native()
+    if str(getattr(native, "type", "")) == "date64[ms]":
+        native = native.cast("date32")
+    elif str(getattr(native, "dtype", "")) == "date64[ms][pyarrow]":
+        native = native.astype("date32[day][pyarrow]")
+    else:
+        return series
+    return import_narwhals().from_native(native, series_only=True)
 
 
 def as_column(data: Any, name: str = "y") -> Column:

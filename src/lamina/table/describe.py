@@ -12,7 +12,15 @@ import numpy as np
 from lamina.messages import printable
 from lamina.table.schema import TEMPORAL, ColumnSchema, Schema, Target
 
-__all__ = ["ColumnRow", "column_rows", "describe_rows", "describe_target", "format_date", "format_number"]
+__all__ = [
+    "ColumnRow",
+    "column_rows",
+    "describe_rows",
+    "describe_target",
+    "format_clock",
+    "format_date",
+    "format_number",
+]
 
 _MAX_ONE_HOT = 8
 _MOST_NAMED = 10  # classes in a sentence
@@ -121,7 +129,12 @@ def _values(column: ColumnSchema) -> str:
     return ""
 
 
-def _clock(seconds: float) -> str:
+def format_clock(seconds: float) -> str:
+    """The time of day so many seconds after midnight; fractions of a second are left out.
+
+    >>> format_clock(420), format_clock(49510.5)
+    ('00:07', '13:45:10')
+    """
     minutes, seconds = divmod(int(seconds), 60)
     return f"{minutes // 60:02}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
 
@@ -137,7 +150,7 @@ def format_date(days: float) -> str:
     return str(np.datetime64(seconds, "s").astype(f"M8[{unit}]")).replace("T", " ")
 
 
-_SHOWN = {TEMPORAL["time"]: _clock, TEMPORAL["date"]: format_date}
+_SHOWN = {TEMPORAL["time"]: format_clock, TEMPORAL["date"]: format_date}
 
 _LEFT_OUT = {
     "constant": "left out: one value only",

@@ -205,12 +205,22 @@ def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
     return _judge_text(column, choice, missing, named)
 
 
-def _date_error(column: Column, example: str) -> DataError:
+def _date_error(column: Column, where: tuple[int, object]) -> DataError:
+    index, value = where
     return DataError(
-        f"column {column.name!r} holds dates (such as {example!r}) that are not read; write them as in ISO 8601 "
-        "(2011-10-02 or 2011-10-02 13:45), or put what matters in them into columns of numbers, such as the year, the "
-        f"month, the weekday or the days since a date (pandas: frame[{column.name!r}].dt, polars: "
-        f"pl.col({column.name!r}).dt), or leave it out with {as_kind(column.name, 'drop')}"
+        f"column {column.name!r} holds dates that are not read, such as {value_name(value)!r} in {row(index)}; write "
+        "them as in ISO 8601 (2011-10-02 or 2011-10-02 13:45), or put what matters in them into columns of numbers, "
+        "such as the year, the month, the weekday or the days since a date (pandas: "
+        f"frame[{column.name!r}].dt, polars: pl.col({column.name!r}).dt), or leave it out with "
+        f"{as_kind(column.name, 'drop')}; if they are no dates, use {as_kind(column.name, 'categorical')}"
+    )
+
+
+def _odd_error(column: Column, what: str, where: tuple[int, object]) -> DataError:
+    index, value = where
+    return DataError(
+        f"column {column.name!r} holds {what}, but {value_name(value)!r} in {row(index)}; correct it or make it "
+        f"missing, or use {as_kind(column.name, 'categorical')}"
     )
 
 
@@ -255,16 +265,15 @@ def _categorical(column: Column, missing: int, named: bool, note: str = "") -> C
 
 
 def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool) -> ColumnSchema:
-    """Text, or Python objects of several types: categories, numbers, dates, ids or sentences."""
+    """Text, or Python objects of several types: categories, numbers, dates, times, ids or sentences."""
     if column.categorical and choice is None:
         return _categorical(column, missing, named)
     present = len(column) - missing
     unique = present >= FEW_ROWS and column.distinct() > UNIQUE * present
     if unique and choice is None:
-        sample = [value_name(value) for value, _ in column.head(1000).value_counts()]
-        numbers = sum(number_in(text) is not None or text.strip() in MISSING_TOKENS for text in sample)
-        if numbers < MOSTLY * len(sample) and not (_all(is_date, sample) or _all(is_time, sample)):
-            words = sum(len(text.split()) for text in sample) / len(sample)
+        sample = column.head(1000).value_counts()
+        if not any(_share(holds, sample) >= MOSTLY for holds in _MEANT.values()):
+            words = sum(len(value_name(value).split()) for value, _ in sample) / len(sample)
             return ColumnSchema(column.name, "text" if words >= 4 else "id", column.type_name, missing)
     counts = column.value_counts()
     names: Counter[str] = Counter()
@@ -273,41 +282,69 @@ def _judge_text(column: Column, choice: Choice | None, missing: int, named: bool
     if choice is None and set(names) == {"false", "true"}:  # as programs write booleans into text files
         rows = (names["false"], names["true"])
         return ColumnSchema(column.name, "boolean", column.type_name, missing, ("false", "true"), rows)
-    texts = [value_name(value) for value, _ in counts]
-    if _all(is_time, texts):
-        return _numeric(column, column.parsed(time_in)[0], named, TEMPORAL["time"])
-    if is_date(next((text for text in texts if text.strip() not in MISSING_TOKENS), "")):
-        dates, unread = column.parsed(date_in)
-        if unread is None:
-            return _numeric(column, dates, named, TEMPORAL["date"])
-        if choice is None and _all(is_date, texts):
-            raise _date_error(column, value_name(unread[1]))
-    if choice == "numeric" or (choice is None and _looks_measured(counts)):
+    if (found := _judge_written(column, counts, choice, named)) is not None:
+        return found
+    if choice == "numeric" or (choice is None and _looks_measured(_is_number, counts)):
         return _numbers_in_text(column, choice, named)
     if choice is None:
         _warn_of_mixture(column, counts)
     return _categorical(column, missing, named)
 
 
-def _all(holds: Callable[[str], bool], texts: list[str]) -> bool:
-    values = [text for text in texts if text.strip() not in MISSING_TOKENS]
-    return bool(values) and all(map(holds, values))
+def _is_number(text: str) -> bool:
+    return number_in(text) is not None
 
 
-def _looks_measured(counts: list[tuple[object, int]]) -> bool:
-    """Whether texts are numbers that were measured, not a few codes: almost all are numbers, very many."""
-    numeric = [count for value, count in counts if number_in(value_name(value)) is not None]
+_MEANT: dict[str, Callable[[str], bool]] = {
+    "numbers": _is_number,
+    "times of day": is_time,
+    "dates": is_date,
+}
+"""What almost all texts of a column may be, and which texts are that."""
+
+
+def _judge_written(
+    column: Column, counts: list[tuple[object, int]], choice: Choice | None, named: bool
+) -> ColumnSchema | None:
+    """Texts that are times of day or dates, or almost all of which are; None of others."""
+    for what, parse, note in (
+        ("times of day", time_in, TEMPORAL["time"]),
+        ("dates", date_in, TEMPORAL["date"]),
+    ):
+        holds = _MEANT[what]
+        share = _share(holds, counts)
+        if share < MOSTLY:
+            continue
+        values, unread = column.parsed(parse)
+        if unread is None:
+            return _numeric(column, values, named, note)
+        if share == 1 or (choice == "numeric" and holds(value_name(unread[1]))):
+            raise _date_error(column, unread)
+        if choice == "numeric" or _looks_measured(holds, counts):
+            raise _odd_error(column, what, unread)
+    return None
+
+
+def _share(holds: Callable[[str], bool], counts: list[tuple[object, int]]) -> float:
+    """The share of rows with such a text among those that have one; 0 where none has."""
+    present = [
+        (text, count) for value, count in counts if (text := value_name(value)).strip() not in MISSING_TOKENS
+    ]
+    rows = sum(count for _, count in present)
+    return sum(count for text, count in present if holds(text)) / rows if rows else 0.0
+
+
+def _looks_measured(holds: Callable[[str], bool], counts: list[tuple[object, int]]) -> bool:
+    """Whether texts are numbers (dates, times) that were measured, not a few codes: almost all are such, very many."""
     rows = sum(count for value, count in counts if value_name(value).strip() not in MISSING_TOKENS)
-    return len(numeric) > max(20, 0.05 * rows) and sum(numeric) >= MOSTLY * rows
+    different = sum(holds(value_name(value)) for value, _ in counts)
+    return different > max(20, 0.05 * rows) and _share(holds, counts) >= MOSTLY
 
 
 def _numbers_in_text(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
     numbers, wrong = column.parsed(number_in)
     if wrong is not None:
-        raise DataError(
-            f"column {column.name!r} holds numbers, but {value_name(wrong[1])!r} in {row(wrong[0])}; correct "
-            f"it or make it missing, or use {as_kind(column.name, 'categorical')}"
-        )
+        raise _odd_error(column, "numbers", wrong)
     if choice is None:
         warn(
             f"column {column.name!r} holds numbers as text; it is used as numbers "
@@ -317,20 +354,24 @@ def _numbers_in_text(column: Column, choice: Choice | None, named: bool) -> Colu
 
 
 def _warn_of_mixture(column: Column, counts: list[tuple[object, int]]) -> None:
-    """Warn where categories are of several types, or numbers and words: someone's typing slip, perhaps."""
+    """Warn where categories are of several types, or numbers, dates or times and words: a typing slip, perhaps."""
     types: Counter[str] = Counter()
-    numeric = 0
     for value, count in counts:
         types[type(value).__name__] += count
-        numeric += count * (number_in(value_name(value)) is not None)
-    rows = types.total()
+    meant, share = max(
+        ((what, _share(holds, counts)) for what, holds in _MEANT.items()), key=lambda pair: pair[1]
+    )
     if len(types) > 1:
         common = types.most_common(1)[0][0]
         odd = column.first_where(lambda value: type(value).__name__ != common)
         what = f"mixes types: mostly {common}, but"
-    elif (1 - MOSTLY) * rows <= numeric < rows:
-        odd = column.first_where(lambda value: number_in(value_name(value)) is None)
-        what = f"holds numbers in {100 * numeric / rows:.0f} % of its rows, but"
+    elif (1 - MOSTLY if meant == "numbers" else MOSTLY) <= share < 1:
+        odd = column.first_where(
+            lambda value: (
+                value_name(value).strip() not in MISSING_TOKENS and not _MEANT[meant](value_name(value))
+            )
+        )
+        what = f"holds {meant} in {100 * share:.0f} % of its rows, but"
     else:
         return
     assert odd is not None

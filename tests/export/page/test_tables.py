@@ -276,16 +276,52 @@ def test_hostile_names_and_values_are_text(opened, accessible, tmp_path):
     accessible(page)
 
 
-def test_dates_and_times_are_numbers_that_say_what_they_count(opened, tmp_path):
+def test_dates_and_times_are_shown_and_read_as_such(opened, accessible, tmp_path):
     at = [datetime.datetime(2011, 10, 2, 12) + datetime.timedelta(hours=7 * i) for i in range(100)]
-    frame = pl.DataFrame({"when": map(str, at), "at": [datetime.time(i % 24, 30) for i in range(100)]})
+    clocks = [datetime.time(i % 24, 30) for i in range(100)]
+    lasts = [datetime.timedelta(seconds=i) for i in range(100)]
+    frame = pl.DataFrame({"when": map(str, at), "at": clocks, "lasts": lasts})
     model = lamina.MLPRegressor(**TINY).fit(frame, np.arange(100) / 30)
     agrees(opened, tmp_path / "page.html", model, frame[:6])
     page = opened(tmp_path / "page.html")
-    ranges = page.locator(".range").all_text_contents()
-    assert any(text.endswith("(days since 1970-01-01)") for text in ranges)
-    assert any(text.endswith("(seconds since midnight)") for text in ranges)
-    assert page.evaluate("lamina.model.examples[0].row") == [15249.5, 1800]
+    accessible(page)
+    assert page.evaluate("lamina.model.examples[0].row") == [15249.5, 1800, 0]
+    ranges = {"2011-10-02 12:00 … 2011-10-31 09:00", "00:30 … 23:30", "0 … 99 (seconds)"}
+    assert set(page.locator(".range").all_text_contents()) == ranges
+    page.locator("#curves svg").nth(2).wait_for()
+    ends = set(page.locator("#curves svg > text").all_text_contents())
+    assert {"2011-10-02", "2011-10-31", "00:30", "23:30", "0", "99"} <= ends
+    page.locator("#examples button").first.click()
+    when, clock = page.get_by_label("when", exact=True), page.get_by_label("at", exact=True)
+    assert (when.input_value(), clock.input_value()) == ("2011-10-02 12:00", "00:30")
+    assert "2011-10-02 12:00" in page.locator("#examples button").first.text_content()
+    for text, days in (
+        ("1969-12-31", -1), ("2011/10/3 6:00 pm", 15250.75), ("15249.5", 15249.5), ("0099-02-28T00:00", -683310),
+        ("2011-02-30", None), ("3/4/2011", None), ("2011-10-02 24:00", None), ("", None),
+    ):  # fmt: skip
+        when.fill(text)
+        assert page.evaluate("lamina.form.row[0]") == days, text
+        note = page.locator(f"#{when.get_attribute('id')}-note").text_content()
+        assert ("not a date such as" in note) == (days is None and text != ""), text
+    for text, seconds in (
+        ("13:45:10.5", 49510.5),
+        ("12:01 am", 60),
+        ("0:01", 60),
+        ("60", 60),
+        ("noon", None),
+    ):
+        clock.fill(text)
+        assert page.evaluate("lamina.form.row[1]") == seconds, text
+
+
+def test_days_are_slid_through_without_times(opened, tmp_path):
+    frame = pl.DataFrame({"when": [datetime.date(2011, 10, 2) + datetime.timedelta(i) for i in range(31)]})
+    model = lamina.MLPRegressor(**TINY).fit(frame, np.arange(31) / 30)
+    agrees(opened, tmp_path / "page.html", model, frame[:6])
+    page = opened(tmp_path / "page.html")
+    page.get_by_label("when, slider").fill("15254")
+    assert page.get_by_label("when", exact=True).input_value() == "2011-10-07"
+    assert page.get_by_label("when, slider").get_attribute("step") == "1"
 
 
 def test_very_many_columns_and_categories(opened, accessible, tmp_path):

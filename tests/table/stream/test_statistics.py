@@ -168,14 +168,17 @@ def test_few_rows_and_names_that_are_not_there_are_told():
 
 
 @pytest.mark.parametrize("cuts", [[], [50], [20, 120]])
-def test_too_many_texts_that_are_dates_are_days(monkeypatch, cuts):
+@pytest.mark.parametrize("note", ["dates in days", "times of day in seconds"])
+def test_too_many_texts_that_are_dates_or_times_are_numbers(monkeypatch, cuts, note):
     monkeypatch.setattr(_summaries, "MOST_VALUES", 100)
     start = datetime.datetime(2011, 10, 2, 12)
-    texts = [str(start + datetime.timedelta(hours=i)) if i % 9 else ["?", None][i % 2] for i in range(N)]
+    moments = [start + datetime.timedelta(minutes=59 * i) for i in range(N)]
+    written = map(str, moments) if note == "dates in days" else (str(moment.time()) for moment in moments)
+    texts = [text if i % 9 else ["?", None][i % 2] for i, text in enumerate(written)]
     frame = FRAME.select("number", "class").with_columns(at=pl.Series(texts))
     expected = infer(frame, "class")["at"]
     found = of_parts(frame, cuts, "class").schema()["at"]
-    assert expected.note == "dates in days" and expected.missing == 23 and alike(found, expected)
+    assert expected.note == note and expected.missing == 23 and alike(found, expected)
     with pytest.raises(DataError, match=r"'at' has more than .* different values, too many"):
         of_parts(frame, cuts, "class", kinds={"at": "categorical"}).schema()
     odd = frame.with_columns(at=pl.Series([*texts[:-1], "soon"]))

@@ -16,6 +16,50 @@ function shownNumber(x, digits = 4) {
   return x.toLocaleString("en", { maximumFractionDigits: places });
 }
 
+// --- dates and times of day, which are numbers to the network ---------------------------------------------------
+
+const DATE = /^(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ](.+))?$/;
+const CLOCK = /^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?(?:\s*([ap])\.?m\.?)?$/i;
+
+/** The date of days since 1970, with the time of what is not whole days. */
+function shownDate(days) {
+  const seconds = Math.round(days * 86400), date = new Date(seconds * 1000);
+  if (isNaN(date)) return shownNumber(days);
+  const [day, time] = date.toISOString().slice(0, -5).split("T");
+  return seconds % 86400 ? `${day} ${seconds % 60 ? time : time.slice(0, -3)}` : day;
+}
+
+function shownClock(seconds) {
+  const parts = [seconds / 3600, seconds / 60 % 60, seconds % 60].map(x => String(Math.floor(x)).padStart(2, "0"));
+  return parts.slice(0, parts[2] === "00" ? 2 : 3).join(":");
+}
+
+/** The days since 1970 of a text that is a date, or null. */
+function readDate(text) {
+  const [found, year, month, day, time] = DATE.exec(text) ?? [];
+  const seconds = time ? readClock(time) : 0, date = new Date(0);
+  if (!found || seconds === null) return null;
+  date.setUTCFullYear(year, month - 1, day);
+  const isDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === Number(day);
+  return isDay ? date.getTime() / 86400000 + seconds / 86400 : null;
+}
+
+/** The seconds since midnight of a text that is a time of day, or null. */
+function readClock(text) {
+  const [found, hour, minute, second = 0, half] = CLOCK.exec(text) ?? [];
+  if (!found || half && (hour < 1 || hour > 12)) return null;
+  const hours = half ? hour % 12 + (half.toLowerCase() === "p" ? 12 : 0) : Number(hour);
+  return hours * 3600 + minute * 60 + Number(second);
+}
+
+/** How the numbers of such columns are written, by their unit. */
+const WRITTEN = {
+  "days since 1970-01-01": { shown: shownDate, read: readDate, such: "a date such as 2011-10-02 13:45" },
+  "seconds since midnight": { shown: shownClock, read: readClock, such: "a time such as 13:45" },
+};
+
+const shownIn = (column, x) => WRITTEN[column.unit] ? WRITTEN[column.unit].shown(x) : shownNumber(x);
+
 /** Where x lies between two numbers, 0 to 1; their difference may be beyond the largest number. */
 const shareBetween = (x, low, high) => (x / 2 - low / 2) / (high / 2 - low / 2);
 
@@ -47,35 +91,43 @@ function framed(column, id, range, ...controls) {
 }
 
 function numberField(column, id, change) {
-  const ranged = isRanged(column);
-  const input = element("input", { id, type: "number", step: "any", inputmode: "decimal", placeholder: "missing",
-    "aria-describedby": `${id}-range ${id}-note` });
+  const ranged = isRanged(column), written = WRITTEN[column.unit];
+  const isLong = written && [column.low, column.high].some(x => shownIn(column, x ?? 0).length > 10);
+  const kind = written ? { type: "text", class: isLong ? "written long" : "written" } : { type: "number", step: "any", inputmode: "decimal" };
+  const input = element("input", { id, ...kind, placeholder: "missing", "aria-describedby": `${id}-range ${id}-note` });
   const step = ranged ? stepOf(column) : 0, slides = step > 0 && isFinite(step);
   const slider = slides && element("input", { type: "range", step, "aria-label": `${column.name}, slider`,
     min: Math.floor(column.low / step) * step, max: Math.ceil(column.high / step) * step });
-  const range = (column.low === null ? "number" : `${shownNumber(column.low)} … ${shownNumber(column.high)}`) +
-    (column.unit ? ` (${column.unit})` : "");
+  const unit = column.unit && !(written && column.low !== null) ? ` (${column.unit})` : "";
+  const range = (column.low === null ? "number" : `${shownIn(column, column.low)} … ${shownIn(column, column.high)}`) + unit;
   const { root, say } = framed(column, id, range, ...(slides ? [slider] : []), input);
   const hint = value => {
     const beyond = value !== null && column.low !== null && (value < column.low || value > column.high);
     root.classList.toggle("missing", value === null);
-    say(value === null ? "missing" : beyond ? "beyond what training had" : "");
+    const isOther = written && value === null && input.value.trim();
+    say(isOther ? `not ${written.such}: counts as missing` : value === null ? "missing"
+      : beyond ? "beyond what training had" : "");
   };
+  const read = () => {
+    const text = input.value.trim(), value = written ? written.read(text) ?? Number(text) : input.valueAsNumber;
+    return text === "" || !isFinite(value) ? null : value;
+  };
+  const write = value => { input.value = value === null ? "" : written ? written.shown(value) : value; };
   const place = value => { if (slides) slider.value = value ?? between(column.low, column.high, 0.5); };
   input.addEventListener("input", () => {
-    const value = input.value.trim() === "" || !isFinite(input.valueAsNumber) ? null : input.valueAsNumber;
+    const value = read();
     place(value);
     hint(value);
     change(value);
   });
   if (slides) slider.addEventListener("input", () => {
     const value = Number(Number(slider.value).toPrecision(12));
-    input.value = value;
+    write(value);
     hint(value);
     change(value);
   });
   return { root, show(value) {
-    input.value = value ?? "";
+    write(value);
     place(value);
     hint(value);
   } };
@@ -131,7 +183,7 @@ function searchField(column, id, change) {
 const counted = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
 
 const valueText = (column, value) =>
-  column.names ? value ? column.names[value - 1] : "missing" : value === null ? "missing" : shownNumber(value);
+  column.names ? value ? column.names[value - 1] : "missing" : value === null ? "missing" : shownIn(column, value);
 
 // --- curves ---------------------------------------------------------------------------------------------------
 
@@ -156,6 +208,12 @@ function numbersThrough({ low, high, center, factor, whole }, current) {
 
 const WIDTH = 260, HEIGHT = 150, PLOT = { left: 44, right: 252, top: 10, bottom: 124 };
 
+/** An end of a chart's axis: of dates the day, or the time where the axis is a day or two, as both ends need room. */
+function endOf(column, x) {
+  const text = shownIn(column, x), [day, time] = text.split(" ");
+  return !time || WRITTEN[column.unit]?.read !== readDate ? text : column.high - column.low > 2 ? day : time;
+}
+
 /** A chart of a number's curve; the scale of the prediction is shared by all charts. */
 function lineChart(column, values, outputs, now, scale) {
   const x = share => PLOT.left + share * (PLOT.right - PLOT.left);
@@ -167,8 +225,8 @@ function lineChart(column, values, outputs, now, scale) {
     parts.push(element("line", { class: "grid", x1: PLOT.left, x2: PLOT.right, y1: at, y2: at }),
       element("text", { class: "end", x: PLOT.left - 6, y: at + 4 }, scale.tickText(tick)));
   }
-  parts.push(element("text", { x: PLOT.left, y: HEIGHT - 8 }, shownNumber(column.low)),
-    element("text", { class: "end", x: PLOT.right, y: HEIGHT - 8 }, shownNumber(column.high)));
+  parts.push(element("text", { x: PLOT.left, y: HEIGHT - 8 }, endOf(column, column.low)),
+    element("text", { class: "end", x: PLOT.right, y: HEIGHT - 8 }, endOf(column, column.high)));
   const line = values.map((value, i) => `${i ? "L" : "M"}${across(value).toFixed(1)} ${y(scale.share(outputs[i])).toFixed(1)}`);
   parts.push(element("path", { class: "curve", d: line.join("") }));
   if (now.value !== null) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,15 +14,15 @@ from lamina.table.columns import (
     Column,
     NumberType,
     OfCell,
+    Storage,
     as_column,
     date_of,
     is_missing,
     number_of,
+    time_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import polars as pl
 
 __all__ = ["MOST_VALUES", "Counted", "Moments", "Order", "SummaryColumn", "is_temporal"]
@@ -203,7 +204,9 @@ class SummaryColumn(Column):
         self._is_temporal = is_temporal(kind)
         self.is_number = kind.is_numeric() or self._is_temporal
         self._is_float = kind.is_float() or kind.is_decimal() or self._is_temporal
-        self._dates = Moments() if kind == _text() else None
+        self._written: dict[Storage, Moments] = (
+            {storage: Moments() for storage in _READ} if kind == _text() else {}
+        )
         self._rows = self._missing = 0
         self._first_missing: int | None = None
         self._any_type = any_type
@@ -222,8 +225,11 @@ class SummaryColumn(Column):
         self._missing += missing
         if self.is_number:
             self.moments.update(_in_numbers(series) if self._is_temporal else series, first)
-        if self._dates is not None:
-            self._dates = _with_dates(self._dates, series, first)
+        self._written = {
+            storage: seen
+            for storage, seen in self._written.items()
+            if _saw_all(seen, series, first, _READ[storage])
+        }
         if self.counts is not None:
             if self.storage in ("other", "date", "time", "duration") and not self._any_type:
                 series = pl.Series(
@@ -241,10 +247,11 @@ class SummaryColumn(Column):
         firsts = [at for at in (self._first_missing, other._first_missing) if at is not None]
         self._first_missing = min(firsts, default=None)
         self.moments.merge(other.moments)
-        if self._dates is not None and other._dates is not None:
-            self._dates.merge(other._dates)
-        else:
-            self._dates = None
+        self._written = {
+            storage: seen for storage, seen in self._written.items() if storage in other._written
+        }
+        for storage, seen in self._written.items():
+            seen.merge(other._written[storage])
         if self.counts is not None and other.counts is not None:
             self.counts.merge(other.counts)
 
@@ -267,17 +274,18 @@ class SummaryColumn(Column):
                 found.merge(part)
         return found
 
-    def of_dates(self) -> SummaryColumn | None:
-        """The column with its values as dates, where all its texts are dates; for texts too many to be counted."""
+    def as_read(self) -> SummaryColumn | None:
+        """The column with its values as dates or times of day, where all its texts are; for texts too many to count."""
         import polars as pl
 
-        if self._dates is None or not self._dates.count:
-            return None
-        found = SummaryColumn(self.name, pl.Datetime(), counts=False)
-        found.type_name, found.storage = self.type_name, "date"
-        found.moments, found._rows = self._dates, self._rows
-        found._missing = self._rows - self._dates.count
-        return found
+        for storage, seen in self._written.items():
+            if seen.count:
+                found = SummaryColumn(self.name, pl.Datetime(), counts=False)
+                found.type_name, found.storage = self.type_name, storage
+                found.moments, found._rows = seen, self._rows
+                found._missing = self._rows - seen.count
+                return found
+        return None
 
     # --- a column ------------------------------------------------------------------------------------------------
 
@@ -333,19 +341,21 @@ def is_temporal(kind: pl.DataType) -> bool:
     return isinstance(kind, pl.Time | pl.Duration | pl.Date | pl.Datetime)
 
 
-def _with_dates(seen: Moments, series: pl.Series, first: int) -> Moments | None:
-    """With the days of the next texts, of which the first stands in row `first`; None where one is no date."""
+_READ: dict[Storage, Callable[[object], float | None]] = {"date": date_of, "time": time_of}
+
+
+def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[object], float | None]) -> bool:
+    """See the next texts, of which the first stands in row `first`, as what is read of them; False if one is not."""
     import polars as pl
 
     texts = as_column(series, series.name)
     # Most columns of text are told by their first one.
-    if texts.head(1).parsed(date_of)[1] is not None:
-        return None
-    days, wrong = texts.parsed(date_of)
-    if wrong is not None:
-        return None
-    seen.update(pl.Series(days, nan_to_null=True), first)
-    return seen
+    if texts.head(1).parsed(read)[1] is not None:
+        return False
+    numbers, wrong = texts.parsed(read)
+    if wrong is None:
+        seen.update(pl.Series(numbers, nan_to_null=True), first)
+    return wrong is None
 
 
 def _in_numbers(series: pl.Series) -> pl.Series:

@@ -130,7 +130,7 @@ class TableStatistics:
         """What the columns are, as `infer` would say of the whole table.
 
         A column of text with more than 65,536 different values, which are not counted on, is left out with a warning,
-        unless all are dates.
+        unless all are dates, or all times of day.
 
         Raises:
             DataError: as `infer`.
@@ -164,7 +164,7 @@ class TableStatistics:
     def _judged(self, name: str) -> ColumnSchema:
         column, choice = self._columns[name], self.kinds.get(name)
         if column.counts is not None and column.counts.overflowed and choice != "categorical":
-            column = column.of_dates() or column
+            column = column.as_read() or column
         if column.counts is not None and column.counts.overflowed and choice != "drop":
             if choice is not None:
                 raise DataError(
