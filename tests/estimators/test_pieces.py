@@ -365,6 +365,13 @@ def test_what_weighty_rows_say_counts() -> None:
     assert light.rough == {} and weighty.rough != {}
 
 
+@pytest.mark.parametrize("heavy", [1e9, 1e30])
+def test_a_row_of_huge_weight_makes_no_column_rough(heavy: float) -> None:
+    table = data(NOISE[:, None], CONTINUOUS, FEW)
+    weights = np.where(np.arange(ROWS) == 0, heavy, 1.0)
+    assert chosen_pieces([weighted(table, weights)], None, (), 2).rough == {}
+
+
 # --- copies ------------------------------------------------------------------------------------------------------
 
 
