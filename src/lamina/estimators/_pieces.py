@@ -22,9 +22,7 @@ _ROWS_A_VALUE = 8  # of such a column, on average
 _ROWS_A_GROUP = (10, 30, 90, 270)  # of neighbours in a column of more values
 _FEWEST_GROUPS = 20
 _GROUPS_A_PIECE = 2  # of the usual ones: what these can say is not rough
-_GROUPED_ROWS = (
-    10_000  # evenly spaced, that are looked at there: they make more groups than there may be pieces
-)
+_GROUPED_ROWS = 10_000  # evenly spaced, that are looked at there: more groups than there may be pieces
 _ROUGH = 4.0
 _BENDS = 3.0  # besides, of groups: where noise is small, those of a steep slope differ as much
 _FEWEST = 8  # pieces of a rough column; with fewer the basis matters little
@@ -78,7 +76,7 @@ def chosen_pieces(
     for_each = _PIECES_OF_ALL // max(numbers, 1)
     usual = min(_USUAL if most is None else most, len(_with_weight(first)) // _ROWS_A_PIECE, for_each)
     usual = max(usual, FEWEST_PIECES) if any(constrained) else usual
-    if most is not None or for_each <= usual or isinstance(first.numeric, SparseNumbers):
+    if not numbers or most is not None or for_each <= usual or isinstance(first.numeric, SparseNumbers):
         return Pieces(usual, {})
     rows, most_values = [rows_for_knots(part) for part in train], min(for_each + 1, _MOST_VALUES)
     every = _Looked(np.arange(len(rows[0])), first.target[rows[0]], _that_differ(first.weights, rows[0]))
@@ -89,10 +87,9 @@ def chosen_pieces(
             continue
         column = first.numeric[rows[0], j]
         of_members = [part.numeric[own, j] for part, own in zip(train, rows, strict=True)]
-        places = knots(column.astype(np.float64), usual)
         if pieces := _rough_pieces(of_members, every, single, most_values, usual):
             rough[j] = pieces
-        elif lack_of_fit(column, every.target, places, every.weights) < _LACKS:
+        elif _is_smooth(column, every, usual):
             smooth.add(j)
     return Pieces(usual, rough, frozenset(smooth))
 
@@ -148,6 +145,12 @@ def _are_rough(values: np.ndarray, target: np.ndarray, weights: np.ndarray | Non
     if roughness(values, target, weights, rows=rows) < _ROUGH:
         return False
     return roughness(values, target, weights, rows=rows, bends=True) >= _BENDS
+
+
+def _is_smooth(values: np.ndarray, every: _Looked, usual: int) -> bool:
+    """Whether a column says no more in its usual pieces than as a polynomial."""
+    places = knots(values.astype(np.float64), usual)
+    return lack_of_fit(values, every.target, places, every.weights) < _LACKS
 
 
 def _has_few_values(values: np.ndarray, most: int) -> bool:
