@@ -42,6 +42,15 @@ def test_before_training_the_pieces_change_nothing():
     np.testing.assert_array_equal(outputs(6), outputs(0))
 
 
+@pytest.mark.filterwarnings("error")
+def test_values_that_are_next_to_the_same_have_no_piece_between_them():
+    """One over a length below float32's normal numbers is none: it was infinite."""
+    column = np.resize(np.float32([0, 1e-40, 2e-40, 1, 3]), 50)
+    data = dataclasses.replace(DATA, numeric=np.stack([column, np.float32([0, 1e-44] * 25), column], axis=1))
+    network = build_network(PARTS, data, np.random.default_rng(0))
+    assert network.running["slope"].asnumpy()[:, 0].tolist() == [[1, 0.5, 0, 0, 0, 0], [0] * 6]
+
+
 def test_a_constant_number_has_no_pieces():
     network = build_network(
         PARTS, Data(np.ones((20, 3), np.float32), None, np.zeros(20)), np.random.default_rng(0)

@@ -363,3 +363,29 @@ def test_what_weighty_rows_say_counts() -> None:
         chosen_pieces([weighted(table, np.where(heavy, w, 1.0))], None, (), 1) for w in (1e-3, 1e3)
     )
     assert light.rough == {} and weighty.rough != {}
+
+
+@pytest.mark.parametrize("heavy", [1e9, 1e30])
+def test_a_row_of_huge_weight_makes_no_column_rough(heavy: float) -> None:
+    table = data(NOISE[:, None], CONTINUOUS, FEW)
+    weights = np.where(np.arange(ROWS) == 0, heavy, 1.0)
+    assert chosen_pieces([weighted(table, weights)], None, (), 2).rough == {}
+
+
+# --- copies ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", ["classes", "numbers"])
+def test_copies_of_rows_are_not_rough(task: str) -> None:
+    """As where the rows of a rare class were repeated: those of one value always agree."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4_000, 2))
+    is_rare = X[:, 0] + rng.logistic(scale=0.5, size=4_000) > 3
+    target = (
+        is_rare.astype(np.float32) if task == "classes" else is_rare[:, None] + rng.normal(size=(4_000, 1))
+    )
+    once = data(target, *X.T)
+    rows = rng.permutation(np.repeat(np.arange(4_000), np.where(is_rare, 20, 1)))
+    copied = Data(once.numeric[rows], None, once.target[rows])
+    assert chosen_pieces([once], None, (), 2).rough == {}
+    assert chosen_pieces([copied], None, (), 2).rough == {}

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pyarrow.dataset
 import pytest
+from sklearn.base import clone
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor
@@ -216,3 +217,13 @@ def test_members_and_arrays_of_a_streamed_model_are_saved(tmp_path):
     lamina.save(model, tmp_path / "model.safetensors")
     again = lamina.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(again.predict(CLASSES.lazy()), model.predict(CLASSES.lazy()))
+
+
+@pytest.mark.parametrize("rows", [2_100, 5_400])
+def test_presets_take_a_table_for_as_large_as_in_memory(rows):
+    """What is held out counts: of 2,100 rows, and of 5,400, as many train as of tables with other rules."""
+    table = pl.DataFrame({"x": np.arange(rows) % 7.0, "y": np.arange(rows) % 3.0})
+    model = MLPRegressor(preset="fast", hidden_layer_sizes=2, n_iter_no_change=np.inf, random_state=0)
+    streamed, held = model.fit(table.lazy(), "y"), clone(model).fit(table.drop("y"), table["y"])
+    assert streamed.n_iter_ == held.n_iter_
+    assert len(streamed.fitted_.network.members) == len(held.fitted_.network.members)

@@ -12,6 +12,7 @@ __all__ = ["lack_of_fit", "neighbours", "roughness"]
 
 _KNOWN_ROWS = 5  # that a value needs to be compared with its neighbours
 _FEWEST_PAIRS = 3
+_ONE_ROW = 1 + 1e-9  # that a group is worth, but for rounding
 _DEGREE = 5  # of polynomials, which bend about as much as the slow cosines of the embedding can
 
 
@@ -141,7 +142,9 @@ def _groups(
     if weights is None:
         return totals, means, squares / max(len(at) - len(totals), 1)
     worth = totals**2 / np.bincount(at, weights**2)
-    return worth, means, squares / max(len(at) - float((totals / worth).sum()), 1)
+    # A group that is worth one row says nothing of the variance; beside a huge weight the others' would be rounded off.
+    freedom = float((totals - totals / worth)[worth > _ONE_ROW].sum())
+    return worth, means, squares / freedom if freedom > 0 else 0.0
 
 
 def _of_classes(

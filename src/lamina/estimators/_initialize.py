@@ -18,6 +18,7 @@ __all__ = ["build_network"]
 _ROWS = 4096  # of training data that the data-dependent initialization looks at
 _ROWS_AT_ONCE = 256
 _BIAS_ROWS = 5
+_SHORTEST = np.finfo(np.float32).tiny  # piece: one over the length of shorter ones is no float32
 
 
 @eager()  # so that the bits don't depend on what was computed before
@@ -81,6 +82,7 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
     for j in range(parts.numbers):
         most = parts.pieces if pieces is None else pieces.of(j)
         places = knots(data.numeric[rows, j].astype(np.float64), most)
+        places = places[np.diff(places, prepend=-np.inf) >= _SHORTEST]
         count = len(places) - 1
         knot[j, 0, :count], slope[j, 0, :count] = places[:-1], 1 / np.diff(places)
     return {"running.knot": knot, "running.slope": slope}

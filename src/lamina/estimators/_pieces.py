@@ -22,15 +22,25 @@ _ROWS_A_VALUE = 8  # of such a column, on average
 _ROWS_A_GROUP = (10, 30, 90, 270)  # of neighbours in a column of more values
 _FEWEST_GROUPS = 20
 _GROUPS_A_PIECE = 2  # of the usual ones: what these can say is not rough
-_GROUPED_ROWS = (
-    10_000  # evenly spaced, that are looked at there: they make more groups than there may be pieces
-)
+_GROUPED_ROWS = 10_000  # evenly spaced, that are looked at there: more groups than there may be pieces
 _ROUGH = 4.0
 _BENDS = 3.0  # besides, of groups: where noise is small, those of a steep slope differ as much
 _FEWEST = 8  # pieces of a rough column; with fewer the basis matters little
 _LACKS = 2.0  # standard deviations: more than by chance
 _KNOT_ROWS = 50_000  # of training data, evenly spaced, that are looked at
 _GLANCE = 2_000  # rows, in which a column of continuous values shows more of them than may be
+
+
+class _Looked(NamedTuple):
+    """Rows by which columns are judged: `at` which positions among a member's, their targets and weights (or None)."""
+
+    at: np.ndarray
+    target: np.ndarray
+    weights: np.ndarray | None
+
+    def of(self, some: np.ndarray | slice) -> _Looked:
+        """Some of them."""
+        return _Looked(self.at[some], self.target[some], None if self.weights is None else self.weights[some])
 
 
 class Pieces(NamedTuple):
@@ -66,19 +76,20 @@ def chosen_pieces(
     for_each = _PIECES_OF_ALL // max(numbers, 1)
     usual = min(_USUAL if most is None else most, len(_with_weight(first)) // _ROWS_A_PIECE, for_each)
     usual = max(usual, FEWEST_PIECES) if any(constrained) else usual
-    if most is not None or for_each <= usual or isinstance(first.numeric, SparseNumbers):
+    if not numbers or most is not None or for_each <= usual or isinstance(first.numeric, SparseNumbers):
         return Pieces(usual, {})
     rows, most_values = [rows_for_knots(part) for part in train], min(for_each + 1, _MOST_VALUES)
-    target, weights = first.target[rows[0]], _that_differ(first.weights, rows[0])
+    every = _Looked(np.arange(len(rows[0])), first.target[rows[0]], _that_differ(first.weights, rows[0]))
+    single = every.of(_without_copies(first, rows[0], _GROUPED_ROWS))
     rough, smooth = {}, set()
     for j in range(numbers):
         if constrained and constrained[j]:
             continue
         column = first.numeric[rows[0], j]
         of_members = [part.numeric[own, j] for part, own in zip(train, rows, strict=True)]
-        if pieces := _rough_pieces(of_members, target, weights, most_values, usual):
+        if pieces := _rough_pieces(of_members, every, single, most_values, usual):
             rough[j] = pieces
-        elif lack_of_fit(column, target, knots(column.astype(np.float64), usual), weights) < _LACKS:
+        elif _is_smooth(column, every, usual):
             smooth.add(j)
     return Pieces(usual, rough, frozenset(smooth))
 
@@ -93,8 +104,8 @@ def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | N
 
 def _rough_pieces(
     columns: Sequence[np.ndarray],
-    target: np.ndarray,
-    weights: np.ndarray | None,
+    every: _Looked,
+    single: _Looked,
     most_values: int,
     usual: int,
 ) -> int:
@@ -104,8 +115,8 @@ def _rough_pieces(
 
     Args:
         columns: its values in each member's rows.
-        target: that of the first member's rows.
-        weights: of these rows; None: all the same.
+        every: all rows of the first member.
+        single: those of them by which groups are judged: none is a copy of another.
         most_values: that may have pieces between them.
         usual: pieces of a column that is not rough.
     """
@@ -114,15 +125,16 @@ def _rough_pieces(
         most = min(max(len(np.unique(column)) for column in columns), most_values) - 1
         if most < _FEWEST:
             return 0
-        if roughness(values, target, weights) >= _ROUGH:
+        if roughness(values, every.target, every.weights) >= _ROUGH:
             return most
-    some = slice(None, None, -(-len(values) // _GROUPED_ROWS))
-    values, target, weights = values[some], target[some], None if weights is None else weights[some]
+    # Rows of few values may be the same by chance.
+    some = every.of(slice(None, None, -(-len(values) // _GROUPED_ROWS))) if most else single
+    values = values[some.at]
     for rows in _ROWS_A_GROUP[: 1 if most else None]:  # of few values, groups only join the rare ones
         groups = len(values) // rows
         if groups < max(_FEWEST_GROUPS, _GROUPS_A_PIECE * usual):
             break
-        if _are_rough(values, target, weights, rows):
+        if _are_rough(values, some.target, some.weights, rows):
             # Knots are half as many where no value comes twice.
             return most or min(2 * groups, most_values - 1)
     return 0
@@ -133,6 +145,12 @@ def _are_rough(values: np.ndarray, target: np.ndarray, weights: np.ndarray | Non
     if roughness(values, target, weights, rows=rows) < _ROUGH:
         return False
     return roughness(values, target, weights, rows=rows, bends=True) >= _BENDS
+
+
+def _is_smooth(values: np.ndarray, every: _Looked, usual: int) -> bool:
+    """Whether a column says no more in its usual pieces than as a polynomial."""
+    places = knots(values.astype(np.float64), usual)
+    return lack_of_fit(values, every.target, places, every.weights) < _LACKS
 
 
 def _has_few_values(values: np.ndarray, most: int) -> bool:
@@ -153,6 +171,20 @@ def rows_for_knots(data: Data) -> np.ndarray:
     """The rows that pieces are chosen by."""
     rows = _with_weight(data)
     return rows[:: -(-len(rows) // _KNOT_ROWS)]
+
+
+def _without_copies(data: Data, rows: np.ndarray, most: int) -> np.ndarray:
+    """Positions in `rows`, ascending and evenly spaced, of at most so many that are not the same in all columns.
+
+    Copies, as of rows that were drawn with replacement to have classes of the same size, always agree in the target:
+    groups of them differ as those of a rough column do.
+    """
+    at = np.arange(0, len(rows), -(-len(rows) // most) if len(rows) else 1)
+    parts = [part[rows[at]] for part in (data.numeric, data.codes, data.target) if part is not None]
+    contents = np.concatenate(
+        [np.ascontiguousarray(part).reshape(len(at), -1).view(np.uint8) for part in parts], axis=1
+    )
+    return at[np.sort(np.unique(contents.view(f"V{contents.shape[1]}").ravel(), return_index=True)[1])]
 
 
 def knots(values: np.ndarray, pieces: int) -> np.ndarray:

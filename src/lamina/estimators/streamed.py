@@ -127,9 +127,8 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
         known, inputs, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped
     )
     target = _target_of(estimator, table.survey)
-    members = settings["members"] or presets.enough_members(
-        estimator.preset, division.training, len(schema.columns)
-    )
+    rows = division.training + len(division.validation)  # as of a table in memory, whichever are held out
+    members = settings["members"] or presets.enough_members(estimator.preset, rows, len(schema.columns))
 
     def encoded(column: Any) -> np.ndarray:
         values = target_values(_known(schema.target), column)
@@ -149,7 +148,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
         held_out = (
             [_data(division.validation, table.survey, encoder, encoded)] if len(division.validation) else []
         )
-    estimator._settle_for_table(settings, division.training, encoder.n_numbers)
+    estimator._settle_for_table(settings, rows, encoder.n_numbers)
     estimator._settle_epochs(settings, cache.rows)
     with eager():  # so that the bits don't depend on what was computed before
         estimator._begin(encoder, target, [sample] * members, settings, rng)
