@@ -109,8 +109,13 @@ def test_the_end_of_a_server_that_starts_is_that_of_one_that_serves(how, monkeyp
         time.sleep(30)
 
     monkeypatch.setattr("lamina.serve._server.named_runs", opened)
-    with pytest.raises(SystemExit) as ended:
-        main(["serve", str(RUNS["prices"])])
+    # Shells have jobs in the background ignore Ctrl-C, and these tests may be one.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["serve", str(RUNS["prices"])])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not ended.value.code
     assert capsys.readouterr().err == "lamina: ended before it served anything\n"
 
