@@ -9,7 +9,7 @@ from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, P
 from lamina.serve._example import example_request
 from lamina.serve._model import Model, TableModel
 from lamina.serve._slots import Slot
-from lamina.table.describe import format_clock, format_date
+from lamina.table.describe import format_of
 from lamina.table.schema import TEMPORAL, UNITS, ColumnSchema
 
 __all__ = ["description", "value_schema"]
@@ -19,9 +19,6 @@ _MOST_CHOICES = 1000
 
 _TEXTS = {TEMPORAL["time"]: "13:45", TEMPORAL["date"]: "2011-10-02 or 2011-10-02 13:45"}
 """What numbers may be written as, by the column's note."""
-
-_SHOWN = {TEMPORAL["time"]: format_clock, TEMPORAL["date"]: format_date}
-"""A column's numbers as texts, by its note."""
 
 _REFUSALS = {
     400: "The body can't be read.",
@@ -208,7 +205,7 @@ def _number_said(column: ColumnSchema) -> str:
     what += f", or a text such as {_TEXTS[column.note]}" if column.note in _TEXTS else ""
     if column.low is None or column.high is None:
         return what
-    shown = _SHOWN.get(column.note, "{:g}".format)
+    shown = format_of(column.note, "{:g}".format)
     return f"{what}; in training from {shown(column.low)} to {shown(column.high)}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ __all__ = [
     "format_clock",
     "format_date",
     "format_number",
+    "format_of",
 ]
 
 _MAX_ONE_HOT = 8
@@ -101,7 +102,7 @@ def _range_of(group: Sequence[ColumnSchema]) -> str:
 
 def _between(low: float, high: float, note: str) -> str:
     """The range of a column with this note, in the words of what it holds."""
-    shown = _SHOWN.get(note, format_number)
+    shown = format_of(note)
     text = f"{shown(low)} … {shown(high)}"
     return f"{text} ({note})" if note in TEMPORAL.values() else text
 
@@ -116,7 +117,7 @@ def _row(column: ColumnSchema, rows: int) -> ColumnRow:
 
 def _values(column: ColumnSchema) -> str:
     if column.kind == "constant" and column.low is not None:
-        return _SHOWN.get(column.note, format_number)(column.low)
+        return format_of(column.note)(column.low)
     if column.low is not None and column.high is not None:
         text = _between(column.low, column.high, column.note)
         return f"{text} ({column.note})" if column.note == "numbers as text" else text
@@ -148,17 +149,6 @@ def format_date(days: float) -> str:
     seconds = round(days * 86400)
     unit = "s" if seconds % 60 else "m" if seconds % 86400 else "D"
     return str(np.datetime64(seconds, "s").astype(f"M8[{unit}]")).replace("T", " ")
-
-
-_SHOWN = {TEMPORAL["time"]: format_clock, TEMPORAL["date"]: format_date}
-
-_LEFT_OUT = {
-    "constant": "left out: one value only",
-    "missing": "left out: no values",
-    "id": "left out: text that differs in every row",
-    "text": "left out: sentences",
-    "dropped": "left out, as told",
-}
 
 
 def _treatment(column: ColumnSchema) -> str:
@@ -215,3 +205,21 @@ def format_number(value: float) -> str:
     if float(value).is_integer() and abs(value) < 1e12:
         return f"{value:,.0f}"
     return f"{value:,.1f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
+
+
+def format_of(note: str, others: Callable[[float], str] = format_number) -> Callable[[float], str]:
+    """What makes texts of the numbers of a column with this note: times and dates as such, `others` as is said.
+
+    >>> format_of(TEMPORAL["date"])(15249), format_of("")(15249)
+    ('2011-10-02', '15,249')
+    """
+    return {TEMPORAL["time"]: format_clock, TEMPORAL["date"]: format_date}.get(note, others)
+
+
+_LEFT_OUT = {
+    "constant": "left out: one value only",
+    "missing": "left out: no values",
+    "id": "left out: text that differs in every row",
+    "text": "left out: sentences",
+    "dropped": "left out, as told",
+}
