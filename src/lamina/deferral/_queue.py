@@ -14,6 +14,7 @@ from collections.abc import Sequence as Items
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray
+from lamina.core.interrupts import interrupts_later
 from lamina.core.keys import Unfit, frozen
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import concrete, owed, state
@@ -23,7 +24,6 @@ from lamina.deferral import _debug as debug
 from lamina.deferral._current import Sequence, place_of
 from lamina.deferral._debt import Debt
 from lamina.deferral._entries import Applied, Backward, Entry, Written
-from lamina.deferral._interrupts import interrupts_later
 from lamina.deferral._matching import matcher
 from lamina.deferral._path import FEWEST_EVENTS, Path
 from lamina.deferral._pending import PendingArray
@@ -158,7 +158,8 @@ class DeferralQueue:
         """The sequence ends here: everything that is owed is computed."""
         with self._lock:
             if self._debt is not None:  # of somebody who was interrupted
-                self._pay(self._debt)
+                with concrete():
+                    self._pay(self._debt)
             now = self._current
             if not owed.is_open:
                 return
@@ -237,7 +238,7 @@ class DeferralQueue:
         if is_often and path.is_compilable and path.is_worthwhile and path.is_due:
             self._credit = self._nap = _PATIENCE
             try:
-                debt.pay_compiled()
+                debt.run_compiled()
                 how = "compiled"
             except (_overlap(), MemoryError) as reason:
                 how += f", since {reason}"
@@ -256,17 +257,16 @@ class DeferralQueue:
         debug.tell(path, how, why)
 
     def _pay(self, debt: Debt) -> None:
-        """Compute what is owed still, operator by operator if the compiled program did not run."""
-        with concrete():
-            try:
-                debt.pay()
-            finally:
-                if debt.is_paid and self._debt is debt:
-                    now = self._current
-                    changes = [setting(self, "_debt", None), setting(owed, "is_open", now.is_observing)]
-                    if not now.is_observing:
-                        changes.append(setting(now, "next", now.cursor.hot_child))
-                    make(iter(changes))
+        """Compute what is owed still, operator by operator if the compiled program did not run. Inside `concrete`."""
+        try:
+            debt.pay()
+        finally:
+            if debt.is_paid and self._debt is debt:
+                now = self._current
+                changes = [setting(self, "_debt", None), setting(owed, "is_open", now.is_observing)]
+                if not now.is_observing:
+                    changes.append(setting(now, "next", now.cursor.hot_child))
+                make(iter(changes))
 
     def _path_to(self, entry: Entry) -> Path:
         if entry.path is None:
@@ -375,9 +375,7 @@ class DeferralQueue:
         self._step_on(now, entry)
         return True
 
-    def _backward_slowly(
-        self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool
-    ) -> bool:
+    def _backward_slowly(self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool) -> bool:
         now, before = self._recovered()
         where = [now.position_of(x) for x in (*heads, *head_grads)]
         known = tuple([i for i in where if i is not None])

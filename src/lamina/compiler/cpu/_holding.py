@@ -83,7 +83,8 @@ class Holder:
                 settle_owed()  # new contents of an array are owed, and the held ones are needed for them
             while self.is_ahead:  # until it is done, be it by somebody who interrupts
                 own = state.turn.take(changes := [])
-                changes.append(self._write_back())
-                changes += [setting(x, "__class__", NDArray) for x in self._arrays()]
-                changes.append(setting(self, "is_ahead", False))
-                make(own)
+                if self.is_ahead:
+                    changes.append(self._write_back())
+                    changes += [setting(x, "__class__", NDArray) for x in self._arrays()]
+                    changes.append(setting(self, "is_ahead", False))
+                    make(own)
