@@ -96,7 +96,7 @@ class Binding:
         with HOLDING:
             _ALIVE.add(self)
 
-    def run(
+    def run(  # noqa: PLR0912 - written out, since a call takes as long as most of what it does
         self,
         arguments: Sequence[Array],
         numbers: Sequence[float],

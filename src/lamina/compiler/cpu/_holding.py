@@ -40,6 +40,9 @@ class HeldArray(ElsewhereArray):
     _data: Any = property(_asked_for)
 
 
+HeldArray.__name__ = HeldArray.__qualname__ = "NDArray"  # which it is, to users
+
+
 class Holder:
     """Keeps some arrays in a compiled step's own layout between calls.
 
