@@ -23,8 +23,6 @@ FIRST = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
 def test_a_training_that_is_interrupted_ends_as_it_does_eagerly(training, trigger):
     command = [sys.executable, str(PROGRAM), training, trigger, str(TIMES[trigger]), str(FIRST)]
     environment = {**os.environ, "LAMINA_COMPILE": "1", "LAMINA_EAGER": "0"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=7200, check=False, env=environment
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=7200, check=False, env=environment)
     print(done.stdout, end="")
     assert done.returncode == 0, done.stderr

@@ -34,7 +34,7 @@ from lamina import autograd, gluon, nd
 
 __all__ = ["HANDLERS", "TRAININGS", "TRIGGERS", "Training", "boundaries", "interrupted"]
 
-WARM, INTERRUPTED, AFTER = 4, 3, 2
+WARM, INTERRUPTED, AFTER = 4, 8, 2
 """Steps of a trial: before the fork, those that are interrupted, and those after."""
 HANGS_SECONDS = 60
 INPUTS, HIDDEN, ROWS = 4, 5, 3

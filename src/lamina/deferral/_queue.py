@@ -76,7 +76,9 @@ class DeferralQueue:
         """The result of a primitive.
 
         No lock is taken where the event is the one that came next the times before. Without `next` nobody else notes
-        anything in the sequence; whoever comes in between ends it. The event is noted once it is the cursor.
+        anything in the sequence; whoever comes in between ends it. The event is noted once it is the cursor. Threads
+        take turns only where something is called or a loop begins anew, so what follows the last call is done as a
+        whole for them; a thread that ends the sequence says so by `is_halfway` first.
         """
         now = self._current
         entry, values = now.next, now.values
@@ -85,12 +87,13 @@ class DeferralQueue:
             if now.cursor is entry.parent and entry.matches(values, now.ids, now.numbers, inputs, params):
                 out = _new(PendingArray)
                 out._view = entry
-                values += [out]
-                owed.is_open = True
-                now.cursor = entry
-                now.next = entry.hot_child
-                if self._current is now or now.ended_at is entry:
-                    return out
+                if not now.is_halfway:
+                    values += [out]
+                    owed.is_open = True
+                    now.cursor = entry
+                    now.next = entry.hot_child
+                    if self._current is now or now.ended_at is entry:
+                        return out
             else:
                 now.forget_attempt()
         with self._lock:
@@ -166,19 +169,28 @@ class DeferralQueue:
             if now.is_observing or now.cursor.parent is None:
                 end = now.cursor
                 is_whole = not now.is_halfway
-                if self._replace(now, end, Sequence(self._root, self._period)) and is_whole:
+                if not self._replace(now, end, Sequence(self._root, self._period)):
+                    self._end_again(now, why)
+                elif is_whole:
                     self._count_end(end)
                 return
             with concrete():  # so that who interrupts from here on notes nothing, and finds what is owed
                 is_midway, now.is_halfway, now.next = now.is_midway, True, None
-                end = now.cursor
-                values, numbers = now.up_to(end) if is_midway else (now.values, now.numbers)
+                end, values, numbers = now.cursor, now.values, now.numbers
+                if is_midway or len(values) != end.taken:
+                    values, numbers = now.up_to(end)
                 debt = Debt(self._path_to(end), values, numbers, now.counts)
                 if not self._replace(now, end, Sequence(self._root, self._period), debt):
+                    self._end_again(now, why)
                     return
                 with interrupts_later():
                     self._settle(debt, end.ends + 1 >= _OFTEN, why)
             self._count_end(end)
+
+    def _end_again(self, now: Sequence, why: str) -> None:
+        """The sequence that was to end has got another event meanwhile, or was ended by somebody else."""
+        if self._current is now:
+            self.end(why)
 
     def _replace(self, now: Sequence, end: Entry, by: Sequence, debt: Debt | None = None) -> bool:
         """The current sequence is over after the event `end`; False if somebody else has ended it, or goes on with it.
