@@ -109,6 +109,7 @@ class Capture:
         self._types: list[tuple[tuple[int, ...], np.dtype]] = []
         self._numbers: list[Source] = []
         self._scalars: list[np.dtype] = []
+        self._counted: list[list[int]] = []  # for each write to an array made outside, its count of writes
         self._written: dict[int, None] = {}  # ids of arrays, in the order in which they were written first
         self._gradients: set[int] = set()
         self._read_after_write: set[int] = set()
@@ -182,6 +183,7 @@ class Capture:
                 self._written[id(array)] = None
             return
         key = id(array)
+        self._counted.append(array._writes)
         if key not in self._slots:
             self._current[key] = self._input(array)
         self._current[key] = node
@@ -250,10 +252,12 @@ class Capture:
         return {id(x) for x in arrays if id(x) in found}
 
     def restore(self) -> None:
-        """Put the arrays that were found outside back on the tape."""
+        """Put the arrays that were found outside back on the tape, and forget writes to them: none has happened."""
         while self._off_tape:
             array, node, leaf = self._off_tape.pop()
             array._node, array._leaf = node, leaf
+        while self._counted:
+            self._counted.pop()[0] -= 1
 
     def finish(self, result: Any) -> Captured:
         """The graph of everything that leaves the step: `result` (nested tuples …) and the written arrays."""
