@@ -313,7 +313,8 @@ def _about(slot: Slot) -> dict[str, Any]:
     about |= {"task": model.target.task, "target": model.target.name}
     if model.is_classification:
         about["classes"] = list(model.target.classes)
-    return about | {"columns": [column.name for column in model.schema.used]}
+    about |= {"columns": [column.name for column in model.schema.used]}
+    return about if model.schema.named else about | {"columns_are_named": False}
 
 
 def _answer(name: str, model: Model, inputs: Inputs, outputs: Any) -> bytes:

@@ -163,7 +163,18 @@ def _body_schema(model: Model) -> dict[str, Any]:
         return _entry("rows", {"type": "array", "items": picture, "minItems": 1, "maxItems": model.most_rows})
     names = [column.name for column in model.schema.used]
     values = {column.name: value_schema(column) for column in model.schema.used}
-    row = {"type": "object", "properties": values, "required": names}
+    row: dict[str, Any] = {"type": "object", "properties": values, "required": names}
+    if not model.schema.named:
+        ordered = {
+            "type": "array",
+            "prefixItems": [*values.values()],
+            "minItems": len(names),
+            "maxItems": len(names),
+        }
+        row = {
+            "oneOf": [row, ordered],
+            "description": "An object, or the values in order: training had no names.",
+        }
     arrays = {
         name: {"type": "array", "items": value, "minItems": 1, "maxItems": model.most_rows}
         for name, value in values.items()
@@ -211,7 +222,10 @@ def _number_said(column: ColumnSchema) -> str:
 
 def _answer_schema(model: Model) -> dict[str, Any]:
     if isinstance(model, TableModel) and not model.is_classification:
-        answer = _entry("value", {"type": "number"})
+        values = {"type": "array", "items": {"type": "number"}}
+        answer = (
+            _entry("values", values) if model.has_several_targets else _entry("value", {"type": "number"})
+        )
         if model.quantiles:
             answer["properties"]["quantiles"] = {
                 "type": "object",
@@ -225,11 +239,12 @@ def _answer_schema(model: Model) -> dict[str, Any]:
             "type": "object",
             "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1.000001},
         }
-        answer = _entry(
-            "label", {"enum": list(classes[:_MOST_CHOICES])} if len(classes) <= _MOST_CHOICES else {}
-        )
+        label = {"enum": list(classes[:_MOST_CHOICES])} if len(classes) <= _MOST_CHOICES else {}
+        several = isinstance(model, TableModel) and model.has_several_targets
+        name = "labels" if several else "label"
+        answer = _entry(name, {"type": "array", "items": label} if several else label)
         answer["properties"]["probabilities"] = shares
-        answer["required"] = ["label", "probabilities"]
+        answer["required"] = [name, "probabilities"]
     return {
         "type": "object",
         "properties": {
