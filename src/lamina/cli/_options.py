@@ -13,7 +13,7 @@ from lamina.table.formats import FORMATS
 
 __all__ = [
     "PRESETS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "ModelArgument", "QuoteOption",
-    "RunArgument", "TargetOption", "choosing", "directions", "layers", "levels", "one_of", "option", "positive", "reading", "said",
+    "TargetOption", "choosing", "directions", "layers", "levels", "one_of", "option", "positive", "reading", "said",
 ]  # fmt: skip
 
 Number = TypeVar("Number", int, float)
@@ -34,8 +34,6 @@ def choosing(help: str, values: Sequence[str], between: str = ", ", **more: Any)
 
     return option(help.format(between.join(values)), autocompletion=completed, **more)
 
-
-RunArgument = Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)]
 
 ModelArgument = Annotated[
     Path,

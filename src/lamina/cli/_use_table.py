@@ -192,7 +192,6 @@ def _network_summary(fitted: Any) -> dict[str, Any]:
 
 def _show_network(console: Any, fitted: Any) -> None:
     from lamina.cli._table_views import members_table
-
     from lamina.estimators.saved_network import BlockNetwork
 
     network, parameters = fitted.network, fitted.parameter_count

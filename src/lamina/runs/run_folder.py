@@ -76,7 +76,7 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
                 f"{folder} was interrupted before there was a checkpoint to go on from; train anew"
             )
         raise LaminaError(
-            f"the run in {folder} is complete; to train again, give another --out instead of --resume"
+            f"the run in {folder} is complete; to train again: --out {folder} --replace, or another --out"
         )
     with open_tensors(file) as opened:
         if opened.metadata.get("format") == _SEARCH and opened.is_signed:
