@@ -22,15 +22,15 @@ _BATCH_ROWS = 1 << 16
 
 
 def evaluate_table(
-    run: Path, data: Sequence[str], reading: Mapping[str, Any], target: str | None = None, *, as_json: bool
+    run: Path, data: Sequence[str], reading: Mapping[str, Any], named: str | None = None, *, as_json: bool
 ) -> None:
-    """Metrics of a model on a table that has the target."""
+    """Metrics of a model on a table that has the target, of the name that is given where the file has none."""
     from lamina.cli._table_views import metrics_table, quantiles_said
     from lamina.runs.data import target_of
     from lamina.runs.metrics import metrics_of
     from lamina.table.messages import counted, rows_from
 
-    model, details = open_table_run(run, target=target)
+    model, details = open_table_run(run, target=named)
     if not data:
         raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
     model.require_one_target("lamina evaluate")

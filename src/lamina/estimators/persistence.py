@@ -112,7 +112,7 @@ def save(
     >>> load(file)(nd.ones((2, 4))).shape
     (2, 3)
     """
-    of_network = {"columns": columns, "classes": classes, "target": target}
+    of_network: dict[str, Any] = {"columns": columns, "classes": classes, "target": target}
     if hasattr(model, "collect_params"):
         save_network(model, path, inputs, **of_network)
         return

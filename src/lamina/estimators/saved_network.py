@@ -283,7 +283,10 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
         raise ValueError(f"{len(set(names))} names of columns for {math.prod(shape)} numbers a row")
     columns = tuple(ColumnSchema(name, "numeric", dtype.name) for name in names)
     schema = Schema(
-        columns, 0, content.columns is not None, content.target and target_named(content.target, target)
+        columns,
+        0,
+        content.columns is not None,
+        target_named(content.target, target) if content.target else None,
     )
     encoder = _Complete(schema, missing_indicator=False, robust_scale=False, smooth_clip=False)
     encoder._fitted = True

@@ -41,6 +41,7 @@ def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
     from lamina import __version__
 
     paths: dict[str, Any] = {
+        "/docs": {"get": _page()},
         "/healthz": {"get": _plain("Whether the server lives.", "health", _STATUS)},
         "/readyz": {"get": _plain("Whether it takes requests.", "readiness", _STATUS, 503)},
         "/metrics": {"get": _metrics()},
@@ -65,7 +66,7 @@ def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"token": []}]
         for path, operations in paths.items():
-            if path in ("/healthz", "/readyz"):
+            if path in ("/docs", "/healthz", "/readyz"):
                 operations["get"]["security"] = []
                 continue
             for operation in operations.values():
@@ -88,6 +89,10 @@ _REFUSAL = {
             "properties": {
                 "status": {"type": "integer"},
                 "message": {"type": "string"},
+                "request_id": {
+                    "type": "string",
+                    "description": "As in the header X-Request-ID, and in the log.",
+                },
                 "problems": {
                     "type": "array",
                     "items": {
@@ -101,7 +106,7 @@ _REFUSAL = {
                     },
                 },
             },
-            "required": ["status", "message", "problems"],
+            "required": ["status", "message", "problems", "request_id"],
         }
     },
     "required": ["error"],
@@ -112,6 +117,15 @@ def _plain(summary: str, name: str, schema: dict[str, Any], *refusals: int) -> d
     responses = {"200": {"description": "So it is.", "content": {JSON: {"schema": schema}}}}
     responses |= {str(status): _refusal(_REFUSALS[status]) for status in refusals}
     return {"summary": summary, "operationId": name, "responses": responses}
+
+
+def _page() -> dict[str, Any]:
+    responses = {"200": {"description": "HTML.", "content": {"text/html": {"schema": {"type": "string"}}}}}
+    return {
+        "summary": "This description as a page, with forms to try.",
+        "operationId": "docs",
+        "responses": responses,
+    }
 
 
 def _metrics() -> dict[str, Any]:
