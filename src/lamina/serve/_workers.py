@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -24,6 +22,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from lamina.errors import LaminaError
+from lamina.files.aside import scratch
 from lamina.serve._log import EVENTS, logging_to_stderr
 
 __all__ = ["METRICS_FOLDER", "run_workers"]
@@ -229,17 +228,17 @@ def _held_back(one: signal.Signals) -> Generator[None]:
 @contextmanager
 def _environment(workers: int) -> Generator[None]:
     """What workers find: a folder for their counts, and a part of the processor's cores each."""
-    folder = tempfile.mkdtemp(prefix="lamina-metrics-")
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    new = {METRICS_FOLDER: folder, _THREADS: os.environ.get(_THREADS) or str(max(1, cores // workers))}
-    before = {name: os.environ.get(name) for name in new}
-    os.environ.update(new)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-        shutil.rmtree(folder, ignore_errors=True)
+    threads = os.environ.get(_THREADS) or str(max(1, cores // workers))
+    with scratch("lamina-metrics-") as folder:
+        new = {METRICS_FOLDER: str(folder), _THREADS: threads}
+        before = {name: os.environ.get(name) for name in new}
+        os.environ.update(new)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 # --- in a worker -----------------------------------------------------------------------------------------------------

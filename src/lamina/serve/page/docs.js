@@ -117,7 +117,8 @@
     if (low != null && types(schema).includes("number") && !types(schema).includes("string")) {
       return `${short(low)} … ${short(high)} in training`;
     }
-    return schema.anyOf ? "" : (schema.description || "").split(". ")[0].replace("null: missing.", "");
+    const said = (schema.description || "").split(". ")[0];
+    return schema.anyOf || said === "A number" ? "" : said.replace("null: missing.", "");
   }
 
   const types = (schema) => [].concat(schema.type || []);
