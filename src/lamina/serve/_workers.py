@@ -91,7 +91,8 @@ class _Team:
                 raise KeyboardInterrupt
             for worker in self._workers:
                 found = self._heard(worker) or found
-                if not worker.process.is_alive() and not worker.said.poll():
+                if not worker.process.is_alive():
+                    self._heard(worker)  # what it said last
                     raise LaminaError(f"a worker ended while it started ({_how(worker.process.exitcode)})")
         return found
 
