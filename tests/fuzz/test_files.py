@@ -34,7 +34,9 @@ def _trained(folder):
     save_tensors(folder / "digits", arrays, metadata | {"format": "lamina checkpoint 2"})
     net = _net()
     _trainer(net).save_states(folder / "states")
-    lamina.save(net, folder / "network", inputs=lamina.nd.ones((1, 3)), classes=["a", "b"], columns=["x", "y", "z"])
+    lamina.save(
+        net, folder / "network", inputs=lamina.nd.ones((1, 3)), classes=["a", "b"], columns=["x", "y", "z"]
+    )
     net.save_parameters(str(folder / "net.safetensors"))
     net.save_parameters(str(folder / "net.params"))
     save_params(folder / "list.params", [np.arange(3), np.ones((2, 2), np.float16), np.zeros((0, 3))])

@@ -224,6 +224,20 @@ def test_what_does_not_fit_a_network_is_said_when_it_is_saved(tmp_path, options,
     assert not list(tmp_path.iterdir())
 
 
+def test_what_only_estimators_know_is_refused_of_a_network(command):
+    lamina.save(_network(1), "net.safetensors", inputs=nd.ones((1, 4)))
+    assert "held out" in command.error(
+        "predict", "net.safetensors", "price.csv", "-t", "price", "--interval", "0.9"
+    )
+    assert "member" in command.error("predict", "net.safetensors", "price.csv", "-t", "price", "--std")
+    assert "Gluon network" in command.error("export", "net.safetensors", "--html", "page.html")
+
+
+def test_independent_probabilities_are_no_classes(tmp_path):
+    with pytest.raises(LaminaError, match="a sigmoid of 2 numbers"):
+        lamina.save(_network(2, "sigmoid"), tmp_path / "n", inputs=nd.ones((1, 4)), classes=["a", "b"])
+
+
 def test_what_cannot_be_saved_is_said(tmp_path):
     with pytest.raises(TypeError, match="an MLPClassifier, an MLPRegressor or a Gluon network"):
         lamina.save([1.0], tmp_path / "m.safetensors")

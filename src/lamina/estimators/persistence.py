@@ -81,7 +81,7 @@ def save(
         model: a fitted `MLPClassifier` or `MLPRegressor`, or an initialized `HybridBlock` of one input and one output,
             whose first axis is rows.
         path: the file to write.
-        metadata: text to keep beside an estimator; names other than ``format`` and ``estimator``.
+        metadata: text to keep beside it; names other than ``format``, ``estimator``, ``network`` and ``symbol``.
         inputs: of a network, an array that it takes, such as ``nd.ones((1, 784))``.
         columns: of a network, names of the numbers of a row; else they are x0, x1, ….
         classes: of a network, what its outputs are logits or probabilities of (one output: the second of two); without
@@ -114,7 +114,7 @@ def save(
     """
     of_network: dict[str, Any] = {"columns": columns, "classes": classes, "target": target}
     if hasattr(model, "collect_params"):
-        save_network(model, path, inputs, **of_network)
+        save_network(model, path, inputs, metadata, **of_network)
         return
     if not hasattr(model, "get_params"):
         raise TypeError(

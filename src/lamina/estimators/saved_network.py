@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from lamina.table.schema import ColumnSchema, Schema
 
 if TYPE_CHECKING:
     from lamina.gluon import SymbolBlock
+    from lamina.symbol import Symbol
 
 __all__ = ["FORMAT", "BlockNetwork", "load_network", "network_estimator", "save_network"]
 
@@ -59,6 +60,7 @@ def save_network(
     block: Any,
     path: str | os.PathLike[str],
     inputs: Any,
+    metadata: Mapping[str, str] | None = None,
     *,
     columns: Sequence[str] | None = None,
     classes: Any = None,
@@ -82,9 +84,10 @@ def save_network(
         raise LaminaError(
             f"{len(columns)} columns, but a row of the network's input has {inputs_of_row} numbers"
         )
-    values = None if classes is None else np.asarray(classes)
-    _require_classes(None if values is None else len(values), width)
     symbol = written_down(block)
+    values = None if classes is None else np.asarray(classes)
+    if values is not None:
+        _require_classes(len(values), width, _last_operator(symbol))
     parameters = block.collect_params()
     arrays = {
         name: np.asarray(parameters[name]._values()) for name in symbol.list_inputs() if name in parameters
@@ -97,7 +100,7 @@ def save_network(
         target,
     )
     texts = {"network": msgspec.json.encode(content).decode(), "symbol": symbol.tojson()}
-    save_tensors(path, arrays, {**texts, "format": FORMAT})
+    save_tensors(path, arrays, {**(metadata or {}), **texts, "format": FORMAT})
 
 
 def _example(inputs: Any) -> NDArray:
@@ -107,11 +110,8 @@ def _example(inputs: Any) -> NDArray:
             "a network is saved with its input's shape, whose first axis is rows: "
             "save(net, path, inputs=nd.ones((1, 784)))"
         )
-    array = (
-        inputs
-        if isinstance(inputs, NDArray)
-        else nd.array(np.asarray(inputs), dtype=np.asarray(inputs).dtype)
-    )
+    given = np.asarray(inputs) if not isinstance(inputs, NDArray) else inputs
+    array = nd.array(given, dtype=given.dtype)
     if array.ndim < 2 or not array.size:
         raise LaminaError(
             f"inputs has the shape {array.shape}; its first axis is rows, as nd.ones((1, 784)) has it"
@@ -195,8 +195,14 @@ class BlockNetwork:
     outputs: int
     last: str = ""
     classes: bool = False
+    shares: tuple[float, ...] = (1.0,)
     context: Context = field(default_factory=cpu)
     compiled_forward: Any = None
+
+    @property
+    def members(self) -> list[BlockNetwork]:
+        """Itself."""
+        return [self]
 
     @property
     def architecture(self) -> _Sizes:
@@ -277,7 +283,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
         target = Numbers(-infinite, infinite, np.zeros(width), np.ones(width), flat=width == 1)
     else:
         target = Classes(class_values(content.classes))
-    _require_classes(content.classes and target.outputs, width)
+        _require_classes(target.outputs, width, _last_operator(net._symbol))
     names = content.columns or [f"x{i}" for i in range(math.prod(shape))]
     if len(set(names)) != math.prod(shape):
         raise ValueError(f"{len(set(names))} names of columns for {math.prod(shape)} numbers a row")
@@ -291,23 +297,25 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
     encoder = _Complete(schema, missing_indicator=False, robust_scale=False, smooth_clip=False)
     encoder._fitted = True
     network: Any = BlockNetwork(
-        net, shape, dtype, target.outputs, _last_operator(net), content.classes is not None
+        net, shape, dtype, target.outputs, _last_operator(net._symbol), content.classes is not None
     )
     return FittedModel(encoder, network, target)
 
 
-def _require_classes(classes: int | None, width: int) -> None:
+def _require_classes(classes: int, width: int, last: str) -> None:
     """Raise `LaminaError` unless a network gives a number for each class, or one for two classes."""
-    if classes is not None and classes != width and (classes, width) != (2, 1):
+    if classes != width and (classes, width) != (2, 1):
         raise LaminaError(f"{classes} classes, but the network gives {width} numbers a row")
+    if width > 1 and last in _SIGMOID:
+        raise LaminaError(
+            f"the network ends in a sigmoid of {width} numbers, which are no probabilities of classes that exclude "
+            "each other; leave classes out"
+        )
 
 
-def _last_operator(net: SymbolBlock) -> str:
-    node, _ = net._symbol.heads[0]
-    return (
-        ""
-        if node.operator is None
-        else node.operator.name
-        if node.operator.name != "Activation"
-        else str(node.values.get("act_type", ""))
-    )
+def _last_operator(symbol: Symbol) -> str:
+    """The name of the operator, or of the activation, that gives a network's output."""
+    node, _ = symbol.heads[0]
+    if node.operator is None:
+        return ""
+    return str(node.values.get("act_type", "")) if node.operator.name == "Activation" else node.operator.name
