@@ -1,6 +1,7 @@
 """Every command takes every model that lamina saved, and says of it what `predict` in Python says."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -265,6 +266,26 @@ def test_a_network_that_says_something_else_is_damaged(tmp_path, change):
     save_tensors(file, arrays, texts)
     with pytest.raises(DataError, match=r"net\.safetensors is damaged"):
         open_model(file)
+
+
+EARLY = Path(__file__).parent / "networks/format-1.safetensors"
+EARLY_LABELS = ["high", "high"]
+EARLY_OUTPUTS = [[-0.753938615322113, 1.851318359375]]
+
+
+def test_a_network_of_an_earlier_version_predicts_what_it_did():
+    model, _ = open_model(EARLY)
+    assert (model.target.name, [column.name for column in model.schema.columns]) == ("kind", ["a", "b"])
+    assert model.estimator.predict(pl.DataFrame({"a": [0.5, -1.0], "b": [2.0, 3.0]})).tolist() == EARLY_LABELS
+    np.testing.assert_allclose(lamina.load(EARLY)(nd.array([[0.5, 2.0]])).asnumpy(), EARLY_OUTPUTS, rtol=1e-6)
+
+
+def test_a_network_of_a_newer_version_says_so(tmp_path):
+    arrays, texts = load_tensors(EARLY)
+    save_tensors(tmp_path / "net.safetensors", arrays, {**texts, "format": "lamina network 2"})
+    for read in (lamina.load, open_model):
+        with pytest.raises(DataError, match="a newer lamina wrote it"):
+            read(tmp_path / "net.safetensors")
 
 
 def test_what_holds_no_model_says_how_one_is_written(command):

@@ -28,8 +28,7 @@ from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
-from lamina.estimators.saved_network import FORMAT as NETWORK_FORMAT
-from lamina.estimators.saved_network import load_network, save_network
+from lamina.estimators.saved_network import is_network_format, load_network, save_network
 from lamina.estimators.targets import Classes, Numbers
 from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import decoded
@@ -187,7 +186,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     True
     """
     with open_tensors(path) as file:
-        is_network = file.metadata.get("format") == NETWORK_FORMAT
+        is_network = is_network_format(file.metadata.get("format", ""))
     return load_network(path) if is_network else load_with_metadata(path)[0]
 
 

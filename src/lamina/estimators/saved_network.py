@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from lamina.estimators.fitted import FittedModel
 from lamina.estimators.targets import Classes, Numbers, target_named
 from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import Count, decoded
+from lamina.messages import excerpt
 from lamina.nd.ndarray import NDArray
 from lamina.table.check import check
 from lamina.table.encode import Encoded, TableEncoder
@@ -34,13 +36,18 @@ if TYPE_CHECKING:
     from lamina.gluon import SymbolBlock
     from lamina.symbol import Symbol
 
-__all__ = ["FORMAT", "BlockNetwork", "load_network", "network_estimator", "save_network"]
+__all__ = ["FORMAT", "BlockNetwork", "is_network_format", "load_network", "network_estimator", "save_network"]
 
 FORMAT = "lamina network 1"
 """What the metadata of such a file says under ``format``."""
 
 _MOST_INPUTS = 1 << 24
 """Numbers of a row: a file that says more would take memory for it."""
+
+
+def is_network_format(written: str) -> bool:
+    """Whether this is the format of a network's file, of whichever version."""
+    return re.fullmatch("lamina network [0-9]+", written) is not None
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -143,8 +150,11 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
     from lamina import symbol
     from lamina.gluon import SymbolBlock
 
-    if file.metadata.get("format") != FORMAT:
-        raise DataError(f"{file.name} is not a network that lamina saved")
+    written = file.metadata.get("format", "")
+    if written != FORMAT:
+        newer = f"has the format {excerpt(written)!r}: a newer lamina wrote it, which can read it"
+        what = newer if is_network_format(written) else "is not a network that lamina saved"
+        raise DataError(f"{file.name} {what}")
     if not file.is_signed:
         raise file.damaged("it has lost its digest")
     content = decoded(file.metadata.get("network", ""), _Content, f"{file.name} is damaged")

@@ -12,8 +12,7 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
-from lamina.estimators.saved_network import FORMAT as NETWORK_FORMAT
-from lamina.estimators.saved_network import network_estimator
+from lamina.estimators.saved_network import is_network_format, network_estimator
 from lamina.estimators.targets import target_named
 from lamina.files.tensors import TensorFile, is_tensor_file, open_tensors
 from lamina.files.typed_json import decoded
@@ -141,7 +140,7 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
         from lamina.estimators.persistence import load
 
         model, details = _saved(load(file)), {"settings": None, "results": None}
-    elif metadata.get("format") == NETWORK_FORMAT:
+    elif is_network_format(metadata.get("format", "")):
         model, details = _saved(network_estimator(file)), {"settings": None, "results": None}
     else:
         raise DataError(f"{file} {_other_kind(metadata)}")
@@ -182,8 +181,6 @@ def _other_kind(metadata: Mapping[str, str]) -> str:
     """What a safetensors file is that holds no model of tables, and how one comes to be."""
     if "classes" in metadata:
         return "is a run on MNIST, not a model of tables"
-    if metadata.get("format", "").startswith("lamina network "):
-        return "is a network that a newer lamina saved, which can read it"
     return (
         "holds arrays without a model. Models are written by lamina train, or in Python by lamina.save: "
         "save(estimator, path), or save(net, path, inputs=nd.ones((1, 784))) of a Gluon network"
