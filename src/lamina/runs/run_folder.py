@@ -165,7 +165,7 @@ def _saved(estimator: Any) -> TableModel:
     fitted = estimator.fitted_
     schema = fitted.encoder.schema
     names = [column.name for column in schema.columns]
-    if not schema.named:  # a table is matched by position then, and gets these names
+    if not hasattr(estimator, "feature_names_in_"):  # tables are brought to these names
         estimator.feature_names_in_ = np.array(names, object)
     if schema.target is None:
         free = next(name for name in ("target", "prediction_target", "_target") if name not in names)
