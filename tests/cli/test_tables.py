@@ -296,14 +296,14 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
         )
     begun, same = ("train", "--resume", run), "it can't change"
     for arguments, message in [
-        (("train", data, *LONGER, "-o", run), f"or continue that run with --resume {run}"),
+        (("train", data, *LONGER, "-o", run), f"with --replace, continue that run with --resume {run}"),
         ((*begun, "-o", tmp_path / "other"), "leave --out away"),
         ((*begun, "--epochs", "9"), f"the run was begun with --epochs 8; {same}"),
         ((*begun, "--lr", "1"), f"the run was begun with no --lr; {same}"),
         ((*begun, "--hidden", "9"), f"the run was begun with --hidden 8; {same}"),
         ((*begun, "--drop", "age"), f"the run was begun with no --kind or --drop; {same}"),
         ((*begun, "--delimiter", ";"), f"the run was begun with no --delimiter; {same}"),
-        (("train", "--resume", folder / "classes"), "is complete; to train again, give another --out"),
+        (("train", "--resume", folder / "classes"), "is complete; to train again: --out"),
         (("train", "--resume", tmp_path), "holds no run"),
         (("train", "--resume", tmp_path / "absent"), "there is no run"),
         (("train", "--target", "income"), "name the table to train on, or with --resume the run to continue"),

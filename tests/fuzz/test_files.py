@@ -17,7 +17,7 @@ from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
 from lamina.interchange import load_state_dict
 from lamina.recipes.run import network_of_run
-from lamina.runs.run_folder import open_run, read_unfinished
+from lamina.runs.run_folder import open_model, open_run, read_unfinished
 
 TESTS = Path(__file__).parents[1]
 LIMITS = {"seconds": 5.0, "memory": 400 << 20, "traced": (4 << 20, 40)}
@@ -34,6 +34,9 @@ def _trained(folder):
     save_tensors(folder / "digits", arrays, metadata | {"format": "lamina checkpoint 2"})
     net = _net()
     _trainer(net).save_states(folder / "states")
+    lamina.save(
+        net, folder / "network", inputs=lamina.nd.ones((1, 3)), classes=["a", "b"], columns=["x", "y", "z"]
+    )
     net.save_parameters(str(folder / "net.safetensors"))
     net.save_parameters(str(folder / "net.params"))
     save_params(folder / "list.params", [np.arange(3), np.ones((2, 2), np.float16), np.zeros((0, 3))])
@@ -76,6 +79,7 @@ EARLY_DIGITS = ("training/files/digits-killed/model.safetensors",)
 KINDS = {
     "model": (lamina.load, "m", ["classifier", "regressor"], ["estimators/files/multilabel.safetensors"]),
     "run": (open_run, "m", [], EARLY_RUNS),
+    "network": (open_model, "m", ["network"], []),
     "checkpoint": (_read_checkpoint, "checkpoint.safetensors", ["checkpoint"], EARLY_CHECKPOINT),
     "digits": (network_of_run, "m", ["digits"], EARLY_DIGITS),
     "states": (_trainer(_net()).load_states, "m", ["states"], []),

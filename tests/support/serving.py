@@ -44,6 +44,8 @@ class Server:
 
     def __init__(self, *arguments, environment=None):
         command = [sys.executable, "-m", "lamina", "serve", *map(str, arguments), "--port", "0"]
+        if "--access-log" not in arguments:
+            command += ["--access-log", "off"]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", **(environment or {})},

@@ -15,12 +15,13 @@ __all__ = ["evaluate"]
 
 @grouped
 def evaluate(
-    run: options.RunArgument,
+    run: options.ModelArgument,
     files: Reading,
     data: Annotated[
         list[str] | None,
         typer.Argument(help="Of a run on a table: files with the target column, or -.", show_default=False),
     ] = None,
+    target: options.TargetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Metrics of a trained network on a table; of a run on MNIST: accuracy and confusion matrix on the test images.
@@ -29,6 +30,7 @@ def evaluate(
 
     \b
       lamina evaluate runs/income-1 new.csv
+      lamina evaluate model.safetensors new.csv --target income
       lamina evaluate runs/mnist-1
     """
     begin_reading(data or ())
@@ -41,5 +43,4 @@ def evaluate(
         return
     from lamina.cli._use_table import evaluate_table
 
-    given = files.said()
-    evaluate_table(run, data or [], given, as_json=as_json)
+    evaluate_table(run, data or [], files.said(), target, as_json=as_json)

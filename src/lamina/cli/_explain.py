@@ -32,7 +32,7 @@ _OF_A_PROCESS = ("/dev/fd/", "/dev/std", "/proc/")
 
 @grouped
 def explain(
-    run: options.RunArgument,
+    run: options.ModelArgument,
     data: Annotated[list[str], typer.Argument(help="Files, globs, or -.", show_default=False)],
     files: Reading,
     out: Annotated[
@@ -48,6 +48,7 @@ def explain(
     output_format: Annotated[
         str | None, choosing("Of the table to write, where its name does not say it: {}.", writable())
     ] = None,
+    target: options.TargetOption = None,
     as_json: Annotated[bool, option("JSON lines, all rows.", named="--json")] = False,
 ) -> None:
     """What each column adds to a prediction: SHAP values, for the rows of a table.
@@ -70,7 +71,7 @@ def explain(
         raise LaminaError(f"{run} is a run on MNIST; lamina explain is for runs on tables")
     chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
     given = files.said()
-    model, details = open_table_run(run)
+    model, details = open_table_run(run, target=target)
     _require_class(model, of_class)
     others = _background(run, model, details, background, given)
     with batches_of(model, details, data, given) as batches:
@@ -98,6 +99,10 @@ def _background(
     from lamina.cli._use_table import batches_of
     from lamina.table.source import is_read_once
 
+    if named is None and details["settings"] is None:
+        raise LaminaError(
+            f"{run} does not say what it was trained on: name rows to compare with by --background"
+        )
     files: Sequence[str] = details["settings"]["data"] if named is None else [named]
     # A pipe that is called so today has other rows: perhaps those to explain.
     gone = [file for file in files if is_read_once(file) or file.startswith(_OF_A_PROCESS)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lamina.cli._console import say, warnings_as_lines
-from lamina.cli._options import RunArgument, choosing, option, said
+from lamina.cli._options import ModelArgument, choosing, option, said
 from lamina.errors import LaminaError
 
 __all__ = ["export"]
@@ -15,7 +15,7 @@ _TARGETS = ("host", "x86-64-v3", "x86-64-v4", "aarch64")  # those of lamina.expo
 
 
 def export(
-    run: RunArgument,
+    run: ModelArgument,
     onnx: Annotated[
         Path | None, option("ONNX, for ONNX Runtime and what else reads it; see docs/deploy.md.", False)
     ] = None,

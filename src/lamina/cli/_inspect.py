@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from lamina.cli._options import RunArgument
+from lamina.cli._options import ModelArgument
 
 __all__ = ["inspect"]
 
 
 def inspect(
-    run: RunArgument,
+    run: ModelArgument,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Architecture, columns and metrics of a run on a table; of a run on MNIST: settings and accuracy.

@@ -12,8 +12,8 @@ from lamina.errors import LaminaError
 from lamina.table.formats import FORMATS
 
 __all__ = [
-    "PRESETS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "QuoteOption", "RunArgument",
-    "choosing", "directions", "layers", "levels", "one_of", "option", "positive", "reading", "said",
+    "PRESETS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "ModelArgument", "QuoteOption",
+    "TargetOption", "choosing", "directions", "layers", "levels", "one_of", "option", "positive", "reading", "said",
 ]  # fmt: skip
 
 Number = TypeVar("Number", int, float)
@@ -35,7 +35,18 @@ def choosing(help: str, values: Sequence[str], between: str = ", ", **more: Any)
     return option(help.format(between.join(values)), autocompletion=completed, **more)
 
 
-RunArgument = Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)]
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="A run's folder, or a model's file: of a run, or of lamina.save.", show_default=False
+    ),
+]
+TargetOption = Annotated[
+    str | None,
+    option(
+        "The column that is predicted, where the model's file does not name it.", False, named="--target -t"
+    ),
+]
 
 _reading: dict[str, Any] = {"rich_help_panel": "How to read files"}
 FormatOption = Annotated[str | None, choosing("Where names do not say it: {}.", tuple(FORMATS), **_reading)]

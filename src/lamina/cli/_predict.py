@@ -52,7 +52,7 @@ class Added:
 
 @grouped
 def predict(
-    run: options.RunArgument,
+    run: options.ModelArgument,
     data: Annotated[
         list[str],
         typer.Argument(
@@ -63,6 +63,7 @@ def predict(
     ],
     files: Reading,
     added: Added,
+    target: options.TargetOption = None,
     as_json: Annotated[bool, option("Tables: JSON lines. Digits: a JSON array.", named="--json")] = False,
 ) -> None:
     """Add a network's predictions to a table; of a run on MNIST: say which digit each image shows.
@@ -92,5 +93,10 @@ def predict(
     from lamina.cli._use_table import predict_table
 
     chosen = one_of("--output-format", added.output_format or ("jsonl" if as_json else None), writable())
-    how: dict[str, Any] = {"interval": added.interval, "std": added.std, "safe": added.safe_csv}
+    how: dict[str, Any] = {
+        "interval": added.interval,
+        "std": added.std,
+        "safe": added.safe_csv,
+        "target": target,
+    }
     predict_table(run, data, added.out or "-", files.said(), chosen, added.prefix, **how)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from lamina.cli._console import EXIT_INTERRUPTED, say
 if TYPE_CHECKING:
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["how_to_go_on", "show_prepared", "tell_end"]
+__all__ = ["how_to_go_on", "published", "show_prepared", "tell_end"]
 
 
 def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> None:
@@ -27,6 +28,14 @@ def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> N
     task = f"{describe_target(prepared.target)} ({prepared.target.reason})"
     console.print(f"\n[bold]Task[/bold]: {escape(task)}")
     console.print(f"[bold]Rows[/bold]: {describe_rows(prepared.rows)}\n")
+
+
+def published(run: Any, page: Path | None, folder: RunFolder) -> tuple[Any, Path | None]:
+    """The run and its page where they are once a complete run has taken the place of the one that it replaces."""
+    if run.results["interrupted"]:
+        return run, page
+    folder.publish()
+    return dataclasses.replace(run, path=folder.path), page and folder.path / page.name
 
 
 def tell_end(
@@ -76,4 +85,5 @@ def how_to_go_on(folder: RunFolder) -> str:
 
     if not folder.has(CHECKPOINT):
         return "nothing is saved to go on from"
-    return f"continue with: lamina train --resume {folder.path}"
+    stays = "" if folder.replaces is None else f"{folder.replaces} stays as it was; "
+    return f"{stays}continue with: lamina train {folder.resuming}"

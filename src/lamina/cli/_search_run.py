@@ -113,6 +113,7 @@ def run_search(
         run = complete(prepared, trained, request, folder, tell, baselines, closing)
         tell("writing the page to try the network on")
         page = write_run_page(run.path)
+        run, page = views.published(run, page, folder)
     if closing and not quiet:
         _say_if_late(closing, trained.seconds)
     return views.tell_end(

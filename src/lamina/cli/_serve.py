@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shlex
 import sys
@@ -14,12 +13,13 @@ from typing import Annotated, Any
 import typer
 
 from lamina.cli._console import say, warnings_as_lines
-from lamina.cli._options import option, positive
+from lamina.cli._options import choosing, one_of, option, positive
 from lamina.errors import LaminaError
 from lamina.extras import require
 
 __all__ = ["serve"]
 
+_FORMS, _LEVELS = ("text", "json", "off"), ("debug", "info", "warning", "error")
 _TOKEN = "LAMINA_SERVE_TOKEN"
 _SHORT = 1000
 """Letters of an example that is shown whole; a longer one is fetched from the server."""
@@ -29,7 +29,9 @@ def serve(
     runs: Annotated[
         list[str],
         typer.Argument(
-            help="Runs' folders. A model has its folder's name, or another with NAME=RUN.", show_default=False
+            help="Runs' folders, or files of lamina.save. A model has its folder's or file's name, or another with "
+            "NAME=RUN.",
+            show_default=False,
         ),
     ],
     host: Annotated[str, option("Where to listen. 0.0.0.0: on all addresses of this machine.")] = "127.0.0.1",
@@ -43,45 +45,51 @@ def serve(
     max_queue: Annotated[int, option("Predictions that may be under way or wait.")] = 1024,
     timeout: Annotated[float, option("Seconds for a request to arrive, and to wait for its turn.")] = 30.0,
     look: Annotated[float, option("Seconds between looks for new versions of the models.")] = 1.0,
+    workers: Annotated[int, option("Processes that serve the port.")] = 1,
+    access_log: Annotated[
+        str, choosing("A line for each request on standard error: {}.", _FORMS, " or ", shown=True)
+    ] = "text",
+    log_level: Annotated[str, choosing("What is logged at least: {}.", _LEVELS, shown=True)] = "info",
 ) -> None:
     """Serve networks over HTTP: predictions for JSON, CSV, Arrow, Parquet or, of digits, PNG.
 
-    Each model has /v1/models/NAME/predict; /openapi.json describes its columns. Requests that queue up are computed
-    together. A run that is replaced is served in its new version without a restart. SIGTERM and Ctrl-C let
-    requests under way be answered.
+    Each model has /v1/models/NAME/predict; /docs is a page to try it, /openapi.json describes its columns. Requests
+    that queue up are computed together. A run that is replaced is served in its new version without a restart. SIGTERM
+    and Ctrl-C let requests under way be answered. Requests have ids, of their header X-Request-ID or new ones, which
+    answers and the log have too; --log-level warning leaves lines of refused requests and errors.
 
     Examples:
 
     \b
       lamina serve runs/income-1
       lamina serve income=runs/income-3 digits=runs/mnist-1 --port 9000
+      lamina serve model.safetensors --workers 4 --access-log json
     """
     require("lamina serve", "starlette", "uvicorn", "httptools", "prometheus-client")
     for name, value in (
         ("--max-body", max_body), ("--max-rows", max_rows), ("--max-queue", max_queue),
-        ("--timeout", timeout), ("--look", look),
+        ("--timeout", timeout), ("--look", look), ("--workers", workers),
     ):  # fmt: skip
         positive(name, value)
     if not 0 <= port <= 65535:
         raise LaminaError(f"--port {port}: it is a number from 0 to 65535")
+    one_of("--access-log", access_log, _FORMS)
+    one_of("--log-level", log_level, _LEVELS)
     token = _token(token_file)
-    if host not in ("127.0.0.1", "::1", "localhost") and token is None:
-        say(
-            f"lamina: warning: whoever reaches {host} may ask this server; --token-file restricts that",
-            error=True,
-        )
-    _log_as_lines()
     try:
         from lamina import serve as server
 
         limits = server.Limits(body=max_body << 20, rows=max_rows, seconds=timeout, queue=max_queue)
-        settings = server.Settings(host, port, token, limits, look)
-        with warnings_as_lines(quiet=True):
+        settings = server.Settings(host, port, token, limits, look, workers, access_log, log_level)
+        with server.logging_to_stderr(access_log, log_level), warnings_as_lines(quiet=True):
+            if host not in ("127.0.0.1", "::1", "localhost") and token is None:
+                server.EVENTS.warning(
+                    "whoever reaches %s may ask this server; --token-file restricts that", host
+                )
             server.serve(runs, settings, partial(_show, token=token is not None))
+            server.EVENTS.info("ended; all requests under way were answered")
     except KeyboardInterrupt:  # SIGTERM and Ctrl-C while it starts: once it serves, it takes them itself
         say("lamina: ended before it served anything", error=True)
-        return
-    say("lamina: ended; all requests under way were answered", error=True)
 
 
 def _token(file: Path | None) -> str | None:
@@ -94,23 +102,10 @@ def _token(file: Path | None) -> str | None:
     return token
 
 
-def _log_as_lines() -> None:
-    """What the server tells of is a line each on standard error."""
-
-    class Lines(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            say(f"lamina: {self.format(record)}", error=True)
-
-    logger = logging.getLogger("lamina.serve")
-    logger.setLevel(logging.INFO)
-    logger.handlers = [Lines()]
-    logger.propagate = False
-
-
 def _show(address: str, examples: dict[str, dict[str, Any]], *, token: bool) -> None:
     """Where what is served, with lines that can be copied to a shell and work."""
     header = f' -H "Authorization: Bearer ${_TOKEN}"' if token else ""
-    say(f"lamina: serving at {address}; /openapi.json describes it, Ctrl-C ends it")
+    say(f"lamina: serving at {address}; /docs shows it, /openapi.json describes it, Ctrl-C ends it")
     for name, example in examples.items():
         url = f"{address}/v1/models/{name}"
         body = json.dumps(example)

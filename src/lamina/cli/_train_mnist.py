@@ -12,7 +12,7 @@ from lamina.cli._clock import since_start
 from lamina.cli._console import EXIT_INTERRUPTED, say, warnings_as_lines
 from lamina.cli._options import choosing, layers, one_of, option, said
 from lamina.cli._search_run import seconds_said
-from lamina.cli._train_options import Quiet
+from lamina.cli._train_options import Quiet, Replace
 from lamina.core.precision import PRECISIONS
 from lamina.errors import LaminaError, NonFiniteLossError
 from lamina.table.messages import counted
@@ -60,6 +60,7 @@ def mnist(
     resume: Annotated[
         Path | None, option("Continue the run in this folder where it stopped; --epochs may prolong it.")
     ] = None,
+    replace: Replace = False,
     quiet: Quiet = False,
 ) -> int:
     """Train a multilayer perceptron on MNIST.
@@ -80,28 +81,30 @@ def mnist(
     )
     with warnings_as_lines(quiet=quiet):
         if resume is not None:
-            return _resume(chosen, resume, out, device or "cpu", quiet)
-        return _begin(chosen, out, device or "cpu", quiet)
+            return _resume(chosen, resume, out, device or "cpu", quiet, replace=replace)
+        return _begin(chosen, out, device or "cpu", quiet, replace=replace)
 
 
-def _begin(chosen: dict[str, Any], out: Path | None, device: str, quiet: bool) -> int:
+def _begin(chosen: dict[str, Any], out: Path | None, device: str, quiet: bool, *, replace: bool) -> int:
     from lamina.recipes import Settings
     from lamina.training.run_folder import new_run
 
     settings = Settings.of(chosen.pop("recipe", "default"), **chosen)
-    with new_run(out, "mnist") as folder:
+    with new_run(out, "mnist", replace=replace) as folder:
         return _train(folder, settings, device, quiet=quiet)
 
 
-def _resume(chosen: dict[str, Any], path: Path, out: Path | None, device: str, quiet: bool) -> int:
+def _resume(
+    chosen: dict[str, Any], path: Path, out: Path | None, device: str, quiet: bool, *, replace: bool
+) -> int:
     """Go on with an earlier run: with its own settings, but perhaps more epochs."""
     from lamina.recipes.run import read_run
     from lamina.training.run_folder import held_run
 
     if out is not None:
         raise LaminaError("--resume continues in the run's own folder; leave --out away")
-    with held_run(path) as folder:
-        settings, saved = read_run(path)
+    with held_run(path, replace=replace) as folder:
+        settings, saved = read_run(folder.path)
         _require_same(settings, chosen)
         if settings.time_limit is not None and saved.position.get("used", 0.0) >= settings.time_limit:
             raise LaminaError(
@@ -152,6 +155,8 @@ def _train(
         kept = f"{folder.path} keeps the network as it was after {counted(len(training.past), 'epoch')}"
         raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
     page = finish(folder, training)
+    folder.publish()
+    page = page and folder.path / page.name
     if quiet:
         say(str(folder.path))
         return 0
@@ -180,7 +185,7 @@ def _say_interrupted(folder: RunFolder, training: Training) -> int:
     batches = progress.batch if progress.epoch == done else 0
     say(
         f"lamina: interrupted after {counted(done, 'epoch')} and {batches} of {training.batches} "
-        f"steps; saved in {folder.path}; continue with: lamina train mnist --resume {folder.path}",
+        f"steps; saved in {folder.path}; continue with: lamina train mnist {folder.resuming}",
         error=True,
     )
     return EXIT_INTERRUPTED

@@ -15,7 +15,7 @@ from lamina.errors import LaminaError
 from lamina.table.formats import described
 from lamina.table.schema import TASKS
 
-__all__ = ["PART", "Computing", "Quiet", "Shown", "Table", "Training", "searching"]
+__all__ = ["PART", "Computing", "Quiet", "Replace", "Shown", "Table", "Training", "searching"]
 
 _training: dict[str, Any] = {"rich_help_panel": "How to train"}
 _by_preset: dict[str, Any] = {"shown": "by preset", **_training}
@@ -40,6 +40,12 @@ Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08")]
 Test = Annotated[str | None, option(PART, "0.2")]
 Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
 Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="Train beside the run in --out, which stays until the new one takes its place."
+    ),
+]
 Preset = Annotated[
     str | None,
     choosing(
@@ -123,6 +129,7 @@ class Table:
     test: Test = None
     out: Out = None
     resume: Resume = None
+    replace: Replace = False
 
     def said(self) -> dict[str, Any]:
         """What is said of the table and of its parts, as a `Request` has it."""

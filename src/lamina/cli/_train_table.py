@@ -45,11 +45,16 @@ def train_table(table: Table, training: Training, computing: Computing, files: R
     `lamina tune` shows it; the limit counts from the command's start to its end. What was killed goes on with
     --resume; a search that is complete does with a longer --time-limit or more --trials.
 
+    --replace trains anew into the folder of a run: beside it, so that the old one is there, and is served, until the
+    new one is complete and takes its place in one step. Interrupted, it leaves the old one, and goes on with --resume
+    RUN --replace.
+
     Examples:
 
     \b
       lamina train people.csv --target income
       lamina train houses.parquet --target price --preset fast --out runs/houses
+      lamina train houses.parquet --target price --out runs/houses --replace
       lamina train houses.parquet --target price --time-limit 5m
       lamina train 'part-*.csv.gz' --target y --kind zip=categorical --drop id
       lamina train 'rows/*.parquet' --target y --memory 2G
@@ -96,7 +101,7 @@ def run_table(
     `jobs`: how many trials of a search at a time; `live`: whether to show each.
     """
     quiet, device = shown.quiet, computing.device or "cpu"
-    holding = _held(chosen, read_as, table.out, table.resume)
+    holding = _held(chosen, read_as, table.out, table.resume, replace=table.replace)
     with warnings_as_lines(quiet=quiet), holding as (folder, request, saved):
         _require_shards(request, world())
         if jobs is not None and not request.searches:  # of a new run this was said before it had a folder
@@ -150,7 +155,7 @@ def _help(team: Communicator) -> int:
 
 @contextmanager
 def _held(
-    chosen: dict[str, Any], read_as: dict[str, Any], out: Path | None, resume: Path | None
+    chosen: dict[str, Any], read_as: dict[str, Any], out: Path | None, resume: Path | None, *, replace: bool
 ) -> Generator[tuple[RunFolder, Request, Checkpoint | None]]:
     """The folder of a new run, or of an earlier one that goes on: what was asked for, and what it goes on from."""
     from lamina.runs.data import Request
@@ -162,13 +167,13 @@ def _held(
         if "data" not in chosen:
             raise LaminaError("name the table to train on, or with --resume the run to continue")
         request = Request(**chosen, options=ReadOptions(**read_as))
-        with new_run(out, request.run_name) as folder:
+        with new_run(out, request.run_name, replace=replace) as folder:
             yield folder, request, None
         return
     if out is not None:
         raise LaminaError("--resume continues in the run's own folder; leave --out away")
-    with held_run(resume) as folder:
-        begun, saved = read_unfinished(resume)
+    with held_run(resume, replace=replace) as folder:
+        begun, saved = read_unfinished(folder.path)
         request = _same(begun, chosen, read_as)
         if not folder.has(CHECKPOINT):
             _require_more(begun, request, resume)
@@ -258,7 +263,10 @@ def _run(
     if console:
         views.show_prepared(console, prepared, request.monotone)
     if saved and not quiet:
-        say(f"lamina: {folder.path} goes on after {counted(len(saved.past), 'epoch')}", error=True)
+        say(
+            f"lamina: {folder.replaces or folder.path} goes on after {counted(len(saved.past), 'epoch')}",
+            error=True,
+        )
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
     if not quiet:
         observers += [Display(sys.stderr, _progress), Waiting(sys.stderr)]
@@ -272,6 +280,7 @@ def _run(
         world().wait_for_all()
         tell("writing the page to try the network on")
         page = write_run_page(run.path)
+        run, page = views.published(run, page, folder)
     return views.tell_end(
         run, page, folder, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
     )

@@ -21,16 +21,19 @@ __all__ = ["batches_of", "evaluate_table", "inspect_table", "open_table_run", "p
 _BATCH_ROWS = 1 << 16
 
 
-def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
-    """Metrics of a run's network on a table that has the target."""
+def evaluate_table(
+    run: Path, data: Sequence[str], reading: Mapping[str, Any], named: str | None = None, *, as_json: bool
+) -> None:
+    """Metrics of a model on a table that has the target, of the name that is given where the file has none."""
     from lamina.cli._table_views import metrics_table, quantiles_said
     from lamina.runs.data import target_of
     from lamina.runs.metrics import metrics_of
     from lamina.table.messages import counted, rows_from
 
-    model, details = open_table_run(run)
+    model, details = open_table_run(run, target=named)
     if not data:
         raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
+    model.require_one_target("lamina evaluate")
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
     rows = 0
@@ -58,12 +61,12 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
         console.print(text, markup=False)
 
 
-def open_table_run(run: Path, *, reads: bool = True) -> tuple[Any, dict[str, Any]]:
-    """A run's model and details; if files are read next, what that needs must be there too."""
+def open_table_run(run: Path, *, target: str | None = None, reads: bool = True) -> tuple[Any, dict[str, Any]]:
+    """A model and its details, see `open_model`; if files are read next, what that needs must be there too."""
     require("using a network trained on a table", "scikit-learn", *(["polars"] if reads else []))
-    from lamina.runs.run_folder import open_run
+    from lamina.runs.run_folder import open_model
 
-    return open_run(run)
+    return open_model(run, target)
 
 
 def _with_target(batches: Any, name: str) -> Any:
@@ -72,7 +75,8 @@ def _with_target(batches: Any, name: str) -> Any:
     for batch in batches:
         if name not in batch.columns:
             raise DataError(
-                f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)}"
+                f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)} "
+                "--target names another"
             )
         yield batch
 
@@ -85,6 +89,7 @@ def predict_table(
     output_format: Any,
     prefix: str,
     *,
+    target: str | None = None,
     interval: float | None = None,
     std: bool = False,
     safe: bool = False,
@@ -100,7 +105,7 @@ def predict_table(
         raise LaminaError(
             f"--out {out} is the table itself: predictions would take its place; name another file"
         )
-    model, details = open_table_run(run)
+    model, details = open_table_run(run, target=target)
     with batches_of(model, details, data, reading) as batches:
         rows = write_batches(
             model.extended(batches, prefix, interval=interval, std=std), out, output_format, safe=safe
@@ -115,21 +120,16 @@ def _is_same_file(path: str, other: str) -> bool:
     return False
 
 
-_AS_TRAINED = ("delimiter", "decimal", "quote")
-"""What holds for new files too if the user said it of the training's; the encoding is found out anew."""
-
-
 @contextmanager
 def batches_of(
     model: Any, details: Mapping[str, Any], data: Sequence[str], reading: Mapping[str, Any]
 ) -> Generator[Any]:
     """New files, a part at a time, read as the training's, but for what is said of them."""
+    from lamina.runs.run_folder import reading_of
     from lamina.table.places import Places
     from lamina.table.read import ReadOptions, iter_batches
 
-    said = details["settings"]["options"]
-    alike = {name: said[name] for name in _AS_TRAINED}
-    options = ReadOptions(**{**alike, **reading}, as_text=model.schema.text_columns)
+    options = ReadOptions(**{**reading_of(details), **reading}, as_text=model.schema.text_columns)
     places = Places()
     batches = iter_batches(list(data), _BATCH_ROWS, options, places)
     with warnings_as_lines(), places.named(), closing(batches):
@@ -139,8 +139,10 @@ def batches_of(
 def inspect_table(run: Path, *, as_json: bool) -> None:
     """What a run's network is, what it was trained on, and how good it was."""
     from lamina.cli._table_views import columns_table, measured_title, metrics_table
+    from lamina.estimators.saved_network import BlockNetwork
     from lamina.runs.networks import how_trained
     from lamina.table.describe import describe_rows, describe_target
+    from lamina.table.messages import listed
 
     model, details = open_table_run(run, reads=False)
     results = details["results"]
@@ -151,6 +153,18 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     console = output()
     console.print(f"{describe_target(model.target)}", markup=False, style="bold")
     _show_network(console, fitted)
+    if results is None:
+        if model.target.reason:
+            console.print(f"{model.target.name!r}: {model.target.reason}; --target says it", markup=False)
+        if not model.schema.named:
+            console.print("columns: training had no names, so a table's are taken in their order")
+        if isinstance(fitted.network, BlockNetwork):
+            names = listed([column.name for column in model.schema.columns], limit=20)
+            console.print(f"columns: {names}, numbers as they are", markup=False)
+        else:
+            console.print(columns_table(model.schema, fitted.monotone))
+        say(f"the file has no metrics; of a table with {model.target.name!r}: lamina evaluate {run} DATA")
+        return
     ended = ", interrupted" if results["interrupted"] else ""
     rows = describe_rows(results["rows"])
     console.print(f"{how_trained(results)}{ended}; rows: {rows}\n")
@@ -160,7 +174,11 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
 
 def _network_summary(fitted: Any) -> dict[str, Any]:
     """What JSON holds of the network; `architecture` is the first member's."""
+    from lamina.estimators.saved_network import BlockNetwork
+
     network = fitted.network
+    if isinstance(network, BlockNetwork):
+        return {"parameters": network.parameter_count, "network": repr(network.block), "shape": network.shape}
     return {
         "parameters": fitted.parameter_count,
         "members": len(network.members),
@@ -174,8 +192,13 @@ def _network_summary(fitted: Any) -> dict[str, Any]:
 
 def _show_network(console: Any, fitted: Any) -> None:
     from lamina.cli._table_views import members_table
+    from lamina.estimators.saved_network import BlockNetwork
 
     network, parameters = fitted.network, fitted.parameter_count
+    if isinstance(network, BlockNetwork):
+        shape = " × ".join(map(str, network.shape))
+        console.print(f"a Gluon network of {shape} numbers a row, {network.dtype}: {parameters:,} parameters")
+        return
     parts, count = network.architecture, len(network.members)
     if (
         len(

@@ -46,6 +46,7 @@ from lamina.estimators.apart import require_jobs
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
+from lamina.estimators.targets import target_named
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
@@ -183,6 +184,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
             return self._fit_source(X, y, sample_weight, eval_set, search)
         settings = self._resolved()
         rng = np.random.default_rng(self._drawn_seed(settings))
+        name = getattr(y, "name", None)
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
         y = self._checked_target(y)
         earlier = vars(self).get("fitted_") if self.warm_start else None
@@ -196,7 +198,8 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         encoder = earlier.encoder if earlier else None
         if encoder is None:
             seen = union([rows for rows, _ in splits])
-            encoder = fitted_encoder(schema or infer(X, kinds=self.column_kinds), X, seen, settings)
+            known = schema or _with_target(infer(X, kinds=self.column_kinds), name, target)
+            encoder = fitted_encoder(known, X, seen, settings)
         encoded = encoder.transform(X)
         whole = Data(encoded.numeric, encoded.codes, wanted, weights)
         train = [dataclasses.replace(whole, rows=selection(X, rows)) for rows, _ in splits]
@@ -444,6 +447,12 @@ def plain_settings() -> dict[str, Any]:
 def settings_of(estimator: Any) -> dict[str, Any]:
     """All settings with which an estimator trains: its own, and the preset's where it has none."""
     return estimator._resolved()
+
+
+def _with_target(schema: Schema, name: Any, target: Any) -> Schema:
+    """The schema with the name that the target has as a column of pandas or polars, where it has one of its own."""
+    is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
+    return dataclasses.replace(schema, target=target_named(name, target)) if is_named else schema
 
 
 _WATCH = ("on_begin", "on_search_begin", "load")

@@ -75,4 +75,4 @@ class FittedModel(Generic[TargetT]):
     @property
     def parameter_count(self) -> int:
         """How many numbers all members of the network have learned."""
-        return sum(weight.array.size for weight in self.network.weights.values())
+        return self.network.parameter_count

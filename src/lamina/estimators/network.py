@@ -277,6 +277,11 @@ class Ensemble:
         members = enumerate(self.members)
         return {f"{i}.{name}": w for i, member in members for name, w in member.weights.items()}
 
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers all members have learned."""
+        return sum(weight.array.size for weight in self.weights.values())
+
     def state(self) -> dict[str, np.ndarray]:
         """Copies of all members' parameters and running statistics, named likewise."""
         members = enumerate(self.members)

@@ -28,6 +28,7 @@ from lamina.estimators.conformal import HeldOut
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
+from lamina.estimators.saved_network import is_network_format, load_network, save_network
 from lamina.estimators.targets import Classes, Numbers
 from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import decoded
@@ -58,20 +59,38 @@ _LEARNED = (
 _SCALES = ("low", "high", "center", "scale")
 
 
-def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
-    """Write a fitted `MLPClassifier` or `MLPRegressor` as a safetensors file, atomically.
+def save(
+    model: Any,
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    inputs: Any = None,
+    columns: Sequence[str] | None = None,
+    classes: Any = None,
+    target: str | None = None,
+) -> None:
+    """Write a fitted estimator, or a Gluon network with its input's shape, as a safetensors file, atomically.
 
-    Settings that are functions (a loss, callbacks, a scoring) are not stored: predictions don't need them. Those that
-    tell of columns by position tell of them by name in the file.
+    `load` reads it, and so do ``lamina serve``, ``predict``, ``evaluate``, ``explain`` and ``inspect``.
+
+    Settings of an estimator that are functions (a loss, callbacks, a scoring) are not stored: predictions don't need
+    them. Those that tell of columns by position tell of them by name in the file.
 
     Args:
-        estimator: the fitted estimator.
+        model: a fitted `MLPClassifier` or `MLPRegressor`, or an initialized `HybridBlock` of one input and one output,
+            whose first axis is rows.
         path: the file to write.
-        metadata: text to keep beside it; names other than ``format`` and ``estimator``.
+        metadata: text to keep beside it; names other than ``format``, ``estimator``, ``network`` and ``symbol``.
+        inputs: of a network, an array that it takes, such as ``nd.ones((1, 784))``.
+        columns: of a network, names of the numbers of a row; else they are x0, x1, ….
+        classes: of a network, what its outputs are logits or probabilities of (one output: the second of two); without
+            classes its outputs are predicted numbers.
+        target: of a network, the name of what it predicts.
 
     Raises:
-        TypeError: it is no estimator of lamina's.
-        LaminaError: the estimator is not fitted, or not finite, or its classes are of a type that files can't hold.
+        TypeError: it is no estimator of lamina's, and no `HybridBlock`.
+        LaminaError: the estimator is not fitted, or not finite, or its classes are of a type that files can't hold; the
+            network's `inputs`, `columns` or `classes` are missing or don't fit it, or it can't be written down.
         OSError: the folder is missing or not writable.
 
     >>> import tempfile, pathlib
@@ -84,12 +103,27 @@ def save(estimator: Any, path: str | os.PathLike[str], metadata: Mapping[str, st
     >>> save(model, file)
     >>> bool((load(file).predict(X) == model.predict(X)).all())
     True
+    >>> from lamina import nd
+    >>> from lamina.gluon import nn
+    >>> net = nn.Dense(3)
+    >>> net.initialize()
+    >>> save(net, file, inputs=nd.ones((1, 4)), classes=["setosa", "versicolor", "virginica"])
+    >>> load(file)(nd.ones((2, 4))).shape
+    (2, 3)
     """
-    if not hasattr(estimator, "get_params"):
-        instead = "; a network has save_parameters(path)" if hasattr(estimator, "save_parameters") else ""
+    of_network: dict[str, Any] = {"columns": columns, "classes": classes, "target": target}
+    if hasattr(model, "collect_params"):
+        save_network(model, path, inputs, metadata, **of_network)
+        return
+    if not hasattr(model, "get_params"):
         raise TypeError(
-            f"save(estimator, path) writes an MLPClassifier or MLPRegressor, not a {type(estimator).__name__}{instead}"
+            "save(model, path) writes an MLPClassifier, an MLPRegressor or a Gluon network, not a "
+            f"{type(model).__name__}"
         )
+    said = next((name for name, value in {"inputs": inputs, **of_network}.items() if value is not None), None)
+    if said is not None:
+        raise TypeError(f"save: {said} is of a Gluon network; an estimator knows it from its training")
+    estimator = model
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")
@@ -134,7 +168,7 @@ def _content_and_arrays(
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """The estimator that `save` wrote.
+    """The estimator that `save` wrote, or the Gluon network, as a block that predicts and trains.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -151,7 +185,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     >>> bool((loaded.predict(X) == model.predict(X)).all())
     True
     """
-    return load_with_metadata(path)[0]
+    with open_tensors(path) as file:
+        is_network = is_network_format(file.metadata.get("format", ""))
+    return load_network(path) if is_network else load_with_metadata(path)[0]
 
 
 def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str]]:

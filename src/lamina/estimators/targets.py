@@ -11,8 +11,10 @@ from sklearn.utils.validation import column_or_1d
 
 from lamina.estimators._calibration import OfClasses, OfLabels, RowsLikelihood
 from lamina.estimators.exponential import exp, logistic, softmax
+from lamina.table.columns import value_name
+from lamina.table.schema import Target
 
-__all__ = ["Classes", "Numbers"]
+__all__ = ["Classes", "Numbers", "target_named"]
 
 
 _SQUARE_IS_EXACT = 1e-140
@@ -199,6 +201,23 @@ class Numbers:
 
     def _shaped(self, values: Any) -> np.ndarray:
         return values[:, 0] if self.flat else values
+
+
+def target_named(name: str, target: Classes | Numbers) -> Target:
+    """What a table's schema says of the column of this name that is predicted.
+
+    >>> target_named("town", Classes(np.array(["Aachen", "Bergen"]))).classes
+    ('Aachen', 'Bergen')
+    """
+    if isinstance(target, Numbers):
+        low, high = (float(x) if np.isfinite(x) else None for x in (target.low[0], target.high[0]))
+        return Target(name, "regression", low=low, high=high)
+    values = target.values.tolist()
+    plain = (
+        all(isinstance(value, str | int | float | bool) for value in values)
+        and target.values.dtype.kind not in "mM"
+    )
+    return Target(name, "classification", classes=tuple(values if plain else map(value_name, target.values)))
 
 
 def _center_and_scale(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -75,31 +75,21 @@ def describe(model: Any) -> Prediction:
 
 
 def _of_path(path: Path) -> Prediction:
-    from lamina.files.tensors import open_tensors
     from lamina.recipes.run import is_digits_run
-    from lamina.training.run_folder import model_file
 
-    if is_digits_run(path):
-        return _of_digits(path)
-    file = model_file(path)
-    if path.is_file():
-        with open_tensors(file) as opened:
-            saved = "estimator" in opened.metadata and "table" not in opened.metadata
-        if saved:
-            from lamina.estimators.persistence import load
-
-            return describe(load(path))
-    return _of_table(path)
+    return _of_digits(path) if is_digits_run(path) else _of_table(path)
 
 
 def _of_table(path: Path) -> Prediction:
     from lamina.extras import require
 
     require("using a network trained on a table", "scikit-learn")
-    from lamina.runs.run_folder import open_run
+    from lamina.runs.run_folder import open_model
 
-    model, details = open_run(path)
+    model, details = open_model(path)
     results = details["results"]
+    if results is None:
+        return _of_fitted(model.estimator.fitted_)
     known = {name: value for name, value in results["metrics"]["lamina"].items() if value is not None}
     importance = {one["column"]: one["mean"] for one in results["importance"]}
     return _of_fitted(model.estimator.fitted_, model.target.name, known, importance)
@@ -144,7 +134,13 @@ def _of_fitted(
     importance: Mapping[str, float] | None = None,
 ) -> Prediction:
     from lamina import __version__
+    from lamina.estimators.saved_network import BlockNetwork
 
+    if isinstance(fitted.network, BlockNetwork):
+        raise LaminaError(
+            "this file holds a Gluon network: in Python, lamina.export_onnx or lamina.export_library writes "
+            "lamina.load(file)"
+        )
     schema = fitted.encoder.schema
     return Prediction(
         Table(tuple(_columns(fitted.encoder)), len(schema.columns), schema.named),

@@ -1,7 +1,10 @@
 """Writing files so that a reader sees the old content or the new, never half of it."""
 
+import ctypes
+import errno
 import os
 import shutil
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,7 +12,7 @@ from typing import IO, Any, Literal
 
 from lamina.files.aside import aside
 
-__all__ = ["atomic_write", "naming", "sync"]
+__all__ = ["atomic_write", "exchange", "naming", "sync"]
 
 _MOST_LINKS = 40  # as many as Linux follows
 
@@ -95,6 +98,48 @@ def _descriptor(path: str | os.PathLike[str]) -> int | None:
             return None
         path = os.path.join(folder, os.readlink(path))
     return None
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Give each of two folders, beside each other, the other's name.
+
+    On Linux that is one step (renameat2, RENAME_EXCHANGE): nobody sees a name missing, and what was opened under it
+    before stays open. On other systems, and file systems without it, `one` is missing for a moment.
+
+    Raises:
+        OSError: a name is missing, or may not be changed.
+
+    >>> import tempfile
+    >>> old, new = (Path(tempfile.mkdtemp()) for _ in range(2))
+    >>> _ = (new / "model").write_text("new")
+    >>> exchange(old, new)
+    >>> (old / "model").read_text(), list(new.iterdir())
+    ('new', [])
+    """
+    if _exchanged(one, other):
+        return
+    between = other.with_name(f"{other.name}-before")
+    os.rename(one, between)
+    os.rename(other, one)
+    os.rename(between, other)
+
+
+_AT_FOLDER, _RENAME_EXCHANGE = -100, 2  # of Linux: AT_FDCWD, and the flag
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether the system exchanged them in one step."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # musl lacks it
+    if rename is None:
+        return False
+    if rename(_AT_FOLDER, os.fsencode(one), _AT_FOLDER, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS):  # of file systems and kernels that can't
+        return False
+    raise OSError(code, os.strerror(code), os.fspath(one))
 
 
 def sync(path: Path) -> None:

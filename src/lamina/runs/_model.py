@@ -29,6 +29,11 @@ def central(estimator: Any, values: np.ndarray) -> np.ndarray:
     return values if middle is None else values[:, middle]
 
 
+def _columns(values: np.ndarray) -> np.ndarray:
+    """Values (rows,) or (rows, targets) as columns."""
+    return values.T if values.ndim > 1 else values[None]
+
+
 @dataclass(frozen=True)
 class TableModel:
     """A fitted estimator and the schema, with the target, that it was trained on."""
@@ -41,6 +46,18 @@ class TableModel:
         """The column that is predicted."""
         assert self.schema.target is not None
         return self.schema.target
+
+    def require_one_target(self, purpose: str) -> None:
+        """Raise `DataError` where a row has several targets or labels."""
+        target = self.estimator.fitted_.target
+        several = (
+            target.multilabel if self.target.task == "classification" else not (self.levels or target.flat)
+        )
+        if several:
+            what = "labels" if self.target.task == "classification" else "numbers"
+            raise DataError(
+                f"{purpose} is for one target, and this model predicts {target.outputs} {what} a row"
+            )
 
     def outputs(self, frame: pl.DataFrame) -> np.ndarray:
         """Probabilities (rows, classes) of a classification, or predicted values (rows,); float64.
@@ -81,8 +98,9 @@ class TableModel:
     ) -> list[pl.Series]:
         """The columns that predictions add to a table.
 
-        "prediction", or, of several quantiles, "prediction_LEVEL" for each; of a classification also
-        "probability_CLASS" for each class, or, with more than 20 of them, only "probability", that of the prediction.
+        "prediction", or, of several quantiles, "prediction_LEVEL" for each; of several targets or labels
+        "prediction_0", …; of a classification also "probability_CLASS" for each class, or, with more than 20 of them,
+        only "probability", that of the prediction.
 
         Args:
             frame: the table.
@@ -105,6 +123,12 @@ class TableModel:
                 "predict_set and predict_proba(return_std=True) in Python say how sure those are"
             )
         outputs, classes = self.outputs(frame), self.estimator.classes_
+        if self.estimator.fitted_.target.multilabel:
+            return [
+                pl.Series(f"{prefix}{name}_{j}", values)
+                for name, found in (("prediction", (outputs > 0.5).astype(int)), ("probability", outputs))
+                for j, values in enumerate(found.T)
+            ]
         series = [pl.Series(f"{prefix}prediction", classes[outputs.argmax(axis=1)])]
         if len(classes) > _MOST_COLUMNS:
             return [*series, pl.Series(f"{prefix}probability", outputs.max(axis=1))]
@@ -119,14 +143,22 @@ class TableModel:
         inputs, name = self.inputs(frame), self.target.name
         found = self.estimator.predict(inputs)
         if not self.levels:
-            yield "prediction", found
+            yield from zip(self._names("prediction", found), _columns(found), strict=True)
         else:
             yield from zip([f"prediction_{level:g}" for level in self.levels], found.T, strict=True)
         if interval is not None:
-            ends = self.estimator.predict_interval(inputs, interval)
-            yield from zip((f"{name}_lower", f"{name}_upper"), ends, strict=True)
+            for end, values in zip(
+                ("lower", "upper"), self.estimator.predict_interval(inputs, interval), strict=True
+            ):
+                yield from zip(self._names(f"{name}_{end}", values), _columns(values), strict=True)
         if std:
-            yield f"{name}_std", central(self.estimator, self.estimator.predict(inputs, return_std=True)[1])
+            spread = central(self.estimator, self.estimator.predict(inputs, return_std=True)[1])
+            yield from zip(self._names(f"{name}_std", spread), _columns(spread), strict=True)
+
+    @staticmethod
+    def _names(name: str, values: np.ndarray) -> list[str]:
+        """What the columns of predicted values are called: of several targets with their positions."""
+        return [name] if values.ndim == 1 else [f"{name}_{i}" for i in range(values.shape[1])]
 
     def extended(
         self, batches: Iterable[pl.DataFrame], prefix: str = "", **more: Any

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lamina.estimators.streamed import Streamed
 
 __all__ = [
-    "Part", "Prepared", "Request", "aligned", "known_rows", "part_files", "part_from_file", "prepare",
+    "Part", "Prepared", "Request", "aligned", "by_position", "known_rows", "part_files", "part_from_file", "prepare",
     "require_predictors", "shares_of", "target_of", "usual_target", "validating",
 ]  # fmt: skip
 
@@ -330,6 +330,7 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     """
     import polars as pl
 
+    frame = by_position(schema, frame)
     check(schema, frame)  # says what is missing or ignored
     present = set(frame.columns)
     columns = [
@@ -337,6 +338,26 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
         for column in schema.columns
     ]
     return frame.select(columns) if len(frame) else frame.select(columns).clear()
+
+
+def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
+    """The table with the schema's names, where training had none: its columns, but for the target's, are in order.
+
+    Raises:
+        DataError: it has another number of columns.
+    """
+    names = [column.name for column in schema.columns]
+    if schema.named or set(names) <= set(frame.columns):
+        return frame
+    target = schema.target.name if schema.target else None
+    found = [name for name in frame.columns if name != target]
+    if len(found) != len(names):
+        raise DataError(
+            f"the model was trained on {counted(len(names), 'column')} without names, and takes a table's in their "
+            f"order; this one has {len(found)} besides {target!r}: {listed(found, limit=20)}. Leave the others out, or "
+            "call those that are meant x0, x1, …"
+        )
+    return frame.select(named(found)).rename(dict(zip(found, names, strict=True)))
 
 
 def known_rows(part: Part) -> Part:

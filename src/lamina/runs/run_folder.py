@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from lamina.errors import DataError, LaminaError
-from lamina.files.tensors import TensorFile, open_tensors
+from lamina.estimators.saved_network import is_network_format, network_estimator
+from lamina.estimators.targets import target_named
+from lamina.files.tensors import TensorFile, is_tensor_file, open_tensors
 from lamina.files.typed_json import decoded
 from lamina.runs._file_schema import Asked, Details, TablePosition
 from lamina.runs._model import TableModel
@@ -21,7 +24,15 @@ from lamina.training.checkpoint import Checkpoint, damaged, write_json_lines
 from lamina.training.loop import Epoch
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, TRIALS, model_file
 
-__all__ = ["as_line", "open_run", "read_unfinished", "save_run", "search_metadata"]
+__all__ = [
+    "as_line",
+    "open_model",
+    "open_run",
+    "read_unfinished",
+    "reading_of",
+    "save_run",
+    "search_metadata",
+]
 
 _SEARCH = "lamina search 1"
 """The format of a `CHECKPOINT` that says what a search was asked for; its trials are files of their own."""
@@ -64,7 +75,7 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
                 f"{folder} was interrupted before there was a checkpoint to go on from; train anew"
             )
         raise LaminaError(
-            f"the run in {folder} is complete; to train again, give another --out instead of --resume"
+            f"the run in {folder} is complete; to train again: --out {folder} --replace, or another --out"
         )
     with open_tensors(file) as opened:
         if opened.metadata.get("format") == _SEARCH and opened.is_signed:
@@ -107,6 +118,106 @@ def save_run(
     write_json_lines(folder / METRICS, history)
 
 
+def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[str, Any]]:
+    """Any model of tables that lamina saved, and what is known of its training: "settings" and "results".
+
+    Of a run on a table they are what `save_run` was told. A file of `lamina.save` has neither, and both are None; what
+    it calls neither columns nor the target is called x0, x1, … and "target".
+
+    Args:
+        path: a run's folder, its model file, or a file of `lamina.save`.
+        target: what the column that is predicted is called, where it is another name than the file has.
+
+    Raises:
+        DataError: no model is there, it is damaged, or a file of another kind.
+    """
+    file = _existing(path)
+    with open_tensors(file) as opened:
+        metadata = opened.metadata
+    if "table" in metadata:
+        model, details = open_run(path)
+    elif "estimator" in metadata:
+        from lamina.estimators.persistence import load
+
+        model, details = _saved(load(file)), {"settings": None, "results": None}
+    elif is_network_format(metadata.get("format", "")):
+        model, details = _saved(network_estimator(file)), {"settings": None, "results": None}
+    else:
+        raise DataError(f"{file} {_other_kind(metadata)}")
+    if target is not None:
+        named = dataclasses.replace(model.target, name=target)
+        model = TableModel(model.estimator, dataclasses.replace(model.schema, target=named))
+    return model, details
+
+
+def reading_of(details: Mapping[str, Any]) -> dict[str, Any]:
+    """How text files are read as the training's were: what the user said of those, not what was found out."""
+    settings = details["settings"]
+    return {} if settings is None else {name: settings["options"][name] for name in _AS_TRAINED}
+
+
+_AS_TRAINED = ("delimiter", "decimal", "quote")
+"""What holds for new files too; the encoding is found out anew."""
+
+
+def _saved(estimator: Any) -> TableModel:
+    """An estimator in a file of its own, which may say nothing of the target's name."""
+    fitted = estimator.fitted_
+    schema = fitted.encoder.schema
+    names = [column.name for column in schema.columns]
+    if not hasattr(estimator, "feature_names_in_"):  # tables are brought to these names
+        estimator.feature_names_in_ = np.array(names, object)
+    if schema.target is None:
+        free = next(name for name in ("target", "prediction_target", "_target") if name not in names)
+        found = dataclasses.replace(target_named(free, fitted.target), reason=_NAMELESS)
+        schema = dataclasses.replace(schema, target=found)
+    return TableModel(estimator, schema)
+
+
+_NAMELESS = "the file does not name it"
+
+
+def _other_kind(metadata: Mapping[str, str]) -> str:
+    """What a safetensors file is that holds no model of tables, and how one comes to be."""
+    if "classes" in metadata:
+        return "is a run on MNIST, not a model of tables"
+    return (
+        "holds arrays without a model. Models are written by lamina train, or in Python by lamina.save: "
+        "save(estimator, path), or save(net, path, inputs=nd.ones((1, 784))) of a Gluon network"
+    )
+
+
+def _existing(path: Path) -> Path:
+    """The model file of a path.
+
+    Raises:
+        DataError: there is none, or a file of another kind.
+    """
+    file = model_file(path)
+    if file.is_file():
+        if file.suffix != ".safetensors" and not is_tensor_file(file):
+            raise DataError(f"{file} {_no_tensors(file)}")
+        return file
+    if (path / CHECKPOINT).is_file():
+        raise DataError(f"{path} holds an unfinished run: continue it with lamina train --resume {path}")
+    if not path.is_dir():
+        raise DataError(f"there is no run {path}")
+    others = sorted(path.glob("*.safetensors"))
+    hint = f"; name a file, as {others[0]}" if others else ""
+    raise DataError(f"{path} holds no run: there is no {MODEL} in it{hint}")
+
+
+def _no_tensors(file: Path) -> str:
+    """What to say of a file that is none of lamina's."""
+    if file.name.endswith(("-symbol.json", ".params")):
+        return (
+            "does not say the shape of the network's input. In Python: "
+            "net = gluon.SymbolBlock.imports(SYMBOL, ['data'], PARAMS), then "
+            "lamina.save(net, 'net.safetensors', inputs=nd.ones((1, 784)))"
+        )
+    return "is not a safetensors file, as lamina train and lamina.save write models"
+
+
 def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     """The model of a run, and what `save_run` was told: "settings" and "results".
 
@@ -118,17 +229,10 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     """
     from lamina.estimators.persistence import load_with_metadata
 
-    file = model_file(path)
-    if not file.is_file():
-        if (path / CHECKPOINT).is_file():
-            raise DataError(f"{path} holds an unfinished run: continue it with lamina train --resume {path}")
-        raise DataError(
-            f"{path} holds no run: there is no {MODEL} in it" if path.is_dir() else f"there is no run {path}"
-        )
-    with open_tensors(file) as opened:
-        if "table" not in opened.metadata:
-            raise DataError(f"{file} is not a model that lamina train made from a table")
+    file = _existing(path)
     estimator, metadata = load_with_metadata(file)
+    if "table" not in metadata:
+        raise DataError(f"{file} is not a run of lamina train on a table")
     table: Any = decoded(metadata["table"], Details, f"{file} is damaged")
     schema = estimator.fitted_.encoder.schema
     details = msgspec.to_builtins(table)

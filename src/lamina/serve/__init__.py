@@ -6,10 +6,12 @@ A request goes through
 (rows of many requests at once) → `_model` (the network) → an answer.
 
 * `_limits` is what strangers may ask for; `_errors`, what they are told if it is too much or wrong.
-* `_slots` keeps each model's newest version; `_openapi` and `_metrics` say what is served and how it goes.
+* `_slots` keeps each model's newest version; `_openapi`, `_docs` and `_metrics` say what is served and how it goes.
+* `_workers` has several processes serve one port; `_log` writes what happens, and a line for each request.
 """
 
 from lamina.serve._limits import Limits
+from lamina.serve._log import EVENTS, logging_to_stderr
 from lamina.serve._server import Settings, serve
 
-__all__ = ["Limits", "Settings", "serve"]
+__all__ = ["EVENTS", "Limits", "Settings", "logging_to_stderr", "serve"]

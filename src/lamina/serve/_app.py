@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,10 +20,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamina.messages import closest
 from lamina.serve._batching import Batcher
+from lamina.serve._docs import docs_page, docs_policy
 from lamina.serve._errors import RequestError
 from lamina.serve._example import example_request
 from lamina.serve._inputs import Inputs
 from lamina.serve._limits import Admission, Held, Limits, busy
+from lamina.serve._log import EVENTS as _LOG
+from lamina.serve._log import Seen, request_id
 from lamina.serve._metrics import Metrics
 from lamina.serve._model import Model, TableModel
 from lamina.serve._openapi import description
@@ -34,12 +36,14 @@ __all__ = ["Service"]
 
 T = TypeVar("T")
 
-_LOG = logging.getLogger("lamina.serve")
+_SEEN = "lamina.seen"
+"""The entry of a request's scope that has what is logged of it."""
+
 _SMALL = 1 << 16
 """Bytes of JSON that are read at once; more are read in another thread, so that other requests go on."""
 
 _FEW_ROWS = 256
-_OPEN_TO_ALL = ("/healthz", "/readyz")
+_OPEN_TO_ALL = ("/", "/docs", "/healthz", "/readyz")
 
 
 class Service:
@@ -58,12 +62,14 @@ class Service:
         self.slots = {slot.name: slot for slot in slots}
         self.limits, self._token, self._look = limits, token, look
         self.admission = Admission(limits)
-        self.metrics = Metrics(lambda: self.admission.requests, lambda: self.batcher.waiting)
-        self.batcher = Batcher(self.metrics.observe_batch)
+        self.metrics = Metrics()
+        self.batcher = Batcher(self._note_batch, self.metrics.waiting.set)
         self.is_ready = self.is_ending = False
         self._readers = ThreadPoolExecutor(2, "lamina-bodies")
         self._loader = ThreadPoolExecutor(1, "lamina-models")
         routes = [
+            Route("/", self._docs),
+            Route("/docs", self._docs),
             Route("/healthz", self._health),
             Route("/readyz", self._readiness),
             Route("/metrics", self._show_metrics),
@@ -131,6 +137,9 @@ class Service:
                 503, f"the server is {what}", headers={"Retry-After": "1"}, closes=self.is_ending
             )
 
+    async def _docs(self, _request: Request) -> Response:
+        return Response(docs_page(), headers=docs_policy(), media_type="text/html")
+
     async def _show_metrics(self, _request: Request) -> Response:
         return Response(self.metrics.text(), media_type=self.metrics.content_type)
 
@@ -156,18 +165,33 @@ class Service:
 
     # --- predictions ---------------------------------------------------------------------------------------------
 
+    def _note_batch(self, requests: int, rows: int) -> None:
+        self.metrics.observe_batch(requests, rows)
+        _LOG.debug("computed %d rows of %d requests at a time", rows, requests)
+
+    @contextmanager
+    def _admitted(self) -> Generator[Held]:
+        try:
+            with self.admission.admitted() as held:
+                self.metrics.under_way.set(self.admission.requests)
+                yield held
+        finally:
+            self.metrics.under_way.set(self.admission.requests)
+
     async def _predict(self, request: Request) -> Response:
         begin = time.perf_counter()
         slot = self._slot(request)
         self._require_ready()
         model = slot.model  # this version to the end
         kind = _media_type(request, model)
-        with self.admission.admitted() as held:
+        with self._admitted() as held:
             body = await self._body(request, held)
             inputs = await self._read(model, kind, body)
             outputs = await self._outputs(model, inputs)
             make = lambda: _answer(slot.name, model, inputs, outputs)  # noqa: E731
             content = make() if inputs.rows <= _FEW_ROWS else await self._in(self._readers, make)
+        seen: Seen = request.scope[_SEEN]
+        seen.model, seen.version, seen.rows = slot.name, model.version, inputs.rows
         self.metrics.rows.labels(slot.name).inc(inputs.rows)
         self.metrics.seconds.labels(slot.name).observe(time.perf_counter() - begin)
         return Response(content, media_type="application/json")
@@ -225,7 +249,7 @@ class Service:
 
 
 class _Outermost:
-    """Around all routes: who may ask, counts, and an answer even where the server itself is at fault."""
+    """Around all routes: who may ask, ids, counts, the log, and an answer even where the server itself is at fault."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -234,14 +258,17 @@ class _Outermost:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 0
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
+        seen = scope[_SEEN] = Seen(request_id(given))
 
         async def counted(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                seen.status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", seen.id.encode())]
                 if self._service.is_ending:
-                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+                    message["headers"].append((b"connection", b"close"))
+            else:
+                seen.sent += len(message.get("body", b""))
             await send(message)
 
         try:
@@ -252,21 +279,22 @@ class _Outermost:
                 error = RequestError(
                     401, "the bearer token is missing or wrong", headers=headers, closes=True
                 )
-                await _refusal(error)(scope, receive, counted)
+                await _refusal(error, seen)(scope, receive, counted)
         except ClientDisconnect:
-            status = 499
+            seen.status = 499
         except Exception:
-            _LOG.exception("an error in the server itself")
-            if not status:
+            _LOG.exception("an error in the server itself, in request %s", seen.id)
+            if not seen.status:
                 error = RequestError(
                     500, "an error in the server itself, which its log tells of", closes=True
                 )
-                await _refusal(error)(scope, receive, counted)
+                await _refusal(error, seen)(scope, receive, counted)
         finally:
             route = scope.get("route")
             path = getattr(route, "path", "other")
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._service.metrics.requests.labels(path, method, str(status)).inc()
+            self._service.metrics.requests.labels(path, method, str(seen.status)).inc()
+            seen.log(scope["client"], method, scope["raw_path"].decode("ascii", "backslashreplace"))
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
@@ -313,7 +341,8 @@ def _about(slot: Slot) -> dict[str, Any]:
     about |= {"task": model.target.task, "target": model.target.name}
     if model.is_classification:
         about["classes"] = list(model.target.classes)
-    return about | {"columns": [column.name for column in model.schema.used]}
+    about |= {"columns": [column.name for column in model.schema.used]}
+    return about if model.schema.named else about | {"columns_are_named": False}
 
 
 def _answer(name: str, model: Model, inputs: Inputs, outputs: Any) -> bytes:
@@ -326,20 +355,21 @@ def _json(content: Any) -> Response:
     return Response(msgspec.json.encode(content), media_type="application/json")
 
 
-def _refusal(error: RequestError) -> Response:
-    content = msgspec.json.encode(error.to_dict())
+def _refusal(error: RequestError, seen: Seen) -> Response:
+    content = msgspec.json.encode(error.to_dict(seen.id))
     return Response(content, error.status, error.headers, "application/json")
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    return _refusal(error)
+    return _refusal(error, request.scope[_SEEN])
 
 
-async def _refused_by_route(_request: Request, error: Exception) -> Response:
+async def _refused_by_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
     messages = {404: "there is nothing at this address; see /openapi.json", 405: "not with this method"}
     return _refusal(
-        RequestError(error.status_code, messages.get(error.status_code, error.detail), headers=headers)
+        RequestError(error.status_code, messages.get(error.status_code, error.detail), headers=headers),
+        request.scope[_SEEN],
     )

@@ -37,26 +37,23 @@ class Batcher:
 
     Args:
         observe: told of each batch that was computed: its requests and its rows.
+        waits: told how many requests wait, whenever that changes.
     """
 
-    def __init__(self, observe: Callable[[int, int], object]) -> None:
-        self._observe = observe
+    def __init__(self, observe: Callable[[int, int], object], waits: Callable[[int], object]) -> None:
+        self._observe, self._waits = observe, waits
         self._waiting: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._work, name="lamina-predictions", daemon=True)
         self._thread.start()
 
-    @property
-    def waiting(self) -> int:
-        """How many requests wait for their turn."""
-        return len(self._waiting)
-
     async def outputs(self, model: Model, inputs: Inputs) -> np.ndarray:
         """The model's outputs for a request's rows; raises what the model raises for them."""
         job = _Job(model, inputs, asyncio.get_running_loop().create_future())
         with self._changed:
             self._waiting.append(job)
+            self._waits(len(self._waiting))
             self._changed.notify()
         return await job.answer
 
@@ -95,6 +92,7 @@ class Batcher:
                 jobs.append(job)
                 rows += job.inputs.rows
             self._waiting.extendleft(reversed(others))
+            self._waits(len(self._waiting))
             return jobs
 
 

@@ -68,6 +68,7 @@ class TableBodies:
             if not isinstance(entry, list):
                 raise RequestError(422, '"rows" is to be an array of objects')
             require_rows(len(entry), most)
+            entry = self._rows.as_objects(entry)
             others = [
                 Problem(i, None, "is not an object") for i, row in enumerate(entry) if type(row) is not dict
             ]

@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lamina.serve._limits import Limits
+from lamina.serve._log import ACCESS
 
 __all__ = ["bounded_protocol"]
 
@@ -100,6 +101,7 @@ class _Bounded(HttpToolsProtocol):
 
     def _refuse(self, status: bytes) -> None:
         self._head_ends()
+        ACCESS.warning("a connection was refused: %s", status.decode())
         self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
         self.transport.close()
 

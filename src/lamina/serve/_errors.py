@@ -65,7 +65,8 @@ class RequestError(Exception):
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return cls(422, f"{problems[0]}{more}", problems=problems[:MOST_PROBLEMS])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, request_id: str) -> dict[str, Any]:
         """As JSON holds it."""
         problems = [problem.to_dict() for problem in self.problems]
-        return {"error": {"status": self.status, "message": str(self), "problems": problems}}
+        error = {"status": self.status, "message": str(self), "problems": problems, "request_id": request_id}
+        return {"error": error}

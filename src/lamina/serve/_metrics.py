@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from lamina.serve._workers import METRICS_FOLDER
 
 if TYPE_CHECKING:
     from lamina.serve._slots import Slot
@@ -19,9 +25,9 @@ _ROWS = tuple(4**power for power in range(8))
 
 
 class Metrics:
-    """Counts of one server, in a registry of its own.
+    """Counts of one server, in a registry of its own, or of all workers of a server, which share them in files.
 
-    >>> metrics = Metrics(lambda: 0, lambda: 0)
+    >>> metrics = Metrics()
     >>> metrics.requests.labels("/healthz", "GET", "200").inc()
     >>> b'lamina_requests_total{code="200",method="GET",path="/healthz"} 1.0' in metrics.text()
     True
@@ -29,9 +35,12 @@ class Metrics:
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
-    def __init__(self, under_way: Callable[[], float], waiting: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
+        shared = os.environ.get(METRICS_FOLDER)
+        self._shared = None if shared is None else Path(shared)
+        if self._shared is None:
+            ProcessCollector(registry=registry)
         self.requests = Counter(
             "lamina_requests",
             "Responses by route, method and status.",
@@ -51,22 +60,23 @@ class Metrics:
         )
         self.models = Gauge(
             "lamina_model_info",
-            "The version of each model that is served: 1.",
+            "The version of each model that is served: 1; of several workers, 0 for one that was served before.",
             ("model", "version"),
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.loads = Counter(
             "lamina_model_loads", "New versions of models, by what became of them.", ("model", "result"),
             registry=registry,
         )  # fmt: skip
-        under = Gauge(
-            "lamina_predictions_under_way", "Predictions being read, waiting or computed.", registry=registry
-        )
-        under.set_function(under_way)
-        queue = Gauge(
-            "lamina_predictions_waiting", "Requests that wait for the next batch.", registry=registry
-        )
-        queue.set_function(waiting)
+        self.under_way = Gauge(
+            "lamina_predictions_under_way", "Predictions being read, waiting or computed.",
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.waiting = Gauge(
+            "lamina_predictions_waiting", "Requests that wait for the next batch.",
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
 
     def observe_batch(self, requests: int, rows: int) -> None:
         """Count a batch."""
@@ -76,9 +86,35 @@ class Metrics:
     def show_version(self, slot: Slot) -> None:
         """A model is served in another version than before."""
         for labels in [labels for labels in self.models._metrics if labels[0] == slot.name]:
-            self.models.remove(*labels)
+            if self._shared is None:
+                self.models.remove(*labels)
+            else:
+                self.models.labels(*labels).set(0)
         self.models.labels(slot.name, slot.model.version).set(1)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
-        return generate_latest(self._registry)
+        if self._shared is None:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together, str(self._shared))
+        together.register(_Processes(self._shared))
+        return generate_latest(together)
+
+
+class _Processes(Collector):
+    """Memory, processor time and files of each worker, by its process's number."""
+
+    def __init__(self, shared: Path) -> None:
+        self._shared = shared
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics of a `ProcessCollector` for each worker that lives."""
+        found: dict[str, Metric] = {}
+        for file in sorted(self._shared.glob("gauge_livesum_*.db")):
+            worker = file.stem.rpartition("_")[2]
+            for metric in ProcessCollector(pid=lambda worker=worker: int(worker), registry=None).collect():
+                one = found.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+                for sample in metric.samples:
+                    one.add_sample(sample.name, {**sample.labels, "worker": worker}, sample.value)
+        return found.values()

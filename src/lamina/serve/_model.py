@@ -58,20 +58,20 @@ class Model(ABC):
 
 
 class TableModel(Model):
-    """A run on a table.
+    """A run on a table, or any other model that `open_model` opens.
 
     Attributes:
         quantiles: what its answers call the quantiles that they have; most models have none.
     """
 
     def __init__(self, run: Any, details: dict[str, Any], version: str, limits: Limits) -> None:
+        from lamina.runs.run_folder import reading_of
+
         self.version = version
         self.schema, self.target = run.schema, run.target
         self._fitted = run.estimator.fitted_
         self._rows = TableRows(self.schema)
-        said = details["settings"]["options"]
-        reading = {name: said[name] for name in ("delimiter", "decimal", "quote")}
-        self.bodies = TableBodies(self._rows, reading, limits)
+        self.bodies = TableBodies(self._rows, reading_of(details), limits)
         outputs = self._fitted.target.outputs
         self.most_rows = max(1, min(limits.rows, _MOST_VALUES // outputs))
         self._classes = self._fitted.target.values.tolist() if self.is_classification else []
@@ -83,6 +83,12 @@ class TableModel(Model):
     def is_classification(self) -> bool:
         """Whether answers are labels."""
         return self.target.task == "classification"
+
+    @property
+    def has_several_targets(self) -> bool:
+        """Whether each row has several numbers, or any number of labels."""
+        target = self._fitted.target
+        return target.multilabel if self.is_classification else not (target.flat or self.quantiles)
 
     def _sample(self) -> list[np.ndarray]:
         """Encoded rows of any content."""
@@ -116,11 +122,14 @@ class TableModel(Model):
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         if not self.is_classification:
             return self._values(outputs)
+        if self.has_several_targets:
+            return _several_labels(self._classes, self._names, outputs)
         return _labelled(self._classes, self._names, outputs)
 
     def _values(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         if not self.quantiles:
-            return [{"value": value} for value in outputs.tolist()]
+            name = "value" if outputs.ndim == 1 else "values"
+            return [{name: value} for value in outputs.tolist()]
         middle = self._fitted.target.middle
         return [
             {"value": row[middle], "quantiles": dict(zip(self.quantiles, row, strict=True))}
@@ -167,15 +176,25 @@ def _labelled(classes: list[Any], names: list[str], probabilities: np.ndarray) -
     ]
 
 
+def _several_labels(labels: list[Any], names: list[str], probabilities: np.ndarray) -> list[dict[str, Any]]:
+    return [
+        {
+            "labels": [label for label, holds in zip(labels, above, strict=True) if holds],
+            "probabilities": dict(zip(names, row, strict=True)),
+        }
+        for above, row in zip((probabilities > 0.5).tolist(), probabilities.tolist(), strict=True)
+    ]
+
+
 def load_model(path: Path, limits: Limits) -> Model:
     """The network of a run, ready for its first request.
 
     Args:
-        path: the run's folder, or its model file.
+        path: the run's folder, its model file, or a file of `lamina.save`.
         limits: of the requests to it.
 
     Raises:
-        DataError: there is no run, or its model is damaged.
+        DataError: there is no model, or its model is damaged.
         MissingPackageError: what networks on tables need is not installed.
     """
     from lamina.recipes.run import is_digits_run, network_of_run
@@ -185,9 +204,9 @@ def load_model(path: Path, limits: Limits) -> Model:
         model: Model = DigitModel(network_of_run(path), version, limits)
     else:
         require("serving a network trained on a table", "scikit-learn", "polars", "narwhals")
-        from lamina.runs.run_folder import open_run
+        from lamina.runs.run_folder import open_model
 
-        model = TableModel(*open_run(path), version, limits)
+        model = TableModel(*open_model(path), version, limits)
     if _version(path) != version:
         raise DataError(f"{path} was replaced while it was loaded")
     return model

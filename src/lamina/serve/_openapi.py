@@ -41,6 +41,7 @@ def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
     from lamina import __version__
 
     paths: dict[str, Any] = {
+        "/docs": {"get": _page()},
         "/healthz": {"get": _plain("Whether the server lives.", "health", _STATUS)},
         "/readyz": {"get": _plain("Whether it takes requests.", "readiness", _STATUS, 503)},
         "/metrics": {"get": _metrics()},
@@ -65,7 +66,7 @@ def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"token": []}]
         for path, operations in paths.items():
-            if path in ("/healthz", "/readyz"):
+            if path in ("/docs", "/healthz", "/readyz"):
                 operations["get"]["security"] = []
                 continue
             for operation in operations.values():
@@ -88,6 +89,10 @@ _REFUSAL = {
             "properties": {
                 "status": {"type": "integer"},
                 "message": {"type": "string"},
+                "request_id": {
+                    "type": "string",
+                    "description": "As in the header X-Request-ID, and in the log.",
+                },
                 "problems": {
                     "type": "array",
                     "items": {
@@ -101,7 +106,7 @@ _REFUSAL = {
                     },
                 },
             },
-            "required": ["status", "message", "problems"],
+            "required": ["status", "message", "problems", "request_id"],
         }
     },
     "required": ["error"],
@@ -112,6 +117,15 @@ def _plain(summary: str, name: str, schema: dict[str, Any], *refusals: int) -> d
     responses = {"200": {"description": "So it is.", "content": {JSON: {"schema": schema}}}}
     responses |= {str(status): _refusal(_REFUSALS[status]) for status in refusals}
     return {"summary": summary, "operationId": name, "responses": responses}
+
+
+def _page() -> dict[str, Any]:
+    responses = {"200": {"description": "HTML.", "content": {"text/html": {"schema": {"type": "string"}}}}}
+    return {
+        "summary": "This description as a page, with forms to try.",
+        "operationId": "docs",
+        "responses": responses,
+    }
 
 
 def _metrics() -> dict[str, Any]:
@@ -163,7 +177,18 @@ def _body_schema(model: Model) -> dict[str, Any]:
         return _entry("rows", {"type": "array", "items": picture, "minItems": 1, "maxItems": model.most_rows})
     names = [column.name for column in model.schema.used]
     values = {column.name: value_schema(column) for column in model.schema.used}
-    row = {"type": "object", "properties": values, "required": names}
+    row: dict[str, Any] = {"type": "object", "properties": values, "required": names}
+    if not model.schema.named:
+        ordered = {
+            "type": "array",
+            "prefixItems": [*values.values()],
+            "minItems": len(names),
+            "maxItems": len(names),
+        }
+        row = {
+            "oneOf": [row, ordered],
+            "description": "An object, or the values in order: training had no names.",
+        }
     arrays = {
         name: {"type": "array", "items": value, "minItems": 1, "maxItems": model.most_rows}
         for name, value in values.items()
@@ -211,7 +236,10 @@ def _number_said(column: ColumnSchema) -> str:
 
 def _answer_schema(model: Model) -> dict[str, Any]:
     if isinstance(model, TableModel) and not model.is_classification:
-        answer = _entry("value", {"type": "number"})
+        values = {"type": "array", "items": {"type": "number"}}
+        answer = (
+            _entry("values", values) if model.has_several_targets else _entry("value", {"type": "number"})
+        )
         if model.quantiles:
             answer["properties"]["quantiles"] = {
                 "type": "object",
@@ -225,11 +253,12 @@ def _answer_schema(model: Model) -> dict[str, Any]:
             "type": "object",
             "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1.000001},
         }
-        answer = _entry(
-            "label", {"enum": list(classes[:_MOST_CHOICES])} if len(classes) <= _MOST_CHOICES else {}
-        )
+        label = {"enum": list(classes[:_MOST_CHOICES])} if len(classes) <= _MOST_CHOICES else {}
+        several = isinstance(model, TableModel) and model.has_several_targets
+        name = "labels" if several else "label"
+        answer = _entry(name, {"type": "array", "items": label} if several else label)
         answer["properties"]["probabilities"] = shares
-        answer["required"] = ["label", "probabilities"]
+        answer["required"] = [name, "probabilities"]
     return {
         "type": "object",
         "properties": {

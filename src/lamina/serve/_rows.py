@@ -18,6 +18,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.files.limits import untrusted
 from lamina.messages import excerpt
+from lamina.runs.data import by_position
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
 from lamina.table.check import are_beyond, check, table_of, what_is_read
@@ -62,6 +63,24 @@ class TableRows:
         self._values = {column.name: _values(column) for column in self._others}
 
     # --- from JSON -----------------------------------------------------------------------------------------------
+
+    def as_objects(self, rows: list[Any]) -> list[Any]:
+        """Rows whose values are arrays, which they may be where training had no names, as objects; others as they are.
+
+        Raises:
+            RequestError: 422, an array of another length.
+        """
+        if self.schema.named or list not in map(type, rows):
+            return rows
+        names = [column.name for column in self.schema.columns]
+        wrong = [
+            Problem(i, None, f"has {counted(len(row), 'value')}; the model takes {len(names)}")
+            for i, row in enumerate(rows)
+            if type(row) is list and len(row) != len(names)
+        ]
+        if wrong:
+            raise RequestError.of_values(wrong)
+        return [dict(zip(names, row, strict=True)) if type(row) is list else row for row in rows]
 
     def of_objects(self, rows: Sequence[dict[str, Any]]) -> Inputs:
         """Rows that are objects, each with all columns.
@@ -185,6 +204,8 @@ class TableRows:
         Raises:
             RequestError: 422, for the first value that is wrong.
         """
+        with _refused():
+            frame = by_position(self.schema, frame)
         self._require_types(frame)
         given = frame.select(named([name for name in frame.columns if name in self._known]))
         with rows_called("row {}".format), _refused(), untrusted("the values can't be read"):

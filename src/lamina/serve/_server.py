@@ -19,6 +19,7 @@ from lamina.serve._connections import bounded_protocol
 from lamina.serve._example import example_request
 from lamina.serve._limits import Limits
 from lamina.serve._slots import Slot, named_runs
+from lamina.serve._workers import Begun, run_workers
 
 __all__ = ["Settings", "serve"]
 
@@ -36,6 +37,9 @@ class Settings:
         token: what requests must bring as a bearer token, if anything.
         limits: of the requests.
         look: seconds between two looks for new versions of the models.
+        workers: how many processes; each has its own models, queue and limits.
+        access: the form of requests' lines in the log: "text", "json" or "off".
+        level: the least level of what is logged: "debug", "info", "warning" or "error".
     """
 
     host: str = "127.0.0.1"
@@ -43,32 +47,41 @@ class Settings:
     token: str | None = None
     limits: Limits = field(default_factory=Limits)
     look: float = 1.0
+    workers: int = 1
+    access: str = "text"
+    level: str = "info"
 
 
-def serve(
-    runs: Sequence[str], settings: Settings, begun: Callable[[str, dict[str, dict[str, Any]]], object]
-) -> None:
+def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
     """Serve until SIGTERM or SIGINT comes; requests that are under way then are answered first.
 
     Args:
-        runs: folders of runs, or model files; NAME=RUN gives a model another name than its run's.
+        runs: folders of runs, model files, or files of `lamina.save`; NAME=RUN gives a model another name.
         settings: how.
         begun: is called once requests are taken, with the address and an example of a request to each model.
 
     Raises:
         LaminaError: a run can't be served, or the address is taken.
     """
-    named = named_runs(runs)
-    slots = [Slot(name, path, settings.limits) for name, path in named.items()]
+    named_runs(runs)
+    with _listening(settings.host, settings.port) as listener:
+        if settings.workers == 1:
+            _serve_at(runs, settings, listener, begun)
+        else:
+            run_workers(_serve_at, runs, settings, listener, begun)
+
+
+def _serve_at(runs: Sequence[str], settings: Settings, listener: socket.socket, begun: Begun) -> None:
+    """Serve in this process, at a socket that is bound."""
+    slots = [Slot(name, path, settings.limits) for name, path in named_runs(runs).items()]
     service = Service(slots, settings.limits, settings.token, settings.look)
     try:
-        with _listening(settings.host, settings.port) as listener:
-            server = _Server(service, settings)
-            host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            address = f"http://{host}:{listener.getsockname()[1]}"
-            examples = {slot.name: example_request(slot.model) for slot in slots}
-            server.begun = lambda: begun(address, examples)
-            server.run([listener])
+        server = _Server(service, settings)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"http://{host}:{listener.getsockname()[1]}"
+        examples = {slot.name: example_request(slot.model) for slot in slots}
+        server.begun = lambda: begun(address, examples)
+        server.run([listener])
     finally:
         service.end()
 

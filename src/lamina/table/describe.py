@@ -184,16 +184,27 @@ def describe_target(target: Target) -> str:
     "classification of 'income' into 2 classes: no (75.0 %), yes (25.0 %)"
     """
     if target.task == "regression":
-        low, high, mean = (format_number(x or 0.0) for x in (target.low, target.high, target.mean))
-        return f"regression of {target.name!r}: {low} … {high}, mean {mean}"
+        known = (
+            "" if target.low is None or target.high is None else f": {_between(target.low, target.high, '')}"
+        )
+        mean = "" if target.mean is None else f", mean {format_number(target.mean)}"
+        return f"regression of {target.name!r}{known}{mean}"
+    return f"classification of {target.name!r} into {len(target.classes):,} classes: {_classes_named(target)}"
+
+
+def _classes_named(target: Target) -> str:
+    """The classes with their shares of the rows, where these are known; of many, the most frequent."""
+    if not target.counts:
+        names = [_shown(str(name)) for name in target.classes[:_MOST_NAMED]]
+        left = len(target.classes) - len(names)
+        return ", ".join(names) + (f" and {left:,} more" if left else "")
     total = sum(target.counts)
     classes = list(zip(target.classes, target.counts, strict=True))
     if len(classes) > _MOST_NAMED:
         classes = sorted(classes, key=lambda pair: -pair[1])[:_MOST_NAMED]
     shares = ", ".join(f"{_shown(str(name))} ({100 * n / total:.1f} %)" for name, n in classes)
     left = len(target.classes) - len(classes)
-    more = f" and {left:,} rarer ones" if left else ""
-    return f"classification of {target.name!r} into {len(target.classes):,} classes: {shares}{more}"
+    return shares + (f" and {left:,} rarer ones" if left else "")
 
 
 def format_number(value: float) -> str:

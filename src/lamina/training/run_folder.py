@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lamina.errors import LaminaError
 from lamina.files.aside import aside, lock
-from lamina.files.atomic import naming, sync
+from lamina.files.atomic import exchange, naming, sync
 
 __all__ = [
     "CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "TRIALS", "RunFolder", "held_run", "model_file", "new_run",
@@ -34,10 +34,16 @@ def model_file(path: Path) -> Path:
 
 
 class RunFolder:
-    """The folder of a run that this process trains; `new_run` and `held_run` give it."""
+    """The folder of a run that this process trains; `new_run` and `held_run` give it.
+
+    Attributes:
+        path: where it is.
+        replaces: the run whose place it takes with `publish`, if it does.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.replaces: Path | None = None
         self._filled: set[str] = set()
 
     def put(self, fill: Callable[[Path], object]) -> None:
@@ -56,12 +62,27 @@ class RunFolder:
             filled.rmdir()
         sync(self.path)
 
+    def publish(self) -> None:
+        """Take the place of the run that is replaced, in one step, and remove that one; else nothing."""
+        if self.replaces is None:
+            return
+        before = self.path
+        exchange(Path(os.path.realpath(self.replaces)), before)
+        self.path, self.replaces = self.replaces, None
+        sync(before.parent)
+        shutil.rmtree(before, ignore_errors=True)
+
+    @property
+    def resuming(self) -> str:
+        """The options of `lamina train` with which the run goes on."""
+        return f"--resume {self.path}" if self.replaces is None else f"--resume {self.replaces} --replace"
+
     @contextmanager
     def scratch(self) -> Generator[Path]:
         """A hidden folder for what only the training needs; what a killed process left there, the next one removes."""
         with aside(self.path, _ASIDE, Path.mkdir) as path:
             yield path
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(self.path / path.name, ignore_errors=True)
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
@@ -81,14 +102,22 @@ class RunFolder:
 
 
 @contextmanager
-def new_run(out: Path | None, name: str) -> Generator[RunFolder]:
+def new_run(out: Path | None, name: str, *, replace: bool = False) -> Generator[RunFolder]:
     """Make the folder `out`, or the next free ``runs/NAME-N``, and hold it; if it stays empty, it is gone at the end.
 
     It is there from the beginning, so that of two processes with one `out` the second is refused before it trains.
+    With `replace`, and a run in `out`, the folder is a hidden one beside it until `RunFolder.publish`.
 
     Raises:
-        LaminaError: `out` is a file or a folder that is not empty, or another process trains there.
+        LaminaError: `out` is a file or a folder that is not empty (with `replace`: and has no run), or another process
+            trains there.
     """
+    if replace and out is None:
+        raise LaminaError("--replace is for the run that --out names: lamina train … --out RUN --replace")
+    if replace and out is not None and out.is_dir() and any(out.iterdir()):
+        with _replacement(out, begun=False) as folder:
+            yield folder
+        return
     wanted = Path("runs") if out is None else out
     made = [folder for folder in (wanted, *wanted.parents) if not folder.exists()]
     if out is None:
@@ -105,19 +134,63 @@ def new_run(out: Path | None, name: str) -> Generator[RunFolder]:
 
 
 @contextmanager
-def held_run(path: Path) -> Generator[RunFolder]:
-    """Hold the folder of a run that goes on.
+def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
+    """Hold the folder of a run that goes on; with `replace`, that of a training which was to replace the run.
 
     Raises:
         LaminaError: there is none, or another process trains it.
     """
     if not path.is_dir():
         raise LaminaError(f"there is no run {path}")
+    if replace:
+        with _replacement(path, begun=True) as folder:
+            yield folder
+        return
     held = _hold(path)
     try:
         yield RunFolder(path)
     finally:
         _release(held, [])
+
+
+@contextmanager
+def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
+    """A hidden folder beside a run, for a training that replaces it: a new one, or the one that is `begun`.
+
+    Both are held. What a training left there that was interrupted, the next one that is not to go on with it removes.
+    """
+    run = Path(os.path.realpath(out))
+    held = _held_as_it_is(run, out)
+    path = run.with_name(f".{run.name}.replacement")
+    try:
+        if not begun:
+            if not {path.name for path in run.iterdir()} & {CHECKPOINT, MODEL}:
+                raise LaminaError(f"{out} is not empty, and holds no run to replace; choose another --out")
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir()
+        elif not path.is_dir():
+            raise LaminaError(
+                f"no training that replaces {out} was interrupted; leave out --resume to begin one"
+            )
+        folder = RunFolder(path)
+        folder.replaces = out
+        own = _hold(path)
+        try:
+            yield folder
+        finally:
+            folder.remove_without_model()
+            _release(own, [path])
+    finally:
+        _release(held, [])
+
+
+def _held_as_it_is(run: Path, out: Path) -> int | None:
+    """Hold a run's folder, not one that had its name a moment ago."""
+    while True:
+        held = _hold(run, out)
+        if held is None or os.path.samestat(os.fstat(held), run.stat()):
+            return held
+        os.close(held)
 
 
 def _release(held: int | None, folders: Sequence[Path]) -> None:
@@ -154,7 +227,8 @@ def _require_empty(out: Path) -> None:
     if names & {CHECKPOINT, MODEL}:
         what = "an unfinished run" if CHECKPOINT in names else "a run already"
         raise LaminaError(
-            f"{out} holds {what}; choose another --out, or continue that run with --resume {out}"
+            f"{out} holds {what}; train anew in its place with --replace, continue that run with --resume {out}, or "
+            "choose another --out"
         )
     if names:
         raise LaminaError(f"{out} is not empty; choose another --out")
@@ -174,9 +248,9 @@ def _next_free(parent: Path, name: str) -> tuple[Path, int | None]:
             return path, _hold(path)
 
 
-def _hold(path: Path) -> int | None:
-    """Lock a folder until its descriptor is closed, or this process ends, however it does."""
+def _hold(path: Path, said: Path | None = None) -> int | None:
+    """Lock a folder, for messages `said`, until its descriptor is closed, or this process ends, however it does."""
     try:
         return lock(Path(os.path.realpath(path)))
     except BlockingIOError as error:
-        raise LaminaError(f"another process is training the run in {path}") from error
+        raise LaminaError(f"another process is training the run in {said or path}") from error

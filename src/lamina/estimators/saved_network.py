@@ -1,0 +1,331 @@
+"""A Gluon network in one file with its input's shape, and as an estimator that predicts from tables.
+
+The file is safetensors: the parameters by name, and as text the network as a symbol, as `HybridBlock.export` writes it,
+and what a table needs besides: the shape of a row, and, where they are given, names of columns and classes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from lamina import autograd, nd
+from lamina.context import Context, cpu
+from lamina.errors import DataError, LaminaError
+from lamina.estimators._file_schema import TargetState as ClassValues
+from lamina.estimators._file_schema import class_values, stored_classes
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.targets import Classes, Numbers, target_named
+from lamina.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.files.typed_json import Count, decoded
+from lamina.messages import excerpt
+from lamina.nd.ndarray import NDArray
+from lamina.table.check import check
+from lamina.table.encode import Encoded, TableEncoder
+from lamina.table.messages import row
+from lamina.table.schema import ColumnSchema, Schema
+
+if TYPE_CHECKING:
+    from lamina.gluon import SymbolBlock
+    from lamina.symbol import Symbol
+
+__all__ = ["FORMAT", "BlockNetwork", "is_network_format", "load_network", "network_estimator", "save_network"]
+
+FORMAT = "lamina network 1"
+"""What the metadata of such a file says under ``format``."""
+
+_MOST_INPUTS = 1 << 24
+"""Numbers of a row: a file that says more would take memory for it."""
+
+
+def is_network_format(written: str) -> bool:
+    """Whether this is the format of a network's file, of whichever version."""
+    return re.fullmatch("lamina network [0-9]+", written) is not None
+
+
+class _Content(msgspec.Struct, forbid_unknown_fields=True):
+    """What the metadata says under ``network``."""
+
+    shape: list[Count]
+    dtype: str
+    columns: list[str] | None = None
+    classes: ClassValues | None = None
+    target: str | None = None
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+
+def save_network(
+    block: Any,
+    path: str | os.PathLike[str],
+    inputs: Any,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    classes: Any = None,
+    target: str | None = None,
+) -> None:
+    """Write a network; see `lamina.estimators.persistence.save`."""
+    from lamina.gluon import HybridBlock
+    from lamina.gluon._export import written_down
+
+    if not isinstance(block, HybridBlock):
+        raise TypeError(
+            f"save(net, path) writes a HybridBlock, whose layers it can write down, not a {type(block).__name__}; "
+            "save_parameters(path) writes the parameters of any block"
+        )
+    example = _example(inputs)
+    with autograd.pause(train_mode=False):
+        found = block(example)
+    width = _width(found, len(example))
+    inputs_of_row = math.prod(example.shape[1:])
+    if columns is not None and len(columns) != inputs_of_row:
+        raise LaminaError(
+            f"{len(columns)} columns, but a row of the network's input has {inputs_of_row} numbers"
+        )
+    symbol = written_down(block)
+    values = None if classes is None else np.asarray(classes)
+    if values is not None:
+        _require_classes(len(values), width, _last_operator(symbol))
+    parameters = block.collect_params()
+    arrays = {
+        name: np.asarray(parameters[name]._values()) for name in symbol.list_inputs() if name in parameters
+    }
+    content = _Content(
+        list(example.shape[1:]),
+        np.dtype(example.dtype).name,
+        None if columns is None else [str(name) for name in columns],
+        None if values is None else stored_classes(values),
+        target,
+    )
+    texts = {"network": msgspec.json.encode(content).decode(), "symbol": symbol.tojson()}
+    save_tensors(path, arrays, {**(metadata or {}), **texts, "format": FORMAT})
+
+
+def _example(inputs: Any) -> NDArray:
+    """Rows that the network takes."""
+    if inputs is None:
+        raise LaminaError(
+            "a network is saved with its input's shape, whose first axis is rows: "
+            "save(net, path, inputs=nd.ones((1, 784)))"
+        )
+    given = np.asarray(inputs) if not isinstance(inputs, NDArray) else inputs
+    array = nd.array(given, dtype=given.dtype)
+    if array.ndim < 2 or not array.size:
+        raise LaminaError(
+            f"inputs has the shape {array.shape}; its first axis is rows, as nd.ones((1, 784)) has it"
+        )
+    return array
+
+
+def _width(found: Any, rows: int) -> int:
+    """How many numbers a network gives for a row."""
+    if not isinstance(found, NDArray):
+        raise LaminaError(f"the network gives {len(found)} arrays; a file of it is for one that gives one")
+    if not found.shape or found.shape[0] != rows or not found.size:
+        raise LaminaError(f"the network gives {found.shape} for {rows} rows; rows must be the first axis")
+    return math.prod(found.shape[1:])
+
+
+def load_network(path: str | os.PathLike[str]) -> SymbolBlock:
+    """The network that `save_network` wrote, as a block that predicts and trains.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: it is damaged, or another kind of file.
+    """
+    with open_tensors(path) as file:
+        return _read(file)[0]
+
+
+def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
+    from lamina import symbol
+    from lamina.gluon import SymbolBlock
+
+    written = file.metadata.get("format", "")
+    if written != FORMAT:
+        newer = f"has the format {excerpt(written)!r}: a newer lamina wrote it, which can read it"
+        what = newer if is_network_format(written) else "is not a network that lamina saved"
+        raise DataError(f"{file.name} {what}")
+    if not file.is_signed:
+        raise file.damaged("it has lost its digest")
+    content = decoded(file.metadata.get("network", ""), _Content, f"{file.name} is damaged")
+    if math.prod(content.shape) > _MOST_INPUTS or not content.shape or 0 in content.shape:
+        raise file.damaged(f"a row of its input has the shape {tuple(content.shape)}")
+    arrays = file.arrays()
+    infinite = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
+    if infinite is not None:
+        raise file.damaged(f"{infinite} has values that are not finite")
+    try:
+        np.dtype(content.dtype)
+        described = symbol.load_json(file.metadata.get("symbol", ""))
+        net = SymbolBlock(described, symbol.var("data"))
+        net.collect_params().load_dict(arrays, cast_dtype=True, dtype_source="saved")
+    except (LaminaError, ValueError, TypeError, OverflowError) as error:
+        raise file.damaged(error) from error
+    return net, content
+
+
+# --- as an estimator -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """What of an `Architecture` there is."""
+
+    inputs: int
+    outputs: int
+    cardinalities: tuple[int, ...] = ()
+    monotone: tuple[int, ...] = ()
+
+
+@dataclass
+class BlockNetwork:
+    """A Gluon network in the place of a `FittedModel`'s `Ensemble`: it takes encoded rows and gives outputs.
+
+    Attributes:
+        block: the network.
+        shape, dtype: of a row of its input, and of its numbers.
+        outputs: numbers a row, as the target takes them.
+        last: the name of its last operator.
+        classes: whether outputs are to be logits of classes.
+    """
+
+    block: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    outputs: int
+    last: str = ""
+    classes: bool = False
+    shares: tuple[float, ...] = (1.0,)
+    context: Context = field(default_factory=cpu)
+    compiled_forward: Any = None
+
+    @property
+    def members(self) -> list[BlockNetwork]:
+        """Itself."""
+        return [self]
+
+    @property
+    def architecture(self) -> _Sizes:
+        """The sizes of its ends."""
+        return _Sizes(math.prod(self.shape), self.outputs)
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers it has learned."""
+        return sum(math.prod(p.shape) for p in self.block.collect_params().values() if p.grad_req != "null")
+
+    def forward(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+        """Outputs (rows, outputs), float32, of encoded rows."""
+        rows = numeric.reshape((numeric.shape[0], *self.shape)).astype(self.dtype)
+        found = self.block(rows).astype(np.float32).reshape((numeric.shape[0], -1))
+        return self._logits(found) if self.classes else found
+
+    def _logits(self, found: NDArray) -> NDArray:
+        """What the softmax of `Classes` turns into the network's probabilities, also where it ends in these."""
+        if self.last in _SOFTMAX:
+            return nd.log(nd.maximum(found, _LEAST))
+        if found.shape[1] == self.outputs:
+            return found
+        if self.last in _SIGMOID:
+            return nd.log(nd.maximum(nd.concat(1 - found, found, dim=1), _LEAST))
+        return nd.concat(nd.zeros_like(found), found, dim=1)  # the logit of the second of two classes
+
+
+_SOFTMAX = ("softmax", "SoftmaxOutput", "SoftmaxActivation")
+_SIGMOID = ("sigmoid", "LogisticRegressionOutput")
+_LEAST = float(np.finfo(np.float32).tiny)
+
+
+class _Complete(TableEncoder):
+    """Numbers as they are, of which none may be missing: a network has no rule for that."""
+
+    def transform(self, data: Any) -> Encoded:
+        table = check(self.schema, data)
+        for column in self.schema.used:
+            missing = np.isnan(table.column(column.name).numbers())
+            if missing.any():
+                where = row(int(np.argmax(missing)))
+                raise DataError(
+                    f"column {column.name!r} is missing in {where}, and a Gluon network has no rule for missing values"
+                )
+        return super().transform(table)
+
+
+def network_estimator(path: str | os.PathLike[str]) -> Any:
+    """A network's file as a fitted `MLPClassifier`, if it has classes, or `MLPRegressor`, for tables of numbers.
+
+    A row is the network's input, flattened; its columns are called as the file says, or x0, x1, ….
+
+    Raises:
+        DataError: as `load_network`.
+    """
+    from lamina.estimators import MLPClassifier, MLPRegressor
+
+    with open_tensors(path) as file:
+        net, content = _read(file)
+        try:
+            fitted = _fitted(net, content)
+        except (LaminaError, ValueError, TypeError) as error:
+            raise file.damaged(error) from error
+    estimator: Any = MLPRegressor() if content.classes is None else MLPClassifier()
+    estimator.n_features_in_ = len(fitted.encoder.schema.columns)
+    estimator.fitted_ = fitted
+    return estimator
+
+
+def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
+    shape, dtype = tuple(content.shape), np.dtype(content.dtype)
+    with autograd.pause(train_mode=False):
+        width = _width(net(nd.zeros((2, *shape), dtype=dtype)), 2)
+    target: Classes | Numbers
+    if content.classes is None:
+        infinite = np.full(width, np.inf)
+        target = Numbers(-infinite, infinite, np.zeros(width), np.ones(width), flat=width == 1)
+    else:
+        target = Classes(class_values(content.classes))
+        _require_classes(target.outputs, width, _last_operator(net._symbol))
+    names = content.columns or [f"x{i}" for i in range(math.prod(shape))]
+    if len(set(names)) != math.prod(shape):
+        raise ValueError(f"{len(set(names))} names of columns for {math.prod(shape)} numbers a row")
+    columns = tuple(ColumnSchema(name, "numeric", dtype.name) for name in names)
+    schema = Schema(
+        columns,
+        0,
+        content.columns is not None,
+        target_named(content.target, target) if content.target else None,
+    )
+    encoder = _Complete(schema, missing_indicator=False, robust_scale=False, smooth_clip=False)
+    encoder._fitted = True
+    network: Any = BlockNetwork(
+        net, shape, dtype, target.outputs, _last_operator(net._symbol), content.classes is not None
+    )
+    return FittedModel(encoder, network, target)
+
+
+def _require_classes(classes: int, width: int, last: str) -> None:
+    """Raise `LaminaError` unless a network gives a number for each class, or one for two classes."""
+    if classes != width and (classes, width) != (2, 1):
+        raise LaminaError(f"{classes} classes, but the network gives {width} numbers a row")
+    if width > 1 and last in _SIGMOID:
+        raise LaminaError(
+            f"the network ends in a sigmoid of {width} numbers, which are no probabilities of classes that exclude "
+            "each other; leave classes out"
+        )
+
+
+def _last_operator(symbol: Symbol) -> str:
+    """The name of the operator, or of the activation, that gives a network's output."""
+    node, _ = symbol.heads[0]
+    if node.operator is None:
+        return ""
+    return str(node.values.get("act_type", "")) if node.operator.name == "Activation" else node.operator.name

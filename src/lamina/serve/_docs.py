@@ -1,0 +1,46 @@
+"""`/` and `/docs`: a page that shows what `/openapi.json` says, with a form to try each model.
+
+It loads nothing but that description: style and script are in it, and its Content-Security-Policy allows no others.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+__all__ = ["docs_page", "docs_policy"]
+
+
+def _source(name: str) -> str:
+    return (files("lamina.serve") / "page" / name).read_text("utf-8")
+
+
+@cache
+def docs_page() -> bytes:
+    """The page."""
+    parts = {"{{style}}": _source("docs.css"), "{{script}}": _source("docs.js")}
+    page = _source("docs.html")
+    for name, text in parts.items():
+        page = page.replace(name, text)
+    return page.encode()
+
+
+@cache
+def docs_policy() -> dict[str, str]:
+    """The headers of the page: it may run its one script, have its one style, and ask this server."""
+    script, style = (
+        base64.b64encode(hashlib.sha256(_source(name).encode()).digest()).decode()
+        for name in ("docs.js", "docs.css")
+    )
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",
+    }

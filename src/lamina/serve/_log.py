@@ -1,0 +1,178 @@
+"""What a server says on standard error: what happens to it, and a line for each request; as text or as JSON.
+
+A thread writes the lines, so that no request waits for whoever reads them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from queue import Full, Queue
+from typing import Any
+
+from lamina.messages import printable
+
+__all__ = ["ACCESS", "EVENTS", "Seen", "logging_to_stderr", "request_id"]
+
+EVENTS = logging.getLogger("lamina.serve")
+ACCESS = logging.getLogger("lamina.access")
+"""Requests: refused ones (4xx) are warnings, 5xx errors, those of probes and of /metrics for debugging."""
+
+_PROBES = ("/healthz", "/readyz", "/metrics")
+_MOST_WAITING = 20_000
+_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+
+
+def request_id(given: bytes | None) -> str:
+    """The id that a request brings, if it is short and of plain characters, or a new one.
+
+    >>> request_id(b"order-17"), len(request_id(b"a b")), len(request_id(None))
+    ('order-17', 16, 16)
+    """
+    return given.decode() if given is not None and _ID.fullmatch(given) else secrets.token_hex(8)
+
+
+@dataclass
+class Seen:
+    """What is known of a request for its line in the log.
+
+    Attributes:
+        id: of the request, see `request_id`.
+        status: of the response; 499: the client went away before there was one.
+        sent: bytes of the response's body.
+        model, version, rows: of a prediction.
+    """
+
+    id: str
+    status: int = 0
+    sent: int = 0
+    model: str = ""
+    version: str = ""
+    rows: int = 0
+    begun: float = field(default_factory=time.perf_counter)
+
+    def log(self, client: Any, method: str, path: str) -> None:
+        """Write the line."""
+        level = (
+            logging.ERROR if self.status >= 500 else logging.WARNING if self.status >= 400 else logging.INFO
+        )
+        if level == logging.INFO and path in _PROBES:
+            level = logging.DEBUG
+        if not ACCESS.isEnabledFor(level):
+            return
+        seconds = round(time.perf_counter() - self.begun, 6)
+        of_prediction = {"model": self.model, "version": self.version, "rows": self.rows} if self.rows else {}
+        said = {
+            "request_id": self.id, "client": client[0] if client else "", "method": method, "path": path,
+            "status": self.status, "seconds": seconds, "bytes": self.sent, **of_prediction,
+        }  # fmt: skip
+        ACCESS.log(level, "", extra={"said": said})
+
+
+# --- forms -----------------------------------------------------------------------------------------------------------
+
+
+class _Text(logging.Formatter):
+    """``2026-01-31T12:00:00.000Z 127.0.0.1 POST /v1/… 200 1.3 ms 96 B 1 row id=…``, or ``lamina: now version …``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = vars(record).get("said")
+        if said is None:
+            prefix = "warning: " if record.levelno == logging.WARNING else ""
+            return f"lamina: {prefix}{printable(super().format(record))}"
+        rows = f" rows={said['rows']}" if "rows" in said else ""
+        return printable(
+            f"{_time(record)} {said['client']} {said['method']} {said['path']} {said['status']} "
+            f"{1000 * said['seconds']:.1f} ms {said['bytes']} B{rows} id={said['request_id']}",
+            keep="",
+        )
+
+
+class _Json(logging.Formatter):
+    """One object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        common = {"time": _time(record), "level": record.levelname.lower(), "worker": record.process}
+        said = vars(record).get("said")
+        if said is not None:
+            return json.dumps(common | said)
+        traceback = {"traceback": self.formatException(record.exc_info)} if record.exc_info else {}
+        return json.dumps(common | {"message": record.getMessage()} | traceback)
+
+
+def _time(record: logging.LogRecord) -> str:
+    """When it was, in UTC, as ISO 8601 has it."""
+    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{second}.{int(record.msecs):03}Z"
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+class _Lines(logging.Handler):
+    """Hands lines to a thread that writes them; where more wait than can be kept, it counts those that are lost."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self._waiting: Queue[str | None] = Queue(_MOST_WAITING)
+        self._lost = 0
+        self._thread = threading.Thread(target=self._work, name="lamina-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._waiting.put_nowait(self.format(record))
+        except Full:
+            self._lost += 1
+
+    def end(self) -> None:
+        """Write what waits, unless nobody reads it."""
+        with suppress(Full):
+            self._waiting.put(None, timeout=1)
+        self._thread.join(timeout=2)
+
+    def _work(self) -> None:
+        while (line := self._waiting.get()) is not None:
+            _write(line)
+            if self._lost and self._waiting.empty():
+                lost, self._lost = self._lost, 0
+                record = EVENTS.makeRecord(
+                    EVENTS.name, logging.WARNING, "", 0, "%d lines of the log are lost: they were read too slowly",
+                    (lost,), None,
+                )  # fmt: skip
+                _write(self.format(record))
+
+
+def _write(line: str) -> None:
+    with suppress(OSError, ValueError):  # closed, or nobody reads it any more
+        print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def logging_to_stderr(access: str, level: str) -> Generator[None]:
+    """Meanwhile, what happens is written, from this level on.
+
+    Args:
+        access: the form of requests' lines: "text", "json", of all lines then, or "off".
+        level: "debug", "info", "warning" or "error".
+    """
+    lines = _Lines(_Json() if access == "json" else _Text())
+    for logger in (EVENTS, ACCESS):
+        logger.setLevel(level.upper())
+        logger.handlers, logger.propagate = [lines], False
+    ACCESS.disabled = access == "off"
+    try:
+        yield
+    finally:
+        lines.end()
+        for logger in (EVENTS, ACCESS):
+            logger.handlers = []

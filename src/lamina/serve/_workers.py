@@ -1,0 +1,264 @@
+"""Several processes that serve one port: started, watched, replaced when they die, and ended together.
+
+Each is a whole server with its own copy of the models. They share the listening socket, so that the system gives each
+connection to one that is free to take it. This process loads nothing: it passes signals on. A worker notices the end of
+this process, too, however it came.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from lamina.errors import LaminaError
+from lamina.files.aside import scratch
+from lamina.serve._log import EVENTS, logging_to_stderr
+
+__all__ = ["METRICS_FOLDER", "run_workers"]
+
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that tells prometheus-client where processes share their counts."""
+
+_THREADS = "LAMINA_NUM_THREADS"
+_LONGEST_PAUSE = 30.0
+_MORE = 10.0
+"""Seconds that workers get at the end beyond those of their last requests."""
+
+Begun = Callable[[str, dict[str, dict[str, Any]]], object]
+Serve = Callable[[Sequence[str], Any, socket.socket, Begun], None]
+"""What a worker does: serves runs with settings at a socket, and says when it has begun."""
+
+
+@dataclass
+class _Worker:
+    process: Any
+    said: Connection
+    is_ready: bool = False
+
+
+def run_workers(
+    serve: Serve, runs: Sequence[str], settings: Any, listener: socket.socket, begun: Begun
+) -> None:
+    """Run `settings.workers` processes until SIGTERM or SIGINT, and then until they have ended.
+
+    A second signal ends them at once.
+
+    Raises:
+        LaminaError: a worker can't start, or the system is Windows.
+        KeyboardInterrupt: a signal came before all of them served.
+    """
+    if sys.platform == "win32":
+        raise LaminaError("--workers: processes can't share a port on Windows; start several servers")
+    with _environment(settings.workers), _signals() as signals:
+        team = _Team(serve, runs, settings, listener)
+        try:
+            address, examples = team.start(signals)
+            begun(address, examples)
+            team.watch(signals)
+            listener.close()  # from now on the workers alone hold the door
+            team.end(signals)
+        finally:
+            team.kill()
+
+
+class _Team:
+    """The workers."""
+
+    def __init__(self, serve: Serve, runs: Sequence[str], settings: Any, listener: socket.socket) -> None:
+        self._arguments = (serve, list(runs), settings, listener)
+        self._settings = settings
+        self._workers: list[_Worker] = []
+        self._pause, self._due = 0.0, 0.0
+
+    def start(self, signals: _Signals) -> tuple[str, dict[str, dict[str, Any]]]:
+        """Start all, and wait until all serve: the address, and an example of each model."""
+        self._workers = [self._new() for _ in range(self._settings.workers)]
+        found: Any = None
+        while not all(worker.is_ready for worker in self._workers):
+            self._wait(signals, None)
+            if signals.count:
+                raise KeyboardInterrupt
+            for worker in self._workers:
+                found = self._heard(worker) or found
+                if not worker.process.is_alive():
+                    self._heard(worker)  # what it said last
+                    raise LaminaError(f"a worker ended while it started ({_how(worker.process.exitcode)})")
+        return found
+
+    def watch(self, signals: _Signals) -> None:
+        """Replace workers that die, until a signal comes."""
+        while not signals.count:
+            missing = self._settings.workers - len(self._workers)
+            self._wait(signals, max(0.0, self._due - time.monotonic()) if missing else None)
+            for worker in list(self._workers):
+                try:
+                    if self._heard(worker) is not None:
+                        self._pause = 0.0
+                except LaminaError as error:
+                    EVENTS.error("a new worker can't start: %s", error)
+                if not worker.process.is_alive():
+                    self._lost(worker)
+            if len(self._workers) < self._settings.workers and time.monotonic() >= self._due:
+                self._workers.append(self._new())
+
+    def _lost(self, worker: _Worker) -> None:
+        """A worker has died: another takes its place, after a pause if that happens again and again."""
+        self._forget(worker)
+        how = _how(worker.process.exitcode)
+        EVENTS.error("worker %d ended (%s); a new one takes its place", worker.process.pid, how)
+        self._due = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause or 1.0, _LONGEST_PAUSE)
+
+    def end(self, signals: _Signals) -> None:
+        """Have all workers answer what is under way, and end; at a further signal they are killed."""
+        for worker in self._workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker.process.pid, signal.SIGTERM)
+        until, before = time.monotonic() + self._settings.limits.seconds + _MORE, signals.count
+        while self._workers and signals.count == before and time.monotonic() < until:
+            self._wait(signals, until - time.monotonic())
+            for worker in list(self._workers):
+                if not worker.process.is_alive():
+                    self._forget(worker)
+
+    def kill(self) -> None:
+        """End at once those that are left."""
+        for worker in list(self._workers):
+            worker.process.kill()
+            self._forget(worker)
+
+    def _forget(self, worker: _Worker) -> None:
+        from prometheus_client import multiprocess
+
+        worker.process.join()
+        worker.said.close()
+        self._workers.remove(worker)
+        multiprocess.mark_process_dead(worker.process.pid)
+
+    def _new(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        said, saying = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(saying, *self._arguments), name="lamina-worker")
+        resource_tracker.ensure_running()  # whose start lets signals through again
+        with _held_back(signal.SIGINT):  # for good in the worker: Ctrl-C in a terminal reaches every process
+            process.start()
+        saying.close()
+        return _Worker(process, said)
+
+    def _heard(self, worker: _Worker) -> Any:
+        """What a worker has said that serves now; None: nothing new."""
+        if worker.is_ready or not worker.said.poll():
+            return None
+        try:
+            found = worker.said.recv()
+        except EOFError:
+            return None
+        if isinstance(found, str):
+            raise LaminaError(found)
+        worker.is_ready = True
+        return found
+
+    def _wait(self, signals: _Signals, seconds: float | None) -> None:
+        """Wait until a worker says something or ends, a signal comes, or the time is over."""
+        starting = [worker.said for worker in self._workers if not worker.is_ready]
+        wait([signals.woken, *starting, *(worker.process.sentinel for worker in self._workers)], seconds)
+        signals.quiet()
+
+
+def _how(code: int | None) -> str:
+    if code is not None and code < 0:
+        with suppress(ValueError):
+            return f"by {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+# --- signals and the environment -------------------------------------------------------------------------------------
+
+
+class _Signals:
+    """Counts signals, and wakes who waits."""
+
+    def __init__(self, woken: Connection, waking: Connection) -> None:
+        self.count, self.woken, self._waking = 0, woken, waking
+
+    def take(self, *_signal: Any) -> None:
+        """The handler."""
+        self.count += 1
+        self._waking.send_bytes(b".")
+
+    def quiet(self) -> None:
+        """Be woken by the next one only."""
+        while self.woken.poll():
+            self.woken.recv_bytes()
+
+
+@contextmanager
+def _signals() -> Generator[_Signals]:
+    woken, waking = multiprocessing.Pipe(duplex=False)
+    signals = _Signals(woken, waking)
+    before = {one: signal.signal(one, signals.take) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield signals
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        woken.close()
+        waking.close()
+
+
+@contextmanager
+def _held_back(one: signal.Signals) -> Generator[None]:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [one])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [one])
+
+
+@contextmanager
+def _environment(workers: int) -> Generator[None]:
+    """What workers find: a folder for their counts, and a part of the processor's cores each."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    threads = os.environ.get(_THREADS) or str(max(1, cores // workers))
+    with scratch("lamina-metrics-") as folder:
+        new = {METRICS_FOLDER: str(folder), _THREADS: threads}
+        before = {name: os.environ.get(name) for name in new}
+        os.environ.update(new)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+# --- in a worker -----------------------------------------------------------------------------------------------------
+
+
+def _work(saying: Connection, serve: Serve, runs: list[str], settings: Any, listener: socket.socket) -> None:
+    """Serve; say when that has begun, or why it can't."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with logging_to_stderr(settings.access, settings.level):
+        try:
+            serve(runs, settings, listener, lambda *found: saying.send(found))
+        except (LaminaError, OSError, MemoryError) as error:
+            saying.send(f"{error}" or type(error).__name__)
+            sys.exit(2)
+
+
+def _end_with_parent() -> None:
+    """End as at SIGTERM once the process that started this one is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

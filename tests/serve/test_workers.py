@@ -1,0 +1,187 @@
+"""Several processes on one port: no answer is lost or wrong at swaps, deaths and the end, and counts are of all."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from serving import RUNS
+
+from lamina.cli import main
+
+ROW = {"x": 1.0, "gap": 2, "color": "red", "city": "city 4", "member": "yes"}
+BODY = json.dumps({"rows": [ROW]}).encode()
+CONNECTIONS, REQUESTS = 64, 40  # of each connection
+
+
+def _counts(one):
+    lines = one.ask("/metrics").content.decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if line[0] != "#")
+
+
+def _workers(one):
+    """The numbers of the processes that have counted something and live."""
+    names = [name for name in _counts(one) if name.startswith("process_resident_memory_bytes")]
+    return sorted(int(name.partition('worker="')[2].partition('"')[0]) for name in names)
+
+
+class Client(threading.Thread):
+    """Asks on one connection; notes statuses and answers, and what was lost of requests that were sent."""
+
+    def __init__(self, server, until):
+        super().__init__(daemon=True)
+        self.server, self.until = server, until
+        self.found, self.lost, self.refused = [], [], 0
+
+    def run(self):
+        with closing(
+            http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)
+        ) as connection:
+            while not self.until(self) and self._asked(connection):
+                pass
+
+    def _asked(self, connection):
+        try:
+            if connection.sock is None:
+                connection.connect()
+        except OSError:
+            return False
+        is_new = not self.found or self.found[-1][0] == 503
+        try:
+            connection.request("POST", "/v1/models/m/predict", BODY, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            self.found.append((response.status, response.read()))
+        except (OSError, http.client.HTTPException) as error:
+            if is_new:  # it came just when the door was closed
+                self.refused += 1
+            else:
+                self.lost.append(error)
+            return False
+        return True
+
+
+def _begun(server, until, number=CONNECTIONS):
+    begun = [Client(server, until) for _ in range(number)]
+    for one in begun:
+        one.start()
+    return begun
+
+
+def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy):
+    run = run_copy("prices")
+    one = serving(f"m={run}", "--workers", 2, "--look", 0.05)
+    first = one.predict("m", BODY).json
+    busy = _begun(one, lambda client: False)
+    enough = lambda count: all(len(client.found) >= count for client in busy)  # noqa: E731
+    one.wait_for(lambda: enough(REQUESTS // 2), 120)
+    shutil.copy(RUNS["kinds"] / "model.safetensors", run / "new")
+    os.replace(run / "new", run / "model.safetensors")
+
+    def is_swapped():  # by both: twenty new connections in a row
+        return all(one.predict("m", BODY).json["version"] != first["version"] for _ in range(20))
+
+    one.wait_for(is_swapped, 120)
+    one.wait_for(lambda: enough(REQUESTS), 120)
+    code, error = one.end()
+    for client in busy:
+        client.join(60)
+    assert code == 0
+    assert error.endswith("lamina: ended; all requests under way were answered\n")
+    assert error.count(": now version ") == 2
+    assert [client.lost for client in busy if client.lost] == []
+    assert sum(client.refused for client in busy) <= 2
+    versions = {}
+    for client in busy:
+        statuses = [status for status, _ in client.found]
+        assert statuses == sorted(statuses) and set(statuses) <= {200, 503}
+        for status, content in client.found:
+            if status == 200:
+                answer = json.loads(content)
+                versions.setdefault(answer["version"], set()).add(json.dumps(answer["predictions"]))
+    assert sum(len(client.found) for client in busy) >= CONNECTIONS * REQUESTS
+    assert len(versions) == 2
+    assert all(len(found) == 1 for found in versions.values())
+    assert versions[first["version"]] == {json.dumps(first["predictions"])}
+
+
+def test_counts_are_of_all_workers(serving):
+    one = serving(f"m={RUNS['prices']}", "--workers", 2)
+    busy = _begun(one, lambda client: len(client.found) == 5, 16)
+    for client in busy:
+        client.join(60)
+    assert {status for client in busy for status, _ in client.found} == {200}
+    counts = _counts(one)
+    assert float(counts['lamina_predicted_rows_total{model="m"}']) == 80
+    code = '{code="200",method="POST",path="/v1/models/{name}/predict"}'
+    assert float(counts[f"lamina_requests_total{code}"]) == 80
+    assert float(counts["lamina_batch_rows_sum"]) == 80
+    assert float(counts["lamina_predictions_under_way"]) == 0
+    version = one.ask("/v1/models/m").json["version"]
+    assert float(counts[f'lamina_model_info{{model="m",version="{version}"}}']) == 1
+    workers = _workers(one)
+    assert len(workers) == 2 and one.process.pid not in workers
+    assert one.end() == (0, "lamina: ended; all requests under way were answered\n")
+    for worker in workers:
+        assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_worker_that_is_killed_is_replaced(serving):
+    one = serving(f"m={RUNS['prices']}", "--workers", 2)
+    before = _workers(one)
+    os.kill(before[0], signal.SIGKILL)
+    one.wait_for(lambda: before[0] not in _workers(one))
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(lambda _: one.predict("m", BODY).status, range(40))) == {200}
+    one.wait_for(lambda: len(_workers(one)) == 2, 120)
+    assert float(_counts(one)['lamina_predicted_rows_total{model="m"}']) == 40
+    code, error = one.end()
+    assert (code, error.splitlines()[0]) == (
+        0, f"lamina: worker {before[0]} ended (by SIGKILL); a new one takes its place",
+    )  # fmt: skip
+
+
+def test_workers_end_with_the_process_that_started_them(serving):
+    one = serving(f"m={RUNS['prices']}", "--workers", 2)
+    workers = _workers(one)
+    one.process.kill()
+    one.process.wait()
+    one.wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 60)
+
+
+def test_ctrl_c_in_a_terminal_reaches_all_and_ends_them_once(serving):
+    one = serving(f"m={RUNS['prices']}", "--workers", 2)
+    for process in (*_workers(one), one.process.pid):
+        os.kill(process, signal.SIGINT)
+    assert one.process.wait(60) == 0
+    assert one.end() == (0, "lamina: ended; all requests under way were answered\n")
+
+
+def test_a_second_signal_ends_at_once_what_is_under_way(serving):
+    one = serving(f"m={RUNS['prices']}", "--workers", 2)
+    with closing(http.client.HTTPConnection(one.host, one.port, timeout=60)) as slow:
+        slow.putrequest("POST", "/v1/models/m/predict")
+        slow.putheader("Content-Type", "application/json")
+        slow.putheader("Content-Length", str(len(BODY)))
+        slow.endheaders(BODY[:10])
+        one.wait_for(lambda: float(_counts(one)["lamina_predictions_under_way"]) == 1)
+        one.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert one.process.poll() is None
+        one.process.send_signal(signal.SIGTERM)
+        one.process.wait(20)
+
+
+def test_what_cannot_be_served_is_one_line(capfd):
+    before = os.environ.copy()
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "nowhere", "--workers", "2"])
+    assert ended.value.code == 2
+    assert capfd.readouterr().err == "lamina: there is no run nowhere\n"
+    assert os.environ.copy() == before
